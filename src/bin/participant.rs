@@ -1,0 +1,3 @@
+//! The participant.
+
+fn main() {}

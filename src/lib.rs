@@ -1,0 +1,5 @@
+//! groupcast: a group of programs on small machines talks; what one sends, all the others get.
+
+pub mod limits;
+pub mod protocol;
+pub mod time;

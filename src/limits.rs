@@ -1,0 +1,94 @@
+//! Every bound of the project, in one place, related to each other by assertions at compile time.
+//!
+//! A bound that an operator may move has a config key of the same name and is a *default* here;
+//! the others are fixed. Sizes are bytes unless the name says otherwise, times are milliseconds.
+
+/// Longest participant id.
+pub const ID_BYTES_MAX: usize = 64;
+/// Longest nonce.
+pub const NONCE_BYTES_MAX: usize = 64;
+/// Lowest port that a participant may listen on; those below are the system's.
+pub const LISTEN_PORT_MIN: u16 = 1024;
+
+/// `max_line`: longest request line, LF included.
+pub const LINE_BYTES_DEFAULT: usize = 64 * 1024;
+/// Smallest `max_line` that can be asked for: every request without a text fits.
+pub const LINE_BYTES_LOWEST: usize = 512;
+/// Largest `max_line` that can be asked for.
+pub const LINE_BYTES_HIGHEST: usize = 16 * 1024 * 1024;
+/// By how much a delivery may be longer than the request that brought it.
+pub const DELIVERY_EXTRA_BYTES: usize = 64;
+/// Longest `ack` line, CR and LF included.
+pub const ACK_LINE_BYTES_MAX: usize = "ack 18446744073709551615\r\n".len();
+/// Longest `gap` line, LF included.
+pub const GAP_LINE_BYTES_MAX: usize =
+    "gap#18446744073709551615#18446744073709551615#18446744073709551615\n".len();
+/// Longest `hello` line, LF included.
+pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONCE_BYTES_MAX;
+
+/// Longest time to live of a message: one year.
+pub const TTL_SECONDS_MAX: u64 = 31_536_000;
+/// `max_backlog`: bytes of kept lines.
+pub const BACKLOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Bytes of one block of the history; a line longer than this has a block of its own.
+pub const BLOCK_BYTES: usize = 64 * 1024;
+/// Bytes of one run: what is offered to a member's socket in one call.
+pub const RUN_BYTES_MAX: usize = 256 * 1024;
+/// Slices of one run. The operating system takes at least 1024 (`IOV_MAX`), on POSIX at least 16.
+pub const RUN_SLICES_MAX: usize = 64;
+
+/// `max_connections`: command sockets.
+pub const CONNECTIONS_DEFAULT: usize = 10_000;
+/// Command sockets over that bound, held open just long enough to be told so.
+pub const REFUSED_CONNECTIONS_MAX: usize = 64;
+/// `max_members`: members, and registrations under way.
+pub const MEMBERS_DEFAULT: usize = 10_000;
+
+/// `line_timeout`: a line begun must be finished within it.
+pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// `connect_timeout`: a connect-back must succeed within it.
+pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
+/// `stall_timeout`: a message socket with bytes due must take one within it.
+pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// Longest of the three time-outs that can be asked for: one day.
+pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
+
+/// How long a connection being refused is still read from, so that its peer gets to see the reply.
+pub const LINGER_MS: u64 = 1_000;
+/// How much a connection being refused may still send.
+pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long a shutdown waits for replies and deliveries to leave.
+pub const DRAIN_MS: u64 = 2_000;
+/// How long accepting rests, at most, once the process has run out of files.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Files held in reserve, so that members can be connected back when clients hold all the others.
+pub const RESERVE_FILES: usize = 4;
+
+/// What one connection may be read, or written, in one turn before the others have theirs.
+pub const TURN_BYTES_MAX: usize = 256 * 1024;
+/// What one `read` asks for.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Replies waiting for a client that does not read them; from here on it is not read from either.
+pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+
+/// TCP keepalive of message sockets: seconds of silence, seconds between probes, probes.
+pub const KEEPALIVE_IDLE_S: u64 = 15;
+/// See [`KEEPALIVE_IDLE_S`].
+pub const KEEPALIVE_INTERVAL_S: u64 = 5;
+/// See [`KEEPALIVE_IDLE_S`].
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Records waiting for the log worker; what comes above it is dropped, counted and said.
+pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+
+const _: () = assert!(HELLO_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a greeting is a line");
+const _: () = assert!(GAP_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a gap is a line");
+const _: () = assert!(LINE_BYTES_DEFAULT >= LINE_BYTES_LOWEST);
+const _: () = assert!(LINE_BYTES_DEFAULT <= LINE_BYTES_HIGHEST);
+const _: () = assert!(
+    BACKLOG_BYTES_DEFAULT >= 2 * LINE_BYTES_DEFAULT as u64,
+    "the longest message must always find room in an empty history"
+);
+const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
+const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
+const _: () = assert!(RUN_SLICES_MAX <= 1024, "more slices than one call takes");

@@ -1,0 +1,157 @@
+//! Lines out of a stream of bytes, wherever the stream was cut.
+
+use std::fmt;
+
+use bytes::{Buf, BytesMut};
+
+/// Bytes received and not yet used, handed out line by line.
+///
+/// ```text
+///   handed out      not yet handed out
+///  ├───────────┼──────────────┬───────────────┤
+///            line          scanned           end
+/// ```
+///
+/// Each byte is looked at once, however many pieces a line comes in.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    bytes: BytesMut,
+    /// Length, LF included, of the line handed out last: dropped when the next one is asked for.
+    line: usize,
+    /// From `line` up to here there is no LF.
+    scanned: usize,
+}
+
+impl LineBuffer {
+    /// Takes in what was received.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next line without its LF and without one CR before it; `None` if it is not all there.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`] if the line, LF included, exceeds `max` bytes, as soon as that is certain.
+    pub fn next_line(&mut self, max: usize) -> Result<Option<&[u8]>, TooLong> {
+        self.drop_line();
+        let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
+        let Some(at) = memchr::memchr(b'\n', unseen) else {
+            self.scanned = self.bytes.len();
+            return if self.scanned >= max { Err(TooLong { max }) } else { Ok(None) };
+        };
+        let end = self.scanned.saturating_add(at);
+        if end >= max {
+            return Err(TooLong { max });
+        }
+        self.line = end.saturating_add(1);
+        self.scanned = self.line;
+        let line = self.bytes.get(..end).unwrap_or_default();
+        Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+
+    /// At the end of the stream: the bytes behind the last LF, if there are any, handed out once.
+    pub fn last_line(&mut self) -> Option<&[u8]> {
+        self.drop_line();
+        self.line = self.bytes.len();
+        self.scanned = self.line;
+        (!self.bytes.is_empty()).then_some(&self.bytes[..])
+    }
+
+    /// Whether nothing is left that was not handed out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == self.line
+    }
+
+    /// Bytes not yet handed out.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.line)
+    }
+
+    /// Throws everything away, the memory too.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn drop_line(&mut self) {
+        self.bytes.advance(self.line);
+        self.scanned = self.scanned.saturating_sub(self.line);
+        self.line = 0;
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new(); // An idle connection owns no memory.
+        }
+    }
+}
+
+/// A line that has, or will have, more bytes than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// The limit, LF included.
+    pub max: usize,
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line exceeds {} bytes", self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All lines of `pieces`, then what is left at the end of the stream.
+    fn lines(pieces: &[&[u8]], max: usize) -> Result<Vec<Vec<u8>>, TooLong> {
+        let mut buffer = LineBuffer::default();
+        let mut lines = Vec::new();
+        for piece in pieces {
+            buffer.extend(piece);
+            while let Some(line) = buffer.next_line(max)? {
+                lines.push(line.to_vec());
+            }
+        }
+        lines.extend(buffer.last_line().map(<[u8]>::to_vec));
+        assert!(buffer.is_empty());
+        Ok(lines)
+    }
+
+    #[test]
+    fn lines_come_out_the_same_wherever_the_stream_was_cut() {
+        let stream = b"one\ntwo\r\n\n\r\nthree\r\r\nrest\r";
+        let expected: Vec<Vec<u8>> =
+            [&b"one"[..], b"two", b"", b"", b"three\r", b"rest\r"].map(<[u8]>::to_vec).into();
+        for cut in 0..=stream.len() {
+            for next in cut..=stream.len() {
+                let pieces = [&stream[..cut], &stream[cut..next], &stream[next..]];
+                assert_eq!(lines(&pieces, 100).unwrap(), expected, "cut at {cut} and {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_may_have_max_bytes_with_its_line_feed_and_no_more() {
+        for max in 1..6 {
+            let fits = [vec![b'x'; max - 1], vec![b'\n']].concat();
+            let exceeds = [vec![b'x'; max], vec![b'\n']].concat();
+            for cut in 0..max {
+                assert_eq!(lines(&[&fits[..cut], &fits[cut..]], max).unwrap().len(), 1);
+                let pieces = [&exceeds[..cut], &exceeds[cut..]];
+                assert_eq!(lines(&pieces, max), Err(TooLong { max }), "cut at {cut}");
+            }
+            assert_eq!(lines(&[&exceeds[..max]], max), Err(TooLong { max }), "no LF needed");
+        }
+    }
+
+    #[test]
+    fn an_emptied_buffer_gives_its_memory_back() {
+        let mut buffer = LineBuffer::default();
+        buffer.extend(&[b'x'; 5000]);
+        buffer.extend(b"\n");
+        assert!(buffer.next_line(10_000).unwrap().is_some());
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.next_line(10_000), Ok(None));
+        assert_eq!(buffer.bytes.capacity(), 0);
+    }
+}

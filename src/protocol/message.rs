@@ -1,0 +1,186 @@
+//! Lines of the message socket: `hello`, deliveries and gaps one way, `ack` the other.
+
+use std::fmt;
+
+use super::number::parse_number;
+use super::{Epoch, Gap, Seq, is_id};
+use crate::time::UnixMillis;
+
+/// One message as a member gets it: `<seq>#<sender>#<unix_ms>#<text>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// Its number.
+    pub seq: Seq,
+    /// Who sent it.
+    pub sender: &'a str,
+    /// When the coordinator accepted it.
+    pub accepted: UnixMillis,
+    /// What was sent.
+    pub text: &'a str,
+}
+
+impl fmt::Display for Delivery<'_> {
+    /// The line without its LF.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}#{}#{}", self.seq, self.sender, self.accepted, self.text)
+    }
+}
+
+/// What the coordinator writes on a message socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageLine<'a> {
+    /// The first line, if the request gave a nonce: `hello#<nonce>#<epoch>`.
+    Hello {
+        /// The nonce that the request gave.
+        nonce: &'a str,
+        /// The life of the numbers that follow.
+        epoch: Epoch,
+    },
+    /// A message.
+    Delivery(Delivery<'a>),
+    /// Messages lost.
+    Gap(Gap),
+}
+
+impl<'a> MessageLine<'a> {
+    /// The meaning of a line without its end.
+    ///
+    /// # Errors
+    ///
+    /// [`BadLine`] if it has none.
+    pub fn parse(line: &'a str) -> Result<Self, BadLine> {
+        let (first, rest) = line.split_once('#').ok_or(BadLine)?;
+        match first {
+            "hello" => {
+                let (nonce, epoch) = rest.split_once('#').ok_or(BadLine)?;
+                Ok(Self::Hello { nonce, epoch: Epoch::parse(epoch).ok_or(BadLine)? })
+            }
+            "gap" => Self::parse_gap(rest).map(Self::Gap),
+            seq => {
+                let seq = Seq::parse(seq).ok_or(BadLine)?;
+                let (sender, rest) = rest.split_once('#').ok_or(BadLine)?;
+                let (accepted, text) = rest.split_once('#').ok_or(BadLine)?;
+                let accepted = UnixMillis(parse_number(accepted).ok_or(BadLine)?);
+                if !is_id(sender) || seq == Seq::ZERO {
+                    return Err(BadLine);
+                }
+                Ok(Self::Delivery(Delivery { seq, sender, accepted, text }))
+            }
+        }
+    }
+
+    fn parse_gap(fields: &str) -> Result<Gap, BadLine> {
+        let mut numbers = fields.split('#').map(parse_number);
+        let mut number = || numbers.next().flatten().ok_or(BadLine);
+        let (count, first, last) = (number()?, Seq::new(number()?), Seq::new(number()?));
+        let spanned = last.above(first.before());
+        if numbers.next().is_some() || count == 0 || first == Seq::ZERO || count > spanned {
+            return Err(BadLine);
+        }
+        Ok(Gap { count, first, last })
+    }
+}
+
+impl fmt::Display for MessageLine<'_> {
+    /// The line without its LF.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello { nonce, epoch } => write!(f, "hello#{nonce}#{epoch}"),
+            Self::Delivery(delivery) => delivery.fmt(f),
+            Self::Gap(gap) => gap.fmt(f),
+        }
+    }
+}
+
+/// What a member writes on its message socket: everything up to `seq` is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The last number taken.
+    pub seq: Seq,
+}
+
+impl Ack {
+    /// The acknowledgement of a line without its end.
+    ///
+    /// # Errors
+    ///
+    /// [`BadLine`] if it is anything else.
+    pub fn parse(line: &[u8]) -> Result<Self, BadLine> {
+        let number = line.strip_prefix(b"ack ").ok_or(BadLine)?;
+        let number = std::str::from_utf8(number).map_err(|_| BadLine)?;
+        Seq::parse(number).map(|seq| Self { seq }).ok_or(BadLine)
+    }
+}
+
+impl fmt::Display for Ack {
+    /// The line without its LF.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ack {}", self.seq)
+    }
+}
+
+/// A line that the message socket does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadLine;
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a line of the message socket")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_reads_as_it_was_written() {
+        let epoch = Epoch::new(0xfeed);
+        let delivery = Delivery {
+            seq: Seq::new(7),
+            sender: "bob",
+            accepted: UnixMillis(1_700_000_000_123),
+            text: "a#b # c",
+        };
+        for line in [
+            MessageLine::Hello { nonce: "0aF", epoch },
+            MessageLine::Delivery(delivery),
+            MessageLine::Gap(Gap { count: 2, first: Seq::new(3), last: Seq::new(9) }),
+        ] {
+            assert_eq!(MessageLine::parse(&line.to_string()), Ok(line));
+        }
+        let ack = Ack { seq: Seq::new(12) };
+        assert_eq!(Ack::parse(ack.to_string().as_bytes()), Ok(ack));
+    }
+
+    #[test]
+    fn what_is_not_a_line_of_the_message_socket_is_said_to_be_none() {
+        for bad in [
+            "",
+            "#",
+            "hello",
+            "hello#",
+            "hello#a#b",
+            "gap#1#2",
+            "gap#0#1#1",
+            "gap#1#0#1",
+            "gap#3#1#2",
+            "gap#1#2#1",
+            "gap#1#1#1#1",
+            "1#bob#2",
+            "x#bob#2#t",
+            "0#bob#2#t",
+            "1#b b#2#t",
+            "1##2#t",
+            "1#bob#x#t",
+            "01#bob#2#t",
+        ] {
+            assert_eq!(MessageLine::parse(bad), Err(BadLine), "{bad:?}");
+        }
+        for bad in ["", "ack", "ack ", "ack  1", "ack 01", "ack -1", "ack 1 ", "ACK 1", "ack 1x"] {
+            assert_eq!(Ack::parse(bad.as_bytes()), Err(BadLine), "{bad:?}");
+        }
+        assert_eq!(Ack::parse(b"ack \xff"), Err(BadLine));
+        assert_eq!(Ack::parse(b"ack 18446744073709551616"), Err(BadLine));
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("PROTOCOL.md")]
+#![deny(clippy::arithmetic_side_effects)]
+
+mod gap;
+mod line;
+mod message;
+mod number;
+mod refusal;
+mod reply;
+mod request;
+
+pub use gap::Gap;
+pub use line::{LineBuffer, TooLong};
+pub use message::{Ack, BadLine, Delivery, MessageLine};
+pub use number::{Epoch, Seq};
+pub use refusal::{Misstep, Refusal};
+pub use reply::{Fields, MemberLine, Reply, ReplyLine};
+pub use request::{Command, Malformed, Options, Request, Since, is_id, is_text};

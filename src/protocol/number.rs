@@ -1,0 +1,133 @@
+//! The two numbers that name a message: its sequence number, and the life that number belongs to.
+
+use std::fmt;
+
+/// Number of an accepted message: 1 for the group's first, one more for each that follows.
+///
+/// As a *place*, the last number that counts as delivered: 0 is "nothing yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// Before the first message.
+    pub const ZERO: Self = Self(0);
+
+    /// The `number`th message.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The bare number.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The number after this one. At a million messages a second it takes 500,000 years to the end.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The number before this one; nothing stands before 0.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// How many numbers there are above `place` up to and including this one.
+    #[must_use]
+    pub const fn above(self, place: Self) -> u64 {
+        self.0.saturating_sub(place.0)
+    }
+
+    /// A number as the wire has it: 1 to 20 digits, at most 2^64-1, no sign, no leading zero.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_number(text).map(Self)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names one life of the sequence numbers: 16 lower-case hex digits on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// Digits of an epoch on the wire.
+    pub const DIGITS: usize = 16;
+
+    /// The epoch of these 64 bits, which nobody should be able to guess or to meet twice.
+    #[must_use]
+    pub const fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// An epoch as the wire has it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        if text.len() != Self::DIGITS || !text.bytes().all(lower_hex) {
+            return None;
+        }
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Decimal digits without sign or leading zero, at most 2^64-1.
+pub(super) fn parse_number(text: &str) -> Option<u64> {
+    let canonical = text == "0" || !text.starts_with('0');
+    if !canonical || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok() // An empty text and one above the maximum end here.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_plain_decimal_digits_within_64_bits() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("100000000000000000000", None),
+            ("", None),
+            ("00", None),
+            ("01", None),
+            ("+1", None),
+            ("-1", None),
+            (" 1", None),
+            ("1 ", None),
+            ("1x", None),
+            ("\u{0661}", None),
+        ] {
+            assert_eq!(Seq::parse(text).map(Seq::as_u64), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_sixteen_lower_case_hex_digits() {
+        let epoch = Epoch::new(0xabc);
+        assert_eq!(epoch.to_string(), "0000000000000abc");
+        assert_eq!(Epoch::parse("0000000000000abc"), Some(epoch));
+        for bad in ["", "abc", "0000000000000ABC", "+000000000000abc", "0000000000000abcd"] {
+            assert_eq!(Epoch::parse(bad), None, "{bad:?}");
+        }
+    }
+}
