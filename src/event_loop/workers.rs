@@ -283,6 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_waits_is_told_of_every_job() {
+        let mut bench = Bench::new(8);
+        for job in 0..500 {
+            bench.gate.send(()).unwrap();
+            bench.worker.try_submit(job).unwrap();
+            assert!(bench.woken(), "job {job}");
+            assert_eq!(bench.worker.completions(), [[job]]);
+        }
+    }
+
+    #[test]
     fn a_job_above_the_bound_comes_back() {
         let bench = Bench::new(2);
         bench.worker.try_submit(1).unwrap();
