@@ -36,6 +36,10 @@ pub const BLOCK_BYTES: usize = 64 * 1024;
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Slices of one run. The operating system takes at least 1024 (`IOV_MAX`), on POSIX at least 16.
 pub const RUN_SLICES_MAX: usize = 64;
+/// Gaps told to a member and not yet acknowledged, of which the numbers inside are remembered.
+pub const TOLD_GAPS_MAX: usize = 1024;
+/// Runs of a member's own numbers above its place: what it may publish without acknowledging.
+pub const OWN_RUNS_MAX: usize = 256 * 1024;
 
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
