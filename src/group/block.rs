@@ -101,11 +101,7 @@ impl Block {
         let passed = self.index.partition_point(|entry| entry.end as usize <= at);
         let seq = Seq::new(self.first.as_u64().saturating_add(passed as u64));
         let Range { start, end } = self.offset_of(seq)..self.offset_of(seq.next());
-        Line {
-            seq,
-            behind: self.bytes.get(at..end).unwrap_or_default(),
-            is_begun: start < at,
-        }
+        Line { seq, behind: self.bytes.get(at..end).unwrap_or_default(), is_begun: start < at }
     }
 
     /// Where a line begins; the end of the block for the number behind its last.

@@ -20,13 +20,7 @@ impl Group {
     }
 
     /// A registration has come about: from here on the member sees what is accepted.
-    fn admit(
-        &mut self,
-        link: LinkId,
-        id: Box<str>,
-        address: SocketAddr,
-        wishes: &Wishes,
-    ) -> Reply {
+    fn admit(&mut self, link: LinkId, id: Box<str>, address: SocketAddr, wishes: &Wishes) -> Reply {
         self.entering.remove(&id);
         let slot = self.members.insert(id.clone(), address, &mut self.history);
         let place = self.history.last();
@@ -117,7 +111,8 @@ impl Group {
     /// Ends the connect-back of a `reconnect`; whether there was one.
     pub(super) fn cancel_return(&mut self, slot: MemberSlot, why: Misstep) -> bool {
         let returning = self.members.at(slot).and_then(|member| member.returning);
-        let Some((link, attempt)) = returning.and_then(|link| Some((link, self.end_attempt(link)?)))
+        let Some((link, attempt)) =
+            returning.and_then(|link| Some((link, self.end_attempt(link)?)))
         else {
             return false;
         };

@@ -113,8 +113,7 @@ impl History {
 
     /// Drops the blocks at the front that no member reads any more; the tail stays.
     pub(super) fn trim(&mut self) {
-        while self.blocks.len() > 1 && self.blocks.front().is_some_and(|block| block.readers == 0)
-        {
+        while self.blocks.len() > 1 && self.blocks.front().is_some_and(|block| block.readers == 0) {
             self.drop_block();
         }
         if let Some(block) = self.blocks.front() {

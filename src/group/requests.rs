@@ -98,9 +98,8 @@ impl Group {
             return Err(Refusal::LowPort(port));
         }
         let own = self.rules.listening;
-        let is_own_ip = ip.is_loopback()
-            || ip == origin.local.to_canonical()
-            || ip == own.ip().to_canonical();
+        let is_own_ip =
+            ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
         if port == own.port() && is_own_ip {
             return Err(Refusal::OwnPort(port));
         }

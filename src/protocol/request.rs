@@ -308,3 +308,6 @@ impl fmt::Display for Malformed {
         f.write_str(words)
     }
 }
+
+#[cfg(test)]
+mod tests;
