@@ -239,7 +239,11 @@ mod tests {
         }
 
         #[test]
-        fn a_gap_reads_as_it_was_written(first in 1..=u64::MAX, span in 0..1000_u64, lost in 1..=1000_u64) {
+        fn a_gap_reads_as_it_was_written(
+            first in 1..=u64::MAX,
+            span in 0..1000_u64,
+            lost in 1..=1000_u64,
+        ) {
             let last = first.saturating_add(span);
             let count = lost.min(last.saturating_sub(first).saturating_add(1));
             let gap = Gap { count, first: Seq::new(first), last: Seq::new(last) };
