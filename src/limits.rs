@@ -30,6 +30,8 @@ pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONC
 pub const TTL_SECONDS_MAX: u64 = 31_536_000;
 /// `max_backlog`: bytes of kept lines.
 pub const BACKLOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Largest `max_backlog` that can be asked for: one tebibyte.
+pub const BACKLOG_BYTES_HIGHEST: u64 = 1 << 40;
 /// Bytes of one block of the history; a line longer than this has a block of its own.
 pub const BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes of one run: what is offered to a member's socket in one call.
@@ -43,10 +45,14 @@ pub const OWN_RUNS_MAX: usize = 256 * 1024;
 
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
+/// Largest `max_connections` that can be asked for.
+pub const CONNECTIONS_HIGHEST: usize = 1_000_000;
 /// Command sockets over that bound, held open just long enough to be told so.
 pub const REFUSED_CONNECTIONS_MAX: usize = 64;
 /// `max_members`: members, and registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
+/// Largest `max_members` that can be asked for.
+pub const MEMBERS_HIGHEST: usize = 1_000_000;
 
 /// `line_timeout`: a line begun must be finished within it.
 pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
@@ -54,6 +60,8 @@ pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
 pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// `stall_timeout`: a message socket with bytes due must take one within it.
 pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// Shortest of the three time-outs that can be asked for: what one fraction of a second can say.
+pub const TIMEOUT_MS_LOWEST: u64 = 1;
 /// Longest of the three time-outs that can be asked for: one day.
 pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
 
@@ -65,6 +73,10 @@ pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
 pub const DRAIN_MS: u64 = 2_000;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Connections that may wait to be accepted; the system cuts it to its own bound.
+pub const ACCEPT_QUEUE: i32 = 4096;
+/// Connections accepted in one turn before others have theirs.
+pub const TURN_ACCEPTS_MAX: usize = 64;
 /// Files held in reserve, so that members can be connected back when clients hold all the others.
 pub const RESERVE_FILES: usize = 4;
 
@@ -82,6 +94,9 @@ pub const KEEPALIVE_INTERVAL_S: u64 = 5;
 /// See [`KEEPALIVE_IDLE_S`].
 pub const KEEPALIVE_PROBES: u32 = 3;
 
+/// Largest config file; what is larger is something else.
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
+
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
 
@@ -93,6 +108,14 @@ const _: () = assert!(
     BACKLOG_BYTES_DEFAULT >= 2 * LINE_BYTES_DEFAULT as u64,
     "the longest message must always find room in an empty history"
 );
+const _: () = assert!(
+    BACKLOG_BYTES_DEFAULT >= 2 * LINE_BYTES_HIGHEST as u64,
+    "whoever asks for a larger `max_line` alone need not think of `max_backlog`"
+);
+const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
+const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
+const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
+const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
 const _: () = assert!(RUN_SLICES_MAX <= 1024, "more slices than one call takes");

@@ -1,3 +1,13 @@
-//! The coordinator.
+//! The coordinator: options, config, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use groupcast::config::{CoordinatorRun, settle};
+
+fn main() -> ExitCode {
+    let call = CoordinatorRun::from_arguments(std::env::args_os().skip(1));
+    match settle(CoordinatorRun::PROGRAM, call) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(code) => code,
+    }
+}
