@@ -169,8 +169,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Malformed, Misstep};
     use super::*;
+    use crate::protocol::{Malformed, Misstep};
 
     #[test]
     fn a_participant_reads_what_it_knows_and_passes_over_the_rest() {
