@@ -3,6 +3,8 @@
 //! A bound that an operator may move has a config key of the same name and is a *default* here;
 //! the others are fixed. Sizes are bytes unless the name says otherwise, times are milliseconds.
 
+use std::fmt;
+
 /// Longest participant id.
 pub const ID_BYTES_MAX: usize = 64;
 /// Longest nonce.
@@ -97,8 +99,39 @@ pub const KEEPALIVE_PROBES: u32 = 3;
 /// Largest config file; what is larger is something else.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
+/// Events taken from the poll at once.
+pub const EVENTS_MAX: usize = 1024;
+/// How long an ending program waits for its last diagnostics to be printed.
+pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+
+/// What gives way when `max_backlog` is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The new message: it is refused.
+    Reject,
+    /// The oldest ones: members that still needed them are told of a gap.
+    DropOldest,
+}
+
+impl Overflow {
+    /// The word that stands for it, or what words there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let all = [Self::Reject, Self::DropOldest];
+        let found = all.into_iter().find(|overflow| overflow.to_string() == text);
+        found.ok_or_else(|| all.map(|overflow| overflow.to_string()).join(" or "))
+    }
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reject => "reject",
+            Self::DropOldest => "drop-oldest",
+        })
+    }
+}
 
 const _: () = assert!(HELLO_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a greeting is a line");
 const _: () = assert!(GAP_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a gap is a line");

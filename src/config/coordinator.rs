@@ -1,7 +1,6 @@
 //! The coordinator's config: port, time to live, then a key a line.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use super::lines::{self, Line, Lines};
 use super::{Fault, Found, Place, value};
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT, LINE_BYTES_DEFAULT,
-    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, STALL_TIMEOUT_MS_DEFAULT, TTL_SECONDS_MAX,
+    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT, TTL_SECONDS_MAX,
 };
 
 /// All that an operator can say to a coordinator, checked.
@@ -38,33 +37,6 @@ pub struct CoordinatorConfig {
     pub stall_timeout_ms: u64,
     /// Whether requests may name addresses that they do not come from.
     pub allow_foreign_ip: bool,
-}
-
-/// What gives way when `max_backlog` is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// The new message: it is refused.
-    Reject,
-    /// The oldest ones: members that still needed them are told of a gap.
-    DropOldest,
-}
-
-impl Overflow {
-    /// The word that stands for it, or what words there are.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let all = [Self::Reject, Self::DropOldest];
-        let found = all.into_iter().find(|overflow| overflow.to_string() == text);
-        found.ok_or_else(|| all.map(|overflow| overflow.to_string()).join(" or "))
-    }
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reject => "reject",
-            Self::DropOldest => "drop-oldest",
-        })
-    }
 }
 
 /// Options with their values, in any order, each key at most once.

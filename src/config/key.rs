@@ -1,7 +1,8 @@
 //! The keys of the coordinator's config file, each of them an option too: one table for all uses.
 
-use super::coordinator::{CoordinatorConfig, Overflow};
+use super::coordinator::CoordinatorConfig;
 use super::value;
+use crate::limits::Overflow;
 use crate::limits::{
     BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST,
     MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,

@@ -18,6 +18,6 @@ mod participant;
 mod value;
 
 pub use call::{Call, CoordinatorRun, ParticipantOptions, ParticipantRun, settle};
-pub use coordinator::{CoordinatorConfig, Overflow};
+pub use coordinator::CoordinatorConfig;
 pub use fault::{Fault, Found, Place};
 pub use participant::ParticipantConfig;

@@ -15,10 +15,13 @@
 mod acceptor;
 mod clock;
 mod connection;
+mod diagnostics;
 mod files;
 mod reserve;
+mod signals;
 mod table;
 mod wheel;
+mod workers;
 
 use std::io;
 
@@ -27,10 +30,13 @@ use mio::{Events, Poll};
 pub use acceptor::{Accept, Acceptor};
 pub use clock::Clock;
 pub use connection::{Connection, Fill, Flush};
+pub use diagnostics::{Diagnostic, Diagnostics, Print, print_to_stderr};
 pub use files::raise_file_limit;
 pub use reserve::Reserve;
+pub use signals::{Signal, Signals, ignore};
 pub use table::{Key, LISTENER, SIGNALS, Table, WAKER};
 pub use wheel::{TICK_MS, TimerId, Wheel};
+pub use workers::{Full, Pool, Sink, Worker};
 
 use crate::time::Millis;
 

@@ -35,7 +35,8 @@ mod stats;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::protocol::{Epoch, MemberLine, Reply, Request, Seq};
+use crate::limits::Overflow;
+use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
 use crate::time::{Millis, Now};
 
 use history::History;
@@ -63,19 +64,9 @@ pub struct Rules {
     pub listening: SocketAddr,
 }
 
-/// What happens when the backlog is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overflow {
-    /// The new message is refused.
-    #[default]
-    Reject,
-    /// The oldest messages go, as gaps for those who needed them.
-    DropOldest,
-}
-
 /// Names a command socket; the group only hands it back with the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConnId(pub u64);
+pub struct ConnId(pub usize);
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +82,8 @@ pub struct Origin {
 /// Everything that can happen to a group.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A command socket brought a request. Exactly one reply answers it, perhaps later.
+    /// A command socket brought a request. Exactly one reply or list answers it, perhaps later;
+    /// acknowledgements that had arrived are handed in before (see [`Group::ends`]).
     Request {
         /// Where from.
         origin: Origin,
@@ -99,7 +91,7 @@ pub enum Input<'a> {
         request: Request<'a>,
     },
     /// A connect-back has come about; acknowledgements that the member's old message socket had
-    /// already brought were handed in before (see [`Group::replaces`]).
+    /// already brought are handed in before (see [`Group::replaces`]).
     Connected {
         /// Which.
         link: LinkId,
@@ -150,8 +142,15 @@ pub enum Effect {
     Reply {
         /// The command socket that it came from.
         to: ConnId,
-        /// The first line; [`Group::members`] and [`Group::stats`] have the others.
+        /// With what.
         reply: Reply,
+    },
+    /// Answer a request with a list.
+    List {
+        /// The command socket that it came from.
+        to: ConnId,
+        /// Of what.
+        listing: Listing,
     },
     /// Connect to a participant.
     Connect {
@@ -167,6 +166,15 @@ pub enum Effect {
     },
     /// A member came, went or moved: for the log.
     Note(Note),
+}
+
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// [`Group::members`].
+    Members,
+    /// [`Group::stats`] and [`Group::standing`].
+    Stats,
 }
 
 /// What became of a member.
@@ -297,10 +305,19 @@ impl Group {
         }
     }
 
-    /// The message socket of a member.
+    /// The message socket that ends if this request is carried out.
     #[must_use]
-    pub fn link_of(&self, id: &str) -> Option<LinkId> {
-        self.members.at(self.members.find(id)?)?.link
+    pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
+        match request.command {
+            Command::Disconnect => self.members.at(self.members.find(request.id)?)?.link,
+            Command::Deregister // Its place is forgotten with it.
+            | Command::Register { .. }
+            | Command::Reconnect { .. }
+            | Command::Msend { .. }
+            | Command::Members
+            | Command::Stats
+            | Command::Ping => None,
+        }
     }
 
     /// The lines behind `OK members`, in the order of the bytes of the ids.

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::link::{Attempt, Link, LinkId, Purpose, Wishes};
-use super::{Change, Effect, Group, MemberSlot, Origin, Overflow};
-use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX};
+use super::{Change, ConnId, Effect, Group, Listing, MemberSlot, Origin};
+use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{Command, Delivery, Malformed, Misstep, Options, Refusal, Reply, Request};
 use crate::time::{Millis, Now};
 
@@ -12,7 +12,7 @@ impl Group {
     pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
         match self.carry_out(origin, request, now) {
             Ok(Some(reply)) => self.reply(origin.conn, reply),
-            Ok(None) => (), // A connect-back is under way.
+            Ok(None) => (), // A list, or a connect-back is under way.
             Err(refusal) => self.reply(origin.conn, refusal),
         }
     }
@@ -29,8 +29,8 @@ impl Group {
             return Err(Refusal::ShuttingDown);
         }
         match request.command {
-            Command::Members => return Ok(Some(Reply::Members { count: self.members.len() })),
-            Command::Stats => return Ok(Some(Reply::Stats { count: 0 })),
+            Command::Members => return Ok(self.list(origin.conn, Listing::Members)),
+            Command::Stats => return Ok(self.list(origin.conn, Listing::Stats)),
             Command::Ping => return Ok(Some(Reply::Ping)),
             Command::Register { port, .. } | Command::Reconnect { port, .. } => {
                 self.check_ip(origin, request.ip)?;
@@ -58,6 +58,11 @@ impl Group {
                 Ok(None) // Answered above.
             }
         }
+    }
+
+    fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
+        self.effects.push_back(Effect::List { to, listing });
+        None
     }
 
     /// A number of this epoch above the last one given out cannot have been taken by anybody.
