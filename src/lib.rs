@@ -2,4 +2,5 @@
 
 pub mod limits;
 pub mod protocol;
+pub mod session;
 pub mod time;
