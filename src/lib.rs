@@ -1,5 +1,6 @@
 //! groupcast: a group of programs on small machines talks; what one sends, all the others get.
 
+pub mod event_loop;
 pub mod limits;
 pub mod protocol;
 pub mod session;

@@ -61,6 +61,10 @@ pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
 pub const DRAIN_MS: u64 = 2_000;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Connections that may wait to be accepted; the system cuts it to its own bound.
+pub const ACCEPT_QUEUE: i32 = 4096;
+/// Connections accepted in one turn before others have theirs.
+pub const TURN_ACCEPTS_MAX: usize = 64;
 /// Files held in reserve, so that members can be connected back when clients hold all the others.
 pub const RESERVE_FILES: usize = 4;
 

@@ -1,0 +1,63 @@
+//! What the loops of both programs stand on: sockets, timers, workers, signals; nothing of groups.
+//!
+//! ```text
+//!            ┌──────── one thread ────────┐
+//!  sockets ──▶ wait ─▶ events ─▶ timers ──▶ workers (one thread per file)
+//!  signals ──▶   ▲                        │    │
+//!                └──────── waker ◀────────┼────┘
+//!                └────────────────────────┘
+//! ```
+//!
+//! Readiness is edge-triggered: each edge is reported once, when it is registered or comes up.
+//! So an edge is written down where it belongs ([`Connection`], [`Acceptor`]) and forgotten only
+//! when the operating system said `WouldBlock`; whoever stops earlier has to come back by itself.
+
+mod acceptor;
+mod clock;
+mod connection;
+mod diagnostics;
+mod files;
+mod reserve;
+mod signals;
+mod table;
+mod wheel;
+mod workers;
+
+use std::io;
+
+use mio::{Events, Poll};
+
+pub use acceptor::{Accept, Acceptor};
+pub use clock::Clock;
+pub use connection::{Connection, Fill, Flush};
+pub use diagnostics::{Diagnostic, Diagnostics, Print, print_to_stderr};
+pub use files::raise_file_limit;
+pub use reserve::Reserve;
+pub use signals::{Signal, Signals, ignore};
+pub use table::{Key, LISTENER, SIGNALS, Table, WAKER};
+pub use wheel::{TICK_MS, TimerId, Wheel};
+pub use workers::{Full, Pool, Sink, Worker};
+
+use crate::time::Millis;
+
+/// Sleeps until something is ready or `deadline` has come; without one, until something is ready.
+///
+/// A signal handler that ran meanwhile ends the sleep with no events.
+///
+/// # Errors
+///
+/// Those of the poll: no loop can go on without it.
+pub fn wait(
+    poll: &mut Poll,
+    events: &mut Events,
+    now: Millis,
+    deadline: Option<Millis>,
+) -> io::Result<()> {
+    match poll.poll(events, deadline.map(|deadline| deadline.duration_since(now))) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,256 @@
+//! Values by keys that are never mistaken for one another, though slots are reused.
+
+use std::fmt;
+
+use mio::Token;
+use slab::Slab;
+
+/// The listening socket.
+pub const LISTENER: Token = Token(usize::MAX);
+/// The workers, and whoever else wakes the loop from another thread.
+pub const WAKER: Token = Token(usize::MAX - 1);
+/// Signals.
+pub const SIGNALS: Token = Token(usize::MAX - 2);
+
+/// Half of a token's bits each for slot and generation: 32, or 16 on a small board.
+const HALF_BITS: u32 = usize::BITS / 2;
+const HALF_MAX: usize = (1 << HALF_BITS) - 1;
+/// The generation above it belongs to the reserved tokens.
+const GENERATION_MAX: usize = HALF_MAX - 1;
+
+/// Names one value of a [`Table`] for as long as it is there, and nothing after.
+///
+/// ```text
+///  high half     low half
+/// ├────────────┼──────────┤
+///   generation    slot
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(usize);
+
+impl Key {
+    const fn new(slot: usize, generation: usize) -> Self {
+        Self(generation << HALF_BITS | slot & HALF_MAX)
+    }
+
+    const fn slot(self) -> usize {
+        self.0 & HALF_MAX
+    }
+
+    const fn generation(self) -> usize {
+        self.0 >> HALF_BITS
+    }
+}
+
+impl From<Key> for Token {
+    fn from(key: Key) -> Self {
+        Self(key.0)
+    }
+}
+
+impl From<Token> for Key {
+    /// A reserved token becomes a key that finds nobody.
+    fn from(token: Token) -> Self {
+        Self(token.0)
+    }
+}
+
+impl fmt::Display for Key {
+    /// `<slot>.<generation>`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot(), self.generation())
+    }
+}
+
+/// Values under keys that it gives out itself.
+///
+/// A slot's generation goes up each time its value leaves, so a key that outlived its value (a late
+/// event, a timer) finds nobody, not the value that moved in.
+#[derive(Debug)]
+pub struct Table<T> {
+    values: Slab<T>,
+    /// By slot: the generation of the value in it, or of the next one.
+    generations: Vec<u32>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { values: Slab::new(), generations: Vec::new() }
+    }
+}
+
+impl<T> Table<T> {
+    /// Values that a table can hold.
+    pub const LEN_MAX: usize = HALF_MAX;
+
+    /// An empty table; owns no memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a value in.
+    pub fn insert(&mut self, value: T) -> Key {
+        self.insert_with(|_| value)
+    }
+
+    /// Takes in a value that knows its own key.
+    pub fn insert_with(&mut self, value: impl FnOnce(Key) -> T) -> Key {
+        assert!(self.len() < Self::LEN_MAX, "who fills a table bounds it below `LEN_MAX`");
+        let vacant = self.values.vacant_entry();
+        let slot = vacant.key();
+        if slot >= self.generations.len() {
+            self.generations.resize(slot + 1, 0);
+        }
+        let key = Key::new(slot, generation(&self.generations, slot));
+        vacant.insert(value(key));
+        key
+    }
+
+    /// The value under `key`.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&T> {
+        self.values.get(self.slot_of(key)?)
+    }
+
+    /// The value under `key`.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self.slot_of(key)?;
+        self.values.get_mut(slot)
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains(&self, key: Key) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Takes the value under `key` out; from here on the key finds nobody.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        let slot = self.slot_of(key)?;
+        let value = self.values.try_remove(slot)?;
+        if let Some(generation) = self.generations.get_mut(slot) {
+            *generation = next_generation(*generation);
+        }
+        Some(value)
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All keys, by slot.
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values with their keys, by slot.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        let generations = &self.generations;
+        self.values
+            .iter()
+            .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
+    }
+
+    /// All values with their keys, by slot.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        let generations = &self.generations;
+        self.values
+            .iter_mut()
+            .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
+    }
+
+    /// The slot of `key`, if the key is of the slot's present generation.
+    fn slot_of(&self, key: Key) -> Option<usize> {
+        let slot = key.slot();
+        let known = slot < self.generations.len();
+        (known && generation(&self.generations, slot) == key.generation()).then_some(slot)
+    }
+}
+
+fn generation(generations: &[u32], slot: usize) -> usize {
+    generations.get(slot).map_or(0, |&generation| generation as usize)
+}
+
+fn next_generation(generation: u32) -> u32 {
+    if generation as usize >= GENERATION_MAX { 0 } else { generation + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_finds_its_value_until_it_is_removed_and_nobody_after() {
+        let mut table = Table::new();
+        let first = table.insert("first");
+        assert_eq!(table.get(first), Some(&"first"));
+        assert_eq!(table.remove(first), Some("first"));
+        let second = table.insert("second");
+        assert_eq!(second.slot(), first.slot(), "the slot is reused");
+        assert!(!table.contains(first));
+        assert_eq!(table.get_mut(first), None);
+        assert_eq!(table.remove(first), None, "a stale key removes nobody");
+        assert_eq!(table.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn a_key_survives_the_way_through_a_token() {
+        let mut table = Table::new();
+        let keys: Vec<Key> = (0..5).map(|value| table.insert(value)).collect();
+        table.remove(keys[3]);
+        let key = table.insert(7);
+        assert_eq!(Key::from(Token::from(key)), key);
+        assert_eq!(key.to_string(), "3.1");
+        assert_eq!(table.get(Key::from(Token::from(key))), Some(&7));
+    }
+
+    #[test]
+    fn a_value_may_know_its_own_key() {
+        let mut table = Table::new();
+        table.insert_with(|key| key);
+        let key = table.insert_with(|key| key);
+        assert_eq!(table.get(key), Some(&key));
+    }
+
+    #[test]
+    fn iteration_brings_the_keys_that_find_the_values() {
+        let mut table = Table::new();
+        let keys: Vec<Key> = (0..4).map(|value| table.insert(value)).collect();
+        table.remove(keys[1]);
+        table.insert(9);
+        table.remove(keys[2]);
+        for (_, value) in table.iter_mut() {
+            *value *= 10;
+        }
+        assert_eq!(table.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0, 90, 30]);
+        assert!(table.iter().all(|(key, value)| table.get(key) == Some(value)));
+        assert_eq!(table.keys().count(), table.len());
+        assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn the_generation_wraps_without_ever_making_a_reserved_token() {
+        let mut table = Table::new();
+        let first = table.insert(());
+        table.remove(first);
+        table.generations[0] = u32::try_from(GENERATION_MAX).unwrap();
+        let last = table.insert(());
+        assert_eq!(last.generation(), GENERATION_MAX);
+        table.remove(last);
+        assert_eq!(table.insert(()).generation(), 0);
+        let highest = Token::from(Key::new(HALF_MAX, GENERATION_MAX));
+        assert!([LISTENER, WAKER, SIGNALS].iter().all(|reserved| *reserved > highest));
+        assert!(
+            [LISTENER, WAKER, SIGNALS].iter().all(|reserved| !table.contains((*reserved).into()))
+        );
+    }
+}
