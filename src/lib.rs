@@ -1,6 +1,9 @@
 //! groupcast: a group of programs on small machines talks; what one sends, all the others get.
 
+pub mod config;
+pub mod coordinator;
 pub mod event_loop;
+pub mod group;
 pub mod limits;
 pub mod protocol;
 pub mod session;

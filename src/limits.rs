@@ -3,6 +3,8 @@
 //! A bound that an operator may move has a config key of the same name and is a *default* here;
 //! the others are fixed. Sizes are bytes unless the name says otherwise, times are milliseconds.
 
+use std::fmt;
+
 /// Longest participant id.
 pub const ID_BYTES_MAX: usize = 64;
 /// Longest nonce.
@@ -30,19 +32,29 @@ pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONC
 pub const TTL_SECONDS_MAX: u64 = 31_536_000;
 /// `max_backlog`: bytes of kept lines.
 pub const BACKLOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Largest `max_backlog` that can be asked for: one tebibyte.
+pub const BACKLOG_BYTES_HIGHEST: u64 = 1 << 40;
 /// Bytes of one block of the history; a line longer than this has a block of its own.
 pub const BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes of one run: what is offered to a member's socket in one call.
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Slices of one run. The operating system takes at least 1024 (`IOV_MAX`), on POSIX at least 16.
 pub const RUN_SLICES_MAX: usize = 64;
+/// Gaps told to a member and not yet acknowledged, of which the numbers inside are remembered.
+pub const TOLD_GAPS_MAX: usize = 1024;
+/// Runs of a member's own numbers above its place: what it may publish without acknowledging.
+pub const OWN_RUNS_MAX: usize = 256 * 1024;
 
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
+/// Largest `max_connections` that can be asked for.
+pub const CONNECTIONS_HIGHEST: usize = 1_000_000;
 /// Command sockets over that bound, held open just long enough to be told so.
 pub const REFUSED_CONNECTIONS_MAX: usize = 64;
 /// `max_members`: members, and registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
+/// Largest `max_members` that can be asked for.
+pub const MEMBERS_HIGHEST: usize = 1_000_000;
 
 /// `line_timeout`: a line begun must be finished within it.
 pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
@@ -50,6 +62,8 @@ pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
 pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// `stall_timeout`: a message socket with bytes due must take one within it.
 pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// Shortest of the three time-outs that can be asked for: what one fraction of a second can say.
+pub const TIMEOUT_MS_LOWEST: u64 = 1;
 /// Longest of the three time-outs that can be asked for: one day.
 pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
 
@@ -118,8 +132,42 @@ pub const LOG_RETRY_MS: u64 = 1_000;
 /// How long a participant that quits waits for its log and for the coordinator.
 pub const LEAVE_MS: u64 = 5_000;
 
+/// Largest config file; what is larger is something else.
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
+
+/// Events taken from the poll at once.
+pub const EVENTS_MAX: usize = 1024;
+/// How long an ending program waits for its last diagnostics to be printed.
+pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+
+/// What gives way when `max_backlog` is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The new message: it is refused.
+    Reject,
+    /// The oldest ones: members that still needed them are told of a gap.
+    DropOldest,
+}
+
+impl Overflow {
+    /// The word that stands for it, or what words there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let all = [Self::Reject, Self::DropOldest];
+        let found = all.into_iter().find(|overflow| overflow.to_string() == text);
+        found.ok_or_else(|| all.map(|overflow| overflow.to_string()).join(" or "))
+    }
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reject => "reject",
+            Self::DropOldest => "drop-oldest",
+        })
+    }
+}
 
 const _: () = assert!(HELLO_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a greeting is a line");
 const _: () = assert!(GAP_LINE_BYTES_MAX < LINE_BYTES_LOWEST, "a gap is a line");
@@ -129,6 +177,14 @@ const _: () = assert!(
     BACKLOG_BYTES_DEFAULT >= 2 * LINE_BYTES_DEFAULT as u64,
     "the longest message must always find room in an empty history"
 );
+const _: () = assert!(
+    BACKLOG_BYTES_DEFAULT >= 2 * LINE_BYTES_HIGHEST as u64,
+    "whoever asks for a larger `max_line` alone need not think of `max_backlog`"
+);
+const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
+const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
+const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
+const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
 const _: () = assert!(

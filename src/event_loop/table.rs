@@ -94,6 +94,13 @@ impl<T> Table<T> {
         self.insert_with(|_| value)
     }
 
+    /// The key that the next value will get.
+    #[must_use]
+    pub fn next_key(&self) -> Key {
+        let slot = self.values.vacant_key();
+        Key::new(slot, generation(&self.generations, slot))
+    }
+
     /// Takes in a value that knows its own key.
     pub fn insert_with(&mut self, value: impl FnOnce(Key) -> T) -> Key {
         assert!(self.len() < Self::LEN_MAX, "who fills a table bounds it below `LEN_MAX`");

@@ -19,6 +19,24 @@ pub struct Delivery<'a> {
     pub text: &'a str,
 }
 
+impl Delivery<'_> {
+    /// Appends the line with its LF.
+    pub fn encode(&self, line: &mut Vec<u8>) {
+        for part in [
+            self.seq.to_string().as_bytes(),
+            b"#",
+            self.sender.as_bytes(),
+            b"#",
+            self.accepted.to_string().as_bytes(),
+            b"#",
+            self.text.as_bytes(),
+            b"\n",
+        ] {
+            line.extend_from_slice(part);
+        }
+    }
+}
+
 impl fmt::Display for Delivery<'_> {
     /// The line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

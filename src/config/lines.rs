@@ -1,0 +1,102 @@
+//! The lines of a config file that say something.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::{Fault, Found, Place};
+use crate::limits::CONFIG_BYTES_MAX;
+
+/// Hands out one line after the other, trimmed, without blank ones and comments.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    path: &'a Path,
+    rest: &'a [u8],
+    /// Number of the line handed out or skipped last.
+    number: usize,
+}
+
+/// A line that says something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    path: &'a Path,
+    /// From 1; skipped lines count.
+    pub(super) number: usize,
+    /// Trimmed, never empty.
+    pub(super) text: &'a str,
+}
+
+/// The whole file. What is too large is not read to its end, which it may not have.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    let unreadable =
+        |e: io::Error| Fault::Unreadable { path: path.to_owned(), reason: e.to_string() };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    let bytes_max = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX);
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > CONFIG_BYTES_MAX {
+        return Err(Fault::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of `bytes`, which stand in the file at `path`.
+    pub(super) const fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
+        Self { path, rest: bytes, number: 0 }
+    }
+
+    /// The next line that says something, or `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Line<'a>>, Fault> {
+        while !self.rest.is_empty() {
+            let end = self.rest.iter().position(|&byte| byte == b'\n');
+            let (line, rest) = match end.and_then(|end| self.rest.split_at_checked(end)) {
+                Some((line, rest)) => (line, rest.get(1..).unwrap_or_default()),
+                None => (self.rest, [].as_slice()),
+            };
+            self.rest = rest;
+            self.number = self.number.saturating_add(1);
+            let text = match std::str::from_utf8(line) {
+                Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK),
+                Err(_) => return Err(self.fault("line", Found::NotUtf8, "UTF-8 text")),
+            };
+            if !text.is_empty() && !text.starts_with("//") {
+                return Ok(Some(Line { path: self.path, number: self.number, text }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next line, which must be there: it is the `field`.
+    pub(super) fn require(
+        &mut self,
+        field: &'static str,
+        expected: &str,
+    ) -> Result<Line<'a>, Fault> {
+        match self.next()? {
+            Some(line) => Ok(line),
+            None => Err(self.fault(field, Found::EndOfFile, expected)),
+        }
+    }
+
+    fn fault(&self, field: &'static str, found: Found, expected: &str) -> Fault {
+        let place = Place::Line { path: self.path.to_owned(), number: self.number.max(1) };
+        Fault::Field { place, field, found, expected: expected.to_owned() }
+    }
+}
+
+impl Line<'_> {
+    /// Where the line stands.
+    pub(super) fn place(&self) -> Place {
+        Place::Line { path: self.path.to_owned(), number: self.number }
+    }
+
+    /// This line does not say what the `field` should be.
+    pub(super) fn fault(&self, field: &'static str, text: &str, expected: String) -> Fault {
+        let found = Found::Text(text.to_owned());
+        Fault::Field { place: self.place(), field, found, expected }
+    }
+}
+
+/// Some editors put one at the beginning, and joining files puts it elsewhere.
+const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -1,0 +1,23 @@
+//! What both programs are asked to do: command line and config file, checked before anything runs.
+//!
+//! ```text
+//!   arguments ──▶ options as written ─┐
+//!                                     ├──▶ a valid config, or one Fault that says what was wrong
+//!   file ──▶ lines ──▶ keys as written ┘
+//! ```
+//!
+//! An option wins over the same key in the file. A value that breaks a rule is an error wherever it
+//! stands, also where an option replaces it: a config file is either right or not.
+
+mod call;
+mod coordinator;
+mod fault;
+mod key;
+mod lines;
+mod participant;
+mod value;
+
+pub use call::{Call, CoordinatorRun, ParticipantOptions, ParticipantRun, settle};
+pub use coordinator::CoordinatorConfig;
+pub use fault::{Fault, Found, Place};
+pub use participant::ParticipantConfig;

@@ -1,0 +1,160 @@
+//! The participant's config: its id, its message log, its coordinator, a line each.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::lines::{self, Line, Lines};
+use super::{Fault, value};
+use crate::protocol::is_id;
+
+/// Who a participant is, what it writes to, and whom it talks to, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantConfig {
+    /// Line 1: as the protocol allows it.
+    pub id: String,
+    /// Line 2: the message log, relative to the current directory.
+    pub log_file: PathBuf,
+    /// Line 3: where the coordinator listens.
+    pub coordinator: SocketAddr,
+}
+
+impl ParticipantConfig {
+    /// The config of the file at `path`.
+    pub(super) fn load(path: &Path) -> Result<Self, Fault> {
+        Self::parse(path, &lines::read(path)?)
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Fault> {
+        let mut lines = Lines::new(path, bytes);
+        let id = field(&mut lines, "participant_id", "1 to 64 of A-Z a-z 0-9 . _ -", |text| {
+            is_id(text).then(|| text.to_owned())
+        })?;
+        let log_file = field(&mut lines, "log_file_name", "the name of a file", file_name)?;
+        let expected = "an IPv4 or IPv6 address, a space, and a port from 1 to 65535";
+        let coordinator = field(&mut lines, "coordinator", expected, address)?;
+        match lines.next()? {
+            None => Ok(Self { id, log_file, coordinator }),
+            Some(line) => Err(line.fault("line", line.text, "nothing more".to_owned())),
+        }
+    }
+}
+
+/// The next line as `parse` understands it.
+fn field<'a, T>(
+    lines: &mut Lines<'a>,
+    name: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&'a str) -> Option<T>,
+) -> Result<T, Fault> {
+    let line: Line<'a> = lines.require(name, expected)?;
+    parse(line.text).ok_or_else(|| line.fault(name, line.text, expected.to_owned()))
+}
+
+/// A name that can be a file's: not a directory's, and nothing that drives a terminal.
+fn file_name(text: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(text);
+    let names_file = path.file_name().is_some() && !text.ends_with(['/', '.']);
+    let printable = !text.chars().any(char::is_control);
+    (names_file && printable).then_some(path)
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(char::is_whitespace)?;
+    let port = value::whole(port.trim_start(), 1..=u64::from(u16::MAX)).ok()?;
+    Some(SocketAddr::new(value::peer_ip(ip)?, u16::try_from(port).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &[u8], expected: Result<(&str, &str, &str), &str>) {
+        let config = ParticipantConfig::parse(Path::new("p.txt"), text);
+        let expected = expected.map(|(id, log_file, coordinator)| ParticipantConfig {
+            id: id.to_owned(),
+            log_file: log_file.into(),
+            coordinator: coordinator.parse().unwrap(),
+        });
+        assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn three_lines_say_who_where_to_and_whom() {
+        let expected = Ok(("alice", "alice.log", "127.0.0.1:5000"));
+        check(b"alice\nalice.log\n127.0.0.1 5000\n", expected);
+        check(b"\xef\xbb\xbfalice\r\n alice.log \r\n127.0.0.1 \t 5000", expected);
+        check(b"// me\nalice\n\n// it\nalice.log\n\n127.0.0.1 5000\n// end\n\n", expected);
+        check(b"alice\nalice.log\n::ffff:127.0.0.1 5000\n", expected);
+        check(b"a.B_9-\n/tmp/my log\n::1 65535\n", Ok(("a.B_9-", "/tmp/my log", "[::1]:65535")));
+        check("a\nbücher\n::1 1".as_bytes(), Ok(("a", "bücher", "[::1]:1")));
+    }
+
+    #[test]
+    fn each_line_must_be_there_and_be_right() {
+        let id = "expected 1 to 64 of A-Z a-z 0-9 . _ -";
+        let long = "a".repeat(65);
+        for (text, found) in [
+            ("", "p.txt:1: participant_id: found the end of the file".to_owned()),
+            ("//\n//\n", "p.txt:2: participant_id: found the end of the file".to_owned()),
+            ("al ice\nl\n::1 1", "p.txt:1: participant_id: found \"al ice\"".to_owned()),
+            ("al#ice\nl\n::1 1", "p.txt:1: participant_id: found \"al#ice\"".to_owned()),
+            (&long, format!("p.txt:1: participant_id: found {long:?}")),
+        ] {
+            check(text.as_bytes(), Err(&format!("{found}, {id}")));
+        }
+        let log = "expected the name of a file";
+        for (text, found) in [
+            ("a\n", "p.txt:1: log_file_name: found the end of the file"),
+            ("a\n\nlogs/\n::1 1", "p.txt:3: log_file_name: found \"logs/\""),
+            ("a\n.\n::1 1", "p.txt:2: log_file_name: found \".\""),
+            ("a\nlogs/..\n::1 1", "p.txt:2: log_file_name: found \"logs/..\""),
+            ("a\nl\0g\n::1 1", "p.txt:2: log_file_name: found \"l\\0g\""),
+        ] {
+            check(text.as_bytes(), Err(&format!("{found}, {log}")));
+        }
+    }
+
+    #[test]
+    fn the_coordinator_is_an_address_and_a_port() {
+        let expected = "expected an IPv4 or IPv6 address, a space, and a port from 1 to 65535";
+        check(
+            b"a\nl\n",
+            Err(&format!("p.txt:2: coordinator: found the end of the file, {expected}")),
+        );
+        for text in [
+            "localhost 5000",
+            "127.0.0.1:5000",
+            "127.0.0.1",
+            "127.0.0.1 0",
+            "127.0.0.1 65536",
+            "127.0.0.1 +1",
+            "127.0.0.1 5000 6000",
+            "5000 127.0.0.1",
+            "[::1] 5000",
+            "0.0.0.0 5000",
+            ":: 5000",
+            "224.0.0.1 5000",
+            "255.255.255.255 5000",
+        ] {
+            let wrong = format!("p.txt:3: coordinator: found {text:?}, {expected}");
+            check(format!("a\nl\n{text}\n").as_bytes(), Err(&wrong));
+        }
+    }
+
+    #[test]
+    fn nothing_more_and_nothing_but_text_is_taken() {
+        check(
+            b"a\nl\n::1 1\n\nsync=always\n",
+            Err("p.txt:5: line: found \"sync=always\", expected nothing more"),
+        );
+        for (text, number) in [
+            (&b"\xff\nl\n::1 1\n"[..], 1),
+            (b"a\nl\n::1 1\n\xe4", 4),
+            (b"a\n// \xe4\nl\n::1 1\n", 2),
+        ] {
+            let wrong = "line: found bytes that are not UTF-8, expected UTF-8 text";
+            check(text, Err(&format!("p.txt:{number}: {wrong}")));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What stands behind a key: numbers, sizes, times, words, addresses.
+//!
+//! Each function answers the value, or says in words what it expected.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+
+/// Units of sizes, the largest first.
+const UNITS: [(char, u64); 3] = [('g', 1 << 30), ('m', 1 << 20), ('k', 1 << 10)];
+
+/// Decimal digits, nothing else: no sign, no separator.
+pub(super) fn whole(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    match digits(text) {
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(_) | None => Err(format!("a whole number from {} to {}", range.start(), range.end())),
+    }
+}
+
+/// As [`whole`], for what is counted in memory.
+pub(super) fn count(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = whole(text, wide(*range.start())..=wide(*range.end()))?;
+    Ok(usize::try_from(number).unwrap_or(*range.end()))
+}
+
+/// Bytes, or 1024 of them to the first (`k`), second (`m`) or third (`g`) power.
+pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let unit = UNITS.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    match digits(number).and_then(|number| number.checked_mul(unit)) {
+        Some(bytes) if range.contains(&bytes) => Ok(bytes),
+        Some(_) | None => {
+            let (lowest, highest) = (show_size(*range.start()), show_size(*range.end()));
+            Err(format!(
+                "bytes from {lowest} to {highest}, where k, m and g stand for 1024^1 to ^3"
+            ))
+        }
+    }
+}
+
+/// As [`size`], for what stands in memory.
+pub(super) fn memory_size(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let bytes = size(text, wide(*range.start())..=wide(*range.end()))?;
+    Ok(usize::try_from(bytes).unwrap_or(*range.end()))
+}
+
+/// Seconds with at most three decimals, as milliseconds.
+pub(super) fn seconds(text: &str, range_ms: RangeInclusive<u64>) -> Result<u64, String> {
+    match millis(text) {
+        Some(millis) if range_ms.contains(&millis) => Ok(millis),
+        Some(_) | None => {
+            let (lowest, highest) =
+                (show_seconds(*range_ms.start()), show_seconds(*range_ms.end()));
+            Err(format!("seconds from {lowest} to {highest}, with at most three decimals"))
+        }
+    }
+}
+
+/// `yes` or `no`.
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
+}
+
+/// An address that a socket can be bound to.
+pub(super) fn local_ip(text: &str) -> Result<IpAddr, String> {
+    match ip(text) {
+        Some(ip) if !is_shared(ip) => Ok(ip),
+        Some(_) | None => Err("an IPv4 or IPv6 address of this machine".to_owned()),
+    }
+}
+
+/// An address that can be connected to.
+pub(super) fn peer_ip(text: &str) -> Option<IpAddr> {
+    ip(text).filter(|ip| !is_shared(*ip) && !ip.is_unspecified())
+}
+
+/// As [`size`] reads it, with the largest unit that leaves no rest.
+pub(super) fn show_size(bytes: u64) -> String {
+    match UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+        Some((letter, unit)) => format!("{}{letter}", bytes.div_euclid(*unit)),
+        None => bytes.to_string(),
+    }
+}
+
+/// As [`seconds`] reads it, without decimals that say nothing.
+pub(super) fn show_seconds(millis: u64) -> String {
+    let (whole, decimals) = (millis.div_euclid(1000), millis.rem_euclid(1000));
+    match decimals {
+        0 => whole.to_string(),
+        _ => format!("{whole}.{decimals:03}").trim_end_matches('0').to_owned(),
+    }
+}
+
+/// A number of things in memory, as 64 bits, which it fits.
+pub(super) fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn millis(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let decimals = match decimals.len() {
+        1..=3 => digits(&format!("{decimals:0<3}"))?,
+        _ => return None,
+    };
+    digits(whole)?.checked_mul(1000)?.checked_add(decimals)
+}
+
+fn ip(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// Whether an address belongs to more than one machine.
+fn is_shared(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == Ipv4Addr::BROADCAST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_bytes_or_powers_of_1024_of_them() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1)),
+            ("007", Some(7)),
+            ("1k", Some(1024)),
+            ("3m", Some(3 * 1024 * 1024)),
+            ("2g", Some(2 * 1024 * 1024 * 1024)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("17179869183g", Some(17_179_869_183 << 30)),
+            ("17179869184g", None),
+            ("", None),
+            ("k", None),
+            ("1kk", None),
+            ("1K", None),
+            ("1 k", None),
+            ("1.5k", None),
+            ("-1", None),
+            ("+1", None),
+            ("1t", None),
+            ("0x10", None),
+            ("\u{0661}", None),
+        ] {
+            assert_eq!(size(text, 0..=u64::MAX).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_with_at_most_three_decimals() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1", Some(1000)),
+            ("1.5", Some(1500)),
+            ("0.25", Some(250)),
+            ("0.001", Some(1)),
+            ("1.050", Some(1050)),
+            ("1.0000", None),
+            ("1.", None),
+            (".5", None),
+            ("", None),
+            (".", None),
+            ("1.5.5", None),
+            ("1,5", None),
+            ("1s", None),
+            ("1.-1", None),
+            ("-1", None),
+            ("1e3", None),
+            ("18446744073709551.615", Some(u64::MAX)),
+            ("18446744073709551.616", None),
+            ("18446744073709552", None),
+        ] {
+            assert_eq!(seconds(text, 0..=u64::MAX).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_reads_as_what_it_was() {
+        for bytes in [0, 1, 512, 1023, 1024, 1025, 65_536, 1 << 20, 3 << 29, 1 << 30, u64::MAX] {
+            assert_eq!(size(&show_size(bytes), 0..=u64::MAX), Ok(bytes));
+        }
+        for millis in [0, 1, 10, 100, 999, 1000, 1500, 60_000, 86_400_000, u64::MAX] {
+            assert_eq!(seconds(&show_seconds(millis), 0..=u64::MAX), Ok(millis));
+        }
+        assert_eq!((show_size(64 << 20), show_seconds(10_000)), ("64m".into(), "10".into()));
+        assert_eq!((show_size(1536), show_seconds(1)), ("1536".into(), "0.001".into()));
+    }
+
+    #[test]
+    fn both_ends_of_a_range_belong_to_it() {
+        for (number, inside) in [("2", false), ("3", true), ("5", true), ("6", false)] {
+            assert_eq!(whole(number, 3..=5).is_ok(), inside, "{number}");
+            assert_eq!(count(number, 3..=5).is_ok(), inside, "{number}");
+            assert_eq!(size(number, 3..=5).is_ok(), inside, "{number}");
+            assert_eq!(seconds(number, 3000..=5000).is_ok(), inside, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_one_machine_and_ipv4_is_ipv4_however_it_is_written() {
+        for (text, local, peer) in [
+            ("127.0.0.1", Some("127.0.0.1"), Some("127.0.0.1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1"), Some("10.0.0.1")),
+            ("::1", Some("::1"), Some("::1")),
+            ("0.0.0.0", Some("0.0.0.0"), None),
+            ("::", Some("::"), None),
+            ("224.0.0.1", None, None),
+            ("ff02::1", None, None),
+            ("255.255.255.255", None, None),
+            ("localhost", None, None),
+            ("127.0.0.1:80", None, None),
+            ("[::1]", None, None),
+            ("fe80::1%lo", None, None),
+            ("127.1", None, None),
+            ("", None, None),
+        ] {
+            let parsed = |text: Option<&str>| text.map(|text| text.parse::<IpAddr>().unwrap());
+            assert_eq!(local_ip(text).ok(), parsed(local), "{text:?}");
+            assert_eq!(peer_ip(text), parsed(peer), "{text:?}");
+        }
+    }
+}

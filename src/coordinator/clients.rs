@@ -1,0 +1,264 @@
+//! Command sockets: requests in.
+
+use std::mem;
+use std::net::SocketAddr;
+
+use mio::Token;
+use mio::net::TcpStream;
+
+use super::peer::{Client, Peer, Phase, Refused, Role};
+use super::turn::{Coordinator, Timer};
+use crate::event_loop::{Accept, Connection, Fill, Key};
+use crate::group::{ConnId, Input, Origin};
+use crate::limits::{
+    LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX, TURN_BYTES_MAX,
+};
+use crate::protocol::{Command, LineBuffer, Refusal, Reply, Request, TooLong};
+use crate::time::{Millis, Now};
+
+impl Coordinator {
+    /// Takes in who is waiting to be accepted.
+    pub(super) fn accept(&mut self, now: Millis) {
+        loop {
+            let Some(acceptor) = &mut self.acceptor else { return };
+            match acceptor.accept(now) {
+                Accept::Taken(stream, peer) => self.admit(stream, peer, now),
+                Accept::Drained | Accept::Yielded => return,
+                Accept::Resting => return self.arm_accept_timer(),
+                Accept::OutOfFiles(error) => {
+                    log::warn!("accepting rests: {error}");
+                    return self.arm_accept_timer();
+                }
+            }
+        }
+    }
+
+    fn arm_accept_timer(&mut self) {
+        let due = self.acceptor.as_ref().and_then(|acceptor| acceptor.retry_at());
+        if let (None, Some(due)) = (self.accept_timer, due) {
+            self.accept_timer = Some(self.wheel.insert(due, Timer::Accept));
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, address: SocketAddr, now: Millis) {
+        let is_full = self.clients >= self.config.max_connections;
+        if is_full && self.refused >= REFUSED_CONNECTIONS_MAX {
+            log::debug!("{address}: dropped, as too many are being refused already");
+            return;
+        }
+        let mut connection = Connection::new(stream);
+        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
+        let key = self.peers.next_key();
+        if let Err(error) = connection.register(self.poll.registry(), key) {
+            log::warn!("{address}: cannot be watched: {error}");
+            return;
+        }
+        let client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
+        self.peers.insert(Peer { connection, role: Role::Client(client) });
+        self.clients += 1;
+        log::debug!("{address}: connected");
+        if is_full {
+            let max = self.config.max_connections;
+            self.refuse(key, &Refusal::TooManyConnections { max }, now);
+        }
+    }
+
+    /// Carries out the requests of a command socket, as far as they are there and may be.
+    pub(super) fn serve(&mut self, key: Key, now: Now) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Phase::Refused(_) = client.phase {
+            return self.discard(key);
+        }
+        let mut input = mem::take(&mut connection.input);
+        self.serving = Some(key);
+        let mut requests = self.carry_out_lines(key, &mut input, now);
+        if self.may_be_served(key) {
+            self.read(key, &mut input);
+            requests += self.carry_out_lines(key, &mut input, now);
+        }
+        if self.has_ended(key) && self.may_be_served(key) {
+            requests += self.carry_out_last(key, &mut input, now);
+        }
+        self.serving = None;
+        self.pause(key, input, requests > 0, now.steady);
+    }
+
+    /// Reads on, in a fair share.
+    fn read(&mut self, key: Key, input: &mut LineBuffer) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        connection.input = mem::take(input);
+        let filled = connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+        *input = mem::take(&mut connection.input);
+        match filled {
+            Ok(Fill::Drained(_) | Fill::Eof(_)) => (),
+            Ok(Fill::Yielded(_)) => self.runnable.push(key),
+            Err(error) => {
+                log::debug!("{}: {error}", client.peer);
+                client.has_failed = true;
+                client.is_deaf = true;
+            }
+        }
+    }
+
+    /// Whether nothing more will come from a client.
+    fn has_ended(&mut self, key: Key) -> bool {
+        let client = self.peers.get_mut(key).and_then(Peer::client);
+        client.is_some_and(|(connection, client)| {
+            client.has_failed || connection.is_input_ended() //.
+        })
+    }
+
+    fn may_be_served(&mut self, key: Key) -> bool {
+        let client = self.peers.get_mut(key).and_then(Peer::client);
+        client.is_some_and(|(connection, client)| {
+            client.phase == Phase::Serving && connection.output.len() < OUTBOX_BYTES_MAX
+        })
+    }
+
+    /// Carries out the requests that are there; how many.
+    fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, now: Now) -> usize {
+        let mut requests = 0;
+        while self.may_be_served(key) {
+            match input.next_line(self.config.max_line) {
+                Ok(Some(line)) => self.carry_out_line(key, line, now),
+                Ok(None) => break,
+                Err(TooLong { max }) => self.refuse(key, &Refusal::TooLong { max }, now.steady),
+            }
+            requests += 1;
+        }
+        requests
+    }
+
+    /// The bytes before the end of a stream are a request, whatever is missing behind them; but
+    /// not those before its failure.
+    fn carry_out_last(&mut self, key: Key, input: &mut LineBuffer, now: Now) -> usize {
+        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return 0 };
+        let was_cut = client.has_failed;
+        let requests = match input.last_line() {
+            Some(line) if !was_cut => {
+                self.carry_out_line(key, line, now);
+                1
+            }
+            Some(_) | None => 0,
+        };
+        if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
+            && client.phase == Phase::Serving
+        {
+            client.phase = Phase::Ended;
+        }
+        requests
+    }
+
+    fn carry_out_line(&mut self, key: Key, line: &[u8], now: Now) {
+        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
+        let conn = ConnId(Token::from(key).0);
+        match Request::parse(line) {
+            Ok(request) => {
+                client.phase = Phase::Waiting;
+                let origin = Origin { conn, peer: client.peer, local: client.local };
+                // Nothing for each message above `trace`: there may be a million in a second.
+                let is_message = matches!(request.command, Command::Msend { .. });
+                let level = if is_message { log::Level::Trace } else { log::Level::Debug };
+                log::log!(level, "{}: {request}", client.peer);
+                if let Some(link) = self.group.ends(&request) {
+                    self.hear_link(link, now); // Acknowledgements that have arrived still count.
+                }
+                self.group.handle(Input::Request { origin, request }, now);
+                self.carry_out(now);
+            }
+            Err(malformed) => self.answer(conn, &Reply::from(malformed)),
+        }
+    }
+
+    /// Leaves a client until something happens to it, with what was read and not used.
+    fn pause(&mut self, key: Key, input: LineBuffer, is_served: bool, now: Millis) {
+        let ends = self.has_ended(key);
+        let may_go_on = self.may_be_served(key);
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Phase::Refused(_) = client.phase {
+            return; // The input is forgotten.
+        }
+        client.is_held_up = client.phase == Phase::Serving && !may_go_on;
+        let is_unfinished = may_go_on && !ends && !input.is_empty();
+        connection.input = input;
+        if (is_served || !is_unfinished)
+            && let Some(timer) = client.line_timer.take()
+        {
+            self.wheel.cancel(timer);
+        }
+        if is_unfinished && client.line_timer.is_none() {
+            let due = now.plus(self.config.line_timeout_ms);
+            client.line_timer = Some(self.wheel.insert(due, Timer::Line(key)));
+        }
+    }
+
+    pub(super) fn on_line_timeout(&mut self, key: Key, now: Now) {
+        let timeout_ms = self.config.line_timeout_ms;
+        if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) {
+            client.line_timer = None;
+            self.refuse(key, &Refusal::Unfinished { timeout_ms }, now.steady);
+        }
+    }
+
+    /// Tells a client why it is not served any more, and sees to it that it can read that: closing
+    /// at once, with bytes unread, would have TCP throw the reply away.
+    fn refuse(&mut self, key: Key, refusal: &Refusal, now: Millis) {
+        self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()));
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Some(timer) = client.line_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        let at_the_door = matches!(refusal, Refusal::TooManyConnections { .. });
+        if at_the_door {
+            self.clients -= 1;
+            self.refused += 1;
+        }
+        log::debug!("{}: {refusal}", client.peer);
+        connection.input.clear();
+        client.phase = Phase::Refused(Refused {
+            discard_bytes: LINGER_BYTES_MAX,
+            unsent_bytes: connection.output.len(),
+            is_shut_down: false,
+            at_the_door,
+        });
+        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+    }
+
+    /// Reads what a refused client still sends, and throws it away.
+    fn discard(&mut self, key: Key) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        let Phase::Refused(refused) = &mut client.phase else { return };
+        let filled = connection.fill(&mut self.scratch, refused.discard_bytes.max(1));
+        connection.input.clear();
+        match filled {
+            Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
+                refused.discard_bytes -= bytes;
+            }
+            Ok(Fill::Eof(_)) if !connection.output.is_empty() => (),
+            Ok(_) | Err(_) => self.buried.push(key),
+        }
+    }
+
+    pub(super) fn on_linger_timeout(&mut self, key: Key, now: Millis) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        let Phase::Refused(refused) = &mut client.phase else { return };
+        let unsent = connection.output.len();
+        if unsent == 0 || unsent >= refused.unsent_bytes {
+            return self.buried.push(key);
+        }
+        refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
+        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+    }
+}

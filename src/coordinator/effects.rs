@@ -1,0 +1,155 @@
+//! What the group wants done, and replies out.
+
+use std::fmt::Write;
+use std::mem;
+use std::net::SocketAddr;
+
+use mio::Token;
+use rustix::io::Errno;
+
+use super::peer::{Peer, Phase, Role};
+use super::report;
+use super::turn::{Coordinator, Timer};
+use crate::event_loop::{Connection, Flush, Key};
+use crate::group::{ConnId, Effect, Input, LinkId, Listing};
+use crate::limits::{OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
+use crate::protocol::Reply;
+use crate::time::Now;
+
+impl Coordinator {
+    /// Does what the group wants, until it wants nothing more.
+    pub(super) fn carry_out(&mut self, now: Now) {
+        while let Some(effect) = self.group.poll_effect() {
+            match effect {
+                Effect::Reply { to, reply } => self.answer(to, &reply),
+                Effect::List { to, listing: Listing::Members } => self.list_members(to),
+                Effect::List { to, listing: Listing::Stats } => self.list_stats(to, now),
+                Effect::Connect { link, address } => self.dial(link, address, now),
+                Effect::Close { link } => self.close(link),
+                Effect::Note(note) => report::log_note(&note),
+            }
+        }
+    }
+
+    /// Puts a reply behind those that its client has not been sent yet.
+    pub(super) fn answer(&mut self, to: ConnId, reply: &Reply) {
+        if let Reply::Refused(_) = reply {
+            self.counters.errors += 1;
+        }
+        self.append(to, format_args!("{reply}\n"));
+    }
+
+    fn list_members(&mut self, to: ConnId) {
+        let mut lines = format!("{}\n", Reply::Members { count: self.group.members().count() });
+        for member in self.group.members() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(lines, "{member}");
+        }
+        self.append(to, format_args!("{lines}"));
+    }
+
+    fn list_stats(&mut self, to: ConnId, now: Now) {
+        let stats = self.stats(now.steady);
+        let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
+        for (key, value) in stats {
+            let _ = writeln!(lines, "{key} {value}");
+        }
+        self.append(to, format_args!("{lines}"));
+    }
+
+    /// Appends to what a client is to be sent; it may be served on, as it has its reply now.
+    fn append(&mut self, to: ConnId, text: std::fmt::Arguments<'_>) {
+        let key = Key::from(Token(to.0));
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return; // It is gone; what it asked for was done.
+        };
+        if client.phase == Phase::Waiting {
+            client.phase = Phase::Serving;
+            if self.serving != Some(key) {
+                self.runnable.push(key);
+            }
+        }
+        if !client.is_deaf {
+            // Appending to memory cannot fail.
+            let _ = connection.output.write_fmt(text);
+        }
+        self.unflushed.push(key);
+    }
+
+    /// Writes the replies of a turn, and ends the clients that have come to their end.
+    pub(super) fn write_replies(&mut self) {
+        for key in mem::take(&mut self.unflushed) {
+            let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+                continue;
+            };
+            let flushed = connection.flush(TURN_BYTES_MAX).unwrap_or_else(|error| {
+                log::debug!("{}: {error}", client.peer);
+                client.is_deaf = true;
+                connection.output.clear();
+                Flush::Empty
+            });
+            if flushed == Flush::Yielded {
+                self.unflushed.push(key);
+            }
+            if client.is_held_up && connection.output.len() < OUTBOX_BYTES_MAX {
+                client.is_held_up = false;
+                self.runnable.push(key);
+            }
+            if flushed != Flush::Empty {
+                continue;
+            }
+            match &mut client.phase {
+                Phase::Serving | Phase::Waiting => (),
+                Phase::Ended => self.buried.push(key),
+                Phase::Refused(refused) if !refused.is_shut_down => {
+                    refused.is_shut_down = true;
+                    if client.is_deaf || connection.shutdown_write().is_err() {
+                        self.buried.push(key);
+                    }
+                }
+                Phase::Refused(_) => (),
+            }
+        }
+    }
+
+    /// Begins a connect-back.
+    fn dial(&mut self, link: LinkId, address: SocketAddr, now: Now) {
+        let key = self.peers.next_key();
+        let begun = self.connection_to(address).and_then(|mut connection| {
+            connection.register(self.poll.registry(), key)?;
+            Ok(connection)
+        });
+        match begun {
+            Ok(connection) => {
+                let due = now.steady.plus(self.config.connect_timeout_ms);
+                let deadline = self.wheel.insert(due, Timer::Connect(key));
+                self.peers.insert(Peer { connection, role: Role::Dialing { link, deadline } });
+                self.links.insert(link, key);
+            }
+            Err(error) => {
+                let reason = error.to_string().into();
+                self.group.handle(Input::ConnectFailed { link, reason }, now);
+            }
+        }
+    }
+
+    /// With all files taken by clients, one is given up from the reserve.
+    fn connection_to(&mut self, address: SocketAddr) -> std::io::Result<Connection> {
+        let begun = Connection::connect(address);
+        let errno = begun.as_ref().err().and_then(Errno::from_io_error);
+        let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
+        let is_freed = is_out_of_files
+            && self.acceptor.as_mut().is_some_and(|acceptor| acceptor.release_one());
+        if is_freed { Connection::connect(address) } else { begun }
+    }
+
+    /// Gives up a connect-back, or closes a message socket.
+    fn close(&mut self, link: LinkId) {
+        let Some(key) = self.links.remove(&link) else { return };
+        if let Some(peer) = self.peers.get_mut(key) {
+            // Unread bytes would make TCP throw away what was written and has not arrived.
+            let _ = peer.connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+        }
+        self.buried.push(key);
+    }
+}

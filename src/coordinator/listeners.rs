@@ -1,0 +1,188 @@
+//! Message sockets: connecting back, deliveries out, acknowledgements in.
+
+use std::io;
+use std::mem;
+
+use rustix::io::Errno;
+
+use super::peer::{Listener, Peer, Role};
+use super::turn::{Coordinator, Timer};
+use crate::event_loop::{Fill, Key};
+use crate::group::{Input, LinkId};
+use crate::limits::{ACK_LINE_BYTES_MAX, TURN_BYTES_MAX};
+use crate::protocol::{Ack, LineBuffer};
+use crate::time::{Millis, Now};
+
+impl Coordinator {
+    /// Sees what has become of a connect-back.
+    pub(super) fn finish_dialing(&mut self, key: Key, now: Now) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Role::Dialing { link, deadline } = peer.role else { return };
+        match peer.connection.connected() {
+            Ok(false) => (),
+            Ok(true) => {
+                self.wheel.cancel(deadline);
+                if let Err(error) = peer.connection.keep_alive() {
+                    log::warn!("message socket {link}: no keepalive: {error}");
+                }
+                peer.role = Role::Listener(Listener { link, stall_timer: None });
+                if let Some(old) = self.group.replaces(link) {
+                    self.hear_link(old, now);
+                }
+                self.group.handle(Input::Connected { link }, now);
+                self.carry_out(now);
+                self.offerable.push(key);
+            }
+            Err(error) => self.fail_dialing(key, &error, now),
+        }
+    }
+
+    pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
+        self.fail_dialing(key, &Errno::TIMEDOUT.into(), now);
+    }
+
+    fn fail_dialing(&mut self, key: Key, error: &io::Error, now: Now) {
+        let Some(Role::Dialing { link, .. }) = self.peers.get(key).map(|peer| &peer.role) else {
+            return;
+        };
+        let link = *link;
+        self.links.remove(&link);
+        self.buried.push(key);
+        let reason = error.to_string().into();
+        self.group.handle(Input::ConnectFailed { link, reason }, now);
+        self.carry_out(now);
+    }
+
+    /// Takes the acknowledgements that have arrived on a message socket.
+    pub(super) fn hear_link(&mut self, link: LinkId, now: Now) {
+        if let Some(&key) = self.links.get(&link) {
+            self.hear(key, now);
+        }
+    }
+
+    /// Reads what a member writes on its message socket.
+    pub(super) fn hear(&mut self, key: Key, now: Now) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        let link = listener.link;
+        let filled = connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+        let mut input = mem::take(&mut connection.input);
+        self.take_acks(link, &mut input, now);
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+            connection.input = input;
+        }
+        match filled {
+            Ok(Fill::Drained(_)) => (),
+            Ok(Fill::Yielded(_)) => self.runnable.push(key),
+            Ok(Fill::Eof(_)) => self.lose(key, "closed by the participant", now),
+            Err(error) => self.lose(key, &error.to_string(), now),
+        }
+    }
+
+    fn take_acks(&mut self, link: LinkId, input: &mut LineBuffer, now: Now) {
+        while self.group.takes_acks(link) {
+            let acknowledged = match input.next_line(ACK_LINE_BYTES_MAX) {
+                Ok(None) => return,
+                Ok(Some(line)) => Ack::parse(line).ok(),
+                Err(_) => None,
+            };
+            self.group.handle(
+                match acknowledged {
+                    Some(Ack { seq }) => Input::Acknowledged { link, seq },
+                    None => Input::Garbled { link },
+                },
+                now,
+            );
+            self.carry_out(now);
+        }
+        input.clear(); // Whatever it was, nobody asked for it.
+    }
+
+    /// Offers what is due: to all if there is something new, else to those who may take more.
+    pub(super) fn offer(&mut self, now: Now) {
+        let mut keys = mem::take(&mut self.offerable);
+        let last = self.group.last();
+        if last > self.offered {
+            self.offered = last;
+            keys.clear();
+            keys.extend(self.links.values());
+        }
+        for key in keys {
+            self.offer_to(key, now);
+        }
+        self.group.handle(Input::Offered, now);
+    }
+
+    fn offer_to(&mut self, key: Key, now: Now) {
+        let mut written = 0;
+        let failed = loop {
+            let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener)
+            else {
+                return;
+            };
+            let link = listener.link;
+            if !connection.is_writable() {
+                break None;
+            }
+            let Some(run) = self.group.run_for(link) else { break None };
+            if written >= TURN_BYTES_MAX && !self.group.offers_once() {
+                self.offerable.push(key); // The others first: no event will remind us.
+                break None;
+            }
+            match connection.write_vectored(run.slices()) {
+                Ok(0) => break None,
+                Ok(bytes) => {
+                    written += bytes;
+                    self.group.handle(Input::Wrote { link, bytes }, now);
+                }
+                Err(error) => break Some(error),
+            }
+        };
+        match failed {
+            None => self.watch_for_stall(key, written > 0, now.steady),
+            Some(error) => {
+                self.hear(key, now); // Acknowledgements that have arrived still count.
+                self.lose(key, &error.to_string(), now);
+            }
+        }
+    }
+
+    /// Has a timer run exactly while bytes are due that the socket does not take.
+    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        let is_stuck = !connection.is_writable() && self.group.run_for(listener.link).is_some();
+        if (has_moved || !is_stuck)
+            && let Some(timer) = listener.stall_timer.take()
+        {
+            self.wheel.cancel(timer);
+        }
+        if is_stuck && listener.stall_timer.is_none() {
+            let due = now.plus(self.config.stall_timeout_ms);
+            listener.stall_timer = Some(self.wheel.insert(due, Timer::Stall(key)));
+        }
+    }
+
+    pub(super) fn on_stall(&mut self, key: Key, now: Now) {
+        if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
+            listener.stall_timer = None;
+            let timeout_ms = self.config.stall_timeout_ms;
+            self.hear(key, now);
+            self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
+        }
+    }
+
+    /// A message socket is at its end.
+    fn lose(&mut self, key: Key, why: &str, now: Now) {
+        let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
+        let link = listener.link;
+        if self.links.remove(&link).is_some() {
+            log::debug!("message socket {link}: {why}");
+            self.buried.push(key);
+            self.group.handle(Input::Lost { link }, now);
+            self.carry_out(now);
+        }
+    }
+}

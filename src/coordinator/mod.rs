@@ -1,0 +1,130 @@
+//! The coordinator: the shell around [`crate::group`].
+//!
+//! One thread, one loop. Readiness becomes requests and acknowledgements, which go into the group;
+//! what the group wants comes out as effects, which become replies, connect-backs and closed
+//! sockets; and after all of that each message socket that takes bytes is offered what is due.
+//!
+//! ```text
+//!   poll ─► read ─► parse ─► Group ─► effects ─► write replies ─► offer deliveries ─► bury
+//!    ▲                                                                                  │
+//!    └──────────── sleep, unless something was left over ◄──────────────────────────────┘
+//! ```
+//!
+//! No rule of the group stands here: who may do what, what a message is worth and when it is gone
+//! is decided there.
+
+mod clients;
+mod effects;
+mod listeners;
+mod peer;
+mod report;
+mod turn;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+
+use crate::config::{CoordinatorConfig, CoordinatorRun};
+use crate::event_loop::{
+    Acceptor, Clock, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr,
+    raise_file_limit,
+};
+use crate::group::{Group, Rules};
+use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
+use crate::protocol::Epoch;
+use turn::{Coordinator, Verdict};
+
+/// Why the coordinator could not start, go on, or end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// It cannot listen on this address.
+    Listen(SocketAddr, io::Error),
+    /// The operating system refused something without which nothing goes.
+    System(&'static str, io::Error),
+    /// It had to end before everything due had left.
+    CutShort,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::System(what, error) => write!(f, "{what}: {error}"),
+            Self::CutShort => f.write_str("ended before everything due had left"),
+        }
+    }
+}
+
+/// Runs a coordinator until a signal ends it.
+///
+/// # Errors
+///
+/// [`Failure`]: the exit code is 1 then.
+pub fn run(run: &CoordinatorRun) -> Result<(), Failure> {
+    let system = |what| move |error| Failure::System(what, error);
+    let diagnostics = Diagnostics::install(run.log_level, print_to_stderr())
+        .map_err(system("cannot start the log"))?;
+    ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
+    let mut coordinator = Coordinator::start(&run.config)?;
+    let result = coordinator.run();
+    // A standard error that takes nothing must not keep the program from ending.
+    let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
+    result
+}
+
+impl Coordinator {
+    /// Listens, and says so on standard output.
+    fn start(config: &CoordinatorConfig) -> Result<Self, Failure> {
+        let system = |what| move |error| Failure::System(what, error);
+        let files = match raise_file_limit() {
+            Ok(Some(files)) => files.to_string(),
+            Ok(None) => "any number of".to_owned(),
+            Err(error) => {
+                log::warn!("the limit on open files stays what it was: {error}");
+                "as many as before".to_owned()
+            }
+        };
+        let poll = Poll::new().map_err(system("cannot poll"))?;
+        let signals = Signals::watch(poll.registry(), &[Signal::Terminate, Signal::Interrupt])
+            .map_err(system("cannot watch for signals"))?;
+        let listen = |error| Failure::Listen(config.listen, error);
+        let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
+        acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
+        let listening = acceptor.local_addr().map_err(listen)?;
+        let epoch = getrandom::u64().map_err(|error| {
+            Failure::System("cannot draw an epoch", io::Error::other(error)) //.
+        })?;
+        let group = Group::new(rules(config, listening), Epoch::new(epoch));
+        let config = CoordinatorConfig { listen: listening, ..config.clone() };
+        let coordinator = Self::new(config, group, poll, Clock::start(), signals, acceptor);
+        // Whoever closed standard output does not want to know.
+        let _ = writeln!(io::stdout(), "{}", coordinator.first_line(&files));
+        Ok(coordinator)
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            match self.turn(&mut events) {
+                Ok(Verdict::GoOn) => (),
+                Ok(Verdict::Drained) => return Ok(()),
+                Ok(Verdict::CutShort) => return Err(Failure::CutShort),
+                Err(error) => return Err(Failure::System("cannot poll", error)),
+            }
+        }
+    }
+}
+
+fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
+    Rules {
+        ttl_ms: config.ttl_s * 1000,
+        members_max: config.max_members,
+        backlog_bytes_max: config.max_backlog,
+        overflow: config.overflow,
+        foreign_ip_allowed: config.allow_foreign_ip,
+        listening,
+    }
+}

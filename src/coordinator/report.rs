@@ -1,0 +1,78 @@
+//! What the coordinator says of itself: its counters, its log, its first line.
+
+use std::fmt::Display;
+
+use super::turn::Coordinator;
+use crate::event_loop::Acceptor;
+use crate::group::{Change, Note};
+use crate::time::Millis;
+
+/// What is counted outside the group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// `ERR` replies.
+    pub(super) errors: u64,
+}
+
+impl Coordinator {
+    /// The lines behind `OK stats`.
+    pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
+        let (stats, standing) = (self.group.stats(), self.group.standing());
+        let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
+        let lines: [(&str, &dyn Display); 19] = [
+            ("uptime_s", &(now.as_u64() / 1000)),
+            ("epoch", &standing.epoch),
+            ("next_seq", &standing.next_seq),
+            ("ttl_s", &standing.ttl_s),
+            ("members", &standing.members),
+            ("online", &standing.online),
+            ("offline", &(standing.members - standing.online)),
+            ("connections", &self.clients),
+            ("history_messages", &standing.history_messages),
+            ("history_bytes", &standing.history_bytes),
+            ("messages_in", &stats.messages_in),
+            ("bytes_in", &stats.bytes_in),
+            ("deliveries_out", &stats.deliveries_out),
+            ("bytes_out", &stats.bytes_out),
+            ("expired", &stats.expired),
+            ("dropped", &stats.dropped),
+            ("gaps", &stats.gaps),
+            ("errors", &self.counters.errors),
+            ("accept_pauses", &accept_pauses),
+        ];
+        lines.into_iter().map(|(key, value)| (key, value.to_string())).collect()
+    }
+
+    /// The line printed once everything is ready: where, for how long, how much, and kept where.
+    pub(super) fn first_line(&self, files: &str) -> String {
+        let config = &self.config;
+        let standing = self.group.standing();
+        format!(
+            "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
+             connections, {} bytes a line, {} bytes of backlog ({}), {files} files; messages are \
+             kept in memory only",
+            env!("CARGO_PKG_VERSION"),
+            config.listen,
+            standing.epoch,
+            standing.ttl_s,
+            config.max_members,
+            config.max_connections,
+            config.max_line,
+            config.max_backlog,
+            config.overflow,
+        )
+    }
+}
+
+/// Members come and go where an operator sees it.
+pub(super) fn log_note(note: &Note) {
+    let id = &note.id;
+    match note.change {
+        Change::Registered(address) => log::info!("{id}: registered at {address}"),
+        Change::Reconnected(address) => log::info!("{id}: reconnected at {address}"),
+        Change::Disconnected => log::info!("{id}: disconnected"),
+        Change::Lost => log::info!("{id}: message socket ended"),
+        Change::Garbled => log::info!("{id}: message socket closed: not a valid acknowledgement"),
+        Change::Deregistered => log::info!("{id}: deregistered"),
+    }
+}

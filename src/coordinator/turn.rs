@@ -1,0 +1,272 @@
+//! One turn of the loop, and what it stands on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+
+use mio::{Events, Poll};
+
+use super::peer::{Peer, Phase, Role};
+use super::report::Counters;
+use crate::config::CoordinatorConfig;
+use crate::event_loop::{
+    Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
+};
+use crate::group::{Group, Input, LinkId};
+use crate::limits::{DRAIN_MS, READ_BYTES};
+use crate::protocol::Seq;
+use crate::time::{Millis, Now};
+
+/// The coordinator's sockets, timers and queues, around its group.
+#[derive(Debug)]
+pub(super) struct Coordinator {
+    pub(super) config: CoordinatorConfig,
+    pub(super) group: Group,
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) signals: Signals,
+    /// Gone once the shutdown has begun.
+    pub(super) acceptor: Option<Acceptor>,
+    pub(super) accept_timer: Option<TimerId>,
+    pub(super) peers: Table<Peer>,
+    /// Command sockets that are, or were, served.
+    pub(super) clients: usize,
+    /// Command sockets that came when there was no room.
+    pub(super) refused: usize,
+    /// Connect-backs and message sockets by the group's names for them.
+    pub(super) links: BTreeMap<LinkId, Key>,
+    pub(super) wheel: Wheel<Timer>,
+    pub(super) group_timer: Option<(Millis, TimerId)>,
+    /// Stopped early, or may go on for a reason that no event tells of.
+    pub(super) runnable: Vec<Key>,
+    /// Command sockets with replies to be written, or an end to come to.
+    pub(super) unflushed: Vec<Key>,
+    /// Message sockets that may take more than they took last time.
+    pub(super) offerable: Vec<Key>,
+    /// To be closed at the end of the turn.
+    pub(super) buried: Vec<Key>,
+    /// Message sockets were offered everything up to here.
+    pub(super) offered: Seq,
+    /// The client whose requests are being carried out.
+    pub(super) serving: Option<Key>,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) counters: Counters,
+    pub(super) drain_until: Option<Millis>,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// A line has not been finished in time.
+    Line(Key),
+    /// A connect-back has not come about in time.
+    Connect(Key),
+    /// A message socket has taken nothing for too long.
+    Stall(Key),
+    /// A refused client has had its time.
+    Linger(Key),
+    /// Accepting has rested.
+    Accept,
+    /// A block of the history has expired.
+    Group,
+    /// The shutdown has taken long enough.
+    Drain,
+}
+
+/// Whether there is to be another turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is.
+    GoOn,
+    /// All that was due has left.
+    Drained,
+    /// A second signal came, or the drain took too long: something was left behind.
+    CutShort,
+}
+
+impl Coordinator {
+    pub(super) fn new(
+        config: CoordinatorConfig,
+        group: Group,
+        poll: Poll,
+        clock: Clock,
+        signals: Signals,
+        acceptor: Acceptor,
+    ) -> Self {
+        Self {
+            config,
+            group,
+            poll,
+            clock,
+            signals,
+            acceptor: Some(acceptor),
+            accept_timer: None,
+            peers: Table::new(),
+            clients: 0,
+            refused: 0,
+            links: BTreeMap::new(),
+            wheel: Wheel::new(),
+            group_timer: None,
+            runnable: Vec::new(),
+            unflushed: Vec::new(),
+            offerable: Vec::new(),
+            buried: Vec::new(),
+            offered: Seq::ZERO,
+            serving: None,
+            scratch: vec![0; READ_BYTES].into(),
+            counters: Counters::default(),
+            drain_until: None,
+        }
+    }
+
+    /// As long as it takes for something to happen, and all that comes of it.
+    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Verdict> {
+        let deadline = if self.is_idle() { self.wheel.next_deadline() } else { Some(Millis::ZERO) };
+        wait(&mut self.poll, events, self.clock.now().steady, deadline)?;
+        let now = self.clock.now();
+        let mut signalled = false;
+        for key in mem::take(&mut self.runnable) {
+            self.attend(key, now); // Stopped early last turn: no event will remind us.
+        }
+        for event in &*events {
+            match event.token() {
+                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
+                SIGNALS => signalled = true,
+                WAKER => (), // No worker answers the coordinator.
+                token => self.note(Key::from(token), event, now),
+            }
+        }
+        self.accept(now.steady);
+        while let Some(timer) = self.wheel.pop_due(now.steady) {
+            self.on_timer(timer, now);
+        }
+        let is_second = signalled && self.on_signal(now);
+        self.group.handle(Input::Tick, now);
+        self.carry_out(now);
+        self.write_replies();
+        self.offer(now);
+        self.bury();
+        self.arm_group_timer();
+        Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
+    }
+
+    fn is_idle(&self) -> bool {
+        let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
+        self.runnable.is_empty()
+            && self.offerable.is_empty()
+            && self.unflushed.is_empty()
+            && !self.acceptor.as_ref().is_some_and(may_accept)
+    }
+
+    fn note(&mut self, key: Key, event: &mio::event::Event, now: Now) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.connection.note(event);
+            self.attend(key, now);
+        }
+    }
+
+    /// Does what a socket's readiness allows; nothing if it is gone.
+    fn attend(&mut self, key: Key, now: Now) {
+        match self.peers.get(key).map(|peer| &peer.role) {
+            Some(Role::Client(_)) => {
+                self.serve(key, now);
+                self.unflushed.push(key);
+            }
+            Some(Role::Dialing { .. }) => self.finish_dialing(key, now),
+            Some(Role::Listener(_)) => {
+                self.hear(key, now);
+                self.offerable.push(key);
+            }
+            None => (),
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Now) {
+        match timer {
+            Timer::Line(key) => self.on_line_timeout(key, now),
+            Timer::Connect(key) => self.on_connect_timeout(key, now),
+            Timer::Stall(key) => self.on_stall(key, now),
+            Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
+            Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
+            Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
+            Timer::Drain => (),                        // The verdict sees to it.
+        }
+    }
+
+    /// The first signal begins the shutdown; whether this was another one.
+    fn on_signal(&mut self, now: Now) -> bool {
+        let mut asked = self.signals.drain().len();
+        if asked > 0 && self.drain_until.is_none() {
+            asked -= 1;
+            log::info!("shutting down");
+            self.acceptor = None;
+            let until = now.steady.plus(DRAIN_MS);
+            self.drain_until = Some(until);
+            self.wheel.insert(until, Timer::Drain);
+            self.group.handle(Input::ShutDown, now);
+            let clients =
+                self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
+            self.unflushed.extend(clients.map(|(key, _)| key));
+        }
+        asked > 0
+    }
+
+    /// Closes what was buried in this turn: no handler does, so that none meets a socket half gone.
+    fn bury(&mut self) {
+        for key in mem::take(&mut self.buried) {
+            let Some(peer) = self.peers.remove(key) else { continue };
+            match peer.role {
+                Role::Client(client) => {
+                    if let Some(timer) = client.line_timer {
+                        self.wheel.cancel(timer);
+                    }
+                    match client.phase {
+                        Phase::Refused(refused) if refused.at_the_door => self.refused -= 1,
+                        Phase::Refused(_) | Phase::Serving | Phase::Waiting | Phase::Ended => {
+                            self.clients -= 1;
+                        }
+                    }
+                }
+                Role::Dialing { deadline, .. } => {
+                    self.wheel.cancel(deadline);
+                }
+                Role::Listener(listener) => {
+                    if let Some(timer) = listener.stall_timer {
+                        self.wheel.cancel(timer);
+                    }
+                }
+            }
+            drop(peer.connection);
+            if let Some(acceptor) = &mut self.acceptor {
+                acceptor.file_closed();
+            }
+        }
+    }
+
+    fn arm_group_timer(&mut self) {
+        let due = self.group.next_deadline();
+        if due == self.group_timer.map(|(deadline, _)| deadline) {
+            return;
+        }
+        if let Some((_, timer)) = self.group_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.group_timer = due.map(|due| (due, self.wheel.insert(due, Timer::Group)));
+    }
+
+    fn verdict(&self, now: Millis) -> Verdict {
+        match self.drain_until {
+            None => Verdict::GoOn,
+            Some(_) if self.is_drained() => Verdict::Drained,
+            Some(until) if until <= now => Verdict::CutShort,
+            Some(_) => Verdict::GoOn,
+        }
+    }
+
+    /// Whether every reply and every delivery that is due has left.
+    fn is_drained(&self) -> bool {
+        self.is_idle()
+            && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
+            && self.links.keys().all(|&link| self.group.run_for(link).is_none())
+    }
+}

@@ -1,0 +1,164 @@
+//! A stretch of the history: delivery lines, encoded once, one behind the other.
+
+use std::ops::Range;
+
+use super::member::MemberSlot;
+use crate::limits::BLOCK_BYTES;
+use crate::protocol::Seq;
+use crate::time::Millis;
+
+/// Lines with consecutive numbers and what must be known of each: 12 bytes a line.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Number of the first line.
+    first: Seq,
+    /// Bytes of the history before this block, counted from the beginning of the epoch.
+    start: u64,
+    /// When the first line was accepted.
+    accepted: Millis,
+    bytes: Vec<u8>,
+    index: Vec<Entry>,
+    /// Members whose next line stands here, or stood at the end when they got here.
+    pub(super) readers: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Where the line ends in the block's bytes.
+    end: u32,
+    sender: MemberSlot,
+    /// Milliseconds after the block's first line.
+    accepted_after_ms: u32,
+}
+
+impl Block {
+    /// An empty block whose first line, of `line_bytes`, is about to be appended.
+    pub(super) fn new(first: Seq, start: u64, accepted: Millis, line_bytes: usize) -> Self {
+        let bytes = Vec::with_capacity(line_bytes.max(BLOCK_BYTES));
+        Self { first, start, accepted, bytes, index: Vec::new(), readers: 0 }
+    }
+
+    /// Appends a line with the next number; `false` if it does not fit.
+    pub(super) fn append(&mut self, line: &[u8], sender: MemberSlot, accepted: Millis) -> bool {
+        let end = self.bytes.len().saturating_add(line.len());
+        let Ok(accepted_after_ms) = u32::try_from(accepted.since(self.accepted)) else {
+            return false;
+        };
+        let (true, Ok(end)) = (end <= self.bytes.capacity(), u32::try_from(end)) else {
+            return false;
+        };
+        self.bytes.extend_from_slice(line);
+        self.index.push(Entry { end, sender, accepted_after_ms });
+        true
+    }
+
+    /// No line will be appended any more: gives back what was held ready for more.
+    pub(super) fn seal(&mut self) {
+        self.index.shrink_to_fit();
+        // Half a short line is not worth moving the whole block for.
+        if self.bytes.capacity().saturating_sub(self.bytes.len()) > BLOCK_BYTES / 64 {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    pub(super) fn first(&self) -> Seq {
+        self.first
+    }
+
+    pub(super) fn last(&self) -> Seq {
+        Seq::new(self.first.as_u64().saturating_add(self.index.len() as u64)).before()
+    }
+
+    /// Bytes of the history up to the end of this block, counted from the beginning of the epoch.
+    pub(super) fn end(&self) -> u64 {
+        self.start.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// Bytes of the history before a line of this block.
+    pub(super) fn start_of(&self, seq: Seq) -> u64 {
+        self.start.saturating_add(self.offset_of(seq) as u64)
+    }
+
+    /// When a line of this block was accepted.
+    pub(super) fn accepted(&self, seq: Seq) -> Millis {
+        let after = self.entry(seq).map_or(0, |entry| entry.accepted_after_ms);
+        self.accepted.plus(u64::from(after))
+    }
+
+    /// Who sent a line of this block.
+    pub(super) fn sender(&self, seq: Seq) -> Option<MemberSlot> {
+        self.entry(seq).map(|entry| entry.sender)
+    }
+
+    /// The lines from `first` to `last`.
+    pub(super) fn lines(&self, first: Seq, last: Seq) -> &[u8] {
+        self.bytes.get(self.offset_of(first)..self.offset_of(last.next())).unwrap_or_default()
+    }
+
+    /// The line that the `bytes`th byte behind the beginning of line `first` belongs to.
+    pub(super) fn line_at(&self, first: Seq, bytes: usize) -> Line<'_> {
+        let at = self.offset_of(first).saturating_add(bytes);
+        let passed = self.index.partition_point(|entry| entry.end as usize <= at);
+        let seq = Seq::new(self.first.as_u64().saturating_add(passed as u64));
+        let Range { start, end } = self.offset_of(seq)..self.offset_of(seq.next());
+        Line { seq, behind: self.bytes.get(at..end).unwrap_or_default(), is_begun: start < at }
+    }
+
+    /// Where a line begins; the end of the block for the number behind its last.
+    fn offset_of(&self, seq: Seq) -> usize {
+        match self.position(seq).checked_sub(1).map(|before| self.index.get(before)) {
+            None => 0,
+            Some(Some(before)) => before.end as usize,
+            Some(None) => self.bytes.len(),
+        }
+    }
+
+    fn entry(&self, seq: Seq) -> Option<&Entry> {
+        self.index.get(self.position(seq))
+    }
+
+    fn position(&self, seq: Seq) -> usize {
+        usize::try_from(seq.above(self.first)).unwrap_or(usize::MAX)
+    }
+}
+
+/// A line of a block, seen from a place somewhere in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    pub(super) seq: Seq,
+    /// Its bytes from that place on.
+    pub(super) behind: &'a [u8],
+    /// Whether bytes of it stand before that place.
+    pub(super) is_begun: bool,
+}
+
+const _: () = assert!(size_of::<Entry>() == 12, "what a kept message costs beside its line");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_bytes_names_the_line_and_what_is_left_of_it() {
+        let mut block = Block::new(Seq::new(5), 100, Millis::ZERO, 1);
+        for line in ["a\n", "bcd\n", "ef\n"] {
+            assert!(block.append(line.as_bytes(), MemberSlot::new(0), Millis::new(7)));
+        }
+        assert_eq!((block.first(), block.last()), (Seq::new(5), Seq::new(7)));
+        assert_eq!((block.start_of(Seq::new(6)), block.end()), (102, 109));
+        for (from, bytes, seq, behind, is_begun) in [
+            (5, 0, 5, "a\n", false),
+            (5, 1, 5, "\n", true),
+            (5, 2, 6, "bcd\n", false),
+            (5, 3, 6, "cd\n", true),
+            (6, 3, 6, "\n", true),
+            (6, 4, 7, "ef\n", false),
+            (7, 2, 7, "\n", true),
+        ] {
+            let behind = behind.as_bytes();
+            let expected = Line { seq: Seq::new(seq), behind, is_begun };
+            assert_eq!(block.line_at(Seq::new(from), bytes), expected, "{from} {bytes}");
+        }
+        assert_eq!(block.lines(Seq::new(6), Seq::new(7)), b"bcd\nef\n");
+    }
+}

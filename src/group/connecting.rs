@@ -1,0 +1,137 @@
+//! What becomes of connect-backs: members come, and come back.
+
+use std::net::SocketAddr;
+
+use super::link::{Attempt, Link, LinkId, Purpose, Wishes};
+use super::member::MemberSlot;
+use super::outlet::Outlet;
+use super::{Change, Effect, Group};
+use crate::protocol::{Misstep, Refusal, Reply};
+
+impl Group {
+    pub(super) fn on_connected(&mut self, link: LinkId) {
+        let Some(Link::Connecting(attempt)) = self.links.at(link) else { return };
+        let Attempt { purpose, address, from, wishes } = attempt.clone();
+        let reply = match purpose {
+            Purpose::Register(id) => self.admit(link, id, address, &wishes),
+            Purpose::Reconnect(slot) => self.readmit(link, slot, address, &wishes),
+        };
+        self.reply(from, reply);
+    }
+
+    /// A registration has come about: from here on the member sees what is accepted.
+    fn admit(&mut self, link: LinkId, id: Box<str>, address: SocketAddr, wishes: &Wishes) -> Reply {
+        self.entering.remove(&id);
+        let slot = self.members.insert(id.clone(), address, &mut self.history);
+        let place = self.history.last();
+        self.links.establish(link, slot, Outlet::new(wishes.acks, wishes.hello(self.epoch), place));
+        if let Some(member) = self.members.at_mut(slot) {
+            member.link = Some(link);
+        }
+        self.note(id, Change::Registered(address));
+        Reply::Register { epoch: self.epoch, next: place.next(), ttl_s: self.ttl_s() }
+    }
+
+    /// A member is back: it goes on right after its place, with a gap first if that is gone.
+    fn readmit(
+        &mut self,
+        link: LinkId,
+        slot: MemberSlot,
+        address: SocketAddr,
+        wishes: &Wishes,
+    ) -> Reply {
+        self.close_link(slot);
+        let Some(member) = self.members.at_mut(slot) else {
+            debug_assert!(false, "who deregisters cancels the return");
+            return Misstep::Cancelled.into();
+        };
+        member.returning = None;
+        member.address = address;
+        member.link = Some(link);
+        if let Some(since) = wishes.since.filter(|since| since.epoch == self.epoch) {
+            member.has_taken(since.seq, slot, &mut self.history);
+        }
+        let (place, front) = (member.place(), self.history.front());
+        let mut outlet = Outlet::new(wishes.acks, wishes.hello(self.epoch), place);
+        let lost = outlet.jump(front, member.own());
+        let reply = Reply::Reconnect {
+            epoch: self.epoch,
+            next: member.resumes_after(&self.history).next(),
+            ttl_s: self.rules.ttl_ms / 1000,
+            missed: member.pending(&self.history),
+            expired: lost.map_or(0, |gap| gap.count),
+        };
+        if !outlet.acks {
+            member.move_to(outlet.sent(), &mut self.history);
+        }
+        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(lost.is_some()));
+        self.links.establish(link, slot, outlet);
+        if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
+            self.note(id, Change::Reconnected(address));
+        }
+        reply
+    }
+
+    pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
+        if let Some(attempt) = self.end_attempt(link) {
+            let refusal = Refusal::ConnectFailed { address: attempt.address, reason };
+            self.reply(attempt.from, refusal);
+        }
+    }
+
+    /// Nothing new is begun: who waits for a connect-back is told so.
+    pub(super) fn on_shut_down(&mut self) {
+        self.is_shutting_down = true;
+        let pending: Vec<LinkId> = self.links.connecting().collect();
+        for link in pending {
+            if let Some(attempt) = self.end_attempt(link) {
+                self.effects.push_back(Effect::Close { link });
+                self.reply(attempt.from, Refusal::ShuttingDown);
+            }
+        }
+    }
+
+    /// A connect-back comes to nothing: as if it had never been asked for.
+    fn end_attempt(&mut self, link: LinkId) -> Option<Attempt> {
+        let Link::Connecting(_) = self.links.at(link)? else { return None };
+        let Link::Connecting(attempt) = self.links.remove(link)? else { return None };
+        match &attempt.purpose {
+            Purpose::Register(id) => {
+                self.entering.remove(id);
+            }
+            Purpose::Reconnect(slot) => {
+                if let Some(member) = self.members.at_mut(*slot) {
+                    member.returning = None;
+                }
+            }
+        }
+        Some(attempt)
+    }
+
+    /// Ends the connect-back of a `reconnect`; whether there was one.
+    pub(super) fn cancel_return(&mut self, slot: MemberSlot, why: Misstep) -> bool {
+        let returning = self.members.at(slot).and_then(|member| member.returning);
+        let Some((link, attempt)) =
+            returning.and_then(|link| Some((link, self.end_attempt(link)?)))
+        else {
+            return false;
+        };
+        self.effects.push_back(Effect::Close { link });
+        self.reply(attempt.from, why);
+        true
+    }
+
+    /// Closes a member's message socket; whether it had one.
+    pub(super) fn close_link(&mut self, slot: MemberSlot) -> bool {
+        let Some(link) = self.members.at_mut(slot).and_then(|member| member.link.take()) else {
+            return false;
+        };
+        self.links.remove(link);
+        self.effects.push_back(Effect::Close { link });
+        true
+    }
+
+    pub(super) fn ttl_s(&self) -> u64 {
+        self.rules.ttl_ms / 1000
+    }
+}

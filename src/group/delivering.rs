@@ -1,0 +1,87 @@
+//! How far each member has got: what was written, acknowledged, lost.
+
+use super::link::LinkId;
+use super::{Change, Effect, Group};
+use crate::protocol::Seq;
+use crate::time::Millis;
+
+impl Group {
+    pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize) {
+        let Some((slot, outlet)) = self.links.open_mut(link) else { return };
+        let Some(member) = self.members.at_mut(slot) else { return };
+        let deliveries = outlet.wrote(bytes, &self.history, member.own());
+        if !outlet.acks {
+            member.move_to(outlet.sent(), &mut self.history);
+        }
+        self.stats.deliveries_out = self.stats.deliveries_out.saturating_add(deliveries);
+        self.stats.bytes_out = self.stats.bytes_out.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
+        let Some((slot, outlet)) = self.links.open_mut(link) else { return };
+        let Some(member) = self.members.at_mut(slot) else { return };
+        if !outlet.acks || seq <= member.place() {
+            return;
+        }
+        if outlet.acknowledge(seq) {
+            member.move_to(seq, &mut self.history);
+        } else {
+            self.on_link_end(link, Change::Garbled);
+        }
+    }
+
+    /// A message socket is at its end: its member is offline, and its place stays.
+    pub(super) fn on_link_end(&mut self, link: LinkId, change: Change) {
+        let Some((slot, _)) = self.links.open(link) else { return };
+        self.links.remove(link);
+        if let Some(member) = self.members.at_mut(slot) {
+            member.link = None;
+            let id = member.id.clone();
+            self.note(id, change);
+        }
+        if change == Change::Garbled {
+            self.effects.push_back(Effect::Close { link });
+        }
+    }
+
+    /// With a time to live of 0 a message had its only chance in this turn.
+    pub(super) fn on_offered(&mut self) {
+        if self.offers_once() {
+            self.expire_before(self.history.last().next());
+        }
+        self.history.trim();
+    }
+
+    pub(super) fn expire(&mut self, now: Millis) {
+        self.expire_before(self.history.unexpired(now));
+    }
+
+    fn expire_before(&mut self, front: Seq) {
+        if front > self.history.front() {
+            let expired = front.before().above(self.needed().before());
+            self.stats.expired = self.stats.expired.saturating_add(expired);
+            self.lose_before(front);
+        }
+    }
+
+    /// Everything before `front` goes: whoever was not offered it yet jumps over it.
+    pub(super) fn lose_before(&mut self, front: Seq) {
+        self.history.drop_before(front);
+        for (slot, outlet) in self.links.all_open_mut() {
+            let Some(member) = self.members.at_mut(slot) else { continue };
+            if outlet.jump(front, member.own()).is_some() {
+                self.stats.gaps = self.stats.gaps.saturating_add(1);
+            }
+            if !outlet.acks {
+                member.move_to(outlet.sent(), &mut self.history);
+            }
+        }
+    }
+
+    /// The oldest kept message that some member still needs; the next number if there is none.
+    /// Linear in the members.
+    pub(super) fn needed(&self) -> Seq {
+        let lowest = self.members.lowest_place().unwrap_or(self.history.last());
+        lowest.next().max(self.history.front())
+    }
+}

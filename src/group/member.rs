@@ -1,0 +1,183 @@
+//! Members: who belongs to the group, and how far each of them has got.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use slab::Slab;
+
+use super::history::{BlockSerial, History};
+use super::link::LinkId;
+use super::outlet::Outlet;
+use super::own_runs::OwnRuns;
+use crate::protocol::Seq;
+
+/// Where a member stands in the table; used again after it has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MemberSlot(u32);
+
+impl MemberSlot {
+    pub(super) fn new(slot: usize) -> Self {
+        debug_assert!(u32::try_from(slot).is_ok(), "members are bounded far below that");
+        Self(u32::try_from(slot).unwrap_or(u32::MAX))
+    }
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One member.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) id: Box<str>,
+    /// Where it was connected to last; its ip is the one that may use the id.
+    pub(super) address: SocketAddr,
+    /// The place it was registered at: nothing up to here is ever its business.
+    pub(super) registered_at: Seq,
+    /// The last number that counts as delivered.
+    place: Seq,
+    /// Its own numbers above `place`.
+    own: OwnRuns,
+    block: BlockSerial,
+    /// Its message socket: a member is online if it has one.
+    pub(super) link: Option<LinkId>,
+    /// The connect-back of a `reconnect` under way.
+    pub(super) returning: Option<LinkId>,
+}
+
+impl Member {
+    pub(super) fn place(&self) -> Seq {
+        self.place
+    }
+
+    pub(super) fn own(&self) -> &OwnRuns {
+        &self.own
+    }
+
+    /// Everything up to `place` counts as delivered; what is own right behind it, too.
+    pub(super) fn move_to(&mut self, place: Seq, history: &mut History) {
+        let place = self.own.skip(place.max(self.place));
+        if place == self.place {
+            return;
+        }
+        self.place = place;
+        self.own.forget_through(place);
+        if history.is_past(self.block, place) {
+            history.leave(self.block);
+            self.block = history.enter(place);
+        }
+    }
+
+    /// The member has published `seq`, and is never sent it.
+    pub(super) fn published(
+        &mut self,
+        seq: Seq,
+        outlet: Option<&mut Outlet>,
+        history: &mut History,
+    ) {
+        self.own.push(seq);
+        if let Some(outlet) = outlet {
+            outlet.settle(&self.own); // Before the place moves on: that forgets what is passed.
+        }
+        self.move_to(self.place, history);
+    }
+
+    /// The member names the last number it has taken in this epoch.
+    ///
+    /// Below its place it gets again what is kept of the messages after that number, but none from
+    /// before its registration; its place moves back to where that begins. Its own messages among
+    /// them were forgotten, and are found again by their sender: linear in how far it goes back.
+    pub(super) fn has_taken(&mut self, taken: Seq, slot: MemberSlot, history: &mut History) {
+        let oldest = history.front().before().min(self.place);
+        let place = taken.max(self.registered_at).max(oldest);
+        if place >= self.place {
+            return self.move_to(place, history);
+        }
+        let mut seq = self.place;
+        while seq > place {
+            if history.sender(seq) == Some(slot) {
+                self.own.push_below(seq);
+            }
+            seq = seq.before();
+        }
+        self.place = self.own.skip(place);
+        self.own.forget_through(self.place);
+        history.leave(self.block);
+        self.block = history.enter(self.place);
+    }
+
+    /// Where its next kept message comes after: its place, or the front of the history.
+    pub(super) fn resumes_after(&self, history: &History) -> Seq {
+        self.own.skip(self.place.max(history.front().before()))
+    }
+
+    /// Kept messages of others above its place.
+    pub(super) fn pending(&self, history: &History) -> u64 {
+        self.own.others(self.resumes_after(history), history.last())
+    }
+}
+
+/// All members, by slot and in the order of their ids.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    slots: Slab<Member>,
+    by_id: BTreeMap<Box<str>, MemberSlot>,
+}
+
+impl Members {
+    /// A new member, which sees what is accepted from now on.
+    pub(super) fn insert(
+        &mut self,
+        id: Box<str>,
+        address: SocketAddr,
+        history: &mut History,
+    ) -> MemberSlot {
+        let place = history.last();
+        let slot = MemberSlot::new(self.slots.insert(Member {
+            id: id.clone(),
+            address,
+            registered_at: place,
+            place,
+            own: OwnRuns::default(),
+            block: history.enter(place),
+            link: None,
+            returning: None,
+        }));
+        let doubled = self.by_id.insert(id, slot);
+        debug_assert!(doubled.is_none(), "an id is registered once");
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: MemberSlot, history: &mut History) -> Option<Member> {
+        let member = self.slots.try_remove(slot.index())?;
+        self.by_id.remove(&member.id);
+        history.leave(member.block);
+        Some(member)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<MemberSlot> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn at(&self, slot: MemberSlot) -> Option<&Member> {
+        self.slots.get(slot.index())
+    }
+
+    pub(super) fn at_mut(&mut self, slot: MemberSlot) -> Option<&mut Member> {
+        self.slots.get_mut(slot.index())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// In the order of the bytes of their ids.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = &Member> {
+        self.by_id.values().filter_map(|&slot| self.at(slot))
+    }
+
+    /// The lowest place of all: what stands up to it, everybody has. Linear in the members.
+    pub(super) fn lowest_place(&self) -> Option<Seq> {
+        self.slots.iter().map(|(_, member)| member.place).min()
+    }
+}

@@ -1,0 +1,367 @@
+//! The coordinator's mind: who is a member, what was said, and who still has to get it.
+//!
+//! A deterministic state machine without a body. Everything that can happen comes in by one door,
+//! [`Group::handle`], with the time it happened at; everything that is to be done comes out by
+//! another, [`Group::poll_effect`]. Beside them stand pure questions, above all
+//! [`Group::run_for`]: the bytes that come next on a message socket.
+//!
+//! ```text
+//!                 Input ──► handle(input, now) ──► Effect
+//!                              │
+//!              members ────────┼──────── links: connect-backs and message sockets
+//!           id, place, own     │           sent, cursor, rest of a line
+//!                              │
+//!                           history: each message once, encoded
+//!                  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
+//!                  gone    front      ▲        ▲     last
+//!                                   place   cursor
+//! ```
+//!
+//! A message is stored once, however many members it is for: a member's backlog is a number.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+mod block;
+mod connecting;
+mod delivering;
+mod history;
+mod link;
+mod member;
+mod outlet;
+mod own_runs;
+mod requests;
+mod stats;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::limits::Overflow;
+use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
+use crate::time::{Millis, Now};
+
+use history::History;
+use link::{Link, Links};
+use member::{MemberSlot, Members};
+
+pub use link::LinkId;
+pub use outlet::Run;
+pub use stats::{Standing, Stats};
+
+/// The rules that one group is kept by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Milliseconds that a message lives.
+    pub ttl_ms: u64,
+    /// Members, and registrations under way.
+    pub members_max: usize,
+    /// Bytes of lines kept for those who still need them.
+    pub backlog_bytes_max: u64,
+    /// What happens to a message that would exceed them.
+    pub overflow: Overflow,
+    /// Whether requests may name, and ids be used from, any address.
+    pub foreign_ip_allowed: bool,
+    /// The coordinator's own listening socket, where nobody is connected back to.
+    pub listening: SocketAddr,
+}
+
+/// Names a command socket; the group only hands it back with the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnId(pub usize);
+
+/// Where a request came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The command socket.
+    pub conn: ConnId,
+    /// The address it comes from.
+    pub peer: IpAddr,
+    /// The coordinator's own address on it.
+    pub local: IpAddr,
+}
+
+/// Everything that can happen to a group.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A command socket brought a request. Exactly one reply or list answers it, perhaps later;
+    /// acknowledgements that had arrived are handed in before (see [`Group::ends`]).
+    Request {
+        /// Where from.
+        origin: Origin,
+        /// What.
+        request: Request<'a>,
+    },
+    /// A connect-back has come about; acknowledgements that the member's old message socket had
+    /// already brought are handed in before (see [`Group::replaces`]).
+    Connected {
+        /// Which.
+        link: LinkId,
+    },
+    /// A connect-back has failed.
+    ConnectFailed {
+        /// Which.
+        link: LinkId,
+        /// The operating system's words.
+        reason: Box<str>,
+    },
+    /// The socket took so many bytes of what [`Group::run_for`] offered.
+    Wrote {
+        /// Which message socket.
+        link: LinkId,
+        /// How many.
+        bytes: usize,
+    },
+    /// Every message socket that takes bytes was offered all there is: the end of a turn.
+    Offered,
+    /// A member acknowledged what it took.
+    Acknowledged {
+        /// On which message socket.
+        link: LinkId,
+        /// Everything up to here.
+        seq: Seq,
+    },
+    /// A member that acknowledges wrote something else.
+    Garbled {
+        /// On which message socket.
+        link: LinkId,
+    },
+    /// A message socket has ended.
+    Lost {
+        /// Which.
+        link: LinkId,
+    },
+    /// Time has passed.
+    Tick,
+    /// The coordinator is about to end: nothing new is begun.
+    ShutDown,
+}
+
+/// Everything that a group wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer a request.
+    Reply {
+        /// The command socket that it came from.
+        to: ConnId,
+        /// With what.
+        reply: Reply,
+    },
+    /// Answer a request with a list.
+    List {
+        /// The command socket that it came from.
+        to: ConnId,
+        /// Of what.
+        listing: Listing,
+    },
+    /// Connect to a participant.
+    Connect {
+        /// The name of the attempt, and of the message socket that comes of it.
+        link: LinkId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Give up an attempt, or close a message socket.
+    Close {
+        /// Which.
+        link: LinkId,
+    },
+    /// A member came, went or moved: for the log.
+    Note(Note),
+}
+
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// [`Group::members`].
+    Members,
+    /// [`Group::stats`] and [`Group::standing`].
+    Stats,
+}
+
+/// What became of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Which member.
+    pub id: Box<str>,
+    /// What.
+    pub change: Change,
+}
+
+/// What can become of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is a member now, at this address.
+    Registered(SocketAddr),
+    /// It is back, at this address.
+    Reconnected(SocketAddr),
+    /// It said `disconnect`.
+    Disconnected,
+    /// Its message socket ended.
+    Lost,
+    /// It broke the rules of the message socket.
+    Garbled,
+    /// It is no member any more.
+    Deregistered,
+}
+
+/// The group.
+#[derive(Debug)]
+pub struct Group {
+    rules: Rules,
+    epoch: Epoch,
+    members: Members,
+    /// Registrations under way, by id.
+    entering: BTreeMap<Box<str>, LinkId>,
+    links: Links,
+    history: History,
+    effects: VecDeque<Effect>,
+    /// The line being encoded; kept for its memory.
+    line: Vec<u8>,
+    is_shutting_down: bool,
+    stats: Stats,
+}
+
+impl Group {
+    /// A group without members, at the beginning of an epoch.
+    #[must_use]
+    pub fn new(rules: Rules, epoch: Epoch) -> Self {
+        let history = History::new(rules.ttl_ms);
+        Self {
+            rules,
+            epoch,
+            members: Members::default(),
+            entering: BTreeMap::new(),
+            links: Links::default(),
+            history,
+            effects: VecDeque::new(),
+            line: Vec::new(),
+            is_shutting_down: false,
+            stats: Stats::default(),
+        }
+    }
+
+    /// The one door in.
+    pub fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.expire(now.steady);
+        match input {
+            Input::Request { origin, request } => self.on_request(origin, &request, now),
+            Input::Connected { link } => self.on_connected(link),
+            Input::ConnectFailed { link, reason } => self.on_connect_failed(link, reason),
+            Input::Wrote { link, bytes } => self.on_wrote(link, bytes),
+            Input::Offered => self.on_offered(),
+            Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
+            Input::Garbled { link } => self.on_link_end(link, Change::Garbled),
+            Input::Lost { link } => self.on_link_end(link, Change::Lost),
+            Input::Tick => self.history.trim(),
+            Input::ShutDown => self.on_shut_down(),
+        }
+        self.check();
+    }
+
+    /// The one door out: what is to be done next.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.history.next_expiry()
+    }
+
+    /// The bytes that come next on a message socket; `None` if nothing is due there.
+    #[must_use]
+    pub fn run_for(&self, link: LinkId) -> Option<Run<'_>> {
+        let (slot, outlet) = self.links.open(link)?;
+        outlet.run(&self.history, self.members.at(slot)?.own())
+    }
+
+    /// The last number given out: message sockets are worth a look whenever it has risen.
+    #[must_use]
+    pub fn last(&self) -> Seq {
+        self.history.last()
+    }
+
+    /// Whether each message is offered in the turn of its acceptance only (a time to live of 0).
+    #[must_use]
+    pub fn offers_once(&self) -> bool {
+        self.rules.ttl_ms == 0
+    }
+
+    /// Whether what a member writes on its message socket means anything.
+    #[must_use]
+    pub fn takes_acks(&self, link: LinkId) -> bool {
+        self.links.open(link).is_some_and(|(_, outlet)| outlet.acks)
+    }
+
+    /// The message socket that ends if this connect-back succeeds.
+    #[must_use]
+    pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
+        match self.links.at(link)? {
+            Link::Connecting(attempt) => match attempt.purpose {
+                link::Purpose::Reconnect(slot) => self.members.at(slot)?.link,
+                link::Purpose::Register(_) => None,
+            },
+            Link::Open { .. } => None,
+        }
+    }
+
+    /// The message socket that ends if this request is carried out.
+    #[must_use]
+    pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
+        match request.command {
+            Command::Disconnect => self.members.at(self.members.find(request.id)?)?.link,
+            Command::Deregister // Its place is forgotten with it.
+            | Command::Register { .. }
+            | Command::Reconnect { .. }
+            | Command::Msend { .. }
+            | Command::Members
+            | Command::Stats
+            | Command::Ping => None,
+        }
+    }
+
+    /// The lines behind `OK members`, in the order of the bytes of the ids.
+    pub fn members(&self) -> impl Iterator<Item = MemberLine<'_>> {
+        self.members.sorted().map(|member| MemberLine {
+            id: &member.id,
+            online: member.link.is_some(),
+            address: member.address,
+            pending: member.pending(&self.history),
+            acked: member.place(),
+        })
+    }
+
+    fn reply(&mut self, to: ConnId, reply: impl Into<Reply>) {
+        self.effects.push_back(Effect::Reply { to, reply: reply.into() });
+    }
+
+    fn note(&mut self, id: Box<str>, change: Change) {
+        self.effects.push_back(Effect::Note(Note { id, change }));
+    }
+
+    /// Debug builds: what must hold whatever happened.
+    fn check(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let mut links = 0_usize;
+        for member in self.members.sorted() {
+            assert!(member.place() <= self.history.last(), "a place is a number given out");
+            assert!(member.registered_at <= member.place(), "nothing from before registration");
+            for link in [member.link, member.returning].into_iter().flatten() {
+                assert!(self.links.at(link).is_some(), "a member's link is a link");
+                links = links.saturating_add(1);
+            }
+            if let Some((slot, outlet)) = member.link.and_then(|link| self.links.open(link)) {
+                assert_eq!(self.members.find(&member.id), Some(slot), "and is its own");
+                assert!(member.place() <= outlet.sent(), "what counts as delivered was sent");
+                assert!(outlet.reaches(self.history.front()), "lost is never offered");
+            }
+        }
+        let links = links.saturating_add(self.entering.len());
+        assert_eq!(links, self.links.len(), "every link belongs to somebody");
+    }
+}
+
+#[cfg(test)]
+mod tests;

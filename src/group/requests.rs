@@ -1,0 +1,246 @@
+//! What each request does, or why it does nothing.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::link::{Attempt, Link, LinkId, Purpose, Wishes};
+use super::{Change, ConnId, Effect, Group, Listing, MemberSlot, Origin};
+use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
+use crate::protocol::{Command, Delivery, Malformed, Misstep, Options, Refusal, Reply, Request};
+use crate::time::{Millis, Now};
+
+impl Group {
+    pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+        match self.carry_out(origin, request, now) {
+            Ok(Some(reply)) => self.reply(origin.conn, reply),
+            Ok(None) => (), // A list, or a connect-back is under way.
+            Err(refusal) => self.reply(origin.conn, refusal),
+        }
+    }
+
+    /// The checks stand in the order in which their refusals take precedence.
+    fn carry_out(
+        &mut self,
+        origin: Origin,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Result<Option<Reply>, Refusal> {
+        self.check_since(&request.command)?;
+        if self.is_shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        match request.command {
+            Command::Members => return Ok(self.list(origin.conn, Listing::Members)),
+            Command::Stats => return Ok(self.list(origin.conn, Listing::Stats)),
+            Command::Ping => return Ok(Some(Reply::Ping)),
+            Command::Register { port, .. } | Command::Reconnect { port, .. } => {
+                self.check_ip(origin, request.ip)?;
+                self.check_port(origin, request.ip, port)?;
+            }
+            Command::Deregister | Command::Disconnect | Command::Msend { .. } => {
+                self.check_ip(origin, request.ip)?;
+            }
+        }
+        if let Command::Register { port, options } = request.command {
+            self.register(origin, request.id, SocketAddr::new(request.ip, port), &options)?;
+            return Ok(None);
+        }
+        let slot = self.members.find(request.id).ok_or(Refusal::NotAMember)?;
+        self.check_owner(slot, request.ip)?;
+        match request.command {
+            Command::Reconnect { port, options } => {
+                self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
+                Ok(None)
+            }
+            Command::Deregister => Ok(Some(self.deregister(slot))),
+            Command::Disconnect => self.disconnect(slot).map(Some),
+            Command::Msend { text } => self.publish(slot, text, now).map(Some),
+            Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
+                Ok(None) // Answered above.
+            }
+        }
+    }
+
+    fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
+        self.effects.push_back(Effect::List { to, listing });
+        None
+    }
+
+    /// A number of this epoch above the last one given out cannot have been taken by anybody.
+    fn check_since(&self, command: &Command<'_>) -> Result<(), Refusal> {
+        let last = self.history.last();
+        match command {
+            Command::Reconnect { options: Options { since: Some(since), .. }, .. }
+                if since.epoch == self.epoch && since.seq > last =>
+            {
+                Err(Malformed::SinceAbove(last).into())
+            }
+            Command::Reconnect { .. }
+            | Command::Register { .. }
+            | Command::Deregister
+            | Command::Disconnect
+            | Command::Msend { .. }
+            | Command::Members
+            | Command::Stats
+            | Command::Ping => Ok(()),
+        }
+    }
+
+    /// The coordinator must not be made to connect to third parties, as FTP's PORT command once
+    /// allowed (RFC 2577, section 3).
+    fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), Refusal> {
+        let peer = origin.peer.to_canonical();
+        if named.is_unspecified() || named.is_multicast() || named == Ipv4Addr::BROADCAST {
+            return Err(Refusal::Unusable(named));
+        }
+        if named != peer && !self.rules.foreign_ip_allowed {
+            return Err(Refusal::Foreign { named, peer });
+        }
+        Ok(())
+    }
+
+    fn check_port(&self, origin: Origin, ip: IpAddr, port: u16) -> Result<(), Refusal> {
+        if port < LISTEN_PORT_MIN {
+            return Err(Refusal::LowPort(port));
+        }
+        let own = self.rules.listening;
+        let is_own_ip =
+            ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
+        if port == own.port() && is_own_ip {
+            return Err(Refusal::OwnPort(port));
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), Refusal> {
+        let owner = self.members.at(slot).map(|member| member.address.ip());
+        if owner == Some(ip) || self.rules.foreign_ip_allowed {
+            Ok(())
+        } else {
+            Err(Refusal::IdElsewhere)
+        }
+    }
+
+    fn register(
+        &mut self,
+        origin: Origin,
+        id: &str,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) -> Result<(), Refusal> {
+        if let Some(slot) = self.members.find(id) {
+            self.check_owner(slot, address.ip())?;
+            return Err(Misstep::AlreadyAMember.into());
+        }
+        if self.entering.contains_key(id) {
+            return Err(Misstep::AlreadyRegistering.into());
+        }
+        let max = self.rules.members_max;
+        if self.members.len().saturating_add(self.entering.len()) >= max {
+            return Err(Refusal::TooManyMembers { max });
+        }
+        let link = self.connect(origin, Purpose::Register(id.into()), address, options);
+        self.entering.insert(id.into(), link);
+        Ok(())
+    }
+
+    fn reconnect(
+        &mut self,
+        origin: Origin,
+        slot: MemberSlot,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) {
+        self.cancel_return(slot, Misstep::Superseded);
+        let link = self.connect(origin, Purpose::Reconnect(slot), address, options);
+        if let Some(member) = self.members.at_mut(slot) {
+            member.returning = Some(link);
+        }
+    }
+
+    fn connect(
+        &mut self,
+        origin: Origin,
+        purpose: Purpose,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) -> LinkId {
+        let (from, wishes) = (origin.conn, Wishes::new(options));
+        let link = self.links.insert(Link::Connecting(Attempt { purpose, address, from, wishes }));
+        self.effects.push_back(Effect::Connect { link, address });
+        link
+    }
+
+    fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
+        let was_returning = self.cancel_return(slot, Misstep::Cancelled);
+        let was_online = self.close_link(slot);
+        if was_online && let Some(member) = self.members.at(slot) {
+            let id = member.id.clone();
+            self.note(id, Change::Disconnected);
+        }
+        if was_online || was_returning {
+            Ok(Reply::Disconnect)
+        } else {
+            Err(Misstep::AlreadyOffline.into())
+        }
+    }
+
+    fn deregister(&mut self, slot: MemberSlot) -> Reply {
+        self.cancel_return(slot, Misstep::Cancelled);
+        self.close_link(slot);
+        if let Some(member) = self.members.remove(slot, &mut self.history) {
+            self.note(member.id, Change::Deregistered);
+        }
+        Reply::Deregister
+    }
+
+    fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, Refusal> {
+        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+        if member.link.is_none() {
+            return Err(Misstep::OfflineCannotSend.into());
+        }
+        if member.own().len() >= OWN_RUNS_MAX {
+            return Err(Refusal::BacklogFull { max: self.rules.backlog_bytes_max });
+        }
+        let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
+        self.line.clear();
+        Delivery { seq, sender, accepted, text }.encode(&mut self.line);
+        self.make_room(self.line.len() as u64)?;
+        Ok(self.accept(slot, text.len() as u64, now.steady))
+    }
+
+    fn accept(&mut self, slot: MemberSlot, text_bytes: u64, now: Millis) -> Reply {
+        let seq = self.history.append(&self.line, slot, now);
+        if let Some(member) = self.members.at_mut(slot) {
+            let outlet = member.link.and_then(|link| self.links.open_mut(link));
+            member.published(seq, outlet.map(|(_, outlet)| outlet), &mut self.history);
+        }
+        self.stats.messages_in = self.stats.messages_in.saturating_add(1);
+        self.stats.bytes_in = self.stats.bytes_in.saturating_add(text_bytes);
+        Reply::Msend { seq }
+    }
+
+    /// Sees to it that a line of so many bytes fits into the backlog.
+    fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let max = self.rules.backlog_bytes_max;
+        let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
+        if !exceeds(self.history.bytes_from(self.history.front())) {
+            return Ok(()); // What is kept is at least what is needed, and known at once.
+        }
+        let mut oldest = self.needed();
+        if exceeds(self.history.bytes_from(oldest)) {
+            match self.rules.overflow {
+                Overflow::Reject => return Err(Refusal::BacklogFull { max }),
+                Overflow::DropOldest => {
+                    let first = oldest;
+                    while exceeds(self.history.bytes_from(oldest)) {
+                        oldest = oldest.next();
+                    }
+                    let dropped = oldest.above(first);
+                    self.stats.dropped = self.stats.dropped.saturating_add(dropped);
+                    self.lose_before(oldest);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! What a group counts.
+
+use crate::protocol::{Epoch, Seq};
+
+use super::Group;
+
+/// Counters since the start, and how things stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Messages accepted.
+    pub messages_in: u64,
+    /// Bytes of their texts.
+    pub bytes_in: u64,
+    /// Messages handed to message sockets, each as often as it was.
+    pub deliveries_out: u64,
+    /// Bytes handed to message sockets.
+    pub bytes_out: u64,
+    /// Messages whose time ran out while some member still needed them.
+    pub expired: u64,
+    /// Messages that had to make room while some member still needed them.
+    pub dropped: u64,
+    /// How often a member found messages lost.
+    pub gaps: u64,
+}
+
+/// How a group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The life of the numbers.
+    pub epoch: Epoch,
+    /// The next number to be given out.
+    pub next_seq: Seq,
+    /// Seconds that a message lives.
+    pub ttl_s: u64,
+    /// All members.
+    pub members: usize,
+    /// Those with a message socket.
+    pub online: usize,
+    /// Kept messages that some member still needs, and those after them.
+    pub history_messages: u64,
+    /// Bytes of their lines.
+    pub history_bytes: u64,
+}
+
+impl Group {
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// How things stand. Linear in the members.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let needed = self.needed();
+        Standing {
+            epoch: self.epoch,
+            next_seq: self.history.last().next(),
+            ttl_s: self.ttl_s(),
+            members: self.members.len(),
+            online: self.members.sorted().filter(|member| member.link.is_some()).count(),
+            history_messages: self.history.last().above(needed.before()),
+            history_bytes: self.history.bytes_from(needed),
+        }
+    }
+}

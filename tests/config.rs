@@ -1,0 +1,121 @@
+//! Both programs at the shell, up to where they would run, and the config files as shipped.
+
+#![cfg(test)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use groupcast::config::{Call, CoordinatorConfig, CoordinatorRun, ParticipantRun};
+
+const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
+const PARTICIPANT: &str = env!("CARGO_BIN_EXE_participant");
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let top = env!("CARGO_MANIFEST_DIR");
+    Command::new(program).current_dir(top).args(arguments).output().unwrap()
+}
+
+/// What a program answers: exit code, standard output, standard error.
+#[track_caller]
+fn check(program: &str, arguments: &[&str], expected: (i32, &str, &str)) {
+    let output = run(program, arguments);
+    let words = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (code, stdout, stderr) = expected;
+    let expected = (Some(code), stdout.to_owned(), stderr.to_owned());
+    assert_eq!((output.status.code(), words(&output.stdout), words(&output.stderr)), expected);
+}
+
+#[test]
+fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        check(program, &["--version"], (0, &format!("{name} {version}\n"), ""));
+        let help = run(program, &["--help"]);
+        assert!(help.status.success() && help.stderr.is_empty());
+        assert!(String::from_utf8(help.stdout).unwrap().contains("--log-level LEVEL"));
+    }
+    let file = "config/coordinator.txt";
+    check(COORDINATOR, &["--check", file], (0, "config/coordinator.txt: valid\n", ""));
+    for number in 1..=3 {
+        let file = format!("config/participant{number}.txt");
+        check(PARTICIPANT, &["--check", &file], (0, &format!("{file}: valid\n"), ""));
+    }
+}
+
+#[test]
+fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        let words =
+            format!("{name}: found 0 config files, expected one\n{name}: see '{name} --help'\n");
+        check(program, &[], (2, "", &words));
+        let words =
+            format!("{name}: absent.txt: cannot be read: No such file or directory (os error 2)\n");
+        check(program, &["absent.txt"], (2, "", &words));
+        check(program, &["--check", "absent.txt"], (2, "", &words));
+    }
+    check(
+        COORDINATOR,
+        &["--overflow", "never", "config/coordinator.txt"],
+        (
+            2,
+            "",
+            "coordinator: --overflow: found \"never\", expected reject or drop-oldest\n\
+             coordinator: see 'coordinator --help'\n",
+        ),
+    );
+    check(
+        COORDINATOR,
+        &["config/participant1.txt"],
+        (
+            2,
+            "",
+            "coordinator: config/participant1.txt:4: port: found \"alice\", \
+             expected a port from 0 to 65535\n",
+        ),
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_text_that_cannot_be_written_is_exit_code_1() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = Command::new(COORDINATOR).arg("--version").stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = top.join("config/coordinator.txt");
+    let load = |path: &Path| match CoordinatorRun::from_arguments([path.into()]) {
+        Ok(Call::Run(run)) => run.config,
+        other => panic!("{other:?}"),
+    };
+    let config = load(&shipped);
+    assert_eq!(config, CoordinatorConfig::new(5000, 60));
+
+    let text = std::fs::read_to_string(&shipped).unwrap();
+    let is_key =
+        |line: &&str| line.starts_with("// ") && !line.contains(", ") && line.contains('=');
+    let uncommented: String = text
+        .lines()
+        .map(|line| if is_key(&line) { line.trim_start_matches("// ") } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, &uncommented).unwrap();
+    assert_eq!(load(&path), config);
+    assert_eq!(text.lines().filter(is_key).count(), 10);
+
+    for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        let path = top.join(format!("config/participant{number}.txt"));
+        let Ok(Call::Run(run)) = ParticipantRun::from_arguments([path.into()]) else {
+            panic!("participant{number}.txt");
+        };
+        assert_eq!(run.config.id, id);
+        assert_eq!(run.config.log_file, Path::new(&format!("{id}.log")));
+        assert_eq!(run.config.coordinator.port(), config.listen.port());
+        assert!(run.config.coordinator.ip().is_loopback());
+    }
+}
