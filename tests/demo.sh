@@ -17,14 +17,19 @@ participant=$(absolute "${2:-./participant}")
 ttl=5
 deadline=$(($(date +%s) + 18))
 names="alice bob carol"
+watchers=
 directory=$(mktemp -d)
 cd "$directory"
 
 # Whatever happened, no program and no file is left behind.
 clean_up() {
+    for watcher in $watchers; do
+        kill -KILL "$watcher" 2>/dev/null || :
+    done
     for pid in *.pid; do
         [ ! -f "$pid" ] || [ -f "${pid%.pid}.exit" ] || kill -KILL "$(cat "$pid")" 2>/dev/null || :
     done
+    wait
     cd / && rm -rf "$directory"
 }
 trap clean_up EXIT
@@ -73,6 +78,7 @@ start() {
         sh -c 'echo $$ > "$0.pid" && exec "$@"' "$name" "$@" > "$name.out" 2>&1 || code=$?
         echo "$code" > "$name.ended" && mv "$name.ended" "$name.exit"
     } < "$input" &
+    watchers="$watchers $!"
 }
 
 say() {
