@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -49,7 +51,10 @@ impl World {
     fn request(&mut self, line: &str) -> Reply {
         let replies = self.request_from(0, line).into_iter().filter_map(|effect| match effect {
             Effect::Reply { reply, .. } => Some(reply),
-            _ => None,
+            Effect::List { .. }
+            | Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Note(_) => None,
         });
         let replies: Vec<Reply> = replies.collect();
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
