@@ -7,7 +7,6 @@ use std::mem;
 use mio::{Events, Poll};
 
 use super::peer::{Peer, Phase, Role};
-use super::report::Counters;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
@@ -52,6 +51,13 @@ pub(super) struct Coordinator {
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
     pub(super) drain_until: Option<Millis>,
+}
+
+/// What is counted outside the group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// `ERR` replies.
+    pub(super) errors: u64,
 }
 
 /// What a deadline is for.
