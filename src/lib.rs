@@ -6,4 +6,5 @@ pub mod event_loop;
 pub mod group;
 pub mod limits;
 pub mod protocol;
+pub mod session;
 pub mod time;
