@@ -73,6 +73,8 @@ pub const LINGER_MS: u64 = 1_000;
 pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long a shutdown waits for replies and deliveries to leave.
 pub const DRAIN_MS: u64 = 2_000;
+/// How long it then waits for its peers to end their sides.
+pub const FAREWELL_MS: u64 = 250;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Connections that may wait to be accepted; the system cuts it to its own bound.

@@ -12,7 +12,8 @@ use crate::limits::{
 pub struct CoordinatorConfig {
     /// `bind` and the port of line 1. With port 0 the operating system picks one.
     pub listen: SocketAddr,
-    /// Line 2: seconds that a message lives, at most [`TTL_SECONDS_MAX`](crate::limits::TTL_SECONDS_MAX).
+    /// Line 2: seconds that a message lives, at most
+    /// [`TTL_SECONDS_MAX`](crate::limits::TTL_SECONDS_MAX).
     pub ttl_s: u64,
     /// Bytes of kept messages; at least twice `max_line`.
     pub max_backlog: u64,
