@@ -165,7 +165,7 @@ impl Coordinator {
                 let level = if is_message { log::Level::Trace } else { log::Level::Debug };
                 log::log!(level, "{}: {request}", client.peer);
                 if let Some(link) = self.group.ends(&request) {
-                    self.hear_link(link, now); // Acknowledgements that have arrived still count.
+                    self.hear_out(link, now); // Acknowledgements that have arrived still count.
                 }
                 self.group.handle(Input::Request { origin, request }, now);
                 self.carry_out(now);
