@@ -5,6 +5,8 @@ pub mod coordinator;
 pub mod event_loop;
 pub mod group;
 pub mod limits;
+#[cfg(feature = "participant")]
+pub mod participant;
 pub mod protocol;
 pub mod session;
 pub mod time;
