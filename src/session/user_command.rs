@@ -18,6 +18,8 @@ pub(super) enum UserCommand {
     Help,
     /// `quit`
     Quit,
+    /// A line that cannot be carried out; said when its turn comes.
+    Bad(BadCommand),
 }
 
 /// A request of the user.
@@ -66,7 +68,12 @@ impl UserCommand {
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Ask(Ask::Msend(text)) => text.len(),
-            Self::Ask(_) | Self::Join { .. } | Self::Status | Self::Help | Self::Quit => 0,
+            Self::Ask(_)
+            | Self::Join { .. }
+            | Self::Status
+            | Self::Help
+            | Self::Quit
+            | Self::Bad(_) => 0,
         };
         text.saturating_add(size_of::<Self>())
     }
