@@ -50,6 +50,7 @@ struct Terminal {
 /// Where text goes.
 pub(super) struct Screen {
     above: Option<Box<dyn ExternalPrinter + Send>>,
+    is_reading: Arc<AtomicBool>,
 }
 
 impl Prompt {
@@ -61,12 +62,14 @@ impl Prompt {
             .as_mut()
             .and_then(|editor| editor.create_external_printer().ok())
             .map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
+        let is_reading = Arc::new(AtomicBool::new(false));
+        let screen = Screen { above, is_reading: Arc::clone(&is_reading) };
         let terminal = editor.map(|editor| Terminal {
             editor: Some(editor),
             found: tcgetattr(io::stdin()).ok(),
-            is_reading: Arc::default(),
+            is_reading,
         });
-        Self { screen: Arc::new(Mutex::new(Screen { above })), terminal }
+        Self { screen: Arc::new(Mutex::new(screen)), terminal }
     }
 
     /// Begins to read; `waker` says that there is something.
@@ -145,7 +148,11 @@ impl Screen {
     /// printed here.
     fn print(&mut self, text: &str) -> io::Result<()> {
         if let Some(above) = &mut self.above {
-            let printed = above.print(text.to_owned()).and_then(|()| above.print(NOTHING.into()));
+            let is_reading = self.is_reading.load(Ordering::Acquire);
+            let printed = above.print(text.to_owned()).and_then(|()| match is_reading {
+                true => above.print(NOTHING.to_owned()),
+                false => Ok(()),
+            });
             match printed {
                 Ok(()) => return Ok(()),
                 Err(_) => self.above = None,
@@ -177,30 +184,34 @@ impl Desk {
 }
 
 fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk) {
-    loop {
+    let end = loop {
         is_reading.store(true, Ordering::Release);
         let line = editor.readline("participant> ");
         is_reading.store(false, Ordering::Release);
-        let (typed, is_last) = match line {
-            Ok(lines) => {
-                // Only a line that means something is worth to be found again.
-                let _ = (!lines.trim().is_empty()).then(|| editor.add_history_entry(&lines));
-                let quits = lines.lines().any(|line| line.trim() == "quit");
-                // What was pasted may be several lines.
-                (lines.lines().map(|line| Typed::Line(line.into())).collect(), quits)
-            }
-            Err(ReadlineError::Eof) => (vec![Typed::End], true),
-            Err(_) => (vec![Typed::Interrupt], true),
+        let line = match line {
+            Ok(line) => line,
+            Err(ReadlineError::Eof) => break Typed::End,
+            Err(_) => break Typed::Interrupt,
         };
-        if is_last {
-            drop(editor); // From here on nothing waits for a line above which it could stand.
-            let _ = typed.into_iter().all(|typed| desk.hand_in(typed));
-            return;
+        if !line.trim().is_empty() {
+            // An editor without a history still edits.
+            let _ = editor.add_history_entry(&line);
         }
-        if !typed.into_iter().all(|typed| desk.hand_in(typed)) {
-            return;
+        // What was pasted may be several lines.
+        for line in line.split('\n') {
+            let typed = Typed::Line(line.as_bytes().to_vec());
+            if line.trim() == "quit" {
+                drop(editor);
+                desk.hand_in(typed);
+                return;
+            }
+            if !desk.hand_in(typed) {
+                return;
+            }
         }
-    }
+    };
+    drop(editor); // From here on nothing waits for a line above which it could stand.
+    desk.hand_in(end);
 }
 
 fn read_lines(mut input: impl BufRead, desk: &Desk) {

@@ -39,7 +39,7 @@ impl UserCommand {
     pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, BadCommand> {
         let line = std::str::from_utf8(line).map_err(|_| BadCommand::NotUtf8)?.trim_start();
         if line.contains('\n') {
-            return Err(BadCommand::NotOneLine); // It would be two requests, the second not ours.
+            return Err(BadCommand::LineFeed); // On the wire it would end the request.
         }
         let (word, behind) = match line.split_once(' ') {
             Some((word, behind)) => (word, Some(behind)),
@@ -109,8 +109,8 @@ fn parse_join(kind: Kind, port: &str) -> Result<UserCommand, BadCommand> {
 pub enum BadCommand {
     /// It is not UTF-8.
     NotUtf8,
-    /// It holds a line feed.
-    NotOneLine,
+    /// It is more than one line.
+    LineFeed,
     /// It has more bytes than this.
     TooLong(usize),
     /// There is no such command.
@@ -127,7 +127,7 @@ impl fmt::Display for BadCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUtf8 => f.write_str("line: not UTF-8"),
-            Self::NotOneLine => f.write_str("line: a command is one line"),
+            Self::LineFeed => f.write_str("line: holds a line feed"),
             Self::TooLong(max) => write!(f, "line exceeds {max} bytes"),
             Self::Unknown(word) => {
                 let word = super::safe::for_terminal(word);
@@ -184,7 +184,6 @@ mod tests {
         let port = |word| BadCommand::Port(word);
         for (line, expected) in [
             (&b"hello you"[..], BadCommand::Unknown("hello".into())),
-            (b"msend a\nann#deregister#127.0.0.1", BadCommand::NotOneLine),
             (b"Quit", BadCommand::Unknown("Quit".into())),
             (b"ping 1", BadCommand::Arguments),
             (b"register", port("register")),
@@ -193,6 +192,7 @@ mod tests {
             (b"reconnect 65536", port("reconnect")),
             (b"reconnect 1 2", port("reconnect")),
             (b"msend \xff", BadCommand::NotUtf8),
+            (b"msend a\nb", BadCommand::LineFeed),
         ] {
             assert_eq!(UserCommand::parse(line), Err(expected), "{line:?}");
         }
