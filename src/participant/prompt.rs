@@ -181,29 +181,23 @@ fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk
         is_reading.store(true, Ordering::Release);
         let line = editor.readline("participant> ");
         is_reading.store(false, Ordering::Release);
-        let typed = match line {
-            Ok(line) if line.trim() == "quit" => {
-                drop(editor); // From here on nothing waits for a line above which it could stand.
-                desk.hand_in(Typed::Line(line.into_bytes()));
-                return;
-            }
-            Ok(line) => {
+        let (typed, is_last) = match line {
+            Ok(lines) => {
                 // Only a line that means something is worth to be found again.
-                let _ = (!line.trim().is_empty()).then(|| editor.add_history_entry(&line));
-                Typed::Line(line.into_bytes())
+                let _ = (!lines.trim().is_empty()).then(|| editor.add_history_entry(&lines));
+                let quits = lines.lines().any(|line| line.trim() == "quit");
+                // What was pasted may be several lines.
+                (lines.lines().map(|line| Typed::Line(line.into())).collect(), quits)
             }
-            Err(ReadlineError::Eof) => {
-                drop(editor);
-                desk.hand_in(Typed::End);
-                return;
-            }
-            Err(_) => {
-                drop(editor);
-                desk.hand_in(Typed::Interrupt);
-                return;
-            }
+            Err(ReadlineError::Eof) => (vec![Typed::End], true),
+            Err(_) => (vec![Typed::Interrupt], true),
         };
-        if !desk.hand_in(typed) {
+        if is_last {
+            drop(editor); // From here on nothing waits for a line above which it could stand.
+            let _ = typed.into_iter().all(|typed| desk.hand_in(typed));
+            return;
+        }
+        if !typed.into_iter().all(|typed| desk.hand_in(typed)) {
             return;
         }
     }
