@@ -152,10 +152,10 @@ impl Coordinator {
                 token => self.note(Key::from(token), event, now),
             }
         }
-        self.accept(now.steady);
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
+        self.accept(now.steady); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
