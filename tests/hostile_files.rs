@@ -53,7 +53,8 @@ fn out_of_files_the_waiting_wait_without_spinning_and_members_can_still_come_bac
     expect_silence(last, Duration::from_secs(1));
     let used_ms = coordinator.cpu_ms() - cpu_ms;
     assert!(used_ms <= 100, "{used_ms} ms of processor time in one second of waiting");
-    assert!(accept_pauses(&mut alice.command) > pauses, "it is tried again");
+    assert!(accept_pauses(&mut alice.command) > pauses + 1, "it is tried again and again");
+    assert_eq!(coordinator.said("accepting rests"), 1, "and said once");
 
     // The files held in reserve are for members.
     bob.disconnect();
@@ -70,6 +71,7 @@ fn once_there_are_files_the_waiting_are_served_though_nothing_else_happens() {
     expect_silence(clients.last_mut().unwrap(), Duration::from_millis(500));
     coordinator.limit_files(None);
     clients.iter_mut().skip(1).for_each(|client| client.expect("OK ping"));
+    coordinator.until_said("accepting goes on");
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Coordinator {
     /// Gone once the shutdown has begun.
     pub(super) acceptor: Option<Acceptor>,
     pub(super) accept_timer: Option<TimerId>,
+    /// Connections wait for which there was no file, and that was said.
+    pub(super) is_out_of_files: bool,
     pub(super) peers: Table<Peer>,
     /// Command sockets that are, or were, served.
     pub(super) clients: usize,
@@ -117,6 +119,7 @@ impl Coordinator {
             signals,
             acceptor: Some(acceptor),
             accept_timer: None,
+            is_out_of_files: false,
             peers: Table::new(),
             clients: 0,
             refused: 0,

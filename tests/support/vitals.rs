@@ -6,6 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, pr
 
 use super::coordinator::Coordinator;
 use super::scene::lock;
+use super::{DEADLINE, Timer};
 
 /// Ticks of `/proc/<pid>/stat` in a second, on every Linux there is.
 const TICKS_PER_S: u64 = 100;
@@ -39,6 +40,24 @@ impl Coordinator {
     /// How many files it has open.
     pub(crate) fn files(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// How often something stands in what it has said on stderr.
+    pub(crate) fn said(&self, what: &str) -> usize {
+        let stderr = lock(&self.scene.stderr).clone();
+        String::from_utf8_lossy(&stderr).matches(what).count()
+    }
+
+    /// Waits until it has said something on stderr: that is written by a thread of its own.
+    #[track_caller]
+    pub(crate) fn until_said(&self, what: &str) {
+        let timer = Timer::start(DEADLINE);
+        while self.said(what) == 0 {
+            if timer.left().is_none() {
+                self.scene.fail(&format!("nothing was said of {what:?}"));
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// From here on it may have so many files open; `None`: as many as this process.
