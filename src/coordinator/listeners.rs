@@ -32,6 +32,7 @@ impl Coordinator {
                 self.group.handle(Input::Connected { link }, now);
                 self.carry_out(now);
                 self.offerable.push(key);
+                self.hear(key, now); // The event may have told of more than the connection.
             }
             Err(error) => self.fail_dialing(key, &error, now),
         }

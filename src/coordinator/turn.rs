@@ -27,6 +27,8 @@ pub(super) struct Coordinator {
     /// Gone once the shutdown has begun.
     pub(super) acceptor: Option<Acceptor>,
     pub(super) accept_timer: Option<TimerId>,
+    /// Connections wait for which there was no file, and that was said.
+    pub(super) is_out_of_files: bool,
     pub(super) peers: Table<Peer>,
     /// Command sockets that are, or were, served.
     pub(super) clients: usize,
@@ -117,6 +119,7 @@ impl Coordinator {
             signals,
             acceptor: Some(acceptor),
             accept_timer: None,
+            is_out_of_files: false,
             peers: Table::new(),
             clients: 0,
             refused: 0,
@@ -152,10 +155,10 @@ impl Coordinator {
                 token => self.note(Key::from(token), event, now),
             }
         }
-        self.accept(now.steady);
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
+        self.accept(now.steady); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
