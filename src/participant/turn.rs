@@ -256,6 +256,6 @@ impl Participant {
         if !self.parts.log.close(wait) {
             log::error!("the last entries of the message log could not be written in time");
         }
-        self.parts.prompt.restore();
+        self.parts.prompt.restore(&self.parts.typed, wait);
     }
 }
