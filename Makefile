@@ -31,11 +31,11 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 help:
-	@echo "make        build ./coordinator and ./participant"
-	@echo "make demo   a coordinator and three participants show what they do"
+	@echo "make          build ./coordinator and ./participant"
+	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
-	@echo "make test   run all tests"
-	@echo "make check  formatting, lints, tests, documentation: what a change must pass"
-	@echo "make clean  remove what was built"
+	@echo "make test     run all tests"
+	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
+	@echo "make clean    remove what was built"
 
 .PHONY: all clean demo figures test check help

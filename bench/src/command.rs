@@ -8,6 +8,8 @@ use crate::failure::{Failure, Result};
 
 /// How long anything may take here before it counts as stuck.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long is listened, once everything has come, for what should not come.
+pub const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// A command socket that has one request under way at a time.
 #[derive(Debug)]

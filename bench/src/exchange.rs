@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::clock;
-use crate::command::{CommandSocket, DEADLINE, Door};
+use crate::command::{AFTERMATH, CommandSocket, DEADLINE, Door};
 use crate::coordinator::Coordinator;
 use crate::failure::{Failure, Result};
 use crate::publisher::{Dialect, Publisher};
@@ -68,6 +68,7 @@ impl Pair {
     pub fn talk(self, talk: Talk) -> Result<Samples> {
         let mut exchange = Exchange::new(self, talk)?;
         exchange.run()?;
+        while exchange.turn(AFTERMATH)? {}
         Ok(Samples::new(exchange.times_ms))
     }
 }

@@ -5,15 +5,13 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 
 use crate::clock;
-use crate::command::DEADLINE;
+use crate::command::{AFTERMATH, DEADLINE};
 use crate::failure::{Failure, Result};
 use crate::publisher::{Dialect, Publisher};
 use crate::receiver::Receiver;
 use crate::texts::Checker;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// How long is listened for deliveries that should not come.
-const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// What is sent.
 #[derive(Clone, Copy, Debug)]

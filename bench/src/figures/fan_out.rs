@@ -114,7 +114,7 @@ fn coordinator(setup: &Setup, cores: Option<Cores>, acks: bool) -> Result<(Serve
     for index in 0..RECEIVERS {
         receivers.push(door.register(&mut command, &format!("receiver{index}"), acks)?);
     }
-    // Redis' publisher does not listen, either: an online member that sends needs no more.
+    // Only who is online may send; its own messages do not come back, so nothing comes on this.
     let mut publisher = coordinator.command()?;
     let own = door.register(&mut publisher, "publisher", acks)?;
     let dialect = Dialect::groupcast("publisher");
