@@ -170,6 +170,7 @@ fn number(word: Option<&str>, name: &str) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn a_field_is_found_by_its_whole_name() {
@@ -189,13 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_lets_time_pass_costs_none_and_ends_when_its_owner_goes() {
-        let cat = Server::start("cat", Command::new("cat").stdin(Stdio::piped())).unwrap();
-        let usage = cat.usage().unwrap();
+    fn a_process_goes_with_its_owner_and_does_not_have_to_agree() {
+        let begin = clock::now();
+        let sleep = Server::start("sleep", Command::new("sleep").arg("60")).unwrap();
+        let usage = sleep.usage().unwrap();
         assert!(usage.rss_bytes > 0 && usage.rss_bytes <= usage.rss_bytes_max);
         assert_eq!(usage.threads, 1);
-        let pid = cat.child.id();
-        drop(cat);
+        let pid = sleep.child.id();
+        drop(sleep);
         assert!(Usage::of(pid).is_err(), "it is gone");
+        assert!(clock::now().duration_since(begin).as_secs() < 30, "and not by itself");
     }
 }
