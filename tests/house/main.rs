@@ -242,18 +242,17 @@ fn minds_reach_for_nothing_outside() {
 
 #[test]
 fn sources_fit_a_screen() {
-    let all = || [sources("src"), sources("tests")].concat();
+    let all = || [sources("src"), sources("tests"), sources("bench")].concat();
     hold(all(), |_, source| too_wide(source));
     hold(all(), |_, source| functions_too_long(source));
-    hold(sources("src"), |_, source| too_long(source));
+    hold([sources("src"), sources("bench")].concat(), |_, source| too_long(source));
 }
 
 #[test]
 fn nothing_is_left_undone() {
     let manifest = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Makefile")];
-    hold([files("src"), files("tests"), files("config"), manifest].concat(), |_, text| {
-        left_undone(text)
-    });
+    let directories = ["src", "tests", "config", "bench"].map(files).concat();
+    hold([directories, manifest].concat(), |_, text| left_undone(text));
 }
 
 #[test]
