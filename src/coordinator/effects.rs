@@ -26,6 +26,7 @@ impl Coordinator {
                 Effect::List { to, listing: Listing::Stats } => self.list_stats(to, now),
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
                 Effect::Close { link } => self.close(link),
+                Effect::Record(_) => (),
                 Effect::Note(note) => report::log_note(&note),
             }
         }

@@ -106,9 +106,9 @@ impl Coordinator {
     /// Offers what is due: to all if there is something new, else to those who may take more.
     pub(super) fn offer(&mut self, now: Now) {
         let mut keys = mem::take(&mut self.offerable);
-        let last = self.group.last();
-        if last > self.offered {
-            self.offered = last;
+        let released = self.group.released();
+        if released > self.offered {
+            self.offered = released;
             keys.clear();
             keys.extend(self.links.values());
         }

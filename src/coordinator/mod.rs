@@ -125,6 +125,7 @@ fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
         foreign_ip_allowed: config.allow_foreign_ip,
+        is_journaled: false,
         listening,
     }
 }

@@ -28,6 +28,7 @@ impl Group {
         if let Some(member) = self.members.at_mut(slot) {
             member.link = Some(link);
         }
+        self.record_member(slot);
         self.note(id, Change::Registered(address));
         Reply::Register { epoch: self.epoch, next: place.next(), ttl_s: self.ttl_s() }
     }
@@ -51,21 +52,22 @@ impl Group {
         if let Some(since) = wishes.since.filter(|since| since.epoch == self.epoch) {
             member.has_taken(since.seq, slot, &mut self.history);
         }
-        let (place, front) = (member.place(), self.history.front());
+        let place = member.place();
         let mut outlet = Outlet::new(wishes.acks, wishes.hello(self.epoch), place);
-        let lost = outlet.jump(front, member.own());
+        let expired = outlet.pass_over(&self.history, member.own());
         let reply = Reply::Reconnect {
             epoch: self.epoch,
-            next: member.resumes_after(&self.history).next(),
+            next: outlet.next(),
             ttl_s: self.rules.ttl_ms / 1000,
             missed: member.pending(&self.history),
-            expired: lost.map_or(0, |gap| gap.count),
+            expired,
         };
         if !outlet.acks {
             member.move_to(outlet.sent(), &mut self.history);
         }
-        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(lost.is_some()));
+        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
         self.links.establish(link, slot, outlet);
+        self.record_member(slot);
         if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
             self.note(id, Change::Reconnected(address));
         }

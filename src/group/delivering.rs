@@ -10,11 +10,19 @@ impl Group {
         let Some((slot, outlet)) = self.links.open_mut(link) else { return };
         let Some(member) = self.members.at_mut(slot) else { return };
         let deliveries = outlet.wrote(bytes, &self.history, member.own());
+        let gone = outlet.pass_over(&self.history, member.own());
         if !outlet.acks {
             member.move_to(outlet.sent(), &mut self.history);
         }
+        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(gone > 0));
         self.stats.deliveries_out = self.stats.deliveries_out.saturating_add(deliveries);
         self.stats.bytes_out = self.stats.bytes_out.saturating_add(bytes as u64);
+        self.note_move(slot);
+    }
+
+    /// Everything up to `through` is kept where it is to be kept: it may be sent.
+    pub(super) fn on_stored(&mut self, through: Seq) {
+        self.history.release(through);
     }
 
     pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
@@ -25,6 +33,7 @@ impl Group {
         }
         if outlet.acknowledge(seq) {
             member.move_to(seq, &mut self.history);
+            self.note_move(slot);
         } else {
             self.on_link_end(link, Change::Garbled);
         }
@@ -47,13 +56,15 @@ impl Group {
     /// With a time to live of 0 a message had its only chance in this turn.
     pub(super) fn on_offered(&mut self) {
         if self.offers_once() {
-            self.expire_before(self.history.last().next());
+            self.expire_before(self.history.released().next());
         }
         self.history.trim();
     }
 
     pub(super) fn expire(&mut self, now: Millis) {
-        self.expire_before(self.history.unexpired(now));
+        if !self.offers_once() {
+            self.expire_before(self.history.unexpired(now));
+        }
     }
 
     fn expire_before(&mut self, front: Seq) {
@@ -64,12 +75,15 @@ impl Group {
         }
     }
 
-    /// Everything before `front` goes: whoever was not offered it yet jumps over it.
+    /// Everything before `front` goes: whoever was not offered it yet passes over it.
     pub(super) fn lose_before(&mut self, front: Seq) {
         self.history.drop_before(front);
         for (slot, outlet) in self.links.all_open_mut() {
             let Some(member) = self.members.at_mut(slot) else { continue };
-            if outlet.jump(front, member.own()).is_some() {
+            if outlet.reaches(front) {
+                continue;
+            }
+            if outlet.pass_over(&self.history, member.own()) > 0 {
                 self.stats.gaps = self.stats.gaps.saturating_add(1);
             }
             if !outlet.acks {

@@ -30,6 +30,10 @@ pub(super) struct History {
     front: Seq,
     /// The last number given out.
     last: Seq,
+    /// The last number that may be sent: it is where it is to be kept.
+    released: Seq,
+    /// Numbers above `front` whose messages were lost on the way here.
+    lost: OwnRuns,
     /// Readers of the block that comes first, while there is no block.
     readers_waiting: usize,
     ttl_ms: u64,
@@ -49,6 +53,8 @@ impl History {
             blocks_dropped: 0,
             front: Seq::ZERO.next(),
             last: Seq::ZERO,
+            released: Seq::ZERO,
+            lost: OwnRuns::default(),
             readers_waiting: 0,
             ttl_ms,
         }
@@ -62,6 +68,52 @@ impl History {
     /// The last number given out.
     pub(super) fn last(&self) -> Seq {
         self.last
+    }
+
+    /// The last number that may be sent.
+    pub(super) fn released(&self) -> Seq {
+        self.released
+    }
+
+    /// Everything up to `seq` may be sent.
+    pub(super) fn release(&mut self, seq: Seq) {
+        self.released = self.released.max(seq).min(self.last);
+    }
+
+    /// Numbers up to `last` were given out before, and nothing of them is kept.
+    pub(super) fn begin_after(&mut self, last: Seq) {
+        debug_assert!(self.blocks.is_empty(), "a history begins once");
+        self.last = self.last.max(last);
+        self.front = self.last.next();
+        self.released = self.last;
+    }
+
+    /// Gives out the next number to a message that was lost.
+    pub(super) fn append_lost(&mut self, now: Millis) {
+        let seq = self.append(&[], MemberSlot::NOBODY, now);
+        self.lost.push(seq);
+    }
+
+    /// The last number that is gone of those right behind `place`: expired, dropped or lost.
+    pub(super) fn gone_after(&self, place: Seq) -> Seq {
+        self.lost.skip(place.max(self.front.before()))
+    }
+
+    /// How many messages above `place` are kept, but for those of `own`.
+    pub(super) fn others(&self, place: Seq, own: &OwnRuns) -> u64 {
+        let after = place.max(self.front.before());
+        let lost = self.last.above(after).saturating_sub(self.lost.others(after, self.last));
+        own.others(after, self.last).saturating_sub(lost)
+    }
+
+    /// The kept lines above `after`, with their numbers and when they were accepted.
+    pub(super) fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
+        let mut seq = after.max(self.front.before());
+        std::iter::from_fn(move || {
+            seq = self.lost.skip(seq).next();
+            let block = self.block_of(seq)?;
+            Some((seq, block.lines(seq, seq), block.accepted(seq)))
+        })
     }
 
     /// Appends an encoded line and gives it the next number.
@@ -106,6 +158,7 @@ impl History {
     /// Lets all messages before `front` go, for good.
     pub(super) fn drop_before(&mut self, front: Seq) {
         self.front = self.front.max(front).min(self.last.next());
+        self.lost.forget_through(self.front.before());
         while self.blocks.front().is_some_and(|block| block.last() < self.front) {
             self.drop_block();
         }
@@ -173,7 +226,8 @@ impl History {
         self.block_of(seq)?.sender(seq)
     }
 
-    /// The lines after `after` that are not `own`, as pieces of consecutive bytes.
+    /// The lines after `after` that are not `own`, as pieces of consecutive bytes, as far as they
+    /// may be sent and nothing between them was lost.
     pub(super) fn pieces<'a>(
         &'a self,
         after: Seq,
@@ -182,15 +236,20 @@ impl History {
         let mut own = own.above(after).peekable();
         let mut next = after.next();
         let mut position = self.position(next);
+        let lost = self.lost.above(after).next().map(|run| run.first.before());
+        let end = lost.map_or(self.released, |end| end.min(self.released));
         std::iter::from_fn(move || {
             while let Some(OwnRun { last, .. }) = own.next_if(|run| run.first <= next) {
                 next = last.next();
+            }
+            if next > end {
+                return None;
             }
             while self.blocks.get(position)?.last() < next {
                 position = position.saturating_add(1);
             }
             let block = self.blocks.get(position)?;
-            let until = own.peek().map_or(self.last, |run| run.first.before());
+            let until = own.peek().map_or(end, |run| run.first.before().min(end));
             let (first, last) = (next, until.min(block.last()));
             next = last.next();
             Some(Piece { block, first, last })

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use slab::Slab;
 
+use super::facts::Standpoint;
 use super::history::{BlockSerial, History};
 use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
@@ -28,9 +29,40 @@ pub(super) struct Member {
     pub(super) link: Option<LinkId>,
     /// The connect-back of a `reconnect` under way.
     pub(super) returning: Option<LinkId>,
+    /// Its place is to be written down.
+    pub(super) has_moved: bool,
 }
 
 impl Member {
+    pub(super) fn standpoint(&self) -> Standpoint {
+        let Self { ref id, address, registered_at, place, .. } = *self;
+        Standpoint { id: id.clone(), address, registered_at, place }
+    }
+
+    /// Stands where it was written down to stand.
+    pub(super) fn restore(
+        &mut self,
+        address: SocketAddr,
+        registered_at: Seq,
+        place: Seq,
+        slot: MemberSlot,
+        history: &mut History,
+    ) {
+        self.address = address;
+        self.registered_at = registered_at.min(history.last());
+        self.restore_place(place, slot, history);
+    }
+
+    /// A place that was written down; what it passes may not have come down to us.
+    pub(super) fn restore_place(&mut self, place: Seq, slot: MemberSlot, history: &mut History) {
+        let place = place.min(history.last()).max(self.registered_at);
+        if place >= self.place {
+            self.move_to(place, history);
+        } else {
+            self.move_back_to(place, slot, history);
+        }
+    }
+
     pub(super) fn place(&self) -> Seq {
         self.place
     }
@@ -62,7 +94,7 @@ impl Member {
     ) {
         self.own.push(seq);
         if let Some(outlet) = outlet {
-            outlet.settle(&self.own); // Before the place moves on: that forgets what is passed.
+            outlet.pass_over(history, &self.own); // Before the place moves on: that forgets what is passed.
         }
         self.move_to(self.place, history);
     }
@@ -76,8 +108,13 @@ impl Member {
         let oldest = history.front().before().min(self.place);
         let place = taken.max(self.registered_at).max(oldest);
         if place >= self.place {
-            return self.move_to(place, history);
+            self.move_to(place, history);
+        } else {
+            self.move_back_to(place, slot, history);
         }
+    }
+
+    fn move_back_to(&mut self, place: Seq, slot: MemberSlot, history: &mut History) {
         let mut seq = self.place;
         while seq > place {
             if history.sender(seq) == Some(slot) {
@@ -91,14 +128,9 @@ impl Member {
         self.block = history.enter(self.place);
     }
 
-    /// Where its next kept message comes after: its place, or the front of the history.
-    pub(super) fn resumes_after(&self, history: &History) -> Seq {
-        self.own.skip(self.place.max(history.front().before()))
-    }
-
     /// Kept messages of others above its place.
     pub(super) fn pending(&self, history: &History) -> u64 {
-        self.own.others(self.resumes_after(history), history.last())
+        history.others(self.place, &self.own)
     }
 }
 
@@ -127,6 +159,7 @@ impl Members {
             block: history.enter(place),
             link: None,
             returning: None,
+            has_moved: false,
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");

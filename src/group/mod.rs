@@ -24,12 +24,14 @@
 mod block;
 mod connecting;
 mod delivering;
+mod facts;
 mod history;
 mod link;
 mod member;
 mod names;
 mod outlet;
 mod own_runs;
+mod replay;
 mod requests;
 mod stats;
 
@@ -43,9 +45,12 @@ use crate::time::{Millis, Now};
 use history::History;
 use link::{Link, Links};
 use member::Members;
+use names::MemberSlot;
 
+pub use facts::{Fact, Standpoint};
 pub use names::{ConnId, LinkId};
 pub use outlet::Run;
+pub use replay::{Recorded, Replay};
 pub use stats::{Standing, Stats};
 
 /// The rules that one group is kept by.
@@ -61,6 +66,8 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Whether requests may name, and ids be used from, any address.
     pub foreign_ip_allowed: bool,
+    /// Whether decisions are written down: then nothing is sent before it is [`Input::Stored`].
+    pub is_journaled: bool,
     /// The coordinator's own listening socket, where nobody is connected back to.
     pub listening: SocketAddr,
 }
@@ -126,6 +133,13 @@ pub enum Input<'a> {
         /// Which.
         link: LinkId,
     },
+    /// Everything up to this number is kept where it is to be kept.
+    Stored {
+        /// The number.
+        through: Seq,
+    },
+    /// Decisions cannot be written down, or can be again.
+    JournalFails(bool),
     /// Time has passed.
     Tick,
     /// The coordinator is about to end: nothing new is begun.
@@ -163,6 +177,8 @@ pub enum Effect {
         /// Which.
         link: LinkId,
     },
+    /// Write a decision down.
+    Record(Fact),
     /// A member came, went or moved: for the log.
     Note(Note),
 }
@@ -216,6 +232,9 @@ pub struct Group {
     /// The line being encoded; kept for its memory.
     line: Vec<u8>,
     is_shutting_down: bool,
+    is_journal_failing: bool,
+    /// Members whose places are to be written down.
+    moved: Vec<MemberSlot>,
     stats: Stats,
 }
 
@@ -234,6 +253,8 @@ impl Group {
             effects: VecDeque::new(),
             line: Vec::new(),
             is_shutting_down: false,
+            is_journal_failing: false,
+            moved: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -250,6 +271,8 @@ impl Group {
             Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
             Input::Garbled { link } => self.on_link_end(link, Change::Garbled),
             Input::Lost { link } => self.on_link_end(link, Change::Lost),
+            Input::Stored { through } => self.on_stored(through),
+            Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::Tick => self.history.trim(),
             Input::ShutDown => self.on_shut_down(),
         }
@@ -274,10 +297,16 @@ impl Group {
         outlet.run(&self.history, self.members.at(slot)?.own())
     }
 
-    /// The last number given out: message sockets are worth a look whenever it has risen.
+    /// The last number given out.
     #[must_use]
     pub fn last(&self) -> Seq {
         self.history.last()
+    }
+
+    /// The last number that may be sent: message sockets are worth a look whenever it has risen.
+    #[must_use]
+    pub fn released(&self) -> Seq {
+        self.history.released()
     }
 
     /// Whether each message is offered in the turn of its acceptance only (a time to live of 0).

@@ -69,6 +69,11 @@ impl Outlet {
         self.sent
     }
 
+    /// The lowest number that can come next.
+    pub(super) fn next(&self) -> Seq {
+        self.cursor.next()
+    }
+
     /// What is to be written next, as much as one call should take; `None` if nothing is due.
     pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a OwnRuns) -> Option<Run<'a>> {
         let mut run = Run::default();
@@ -87,13 +92,12 @@ impl Outlet {
         (run.count > 0).then_some(run)
     }
 
-    /// `bytes` of the last run are out: how many messages were brought to their end by them.
+    /// `bytes` of the last run are out: how many messages were brought to their end by them. What
+    /// stands behind them is still to be passed over.
     pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &OwnRuns) -> u64 {
         let (left, finished) = self.wrote_rest(bytes);
         let left = self.wrote_gap(left);
-        let deliveries = self.wrote_history(left, history, own);
-        self.settle(own);
-        deliveries.saturating_add(finished)
+        self.wrote_history(left, history, own).saturating_add(finished)
     }
 
     /// Goes on with the line that was begun: how many bytes are left for what comes after it, and
@@ -167,28 +171,34 @@ impl Outlet {
         seq.above(piece.first)
     }
 
-    /// Everything before `front` is gone: what was not offered yet is lost to this member.
-    pub(super) fn jump(&mut self, front: Seq, own: &OwnRuns) -> Option<Gap> {
-        let through = front.before();
-        if through <= self.cursor {
-            return None;
+    /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
+    /// messages of others were gone.
+    pub(super) fn pass_over(&mut self, history: &History, own: &OwnRuns) -> u64 {
+        let mut count = 0_u64;
+        loop {
+            self.cursor = own.skip(self.cursor);
+            let through = history.gone_after(self.cursor);
+            if through <= self.cursor {
+                break;
+            }
+            if let Some(lost) = own.gap(self.cursor, through) {
+                count = count.saturating_add(lost.count);
+                self.lose(lost);
+            }
+            self.cursor = through;
         }
-        let lost = own.gap(self.cursor, through);
-        self.cursor = through;
-        if let (true, Some(lost)) = (self.acks, lost) {
+        let all_is_out = self.rest.is_none() && self.gap.is_none();
+        self.sent = if all_is_out { self.cursor } else { own.skip(self.sent) };
+        count
+    }
+
+    /// A gap is due, or the one that is due has grown.
+    fn lose(&mut self, lost: Gap) {
+        if self.acks {
             let gap = self.gap.take().map_or(lost, |due| due.gap.joined(lost));
             let line = format!("{gap}\n").into_bytes();
             self.gap = Some(Box::new(DueGap { gap, line }));
         }
-        self.settle(own);
-        lost
-    }
-
-    /// Passes over what is own, both in what was offered and in what is out.
-    pub(super) fn settle(&mut self, own: &OwnRuns) {
-        self.cursor = own.skip(self.cursor);
-        let all_is_out = self.rest.is_none() && self.gap.is_none();
-        self.sent = if all_is_out { self.cursor } else { own.skip(self.sent) };
     }
 
     /// Whether what is offered next is still kept.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::link::{Attempt, Link, Purpose, Wishes};
 use super::names::{ConnId, LinkId, MemberSlot};
-use super::{Change, Effect, Group, Listing, Origin};
+use super::{Change, Effect, Fact, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{Command, Delivery, Malformed, Misstep, Options, Refusal, Reply, Request};
 use crate::time::{Millis, Now};
@@ -52,7 +52,7 @@ impl Group {
                 self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
                 Ok(None)
             }
-            Command::Deregister => Ok(Some(self.deregister(slot))),
+            Command::Deregister => self.deregister(slot).map(Some),
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => self.publish(slot, text, now).map(Some),
             Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
@@ -139,6 +139,7 @@ impl Group {
         if self.members.len().saturating_add(self.entering.len()) >= max {
             return Err(Refusal::TooManyMembers { max });
         }
+        self.check_journal()?;
         let link = self.connect(origin, Purpose::Register(id.into()), address, options);
         self.entering.insert(id.into(), link);
         Ok(())
@@ -185,13 +186,20 @@ impl Group {
         }
     }
 
-    fn deregister(&mut self, slot: MemberSlot) -> Reply {
+    fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
+        self.check_journal()?;
         self.cancel_return(slot, Misstep::Cancelled);
         self.close_link(slot);
         if let Some(member) = self.members.remove(slot, &mut self.history) {
+            self.record(Fact::Deregistered { id: member.id.clone() });
             self.note(member.id, Change::Deregistered);
         }
-        Reply::Deregister
+        Ok(Reply::Deregister)
+    }
+
+    /// Nothing is accepted that could not be written down.
+    fn check_journal(&self) -> Result<(), Refusal> {
+        if self.is_journal_failing { Err(Refusal::JournalFails) } else { Ok(()) }
     }
 
     fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, Refusal> {
@@ -199,6 +207,7 @@ impl Group {
         if member.link.is_none() {
             return Err(Misstep::OfflineCannotSend.into());
         }
+        self.check_journal()?;
         if member.own().len() >= OWN_RUNS_MAX {
             return Err(Refusal::BacklogFull { max: self.rules.backlog_bytes_max });
         }
@@ -215,6 +224,12 @@ impl Group {
             let outlet = member.link.and_then(|link| self.links.open_mut(link));
             member.published(seq, outlet.map(|(_, outlet)| outlet), &mut self.history);
         }
+        if self.rules.is_journaled {
+            self.record(Fact::Accepted { seq });
+        } else {
+            self.history.release(seq);
+        }
+        self.note_move(slot);
         self.stats.messages_in = self.stats.messages_in.saturating_add(1);
         self.stats.bytes_in = self.stats.bytes_in.saturating_add(text_bytes);
         Reply::Msend { seq }

@@ -28,6 +28,7 @@ impl World {
             backlog_bytes_max: 1 << 20,
             overflow: Overflow::Reject,
             foreign_ip_allowed: false,
+            is_journaled: false,
             listening: "10.0.0.1:5000".parse().unwrap(),
         };
         change(&mut rules);
@@ -54,6 +55,7 @@ impl World {
             Effect::List { .. }
             | Effect::Connect { .. }
             | Effect::Close { .. }
+            | Effect::Record(_)
             | Effect::Note(_) => None,
         });
         let replies: Vec<Reply> = replies.collect();

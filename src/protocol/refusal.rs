@@ -58,6 +58,8 @@ pub enum Refusal {
     },
     /// 503: the coordinator is about to end.
     ShuttingDown,
+    /// 506: nothing can be written down.
+    JournalFails,
     /// 507: the message would exceed `max_backlog`.
     BacklogFull {
         /// `max_backlog`.
@@ -100,6 +102,7 @@ impl Refusal {
             Self::TooManyMembers { .. } | Self::TooManyConnections { .. } => 421,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
+            Self::JournalFails => 506,
             Self::BacklogFull { .. } => 507,
         }
     }
@@ -144,6 +147,7 @@ impl fmt::Display for Refusal {
                 write!(f, "cannot connect to {address}: {reason}")
             }
             Self::ShuttingDown => f.write_str("shutting down"),
+            Self::JournalFails => f.write_str("the journal cannot be written"),
             Self::BacklogFull { max } => write!(f, "backlog full: {max} bytes is the limit"),
         }
     }

@@ -56,6 +56,7 @@ impl World {
                 line[bytes - 1] = b'\n';
                 let seq = self.history.append(&line, sender(number), self.now);
                 assert_eq!(seq, Seq::new(number));
+                self.history.release(seq);
                 self.lines.push((line, self.now));
             }
             Step::Pass { millis } => {

@@ -1,0 +1,181 @@
+//! A group made from what was written down: facts are applied, nothing is decided anew.
+
+use std::collections::BTreeSet;
+
+use super::facts::Standpoint;
+use super::names::MemberSlot;
+use super::{Group, Rules};
+use crate::protocol::{Delivery, Epoch, Seq};
+use crate::time::Millis;
+
+/// A group that is being made.
+#[derive(Debug)]
+pub struct Replay {
+    group: Group,
+    /// Members that the snapshot being read has not named yet: those that it does not name at all
+    /// were deregistered, whatever became of the record that said so.
+    unnamed: Option<BTreeSet<Box<str>>>,
+}
+
+/// One thing that was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded<'a> {
+    /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
+    Snapshot {
+        /// Which life.
+        epoch: Epoch,
+        /// The last number given out.
+        last: Seq,
+    },
+    /// As [`super::Fact::Member`].
+    Member(Standpoint),
+    /// As [`super::Fact::Deregistered`].
+    Deregistered {
+        /// Which.
+        id: &'a str,
+    },
+    /// A message.
+    Accepted {
+        /// Its line with its LF.
+        line: &'a [u8],
+        /// What the line says.
+        delivery: Delivery<'a>,
+    },
+    /// A member's place.
+    Place {
+        /// Whose.
+        id: &'a str,
+        /// Where.
+        place: Seq,
+    },
+    /// These messages were lost.
+    Lost {
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+}
+
+impl Replay {
+    /// Nothing was written down yet.
+    #[must_use]
+    pub fn new(rules: Rules, epoch: Epoch) -> Self {
+        Self { group: Group::new(rules, epoch), unnamed: None }
+    }
+
+    /// Applies what was written down at group time `at`.
+    pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
+        if !matches!(recorded, Recorded::Member(_)) {
+            self.end_snapshot();
+        }
+        match recorded {
+            Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last, at),
+            Recorded::Member(standpoint) => self.restore_member(standpoint),
+            Recorded::Deregistered { id } => self.forget(id),
+            Recorded::Accepted { line, delivery } => self.restore_message(line, &delivery, at),
+            Recorded::Place { id, place } => self.restore_place(id, place),
+            Recorded::Lost { first, last } => self.restore_lost(first, last, at),
+        }
+        self.group.expire(at);
+    }
+
+    /// The group, in `epoch` from here on. Nobody is online.
+    #[must_use]
+    pub fn finish(mut self, epoch: Epoch) -> Group {
+        self.end_snapshot();
+        let group = &mut self.group;
+        group.epoch = epoch;
+        group.history.release(group.history.last());
+        group.stats = super::Stats::default();
+        group.moved.clear();
+        group.check();
+        self.group
+    }
+
+    /// The life of the numbers that the last snapshot named.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.group.epoch
+    }
+
+    /// The last number given out.
+    #[must_use]
+    pub fn last(&self) -> Seq {
+        self.group.history.last()
+    }
+
+    fn begin_snapshot(&mut self, epoch: Epoch, last: Seq, at: Millis) {
+        self.group.epoch = epoch;
+        self.unnamed = Some(self.group.standpoints().map(|member| member.id).collect());
+        if last > self.last() {
+            self.restore_lost(self.last().next(), last, at);
+        }
+    }
+
+    fn end_snapshot(&mut self) {
+        for id in self.unnamed.take().unwrap_or_default() {
+            self.forget(&id);
+        }
+    }
+
+    fn restore_member(&mut self, standpoint: Standpoint) {
+        let Standpoint { id, address, registered_at, place } = standpoint;
+        if let Some(unnamed) = &mut self.unnamed {
+            unnamed.remove(&id);
+        }
+        let group = &mut self.group;
+        let slot = match group.members.find(&id) {
+            Some(slot) => slot,
+            None => group.members.insert(id, address, &mut group.history),
+        };
+        if let Some(member) = group.members.at_mut(slot) {
+            member.restore(address, registered_at, place, slot, &mut group.history);
+        }
+    }
+
+    fn forget(&mut self, id: &str) {
+        let group = &mut self.group;
+        if let Some(slot) = group.members.find(id) {
+            group.members.remove(slot, &mut group.history);
+        }
+    }
+
+    fn restore_message(&mut self, line: &[u8], delivery: &Delivery<'_>, at: Millis) {
+        let group = &mut self.group;
+        if delivery.seq <= group.history.last() {
+            return; // Seen already: it was written to two segments.
+        }
+        if delivery.seq > group.history.last().next() {
+            let (first, last) = (group.history.last().next(), delivery.seq.before());
+            self.restore_lost(first, last, at);
+        }
+        let group = &mut self.group;
+        let sender = group.members.find(delivery.sender);
+        let seq = group.history.append(line, sender.unwrap_or(MemberSlot::NOBODY), at);
+        if let Some(member) = sender.and_then(|slot| group.members.at_mut(slot)) {
+            member.published(seq, None, &mut group.history);
+        }
+    }
+
+    fn restore_place(&mut self, id: &str, place: Seq) {
+        let group = &mut self.group;
+        let Some(slot) = group.members.find(id) else { return };
+        if let Some(member) = group.members.at_mut(slot) {
+            member.restore_place(place, slot, &mut group.history);
+        }
+    }
+
+    /// At the front nothing is kept that they could be a hole in: there the history begins later.
+    fn restore_lost(&mut self, first: Seq, last: Seq, at: Millis) {
+        let history = &mut self.group.history;
+        if history.front() > history.last() {
+            return history.begin_after(last);
+        }
+        let mut seq = first.max(history.last().next());
+        while seq <= last {
+            history.append_lost(at);
+            seq = seq.next();
+        }
+    }
+}
