@@ -134,6 +134,19 @@ pub const LOG_RETRY_MS: u64 = 1_000;
 /// How long a participant that quits waits for its log and for the coordinator.
 pub const LEAVE_MS: u64 = 5_000;
 
+/// Lines that the user's thread has read and the loop has not.
+pub const USER_LINES_WAITING_MAX: usize = 64;
+/// Turns whose output waits for the terminal, or for whoever reads standard output.
+pub const PRINT_QUEUE_MAX: usize = 4;
+/// Bytes of output above which nothing is read that would make more of it.
+pub const UNPRINTED_BYTES_MAX: usize = 256 * 1024;
+/// How long an ending participant waits for its last output to be printed.
+pub const PRINT_CLOSE_MS: u64 = 1_000;
+/// Turns whose entries wait for the thread of the message log.
+pub const LOG_QUEUE_MAX: usize = 4;
+/// What is read of a message log at once when it is searched for what it remembers.
+pub const LOG_SEARCH_BYTES: usize = 64 * 1024;
+
 /// Largest config file; what is larger is something else.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 

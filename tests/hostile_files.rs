@@ -1,6 +1,7 @@
 //! More connections than files: who has to wait, and what that costs the others.
 
-#[cfg(test)]
+#![cfg(test)]
+
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 

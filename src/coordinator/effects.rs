@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mio::Token;
 use rustix::io::Errno;
@@ -24,7 +24,7 @@ impl Coordinator {
                 Effect::Reply { to, reply } => self.answer(to, &reply),
                 Effect::List { to, listing: Listing::Members } => self.list_members(to),
                 Effect::List { to, listing: Listing::Stats } => self.list_stats(to, now),
-                Effect::Connect { link, address } => self.dial(link, address, now),
+                Effect::Connect { link, address, from } => self.dial(link, from, address, now),
                 Effect::Close { link } => self.close(link),
                 Effect::Note(note) => report::log_note(&note),
             }
@@ -113,9 +113,9 @@ impl Coordinator {
     }
 
     /// Begins a connect-back.
-    fn dial(&mut self, link: LinkId, address: SocketAddr, now: Now) {
+    fn dial(&mut self, link: LinkId, from: IpAddr, address: SocketAddr, now: Now) {
         let key = self.peers.next_key();
-        let begun = self.connection_to(address).and_then(|mut connection| {
+        let begun = self.connection_to(address, from).and_then(|mut connection| {
             connection.register(self.poll.registry(), key)?;
             Ok(connection)
         });
@@ -134,13 +134,13 @@ impl Coordinator {
     }
 
     /// With all files taken by clients, one is given up from the reserve.
-    fn connection_to(&mut self, address: SocketAddr) -> std::io::Result<Connection> {
-        let begun = Connection::connect(address);
+    fn connection_to(&mut self, address: SocketAddr, from: IpAddr) -> std::io::Result<Connection> {
+        let begun = Connection::connect_from(from, address);
         let errno = begun.as_ref().err().and_then(Errno::from_io_error);
         let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
         let is_freed = is_out_of_files
             && self.acceptor.as_mut().is_some_and(|acceptor| acceptor.release_one());
-        if is_freed { Connection::connect(address) } else { begun }
+        if is_freed { Connection::connect_from(from, address) } else { begun }
     }
 
     /// Gives up a connect-back, or closes a message socket.
