@@ -15,21 +15,27 @@ clean:
 demo: all
 	sh tests/demo.sh ./coordinator ./participant
 
+# What the coordinator costs on this machine. Redis is measured beside it where it is installed.
+figures:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/figures"
+
 test:
-	$(CARGO) test --locked --all-targets
-	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --workspace --all-targets
+	$(CARGO) test --locked --workspace --doc
 
 check:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(MAKE) test
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 help:
-	@echo "make        build ./coordinator and ./participant"
-	@echo "make demo   a coordinator and three participants show what they do"
-	@echo "make test   run all tests"
-	@echo "make check  formatting, lints, tests, documentation: what a change must pass"
-	@echo "make clean  remove what was built"
+	@echo "make          build ./coordinator and ./participant"
+	@echo "make demo     a coordinator and three participants show what they do"
+	@echo "make figures  measure what the coordinator costs on this machine"
+	@echo "make test     run all tests"
+	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
+	@echo "make clean    remove what was built"
 
-.PHONY: all clean demo test check help
+.PHONY: all clean demo figures test check help

@@ -116,7 +116,7 @@ fn foreign_addresses_may_be_allowed_but_never_those_of_nobody() {
     }
     client.say(&format!("bob#register {port}#127.0.0.2"));
     client.expect_start("OK register ");
-    listener.accept();
+    let _socket = listener.accept();
     // Another address may use the id too.
     coordinator.client_from("127.0.0.3").check("bob#disconnect#127.0.0.3", "OK disconnect");
 }
@@ -212,7 +212,7 @@ fn a_full_backlog_gets_507_and_accepts_nothing() {
     assert_eq!(alice.msend(&text(124)), 3, "to the byte, and no number was lost");
     alice.refused("msend x", 507);
     // Online or not: what is not acknowledged is still needed.
-    bob.disconnect();
+    bob.check("disconnect", "OK disconnect");
     alice.refused("msend x", 507);
     bob.reconnect("acks=1");
     bob.socket().delivery(1, "alice", &text(450));

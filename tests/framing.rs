@@ -163,6 +163,9 @@ fn the_reply_gets_through_though_more_was_on_its_way() {
     client.expect_start("ERR 413 ");
     client.expect_eof();
     coordinator.client().check(PING, "OK ping");
+    // One that is still writing is listened to for a second more.
+    client.write(&vec![b'x'; 128 * 1024]);
+    client.half_close();
 }
 
 #[test]

@@ -97,6 +97,8 @@ fn own_messages_are_never_counted_as_lost() {
     bob.msend("2: own");
     alice.msend("3: other");
     bob.msend("4: own");
+    bob.socket().delivery(1, "alice", "1: other");
+    bob.socket().delivery(3, "alice", "3: other");
     bob.disconnect();
     alice.msend("5: other");
     bob.until_expired();

@@ -5,6 +5,7 @@
 mod support;
 
 use support::coordinator::Coordinator;
+use support::listener::Listener;
 use support::member::Member;
 use support::number;
 
@@ -165,6 +166,40 @@ fn acks_that_have_arrived_count_before_the_socket_is_closed() {
     alice.msend("text 4");
     bob.reconnect("acks=1");
     take(&mut bob, 4, 4);
+}
+
+#[test]
+fn an_ack_counts_though_the_coordinator_hears_of_the_end_first() {
+    let coordinator = Coordinator::start(30, &[]);
+    let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
+    coordinator.stop();
+    let disconnect = bob.request("disconnect");
+    bob.command.say(&disconnect);
+    bob.socket().ack(2);
+    coordinator.go_on();
+    bob.command.expect("OK disconnect");
+    bob.take_socket().expect_eof();
+    assert_eq!(bob.place(), 2);
+}
+
+#[test]
+fn an_ack_counts_though_the_coordinator_hears_of_the_takeover_first() {
+    let coordinator = Coordinator::start(30, &[]);
+    let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
+    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let reconnect = bob.request(&format!("reconnect {} acks=1", blocked.port()));
+    bob.command.write(format!("bob#ping#127.0.0.1\n{reconnect}\n").as_bytes());
+    bob.command.expect("OK ping");
+    coordinator.stop();
+    blocked.unblock();
+    // The operating system connects without the coordinator's help.
+    let mut socket = blocked.accept();
+    bob.socket().ack(2);
+    coordinator.go_on();
+    let reply = bob.command.expect_start("OK reconnect ");
+    assert_eq!((number(&reply, "next"), number(&reply, "missed")), (3, 1), "{reply}");
+    bob.take_socket().expect_eof();
+    socket.delivery(3, "alice", "text 3");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Threads that do what may block, one for each file, so that no disk and no terminal stalls a loop.
+//! Threads that do what may block, one for each file: no disk and no terminal stalls a loop.
 //!
 //! ```text
 //!   loop                     worker

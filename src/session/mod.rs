@@ -119,7 +119,9 @@ impl Session {
         }
         match input {
             Input::UserLine(line) => self.on_user_line(line),
-            Input::UserLineTooLong { max } => self.bad_command(BadCommand::TooLong(max)),
+            Input::UserLineTooLong { max } => {
+                self.enqueue(UserCommand::Bad(BadCommand::TooLong(max)));
+            }
             Input::EndOfInput => self.on_end_of_input(),
             Input::Stop => self.on_stop(now),
             Input::Dialed { socket, ip } => self.requests.on_dialed(socket, ip),
@@ -176,6 +178,12 @@ impl Session {
             && self.queue_bytes < USER_COMMANDS_BYTES_MAX
     }
 
+    /// Whether the end has begun: nothing more is taken, and few replies are still to come.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        self.ending.is_some()
+    }
+
     fn expire(&mut self, now: Millis) {
         self.expire_requests(now);
         self.expire_attempt(now);
@@ -192,7 +200,7 @@ impl Session {
         match UserCommand::parse(line) {
             Ok(None) => (),
             Ok(Some(command)) => self.enqueue(command),
-            Err(bad) => self.bad_command(bad),
+            Err(bad) => self.enqueue(UserCommand::Bad(bad)),
         }
     }
 
@@ -226,6 +234,7 @@ impl Session {
                 UserCommand::Status => self.show(Notice::Status(self.status(now))),
                 UserCommand::Help => self.show(Notice::Help),
                 UserCommand::Quit => self.begin_to_leave(now),
+                UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
     }
@@ -242,7 +251,8 @@ impl Session {
             UserCommand::Join { .. }
             | UserCommand::Status
             | UserCommand::Help
-            | UserCommand::Quit => true,
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => true,
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // The user's word goes before what the session would do by itself.
                 self.give_up_attempt();

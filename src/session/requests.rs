@@ -123,7 +123,8 @@ impl Requests {
             | UserCommand::Join { .. }
             | UserCommand::Status
             | UserCommand::Help
-            | UserCommand::Quit => !self.is_busy_for_user(),
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => !self.is_busy_for_user(),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) enum UserCommand {
     Help,
     /// `quit`
     Quit,
+    /// A line that cannot be carried out; said when its turn comes.
+    Bad(BadCommand),
 }
 
 /// A request of the user.
@@ -36,6 +38,9 @@ impl UserCommand {
     /// The command of a line without its end; `None` if the line is blank.
     pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, BadCommand> {
         let line = std::str::from_utf8(line).map_err(|_| BadCommand::NotUtf8)?.trim_start();
+        if line.contains('\n') {
+            return Err(BadCommand::LineFeed); // On the wire it would end the request.
+        }
         let (word, behind) = match line.split_once(' ') {
             Some((word, behind)) => (word, Some(behind)),
             None => (line.trim_end(), None),
@@ -66,7 +71,12 @@ impl UserCommand {
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Ask(Ask::Msend(text)) => text.len(),
-            Self::Ask(_) | Self::Join { .. } | Self::Status | Self::Help | Self::Quit => 0,
+            Self::Ask(_)
+            | Self::Join { .. }
+            | Self::Status
+            | Self::Help
+            | Self::Quit
+            | Self::Bad(_) => 0,
         };
         text.saturating_add(size_of::<Self>())
     }
@@ -99,6 +109,8 @@ fn parse_join(kind: Kind, port: &str) -> Result<UserCommand, BadCommand> {
 pub enum BadCommand {
     /// It is not UTF-8.
     NotUtf8,
+    /// It is more than one line.
+    LineFeed,
     /// It has more bytes than this.
     TooLong(usize),
     /// There is no such command.
@@ -115,6 +127,7 @@ impl fmt::Display for BadCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUtf8 => f.write_str("line: not UTF-8"),
+            Self::LineFeed => f.write_str("line: holds a line feed"),
             Self::TooLong(max) => write!(f, "line exceeds {max} bytes"),
             Self::Unknown(word) => {
                 let word = super::safe::for_terminal(word);
@@ -179,6 +192,7 @@ mod tests {
             (b"reconnect 65536", port("reconnect")),
             (b"reconnect 1 2", port("reconnect")),
             (b"msend \xff", BadCommand::NotUtf8),
+            (b"msend a\nb", BadCommand::LineFeed),
         ] {
             assert_eq!(UserCommand::parse(line), Err(expected), "{line:?}");
         }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 
 use super::member::Member;
@@ -78,6 +78,20 @@ impl Coordinator {
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_child(&lock(&self.scene.child));
         kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.
+    pub(crate) fn stop(&self) {
+        let pid = Pid::from_child(&lock(&self.scene.child));
+        kill_process(pid, Signal::STOP).unwrap();
+        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        let pid = Pid::from_child(&lock(&self.scene.child));
+        kill_process(pid, Signal::CONT).unwrap();
     }
 
     /// Waits for the end of the process.

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::DEADLINE;
 use super::scene::Scene;
@@ -43,7 +43,7 @@ impl Listener {
     fn with(scene: &Arc<Scene>, ip: &str, backlog: i32, small: bool) -> Self {
         let wanted = SocketAddr::new(ip.parse().unwrap(), 0);
         let family = if wanted.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let fd = socket(family, SocketType::STREAM, None).unwrap();
+        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         if small {
             set_socket_recv_buffer_size(&fd, SMALL_BYTES).unwrap();
         }

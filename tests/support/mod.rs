@@ -13,6 +13,7 @@ pub(crate) mod coordinator;
 pub(crate) mod listener;
 pub(crate) mod member;
 pub(crate) mod scene;
+pub(crate) mod vitals;
 pub(crate) mod wire;
 
 use std::time::{Duration, Instant};

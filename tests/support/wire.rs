@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use super::scene::Scene;
 use super::{DEADLINE, Timer};
@@ -148,7 +148,7 @@ pub(crate) struct Client(Wire);
 impl Client {
     pub(crate) fn connect(scene: &Arc<Scene>, to: SocketAddr, from: Option<IpAddr>) -> Self {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let fd = socket(family, SocketType::STREAM, None).unwrap();
+        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         if let Some(ip) = from {
             bind(&fd, &SocketAddr::new(ip, 0)).unwrap();
         }

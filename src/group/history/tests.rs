@@ -1,26 +1,12 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
 
 const TTL_MS: u64 = 100;
-
-/// What the history must be like: every line ever, and the lowest number that is kept.
-#[derive(Default)]
-struct Model {
-    lines: Vec<(Vec<u8>, Millis)>,
-    front: u64,
-}
-
-impl Model {
-    fn kept(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8])> {
-        let lines = (1..).zip(&self.lines);
-        lines
-            .filter(move |(number, _)| *number >= self.front && *number > after.as_u64())
-            .map(|(number, (line, _))| (Seq::new(number), line.as_slice()))
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -32,7 +18,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => prop_oneof![8 => 2..200_usize, 1 => 20_000..140_000_usize]
+        8 => prop_oneof![30 => 2..200_usize, 1 => 20_000..140_000_usize]
             .prop_map(|bytes| Step::Append { bytes }),
         2 => (0..60_u64).prop_map(|millis| Step::Pass { millis }),
         1 => (0..4_u64).prop_map(|messages| Step::Drop { messages }),
@@ -41,79 +27,110 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A history with three readers, and beside it what it must be like: every line there ever was,
+/// and the lowest number that is kept.
+struct World {
+    history: History,
+    readers: [(Seq, BlockSerial); 3],
+    now: Millis,
+    lines: Vec<(Vec<u8>, Millis)>,
+    front: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut history = History::new(TTL_MS);
+        let readers = [Seq::ZERO; 3].map(|place| (place, history.enter(place)));
+        Self { history, readers, now: Millis::ZERO, lines: Vec::new(), front: 1 }
+    }
+
+    fn last(&self) -> u64 {
+        self.lines.len() as u64
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Append { bytes } => {
+                let number = self.last() + 1;
+                let mut line = vec![b'a' + (number % 26) as u8; bytes];
+                line[bytes - 1] = b'\n';
+                let seq = self.history.append(&line, sender(number), self.now);
+                assert_eq!(seq, Seq::new(number));
+                self.lines.push((line, self.now));
+            }
+            Step::Pass { millis } => {
+                self.now = self.now.plus(millis);
+                let is_over = |(_, at): &&(Vec<u8>, Millis)| at.plus(TTL_MS) < self.now;
+                let expired = self.lines.iter().take_while(is_over).count() as u64;
+                self.front = self.front.max(expired + 1);
+                assert_eq!(self.history.unexpired(self.now), Seq::new(self.front));
+                self.history.drop_before(Seq::new(self.front));
+            }
+            Step::Drop { messages } => {
+                self.front = (self.front + messages).min(self.last() + 1);
+                self.history.drop_before(Seq::new(self.front));
+            }
+            Step::Move { reader, messages } => self.advance(reader, messages),
+        }
+    }
+
+    fn advance(&mut self, reader: usize, messages: u64) {
+        let last = self.last();
+        let (place, block) = &mut self.readers[reader];
+        let least = place.as_u64().max(self.front - 1);
+        *place = Seq::new((least + messages).min(last));
+        if self.history.is_past(*block, *place) {
+            self.history.leave(*block);
+            *block = self.history.enter(*place);
+        }
+        self.history.trim();
+        let front = self.history.front().as_u64();
+        let lowest = self.readers.iter().map(|(place, _)| place.as_u64()).min().unwrap();
+        assert!(front <= self.front.max(lowest + 1), "trimmed what is needed");
+        self.front = front;
+    }
+
+    fn kept(&self, after: Seq) -> impl Iterator<Item = (u64, &[u8])> {
+        let first = self.front.max(after.as_u64() + 1);
+        let lines = (1..).zip(&self.lines).skip_while(move |(number, _)| *number < first);
+        lines.map(|(number, (line, _))| (number, line.as_slice()))
+    }
+
+    fn check(&self, own: &BTreeSet<u64>) {
+        let mut runs = OwnRuns::default();
+        own.iter().for_each(|&number| runs.push(Seq::new(number)));
+        for (place, _) in self.readers {
+            let after = place.max(self.history.front().before());
+            let pieces = self.history.pieces(after, &runs).map(|piece| piece.bytes());
+            let others = self.kept(after).filter(|(number, _)| !own.contains(number));
+            let (found, expected) = (pieces.collect::<Vec<_>>(), others.map(|(_, line)| line));
+            let expected = expected.collect::<Vec<_>>();
+            assert!(found.concat() == expected.concat(), "after {after} something else is kept");
+            let bytes: usize = self.kept(after).map(|(_, line)| line.len()).sum();
+            assert_eq!(self.history.bytes_from(after.next()), bytes as u64);
+            for (number, _) in self.kept(after) {
+                assert_eq!(self.history.sender(Seq::new(number)), Some(sender(number)));
+            }
+        }
+    }
+}
+
+fn sender(number: u64) -> MemberSlot {
+    MemberSlot::new(number as usize % 7)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Three readers, which the history must keep messages for as long as they live.
     #[test]
     fn what_is_kept_is_what_a_plain_list_would_keep(
         steps in prop::collection::vec(step(), 1..120),
         own in prop::collection::btree_set(1..100_u64, 0..40),
     ) {
-        let mut history = History::new(TTL_MS);
-        let mut model = Model { front: 1, ..Model::default() };
-        let mut now = Millis::ZERO;
-        let mut readers = [Seq::ZERO; 3].map(|place| (place, history.enter(place)));
-        let mut runs = OwnRuns::default();
-        own.iter().for_each(|&number| runs.push(Seq::new(number)));
+        let mut world = World::new();
         for step in steps {
-            match step {
-                Step::Append { bytes } => {
-                    let number = model.lines.len() as u64 + 1;
-                    let mut line = vec![b'a' + (number % 26) as u8; bytes];
-                    line[bytes - 1] = b'\n';
-                    let seq = history.append(&line, MemberSlot::new(number as usize % 7), now);
-                    prop_assert_eq!(seq, Seq::new(number));
-                    model.lines.push((line, now));
-                }
-                Step::Pass { millis } => {
-                    now = now.plus(millis);
-                    let live = |(_, accepted): &(Vec<u8>, Millis)| accepted.plus(TTL_MS) >= now;
-                    let expired = model.lines.iter().take_while(|line| !live(line)).count() as u64;
-                    let front = history.unexpired(now);
-                    prop_assert_eq!(front.as_u64(), model.front.max(expired + 1));
-                    history.drop_before(front);
-                    model.front = front.as_u64();
-                }
-                Step::Drop { messages } => {
-                    let front = (model.front + messages).min(model.lines.len() as u64 + 1);
-                    history.drop_before(Seq::new(front));
-                    model.front = model.front.max(front);
-                }
-                Step::Move { reader, messages } => {
-                    let (place, block) = &mut readers[reader];
-                    let least = place.as_u64().max(model.front - 1);
-                    *place = Seq::new((least + messages).min(model.lines.len() as u64));
-                    if history.is_past(*block, *place) {
-                        history.leave(*block);
-                        *block = history.enter(*place);
-                    }
-                    history.trim();
-                    let front = history.front().as_u64();
-                    let lowest = readers.iter().map(|(place, _)| place.as_u64()).min().unwrap();
-                    prop_assert!(front <= model.front.max(lowest + 1), "trimmed what is needed");
-                    model.front = front;
-                }
-            }
-            for after in readers.map(|(place, _)| place.max(history.front().before())) {
-                let mut found = Vec::new();
-                for piece in history.pieces(after, &runs) {
-                    found.extend_from_slice(piece.bytes());
-                    prop_assert!(!piece.bytes().is_empty());
-                }
-                let expected: Vec<u8> = model
-                    .kept(after)
-                    .filter(|(seq, _)| !own.contains(&seq.as_u64()))
-                    .flat_map(|(_, line)| line.iter().copied())
-                    .collect();
-                prop_assert!(found == expected, "after {} something else is kept", after);
-                let bytes: usize = model.kept(after).map(|(_, line)| line.len()).sum();
-                prop_assert_eq!(history.bytes_from(after.next()), bytes as u64);
-                for (seq, _) in model.kept(after) {
-                    let sender = MemberSlot::new(seq.as_u64() as usize % 7);
-                    prop_assert_eq!(history.sender(seq), Some(sender));
-                }
-            }
+            world.take(&step);
+            world.check(&own);
         }
     }
 }

@@ -153,6 +153,11 @@ fn a_wrong_line_of_the_user_is_an_error_of_its_own() {
         "show error: unknown command 'hello'; 'help' lists them",
         "show error: line exceeds 10 bytes",
     ]);
+    rig.user("ping");
+    rig.user("ping 1");
+    rig.expect(&["dial 1"]);
+    rig.dial_failed(1);
+    rig.expect(&["show error: ping: refused", "show error: this command takes no arguments"]);
     rig.user("quit");
     rig.expect(&["exit 1"]);
 }

@@ -1,0 +1,159 @@
+//! Blocking ends for setting up: a command socket, and the door for message sockets.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::failure::{Failure, Result};
+
+/// How long anything may take here before it counts as stuck.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long is listened, once everything has come, for what should not come.
+pub const AFTERMATH: Duration = Duration::from_millis(50);
+
+/// A command socket that has one request under way at a time.
+#[derive(Debug)]
+pub struct CommandSocket {
+    stream: BufReader<TcpStream>,
+}
+
+impl CommandSocket {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// Those of connecting.
+    pub fn connect(address: SocketAddr) -> Result<Self> {
+        let connected = TcpStream::connect(address).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            stream.set_write_timeout(Some(DEADLINE))?;
+            Ok(stream)
+        });
+        let stream = connected.map_err(Failure::system(format!("cannot connect to {address}")))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Writes bytes as they are.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.stream.get_mut().write_all(bytes);
+        written.map_err(Failure::system("cannot write a request"))
+    }
+
+    /// The next line that comes, without its end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, its end, and a line that does not come in time.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line);
+        read.map_err(Failure::system("cannot read a reply"))?;
+        match line.strip_suffix('\n') {
+            Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
+            None => Err(Failure::Wrong("a command socket was closed".to_owned())),
+        }
+    }
+
+    /// Has a request carried out; what stands behind `OK `.
+    ///
+    /// # Errors
+    ///
+    /// Another reply, and those of the socket.
+    pub fn request(&mut self, id: &str, command: &str) -> Result<String> {
+        self.write(format!("{id}#{command}#127.0.0.1\n").as_bytes())?;
+        let reply = self.line()?;
+        match reply.strip_prefix("OK ") {
+            Some(behind) => Ok(behind.to_owned()),
+            None => Err(Failure::Wrong(format!("{id}#{command}: {reply}"))),
+        }
+    }
+
+    /// A value of `stats`.
+    ///
+    /// # Errors
+    ///
+    /// A reply without it, and those of the socket.
+    pub fn stat(&mut self, key: &str) -> Result<u64> {
+        let head = self.request("bench", "stats")?;
+        let count: usize = head.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let mut found = None;
+        for _ in 0..count {
+            let line = self.line()?;
+            if let Some((name, value)) = line.split_once(' ')
+                && name == key
+            {
+                found = value.parse().ok();
+            }
+        }
+        found.ok_or_else(|| Failure::Wrong(format!("stats without a number {key}")))
+    }
+
+    /// The socket, with nothing left to be read on it.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+}
+
+/// Where the coordinator connects back to.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl Door {
+    /// Listens on a free port.
+    ///
+    /// # Errors
+    ///
+    /// Those of listening.
+    pub fn open() -> Result<Self> {
+        let opened = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+            let port = listener.local_addr()?.port();
+            // The reply comes after the connection: it is here by then, or never comes.
+            listener.set_nonblocking(true)?;
+            Ok(Self { listener, port })
+        });
+        opened.map_err(Failure::system("cannot listen for the coordinator"))
+    }
+
+    /// Registers `id`: its message socket.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, and those of the sockets.
+    pub fn register(&self, command: &mut CommandSocket, id: &str, acks: bool) -> Result<TcpStream> {
+        self.enter(command, id, "register", acks)
+    }
+
+    /// Brings `id` back: its message socket.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, and those of the sockets.
+    pub fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
+        self.enter(command, id, "reconnect", false)
+    }
+
+    fn enter(
+        &self,
+        command: &mut CommandSocket,
+        id: &str,
+        word: &str,
+        acks: bool,
+    ) -> Result<TcpStream> {
+        let options = if acks { " acks=1" } else { "" };
+        command.request(id, &format!("{word} {}{options}", self.port))?;
+        let accepted = self.listener.accept().and_then(|(stream, _)| {
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+        accepted.map_err(Failure::system(format!("{id} was not connected back")))
+    }
+}

@@ -1,0 +1,61 @@
+//! Sizes of the programs, and how much of others' work is in them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::Setup;
+use crate::failure::{Failure, Result};
+use crate::report::{Report, megabytes};
+
+pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
+    report.title("sizes", "release build; dependencies by `cargo tree -p groupcast -e normal`");
+    report.value("coordinator", size(&setup.coordinator)?);
+    let participant = setup.coordinator.with_file_name("participant");
+    if participant.exists() {
+        report.value("participant", size(&participant)?);
+    } else {
+        report.note(format_args!("{}: not there", participant.display()));
+    }
+    for (name, options) in [
+        ("crates in both programs", &[][..]),
+        ("crates in a coordinator alone", &["--no-default-features"]),
+    ] {
+        match crates(options) {
+            Some(count) => report.value(name, count),
+            None => report.note(format_args!("{name}: no answer from cargo tree here")),
+        }
+    }
+    Ok(())
+}
+
+fn size(path: &Path) -> Result<String> {
+    let metadata = fs::metadata(path);
+    let bytes = metadata.map_err(Failure::system(path.display()))?.len();
+    Ok(megabytes(bytes))
+}
+
+/// How many crates besides our own.
+fn crates(options: &[&str]) -> Option<usize> {
+    let fixed = ["tree", "-p", "groupcast", "-e", "normal", "--prefix", "none", "--no-dedupe"];
+    let output = Command::new("cargo").args(fixed).args(options).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    Some(count_crates(&text))
+}
+
+fn count_crates(tree: &str) -> usize {
+    let lines: BTreeSet<&str> = tree.lines().filter(|line| !line.is_empty()).collect();
+    lines.len().saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_crate_counts_once_and_our_own_does_not() {
+        assert_eq!(count_crates("groupcast v0.1.0\nmio v1.2.1\nlibc v0.2\nlibc v0.2\n"), 2);
+        assert_eq!(count_crates(""), 0);
+    }
+}

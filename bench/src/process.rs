@@ -1,0 +1,204 @@
+//! A server under measurement, and what the kernel says that it costs.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::failure::{Failure, Result};
+
+/// A process that was started here, and goes when this goes.
+#[derive(Debug)]
+pub struct Server {
+    name: &'static str,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts a process, with its standard output to be read from here.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting it.
+    pub fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(Failure::system(format!("cannot start {name}")))?;
+        let Some(stdout) = child.stdout.take() else {
+            return Err(Failure::Wrong(format!("{name} has no standard output")));
+        };
+        Ok(Self { name, child, stdout: BufReader::new(stdout) })
+    }
+
+    /// Its standard input, once, if it was asked to have one.
+    pub fn stdin(&mut self) -> Option<std::process::ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// The next line that it prints.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; an end before a whole line.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let read = self.stdout.read_line(&mut line);
+        read.map_err(Failure::system(format!("cannot read what {} prints", self.name)))?;
+        match line.strip_suffix('\n') {
+            Some(line) => Ok(line.to_owned()),
+            None => Err(Failure::Wrong(format!("{} ended at its start", self.name))),
+        }
+    }
+
+    /// What it costs, so far and now.
+    ///
+    /// # Errors
+    ///
+    /// Those of `/proc`, which only Linux has.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.child.id())
+            .map_err(Failure::system(format!("cannot read the accounts of {}", self.name)))
+    }
+
+    /// Asks it to end, and sees that it ends well.
+    ///
+    /// # Errors
+    ///
+    /// Another exit status than success.
+    pub fn stop(mut self) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let asked = kill_process(pid, Signal::TERM).map_err(io::Error::from);
+            asked.map_err(Failure::system(format!("cannot end {}", self.name)))?;
+        }
+        // What it still prints is of no interest; that nothing more comes means that it has ended.
+        let _ = self.stdout.read_to_end(&mut Vec::new());
+        let status = self.child.wait();
+        let status = status.map_err(Failure::system(format!("cannot wait for {}", self.name)))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::Wrong(format!("{} ended with {status}", self.name)))
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `stop` both have nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the kernel has on a process, over all of its threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory now.
+    pub rss_bytes: u64,
+    /// Resident memory at its most.
+    pub rss_bytes_max: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Nanoseconds on a core.
+    pub cpu_ns: u64,
+    /// How often a thread was put on a core.
+    pub runs: u64,
+    /// How often a thread went to sleep by itself.
+    pub sleeps: u64,
+}
+
+impl Usage {
+    fn of(pid: u32) -> io::Result<Self> {
+        let directory = format!("/proc/{pid}");
+        // `VmRSS` lags behind by some dozen pages for each core; the sum over the maps does not.
+        let maps = fs::read_to_string(format!("{directory}/smaps_rollup"))?;
+        let status = fs::read_to_string(format!("{directory}/status"))?;
+        let rss_bytes = field(&maps, "Rss")?.saturating_mul(1024);
+        let mut usage = Self {
+            rss_bytes,
+            rss_bytes_max: field(&status, "VmHWM")?.saturating_mul(1024).max(rss_bytes),
+            threads: field(&status, "Threads")?,
+            ..Self::default()
+        };
+        for task in fs::read_dir(format!("{directory}/task"))? {
+            let task = task?.path();
+            let status = fs::read_to_string(task.join("status"))?;
+            usage.sleeps += field(&status, "voluntary_ctxt_switches")?;
+            let (cpu_ns, runs) = parse_schedstat(&fs::read_to_string(task.join("schedstat"))?)?;
+            usage.cpu_ns += cpu_ns;
+            usage.runs += runs;
+        }
+        Ok(usage)
+    }
+
+    /// Nanoseconds on a core from `earlier` to here.
+    #[must_use]
+    pub fn cpu_ns_since(&self, earlier: &Self) -> u64 {
+        self.cpu_ns.saturating_sub(earlier.cpu_ns)
+    }
+
+    /// How often a thread woke up from `earlier` to here, by either account.
+    #[must_use]
+    pub fn wake_ups_since(&self, earlier: &Self) -> u64 {
+        let runs = self.runs.saturating_sub(earlier.runs);
+        runs.max(self.sleeps.saturating_sub(earlier.sleeps))
+    }
+}
+
+/// The number of `Name:   123 kB`.
+fn field(text: &str, name: &str) -> io::Result<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    number(value.and_then(|value| value.split_whitespace().next()), name)
+}
+
+/// Nanoseconds on a core and how often: the first and the third of three numbers.
+fn parse_schedstat(text: &str) -> io::Result<(u64, u64)> {
+    let mut words = text.split_whitespace();
+    let cpu_ns = number(words.next(), "schedstat")?;
+    Ok((cpu_ns, number(words.nth(1), "schedstat")?))
+}
+
+fn number(word: Option<&str>, name: &str) -> io::Result<u64> {
+    let number = word.and_then(|word| word.parse().ok());
+    number.ok_or_else(|| io::Error::other(format!("{name} is not a number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "Name:\tx\nVmHWM:\t  2048 kB\nVmHWMs:\t1 kB\nThreads:\t3\n\
+                      nonvoluntary_ctxt_switches:\t9\nvoluntary_ctxt_switches:\t7\n";
+        for (name, value) in [("VmHWM", 2048), ("Threads", 3), ("voluntary_ctxt_switches", 7)] {
+            assert_eq!(field(status, name).unwrap(), value, "{name}");
+        }
+        assert!(field(status, "Vm").is_err());
+        assert!(field(status, "Name").is_err());
+    }
+
+    #[test]
+    fn schedstat_is_time_on_a_core_time_waiting_and_runs() {
+        assert_eq!(parse_schedstat("123 45 6\n").unwrap(), (123, 6));
+        assert!(parse_schedstat("123 45\n").is_err());
+    }
+
+    #[test]
+    fn a_process_goes_with_its_owner_and_does_not_have_to_agree() {
+        let begin = clock::now();
+        let sleep = Server::start("sleep", Command::new("sleep").arg("60")).unwrap();
+        let usage = sleep.usage().unwrap();
+        assert!(usage.rss_bytes > 0 && usage.rss_bytes <= usage.rss_bytes_max);
+        assert_eq!(usage.threads, 1);
+        let pid = sleep.child.id();
+        drop(sleep);
+        assert!(Usage::of(pid).is_err(), "it is gone");
+        assert!(clock::now().duration_since(begin).as_secs() < 30, "and not by itself");
+    }
+}
