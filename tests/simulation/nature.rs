@@ -96,11 +96,11 @@ impl Nature {
 
     /// The next event, at whose moment it is now; `None` if the next one is later than `until`.
     pub(crate) fn next_event(&mut self, until: u64) -> Option<Event> {
-        let (&(at, number), _) = self.queue.first_key_value()?;
-        if at > until {
+        let first = self.queue.first_key_value().map(|(&first, _)| first);
+        let Some((at, number)) = first.filter(|&(at, _)| at <= until) else {
             self.now = until;
             return None;
-        }
+        };
         self.now = at;
         self.note(&[at, number]);
         self.queue.remove(&(at, number))

@@ -79,7 +79,9 @@ impl Pipe {
 
 impl Nature {
     pub(crate) fn dial(&mut self, owner: Node, from: IpAddr, to: SocketAddr) -> End {
+        let is_calm = self.calm;
         let mut capacity = || match self.rng.below(6) {
+            _ if is_calm => 65_536,
             0 => self.rng.between(1, 40),
             1 | 2 => self.rng.between(100, 2_000),
             _ => 65_536,
@@ -271,8 +273,17 @@ impl Nature {
     /// From here on everything gets through, and soon.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
-        for conn in &mut self.conns {
+        for index in 0..self.conns.len() {
+            let conn = &mut self.conns[index];
             conn.latency = conn.latency.min(5);
+            for side in [0, 1] {
+                let pipe = &mut self.conns[index].pipes[side];
+                pipe.capacity = pipe.capacity.max(65_536);
+                let was_blocked = std::mem::take(&mut pipe.is_blocked);
+                if was_blocked && !self.conns[index].dead {
+                    self.notify(End { conn: index, side: 1 - side });
+                }
+            }
         }
     }
 

@@ -83,6 +83,7 @@ impl Person {
 
 impl World {
     pub(crate) fn start_person(&mut self, i: usize) {
+        self.trace(|| format!("p{i}: starts"));
         let seed = self.nature.rng.next();
         let person = &mut self.people[i];
         let ledger = &person.disk.ledger;
@@ -101,6 +102,7 @@ impl World {
 
     /// The process is gone. What it had not written, it never had.
     pub(crate) fn end_person(&mut self, i: usize, with_machine: bool) {
+        self.trace(|| format!("p{i}: ends"));
         let World { people, nature, model, .. } = self;
         let person = &mut people[i];
         person.disk.crash(nature, model);

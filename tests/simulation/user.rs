@@ -79,10 +79,8 @@ impl World {
             wants.push(state == State::Offline);
         }
         for way in ["reconnect 0", "register 0"] {
-            for i in 0..self.people.len() {
-                if wants[i] {
-                    self.say(i, way);
-                }
+            for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
+                self.say(i, way);
             }
             self.run_until(self.nature.now + 20_000);
             for (i, wants) in wants.iter_mut().enumerate() {
