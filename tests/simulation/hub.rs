@@ -208,6 +208,7 @@ impl World {
         for end in accepted {
             self.admit(end);
         }
+        let now = self.nature.now;
         self.hub_timers();
         self.tell(Input::Tick);
         self.write_replies();
@@ -215,6 +216,7 @@ impl World {
         let hub = self.hub();
         let is_busy = !hub.runnable.is_empty() || !hub.offerable.is_empty();
         let due = hub.deadline();
+        assert!(due.is_none_or(|due| due > now), "a deadline that stays would make the loop spin");
         if let Some(due) = if is_busy { Some(self.nature.now) } else { due } {
             let due = due.max(self.nature.now + u64::from(is_busy));
             self.nature.wake(Node::Hub, due);

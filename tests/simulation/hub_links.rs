@@ -8,6 +8,8 @@ use crate::world::World;
 
 /// What one message socket is offered in one turn, unless this turn is the only one.
 const TURN_BYTES: usize = 4_000;
+/// What one call takes of a run, however long that is.
+const CALL_BYTES: usize = 20_000;
 
 impl World {
     pub(crate) fn attend_link(&mut self, link: LinkId) {
@@ -122,8 +124,11 @@ impl World {
                 hub.offerable.insert(link);
                 break false;
             }
-            let bytes: Vec<u8> =
-                run.slices().iter().flat_map(|slice| slice.iter()).copied().collect();
+            let mut bytes = Vec::new();
+            for slice in run.slices() {
+                let room = CALL_BYTES.saturating_sub(bytes.len()).min(slice.len());
+                bytes.extend_from_slice(&slice[..room]);
+            }
             match nature.write(peer.end, &bytes) {
                 Ok(0) => {
                     peer.is_writable = false;

@@ -1,6 +1,7 @@
 //! What is outside of all programs: time, chance, and what happens when.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::SocketAddr;
 
 use crate::net::{Conn, End};
@@ -71,7 +72,7 @@ pub(crate) struct Nature {
     inboxes: BTreeMap<Node, Inbox>,
     queue: BTreeMap<(u64, u64), Event>,
     events: u64,
-    hash: u64,
+    trace: DefaultHasher,
 }
 
 impl Nature {
@@ -85,7 +86,7 @@ impl Nature {
             inboxes: BTreeMap::new(),
             queue: BTreeMap::new(),
             events: 0,
-            hash: 0xcbf2_9ce4_8422_2325,
+            trace: DefaultHasher::new(),
         }
     }
 
@@ -166,14 +167,17 @@ impl Nature {
         self.inboxes.remove(&node);
     }
 
-    /// Makes a part of the trace's hash.
+    /// Makes a part of the trace.
     pub(crate) fn note(&mut self, numbers: &[u64]) {
-        for number in numbers {
-            self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
-        }
+        numbers.iter().for_each(|&number| self.trace.write_u64(number));
     }
 
+    pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
+        self.trace.write(bytes);
+    }
+
+    /// Of everything that happened, and when.
     pub(crate) fn hash(&self) -> u64 {
-        self.hash
+        self.trace.finish()
     }
 }

@@ -162,11 +162,8 @@ impl Nature {
             self.send(to, Packet::Bytes(now.to_vec()));
             rest = behind;
         }
-        self.note(&[
-            end.conn as u64,
-            count as u64,
-            bytes[..count].iter().map(|&b| u64::from(b)).sum(),
-        ]);
+        self.note(&[end.conn as u64, end.side as u64]);
+        self.note_bytes(&bytes[..count]);
         Ok(count)
     }
 
@@ -194,7 +191,7 @@ impl Nature {
             return;
         }
         match packet {
-            Packet::Bytes(bytes) => pipe.arrived.extend(bytes),
+            Packet::Bytes(bytes) => pipe.arrived.extend_from_slice(&bytes),
             Packet::End(ending) => pipe.end = pipe.end.max_with(ending),
         }
         self.notify(end);
@@ -205,7 +202,8 @@ impl Nature {
         let conn = &mut self.conns[end.conn];
         let pipe = &mut conn.pipes[end.side];
         let count = pipe.arrived.len().min(most);
-        let bytes: Vec<u8> = pipe.arrived.drain(..count).collect();
+        let behind = pipe.arrived.split_off(count);
+        let bytes = std::mem::replace(&mut pipe.arrived, behind);
         pipe.held -= count;
         let ending = pipe.end.filter(|_| pipe.arrived.is_empty());
         if count > 0 && pipe.is_blocked && !conn.dead {

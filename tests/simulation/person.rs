@@ -211,6 +211,8 @@ impl World {
         let is_due = |session: &Session| session.next_deadline().is_some_and(|due| due <= now);
         if self.people[i].session.as_ref().is_some_and(is_due) {
             self.input(i, Input::Tick);
+            let is_due = self.people[i].session.as_ref().is_some_and(is_due);
+            assert!(!is_due, "p{i}: a deadline that stays would make the loop spin");
         }
         self.after_input(i);
     }

@@ -14,6 +14,10 @@ impl World {
         let pause = self.nature.rng.between(1, hurry);
         self.nature.after(pause, Event::User(i));
         let (lines, kind) = (self.nature.rng.pick(&[1, 1, 2, 5]), self.nature.rng.below(100));
+        if kind == 96 && !self.nature.is_paused(Node::Person(i)) {
+            self.input(i, Input::Stop);
+            return self.after_input(i);
+        }
         for _ in 0..lines {
             let line = match kind {
                 0..=9 => "register 0".to_owned(),
@@ -25,7 +29,7 @@ impl World {
                 86 => "deregister".to_owned(),
                 87..=92 => "members".to_owned(),
                 93..=94 => "stats".to_owned(),
-                95..=96 => "status".to_owned(),
+                95 => "status".to_owned(),
                 97 => "quit".to_owned(),
                 _ => "ping".to_owned(),
             };
