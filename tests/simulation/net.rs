@@ -249,17 +249,19 @@ impl Nature {
         self.conns[end.conn].pipes[end.side].flying.truncate(left);
     }
 
-    /// The wire breaks: who does not learn of it now finds out when nobody answers.
+    /// The wire breaks: who does not learn of it now finds out when no probe is answered; on a
+    /// command socket nobody probes.
     pub(crate) fn cut(&mut self, conn: usize, learns: [bool; 2]) {
         if self.conns[conn].dead || !self.conns[conn].reached {
             return;
         }
+        let is_probed = self.conns[conn].owner[0] == Node::Hub;
         for (side, learns) in learns.into_iter().enumerate() {
             let end = End { conn, side };
             self.cut_off(end);
             if learns {
                 self.send(end, Packet::End(Ending::Reset));
-            } else {
+            } else if is_probed {
                 let silence = self.rng.between(15_000, 30_000);
                 self.conns[conn].pipes[side].last_at += silence;
                 self.send(end, Packet::End(Ending::Reset));

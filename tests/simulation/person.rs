@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
-    CommandSocket, Effect, Input, Memory, MessageSocket, Notice, Session, Settings, Status,
+    CommandSocket, Effect, Input, Memory, MessageSocket, Notice, Session, Settings, State, Status,
 };
 use groupcast::time::Millis;
 
@@ -34,7 +34,8 @@ pub(crate) struct Person {
     pub(crate) status: Option<Status>,
     pub(crate) replies: Vec<String>,
     pub(crate) texts: u32,
-    reconnects: bool,
+    /// It comes back by itself.
+    pub(crate) reconnects: bool,
     ends: bool,
 }
 
@@ -44,6 +45,8 @@ struct Commands {
     is_connected: bool,
     input: LineBuffer,
     output: Vec<u8>,
+    /// A `register` was the last request, and there is no reply yet.
+    registers: bool,
 }
 
 #[derive(Debug)]
@@ -134,7 +137,8 @@ impl World {
             Effect::Dial { socket } => {
                 let end = nature.dial(Node::Person(i), person.ip, HUB);
                 let (input, output) = (LineBuffer::default(), Vec::new());
-                let commands = Commands { end, is_connected: false, input, output };
+                let commands =
+                    Commands { end, is_connected: false, input, output, registers: false };
                 person.commands.insert(socket.0, commands);
             }
             Effect::HangUp { socket } => {
@@ -143,7 +147,9 @@ impl World {
             }
             Effect::Send { socket, line } => {
                 let commands = person.commands.get_mut(&socket.0);
-                commands.expect("sent where there is a socket").output.extend(line.as_bytes());
+                let commands = commands.expect("sent where there is a socket");
+                commands.registers = line.contains("#register ");
+                commands.output.extend(line.as_bytes());
             }
             Effect::Listen { port } => self.listen(i, port),
             Effect::CloseListener => {
@@ -272,11 +278,21 @@ impl World {
         while let Some(commands) = self.people[i].commands.get_mut(&number) {
             let line = commands.input.next_line(1 << 20).unwrap();
             let Some(line) = line.map(<[u8]>::to_vec) else { break };
+            commands.registers = false;
             self.input(i, Input::ReplyLine { socket, line: &line });
         }
-        if ending.is_some() && self.people[i].commands.remove(&number).is_some() {
+        if ending.is_none() {
+            return;
+        }
+        if let Some(commands) = self.people[i].commands.remove(&number) {
             self.nature.close(end);
+            let said = self.people[i].replies.len();
             self.input(i, Input::CommandsClosed { socket, reason: "closed" });
+            let gives_up = |line: &String| line.starts_with("error: re");
+            if commands.registers && !self.people[i].replies[said..].iter().any(gives_up) {
+                let state = self.state(i);
+                assert_ne!(state, Some(State::Offline), "p{i}: a lost register is forgotten");
+            }
         }
     }
 

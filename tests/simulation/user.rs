@@ -57,7 +57,8 @@ impl World {
         self.after_input(i);
     }
 
-    fn state(&mut self, i: usize) -> Option<State> {
+    /// What a session says of itself, if it can say it at once.
+    pub(crate) fn state(&mut self, i: usize) -> Option<State> {
         self.people[i].status = None;
         self.say(i, "status");
         self.people[i].status.take().map(|status| status.state)
@@ -66,6 +67,12 @@ impl World {
     /// Nothing goes wrong any more: whoever wants to be online gets there, everybody online gets
     /// what is sent then, and nobody is stuck.
     pub(crate) fn heal(&mut self) {
+        let mut returns = Vec::new();
+        for i in 0..self.people.len() {
+            let state = self.state(i);
+            let is_in = matches!(state, Some(State::Online | State::Paused { .. }));
+            returns.push(is_in && self.people[i].reconnects);
+        }
         self.nature.calm_down();
         self.trace(|| "calm".to_owned());
         let now = self.nature.now;
@@ -80,6 +87,7 @@ impl World {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
             let is_settled = matches!(state, State::Online | State::Offline);
             assert!(is_settled, "p{i} is still {state:?}");
+            assert!(!returns[i] || state == State::Online, "p{i} did not come back by itself");
             wants.push(state == State::Offline);
         }
         for way in ["reconnect 0", "register 0"] {
