@@ -1,7 +1,6 @@
 //! What the group wants done, and replies out.
 
 use std::fmt::Write;
-use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use mio::Token;
@@ -9,7 +8,7 @@ use rustix::io::Errno;
 
 use super::peer::{Peer, Phase, Role};
 use super::report;
-use super::turn::{Coordinator, Timer};
+use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Connection, Flush, Key};
 use crate::group::{ConnId, Effect, Input, LinkId, Listing};
 use crate::limits::{OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
@@ -79,7 +78,7 @@ impl Coordinator {
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
     pub(super) fn write_replies(&mut self) {
-        for key in mem::take(&mut self.unflushed) {
+        for key in take_distinct(&mut self.unflushed) {
             let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
                 continue;
             };
