@@ -1,5 +1,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod replay;
+
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -120,6 +122,11 @@ impl World {
 
     fn ack(&mut self, link: LinkId, number: u64) -> Vec<Effect> {
         self.input(Input::Acknowledged { link, seq: Seq::new(number) })
+    }
+
+    /// The last number that a message socket was given the end of.
+    fn sent(&self, link: LinkId) -> Option<Seq> {
+        self.group.links.open(link).map(|(_, outlet)| outlet.sent())
     }
 
     fn place(&self, id: &str) -> u64 {

@@ -38,6 +38,7 @@ impl World {
             backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
             overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
             foreign_ip_allowed: false,
+            is_journaled: false,
             listening: HUB,
         };
         let epoch = Epoch::new(rng.next());

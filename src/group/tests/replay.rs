@@ -1,0 +1,270 @@
+//! What was written down makes the group that it was written down of.
+
+use proptest::prelude::*;
+
+use super::super::{Effect, Fact, Input, LinkId, Recorded, Replay, Standpoint};
+use super::World;
+use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
+use crate::time::Millis;
+
+/// A record as a journal would keep it.
+#[derive(Clone, Debug)]
+enum Kept {
+    Member(Standpoint),
+    Deregistered(Box<str>),
+    Accepted(String),
+    Place(Box<str>, Seq),
+}
+
+impl Kept {
+    fn recorded(&self) -> Recorded<'_> {
+        match self {
+            Self::Member(standpoint) => Recorded::Member(standpoint.clone()),
+            Self::Deregistered(id) => Recorded::Deregistered { id },
+            Self::Accepted(line) => {
+                Recorded::Accepted { line: line.as_bytes(), delivery: delivery(line) }
+            }
+            Self::Place(id, place) => Recorded::Place { id, place: *place },
+        }
+    }
+}
+
+fn delivery(line: &str) -> Delivery<'_> {
+    match MessageLine::parse(line.trim_end_matches('\n')) {
+        Ok(MessageLine::Delivery(delivery)) => delivery,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+/// A journaled group with three members at most, and its journal.
+struct Scribe {
+    world: World,
+    links: [Option<LinkId>; 3],
+    journal: Vec<(Millis, Kept)>,
+}
+
+const IDS: [&str; 3] = ["ann", "bob", "eve"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Register(usize),
+    Return(usize, Option<u64>),
+    Leave(usize),
+    Forget(usize),
+    Send(usize),
+    Read(usize, usize),
+    Ack(usize),
+    Pass(u64),
+    Store,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..3_usize;
+    prop_oneof![
+        2 => who.clone().prop_map(Step::Register),
+        2 => (who.clone(), prop::option::of(0..30_u64)).prop_map(|(who, n)| Step::Return(who, n)),
+        1 => who.clone().prop_map(Step::Leave),
+        1 => who.clone().prop_map(Step::Forget),
+        8 => who.clone().prop_map(Step::Send),
+        5 => (who.clone(), 1..200_usize).prop_map(|(who, bytes)| Step::Read(who, bytes)),
+        3 => who.prop_map(Step::Ack),
+        1 => (0..40_u64).prop_map(Step::Pass),
+        4 => Just(Step::Store),
+    ]
+}
+
+impl Scribe {
+    fn new() -> Self {
+        let world = World::with(|rules| {
+            rules.is_journaled = true;
+            rules.ttl_ms = 100;
+        });
+        Self { world, links: [None; 3], journal: Vec::new() }
+    }
+
+    fn at(&self) -> Millis {
+        Millis::new(self.world.now)
+    }
+
+    /// Takes what the group wants written down, as it comes, and then the places.
+    fn write_down(&mut self, effects: Vec<Effect>) -> Option<LinkId> {
+        let (at, mut dialed) = (self.at(), None);
+        for effect in effects {
+            match effect {
+                Effect::Record(Fact::Member(standpoint)) => {
+                    self.journal.push((at, Kept::Member(standpoint)));
+                }
+                Effect::Record(Fact::Deregistered { id }) => {
+                    self.journal.push((at, Kept::Deregistered(id)));
+                }
+                Effect::Record(Fact::Accepted { seq }) => {
+                    let line = self.world.group.lines(seq.before()).next().unwrap();
+                    assert_eq!((line.0, line.2), (seq, at));
+                    let line = String::from_utf8(line.1.to_vec()).unwrap();
+                    self.journal.push((at, Kept::Accepted(line)));
+                }
+                Effect::Connect { link, .. } => dialed = Some(link),
+                Effect::Close { link } => {
+                    self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
+                }
+                Effect::Reply { .. } | Effect::List { .. } | Effect::Note(_) => (),
+            }
+        }
+        let moves = self.world.group.take_moves();
+        let places = moves.map(|(id, place)| (at, Kept::Place(id.into(), place)));
+        self.journal.extend(places);
+        dialed
+    }
+
+    fn ask(&mut self, who: usize, command: &str) -> Option<LinkId> {
+        let effects = self.world.request_from(0, &format!("{}#{command}", IDS[who]));
+        self.write_down(effects)
+    }
+
+    fn join(&mut self, who: usize, command: &str) {
+        if let Some(link) = self.ask(who, command) {
+            let effects = self.world.input(Input::Connected { link });
+            self.write_down(effects);
+            self.links[who] = Some(link);
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Register(who) => self.join(who, "register 9000 acks=1"),
+            Step::Return(who, None) => self.join(who, "reconnect 9000"),
+            Step::Return(who, Some(taken)) => {
+                let line = format!("reconnect 9000 acks=1 since=0000000000000001:{taken}");
+                self.join(who, &line);
+            }
+            Step::Leave(who) => drop(self.ask(who, "disconnect")),
+            Step::Forget(who) => drop(self.ask(who, "deregister")),
+            Step::Send(who) => drop(self.ask(who, "msend text")),
+            Step::Read(who, bytes) => {
+                if let Some(link) = self.links[who] {
+                    self.world.take(link, bytes);
+                    self.write_down(Vec::new());
+                }
+            }
+            Step::Ack(who) => {
+                let place = self.links[who].and_then(|link| self.world.sent(link));
+                if let (Some(link), Some(seq)) = (self.links[who], place) {
+                    let effects = self.world.input(Input::Acknowledged { link, seq });
+                    self.write_down(effects);
+                }
+            }
+            Step::Pass(millis) => {
+                self.world.now += millis;
+                self.world.input(Input::Tick);
+            }
+            Step::Store => {
+                let through = self.world.group.last();
+                self.world.input(Input::Stored { through });
+            }
+        }
+    }
+
+    /// The group as its journal has it.
+    fn replayed(&self) -> World {
+        let mut world = World::with(|rules| rules.ttl_ms = 100);
+        let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
+        replay.apply(Recorded::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO }, Millis::ZERO);
+        for (at, kept) in &self.journal {
+            replay.apply(kept.recorded(), *at);
+        }
+        assert_eq!((replay.epoch(), replay.last()), (Epoch::new(1), self.world.group.last()));
+        world.group = replay.finish(Epoch::new(1));
+        world.now = self.world.now;
+        world.input(Input::Tick);
+        world
+    }
+}
+
+/// Everything that a client could ever learn: the members, and what each gets when it is back.
+fn seen(mut world: World) -> Vec<String> {
+    let lines: Vec<String> = world
+        .group
+        .members()
+        .map(|line| line.to_string().replace(" online ", " offline "))
+        .collect();
+    let mut seen = lines.clone();
+    for id in lines.iter().filter_map(|line| line.split(' ').next()) {
+        let (link, reply) = world.connect(id, "reconnect acks=1");
+        seen.push(reply.to_string());
+        seen.push(world.take(link, usize::MAX));
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_group_made_from_its_journal_gives_everybody_what_the_first_one_would_have(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut scribe = Scribe::new();
+        for step in &steps {
+            scribe.take(step);
+        }
+        let replayed = scribe.replayed();
+        scribe.take(&Step::Store);
+        prop_assert_eq!(seen(replayed), seen(scribe.world));
+    }
+}
+
+#[test]
+fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
+    let mut scribe = Scribe::new();
+    scribe.take(&Step::Register(0));
+    scribe.take(&Step::Register(1));
+    (0..5).for_each(|_| scribe.take(&Step::Send(1)));
+    scribe.journal.retain(|(_, kept)| match kept {
+        Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
+        Kept::Member(_) | Kept::Deregistered(_) | Kept::Place(..) => true,
+    });
+    let mut world = scribe.replayed();
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0"), "{reply}");
+    assert_eq!(world.read(ann), "text gap 2 2-3 text text");
+    assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");
+}
+
+#[test]
+fn who_is_not_in_a_later_snapshot_was_deregistered() {
+    let mut scribe = Scribe::new();
+    scribe.take(&Step::Register(0));
+    scribe.take(&Step::Register(1));
+    let world = World::with(|rules| rules.ttl_ms = 100);
+    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
+    for (at, kept) in &scribe.journal {
+        replay.apply(kept.recorded(), *at);
+    }
+    replay.apply(Recorded::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
+    let bob = scribe.world.group.standpoints().nth(1).unwrap();
+    replay.apply(Recorded::Member(bob.clone()), Millis::ZERO);
+    let group = replay.finish(Epoch::new(3));
+    assert_eq!(group.standpoints().collect::<Vec<_>>(), [bob]);
+    assert_eq!((group.epoch(), group.last()), (Epoch::new(3), Seq::new(9)));
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_stored() {
+    let mut world = World::with(|rules| rules.is_journaled = true);
+    let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
+    world.input(Input::Stored { through: Seq::ZERO });
+    ["a", "b"].iter().for_each(|text| world.send("bob", text));
+    assert_eq!(world.read(ann), "");
+    world.input(Input::Stored { through: Seq::new(1) });
+    assert_eq!(world.read(ann), "a");
+    world.input(Input::Stored { through: Seq::new(2) });
+    assert_eq!(world.read(ann), "b");
+    assert_eq!(world.read(bob), "");
+    world.input(Input::JournalFails(true));
+    for line in ["bob#msend c", "bob#deregister", "eve#register 9900"] {
+        let reply = world.request(line).to_string();
+        assert_eq!(reply, "ERR 506 the journal cannot be written", "{line}");
+    }
+    world.input(Input::JournalFails(false));
+    world.send("bob", "c");
+}
