@@ -115,6 +115,7 @@ impl World {
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
             Input::Garbled { link } => self.model.lost(*link, true),
             Input::Lost { link } => self.model.lost(*link, false),
+            Input::Stored { .. } | Input::JournalFails(_) => (), // There is no journal.
             Input::Tick => (),
             Input::ShutDown => self.model.shut_down(),
         }
@@ -137,7 +138,7 @@ impl World {
                     self.model.on_close(link);
                     self.drop_link(link);
                 }
-                Effect::Note(_) => (),
+                Effect::Record(_) | Effect::Note(_) => (),
             }
         }
         self.model.is_satisfied();
