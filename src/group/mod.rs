@@ -155,6 +155,8 @@ pub enum Effect {
         link: LinkId,
         /// Where to.
         address: SocketAddr,
+        /// The coordinator's own address to connect from: the one that the request came to.
+        from: IpAddr,
     },
     /// Give up an attempt, or close a message socket.
     Close {

@@ -123,7 +123,7 @@ impl World {
             match effect {
                 Effect::Reply { to, reply } => self.answer(to, &reply.to_string()),
                 Effect::List { to, listing } => self.list(to, listing),
-                Effect::Connect { link, address } => {
+                Effect::Connect { link, address, .. } => {
                     self.model.on_connect(link, address);
                     let end = self.nature.dial(Node::Hub, HUB_IP, address);
                     let until = self.nature.now + self.hub().connect_timeout;
