@@ -9,7 +9,8 @@
 //!                 Ledger: what must come
 //! ```
 //!
-//! `SIM_SEED=<n>` runs one seed and prints its trace; `SIM_SEEDS=<n>` runs so many.
+//! `SIM_SEED=<n>` runs one seed and prints its trace. `SIM_SEEDS=<n>` runs so many, from
+//! `SIM_FIRST=<n>` on.
 
 #![cfg(test)]
 

@@ -82,6 +82,10 @@ impl World {
         // The longest pause of a process, dead wires found out, unanswered requests given up, and
         // the longest pause between tries.
         self.run_until(now + 70_000 + 60_000 + 60_000 + 3 * 40_000);
+        for i in 0..self.people.len() {
+            self.say(i, "ping"); // A command socket that died unnoticed is found out.
+        }
+        self.run_until(self.nature.now + 40_000);
         let mut wants = Vec::new();
         for i in 0..self.people.len() {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
