@@ -10,6 +10,7 @@
 //!  coordinator    participant        shells: sockets, clock, files
 //!    │     └──┬────────┘  │
 //!    │   event_loop       │          what both loops share
+//!    ├── journal          │          the coordinator's records on disk
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
 //!       protocol                     the wire, as values
@@ -26,6 +27,7 @@ pub mod config;
 pub mod coordinator;
 pub mod event_loop;
 pub mod group;
+pub mod journal;
 pub mod limits;
 #[cfg(feature = "participant")]
 pub mod participant;

@@ -69,6 +69,12 @@ impl Epoch {
         Self(bits)
     }
 
+    /// Its 64 bits.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
     /// An epoch as the wire has it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

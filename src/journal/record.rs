@@ -1,0 +1,338 @@
+//! One record: a fact that was decided, with the group time it was decided at.
+//!
+//! ```text
+//!   ┌──────┬──────┬────────────┬──────────┬────────────┬────────────┬────────┐
+//!   │ 0xFF │ kind │ body bytes │ body CRC │ group time │ header CRC │ body … │
+//!   └──────┴──────┴────────────┴──────────┴────────────┴────────────┴────────┘
+//!      1      1        4            4           8            4
+//! ```
+//!
+//! Numbers are little-endian. UTF-8 never has the first byte, and the header's CRC begins with the
+//! segment's salt, which no client knows: no text can pose as a record. A body that is damaged
+//! costs its record only, for its header still says where the next one begins.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::limits::{DELIVERY_EXTRA_BYTES, LINE_BYTES_HIGHEST};
+use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
+use crate::time::{Millis, UnixMillis};
+
+/// Bytes before the body of a record.
+pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();
+/// Longest body: the longest delivery line.
+pub const BODY_BYTES_MAX: usize = LINE_BYTES_HIGHEST + DELIVERY_EXTRA_BYTES;
+
+/// Bytes of a header that its CRC protects.
+const FIELDS_BYTES: usize = 1 + 1 + size_of::<u32>() + size_of::<u32>() + size_of::<u64>();
+const MARK: u8 = 0xFF;
+
+/// One fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// The first record of every segment: the life of the numbers that follow. The members, one
+    /// [`Record::Member`] each, come next.
+    Epoch {
+        /// Which life.
+        epoch: Epoch,
+        /// The number before the first that this segment may hold: the last given out, or, where
+        /// messages are written anew, the one before the first of these.
+        last: Seq,
+    },
+    /// An id is a member, whatever was known of it before.
+    Member {
+        /// Who.
+        id: &'a str,
+        /// Where it listens.
+        address: SocketAddr,
+        /// The last number given out before it came.
+        registered_at: Seq,
+        /// The last number that counts as delivered to it.
+        place: Seq,
+    },
+    /// An id is a member no more.
+    Deregistered {
+        /// Who.
+        id: &'a str,
+    },
+    /// A message was given its number.
+    Accepted {
+        /// The delivery line as on the wire, with its LF.
+        line: &'a [u8],
+    },
+    /// A member has taken more.
+    Place {
+        /// Who.
+        id: &'a str,
+        /// The last number that counts as delivered to it.
+        place: Seq,
+    },
+    /// What the wall clock read at this record's group time.
+    Clock {
+        /// The reading.
+        unix: UnixMillis,
+    },
+    /// The journal goes on in another segment, which has its [`Record::Epoch`] by now: if none is
+    /// found behind this record, the newest segment is missing.
+    Continued,
+    /// The program stopped in good order.
+    Closed,
+}
+
+/// Which of the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// [`Record::Epoch`].
+    Epoch = 1,
+    /// [`Record::Member`].
+    Member = 2,
+    /// [`Record::Deregistered`].
+    Deregistered = 3,
+    /// [`Record::Accepted`].
+    Accepted = 4,
+    /// [`Record::Place`].
+    Place = 5,
+    /// [`Record::Clock`].
+    Clock = 6,
+    /// [`Record::Continued`].
+    Continued = 7,
+    /// [`Record::Closed`].
+    Closed = 8,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        const ALL: [Kind; 8] = [
+            Kind::Epoch,
+            Kind::Member,
+            Kind::Deregistered,
+            Kind::Accepted,
+            Kind::Place,
+            Kind::Clock,
+            Kind::Continued,
+            Kind::Closed,
+        ];
+        ALL.into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// Random bits of a segment, part of the checksum of each record header in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt(pub u64);
+
+/// Appends `record` as a segment with this `salt` has it.
+pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    let kind = record.put_body(out);
+    let Some(written) = out.get_mut(start..) else { return };
+    let Some((header, body)) = written.split_first_chunk_mut::<HEADER_BYTES>() else { return };
+    debug_assert!(body.len() <= BODY_BYTES_MAX, "a line is bounded where it comes in");
+    let mut fields = [0; FIELDS_BYTES];
+    put(
+        &mut fields,
+        &[
+            &[MARK, kind as u8],
+            &u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes(),
+            &crc32fast::hash(body).to_le_bytes(),
+            &at.as_u64().to_le_bytes(),
+        ],
+    );
+    put(header, &[&fields, &header_crc(&fields, salt).to_le_bytes()]);
+}
+
+/// Fills `place` with what the parts are, one behind the other.
+fn put(mut place: &mut [u8], parts: &[&[u8]]) {
+    for part in parts {
+        // The parts are as long as the place by construction.
+        let _ = place.write_all(part);
+    }
+}
+
+fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
+    let mut salted = [0; size_of::<u64>() + FIELDS_BYTES];
+    put(&mut salted, &[&salt.to_le_bytes(), fields]);
+    crc32fast::hash(&salted)
+}
+
+/// What stands at the beginning of some bytes.
+#[derive(Debug)]
+pub(super) enum Read<'a> {
+    /// A record of so many bytes.
+    Whole { at: Millis, record: Record<'a>, bytes: usize },
+    /// A header that is whole, before a body that is not; together so many bytes.
+    BadBody { kind: Kind, bytes: usize },
+    /// The first bytes of a record; the others would stand behind the end.
+    Cut,
+    /// No record begins here.
+    Nothing,
+}
+
+/// Reads what `bytes`, which are not none, begin with.
+pub(super) fn read(bytes: &[u8], salt: Salt) -> Read<'_> {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        let is_prefix = match bytes {
+            [MARK, kind, ..] => Kind::of(*kind).is_some(),
+            [MARK] => true,
+            _ => false,
+        };
+        return if is_prefix { Read::Cut } else { Read::Nothing };
+    };
+    let Some(Header { kind, body_bytes, body_crc, at }) = Header::read(header, salt) else {
+        return Read::Nothing;
+    };
+    let Some(body) = rest.get(..body_bytes) else { return Read::Cut };
+    let bytes = HEADER_BYTES.saturating_add(body_bytes);
+    let whole = if crc32fast::hash(body) == body_crc { Record::of(kind, body) } else { None };
+    match whole {
+        Some(record) => Read::Whole { at, record, bytes },
+        None => Read::BadBody { kind, bytes },
+    }
+}
+
+/// The first place in `bytes`, not before `from`, where the whole header of a record stands.
+pub(super) fn find_header(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
+    let candidates = bytes.get(from..)?;
+    memchr::memchr_iter(MARK, candidates).map(|at| from.saturating_add(at)).find(|at| {
+        let header = bytes.get(*at..).and_then(<[u8]>::first_chunk);
+        header.is_some_and(|header| Header::read(header, salt).is_some())
+    })
+}
+
+struct Header {
+    kind: Kind,
+    body_bytes: usize,
+    body_crc: u32,
+    at: Millis,
+}
+
+impl Header {
+    fn read(bytes: &[u8; HEADER_BYTES], salt: Salt) -> Option<Self> {
+        let fields = bytes.first_chunk()?;
+        let bytes: &mut &[u8] = &mut bytes.as_slice();
+        let [mark, kind] = take(bytes)?;
+        let kind = Kind::of(kind).filter(|_| mark == MARK)?;
+        let body_bytes = usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()?;
+        if body_bytes > BODY_BYTES_MAX {
+            return None; // Before its checksum: a search has many places to look at.
+        }
+        let body_crc = u32::from_le_bytes(take(bytes)?);
+        let at = Millis::new(u64::from_le_bytes(take(bytes)?));
+        let is_whole = header_crc(fields, salt) == u32::from_le_bytes(take(bytes)?);
+        is_whole.then_some(Self { kind, body_bytes, body_crc, at })
+    }
+}
+
+impl<'a> Record<'a> {
+    fn put_body(&self, out: &mut Vec<u8>) -> Kind {
+        match *self {
+            Self::Epoch { epoch, last } => {
+                out.extend_from_slice(&epoch.as_u64().to_le_bytes());
+                out.extend_from_slice(&last.as_u64().to_le_bytes());
+                Kind::Epoch
+            }
+            Self::Member { id, address, registered_at, place } => {
+                out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
+                out.extend_from_slice(&place.as_u64().to_le_bytes());
+                out.extend_from_slice(&address.port().to_le_bytes());
+                match address.ip() {
+                    IpAddr::V4(ip) => {
+                        out.push(4);
+                        out.extend_from_slice(&ip.octets());
+                    }
+                    IpAddr::V6(ip) => {
+                        out.push(6);
+                        out.extend_from_slice(&ip.octets());
+                    }
+                }
+                out.extend_from_slice(id.as_bytes());
+                Kind::Member
+            }
+            Self::Deregistered { id } => {
+                out.extend_from_slice(id.as_bytes());
+                Kind::Deregistered
+            }
+            Self::Accepted { line } => {
+                out.extend_from_slice(line);
+                Kind::Accepted
+            }
+            Self::Place { id, place } => {
+                out.extend_from_slice(&place.as_u64().to_le_bytes());
+                out.extend_from_slice(id.as_bytes());
+                Kind::Place
+            }
+            Self::Clock { unix: UnixMillis(unix) } => {
+                out.extend_from_slice(&unix.to_le_bytes());
+                Kind::Clock
+            }
+            Self::Continued => Kind::Continued,
+            Self::Closed => Kind::Closed,
+        }
+    }
+
+    fn of(kind: Kind, mut body: &'a [u8]) -> Option<Self> {
+        let body = &mut body;
+        let record = match kind {
+            Kind::Epoch => {
+                Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
+            }
+            Kind::Member => {
+                let (registered_at, place) = (take_seq(body)?, take_seq(body)?);
+                let port = u16::from_le_bytes(take(body)?);
+                let ip = match take(body)? {
+                    [4] => IpAddr::from(take::<4>(body)?),
+                    [6] => IpAddr::from(take::<16>(body)?),
+                    _ => return None,
+                };
+                let address = SocketAddr::new(ip, port);
+                Self::Member { id: take_id(body)?, address, registered_at, place }
+            }
+            Kind::Deregistered => Self::Deregistered { id: take_id(body)? },
+            Kind::Accepted => {
+                let line = std::mem::take(body);
+                delivery(line)?;
+                Self::Accepted { line }
+            }
+            Kind::Place => Self::Place { place: take_seq(body)?, id: take_id(body)? },
+            Kind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
+            Kind::Continued => Self::Continued,
+            Kind::Closed => Self::Closed,
+        };
+        body.is_empty().then_some(record)
+    }
+}
+
+/// The message of an [`Record::Accepted`]; every line that was read from a journal has one.
+#[must_use]
+pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
+    let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+    match MessageLine::parse(line).ok()? {
+        MessageLine::Delivery(delivery) => Some(delivery),
+        MessageLine::Hello { .. } | MessageLine::Gap(_) => None,
+    }
+}
+
+/// The next `N` bytes.
+pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
+    take(bytes).map(u64::from_le_bytes)
+}
+
+fn take_seq(bytes: &mut &[u8]) -> Option<Seq> {
+    take_u64(bytes).map(Seq::new)
+}
+
+/// All that is left, which is an id.
+fn take_id<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let id = std::str::from_utf8(std::mem::take(bytes)).ok()?;
+    is_id(id).then_some(id)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,145 @@
+//! Records come back as they were written, and nothing else comes back as a record.
+
+use std::net::IpAddr;
+
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a test writes, owned.
+#[derive(Clone, Debug)]
+pub(crate) enum Sample {
+    Epoch(u64, u64),
+    Member(String, IpAddr, u16, u64, u64),
+    Deregistered(String),
+    Accepted(u64, String, u64, String),
+    Place(String, u64),
+    Clock(u64),
+    Continued,
+    Closed,
+}
+
+impl Sample {
+    pub(crate) fn encode(&self, at: Millis, salt: Salt, out: &mut Vec<u8>) {
+        self.with(|record| encode(&record, at, salt, out));
+    }
+
+    pub(crate) fn with<T>(&self, then: impl FnOnce(Record<'_>) -> T) -> T {
+        match self {
+            Self::Epoch(epoch, last) => {
+                then(Record::Epoch { epoch: Epoch::new(*epoch), last: Seq::new(*last) })
+            }
+            Self::Member(id, ip, port, registered_at, place) => then(Record::Member {
+                id,
+                address: SocketAddr::new(*ip, *port),
+                registered_at: Seq::new(*registered_at),
+                place: Seq::new(*place),
+            }),
+            Self::Deregistered(id) => then(Record::Deregistered { id }),
+            Self::Accepted(seq, sender, unix_ms, text) => {
+                let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
+                then(Record::Accepted { line: line.as_bytes() })
+            }
+            Self::Place(id, place) => then(Record::Place { id, place: Seq::new(*place) }),
+            Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
+            Self::Continued => then(Record::Continued),
+            Self::Closed => then(Record::Closed),
+        }
+    }
+}
+
+pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
+    let id = || "[A-Za-z0-9._-]{1,64}";
+    let members = (id(), any::<IpAddr>(), any::<u16>(), any::<u64>(), any::<u64>());
+    let messages = (1..=u64::MAX, id(), any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
+    prop_oneof![
+        (any::<u64>(), any::<u64>()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
+        members.prop_map(|(id, ip, port, at, place)| Sample::Member(id, ip, port, at, place)),
+        id().prop_map(Sample::Deregistered),
+        messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
+        (id(), any::<u64>()).prop_map(|(id, place)| Sample::Place(id, place)),
+        any::<u64>().prop_map(Sample::Clock),
+        Just(Sample::Continued),
+        Just(Sample::Closed),
+    ]
+}
+
+fn encoded(sample: &Sample, at: u64, salt: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    sample.encode(Millis::new(at), Salt(salt), &mut bytes);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn a_record_reads_as_it_was_written_whatever_stands_behind_it(
+        sample in any_sample(), at in any::<u64>(), salt in any::<u64>(), behind in any::<[u8; 30]>(),
+    ) {
+        let bytes = encoded(&sample, at, salt);
+        let followed = [&bytes[..], &behind].concat();
+        sample.with(|written| match read(&followed, Salt(salt)) {
+            Read::Whole { at: read_at, record, bytes: length } => {
+                assert_eq!((read_at, record, length), (Millis::new(at), written, bytes.len()));
+            }
+            other @ (Read::BadBody { .. } | Read::Cut | Read::Nothing) => panic!("{other:?}"),
+        });
+    }
+
+    #[test]
+    fn a_record_that_is_cut_anywhere_is_known_to_be_cut(
+        sample in any_sample(), at in any::<u64>(), salt in any::<u64>(),
+    ) {
+        let bytes = encoded(&sample, at, salt);
+        for cut in 1..bytes.len() {
+            let read = read(&bytes[..cut], Salt(salt));
+            assert!(matches!(read, Read::Cut), "cut at {cut}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_segment_is_none(
+        sample in any_sample(), salt in any::<u64>(), other in option::of(0..64_u32),
+    ) {
+        let bytes = encoded(&sample, 1, salt);
+        let other = other.map_or(!salt, |bit| salt ^ (1 << bit));
+        assert!(matches!(read(&bytes, Salt(other)), Read::Nothing));
+        assert_eq!(find_header(&bytes, 0, Salt(other)), None);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in any::<Vec<u8>>(), salt in any::<u64>()) {
+        let _ = delivery(&bytes);
+        let _ = find_header(&bytes, 0, Salt(salt));
+        if !bytes.is_empty() {
+            assert!(!matches!(read(&bytes, Salt(salt)), Read::Whole { .. }));
+        }
+        for kind in 0..=u8::MAX {
+            let kind = Kind::of(kind);
+            let _ = kind.map(|kind| Record::of(kind, &bytes));
+        }
+    }
+}
+
+#[test]
+fn a_body_that_means_nothing_is_damage_though_its_checksum_holds() {
+    for line in ["", "\n", "1#bob#2#text", "0#bob#2#text\n", "gap#1#1#1\n", "1#b b#2#text\n"] {
+        let mut bytes = Vec::new();
+        encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
+        let read = read(&bytes, Salt(1));
+        assert!(matches!(read, Read::BadBody { kind: Kind::Accepted, .. }), "{line:?}: {read:?}");
+    }
+}
+
+#[test]
+fn a_length_above_the_longest_body_is_no_header() {
+    let line = vec![b'x'; BODY_BYTES_MAX];
+    let mut bytes = Vec::new();
+    encode(&Record::Accepted { line: &line }, Millis::ZERO, Salt(1), &mut bytes);
+    assert!(matches!(read(&bytes, Salt(1)), Read::BadBody { .. }));
+    let mut fields: [u8; FIELDS_BYTES] = *bytes.first_chunk().unwrap();
+    fields[2..6].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
+    bytes[..FIELDS_BYTES].copy_from_slice(&fields);
+    bytes[FIELDS_BYTES..HEADER_BYTES].copy_from_slice(&header_crc(&fields, Salt(1)).to_le_bytes());
+    assert!(matches!(read(&bytes, Salt(1)), Read::Nothing));
+}

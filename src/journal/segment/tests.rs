@@ -1,0 +1,212 @@
+//! Every bit and every length of a segment: what is not damaged is read as it was written.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::journal::record::tests::{Sample, any_sample};
+
+const SALT: Salt = Salt(0x0123_4567_89ab_cdef);
+
+fn header() -> Header {
+    Header { serial: 7, salt: SALT, boot: BootId(*b"0123456789abcdef"), sync: SyncMode::Interval }
+}
+
+/// A segment and where its records begin; the last place is its end.
+fn written(samples: &[Sample]) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = Vec::new();
+    header().encode(&mut bytes);
+    let mut starts = vec![bytes.len()];
+    for (at, sample) in samples.iter().enumerate() {
+        sample.encode(Millis::new(at as u64), SALT, &mut bytes);
+        starts.push(bytes.len());
+    }
+    (bytes, starts)
+}
+
+/// A segment as a coordinator would write it, of at least 64 KiB.
+fn recorded() -> Vec<Sample> {
+    let id = |index: u64| format!("member-{index}");
+    let mut samples = vec![Sample::Epoch(0xfeed, 0), Sample::Clock(1_700_000_000_000)];
+    let address = std::net::IpAddr::from([10, 0, 0, 1]);
+    samples.extend((0..5).map(|index| Sample::Member(id(index), address, 5000, 0, 0)));
+    for seq in 1..=500 {
+        let text = format!("message {seq} \u{e9}").repeat(1 + seq as usize % 13);
+        samples.push(Sample::Accepted(seq, id(seq % 5), 1_700_000_000_000 + seq, text));
+        if seq % 4 == 0 {
+            samples.push(Sample::Place(id(seq % 3), seq));
+        }
+        if seq % 100 == 0 {
+            samples.push(Sample::Deregistered(id(4)));
+            samples.push(Sample::Member(id(4), address, 5001, seq, seq));
+        }
+    }
+    samples.push(Sample::Closed);
+    samples
+}
+
+/// What `found` gives back of the records at `first`, until it reaches one that is whole again.
+fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], at: &str) {
+    let mut records = Records { bytes, position: starts[first], salt: SALT };
+    match records.next().unwrap() {
+        Found::Damage { bytes: range, kind } => {
+            let cost = starts[first] as u64..starts[first + 1] as u64;
+            assert_eq!(range, cost, "{at}: more or less than the record was lost");
+            if let Some(kind) = kind {
+                let mut spare = Vec::new();
+                samples[first].encode(Millis::ZERO, SALT, &mut spare);
+                assert_eq!(kind as u8, spare[1], "{at}");
+            }
+        }
+        other @ (Found::Record { .. } | Found::Torn { .. }) => panic!("{at}: {other:?}"),
+    }
+    match (records.next(), samples.get(first + 1)) {
+        (None, None) => (),
+        (Some(Found::Record { record, .. }), Some(sample)) => {
+            sample.with(|expected| assert_eq!(record, expected, "{at}"));
+        }
+        (found, expected) => panic!("{at}: {found:?} instead of {expected:?}"),
+    }
+}
+
+/// The reader knows nothing but its position, so that it is enough to look at what surrounds a
+/// flipped bit: what stands further off is read as without it.
+#[test]
+fn every_flipped_bit_costs_the_record_that_it_stands_in_and_nothing_else() {
+    let samples = recorded();
+    let (bytes, starts) = written(&samples);
+    assert!(bytes.len() >= 64 * 1024, "{}", bytes.len());
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let (samples, starts, mut bytes) = (&samples, &starts, bytes.clone());
+            scope.spawn(move || {
+                for first in (0..samples.len()).filter(|first| first % 2 == half) {
+                    for bit in starts[first] * 8..starts[first + 1] * 8 {
+                        bytes[bit / 8] ^= 1 << (bit % 8);
+                        check_damage(&bytes, first, starts, samples, &format!("bit {bit}"));
+                        bytes[bit / 8] ^= 1 << (bit % 8);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_flipped_bit_of_the_header_is_seen() {
+    let (mut bytes, _) = written(&[]);
+    assert_eq!(bytes.len(), HEADER_BYTES);
+    assert_eq!(Header::read(&bytes), Ok(header()));
+    for bit in 0..bytes.len() * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let expected = if bit < 64 { BadHeader::Foreign } else { BadHeader::Damaged };
+        assert_eq!(Header::read(&bytes), Err(expected), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    for cut in 0..bytes.len() {
+        assert!(Header::read(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_later_version_is_told_from_damage() {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&2_u32.to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    assert_eq!(Header::read(&bytes), Err(BadHeader::Version(2)));
+    assert_eq!(BadHeader::Version(2).to_string(), "of version 2, and 1 is known");
+}
+
+#[test]
+fn every_length_is_a_whole_segment_or_one_with_a_torn_end() {
+    let samples = recorded();
+    let (bytes, starts) = written(&samples);
+    for cut in HEADER_BYTES..=bytes.len() {
+        let whole = starts.partition_point(|start| *start <= cut) - 1;
+        let mut records = Records { bytes: &bytes[..cut], position: starts[whole], salt: SALT };
+        let torn = Found::Torn { bytes: starts[whole] as u64..cut as u64 };
+        assert_eq!(records.next(), (starts[whole] < cut).then_some(torn), "cut at {cut}");
+        assert_eq!(records.next(), None);
+    }
+}
+
+#[test]
+fn a_whole_record_that_is_damaged_is_no_torn_one() {
+    let (whole, starts) = written(&recorded());
+    for behind in [&[0; 1][..], &[0; 4096], b"text that ends abruptly", &[0xFF; 100], &[0xFF, 77]] {
+        let bytes = [&whole[..], behind].concat();
+        let last = read(&bytes).unwrap().1.last().unwrap();
+        let damage = whole.len() as u64..bytes.len() as u64;
+        assert_eq!(last, Found::Damage { bytes: damage, kind: None }, "{behind:?}");
+    }
+    // The header of a record in the middle says that it reaches beyond the end.
+    let mut bytes = whole;
+    bytes.drain(starts[10] + 40..starts[11]);
+    let mut records =
+        Records { bytes: &bytes[..starts[10] + 60], position: starts[10], salt: SALT };
+    assert!(matches!(records.next(), Some(Found::Damage { .. } | Found::Torn { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_segment_reads_as_it_was_written(samples in vec(any_sample(), 0..20)) {
+        let (bytes, _) = written(&samples);
+        let (read_header, mut records) = read(&bytes).unwrap();
+        assert_eq!(read_header, header());
+        for (at, sample) in samples.iter().enumerate() {
+            let at = Millis::new(at as u64);
+            sample.with(|record| assert_eq!(records.next(), Some(Found::Record { at, record })));
+        }
+        assert_eq!(records.next(), None);
+    }
+
+    /// Bytes overwritten, taken out or put in anywhere: what is found is in order and without a
+    /// hole, and each record found was written.
+    #[test]
+    fn no_damage_makes_a_record_that_was_not_written(
+        samples in vec(any_sample(), 1..12),
+        wounds in vec((any::<prop::sample::Index>(), vec(any::<u8>(), 0..60), 0..60_usize), 1..4),
+    ) {
+        let (mut bytes, _) = written(&samples);
+        for (place, new, removed) in &wounds {
+            let start = HEADER_BYTES + place.index(bytes.len() - HEADER_BYTES + 1);
+            let end = (start + removed).min(bytes.len());
+            bytes.splice(start..end, new.iter().copied());
+        }
+        let mut left = samples.iter();
+        for found in read(&bytes).unwrap().1 {
+            if let Found::Record { record, .. } = found {
+                let is_written = left.by_ref().any(|sample| sample.with(|one| one == record));
+                assert!(is_written, "{record:?}");
+            }
+        }
+        let mut position = HEADER_BYTES as u64;
+        let mut records = read(&bytes).unwrap().1;
+        while let Some(found) = records.next() {
+            if let Found::Damage { bytes, .. } | Found::Torn { bytes } = found {
+                assert_eq!(bytes.start, position);
+                assert_eq!(bytes.end, records.position as u64);
+            }
+            assert!(position < records.position as u64);
+            position = records.position as u64;
+        }
+        assert_eq!(position, bytes.len() as u64);
+    }
+}
+
+/// A record that follows damage must be found fast, whatever the damage looks like.
+#[test]
+fn damage_that_looks_like_headers_all_over_is_passed_in_time() {
+    let (mut bytes, _) = written(&[]);
+    bytes.resize(4 * 1024 * 1024, 0xFF);
+    Sample::Closed.encode(Millis::ZERO, SALT, &mut bytes);
+    let (done, waiting) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(read(&bytes).unwrap().1.count()));
+    assert_eq!(waiting.recv_timeout(Duration::from_secs(60)), Ok(2));
+}
