@@ -112,7 +112,7 @@ impl Coordinator {
     }
 
     /// Begins a connect-back.
-    fn dial(&mut self, link: LinkId, from: IpAddr, address: SocketAddr, now: Now) {
+    fn dial(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
         let key = self.peers.next_key();
         let begun = self.connection_to(address, from).and_then(|mut connection| {
             connection.register(self.poll.registry(), key)?;
@@ -133,13 +133,21 @@ impl Coordinator {
     }
 
     /// With all files taken by clients, one is given up from the reserve.
-    fn connection_to(&mut self, address: SocketAddr, from: IpAddr) -> std::io::Result<Connection> {
-        let begun = Connection::connect_from(from, address);
+    fn connection_to(
+        &mut self,
+        address: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> std::io::Result<Connection> {
+        let connect = || match from {
+            Some(from) => Connection::connect_from(from, address),
+            None => Connection::connect(address),
+        };
+        let begun = connect();
         let errno = begun.as_ref().err().and_then(Errno::from_io_error);
         let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
         let is_freed = is_out_of_files
             && self.acceptor.as_mut().is_some_and(|acceptor| acceptor.release_one());
-        if is_freed { Connection::connect_from(from, address) } else { begun }
+        if is_freed { connect() } else { begun }
     }
 
     /// Gives up a connect-back, or closes a message socket.
