@@ -142,35 +142,6 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
 }
 
 #[test]
-fn who_never_stops_asking_delays_nobody() {
-    let coordinator = Coordinator::start(30, &[]);
-    let mut bob = coordinator.client();
-    let greedy = [coordinator.client(), coordinator.client()];
-    let ends = greedy.each_ref().map(|client| client.stream.try_clone().unwrap());
-    let threads = greedy.map(|client| {
-        let mut writer = client.stream.try_clone().unwrap();
-        let mut reader = client.stream.try_clone().unwrap();
-        let requests = format!("{PING}\n").repeat(10_000);
-        let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-        let writing =
-            std::thread::spawn(move || while writer.write_all(requests.as_bytes()).is_ok() {});
-        (reading, writing)
-    });
-    let timer = Timer::start(DEADLINE);
-    for _ in 0..50 {
-        bob.check(PING, "OK ping");
-        assert!(timer.left().is_some(), "others had to wait");
-    }
-    for end in ends {
-        end.shutdown(std::net::Shutdown::Both).unwrap();
-    }
-    for (reading, writing) in threads {
-        drop(reading.join().unwrap());
-        writing.join().unwrap();
-    }
-}
-
-#[test]
 fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);
     let mut alice = coordinator.join("alice", "");
