@@ -157,8 +157,59 @@ pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// How long an ending program waits for its last diagnostics to be printed.
 pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
+/// From here on a segment of the journal is closed and another one begun.
+pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Jobs waiting for the journal's worker: a commit for each turn that it is behind.
+pub const JOURNAL_QUEUE_MAX: usize = 1024;
+/// The pause before a journal that cannot be written is tried again.
+pub const JOURNAL_RETRY_MS: u64 = 1_000;
+/// How long an ending program waits for its journal to be written.
+pub const JOURNAL_CLOSE_MS: u64 = 5_000;
+/// By how much the wall clock must have moved against the steady one to be worth a record.
+pub const CLOCK_DRIFT_MS: u64 = 100;
+/// Longest pause between two syncs of the journal that can be asked for: one hour.
+pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+
+/// When what was written to the journal is made safe against power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before anything is confirmed.
+    Always,
+    /// So many milliseconds after something was written.
+    Every(u64),
+    /// When the operating system gets to it.
+    Never,
+}
+
+impl Sync {
+    /// The word that stands for it, or what words there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let pause_ms = || {
+            let digits =
+                text.strip_suffix("ms").filter(|digits| !digits.starts_with(['+', '0']))?;
+            digits.parse().ok().filter(|pause_ms| *pause_ms <= SYNC_PAUSE_MS_HIGHEST)
+        };
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => pause_ms().map(Self::Every).ok_or_else(|| {
+                format!("always, never, or a pause from 1ms to {SYNC_PAUSE_MS_HIGHEST}ms")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Every(pause_ms) => write!(f, "{pause_ms}ms"),
+            Self::Never => f.write_str("never"),
+        }
+    }
+}
 
 /// What gives way when `max_backlog` is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! What an operator can say to a coordinator.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT, LINE_BYTES_DEFAULT,
-    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT,
+    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT, Sync,
 };
 
 /// All that an operator can say to a coordinator, checked.
@@ -33,6 +34,10 @@ pub struct CoordinatorConfig {
     pub stall_timeout_ms: u64,
     /// Whether requests may name addresses that they do not come from.
     pub allow_foreign_ip: bool,
+    /// Where the journal is; without one messages are kept in memory only.
+    pub data_dir: Option<PathBuf>,
+    /// When the journal is made safe against power loss.
+    pub sync: Sync,
 }
 
 impl CoordinatorConfig {
@@ -51,6 +56,8 @@ impl CoordinatorConfig {
             connect_timeout_ms: CONNECT_TIMEOUT_MS_DEFAULT,
             stall_timeout_ms: STALL_TIMEOUT_MS_DEFAULT,
             allow_foreign_ip: false,
+            data_dir: None,
+            sync: Sync::Always,
         }
     }
 }

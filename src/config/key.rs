@@ -2,11 +2,11 @@
 
 use super::coordinator::CoordinatorConfig;
 use super::value;
-use crate::limits::Overflow;
 use crate::limits::{
     BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST,
     MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
 };
+use crate::limits::{Overflow, Sync};
 
 /// What can be set by `key=value` in the file and by `--key VALUE` on the command line.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Key {
 }
 
 /// In the order of the help.
-pub(super) static KEYS: [Key; 10] = [
+pub(super) static KEYS: [Key; 12] = [
     Key {
         name: "bind",
         hint: "IP",
@@ -137,5 +137,29 @@ pub(super) static KEYS: [Key; 10] = [
             Ok(())
         },
         show: |config| if config.allow_foreign_ip { "yes" } else { "no" }.to_owned(),
+    },
+    Key {
+        name: "data_dir",
+        hint: "DIR",
+        about: "keep members and messages in this directory, across any end of the program",
+        assign: |config, text| {
+            config.data_dir = Some(value::path(text)?);
+            Ok(())
+        },
+        show: |config| match &config.data_dir {
+            Some(path) => path.display().to_string(),
+            None => "none: in memory only".to_owned(),
+        },
+    },
+    Key {
+        name: "sync",
+        hint: "always|<n>ms|never",
+        about: "when what is kept there is made safe against power loss: before it is confirmed, \
+                so many milliseconds later, or when the system gets to it",
+        assign: |config, text| {
+            config.sync = Sync::parse(text)?;
+            Ok(())
+        },
+        show: |config| config.sync.to_string(),
     },
 ];

@@ -127,7 +127,8 @@ impl Coordinator {
     fn may_be_served(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
-            client.phase == Phase::Serving && connection.output.len() < OUTBOX_BYTES_MAX
+            let unsent = connection.output.len() + client.held_bytes();
+            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX
         })
     }
 
@@ -237,7 +238,7 @@ impl Coordinator {
         connection.input.clear();
         client.phase = Phase::Refused(Refused {
             discard_bytes: LINGER_BYTES_MAX,
-            unsent_bytes: connection.output.len(),
+            unsent_bytes: connection.output.len() + client.held_bytes(),
             is_shut_down: false,
             at_the_door,
         });

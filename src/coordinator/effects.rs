@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use mio::Token;
 use rustix::io::Errno;
 
+use super::keeper::Keeper;
 use super::peer::{Peer, Phase, Role};
 use super::report;
 use super::turn::{Coordinator, Timer, take_distinct};
@@ -25,7 +26,11 @@ impl Coordinator {
                 Effect::List { to, listing: Listing::Stats } => self.list_stats(to, now),
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
                 Effect::Close { link } => self.close(link),
-                Effect::Record(_) => (),
+                Effect::Record(fact) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.record(&fact, &self.group, now);
+                    }
+                }
                 Effect::Note(note) => report::log_note(&note),
             }
         }
@@ -36,7 +41,38 @@ impl Coordinator {
         if let Reply::Refused(_) = reply {
             self.counters.errors += 1;
         }
-        self.append(to, format_args!("{reply}\n"));
+        let is_decision = match reply {
+            Reply::Register { .. }
+            | Reply::Reconnect { .. }
+            | Reply::Deregister
+            | Reply::Msend { .. } => true,
+            Reply::Disconnect
+            | Reply::Members { .. }
+            | Reply::Stats { .. }
+            | Reply::Ping
+            | Reply::Refused(_) => false,
+        };
+        let keeper = self.keeper.as_ref().filter(|_| is_decision);
+        let commit = keeper.map(Keeper::next_commit);
+        self.append(to, commit, format_args!("{reply}\n"));
+    }
+
+    /// Commits up to `done` are: whoever waits for one of them may be answered.
+    pub(super) fn release_replies(&mut self, done: u64) {
+        for key in std::mem::take(&mut self.holding) {
+            let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+                continue;
+            };
+            while let Some(replies) = client.release(done) {
+                if !client.is_deaf {
+                    connection.output.extend_from_slice(&replies);
+                }
+                self.unflushed.push(key);
+            }
+            if client.held_bytes() > 0 {
+                self.holding.push(key);
+            }
+        }
     }
 
     fn list_members(&mut self, to: ConnId) {
@@ -45,7 +81,7 @@ impl Coordinator {
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{member}");
         }
-        self.append(to, format_args!("{lines}"));
+        self.append(to, None, format_args!("{lines}"));
     }
 
     fn list_stats(&mut self, to: ConnId, now: Now) {
@@ -54,11 +90,12 @@ impl Coordinator {
         for (key, value) in stats {
             let _ = writeln!(lines, "{key} {value}");
         }
-        self.append(to, format_args!("{lines}"));
+        self.append(to, None, format_args!("{lines}"));
     }
 
-    /// Appends to what a client is to be sent; it may be served on, as it has its reply now.
-    fn append(&mut self, to: ConnId, text: std::fmt::Arguments<'_>) {
+    /// Appends to what a client is to be sent, once `commit` is done; it may be served on, as it
+    /// has its reply now.
+    fn append(&mut self, to: ConnId, commit: Option<u64>, text: std::fmt::Arguments<'_>) {
         let key = Key::from(Token(to.0));
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return; // It is gone; what it asked for was done.
@@ -69,11 +106,18 @@ impl Coordinator {
                 self.runnable.push(key);
             }
         }
-        if !client.is_deaf {
+        if client.is_deaf {
+            return self.unflushed.push(key);
+        }
+        if commit.is_none() && client.held_bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
+            return self.unflushed.push(key);
         }
-        self.unflushed.push(key);
+        if client.held_bytes() == 0 {
+            self.holding.push(key);
+        }
+        client.hold(commit.unwrap_or_default(), text.to_string().as_bytes());
     }
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
@@ -91,11 +135,12 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
-            if client.is_held_up && connection.output.len() < OUTBOX_BYTES_MAX {
+            let unsent = connection.output.len() + client.held_bytes();
+            if client.is_held_up && unsent < OUTBOX_BYTES_MAX {
                 client.is_held_up = false;
                 self.runnable.push(key);
             }
-            if flushed != Flush::Empty {
+            if flushed != Flush::Empty || client.held_bytes() > 0 {
                 continue;
             }
             match &mut client.phase {

@@ -15,26 +15,30 @@
 
 mod clients;
 mod effects;
+mod keeper;
 mod listeners;
 mod peer;
 mod report;
+mod scribe;
+mod start;
+mod tally;
 mod turn;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::{Events, Poll};
 
 use crate::config::{CoordinatorConfig, CoordinatorRun};
 use crate::event_loop::{
-    Acceptor, Clock, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr,
+    Acceptor, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr,
     raise_file_limit,
 };
-use crate::group::{Group, Rules};
+use crate::group::Rules;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
-use crate::protocol::Epoch;
 use turn::{Coordinator, Verdict};
 
 /// Why the coordinator could not start, go on, or end well.
@@ -42,6 +46,8 @@ use turn::{Coordinator, Verdict};
 pub enum Failure {
     /// It cannot listen on this address.
     Listen(SocketAddr, io::Error),
+    /// The journal in this directory.
+    Journal(PathBuf, String),
     /// The operating system refused something without which nothing goes.
     System(&'static str, io::Error),
     /// A second signal came before everything due had left.
@@ -52,6 +58,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
             Self::System(what, error) => write!(f, "{what}: {error}"),
             Self::CutShort => f.write_str("ended at once, by a second signal"),
         }
@@ -70,6 +77,7 @@ pub fn run(run: &CoordinatorRun) -> Result<(), Failure> {
     ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
     let mut coordinator = Coordinator::start(&run.config)?;
     let result = coordinator.run();
+    coordinator.close_journal();
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
@@ -94,12 +102,10 @@ impl Coordinator {
         let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
         acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
         let listening = acceptor.local_addr().map_err(listen)?;
-        let epoch = getrandom::u64().map_err(|error| {
-            Failure::System("cannot draw an epoch", io::Error::other(error)) //.
-        })?;
-        let group = Group::new(rules(config, listening), Epoch::new(epoch));
+        let rules = rules(config, listening);
+        let beginning = start::begin(config, rules, poll.registry())?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
-        let coordinator = Self::new(config, group, poll, Clock::start(), signals, acceptor);
+        let coordinator = Self::new(config, beginning, poll, signals, acceptor);
         // Whoever closed standard output does not want to know.
         let _ = writeln!(io::stdout(), "{}", coordinator.first_line(&files));
         Ok(coordinator)
@@ -125,7 +131,7 @@ fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
         foreign_ip_allowed: config.allow_foreign_ip,
-        is_journaled: false,
+        is_journaled: config.data_dir.is_some(),
         listening,
     }
 }

@@ -13,7 +13,7 @@ impl Coordinator {
         let (stats, standing) = (self.group.stats(), self.group.standing());
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
         let lines: [(&str, &dyn Display); 19] = [
-            ("uptime_s", &(now.as_u64() / 1000)),
+            ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
             ("ttl_s", &standing.ttl_s),
@@ -33,7 +33,21 @@ impl Coordinator {
             ("errors", &self.counters.errors),
             ("accept_pauses", &accept_pauses),
         ];
-        lines.into_iter().map(|(key, value)| (key, value.to_string())).collect()
+        let mut lines: Vec<_> =
+            lines.into_iter().map(|(key, value)| (key, value.to_string())).collect();
+        if let Some(keeper) = &self.keeper {
+            let (bytes, segments) = keeper.size();
+            let (commits, sync_us) =
+                (keeper.tally.commits, |percent| keeper.tally.sync_us(percent));
+            lines.extend([
+                ("journal_bytes", bytes.to_string()),
+                ("journal_segments", segments.to_string()),
+                ("journal_commits", commits.to_string()),
+                ("journal_sync_us_p50", sync_us(50).to_string()),
+                ("journal_sync_us_p99", sync_us(99).to_string()),
+            ]);
+        }
+        lines
     }
 
     /// The line printed once everything is ready: where, for how long, how much, and kept where.
@@ -43,7 +57,7 @@ impl Coordinator {
         format!(
             "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
              connections, {} bytes a line, {} bytes of backlog ({}), {files} files; messages are \
-             kept in memory only",
+             kept in {}",
             env!("CARGO_PKG_VERSION"),
             config.listen,
             standing.epoch,
@@ -53,6 +67,10 @@ impl Coordinator {
             config.max_line,
             config.max_backlog,
             config.overflow,
+            match &config.data_dir {
+                Some(path) => format!("{}, {}", path.display(), config.sync.words()),
+                None => "memory only".to_owned(),
+            },
         )
     }
 }

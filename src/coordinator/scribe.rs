@@ -1,10 +1,11 @@
 //! The journal's worker: it writes what it is handed, and says what is safe.
 
+use std::fs::File;
 use std::io;
 use std::time::Duration;
 
 use crate::event_loop::{Sink, Stopwatch};
-use crate::journal::{Files, Header, Segment, Store};
+use crate::journal::{Directory, Header, Store, Writer};
 
 /// What the journal's worker is asked to do.
 #[derive(Debug)]
@@ -17,11 +18,23 @@ pub(super) enum Job {
         must_sync: bool,
     },
     /// Begin a segment with these records; `commit` is done with them.
-    Begin { commit: u64, header: Header, records: Vec<u8> },
+    Begin(Begin),
     /// Make safe what was written so far.
     Sync,
     /// Everything in this segment has expired.
     Remove { serial: u64 },
+}
+
+/// A segment to be begun.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) commit: u64,
+    pub(super) header: Header,
+    pub(super) records: Vec<u8>,
+    /// For the end of the segment before it, once there is this one.
+    pub(super) farewell: Vec<u8>,
+    /// It holds everything that a failure before it kept from being written.
+    pub(super) is_rescue: bool,
 }
 
 /// What came of a batch of jobs.
@@ -31,96 +44,111 @@ pub(super) struct Written {
     pub(super) done: Option<u64>,
     /// The last commit of those that came to nothing.
     pub(super) failed: Option<u64>,
-    /// Everything up to this commit is safe against power loss.
+    /// The last commit that is safe against power loss, with all before it.
     pub(super) synced: Option<u64>,
     /// Why something could not be done.
     pub(super) trouble: Option<String>,
     /// How long each sync took.
     pub(super) syncs: Vec<Duration>,
-    /// Segments that are gone.
+    /// Segments that are gone, or stay for a reason that was logged.
     pub(super) removed: Vec<u64>,
+}
+
+impl Written {
+    fn fail(&mut self, commit: u64, error: &io::Error) {
+        self.failed = Some(commit);
+        self.trouble = Some(error.to_string());
+    }
 }
 
 /// The worker's side of the journal.
 #[derive(Debug)]
 pub(super) struct Scribe {
-    store: Store<Files>,
+    store: Store<Directory>,
     /// None once it has failed: nothing is ever confirmed from that file again.
-    segment: Option<Segment>,
+    writer: Option<Writer<File>>,
     /// The last commit that was written.
     written: u64,
 }
 
 impl Scribe {
-    pub(super) fn new(store: Store<Files>, segment: Segment) -> Self {
-        Self { store, segment: Some(segment), written: 0 }
+    pub(super) fn new(store: Store<Directory>, writer: Writer<File>) -> Self {
+        Self { store, writer: Some(writer), written: 0 }
     }
 
-    /// Writes the records of as many jobs as follow one another with one call, and one sync.
-    fn append(&mut self, last: u64, records: &[u8], must_sync: bool, report: &mut Written) {
-        let Some(mut segment) = self.segment.take() else {
-            report.failed = Some(last);
+    fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut Written) {
+        let Some(mut writer) = self.writer.take() else {
+            report.failed = Some(commit);
             return;
         };
-        let result = self.store.append(&mut segment, records).and_then(|()| {
-            if must_sync { self.sync(&mut segment, report) } else { Ok(()) }
+        let appended = self.store.append(&mut writer, records).and_then(|()| match must_sync {
+            true => self.sync(&mut writer, report),
+            false => Ok(()),
         });
-        match result {
+        match appended {
             Ok(()) => {
-                self.segment = Some(segment);
-                self.written = last;
-                report.done = Some(last);
-                if must_sync {
-                    report.synced = Some(last);
-                }
-            }
-            Err(error) => {
-                report.failed = Some(last);
-                report.trouble = Some(error.to_string());
-            }
-        }
-    }
-
-    fn begin(&mut self, commit: u64, header: &Header, records: &[u8], report: &mut Written) {
-        self.segment = None;
-        let begun = self.store.create(header).and_then(|mut segment| {
-            self.store.append(&mut segment, records)?;
-            self.sync(&mut segment, report)?;
-            Ok(segment)
-        });
-        match begun {
-            Ok(segment) => {
-                self.segment = Some(segment);
+                self.writer = Some(writer);
                 self.written = commit;
                 report.done = Some(commit);
-                report.synced = Some(commit);
+                if must_sync {
+                    report.synced = Some(commit);
+                }
             }
-            Err(error) => {
-                report.failed = Some(commit);
-                report.trouble = Some(error.to_string());
-            }
+            Err(error) => report.fail(commit, &error),
         }
     }
 
-    fn sync(&self, segment: &mut Segment, report: &mut Written) -> io::Result<()> {
+    fn begin(&mut self, begin: &Begin, report: &mut Written) {
+        let Begin { commit, header, records, farewell, is_rescue } = begin;
+        let old = self.writer.take();
+        if old.is_none() && !is_rescue {
+            report.failed = Some(*commit);
+            return;
+        }
+        let begun = self.store.create(header).and_then(|mut writer| {
+            self.store.append(&mut writer, records)?;
+            self.sync(&mut writer, report)?;
+            Ok(writer)
+        });
+        match begun {
+            Ok(writer) => {
+                if let Some(mut old) = old {
+                    // Without it a loss of the new segment would not be noticed; it costs no more.
+                    let _ = self.store.append(&mut old, farewell);
+                }
+                self.writer = Some(writer);
+                self.written = *commit;
+                report.done = Some(*commit);
+                report.synced = Some(*commit);
+            }
+            Err(error) => report.fail(*commit, &error),
+        }
+    }
+
+    fn sync(&mut self, writer: &mut Writer<File>, report: &mut Written) -> io::Result<()> {
         let watch = Stopwatch::start();
-        self.store.sync(segment)?;
+        self.store.sync(writer)?;
         report.syncs.push(watch.elapsed());
         Ok(())
     }
 
-    fn sync_now(&mut self, report: &mut Written) {
-        let Some(mut segment) = self.segment.take() else { return };
-        match self.sync(&mut segment, report) {
+    fn sync_written(&mut self, report: &mut Written) {
+        let Some(mut writer) = self.writer.take() else { return };
+        match self.sync(&mut writer, report) {
             Ok(()) => {
-                self.segment = Some(segment);
+                self.writer = Some(writer);
                 report.synced = Some(self.written);
             }
-            Err(error) => {
-                report.failed = Some(self.written);
-                report.trouble = Some(error.to_string());
-            }
+            Err(error) => report.fail(self.written, &error),
         }
+    }
+
+    fn remove(&mut self, serial: u64, report: &mut Written) {
+        if let Err(error) = self.store.remove(serial) {
+            // What has expired does no harm; the next start sees to it.
+            log::warn!("segment {serial:016x} cannot be removed: {error}");
+        }
+        report.removed.push(serial);
     }
 }
 
@@ -128,14 +156,16 @@ impl Sink for Scribe {
     type Job = Job;
     type Done = Written;
 
+    /// Jobs that append, one behind the other, are one write and one sync.
     fn run(&mut self, batch: Vec<Job>) -> Written {
         let mut report = Written::default();
         let mut jobs = batch.into_iter().peekable();
         while let Some(job) = jobs.next() {
             match job {
                 Job::Append { mut commit, mut records, mut must_sync } => {
+                    let follows = |job: &Job| matches!(job, Job::Append { .. });
                     while let Some(Job::Append { commit: next, records: more, must_sync: must }) =
-                        jobs.next_if(|job| matches!(job, Job::Append { .. }))
+                        jobs.next_if(follows)
                     {
                         commit = next;
                         records.extend_from_slice(&more);
@@ -143,15 +173,9 @@ impl Sink for Scribe {
                     }
                     self.append(commit, &records, must_sync, &mut report);
                 }
-                Job::Begin { commit, header, records } => {
-                    self.begin(commit, &header, &records, &mut report);
-                }
-                Job::Sync => self.sync_now(&mut report),
-                Job::Remove { serial } => match self.store.remove(serial) {
-                    Ok(()) => report.removed.push(serial),
-                    // It will be tried again: what has expired is harmless meanwhile.
-                    Err(error) => log::warn!("segment {serial:016x} cannot be removed: {error}"),
-                },
+                Job::Begin(begin) => self.begin(&begin, &mut report),
+                Job::Sync => self.sync_written(&mut report),
+                Job::Remove { serial } => self.remove(serial, &mut report),
             }
         }
         report

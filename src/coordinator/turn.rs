@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
+use std::time::Duration;
 
 use mio::{Events, Poll};
 
+use super::keeper::{Keeper, Progress};
 use super::peer::{Peer, Phase, Role};
+use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
-use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
+use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS, READ_BYTES};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -23,6 +26,8 @@ pub(super) struct Coordinator {
     pub(super) group: Group,
     pub(super) poll: Poll,
     pub(super) clock: Clock,
+    /// The group time of the start.
+    pub(super) started: Millis,
     pub(super) signals: Signals,
     /// Gone once the shutdown has begun.
     pub(super) acceptor: Option<Acceptor>,
@@ -53,6 +58,10 @@ pub(super) struct Coordinator {
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
     pub(super) shutdown: Option<Shutdown>,
+    pub(super) keeper: Option<Keeper>,
+    keeper_timer: Option<(Millis, TimerId)>,
+    /// Clients with replies that wait for the journal.
+    pub(super) holding: Vec<Key>,
 }
 
 /// The end of the coordinator.
@@ -87,6 +96,8 @@ pub(super) enum Timer {
     Accept,
     /// A block of the history has expired.
     Group,
+    /// The journal is to be tried again, synced, or a part of it removed.
+    Journal,
     /// The shutdown has taken long enough.
     Shutdown,
 }
@@ -105,17 +116,19 @@ pub(super) enum Verdict {
 impl Coordinator {
     pub(super) fn new(
         config: CoordinatorConfig,
-        group: Group,
+        beginning: Beginning,
         poll: Poll,
-        clock: Clock,
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
+        let Beginning { group, clock, keeper } = beginning;
+        let started = clock.now().steady;
         Self {
             config,
             group,
             poll,
             clock,
+            started,
             signals,
             acceptor: Some(acceptor),
             accept_timer: None,
@@ -135,6 +148,9 @@ impl Coordinator {
             scratch: vec![0; READ_BYTES].into(),
             counters: Counters::default(),
             shutdown: None,
+            keeper,
+            keeper_timer: None,
+            holding: Vec::new(),
         }
     }
 
@@ -148,10 +164,11 @@ impl Coordinator {
             match event.token() {
                 LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
                 SIGNALS => signalled = true,
-                WAKER => (), // No worker answers the coordinator.
+                WAKER => (), // What the worker has done is looked for in every turn.
                 token => self.note(Key::from(token), event),
             }
         }
+        self.take_stored(now);
         for key in take_distinct(&mut self.runnable) {
             self.attend(key, now);
         }
@@ -162,10 +179,11 @@ impl Coordinator {
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
-        self.write_replies();
         self.offer(now);
+        self.keep(now);
+        self.write_replies();
         self.bury();
-        self.arm_group_timer();
+        self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
     }
 
@@ -208,6 +226,7 @@ impl Coordinator {
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
             Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
+            Timer::Journal => self.keeper_timer = None, // Its part of this turn sees to it.
             Timer::Shutdown => (),                     // The verdict sees to it.
         }
     }
@@ -262,15 +281,41 @@ impl Coordinator {
         }
     }
 
-    fn arm_group_timer(&mut self) {
+    /// Learns from the journal what may be confirmed and sent.
+    fn take_stored(&mut self, now: Now) {
+        let Some(keeper) = &mut self.keeper else { return };
+        let Progress { done, fails } = keeper.take_completions(now.steady);
+        if let Some(fails) = fails {
+            self.group.handle(Input::JournalFails(fails), now);
+        }
+        if let Some((commit, through)) = done {
+            self.group.handle(Input::Stored { through }, now);
+            self.release_replies(commit);
+        }
+    }
+
+    /// Hands to the journal what was decided in this turn.
+    fn keep(&mut self, now: Now) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.commit(&mut self.group, now);
+        }
+    }
+
+    /// The end: what the journal still has to be told.
+    pub(super) fn close_journal(&mut self) {
+        let now = self.clock.now();
+        if let Some(keeper) = &mut self.keeper
+            && !keeper.close(&mut self.group, now, Duration::from_millis(JOURNAL_CLOSE_MS))
+        {
+            log::error!("the end of the journal could not be written in time");
+        }
+    }
+
+    fn arm_timers(&mut self) {
         let due = self.group.next_deadline();
-        if due == self.group_timer.map(|(deadline, _)| deadline) {
-            return;
-        }
-        if let Some((_, timer)) = self.group_timer.take() {
-            self.wheel.cancel(timer);
-        }
-        self.group_timer = due.map(|due| (due, self.wheel.insert(due, Timer::Group)));
+        rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
+        let due = self.keeper.as_ref().and_then(Keeper::deadline);
+        rearm(&mut self.wheel, &mut self.keeper_timer, due, Timer::Journal);
     }
 
     fn verdict(&mut self, now: Millis) -> Verdict {
@@ -296,9 +341,26 @@ impl Coordinator {
     /// Whether every reply and every delivery that is due has left.
     fn is_drained(&self) -> bool {
         self.is_idle()
+            && self.keeper.as_ref().is_none_or(Keeper::is_idle)
             && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
             && self.links.keys().all(|&link| self.group.run_for(link).is_none())
     }
+}
+
+/// Has a timer run out at `due`, and at no other time.
+fn rearm(
+    wheel: &mut Wheel<Timer>,
+    armed: &mut Option<(Millis, TimerId)>,
+    due: Option<Millis>,
+    timer: Timer,
+) {
+    if due == armed.map(|(deadline, _)| deadline) {
+        return;
+    }
+    if let Some((_, id)) = armed.take() {
+        wheel.cancel(id);
+    }
+    *armed = due.map(|due| (due, wheel.insert(due, timer)));
 }
 
 /// Takes all keys out, each of them once: who is there for two reasons must not have two shares of

@@ -1,21 +1,28 @@
 //! The one reader of the machine's clocks.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::time::{Millis, Now, UnixMillis};
 
-/// Both clocks, the steady one counted from the start of the program.
+/// Both clocks, the steady one counted from the start of the program, or on from an earlier one.
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
+    offset: Millis,
 }
 
 impl Clock {
     /// Begins to count.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self::start_at(Millis::ZERO)
+    }
+
+    /// Begins to count at `offset`.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
+    pub fn start_at(offset: Millis) -> Self {
+        Self { start: Instant::now(), offset }
     }
 
     /// What both clocks show.
@@ -24,7 +31,26 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         let steady = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { steady: Millis::new(steady), unix: unix_now() }
+        Now { steady: self.offset.plus(steady), unix: unix_now() }
+    }
+}
+
+/// Measures how long something takes.
+#[derive(Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins to measure.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is one of the clocks")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long it is since then.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 

@@ -28,7 +28,7 @@ use std::io;
 use mio::{Events, Poll};
 
 pub use acceptor::{Accept, Acceptor};
-pub use clock::Clock;
+pub use clock::{Clock, Stopwatch};
 pub use connection::{Connection, Fill, Flush};
 pub use diagnostics::{Diagnostic, Diagnostics, Print, print_to_stderr};
 pub use files::raise_file_limit;

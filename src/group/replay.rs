@@ -15,6 +15,8 @@ pub struct Replay {
     /// Members that the snapshot being read has not named yet: those that it does not name at all
     /// were deregistered, whatever became of the record that said so.
     unnamed: Option<BTreeSet<Box<str>>>,
+    /// The group time of the last record.
+    at: Millis,
 }
 
 /// One thing that was written down.
@@ -61,11 +63,17 @@ impl Replay {
     /// Nothing was written down yet.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
-        Self { group: Group::new(rules, epoch), unnamed: None }
+        Self { group: Group::new(rules, epoch), unnamed: None, at: Millis::ZERO }
+    }
+
+    /// Messages were lost here.
+    pub fn lose(&mut self, first: Seq, last: Seq) {
+        self.apply(Recorded::Lost { first, last }, self.at);
     }
 
     /// Applies what was written down at group time `at`.
     pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
+        self.at = self.at.max(at);
         if !matches!(recorded, Recorded::Member(_)) {
             self.end_snapshot();
         }

@@ -1,0 +1,58 @@
+//! What `stats` shows of the journal.
+
+use std::time::Duration;
+
+/// Commits, and how long syncs took.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    pub(super) commits: u64,
+    /// Syncs by the power of two of their microseconds.
+    syncs: [u64; POWERS],
+}
+
+const POWERS: usize = 40;
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { commits: 0, syncs: [0; POWERS] }
+    }
+}
+
+impl Tally {
+    pub(super) fn note_sync(&mut self, took: Duration) {
+        let power = took.as_micros().max(1).ilog2() as usize;
+        if let Some(count) = self.syncs.get_mut(power.min(POWERS - 1)) {
+            *count += 1;
+        }
+    }
+
+    /// Microseconds that so many of a hundred syncs stayed below, to the next power of two; 0 if
+    /// there was none.
+    pub(super) fn sync_us(&self, percent: u64) -> u64 {
+        let all: u64 = self.syncs.iter().sum();
+        let mut seen = 0;
+        for (power, count) in (1_u32..).zip(&self.syncs) {
+            seen += count;
+            if all > 0 && seen * 100 >= all * percent {
+                return 2_u64.saturating_pow(power);
+            }
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_the_power_of_two_above_it() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.sync_us(50), 0);
+        for micros in [1, 3, 100, 100, 100, 100, 100, 100, 100, 5_000] {
+            tally.note_sync(Duration::from_micros(micros));
+        }
+        assert_eq!((tally.sync_us(10), tally.sync_us(20), tally.sync_us(50)), (2, 4, 128));
+        assert_eq!((tally.sync_us(90), tally.sync_us(99)), (128, 8192));
+    }
+}
