@@ -67,7 +67,9 @@ impl CoordinatorRun {
         let mut options = common_options("info");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
-            let about = format!("{} (default {})", key.about, (key.show)(&default));
+            let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
+            let shown = shown.unwrap_or_else(|| "none: in memory only".to_owned());
+            let about = format!("{} (default {shown})", key.about);
             options.optopt("", &key.option(), &about, key.hint);
         }
         let matches = options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))?;

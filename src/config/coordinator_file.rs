@@ -92,7 +92,7 @@ fn parse_ttl(lines: &mut Lines<'_>) -> Result<u64, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Overflow;
+    use crate::limits::{Overflow, Sync};
 
     /// The config of `text` and `options`, as its difference from the default one, or the error.
     #[track_caller]
@@ -159,6 +159,8 @@ mod tests {
             connect_timeout_ms: 250,
             stall_timeout_ms: 86_400_000,
             allow_foreign_ip: true,
+            data_dir: Some("/var/lib/my group".into()),
+            sync: Sync::Every(250),
         };
         let values = [
             ("bind", "::1"),
@@ -171,6 +173,8 @@ mod tests {
             ("connect_timeout", "0.25"),
             ("stall_timeout", "86400"),
             ("allow_foreign_ip", "yes"),
+            ("data_dir", "/var/lib/my group"),
+            ("sync", "250ms"),
         ];
         assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
         for key in &KEYS {
@@ -209,6 +213,9 @@ mod tests {
             ("stall_timeout", "1m", time),
             ("allow_foreign_ip", "true", "yes or no"),
             ("allow_foreign_ip", "yes // no", "yes or no"),
+            ("sync", "sometimes", "always, never, or a pause from 1ms to 3600000ms"),
+            ("sync", "0ms", "always, never, or a pause from 1ms to 3600000ms"),
+            ("sync", "3600001ms", "always, never, or a pause from 1ms to 3600000ms"),
         ] {
             let file = format!("5000\n60\n\n{key}={value}\n");
             let wrong = format!("found {value:?}, expected {expected}");

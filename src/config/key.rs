@@ -1,5 +1,7 @@
 //! The keys of the coordinator's config file, each of them an option too: one table for all uses.
 
+use std::path::PathBuf;
+
 use super::coordinator::CoordinatorConfig;
 use super::value;
 use crate::limits::{
@@ -143,12 +145,12 @@ pub(super) static KEYS: [Key; 12] = [
         hint: "DIR",
         about: "keep members and messages in this directory, across any end of the program",
         assign: |config, text| {
-            config.data_dir = Some(value::path(text)?);
+            config.data_dir = (!text.is_empty()).then(|| PathBuf::from(text));
             Ok(())
         },
         show: |config| match &config.data_dir {
             Some(path) => path.display().to_string(),
-            None => "none: in memory only".to_owned(),
+            None => String::new(),
         },
     },
     Key {

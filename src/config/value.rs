@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 /// Units of sizes, the largest first.
 const UNITS: [(char, u64); 3] = [('g', 1 << 30), ('m', 1 << 20), ('k', 1 << 10)];
@@ -54,11 +53,6 @@ pub(super) fn seconds(text: &str, range_ms: RangeInclusive<u64>) -> Result<u64, 
             Err(format!("seconds from {lowest} to {highest}, with at most three decimals"))
         }
     }
-}
-
-/// A path: anything but nothing.
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 /// `yes` or `no`.

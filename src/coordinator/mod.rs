@@ -34,8 +34,7 @@ use mio::{Events, Poll};
 
 use crate::config::{CoordinatorConfig, CoordinatorRun};
 use crate::event_loop::{
-    Acceptor, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr,
-    raise_file_limit,
+    Acceptor, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
 };
 use crate::group::Rules;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
