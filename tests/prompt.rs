@@ -176,15 +176,25 @@ fn a_coordinator_that_is_not_there_is_said_to_be_so_by_every_command() {
 fn what_is_no_reply_ends_the_command_socket() {
     let fake = Fake::start();
     let home = Home::new("alice", fake.address);
-    for bad in ["OK pong", "hello", "", "OK members 0", "ERR", "ok ping", "\u{fffd}"] {
-        let mut alice = Running::start(home.command(&["-e", "ping"]));
+    for (command, bad) in [
+        ("ping", "OK pong"),
+        ("ping", "hello"),
+        ("ping", ""),
+        ("ping", "OK members 0"),
+        ("ping", "ERR"),
+        ("ping", "ok ping"),
+        ("members", "OK members"),
+        ("members", "OK members x"),
+        ("stats", "OK stats -1"),
+    ] {
+        let mut alice = Running::start(home.command(&["-e", command]));
         let mut commands = fake.accept();
-        commands.expect("alice#ping#127.0.0.1");
+        commands.expect(&format!("alice#{command}#127.0.0.1"));
         commands.say(bad);
-        alice.expect(
+        alice.expect(&format!(
             "* command connection lost: the coordinator sent something that is no reply\n\
-             error: ping: the reply is lost, so it is unknown whether it was done\n",
-        );
+             error: {command}: the reply is lost, so it is unknown whether it was done\n"
+        ));
         commands.expect_closed();
         alice.input = None;
         assert_eq!(alice.wait(), Some(1), "{bad:?} {}", alice.said);
@@ -224,7 +234,9 @@ fn commands_of_the_command_line_come_first_each_byte_as_it_is() {
     for (text, seq) in texts.iter().chain(&["last"]).zip(1..) {
         bob.socket().delivery(seq, "alice", text);
     }
-    let (code, said) = home.script(&["-e", "ping\nping", "-e", ""], "");
+    let (code, said) = home.script(&["-e", " ping\t", "-e", "", "-e", "members  "], "");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = home.script(&["-e", "ping\nping"], "");
     assert_eq!((code, said.as_str()), (Some(1), "error: line: holds a line feed\n"));
 }
 

@@ -10,7 +10,7 @@ use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsi
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
-use support::participant::{Home, Running, until};
+use support::participant::{Home, Running, texts, until};
 
 const EPOCH: &str = "00000000000000aa";
 
@@ -164,5 +164,26 @@ fn no_text_from_outside_drives_the_terminal() {
     alice.expect("ERR 400 \\u{1b}[2J\\u{202e}\r\n");
     for harmful in ["\x1b[2J", "\x1b]", "\u{9b}", "\x07", "\x08", "\u{202e}", "\u{2066}"] {
         assert!(!alice.said.contains(harmful), "{harmful:?} {:?}", alice.said);
+    }
+}
+
+#[test]
+fn what_came_with_the_last_line_is_shown_too() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    for round in 0..10 {
+        let home = Home::new(&format!("alice{round}"), coordinator.address);
+        let mut alice = online(&home);
+        for number in 0..40 {
+            bob.msend(&format!("number {number}"));
+            if number == 2 * round + 5 {
+                alice.write("quit\r");
+            }
+        }
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        for text in texts(&home.log()) {
+            assert!(alice.said.contains(&format!(" bob: {text}\r\n")), "{text} {}", alice.said);
+        }
+        assert!(alice.said.contains("OK disconnect\r\n"), "{}", alice.said);
     }
 }
