@@ -47,14 +47,14 @@ pub const OWN_RUNS_MAX: usize = 256 * 1024;
 
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
-/// Largest `max_connections` that can be asked for.
-pub const CONNECTIONS_HIGHEST: usize = 1_000_000;
+/// Largest `max_connections` that can be asked for: half the keys of a token name sockets.
+pub const CONNECTIONS_HIGHEST: usize = if usize::BITS < 64 { 20_000 } else { 1_000_000 };
 /// Command sockets over that bound, held open just long enough to be told so.
 pub const REFUSED_CONNECTIONS_MAX: usize = 64;
 /// `max_members`: members, and registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
 /// Largest `max_members` that can be asked for.
-pub const MEMBERS_HIGHEST: usize = 1_000_000;
+pub const MEMBERS_HIGHEST: usize = CONNECTIONS_HIGHEST;
 
 /// `line_timeout`: a line begun must be finished within it.
 pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
@@ -73,6 +73,8 @@ pub const LINGER_MS: u64 = 1_000;
 pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long a shutdown waits for replies and deliveries to leave.
 pub const DRAIN_MS: u64 = 2_000;
+/// How long it then waits for its peers to end their sides.
+pub const FAREWELL_MS: u64 = 250;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Connections that may wait to be accepted; the system cuts it to its own bound.
@@ -95,6 +97,55 @@ pub const KEEPALIVE_IDLE_S: u64 = 15;
 pub const KEEPALIVE_INTERVAL_S: u64 = 5;
 /// See [`KEEPALIVE_IDLE_S`].
 pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Longest line of the user, LF included. Longer than a default request, which is the
+/// coordinator's to refuse.
+pub const USER_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Commands of the user waiting for their turn; from here on the user is not read from.
+pub const USER_COMMANDS_MAX: usize = 256;
+/// Bytes of those commands; the one that passes it is still taken.
+pub const USER_COMMANDS_BYTES_MAX: usize = 256 * 1024;
+/// Requests sent and not answered.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Bytes of those requests; the one that passes it is still sent.
+pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
+/// How long the participant waits for its command socket.
+pub const DIAL_TIMEOUT_MS: u64 = 10_000;
+/// How long it waits for the next reply: longer than a connect-back may take by default.
+pub const REPLY_TIMEOUT_MS: u64 = 30_000;
+/// How long a connection to its listener may go without greeting, and how long after the reply.
+pub const GREETING_TIMEOUT_MS: u64 = 5_000;
+/// Connections to its listener that have not greeted; one more displaces the oldest.
+pub const CANDIDATES_MAX: usize = 8;
+/// Shortest pause before a reconnect.
+pub const RETRY_MS_LOWEST: u64 = 200;
+/// Longest pause before a reconnect.
+pub const RETRY_MS_HIGHEST: u64 = 30_000;
+/// A message socket that lived as long as this was a success: the pauses begin anew.
+pub const RETRY_RESET_MS: u64 = 10_000;
+/// How often a `register` or `reconnect` of the user is tried whose replies get lost.
+pub const LOST_REPLIES_MAX: u32 = 5;
+/// Entries handed to the message log and not written; from here on no message is read.
+pub const UNWRITTEN_ENTRIES_MAX: usize = 4096;
+/// Bytes of those entries; the one that passes it is still taken.
+pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
+/// Pause before a failed write of the message log is tried again.
+pub const LOG_RETRY_MS: u64 = 1_000;
+/// How long a participant that quits waits for its log and for the coordinator.
+pub const LEAVE_MS: u64 = 5_000;
+
+/// Lines that the user's thread has read and the loop has not.
+pub const USER_LINES_WAITING_MAX: usize = 64;
+/// Turns whose output waits for the terminal, or for whoever reads standard output.
+pub const PRINT_QUEUE_MAX: usize = 4;
+/// Bytes of output above which nothing is read that would make more of it.
+pub const UNPRINTED_BYTES_MAX: usize = 256 * 1024;
+/// How long an ending participant waits for its last output to be printed.
+pub const PRINT_CLOSE_MS: u64 = 1_000;
+/// Turns whose entries wait for the thread of the message log.
+pub const LOG_QUEUE_MAX: usize = 4;
+/// What is read of a message log at once when it is searched for what it remembers.
+pub const LOG_SEARCH_BYTES: usize = 64 * 1024;
 
 /// Largest config file; what is larger is something else.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
@@ -147,8 +198,22 @@ const _: () = assert!(
 );
 const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
+const _: () = assert!(
+    // A member has a message socket and, coming back, a connect-back beside it.
+    CONNECTIONS_HIGHEST + REFUSED_CONNECTIONS_MAX + 2 * MEMBERS_HIGHEST < 1 << (usize::BITS / 2),
+    "every socket has a key"
+);
 const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
+const _: () = assert!(
+    LINE_BYTES_DEFAULT < USER_LINE_BYTES_MAX,
+    "what is too long for the coordinator is refused by the coordinator"
+);
+const _: () = assert!(
+    CONNECT_TIMEOUT_MS_DEFAULT < REPLY_TIMEOUT_MS,
+    "the reply to a connect-back that fails must be waited for"
+);
+const _: () = assert!(2 * RETRY_MS_LOWEST <= RETRY_MS_HIGHEST, "pauses have room to grow");
 const _: () = assert!(RUN_SLICES_MAX <= 1024, "more slices than one call takes");

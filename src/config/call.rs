@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use getopts::{Matches, Options};
 use log::LevelFilter;
 
-use super::coordinator::{CoordinatorConfig, Overrides};
+use super::coordinator_file::Overrides;
 use super::key::{KEYS, Key};
-use super::{Fault, Found, ParticipantConfig, Place};
+use super::{CoordinatorConfig, Fault, Found, ParticipantConfig, Place};
 
 /// What is left to do once the command line is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,10 @@
-//! The coordinator's config: port, time to live, then a key a line.
+//! What an operator can say to a coordinator.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 
-use super::key::{KEYS, Key};
-use super::lines::{self, Line, Lines};
-use super::{Fault, Found, Place, value};
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT, LINE_BYTES_DEFAULT,
-    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT, TTL_SECONDS_MAX,
+    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT,
 };
 
 /// All that an operator can say to a coordinator, checked.
@@ -17,7 +12,8 @@ use crate::limits::{
 pub struct CoordinatorConfig {
     /// `bind` and the port of line 1. With port 0 the operating system picks one.
     pub listen: SocketAddr,
-    /// Line 2: seconds that a message lives, at most [`TTL_SECONDS_MAX`].
+    /// Line 2: seconds that a message lives, at most
+    /// [`TTL_SECONDS_MAX`](crate::limits::TTL_SECONDS_MAX).
     pub ttl_s: u64,
     /// Bytes of kept messages; at least twice `max_line`.
     pub max_backlog: u64,
@@ -39,12 +35,6 @@ pub struct CoordinatorConfig {
     pub allow_foreign_ip: bool,
 }
 
-/// Options with their values, in any order, each key at most once.
-pub(super) type Overrides = [(&'static Key, String)];
-
-/// Where each key that was written stands, and its value as written.
-type Written = BTreeMap<&'static str, (Place, String)>;
-
 impl CoordinatorConfig {
     /// A config with all keys at their defaults.
     #[must_use]
@@ -62,256 +52,5 @@ impl CoordinatorConfig {
             stall_timeout_ms: STALL_TIMEOUT_MS_DEFAULT,
             allow_foreign_ip: false,
         }
-    }
-
-    /// The config of the file at `path`, with `overrides` over it.
-    pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Self, Fault> {
-        Self::parse(path, &lines::read(path)?, overrides)
-    }
-
-    fn parse(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Self, Fault> {
-        let mut lines = Lines::new(path, bytes);
-        let mut config = Self::new(parse_port(&mut lines)?, parse_ttl(&mut lines)?);
-        let mut written = Written::new();
-        while let Some(line) = lines.next()? {
-            config.take_line(&line, &mut written)?;
-        }
-        for (key, text) in overrides {
-            if let Err(expected) = (key.assign)(&mut config, text) {
-                let found = Found::Text(text.clone());
-                return Err(Fault::Field {
-                    place: Place::Option,
-                    field: key.name,
-                    found,
-                    expected,
-                });
-            }
-            written.insert(key.name, (Place::Option, text.clone()));
-        }
-        config.check_backlog(written)?;
-        Ok(config)
-    }
-
-    fn take_line(&mut self, line: &Line<'_>, written: &mut Written) -> Result<(), Fault> {
-        let Some((name, text)) = line.text.split_once('=') else {
-            return Err(line.fault("line", line.text, "key=value".to_owned()));
-        };
-        let (name, text) = (name.trim_end(), text.trim_start());
-        let Some(key) = Key::find(name) else {
-            return Err(line.fault("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
-        };
-        if let Some((Place::Line { number: first, .. }, _)) = written.get(key.name) {
-            let (found, expected) = (Found::Again { first: *first }, "it once".to_owned());
-            return Err(Fault::Field { place: line.place(), field: key.name, found, expected });
-        }
-        written.insert(key.name, (line.place(), text.to_owned()));
-        (key.assign)(self, text).map_err(|expected| line.fault(key.name, text, expected))
-    }
-
-    /// The one rule about two keys. No `max_line` exceeds the default backlog: see `limits`.
-    fn check_backlog(&self, mut written: Written) -> Result<(), Fault> {
-        let lowest = value::wide(self.max_line).saturating_mul(2);
-        match written.remove("max_backlog") {
-            Some((place, text)) if self.max_backlog < lowest => Err(Fault::Field {
-                place,
-                field: "max_backlog",
-                found: Found::Text(text),
-                expected: format!("at least {}, twice max_line", value::show_size(lowest)),
-            }),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-fn parse_port(lines: &mut Lines<'_>) -> Result<u16, Fault> {
-    let expected = "a port from 0 to 65535";
-    let line = lines.require("port", expected)?;
-    let port = value::whole(line.text, 0..=u64::from(u16::MAX)).ok();
-    let port = port.and_then(|port| u16::try_from(port).ok());
-    port.ok_or_else(|| line.fault("port", line.text, expected.to_owned()))
-}
-
-fn parse_ttl(lines: &mut Lines<'_>) -> Result<u64, Fault> {
-    let expected = format!("whole seconds from 0 to {TTL_SECONDS_MAX}");
-    let line = lines.require("ttl", &expected)?;
-    let ttl_s = value::whole(line.text, 0..=TTL_SECONDS_MAX);
-    ttl_s.map_err(|_| line.fault("ttl", line.text, expected))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The config of `text` and `options`, as its difference from the default one, or the error.
-    #[track_caller]
-    fn check(text: &str, options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>) {
-        let overrides: Vec<_> = options
-            .iter()
-            .map(|(name, value)| (Key::find(name).unwrap(), (*value).to_owned()))
-            .collect();
-        let config = CoordinatorConfig::parse(Path::new("c.txt"), text.as_bytes(), &overrides);
-        assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
-    }
-
-    const DEFAULT: CoordinatorConfig = CoordinatorConfig::new(5000, 60);
-
-    #[test]
-    fn port_and_ttl_come_first_and_everything_else_may_be_left_out() {
-        check("5000\n60\n", &[], Ok(DEFAULT));
-        check("0\n0", &[], Ok(CoordinatorConfig::new(0, 0)));
-        check("65535\n31536000\n", &[], Ok(CoordinatorConfig::new(65_535, 31_536_000)));
-        let port = "expected a port from 0 to 65535";
-        for (text, found) in [
-            ("", "c.txt:1: port: found the end of the file"),
-            ("\n// 5000\n", "c.txt:2: port: found the end of the file"),
-            ("65536\n60\n", "c.txt:1: port: found \"65536\""),
-            ("-1\n60\n", "c.txt:1: port: found \"-1\""),
-            ("+5000\n60\n", "c.txt:1: port: found \"+5000\""),
-            ("\n\nport=5000\n60\n", "c.txt:3: port: found \"port=5000\""),
-            ("5000 60\n", "c.txt:1: port: found \"5000 60\""),
-        ] {
-            check(text, &[], Err(&format!("{found}, {port}")));
-        }
-        let ttl = "expected whole seconds from 0 to 31536000";
-        for (text, found) in [
-            ("5000\n", "c.txt:1: ttl: found the end of the file"),
-            ("5000\n\n", "c.txt:2: ttl: found the end of the file"),
-            ("5000\n31536001\n", "c.txt:2: ttl: found \"31536001\""),
-            ("5000\n1.5\n", "c.txt:2: ttl: found \"1.5\""),
-            ("5000\n-1\n", "c.txt:2: ttl: found \"-1\""),
-            ("5000\nmax_line=1k\n", "c.txt:2: ttl: found \"max_line=1k\""),
-        ] {
-            check(text, &[], Err(&format!("{found}, {ttl}")));
-        }
-    }
-
-    #[test]
-    fn blank_lines_comments_and_what_editors_leave_behind_are_skipped_everywhere() {
-        let config = CoordinatorConfig { max_members: 5, ..DEFAULT };
-        check("\u{feff}5000\r\n60\r\nmax_members=5\r\n", &[], Ok(config.clone()));
-        check("//a\n\n \t5000 \n//b\n60\n\u{feff}\n//\nmax_members=5", &[], Ok(config.clone()));
-        check("5000\n60\n \u{feff} max_members \t=  5 \r\n", &[], Ok(config));
-    }
-
-    #[test]
-    fn every_key_is_taken_over_from_the_file_and_from_an_option() {
-        let config = CoordinatorConfig {
-            listen: "[::1]:5000".parse().unwrap(),
-            ttl_s: 60,
-            max_backlog: 2 << 30,
-            overflow: Overflow::DropOldest,
-            max_line: 1 << 20,
-            max_connections: 7,
-            max_members: 8,
-            line_timeout_ms: 1_500,
-            connect_timeout_ms: 250,
-            stall_timeout_ms: 86_400_000,
-            allow_foreign_ip: true,
-        };
-        let values = [
-            ("bind", "::1"),
-            ("max_backlog", "2g"),
-            ("overflow", "drop-oldest"),
-            ("max_line", "1m"),
-            ("max_connections", "7"),
-            ("max_members", "8"),
-            ("line_timeout", "1.5"),
-            ("connect_timeout", "0.25"),
-            ("stall_timeout", "86400"),
-            ("allow_foreign_ip", "yes"),
-        ];
-        assert_eq!(values.map(|(name, _)| name), KEYS.each_ref().map(|key| key.name));
-        for key in &KEYS {
-            assert_ne!((key.show)(&config), (key.show)(&DEFAULT), "{}", key.name);
-        }
-        let lines = |show: &dyn Fn(&Key) -> String| {
-            let lines = KEYS.each_ref().map(|key| format!("{} = {}\n", key.name, show(key)));
-            format!("5000\n60\n{}", lines.concat())
-        };
-        let file =
-            lines(&|key| values.iter().find(|(name, _)| *name == key.name).unwrap().1.into());
-        check(&file, &[], Ok(config.clone()));
-        check("5000\n60\n", &values, Ok(config.clone()));
-        check(&lines(&|key| (key.show)(&config)), &[], Ok(config.clone()));
-        check(&lines(&|key| (key.show)(&DEFAULT)), &values, Ok(config));
-    }
-
-    #[test]
-    fn a_wrong_value_is_named_where_it_stands() {
-        let size = "where k, m and g stand for 1024^1 to ^3";
-        let time = "seconds from 0.001 to 86400, with at most three decimals";
-        let count = "a whole number from 1 to 1000000";
-        for (key, value, expected) in [
-            ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
-            ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
-            ("max_backlog", "1025g", &format!("bytes from 0 to 1024g, {size}")),
-            ("overflow", "drop", "reject or drop-oldest"),
-            ("max_line", "511", &format!("bytes from 512 to 16m, {size}")),
-            ("max_line", "16777217", &format!("bytes from 512 to 16m, {size}")),
-            ("max_line", "", &format!("bytes from 512 to 16m, {size}")),
-            ("max_connections", "0", count),
-            ("max_members", "1000001", count),
-            ("max_members", "1k", count),
-            ("line_timeout", "0", time),
-            ("connect_timeout", "86400.001", time),
-            ("stall_timeout", "1m", time),
-            ("allow_foreign_ip", "true", "yes or no"),
-            ("allow_foreign_ip", "yes // no", "yes or no"),
-        ] {
-            let file = format!("5000\n60\n\n{key}={value}\n");
-            let wrong = format!("found {value:?}, expected {expected}");
-            check(&file, &[], Err(&format!("c.txt:4: {key}: {wrong}")));
-            let option = key.replace('_', "-");
-            check("5000\n60\n", &[(key, value)], Err(&format!("--{option}: {wrong}")));
-            let fine = (Key::find(key).unwrap().show)(&DEFAULT);
-            check(&file, &[(key, &fine)], Err(&format!("c.txt:4: {key}: {wrong}")));
-        }
-    }
-
-    #[test]
-    fn a_line_is_a_known_key_once() {
-        let keys = "expected bind, max_backlog, overflow, max_line, max_connections, max_members, \
-                    line_timeout, connect_timeout, stall_timeout, allow_foreign_ip";
-        for (line, found) in [
-            ("sync=always", "c.txt:3: key: found \"sync\""),
-            ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),
-            ("max-line=1k", "c.txt:3: key: found \"max-line\""),
-            ("=1k", "c.txt:3: key: found \"\""),
-            ("a\u{1b}[2J=1", "c.txt:3: key: found \"a\\u{1b}[2J\""),
-        ] {
-            check(&format!("5000\n60\n{line}\n"), &[], Err(&format!("{found}, {keys}")));
-        }
-        let long = "x".repeat(81);
-        let found = format!("c.txt:3: line: found \"{}\"..., expected key=value", "x".repeat(80));
-        check(&format!("5000\n60\n{long}\n"), &[], Err(&found));
-        check(
-            "5000\n60\nmax_line=1k\n\nmax_line = 1k\n",
-            &[],
-            Err("c.txt:5: max_line: found a second one, the first is on line 3, expected it once"),
-        );
-    }
-
-    #[test]
-    fn the_backlog_has_room_for_two_of_the_longest_lines() {
-        let fits = CoordinatorConfig { max_backlog: 2048, max_line: 1024, ..DEFAULT };
-        check("5000\n60\nmax_line=1k\nmax_backlog=2k\n", &[], Ok(fits.clone()));
-        check("5000\n60\nmax_backlog=2k\n", &[("max_line", "1k")], Ok(fits));
-        check(
-            "5000\n60\nmax_backlog=2047\nmax_line=1k\n",
-            &[],
-            Err("c.txt:3: max_backlog: found \"2047\", expected at least 2k, twice max_line"),
-        );
-        check(
-            "5000\n60\nmax_backlog=64m\nmax_line=1k\n",
-            &[("max_backlog", "100k"), ("max_line", "64k")],
-            Err("--max-backlog: found \"100k\", expected at least 128k, twice max_line"),
-        );
-        let most = CoordinatorConfig { max_line: 16 << 20, ..DEFAULT };
-        check("5000\n60\nmax_line=16m\n", &[], Ok(most));
-        check(
-            "5000\n60\n",
-            &[("max_backlog", "128k")],
-            Ok(CoordinatorConfig { max_backlog: 128 << 10, ..DEFAULT }),
-        );
     }
 }

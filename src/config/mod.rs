@@ -11,6 +11,7 @@
 
 mod call;
 mod coordinator;
+mod coordinator_file;
 mod fault;
 mod key;
 mod lines;

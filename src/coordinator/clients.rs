@@ -1,5 +1,6 @@
 //! Command sockets: requests in.
 
+use std::io;
 use std::mem;
 use std::net::SocketAddr;
 
@@ -23,13 +24,24 @@ impl Coordinator {
             let Some(acceptor) = &mut self.acceptor else { return };
             match acceptor.accept(now) {
                 Accept::Taken(stream, peer) => self.admit(stream, peer, now),
-                Accept::Drained | Accept::Yielded => return,
+                Accept::Yielded => return,
+                Accept::Drained => return self.note_files(None),
                 Accept::Resting => return self.arm_accept_timer(),
                 Accept::OutOfFiles(error) => {
-                    log::warn!("accepting rests: {error}");
+                    self.note_files(Some(&error));
                     return self.arm_accept_timer();
                 }
             }
+        }
+    }
+
+    /// Says when files run out, and when all who waited for one are in; not what is between.
+    fn note_files(&mut self, shortage: Option<&io::Error>) {
+        let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
+        match shortage {
+            Some(error) if !was_out => log::warn!("accepting rests: {error}"),
+            None if was_out => log::info!("accepting goes on: nobody waits any more"),
+            Some(_) | None => (),
         }
     }
 
@@ -165,7 +177,7 @@ impl Coordinator {
                 let level = if is_message { log::Level::Trace } else { log::Level::Debug };
                 log::log!(level, "{}: {request}", client.peer);
                 if let Some(link) = self.group.ends(&request) {
-                    self.hear_link(link, now); // Acknowledgements that have arrived still count.
+                    self.hear_out(link, now); // Acknowledgements that have arrived still count.
                 }
                 self.group.handle(Input::Request { origin, request }, now);
                 self.carry_out(now);

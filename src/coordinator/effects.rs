@@ -148,6 +148,7 @@ impl Coordinator {
         let Some(key) = self.links.remove(&link) else { return };
         if let Some(peer) = self.peers.get_mut(key) {
             // Unread bytes would make TCP throw away what was written and has not arrived.
+            peer.connection.suspect_input();
             let _ = peer.connection.fill(&mut self.scratch, TURN_BYTES_MAX);
         }
         self.buried.push(key);

@@ -27,11 +27,12 @@ impl Coordinator {
                 }
                 peer.role = Role::Listener(Listener { link, stall_timer: None });
                 if let Some(old) = self.group.replaces(link) {
-                    self.hear_link(old, now);
+                    self.hear_out(old, now);
                 }
                 self.group.handle(Input::Connected { link }, now);
                 self.carry_out(now);
                 self.offerable.push(key);
+                self.hear(key, now); // The event may have told of more than the connection.
             }
             Err(error) => self.fail_dialing(key, &error, now),
         }
@@ -53,9 +54,12 @@ impl Coordinator {
         self.carry_out(now);
     }
 
-    /// Takes the acknowledgements that have arrived on a message socket.
-    pub(super) fn hear_link(&mut self, link: LinkId, now: Now) {
-        if let Some(&key) = self.links.get(&link) {
+    /// Takes the acknowledgements that have arrived on a message socket which is about to end,
+    /// those too of which no event has told yet.
+    pub(super) fn hear_out(&mut self, link: LinkId, now: Now) {
+        let Some(&key) = self.links.get(&link) else { return };
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+            connection.suspect_input();
             self.hear(key, now);
         }
     }
@@ -75,8 +79,8 @@ impl Coordinator {
         match filled {
             Ok(Fill::Drained(_)) => (),
             Ok(Fill::Yielded(_)) => self.runnable.push(key),
-            Ok(Fill::Eof(_)) => self.lose(key, "closed by the participant", now),
-            Err(error) => self.lose(key, &error.to_string(), now),
+            Ok(Fill::Eof(_)) => self.end(key, link, "closed by the participant", now),
+            Err(error) => self.end(key, link, &error.to_string(), now),
         }
     }
 
@@ -141,10 +145,7 @@ impl Coordinator {
         };
         match failed {
             None => self.watch_for_stall(key, written > 0, now.steady),
-            Some(error) => {
-                self.hear(key, now); // Acknowledgements that have arrived still count.
-                self.lose(key, &error.to_string(), now);
-            }
+            Some(error) => self.lose(key, &error.to_string(), now),
         }
     }
 
@@ -169,15 +170,20 @@ impl Coordinator {
         if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
             listener.stall_timer = None;
             let timeout_ms = self.config.stall_timeout_ms;
-            self.hear(key, now);
             self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
         }
     }
 
-    /// A message socket is at its end.
+    /// A message socket has failed: what it had brought still counts.
     fn lose(&mut self, key: Key, why: &str, now: Now) {
         let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
         let link = listener.link;
+        self.hear_out(link, now);
+        self.end(key, link, why, now);
+    }
+
+    /// A message socket is at its end.
+    fn end(&mut self, key: Key, link: LinkId, why: &str, now: Now) {
         if self.links.remove(&link).is_some() {
             log::debug!("message socket {link}: {why}");
             self.buried.push(key);

@@ -44,7 +44,7 @@ pub enum Failure {
     Listen(SocketAddr, io::Error),
     /// The operating system refused something without which nothing goes.
     System(&'static str, io::Error),
-    /// It had to end before everything due had left.
+    /// A second signal came before everything due had left.
     CutShort,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::System(what, error) => write!(f, "{what}: {error}"),
-            Self::CutShort => f.write_str("ended before everything due had left"),
+            Self::CutShort => f.write_str("ended at once, by a second signal"),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Coordinator {
         loop {
             match self.turn(&mut events) {
                 Ok(Verdict::GoOn) => (),
-                Ok(Verdict::Drained) => return Ok(()),
+                Ok(Verdict::Done) => return Ok(()),
                 Ok(Verdict::CutShort) => return Err(Failure::CutShort),
                 Err(error) => return Err(Failure::System("cannot poll", error)),
             }

@@ -7,13 +7,6 @@ use crate::event_loop::Acceptor;
 use crate::group::{Change, Note};
 use crate::time::Millis;
 
-/// What is counted outside the group.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    /// `ERR` replies.
-    pub(super) errors: u64,
-}
-
 impl Coordinator {
     /// The lines behind `OK stats`.
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {

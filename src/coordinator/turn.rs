@@ -7,13 +7,12 @@ use std::mem;
 use mio::{Events, Poll};
 
 use super::peer::{Peer, Phase, Role};
-use super::report::Counters;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
-use crate::limits::{DRAIN_MS, READ_BYTES};
+use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -28,6 +27,8 @@ pub(super) struct Coordinator {
     /// Gone once the shutdown has begun.
     pub(super) acceptor: Option<Acceptor>,
     pub(super) accept_timer: Option<TimerId>,
+    /// Connections wait for which there was no file, and that was said.
+    pub(super) is_out_of_files: bool,
     pub(super) peers: Table<Peer>,
     /// Command sockets that are, or were, served.
     pub(super) clients: usize,
@@ -51,7 +52,24 @@ pub(super) struct Coordinator {
     pub(super) serving: Option<Key>,
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
-    pub(super) drain_until: Option<Millis>,
+    pub(super) shutdown: Option<Shutdown>,
+}
+
+/// The end of the coordinator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shutdown {
+    /// It goes on for no longer than this.
+    until: Millis,
+    /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
+    /// with bytes unread would have TCP throw away what has not arrived.
+    is_drained: bool,
+}
+
+/// What is counted outside the group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// `ERR` replies.
+    pub(super) errors: u64,
 }
 
 /// What a deadline is for.
@@ -70,7 +88,7 @@ pub(super) enum Timer {
     /// A block of the history has expired.
     Group,
     /// The shutdown has taken long enough.
-    Drain,
+    Shutdown,
 }
 
 /// Whether there is to be another turn.
@@ -78,9 +96,9 @@ pub(super) enum Timer {
 pub(super) enum Verdict {
     /// There is.
     GoOn,
-    /// All that was due has left.
-    Drained,
-    /// A second signal came, or the drain took too long: something was left behind.
+    /// All that was due has left, or had its time to.
+    Done,
+    /// A second signal came.
     CutShort,
 }
 
@@ -101,6 +119,7 @@ impl Coordinator {
             signals,
             acceptor: Some(acceptor),
             accept_timer: None,
+            is_out_of_files: false,
             peers: Table::new(),
             clients: 0,
             refused: 0,
@@ -115,7 +134,7 @@ impl Coordinator {
             serving: None,
             scratch: vec![0; READ_BYTES].into(),
             counters: Counters::default(),
-            drain_until: None,
+            shutdown: None,
         }
     }
 
@@ -136,10 +155,10 @@ impl Coordinator {
                 token => self.note(Key::from(token), event, now),
             }
         }
-        self.accept(now.steady);
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
+        self.accept(now.steady); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
@@ -189,20 +208,20 @@ impl Coordinator {
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
             Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
-            Timer::Drain => (),                        // The verdict sees to it.
+            Timer::Shutdown => (),                     // The verdict sees to it.
         }
     }
 
     /// The first signal begins the shutdown; whether this was another one.
     fn on_signal(&mut self, now: Now) -> bool {
         let mut asked = self.signals.drain().len();
-        if asked > 0 && self.drain_until.is_none() {
+        if asked > 0 && self.shutdown.is_none() {
             asked -= 1;
             log::info!("shutting down");
             self.acceptor = None;
             let until = now.steady.plus(DRAIN_MS);
-            self.drain_until = Some(until);
-            self.wheel.insert(until, Timer::Drain);
+            self.shutdown = Some(Shutdown { until, is_drained: false });
+            self.wheel.insert(until, Timer::Shutdown);
             self.group.handle(Input::ShutDown, now);
             let clients =
                 self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
@@ -254,13 +273,24 @@ impl Coordinator {
         self.group_timer = due.map(|due| (due, self.wheel.insert(due, Timer::Group)));
     }
 
-    fn verdict(&self, now: Millis) -> Verdict {
-        match self.drain_until {
-            None => Verdict::GoOn,
-            Some(_) if self.is_drained() => Verdict::Drained,
-            Some(until) if until <= now => Verdict::CutShort,
-            Some(_) => Verdict::GoOn,
+    fn verdict(&mut self, now: Millis) -> Verdict {
+        let Some(Shutdown { until, is_drained }) = self.shutdown else { return Verdict::GoOn };
+        if until <= now {
+            if !is_drained {
+                log::warn!("ended before everything due had left");
+            }
+            return Verdict::Done;
         }
+        if !is_drained && self.is_drained() {
+            let until = until.min(now.plus(FAREWELL_MS));
+            self.wheel.insert(until, Timer::Shutdown);
+            self.shutdown = Some(Shutdown { until, is_drained: true });
+            for (_, peer) in self.peers.iter() {
+                // Where that fails there is nobody to be told.
+                let _ = peer.connection.shutdown_write();
+            }
+        }
+        if self.peers.is_empty() { Verdict::Done } else { Verdict::GoOn }
     }
 
     /// Whether every reply and every delivery that is due has left.

@@ -135,6 +135,12 @@ impl Connection {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
+    /// Has the next [`Connection::fill`] read even if no event has told of anything: for the last
+    /// look before an end, as an event may be late.
+    pub fn suspect_input(&mut self) {
+        self.readable = true;
+    }
+
     /// Whether a read may bring something.
     #[must_use]
     pub fn is_readable(&self) -> bool {

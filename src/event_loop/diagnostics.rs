@@ -1,4 +1,4 @@
-//! Diagnostics: formatted where they happen, printed by a worker, so that no terminal stalls a loop.
+//! Diagnostics: formatted where they happen, printed by a worker: no terminal stalls a loop.
 
 use std::fmt::Write;
 use std::io;

@@ -1,4 +1,4 @@
-//! Threads that do what may block, one for each file, so that no disk and no terminal stalls a loop.
+//! Threads that do what may block, one for each file: no disk and no terminal stalls a loop.
 //!
 //! ```text
 //!   loop                     worker
@@ -280,6 +280,17 @@ mod tests {
         bench.gate.send(()).unwrap();
         assert!(bench.woken());
         assert_eq!(bench.worker.completions(), [[2, 3, 4]]);
+    }
+
+    #[test]
+    fn a_worker_that_waits_is_told_of_every_job() {
+        let mut bench = Bench::new(8);
+        for job in 0..500 {
+            bench.gate.send(()).unwrap();
+            bench.worker.try_submit(job).unwrap();
+            assert!(bench.woken(), "job {job}");
+            assert_eq!(bench.worker.completions(), [[job]]);
+        }
     }
 
     #[test]

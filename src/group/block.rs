@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::member::MemberSlot;
+use super::names::MemberSlot;
 use crate::limits::BLOCK_BYTES;
 use crate::protocol::Seq;
 use crate::time::Millis;

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::link::{Attempt, Link, LinkId, Purpose, Wishes};
-use super::member::MemberSlot;
+use super::link::{Attempt, Link, Purpose, Wishes};
+use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
 use super::{Change, Effect, Group};
 use crate::protocol::{Misstep, Refusal, Reply};

@@ -1,6 +1,6 @@
 //! How far each member has got: what was written, acknowledged, lost.
 
-use super::link::LinkId;
+use super::names::LinkId;
 use super::{Change, Effect, Group};
 use crate::protocol::Seq;
 use crate::time::Millis;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::block::{Block, Line};
-use super::member::MemberSlot;
+use super::names::MemberSlot;
 use super::own_runs::{OwnRun, OwnRuns};
 use crate::protocol::Seq;
 use crate::time::Millis;

@@ -1,27 +1,12 @@
 //! Links: each is one connect-back, from the request for it to the end of its message socket.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use slab::Slab;
 
-use super::ConnId;
-use super::member::MemberSlot;
+use super::names::{ConnId, LinkId, MemberSlot};
 use super::outlet::Outlet;
 use crate::protocol::{Epoch, MessageLine, Options, Since};
-
-/// Names a connect-back and the message socket that comes of it; never means another one later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LinkId {
-    slot: u32,
-    serial: u32,
-}
-
-impl fmt::Display for LinkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.slot, self.serial)
-    }
-}
 
 /// One link.
 #[derive(Debug)]
@@ -90,18 +75,17 @@ impl Links {
         let serial = self.next_serial;
         self.next_serial = serial.wrapping_add(1);
         let slot = self.slots.insert((serial, link));
-        debug_assert!(u32::try_from(slot).is_ok(), "links are bounded far below that");
-        LinkId { slot: u32::try_from(slot).unwrap_or(u32::MAX), serial }
+        LinkId::new(slot, serial)
     }
 
     pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
         self.at(id)?;
-        self.slots.try_remove(id.slot as usize).map(|(_, link)| link)
+        self.slots.try_remove(id.slot()).map(|(_, link)| link)
     }
 
     pub(super) fn at(&self, id: LinkId) -> Option<&Link> {
-        let (serial, link) = self.slots.get(id.slot as usize)?;
-        (*serial == id.serial).then_some(link)
+        let (serial, link) = self.slots.get(id.slot())?;
+        (*serial == id.serial()).then_some(link)
     }
 
     /// The message socket of a link, if it has come to that.
@@ -114,17 +98,17 @@ impl Links {
 
     /// As [`Links::open`].
     pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outlet)> {
-        let (serial, link) = self.slots.get_mut(id.slot as usize)?;
+        let (serial, link) = self.slots.get_mut(id.slot())?;
         match link {
-            Link::Open { member, outlet } if *serial == id.serial => Some((*member, outlet)),
+            Link::Open { member, outlet } if *serial == id.serial() => Some((*member, outlet)),
             Link::Open { .. } | Link::Connecting(_) => None,
         }
     }
 
     /// Makes a link that was connecting an open one.
     pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outlet: Outlet) {
-        if let Some((serial, link)) = self.slots.get_mut(id.slot as usize)
-            && *serial == id.serial
+        if let Some((serial, link)) = self.slots.get_mut(id.slot())
+            && *serial == id.serial()
         {
             *link = Link::Open { member, outlet };
         }
@@ -141,9 +125,7 @@ impl Links {
     /// All connect-backs under way.
     pub(super) fn connecting(&self) -> impl Iterator<Item = LinkId> {
         self.slots.iter().filter_map(|(slot, (serial, link))| match link {
-            Link::Connecting(_) => {
-                Some(LinkId { slot: u32::try_from(slot).unwrap_or(u32::MAX), serial: *serial })
-            }
+            Link::Connecting(_) => Some(LinkId::new(slot, *serial)),
             Link::Open { .. } => None,
         })
     }

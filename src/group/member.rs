@@ -6,25 +6,10 @@ use std::net::SocketAddr;
 use slab::Slab;
 
 use super::history::{BlockSerial, History};
-use super::link::LinkId;
+use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
 use super::own_runs::OwnRuns;
 use crate::protocol::Seq;
-
-/// Where a member stands in the table; used again after it has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MemberSlot(u32);
-
-impl MemberSlot {
-    pub(super) fn new(slot: usize) -> Self {
-        debug_assert!(u32::try_from(slot).is_ok(), "members are bounded far below that");
-        Self(u32::try_from(slot).unwrap_or(u32::MAX))
-    }
-
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// One member.
 #[derive(Debug)]

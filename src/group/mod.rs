@@ -27,6 +27,7 @@ mod delivering;
 mod history;
 mod link;
 mod member;
+mod names;
 mod outlet;
 mod own_runs;
 mod requests;
@@ -41,9 +42,9 @@ use crate::time::{Millis, Now};
 
 use history::History;
 use link::{Link, Links};
-use member::{MemberSlot, Members};
+use member::Members;
 
-pub use link::LinkId;
+pub use names::{ConnId, LinkId};
 pub use outlet::Run;
 pub use stats::{Standing, Stats};
 
@@ -63,10 +64,6 @@ pub struct Rules {
     /// The coordinator's own listening socket, where nobody is connected back to.
     pub listening: SocketAddr,
 }
-
-/// Names a command socket; the group only hands it back with the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConnId(pub usize);
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::link::{Attempt, Link, LinkId, Purpose, Wishes};
-use super::{Change, ConnId, Effect, Group, Listing, MemberSlot, Origin};
+use super::link::{Attempt, Link, Purpose, Wishes};
+use super::names::{ConnId, LinkId, MemberSlot};
+use super::{Change, Effect, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{Command, Delivery, Malformed, Misstep, Options, Refusal, Reply, Request};
 use crate::time::{Millis, Now};

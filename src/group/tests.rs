@@ -1,1 +1,368 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::protocol::Misstep;
+use crate::protocol::Refusal;
+use crate::time::UnixMillis;
+
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
+/// A group, the time, and what every message socket was given.
+struct World {
+    group: Group,
+    now: u64,
+    ports: u16,
+}
+
+impl World {
+    fn new(ttl_ms: u64) -> Self {
+        Self::with(|rules| rules.ttl_ms = ttl_ms)
+    }
+
+    fn with(change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = Rules {
+            ttl_ms: 60_000,
+            members_max: 10,
+            backlog_bytes_max: 1 << 20,
+            overflow: Overflow::Reject,
+            foreign_ip_allowed: false,
+            listening: "10.0.0.1:5000".parse().unwrap(),
+        };
+        change(&mut rules);
+        Self { group: Group::new(rules, Epoch::new(1)), now: 0, ports: 9000 }
+    }
+
+    fn input(&mut self, input: Input<'_>) -> Vec<Effect> {
+        let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
+        self.group.handle(input, now);
+        let effects = std::iter::from_fn(|| self.group.poll_effect());
+        effects.filter(|effect| !matches!(effect, Effect::Note(_))).collect()
+    }
+
+    fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
+        let origin = Origin { conn: ConnId(conn), peer: HOME, local: "10.0.0.1".parse().unwrap() };
+        let line = format!("{line}#{HOME}");
+        self.input(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+    }
+
+    /// The one reply to a request of command socket 0.
+    fn request(&mut self, line: &str) -> Reply {
+        let replies = self.request_from(0, line).into_iter().filter_map(|effect| match effect {
+            Effect::Reply { reply, .. } => Some(reply),
+            Effect::List { .. }
+            | Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Note(_) => None,
+        });
+        let replies: Vec<Reply> = replies.collect();
+        assert_eq!(replies.len(), 1, "{line}: {replies:?}");
+        replies.into_iter().next().unwrap()
+    }
+
+    fn dial(&mut self, conn: usize, line: &str) -> LinkId {
+        match self.request_from(conn, line).last() {
+            Some(Effect::Connect { link, .. }) => *link,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    /// Registers or reconnects, all the way: the message socket and the reply.
+    fn connect(&mut self, id: &str, how: &str) -> (LinkId, Reply) {
+        self.ports += 1;
+        let (verb, options) = how.split_once(' ').unwrap_or((how, ""));
+        let line = format!("{id}#{verb} {} {options}", self.ports);
+        let link = self.dial(0, line.trim_end());
+        match self.input(Input::Connected { link }).pop() {
+            Some(Effect::Reply { reply, .. }) => (link, reply),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn register(&mut self, id: &str, options: &str) -> LinkId {
+        self.connect(id, format!("register {options}").trim_end()).0
+    }
+
+    fn send(&mut self, id: &str, text: &str) {
+        let reply = self.request(&format!("{id}#msend {text}"));
+        assert!(matches!(reply, Reply::Msend { .. }), "{reply}");
+    }
+
+    /// Takes up to `bytes_max` of what is due, as the socket would.
+    fn take(&mut self, link: LinkId, bytes_max: usize) -> String {
+        let mut taken = Vec::new();
+        while let Some(run) = self.group.run_for(link) {
+            let all: Vec<u8> = run.slices().iter().flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!(all.len(), run.bytes());
+            let bytes = all.len().min(bytes_max - taken.len());
+            if bytes == 0 {
+                break;
+            }
+            taken.extend_from_slice(&all[..bytes]);
+            self.input(Input::Wrote { link, bytes });
+        }
+        String::from_utf8(taken).unwrap()
+    }
+
+    /// All that is due, one letter a line: a message's text, or `gap <count> <first>-<last>`.
+    fn read(&mut self, link: LinkId) -> String {
+        let text = self.take(link, usize::MAX);
+        let lines = text.lines().map(|line| match line.split('#').collect::<Vec<_>>()[..] {
+            ["gap", count, first, last] => format!("gap {count} {first}-{last}"),
+            [_, _, _, text] => text.to_owned(),
+            _ => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join(" ")
+    }
+
+    fn ack(&mut self, link: LinkId, number: u64) -> Vec<Effect> {
+        self.input(Input::Acknowledged { link, seq: Seq::new(number) })
+    }
+
+    fn place(&self, id: &str) -> u64 {
+        self.group.members().find(|line| line.id == id).unwrap().acked.as_u64()
+    }
+}
+
+#[test]
+fn everybody_but_the_sender_gets_every_message_in_one_order() {
+    let mut world = World::new(60_000);
+    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|id| world.register(id, ""));
+    for (id, text) in [("ann", "a"), ("bob", "b"), ("bob", "c"), ("ann", "d"), ("eve", "e")] {
+        world.send(id, text);
+    }
+    assert_eq!(world.read(ann), "b c e");
+    assert_eq!(world.read(bob), "a d e");
+    assert_eq!(world.read(eve), "a b c d");
+    assert_eq!((world.place("ann"), world.place("bob"), world.place("eve")), (5, 5, 5));
+}
+
+#[test]
+fn the_stream_is_the_same_wherever_the_socket_stops() {
+    let whole = {
+        let mut world = World::new(60_000);
+        let (ann, bob) = (world.register("ann", "nonce=aa acks=1"), world.register("bob", ""));
+        ["a", "bb", "ccc"].iter().for_each(|text| world.send("bob", text));
+        assert_eq!(world.read(bob), "");
+        world.take(ann, usize::MAX)
+    };
+    for cut in 0..whole.len() {
+        let mut world = World::new(60_000);
+        let (ann, bob) = (world.register("ann", "nonce=aa acks=1"), world.register("bob", ""));
+        ["a", "bb", "ccc"].iter().for_each(|text| world.send("bob", text));
+        assert_eq!(world.read(bob), "");
+        let first = world.take(ann, cut);
+        assert_eq!(first + &world.take(ann, usize::MAX), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_line_begun_is_finished_though_it_expires_and_the_rest_is_a_gap_in_its_place() {
+    let mut world = World::new(100);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    ["first", "second", "third"].iter().for_each(|text| world.send("bob", text));
+    assert_eq!(world.take(ann, 12), "1#bob#0#firs");
+    world.now = 101;
+    world.send("bob", "fourth");
+    assert_eq!(world.take(ann, usize::MAX), "t\ngap#2#2#3\n4#bob#101#fourth\n");
+    let stats = world.group.stats();
+    assert_eq!((stats.expired, stats.gaps, stats.deliveries_out), (3, 1, 2));
+}
+
+#[test]
+fn a_gap_not_begun_grows_and_one_begun_is_followed_by_another() {
+    let mut world = World::new(100);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    for now in [0, 101, 202] {
+        world.now = now;
+        world.send("bob", "x");
+    }
+    world.now = 203;
+    assert_eq!(world.take(ann, 3), "gap");
+    world.now = 303;
+    world.send("bob", "y");
+    assert_eq!(world.take(ann, usize::MAX), "#2#1#2\ngap#1#3#3\n4#bob#303#y\n");
+}
+
+#[test]
+fn only_numbers_that_the_connection_brought_may_be_acknowledged() {
+    let garbled = |effects: Vec<Effect>| matches!(effects[..], [Effect::Close { .. }]);
+    let fresh = || {
+        let mut world = World::new(100);
+        let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+        ["a", "b", "c"].iter().for_each(|text| world.send("bob", text)); // 1 to 3 expire.
+        world.now = 101;
+        world.send("bob", "d");
+        world.send("ann", "e");
+        world.send("bob", "f");
+        assert_eq!(world.read(ann), "gap 3 1-3 d f");
+        world.send("bob", "g"); // 7 was not sent.
+        (world, ann)
+    };
+    for (number, expected) in [(3, Some(3)), (4, Some(5)), (5, Some(5)), (6, Some(6))] {
+        let (mut world, ann) = fresh();
+        assert!(world.ack(ann, number).is_empty(), "{number}");
+        assert_eq!(Some(world.place("ann")), expected, "{number}");
+        assert!(world.ack(ann, 1).is_empty(), "what was passed is ignored");
+    }
+    for number in [1, 2, 7, u64::MAX] {
+        let (mut world, ann) = fresh();
+        assert!(garbled(world.ack(ann, number)), "{number}");
+        assert_eq!(world.place("ann"), 0);
+        let online = world.group.members().find(|line| line.id == "ann").unwrap().online;
+        assert!(!online, "{number}");
+    }
+}
+
+#[test]
+fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
+    let mut world = World::new(60_000);
+    let (ann, _) = (world.register("ann", ""), world.register("bob", ""));
+    ["a", "b"].iter().for_each(|text| world.send("bob", text));
+    world.take(ann, "1#bob#0#a\n2#bob".len());
+    assert_eq!(world.place("ann"), 1);
+    world.input(Input::Lost { link: ann });
+    let (ann, reply) = world.connect("ann", "reconnect");
+    assert_eq!(
+        reply.to_string(),
+        "OK reconnect epoch=0000000000000001 next=2 ttl=60 missed=1 expired=0"
+    );
+    assert_eq!(world.read(ann), "b");
+}
+
+#[test]
+fn who_names_a_number_below_its_place_gets_again_what_is_kept() {
+    let mut world = World::new(100);
+    world.register("old", ""); // Never reads: everything is kept for it.
+    world.send("old", "before");
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.send("bob", "a"); // 2
+    world.now = 60;
+    world.send("ann", "own"); // 3
+    world.send("bob", "b"); // 4
+    assert_eq!(world.read(ann), "a b");
+    world.ack(ann, 4);
+    assert_eq!(world.place("ann"), 4);
+    for (since, expected) in [(0, "a b"), (1, "a b"), (2, "b"), (3, "b"), (4, "")] {
+        let (ann, _) =
+            world.connect("ann", &format!("reconnect acks=1 since=0000000000000001:{since}"));
+        assert_eq!(world.read(ann), expected, "since {since}");
+        world.ack(ann, 4);
+        assert_eq!(world.place("ann"), 4, "since {since}");
+    }
+    world.now = 101;
+    let (ann, reply) = world.connect("ann", "reconnect acks=1 since=0000000000000001:1");
+    assert!(reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0"), "{reply}");
+    assert_eq!(world.read(ann), "b", "what was acknowledged and is gone is no gap");
+    let (ann, _) = world.connect("ann", "reconnect acks=1 since=0000000000000002:1");
+    assert_eq!(world.read(ann), "b", "another epoch is ignored");
+}
+
+#[test]
+fn a_number_above_the_last_given_out_cannot_have_been_taken() {
+    let mut world = World::new(100);
+    world.register("ann", "");
+    world.send("ann", "a");
+    let reply = world.request("ann#reconnect 9001 since=0000000000000001:2");
+    assert_eq!(reply.to_string(), "ERR 400 option since: above 1, the last number given out");
+}
+
+#[test]
+fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
+    let mut world = World::new(100);
+    let old = world.register("ann", "");
+    let first = world.dial(1, "ann#reconnect 9001");
+    let effects = world.request_from(2, "ann#reconnect 9002");
+    let superseded = Reply::from(Misstep::Superseded);
+    assert_eq!(effects[0], Effect::Close { link: first });
+    assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
+    assert!(world.input(Input::Connected { link: first }).is_empty(), "it is nobody's any more");
+    world.input(Input::Lost { link: old });
+    let effects = world.request_from(3, "ann#disconnect");
+    let cancelled = Reply::from(Misstep::Cancelled);
+    assert_eq!(effects[1], Effect::Reply { to: ConnId(2), reply: cancelled });
+    assert_eq!(effects[2], Effect::Reply { to: ConnId(3), reply: Reply::Disconnect });
+    assert_eq!(world.request("ann#disconnect"), Misstep::AlreadyOffline.into());
+}
+
+#[test]
+fn while_a_registration_is_under_way_the_id_is_no_member_but_takes_its_room() {
+    let mut world = World::with(|rules| rules.members_max = 1);
+    let link = world.dial(1, "ann#register 9001");
+    assert_eq!(world.request("ann#register 9002"), Misstep::AlreadyRegistering.into());
+    for line in ["ann#disconnect", "ann#deregister", "ann#reconnect 9002", "ann#msend x"] {
+        assert_eq!(world.request(line), Refusal::NotAMember.into(), "{line}");
+    }
+    assert_eq!(world.request("bob#register 9002"), Refusal::TooManyMembers { max: 1 }.into());
+    world.input(Input::ConnectFailed { link, reason: "no".into() });
+    world.register("bob", "");
+}
+
+#[test]
+fn a_full_backlog_refuses_until_somebody_has_caught_up() {
+    let mut world = World::with(|rules| rules.backlog_bytes_max = 24);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.send("bob", "aa"); // 11 bytes each.
+    world.send("bob", "bb");
+    let full = Reply::from(Refusal::BacklogFull { max: 24 });
+    assert_eq!(world.request("bob#msend cc"), full);
+    assert_eq!(world.read(ann), "aa bb");
+    assert_eq!(world.request("bob#msend cc"), full, "sent is not acknowledged");
+    world.ack(ann, 1);
+    world.send("bob", "cc");
+}
+
+#[test]
+fn with_drop_oldest_the_oldest_make_room_as_gaps() {
+    let mut world = World::with(|rules| {
+        rules.backlog_bytes_max = 24;
+        rules.overflow = Overflow::DropOldest;
+    });
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    ["aa", "bb", "cc", "dd"].iter().for_each(|text| world.send("bob", text));
+    assert_eq!(world.read(ann), "gap 2 1-2 cc dd");
+    assert_eq!(world.group.stats().dropped, 2);
+}
+
+#[test]
+fn with_a_time_to_live_of_zero_a_message_is_offered_in_its_turn_only() {
+    let mut world = World::new(0);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.send("bob", "a");
+    assert_eq!(world.read(ann), "a");
+    world.input(Input::Offered);
+    world.send("bob", "b");
+    world.input(Input::Offered);
+    assert_eq!(world.read(ann), "gap 1 2-2");
+}
+
+#[test]
+fn shutting_down_refuses_what_is_new_and_what_is_pending() {
+    let mut world = World::new(100);
+    world.register("ann", "");
+    let link = world.dial(1, "bob#register 9001");
+    let effects = world.input(Input::ShutDown);
+    let refused = Reply::from(Refusal::ShuttingDown);
+    let told = Effect::Reply { to: ConnId(1), reply: refused.clone() };
+    assert_eq!(effects, [Effect::Close { link }, told]);
+    for line in ["ann#msend x", "eve#ping", "eve#register 80"] {
+        assert_eq!(world.request(line), refused, "{line}");
+    }
+}
+
+#[test]
+fn what_everybody_has_is_not_kept() {
+    let mut world = World::new(60_000);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    let text = "x".repeat(30_000);
+    for number in 1..=20 {
+        world.send("bob", &text);
+        world.read(ann);
+        world.ack(ann, number);
+        world.input(Input::Offered);
+    }
+    let standing = world.group.standing();
+    assert_eq!((standing.history_messages, standing.history_bytes), (0, 0));
+    assert!(world.group.history.bytes_from(world.group.history.front()) < 100_000);
+}

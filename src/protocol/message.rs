@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::number::parse_number;
+use super::request::is_nonce;
 use super::{Epoch, Gap, Seq, is_id};
 use crate::time::UnixMillis;
 
@@ -61,7 +62,8 @@ pub enum MessageLine<'a> {
 }
 
 impl<'a> MessageLine<'a> {
-    /// The meaning of a line without its end.
+    /// The meaning of a line without its end. A text is not looked into: control characters are the
+    /// reader's to guard against.
     ///
     /// # Errors
     ///
@@ -71,7 +73,11 @@ impl<'a> MessageLine<'a> {
         match first {
             "hello" => {
                 let (nonce, epoch) = rest.split_once('#').ok_or(BadLine)?;
-                Ok(Self::Hello { nonce, epoch: Epoch::parse(epoch).ok_or(BadLine)? })
+                let epoch = Epoch::parse(epoch).ok_or(BadLine)?;
+                if !is_nonce(nonce) {
+                    return Err(BadLine);
+                }
+                Ok(Self::Hello { nonce, epoch })
             }
             "gap" => Self::parse_gap(rest).map(Self::Gap),
             seq => {
@@ -79,7 +85,7 @@ impl<'a> MessageLine<'a> {
                 let (sender, rest) = rest.split_once('#').ok_or(BadLine)?;
                 let (accepted, text) = rest.split_once('#').ok_or(BadLine)?;
                 let accepted = UnixMillis(parse_number(accepted).ok_or(BadLine)?);
-                if !is_id(sender) || seq == Seq::ZERO {
+                if !is_id(sender) || seq == Seq::ZERO || text.is_empty() {
                     return Err(BadLine);
                 }
                 Ok(Self::Delivery(Delivery { seq, sender, accepted, text }))
@@ -149,7 +155,10 @@ impl fmt::Display for BadLine {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::limits;
 
     #[test]
     fn every_line_reads_as_it_was_written() {
@@ -179,6 +188,10 @@ mod tests {
             "hello",
             "hello#",
             "hello#a#b",
+            "hello##00000000000000ab",
+            "hello#x#00000000000000ab",
+            "hello#a#00000000000000AB",
+            "hello#a#b#00000000000000ab",
             "gap#1#2",
             "gap#0#1#1",
             "gap#1#0#1",
@@ -186,6 +199,9 @@ mod tests {
             "gap#1#2#1",
             "gap#1#1#1#1",
             "1#bob#2",
+            "1#bob#2#",
+            "1#bob#02#t",
+            " 1#bob#2#t",
             "x#bob#2#t",
             "0#bob#2#t",
             "1#b b#2#t",
@@ -200,5 +216,46 @@ mod tests {
         }
         assert_eq!(Ack::parse(b"ack \xff"), Err(BadLine));
         assert_eq!(Ack::parse(b"ack 18446744073709551616"), Err(BadLine));
+    }
+    proptest! {
+        #[test]
+        fn a_delivery_is_encoded_as_it_is_shown_and_read(
+            seq in 1..=u64::MAX,
+            sender in "[A-Za-z0-9._-]{1,64}",
+            unix_ms in any::<u64>(),
+            text in "[ -~\\t\u{a0}-\u{ffff}]{1,80}",
+        ) {
+            let (sender, text) = (sender.as_str(), text.as_str());
+            let accepted = UnixMillis(unix_ms);
+            let delivery = Delivery { seq: Seq::new(seq), sender, accepted, text };
+            let shown = delivery.to_string();
+            assert_eq!(MessageLine::parse(&shown), Ok(MessageLine::Delivery(delivery)));
+            let mut encoded = Vec::new();
+            delivery.encode(&mut encoded);
+            assert_eq!(encoded, format!("{shown}\n").as_bytes());
+            // The shortest request that can have brought it.
+            let request = format!("{sender}#msend {text}#::\n");
+            assert!(encoded.len() <= request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES));
+        }
+
+        #[test]
+        fn a_gap_reads_as_it_was_written(
+            first in 1..=u64::MAX,
+            span in 0..1000_u64,
+            lost in 1..=1000_u64,
+        ) {
+            let last = first.saturating_add(span);
+            let count = lost.min(last.saturating_sub(first).saturating_add(1));
+            let gap = Gap { count, first: Seq::new(first), last: Seq::new(last) };
+            assert_eq!(MessageLine::parse(&gap.to_string()), Ok(MessageLine::Gap(gap)));
+            assert!(gap.to_string().len() < limits::GAP_LINE_BYTES_MAX);
+        }
+
+        #[test]
+        fn a_greeting_reads_as_it_was_written(nonce in "[0-9a-fA-F]{1,64}", epoch in any::<u64>()) {
+            let hello = MessageLine::Hello { nonce: &nonce, epoch: Epoch::new(epoch) };
+            assert_eq!(MessageLine::parse(&hello.to_string()), Ok(hello));
+            assert!(hello.to_string().len() < limits::HELLO_LINE_BYTES_MAX);
+        }
     }
 }

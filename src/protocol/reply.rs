@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::number::parse_number;
 use super::{Epoch, Refusal, Seq};
 
 /// The first line of a reply; `members` and `stats` have lines of their own behind it.
@@ -134,8 +135,11 @@ impl<'a> ReplyLine<'a> {
         let (kind, rest) = line.split_once(' ')?;
         let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
         match kind {
-            "OK" => Some(Self::Ok { command: first, fields: Fields(behind) }),
-            "ERR" => Some(Self::Err { code: first.parse().ok()?, reason: behind }),
+            "OK" if !first.is_empty() => Some(Self::Ok { command: first, fields: Fields(behind) }),
+            "ERR" if first.len() == 3 => {
+                let code = u16::try_from(parse_number(first)?).ok()?;
+                Some(Self::Err { code, reason: behind })
+            }
             _ => None,
         }
     }
@@ -155,13 +159,18 @@ impl<'a> Fields<'a> {
     /// The number that stands by itself: how many lines follow.
     #[must_use]
     pub fn count(self) -> Option<u64> {
-        self.0.split(' ').find_map(|field| field.parse().ok())
+        self.0.split(' ').find_map(parse_number)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::protocol::{Malformed, Misstep};
 
     #[test]
     fn a_participant_reads_what_it_knows_and_passes_over_the_rest() {
@@ -178,14 +187,124 @@ mod tests {
             panic!("that is a reply");
         };
         assert_eq!(fields.count(), Some(12));
+        let Some(ReplyLine::Ok { fields, .. }) = ReplyLine::parse("OK members +12 012") else {
+            panic!("that is a reply");
+        };
+        assert_eq!(fields.count(), None, "not numbers of the wire");
     }
 
     #[test]
     fn a_refusal_has_a_code_and_a_reason() {
         let expected = ReplyLine::Err { code: 404, reason: "not a member" };
         assert_eq!(ReplyLine::parse("ERR 404 not a member"), Some(expected));
-        for bad in ["", "OK", "ERR", "ERR x y", "YES ping", "hello"] {
+        for bad in [
+            "",
+            "OK",
+            "OK ",
+            "OK  ping",
+            "ERR",
+            "ERR x y",
+            "ERR +404 y",
+            "ERR 99 y",
+            "ERR 0404 y",
+            "YES ping",
+            "ok ping",
+            "hello",
+        ] {
             assert_eq!(ReplyLine::parse(bad), None, "{bad:?}");
+        }
+    }
+    #[test]
+    fn a_member_is_one_line() {
+        for (address, online, expected) in [
+            ("127.0.0.1:9000", true, "bob online 127.0.0.1:9000 pending=3 acked=7"),
+            ("[::1]:9000", false, "bob offline [::1]:9000 pending=3 acked=7"),
+        ] {
+            let address = address.parse().unwrap();
+            let line = MemberLine { id: "bob", online, address, pending: 3, acked: Seq::new(7) };
+            assert_eq!(line.to_string(), expected);
+        }
+    }
+
+    /// What a participant reads of a reply: its command, its bare number, and the values of keys.
+    #[track_caller]
+    fn check(reply: &Reply, word: &str, number: Option<u64>, values: &[(&str, String)]) {
+        let line = reply.to_string();
+        let Some(ReplyLine::Ok { command, fields }) = ReplyLine::parse(&line) else {
+            panic!("{line:?} is a reply");
+        };
+        assert_eq!((command, fields.count()), (word, number), "{line}");
+        for (key, value) in values {
+            assert_eq!(fields.value(key), Some(value.as_str()), "{line}");
+        }
+        assert_eq!(line.matches('=').count(), values.len(), "every key was looked at: {line}");
+    }
+
+    #[test]
+    fn bare_replies_read_as_they_were_written() {
+        check(&Reply::Deregister, "deregister", None, &[]);
+        check(&Reply::Disconnect, "disconnect", None, &[]);
+        check(&Reply::Ping, "ping", None, &[]);
+    }
+
+    proptest! {
+        #[test]
+        fn replies_read_as_they_were_written(
+            bits in any::<u64>(),
+            [next, ttl_s, missed, expired] in any::<[u64; 4]>(),
+            count in any::<usize>(),
+        ) {
+            let (epoch, next) = (Epoch::new(bits), Seq::new(next));
+            let life = [
+                ("epoch", epoch.to_string()),
+                ("next", next.to_string()),
+                ("ttl", ttl_s.to_string()),
+            ];
+            check(&Reply::Register { epoch, next, ttl_s }, "register", None, &life);
+            let lost = [("missed", missed.to_string()), ("expired", expired.to_string())];
+            let reply = Reply::Reconnect { epoch, next, ttl_s, missed, expired };
+            check(&reply, "reconnect", None, &[&life[..], &lost].concat());
+            check(&Reply::Msend { seq: next }, "msend", None, &[("seq", next.to_string())]);
+            let number = u64::try_from(count).ok();
+            check(&Reply::Members { count }, "members", number, &[]);
+            check(&Reply::Stats { count }, "stats", number, &[]);
+        }
+
+        #[test]
+        fn refusals_read_as_they_were_written(
+            named in any::<IpAddr>(),
+            peer in any::<IpAddr>(),
+            port in any::<u16>(),
+            max in any::<usize>(),
+            words in "[ -~]{0,40}",
+        ) {
+            let address = SocketAddr::new(named, port);
+            for (refusal, expected) in [
+                (Refusal::Malformed(Malformed::Id), 400),
+                (Refusal::Unusable(named), 403),
+                (Refusal::Foreign { named, peer }, 403),
+                (Refusal::LowPort(port), 403),
+                (Refusal::OwnPort(port), 403),
+                (Refusal::IdElsewhere, 403),
+                (Refusal::NotAMember, 404),
+                (Refusal::Unfinished { timeout_ms: max as u64 }, 408),
+                (Refusal::Misstep(Misstep::Cancelled), 409),
+                (Refusal::TooLong { max }, 413),
+                (Refusal::TooManyMembers { max }, 421),
+                (Refusal::TooManyConnections { max }, 421),
+                (Refusal::ConnectFailed { address, reason: words.clone().into() }, 502),
+                (Refusal::ShuttingDown, 503),
+                (Refusal::BacklogFull { max: max as u64 }, 507),
+            ] {
+                let shown = refusal.to_string();
+                let line = Reply::from(refusal).to_string();
+                let Some(ReplyLine::Err { code, reason }) = ReplyLine::parse(&line) else {
+                    panic!("{line:?} is a refusal");
+                };
+                assert_eq!(code, expected, "{line}");
+                assert_eq!(shown, format!("{code} {reason}"));
+                assert!(!reason.is_empty());
+            }
         }
     }
 }

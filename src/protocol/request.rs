@@ -229,7 +229,7 @@ fn parse_port(text: &str) -> Option<u16> {
 }
 
 /// Whether a text is a nonce: 1 to 64 hex digits.
-fn is_nonce(text: &str) -> bool {
+pub(super) fn is_nonce(text: &str) -> bool {
     (1..=NONCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -308,3 +308,6 @@ impl fmt::Display for Malformed {
         f.write_str(words)
     }
 }
+
+#[cfg(test)]
+mod tests;

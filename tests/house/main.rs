@@ -256,7 +256,7 @@ fn nothing_is_left_undone() {
 }
 
 #[test]
-fn every_limit_that_can_be_moved_is_in_the_help_and_in_the_shipped_config() {
+fn every_limit_that_can_be_moved_is_in_the_help_the_shipped_config_and_the_readme() {
     let output = Command::new(env!("CARGO_BIN_EXE_coordinator")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let (limits, config) = (read("src/limits.rs"), read("config/coordinator.txt"));
@@ -265,6 +265,10 @@ fn every_limit_that_can_be_moved_is_in_the_help_and_in_the_shipped_config() {
     assert!(limits.len() >= 7, "{limits:?}");
     for key in limits {
         assert!(shipped.contains(&key), "{key}");
+    }
+    let readme = read("README.md");
+    for key in &shipped {
+        assert!(readme.contains(&format!("| `{key}` |")), "{key} has no row in README.md");
     }
 }
 

@@ -1,0 +1,160 @@
+//! What a message log remembers, found from its end, with little memory however long it is.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use memchr::{memmem, memrchr};
+
+use super::Unusable;
+use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES};
+use crate::protocol::{Epoch, Seq, is_id};
+use crate::session::Memory;
+
+/// What a file remembers, and the length up to which it is whole. Changes nothing.
+pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> {
+    let end = file.metadata()?.len();
+    match check_header(&read(file, 0, HEADER_BYTES_MAX.min(end))?, id)? {
+        Beginning::Nothing => return Ok((Memory::default(), 0)),
+        Beginning::Header => (),
+    }
+    let length = end_of_last_line(file, end)?;
+    let last = last_number(file, length)?;
+    let epoch = last_epoch(file, length)?;
+    Ok((Memory { epoch: Some(epoch), last }, length))
+}
+
+enum Beginning {
+    /// Nothing was ever written, or not even the header to its end.
+    Nothing,
+    Header,
+}
+
+/// The longest header: three lines and their numbers.
+const HEADER_BYTES_MAX: u64 = "# id \n# epoch 0123456789abcdef\n# last 18446744073709551615\n".len()
+    as u64
+    + ID_BYTES_MAX as u64;
+
+fn check_header(beginning: &[u8], id: &str) -> Result<Beginning, Unusable> {
+    if beginning.is_empty() {
+        return Ok(Beginning::Nothing);
+    }
+    let mut lines = beginning.split(|byte| *byte == b'\n');
+    let mut line = || lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or("");
+    let (first, second, third) = (line(), line(), line());
+    let is_whole = lines.next().is_some();
+    let other = first.strip_prefix("# id ").filter(|other| is_id(other) && *other != id);
+    if let (Some(other), true) = (other, beginning.contains(&b'\n')) {
+        return Err(Unusable::OfAnother(other.to_owned()));
+    }
+    let epoch = second.strip_prefix("# epoch ").and_then(Epoch::parse);
+    let last = third.strip_prefix("# last ").and_then(Seq::parse);
+    if first == format!("# id {id}") && epoch.is_some() && last.is_some() && is_whole {
+        return Ok(Beginning::Header);
+    }
+    match is_torn_header(beginning, id) {
+        true => Ok(Beginning::Nothing),
+        false => Err(Unusable::Foreign),
+    }
+}
+
+/// Whether this is the beginning of a header whose writing was interrupted.
+fn is_torn_header(bytes: &[u8], id: &str) -> bool {
+    const LAST: &[u8] = b"\n# last ";
+    let head = format!("# id {id}\n# epoch ");
+    let Some(rest) = bytes.strip_prefix(head.as_bytes()) else {
+        return head.as_bytes().starts_with(bytes);
+    };
+    let (epoch, rest) = rest.split_at(rest.len().min(Epoch::DIGITS));
+    let is_last = match rest.strip_prefix(LAST) {
+        Some(number) => number.iter().all(u8::is_ascii_digit),
+        None => LAST.starts_with(rest),
+    };
+    epoch.iter().all(u8::is_ascii_hexdigit) && is_last
+}
+
+/// Behind the last LF before `end`.
+fn end_of_last_line(file: &File, end: u64) -> io::Result<u64> {
+    let found = find_backwards(file, end, 0, |chunk| memrchr(b'\n', chunk))?;
+    Ok(found.map_or(0, |at| at.saturating_add(1)))
+}
+
+/// The number in the last line that has one, if no epoch begins behind it.
+fn last_number(file: &File, mut end: u64) -> io::Result<Seq> {
+    while end > 0 {
+        let start = end_of_last_line(file, end.saturating_sub(1))?;
+        let line = read(file, start, LINE_BYTES_LOOKED_AT.min(end.saturating_sub(start)))?;
+        match number_of(&line) {
+            Numbered::By(seq) => return Ok(seq),
+            Numbered::NotYet => return Ok(Seq::ZERO),
+            Numbered::Not => end = start,
+        }
+    }
+    Ok(Seq::ZERO)
+}
+
+/// Enough for every line's numbers.
+const LINE_BYTES_LOOKED_AT: u64 = 128;
+
+enum Numbered {
+    By(Seq),
+    NotYet,
+    Not,
+}
+
+fn number_of(line: &[u8]) -> Numbered {
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_end_matches('\n');
+    let number = if line.starts_with("# epoch ") {
+        return Numbered::NotYet;
+    } else if let Some(last) = line.strip_prefix("# last ") {
+        Seq::parse(last)
+    } else if let Some(gap) = line.strip_prefix("# gap ") {
+        gap.rsplit_once(' ').and_then(|(_, last)| Seq::parse(last))
+    } else {
+        line.split_once('\t').and_then(|(seq, _)| Seq::parse(seq))
+    };
+    number.map_or(Numbered::Not, Numbered::By)
+}
+
+/// The last epoch that begins before `end`; there is one, in the header.
+fn last_epoch(file: &File, end: u64) -> Result<Epoch, Unusable> {
+    const MARK: &[u8] = b"\n# epoch ";
+    let mark = memmem::FinderRev::new(MARK);
+    let mut end = end;
+    while let Some(at) = find_backwards(file, end, MARK.len() - 1, |chunk| mark.rfind(chunk))? {
+        let digits = read(file, at.saturating_add(MARK.len() as u64), Epoch::DIGITS as u64)?;
+        if let Some(epoch) = std::str::from_utf8(&digits).ok().and_then(Epoch::parse) {
+            return Ok(epoch);
+        }
+        end = at;
+    }
+    Err(Unusable::Foreign)
+}
+
+/// Where `find` finds something, chunk by chunk, backwards from `end`. Each chunk is read with the
+/// `overlap` bytes that follow it, so that nothing is missed where two meet.
+fn find_backwards(
+    file: &File,
+    end: u64,
+    overlap: usize,
+    find: impl Fn(&[u8]) -> Option<usize>,
+) -> io::Result<Option<u64>> {
+    let mut chunk_end = end;
+    while chunk_end > 0 {
+        let start = chunk_end.saturating_sub(LOG_SEARCH_BYTES as u64);
+        let read_end = chunk_end.saturating_add(overlap as u64).min(end);
+        let chunk = read(file, start, read_end.saturating_sub(start))?;
+        if let Some(at) = find(&chunk) {
+            return Ok(Some(start.saturating_add(at as u64)));
+        }
+        chunk_end = start;
+    }
+    Ok(None)
+}
+
+fn read(file: &File, start: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, start)?;
+    Ok(bytes)
+}

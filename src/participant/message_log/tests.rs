@@ -1,0 +1,207 @@
+use std::fs;
+
+use super::*;
+
+const EPOCH: &str = "00000000000000aa";
+
+struct Bench {
+    directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("alice.log")
+    }
+
+    fn open(&self) -> Result<MessageLog, Unusable> {
+        MessageLog::open(&self.path(), "alice")
+    }
+
+    fn content(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+
+    /// What a file of this content remembers, and what is left of it.
+    fn recover(&self, content: &[u8]) -> Result<(Memory, Vec<u8>), Unusable> {
+        fs::write(self.path(), content).unwrap();
+        let memory = self.open().map(|log| log.memory());
+        let left = fs::read(self.path()).unwrap();
+        if memory.is_err() {
+            assert_eq!(left, content, "what is refused is not touched");
+        }
+        memory.map(|memory| (memory, left))
+    }
+}
+
+fn message(seq: u64, text: &str) -> Order {
+    Order::Append(Entry::Message {
+        seq: Seq::new(seq),
+        accepted: UnixMillis(1_795_341_900_123),
+        sender: "bob".into(),
+        text: text.into(),
+    })
+}
+
+fn epoch() -> Order {
+    Order::Append(Entry::Epoch(Epoch::parse(EPOCH).unwrap()))
+}
+
+fn gap(count: u64, first: u64, last: u64) -> Order {
+    Order::Append(Entry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
+}
+
+fn memory(last: u64) -> Memory {
+    Memory { epoch: Epoch::parse(EPOCH), last: Seq::new(last) }
+}
+
+fn written(log: &mut MessageLog, orders: Vec<Order>) -> usize {
+    let report = log.run(vec![orders]);
+    assert_eq!(report.trouble, None);
+    assert_eq!(report.not_rotated, None);
+    report.written
+}
+
+#[test]
+fn a_file_begins_with_its_header_and_has_one_line_for_each_entry() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    assert_eq!(bench.content(), "");
+    assert_eq!(written(&mut log, vec![epoch(), message(1, "a\tb"), gap(2, 2, 4)]), 3);
+    assert_eq!(written(&mut log, vec![message(5, "one\nline\u{1b}")]), 1);
+    let expected = "# id alice\n# epoch 00000000000000aa\n# last 0\n\
+        1\t2026-11-22T10:05:00.123Z\tbob\ta\tb\n# gap 2 2 4\n\
+        5\t2026-11-22T10:05:00.123Z\tbob\tone\\u{a}line\\u{1b}\n";
+    assert_eq!(bench.content(), expected);
+    assert_eq!(written(&mut log, vec![epoch()]), 1);
+    assert_eq!(bench.content(), format!("{expected}# epoch {EPOCH}\n"));
+    drop(log);
+    assert_eq!(bench.open().unwrap().memory(), memory(0));
+}
+
+#[test]
+fn what_a_file_remembers_is_what_stands_last_in_it() {
+    let bench = Bench::new();
+    let header = format!("# id alice\n# epoch {EPOCH}\n# last 7\n");
+    for (lines, last) in [
+        ("", 7),
+        ("8\tt\tbob\tx\n", 8),
+        ("8\tt\tbob\tx\n# gap 3 9 12\n", 12),
+        ("8\tt\tbob\t# gap 1 90 90\n", 8),
+        ("8\tt\tbob\tx\nnot a line of ours\n", 8),
+        ("# epoch 00000000000000bb\n3\tt\tbob\tx\n# epoch 00000000000000aa\n", 0),
+        ("# epoch 00000000000000bb\n3\tt\tbob\tx\n# epoch 00000000000000aa\n# last 2\n", 2),
+    ] {
+        let content = format!("{header}{lines}");
+        for torn in ["", "9", "99\tt\tbob\tx", "# epoch 00000000000000cc", "\u{fc}"] {
+            let (found, left) = bench.recover(format!("{content}{torn}").as_bytes()).unwrap();
+            assert_eq!(found, memory(last), "{lines:?} {torn:?}");
+            assert_eq!(left, content.as_bytes(), "a torn line is cut");
+        }
+    }
+}
+
+#[test]
+fn a_memory_is_found_however_far_from_the_end_it_stands() {
+    let bench = Bench::new();
+    for length in (1..70_000).step_by(997).chain(65_500..65_560) {
+        let text = "x".repeat(length);
+        let content = format!(
+            "# id alice\n# epoch 00000000000000bb\n# last 0\n# epoch {EPOCH}\n9\tt\tbob\t{text}\n"
+        );
+        assert_eq!(bench.recover(content.as_bytes()).unwrap().0, memory(9), "{length}");
+    }
+}
+
+#[test]
+fn a_header_that_was_interrupted_is_written_again() {
+    let bench = Bench::new();
+    let header = format!("# id alice\n# epoch {EPOCH}\n# last 10\n");
+    for cut in 0..header.len() {
+        let (found, left) = bench.recover(&header.as_bytes()[..cut]).unwrap();
+        assert_eq!((found, left), (Memory::default(), Vec::new()), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_its_own_is_refused_untouched() {
+    let bench = Bench::new();
+    let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
+    assert!(
+        matches!(bench.recover(of_bob.as_bytes()), Err(Unusable::OfAnother(id)) if id == "bob")
+    );
+    for content in [
+        "dear diary",
+        "\n",
+        "# id alice\nepoch\n",
+        "# id alice\n# epoch 00000000000000aa\n1\tt\tbob\tx\n",
+        "# id alice\n# epoch 00000000000000ax\n# last 0\n",
+        "# id alice\n# epoch 00000000000000aa\n# last x\n",
+        "\u{0}\u{0}\u{0}\u{0}",
+    ] {
+        assert!(matches!(bench.recover(content.as_bytes()), Err(Unusable::Foreign)), "{content:?}");
+    }
+    let held = Bench::new();
+    let log = held.open().unwrap();
+    assert!(matches!(held.open(), Err(Unusable::InUse)));
+    drop(log);
+    assert!(held.open().is_ok());
+}
+
+#[test]
+fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    written(&mut log, vec![epoch(), message(1, "one")]);
+    let moved = bench.directory.path().join("moved");
+    fs::rename(bench.path(), &moved).unwrap();
+    assert_eq!(written(&mut log, vec![message(2, "two"), Order::Rotate, message(3, "three")]), 2);
+    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\ttwo\n"));
+    let header = format!("# id alice\n# epoch {EPOCH}\n# last 2\n3\t");
+    assert!(bench.content().starts_with(&header), "{}", bench.content());
+    assert!(MessageLog::open(&moved, "alice").is_ok(), "the old file is released");
+    assert!(matches!(bench.open(), Err(Unusable::InUse)));
+    drop(log);
+    assert_eq!(bench.open().unwrap().memory(), memory(3));
+}
+
+#[test]
+fn without_a_file_that_can_take_over_the_old_one_is_kept() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    assert_eq!(written(&mut log, vec![epoch(), Order::Rotate, message(1, "one")]), 2);
+    let moved = bench.directory.path().join("moved");
+    fs::rename(bench.path(), &moved).unwrap();
+    fs::write(bench.path(), "dear diary").unwrap();
+    let report = log.run(vec![vec![Order::Rotate, message(2, "two")]]);
+    assert!(report.not_rotated.is_some());
+    assert_eq!(report.written, 1);
+    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\ttwo\n"));
+    assert_eq!(bench.content(), "dear diary");
+}
+
+#[test]
+fn what_could_not_be_written_is_written_later_and_whole() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    written(&mut log, vec![epoch(), message(1, "one")]);
+    let before = bench.content();
+    let file = std::mem::replace(&mut log.file, File::open(bench.path()).unwrap());
+    let report = log.run(vec![vec![message(2, "two")]]);
+    assert_eq!(report.written, 0);
+    assert!(report.trouble.is_some());
+    log.file = file;
+    fs::write(bench.path(), format!("{before}2\t2026-")).unwrap();
+    assert_eq!(written(&mut log, vec![message(3, "three"), Order::Retry]), 2);
+    let line = |seq, text| format!("{seq}\t2026-11-22T10:05:00.123Z\tbob\t{text}\n");
+    assert_eq!(bench.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
+}
+
+#[test]
+fn a_time_that_is_none_does_not_end_the_log() {
+    assert_eq!(rfc_3339(UnixMillis(u64::MAX)).to_string(), "9999-12-31T23:59:59.999Z");
+    assert_eq!(rfc_3339(UnixMillis(0)).to_string(), "1970-01-01T00:00:00.000Z");
+}

@@ -1,0 +1,152 @@
+//! The participant: the shell around [`crate::session`].
+//!
+//! One thread, one loop. Readiness becomes lines, which go into the session; what it wants comes
+//! out as effects, which become requests, acknowledgements, entries of the message log and text
+//! for the user.
+//!
+//! ```text
+//!   reader thread ─▶ lines ──▶┌─────────┐──▶ text ────▶ printer thread
+//!   command socket ◀────────▶ │ Session │
+//!   message socket ◀────────▶ └─────────┘──▶ entries ─▶ message log's thread
+//!                                   ▲                        │
+//!                                   └─────── written ◀───────┘
+//! ```
+//!
+//! No rule of the session stands here. What stands here is how much is read before something else
+//! has its turn, and that nothing is read that would make text while the printer is behind.
+
+mod message_log;
+mod outbox;
+mod prompt;
+mod sockets;
+mod turn;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+
+use crate::config::ParticipantRun;
+use crate::event_loop::{
+    Clock, Diagnostics, Pool, Signal, Signals, print_to_stderr, raise_file_limit,
+};
+use crate::limits::{
+    DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
+};
+use crate::session::{Session, Settings, safe};
+use message_log::MessageLog;
+use outbox::Outbox;
+use prompt::Prompt;
+use turn::Participant;
+
+pub use message_log::Unusable;
+
+/// Why the participant could not start or go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// This file cannot be the message log.
+    Log(PathBuf, Unusable),
+    /// The operating system refused something without which nothing goes.
+    System(&'static str, io::Error),
+}
+
+impl Failure {
+    /// 2 for what the config asked for and cannot be had, 1 for everything else.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Log(..) => 2,
+            Self::System(..) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log(path, unusable) => {
+                let path = path.display().to_string();
+                write!(f, "message log {}: {unusable}", safe::for_terminal(&path))
+            }
+            Self::System(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+/// Runs a participant until its user, the end of its input or a signal ends it; answers the exit
+/// code.
+///
+/// # Errors
+///
+/// [`Failure`], which has an exit code too.
+pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
+    let system = |what| move |error| Failure::System(what, error);
+    let path = &run.config.log_file;
+    let log = MessageLog::open(path, &run.config.id)
+        .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
+    let prompt = Prompt::new();
+    let print = prompt.diagnostics().unwrap_or_else(print_to_stderr);
+    let diagnostics =
+        Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
+    let result = Participant::start(run, log, prompt).and_then(|mut it| it.run());
+    // A standard error that takes nothing must not keep the program from ending.
+    let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
+    result
+}
+
+impl Participant {
+    fn start(run: &ParticipantRun, log: MessageLog, mut prompt: Prompt) -> Result<Self, Failure> {
+        let system = |what| move |error| Failure::System(what, error);
+        if let Err(error) = raise_file_limit() {
+            log::warn!("the limit on open files stays what it was: {error}");
+        }
+        let poll = Poll::new().map_err(system("cannot poll"))?;
+        let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+        let signals = Signals::watch(poll.registry(), &watched)
+            .map_err(system("cannot watch for signals"))?;
+        let seed = getrandom::u64().map_err(|error| {
+            Failure::System("cannot draw a random number", io::Error::other(error))
+        })?;
+        let session = Session::new(Settings {
+            id: run.config.id.as_str().into(),
+            coordinator: run.config.coordinator,
+            memory: log.memory(),
+            reconnects: run.options.reconnect,
+            stays: run.options.follow,
+            seed,
+        });
+        let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
+        let thread = "cannot start a thread";
+        let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
+        let printer =
+            pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
+        let typed = prompt.read(pool.waker()).map_err(system(thread))?;
+        Ok(Self::new(turn::Parts {
+            session,
+            coordinator: run.config.coordinator,
+            poll,
+            clock: Clock::start(),
+            signals,
+            log: Outbox::new(log),
+            printer: Outbox::new(printer),
+            commands: run.options.execute.clone().into(),
+            typed,
+            prompt,
+        }))
+    }
+
+    fn run(&mut self) -> Result<u8, Failure> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let result = loop {
+            match self.turn(&mut events) {
+                Ok(None) => (),
+                Ok(Some(code)) => break Ok(code),
+                Err(error) => break Err(Failure::System("cannot poll", error)),
+            }
+        };
+        self.close(Duration::from_millis(PRINT_CLOSE_MS));
+        result
+    }
+}

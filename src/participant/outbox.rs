@@ -1,0 +1,58 @@
+//! What a turn leaves for a worker, handed over at its end, or later if the worker is behind.
+
+use std::time::Duration;
+
+use crate::event_loop::{Full, Sink, Worker};
+
+/// What grows: text, orders.
+pub(super) trait Gather: Default {
+    fn is_empty(&self) -> bool;
+}
+
+impl Gather for String {
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T> Gather for Vec<T> {
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// A worker and what waits for it. One job a turn: many small pieces become one system call.
+#[derive(Debug)]
+pub(super) struct Outbox<S: Sink> {
+    worker: Worker<S>,
+    pub(super) waiting: S::Job,
+}
+
+impl<S: Sink> Outbox<S>
+where
+    S::Job: Gather,
+{
+    pub(super) fn new(worker: Worker<S>) -> Self {
+        Self { worker, waiting: S::Job::default() }
+    }
+
+    /// Hands over what waits, if there is room for it.
+    pub(super) fn hand_over(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if let Err(Full(job)) = self.worker.try_submit(std::mem::take(&mut self.waiting)) {
+            self.waiting = job; // A completion brings us back.
+        }
+    }
+
+    /// What came of it.
+    pub(super) fn completions(&self) -> Vec<S::Done> {
+        self.worker.completions()
+    }
+
+    /// Waits until what was handed over is done, or for as long as `wait`.
+    pub(super) fn close(&self, wait: Duration) -> bool {
+        self.worker.close(wait)
+    }
+}

@@ -1,0 +1,306 @@
+//! The listener, the command socket and the message sockets: bytes to lines and back.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mio::net::TcpStream;
+
+use super::turn::{Participant, Timer};
+use crate::event_loop::{Accept, Acceptor, Connection, Fill, Flush, Key, LISTENER};
+use crate::limits::{LINE_BYTES_HIGHEST, READ_BYTES, TURN_BYTES_MAX};
+use crate::protocol::{Ack, Seq};
+use crate::session::{CommandSocket, Input, MessageSocket};
+use crate::time::Millis;
+
+/// A connection and what it is for.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) connection: Connection,
+    role: Role,
+    /// Left with lines that the session did not want: no event will tell when it does.
+    rests: bool,
+    /// The last acknowledgement that is not yet on its way: a later one stands for it.
+    ack: Option<Seq>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Not yet connected.
+    Dialing(CommandSocket),
+    Commands(CommandSocket),
+    Messages(MessageSocket),
+}
+
+/// Why a connection ended, in words for the user.
+const ENDED: &str = "closed by the coordinator";
+
+/// What is to be done about a connection next.
+enum Next {
+    /// A line was handed in.
+    GoOn,
+    /// No line is there: read.
+    Read,
+    /// Nothing is wanted of it now.
+    Rest,
+    Close(String),
+}
+
+impl Participant {
+    pub(super) fn listen(&mut self, port: u16, now: Millis) {
+        match self.bind(port) {
+            Ok((port, nonce)) => self.handle(Input::Listening { port, nonce }, now),
+            Err(error) => {
+                self.handle(Input::ListenFailed { reason: &error.to_string() }, now);
+            }
+        }
+    }
+
+    fn bind(&mut self, port: u16) -> io::Result<(u16, u128)> {
+        self.listener = None; // The same port may be wanted again.
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(io::Error::other)?;
+        let mut listener = Acceptor::bind(self.listening_address(port), 0)?;
+        listener.register(self.parts.poll.registry(), LISTENER)?;
+        let port = listener.local_addr()?.port();
+        self.listener = Some(listener);
+        Ok((port, u128::from_ne_bytes(bits)))
+    }
+
+    /// A coordinator on this machine comes from this machine: nobody else need be able to try.
+    fn listening_address(&self, port: u16) -> SocketAddr {
+        let ip = match (self.parts.coordinator.ip(), self.parts.coordinator.ip().is_loopback()) {
+            (IpAddr::V4(_), true) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            (IpAddr::V4(_), false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            (IpAddr::V6(_), true) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            (IpAddr::V6(_), false) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        SocketAddr::new(ip, port)
+    }
+
+    pub(super) fn accept(&mut self, now: Millis) {
+        while let Some(listener) = &mut self.listener {
+            match listener.accept(now) {
+                Accept::Taken(stream, peer) => self.take_in(stream, peer.ip(), now),
+                Accept::Yielded => {
+                    self.must_come_back = true;
+                    return;
+                }
+                Accept::OutOfFiles(error) => {
+                    log::warn!("no connection can be accepted: {error}");
+                    let retry_at = listener.retry_at();
+                    retry_at.into_iter().for_each(|at| self.come_back_at(at, Timer::Accept));
+                    return;
+                }
+                Accept::Drained | Accept::Resting => return,
+            }
+        }
+    }
+
+    fn take_in(&mut self, stream: TcpStream, peer: IpAddr, now: Millis) {
+        self.accepted = self.accepted.saturating_add(1);
+        let number = MessageSocket(self.accepted);
+        let connection = Connection::new(stream);
+        if let Err(error) = connection.keep_alive() {
+            log::debug!("no keepalive for a connection from {peer}: {error}");
+        }
+        match self.add(connection, Role::Messages(number)) {
+            Ok(_) => self.handle(Input::Accepted { socket: number, peer }, now),
+            Err(error) => log::warn!("a connection from {peer} was not taken: {error}"),
+        }
+    }
+
+    pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
+        let dialing = Connection::connect(self.parts.coordinator)
+            .and_then(|connection| self.add(connection, Role::Dialing(socket)));
+        if let Err(error) = dialing {
+            self.handle(Input::DialFailed { socket, reason: &error.to_string() }, now);
+        }
+    }
+
+    fn add(&mut self, mut connection: Connection, role: Role) -> io::Result<Key> {
+        let registry = self.parts.poll.registry();
+        let mut registered = Ok(());
+        let key = self.sockets.insert_with(|key| {
+            registered = connection.register(registry, key);
+            Socket { connection, role, rests: false, ack: None }
+        });
+        if let Err(error) = registered {
+            self.sockets.remove(key);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// Takes from a connection what it has and the session wants.
+    pub(super) fn serve(&mut self, key: Key, now: Millis) {
+        let mut bytes = 0;
+        loop {
+            let next = match self.next_line(key, now) {
+                Next::Read if bytes >= TURN_BYTES_MAX => {
+                    self.must_come_back = true;
+                    Next::Rest
+                }
+                Next::Read => self.read(key, &mut bytes),
+                next @ (Next::GoOn | Next::Rest | Next::Close(_)) => next,
+            };
+            match next {
+                Next::GoOn | Next::Read => self.carry_out(now),
+                Next::Rest => return,
+                Next::Close(reason) => return self.report_end(key, &reason, now),
+            }
+        }
+    }
+
+    /// Hands in the next line that was read.
+    fn next_line(&mut self, key: Key, now: Millis) -> Next {
+        if self.dead.contains(&key) || !self.may_make_text() {
+            return Next::Rest;
+        }
+        let session = &mut self.parts.session;
+        let Some(socket) = self.sockets.get_mut(key) else { return Next::Rest };
+        socket.rests = false;
+        let connection = &mut socket.connection;
+        let (input, role) = (&mut connection.input, socket.role);
+        match role {
+            Role::Dialing(number) => {
+                if !connection.is_writable() {
+                    return Next::Rest;
+                }
+                match connection.connected().and_then(|stands| {
+                    stands.then(|| connection.local_addr()).transpose() //.
+                }) {
+                    Ok(None) => return Next::Rest,
+                    Ok(Some(local)) => {
+                        socket.role = Role::Commands(number);
+                        session.handle(Input::Dialed { socket: number, ip: local.ip() }, now);
+                    }
+                    Err(error) => return Next::Close(error.to_string()),
+                }
+            }
+            Role::Commands(number) => match input.next_line(LINE_BYTES_HIGHEST) {
+                Ok(Some(line)) => {
+                    session.handle(Input::ReplyLine { socket: number, line }, now);
+                }
+                Ok(None) => return Next::Read,
+                Err(too_long) => return Next::Close(too_long.to_string()),
+            },
+            Role::Messages(number) if session.wants_message_line(number) => {
+                match input.next_line(session.message_line_bytes_max(number)) {
+                    Ok(Some(line)) => {
+                        session.handle(Input::MessageLine { socket: number, line }, now);
+                    }
+                    Ok(None) => return Next::Read,
+                    Err(too_long) => return Next::Close(too_long.to_string()),
+                }
+            }
+            Role::Messages(_) => {
+                socket.rests = true;
+                return Next::Rest;
+            }
+        }
+        Next::GoOn
+    }
+
+    fn read(&mut self, key: Key, bytes: &mut usize) -> Next {
+        let Some(socket) = self.sockets.get_mut(key) else { return Next::Rest };
+        let fill = socket.connection.fill(&mut self.scratch, READ_BYTES);
+        if let Ok(fill) = &fill {
+            *bytes = bytes.saturating_add(fill.bytes());
+        }
+        match fill {
+            Ok(Fill::Drained(0)) => Next::Rest,
+            Ok(Fill::Eof(0)) => Next::Close(ENDED.to_owned()),
+            Ok(Fill::Drained(_) | Fill::Yielded(_) | Fill::Eof(_)) => Next::GoOn,
+            Err(error) => Next::Close(error.to_string()),
+        }
+    }
+
+    fn report_end(&mut self, key: Key, reason: &str, now: Millis) {
+        let Some(role) = self.sockets.get(key).map(|socket| socket.role) else { return };
+        self.dead.push(key);
+        let input = match role {
+            Role::Dialing(socket) => Input::DialFailed { socket, reason },
+            Role::Commands(socket) => Input::CommandsClosed { socket, reason },
+            Role::Messages(socket) => Input::MessagesClosed { socket, reason },
+        };
+        self.handle(input, now);
+    }
+
+    fn find(&mut self, is_it: impl Fn(Role) -> bool) -> Option<(Key, &mut Socket)> {
+        self.sockets.iter_mut().find(|(_, socket)| is_it(socket.role))
+    }
+
+    pub(super) fn hang_up(&mut self, number: CommandSocket) {
+        let is_it = |role| role == Role::Dialing(number) || role == Role::Commands(number);
+        let key = self.find(is_it).map(|(key, _)| key);
+        self.dead.extend(key);
+    }
+
+    pub(super) fn close_messages(&mut self, number: MessageSocket) {
+        let key = self.find(|role| role == Role::Messages(number)).map(|(key, _)| key);
+        self.dead.extend(key);
+    }
+
+    pub(super) fn send(&mut self, number: CommandSocket, line: &str) {
+        if let Some((_, socket)) = self.find(|role| role == Role::Commands(number)) {
+            socket.connection.output.extend_from_slice(line.as_bytes());
+        }
+    }
+
+    pub(super) fn ack(&mut self, number: MessageSocket, seq: Seq) {
+        if let Some((_, socket)) = self.find(|role| role == Role::Messages(number)) {
+            socket.ack = Some(seq);
+        }
+    }
+
+    /// Writes what is due. Acknowledgements leave before a request of the same turn: message
+    /// sockets are written first.
+    pub(super) fn flush(&mut self, now: Millis) {
+        for is_messages in [true, false] {
+            for key in self.sockets.keys().collect::<Vec<_>>() {
+                let Some(socket) = self.sockets.get_mut(key) else { continue };
+                if matches!(socket.role, Role::Messages(_)) == is_messages
+                    && !self.dead.contains(&key)
+                    && let Err(error) = socket.flush()
+                {
+                    self.report_end(key, &error.to_string(), now);
+                    self.must_come_back = true; // It may have made something to be written.
+                }
+            }
+        }
+    }
+
+    /// Whether a message socket that was left alone is wanted again.
+    pub(super) fn is_any_wanted_again(&self) -> bool {
+        self.sockets.iter().any(|(_, socket)| match socket.role {
+            Role::Messages(number) => socket.rests && self.parts.session.wants_message_line(number),
+            Role::Dialing(_) | Role::Commands(_) => false,
+        })
+    }
+
+    pub(super) fn bury(&mut self) {
+        for key in std::mem::take(&mut self.dead) {
+            self.sockets.remove(key);
+            self.listener.iter_mut().for_each(Acceptor::file_closed);
+        }
+    }
+}
+
+impl Socket {
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            if self.connection.output.is_empty()
+                && let Some(seq) = self.ack.take()
+            {
+                // A buffer takes everything.
+                let _ = writeln!(self.connection.output, "{}", Ack { seq });
+            }
+            match self.connection.flush(usize::MAX)? {
+                Flush::Empty if self.ack.is_none() => return Ok(()),
+                Flush::Blocked => return Ok(()),
+                Flush::Empty | Flush::Yielded => (),
+            }
+        }
+    }
+}

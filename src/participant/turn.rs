@@ -1,0 +1,261 @@
+//! One turn of the loop, and what the session wants of it.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+
+use super::message_log::{MessageLog, Order, Report};
+use super::outbox::Outbox;
+use super::prompt::{Printer, Prompt, Typed};
+use super::sockets::Socket;
+use crate::event_loop::{
+    Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
+};
+use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, UNPRINTED_BYTES_MAX, USER_LINE_BYTES_MAX};
+use crate::session::{Effect, Input, Session};
+use crate::time::Millis;
+
+/// What a participant is put together from.
+pub(super) struct Parts {
+    pub(super) session: Session,
+    pub(super) coordinator: SocketAddr,
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) signals: Signals,
+    pub(super) log: Outbox<MessageLog>,
+    pub(super) printer: Outbox<Printer>,
+    /// To be carried out before anything that is typed.
+    pub(super) commands: VecDeque<String>,
+    pub(super) typed: Receiver<Typed>,
+    pub(super) prompt: Prompt,
+}
+
+/// The loop and all that it holds.
+pub(super) struct Participant {
+    pub(super) parts: Parts,
+    pub(super) sockets: Table<Socket>,
+    /// Sockets to be closed at the end of the turn.
+    pub(super) dead: Vec<Key>,
+    pub(super) listener: Option<Acceptor>,
+    /// Connections that came in so far.
+    pub(super) accepted: u64,
+    pub(super) scratch: Box<[u8]>,
+    /// Something stopped early, and no event will tell.
+    pub(super) must_come_back: bool,
+    wheel: Wheel<Timer>,
+    session_timer: Option<(Millis, TimerId)>,
+    exit: Option<Exit>,
+}
+
+/// What is due; the loop looks after all of it in every turn, so it need only wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    Session,
+    Accept,
+    Exit,
+}
+
+#[derive(Clone, Copy)]
+struct Exit {
+    code: u8,
+    until: Millis,
+}
+
+impl Participant {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            sockets: Table::new(),
+            dead: Vec::new(),
+            listener: None,
+            accepted: 0,
+            scratch: vec![0; READ_BYTES].into(),
+            must_come_back: true,
+            wheel: Wheel::new(),
+            session_timer: None,
+            exit: None,
+        }
+    }
+
+    /// Sleeps until something is to be done, and does it; the exit code when all is done.
+    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Option<u8>> {
+        let before = self.parts.clock.now().steady;
+        let deadline = match std::mem::take(&mut self.must_come_back) {
+            true => Some(before),
+            false => self.wheel.next_deadline(),
+        };
+        wait(&mut self.parts.poll, events, before, deadline)?;
+        let now = self.parts.clock.now().steady;
+        let mut signals = Vec::new();
+        for event in &*events {
+            match event.token() {
+                LISTENER => self.listener.iter_mut().for_each(Acceptor::note),
+                SIGNALS => signals = self.parts.signals.drain(),
+                WAKER => (), // Completions and lines are looked for in every turn.
+                token => {
+                    if let Some(socket) = self.sockets.get_mut(token.into()) {
+                        socket.connection.note(event);
+                    }
+                }
+            }
+        }
+        self.take_completions(now);
+        signals.into_iter().for_each(|signal| self.on_signal(signal, now));
+        self.accept(now);
+        for key in self.sockets.keys().collect::<Vec<_>>() {
+            self.serve(key, now);
+        }
+        while let Some(timer) = self.wheel.pop_due(now) {
+            self.on_timer(timer, now);
+        }
+        self.take_lines(now);
+        self.flush(now);
+        self.parts.log.hand_over();
+        self.parts.printer.hand_over();
+        self.bury();
+        self.must_come_back |= self.is_any_wanted_again();
+        self.set_timer();
+        Ok(self.exit_code(now))
+    }
+
+    /// Hands an input to the session, and carries out what it wants.
+    pub(super) fn handle(&mut self, input: Input<'_>, now: Millis) {
+        self.parts.session.handle(input, now);
+        self.carry_out(now);
+    }
+
+    pub(super) fn carry_out(&mut self, now: Millis) {
+        while let Some(effect) = self.parts.session.poll_effect() {
+            match effect {
+                Effect::Dial { socket } => self.dial(socket, now),
+                Effect::HangUp { socket } => self.hang_up(socket),
+                Effect::Send { socket, line } => self.send(socket, &line),
+                Effect::Listen { port } => self.listen(port, now),
+                Effect::CloseListener => self.listener = None,
+                Effect::CloseMessages { socket } => self.close_messages(socket),
+                Effect::Ack { socket, seq } => self.ack(socket, seq),
+                Effect::Append(entry) => {
+                    self.show(&entry);
+                    self.parts.log.waiting.push(Order::Append(entry));
+                }
+                Effect::RetryLog => self.parts.log.waiting.push(Order::Retry),
+                Effect::Show(notice) => self.show(&notice),
+                Effect::Exit { code } => {
+                    let until = now.plus(PRINT_CLOSE_MS);
+                    self.exit = Some(Exit { code, until });
+                    self.wheel.insert(until, Timer::Exit);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, text: &impl std::fmt::Display) {
+        // A string takes everything.
+        let _ = writeln!(self.parts.printer.waiting, "{text}");
+    }
+
+    /// Whether text that is made now will be printed soon. Otherwise nothing is read that would
+    /// make some: in the end those wait who send, here as everywhere.
+    pub(super) fn may_make_text(&self) -> bool {
+        self.parts.printer.waiting.len() < UNPRINTED_BYTES_MAX
+    }
+
+    fn take_completions(&mut self, now: Millis) {
+        for Report { written, trouble, not_rotated } in self.parts.log.completions() {
+            if written > 0 {
+                self.handle(Input::LogWritten { entries: written }, now);
+            }
+            if let Some(reason) = trouble {
+                self.handle(Input::LogFailed { reason: &reason }, now);
+            }
+            if let Some(reason) = not_rotated {
+                log::error!("the message log goes on in the old file: {reason}");
+            }
+        }
+        for printed in self.parts.printer.completions() {
+            match printed {
+                Ok(()) => (),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    log::warn!("nobody reads standard output any more");
+                    self.handle(Input::Stop, now);
+                }
+                Err(error) => log::error!("standard output: {error}"),
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal, now: Millis) {
+        match signal {
+            Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
+            Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Millis) {
+        match timer {
+            Timer::Session => {
+                self.session_timer = None;
+                self.handle(Input::Tick, now);
+            }
+            Timer::Accept => self.accept(now),
+            Timer::Exit => (),
+        }
+    }
+
+    /// The user's lines, as long as the session takes them: those of the command line first.
+    fn take_lines(&mut self, now: Millis) {
+        while self.exit.is_none() && self.parts.session.wants_user_lines() && self.may_make_text() {
+            if let Some(line) = self.parts.commands.pop_front() {
+                self.handle(Input::UserLine(line.as_bytes()), now);
+                continue;
+            }
+            let Ok(typed) = self.parts.typed.try_recv() else { return };
+            match typed {
+                Typed::Line(line) => self.handle(Input::UserLine(&line), now),
+                Typed::TooLong => {
+                    self.handle(Input::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
+                }
+                Typed::End => self.handle(Input::EndOfInput, now),
+                Typed::Interrupt => self.handle(Input::Stop, now),
+            }
+        }
+    }
+
+    pub(super) fn come_back_at(&mut self, deadline: Millis, timer: Timer) {
+        self.wheel.insert(deadline, timer);
+    }
+
+    fn set_timer(&mut self) {
+        let deadline = self.parts.session.next_deadline();
+        if self.session_timer.map(|(set, _)| set) == deadline {
+            return;
+        }
+        if let Some((_, timer)) = self.session_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.session_timer =
+            deadline.map(|deadline| (deadline, self.wheel.insert(deadline, Timer::Session)));
+    }
+
+    /// The exit code, once what is to be printed is with the printer, or has waited for long.
+    fn exit_code(&self, now: Millis) -> Option<u8> {
+        let Exit { code, until } = self.exit?;
+        (self.parts.printer.waiting.is_empty() || until <= now).then_some(code)
+    }
+
+    /// Waits for the workers, and leaves the terminal as it was found.
+    pub(super) fn close(&self, wait: Duration) {
+        if !self.parts.printer.close(wait) {
+            log::warn!("the last output could not be printed in time");
+        }
+        if !self.parts.log.close(wait) {
+            log::error!("the last entries of the message log could not be written in time");
+        }
+        self.parts.prompt.restore();
+    }
+}

@@ -1,0 +1,340 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[track_caller]
+fn check(line: impl AsRef<[u8]>, expected: Result<Request<'_>, Malformed>) {
+    let line = line.as_ref();
+    assert_eq!(Request::parse(line), expected, "{}", line.escape_ascii());
+}
+
+fn of_bob(command: Command<'_>) -> Result<Request<'_>, Malformed> {
+    Ok(Request { id: "bob", command, ip: LOCAL })
+}
+
+/// A request of bob's from 127.0.0.1 is refused so.
+#[track_caller]
+fn check_command(command: &str, malformed: Malformed) {
+    check(format!("bob#{command}#127.0.0.1"), Err(malformed));
+}
+
+#[test]
+fn each_command_is_understood() {
+    let port = 9001;
+    let options = Options::default();
+    check("bob#register 9001#127.0.0.1", of_bob(Command::Register { port, options }));
+    check("bob#reconnect 9001#127.0.0.1", of_bob(Command::Reconnect { port, options }));
+    check("bob#deregister#127.0.0.1", of_bob(Command::Deregister));
+    check("bob#disconnect#127.0.0.1", of_bob(Command::Disconnect));
+    check("bob#members#127.0.0.1", of_bob(Command::Members));
+    check("bob#stats#127.0.0.1", of_bob(Command::Stats));
+    check("bob#ping#127.0.0.1", of_bob(Command::Ping));
+    check("bob#msend hi#127.0.0.1", of_bob(Command::Msend { text: "hi" }));
+}
+
+#[test]
+fn the_id_has_1_to_64_of_its_characters() {
+    let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
+    for id in ["a", "-", ".", "_", "0", "gap", "hello", all, &"x".repeat(64)] {
+        let line = format!("{id}#ping#127.0.0.1");
+        check(&line, Ok(Request { id, command: Command::Ping, ip: LOCAL }));
+    }
+    for id in ["", " ", "b b", " bob", "bob ", "b\tb", "b/b", "ä", "b\0", &"x".repeat(65)] {
+        check(format!("{id}#ping#127.0.0.1"), Err(Malformed::Id));
+    }
+}
+
+#[test]
+fn the_ip_is_a_literal_without_scope() {
+    for (text, ip) in [
+        ("192.0.2.1", IpAddr::from([192, 0, 2, 1])),
+        ("::1", Ipv6Addr::LOCALHOST.into()),
+        ("2001:DB8::A", "2001:db8::a".parse().unwrap()),
+        ("::ffff:192.0.2.1", IpAddr::from([192, 0, 2, 1])),
+        ("0.0.0.0", Ipv4Addr::UNSPECIFIED.into()),
+    ] {
+        let line = format!("bob#ping#{text}");
+        check(&line, Ok(Request { id: "bob", command: Command::Ping, ip }));
+    }
+    for ip in [
+        "",
+        " 127.0.0.1",
+        "127.0.0.1 ",
+        "127.0.0.1\r",
+        "127.1",
+        "127.0.0.01",
+        "256.0.0.1",
+        "127.0.0.1:9001",
+        "localhost",
+        "fe80::1%lo",
+        "fe80::1%1",
+        "[::1]",
+        ":::",
+        "1:2:3:4:5:6:7",
+    ] {
+        check(format!("bob#ping#{ip}"), Err(Malformed::Ip));
+    }
+}
+
+#[test]
+fn the_command_is_one_of_eight_lower_case_words() {
+    for command in
+        ["", " ", "Ping", "PING", "pin", "pings", " ping", "quit", "registe 9001", "ping\t", "x#y"]
+    {
+        check_command(command, Malformed::Command);
+    }
+    for word in ["deregister", "disconnect", "members", "stats", "ping"] {
+        check_command(&format!("{word} "), Malformed::Arguments(word));
+        check_command(&format!("{word} 1"), Malformed::Arguments(word));
+        check_command(&format!("{word}\t"), Malformed::Command);
+    }
+}
+
+#[test]
+fn the_port_is_plain_digits_from_1_to_65535() {
+    for word in ["register", "reconnect"] {
+        for port in [1, 80, 1024, 65_535] {
+            assert!(Request::parse(format!("bob#{word} {port}#::1").as_bytes()).is_ok(), "{port}");
+        }
+        check_command(word, Malformed::NoPort);
+        for port in [
+            "",
+            " 9001",
+            "0",
+            "00",
+            "09001",
+            "65536",
+            "99999",
+            "100000",
+            "+9001",
+            "-1",
+            "9001x",
+            "0x50",
+            "acks=1",
+            "\u{661}",
+            "18446744073709560617",
+        ] {
+            check_command(&format!("{word} {port}"), Malformed::Port);
+        }
+    }
+}
+
+#[test]
+fn each_option_may_be_given_once_in_any_order() {
+    let epoch = Epoch::new(0xab);
+    let since = Some(Since { epoch, seq: Seq::new(7) });
+    let all = Options { acks: true, nonce: Some("aF09"), since };
+    let line = "bob#reconnect 1 since=00000000000000ab:7 nonce=aF09 acks=1#127.0.0.1";
+    check(line, of_bob(Command::Reconnect { port: 1, options: all }));
+    let two = Options { since: None, ..all };
+    let line = "bob#register 1 acks=1 nonce=aF09#127.0.0.1";
+    check(line, of_bob(Command::Register { port: 1, options: two }));
+    let longest = "f".repeat(64);
+    let line = format!("bob#register 1 nonce={longest}#127.0.0.1");
+    let options = Options { nonce: Some(&longest), ..Options::default() };
+    check(&line, of_bob(Command::Register { port: 1, options }));
+}
+
+#[test]
+fn a_bad_option_is_named() {
+    let (e, over) = ("00000000000000ab", "0".repeat(65));
+    for word in ["register", "reconnect"] {
+        let check = |options: &str, malformed| {
+            check_command(&format!("{word} 9001 {options}"), malformed);
+        };
+        for option in ["", " ", "acks", "what", "what=1", "Acks=1", "=1", "acks=1 ", "acks=1  x=1"]
+        {
+            check(option, Malformed::Option);
+        }
+        for value in ["", "0", "2", "01", "yes", "1\t"] {
+            check(&format!("acks={value}"), Malformed::Acks);
+        }
+        for value in ["", "g", "0x1", "-1", "a b=", &over] {
+            let expected = if value == "a b=" { Malformed::Option } else { Malformed::Nonce };
+            check(&format!("nonce={value}"), expected);
+        }
+        check("acks=1 acks=1", Malformed::OptionDoubled);
+        check("nonce=a nonce=b", Malformed::OptionDoubled);
+    }
+    check_command("register 9001 since=0:0", Malformed::SinceOnRegister);
+    for value in [
+        "",
+        e,
+        ":1",
+        &format!("{e}:"),
+        &format!("{e}:01"),
+        &format!("{e}:+1"),
+        &format!("{e}:-1"),
+        &format!("{e}:1:2"),
+        &format!("{e}:18446744073709551616"),
+        &format!("{e}:100000000000000000000"),
+        "00000000000000AB:1",
+        "0000000000000ab:1",
+        "000000000000000ab:1",
+        "+0000000000000ab:1",
+        "000000000000000g:1",
+    ] {
+        check_command(&format!("reconnect 9001 since={value}"), Malformed::Since);
+    }
+    let twice = format!("reconnect 9001 since={e}:1 since={e}:1");
+    check_command(&twice, Malformed::OptionDoubled);
+}
+
+#[test]
+fn a_text_is_kept_byte_for_byte() {
+    for text in
+        [" ", "  two", "a#b", "#", "##", "x#127.0.0.9", "\t", "größer 世界 🦀", "~", "\u{a0}"]
+    {
+        check(format!("bob#msend {text}#127.0.0.1"), of_bob(Command::Msend { text }));
+    }
+}
+
+#[test]
+fn a_text_has_a_character_and_no_control_character_but_tab() {
+    check_command("msend", Malformed::TextEmpty);
+    check_command("msend ", Malformed::TextEmpty);
+    for control in (0..=0x1f).chain(0x7f..=0x9f).filter_map(char::from_u32) {
+        let expected = if control == '\t' { None } else { Some(Malformed::TextControl) };
+        for text in [format!("{control}"), format!("a{control}b"), format!("ä{control}")] {
+            let line = format!("bob#msend {text}#127.0.0.1");
+            assert_eq!(Request::parse(line.as_bytes()).err(), expected, "{control:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_at_all_is_named() {
+    check("", Err(Malformed::Empty));
+    for line in [&b"\xff"[..], b"bob#msend \xc3#127.0.0.1", b"bob#msend \xed\xa0\x80#127.0.0.1"] {
+        check(line, Err(Malformed::NotUtf8));
+    }
+    for line in ["bob", " ", "ping", "\0"] {
+        check(line, Err(Malformed::NoCommand));
+    }
+    for line in ["bob#", "bob#ping", "bob#msend a"] {
+        check(line, Err(Malformed::NoIp));
+    }
+}
+
+#[test]
+fn of_several_faults_the_leftmost_is_named() {
+    for (line, malformed) in [
+        (&b"b b#nonsense#\xff"[..], Malformed::NotUtf8),
+        (b"b b#nonsense", Malformed::Id),
+        (b"b b#nonsense#nowhere", Malformed::Id),
+        (b"bob#nonsense#nowhere", Malformed::Command),
+        (b"bob#register 0 what=1#nowhere", Malformed::Port),
+        (b"bob#register 1 what=1 acks=2#nowhere", Malformed::Option),
+        (b"bob#register 1 acks=2 what=1#nowhere", Malformed::Acks),
+        (b"bob#register 1 acks=1 acks=1 nonce=x#nowhere", Malformed::OptionDoubled),
+        (b"bob#msend \0#nowhere", Malformed::TextControl),
+        (b"bob#ping #nowhere", Malformed::Arguments("ping")),
+        (b"bob#ping#nowhere", Malformed::Ip),
+    ] {
+        check(line, Err(malformed));
+    }
+}
+
+#[test]
+fn every_reason_begins_with_the_part_it_is_about() {
+    for (malformed, part) in [
+        (Malformed::Empty, "line: "),
+        (Malformed::NotUtf8, "line: "),
+        (Malformed::Id, "id: "),
+        (Malformed::NoCommand, "command: "),
+        (Malformed::Command, "command: "),
+        (Malformed::Arguments("ping"), "command: ping "),
+        (Malformed::NoPort, "port: "),
+        (Malformed::Port, "port: "),
+        (Malformed::Option, "option: "),
+        (Malformed::OptionDoubled, "option: "),
+        (Malformed::Acks, "option acks: "),
+        (Malformed::Nonce, "option nonce: "),
+        (Malformed::Since, "option since: "),
+        (Malformed::SinceOnRegister, "option since: "),
+        (Malformed::SinceAbove(Seq::new(7)), "option since: above 7"),
+        (Malformed::TextEmpty, "text: "),
+        (Malformed::TextControl, "text: "),
+        (Malformed::NoIp, "ip: "),
+        (Malformed::Ip, "ip: "),
+    ] {
+        let words = malformed.to_string();
+        assert!(words.starts_with(part), "{words:?} does not begin with {part:?}");
+        assert!(!words.contains('\n'));
+    }
+}
+
+/// A character that a text may hold, `#` and TAB more often than by chance.
+fn text_char() -> impl Strategy<Value = char> {
+    let any = any::<char>().prop_map(|c| if c.is_control() { '\u{a0}' } else { c });
+    prop_oneof![Just('#'), Just('\t'), any]
+}
+
+fn options(since: bool) -> impl Strategy<Value = (bool, Option<String>, Option<Since>)> {
+    let number = any::<(u64, u64)>();
+    let since = option::weighted(if since { 0.5 } else { 0.0 }, number).prop_map(|number| {
+        number.map(|(epoch, seq)| Since { epoch: Epoch::new(epoch), seq: Seq::new(seq) })
+    });
+    (any::<bool>(), option::of("[0-9a-fA-F]{1,64}"), since)
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    any::<IpAddr>().prop_map(|ip| ip.to_canonical())
+}
+
+proptest! {
+    #[test]
+    fn a_connection_asked_for_reads_as_it_was_written(
+        id in "[A-Za-z0-9._-]{1,64}",
+        ip in ip(),
+        port in 1..=u16::MAX,
+        again in any::<bool>(),
+        (acks, nonce, since) in options(true),
+    ) {
+        let nonce = nonce.as_deref();
+        let command = if again {
+            Command::Reconnect { port, options: Options { acks, nonce, since } }
+        } else {
+            Command::Register { port, options: Options { acks, nonce, since: None } }
+        };
+        let request = Request { id: &id, command, ip };
+        check(request.to_string(), Ok(request));
+    }
+
+    #[test]
+    fn a_text_sent_reads_as_it_was_written(
+        id in "[A-Za-z0-9._-]{1,64}",
+        ip in ip(),
+        text in vec(text_char(), 1..200).prop_map(String::from_iter),
+    ) {
+        let request = Request { id: &id, command: Command::Msend { text: &text }, ip };
+        check(request.to_string(), Ok(request));
+    }
+
+    #[test]
+    fn a_bare_command_reads_as_it_was_written(id in "[A-Za-z0-9._-]{1,64}", ip in ip()) {
+        use Command::{Deregister, Disconnect, Members, Ping, Stats};
+        for command in [Deregister, Disconnect, Members, Ping, Stats] {
+            let request = Request { id: &id, command, ip };
+            check(request.to_string(), Ok(request));
+        }
+    }
+
+    /// Whatever is understood at all is understood the same when it is written again.
+    #[test]
+    fn no_line_is_understood_in_two_ways(
+        line in vec(prop_oneof![Just(b'#'), Just(b' '), any::<u8>(), 0x20..0x7f_u8], 0..100),
+        start in prop::sample::select(vec!["", "bob#", "bob#msend ", "bob#register 9001 "]),
+    ) {
+        let line = [start.as_bytes(), &line, b"#::1"].concat();
+        if let Ok(request) = Request::parse(&line) {
+            check(request.to_string(), Ok(request));
+        }
+    }
+}

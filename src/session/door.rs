@@ -1,0 +1,128 @@
+//! The listener of an attempt, and who may come in.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use super::{Effect, MessageSocket, Session};
+use crate::limits::{CANDIDATES_MAX, GREETING_TIMEOUT_MS};
+use crate::protocol::MessageLine;
+use crate::time::Millis;
+
+/// Open from the moment that the listener is there until somebody has greeted with the nonce, or
+/// the attempt is over.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    nonce: Box<str>,
+    is_open: bool,
+    candidates: VecDeque<Candidate>,
+}
+
+/// A connection that came in and has not greeted.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    socket: MessageSocket,
+    until: Millis,
+}
+
+impl Door {
+    pub(super) fn open(&mut self, nonce: u128) {
+        self.nonce = format!("{nonce:032x}").into();
+        self.is_open = true;
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        !self.is_open && self.candidates.is_empty()
+    }
+
+    /// What the coordinator shall greet with.
+    pub(super) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    pub(super) fn is_candidate(&self, asked: MessageSocket) -> bool {
+        self.candidates.iter().any(|candidate| candidate.socket == asked)
+    }
+
+    /// When the oldest candidate, which is the first whose time is up, must have greeted.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.candidates.front().map(|candidate| candidate.until)
+    }
+
+    fn forget(&mut self, socket: MessageSocket) {
+        self.candidates.retain(|candidate| candidate.socket != socket);
+    }
+
+    pub(super) fn check(&self) {
+        assert!(self.candidates.len() <= CANDIDATES_MAX);
+        assert!(self.is_open || self.candidates.is_empty(), "nobody waits at a closed door");
+    }
+}
+
+impl Session {
+    /// Whether such a connection has yet to greet.
+    pub(super) fn is_candidate(&self, socket: MessageSocket) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.door.is_candidate(socket))
+    }
+
+    /// A connection came in. Only the coordinator is let in, and only one that greets with the
+    /// nonce stays: others on the coordinator's machine, which may be ours, can connect too.
+    pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
+        let coordinator = self.settings.coordinator.ip().to_canonical();
+        let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
+        let Some(door) = door.filter(|door| door.is_open && peer.to_canonical() == coordinator)
+        else {
+            return self.effects.push_back(Effect::CloseMessages { socket });
+        };
+        // The coordinator greets at once; whoever has waited longest is least likely to be it.
+        if door.candidates.len() >= CANDIDATES_MAX
+            && let Some(Candidate { socket, .. }) = door.candidates.pop_front()
+        {
+            self.effects.push_back(Effect::CloseMessages { socket });
+        }
+        let until = now.plus(GREETING_TIMEOUT_MS);
+        door.candidates.push_back(Candidate { socket, until });
+    }
+
+    /// The first line of a connection that came in.
+    pub(super) fn on_greeting(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.door.forget(socket);
+        match std::str::from_utf8(line).map(MessageLine::parse) {
+            Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == attempt.door.nonce() => {
+                self.on_greeted(socket, epoch, now);
+            }
+            Ok(_) | Err(_) => self.effects.push_back(Effect::CloseMessages { socket }),
+        }
+    }
+
+    pub(super) fn forget_candidate(&mut self, socket: MessageSocket) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.door.forget(socket);
+        }
+    }
+
+    /// Lets nobody in any more, and sends those away who have not greeted.
+    pub(super) fn shut_door(&mut self) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if std::mem::take(&mut attempt.door.is_open) {
+            self.effects.push_back(Effect::CloseListener);
+        }
+        for Candidate { socket, .. } in attempt.door.candidates.drain(..) {
+            self.effects.push_back(Effect::CloseMessages { socket });
+        }
+    }
+
+    pub(super) fn expire_candidates(&mut self, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        while let Some(&Candidate { socket, until }) = attempt.door.candidates.front()
+            && until <= now
+        {
+            attempt.door.candidates.pop_front();
+            self.effects.push_back(Effect::CloseMessages { socket });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
+
+use super::requests::Asked;
+use super::{Effect, Notice, Session, UserCommand};
+use crate::limits::LEAVE_MS;
+use crate::protocol::Command;
+use crate::time::Millis;
+
+/// The program is about to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    /// It ends now, whatever is left to do.
+    pub(super) until: Millis,
+    /// `disconnect` is sent.
+    asked: bool,
+}
+
+impl Session {
+    /// The user will say no more; what was said is still done.
+    pub(super) fn on_end_of_input(&mut self) {
+        if !self.settings.stays && self.ending.is_none() {
+            self.enqueue(UserCommand::Quit);
+        }
+    }
+
+    /// A signal does not wait for the commands before it, and a second one for nothing.
+    pub(super) fn on_stop(&mut self, now: Millis) {
+        match self.ending {
+            Some(_) => self.exit(None),
+            None => self.begin_to_leave(now),
+        }
+    }
+
+    pub(super) fn begin_to_leave(&mut self, now: Millis) {
+        self.give_up_attempt();
+        self.home = None;
+        self.queue.clear();
+        self.queue_bytes = 0;
+        self.ending = Some(Ending { until: now.plus(LEAVE_MS), asked: false });
+    }
+
+    pub(super) fn leave_if_done(&mut self, now: Millis) {
+        let must_ask = self.ending.is_some_and(|ending| !ending.asked);
+        if self.over || !must_ask || self.requests.is_busy() || self.taken.unwritten() > 0 {
+            return;
+        }
+        // A `register` that nobody waits for any more may still make us online.
+        let may_be_online = self.stream.as_ref().is_some_and(|stream| !stream.leaving)
+            || self.requests.is_any_abandoned();
+        if !may_be_online {
+            return self.exit(None);
+        }
+        if !self.is_linked(now) {
+            return;
+        }
+        let Some(line) = self.request_line(&Command::Disconnect) else { return };
+        self.send(Asked::Leave, Command::Disconnect.word(), line, now);
+        self.ending = self.ending.map(|ending| Ending { asked: true, ..ending });
+    }
+
+    /// The goodbye was not looked at.
+    pub(super) fn say_goodbye_again(&mut self) {
+        self.ending = self.ending.map(|ending| Ending { asked: false, ..ending });
+    }
+
+    pub(super) fn expire_ending(&mut self, now: Millis) {
+        if self.ending.is_some_and(|ending| ending.until <= now) {
+            let unwritten = self.taken.unwritten();
+            let unanswered = self.requests.in_flight();
+            self.exit_failed(Notice::LeftBehind { unwritten, unanswered });
+        }
+    }
+
+    pub(super) fn exit_failed(&mut self, notice: Notice) {
+        self.failed = true;
+        self.exit(Some(notice));
+    }
+
+    pub(super) fn exit(&mut self, notice: Option<Notice>) {
+        if self.over {
+            return;
+        }
+        if let Some(notice) = notice {
+            self.show(notice);
+        }
+        self.over = true;
+        self.exit = Some(Effect::Exit { code: u8::from(self.failed) });
+    }
+}

@@ -1,0 +1,298 @@
+//! The participant's mind: what to ask, what to take, what to acknowledge, when to come back.
+//!
+//! ```text
+//!                 register, reconnect                    greeted, and OK
+//!   offline ─────────────────────────────> joining ─────────────────────────> online
+//!      ^  ^                                 │   ^                             │    │
+//!      │  └──────── ERR, no listener ───────┘   │ after a pause               │    │
+//!      │                                        └──── message socket broke ───┘    │
+//!      └────────────────────── disconnect, deregister ─────────────────────────────┘
+//! ```
+//!
+//! A [`Session`] is a deterministic state machine without sockets, clock, files or randomness:
+//! what happens goes in at [`Session::handle`], what it wants done comes out of
+//! [`Session::poll_effect`], and [`Session::next_deadline`] says when to come back. Framing and
+//! bytes are the shell's, every rule is here.
+//!
+//! The message log is the memory: a number counts as taken when its entry went to the log, and
+//! is acknowledged, or named in `since=`, only when the shell has said that the entry is written.
+
+mod attempt;
+mod backoff;
+mod door;
+mod doors;
+mod ending;
+mod notice;
+mod requests;
+pub mod safe;
+mod taking;
+mod user_command;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
+use crate::time::Millis;
+
+use attempt::{Attempt, Port};
+use backoff::Backoff;
+use ending::Ending;
+use requests::Requests;
+use taking::{Stream, Taken};
+use user_command::{Ask, UserCommand};
+
+pub use attempt::Kind;
+pub use doors::{CommandSocket, Effect, Entry, Input, MessageSocket};
+pub use notice::{Notice, State, Status, Why};
+pub use taking::Memory;
+pub use user_command::BadCommand;
+
+/// What a session is born with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who it speaks for; see [`crate::protocol::is_id`].
+    pub id: Box<str>,
+    /// Where the coordinator is.
+    pub coordinator: SocketAddr,
+    /// What the message log remembers.
+    pub memory: Memory,
+    /// Whether it comes back by itself when its message socket breaks.
+    pub reconnects: bool,
+    /// Whether it goes on after the end of the user's input.
+    pub stays: bool,
+    /// Any number that other participants are not likely to have: it spreads the pauses.
+    pub seed: u64,
+}
+
+/// One participant.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    requests: Requests,
+    queue: VecDeque<UserCommand>,
+    queue_bytes: usize,
+    attempt: Option<Attempt>,
+    stream: Option<Stream>,
+    taken: Taken,
+    /// Where to listen when coming back by itself; `None` until the coordinator let us in once,
+    /// and again when the user asked to leave.
+    home: Option<Port>,
+    backoff: Backoff,
+    ending: Option<Ending>,
+    /// The very last effect, and nothing is handled any more.
+    exit: Option<Effect>,
+    over: bool,
+    /// Whether a command failed: the exit code.
+    failed: bool,
+    effects: VecDeque<Effect>,
+}
+
+impl Session {
+    /// A participant that has said nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            requests: Requests::default(),
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            attempt: None,
+            stream: None,
+            taken: Taken::new(settings.memory),
+            home: None,
+            backoff: Backoff::new(settings.seed),
+            ending: None,
+            exit: None,
+            over: false,
+            failed: false,
+            effects: VecDeque::new(),
+            settings,
+        }
+    }
+
+    /// The one door in.
+    pub fn handle(&mut self, input: Input<'_>, now: Millis) {
+        if self.over {
+            return;
+        }
+        match input {
+            Input::UserLine(line) => self.on_user_line(line),
+            Input::UserLineTooLong { max } => {
+                self.enqueue(UserCommand::Bad(BadCommand::TooLong(max)));
+            }
+            Input::EndOfInput => self.on_end_of_input(),
+            Input::Stop => self.on_stop(now),
+            Input::Dialed { socket, ip } => self.requests.on_dialed(socket, ip),
+            Input::DialFailed { socket, reason } => {
+                self.on_dial_failed(socket, Why::System(reason.into()), now);
+            }
+            Input::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
+            Input::CommandsClosed { socket, reason } => {
+                self.on_commands_closed(socket, &Why::System(reason.into()), now);
+            }
+            Input::Listening { port, nonce } => self.on_listening(port, nonce),
+            Input::ListenFailed { reason } => self.on_listen_failed(reason, now),
+            Input::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
+            Input::MessageLine { socket, line } => self.on_message_line(socket, line, now),
+            Input::MessagesClosed { socket, reason } => {
+                self.on_messages_closed(socket, reason, now);
+            }
+            Input::LogWritten { entries } => self.on_log_written(entries),
+            Input::LogFailed { reason } => self.on_log_failed(reason, now),
+            Input::Tick => (),
+        }
+        self.expire(now);
+        self.acknowledge();
+        self.run_commands(now);
+        self.pursue(now);
+        self.leave_if_done(now);
+        self.check();
+    }
+
+    /// The one door out.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front().or_else(|| self.exit.take())
+    }
+
+    /// When [`Input::Tick`] is due at latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        [
+            self.requests.deadline(),
+            self.attempt.as_ref().and_then(Attempt::deadline),
+            self.taken.retry_at(),
+            self.ending.as_ref().map(|ending| ending.until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Whether more lines of the user may come in; if not, they wait where they are.
+    #[must_use]
+    pub fn wants_user_lines(&self) -> bool {
+        self.ending.is_none()
+            && self.queue.len() < USER_COMMANDS_MAX
+            && self.queue_bytes < USER_COMMANDS_BYTES_MAX
+    }
+
+    fn expire(&mut self, now: Millis) {
+        self.expire_requests(now);
+        self.expire_attempt(now);
+        if self.taken.retry_is_due(now) {
+            self.effects.push_back(Effect::RetryLog);
+        }
+        self.expire_ending(now);
+    }
+
+    fn on_user_line(&mut self, line: &[u8]) {
+        if self.queue.len() >= USER_COMMANDS_MAX {
+            return self.bad_command(BadCommand::TooMany(USER_COMMANDS_MAX));
+        }
+        match UserCommand::parse(line) {
+            Ok(None) => (),
+            Ok(Some(command)) => self.enqueue(command),
+            Err(bad) => self.enqueue(UserCommand::Bad(bad)),
+        }
+    }
+
+    fn enqueue(&mut self, command: UserCommand) {
+        self.queue_bytes = self.queue_bytes.saturating_add(command.bytes());
+        self.queue.push_back(command);
+    }
+
+    fn dequeue(&mut self) -> Option<UserCommand> {
+        let command = self.queue.pop_front()?;
+        self.queue_bytes = self.queue_bytes.saturating_sub(command.bytes());
+        Some(command)
+    }
+
+    fn bad_command(&mut self, bad: BadCommand) {
+        self.failed = true;
+        self.show(Notice::BadCommand(bad));
+    }
+
+    fn show(&mut self, notice: Notice) {
+        self.effects.push_back(Effect::Show(notice));
+    }
+
+    /// Carries out what the user asked for, in order, as far as it need not wait.
+    fn run_commands(&mut self, now: Millis) {
+        while self.ending.is_none() && self.may_run_next(now) {
+            let Some(command) = self.dequeue() else { return };
+            match command {
+                UserCommand::Join { kind, port } => self.join(kind, port),
+                UserCommand::Ask(ask) => self.ask(ask, now),
+                UserCommand::Status => self.show(Notice::Status(self.status(now))),
+                UserCommand::Help => self.show(Notice::Help),
+                UserCommand::Quit => self.begin_to_leave(now),
+                UserCommand::Bad(bad) => self.bad_command(bad),
+            }
+        }
+    }
+
+    /// Whether the next command of the user can be carried out now; dials if that is all it needs.
+    fn may_run_next(&mut self, now: Millis) -> bool {
+        let Some(command) = self.queue.front() else { return false };
+        let joining_for_user = self.attempt.as_ref().is_some_and(Attempt::is_for_user);
+        if joining_for_user || !self.requests.has_room_for(command) {
+            return false;
+        }
+        let joins_by_itself = self.attempt.as_ref().is_some_and(|attempt| !attempt.is_waiting());
+        match command {
+            UserCommand::Join { .. }
+            | UserCommand::Status
+            | UserCommand::Help
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => true,
+            UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
+                // The user's word goes before what the session would do by itself.
+                self.give_up_attempt();
+                self.is_linked(now)
+            }
+            UserCommand::Ask(Ask::Msend(_) | Ask::Members | Ask::Stats | Ask::Ping) => {
+                !joins_by_itself && self.is_linked(now)
+            }
+        }
+    }
+
+    fn status(&self, now: Millis) -> Status {
+        let attempt = self.attempt.as_ref();
+        let state = match (attempt.and_then(|attempt| attempt.state(now)), &self.stream) {
+            (Some(state), _) => state,
+            (None, Some(stream)) if !stream.leaving => State::Online,
+            (None, Some(_) | None) => State::Offline,
+        };
+        let memory = self.taken.memory();
+        Status {
+            id: self.settings.id.clone(),
+            state,
+            coordinator: self.settings.coordinator,
+            port: attempt.map(Attempt::port).or(self.home).map(|port| port.number),
+            epoch: memory.epoch,
+            last: memory.last,
+            unwritten: self.taken.unwritten(),
+            in_flight: self.requests.in_flight(),
+        }
+    }
+
+    /// What must hold after every input, in constant time.
+    ///
+    /// # Panics
+    ///
+    /// If it does not: that is a bug here.
+    pub fn check(&self) {
+        self.requests.check();
+        self.taken.check();
+        if let Some(attempt) = &self.attempt {
+            attempt.check();
+            assert!(self.ending.is_none(), "nobody joins who is about to leave");
+        }
+        if let Some(stream) = &self.stream {
+            assert!(stream.acked <= stream.brought, "acknowledged what did not come");
+            assert!(stream.acked <= self.taken.memory().last, "acknowledged what was not taken");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What the user is told, in words that are safe for a terminal.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::safe;
+use super::user_command::{Ask, BadCommand};
+use crate::protocol::{Epoch, Seq};
+
+/// Something to tell the user. Replies are shown as they came, what happens by itself begins
+/// with `* `, what the user did wrong or must look at with `error: `.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A line of the coordinator's, in answer to the user.
+    Reply(Box<str>),
+    /// A line of the user's that cannot be carried out.
+    BadCommand(BadCommand),
+    /// A command that did not come to a reply.
+    Failed {
+        /// Which.
+        command: &'static str,
+        /// Why.
+        why: Why,
+    },
+    /// A request that may or may not have been carried out. It is not sent again.
+    Unanswered {
+        /// Which.
+        command: &'static str,
+        /// What an `msend` was to send.
+        text: Option<Box<str>>,
+    },
+    /// The port that the operating system picked.
+    Listening {
+        /// It.
+        port: u16,
+    },
+    /// The message socket broke.
+    MessagesLost {
+        /// Why.
+        why: Why,
+    },
+    /// The command socket broke.
+    CommandsLost {
+        /// Why.
+        why: Why,
+    },
+    /// A reconnect follows.
+    Paused {
+        /// In so many milliseconds.
+        ms: u64,
+    },
+    /// A try to become online failed, and another one follows.
+    TryFailed {
+        /// What was tried.
+        command: &'static str,
+        /// Why it failed.
+        why: Why,
+        /// The next one in so many milliseconds.
+        ms: u64,
+    },
+    /// The coordinator does not know us, so we register.
+    Forgotten,
+    /// Online again, by itself.
+    Reconnected {
+        /// The coordinator's words.
+        reply: Box<str>,
+    },
+    /// Online again, but as a new member.
+    RegisteredAnew {
+        /// The coordinator's words.
+        reply: Box<str>,
+    },
+    /// The message log cannot be written.
+    LogFails {
+        /// The operating system's words.
+        reason: Box<str>,
+    },
+    /// The message log can be written again.
+    LogWrites,
+    /// The answer to `status`.
+    Status(Status),
+    /// The answer to `help`.
+    Help,
+    /// What was not waited for at the end.
+    LeftBehind {
+        /// Entries of the message log. They were not acknowledged.
+        unwritten: usize,
+        /// Requests.
+        unanswered: usize,
+    },
+}
+
+/// Why something did not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The operating system's words.
+    System(Box<str>),
+    /// The coordinator's words, `ERR` and all.
+    Refused(Box<str>),
+    /// No listener.
+    NoListener {
+        /// Where it should have been.
+        port: u16,
+        /// The operating system's words.
+        reason: Box<str>,
+    },
+    /// The command socket could not be connected in time.
+    DialTimeout,
+    /// No reply came in time.
+    NoReply,
+    /// The coordinator said `OK` and did not greet.
+    NoGreeting,
+    /// What came on the command socket was no reply, or not to what was asked.
+    BadReply,
+    /// What came on the message socket was neither a message nor a gap.
+    BadMessage,
+}
+
+/// How a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Who it speaks for.
+    pub id: Box<str>,
+    /// Whether messages come.
+    pub state: State,
+    /// Where the coordinator is.
+    pub coordinator: SocketAddr,
+    /// Where it listens, or listened last.
+    pub port: Option<u16>,
+    /// The life of the numbers.
+    pub epoch: Option<Epoch>,
+    /// The last number taken.
+    pub last: Seq,
+    /// Entries of the message log that are not yet written.
+    pub unwritten: usize,
+    /// Requests without a reply.
+    pub in_flight: usize,
+}
+
+/// Whether messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No, and nothing is done about it.
+    Offline,
+    /// Not yet.
+    Registering,
+    /// Not yet.
+    Reconnecting,
+    /// The next try comes in so many milliseconds.
+    Paused {
+        /// So many.
+        ms: u64,
+    },
+    /// Yes.
+    Online,
+}
+
+impl Notice {
+    pub(super) fn unanswered(ask: &Ask) -> Self {
+        let text = match ask {
+            Ask::Msend(text) => Some(text.clone()),
+            Ask::Disconnect | Ask::Deregister | Ask::Members | Ask::Stats | Ask::Ping => None,
+        };
+        Self::Unanswered { command: ask.command().word(), text }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(line) => safe::for_terminal(line).fmt(f),
+            Self::BadCommand(bad) => write!(f, "error: {bad}"),
+            Self::Failed { command, why } => write!(f, "error: {command}: {why}"),
+            Self::Unanswered { command, text: None } => {
+                write!(
+                    f,
+                    "error: {command}: the reply is lost, so it is unknown whether it was done"
+                )
+            }
+            Self::Unanswered { command, text: Some(text) } => {
+                let text = safe::for_terminal(text);
+                write!(
+                    f,
+                    "error: {command}: the reply is lost, so it is unknown whether this was "
+                )?;
+                write!(f, "accepted, and it is not sent again: {text}")
+            }
+            Self::Listening { port } => write!(f, "* listening on port {port}"),
+            Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
+            Self::CommandsLost { why } => write!(f, "* command connection lost: {why}"),
+            Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
+            Self::TryFailed { command, why, ms } => {
+                write!(f, "* {command} failed: {why}; trying again in {}", Seconds(*ms))
+            }
+            Self::Forgotten => {
+                f.write_str("* the coordinator does not know this participant: registering")
+            }
+            Self::Reconnected { reply } => {
+                write!(f, "* reconnected: {}", safe::for_terminal(reply))
+            }
+            Self::RegisteredAnew { reply } => {
+                let reply = safe::for_terminal(reply);
+                write!(f, "* registered anew, messages may have been missed: {reply}")
+            }
+            Self::LogFails { reason } => {
+                write!(f, "error: message log: {reason}; ")?;
+                f.write_str("until it can be written, messages are not acknowledged")
+            }
+            Self::LogWrites => f.write_str("* message log: it can be written again"),
+            Self::Status(status) => status.fmt(f),
+            Self::Help => f.write_str(HELP),
+            Self::LeftBehind { unwritten, unanswered } => write!(
+                f,
+                "error: quit: not waited for: {unwritten} entries of the message log, \
+                 {unanswered} replies"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(words) | Self::Refused(words) => safe::for_terminal(words).fmt(f),
+            Self::NoListener { port, reason } => {
+                write!(f, "cannot listen on port {port}: {}", safe::for_terminal(reason))
+            }
+            Self::DialTimeout => f.write_str("the coordinator does not answer"),
+            Self::NoReply => f.write_str("no reply came in time"),
+            Self::NoGreeting => f.write_str("the coordinator did not greet in time"),
+            Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
+            Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+        writeln!(f, "id {}", self.id)?;
+        writeln!(f, "state {}", self.state)?;
+        writeln!(f, "coordinator {}", self.coordinator)?;
+        writeln!(f, "port {}", or_none(self.port.map(|port| port.to_string())))?;
+        writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
+        writeln!(f, "last {}", self.last)?;
+        writeln!(f, "unwritten {}", self.unwritten)?;
+        write!(f, "in_flight {}", self.in_flight)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offline => f.write_str("offline"),
+            Self::Registering => f.write_str("registering"),
+            Self::Reconnecting => f.write_str("reconnecting"),
+            Self::Paused { ms } => write!(f, "reconnecting in {}", Seconds(*ms)),
+            Self::Online => f.write_str("online"),
+        }
+    }
+}
+
+/// Milliseconds as people like them: `1.3 s`.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.div_ceil(100);
+        write!(f, "{}.{} s", tenths / 10, tenths % 10)
+    }
+}
+
+const HELP: &str = "\
+register PORT    become a member; messages come to PORT (0: any that is free)
+reconnect PORT   come back; what was missed and has not expired comes first
+disconnect       go away and stay a member; messages are kept while they live
+deregister       be forgotten
+msend TEXT       send TEXT to all other members
+members          list the members
+stats            show the coordinator's counters
+ping             ask the coordinator for a sign of life
+status           show how this participant stands
+help             show this
+quit             disconnect and end";

@@ -1,0 +1,360 @@
+//! The command socket: requests out, replies back in the same order.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use super::{Ask, CommandSocket, Effect, Notice, Session, UserCommand, Why};
+use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
+use crate::protocol::{Command, ReplyLine, Request};
+use crate::time::Millis;
+
+/// The command socket and what was asked on it.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    link: Link,
+    in_flight: VecDeque<InFlight>,
+    bytes: usize,
+    /// When the next reply is due; counts while something is in flight.
+    reply_due: Millis,
+    dials: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Link {
+    #[default]
+    Closed,
+    Dialing {
+        socket: CommandSocket,
+        until: Millis,
+    },
+    Open {
+        socket: CommandSocket,
+        ip: IpAddr,
+    },
+}
+
+#[derive(Debug)]
+struct InFlight {
+    asked: Asked,
+    word: &'static str,
+    bytes: usize,
+    /// Lines still to come behind `OK members` and `OK stats`.
+    rows: u64,
+}
+
+/// On whose behalf a request was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The user's.
+    User(Ask),
+    /// That of the attempt under way.
+    Attempt,
+    /// To say goodbye.
+    Leave,
+    /// Nobody's any more: the reply is taken out of the line, and that is all.
+    Nobody,
+}
+
+impl Requests {
+    pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr) {
+        match self.link {
+            Link::Dialing { socket, .. } if socket == dialed => {
+                self.link = Link::Open { socket, ip: ip.to_canonical() };
+            }
+            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => (),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        match self.link {
+            Link::Dialing { until, .. } => Some(until),
+            Link::Open { .. } if !self.in_flight.is_empty() => Some(self.reply_due),
+            Link::Open { .. } | Link::Closed => None,
+        }
+    }
+
+    /// How many requests wait for their reply.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether somebody waits for a reply.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.iter().any(|request| request.asked != Asked::Nobody)
+    }
+
+    /// As [`Self::is_busy`]; but what the session does by itself is nothing to wait for.
+    fn is_busy_for_user(&self) -> bool {
+        self.in_flight.iter().any(|request| match request.asked {
+            Asked::User(_) | Asked::Leave => true,
+            Asked::Attempt | Asked::Nobody => false,
+        })
+    }
+
+    /// Whether the user has asked to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.in_flight.iter().any(|request| match &request.asked {
+            Asked::User(ask) => matches!(ask, Ask::Disconnect | Ask::Deregister),
+            Asked::Leave => true,
+            Asked::Attempt | Asked::Nobody => false,
+        })
+    }
+
+    /// Whether a reply is on its way that nobody waits for.
+    pub(super) fn is_any_abandoned(&self) -> bool {
+        self.in_flight.iter().any(|request| request.asked == Asked::Nobody)
+    }
+
+    /// Whether a command may go before the replies to those in flight are here: one `msend` may
+    /// follow another, everything else waits.
+    pub(super) fn has_room_for(&self, command: &UserCommand) -> bool {
+        let is_msend = |asked: &Asked| match asked {
+            Asked::User(Ask::Msend(_)) | Asked::Nobody => true,
+            Asked::User(_) | Asked::Attempt | Asked::Leave => false,
+        };
+        match command {
+            UserCommand::Ask(Ask::Msend(_)) => {
+                self.in_flight.len() < IN_FLIGHT_MAX
+                    && self.bytes < IN_FLIGHT_BYTES_MAX
+                    // Whatever is in flight is of one sort, but for what nobody waits for.
+                    && self.in_flight.back().is_none_or(|last| is_msend(&last.asked))
+            }
+            UserCommand::Ask(_)
+            | UserCommand::Join { .. }
+            | UserCommand::Status
+            | UserCommand::Help
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => !self.is_busy_for_user(),
+        }
+    }
+
+    /// The reply to the attempt's request is nobody's any more.
+    pub(super) fn abandon_attempt(&mut self) {
+        for request in &mut self.in_flight {
+            if request.asked == Asked::Attempt {
+                request.asked = Asked::Nobody;
+            }
+        }
+    }
+
+    fn is_open(&self, asked: CommandSocket) -> bool {
+        matches!(self.link, Link::Open { socket, .. } if socket == asked)
+    }
+
+    fn pop(&mut self) -> Option<Asked> {
+        let request = self.in_flight.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(request.bytes);
+        Some(request.asked)
+    }
+
+    /// Closed, and these were in flight.
+    fn close(&mut self) -> VecDeque<InFlight> {
+        self.link = Link::Closed;
+        self.bytes = 0;
+        std::mem::take(&mut self.in_flight)
+    }
+
+    pub(super) fn check(&self) {
+        let is_open = matches!(self.link, Link::Open { .. });
+        assert!(is_open || self.in_flight.is_empty(), "nothing is in flight without a socket");
+        assert!(self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2), "the window is kept");
+    }
+}
+
+impl Session {
+    /// Whether there is a command socket to write to; if not, one is asked for.
+    pub(super) fn is_linked(&mut self, now: Millis) -> bool {
+        match self.requests.link {
+            Link::Open { .. } => true,
+            Link::Dialing { .. } => false,
+            Link::Closed => {
+                self.requests.dials = self.requests.dials.saturating_add(1);
+                let socket = CommandSocket(self.requests.dials);
+                let until = now.plus(DIAL_TIMEOUT_MS);
+                self.requests.link = Link::Dialing { socket, until };
+                self.effects.push_back(Effect::Dial { socket });
+                false
+            }
+        }
+    }
+
+    /// Sends a request of the user.
+    pub(super) fn ask(&mut self, ask: Ask, now: Millis) {
+        if matches!(ask, Ask::Disconnect | Ask::Deregister) {
+            self.home = None; // From here on nobody is surprised by the end of the message socket.
+        }
+        let Some(line) = self.request_line(&ask.command()) else { return };
+        let word = ask.command().word();
+        self.send(Asked::User(ask), word, line, now);
+    }
+
+    /// The line of a request on the command socket that is open.
+    pub(super) fn request_line(&self, command: &Command<'_>) -> Option<Box<str>> {
+        let Link::Open { ip, .. } = self.requests.link else { return None };
+        let request = Request { id: &self.settings.id, command: *command, ip };
+        Some(format!("{request}\n").into())
+    }
+
+    pub(super) fn send(&mut self, asked: Asked, word: &'static str, line: Box<str>, now: Millis) {
+        let Link::Open { socket, .. } = self.requests.link else { return };
+        if self.requests.in_flight.is_empty() {
+            self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
+        }
+        let bytes = line.len();
+        self.requests.bytes = self.requests.bytes.saturating_add(bytes);
+        self.requests.in_flight.push_back(InFlight { asked, word, bytes, rows: 0 });
+        self.effects.push_back(Effect::Send { socket, line });
+    }
+
+    pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Why, now: Millis) {
+        match self.requests.link {
+            Link::Dialing { socket, .. } if socket == failed => (),
+            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => return,
+        }
+        self.requests.link = Link::Closed;
+        if self.attempt.as_ref().is_some_and(super::Attempt::wants_to_ask) {
+            return self.fail_attempt(why, now);
+        }
+        if self.ending.is_some() {
+            return self.exit_failed(Notice::Failed { command: "disconnect", why });
+        }
+        let Some(UserCommand::Ask(ask)) = self.queue.front() else { return };
+        let command = ask.command().word();
+        self.dequeue();
+        self.failed = true;
+        self.show(Notice::Failed { command, why });
+    }
+
+    pub(super) fn on_reply_line(&mut self, socket: CommandSocket, line: &[u8], now: Millis) {
+        if !self.requests.is_open(socket) {
+            return;
+        }
+        self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
+        let (Ok(line), Some(oldest)) =
+            (std::str::from_utf8(line), self.requests.in_flight.front_mut())
+        else {
+            return self.break_commands(&Why::BadReply, now);
+        };
+        if oldest.rows > 0 {
+            oldest.rows = oldest.rows.saturating_sub(1);
+            let is_last = oldest.rows == 0;
+            self.show(Notice::Reply(line.into()));
+            if is_last {
+                self.requests.pop();
+            }
+            return;
+        }
+        match ReplyLine::parse(line) {
+            Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
+                let has_rows = matches!(oldest.asked, Asked::User(Ask::Members | Ask::Stats));
+                match fields.count() {
+                    Some(rows) if has_rows && rows > 0 => {
+                        oldest.rows = rows;
+                        self.show(Notice::Reply(line.into()));
+                    }
+                    None if has_rows => self.break_commands(&Why::BadReply, now),
+                    Some(_) | None => self.on_ok(line, now),
+                }
+            }
+            Some(ReplyLine::Err { code, .. }) => self.on_err(code, line, now),
+            Some(ReplyLine::Ok { .. }) | None => self.break_commands(&Why::BadReply, now),
+        }
+    }
+
+    fn on_ok(&mut self, line: &str, now: Millis) {
+        match self.requests.pop() {
+            Some(Asked::User(ask)) => {
+                self.show(Notice::Reply(line.into()));
+                if matches!(ask, Ask::Disconnect | Ask::Deregister) {
+                    self.leave_stream();
+                }
+            }
+            Some(Asked::Attempt) => self.grant_attempt(line, now),
+            Some(Asked::Leave) => self.exit(Some(Notice::Reply(line.into()))),
+            Some(Asked::Nobody) | None => (),
+        }
+    }
+
+    fn on_err(&mut self, code: u16, line: &str, now: Millis) {
+        let word = self.requests.in_flight.front().map(|request| request.word);
+        match self.requests.pop() {
+            Some(Asked::User(ask)) => {
+                self.failed = true;
+                self.show(Notice::Reply(line.into()));
+                if matches!(ask, Ask::Disconnect | Ask::Deregister) {
+                    self.keep_stream();
+                }
+            }
+            Some(Asked::Attempt) => self.refuse_attempt(code, line, now),
+            // There was nothing to say goodbye to.
+            Some(Asked::Leave) => self.exit(None),
+            Some(Asked::Nobody) | None => (),
+        }
+        // To a `register`, 421 is about members and not about the socket.
+        if matches!(code, 408 | 413) || code == 421 && word != Some("register") {
+            self.take_back_requests();
+        }
+    }
+
+    /// The coordinator closes this socket and has not looked at what came behind the request that
+    /// it refused: all of that can be sent again.
+    fn take_back_requests(&mut self) {
+        if let Link::Open { socket, .. } = self.requests.link {
+            self.effects.push_back(Effect::HangUp { socket });
+        }
+        for request in self.requests.close().into_iter().rev() {
+            match request.asked {
+                Asked::User(ask) => {
+                    let command = UserCommand::Ask(ask);
+                    self.queue_bytes = self.queue_bytes.saturating_add(command.bytes());
+                    self.queue.push_front(command);
+                }
+                Asked::Attempt => self.ask_again(),
+                Asked::Leave => self.say_goodbye_again(),
+                Asked::Nobody => (),
+            }
+        }
+    }
+
+    pub(super) fn on_commands_closed(&mut self, socket: CommandSocket, why: &Why, now: Millis) {
+        if !self.requests.is_open(socket) {
+            return;
+        }
+        self.show(Notice::CommandsLost { why: why.clone() });
+        for request in self.requests.close() {
+            match request.asked {
+                Asked::User(ask) => {
+                    self.failed = true;
+                    self.show(Notice::unanswered(&ask));
+                }
+                Asked::Attempt => self.lose_attempt(why.clone(), now),
+                Asked::Leave => {
+                    let command = request.word;
+                    self.exit_failed(Notice::Failed { command, why: why.clone() });
+                }
+                Asked::Nobody => (),
+            }
+        }
+    }
+
+    /// The peer made a mistake, or says nothing: no more of it.
+    fn break_commands(&mut self, why: &Why, now: Millis) {
+        let Link::Open { socket, .. } = self.requests.link else { return };
+        self.effects.push_back(Effect::HangUp { socket });
+        self.on_commands_closed(socket, why, now);
+    }
+
+    pub(super) fn expire_requests(&mut self, now: Millis) {
+        if self.requests.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.requests.link {
+            Link::Dialing { socket, .. } => {
+                self.effects.push_back(Effect::HangUp { socket });
+                self.on_dial_failed(socket, Why::DialTimeout, now);
+            }
+            Link::Open { .. } => self.break_commands(&Why::NoReply, now),
+            Link::Closed => (),
+        }
+    }
+}

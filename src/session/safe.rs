@@ -1,0 +1,82 @@
+//! Text from outside, made harmless for what it is written to.
+
+use std::fmt::{self, Write as _};
+
+/// Text with everything that could drive a terminal written as an escape: control characters
+/// but TAB, and what changes the direction of writing, which could pass one text off as another.
+#[must_use]
+pub fn for_terminal(text: &str) -> Safe<'_> {
+    Safe { text, is_harmful: drives_a_terminal }
+}
+
+/// Text with every control character but TAB written as an escape: one line stays one line.
+#[must_use]
+pub fn for_file(text: &str) -> Safe<'_> {
+    Safe { text, is_harmful: is_control }
+}
+
+/// A text that can be written as it is displayed; what the protocol allows is left as it came,
+/// a backslash too.
+#[derive(Clone, Copy, Debug)]
+pub struct Safe<'a> {
+    text: &'a str,
+    is_harmful: fn(char) -> bool,
+}
+
+impl fmt::Display for Safe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The common case, without decoding.
+        if self.text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+            return f.write_str(self.text);
+        }
+        for char in self.text.chars() {
+            match (self.is_harmful)(char) {
+                true => write!(f, "{}", char.escape_unicode())?,
+                false => f.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_control(char: char) -> bool {
+    char.is_control() && char != '\t'
+}
+
+fn drives_a_terminal(char: char) -> bool {
+    is_control(char)
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_protocol_allows_is_left_as_it_came() {
+        for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}", "\u{2028}"] {
+            assert_eq!(for_file(text).to_string(), text);
+            assert_eq!(for_terminal(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nothing_that_drives_a_terminal_gets_through() {
+        for code in 0..=0x10_ffff {
+            let Some(char) = char::from_u32(code) else { continue };
+            let shown = for_terminal(&format!("a{char}b")).to_string();
+            let harmful = char.is_control() && char != '\t'
+                || [0x61c, 0x200e, 0x200f].contains(&code)
+                || (0x202a..=0x202e).contains(&code)
+                || (0x2066..=0x2069).contains(&code);
+            assert_eq!(shown.contains(char), !harmful, "{code:x}");
+        }
+        assert_eq!(for_terminal("\u{1b}[2J").to_string(), "\\u{1b}[2J");
+    }
+
+    #[test]
+    fn one_line_stays_one_line_in_a_file() {
+        assert_eq!(for_file("a\r\nb\u{85}\u{202e}").to_string(), "a\\u{d}\\u{a}b\\u{85}\u{202e}");
+    }
+}

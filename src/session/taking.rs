@@ -1,0 +1,306 @@
+//! What came on the message socket: taken once, written, acknowledged.
+//!
+//! ```text
+//!                    acked        written          last taken
+//!   numbers  ──────────┴─────────────┴─────────────────┴──────────>
+//!             acknowledged   may be     with the log      not seen
+//! ```
+
+use std::collections::VecDeque;
+
+use super::attempt::Port;
+use super::{Attempt, Effect, Entry, MessageSocket, Notice, Session, Why};
+use crate::limits::{
+    DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
+    UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
+};
+use crate::protocol::{Delivery, Epoch, MessageLine, Seq, Since};
+use crate::time::Millis;
+
+/// What the message log remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The life of the last number; none before the first greeting ever.
+    pub epoch: Option<Epoch>,
+    /// The last number taken in it.
+    pub last: Seq,
+}
+
+/// The message socket.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) socket: MessageSocket,
+    port: Port,
+    opened: Millis,
+    /// The user left; what is still on its way is taken, and the end is expected.
+    pub(super) leaving: bool,
+    /// The last number that this connection brought, a repeat too.
+    pub(super) brought: Seq,
+    /// The last number acknowledged on this connection.
+    pub(super) acked: Seq,
+}
+
+/// What was taken, and how much of it is written.
+#[derive(Debug)]
+pub(super) struct Taken {
+    memory: Memory,
+    /// The last number of this epoch that is written, once no other epoch is unwritten.
+    written: Seq,
+    unwritten: VecDeque<Unwritten>,
+    bytes: usize,
+    /// Changes of epoch among the unwritten.
+    epochs: usize,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unwritten {
+    bytes: usize,
+    mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    Number(Seq),
+    Epoch,
+}
+
+/// The log cannot be written.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    /// None while a try is under way.
+    retry_at: Option<Millis>,
+}
+
+impl Taken {
+    pub(super) const fn new(memory: Memory) -> Self {
+        Self {
+            memory,
+            written: memory.last,
+            unwritten: VecDeque::new(),
+            bytes: 0,
+            epochs: 0,
+            trouble: None,
+        }
+    }
+
+    pub(super) const fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// How many entries are with the log.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.unwritten.len() < UNWRITTEN_ENTRIES_MAX && self.bytes < UNWRITTEN_BYTES_MAX
+    }
+
+    /// Whether there is nothing to wait for: all is written, or cannot be.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unwritten.is_empty() || self.trouble.is_some()
+    }
+
+    /// What to name at a reconnect: only what is written, for what is named may be forgotten there.
+    pub(super) fn since(&self) -> Option<Since> {
+        let seq = self.safe().filter(|seq| *seq > Seq::ZERO)?;
+        Some(Since { epoch: self.memory.epoch?, seq })
+    }
+
+    /// The last number of this epoch that is written.
+    fn safe(&self) -> Option<Seq> {
+        (self.epochs == 0).then_some(self.written)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.trouble.and_then(|trouble| trouble.retry_at)
+    }
+
+    pub(super) fn retry_is_due(&mut self, now: Millis) -> bool {
+        let is_due = self.retry_at().is_some_and(|at| at <= now);
+        if is_due {
+            self.trouble = Some(Trouble { retry_at: None });
+        }
+        is_due
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let mark = match entry {
+            Entry::Message { seq, .. } => Mark::Number(*seq),
+            Entry::Gap(gap) => Mark::Number(gap.last),
+            Entry::Epoch(epoch) => {
+                self.memory.epoch = Some(*epoch);
+                Mark::Epoch
+            }
+        };
+        match mark {
+            Mark::Number(seq) => self.memory.last = seq,
+            Mark::Epoch => {
+                self.memory.last = Seq::ZERO;
+                self.epochs = self.epochs.saturating_add(1);
+            }
+        }
+        let bytes = entry.bytes();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unwritten.push_back(Unwritten { bytes, mark });
+    }
+
+    fn on_written(&mut self, entries: usize) {
+        for _ in 0..entries {
+            let Some(Unwritten { bytes, mark }) = self.unwritten.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(bytes);
+            match mark {
+                Mark::Number(seq) => self.written = seq,
+                Mark::Epoch => {
+                    self.written = Seq::ZERO;
+                    self.epochs = self.epochs.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn check(&self) {
+        assert!(self.epochs <= self.unwritten.len());
+        assert!(self.epochs > 0 || self.written <= self.memory.last, "written but not taken");
+        assert!(!self.unwritten.is_empty() || self.bytes == 0 && self.epochs == 0);
+        assert!(!self.unwritten.is_empty() || self.written == self.memory.last);
+    }
+}
+
+impl Session {
+    /// Whether a line of a connection that came in may be handed in now. If not, it waits where it
+    /// is, and so does an end of stream behind it: in the end it is the coordinator that waits.
+    #[must_use]
+    pub fn wants_message_line(&self, socket: MessageSocket) -> bool {
+        if self.is_candidate(socket) {
+            return true;
+        }
+        let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
+        let is_held_back = self.attempt.as_ref().is_some_and(Attempt::holds_back);
+        is_stream && !is_held_back && self.ending.is_none() && self.taken.has_room()
+    }
+
+    /// How long a line of such a connection may be, with its end. What `max_line` the coordinator
+    /// has is not known here.
+    #[must_use]
+    pub fn message_line_bytes_max(&self, socket: MessageSocket) -> usize {
+        match self.is_candidate(socket) {
+            true => HELLO_LINE_BYTES_MAX.saturating_add("\r".len()),
+            false => LINE_BYTES_HIGHEST.saturating_add(DELIVERY_EXTRA_BYTES),
+        }
+    }
+
+    pub(super) fn on_message_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
+        if self.is_candidate(socket) {
+            return self.on_greeting(socket, line, now);
+        }
+        let Some(stream) = &mut self.stream else { return };
+        if stream.socket != socket {
+            return;
+        }
+        let parsed = std::str::from_utf8(line).map(MessageLine::parse);
+        let (last, entry) = match parsed {
+            Ok(Ok(MessageLine::Delivery(Delivery { seq, sender, accepted, text }))) => {
+                let (sender, text) = (sender.into(), text.into());
+                (seq, Entry::Message { seq, accepted, sender, text })
+            }
+            Ok(Ok(MessageLine::Gap(gap))) => (gap.last, Entry::Gap(gap)),
+            Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
+                self.effects.push_back(Effect::CloseMessages { socket });
+                return self.end_stream(Why::BadMessage, now);
+            }
+        };
+        stream.brought = stream.brought.max(last);
+        if last > self.taken.memory.last {
+            self.append(entry);
+        }
+    }
+
+    fn append(&mut self, entry: Entry) {
+        self.taken.take(&entry);
+        self.effects.push_back(Effect::Append(entry));
+    }
+
+    /// The coordinator has greeted: from here on nothing is read from the socket before.
+    pub(super) fn replace_stream(
+        &mut self,
+        socket: MessageSocket,
+        port: Port,
+        epoch: Epoch,
+        now: Millis,
+    ) {
+        let stream = Stream {
+            socket,
+            port,
+            opened: now,
+            leaving: false,
+            brought: Seq::ZERO,
+            acked: Seq::ZERO,
+        };
+        if let Some(old) = self.stream.replace(stream) {
+            self.effects.push_back(Effect::CloseMessages { socket: old.socket });
+        }
+        if self.taken.memory.epoch != Some(epoch) {
+            self.append(Entry::Epoch(epoch));
+        }
+    }
+
+    /// The user left, and the coordinator agreed.
+    pub(super) fn leave_stream(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.leaving = true;
+        }
+    }
+
+    /// The user wanted to leave, and the coordinator did not agree.
+    pub(super) fn keep_stream(&mut self) {
+        self.home = self.stream.as_ref().map(|stream| stream.port);
+    }
+
+    pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
+        self.forget_candidate(socket);
+        if self.stream.as_ref().is_some_and(|stream| stream.socket == socket) {
+            self.end_stream(Why::System(reason.into()), now);
+        }
+    }
+
+    fn end_stream(&mut self, why: Why, now: Millis) {
+        let Some(stream) = self.stream.take() else { return };
+        if now.since(stream.opened) >= RETRY_RESET_MS {
+            self.backoff.reset();
+        }
+        let is_expected = stream.leaving
+            || self.ending.is_some()
+            || self.requests.is_leaving()
+            || self.attempt.as_ref().is_some_and(Attempt::may_take_over);
+        if !is_expected {
+            self.show(Notice::MessagesLost { why });
+        }
+        self.resume(now);
+    }
+
+    pub(super) fn on_log_written(&mut self, entries: usize) {
+        self.taken.on_written(entries);
+        if self.taken.trouble.take().is_some() {
+            self.show(Notice::LogWrites);
+        }
+    }
+
+    pub(super) fn on_log_failed(&mut self, reason: &str, now: Millis) {
+        let retry_at = Some(now.plus(LOG_RETRY_MS));
+        if self.taken.trouble.replace(Trouble { retry_at }).is_none() {
+            self.show(Notice::LogFails { reason: reason.into() });
+        }
+    }
+
+    /// Acknowledges what is written, as far as this connection brought it.
+    pub(super) fn acknowledge(&mut self) {
+        let (Some(stream), Some(safe)) = (&mut self.stream, self.taken.safe()) else { return };
+        let seq = safe.min(stream.brought);
+        if seq > stream.acked && !stream.leaving {
+            stream.acked = seq;
+            self.effects.push_back(Effect::Ack { socket: stream.socket, seq });
+        }
+    }
+}

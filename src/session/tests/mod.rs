@@ -1,0 +1,165 @@
+//! Scenarios: what goes in, and everything that comes out.
+
+mod asking;
+mod joining;
+mod leaving;
+mod taking;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::protocol::{Epoch, Seq};
+
+const COORDINATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
+const EPOCH: &str = "00000000000000aa";
+
+/// A session, its clock, and all that it wanted since it was last asked.
+struct Rig {
+    session: Session,
+    now: u64,
+    nonce: u128,
+    effects: Vec<Effect>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            id: "me".into(),
+            coordinator: (COORDINATOR, 5000).into(),
+            memory: Memory::default(),
+            reconnects: true,
+            stays: false,
+            seed: 1,
+        };
+        change(&mut settings);
+        Self { session: Session::new(settings), now: 0, nonce: 0, effects: Vec::new() }
+    }
+
+    /// A member that is online by its message socket 1, with command socket 1.
+    fn online() -> Self {
+        Self::new().register()
+    }
+
+    fn register(mut self) -> Self {
+        self.user("register 9001");
+        self.listening(9001);
+        self.dialed(1);
+        self.accepted(1);
+        self.message(1, &format!("hello#{:032x}#{EPOCH}", self.nonce));
+        self.written(1);
+        self.reply(1, &format!("OK register epoch={EPOCH} next=1 ttl=60"));
+        self.forget();
+        self
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.session.handle(input, Millis::new(self.now));
+        while let Some(effect) = self.session.poll_effect() {
+            self.effects.push(effect);
+        }
+    }
+
+    fn user(&mut self, line: &str) {
+        self.input(Input::UserLine(line.as_bytes()));
+    }
+
+    fn listening(&mut self, port: u16) {
+        self.nonce += 1;
+        self.input(Input::Listening { port, nonce: self.nonce });
+    }
+
+    fn dialed(&mut self, socket: u64) {
+        let ip = IpAddr::from([10, 0, 0, 2]);
+        self.input(Input::Dialed { socket: CommandSocket(socket), ip });
+    }
+
+    fn dial_failed(&mut self, socket: u64) {
+        self.input(Input::DialFailed { socket: CommandSocket(socket), reason: "refused" });
+    }
+
+    fn reply(&mut self, socket: u64, line: &str) {
+        self.input(Input::ReplyLine { socket: CommandSocket(socket), line: line.as_bytes() });
+    }
+
+    fn commands_closed(&mut self, socket: u64) {
+        self.input(Input::CommandsClosed { socket: CommandSocket(socket), reason: "reset" });
+    }
+
+    fn accepted(&mut self, socket: u64) {
+        self.input(Input::Accepted { socket: MessageSocket(socket), peer: COORDINATOR });
+    }
+
+    fn message(&mut self, socket: u64, line: &str) {
+        self.input(Input::MessageLine { socket: MessageSocket(socket), line: line.as_bytes() });
+    }
+
+    fn hello(&mut self, socket: u64) {
+        self.accepted(socket);
+        self.message(socket, &format!("hello#{:032x}#{EPOCH}", self.nonce));
+    }
+
+    fn messages_closed(&mut self, socket: u64) {
+        self.input(Input::MessagesClosed { socket: MessageSocket(socket), reason: "reset" });
+    }
+
+    fn written(&mut self, entries: usize) {
+        self.input(Input::LogWritten { entries });
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now += ms;
+        self.input(Input::Tick);
+    }
+
+    /// Waits for the next deadline.
+    fn wait_for_deadline(&mut self) -> u64 {
+        let deadline = self.session.next_deadline().expect("something is waited for").as_u64();
+        let ms = deadline - self.now;
+        self.wait(ms);
+        ms
+    }
+
+    fn wants(&self, socket: u64) -> bool {
+        self.session.wants_message_line(MessageSocket(socket))
+    }
+
+    fn state(&self) -> State {
+        self.session.status(Millis::new(self.now)).state
+    }
+
+    fn forget(&mut self) {
+        self.effects.clear();
+    }
+
+    /// What was wanted since the last time, in short.
+    #[track_caller]
+    fn expect(&mut self, expected: &[&str]) {
+        let effects: Vec<String> = self.effects.drain(..).map(brief).collect();
+        assert_eq!(effects, expected);
+    }
+}
+
+/// An effect in a few words; the nonce, which the rig counts, as a small number.
+fn brief(effect: Effect) -> String {
+    match effect {
+        Effect::Dial { socket } => format!("dial {}", socket.0),
+        Effect::HangUp { socket } => format!("hang up {}", socket.0),
+        Effect::Send { socket, line } => {
+            let line = line.trim_end_matches('\n').replace(&"0".repeat(31), "");
+            format!("send {} {line}", socket.0)
+        }
+        Effect::Listen { port } => format!("listen {port}"),
+        Effect::CloseListener => "close listener".to_owned(),
+        Effect::CloseMessages { socket } => format!("close {}", socket.0),
+        Effect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),
+        Effect::Append(entry) => format!("append {entry}"),
+        Effect::RetryLog => "retry log".to_owned(),
+        Effect::Show(notice) => format!("show {notice}"),
+        Effect::Exit { code } => format!("exit {code}"),
+    }
+}

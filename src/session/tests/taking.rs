@@ -1,0 +1,143 @@
+use super::*;
+
+#[test]
+fn a_message_is_acknowledged_after_it_is_written_and_many_at_once() {
+    let mut rig = Rig::online();
+    rig.message(1, "1#bob#0#one");
+    rig.message(1, "4#bob#0#a#b");
+    rig.expect(&["append 1 bob: one", "append 4 bob: a#b"]);
+    rig.written(2);
+    rig.expect(&["ack 1 4"]);
+    rig.written(0);
+    rig.expect(&[]);
+}
+
+#[test]
+fn a_repeat_is_dropped_and_yet_acknowledged_to_the_connection_that_brought_it() {
+    let mut rig = Rig::online();
+    rig.message(1, "1#bob#0#one");
+    rig.message(1, "2#bob#0#two");
+    rig.written(2);
+    rig.messages_closed(1);
+    rig.wait_for_deadline();
+    rig.listening(9001);
+    rig.hello(2);
+    rig.forget();
+    rig.message(2, "1#bob#0#one");
+    rig.expect(&["ack 2 1"]);
+    rig.message(2, "gap#1#2#2");
+    rig.expect(&["ack 2 2"]);
+    rig.message(2, "3#bob#0#three");
+    rig.expect(&["append 3 bob: three"]);
+}
+
+#[test]
+fn a_gap_is_taken_and_acknowledged_as_a_number() {
+    let mut rig = Rig::online();
+    rig.message(1, "gap#3#1#5");
+    rig.written(1);
+    rig.message(1, "5#bob#0#five");
+    rig.expect(&["append * gap: 3 lost, from 1 to 5", "ack 1 5"]);
+}
+
+#[test]
+fn a_new_epoch_begins_the_numbers_anew() {
+    let memory = Memory { epoch: Some(Epoch::new(1)), last: Seq::new(50) };
+    let mut rig = Rig::with(|settings| settings.memory = memory);
+    rig.user("reconnect 9001");
+    rig.listening(9001);
+    rig.forget();
+    rig.dialed(1);
+    rig.expect(&["send 1 me#reconnect 9001 acks=1 nonce=1 since=0000000000000001:50#10.0.0.2"]);
+    rig.hello(1);
+    rig.message(1, "3#bob#0#three");
+    rig.expect(&[
+        "close listener",
+        "append * epoch 00000000000000aa: numbers begin anew",
+        "append 3 bob: three",
+    ]);
+    rig.written(1);
+    rig.expect(&[]);
+    rig.written(1);
+    rig.expect(&["ack 1 3"]);
+}
+
+#[test]
+fn in_the_same_epoch_what_the_log_remembers_is_not_taken_again() {
+    let epoch = Epoch::parse(EPOCH);
+    let mut rig = Rig::with(|settings| settings.memory = Memory { epoch, last: Seq::new(2) });
+    rig.user("reconnect 9001");
+    rig.listening(9001);
+    rig.dialed(1);
+    rig.hello(1);
+    rig.forget();
+    rig.message(1, "2#bob#0#two");
+    rig.expect(&["ack 1 2"]);
+}
+
+#[test]
+fn what_is_no_message_costs_the_connection_and_the_session_comes_back() {
+    for line in ["", "nonsense", "1#bob", "hello#1#00000000000000aa", "x\u{85}"] {
+        let mut rig = Rig::online();
+        rig.message(1, line);
+        assert_eq!(brief(rig.effects.remove(0)), "close 1");
+        assert!(matches!(rig.state(), State::Paused { .. }), "{line:?}");
+    }
+    let mut rig = Rig::online();
+    rig.input(Input::MessageLine { socket: MessageSocket(1), line: b"1#bob#0#\xff" });
+    assert!(matches!(rig.state(), State::Paused { .. }));
+}
+
+#[test]
+fn a_log_that_is_behind_stops_the_reading() {
+    let mut rig = Rig::online();
+    for seq in 1..=4096 {
+        assert!(rig.wants(1));
+        rig.message(1, &format!("{seq}#bob#0#x"));
+    }
+    assert!(!rig.wants(1));
+    rig.written(1);
+    assert!(rig.wants(1));
+    rig.written(4095);
+    rig.message(1, &format!("5000#bob#0#{}", "x".repeat(1024 * 1024)));
+    assert!(!rig.wants(1));
+    assert_eq!(rig.session.status(Millis::ZERO).unwritten, 1);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_said_tried_again_and_acknowledged_later() {
+    let mut rig = Rig::online();
+    rig.message(1, "1#bob#0#one");
+    rig.forget();
+    rig.input(Input::LogFailed { reason: "disk full" });
+    assert_eq!(rig.effects.len(), 1);
+    for _ in 0..3 {
+        rig.forget();
+        assert_eq!(rig.wait_for_deadline(), 1_000);
+        rig.expect(&["retry log"]);
+        assert_eq!(rig.session.next_deadline(), None);
+        rig.input(Input::LogFailed { reason: "disk full" });
+        rig.expect(&[]);
+    }
+    rig.wait_for_deadline();
+    rig.forget();
+    rig.written(1);
+    rig.expect(&["show * message log: it can be written again", "ack 1 1"]);
+}
+
+#[test]
+fn only_what_is_written_is_named_to_the_coordinator() {
+    let mut rig = Rig::online();
+    rig.message(1, "1#bob#0#one");
+    rig.written(1);
+    rig.message(1, "2#bob#0#two");
+    rig.input(Input::LogFailed { reason: "disk full" });
+    rig.messages_closed(1);
+    rig.forget();
+    rig.wait(400);
+    rig.listening(9001);
+    rig.expect(&[
+        "listen 9001",
+        "send 1 me#reconnect 9001 acks=1 nonce=2 since=00000000000000aa:1#10.0.0.2",
+    ]);
+}

@@ -1,0 +1,200 @@
+//! What the user can say.
+
+use std::fmt;
+
+use super::attempt::Kind;
+use crate::protocol::Command;
+
+/// A line of the user, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum UserCommand {
+    /// `register PORT` or `reconnect PORT`.
+    Join { kind: Kind, port: u16 },
+    /// What needs nothing but a request and its reply.
+    Ask(Ask),
+    /// `status`
+    Status,
+    /// `help`
+    Help,
+    /// `quit`
+    Quit,
+    /// A line that cannot be carried out; said when its turn comes.
+    Bad(BadCommand),
+}
+
+/// A request of the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Disconnect,
+    Deregister,
+    /// The text, byte for byte, whatever it holds: what may be sent is the coordinator's to say.
+    Msend(Box<str>),
+    Members,
+    Stats,
+    Ping,
+}
+
+impl UserCommand {
+    /// The command of a line without its end; `None` if the line is blank.
+    pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, BadCommand> {
+        let line = std::str::from_utf8(line).map_err(|_| BadCommand::NotUtf8)?.trim_start();
+        if line.contains('\n') {
+            return Err(BadCommand::LineFeed); // On the wire it would end the request.
+        }
+        let (word, behind) = match line.split_once(' ') {
+            Some((word, behind)) => (word, Some(behind)),
+            None => (line.trim_end(), None),
+        };
+        if word == "msend" {
+            let text = behind.unwrap_or_default();
+            return Ok(Some(Self::Ask(Ask::Msend(text.into()))));
+        }
+        let arguments = behind.unwrap_or_default().trim();
+        let command = match word {
+            "" => return Ok(None),
+            "register" => return parse_join(Kind::Register, arguments).map(Some),
+            "reconnect" => return parse_join(Kind::Reconnect, arguments).map(Some),
+            "disconnect" => Self::Ask(Ask::Disconnect),
+            "deregister" => Self::Ask(Ask::Deregister),
+            "members" => Self::Ask(Ask::Members),
+            "stats" => Self::Ask(Ask::Stats),
+            "ping" => Self::Ask(Ask::Ping),
+            "status" => Self::Status,
+            "help" => Self::Help,
+            "quit" => Self::Quit,
+            unknown => return Err(BadCommand::Unknown(unknown.chars().take(40).collect())),
+        };
+        if arguments.is_empty() { Ok(Some(command)) } else { Err(BadCommand::Arguments) }
+    }
+
+    /// What it costs to keep.
+    pub(super) fn bytes(&self) -> usize {
+        let text = match self {
+            Self::Ask(Ask::Msend(text)) => text.len(),
+            Self::Ask(_)
+            | Self::Join { .. }
+            | Self::Status
+            | Self::Help
+            | Self::Quit
+            | Self::Bad(_) => 0,
+        };
+        text.saturating_add(size_of::<Self>())
+    }
+}
+
+impl Ask {
+    /// The request.
+    pub(super) fn command(&self) -> Command<'_> {
+        match self {
+            Self::Disconnect => Command::Disconnect,
+            Self::Deregister => Command::Deregister,
+            Self::Msend(text) => Command::Msend { text },
+            Self::Members => Command::Members,
+            Self::Stats => Command::Stats,
+            Self::Ping => Command::Ping,
+        }
+    }
+}
+
+fn parse_join(kind: Kind, port: &str) -> Result<UserCommand, BadCommand> {
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if digits => Ok(UserCommand::Join { kind, port }),
+        Ok(_) | Err(_) => Err(BadCommand::Port(kind.word())),
+    }
+}
+
+/// Why a line of the user could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadCommand {
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It is more than one line.
+    LineFeed,
+    /// It has more bytes than this.
+    TooLong(usize),
+    /// There is no such command.
+    Unknown(Box<str>),
+    /// The command stands alone.
+    Arguments,
+    /// This command needs a port.
+    Port(&'static str),
+    /// So many commands are waiting that this one was not kept.
+    TooMany(usize),
+}
+
+impl fmt::Display for BadCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 => f.write_str("line: not UTF-8"),
+            Self::LineFeed => f.write_str("line: holds a line feed"),
+            Self::TooLong(max) => write!(f, "line exceeds {max} bytes"),
+            Self::Unknown(word) => {
+                let word = super::safe::for_terminal(word);
+                write!(f, "unknown command '{word}'; 'help' lists them")
+            }
+            Self::Arguments => f.write_str("this command takes no arguments"),
+            Self::Port(word) => {
+                write!(f, "{word}: expected a port, 1024 to 65535, or 0 for any that is free")
+            }
+            Self::TooMany(max) => write!(f, "{max} commands are waiting; this one was dropped"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn msend(text: &str) -> UserCommand {
+        UserCommand::Ask(Ask::Msend(text.into()))
+    }
+
+    #[test]
+    fn a_text_is_kept_byte_for_byte_after_exactly_one_space() {
+        for (line, text) in [
+            ("msend hi", "hi"),
+            ("msend  two ", " two "),
+            (" msend \t#", "\t#"),
+            ("msend", ""),
+            ("msend ", ""),
+            ("msend \u{1b}\u{0}", "\u{1b}\u{0}"),
+        ] {
+            assert_eq!(UserCommand::parse(line.as_bytes()), Ok(Some(msend(text))), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_commands_do_not_mind_spaces_around_them() {
+        let join = |kind, port| Ok(Some(UserCommand::Join { kind, port }));
+        for (line, expected) in [
+            ("register 9001", join(Kind::Register, 9001)),
+            ("  reconnect   0 ", join(Kind::Reconnect, 0)),
+            ("members ", Ok(Some(UserCommand::Ask(Ask::Members)))),
+            ("quit", Ok(Some(UserCommand::Quit))),
+            ("", Ok(None)),
+            (" \t", Ok(None)),
+        ] {
+            assert_eq!(UserCommand::parse(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_said_to_be_none() {
+        let port = |word| BadCommand::Port(word);
+        for (line, expected) in [
+            (&b"hello you"[..], BadCommand::Unknown("hello".into())),
+            (b"Quit", BadCommand::Unknown("Quit".into())),
+            (b"ping 1", BadCommand::Arguments),
+            (b"register", port("register")),
+            (b"register x", port("register")),
+            (b"register +1", port("register")),
+            (b"reconnect 65536", port("reconnect")),
+            (b"reconnect 1 2", port("reconnect")),
+            (b"msend \xff", BadCommand::NotUtf8),
+            (b"msend a\nb", BadCommand::LineFeed),
+        ] {
+            assert_eq!(UserCommand::parse(line), Err(expected), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+#!/bin/sh
+# Shows what a group does: a coordinator, three participants, every command, in the programs' own
+# words. Ends by itself; exits with 1, and says why, if anything is not as it should be.
+#
+#   sh tests/demo.sh [<coordinator> [<participant>]]
+#
+# It waits for what it can see in the programs' output and message logs. The pauses between two
+# looks only save work; nothing becomes right by waiting long enough.
+set -eu
+
+absolute() {
+    echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
+}
+coordinator=$(absolute "${1:-./coordinator}")
+participant=$(absolute "${2:-./participant}")
+
+ttl=5
+deadline=$(($(date +%s) + 18))
+names="alice bob carol"
+watchers=
+directory=$(mktemp -d)
+cd "$directory"
+
+# Whatever happened, no program and no file is left behind.
+clean_up() {
+    for watcher in $watchers; do
+        kill -KILL "$watcher" 2>/dev/null || :
+    done
+    for pid in *.pid; do
+        [ ! -f "$pid" ] || [ -f "${pid%.pid}.exit" ] || kill -KILL "$(cat "$pid")" 2>/dev/null || :
+    done
+    wait
+    cd / && rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+trap '' PIPE
+
+title() {
+    printf '\n== %s\n' "$1"
+}
+
+# Prints what the programs named have written since they were last shown.
+show() {
+    for name in "$@"; do
+        shown=$(cat "$name.shown" 2>/dev/null || echo 0)
+        lines=$(wc -l < "$name.out")
+        sed -n "$((shown + 1)),${lines}s/^/$name | /p" "$name.out"
+        echo "$lines" > "$name.shown"
+    done
+}
+
+fail() {
+    title "FAILED: $1"
+    for file in *.out *.log *.exit; do
+        [ ! -f "$file" ] || sed "s/^/$file | /" "$file"
+    done
+    exit 1
+}
+
+# eventually <what> <command...>: the command succeeds before the deadline.
+eventually() {
+    what=$1
+    shift
+    until "$@"; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "$what"
+        sleep 0.1
+    done
+}
+
+# start <name> <input> <program and arguments>
+start() {
+    name=$1
+    input=$2
+    shift 2
+    {
+        code=0
+        sh -c 'echo $$ > "$0.pid" && exec "$@"' "$name" "$@" > "$name.out" 2>&1 || code=$?
+        echo "$code" > "$name.ended" && mv "$name.ended" "$name.exit"
+    } < "$input" &
+    watchers="$watchers $!"
+}
+
+say() {
+    printf '%s > %s\n' "$1" "$2"
+    case $1 in
+        alice) printf '%s\n' "$2" >&4 ;;
+        bob) printf '%s\n' "$2" >&5 ;;
+        carol) printf '%s\n' "$2" >&6 ;;
+    esac || fail "$1 takes no commands any more"
+}
+
+# Whether the coordinator's list of members matches. Whoever asks need not be a member.
+members() {
+    printf 'members\n' | timeout 5 "$participant" observer.txt > observer.out 2>&1 &&
+        grep -q "^ *$1" observer.out
+}
+
+without_bob() {
+    members 'alice ' && ! grep -q '^ *bob ' observer.out
+}
+
+# received <name> <text>: it stands in the message log, as the last field of its line.
+received() {
+    cut -f 4 "$1.log" | grep -qx "$2"
+}
+
+has_ended() {
+    [ -f "$1.exit" ]
+}
+
+port() {
+    port=$(sed -n 's/.*127\.0\.0\.1:\([1-9][0-9]*\).*/\1/p' coordinator.out | head -n 1)
+    [ -n "$port" ] || ! has_ended coordinator || fail "the coordinator ended at once"
+    [ -n "$port" ]
+}
+
+# log_is <name>: standard input is its message log, with spaces for tabs, without times and epochs.
+log_is() {
+    awk -F '\t' '/^# (epoch|last)/ { next } /^#/ { print; next } { print $1, $3, $4 }' \
+        "$1.log" > "$1.is"
+    cat > "$1.expected"
+    cmp -s "$1.is" "$1.expected" || fail "$1.log should be: $(cat "$1.expected")"
+}
+
+title "a coordinator on a free port; a message lives $ttl seconds"
+printf '0\n%s\n' "$ttl" > coordinator.txt
+start coordinator /dev/null "$coordinator" --bind 127.0.0.1 coordinator.txt
+eventually "the coordinator names its port" port
+show coordinator
+
+title "three participants register, each on a free port"
+for name in $names observer; do
+    printf '%s\n%s.log\n127.0.0.1 %s\n' "$name" "$name" "$port" > "$name.txt"
+done
+for name in $names; do
+    mkfifo "$name.in"
+    start "$name" "$name.in" "$participant" "$name.txt"
+done
+exec 4> alice.in 5> bob.in 6> carol.in
+for name in $names; do
+    say "$name" "register 0"
+    eventually "$name is online" members "$name online "
+done
+show $names
+
+title "what one sends, all others get"
+say alice "msend hello everybody"
+eventually "bob hears alice" received bob "hello everybody"
+eventually "carol hears alice" received carol "hello everybody"
+say bob "msend hello alice"
+eventually "alice hears bob" received alice "hello alice"
+eventually "carol hears bob" received carol "hello alice"
+show $names
+
+title "who is away for a while gets what was missed"
+say bob "disconnect"
+eventually "bob is offline" members "bob offline "
+say alice "msend bob can read this later"
+eventually "carol hears alice" received carol "bob can read this later"
+! received bob "bob can read this later" || fail "bob hears while offline"
+say bob "reconnect 0"
+eventually "bob gets what was missed" received bob "bob can read this later"
+show $names
+
+title "who is away for longer than $ttl seconds is told of a gap"
+say carol "disconnect"
+eventually "carol is offline" members "carol offline "
+say alice "msend carol comes too late for this"
+eventually "bob hears alice" received bob "carol comes too late for this"
+eventually "the message expires" members "carol offline .* pending=0 "
+say carol "reconnect 0"
+eventually "carol is told of the gap" grep -q "^# gap 1 4 4$" carol.log
+show $names
+
+title "who deregisters is forgotten"
+say bob "deregister"
+eventually "bob is no member" without_bob
+say alice "msend bob is gone"
+eventually "carol hears alice" received carol "bob is gone"
+show $names
+
+title "all quit, the coordinator too"
+for name in $names; do
+    say "$name" "quit"
+    eventually "$name ends" has_ended "$name"
+    [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
+done
+kill -TERM "$(cat coordinator.pid)"
+eventually "the coordinator ends" has_ended coordinator
+[ "$(cat coordinator.exit)" = 0 ] || fail "the coordinator exits with $(cat coordinator.exit)"
+show $names coordinator
+
+for name in $names; do
+    title "$name.log"
+    cat "$name.log"
+done
+log_is alice << END
+# id alice
+2 bob hello alice
+END
+log_is bob << END
+# id bob
+1 alice hello everybody
+3 alice bob can read this later
+4 alice carol comes too late for this
+END
+log_is carol << END
+# id carol
+1 alice hello everybody
+2 bob hello alice
+3 alice bob can read this later
+# gap 1 4 4
+5 alice bob is gone
+END
+title "everything was as it should be"

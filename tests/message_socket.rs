@@ -1,0 +1,194 @@
+//! What comes over a message socket, and how one follows another.
+
+#[cfg(test)]
+#[expect(dead_code, reason = "each test program uses its own part of it")]
+mod support;
+
+use support::coordinator::Coordinator;
+use support::listener::Listener;
+use support::member::Member;
+use support::number;
+
+#[test]
+fn a_nonce_comes_back_first_as_it_was_written() {
+    let coordinator = Coordinator::start(30, &[]);
+    let nonce = "0aBcDeF9".repeat(8);
+    let mut bob = coordinator.join("bob", &format!("nonce={nonce}"));
+    let hello = format!("hello#{nonce}#{}", bob.epoch());
+    bob.socket().expect(&hello);
+    let mut alice = coordinator.join("alice", "acks=1");
+    bob.disconnect();
+    alice.msend("missed");
+    bob.reconnect("nonce=F");
+    let hello = format!("hello#F#{}", bob.epoch());
+    bob.socket().expect(&hello);
+    bob.socket().delivery(1, "alice", "missed");
+    bob.msend("back");
+    // Nothing was asked for, so no greeting stands before the first message.
+    alice.socket().delivery(2, "bob", "back");
+}
+
+#[test]
+fn all_see_one_order_with_holes_where_their_own_messages_stand() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut members = ["a", "b", "c"].map(|id| coordinator.join(id, ""));
+    let senders = [0, 1, 2, 1, 1, 0, 2, 2, 0];
+    for (at, sender) in senders.into_iter().enumerate() {
+        assert_eq!(members[sender].msend(&format!("text {at}")), at as u64 + 1);
+    }
+    for (receiver, member) in members.iter_mut().enumerate() {
+        for (at, sender) in senders.into_iter().enumerate() {
+            if sender != receiver {
+                let id = ["a", "b", "c"][sender];
+                member.socket().delivery(at as u64 + 1, id, &format!("text {at}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_arrives_byte_for_byte() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let mut alice = coordinator.join("alice", "");
+    let longest = "x".repeat(65_536 - "alice#msend #127.0.0.1\n".len());
+    let texts = ["#", " a # b#127.0.0.1 ", "\ttab\t", "größer 世界 🦀", "  ", "msend", &longest];
+    for (at, text) in texts.into_iter().enumerate() {
+        let seq = alice.msend(text);
+        assert_eq!(seq, at as u64 + 1);
+        let unix_ms = bob.socket().delivery(seq, "alice", text);
+        assert!(unix_ms > 1_600_000_000_000, "{unix_ms} is not this century's time");
+    }
+}
+
+#[test]
+fn the_end_of_the_message_socket_makes_a_member_offline() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "");
+    // A FIN of one direction is the end too.
+    bob.socket().half_close();
+    bob.until_offline();
+    bob.socket().expect_closed();
+    alice.msend("one");
+    bob.reconnect("");
+    bob.socket().delivery(1, "alice", "one");
+    drop(bob.take_socket());
+    bob.until_offline();
+    bob.refused("msend hi", 409);
+    bob.reconnect("");
+    bob.msend("back");
+    alice.socket().delivery(2, "bob", "back");
+}
+
+#[test]
+fn a_new_socket_takes_over_and_what_the_old_one_left_comes_again() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "acks=1");
+    for text in ["one", "two", "three"] {
+        alice.msend(text);
+    }
+    let mut before = bob.take_socket();
+    before.delivery(1, "alice", "one");
+    before.ack(1);
+    bob.until_place(1);
+    let reply = bob.reconnect("acks=1");
+    assert_eq!((number(&reply, "next"), number(&reply, "missed")), (2, 2), "{reply}");
+    alice.msend("four");
+    bob.socket().delivery(2, "alice", "two");
+    bob.socket().delivery(3, "alice", "three");
+    bob.socket().delivery(4, "alice", "four");
+    before.delivery(2, "alice", "two");
+    before.delivery(3, "alice", "three");
+    before.expect_eof();
+}
+
+#[test]
+fn a_takeover_that_fails_leaves_the_old_socket_in_place() {
+    let coordinator = Coordinator::start(30, &["connect_timeout=0.3"]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "acks=1");
+    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    alice.msend("before");
+    bob.refused(&format!("reconnect {}", blocked.port()), 502);
+    alice.msend("after");
+    bob.socket().delivery(1, "alice", "before");
+    bob.socket().delivery(2, "alice", "after");
+    bob.socket().ack(2);
+    bob.until_place(2);
+}
+
+#[test]
+fn missed_messages_come_before_live_ones_with_no_hole_between() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "");
+    bob.disconnect();
+    let count = 2000;
+    let burst = |first: u64, last: u64| -> String {
+        (first..=last).map(|n| format!("alice#msend {n}#127.0.0.1\n")).collect()
+    };
+    alice.command.write(burst(1, count).as_bytes());
+    // Bob comes back in the middle of it.
+    bob.reconnect("");
+    alice.command.write(burst(count + 1, 2 * count).as_bytes());
+    for seq in 1..=2 * count {
+        bob.socket().delivery(seq, "alice", &seq.to_string());
+        alice.command.expect(&format!("OK msend seq={seq}"));
+    }
+}
+
+#[test]
+fn a_message_is_carried_out_though_its_sender_is_gone() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut bob = coordinator.join("bob", "");
+    coordinator.join("alice", "");
+    // Her message socket is gone as well: she can be offline before she is read, and is back first.
+    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let mut client = coordinator.client();
+    client.say(&format!("alice#reconnect {}#127.0.0.1", listener.port()));
+    client.expect_start("OK reconnect ");
+    let _socket = listener.accept();
+    client.say("alice#msend farewell#127.0.0.1");
+    drop(client);
+    bob.socket().delivery(1, "alice", "farewell");
+}
+
+#[test]
+fn one_that_never_reads_is_closed_and_nobody_else_waits_for_it() {
+    let coordinator = Coordinator::start(30, &["stall_timeout=0.5"]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "");
+    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "acks=1");
+    let text = "x".repeat(60_000);
+    for seq in 1..=200 {
+        assert_eq!(alice.msend(&text), seq);
+        bob.socket().delivery(seq, "alice", &text);
+    }
+    stuck.until_offline();
+    assert_eq!(number(&stuck.line(), "pending"), 200);
+    alice.msend("on");
+    bob.socket().delivery(201, "alice", "on");
+}
+
+#[test]
+fn an_idle_message_socket_is_not_a_stalled_one() {
+    let coordinator = Coordinator::start(30, &["stall_timeout=0.2"]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let mut alice = coordinator.join("alice", "");
+    alice.msend("taken, not acknowledged");
+    bob.socket().delivery(1, "alice", "taken, not acknowledged");
+    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "");
+    let text = "x".repeat(60_000);
+    for seq in 2..=150 {
+        alice.msend(&text);
+        bob.socket().delivery(seq, "alice", &text);
+    }
+    // Longer than the time-out must have passed for the others too.
+    stuck.until_offline();
+    alice.msend("still there");
+    bob.socket().delivery(151, "alice", "still there");
+}

@@ -1,0 +1,156 @@
+//! The real coordinator as a child process that ends with the test.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use tempfile::TempDir;
+
+use super::member::Member;
+use super::scene::{Scene, lock};
+use super::wire::Client;
+use super::{DEADLINE, Timer};
+
+/// A running coordinator.
+pub(crate) struct Coordinator {
+    pub(crate) scene: Arc<Scene>,
+    /// Where to reach it.
+    pub(crate) address: SocketAddr,
+    /// What it says on stdout, line by line; ends when the process ends.
+    stdout: Receiver<String>,
+    _directory: TempDir,
+}
+
+impl Coordinator {
+    /// Starts one on a free port with further `key=value` lines of config.
+    pub(crate) fn start(ttl_s: u64, options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("coordinator.txt");
+        let mut lines = format!("0\n{ttl_s}\n");
+        for option in options {
+            writeln!(lines, "{option}").unwrap();
+        }
+        std::fs::write(&config, lines).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_coordinator"))
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = read_lines(child.stdout.take().unwrap());
+        let stderr = read_all(child.stderr.take().unwrap());
+        let scene = Scene::new(child, stderr);
+        let address = match stdout.recv_timeout(DEADLINE) {
+            Ok(line) => address_in(&line)
+                .unwrap_or_else(|| scene.fail(&format!("no address in the startup line {line:?}"))),
+            Err(error) => scene.fail(&format!("no startup line: {error}")),
+        };
+        Self { scene, address, stdout, _directory: directory }
+    }
+
+    /// A command socket from the address that the operating system picks.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(&self.scene, self.address, None)
+    }
+
+    /// A command socket from an address of our choice.
+    pub(crate) fn client_from(&self, ip: &str) -> Client {
+        Client::connect(&self.scene, self.address, Some(ip.parse().unwrap()))
+    }
+
+    /// A member on 127.0.0.1, online.
+    pub(crate) fn join(&self, id: &str, options: &str) -> Member {
+        Member::join(self, id, "127.0.0.1", options)
+    }
+
+    /// A member on another address of this machine, online.
+    pub(crate) fn join_from(&self, ip: &str, id: &str, options: &str) -> Member {
+        Member::join(self, id, ip, options)
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_child(&lock(&self.scene.child));
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.
+    pub(crate) fn stop(&self) {
+        let pid = Pid::from_child(&lock(&self.scene.child));
+        kill_process(pid, Signal::STOP).unwrap();
+        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        let pid = Pid::from_child(&lock(&self.scene.child));
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    #[track_caller]
+    pub(crate) fn wait(&self) -> ExitStatus {
+        let timer = Timer::start(DEADLINE);
+        while let Some(left) = timer.left() {
+            match self.stdout.recv_timeout(left) {
+                Ok(_) => (),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return lock(&self.scene.child).wait().unwrap();
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+        self.scene.fail("the coordinator does not end")
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        let mut child = lock(&self.scene.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// The address behind `listening on`, one that can be connected to.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, behind) = line.split_once("listening on ")?;
+    let word = behind.split([',', ' ']).next()?;
+    let mut address: SocketAddr = word.parse().ok()?;
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => (),
+    }
+    Some(address)
+}
+
+fn read_lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            // The reader goes on without a receiver: a full pipe must not stop the coordinator.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn read_all(mut stream: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&all);
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            lock(&shared).extend_from_slice(&bytes[..count]);
+        }
+    });
+    all
+}

@@ -1,0 +1,79 @@
+//! What a running coordinator costs, as the operating system counts it.
+
+use std::fs;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+
+use super::coordinator::Coordinator;
+use super::scene::lock;
+use super::{DEADLINE, Timer};
+
+/// Ticks of `/proc/<pid>/stat` in a second, on every Linux there is.
+const TICKS_PER_S: u64 = 100;
+
+impl Coordinator {
+    fn pid(&self) -> Pid {
+        Pid::from_child(&lock(&self.scene.child))
+    }
+
+    fn proc(&self, name: &str) -> String {
+        format!("/proc/{}/{name}", self.pid().as_raw_nonzero())
+    }
+
+    /// Processor time that it has used since it was started, all threads together.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        let stat = fs::read_to_string(self.proc("stat")).unwrap();
+        // The name before the last parenthesis may hold anything; utime and stime are 14 and 15.
+        let (_, behind) = stat.rsplit_once(") ").unwrap();
+        let ticks: u64 =
+            behind.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+        ticks * 1000 / TICKS_PER_S
+    }
+
+    /// Memory that it occupies.
+    pub(crate) fn rss_bytes(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// How many files it has open.
+    pub(crate) fn files(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// How often something stands in what it has said on stderr.
+    pub(crate) fn said(&self, what: &str) -> usize {
+        let stderr = lock(&self.scene.stderr).clone();
+        String::from_utf8_lossy(&stderr).matches(what).count()
+    }
+
+    /// Waits until it has said something on stderr: that is written by a thread of its own.
+    #[track_caller]
+    pub(crate) fn until_said(&self, what: &str) {
+        let timer = Timer::start(DEADLINE);
+        while self.said(what) == 0 {
+            if timer.left().is_none() {
+                self.scene.fail(&format!("nothing was said of {what:?}"));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// From here on it may have so many files open; `None`: as many as this process.
+    pub(crate) fn limit_files(&self, files: Option<u64>) {
+        let limit = getrlimit(Resource::Nofile);
+        let limit = Rlimit { current: files.or(limit.current), ..limit };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
+    }
+
+    /// Has it stand still: what happens until `resume` it finds all at once.
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Has it go on.
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+}

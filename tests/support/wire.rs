@@ -1,0 +1,249 @@
+//! Lines over a blocking socket, each wait with a deadline.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+
+use super::scene::Scene;
+use super::{DEADLINE, Timer};
+
+/// Why there is no line.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// None came in time.
+    Late,
+    /// The stream ended.
+    End,
+    /// The connection broke.
+    Broken(ErrorKind),
+    /// What came is not text.
+    NotUtf8(Vec<u8>),
+}
+
+/// One TCP connection to the coordinator, or from it.
+pub(crate) struct Wire {
+    pub(crate) stream: TcpStream,
+    scene: Arc<Scene>,
+    name: String,
+    received: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) fn new(scene: &Arc<Scene>, stream: TcpStream, name: String) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self { stream, scene: Arc::clone(scene), name, received: Vec::new() }
+    }
+
+    /// Sends a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.write(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends bytes as they are, in one write.
+    #[track_caller]
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.scene.note(&self.name, ">", bytes);
+        if let Err(error) = self.stream.write_all(bytes) {
+            self.scene.fail(&format!("{}: cannot write: {error}", self.name));
+        }
+    }
+
+    /// Ends our direction: what is due can still be read.
+    pub(crate) fn half_close(&mut self) {
+        self.scene.note(&self.name, "> (end)", b"");
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The next line, without its LF.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        match self.line_within(Timer::start(DEADLINE)) {
+            Ok(line) => line,
+            Err(missing) => self.fail(&format!("expected a line: {missing:?}")),
+        }
+    }
+
+    /// The next line must be this.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, expected: &str) {
+        let line = self.line();
+        if line != expected {
+            self.fail(&format!("expected {expected:?}, got {line:?}"));
+        }
+    }
+
+    /// The next line must begin so.
+    #[track_caller]
+    pub(crate) fn expect_start(&mut self, expected: &str) -> String {
+        let line = self.line();
+        if !line.starts_with(expected) {
+            self.fail(&format!("expected {expected:?} ..., got {line:?}"));
+        }
+        line
+    }
+
+    /// The stream must end here, in good order, with nothing before its end.
+    #[track_caller]
+    pub(crate) fn expect_eof(&mut self) {
+        match self.line_within(Timer::start(DEADLINE)) {
+            Err(Missing::End) if self.received.is_empty() => (),
+            other => self.fail(&format!("expected the end of the stream, got {other:?}")),
+        }
+    }
+
+    /// The connection must end here, in whatever way.
+    #[track_caller]
+    pub(crate) fn expect_closed(&mut self) {
+        match self.line_within(Timer::start(DEADLINE)) {
+            Err(Missing::End | Missing::Broken(_)) => (),
+            other => self.fail(&format!("expected the end of the connection, got {other:?}")),
+        }
+    }
+
+    /// Ends the test with all that is known.
+    #[track_caller]
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        self.scene.fail(&format!("{}: {what}", self.name))
+    }
+
+    /// The next line if it comes in time, else what came in its place.
+    pub(crate) fn line_within(&mut self, timer: Timer) -> Result<String, Missing> {
+        loop {
+            if let Some(at) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=at).take(at).collect();
+                self.scene.note(&self.name, "<", &line);
+                return String::from_utf8(line)
+                    .map_err(|error| Missing::NotUtf8(error.into_bytes()));
+            }
+            let left = timer.left().ok_or(Missing::Late)?;
+            self.stream.set_read_timeout(Some(left)).unwrap();
+            let mut bytes = [0; 16 * 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => {
+                    self.scene.note(&self.name, "< (end)", b"");
+                    return Err(Missing::End);
+                }
+                Ok(count) => self.received.extend_from_slice(&bytes[..count]),
+                // Time-outs of a blocking socket, and signals.
+                Err(error)
+                    if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
+                        .contains(&error.kind()) => {}
+                Err(error) => {
+                    self.scene.note(&self.name, "< (broken)", error.to_string().as_bytes());
+                    return Err(Missing::Broken(error.kind()));
+                }
+            }
+        }
+    }
+}
+
+/// A command socket.
+pub(crate) struct Client(Wire);
+
+impl Client {
+    pub(crate) fn connect(scene: &Arc<Scene>, to: SocketAddr, from: Option<IpAddr>) -> Self {
+        let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        if let Some(ip) = from {
+            bind(&fd, &SocketAddr::new(ip, 0)).unwrap();
+        }
+        if let Err(error) = connect(&fd, &to) {
+            scene.fail(&format!("cannot connect to {to}: {error}"));
+        }
+        let stream = TcpStream::from(fd);
+        let name = format!("command {}", stream.local_addr().unwrap());
+        Self(Wire::new(scene, stream, name))
+    }
+
+    /// The first line of the reply to a request.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, request: &str) -> String {
+        self.say(request);
+        self.line()
+    }
+
+    /// A request must be answered so.
+    #[track_caller]
+    pub(crate) fn check(&mut self, request: &str, expected: &str) {
+        self.say(request);
+        self.expect(expected);
+    }
+
+    /// A request must be refused with this code, and the reason must name `part`.
+    #[track_caller]
+    pub(crate) fn refused(&mut self, request: &str, code: u16, part: &str) {
+        self.say(request);
+        let reply = self.expect_start(&format!("ERR {code} "));
+        if !reply.contains(part) {
+            self.fail(&format!("{request:?}: {reply:?} does not name {part:?}"));
+        }
+    }
+
+    /// What `members` lists.
+    #[track_caller]
+    pub(crate) fn members(&mut self) -> Vec<String> {
+        self.say("observer#members#127.0.0.1");
+        self.listed("OK members ")
+    }
+
+    /// The line that `members` has for an id.
+    #[track_caller]
+    pub(crate) fn member(&mut self, id: &str) -> Option<String> {
+        let mut lines = self.members().into_iter();
+        lines.find(|line| line.split(' ').next() == Some(id))
+    }
+
+    /// What `stats` shows.
+    #[track_caller]
+    pub(crate) fn stats(&mut self) -> BTreeMap<String, String> {
+        self.say("observer#stats#127.0.0.1");
+        let mut stats = BTreeMap::new();
+        for line in self.listed("OK stats ") {
+            let Some((key, value)) = line.split_once(' ') else {
+                self.fail(&format!("{line:?} is not <key> <value>"));
+            };
+            stats.insert(key.to_owned(), value.to_owned());
+        }
+        stats
+    }
+
+    /// Asks until `done` is content with the line that `members` has for an id.
+    #[track_caller]
+    pub(crate) fn until_member(&mut self, id: &str, done: impl Fn(&str) -> bool) -> String {
+        let timer = Timer::start(DEADLINE);
+        let mut last = None;
+        while timer.left().is_some() {
+            last = self.member(id);
+            if let Some(line) = last.as_deref().filter(|line| done(line)) {
+                return line.to_owned();
+            }
+        }
+        self.fail(&format!("{id} does not come to the state waited for, it is {last:?}"))
+    }
+
+    #[track_caller]
+    fn listed(&mut self, start: &str) -> Vec<String> {
+        let first = self.expect_start(start);
+        let count: usize = first.strip_prefix(start).unwrap().parse().unwrap();
+        (0..count).map(|_| self.line()).collect()
+    }
+}
+
+impl Deref for Client {
+    type Target = Wire;
+
+    fn deref(&self) -> &Wire {
+        &self.0
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut Wire {
+        &mut self.0
+    }
+}
