@@ -9,11 +9,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use mio::Waker;
+use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::{DefaultEditor, ExternalPrinter};
@@ -110,13 +112,28 @@ impl Prompt {
     }
 
     /// Leaves the terminal as it was found, also while a line is being typed.
-    pub(super) fn restore(&self) {
+    pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
         let Some(Terminal { found: Some(found), is_reading, .. }) = &self.terminal else { return };
-        if is_reading.load(Ordering::Acquire) {
+        if is_reading.load(Ordering::Acquire) && !is_reader_ended(typed, wait) {
             // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
             let _ = io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| io::stdout().flush());
         }
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, found);
+    }
+}
+
+/// Has the reader give up the line being typed, as the key that interrupts would, once it has shown
+/// what it had taken to be shown; `false` if it does not.
+fn is_reader_ended(typed: &Receiver<Typed>, wait: Duration) -> bool {
+    if kill_process(getpid(), Signal::INT).is_err() {
+        return false;
+    }
+    loop {
+        match typed.recv_timeout(wait) {
+            Ok(Typed::Line(_) | Typed::TooLong) => (),
+            Ok(Typed::End | Typed::Interrupt) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
+        }
     }
 }
 
@@ -144,8 +161,8 @@ impl Screen {
     /// While a line is being typed they are left in a box that holds one text, and the reader
     /// takes them out when no key is pressed. If the user ends the last line in that moment, nobody
     /// will. Hence the second text, which shows nothing: that it found the box empty proves that
-    /// the first was taken, and when the reader is gone both calls fail and the text is
-    /// printed here.
+    /// the first was taken, and will be shown before the reader does anything else. When the
+    /// reader is gone, both calls fail, and the text is printed here.
     fn print(&mut self, text: &str) -> io::Result<()> {
         if let Some(above) = &mut self.above {
             let is_reading = self.is_reading.load(Ordering::Acquire);

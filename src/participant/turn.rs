@@ -160,9 +160,9 @@ impl Participant {
     }
 
     /// Whether text that is made now will be printed soon. Otherwise nothing is read that would
-    /// make some: in the end those wait who send, here as everywhere.
+    /// make some: in the end those wait who send, here as everywhere. But the end does not wait.
     pub(super) fn may_make_text(&self) -> bool {
-        self.parts.printer.waiting.len() < UNPRINTED_BYTES_MAX
+        self.parts.printer.waiting.len() < UNPRINTED_BYTES_MAX || self.parts.session.is_leaving()
     }
 
     fn take_completions(&mut self, now: Millis) {
@@ -256,6 +256,6 @@ impl Participant {
         if !self.parts.log.close(wait) {
             log::error!("the last entries of the message log could not be written in time");
         }
-        self.parts.prompt.restore();
+        self.parts.prompt.restore(&self.parts.typed, wait);
     }
 }

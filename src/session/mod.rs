@@ -178,6 +178,12 @@ impl Session {
             && self.queue_bytes < USER_COMMANDS_BYTES_MAX
     }
 
+    /// Whether the end has begun: nothing more is taken, and few replies are still to come.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        self.ending.is_some()
+    }
+
     fn expire(&mut self, now: Millis) {
         self.expire_requests(now);
         self.expire_attempt(now);

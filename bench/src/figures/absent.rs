@@ -41,8 +41,10 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     let _messages = door.register(&mut publisher, "publisher", false)?;
     let dialect = Dialect::groupcast("publisher");
     let mut flood = Flood::new(LOAD, publisher.into_stream(), dialect, Vec::new(), false)?;
+    let before = coordinator.server.usage()?;
     flood.run()?;
-    let rss = coordinator.server.usage()?.rss_bytes;
+    let after = coordinator.server.usage()?;
+    let rss = after.rss_bytes;
     let lines = command.stat("history_bytes")?;
     let kept = command.stat("history_messages")?;
     if kept != LOAD.messages {
@@ -54,6 +56,8 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     let name = format!("beside the lines ({}) and idle", megabytes(lines));
     let is_met = each <= OVERHEAD_BYTES_MAX;
     report.figure(&name, format!("{each:.1} B"), "at most 24 B a message", is_met);
+    let cpu_ns = ratio(after.cpu_ns_since(&before), LOAD.messages);
+    report.value("CPU of taking a message in", format!("{cpu_ns:.0} ns"));
     flood.finish()?;
     collect(&coordinator, &door, members)?;
     coordinator.server.stop()?;

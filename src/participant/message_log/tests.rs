@@ -136,6 +136,7 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
     for content in [
         "dear diary",
         "\n",
+        "# my id\n# epoch 00000000000000aa\n# last 0\n",
         "# id alice\nepoch\n",
         "# id alice\n# epoch 00000000000000aa\n1\tt\tbob\tx\n",
         "# id alice\n# epoch 00000000000000ax\n# last 0\n",
@@ -158,8 +159,8 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
     written(&mut log, vec![epoch(), message(1, "one")]);
     let moved = bench.directory.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
-    assert_eq!(written(&mut log, vec![message(2, "two"), Order::Rotate, message(3, "three")]), 2);
-    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\ttwo\n"));
+    assert_eq!(written(&mut log, vec![gap(1, 2, 2), Order::Rotate, message(3, "three")]), 2);
+    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n# gap 1 2 2\n"));
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 2\n3\t");
     assert!(bench.content().starts_with(&header), "{}", bench.content());
     assert!(MessageLog::open(&moved, "alice").is_ok(), "the old file is released");
