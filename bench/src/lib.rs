@@ -26,4 +26,5 @@ pub mod publisher;
 pub mod receiver;
 pub mod redis;
 pub mod report;
+pub mod stream;
 pub mod texts;
