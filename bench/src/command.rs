@@ -123,13 +123,25 @@ impl Door {
         opened.map_err(Failure::system("cannot listen for the coordinator"))
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The listener, which does not block.
+    #[must_use]
+    pub fn into_listener(self) -> TcpListener {
+        self.listener
+    }
+
     /// Registers `id`: its message socket.
     ///
     /// # Errors
     ///
     /// A refusal, and those of the sockets.
     pub fn register(&self, command: &mut CommandSocket, id: &str, acks: bool) -> Result<TcpStream> {
-        self.enter(command, id, "register", acks)
+        self.enter(command, id, "register", acks).map(|(stream, _)| stream)
     }
 
     /// Brings `id` back: its message socket.
@@ -138,22 +150,34 @@ impl Door {
     ///
     /// A refusal, and those of the sockets.
     pub fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
-        self.enter(command, id, "reconnect", false)
+        self.enter(command, id, "reconnect", false).map(|(stream, _)| stream)
     }
 
-    fn enter(
+    /// The message socket that `word`, `register` or `reconnect`, brings, and what else the reply
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, and those of the sockets.
+    pub fn enter(
         &self,
         command: &mut CommandSocket,
         id: &str,
         word: &str,
         acks: bool,
-    ) -> Result<TcpStream> {
+    ) -> Result<(TcpStream, String)> {
         let options = if acks { " acks=1" } else { "" };
-        command.request(id, &format!("{word} {}{options}", self.port))?;
+        let reply = command.request(id, &format!("{word} {}{options}", self.port))?;
         let accepted = self.listener.accept().and_then(|(stream, _)| {
             stream.set_nodelay(true)?;
-            Ok(stream)
+            Ok((stream, reply))
         });
         accepted.map_err(Failure::system(format!("{id} was not connected back")))
     }
+}
+
+/// The value of ` key=value` in a reply.
+#[must_use]
+pub fn value_of<'a>(reply: &'a str, key: &str) -> Option<&'a str> {
+    reply.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }

@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod failure;
 pub mod figures;
 pub mod flood;
+pub mod load;
 pub mod process;
 pub mod publisher;
 pub mod receiver;
