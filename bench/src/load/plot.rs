@@ -71,7 +71,7 @@ fn draw(svg: &mut String, outcomes: &[Outcome]) -> std::result::Result<(), Box<d
     let lowest = times.clone().fold(6.0, f64::min).floor();
     let highest = times.fold(lowest + 1.0, f64::max).ceil();
     let title = "Latency, from due to delivered, by percentile";
-    lines(&upper, title, &latency, lowest..highest, (&percentile, &time))?;
+    lines(&upper, title, &latency, lowest..highest, (&percentile, &time), true)?;
 
     let throughput: Vec<Points<'_>> =
         outcomes.iter().map(|outcome| (name(outcome), outcome.throughput.as_slice())).collect();
@@ -83,7 +83,7 @@ fn draw(svg: &mut String, outcomes: &[Outcome]) -> std::result::Result<(), Box<d
         rate => format!("{:.0} k", rate / 1e3),
     };
     let title = "Deliveries a second";
-    lines(&lower, title, &throughput, 0.0..highest, (&second, &thousands))?;
+    lines(&lower, title, &throughput, 0.0..highest, (&second, &thousands), false)?;
     root.present()?;
     drop((upper, lower, root));
     Ok(())
@@ -98,6 +98,7 @@ fn lines(
     series: &[Points<'_>],
     y: Range<f64>,
     (x_label, y_label): Labels<'_>,
+    has_legend: bool,
 ) -> std::result::Result<(), Box<dyn Error>> {
     let text = |size: u32| ("sans-serif", size).into_font().color(&TEXT);
     let furthest = series.iter().flat_map(|(_, points)| points.iter().map(|point| point.0));
@@ -125,10 +126,10 @@ fn lines(
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .label_font(text(13))
-        .draw()?;
+    // The colours mean the same in both plots.
+    if has_legend {
+        let labels = &mut chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::UpperLeft).label_font(text(13)).draw()?;
+    }
     Ok(())
 }

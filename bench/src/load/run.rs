@@ -101,7 +101,8 @@ impl Site {
             Some(own) => own.server.stop(),
             None => {
                 let mut commands = CommandSocket::connect(self.address)?;
-                ids.map(|id| commands.request(&id, "deregister").map(|_| ())).collect()
+                let mut ids = ids;
+                ids.try_for_each(|id| commands.request(&id, "deregister").map(|_| ()))
             }
         }
     }
