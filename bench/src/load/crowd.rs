@@ -64,7 +64,8 @@ impl Crowd {
     ) -> Result<(Self, Vec<(String, u64)>)> {
         let keeps_under_way = matches!(plan.pace, Pace::Window(_));
         let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
-        let door = Door::open()?;
+        let ip = CommandSocket::connect(coordinator)?.ip();
+        let door = Door::open_at(ip)?;
         let port = door.port();
         let (mut members, mut firsts) = (Vec::new(), Vec::new());
         let (mut epoch, mut ttl_s) = (String::new(), 0);
@@ -90,7 +91,7 @@ impl Crowd {
             members.push(Member {
                 index,
                 id,
-                ip: "127.0.0.1".to_owned(),
+                ip: ip.to_string(),
                 acks: plan.acks,
                 state: State::Online,
                 commands: Some(Commands::new(commands)),

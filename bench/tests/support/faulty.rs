@@ -90,11 +90,11 @@ impl Group {
                 let seq = self.next;
                 self.next += 1;
                 self.deliver(seq, id, rest);
-                match self.wrong {
-                    Wrong::Renumbers if seq == SEQ => format!("OK msend seq={}\n", seq + 1),
-                    Wrong::Babbles if seq == SEQ => "FINE\n".to_owned(),
-                    _ => format!("OK msend seq={seq}\n"),
+                let errs = |wrong| self.wrong == wrong && seq == SEQ;
+                if errs(Wrong::Babbles) {
+                    return "FINE\n".to_owned();
                 }
+                format!("OK msend seq={}\n", seq + u64::from(errs(Wrong::Renumbers)))
             }
             "stats" => {
                 let next = self.next + u64::from(self.wrong == Wrong::Overcounts);
