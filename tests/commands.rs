@@ -317,3 +317,19 @@ fn an_ipv4_mapped_address_is_the_ipv4_address() {
     let _socket = bob.listener.accept();
     assert_eq!(bob.line(), format!("bob online 127.0.0.1:{port} pending=0 acked=0"));
 }
+
+#[test]
+fn the_coordinator_comes_from_the_address_that_it_was_reached_by() {
+    let mut coordinator = Coordinator::start(30, &["bind=0.0.0.0"]);
+    for ip in ["127.0.0.1", "127.0.0.7"] {
+        coordinator.address.set_ip(ip.parse().unwrap());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = coordinator.client_from("127.0.0.1");
+        client.say(&format!("bob#register {port}#127.0.0.1"));
+        client.expect_start("OK register ");
+        let (_socket, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip(), coordinator.address.ip());
+        client.check("bob#deregister#127.0.0.1", "OK deregister");
+    }
+}

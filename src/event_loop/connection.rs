@@ -1,14 +1,15 @@
 //! One TCP connection with what was read and not used, and what is still to be written.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 use super::Key;
 use crate::limits;
@@ -80,6 +81,32 @@ impl Connection {
     /// Those that the operating system knows at once, such as no route or no file left.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(address).map(Self::unready)
+    }
+
+    /// As [`Connection::connect`], from our address `from`, where that is of the same family: the
+    /// peer may let in nobody else, and of several addresses the system might choose another.
+    ///
+    /// # Errors
+    ///
+    /// Those that the operating system knows at once.
+    pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let family = match (from, address) {
+            (IpAddr::V4(_), SocketAddr::V4(_)) => AddressFamily::INET,
+            (IpAddr::V6(_), SocketAddr::V6(_)) => AddressFamily::INET6,
+            (IpAddr::V4(_), SocketAddr::V6(_)) | (IpAddr::V6(_), SocketAddr::V4(_)) => {
+                return Self::connect(address);
+            }
+        };
+        let socket = net::socket(family, SocketType::STREAM, None)?;
+        rustix::io::ioctl_fioclex(&socket)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        net::bind(&socket, &SocketAddr::new(from, 0))?;
+        match net::connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS) => {
+                Ok(Self::unready(TcpStream::from_std(std::net::TcpStream::from(socket))))
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn unready(stream: TcpStream) -> Self {

@@ -11,12 +11,12 @@ use crate::protocol::{Misstep, Refusal, Reply};
 impl Group {
     pub(super) fn on_connected(&mut self, link: LinkId) {
         let Some(Link::Connecting(attempt)) = self.links.at(link) else { return };
-        let Attempt { purpose, address, from, wishes } = attempt.clone();
+        let Attempt { purpose, address, conn, wishes } = attempt.clone();
         let reply = match purpose {
             Purpose::Register(id) => self.admit(link, id, address, &wishes),
             Purpose::Reconnect(slot) => self.readmit(link, slot, address, &wishes),
         };
-        self.reply(from, reply);
+        self.reply(conn, reply);
     }
 
     /// A registration has come about: from here on the member sees what is accepted.
@@ -75,7 +75,7 @@ impl Group {
     pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
         if let Some(attempt) = self.end_attempt(link) {
             let refusal = Refusal::ConnectFailed { address: attempt.address, reason };
-            self.reply(attempt.from, refusal);
+            self.reply(attempt.conn, refusal);
         }
     }
 
@@ -86,7 +86,7 @@ impl Group {
         for link in pending {
             if let Some(attempt) = self.end_attempt(link) {
                 self.effects.push_back(Effect::Close { link });
-                self.reply(attempt.from, Refusal::ShuttingDown);
+                self.reply(attempt.conn, Refusal::ShuttingDown);
             }
         }
     }
@@ -117,7 +117,7 @@ impl Group {
             return false;
         };
         self.effects.push_back(Effect::Close { link });
-        self.reply(attempt.from, why);
+        self.reply(attempt.conn, why);
         true
     }
 

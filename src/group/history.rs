@@ -206,7 +206,15 @@ impl History {
     }
 
     /// The position of the block that holds a number, or will: the tail for all above `last`.
+    ///
+    /// The tail and the front are asked for with every message, whatever stands between them.
     fn position(&self, seq: Seq) -> usize {
+        if self.blocks.back().is_none_or(|tail| tail.first() <= seq) {
+            return self.blocks.len().saturating_sub(1);
+        }
+        if self.blocks.get(1).is_some_and(|second| seq < second.first()) {
+            return 0;
+        }
         self.blocks.partition_point(|block| block.first() <= seq).saturating_sub(1)
     }
 }

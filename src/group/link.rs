@@ -28,7 +28,7 @@ pub(super) struct Attempt {
     pub(super) purpose: Purpose,
     pub(super) address: SocketAddr,
     /// The command socket that waits for the outcome.
-    pub(super) from: ConnId,
+    pub(super) conn: ConnId,
     pub(super) wishes: Wishes,
 }
 

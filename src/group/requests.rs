@@ -165,9 +165,10 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) -> LinkId {
-        let (from, wishes) = (origin.conn, Wishes::new(options));
-        let link = self.links.insert(Link::Connecting(Attempt { purpose, address, from, wishes }));
-        self.effects.push_back(Effect::Connect { link, address });
+        let (conn, wishes) = (origin.conn, Wishes::new(options));
+        let link = self.links.insert(Link::Connecting(Attempt { purpose, address, conn, wishes }));
+        let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
+        self.effects.push_back(Effect::Connect { link, address, from });
         link
     }
 

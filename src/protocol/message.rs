@@ -1,6 +1,7 @@
 //! Lines of the message socket: `hello`, deliveries and gaps one way, `ack` the other.
 
 use std::fmt;
+use std::io::Write as _;
 
 use super::number::parse_number;
 use super::request::is_nonce;
@@ -23,18 +24,8 @@ pub struct Delivery<'a> {
 impl Delivery<'_> {
     /// Appends the line with its LF.
     pub fn encode(&self, line: &mut Vec<u8>) {
-        for part in [
-            self.seq.to_string().as_bytes(),
-            b"#",
-            self.sender.as_bytes(),
-            b"#",
-            self.accepted.to_string().as_bytes(),
-            b"#",
-            self.text.as_bytes(),
-            b"\n",
-        ] {
-            line.extend_from_slice(part);
-        }
+        // Writing to memory cannot fail.
+        let _ = writeln!(line, "{self}");
     }
 }
 

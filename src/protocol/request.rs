@@ -244,8 +244,9 @@ pub fn is_id(text: &str) -> bool {
 #[must_use]
 pub fn is_text(text: &str) -> bool {
     let allowed = if text.is_ascii() {
-        // The common case, without decoding; several bytes at a time.
-        text.bytes().all(|b| b >= b' ' && b != 0x7f || b == b'\t')
+        // The common case, without decoding, and without an early end: so the compiler can look
+        // at many bytes at a time.
+        text.bytes().fold(true, |fine, b| fine & ((b >= b' ') & (b != 0x7f) | (b == b'\t')))
     } else {
         text.chars().all(|c| !c.is_control() || c == '\t')
     };

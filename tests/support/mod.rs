@@ -35,6 +35,11 @@ impl Timer {
         Self { start: Instant::now(), limit }
     }
 
+    /// What has passed.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// What is left of the limit; `None` at its end.
     pub(crate) fn left(&self) -> Option<Duration> {
         self.limit.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero())

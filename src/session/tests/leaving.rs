@@ -95,6 +95,7 @@ fn leaving_has_an_end_whatever_happens() {
             rig.commands_closed(1);
         }
         assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 1 }));
+        assert_eq!(rig.session.next_deadline(), None, "nothing is waited for behind the end");
     }
 }
 
