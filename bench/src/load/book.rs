@@ -73,3 +73,45 @@ impl Book {
         self.is_over = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::verifier::Promise;
+
+    #[test]
+    fn latency_counts_from_when_a_message_was_due() {
+        let promise = Promise { text_bytes: 40, acks: true, ttl_ns: u64::MAX, may_drop: false };
+        let ids = ["a", "b", "c"].map(|id| (id.to_owned(), 1)).to_vec();
+        let mut book = Book::new(Verifier::new(promise, ids), Measure::new().unwrap());
+        let mut line = b"1#a#1700000000000#".to_vec();
+        book.verifier.send(0, 2_000_000).unwrap().push(&mut line, 40);
+        line.push(b'\n');
+        assert_eq!(book.answered(0, b"OK msend seq=1"), Some(1));
+        book.take(1, &line, 5_000_000);
+        book.take(2, &line, 9_000_000);
+        let latency = &book.measure.latency;
+        assert_eq!(latency.len(), 2);
+        for (found, expected) in [(latency.min(), 3_000_000), (latency.max(), 7_000_000)] {
+            assert!(found.abs_diff(expected) < 10_000, "{found}");
+        }
+        assert_eq!(book.measure.last_ns, 9_000_000);
+    }
+
+    #[test]
+    fn only_a_full_backlog_may_refuse_a_message() {
+        for (line, refused, is_over) in [
+            (&b"ERR 507 backlog is full"[..], 1, false),
+            (b"ERR 409 offline", 0, true),
+            (b"OK msend seq=", 0, true),
+        ] {
+            let promise = Promise { text_bytes: 40, acks: true, ttl_ns: 1, may_drop: false };
+            let verifier = Verifier::new(promise, vec![("a".to_owned(), 1)]);
+            let mut book = Book::new(verifier, Measure::new().unwrap());
+            book.verifier.send(0, 1).unwrap();
+            assert_eq!(book.answered(0, line), None);
+            assert_eq!((book.measure.refused, book.is_over), (refused, is_over));
+            assert_eq!(book.verifier.faults().count(), u64::from(is_over));
+        }
+    }
+}
