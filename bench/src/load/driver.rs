@@ -56,6 +56,7 @@ impl<'a, T: Team> Driver<'a, T> {
             }
             let is_done = is_published && self.churn.is_quiet() && self.is_everybody_back();
             if is_done && self.team.is_complete(book)? || book.is_over || watch.is_cut_off() {
+                book.measure.unsent = self.pacer.unsent();
                 return Ok(self.churn.goings);
             }
             let (timeout, timer_ns) = self.wait(now_ns, sent);

@@ -60,6 +60,8 @@ pub(super) struct Measure {
     pub(super) timeline: Timeline,
     /// Messages sent.
     pub(super) sent: u64,
+    /// Messages that were due and never sent.
+    pub(super) unsent: u64,
     /// Messages answered with `ERR 507`.
     pub(super) refused: u64,
     /// When the last delivery came.
@@ -76,7 +78,7 @@ impl Measure {
         let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         let latency = histogram.map_err(|error| Failure::Wrong(format!("histogram: {error}")))?;
         let (lateness, timeline) = (latency.clone(), Timeline::default());
-        Ok(Self { latency, lateness, timeline, sent: 0, refused: 0, last_ns: 0 })
+        Ok(Self { latency, lateness, timeline, sent: 0, unsent: 0, refused: 0, last_ns: 0 })
     }
 
     /// Counts what came with one read.

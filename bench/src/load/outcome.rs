@@ -82,7 +82,9 @@ pub struct Outcome {
     pub elapsed_s: f64,
     /// Messages sent.
     pub sent: u64,
-    /// Of them, those that the coordinator had no room for.
+    /// Messages that were due and never sent, for they were far too late.
+    pub unsent: u64,
+    /// Of those sent, those that the coordinator had no room for.
     pub refused: u64,
     /// Deliveries, and gaps that were told.
     pub taken: Taken,
@@ -160,6 +162,10 @@ impl fmt::Display for Outcome {
         row(f, "told", format_args!("{told}"))?;
         if untold > 0 {
             row(f, "untold", format_args!("{untold} (without acks, after a break or the ttl)"))?;
+        }
+        if self.unsent > 0 {
+            let unsent = self.unsent;
+            row(f, "unsent", format_args!("{unsent} messages were due and far too late"))?;
         }
         let ended = if self.is_interrupted { " (ended by the user)" } else { "" };
         if self.faults == 0 {

@@ -8,6 +8,8 @@ pub(super) struct Pacer {
     pace: Pace,
     messages_max: u64,
     end_ns: u64,
+    /// When what is overdue is given up: an open loop that never catches up has to end.
+    give_up_ns: u64,
     sent: u64,
 }
 
@@ -17,7 +19,9 @@ impl Pacer {
     pub(super) fn new(plan: &Plan) -> Self {
         let end_ns = plan.duration_s.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64);
         let messages_max = plan.messages.unwrap_or(u64::MAX);
-        Self { pace: plan.pace, messages_max, end_ns, sent: 0 }
+        let planned = plan.duration().map(|duration| duration.as_nanos() as u64);
+        let give_up_ns = planned.map_or(u64::MAX, |ns| ns.saturating_mul(2) + 1_000_000_000);
+        Self { pace: plan.pace, messages_max, end_ns, give_up_ns, sent: 0 }
     }
 
     /// When the next message is due; `None` if there is none by the clock at `now_ns`.
@@ -27,7 +31,18 @@ impl Pacer {
             Pace::Rate(rate) => (self.sent as f64 * 1e9 / rate) as u64,
             Pace::Window(_) => now_ns,
         };
-        (self.sent < self.messages_max && due_ns < self.end_ns).then_some(due_ns)
+        let is_left = self.sent < self.messages_max && due_ns < self.end_ns;
+        (is_left && now_ns < self.give_up_ns).then_some(due_ns)
+    }
+
+    /// Messages that were due and given up, by the end.
+    #[must_use]
+    pub(super) fn unsent(&self) -> u64 {
+        let by_clock = match self.pace {
+            Pace::Rate(rate) => (self.end_ns as f64 / 1e9 * rate).ceil() as u64,
+            Pace::Window(_) => self.sent,
+        };
+        by_clock.min(self.messages_max).saturating_sub(self.sent)
     }
 
     /// A message was sent.
@@ -59,10 +74,22 @@ mod tests {
         let plan = Plan { pace: Pace::Rate(4.0), duration_s: Some(1.0), ..Plan::default() };
         let mut pacer = Pacer::new(&plan);
         for due_ns in [0, 250_000_000, 500_000_000, 750_000_000] {
-            assert_eq!(pacer.due_ns(9_000_000_000), Some(due_ns));
+            assert_eq!(pacer.due_ns(2_900_000_000), Some(due_ns));
             pacer.sent();
         }
-        assert_eq!(pacer.due_ns(9_000_000_000), None);
+        assert_eq!(pacer.due_ns(2_900_000_000), None);
+        assert_eq!(pacer.unsent(), 0);
+    }
+
+    #[test]
+    fn what_is_hopelessly_overdue_is_given_up_and_counted() {
+        let plan = Plan { pace: Pace::Rate(4.0), duration_s: Some(1.0), ..Plan::default() };
+        let mut pacer = Pacer::new(&plan);
+        pacer.sent();
+        assert_eq!(pacer.due_ns(3_000_000_000), None);
+        assert_eq!(pacer.unsent(), 3);
+        pacer.end();
+        assert_eq!(pacer.unsent(), 0);
     }
 
     #[test]

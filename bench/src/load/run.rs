@@ -211,6 +211,7 @@ fn outcome(plan: &Plan, site: &Site, watch: &Watch<'_>, driven: Driven) -> Outco
         coordinator: site.to_string(),
         elapsed_s,
         sent: measure.sent,
+        unsent: measure.unsent,
         refused: measure.refused,
         taken: verifier.taken(),
         deliveries_per_s: if elapsed_s > 0.0 { deliveries as f64 / elapsed_s } else { 0.0 },
