@@ -15,6 +15,8 @@ pub(super) struct Book {
     /// How fast it is.
     pub(super) measure: Measure,
     begin: Instant,
+    /// When each member came back last.
+    back_ns: Vec<u64>,
     /// Something went so wrong that the run cannot go on.
     pub(super) is_over: bool,
 }
@@ -23,7 +25,8 @@ impl Book {
     /// Opens it; time begins now.
     #[must_use]
     pub(super) fn new(verifier: Verifier, measure: Measure) -> Self {
-        Self { verifier, measure, begin: clock::now(), is_over: false }
+        let back_ns = vec![0; verifier.members()];
+        Self { verifier, measure, begin: clock::now(), back_ns, is_over: false }
     }
 
     /// Nanoseconds since the run began.
@@ -39,13 +42,29 @@ impl Book {
 
     /// Takes whole lines from a message socket.
     pub(super) fn take(&mut self, member: usize, run: &[u8], now_ns: u64) {
-        let latency = &mut self.measure.latency;
+        let (measure, back_ns) = (&mut self.measure, self.back_ns.get(member));
+        let back_ns = back_ns.copied().unwrap_or(0);
         let mut count = 0;
         self.verifier.take(member, run, now_ns, &mut |due_ns| {
-            latency.saturating_record(now_ns.saturating_sub(due_ns).max(1));
+            measure.arrived(due_ns, back_ns, now_ns);
             count += 1;
         });
         self.measure.delivered(now_ns, count);
+    }
+
+    /// A participant has shown a message.
+    pub(super) fn shown(&mut self, member: usize, due_ns: u64, now_ns: u64) {
+        let back_ns = self.back_ns.get(member).copied().unwrap_or(0);
+        self.measure.arrived(due_ns, back_ns, now_ns);
+    }
+
+    /// `member` has come back.
+    pub(super) fn is_back(&mut self, member: usize) {
+        self.verifier.is_back(member);
+        let now_ns = self.now_ns();
+        if let Some(back_ns) = self.back_ns.get_mut(member) {
+            *back_ns = now_ns;
+        }
     }
 
     /// Takes the reply to a text; its number if it was accepted.
@@ -90,6 +109,9 @@ mod tests {
         assert_eq!(book.answered(0, b"OK msend seq=1"), Some(1));
         book.take(1, &line, 5_000_000);
         book.take(2, &line, 9_000_000);
+        // Who comes back gets what was due before: that says nothing of the coordinator.
+        book.measure.arrived(4, 5, 6);
+        assert_eq!(book.measure.caught_up, 1);
         let latency = &book.measure.latency;
         assert_eq!(latency.len(), 2);
         for (found, expected) in [(latency.min(), 3_000_000), (latency.max(), 7_000_000)] {

@@ -150,7 +150,7 @@ impl<'a, T: Team> Driver<'a, T> {
         }
         let online = self.team.online();
         let unanswered = book.verifier.unanswered_of_all();
-        let counts = book.measure.latency.len() + book.measure.sent;
+        let counts = book.measure.deliveries() + book.measure.sent;
         let signs = (counts, unanswered, online);
         let is_idle = unanswered == 0 && self.pacer.due_ns(now_ns).is_some();
         let is_alive = signs != self.signs || is_idle;

@@ -52,12 +52,14 @@ impl Timeline {
 /// Times and counts.
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
-    /// From due to delivery, of every delivery.
+    /// From due to delivery, of every delivery to a member that was online when it was due.
     pub(super) latency: Histogram<u64>,
     /// From due to handed to the socket: what the harness itself was late.
     pub(super) lateness: Histogram<u64>,
     /// Deliveries over time.
     pub(super) timeline: Timeline,
+    /// Deliveries to members that were not.
+    pub(super) caught_up: u64,
     /// Messages sent.
     pub(super) sent: u64,
     /// Messages that were due and never sent.
@@ -78,7 +80,30 @@ impl Measure {
         let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         let latency = histogram.map_err(|error| Failure::Wrong(format!("histogram: {error}")))?;
         let (lateness, timeline) = (latency.clone(), Timeline::default());
-        Ok(Self { latency, lateness, timeline, sent: 0, unsent: 0, refused: 0, last_ns: 0 })
+        Ok(Self {
+            latency,
+            lateness,
+            timeline,
+            caught_up: 0,
+            sent: 0,
+            unsent: 0,
+            refused: 0,
+            last_ns: 0,
+        })
+    }
+
+    /// Deliveries so far.
+    pub(super) fn deliveries(&self) -> u64 {
+        self.latency.len() + self.caught_up
+    }
+
+    /// Counts one delivery, to a member that came back at `back_ns`.
+    pub(super) fn arrived(&mut self, due_ns: u64, back_ns: u64, now_ns: u64) {
+        if due_ns < back_ns {
+            self.caught_up += 1;
+        } else {
+            self.latency.saturating_record(now_ns.saturating_sub(due_ns).max(1));
+        }
     }
 
     /// Counts what came with one read.

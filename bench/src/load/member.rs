@@ -148,7 +148,7 @@ impl Member {
         if let State::Returning { is_answered, .. } = self.state {
             self.inbox = Some(inbox);
             self.retired = None;
-            book.verifier.is_back(self.index);
+            book.is_back(self.index);
             self.returning(is_answered, true);
         }
     }

@@ -90,8 +90,11 @@ pub struct Outcome {
     pub taken: Taken,
     /// Deliveries a second.
     pub deliveries_per_s: f64,
-    /// From the time a message was due to its delivery, in microseconds.
+    /// From the time a message was due to its delivery, in microseconds, to members that were
+    /// online at that time.
     pub latency_us: Times,
+    /// Deliveries of what was due while a member was away.
+    pub caught_up: u64,
     /// By how much the harness itself sent messages late, in microseconds.
     pub lateness_us: Times,
     /// What the coordinator cost.
@@ -155,7 +158,9 @@ impl fmt::Display for Outcome {
         }
         let Goings { left, crashed, moved } = self.goings;
         if left + crashed + moved > 0 {
-            row(f, "churn", format_args!("{left} left, {crashed} crashed, {moved} took over"))?;
+            let late = self.caught_up;
+            let gone = format!("{left} left, {crashed} crashed, {moved} took over");
+            row(f, "churn", format_args!("{gone}; {late} deliveries caught up"))?;
         }
         let refused = self.refused;
         let told = format!("{gaps} gaps of {gap_messages} messages, {refused} refused");

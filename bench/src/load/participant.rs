@@ -221,8 +221,7 @@ impl Participant {
                     book.verifier.fault(self.index, &Fault::Log { what });
                     return false;
                 };
-                let latency_ns = now_ns.saturating_sub(stamp.due_ns).max(1);
-                book.measure.latency.saturating_record(latency_ns);
+                book.shown(self.index, stamp.due_ns, now_ns);
                 return true;
             }
             Some(_) | None => (),
@@ -238,6 +237,7 @@ impl Participant {
                 if line.starts_with(b"OK reconnect ") =>
             {
                 self.state = State::Online;
+                book.is_back(self.index);
             }
             (_, _) => book.fail(self.index, &Fault::Reply { line: shown(line) }),
         }

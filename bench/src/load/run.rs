@@ -216,6 +216,7 @@ fn outcome(plan: &Plan, site: &Site, watch: &Watch<'_>, driven: Driven) -> Outco
         taken: verifier.taken(),
         deliveries_per_s: if elapsed_s > 0.0 { deliveries as f64 / elapsed_s } else { 0.0 },
         latency_us: Times::of(&measure.latency),
+        caught_up: measure.caught_up,
         lateness_us: Times::of(&measure.lateness),
         costs,
         harness_cpu_ns_per_delivery: ratio(after.own.cpu_ns_since(&before.own), deliveries),

@@ -76,6 +76,11 @@ impl Verifier {
         Self { promise, records: Records::new(base), sources, takers, taken, faults }
     }
 
+    /// How many members there are.
+    pub(super) fn members(&self) -> usize {
+        self.takers.len()
+    }
+
     /// What went wrong so far.
     #[must_use]
     pub(super) fn faults(&self) -> &Faults {

@@ -52,7 +52,7 @@ impl<'a> Watch<'a> {
         if self.bar.is_hidden() {
             return;
         }
-        let deliveries = book.measure.latency.len();
+        let deliveries = book.measure.deliveries();
         let (deliveries_before, before_ns) = self.shown;
         self.shown = (deliveries, now_ns);
         let seconds = now_ns.saturating_sub(before_ns).max(1) as f64 / 1e9;
