@@ -1,4 +1,4 @@
-//! What every non-blocking end needs: bytes that wait to be written, and bytes that make whole lines.
+//! What every non-blocking end needs: bytes that wait to be written, and lines put together.
 
 use std::io::{self, ErrorKind, Write};
 
