@@ -55,6 +55,16 @@ pub(super) fn command_token(index: usize) -> usize {
     MEMBERS + 2 * index
 }
 
+/// Watches a socket that was set up.
+fn watch(poll: &Poll, stream: std::net::TcpStream, token: Token) -> Result<TcpStream> {
+    let watched = stream.set_nonblocking(true).and_then(|()| {
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, token, BOTH)?;
+        Ok(stream)
+    });
+    watched.map_err(Failure::system("cannot watch a socket"))
+}
+
 impl Crowd {
     /// Registers all members of `plan`, one after the other; each with the first number to come.
     pub(super) fn register(
@@ -78,29 +88,12 @@ impl Crowd {
             epoch = value_of(&reply, "epoch").unwrap_or_default().to_owned();
             ttl_s = value_of(&reply, "ttl").and_then(|ttl| ttl.parse().ok()).unwrap_or(0);
             firsts.push((id.clone(), first));
-            let watch = |stream: std::net::TcpStream, token| {
-                let watched = stream.set_nonblocking(true).and_then(|()| {
-                    let mut stream = TcpStream::from_std(stream);
-                    poll.registry().register(&mut stream, token, BOTH)?;
-                    Ok(stream)
-                });
-                watched.map_err(Failure::system("cannot watch a socket"))
-            };
-            let commands = watch(commands.into_stream(), Token(command_token(index)))?;
-            let messages = watch(messages, Token(command_token(index) + 1))?;
-            members.push(Member {
-                index,
-                id,
-                ip: ip.to_string(),
-                acks: plan.acks,
-                state: State::Online,
-                commands: Some(Commands::new(commands)),
-                inbox: Some(Inbox::new(messages)),
-                retired: None,
-                attempt: 0,
-                under_way: std::collections::VecDeque::new(),
-                keeps_under_way,
-            });
+            let commands = watch(&poll, commands.into_stream(), Token(command_token(index)))?;
+            let messages = watch(&poll, messages, Token(command_token(index) + 1))?;
+            let sockets = (Commands::new(commands), Inbox::new(messages));
+            let mut member = Member::new(index, id, ip.to_string(), sockets);
+            (member.acks, member.keeps_under_way) = (plan.acks, keeps_under_way);
+            members.push(member);
         }
         let mut listener = TcpListener::from_std(door.into_listener());
         let watched = poll.registry().register(&mut listener, Token(LISTENER), Interest::READABLE);

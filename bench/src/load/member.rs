@@ -49,8 +49,8 @@ impl Commands {
 /// A message socket.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    pub(super) stream: TcpStream,
-    pub(super) whole: WholeLines,
+    stream: TcpStream,
+    whole: WholeLines,
     acks: Output,
     acked: u64,
 }
@@ -65,23 +65,41 @@ impl Inbox {
 /// One member.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) index: usize,
-    pub(super) id: String,
-    pub(super) ip: String,
+    index: usize,
+    id: String,
+    ip: String,
     pub(super) acks: bool,
     pub(super) state: State,
     pub(super) commands: Option<Commands>,
-    pub(super) inbox: Option<Inbox>,
+    inbox: Option<Inbox>,
     /// The connection before, open and no longer read, until the next one is there.
-    pub(super) retired: Option<Inbox>,
+    retired: Option<Inbox>,
     /// How often it came back: its nonces differ.
-    pub(super) attempt: u32,
+    attempt: u32,
     /// Own messages that not everybody has; kept where a window asks for them.
     pub(super) under_way: VecDeque<u64>,
     pub(super) keeps_under_way: bool,
 }
 
 impl Member {
+    /// One that has registered.
+    pub(super) fn new(index: usize, id: String, ip: String, sockets: (Commands, Inbox)) -> Self {
+        let (commands, inbox) = (Some(sockets.0), Some(sockets.1));
+        Self {
+            index,
+            id,
+            ip,
+            acks: true,
+            state: State::Online,
+            commands,
+            inbox,
+            retired: None,
+            attempt: 0,
+            under_way: VecDeque::new(),
+            keeps_under_way: false,
+        }
+    }
+
     pub(super) fn may_publish(&self) -> bool {
         const WAITING_MAX: usize = 256 * 1024;
         let is_free = |commands: &Commands| commands.output.waiting() < WAITING_MAX;
