@@ -1,9 +1,44 @@
-//! The journal: records on the coordinator's disk, and their recovery.
+//! The journal: records on the coordinator's disk, and their recovery. Bytes in, records out.
+//!
+//! ```text
+//!     Record ──encode──► bytes ──append, sync──► Writer ─┐
+//!                                                        │ Store: a directory of segments
+//!      Event ◄──────────────recover──────────────────────┘
+//!        │
+//!        └─► replayed by the caller, who also decides what Recovered means
+//! ```
+//!
+//! How a journal is kept:
+//!
+//! 1. [`Store::open`] locks the directory, [`recover`] hands out all that it holds, in order.
+//! 2. [`Store::create`] a segment. Its first record is [`Record::Epoch`], then come one
+//!    [`Record::Member`] for each member and a [`Record::Clock`]: an older segment is never needed
+//!    to know who is a member once these are synced. Only then, if a segment was written before,
+//!    [`Record::Continued`] is the last record of that one.
+//! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a failure
+//!    of either the writer takes nothing more: go on with 2, where the `last` of [`Record::Epoch`]
+//!    is the last number that is safe, and write everything above it anew.
+//! 4. [`Store::remove`] segments from the oldest on, when the newest message in them has expired.
+//! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
+//!
+//! No thread, no clock and no randomness is in here: times, salts and boot ids are arguments.
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod disk;
+mod name;
 mod record;
+mod recovery;
 mod segment;
+mod store;
+mod trouble;
 
+pub use disk::{Directory, Disk};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Salt, delivery, encode};
+pub use recovery::{Event, Recovered, SegmentSummary, recover};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
+pub use store::{Store, Writer};
+pub use trouble::{Rejected, Trouble, Unusable};
+
+#[cfg(test)]
+mod tests;

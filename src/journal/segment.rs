@@ -22,6 +22,10 @@ use crate::time::Millis;
 /// Bytes of the header of a segment.
 pub const HEADER_BYTES: usize = 53;
 
+/// Bytes of a header and of the epoch record behind it.
+pub(super) const START_BYTES: usize =
+    HEADER_BYTES + record::HEADER_BYTES + size_of::<u64>() + size_of::<u64>();
+
 const MAGIC: [u8; 8] = *b"\x89gcjrnl\n";
 const VERSION: u32 = 1;
 

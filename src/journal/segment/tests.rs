@@ -49,27 +49,24 @@ fn recorded() -> Vec<Sample> {
     samples
 }
 
-/// What `found` gives back of the records at `first`, until it reaches one that is whole again.
-fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], at: &str) {
+/// The damaged record at `first` is told as damage, and the one behind it is as it was.
+fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], bit: usize) {
     let mut records = Records { bytes, position: starts[first], salt: SALT };
     match records.next().unwrap() {
         Found::Damage { bytes: range, kind } => {
             let cost = starts[first] as u64..starts[first + 1] as u64;
-            assert_eq!(range, cost, "{at}: more or less than the record was lost");
-            if let Some(kind) = kind {
-                let mut spare = Vec::new();
-                samples[first].encode(Millis::ZERO, SALT, &mut spare);
-                assert_eq!(kind as u8, spare[1], "{at}");
-            }
+            assert_eq!(range, cost, "bit {bit}: more or less than the record was lost");
+            // Only where the body is hit, where the header that says it is as it was.
+            assert!(kind.is_none_or(|kind| kind as u8 == bytes[starts[first] + 1]), "bit {bit}");
         }
-        other @ (Found::Record { .. } | Found::Torn { .. }) => panic!("{at}: {other:?}"),
+        other @ (Found::Record { .. } | Found::Torn { .. }) => panic!("bit {bit}: {other:?}"),
     }
     match (records.next(), samples.get(first + 1)) {
         (None, None) => (),
         (Some(Found::Record { record, .. }), Some(sample)) => {
-            sample.with(|expected| assert_eq!(record, expected, "{at}"));
+            sample.with(|expected| assert_eq!(record, expected, "bit {bit}"));
         }
-        (found, expected) => panic!("{at}: {found:?} instead of {expected:?}"),
+        (found, expected) => panic!("bit {bit}: {found:?} instead of {expected:?}"),
     }
 }
 
@@ -87,7 +84,7 @@ fn every_flipped_bit_costs_the_record_that_it_stands_in_and_nothing_else() {
                 for first in (0..samples.len()).filter(|first| first % 2 == half) {
                     for bit in starts[first] * 8..starts[first + 1] * 8 {
                         bytes[bit / 8] ^= 1 << (bit % 8);
-                        check_damage(&bytes, first, starts, samples, &format!("bit {bit}"));
+                        check_damage(&bytes, first, starts, samples, bit);
                         bytes[bit / 8] ^= 1 << (bit % 8);
                     }
                 }
@@ -204,7 +201,7 @@ proptest! {
 #[test]
 fn damage_that_looks_like_headers_all_over_is_passed_in_time() {
     let (mut bytes, _) = written(&[]);
-    bytes.resize(4 * 1024 * 1024, 0xFF);
+    bytes.resize(1024 * 1024, 0xFF);
     Sample::Closed.encode(Millis::ZERO, SALT, &mut bytes);
     let (done, waiting) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(read(&bytes).unwrap().1.count()));

@@ -1,0 +1,74 @@
+//! The names of files in a journal's directory.
+
+const SUFFIX: &str = ".journal";
+const SUFFIX_NEW: &str = ".new";
+const SUFFIX_ASIDE: &str = ".damaged-";
+
+/// Highest serial number that a name may say, so that there is always a next one.
+pub(super) const SERIAL_MAX: u64 = u64::MAX / 2;
+
+/// What a file is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Segment,
+    /// A segment that was never finished.
+    New,
+    /// A segment that is damaged, kept for people.
+    Aside,
+}
+
+/// The serial number that a name says, and what the file is there for; `None`: it is not ours.
+pub(super) fn parse(name: &str) -> Option<(u64, Role)> {
+    let (digits, rest) = name.split_at_checked(16)?;
+    let is_lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    if !digits.bytes().all(is_lower_hex) {
+        return None;
+    }
+    let serial = u64::from_str_radix(digits, 16).ok().filter(|serial| *serial <= SERIAL_MAX)?;
+    match rest.strip_prefix(SUFFIX)? {
+        "" => Some((serial, Role::Segment)),
+        SUFFIX_NEW => Some((serial, Role::New)),
+        rest => rest.starts_with(SUFFIX_ASIDE).then_some((serial, Role::Aside)),
+    }
+}
+
+pub(super) fn of_segment(serial: u64) -> String {
+    format!("{serial:016x}{SUFFIX}")
+}
+
+pub(super) fn of_new(segment: &str) -> String {
+    format!("{segment}{SUFFIX_NEW}")
+}
+
+pub(super) fn of_aside(segment: &str, number: u64) -> String {
+    format!("{segment}{SUFFIX_ASIDE}{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_it_was_made_of() {
+        let name = of_segment(0xab);
+        assert_eq!(name, "00000000000000ab.journal");
+        assert_eq!(parse(&name), Some((0xab, Role::Segment)));
+        assert_eq!(parse(&of_new(&name)), Some((0xab, Role::New)));
+        assert_eq!(parse(&of_aside(&name, 7)), Some((0xab, Role::Aside)));
+        assert!(parse(&of_segment(SERIAL_MAX)).is_some());
+        for foreign in [
+            "",
+            "lock",
+            "ab.journal",
+            "00000000000000AB.journal",
+            "+0000000000000ab.journal",
+            "00000000000000ab",
+            "00000000000000ab.journal~",
+            "00000000000000ab.journal.old",
+            "8000000000000000.journal",
+            "000000000000000\u{e9}.journal",
+        ] {
+            assert_eq!(parse(foreign), None, "{foreign}");
+        }
+    }
+}

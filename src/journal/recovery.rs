@@ -1,0 +1,354 @@
+//! Recovery: what all segments together say, in order, and what they no longer say.
+//!
+//! ```text
+//!   segment 3                      segment 4                       segment 5
+//!   E M M 41 42 43 ░░ 45 46 P      E M M 47 48 49 50 51            E M M 50 51 5
+//!                  │                              └─┬─┘                         │
+//!             Lost 44..44             not used: segment 5 has them      torn: cut off
+//! ```
+//!
+//! - A segment in which something is damaged stays where it is for as long as it is needed, since
+//!   the rest of it is read at the next start too. [`Store::remove`] gives it another name then,
+//!   instead of deleting it. A file that says nothing at all is set aside at once.
+//! - Where a segment goes back to a number that an earlier one has, its records count and those of
+//!   the earlier one do not: it was written after a failure, and the earlier one may have holes
+//!   there. A number that was seen already is dropped.
+//! - Numbers are given out one after the other, so those between two that are found, or before the
+//!   `last` of an [`Record::Epoch`], are lost if they are not found.
+//! - A torn end is what a killed program leaves: nothing in it was ever confirmed. Other damage
+//!   behind the last number may have cost numbers that nobody can tell; see
+//!   [`Recovered::lost_tail`].
+
+use std::ops::Range;
+
+use super::disk::Disk;
+use super::record::{Kind, Record, delivery};
+use super::segment::{self, Found, Header};
+use super::store::{Start, Store};
+use super::trouble::Trouble;
+use crate::protocol::{Epoch, Seq};
+use crate::time::{Millis, UnixMillis};
+
+/// What a journal says, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A record. The times of two never decrease, the numbers of [`Record::Accepted`] rise by one
+    /// but for those that were lost.
+    Fact {
+        /// Its group time.
+        at: Millis,
+        /// What it says.
+        record: Record<'a>,
+    },
+    /// Messages that were accepted and are no longer there.
+    Lost {
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+}
+
+/// What a journal comes to.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The life of the numbers, if the journal says.
+    pub epoch: Option<Epoch>,
+    /// The last number given out, as far as is known.
+    pub last: Seq,
+    /// The group time of the last record.
+    pub at: Millis,
+    /// The last group time for which it is known what the wall clock read.
+    pub clock: Option<(Millis, UnixMillis)>,
+    /// How, and in which life of the machine, the last records were written.
+    pub header: Option<Header>,
+    /// Whether the program had stopped in good order.
+    pub is_clean: bool,
+    /// Whether numbers above `last` may have been given out, or the epoch may not be the last one.
+    pub lost_tail: bool,
+    /// Messages that are known to be lost.
+    pub messages_lost: u64,
+    /// All segments, in order.
+    pub segments: Vec<SegmentSummary>,
+    /// What somebody must look at.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What must be known of a segment to know when it is no longer needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    /// Its number.
+    pub serial: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// When the last message in it was accepted.
+    pub newest: Option<Millis>,
+}
+
+/// Reads all segments that there were when the store was opened, and hands what they say to
+/// `replay`.
+///
+/// Nothing keeps it from going on with what is left: what fails is told in the troubles.
+pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>)) -> Recovered {
+    let mut fold = Fold::default();
+    let mut bytes = Vec::new();
+    for (serial, resumed) in resumptions(store) {
+        let failure = match store.read(serial, &mut bytes) {
+            Err(error) => error.to_string(),
+            Ok(()) => match segment::read(&bytes) {
+                Err(bad) => bad.to_string(),
+                Ok((header, records)) => {
+                    fold.begin(header, bytes.len(), resumed);
+                    let torn = records.fold(None, |_, found| fold.take(found, &mut replay));
+                    fold.end(store, torn);
+                    continue;
+                }
+            },
+        };
+        store.reject_segment(serial, failure);
+    }
+    fold.finish(store, &mut replay)
+}
+
+/// All segments, each with the lowest number that a later one goes back to.
+///
+/// A program that fails to write or to sync goes on in a new segment, from the last number that is
+/// safe. What stands above that in the old one may have holes, and was never confirmed from there.
+fn resumptions<D: Disk>(store: &Store<D>) -> Vec<(u64, Option<Start>)> {
+    let mut later: Option<Start> = None;
+    let mut all = Vec::new();
+    for (serial, start) in store.starts().rev() {
+        all.push((serial, later));
+        if let Some(Start { epoch, last }) = start {
+            let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
+            later = Some(Start { epoch, last: last.min(later_last) });
+        }
+    }
+    all.reverse();
+    all
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Fold {
+    recovered: Recovered,
+    /// The next number, once one is known.
+    next: Option<Seq>,
+    /// The highest number that a member says to have since the last epoch record.
+    place_highest: Seq,
+    /// Records of messages that are damaged, behind the last number.
+    damaged_messages: u64,
+    /// Something unknown stands behind the last number.
+    is_number_in_doubt: bool,
+    /// An epoch record is missing.
+    is_epoch_in_doubt: bool,
+    segment: Option<Current>,
+}
+
+/// The segment that is being read.
+#[derive(Debug)]
+struct Current {
+    header: Header,
+    summary: SegmentSummary,
+    /// Where a later segment goes on.
+    resumed: Option<Start>,
+    has_epoch: bool,
+    damaged_places: u64,
+    damaged_bytes: u64,
+    damaged_first: Option<Range<u64>>,
+    /// Its numbers belong to another life than those before, and are below them.
+    is_other_life: bool,
+    messages_unused: u64,
+}
+
+impl Current {
+    /// The last number that this segment is asked for, if a later one has those above.
+    fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
+        self.resumed.filter(|it| Some(it.epoch) == epoch).map(|it| it.last)
+    }
+}
+
+impl Fold {
+    fn begin(&mut self, header: Header, bytes: usize, resumed: Option<Start>) {
+        let summary = SegmentSummary { serial: header.serial, bytes: bytes as u64, newest: None };
+        self.segment = Some(Current {
+            header,
+            summary,
+            resumed,
+            has_epoch: false,
+            damaged_places: 0,
+            damaged_bytes: 0,
+            damaged_first: None,
+            is_other_life: false,
+            messages_unused: 0,
+        });
+    }
+
+    /// Takes in what was found; answers where the segment is torn, if that is what was found.
+    fn take(&mut self, found: Found<'_>, replay: &mut impl FnMut(Event<'_>)) -> Option<Range<u64>> {
+        match found {
+            Found::Record { at, record } => {
+                self.take_record(at, record, replay);
+                None
+            }
+            Found::Damage { bytes, kind } => {
+                self.take_damage(bytes, kind);
+                None
+            }
+            Found::Torn { bytes } => {
+                self.recovered.is_clean = false;
+                Some(bytes)
+            }
+        }
+    }
+
+    fn take_damage(&mut self, bytes: Range<u64>, kind: Option<Kind>) {
+        self.recovered.is_clean = false;
+        match kind {
+            Some(Kind::Accepted) => {
+                self.damaged_messages = self.damaged_messages.saturating_add(1);
+                self.is_number_in_doubt = true;
+            }
+            Some(Kind::Epoch) => self.is_epoch_in_doubt = true,
+            Some(Kind::Continued) | None => {
+                self.is_number_in_doubt = true;
+                self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
+            }
+            Some(Kind::Member | Kind::Deregistered | Kind::Place | Kind::Clock | Kind::Closed) => {}
+        }
+        if let Some(current) = &mut self.segment {
+            let length = bytes.end.saturating_sub(bytes.start);
+            current.damaged_places = current.damaged_places.saturating_add(1);
+            current.damaged_bytes = current.damaged_bytes.saturating_add(length);
+            current.damaged_first.get_or_insert(bytes);
+        }
+    }
+
+    fn take_record(&mut self, at: Millis, record: Record<'_>, replay: &mut impl FnMut(Event<'_>)) {
+        let own_at = at;
+        // The one that is later than what follows it counts as what it follows.
+        let at = if record == Record::Continued { Millis::ZERO } else { at };
+        let at = at.max(self.recovered.at);
+        self.recovered.at = at;
+        self.recovered.is_clean = false;
+        // Every segment begins with its epoch, and this one does not any more.
+        self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
+        match record {
+            Record::Epoch { epoch, last } => self.take_epoch(epoch, last, replay),
+            Record::Member { registered_at, place, .. } => {
+                self.place_highest = self.place_highest.max(registered_at).max(place);
+            }
+            Record::Place { place, .. } => self.place_highest = self.place_highest.max(place),
+            Record::Accepted { line } => {
+                if !self.take_number(at, line, replay) {
+                    return;
+                }
+            }
+            Record::Clock { unix } => self.recovered.clock = Some((own_at, unix)),
+            Record::Continued => self.is_epoch_in_doubt = true,
+            Record::Closed => self.recovered.is_clean = true,
+            Record::Deregistered { .. } => (),
+        }
+        replay(Event::Fact { at, record });
+    }
+
+    fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) {
+        let Some(current) = &mut self.segment else { return };
+        current.has_epoch = true;
+        let is_below = self.next.is_some_and(|next| last.next() < next);
+        current.is_other_life = is_below && self.recovered.epoch != Some(epoch);
+        self.recovered.header = Some(current.header);
+        self.recovered.epoch = Some(epoch);
+        self.is_epoch_in_doubt = current.is_other_life;
+        self.is_number_in_doubt = false;
+        self.damaged_messages = 0;
+        self.place_highest = Seq::ZERO;
+        let resumed = current.resumed_in(Some(epoch));
+        self.advance(resumed.map_or(last, |resumed| resumed.min(last)).next(), replay);
+    }
+
+    /// Whether the message of this line is one that was not seen before.
+    fn take_number(&mut self, at: Millis, line: &[u8], replay: &mut impl FnMut(Event<'_>)) -> bool {
+        let Some(seq) = delivery(line).map(|delivery| delivery.seq) else { return false };
+        let is_new = self.next.is_none_or(|next| seq >= next);
+        if let Some(current) = &mut self.segment {
+            if current.resumed_in(self.recovered.epoch).is_some_and(|last| seq > last) {
+                return false;
+            }
+            current.summary.newest = Some(at);
+            if current.is_other_life && !is_new {
+                current.messages_unused = current.messages_unused.saturating_add(1);
+            }
+        }
+        if is_new {
+            self.advance(seq, replay);
+            self.next = Some(seq.next());
+            self.is_number_in_doubt = false;
+            self.damaged_messages = 0;
+        }
+        is_new
+    }
+
+    /// The next number is `next`, unless it is higher already; what stands between is lost.
+    fn advance(&mut self, next: Seq, replay: &mut impl FnMut(Event<'_>)) {
+        if let Some(first) = self.next.filter(|first| *first < next) {
+            let last = next.before();
+            let lost = last.above(first.before());
+            self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
+            replay(Event::Lost { first, last });
+        }
+        self.next = self.next.max(Some(next));
+    }
+
+    /// The end of a segment, which is torn there or not.
+    fn end<D: Disk>(&mut self, store: &mut Store<D>, torn: Option<Range<u64>>) {
+        let Some(mut current) = self.segment.take() else { return };
+        let serial = current.header.serial;
+        let troubles = &mut self.recovered.troubles;
+        if let Some(bytes) = torn {
+            let cut = store.is_writable().then(|| store.cut(serial, bytes.start));
+            if matches!(cut, Some(Ok(()))) {
+                current.summary.bytes = bytes.start;
+            }
+            troubles.push(Trouble::Torn { serial, bytes, cut });
+        }
+        if let Some(first) = current.damaged_first {
+            let (places, bytes) = (current.damaged_places, current.damaged_bytes);
+            store.mark_damaged(serial);
+            troubles.push(Trouble::Damaged { serial, places, bytes, first });
+        }
+        if current.is_other_life {
+            let messages = current.messages_unused;
+            troubles.push(Trouble::NumbersTwice { serial, messages });
+        }
+        self.recovered.segments.push(current.summary);
+    }
+
+    fn finish<D: Disk>(
+        mut self,
+        store: &mut Store<D>,
+        replay: &mut impl FnMut(Event<'_>),
+    ) -> Recovered {
+        if let Some(next) = self.next {
+            let next = Seq::new(next.as_u64().saturating_add(self.damaged_messages));
+            self.advance(next, replay);
+        }
+        let mut recovered = self.recovered;
+        recovered.last = self.next.map_or(Seq::ZERO, Seq::before);
+        let newest = recovered.header.map_or(0, |header| header.serial);
+        let is_unreadable = store.unreadable_highest().is_some_and(|serial| serial > newest);
+        let is_missing = self.is_epoch_in_doubt || self.is_number_in_doubt || is_unreadable;
+        let is_above = self.place_highest > recovered.last;
+        if is_missing {
+            recovered.troubles.push(Trouble::NewestMissing);
+        }
+        if is_above {
+            recovered.troubles.push(Trouble::PlaceAboveLast(self.place_highest));
+        }
+        recovered.lost_tail = is_missing || is_above;
+        recovered.is_clean &= !recovered.lost_tail;
+        let rejected = store.take_rejected().into_iter().map(Trouble::Rejected);
+        recovered.troubles.splice(0..0, rejected);
+        recovered
+    }
+}

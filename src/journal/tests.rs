@@ -1,0 +1,109 @@
+//! A journal as a coordinator keeps it, on a disk that can be damaged, fail, or lose its power.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
+mod directory;
+mod disk;
+mod faults;
+mod rot;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::*;
+use crate::protocol::{Epoch, Seq};
+use crate::time::{Millis, UnixMillis};
+
+const BOOT: BootId = BootId(*b"0123456789abcdef");
+
+fn header(serial: u64) -> Header {
+    Header { serial, salt: Salt(serial * 0x9E37_79B9), boot: BOOT, sync: SyncMode::Always }
+}
+
+fn line(seq: u64, text: &str) -> Vec<u8> {
+    format!("{seq}#alice#1700000000000#{text}\n").into_bytes()
+}
+
+/// Records one after the other, with the salt of segment `serial`.
+struct Batch {
+    serial: u64,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn new(serial: u64) -> Self {
+        Self { serial, bytes: Vec::new() }
+    }
+
+    fn add(mut self, record: Record<'_>, at: u64) -> Self {
+        encode(&record, Millis::new(at), header(self.serial).salt, &mut self.bytes);
+        self
+    }
+
+    fn start(self, epoch: u64, last: u64, at: u64) -> Self {
+        let address: SocketAddr = "10.0.0.1:5000".parse().unwrap();
+        let (seq, last) = (Seq::ZERO, Seq::new(last));
+        self.add(Record::Epoch { epoch: Epoch::new(epoch), last }, at)
+            .add(Record::Member { id: "alice", address, registered_at: seq, place: last }, at)
+            .add(Record::Clock { unix: UnixMillis(1_700_000_000_000 + at) }, at)
+    }
+
+    fn message(self, seq: u64, text: &str) -> Self {
+        self.add(Record::Accepted { line: &line(seq, text) }, seq)
+    }
+}
+
+/// What recovery has told.
+#[derive(Debug)]
+struct Told {
+    messages: BTreeMap<u64, String>,
+    lost: Vec<(u64, u64)>,
+    members: usize,
+    recovered: Recovered,
+}
+
+impl Told {
+    fn is_lost(&self, seq: u64) -> bool {
+        self.lost.iter().any(|(first, last)| (*first..=*last).contains(&seq))
+    }
+}
+
+/// Recovers, and checks what holds for whatever is recovered: numbers are told in order, each once,
+/// as found or as lost.
+fn tell<D: Disk>(store: &mut Store<D>) -> Told {
+    let (mut messages, mut lost, mut members) = (BTreeMap::new(), Vec::new(), 0);
+    let mut next = None;
+    let mut last_at = Millis::ZERO;
+    let recovered = recover(store, |event| match event {
+        Event::Lost { first, last } => {
+            assert!(next.is_none_or(|next| next == first) && first <= last);
+            lost.push((first.as_u64(), last.as_u64()));
+            next = Some(last.next());
+        }
+        Event::Fact { at, record } => {
+            assert!(at >= last_at);
+            last_at = at;
+            match record {
+                Record::Accepted { line } => {
+                    let delivery = delivery(line).unwrap();
+                    assert!(next.is_none_or(|next| next == delivery.seq), "{next:?} {delivery}");
+                    next = Some(delivery.seq.next());
+                    messages.insert(delivery.seq.as_u64(), delivery.text.to_owned());
+                }
+                Record::Member { .. } => members += 1,
+                Record::Epoch { .. }
+                | Record::Deregistered { .. }
+                | Record::Place { .. }
+                | Record::Clock { .. }
+                | Record::Continued
+                | Record::Closed => (),
+            }
+        }
+    });
+    assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
+    Told { messages, lost, members, recovered }
+}
+
+fn tell_all<D: Disk>(disk: D) -> Told {
+    tell(&mut Store::open(disk).unwrap())
+}

@@ -1,0 +1,314 @@
+//! Damage of every kind: recovered exactly, or told as a loss with the right numbers.
+
+use super::disk::MemoryDisk;
+use super::*;
+
+const MESSAGES: u64 = 12;
+
+fn text(seq: u64) -> String {
+    format!("text {seq} {}", "x".repeat(seq as usize))
+}
+
+fn name(serial: u64) -> String {
+    format!("{serial:016x}.journal")
+}
+
+/// Three segments of four messages each; the last one closed in good order.
+fn recorded() -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let mut store = Store::open(disk.clone()).unwrap();
+    let mut old: Option<Writer<_>> = None;
+    for serial in 1..=3 {
+        let (first, last) = ((serial - 1) * 4 + 1, serial * 4);
+        let mut batch = Batch::new(serial).start(0xfeed, first - 1, first);
+        for seq in first..=last {
+            batch = batch.message(seq, &text(seq));
+            batch = batch.add(Record::Place { id: "alice", place: Seq::new(seq) }, seq);
+        }
+        if serial == 3 {
+            batch = batch.add(Record::Closed, last);
+        }
+        let mut writer = store.create(&header(serial)).unwrap();
+        store.append(&mut writer, &batch.bytes).unwrap();
+        store.sync(&mut writer).unwrap();
+        if let Some(mut old) = old.replace(writer) {
+            let batch = Batch::new(old.serial()).add(Record::Continued, last);
+            store.append(&mut old, &batch.bytes).unwrap();
+        }
+    }
+    disk
+}
+
+/// No text is altered, and what is not there is lost, or above the last and doubted.
+fn check(told: &Told, missing_allowed: u64, what: &str) {
+    for (seq, found) in &told.messages {
+        assert_eq!(*found, text(*seq), "{what}");
+    }
+    for (first, last) in &told.lost {
+        for seq in *first..=*last {
+            assert!((1..=MESSAGES).contains(&seq), "{what}: {seq} never was");
+            assert!(!told.messages.contains_key(&seq));
+        }
+    }
+    let missing = MESSAGES - told.messages.len() as u64;
+    assert!(missing <= missing_allowed, "{what}: {missing} missing of {told:?}");
+    for seq in (1..=MESSAGES).filter(|seq| !told.messages.contains_key(seq) && !told.is_lost(*seq))
+    {
+        let is_doubted = seq > told.recovered.last.as_u64() && told.recovered.lost_tail;
+        assert!(is_doubted, "{what}: {seq} vanished without a word: {told:?}");
+    }
+}
+
+#[test]
+fn what_is_whole_is_recovered_exactly() {
+    let told = tell_all(recorded());
+    check(&told, 0, "whole");
+    let Recovered { epoch, last, at, clock, header: newest, .. } = told.recovered;
+    assert_eq!((epoch, last), (Some(Epoch::new(0xfeed)), Seq::new(MESSAGES)));
+    assert_eq!(
+        (at, clock),
+        (Millis::new(12), Some((Millis::new(9), UnixMillis(1_700_000_000_009))))
+    );
+    assert_eq!(newest, Some(header(3)));
+    assert_eq!((told.recovered.is_clean, told.recovered.lost_tail), (true, false));
+    assert_eq!((told.members, told.recovered.messages_lost), (3, 0));
+    assert!(told.recovered.troubles.is_empty());
+    let newest = told.recovered.segments.iter().map(|it| (it.serial, it.newest.unwrap().as_u64()));
+    assert_eq!(newest.collect::<Vec<_>>(), [(1, 4), (2, 8), (3, 12)]);
+}
+
+#[test]
+fn every_flipped_bit_costs_one_record_and_is_told() {
+    let disk = recorded();
+    for serial in 1..=3 {
+        let bytes = disk.get(&name(serial));
+        for bit in 0..bytes.len() * 8 {
+            let mut rotten = bytes.clone();
+            rotten[bit / 8] ^= 1 << (bit % 8);
+            let disk = disk.copy();
+            disk.put(&name(serial), rotten.clone());
+            let told = tell_all(disk.clone());
+            let in_header = bit / 8 < HEADER_BYTES;
+            let what = format!("bit {bit} of {serial}");
+            // With the header of the first segment, where the numbers begin is gone.
+            if in_header && serial == 1 {
+                assert_eq!(told.messages.len(), 8, "{what}");
+            } else {
+                check(&told, if in_header { 4 } else { 1 }, &what);
+            }
+            assert!(!told.recovered.troubles.is_empty(), "{what}");
+            if in_header {
+                assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
+                assert_eq!(told.recovered.lost_tail, serial == 3, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_length_of_the_newest_segment_is_recovered_up_to_there() {
+    let disk = recorded();
+    let bytes = disk.get(&name(3));
+    for length in 0..bytes.len() {
+        let disk = disk.copy();
+        disk.put(&name(3), bytes[..length].to_vec());
+        let told = tell_all(disk.clone());
+        assert!(!told.recovered.is_clean, "length {length}");
+        assert!(told.lost.is_empty(), "length {length}");
+        for (seq, found) in &told.messages {
+            assert_eq!(*found, text(*seq));
+        }
+        // Without its epoch, the segment before says that this one is not all there.
+        assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
+        let torn = told.recovered.troubles.iter().find_map(|trouble| match trouble {
+            Trouble::Torn { bytes, cut, .. } => {
+                Some((bytes.clone(), cut.as_ref().unwrap().is_ok()))
+            }
+            Trouble::Rejected(_)
+            | Trouble::Damaged { .. }
+            | Trouble::NumbersTwice { .. }
+            | Trouble::NewestMissing
+            | Trouble::PlaceAboveLast(_) => None,
+        });
+        if let Some((torn, is_cut)) = torn {
+            assert!(is_cut && torn.end == length as u64);
+            assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
+        }
+    }
+}
+
+#[test]
+fn every_length_of_an_older_segment_is_told_as_a_loss_of_what_was_behind() {
+    let disk = recorded();
+    for serial in 1..=2 {
+        let bytes = disk.get(&name(serial));
+        for length in HEADER_BYTES..bytes.len() {
+            let disk = disk.copy();
+            disk.put(&name(serial), bytes[..length].to_vec());
+            let told = tell_all(disk);
+            assert!(!told.recovered.lost_tail, "{length} of {serial}");
+            if told.messages.contains_key(&1) || serial > 1 {
+                check(&told, 4, &format!("{length} of {serial}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn segments_that_are_missing_are_told() {
+    for serial in 1..=3 {
+        let disk = recorded();
+        disk.take(&name(serial));
+        let told = tell_all(disk);
+        let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
+        assert_eq!(told.lost, expected);
+        assert_eq!(told.recovered.lost_tail, serial == 3);
+        assert_eq!(told.messages.len(), 8);
+    }
+    let disk = recorded();
+    (1..=3).for_each(|serial| drop(disk.take(&name(serial))));
+    let told = tell_all(disk);
+    assert_eq!((told.recovered.epoch, told.recovered.last), (None, Seq::ZERO));
+}
+
+#[test]
+fn segments_that_bear_each_others_names_are_read_where_they_belong() {
+    for (one, other) in [(1, 2), (2, 3), (1, 3)] {
+        let disk = recorded();
+        let bytes = disk.get(&name(one));
+        disk.put(&name(one), disk.get(&name(other)));
+        disk.put(&name(other), bytes);
+        let told = tell_all(disk);
+        check(&told, 0, "swapped");
+        assert!(told.recovered.is_clean);
+    }
+}
+
+#[test]
+fn a_segment_that_is_there_twice_counts_once() {
+    for serial in 1..=3 {
+        for copy in [0, 4, 9] {
+            let disk = recorded();
+            let bytes = disk.get(&name(serial));
+            disk.put(&name(copy), bytes.clone());
+            let told = tell_all(disk.clone());
+            check(&told, 0, "doubled");
+            assert_eq!(told.recovered.lost_tail, copy > 3, "the name may have been another's");
+            assert_eq!(disk.get(&format!("{}.damaged-1", name(copy))), bytes);
+        }
+        // In place of another.
+        for other in (1..=3).filter(|other| *other != serial) {
+            let disk = recorded();
+            disk.put(&name(other), disk.get(&name(serial)));
+            let told = tell_all(disk);
+            if other == 1 {
+                assert_eq!(told.messages.len(), 8);
+            } else {
+                check(&told, 4, "overwritten with another");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
+    for serial in 1..=3 {
+        let length = recorded().get(&name(serial)).len();
+        for nothing in [Vec::new(), vec![0; length], vec![0xFF; length], b"#!/bin/sh\n".to_vec()] {
+            let disk = recorded();
+            disk.put(&name(serial), nothing.clone());
+            disk.put(&format!("{}.damaged-1", name(serial)), b"of an earlier time".to_vec());
+            for start in 0..2 {
+                let told = tell_all(disk.clone());
+                let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
+                assert_eq!(told.lost, expected, "start {start}");
+                // Nothing was written yet that would settle it, so that it stays in doubt.
+                assert_eq!(told.recovered.lost_tail, serial == 3, "start {start}");
+            }
+            assert_eq!(disk.get(&format!("{}.damaged-2", name(serial))), nothing);
+            assert!(!disk.names().contains(&name(serial)));
+        }
+        // Everything behind the header.
+        let disk = recorded();
+        let mut bytes = disk.get(&name(serial));
+        bytes[HEADER_BYTES..].fill(0);
+        disk.put(&name(serial), bytes);
+        let told = tell_all(disk);
+        assert_eq!(told.recovered.lost_tail, serial == 3);
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
+    let disk = recorded();
+    let mut bytes = disk.get(&name(1));
+    *bytes.last_mut().unwrap() ^= 1;
+    disk.put(&name(1), bytes.clone());
+    let mut store = Store::open(disk.clone()).unwrap();
+    check(&tell(&mut store), 0, "damaged");
+    store.remove(1).unwrap();
+    store.remove(2).unwrap();
+    assert_eq!(store.serials(), [3]);
+    assert_eq!(store.total_bytes(), disk.get(&name(3)).len() as u64);
+    assert_eq!(disk.get(&format!("{}.damaged-1", name(1))), bytes);
+    assert!(!disk.names().iter().any(|file| file.starts_with(&name(2))));
+    assert!(!tell_all(disk).recovered.lost_tail, "what was set aside is older than the newest");
+}
+
+#[test]
+fn a_later_version_is_refused_and_nothing_is_touched() {
+    let disk = recorded();
+    let mut bytes = disk.get(&name(2));
+    bytes[8] = 2;
+    let crc = crc32fast::hash(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    disk.put(&name(2), bytes);
+    disk.put(&name(1), Vec::new());
+    let names = disk.names();
+    let refused = Store::open(disk.clone());
+    assert!(matches!(refused, Err(Unusable::Version { version: 2, .. })), "{refused:?}");
+    assert_eq!(disk.names(), names);
+}
+
+#[test]
+fn to_inspect_changes_nothing() {
+    let disk = recorded();
+    disk.put(&name(1), Vec::new());
+    let newest = disk.get(&name(3));
+    disk.put(&name(3), newest[..newest.len() - 1].to_vec());
+    disk.put("0000000000000004.journal.new", Vec::new());
+    let (names, bytes) = (disk.names(), disk.get(&name(3)));
+    let mut store = Store::inspect(disk.clone()).unwrap();
+    let told = tell(&mut store);
+    assert_eq!((told.messages.len(), told.recovered.troubles.len()), (8, 2));
+    assert_eq!((disk.names(), disk.get(&name(3))), (names, bytes));
+    assert!(store.create(&header(9)).is_err());
+}
+
+/// Two lives of the numbers that both begin at 1, as when a file that was set aside is put back.
+#[test]
+fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
+    let disk = recorded();
+    let mut store = Store::open(disk.clone()).unwrap();
+    let mut writer = store.create(&header(4)).unwrap();
+    let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
+    store.append(&mut writer, &batch.bytes).unwrap();
+    let told = tell(&mut store);
+    check(&told, 0, "anew");
+    assert!(told.recovered.lost_tail);
+    let is_twice = |it: &Trouble| matches!(it, Trouble::NumbersTwice { serial: 4, messages: 2 });
+    assert!(told.recovered.troubles.iter().any(is_twice), "{told:?}");
+}
+
+#[test]
+fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
+    for place in 1..=3 {
+        let disk = MemoryDisk::default();
+        let mut store = Store::open(disk.clone()).unwrap();
+        let mut writer = store.create(&header(1)).unwrap();
+        let place_record = Record::Place { id: "alice", place: Seq::new(place) };
+        let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
+        store.append(&mut writer, &batch.add(place_record, 2).bytes).unwrap();
+        assert_eq!(tell(&mut store).recovered.lost_tail, place > 2);
+    }
+}

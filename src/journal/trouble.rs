@@ -1,0 +1,129 @@
+//! What somebody must look at, in words.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+
+use super::segment::BadHeader;
+use crate::protocol::Seq;
+
+/// Why a directory cannot be used. No segment was touched.
+#[derive(Debug)]
+pub enum Unusable {
+    /// The operating system would not lock or list it.
+    System(io::Error),
+    /// Another coordinator is at work in it.
+    InUse,
+    /// A later program has written here.
+    Version {
+        /// The file.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => error.fmt(f),
+            Self::InUse => f.write_str("in use by another coordinator"),
+            Self::Version { name, version } => {
+                write!(f, "{name}: {}", BadHeader::Version(*version))
+            }
+        }
+    }
+}
+
+/// A file that is no segment of the journal, and what became of it.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Its name.
+    pub name: String,
+    /// Why it is none.
+    pub reason: String,
+    /// The name that it has now, or why it has kept the old one; `None`: nothing was to be changed.
+    pub aside: Option<io::Result<String>>,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug)]
+pub enum Trouble {
+    /// A file that bears the name of a segment and cannot be read as one.
+    Rejected(Rejected),
+    /// A segment is damaged; what is whole in it is used.
+    Damaged {
+        /// Which.
+        serial: u64,
+        /// In how many places.
+        places: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// The first place.
+        first: Range<u64>,
+    },
+    /// A segment ends in the beginning of a record.
+    Torn {
+        /// Which.
+        serial: u64,
+        /// Where.
+        bytes: Range<u64>,
+        /// Whether it was cut off; `None`: nothing was to be changed.
+        cut: Option<io::Result<()>>,
+    },
+    /// A segment begins numbers anew that others go on with; what it says of them is not used.
+    NumbersTwice {
+        /// Which.
+        serial: u64,
+        /// How many messages.
+        messages: u64,
+    },
+    /// The newest segments, or the end of the newest, are not there.
+    NewestMissing,
+    /// A member has taken a number above the last one that is found.
+    PlaceAboveLast(Seq),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(Rejected { name, reason, aside }) => {
+                write!(f, "{name} cannot be used: {reason}")?;
+                match aside {
+                    Some(Ok(aside)) => write!(f, "; it is {aside} now"),
+                    Some(Err(error)) => write!(f, "; it cannot be set aside: {error}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Damaged { serial, places, bytes, first } => {
+                let Range { start, end } = first;
+                write!(
+                    f,
+                    "segment {serial:016x} is damaged in {places} places, {bytes} bytes in "
+                )?;
+                write!(f, "all, the first from {start} to {end}")
+            }
+            Self::Torn { serial, bytes: Range { start, end }, cut } => {
+                write!(f, "segment {serial:016x} ends in a torn record from {start} to {end}")?;
+                match cut {
+                    Some(Ok(())) => f.write_str(", which was cut off"),
+                    Some(Err(error)) => write!(f, ", which cannot be cut off: {error}"),
+                    None => Ok(()),
+                }
+            }
+            Self::NumbersTwice { serial, messages } => {
+                write!(f, "segment {serial:016x} begins numbers anew: {messages} messages not used")
+            }
+            Self::NewestMissing => f.write_str("the newest records are missing"),
+            Self::PlaceAboveLast(place) => {
+                write!(f, "a member has taken message {place}, which is not there")
+            }
+        }
+    }
+}
