@@ -22,7 +22,7 @@
 use std::ops::Range;
 
 use super::disk::Disk;
-use super::record::{Kind, Record, delivery};
+use super::record::{Kind, Record, number};
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
 use super::trouble::Trouble;
@@ -269,7 +269,7 @@ impl Fold {
 
     /// Whether the message of this line is one that was not seen before.
     fn take_number(&mut self, at: Millis, line: &[u8], replay: &mut impl FnMut(Event<'_>)) -> bool {
-        let Some(seq) = delivery(line).map(|delivery| delivery.seq) else { return false };
+        let Some(seq) = number(line) else { return false };
         let is_new = self.next.is_none_or(|next| seq >= next);
         if let Some(current) = &mut self.segment {
             if current.resumed_in(self.recovered.epoch).is_some_and(|last| seq > last) {
