@@ -94,7 +94,8 @@ impl Member {
     ) {
         self.own.push(seq);
         if let Some(outlet) = outlet {
-            outlet.pass_over(history, &self.own); // Before the place moves on: that forgets what is passed.
+            // Before the place moves on: that forgets what is passed.
+            outlet.pass_over(history, &self.own);
         }
         self.move_to(self.place, history);
     }
