@@ -165,6 +165,8 @@ pub const JOURNAL_QUEUE_MAX: usize = 1024;
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
 /// How long an ending program waits for its journal to be written.
 pub const JOURNAL_CLOSE_MS: u64 = 5_000;
+/// How often a journal is read to print what it holds, while its segments change meanwhile.
+pub const INSPECTIONS_MAX: usize = 4;
 /// By how much the wall clock must have moved against the steady one to be worth a record.
 pub const CLOCK_DRIFT_MS: u64 = 100;
 /// Longest pause between two syncs of the journal that can be asked for: one hour.

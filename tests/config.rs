@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use groupcast::config::{Call, CoordinatorConfig, CoordinatorRun, ParticipantRun};
+use groupcast::config::{Call, CoordinatorConfig, CoordinatorRun, CoordinatorTask, ParticipantRun};
 
 const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
 const PARTICIPANT: &str = env!("CARGO_BIN_EXE_participant");
@@ -88,7 +88,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = top.join("config/coordinator.txt");
     let load = |path: &Path| match CoordinatorRun::from_arguments([path.into()]) {
-        Ok(Call::Run(run)) => run.config,
+        Ok(Call::Run(CoordinatorTask::Serve(run))) => run.config,
         other => panic!("{other:?}"),
     };
     let config = load(&shipped);
@@ -106,7 +106,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let path = directory.path().join("coordinator.txt");
     std::fs::write(&path, &uncommented).unwrap();
     assert_eq!(load(&path), config);
-    assert_eq!(text.lines().filter(is_key).count(), 10);
+    assert_eq!(text.lines().filter(is_key).count(), 12);
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));

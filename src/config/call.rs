@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use getopts::{Matches, Options};
@@ -19,6 +19,15 @@ pub enum Call<R> {
     Show(String),
     /// Run the program.
     Run(R),
+}
+
+/// What the coordinator is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CoordinatorTask {
+    /// Run.
+    Serve(CoordinatorRun),
+    /// Print what the journal in this directory holds, and be done.
+    Inspect(PathBuf),
 }
 
 /// A coordinator to be run.
@@ -50,6 +59,8 @@ pub struct ParticipantOptions {
     pub follow: bool,
     /// Reconnect by itself when a connection breaks.
     pub reconnect: bool,
+    /// Acknowledge only what is safe against power loss.
+    pub sync: bool,
 }
 
 impl CoordinatorRun {
@@ -63,8 +74,9 @@ impl CoordinatorRun {
     /// The first thing that is wrong with the command line, or else with the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Call<Self>, Fault> {
+    ) -> Result<Call<CoordinatorTask>, Fault> {
         let mut options = common_options("info");
+        options.optopt("", "inspect", "print what the journal in DIR holds, run nothing", "DIR");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
             let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
@@ -77,12 +89,15 @@ impl CoordinatorRun {
         if let Some(text) = about.asked_for(&matches, &options) {
             return Ok(Call::Show(text));
         }
+        if let Some(directory) = inspected(&matches)? {
+            return Ok(Call::Run(CoordinatorTask::Inspect(directory)));
+        }
         let log_level = log_level(&matches, LevelFilter::Info)?;
         let file = config_file(&matches)?;
         let value = |key: &'static Key| Some((key, matches.opt_str(&key.option())?));
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
-        Ok(checked(&matches, file, Self { config, log_level }))
+        Ok(checked(&matches, file, CoordinatorTask::Serve(Self { config, log_level })))
     }
 }
 
@@ -102,7 +117,8 @@ impl ParticipantRun {
         options
             .optmulti("e", "execute", "run this command first; may be given repeatedly", "CMD")
             .optflag("f", "follow", "stay after the end of input, until a signal")
-            .optflag("", "no-reconnect", "do not reconnect when a connection breaks");
+            .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
+            .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
         let matches = matches(&options, arguments)?;
         let about = About { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
@@ -115,6 +131,7 @@ impl ParticipantRun {
             execute: matches.opt_strs("execute"),
             follow: matches.opt_present("follow"),
             reconnect: !matches.opt_present("no-reconnect"),
+            sync: matches.opt_present("sync"),
         };
         Ok(checked(&matches, file, Self { config, options, log_level }))
     }
@@ -206,6 +223,18 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Fau
     })
 }
 
+/// The directory that is to be looked into, and nothing else done.
+fn inspected(matches: &Matches) -> Result<Option<PathBuf>, Fault> {
+    let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
+    let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
+    let is_other =
+        ["check", "verbose", "log-level"].iter().any(|option| matches.opt_present(option));
+    match is_key || is_other || !matches.free.is_empty() {
+        true => Err(Fault::Usage("found more beside --inspect, expected it alone".to_owned())),
+        false => Ok(Some(directory.into())),
+    }
+}
+
 /// The one argument that is not an option.
 fn config_file(matches: &Matches) -> Result<&str, Fault> {
     match matches.free.as_slice() {
@@ -247,154 +276,4 @@ Exit codes: 0 fine, 1 failed at work, 2 wrong usage or config.
 ";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(words: &str) -> Vec<OsString> {
-        words.split_whitespace().map(OsString::from).collect()
-    }
-
-    #[track_caller]
-    fn check(words: &str, expected: &str) {
-        for fault in [
-            CoordinatorRun::from_arguments(arguments(words)).unwrap_err(),
-            ParticipantRun::from_arguments(arguments(words)).unwrap_err(),
-        ] {
-            assert_eq!((fault.to_string().as_str(), fault.is_usage()), (expected, true), "{words}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
-        check("", "found 0 config files, expected one");
-        check("a b", "found 2 config files, expected one");
-        check("--data-dir x a", "Unrecognized option: 'data-dir'");
-        check("--sync a", "Unrecognized option: 'sync'");
-        check("--check --check a", "Option 'check' given more than once");
-        check("--check=1 a", "Option 'check' does not take an argument");
-        check("a --log-level", "Argument to option 'log-level' missing");
-        check("-v --log-level info a", "found both --verbose and --log-level, expected one");
-        check(
-            "--log-level loud a",
-            "--log-level: found \"loud\", expected off, error, warn, info, debug or trace",
-        );
-    }
-
-    #[test]
-    fn an_argument_that_is_not_text_is_said_to_be_none() {
-        use std::os::unix::ffi::OsStringExt as _;
-        let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
-        let fault = ParticipantRun::from_arguments(wrong).unwrap_err();
-        assert_eq!(fault.to_string(), "argument \"msend \\xFF\" is not UTF-8");
-    }
-
-    #[test]
-    fn help_and_version_need_no_config_file_and_come_before_what_is_wrong_with_it() {
-        for words in ["-h", "--help", "--help --check absent.txt", "--version --help"] {
-            for call in [
-                CoordinatorRun::from_arguments(arguments(words)).map(|call| text(&call)),
-                ParticipantRun::from_arguments(arguments(words)).map(|call| text(&call)),
-            ] {
-                let text = call.unwrap();
-                assert!(text.contains("\nUsage: ") && text.ends_with(EXIT_CODES), "{text}");
-                assert!(text.lines().all(|line| line.len() <= 80), "{text}");
-            }
-        }
-        let version = CoordinatorRun::from_arguments(arguments("--version absent.txt"));
-        let expected = format!("coordinator {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(version.map(|call| text(&call)), Ok(expected));
-    }
-
-    fn text<R>(call: &Call<R>) -> String {
-        match call {
-            Call::Show(text) => text.clone(),
-            Call::Run(_) => panic!("nothing shown"),
-        }
-    }
-
-    fn run<R>(call: Result<Call<R>, Fault>) -> R {
-        match call.unwrap() {
-            Call::Run(run) => run,
-            Call::Show(text) => panic!("{text}"),
-        }
-    }
-
-    #[test]
-    fn the_help_names_every_key_with_its_default() {
-        let help = text(&CoordinatorRun::from_arguments(arguments("--help")).unwrap());
-        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for key in &KEYS {
-            let default = (key.show)(&CoordinatorConfig::new(0, 0));
-            let line = format!("--{} {} {} (default {default})", key.option(), key.hint, key.about);
-            assert!(words.contains(&line), "{line}\n{help}");
-        }
-        assert!(help.contains(KEYS[0].name) && help.contains(KEYS[KEYS.len() - 1].name));
-    }
-
-    #[test]
-    fn options_reach_the_run() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("c.txt");
-        std::fs::write(&path, "5000\n60\nmax_line=1k\n").unwrap();
-        let coordinator = |words: &str| {
-            let words = format!("{words} {}", path.display());
-            run(CoordinatorRun::from_arguments(arguments(&words)))
-        };
-        let plain = CoordinatorConfig { max_line: 1024, ..CoordinatorConfig::new(5000, 60) };
-        assert_eq!(coordinator("").config, plain);
-        let wins = CoordinatorConfig { max_line: 2048, max_members: 3, ..plain };
-        assert_eq!(coordinator("--max-line 2k --max-members=3").config, wins);
-        for (words, level) in [
-            ("", LevelFilter::Info),
-            ("-v", LevelFilter::Debug),
-            ("-vv", LevelFilter::Trace),
-            ("-v --verbose -v", LevelFilter::Trace),
-            ("--log-level off", LevelFilter::Off),
-            ("--log-level=error", LevelFilter::Error),
-        ] {
-            assert_eq!(coordinator(words).log_level, level, "{words}");
-        }
-
-        std::fs::write(&path, "a\nl\n::1 5000\n").unwrap();
-        let participant = |words: &str| {
-            let words = format!("{words} {}", path.display());
-            run(ParticipantRun::from_arguments(arguments(&words)))
-        };
-        let plain = ParticipantOptions { execute: Vec::new(), follow: false, reconnect: true };
-        assert_eq!(participant("").options, plain);
-        assert_eq!(participant("").log_level, LevelFilter::Warn);
-        assert_eq!(participant("-v").log_level, LevelFilter::Info);
-        let all = ParticipantOptions {
-            execute: vec!["ping".to_owned(), "stats".to_owned()],
-            follow: true,
-            reconnect: false,
-        };
-        assert_eq!(participant("-e ping -f --execute=stats --no-reconnect").options, all);
-    }
-
-    #[test]
-    fn a_file_that_is_none_is_one_clear_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name).display().to_string();
-        std::fs::write(path("large"), vec![b'\n'; 65_537]).unwrap();
-        std::fs::write(path("full"), [vec![b'\n'; 65_536 - 7], b"5000\n60".to_vec()].concat())
-            .unwrap();
-        std::fs::write(path("empty"), "").unwrap();
-        let error =
-            |name: &str| CoordinatorRun::from_arguments([OsString::from(name)]).unwrap_err();
-        for (path, expected) in [
-            (path("absent"), "cannot be read: No such file or directory (os error 2)"),
-            (path("."), "cannot be read: Is a directory (os error 21)"),
-            (path("large"), "found more than 65536 bytes, expected fewer"),
-            ("/dev/zero".to_owned(), "found more than 65536 bytes, expected fewer"),
-        ] {
-            let fault = error(&path);
-            assert_eq!(fault.to_string(), format!("{path}: {expected}"));
-            assert!(!fault.is_usage());
-        }
-        let empty = format!("{}:1: port: found the end of the file", path("empty"));
-        assert!(error(&path("empty")).to_string().starts_with(&empty));
-        let full = CoordinatorRun::from_arguments([OsString::from(path("full"))]);
-        assert_eq!(run(full).config, CoordinatorConfig::new(5000, 60));
-    }
-}
+mod tests;

@@ -39,7 +39,8 @@ impl CoordinatorConfig {
             }
             written.insert(key.name, (Place::Option, text.clone()));
         }
-        config.check_backlog(written)?;
+        config.check_backlog(&mut written)?;
+        check_sync(&mut written)?;
         Ok(config)
     }
 
@@ -59,8 +60,8 @@ impl CoordinatorConfig {
         (key.assign)(self, text).map_err(|expected| line.fault(key.name, text, expected))
     }
 
-    /// The one rule about two keys. No `max_line` exceeds the default backlog: see `limits`.
-    fn check_backlog(&self, mut written: Written) -> Result<(), Fault> {
+    /// No `max_line` exceeds the default backlog: see `limits`.
+    fn check_backlog(&self, written: &mut Written) -> Result<(), Fault> {
         let lowest = value::wide(self.max_line).saturating_mul(2);
         match written.remove("max_backlog") {
             Some((place, text)) if self.max_backlog < lowest => Err(Fault::Field {
@@ -71,6 +72,20 @@ impl CoordinatorConfig {
             }),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Nothing is synced where nothing is kept. Who says so himself, by an empty `data_dir`, may leave
+/// the other where it stands.
+fn check_sync(written: &mut Written) -> Result<(), Fault> {
+    match written.remove("sync") {
+        Some((place, text)) if !written.contains_key("data_dir") => Err(Fault::Field {
+            place,
+            field: "sync",
+            found: Found::Text(text),
+            expected: "data_dir beside it, without which nothing is kept on disk".to_owned(),
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -230,9 +245,9 @@ mod tests {
     #[test]
     fn a_line_is_a_known_key_once() {
         let keys = "expected bind, max_backlog, overflow, max_line, max_connections, max_members, \
-                    line_timeout, connect_timeout, stall_timeout, allow_foreign_ip";
+                    line_timeout, connect_timeout, stall_timeout, allow_foreign_ip, data_dir, sync";
         for (line, found) in [
-            ("sync=always", "c.txt:3: key: found \"sync\""),
+            ("color=always", "c.txt:3: key: found \"color\""),
             ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),
             ("max-line=1k", "c.txt:3: key: found \"max-line\""),
             ("=1k", "c.txt:3: key: found \"\""),
@@ -248,6 +263,24 @@ mod tests {
             &[],
             Err("c.txt:5: max_line: found a second one, the first is on line 3, expected it once"),
         );
+    }
+
+    #[test]
+    fn what_is_kept_nowhere_is_not_synced() {
+        let expected = "expected data_dir beside it, without which nothing is kept on disk";
+        let wrong = format!("c.txt:3: sync: found \"always\", {expected}");
+        check("5000\n60\nsync=always\n", &[], Err(&wrong));
+        let wrong = format!("--sync: found \"never\", {expected}");
+        check("5000\n60\n", &[("sync", "never")], Err(&wrong));
+        check("5000\n60\nsync=10ms\n", &[("sync", "never")], Err(&wrong));
+        let kept = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
+        check("5000\n60\ndata_dir=d\n", &[], Ok(kept.clone()));
+        let kept = CoordinatorConfig { sync: Sync::Never, ..kept };
+        check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(kept.clone()));
+        check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(kept.clone()));
+        check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(kept));
+        let off = CoordinatorConfig { sync: Sync::Never, ..DEFAULT };
+        check("5000\n60\nsync=never\ndata_dir=d\n", &[("data_dir", "")], Ok(off));
     }
 
     #[test]

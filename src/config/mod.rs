@@ -18,7 +18,7 @@ mod lines;
 mod participant;
 mod value;
 
-pub use call::{Call, CoordinatorRun, ParticipantOptions, ParticipantRun, settle};
+pub use call::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
 pub use coordinator::CoordinatorConfig;
 pub use fault::{Fault, Found, Place};
 pub use participant::ParticipantConfig;

@@ -15,6 +15,7 @@
 
 mod clients;
 mod effects;
+mod inspect;
 mod keeper;
 mod listeners;
 mod peer;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 
-use crate::config::{CoordinatorConfig, CoordinatorRun};
+use crate::config::{CoordinatorConfig, CoordinatorRun, CoordinatorTask};
 use crate::event_loop::{
     Acceptor, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
 };
@@ -64,12 +65,20 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs a coordinator until a signal ends it.
+/// Does what the command line asks for.
 ///
 /// # Errors
 ///
 /// [`Failure`]: the exit code is 1 then.
-pub fn run(run: &CoordinatorRun) -> Result<(), Failure> {
+pub fn run(task: &CoordinatorTask) -> Result<(), Failure> {
+    match task {
+        CoordinatorTask::Serve(run) => serve(run),
+        CoordinatorTask::Inspect(directory) => inspect::inspect(directory),
+    }
+}
+
+/// Runs a coordinator until a signal ends it.
+fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
     let system = |what| move |error| Failure::System(what, error);
     let diagnostics = Diagnostics::install(run.log_level, print_to_stderr())
         .map_err(system("cannot start the log"))?;

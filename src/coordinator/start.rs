@@ -94,7 +94,7 @@ fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
 
 /// The group time that it is now: the age of the last record, and what the wall clock says has
 /// passed since, which is nothing if it was set back.
-fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
+pub(super) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
     let Some((noted_at, noted)) = recovered.clock else { return recovered.at };
     let last = noted.0.saturating_add(recovered.at.since(noted_at));
     recovered.at.plus(unix.0.saturating_sub(last))
@@ -111,7 +111,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
         .collect()
 }
 
-fn apply(replay: &mut Replay, event: Event<'_>) {
+pub(super) fn apply(replay: &mut Replay, event: Event<'_>) {
     match event {
         Event::Lost { first, last } => replay.lose(first, last),
         Event::Fact { at, record } => {

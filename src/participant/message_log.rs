@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The header needs an epoch, so a log is empty until the coordinator has greeted for the first
-//! time. After a failed write the file is cut back to its last whole line before the next one.
+//! time. After a failed write or sync the file is cut back to its last whole line before the next.
 
 mod recovery;
 
@@ -91,6 +91,8 @@ pub(super) struct MessageLog {
     id: String,
     path: PathBuf,
     file: File,
+    /// Whether only that counts as written which is safe against power loss.
+    must_sync: bool,
     /// The length up to which the file is as it should be.
     length: u64,
     /// What the file remembers at that length.
@@ -103,11 +105,12 @@ pub(super) struct MessageLog {
 
 impl MessageLog {
     /// Opens, locks and checks the file, creates it if it is not there, and cuts a torn last line.
+    /// With `must_sync` what it holds and its name are safe then, whoever wrote it.
     ///
     /// # Errors
     ///
-    /// [`Unusable`]; the file is as it was.
-    pub(super) fn open(path: &Path, id: &str) -> Result<Self, Unusable> {
+    /// [`Unusable`]; nothing that it remembers was touched.
+    pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, Unusable> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(Unusable::NoFile);
@@ -121,10 +124,15 @@ impl MessageLog {
         if length < file.metadata()?.len() {
             file.set_len(length)?;
         }
+        if must_sync {
+            file.sync_data()?;
+            sync_name(path)?;
+        }
         Ok(Self {
             id: id.to_owned(),
             path: path.to_owned(),
             file,
+            must_sync,
             length,
             memory,
             unwritten: String::new(),
@@ -165,7 +173,8 @@ impl MessageLog {
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
-    /// Writes all that is unwritten with one call; answers how many entries that were.
+    /// Writes all that is unwritten with one call, and makes it safe with another if that is asked
+    /// for; answers how many entries that were.
     fn write(&mut self) -> io::Result<usize> {
         if self.unwritten.is_empty() {
             return Ok(0);
@@ -175,6 +184,9 @@ impl MessageLog {
             self.file.set_len(self.length)?;
         }
         self.file.write_all(self.unwritten.as_bytes())?;
+        if self.must_sync {
+            self.file.sync_data()?; // If it fails, all of it is written again: it may be lost.
+        }
         self.length = self.length.saturating_add(self.unwritten.len() as u64);
         self.memory = self.unwritten_memory;
         self.unwritten = String::new();
@@ -189,7 +201,7 @@ impl MessageLog {
         {
             return Ok(()); // Nobody has moved it.
         }
-        let mut new = Self::open(&self.path, &self.id)?;
+        let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
         if let Memory { epoch: Some(epoch), last } = self.memory {
             let header = Header { id: &self.id, epoch, last };
             new.unwritten = match new.length {
@@ -236,6 +248,12 @@ impl Sink for MessageLog {
         self.write_into(&mut report);
         report
     }
+}
+
+/// Makes the name of a file safe against power loss.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    File::open(above.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The first lines of a file.

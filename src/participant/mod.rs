@@ -86,7 +86,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     let system = |what| move |error| Failure::System(what, error);
     ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let path = &run.config.log_file;
-    let log = MessageLog::open(path, &run.config.id)
+    let log = MessageLog::open(path, &run.config.id, run.options.sync)
         .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
     let prompt = Prompt::new();
     let print = prompt.diagnostics().unwrap_or_else(print_to_stderr);

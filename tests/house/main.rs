@@ -157,7 +157,9 @@ fn shipped(config: &str) -> Vec<&str> {
 fn offered(help: &str) -> Vec<String> {
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
     let names = options.filter_map(|option| Some(option.split_once(' ')?.0.replace('-', "_")));
-    names.filter(|name| !["check", "log_level", "version"].contains(&name.as_str())).collect()
+    names
+        .filter(|name| !["check", "inspect", "log_level", "version"].contains(&name.as_str()))
+        .collect()
 }
 
 fn top() -> &'static Path {

@@ -18,7 +18,7 @@ impl Bench {
     }
 
     fn open(&self) -> Result<MessageLog, Unusable> {
-        MessageLog::open(&self.path(), "alice")
+        MessageLog::open(&self.path(), "alice", false)
     }
 
     fn content(&self) -> String {
@@ -163,7 +163,7 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
     assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n# gap 1 2 2\n"));
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 2\n3\t");
     assert!(bench.content().starts_with(&header), "{}", bench.content());
-    assert!(MessageLog::open(&moved, "alice").is_ok(), "the old file is released");
+    assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
     assert!(matches!(bench.open(), Err(Unusable::InUse)));
     drop(log);
     assert_eq!(bench.open().unwrap().memory(), memory(3));
@@ -199,6 +199,51 @@ fn what_could_not_be_written_is_written_later_and_whole() {
     assert_eq!(written(&mut log, vec![message(3, "three"), Order::Retry]), 2);
     let line = |seq, text| format!("{seq}\t2026-11-22T10:05:00.123Z\tbob\t{text}\n");
     assert_eq!(bench.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
+}
+
+/// What takes every byte and is never safe: as a disk that fails when it is to sync.
+#[cfg(target_os = "linux")]
+fn never_safe() -> File {
+    let file = OpenOptions::new().read(true).append(true).open("/dev/null").unwrap();
+    assert!(file.sync_data().is_err());
+    file
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn with_sync_nothing_counts_as_written_before_it_is_safe() {
+    for must_sync in [false, true] {
+        let bench = Bench::new();
+        let mut log = MessageLog::open(&bench.path(), "alice", must_sync).unwrap();
+        let file = std::mem::replace(&mut log.file, never_safe());
+        let report = log.run(vec![vec![epoch(), message(1, "one")], vec![message(2, "two")]]);
+        let expected = if must_sync { 0 } else { 3 };
+        assert_eq!(report.written, expected);
+        assert_eq!(report.trouble.is_some(), must_sync);
+        if must_sync {
+            assert_eq!(log.memory(), Memory::default());
+            log.file = file;
+            fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
+            assert_eq!(written(&mut log, vec![Order::Retry]), 3);
+            assert!(
+                bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n")
+            );
+            assert_eq!(log.memory(), memory(2));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn with_sync_a_new_file_is_safe_before_it_takes_over() {
+    let bench = Bench::new();
+    assert!(MessageLog::open(Path::new("/dev/null"), "alice", false).is_ok());
+    assert!(MessageLog::open(Path::new("/dev/null"), "alice", true).is_err());
+    let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
+    assert_eq!(written(&mut log, vec![epoch(), message(1, "one")]), 2);
+    fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
+    assert_eq!(written(&mut log, vec![Order::Rotate, message(2, "two")]), 1);
+    assert!(log.must_sync, "the new file is as the old one");
 }
 
 #[test]

@@ -1,0 +1,170 @@
+use super::*;
+
+fn arguments(words: &str) -> Vec<OsString> {
+    words.split_whitespace().map(OsString::from).collect()
+}
+
+#[track_caller]
+fn check(words: &str, expected: &str) {
+    for fault in [
+        CoordinatorRun::from_arguments(arguments(words)).unwrap_err(),
+        ParticipantRun::from_arguments(arguments(words)).unwrap_err(),
+    ] {
+        assert_eq!((fault.to_string().as_str(), fault.is_usage()), (expected, true), "{words}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
+    check("", "found 0 config files, expected one");
+    check("a b", "found 2 config files, expected one");
+    check("--color a", "Unrecognized option: 'color'");
+    check("--check --check a", "Option 'check' given more than once");
+    check("--check=1 a", "Option 'check' does not take an argument");
+    check("a --log-level", "Argument to option 'log-level' missing");
+    check("-v --log-level info a", "found both --verbose and --log-level, expected one");
+    check(
+        "--log-level loud a",
+        "--log-level: found \"loud\", expected off, error, warn, info, debug or trace",
+    );
+}
+
+#[test]
+fn an_argument_that_is_not_text_is_said_to_be_none() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
+    let fault = ParticipantRun::from_arguments(wrong).unwrap_err();
+    assert_eq!(fault.to_string(), "argument \"msend \\xFF\" is not UTF-8");
+}
+
+#[test]
+fn help_and_version_need_no_config_file_and_come_before_what_is_wrong_with_it() {
+    for words in ["-h", "--help", "--help --check absent.txt", "--version --help"] {
+        for call in [
+            CoordinatorRun::from_arguments(arguments(words)).map(|call| text(&call)),
+            ParticipantRun::from_arguments(arguments(words)).map(|call| text(&call)),
+        ] {
+            let text = call.unwrap();
+            assert!(text.contains("\nUsage: ") && text.ends_with(EXIT_CODES), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        }
+    }
+    let version = CoordinatorRun::from_arguments(arguments("--version absent.txt"));
+    let expected = format!("coordinator {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(version.map(|call| text(&call)), Ok(expected));
+}
+
+fn text<R>(call: &Call<R>) -> String {
+    match call {
+        Call::Show(text) => text.clone(),
+        Call::Run(_) => panic!("nothing shown"),
+    }
+}
+
+fn run<R>(call: Result<Call<R>, Fault>) -> R {
+    match call.unwrap() {
+        Call::Run(run) => run,
+        Call::Show(text) => panic!("{text}"),
+    }
+}
+
+fn served(call: Result<Call<CoordinatorTask>, Fault>) -> CoordinatorRun {
+    match run(call) {
+        CoordinatorTask::Serve(run) => run,
+        CoordinatorTask::Inspect(directory) => panic!("{}", directory.display()),
+    }
+}
+
+#[test]
+fn a_journal_is_inspected_without_a_config_file_and_without_anything_else() {
+    for words in ["--inspect data", "--inspect=data"] {
+        let task = run(CoordinatorRun::from_arguments(arguments(words)));
+        assert_eq!(task, CoordinatorTask::Inspect("data".into()));
+    }
+    for words in ["c.txt", "--check", "-v", "--log-level info", "--data-dir x", "--sync never"] {
+        let words = format!("--inspect data {words}");
+        let fault = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
+        let expected = "found more beside --inspect, expected it alone";
+        assert_eq!((fault.to_string().as_str(), fault.is_usage()), (expected, true), "{words}");
+    }
+}
+
+#[test]
+fn the_help_names_every_key_with_its_default() {
+    let help = text(&CoordinatorRun::from_arguments(arguments("--help")).unwrap());
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for key in &KEYS {
+        let shown = (key.show)(&CoordinatorConfig::new(0, 0));
+        let default = if shown.is_empty() { "none: in memory only" } else { &shown };
+        let line = format!("--{} {} {} (default {default})", key.option(), key.hint, key.about);
+        assert!(words.contains(&line), "{line}\n{help}");
+    }
+    assert!(help.contains(KEYS[0].name) && help.contains(KEYS[KEYS.len() - 1].name));
+}
+
+#[test]
+fn options_reach_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.txt");
+    std::fs::write(&path, "5000\n60\nmax_line=1k\n").unwrap();
+    let coordinator = |words: &str| {
+        let words = format!("{words} {}", path.display());
+        served(CoordinatorRun::from_arguments(arguments(&words)))
+    };
+    let plain = CoordinatorConfig { max_line: 1024, ..CoordinatorConfig::new(5000, 60) };
+    assert_eq!(coordinator("").config, plain);
+    let wins = CoordinatorConfig { max_line: 2048, max_members: 3, ..plain };
+    assert_eq!(coordinator("--max-line 2k --max-members=3").config, wins);
+    for (words, level) in [
+        ("", LevelFilter::Info),
+        ("-v", LevelFilter::Debug),
+        ("-vv", LevelFilter::Trace),
+        ("-v --verbose -v", LevelFilter::Trace),
+        ("--log-level off", LevelFilter::Off),
+        ("--log-level=error", LevelFilter::Error),
+    ] {
+        assert_eq!(coordinator(words).log_level, level, "{words}");
+    }
+
+    std::fs::write(&path, "a\nl\n::1 5000\n").unwrap();
+    let participant = |words: &str| {
+        let words = format!("{words} {}", path.display());
+        run(ParticipantRun::from_arguments(arguments(&words)))
+    };
+    let plain =
+        ParticipantOptions { execute: Vec::new(), follow: false, reconnect: true, sync: false };
+    assert_eq!(participant("").options, plain);
+    assert_eq!(participant("").log_level, LevelFilter::Warn);
+    assert_eq!(participant("-v").log_level, LevelFilter::Info);
+    let all = ParticipantOptions {
+        execute: vec!["ping".to_owned(), "stats".to_owned()],
+        follow: true,
+        reconnect: false,
+        sync: true,
+    };
+    assert_eq!(participant("-e ping -f --execute=stats --no-reconnect --sync").options, all);
+}
+
+#[test]
+fn a_file_that_is_none_is_one_clear_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(path("large"), vec![b'\n'; 65_537]).unwrap();
+    std::fs::write(path("full"), [vec![b'\n'; 65_536 - 7], b"5000\n60".to_vec()].concat()).unwrap();
+    std::fs::write(path("empty"), "").unwrap();
+    let error = |name: &str| CoordinatorRun::from_arguments([OsString::from(name)]).unwrap_err();
+    for (path, expected) in [
+        (path("absent"), "cannot be read: No such file or directory (os error 2)"),
+        (path("."), "cannot be read: Is a directory (os error 21)"),
+        (path("large"), "found more than 65536 bytes, expected fewer"),
+        ("/dev/zero".to_owned(), "found more than 65536 bytes, expected fewer"),
+    ] {
+        let fault = error(&path);
+        assert_eq!(fault.to_string(), format!("{path}: {expected}"));
+        assert!(!fault.is_usage());
+    }
+    let empty = format!("{}:1: port: found the end of the file", path("empty"));
+    assert!(error(&path("empty")).to_string().starts_with(&empty));
+    let full = CoordinatorRun::from_arguments([OsString::from(path("full"))]);
+    assert_eq!(served(full).config, CoordinatorConfig::new(5000, 60));
+}

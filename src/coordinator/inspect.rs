@@ -1,0 +1,138 @@
+//! What a journal holds, for people: read as every start reads it, but nothing is changed.
+//!
+//! A coordinator may be at work in it. What it writes meanwhile is seen or is not; when it begins
+//! or removes a segment meanwhile, all is read anew.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::start::{age, apply};
+use super::{Failure, rules};
+use crate::config::CoordinatorConfig;
+use crate::event_loop::Clock;
+use crate::group::{Replay, Rules};
+use crate::journal::{Directory, Event, Record, Recovered, Store, SyncMode, recover};
+use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
+use crate::protocol::Epoch;
+use crate::time::{Millis, UnixMillis};
+
+/// What was read.
+struct Findings {
+    recovered: Recovered,
+    replay: Replay,
+    messages: Messages,
+}
+
+/// The messages that are there, expired or not.
+#[derive(Default)]
+struct Messages {
+    count: u64,
+    bytes: u64,
+    /// When the first and the last of them were accepted.
+    ends: Option<(Millis, Millis)>,
+}
+
+impl Messages {
+    fn note(&mut self, line: &[u8], at: Millis) {
+        self.count += 1;
+        self.bytes += line.len() as u64;
+        self.ends = Some((self.ends.map_or(at, |(oldest, _)| oldest), at));
+    }
+}
+
+/// Prints what the journal in `directory` holds.
+///
+/// # Errors
+///
+/// [`Failure`] if the directory cannot be read, or what was read not be printed.
+pub(super) fn inspect(directory: &Path) -> Result<(), Failure> {
+    let findings =
+        read(directory).map_err(|error| Failure::Journal(directory.to_owned(), error))?;
+    let report = findings.report(Clock::start().now().unix);
+    let printed = io::stdout().write_all(report.as_bytes());
+    printed.map_err(|error| Failure::System("cannot print", error))
+}
+
+fn read(directory: &Path) -> Result<Findings, String> {
+    let open = || -> Result<Store<Directory>, String> {
+        let disk = Directory::open(directory).map_err(|error| error.to_string())?;
+        Store::inspect(disk).map_err(|unusable| unusable.to_string())
+    };
+    let mut store = open()?;
+    for _ in 1..INSPECTIONS_MAX {
+        let serials = store.serials();
+        let findings = read_through(&mut store);
+        store = open()?;
+        if store.serials() == serials {
+            return Ok(findings);
+        }
+    }
+    Ok(read_through(&mut store))
+}
+
+fn read_through(store: &mut Store<Directory>) -> Findings {
+    let config = CoordinatorConfig::new(0, TTL_SECONDS_MAX);
+    let rules: Rules = rules(&config, config.listen);
+    let mut replay = Replay::new(rules, Epoch::new(0));
+    let mut messages = Messages::default();
+    let recovered = recover(store, |event| {
+        if let Event::Fact { at, record: Record::Accepted { line } } = event {
+            messages.note(line, at);
+        }
+        apply(&mut replay, event);
+    });
+    Findings { recovered, replay, messages }
+}
+
+impl Findings {
+    /// Lines `<key> <value>`; a key in the plural is the number of lines that follow it.
+    fn report(self, unix: UnixMillis) -> String {
+        let Self { recovered, replay, messages } = self;
+        let now = age(&recovered, unix);
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+        let age_ms = |at: Option<Millis>| or_none(at.map(|at| now.since(at).to_string()));
+        let epoch = recovered.epoch;
+        let mut lines = vec![
+            format!("epoch {}", or_none(epoch.map(|epoch| epoch.to_string()))),
+            format!("last {}", recovered.last),
+            format!("sync {}", recovered.header.map_or("none", |header| word(header.sync))),
+            format!("end {}", end(&recovered)),
+            format!("messages_kept {}", messages.count),
+            format!("messages_bytes {}", messages.bytes),
+            format!("messages_lost {}", recovered.messages_lost),
+            format!("oldest_age_ms {}", age_ms(messages.ends.map(|(oldest, _)| oldest))),
+            format!("newest_age_ms {}", age_ms(messages.ends.map(|(_, newest)| newest))),
+        ];
+        let group = replay.finish(epoch.unwrap_or(Epoch::new(0)));
+        lines.push(format!("members {}", group.standpoints().count()));
+        lines.extend(group.standpoints().map(|member| {
+            let (id, address, place) = (member.id, member.address, member.place);
+            format!("{id} {address} place={place} registered_at={}", member.registered_at)
+        }));
+        lines.push(format!("segments {}", recovered.segments.len()));
+        lines.extend(recovered.segments.iter().map(|segment| {
+            let (serial, bytes, newest) = (segment.serial, segment.bytes, segment.newest);
+            format!("{serial:016x} bytes={bytes} newest_age_ms={}", age_ms(newest))
+        }));
+        lines.push(format!("troubles {}", recovered.troubles.len()));
+        lines.extend(recovered.troubles.iter().map(ToString::to_string));
+        lines.join("\n") + "\n"
+    }
+}
+
+fn word(sync: SyncMode) -> &'static str {
+    match sync {
+        SyncMode::Always => "always",
+        SyncMode::Interval => "interval",
+        SyncMode::Never => "never",
+    }
+}
+
+/// How the program ended that wrote last. Nobody can tell from the files whether it has.
+fn end(recovered: &Recovered) -> &'static str {
+    match (recovered.header, recovered.is_clean) {
+        (None, _) => "none: nothing was ever written",
+        (Some(_), true) => "clean",
+        (Some(_), false) => "unclean, unless a coordinator is at work",
+    }
+}
