@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 use super::SIGNALS;
@@ -20,6 +20,8 @@ pub enum Signal {
     Interrupt,
     /// Its terminal is gone, or a file was rotated.
     Hangup,
+    /// A file may not grow as it was to: the write has failed, and that says it.
+    FileSize,
 }
 
 impl Signal {
@@ -28,6 +30,7 @@ impl Signal {
             Self::Terminate => SIGTERM,
             Self::Interrupt => SIGINT,
             Self::Hangup => SIGHUP,
+            Self::FileSize => SIGXFSZ,
         }
     }
 }

@@ -30,7 +30,7 @@ use mio::{Events, Poll};
 
 use crate::config::ParticipantRun;
 use crate::event_loop::{
-    Clock, Diagnostics, Pool, Signal, Signals, print_to_stderr, raise_file_limit,
+    Clock, Diagnostics, Pool, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
 };
 use crate::limits::{
     DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
@@ -90,6 +90,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     let print = prompt.diagnostics().unwrap_or_else(print_to_stderr);
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
+    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let result = Participant::start(run, log, prompt).and_then(|mut it| it.run());
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));

@@ -193,6 +193,7 @@ impl Participant {
         match signal {
             Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
             Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
+            Signal::FileSize => (), // Is not watched.
         }
     }
 
