@@ -77,7 +77,9 @@ pub fn run(run: &CoordinatorRun) -> Result<(), Failure> {
     ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let mut coordinator = Coordinator::start(&run.config)?;
     let result = coordinator.run();
-    coordinator.close_journal();
+    if result.is_ok() {
+        coordinator.close_journal();
+    }
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::{Effect, Fact, Input, LinkId, Recorded, Replay, Standpoint};
 use super::World;
+use crate::group::{Effect, Fact, Input, LinkId, Recorded, Replay, Standpoint};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
 
