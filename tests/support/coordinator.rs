@@ -124,13 +124,6 @@ impl Coordinator {
         kill_process(pid, Signal::TERM).unwrap();
     }
 
-    /// Ends it without a word.
-    pub(crate) fn kill(&self) {
-        let mut child = lock(&self.scene.child);
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
     /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.
     pub(crate) fn stop(&self) {
         let pid = Pid::from_child(&lock(&self.scene.child));
