@@ -21,7 +21,12 @@ figures:
 	"$(TARGET)/release/figures"
 
 # Members under load, verified while it is measured; what to load, and how, see bench/README.md.
-loadtest:
+load# Real programs are killed at random; TORTURE_SEED and TORTURE_KILLS choose how and how often.
+torture:
+	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
+	    $(CARGO) test --release --locked --test torture -- --nocapture what_was_confirmed
+
+test:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/loadtest" $(LOADTEST)
 
@@ -42,6 +47,7 @@ help:
 	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
+	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"

@@ -107,13 +107,11 @@ impl Scribe {
             report.failed = Some(*commit);
             return;
         }
-        let begun = self.store.create(header).and_then(|mut writer| {
-            self.store.append(&mut writer, records)?;
-            self.sync(&mut writer, report)?;
-            Ok(writer)
-        });
+        let watch = Stopwatch::start();
+        let begun = self.store.create(header, records);
         match begun {
             Ok(writer) => {
+                report.syncs.push(watch.elapsed());
                 if let Some(mut old) = old {
                     // Without it a loss of the new segment would not be noticed; it costs no more.
                     let _ = self.store.append(&mut old, farewell);

@@ -61,9 +61,7 @@ pub(super) fn begin(
     let (serial, salt) = (store.next_serial(), Salt(draw()?));
     let header = Header { serial, salt, boot, sync: mode(config.sync) };
     let records = snapshot(&group, group.last(), salt, now);
-    let mut writer = store.create(&header).map_err(failed)?;
-    store.append(&mut writer, &records).map_err(failed)?;
-    store.sync(&mut writer).map_err(failed)?;
+    let writer = store.create(&header, &records).map_err(failed)?;
     log_beginning(&group, &recovered);
     let segment = Current { serial, salt, bytes: records.len() as u64, noted: now };
     let closed = closed(&recovered, now);

@@ -8,8 +8,9 @@
 //!   0000000000000002.journal.damaged-1     set aside: for people, never read again
 //! ```
 //!
-//! A segment gets its name when its header is on the disk, so whatever bears such a name and does
-//! not begin with a header was damaged. Its number is the one that the header says: a file that
+//! A segment gets its name when its header is on the disk, and with it the records that it begins
+//! with: half of a snapshot would be taken for all of it. So whatever bears such a name and does not
+//! begin with a header was damaged. Its number is the one that the header says: a file that
 //! was given another's name is read where it belongs.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,12 +226,12 @@ impl<D: Disk> Store<D> {
         self.segments.values().fold(0, |total, segment| total.saturating_add(segment.bytes))
     }
 
-    /// Creates a segment and makes it safe against power loss.
+    /// Creates a segment that begins with `records`, and makes it safe against power loss.
     ///
     /// # Errors
     ///
     /// The operating system's; then there is no such segment, and its number is not used again.
-    pub fn create(&mut self, header: &Header) -> io::Result<Writer<D::File>> {
+    pub fn create(&mut self, header: &Header, records: &[u8]) -> io::Result<Writer<D::File>> {
         let serial = header.serial;
         if self.lock.is_none() || serial < self.next_serial() || serial > SERIAL_MAX {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -241,13 +242,14 @@ impl<D: Disk> Store<D> {
         let mut writer = Writer { serial, file: self.disk.create(&name_new)?, has_failed: false };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
+        bytes.extend_from_slice(records);
         let created = self.append(&mut writer, &bytes).and_then(|()| self.sync(&mut writer));
         if let Err(error) = created.and_then(|()| self.disk.rename(&name_new, &name)) {
             let _ = self.disk.remove(&name_new); // As good as not there.
             return Err(error);
         }
         if let Err(error) = self.disk.sync_directory() {
-            let _ = self.disk.remove(&name); // If it stays, it says nothing.
+            let _ = self.disk.remove(&name); // If it stays, it says what is so.
             return Err(error);
         }
         let bytes = bytes.len() as u64;

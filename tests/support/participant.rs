@@ -136,6 +136,13 @@ impl Running {
         }
     }
 
+    /// Takes in what it has said by now.
+    pub(crate) fn take_output(&mut self) {
+        while let Ok(bytes) = self.output.try_recv() {
+            self.said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// What it has said since.
     pub(crate) fn unexpected(&self) -> &str {
         self.said.get(self.expected..).unwrap()

@@ -15,7 +15,7 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     let path = temporary.path().join("a/b");
     let mut store = Store::open(Directory::create(&path).unwrap()).unwrap();
     assert!(matches!(Store::open(Directory::create(&path).unwrap()), Err(Unusable::InUse)));
-    let mut writer = store.create(&header(1)).unwrap();
+    let mut writer = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
     store.append(&mut writer, &batch.bytes[..30]).unwrap();

@@ -65,7 +65,7 @@ impl Coordinator {
             }
             None => {
                 let serial = self.store.next_serial();
-                let writer = self.store.create(&header(serial))?;
+                let writer = self.store.create(&header(serial), &[])?;
                 (writer, Batch::new(serial).start(self.epoch, self.safe, self.safe))
             }
         };
@@ -197,12 +197,12 @@ fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
 fn what_was_written_anew_counts_and_not_what_is_left_of_it_in_the_failed_segment() {
     let disk = MemoryDisk::default();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(1)).unwrap();
+    let mut writer = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one");
     let hole = batch.bytes.len();
     let batch = batch.message(2, "two").message(3, "three").message(4, "four");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let mut writer = store.create(&header(2)).unwrap();
+    let mut writer = store.create(&header(2), &[]).unwrap();
     let batch = Batch::new(2).start(1, 1, 4).message(2, "two").message(3, "three");
     store.append(&mut writer, &batch.bytes).unwrap();
     let whole = tell_all(disk.clone());
@@ -215,7 +215,7 @@ fn what_was_written_anew_counts_and_not_what_is_left_of_it_in_the_failed_segment
     assert_eq!((told.messages, told.lost), (whole.messages, Vec::new()));
     assert!(!told.recovered.lost_tail);
     // The third segment goes back further than the second.
-    let mut writer = store.create(&header(3)).unwrap();
+    let mut writer = store.create(&header(3), &[]).unwrap();
     let batch = Batch::new(3).start(1, 0, 5).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
     let told = tell_all(disk);
@@ -228,12 +228,12 @@ fn a_writer_that_failed_takes_nothing_more() {
     for (at, for_sync) in [(0, false), (1, true)] {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
-        let mut writer = store.create(&header(1)).unwrap();
+        let mut writer = store.create(&header(1), &[]).unwrap();
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
         assert_eq!(store.append(&mut writer, b"x").is_err(), !for_sync);
         assert!(store.sync(&mut writer).is_err());
         assert!(store.append(&mut writer, b"x").is_err());
         assert!(store.sync(&mut writer).is_err());
-        assert!(store.create(&header(1)).is_err(), "a number is not given twice");
+        assert!(store.create(&header(1), &[]).is_err(), "a number is not given twice");
     }
 }

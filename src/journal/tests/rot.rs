@@ -28,7 +28,7 @@ fn recorded() -> MemoryDisk {
         if serial == 3 {
             batch = batch.add(Record::Closed, last);
         }
-        let mut writer = store.create(&header(serial)).unwrap();
+        let mut writer = store.create(&header(serial), &[]).unwrap();
         store.append(&mut writer, &batch.bytes).unwrap();
         store.sync(&mut writer).unwrap();
         if let Some(mut old) = old.replace(writer) {
@@ -282,7 +282,7 @@ fn to_inspect_changes_nothing() {
     let told = tell(&mut store);
     assert_eq!((told.messages.len(), told.recovered.troubles.len()), (8, 2));
     assert_eq!((disk.names(), disk.get(&name(3))), (names, bytes));
-    assert!(store.create(&header(9)).is_err());
+    assert!(store.create(&header(9), &[]).is_err());
 }
 
 /// Two lives of the numbers that both begin at 1, as when a file that was set aside is put back.
@@ -290,7 +290,7 @@ fn to_inspect_changes_nothing() {
 fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let disk = recorded();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(4)).unwrap();
+    let mut writer = store.create(&header(4), &[]).unwrap();
     let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
     store.append(&mut writer, &batch.bytes).unwrap();
     let told = tell(&mut store);
@@ -305,7 +305,7 @@ fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
     for place in 1..=3 {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
-        let mut writer = store.create(&header(1)).unwrap();
+        let mut writer = store.create(&header(1), &[]).unwrap();
         let place_record = Record::Place { id: "alice", place: Seq::new(place) };
         let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
         store.append(&mut writer, &batch.add(place_record, 2).bytes).unwrap();

@@ -1,0 +1,179 @@
+//! What was said, what became of it according to the replies, and what the message logs must be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// No reply has come, or none will: it stands everywhere or nowhere.
+    Unknown,
+    /// `OK msend` with this number: it stands everywhere.
+    Confirmed(u64),
+    /// `ERR`: it stands nowhere.
+    Refused,
+}
+
+/// All texts and their fates.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    fates: BTreeMap<String, Fate>,
+    /// How many texts each has said.
+    counts: BTreeMap<usize, u64>,
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) texts: usize,
+    pub(crate) confirmed: usize,
+    pub(crate) unknown: usize,
+    pub(crate) unknown_accepted: usize,
+}
+
+pub(crate) fn id(actor: usize) -> String {
+    format!("actor{actor}")
+}
+
+impl Ledger {
+    /// A text that was never there, with a checksum over it.
+    pub(crate) fn write(&mut self, actor: usize) -> String {
+        let count = self.counts.entry(actor).or_default();
+        *count += 1;
+        let filler = "#".repeat(usize::try_from(*count % 90).unwrap());
+        let body = format!("{actor} {count} {filler}");
+        let text = format!("{body} {:08x}", crc32fast::hash(body.as_bytes()));
+        self.fates.insert(text.clone(), Fate::Unknown);
+        text
+    }
+
+    pub(crate) fn settle(&mut self, text: &str, fate: Fate) {
+        let before = self.fates.insert(text.to_owned(), fate);
+        assert_eq!(before, Some(Fate::Unknown), "a second reply to {text:?}");
+    }
+
+    pub(crate) fn is_confirmed(&self, text: &str) -> bool {
+        matches!(self.fates.get(text), Some(Fate::Confirmed(_)))
+    }
+
+    pub(crate) fn is_refused(&self, text: &str) -> bool {
+        self.fates.get(text) == Some(&Fate::Refused)
+    }
+
+    /// Holds the logs of all actors against what was said to them.
+    #[track_caller]
+    pub(crate) fn check(&self, logs: &[String]) -> Verdict {
+        let found: Vec<BTreeMap<u64, String>> =
+            logs.iter().enumerate().map(|(actor, log)| self.read(actor, log)).collect();
+        // Numbers name the same texts everywhere.
+        let mut all: BTreeMap<u64, &String> = BTreeMap::new();
+        for (seq, text) in found.iter().flatten() {
+            assert_eq!(*all.entry(*seq).or_insert(text), text, "number {seq} twice");
+        }
+        let texts: BTreeSet<&String> = all.values().copied().collect();
+        assert_eq!(texts.len(), all.len(), "a text has two numbers");
+        self.check_fates(&all, &texts);
+        for (actor, found) in found.iter().enumerate() {
+            for (seq, text) in &all {
+                let is_own = author(text) == actor;
+                assert!(is_own || found.contains_key(seq), "{} lacks {seq} {text:?}", id(actor));
+                assert!(!is_own || !found.contains_key(seq), "{} has its own {seq}", id(actor));
+            }
+        }
+        let count = |wanted: fn(&Fate) -> bool| self.fates.values().filter(|it| wanted(it)).count();
+        let is_unknown = |text: &&&String| self.fates.get(**text) == Some(&Fate::Unknown);
+        Verdict {
+            texts: self.fates.len(),
+            confirmed: count(|fate| matches!(fate, Fate::Confirmed(_))),
+            unknown: count(|fate| matches!(fate, Fate::Unknown)),
+            unknown_accepted: texts.iter().filter(is_unknown).count(),
+        }
+    }
+
+    /// What was confirmed is there under its number, what was refused is not there, and what one
+    /// actor said stands in the order in which it said it.
+    fn check_fates(&self, all: &BTreeMap<u64, &String>, texts: &BTreeSet<&String>) {
+        for (text, fate) in &self.fates {
+            match fate {
+                Fate::Confirmed(seq) => {
+                    assert_eq!(all.get(seq), Some(&text), "confirmed as {seq} and lost");
+                }
+                Fate::Refused => {
+                    assert!(!texts.contains(text), "refused and sent: {text:?}");
+                }
+                Fate::Unknown => (),
+            }
+        }
+        let mut last: BTreeMap<usize, u64> = BTreeMap::new();
+        for (seq, text) in all {
+            let count: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+            let before = last.insert(author(text), count);
+            assert!(before.is_none_or(|before| before < count), "out of order: {seq} {text:?}");
+        }
+    }
+
+    /// The messages in a log, which must be whole, in order, of one epoch and without a gap.
+    fn read(&self, actor: usize, log: &str) -> BTreeMap<u64, String> {
+        assert!(log.ends_with('\n'), "{}: a torn line at the end", id(actor));
+        let is_header = |line: &&str| line.starts_with('#');
+        let header: Vec<&str> = log.lines().filter(is_header).collect();
+        assert_eq!(header.len(), 3, "{}: one epoch and no gap: {header:?}", id(actor));
+        let mut messages = BTreeMap::new();
+        let mut last = 0;
+        for line in log.lines().filter(|line| !is_header(line)) {
+            let fields: Vec<&str> = line.splitn(4, '\t').collect();
+            let [seq, _, sender, text] = fields[..] else { panic!("{}: {line:?}", id(actor)) };
+            let seq: u64 = seq.parse().unwrap();
+            assert!(seq > last, "{}: {seq} stands behind {last}", id(actor));
+            last = seq;
+            let (body, sum) = text.rsplit_once(' ').unwrap();
+            assert_eq!(sum, format!("{:08x}", crc32fast::hash(body.as_bytes())), "{line:?}");
+            assert!(self.fates.contains_key(text), "nobody said {text:?}");
+            assert_eq!(sender, id(author(text)), "{line:?}");
+            messages.insert(seq, text.to_owned());
+        }
+        messages
+    }
+}
+
+fn author(text: &str) -> usize {
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two actors, of whom the second said three texts: confirmed as 1, unknown, refused.
+    fn ledger() -> (Ledger, [String; 3]) {
+        let mut ledger = Ledger::default();
+        let texts = [(); 3].map(|()| ledger.write(1));
+        ledger.settle(&texts[0], Fate::Confirmed(1));
+        ledger.settle(&texts[2], Fate::Refused);
+        (ledger, texts)
+    }
+
+    fn check(lines: impl Fn(&[String; 3]) -> Vec<(u64, String)>) -> bool {
+        let (ledger, texts) = ledger();
+        let header = "# id a\n# epoch 00000000000000aa\n# last 0\n".to_owned();
+        let messages: String = lines(&texts)
+            .into_iter()
+            .map(|(seq, text)| format!("{seq}\t2026-11-22T10:05:00.123Z\tactor1\t{text}\n"))
+            .collect();
+        let logs = [format!("{header}{messages}"), header];
+        std::panic::catch_unwind(|| ledger.check(&logs)).is_ok()
+    }
+
+    #[test]
+    fn the_ledger_takes_what_may_be_and_nothing_else() {
+        assert!(check(|[one, ..]| vec![(1, one.clone())]));
+        assert!(check(|[one, two, _]| vec![(1, one.clone()), (2, two.clone())]));
+        assert!(check(|[one, two, _]| vec![(1, one.clone()), (7, two.clone())]));
+        assert!(!check(|_| vec![]), "lost");
+        assert!(!check(|[one, ..]| vec![(2, one.clone())]), "another number");
+        assert!(!check(|[one, ..]| vec![(1, one.clone()), (1, one.clone())]), "doubled");
+        assert!(!check(|[one, ..]| vec![(1, one.clone()), (2, one.clone())]), "doubled");
+        assert!(!check(|[one, _, three]| vec![(1, one.clone()), (2, three.clone())]), "refused");
+        assert!(!check(|[one, two, _]| vec![(2, two.clone()), (1, one.clone())]), "order");
+        assert!(!check(|[one, ..]| vec![(1, one.replace('1', "2"))]), "altered");
+    }
+}
