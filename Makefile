@@ -20,6 +20,13 @@ figures:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/figures"
 
+# Members under load, verified while it is measured; what to load, and how, see bench/README.md.
+loadtest:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/loadtest" $(LOADTEST)
+
+LOADTEST = --participants 500 --publishers 5 --rate 200 --duration 5 --churn 20
+
 test:
 	$(CARGO) test --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --doc
@@ -34,8 +41,9 @@ help:
 	@echo "make          build ./coordinator and ./participant"
 	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
+	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all clean demo figures test check help
+.PHONY: all clean demo figures loadtest test check help

@@ -7,6 +7,8 @@
 //!      ├─► Publisher, Receiver    non-blocking ends, each checking what it gets
 //!      ├─► Flood                  as many messages as the window allows
 //!      └─► Exchange               messages at a rate, with their times under way
+//!
+//!   loadtest ─► load              many members, churn, verified while measured; map in its mod.rs
 //! ```
 //!
 //! One thread does all of this. It shares no code with the coordinator, so that a mistake made
@@ -21,9 +23,11 @@ pub mod exchange;
 pub mod failure;
 pub mod figures;
 pub mod flood;
+pub mod load;
 pub mod process;
 pub mod publisher;
 pub mod receiver;
 pub mod redis;
 pub mod report;
+pub mod stream;
 pub mod texts;

@@ -84,7 +84,7 @@ impl CoordinatorRun {
             let about = format!("{} (default {shown})", key.about);
             options.optopt("", &key.option(), &about, key.hint);
         }
-        let matches = options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))?;
+        let matches = matches(&options, arguments)?;
         let about = About { program: Self::PROGRAM, purpose: PASSES_ON, file: COORDINATOR_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
             return Ok(Call::Show(text));
@@ -119,7 +119,7 @@ impl ParticipantRun {
             .optflag("f", "follow", "stay after the end of input, until a signal")
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
             .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
-        let matches = options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))?;
+        let matches = matches(&options, arguments)?;
         let about = About { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
             return Ok(Call::Show(text));
@@ -192,6 +192,18 @@ fn common_options(default_level: &str) -> Options {
         .optflagmulti("v", "verbose", "show more diagnostics; -vv shows more still")
         .optopt("", "log-level", &level, "LEVEL");
     options
+}
+
+fn matches(
+    options: &Options,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Matches, Fault> {
+    let arguments = arguments.into_iter().map(|argument| {
+        let not_utf8 = |bytes| Fault::Usage(format!("argument {bytes:?} is not UTF-8"));
+        argument.into_string().map_err(not_utf8)
+    });
+    let arguments = arguments.collect::<Result<Vec<String>, Fault>>()?;
+    options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))
 }
 
 fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Fault> {

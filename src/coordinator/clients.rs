@@ -250,6 +250,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
+        let has_unsent = !connection.output.is_empty() || client.held_bytes() > 0;
         let Phase::Refused(refused) = &mut client.phase else { return };
         let filled = connection.fill(&mut self.scratch, refused.discard_bytes.max(1));
         connection.input.clear();
@@ -257,7 +258,7 @@ impl Coordinator {
             Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
                 refused.discard_bytes -= bytes;
             }
-            Ok(Fill::Eof(_)) if !connection.output.is_empty() => (),
+            Ok(Fill::Eof(_)) if has_unsent => (),
             Ok(_) | Err(_) => self.buried.push(key),
         }
     }
@@ -266,8 +267,8 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
+        let unsent = connection.output.len() + client.held_bytes();
         let Phase::Refused(refused) = &mut client.phase else { return };
-        let unsent = connection.output.len();
         if unsent == 0 || unsent >= refused.unsent_bytes {
             return self.buried.push(key);
         }

@@ -42,11 +42,11 @@ impl Coordinator {
             self.counters.errors += 1;
         }
         let is_decision = match reply {
-            Reply::Register { .. }
-            | Reply::Reconnect { .. }
-            | Reply::Deregister
-            | Reply::Msend { .. } => true,
-            Reply::Disconnect
+            Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => true,
+            // Of a return only the address is written down, and it was known where it is from: a
+            // disk that is full need not keep anybody away from what is there to be delivered.
+            Reply::Reconnect { .. }
+            | Reply::Disconnect
             | Reply::Members { .. }
             | Reply::Stats { .. }
             | Reply::Ping

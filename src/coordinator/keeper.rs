@@ -40,7 +40,9 @@ pub(super) struct Keeper {
     commits: VecDeque<(u64, Seq)>,
     /// The last commit that is done, and the last number by then.
     done: (u64, Seq),
-    /// Everything up to here is as safe as it can be.
+    /// The last commit that is safe against power loss.
+    synced: u64,
+    /// Everything up to here is.
     safe: Seq,
     failing: Option<Failing>,
     /// With a pause between syncs: when the next one is due.
@@ -110,6 +112,7 @@ impl Keeper {
             next: 1,
             commits: VecDeque::new(),
             done: (0, safe),
+            synced: 0,
             safe,
             failing: None,
             sync_at: None,
@@ -240,7 +243,7 @@ impl Keeper {
             {
                 self.sync_at = None;
             }
-            if self.sync_at.is_none() && self.done.1 > self.safe {
+            if self.sync_at.is_none() && self.done.0 > self.synced {
                 self.sync_at = Some(now.steady.plus(pause_ms));
             }
         }
@@ -278,18 +281,21 @@ impl Keeper {
     }
 
     fn take(&mut self, written: Written, now: Millis, progress: &mut Progress) {
-        let Written { done, failed, synced, trouble, syncs, removed } = written;
+        let Written { done, failed, synced, trouble, syncs, removed, kept } = written;
         syncs.into_iter().for_each(|took| self.tally.note_sync(took));
         if removed.iter().any(|serial| self.closed.front().is_some_and(|it| it.serial == *serial)) {
             self.closed.pop_front();
             self.is_removing = false;
         }
+        self.is_removing &= kept.is_empty();
         if let Some(done) = done {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
-        match synced {
-            Some(commit) if commit == self.done.0 => self.safe = self.done.1,
-            Some(_) | None => (), // What came after it is not safe yet; the next sync says more.
+        if let Some(commit) = synced {
+            self.synced = self.synced.max(commit);
+            if commit == self.done.0 {
+                self.safe = self.done.1; // Otherwise the next sync will say more.
+            }
         }
         let Some(failed) = failed else { return };
         if let Some(Failing::Trying(commit)) = self.failing

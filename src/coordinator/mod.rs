@@ -83,9 +83,12 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
     let diagnostics = Diagnostics::install(run.log_level, print_to_stderr())
         .map_err(system("cannot start the log"))?;
     ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
+    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let mut coordinator = Coordinator::start(&run.config)?;
     let result = coordinator.run();
-    coordinator.close_journal();
+    if result.is_ok() {
+        coordinator.close_journal();
+    }
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result

@@ -52,6 +52,8 @@ pub(super) struct Written {
     pub(super) syncs: Vec<Duration>,
     /// Segments that are gone, or stay for a reason that was logged.
     pub(super) removed: Vec<u64>,
+    /// Segments that must stay for now.
+    pub(super) kept: Vec<u64>,
 }
 
 impl Written {
@@ -144,6 +146,10 @@ impl Scribe {
     }
 
     fn remove(&mut self, serial: u64, report: &mut Written) {
+        if self.writer.is_none() {
+            // Where the members stand may be in no later segment yet.
+            return report.kept.push(serial);
+        }
         if let Err(error) = self.store.remove(serial) {
             // What has expired does no harm; the next start sees to it.
             log::warn!("segment {serial:016x} cannot be removed: {error}");

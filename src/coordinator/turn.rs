@@ -179,9 +179,9 @@ impl Coordinator {
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
+        self.write_replies();
         self.offer(now);
         self.keep(now);
-        self.write_replies();
         self.bury();
         self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })

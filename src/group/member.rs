@@ -94,7 +94,7 @@ impl Member {
     ) {
         self.own.push(seq);
         if let Some(outlet) = outlet {
-            // Before the place moves on: that forgets what is passed.
+            // Before the place moves on, which forgets what it passes.
             outlet.pass_over(history, &self.own);
         }
         self.move_to(self.place, history);

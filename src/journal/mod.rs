@@ -15,8 +15,8 @@
 //!    [`Record::Member`] for each member and a [`Record::Clock`]: an older segment is never needed
 //!    to know who is a member once these are synced. Only then, if a segment was written before,
 //!    [`Record::Continued`] is the last record of that one.
-//! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After either
-//!    has failed the writer takes nothing more: go on with 2, where the `last` of
+//! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
+//!    failure of either the writer takes nothing more: go on with 2, where the `last` of
 //!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
 //! 4. [`Store::remove`] segments from the oldest on, when the newest message in them has expired.
 //! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
@@ -37,8 +37,8 @@ pub use disk::{Directory, Disk};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Salt, delivery, encode};
 pub use recovery::{Event, Recovered, SegmentSummary, recover};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
-pub use store::{Rejected, Store, Unusable, Writer};
-pub use trouble::Trouble;
+pub use store::{Store, Writer};
+pub use trouble::{Rejected, Trouble, Unusable};
 
 #[cfg(test)]
 mod tests;

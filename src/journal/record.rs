@@ -313,6 +313,12 @@ pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     }
 }
 
+/// The number of a line that was read from a journal.
+pub(super) fn number(line: &[u8]) -> Option<Seq> {
+    let digits = line.get(..memchr::memchr(b'#', line)?)?;
+    Seq::parse(std::str::from_utf8(digits).ok()?)
+}
+
 /// The next `N` bytes.
 pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk()?;

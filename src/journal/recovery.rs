@@ -22,9 +22,9 @@
 use std::ops::Range;
 
 use super::disk::Disk;
-use super::record::{Kind, Record, delivery};
+use super::record::{Kind, Record, number};
 use super::segment::{self, Found, Header};
-use super::store::Store;
+use super::store::{Start, Store};
 use super::trouble::Trouble;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -85,14 +85,15 @@ pub struct SegmentSummary {
     pub newest: Option<Millis>,
 }
 
-/// Reads all segments and hands what they say to `replay`.
+/// Reads all segments that there were when the store was opened, and hands what they say to
+/// `replay`.
 ///
 /// Nothing keeps it from going on with what is left: what fails is told in the troubles.
 pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>)) -> Recovered {
     let mut fold = Fold::default();
     let mut bytes = Vec::new();
     for (serial, resumed) in resumptions(store) {
-        let failure = match store.read(serial, u64::MAX, &mut bytes) {
+        let failure = match store.read(serial, &mut bytes) {
             Err(error) => error.to_string(),
             Ok(()) => match segment::read(&bytes) {
                 Err(bad) => bad.to_string(),
@@ -109,29 +110,19 @@ pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>))
     fold.finish(store, &mut replay)
 }
 
-/// A life of the numbers, and the last one that stands before some segment.
-type Start = (Epoch, Seq);
-
-/// All segments, each with the lowest number that a later one goes back to, but for one.
+/// All segments, each with the lowest number that a later one goes back to.
 ///
 /// A program that fails to write or to sync goes on in a new segment, from the last number that is
 /// safe. What stands above that in the old one may have holes, and was never confirmed from there.
-fn resumptions<D: Disk>(store: &mut Store<D>) -> Vec<(u64, Option<Start>)> {
-    let mut bytes = Vec::new();
+fn resumptions<D: Disk>(store: &Store<D>) -> Vec<(u64, Option<Start>)> {
     let mut later: Option<Start> = None;
     let mut all = Vec::new();
-    for serial in store.serials().into_iter().rev() {
+    for (serial, start) in store.starts().rev() {
         all.push((serial, later));
-        let is_read = store.read(serial, segment::START_BYTES as u64, &mut bytes).is_ok();
-        let mut records =
-            segment::read(&bytes).ok().filter(|_| is_read).map(|(_, records)| records);
-        let first = records.as_mut().and_then(Iterator::next);
-        let Some(Found::Record { record: Record::Epoch { epoch, last }, .. }) = first else {
-            continue;
-        };
-        let lowest =
-            later.filter(|(life, _)| *life == epoch).map_or(last, |(_, seq)| last.min(seq));
-        later = Some((epoch, lowest));
+        if let Some(Start { epoch, last }) = start {
+            let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
+            later = Some(Start { epoch, last: last.min(later_last) });
+        }
     }
     all.reverse();
     all
@@ -168,6 +159,13 @@ struct Current {
     /// Its numbers belong to another life than those before, and are below them.
     is_other_life: bool,
     messages_unused: u64,
+}
+
+impl Current {
+    /// The last number that this segment is asked for, if a later one has those above.
+    fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
+        self.resumed.filter(|it| Some(it.epoch) == epoch).map(|it| it.last)
+    }
 }
 
 impl Fold {
@@ -227,6 +225,9 @@ impl Fold {
     }
 
     fn take_record(&mut self, at: Millis, record: Record<'_>, replay: &mut impl FnMut(Event<'_>)) {
+        let own_at = at;
+        // The one that is later than what follows it counts as what it follows.
+        let at = if record == Record::Continued { Millis::ZERO } else { at };
         let at = at.max(self.recovered.at);
         self.recovered.at = at;
         self.recovered.is_clean = false;
@@ -243,7 +244,7 @@ impl Fold {
                     return;
                 }
             }
-            Record::Clock { unix } => self.recovered.clock = Some((at, unix)),
+            Record::Clock { unix } => self.recovered.clock = Some((own_at, unix)),
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
             Record::Deregistered { .. } => (),
@@ -262,16 +263,16 @@ impl Fold {
         self.is_number_in_doubt = false;
         self.damaged_messages = 0;
         self.place_highest = Seq::ZERO;
-        self.advance(last.next(), replay);
+        let resumed = current.resumed_in(Some(epoch));
+        self.advance(resumed.map_or(last, |resumed| resumed.min(last)).next(), replay);
     }
 
     /// Whether the message of this line is one that was not seen before.
     fn take_number(&mut self, at: Millis, line: &[u8], replay: &mut impl FnMut(Event<'_>)) -> bool {
-        let Some(seq) = delivery(line).map(|delivery| delivery.seq) else { return false };
+        let Some(seq) = number(line) else { return false };
         let is_new = self.next.is_none_or(|next| seq >= next);
         if let Some(current) = &mut self.segment {
-            let resumed = current.resumed.filter(|(epoch, _)| Some(*epoch) == self.recovered.epoch);
-            if resumed.is_some_and(|(_, last)| seq > last) {
+            if current.resumed_in(self.recovered.epoch).is_some_and(|last| seq > last) {
                 return false;
             }
             current.summary.newest = Some(at);

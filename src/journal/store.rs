@@ -13,59 +13,16 @@
 //! was given another's name is read where it belongs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 
 use super::disk::Disk;
 use super::name::{self, Role, SERIAL_MAX};
-use super::segment::{BadHeader, HEADER_BYTES, Header};
+use super::record::Record;
+use super::segment::{self, BadHeader, Found, Header, START_BYTES};
+use super::trouble::{Rejected, Unusable};
+use crate::protocol::{Epoch, Seq};
 
 const LOCK: &str = "lock";
-
-/// Why a directory cannot be used. No segment was touched.
-#[derive(Debug)]
-pub enum Unusable {
-    /// The operating system would not lock or list it.
-    System(io::Error),
-    /// Another coordinator is at work in it.
-    InUse,
-    /// A later program has written here.
-    Version {
-        /// The file.
-        name: String,
-        /// Its version.
-        version: u32,
-    },
-}
-
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
-
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(error) => error.fmt(f),
-            Self::InUse => f.write_str("in use by another coordinator"),
-            Self::Version { name, version } => {
-                write!(f, "{name}: {}", BadHeader::Version(*version))
-            }
-        }
-    }
-}
-
-/// A file that is no segment of the journal, and what became of it.
-#[derive(Debug)]
-pub struct Rejected {
-    /// Its name.
-    pub name: String,
-    /// Why it is none.
-    pub reason: String,
-    /// The name that it has now, or why it has kept the old one; `None`: nothing was to be changed.
-    pub aside: Option<io::Result<String>>,
-}
 
 /// The segments of a journal.
 #[derive(Debug)]
@@ -89,7 +46,16 @@ pub struct Store<D: Disk> {
 struct Segment {
     name: String,
     bytes: u64,
+    /// Of a segment that was found here.
+    start: Option<Start>,
     is_damaged: bool,
+}
+
+/// What the first record of a segment says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) epoch: Epoch,
+    pub(super) last: Seq,
 }
 
 /// The segment that is being written.
@@ -155,9 +121,9 @@ impl<D: Disk> Store<D> {
         let mut misnamed = Vec::new();
         for name in names {
             match name::parse(&name) {
-                Some((named, Role::Segment)) => match store.header(&name)? {
-                    Ok(header) if header.serial == named => store.admit(named, name),
-                    Ok(header) => misnamed.push((header.serial, named, name)),
+                Some((named, Role::Segment)) => match store.look_into(&name)? {
+                    Ok((serial, start)) if serial == named => store.admit(serial, start, name),
+                    Ok((serial, start)) => misnamed.push((serial, start, named, name)),
                     Err(reason) => store.reject(named, name, reason),
                 },
                 Some((named, Role::New)) => store.unfinished.push((named, name)),
@@ -168,36 +134,47 @@ impl<D: Disk> Store<D> {
                 None => (),
             }
         }
-        for (serial, named, name) in misnamed {
+        for (serial, start, named, name) in misnamed {
             store.serial_highest = store.serial_highest.max(named);
             if store.segments.contains_key(&serial) {
                 store.reject(named, name, format!("segment {serial} a second time"));
             } else {
-                store.admit(serial, name);
+                store.admit(serial, start, name);
             }
         }
         Ok(store)
     }
 
-    /// The header of a file, or why it has none.
-    fn header(&mut self, name: &str) -> Result<Result<Header, String>, Unusable> {
+    /// The serial number of a segment and what it begins with, or why the file is none.
+    fn look_into(&mut self, name: &str) -> Result<Result<(u64, Option<Start>), String>, Unusable> {
         let mut bytes = Vec::new();
-        if let Err(error) = self.disk.read(name, HEADER_BYTES as u64, &mut bytes) {
+        if let Err(error) = self.disk.read(name, START_BYTES as u64, &mut bytes) {
             return Ok(Err(error.to_string()));
         }
-        match Header::read(&bytes) {
-            Ok(header) if header.serial <= SERIAL_MAX => Ok(Ok(header)),
-            Ok(_) => Ok(Err("its serial number is none".to_owned())),
+        let (header, mut records) = match segment::read(&bytes) {
+            Ok(read) => read,
             Err(BadHeader::Version(version)) => {
-                Err(Unusable::Version { name: name.to_owned(), version })
+                return Err(Unusable::Version { name: name.to_owned(), version });
             }
-            Err(bad @ (BadHeader::Foreign | BadHeader::Damaged)) => Ok(Err(bad.to_string())),
+            Err(bad @ (BadHeader::Foreign | BadHeader::Damaged)) => {
+                return Ok(Err(bad.to_string()));
+            }
+        };
+        let start = match records.next() {
+            Some(Found::Record { record: Record::Epoch { epoch, last }, .. }) => {
+                Some(Start { epoch, last })
+            }
+            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => None,
+        };
+        if header.serial > SERIAL_MAX {
+            return Ok(Err("its serial number is none".to_owned()));
         }
+        Ok(Ok((header.serial, start)))
     }
 
-    fn admit(&mut self, serial: u64, name: String) {
+    fn admit(&mut self, serial: u64, start: Option<Start>, name: String) {
         self.serial_highest = self.serial_highest.max(serial);
-        self.segments.insert(serial, Segment { name, bytes: 0, is_damaged: false });
+        self.segments.insert(serial, Segment { name, bytes: 0, start, is_damaged: false });
     }
 
     fn note_unreadable(&mut self, named: u64) {
@@ -274,7 +251,7 @@ impl<D: Disk> Store<D> {
             return Err(error);
         }
         let bytes = bytes.len() as u64;
-        self.segments.insert(serial, Segment { name, bytes, is_damaged: false });
+        self.segments.insert(serial, Segment { name, bytes, start: None, is_damaged: false });
         Ok(writer)
     }
 
@@ -342,12 +319,17 @@ impl<D: Disk> Store<D> {
         Ok(aside)
     }
 
-    /// Replaces `bytes` with those that a segment begins with, or with all if it has fewer.
-    pub(super) fn read(&mut self, serial: u64, max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    /// Replaces `bytes` with those of a whole segment.
+    pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         let segment = self.segments.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;
-        self.disk.read(&segment.name, max, bytes)?;
-        segment.bytes = segment.bytes.max(bytes.len() as u64);
+        self.disk.read(&segment.name, u64::MAX, bytes)?;
+        segment.bytes = bytes.len() as u64;
         Ok(())
+    }
+
+    /// All segments as they were found, with what they begin with if it can be read.
+    pub(super) fn starts(&self) -> impl DoubleEndedIterator<Item = (u64, Option<Start>)> {
+        self.segments.iter().map(|(serial, segment)| (*serial, segment.start))
     }
 
     /// Cuts the end of a segment off.

@@ -1,11 +1,56 @@
-//! What recovery finds that somebody must look at, in words.
+//! What somebody must look at, in words.
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use super::store::Rejected;
+use super::segment::BadHeader;
 use crate::protocol::Seq;
+
+/// Why a directory cannot be used. No segment was touched.
+#[derive(Debug)]
+pub enum Unusable {
+    /// The operating system would not lock or list it.
+    System(io::Error),
+    /// Another coordinator is at work in it.
+    InUse,
+    /// A later program has written here.
+    Version {
+        /// The file.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => error.fmt(f),
+            Self::InUse => f.write_str("in use by another coordinator"),
+            Self::Version { name, version } => {
+                write!(f, "{name}: {}", BadHeader::Version(*version))
+            }
+        }
+    }
+}
+
+/// A file that is no segment of the journal, and what became of it.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Its name.
+    pub name: String,
+    /// Why it is none.
+    pub reason: String,
+    /// The name that it has now, or why it has kept the old one; `None`: nothing was to be changed.
+    pub aside: Option<io::Result<String>>,
+}
 
 /// Something that is not as it should be.
 #[derive(Debug)]

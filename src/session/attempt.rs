@@ -93,6 +93,10 @@ impl Attempt {
         matches!(self.phase, Phase::Paused { .. })
     }
 
+    pub(super) const fn is_granted(&self) -> bool {
+        matches!(self.phase, Phase::Granted { .. })
+    }
+
     pub(super) const fn wants_to_ask(&self) -> bool {
         matches!(self.phase, Phase::Ready)
     }

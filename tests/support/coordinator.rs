@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -23,15 +24,41 @@ pub(crate) struct Coordinator {
     pub(crate) address: SocketAddr,
     /// What it says on stdout, line by line; ends when the process ends.
     stdout: Receiver<String>,
-    _directory: TempDir,
+    /// The config file is in it, and the journal if there is one.
+    directory: Arc<TempDir>,
+    ttl_s: u64,
 }
 
 impl Coordinator {
     /// Starts one on a free port with further `key=value` lines of config.
     pub(crate) fn start(ttl_s: u64, options: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_at(0, ttl_s, options)
+    }
+
+    /// Starts one on a port of our choice.
+    pub(crate) fn start_at(port: u16, ttl_s: u64, options: &[&str]) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), port, ttl_s, options)
+    }
+
+    /// Starts one with a journal in its directory.
+    pub(crate) fn start_kept(ttl_s: u64, options: &[&str]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let data_dir = format!("data_dir={}", directory.path().join("data").display());
+        let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
+        Self::start_in(directory, 0, ttl_s, &options)
+    }
+
+    /// Starts the next one where this one was, with the same port, journal and options.
+    pub(crate) fn start_again(&self) -> Self {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let options: Vec<&str> = config.lines().skip(2).collect();
+        let directory = Arc::clone(&self.directory);
+        Self::start_in(directory, self.address.port(), self.ttl_s, &options)
+    }
+
+    fn start_in(directory: Arc<TempDir>, port: u16, ttl_s: u64, options: &[&str]) -> Self {
         let config = directory.path().join("coordinator.txt");
-        let mut lines = format!("0\n{ttl_s}\n");
+        let mut lines = format!("{port}\n{ttl_s}\n");
         for option in options {
             writeln!(lines, "{option}").unwrap();
         }
@@ -51,7 +78,24 @@ impl Coordinator {
                 .unwrap_or_else(|| scene.fail(&format!("no address in the startup line {line:?}"))),
             Err(error) => scene.fail(&format!("no startup line: {error}")),
         };
-        Self { scene, address, stdout, _directory: directory }
+        Self { scene, address, stdout, directory, ttl_s }
+    }
+
+    /// Its config file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("coordinator.txt")
+    }
+
+    /// Its journal.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Ends it as nothing can be prepared for.
+    pub(crate) fn kill(&self) {
+        let mut child = lock(&self.scene.child);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// A command socket from the address that the operating system picks.

@@ -39,6 +39,17 @@ impl Member {
         member
     }
 
+    /// A member of before comes back, with a listener of its own.
+    #[track_caller]
+    pub(crate) fn come_back(coordinator: &Coordinator, id: &str, options: &str) -> Self {
+        let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+        let command = coordinator.client();
+        let (id, ip) = (id.to_owned(), "127.0.0.1".to_owned());
+        let mut member = Self { id, ip, command, listener, reply: String::new(), socket: None };
+        member.connect("reconnect", options);
+        member
+    }
+
     /// Asks to be connected to a new listener; returns the reply.
     #[track_caller]
     pub(crate) fn reconnect(&mut self, options: &str) -> String {

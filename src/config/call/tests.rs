@@ -30,6 +30,14 @@ fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
 }
 
 #[test]
+fn an_argument_that_is_not_text_is_said_to_be_none() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
+    let fault = ParticipantRun::from_arguments(wrong).unwrap_err();
+    assert_eq!(fault.to_string(), "argument \"msend \\xFF\" is not UTF-8");
+}
+
+#[test]
 fn help_and_version_need_no_config_file_and_come_before_what_is_wrong_with_it() {
     for words in ["-h", "--help", "--help --check absent.txt", "--version --help"] {
         for call in [

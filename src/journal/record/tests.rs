@@ -74,7 +74,9 @@ fn encoded(sample: &Sample, at: u64, salt: u64) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_record_reads_as_it_was_written_whatever_stands_behind_it(
-        sample in any_sample(), at in any::<u64>(), salt in any::<u64>(),
+        sample in any_sample(),
+        at in any::<u64>(),
+        salt in any::<u64>(),
         behind in any::<[u8; 30]>(),
     ) {
         let bytes = encoded(&sample, at, salt);

@@ -18,7 +18,7 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     let mut writer = store.create(&header(1)).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
-    store.append(&mut writer, &batch.bytes[..40]).unwrap();
+    store.append(&mut writer, &batch.bytes[..30]).unwrap();
     store.sync(&mut writer).unwrap();
     let file = path.join("0000000000000001.journal");
     assert_eq!((mode(&path), mode(&file), mode(&path.join("lock"))), (0o700, 0o600, 0o600));

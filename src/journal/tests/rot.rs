@@ -296,9 +296,8 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let told = tell(&mut store);
     check(&told, 0, "anew");
     assert!(told.recovered.lost_tail);
-    let is_told =
-        |trouble: &Trouble| matches!(trouble, Trouble::NumbersTwice { serial: 4, messages: 2 });
-    assert!(told.recovered.troubles.iter().any(is_told));
+    let is_twice = |it: &Trouble| matches!(it, Trouble::NumbersTwice { serial: 4, messages: 2 });
+    assert!(told.recovered.troubles.iter().any(is_twice), "{told:?}");
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! A disk that is full, and has room again: what a coordinator with a journal does meanwhile.
+//!
+//! The limit on the size of files stands for it: writes fail in the same place and the same way,
+//! of one process and not of all the others.
+
+#![cfg(all(test, target_os = "linux"))]
+
+#[expect(dead_code, reason = "each test program uses its own part of it")]
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use support::coordinator::Coordinator;
+use support::listener::Listener;
+use support::member::Member;
+use support::scene::lock;
+use support::wire::{Client, Missing};
+use support::{DEADLINE, Timer, number};
+
+/// Lets the files of a coordinator grow to so many bytes and no further.
+fn limit_files(coordinator: &Coordinator, bytes: Option<u64>) {
+    let pid = Pid::from_child(&lock(&coordinator.scene.child));
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// Asks for a registration that cannot come about until it is refused for this reason.
+#[track_caller]
+fn until_refused(client: &mut Client, closed_port: u16, code: u16) {
+    let timer = Timer::start(DEADLINE);
+    while timer.left().is_some() {
+        let reply = client.ask(&format!("zed#register {closed_port}#127.0.0.1"));
+        if reply.starts_with(&format!("ERR {code} ")) {
+            return;
+        }
+    }
+    client.fail(&format!("never {code}"));
+}
+
+fn closed_port(coordinator: &Coordinator) -> u16 {
+    Listener::bind(&coordinator.scene, "127.0.0.1").port()
+}
+
+#[test]
+fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room() {
+    for sync in ["sync=always", "sync=50ms", "sync=never"] {
+        let first = Coordinator::start_kept(600, &[sync]);
+        let port = closed_port(&first);
+        let mut alice = first.join("alice", "");
+        let mut bob = first.join("bob", "acks=1");
+        let mut carol = first.join("carol", "acks=1");
+        let mut observer = first.client();
+        carol.disconnect();
+        assert_eq!(alice.msend("one"), 1);
+        bob.socket().delivery(1, "alice", "one");
+        bob.socket().ack(1);
+        bob.until_place(1);
+        assert_eq!(alice.msend("two"), 2); // With it all places are written.
+        bob.socket().delivery(2, "alice", "two");
+
+        limit_files(&first, Some(0));
+        alice.command.say("alice#msend three#127.0.0.1");
+        until_refused(&mut observer, port, 506);
+        bob.refused("msend refused", 506);
+        bob.refused("deregister", 506);
+        // Reading and delivering go on; of what is not written down nothing is sent.
+        assert_eq!(observer.stat("members"), 3);
+        bob.socket().ack(2);
+        bob.until_place(2);
+        let mut carol = Member::come_back(&first, "carol", "acks=1");
+        carol.socket().delivery(1, "alice", "one");
+        carol.socket().delivery(2, "alice", "two");
+        carol.socket().expect_silence(Duration::from_millis(100));
+
+        limit_files(&first, None);
+        alice.command.expect("OK msend seq=3");
+        bob.socket().delivery(3, "alice", "three");
+        carol.socket().delivery(3, "alice", "three");
+        assert_eq!(bob.msend("four"), 4);
+        carol.socket().delivery(4, "bob", "four");
+        let epoch = bob.epoch().to_owned();
+
+        first.kill();
+        let second = first.start_again();
+        let mut carol = Member::come_back(&second, "carol", "acks=1");
+        assert_eq!(carol.epoch(), epoch, "{sync}");
+        for (seq, text) in (1..).zip(["one", "two", "three"]) {
+            carol.socket().delivery(seq, "alice", text);
+        }
+        carol.socket().delivery(4, "bob", "four");
+        let mut bob = Member::come_back(&second, "bob", "acks=1");
+        assert!(number(&bob.reply, "missed") <= 3 && number(&bob.reply, "expired") == 0);
+        assert_eq!(bob.msend("five"), 5);
+    }
+}
+
+#[test]
+fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
+    let first = Coordinator::start_kept(600, &[]);
+    let port = closed_port(&first);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    bob.disconnect();
+    let size = first.data_dir().join("0000000000000001.journal").metadata().unwrap().len();
+    // Some of what follows fits, and then a record is torn.
+    limit_files(&first, Some(size + 2000));
+    let requests: String =
+        (1..=200).map(|number| format!("alice#msend text {number}#127.0.0.1\n")).collect();
+    let chunk = requests.len() / 50;
+    let mut confirmed = 0;
+    for bytes in requests.as_bytes().chunks(chunk) {
+        alice.command.write(bytes);
+        while let Ok(line) = alice.command.line_within(Timer::start(Duration::from_millis(5))) {
+            if line.starts_with("OK ") {
+                confirmed += 1;
+                assert_eq!(line, format!("OK msend seq={confirmed}"));
+            }
+        }
+    }
+    limit_files(&first, Some(0));
+    alice.command.say("alice#msend text 201#127.0.0.1");
+    until_refused(&mut first.client(), port, 506);
+    while let Ok(line) = alice.command.line_within(Timer::start(Duration::from_millis(5))) {
+        confirmed += u64::from(line.starts_with("OK "));
+    }
+    first.kill();
+    loop {
+        match alice.command.line_within(Timer::start(DEADLINE)) {
+            Ok(line) => confirmed += u64::from(line.starts_with("OK ")),
+            Err(Missing::End | Missing::Broken(_)) => break,
+            Err(missing) => alice.command.fail(&format!("{missing:?}")),
+        }
+    }
+    assert!(confirmed > 0);
+    let second = first.start_again();
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    let missed = number(&bob.reply, "missed");
+    assert!(missed >= confirmed, "{confirmed} confirmed: {}", bob.reply);
+    for seq in 1..=missed {
+        bob.socket().line().starts_with(&format!("{seq}#alice#")).then_some(()).unwrap();
+    }
+}
+
+/// As a limit on the size of files that is there from the start.
+fn start_limited(coordinator: &Coordinator) -> (Option<i32>, String) {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -f 1; exec \"$0\" \"$1\"", env!("CARGO_BIN_EXE_coordinator")])
+        .arg(coordinator.config())
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_start_without_room_fails_and_costs_nothing() {
+    let first = Coordinator::start_kept(600, &[]);
+    let ids: Vec<String> = (0..40).map(|number| format!("{number:060}")).collect();
+    let members: Vec<Member> = ids.iter().map(|id| first.join(id, "acks=1")).collect();
+    let mut alice = first.join("alice", "");
+    assert_eq!(alice.msend("one"), 1);
+    let epoch = alice.epoch().to_owned();
+    first.kill();
+    drop(members);
+    let (code, said) = start_limited(&first);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    let second = first.start_again();
+    for id in &ids {
+        let mut member = Member::come_back(&second, id, "acks=1");
+        assert_eq!(member.epoch(), epoch);
+        member.socket().delivery(1, "alice", "one");
+    }
+}
+
+#[test]
+fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
+    let first = Coordinator::start_kept(600, &["sync=never"]);
+    let port = closed_port(&first);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    bob.disconnect();
+    let text = "x".repeat(100);
+    for seq in 1..=100 {
+        assert_eq!(alice.msend(&text), seq);
+    }
+    limit_files(&first, Some(1000)); // Nowhere is room for all of it.
+    alice.command.say("alice#msend 101#127.0.0.1");
+    let mut observer = first.client();
+    until_refused(&mut observer, port, 506);
+    // The try after the next one: the one before it has come to its end.
+    while observer.stat("journal_segments") < 3 {}
+    first.kill();
+    let second = first.start_again();
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    for seq in 1..=100 {
+        bob.socket().delivery(seq, "alice", &text);
+    }
+}

@@ -1,0 +1,199 @@
+//! What a coordinator with a journal keeps, whatever ends it.
+
+#[cfg(test)]
+#[expect(dead_code, reason = "each test program uses its own part of it")]
+mod support;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use support::coordinator::Coordinator;
+use support::listener::MessageSocket;
+use support::member::Member;
+use support::number;
+use support::wire::Missing;
+use support::{DEADLINE, Timer};
+
+/// Ways to sync, none of which is about the end of a process.
+const SYNCS: [&str; 3] = ["sync=always", "sync=50ms", "sync=never"];
+
+/// How a coordinator may end.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Killed,
+    Terminated,
+}
+
+impl End {
+    #[track_caller]
+    fn of(self, coordinator: &Coordinator) {
+        match self {
+            Self::Killed => coordinator.kill(),
+            Self::Terminated => {
+                coordinator.terminate();
+                assert_eq!(coordinator.wait().code(), Some(0));
+            }
+        }
+    }
+}
+
+#[test]
+fn members_places_and_messages_outlive_the_program() {
+    for (end, sync) in
+        SYNCS.map(|sync| (End::Killed, sync)).into_iter().chain([(End::Terminated, "sync=always")])
+    {
+        let first = Coordinator::start_kept(600, &[sync]);
+        let mut alice = first.join("alice", "");
+        let mut bob = first.join("bob", "acks=1");
+        let mut carol = first.join("carol", "acks=1");
+        let epoch = alice.epoch().to_owned();
+        for (seq, text) in (1..).zip(["one", "two", "three"]) {
+            assert_eq!(alice.msend(text), seq);
+        }
+        bob.socket().delivery(1, "alice", "one");
+        bob.socket().delivery(2, "alice", "two");
+        bob.socket().ack(2);
+        bob.until_place(2);
+        carol.check("deregister", "OK deregister");
+        bob.command.check("bob#ping#127.0.0.1", "OK ping");
+        end.of(&first);
+
+        let second = first.start_again();
+        let mut asker = second.client();
+        assert_eq!(asker.member("carol"), None, "{end:?} {sync}");
+        let line = asker.member("bob").unwrap_or_default();
+        assert!(line.contains(" offline ") && line.contains(" pending=1 "), "{end:?}: {line}");
+        assert_eq!(number(&line, "acked"), 2, "{end:?} {sync}: {line}");
+        let mut bob = Member::come_back(&second, "bob", "acks=1");
+        assert_eq!(bob.epoch(), epoch, "{end:?} {sync}");
+        bob.socket().delivery(3, "alice", "three");
+        let mut alice = Member::come_back(&second, "alice", "");
+        assert_eq!(alice.msend("four"), 4);
+        bob.socket().delivery(4, "alice", "four");
+        alice.refused("register 2000", 409);
+        second.join("carol", "");
+    }
+}
+
+/// The numbers that `OK msend` named until the connection broke, for `stop` replies a kill.
+fn publish_until_killed(
+    coordinator: &Coordinator,
+    alice: &mut Member,
+    texts: usize,
+    stop: usize,
+) -> u64 {
+    let requests: String =
+        (1..=texts).map(|number| format!("alice#msend text {number}#127.0.0.1\n")).collect();
+    alice.command.write(requests.as_bytes());
+    let mut confirmed = 0;
+    loop {
+        match alice.command.line_within(Timer::start(DEADLINE)) {
+            Ok(line) => {
+                confirmed += 1;
+                assert_eq!(line, format!("OK msend seq={confirmed}"));
+            }
+            Err(Missing::End | Missing::Broken(_)) => return confirmed,
+            Err(missing) => alice.command.fail(&format!("{missing:?} after {confirmed}")),
+        }
+        if confirmed == stop as u64 {
+            coordinator.kill();
+        }
+    }
+}
+
+/// Takes deliveries of alice's texts, each of which is `text <seq>`, up to and with `last`.
+#[track_caller]
+fn take_through(socket: &mut MessageSocket, last: u64) {
+    for seq in 1..=last {
+        socket.delivery(seq, "alice", &format!("text {seq}"));
+    }
+}
+
+#[test]
+fn whatever_was_confirmed_is_delivered_after_a_kill() {
+    for (round, stop) in [1, 37, 200, 399].into_iter().enumerate() {
+        let sync = SYNCS[round % SYNCS.len()];
+        let first = Coordinator::start_kept(600, &[sync]);
+        let mut alice = first.join("alice", "");
+        let mut bob = first.join("bob", "acks=1");
+        let epoch = alice.epoch().to_owned();
+        bob.disconnect();
+        let confirmed = publish_until_killed(&first, &mut alice, 400, stop);
+        assert!(confirmed >= stop as u64);
+
+        let second = first.start_again();
+        let mut bob = Member::come_back(&second, "bob", "acks=1");
+        assert_eq!(bob.epoch(), epoch, "{sync}");
+        let missed = number(&bob.reply, "missed");
+        assert!((confirmed..=400).contains(&missed), "{confirmed} confirmed: {}", bob.reply);
+        take_through(bob.socket(), missed);
+        // And nothing a second time: the next line is the next message.
+        let mut alice = Member::come_back(&second, "alice", "");
+        assert_eq!(alice.msend("after"), missed + 1);
+        bob.socket().delivery(missed + 1, "alice", "after");
+    }
+}
+
+#[test]
+fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
+    let first = Coordinator::start_kept(3, &[]);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    bob.disconnect();
+    alice.msend("old");
+    let mut carol = first.join("carol", "");
+    carol.disconnect();
+    alice.command.until_member("bob", |line| number(line, "pending") == 1);
+    // Two more seconds of age are two more seconds, whether anything runs or not.
+    let timer = Timer::start(std::time::Duration::from_secs(2));
+    while timer.left().is_some() {
+        alice.command.check("alice#ping#127.0.0.1", "OK ping");
+        std::thread::yield_now();
+    }
+    alice.msend("young");
+    first.kill();
+    let second = first.start_again();
+    let mut asker = second.client();
+    asker.until_member("bob", |line| number(line, "pending") <= 1);
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    assert_eq!((number(&bob.reply, "missed"), number(&bob.reply, "expired")), (1, 1));
+    bob.socket().gap(1, 1, 1);
+    bob.socket().delivery(2, "alice", "young");
+    second.kill();
+    let timer = Timer::start(std::time::Duration::from_secs(4));
+    while timer.left().is_some() {
+        std::thread::park_timeout(timer.left().unwrap_or_default());
+    }
+    let third = second.start_again();
+    let mut bob = Member::come_back(&third, "bob", "acks=1");
+    assert_eq!((number(&bob.reply, "missed"), number(&bob.reply, "expired")), (0, 2));
+    bob.socket().gap(2, 1, 2);
+}
+
+#[test]
+fn a_second_coordinator_in_the_same_directory_is_refused() {
+    let first = Coordinator::start_kept(60, &[]);
+    let mut alice = first.join("alice", "");
+    let second =
+        Command::new(env!("CARGO_BIN_EXE_coordinator")).arg(first.config()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("in use by another coordinator"), "{said}");
+    assert_eq!(second.stdout, b"");
+    assert_eq!(alice.msend("still here"), 1);
+}
+
+#[test]
+fn what_is_written_is_for_its_owner_only() {
+    let coordinator = Coordinator::start_kept(60, &[]);
+    coordinator.join("alice", "").msend("one");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&coordinator.data_dir()), 0o700);
+    let mut files = 0;
+    for entry in std::fs::read_dir(coordinator.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        files += 1;
+    }
+    assert_eq!(files, 2, "the lock and a segment");
+}
