@@ -4,8 +4,7 @@
 //! of one process and not of all the others.
 
 #![cfg(test)]
-
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;

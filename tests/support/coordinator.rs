@@ -91,6 +91,13 @@ impl Coordinator {
         self.directory.path().join("data")
     }
 
+    /// Ends it as nothing can be prepared for.
+    pub(crate) fn kill(&self) {
+        let mut child = lock(&self.scene.child);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// A command socket from the address that the operating system picks.
     pub(crate) fn client(&self) -> Client {
         Client::connect(&self.scene, self.address, None)
