@@ -1,16 +1,19 @@
 //! What a coordinator with a journal keeps, whatever ends it.
 
-#[cfg(test)]
+#![cfg(all(test, feature = "participant"))]
+
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use support::coordinator::Coordinator;
 use support::listener::MessageSocket;
 use support::member::Member;
 use support::number;
+use support::participant::{Home, Running, texts};
 use support::wire::Missing;
 use support::{DEADLINE, Timer};
 
@@ -134,6 +137,14 @@ fn whatever_was_confirmed_is_delivered_after_a_kill() {
     }
 }
 
+/// What is tested is that time passes, whether anything runs or not.
+fn let_pass(time: Duration) {
+    let timer = Timer::start(time);
+    while let Some(left) = timer.left() {
+        std::thread::park_timeout(left);
+    }
+}
+
 #[test]
 fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
     let first = Coordinator::start_kept(3, &[]);
@@ -141,15 +152,7 @@ fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
     alice.msend("old");
-    let mut carol = first.join("carol", "");
-    carol.disconnect();
-    alice.command.until_member("bob", |line| number(line, "pending") == 1);
-    // Two more seconds of age are two more seconds, whether anything runs or not.
-    let timer = Timer::start(std::time::Duration::from_secs(2));
-    while timer.left().is_some() {
-        alice.command.check("alice#ping#127.0.0.1", "OK ping");
-        std::thread::yield_now();
-    }
+    let_pass(Duration::from_secs(2));
     alice.msend("young");
     first.kill();
     let second = first.start_again();
@@ -160,10 +163,7 @@ fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
     bob.socket().gap(1, 1, 1);
     bob.socket().delivery(2, "alice", "young");
     second.kill();
-    let timer = Timer::start(std::time::Duration::from_secs(4));
-    while timer.left().is_some() {
-        std::thread::park_timeout(timer.left().unwrap_or_default());
-    }
+    let_pass(Duration::from_secs(4));
     let third = second.start_again();
     let mut bob = Member::come_back(&third, "bob", "acks=1");
     assert_eq!((number(&bob.reply, "missed"), number(&bob.reply, "expired")), (0, 2));
@@ -196,4 +196,35 @@ fn what_is_written_is_for_its_owner_only() {
         files += 1;
     }
     assert_eq!(files, 2, "the lock and a segment");
+}
+
+#[test]
+fn a_message_stands_once_in_every_log_through_the_coordinators_kills() {
+    // An address that no other socket uses: nobody takes the port meanwhile.
+    let mut coordinator = Coordinator::start_kept(600, &["bind=127.42.0.1"]);
+    let homes = ["alice", "bob"].map(|id| Home::new(id, coordinator.address));
+    let mut both =
+        homes.each_ref().map(|home| Running::start(home.command(&["-f", "-e", "register 0"])));
+    both.iter_mut().for_each(|it| it.expect("OK register"));
+    let mut sent = Vec::new();
+    for round in 0..3 {
+        let [alice, _] = &mut both;
+        for number in 0..50 {
+            let text = format!("{round} {number}");
+            alice.write(&format!("msend {text}\n"));
+            sent.push(text);
+        }
+        alice.expect(&format!("OK msend seq={}\n", sent.len()));
+        coordinator.kill();
+        coordinator = coordinator.start_again();
+        both.iter_mut().for_each(|it| it.expect("* reconnected: OK reconnect "));
+    }
+    let [alice, bob] = &mut both;
+    alice.write("msend last\n");
+    sent.push("last".to_owned());
+    bob.expect("alice: last\n");
+    bob.write("quit\n");
+    assert_eq!(bob.wait(), Some(0), "{}", bob.said);
+    assert_eq!(texts(&homes[1].log()), sent);
+    assert_eq!(texts(&homes[0].log()), [""; 0]);
 }
