@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn a_control_character_is_found_wherever_it_stands() {
+        for length in 1..100 {
+            for at in 0..length {
+                let mut text = vec![b'x'; length];
+                text[at] = b'\n';
+                let text = String::from_utf8(text).unwrap();
+                let mut written = String::new();
+                for_file(&text).push_to(&mut written);
+                assert_eq!(written, text.replace('\n', "\\u{a}"), "at {at} of {length}");
+            }
+        }
+    }
+
+    #[test]
     fn one_line_stays_one_line_in_a_file() {
         let mut written = "before ".to_owned();
         for_file("a\r\nb").push_to(&mut written);

@@ -98,6 +98,22 @@ fn a_file_begins_with_its_header_and_has_one_line_for_each_entry() {
 }
 
 #[test]
+fn written_lines_leave_their_memory_to_the_next_ones_and_nothing_else() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    written(&mut log, vec![epoch()]);
+    let text = "x".repeat(10_000);
+    let spare = run(&mut log, vec![message(1, &text)]).spare;
+    assert!(spare.is_empty() && spare.capacity() > text.len());
+    let before = bench.content();
+    let mut orders = Orders::default();
+    orders.reuse(spare);
+    orders.append(&Entry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
+    assert!(log.run(vec![orders]).spare.capacity() > text.len());
+    assert_eq!(bench.content(), format!("{before}# gap 1 2 2\n"));
+}
+
+#[test]
 fn what_a_file_remembers_is_what_stands_last_in_it() {
     let bench = Bench::new();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 7\n");
