@@ -18,7 +18,7 @@ demo: all
 # What the coordinator costs on this machine. Redis is measured beside it where it is installed.
 figures:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/figures"
+	"$(TARGET)/release/figures" $(FIGURES)
 
 # Members under load, verified while it is measured; what to load, and how, see bench/README.md.
 load# Real programs are killed at random; TORTURE_SEED and TORTURE_KILLS choose how and how often.

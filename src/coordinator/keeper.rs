@@ -45,6 +45,8 @@ pub(super) struct Keeper {
     /// Everything up to here is.
     safe: Seq,
     failing: Option<Failing>,
+    /// Who was deregistered, and in which commit, as long as that is not safe.
+    deregistered: VecDeque<(u64, Box<str>)>,
     /// With a pause between syncs: when the next one is due.
     sync_at: Option<Millis>,
     /// Segments that are only read, oldest first.
@@ -115,6 +117,7 @@ impl Keeper {
             synced: 0,
             safe,
             failing: None,
+            deregistered: VecDeque::new(),
             sync_at: None,
             closed,
             is_removing: false,
@@ -143,7 +146,10 @@ impl Keeper {
         self.is_awaited = true;
         match fact {
             Fact::Member(standpoint) => self.put(&member_record(standpoint), now.steady),
-            Fact::Deregistered { id } => self.put(&Record::Deregistered { id }, now.steady),
+            Fact::Deregistered { id } => {
+                self.put(&Record::Deregistered { id }, now.steady);
+                self.deregistered.push_back((self.next, id.clone()));
+            }
             Fact::Accepted { seq } => {
                 if let Some((_, line, at)) = group.lines(seq.before()).next() {
                     self.put(&Record::Accepted { line }, at);
@@ -213,7 +219,10 @@ impl Keeper {
         encode(&Record::Continued, now.steady, self.segment.salt, &mut farewell);
         let serial = self.segment.serial + 1;
         let header = Header { serial, salt, boot: self.boot, sync: mode(self.sync) };
-        let records = snapshot(group, after, salt, now);
+        let mut records = snapshot(group, after, salt, now);
+        for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
+            encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
+        }
         let bytes = records.len() as u64;
         let commit = self.next;
         let begin = Begin { commit, header, records, farewell, is_rescue };
@@ -293,6 +302,9 @@ impl Keeper {
         }
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
+            while self.deregistered.front().is_some_and(|(commit, _)| *commit <= self.synced) {
+                self.deregistered.pop_front();
+            }
             if commit == self.done.0 {
                 self.safe = self.done.1; // Otherwise the next sync will say more.
             }

@@ -55,6 +55,12 @@ impl Group {
         self.members.sorted().map(|member| member.standpoint())
     }
 
+    /// Whether an id is a member.
+    #[must_use]
+    pub fn is_member(&self, id: &str) -> bool {
+        self.members.find(id).is_some()
+    }
+
     /// The members whose places have moved since the last call, and where to.
     pub fn take_moves(&mut self) -> impl Iterator<Item = (&str, Seq)> {
         let moved = std::mem::take(&mut self.moved);

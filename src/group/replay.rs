@@ -1,7 +1,5 @@
 //! A group made from what was written down: facts are applied, nothing is decided anew.
 
-use std::collections::BTreeSet;
-
 use super::facts::Standpoint;
 use super::names::MemberSlot;
 use super::{Group, Rules};
@@ -12,9 +10,6 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub struct Replay {
     group: Group,
-    /// Members that the snapshot being read has not named yet: those that it does not name at all
-    /// were deregistered, whatever became of the record that said so.
-    unnamed: Option<BTreeSet<Box<str>>>,
     /// The group time of the last record.
     at: Millis,
 }
@@ -23,6 +18,8 @@ pub struct Replay {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded<'a> {
     /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
+    /// Whom it does not name stays what it was: the record that named it may be damaged, and who
+    /// was deregistered has a record of that.
     Snapshot {
         /// Which life.
         epoch: Epoch,
@@ -63,7 +60,7 @@ impl Replay {
     /// Nothing was written down yet.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
-        Self { group: Group::new(rules, epoch), unnamed: None, at: Millis::ZERO }
+        Self { group: Group::new(rules, epoch), at: Millis::ZERO }
     }
 
     /// Messages were lost here.
@@ -74,9 +71,6 @@ impl Replay {
     /// Applies what was written down at group time `at`.
     pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
         self.at = self.at.max(at);
-        if !matches!(recorded, Recorded::Member(_)) {
-            self.end_snapshot();
-        }
         match recorded {
             Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last, at),
             Recorded::Member(standpoint) => self.restore_member(standpoint),
@@ -91,7 +85,6 @@ impl Replay {
     /// The group, in `epoch` from here on. Nobody is online.
     #[must_use]
     pub fn finish(mut self, epoch: Epoch) -> Group {
-        self.end_snapshot();
         let group = &mut self.group;
         group.epoch = epoch;
         group.history.release(group.history.last());
@@ -115,23 +108,13 @@ impl Replay {
 
     fn begin_snapshot(&mut self, epoch: Epoch, last: Seq, at: Millis) {
         self.group.epoch = epoch;
-        self.unnamed = Some(self.group.standpoints().map(|member| member.id).collect());
         if last > self.last() {
             self.restore_lost(self.last().next(), last, at);
         }
     }
 
-    fn end_snapshot(&mut self) {
-        for id in self.unnamed.take().unwrap_or_default() {
-            self.forget(&id);
-        }
-    }
-
     fn restore_member(&mut self, standpoint: Standpoint) {
         let Standpoint { id, address, registered_at, place } = standpoint;
-        if let Some(unnamed) = &mut self.unnamed {
-            unnamed.remove(&id);
-        }
         let group = &mut self.group;
         let slot = match group.members.find(&id) {
             Some(slot) => slot,
