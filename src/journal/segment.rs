@@ -190,7 +190,9 @@ impl<'a> Iterator for Records<'a> {
             }
             Read::BadBody { kind, bytes } => {
                 let end = start.saturating_add(bytes);
-                if self.may_follow(end) {
+                // Where bytes are missing, the body reaches into the records that follow.
+                let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
+                if next.is_none_or(|next| next >= end) && self.may_follow(end) {
                     self.position = end;
                     Found::Damage { bytes: range(start, end), kind: Some(kind) }
                 } else {

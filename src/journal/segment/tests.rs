@@ -133,19 +133,51 @@ fn every_length_is_a_whole_segment_or_one_with_a_torn_end() {
 
 #[test]
 fn a_whole_record_that_is_damaged_is_no_torn_one() {
-    let (whole, starts) = written(&recorded());
+    let (whole, _) = written(&recorded());
     for behind in [&[0; 1][..], &[0; 4096], b"text that ends abruptly", &[0xFF; 100], &[0xFF, 77]] {
         let bytes = [&whole[..], behind].concat();
         let last = read(&bytes).unwrap().1.last().unwrap();
         let damage = whole.len() as u64..bytes.len() as u64;
         assert_eq!(last, Found::Damage { bytes: damage, kind: None }, "{behind:?}");
     }
-    // The header of a record in the middle says that it reaches beyond the end.
-    let mut bytes = whole;
-    bytes.drain(starts[10] + 40..starts[11]);
-    let mut records =
-        Records { bytes: &bytes[..starts[10] + 60], position: starts[10], salt: SALT };
-    assert!(matches!(records.next(), Some(Found::Damage { .. } | Found::Torn { .. })));
+}
+
+/// The records behind some damage, which is all told as one.
+fn survivors(bytes: &[u8], start: usize, what: &str) -> usize {
+    let mut records = Records { bytes, position: start, salt: SALT };
+    let damage = records.next();
+    assert!(matches!(damage, Some(Found::Damage { kind: None, .. })), "{what}: {damage:?}");
+    let mut survivors = 0;
+    for found in records {
+        assert!(matches!(found, Found::Record { .. }), "{what}: {found:?}");
+        survivors += 1;
+    }
+    survivors
+}
+
+#[test]
+fn whatever_a_damaged_record_says_of_its_length_the_next_one_is_found() {
+    let (whole, starts) = written(&recorded());
+    let (first, end) = (20, 30);
+    assert!(starts[first + 1] - starts[first] > 60);
+    for amount in 1..60 {
+        let at = starts[first];
+        let mut junk = whole[..starts[end]].to_vec();
+        junk.splice(at..at, vec![b'j'; amount]);
+        assert_eq!(survivors(&junk, at, "bytes put in"), end - first, "{amount}");
+        let mut short = whole[..starts[end]].to_vec();
+        short.drain(starts[first + 1] - amount..starts[first + 1]);
+        assert_eq!(survivors(&short, at, "bytes taken out"), end - first - 1, "{amount}");
+    }
+}
+
+#[test]
+fn a_record_that_reaches_beyond_the_end_is_not_torn_if_another_stands_behind_it() {
+    let mut samples = vec![Sample::Accepted(1, "bob".to_owned(), 2, "x".repeat(500))];
+    samples.extend([Sample::Clock(1), Sample::Closed]);
+    let (mut bytes, starts) = written(&samples);
+    bytes.drain(starts[1] - 300..starts[1]);
+    assert_eq!(survivors(&bytes, starts[0], "beyond the end"), 2);
 }
 
 proptest! {

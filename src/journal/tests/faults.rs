@@ -119,8 +119,12 @@ fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
 }
 
 fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str) {
+    let was_unreadable = disk.fired().contains(&"read");
     disk.fail(None);
     let told = tell_all(disk.clone());
+    let is_rejected = |trouble: &Trouble| matches!(trouble, Trouble::Rejected(_));
+    let has_garbage = !was_unreadable && told.recovered.troubles.iter().any(is_rejected);
+    assert!(!has_garbage, "{what}: a name stands for nothing: {told:?}");
     let is_told = second.troubles > 0 || !told.recovered.troubles.is_empty();
     for (outcome, may_be_told) in [(first, is_told), (second, false)] {
         for (seq, text) in &outcome.confirmed {

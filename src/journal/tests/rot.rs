@@ -301,6 +301,31 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
 }
 
 #[test]
+fn a_damaged_message_at_the_end_is_lost_by_its_number() {
+    let disk = MemoryDisk::default();
+    let mut store = Store::open(disk.clone()).unwrap();
+    let mut writer = store.create(&header(1)).unwrap();
+    let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
+    store.append(&mut writer, &batch.bytes).unwrap();
+    let mut bytes = disk.get(&name(1));
+    *bytes.last_mut().unwrap() ^= 1;
+    disk.put(&name(1), bytes);
+    let told = tell_all(disk.clone());
+    assert_eq!((told.lost, told.recovered.last), (vec![(2, 2)], Seq::new(2)));
+    assert!(told.recovered.lost_tail && told.recovered.messages_lost == 1);
+    // Once a new segment has begun, nothing is in doubt any more.
+    let mut store = Store::open(disk.clone()).unwrap();
+    let mut writer = store.create(&header(2)).unwrap();
+    let still_doubted = tell_all(disk.clone());
+    assert!(still_doubted.recovered.lost_tail, "the new one says nothing yet");
+    assert_eq!(still_doubted.recovered.header, Some(header(1)));
+    store.append(&mut writer, &Batch::new(2).start(9, 2, 3).bytes).unwrap();
+    let told = tell_all(disk);
+    assert_eq!((told.lost, told.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
+    assert!(!told.recovered.lost_tail);
+}
+
+#[test]
 fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
     for place in 1..=3 {
         let disk = MemoryDisk::default();
