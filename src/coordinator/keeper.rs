@@ -300,6 +300,8 @@ impl Keeper {
         if let Some(done) = done {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
+        // With `never`, what is written is as safe as it will be.
+        let synced = if self.sync == Sync::Never { done.or(synced) } else { synced };
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
             while self.deregistered.front().is_some_and(|(commit, _)| *commit <= self.synced) {
