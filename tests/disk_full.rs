@@ -3,7 +3,8 @@
 //! The limit on the size of files stands for it: writes fail in the same place and the same way,
 //! of one process and not of all the others.
 
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;

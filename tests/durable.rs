@@ -1,6 +1,7 @@
 //! What a coordinator with a journal keeps, whatever ends it.
 
-#![cfg(all(test, feature = "participant"))]
+#![cfg(test)]
+#![cfg(feature = "participant")]
 
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;

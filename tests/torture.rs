@@ -10,7 +10,8 @@
 //! `TORTURE_KILLS=<n>` kills so many times, `TORTURE_SEED=<n>` chooses who and when; what the
 //! operating system makes of that is its own.
 
-#![cfg(all(test, feature = "participant"))]
+#![cfg(test)]
+#![cfg(feature = "participant")]
 
 #[path = "torture/actor.rs"]
 mod actor;
@@ -140,7 +141,8 @@ fn what_was_confirmed_stands_everywhere_once_and_in_order_whoever_is_killed() {
     let verdict = ledger.check(&logs);
     println!(
         "{kills} kills survived, {coordinator_kills} of them the coordinator's: {} texts, {} \
-         confirmed, {} of unknown fate of which {} were accepted; 0 lost, 0 doubled, 0 out of order",
+         confirmed, {} of unknown fate of which {} were accepted; 0 lost, 0 doubled, 0 out of \
+         order",
         verdict.texts, verdict.confirmed, verdict.unknown, verdict.unknown_accepted,
     );
 }

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A segment gets its name when its header is on the disk, and with it the records that it begins
-//! with: half of a snapshot would be taken for all of it. So whatever bears such a name and does not
-//! begin with a header was damaged. Its number is the one that the header says: a file that
+//! with: half of a snapshot would be taken for all of it. So whatever bears such a name and does
+//! not begin with a header was damaged. Its number is the one that the header says: a file that
 //! was given another's name is read where it belongs.
 
 use std::collections::{BTreeMap, BTreeSet};
