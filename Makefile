@@ -21,16 +21,16 @@ figures:
 	"$(TARGET)/release/figures" $(FIGURES)
 
 # Members under load, verified while it is measured; what to load, and how, see bench/README.md.
-load# Real programs are killed at random; TORTURE_SEED and TORTURE_KILLS choose how and how often.
-torture:
-	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
-	    $(CARGO) test --release --locked --test torture -- --nocapture what_was_confirmed
-
-test:
+loadtest:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/loadtest" $(LOADTEST)
 
 LOADTEST = --participants 500 --publishers 5 --rate 200 --duration 5 --churn 20
+
+# Real programs are killed at random; TORTURE_SEED and TORTURE_KILLS choose how and how often.
+torture:
+	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
+	    $(CARGO) test --release --locked --test torture -- --nocapture what_was_confirmed
 
 test:
 	$(CARGO) test --locked --workspace --all-targets
@@ -52,4 +52,4 @@ help:
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all clean demo figures loadtest test check help
+.PHONY: all clean demo figures loadtest torture test check help

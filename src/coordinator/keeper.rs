@@ -30,6 +30,8 @@ pub(super) struct Keeper {
     boot: BootId,
     /// The segment that records are made for.
     segment: Current,
+    /// The commit that this segment began with.
+    began: u64,
     /// Records not yet handed over.
     records: Vec<u8>,
     /// Whether somebody waits for them.
@@ -109,6 +111,7 @@ impl Keeper {
             ttl_ms,
             boot,
             segment,
+            began: 0,
             records: Vec::new(),
             is_awaited: false,
             next: 1,
@@ -231,7 +234,10 @@ impl Keeper {
         }
         self.push_commit(group.last());
         let Current { serial: old, bytes: old_bytes, .. } = self.segment;
-        self.closed.push_back(Closed { serial: old, bytes: old_bytes, newest: now.steady });
+        if self.done.0 >= self.began {
+            self.closed.push_back(Closed { serial: old, bytes: old_bytes, newest: now.steady });
+        } // Otherwise it came to nothing.
+        self.began = commit;
         self.segment = Current { serial, salt, bytes, noted: now };
         self.records.clear();
         if is_rescue {

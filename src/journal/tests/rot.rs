@@ -304,7 +304,7 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
 fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     let disk = MemoryDisk::default();
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(1)).unwrap();
+    let mut writer = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
     let mut bytes = disk.get(&name(1));
@@ -315,7 +315,7 @@ fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     assert!(told.recovered.lost_tail && told.recovered.messages_lost == 1);
     // Once a new segment has begun, nothing is in doubt any more.
     let mut store = Store::open(disk.clone()).unwrap();
-    let mut writer = store.create(&header(2)).unwrap();
+    let mut writer = store.create(&header(2), &[]).unwrap();
     let still_doubted = tell_all(disk.clone());
     assert!(still_doubted.recovered.lost_tail, "the new one says nothing yet");
     assert_eq!(still_doubted.recovered.header, Some(header(1)));
