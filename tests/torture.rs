@@ -141,12 +141,8 @@ fn what_was_confirmed_stands_everywhere_once_and_in_order_whoever_is_killed() {
     let verdict = ledger.check(&logs);
     println!(
         "{kills} kills survived, {coordinator_kills} of them the coordinator's: {} texts, {} \
-<<<<<<< HEAD
-         confirmed, {} of unknown fate, {} of these accepted; 0 lost, 0 doubled, 0 out of order",
-=======
          confirmed, {} of unknown fate of which {} were accepted; 0 lost, 0 doubled, 0 out of \
          order",
->>>>>>> torture
         verdict.texts, verdict.confirmed, verdict.unknown, verdict.unknown_accepted,
     );
 }
