@@ -30,8 +30,6 @@ pub(super) struct Keeper {
     boot: BootId,
     /// The segment that records are made for.
     segment: Current,
-    /// The commit that this segment began with.
-    began: u64,
     /// Records not yet handed over.
     records: Vec<u8>,
     /// Whether somebody waits for them.
@@ -111,7 +109,6 @@ impl Keeper {
             ttl_ms,
             boot,
             segment,
-            began: 0,
             records: Vec::new(),
             is_awaited: false,
             next: 1,
@@ -234,10 +231,7 @@ impl Keeper {
         }
         self.push_commit(group.last());
         let Current { serial: old, bytes: old_bytes, .. } = self.segment;
-        if self.done.0 >= self.began {
-            self.closed.push_back(Closed { serial: old, bytes: old_bytes, newest: now.steady });
-        } // Otherwise it came to nothing.
-        self.began = commit;
+        self.closed.push_back(Closed { serial: old, bytes: old_bytes, newest: now.steady });
         self.segment = Current { serial, salt, bytes, noted: now };
         self.records.clear();
         if is_rescue {
@@ -307,12 +301,14 @@ impl Keeper {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
         // With `never`, what is written is as safe as it will be.
-        let synced = if self.sync == Sync::Never { done.or(synced) } else { synced };
+        let settled = if self.sync == Sync::Never { done } else { synced };
+        while let (Some((commit, _)), Some(settled)) = (self.deregistered.front(), settled)
+            && *commit <= settled
+        {
+            self.deregistered.pop_front();
+        }
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
-            while self.deregistered.front().is_some_and(|(commit, _)| *commit <= self.synced) {
-                self.deregistered.pop_front();
-            }
             if commit == self.done.0 {
                 self.safe = self.done.1; // Otherwise the next sync will say more.
             }
