@@ -13,6 +13,7 @@
 //! there is not made here again. A run that loses, doubles or reorders anything fails; a missed
 //! target is only printed, as times depend on the machine.
 
+pub mod cases;
 pub mod clock;
 pub mod command;
 pub mod coordinator;
@@ -21,9 +22,11 @@ pub mod exchange;
 pub mod failure;
 pub mod figures;
 pub mod flood;
+pub mod peers;
 pub mod process;
 pub mod publisher;
 pub mod receiver;
 pub mod redis;
 pub mod report;
+pub mod results;
 pub mod texts;
