@@ -20,6 +20,20 @@ figures:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/figures"
 
+# Groupcast and others at the same work, side by side; writes bench/RESULTS.md and its plots.
+# Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.
+BENCH = --out bench
+bench:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/sidebyside" $(BENCH)
+
+# The others, from Debian's packages. Those that are missing are named in the results.
+bench-peers:
+	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
+
+micro:
+	$(CARGO) bench --locked -p groupcast-bench --bench minds
+
 test:
 	$(CARGO) test --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --doc
@@ -34,8 +48,11 @@ help:
 	@echo "make          build ./coordinator and ./participant"
 	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
+	@echo "make bench    measure it and others at the same work, side by side"
+	@echo "make bench-peers  install those others"
+	@echo "make micro    measure parsing, keeping, pulling and timers alone"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all clean demo figures test check help
+.PHONY: all bench bench-peers clean demo figures micro test check help

@@ -117,3 +117,33 @@ impl Drop for Folder {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::CASES;
+
+    #[test]
+    fn a_log_has_every_message_once_in_order() {
+        let folder = Folder::make().unwrap();
+        let path = folder.0.join("log");
+        let case = Case { messages: 3, ..CASES[0] };
+        let mut texts = Texts::new(case.plan.text_bytes);
+        for (numbers, is_whole) in [
+            (&[0, 1, 2][..], true),
+            (&[0, 1], false),
+            (&[0, 2], false),
+            (&[0, 2, 1], false),
+            (&[0, 1, 1, 2], false),
+        ] {
+            let mut log = b"# id reader\n".to_vec();
+            for number in numbers {
+                log.extend_from_slice(b"1\t2026-01-01T00:00:00.000Z\tpublisher\t");
+                log.extend_from_slice(texts.text(0, *number));
+                log.push(b'\n');
+            }
+            fs::write(&path, log).unwrap();
+            assert_eq!(check(&path, &case).is_ok(), is_whole, "{numbers:?}");
+        }
+    }
+}

@@ -25,10 +25,8 @@ pub const PUBLISHER: u8 = b'P';
 pub const SUBSCRIBER: u8 = b'S';
 
 const LISTENER: Token = Token(usize::MAX);
-/// As much as a coordinator reads at once.
-const READ_BYTES: usize = 64 * 1024;
-/// As much as a coordinator writes at once.
-const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// As much as a coordinator reads of one socket, and writes to one, in a turn.
+const TURN_BYTES_MAX: usize = 256 * 1024;
 /// From here on nothing is read until the slowest has some of it.
 const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -72,7 +70,7 @@ impl Floor {
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
         widen(&listener)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let (peers, log, scratch) = (Vec::new(), Vec::new(), vec![0; READ_BYTES]);
+        let (peers, log, scratch) = (Vec::new(), Vec::new(), vec![0; TURN_BYTES_MAX]);
         Ok(Self { poll, listener, peers, log, keeps, scratch })
     }
 
@@ -155,7 +153,7 @@ impl Floor {
         let mut least = self.log.len();
         for peer in &mut self.peers {
             let Role::Subscriber(had) = &mut peer.role else { continue };
-            let end = self.log.len().min(*had + WRITE_BYTES_MAX);
+            let end = self.log.len().min(*had + TURN_BYTES_MAX);
             let due = self.log.get(*had..end).unwrap_or_default();
             if peer.is_writable && !due.is_empty() {
                 match peer.stream.write(due) {

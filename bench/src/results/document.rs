@@ -19,7 +19,7 @@ fn write(text: &mut String, results: &Results, machine: &Machine, command: &str)
     writeln!(text, "# Side by side\n")?;
     writeln!(
         text,
-        "Written by `{command}`; not to be edited. How to read it: [README](README.md)."
+        "Written by `make bench` (`{command}`), not to be edited. How to read it: [README](README.md)."
     )?;
     writeln!(text)?;
     for line in machine.lines() {
@@ -77,7 +77,7 @@ fn table(text: &mut String, results: &Results, case: &Case) -> fmt::Result {
         write!(text, " ---: |{}", if has_floor { " ---: |" } else { "" })?;
     }
     writeln!(text)?;
-    for peer in PEERS {
+    for peer in case.peers() {
         row(text, results, case, peer, &metrics)?;
     }
     Ok(())
@@ -90,17 +90,13 @@ fn row(
     peer: Peer,
     metrics: &[Metric],
 ) -> fmt::Result {
-    let fewer = case.messages_for(peer) < case.messages && case.peers().any(|able| able == peer);
+    let fewer = case.messages_for(peer) < case.messages;
     let note =
         if fewer { format!(" ({} messages)", case.messages_for(peer)) } else { String::new() };
     write!(text, "| {}{note} |", peer.name())?;
     let Some(cell) = results.cell(case.name, peer) else {
-        let why = match case.work {
-            _ if results.missing.contains(&peer) => "not installed",
-            Work::Storm | Work::Absent => "keeps nothing for who is away, or is not played here",
-            Work::Logging | Work::Saturated { .. } | Work::Paced(_) => "not played here",
-        };
-        return writeln!(text, " {why} |");
+        let is_missing = results.missing.contains(&peer);
+        return writeln!(text, " {} |", if is_missing { "NOT INSTALLED" } else { "not asked for" });
     };
     if let Some(fault) = &cell.fault {
         let failed = cell.rounds.iter().filter(|round| round.is_none()).count();
@@ -160,11 +156,14 @@ fn about(case: &Case) -> String {
         }
         Work::Storm => format!(
             "{members} members come back at once, and each gets all the messages; the floor is \
-             connected to by as many, and copies it the same bytes"
+             connected to by as many, and copies them the same bytes. Redis, NATS without its \
+             persistence, and mosquitto with QoS 0 keep nothing for who is away; mosquitto with \
+             QoS 1 does, and would take minutes"
         ),
         Work::Absent => format!(
             "kept for {members} members that are away; one then comes back and gets all. The \
-             floor keeps the bytes once, mosquitto a session with QoS 1 for each member"
+             floor keeps the bytes once, mosquitto a session with QoS 1 for each member; Redis, NATS \
+             without its persistence, and mosquitto with QoS 0 keep nothing for who is away"
         ),
         Work::Logging => "a participant is held up until all are published, and then receives, \
                           shows, logs and acknowledges them; CPU of the participant"
@@ -202,7 +201,7 @@ mod tests {
         for part in [
             "| groupcast | 200 (200 … 200) | 2.00 |",
             "| Redis | **FAILED** in 1 of 1 rounds: expected text 3, found 4 |",
-            "| NATS | not installed |",
+            "| NATS | NOT INSTALLED |",
             "1 → 100: CPU of groupcast to floor | 1.75 | 2.00 | **missed** by 14 % |",
             "**1 rounds FAILED; see the tables.**",
         ] {

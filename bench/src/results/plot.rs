@@ -10,7 +10,9 @@ use crate::cases::{Metric, Work};
 use crate::failure::{Failure, Result};
 use crate::peers::{PEERS, Peer};
 
-const SIZE: (u32, u32) = (1000, 460);
+const SIZE: (u32, u32) = (1000, 420);
+/// What is left of the width for the names of the peers.
+const CHART_WIDTH: u32 = 850;
 const TEXT: RGBColor = RGBColor(128, 128, 128);
 /// Part of a group's width that is left empty.
 const GAP: f64 = 0.16;
@@ -83,12 +85,13 @@ fn bars(
     let most = all().fold(least + 1.0, f64::max).ceil();
     let text = |size: u32| ("sans-serif", size).into_font().color(&TEXT);
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
+    let (left, right) = root.split_horizontally(CHART_WIDTH);
+    let mut chart = ChartBuilder::on(&left)
         .caption(title, text(18))
         .margin(10)
         .x_label_area_size(8)
         .y_label_area_size(60)
-        .build_cartesian_2d(0.0..groups.len().max(1) as f64, least - 0.45..most + 0.35)?;
+        .build_cartesian_2d(0.0..groups.len().max(1) as f64, least - 0.3..most)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -111,23 +114,17 @@ fn bars(
                 Rectangle::new(corners, color(peer).filled())
             })
         });
-        let bars: Vec<_> = bars.collect();
-        if bars.is_empty() {
-            continue;
-        }
-        chart.draw_series(bars)?.label(peer.name()).legend(move |(x, y)| {
-            Rectangle::new([(x, y - 5), (x + 12, y + 5)], color(peer).filled())
-        });
+        chart.draw_series(bars)?;
     }
     let names = groups.iter().enumerate().map(|(index, (name, _))| {
         Text::new(name.clone(), (index as f64 + GAP / 2.0, least - 0.1), text(13))
     });
     chart.draw_series(names)?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font(text(12))
-        .draw()?;
+    for (place, peer) in (0..).zip(PEERS) {
+        let top = 50 + 24 * place;
+        right.draw(&Rectangle::new([(0, top), (12, top + 12)], color(peer).filled()))?;
+        right.draw(&Text::new(peer.name(), (20, top), text(13)))?;
+    }
     root.present()?;
     Ok(())
 }
