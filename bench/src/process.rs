@@ -134,10 +134,13 @@ impl Usage {
         };
         for task in fs::read_dir(format!("{directory}/task"))? {
             let task = task?.path();
-            let status = fs::read_to_string(task.join("status"))?;
+            let texts = ["status", "schedstat"].map(|name| fs::read_to_string(task.join(name)));
+            let [Ok(status), Ok(schedstat)] = texts else {
+                continue; // A thread that has ended since the directory was read.
+            };
             usage.sleeps += field(&status, "voluntary_ctxt_switches")?;
             usage.preemptions += field(&status, "nonvoluntary_ctxt_switches")?;
-            let (cpu_ns, runs) = parse_schedstat(&fs::read_to_string(task.join("schedstat"))?)?;
+            let (cpu_ns, runs) = parse_schedstat(&schedstat)?;
             usage.cpu_ns += cpu_ns;
             usage.runs += runs;
         }
