@@ -173,6 +173,9 @@ impl Coordinator {
     pub(super) fn on_stall(&mut self, key: Key, now: Now) {
         if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
             listener.stall_timer = None;
+            if self.group.run_for(listener.link).is_none() {
+                return; // What was due has expired meanwhile.
+            }
             let timeout_ms = self.config.stall_timeout_ms;
             self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
         }

@@ -19,9 +19,6 @@ pub(crate) struct Disk {
     pending: VecDeque<Entry>,
     writing: usize,
     waits_for_retry: bool,
-    /// A session comes back without waiting for a log that fails, so what it took and could not
-    /// write may be counted too.
-    may_repeat: bool,
     pub(crate) fails_until: u64,
 }
 
@@ -34,7 +31,6 @@ impl Disk {
             pending: VecDeque::new(),
             writing: 0,
             waits_for_retry: false,
-            may_repeat: false,
             fails_until: 0,
         }
     }
@@ -63,7 +59,6 @@ impl Disk {
         let count = std::mem::take(&mut self.writing);
         if nature.now < self.fails_until {
             self.waits_for_retry = true;
-            self.may_repeat = true;
             return None;
         }
         self.keep(count, model);
@@ -80,7 +75,6 @@ impl Disk {
         self.pending.clear();
         self.writing = 0;
         self.waits_for_retry = false;
-        self.may_repeat = false;
     }
 
     fn keep(&mut self, count: usize, model: &Model) {
@@ -98,7 +92,7 @@ impl Disk {
                 Entry::Gap(gap) => {
                     let numbers = [gap.count, gap.first.as_u64(), gap.last.as_u64()];
                     let life = life(&self.ledger);
-                    self.ledger.take_gap(life, numbers, self.may_repeat);
+                    self.ledger.take_gap(life, numbers, false);
                 }
             }
         }

@@ -34,7 +34,7 @@ use std::env;
 use world::{Outcome, World};
 
 /// How many seeds are run if nobody says.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 50;
 /// How long things go wrong, at most.
 const FAULTS_MS: u64 = 400_000;
 

@@ -10,8 +10,12 @@
 //! Nothing here sleeps. Silence is proved by a later line that must come and does come next.
 
 pub(crate) mod coordinator;
+#[cfg(feature = "participant")]
+pub(crate) mod fake;
 pub(crate) mod listener;
 pub(crate) mod member;
+#[cfg(feature = "participant")]
+pub(crate) mod participant;
 pub(crate) mod scene;
 pub(crate) mod vitals;
 pub(crate) mod wire;

@@ -110,6 +110,37 @@ impl Wire {
         line
     }
 
+    /// Waits until the other end's operating system has taken all that was written; it must not
+    /// have refused any of it.
+    #[track_caller]
+    pub(crate) fn until_taken(&self) {
+        let timer = Timer::start(DEADLINE);
+        while self.unsent_bytes().is_some_and(|bytes| bytes > 0) {
+            if timer.left().is_none() {
+                self.fail("not all is taken");
+            }
+            std::thread::yield_now();
+        }
+        if let Some(error) = self.stream.take_error().unwrap() {
+            self.fail(&format!("not all was taken: {error}"));
+        }
+    }
+
+    /// What Linux has still to send on this connection; `None` if the connection is no more.
+    fn unsent_bytes(&self) -> Option<u64> {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let ours = port(self.stream.local_addr().unwrap());
+        let theirs = port(self.stream.peer_addr().ok()?);
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let &[_, local, remote, _, queues, ..] = fields.as_slice() else { return None };
+            let is_this = local.ends_with(&ours) && remote.ends_with(&theirs);
+            let (unsent, _) = queues.split_once(':').filter(|_| is_this)?;
+            Some(u64::from_str_radix(unsent, 16).unwrap())
+        })
+    }
+
     /// Nothing must come for so long.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self, time: Duration) {
