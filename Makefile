@@ -34,6 +34,13 @@ bench-peers:
 micro:
 	$(CARGO) bench --locked -p groupcast-bench --bench minds
 
+# Members under load, verified while it is measured; what to load, and how, see bench/README.md.
+loadtest:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/loadtest" $(LOADTEST)
+
+LOADTEST = --participants 500 --publishers 5 --rate 200 --duration 5 --churn 20
+
 test:
 	$(CARGO) test --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --doc
@@ -51,8 +58,9 @@ help:
 	@echo "make bench    measure it and others at the same work, side by side"
 	@echo "make bench-peers  install those others"
 	@echo "make micro    measure parsing, keeping, pulling and timers alone"
+	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all bench bench-peers clean demo figures micro test check help
+.PHONY: all bench bench-peers clean demo figures loadtest micro test check help

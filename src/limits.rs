@@ -86,6 +86,9 @@ pub const RESERVE_FILES: usize = 4;
 
 /// What one connection may be read, or written, in one turn before the others have theirs.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
+/// What one message socket may be read in one turn. No bytes cost more than acknowledgements: these
+/// are thousands of them.
+pub const TURN_ACK_BYTES_MAX: usize = 16 * 1024;
 /// What one `read` asks for.
 pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting for a client that does not read them; from here on it is not read from either.

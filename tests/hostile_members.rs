@@ -4,8 +4,105 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use support::coordinator::Coordinator;
 use support::listener::Listener;
+use support::member::Member;
+use support::{DEADLINE, Timer};
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn who_never_reads_its_messages_delays_nobody_and_goes_when_its_time_is_over() {
+    let coordinator = Coordinator::start(30, &["stall_timeout=1"]);
+    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let mut stalled = Member::join_at(&coordinator, "a", "127.0.0.1", listener, "acks=1");
+    let mut bob = coordinator.join("bob", "");
+    let mut alice = coordinator.join("alice", "");
+    let text = "x".repeat(60_000);
+    let mut times: Vec<Duration> = (1..=200)
+        .map(|seq| {
+            let timer = Timer::start(DEADLINE);
+            assert_eq!(alice.msend(&text), seq);
+            bob.socket().delivery(seq, "alice", &text);
+            timer.elapsed()
+        })
+        .collect();
+    times.sort();
+    let median = times.get(times.len() / 2).unwrap();
+    assert!(*median < Duration::from_millis(50), "{median:?} from msend to delivery");
+
+    stalled.until_offline();
+    assert_eq!(stalled.place(), 0, "it acknowledged nothing");
+    stalled.listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    stalled.reconnect("acks=1");
+    for seq in 1..=200 {
+        stalled.socket().delivery(seq, "alice", &text);
+    }
+}
+
+#[test]
+fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the_last() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let mut carol = coordinator.join("carol", "");
+    let mut alice = coordinator.join("alice", "");
+    assert_eq!(alice.msend("one"), 1);
+    bob.socket().delivery(1, "alice", "one");
+    carol.socket().delivery(1, "alice", "one");
+    let rss_bytes = coordinator.rss_bytes();
+    // Both write as fast as they can, for as long as they may.
+    let flood = |member: &mut Member, piece: &str| {
+        let (piece, mut stream) =
+            (piece.repeat(10_000), member.socket().stream.try_clone().unwrap());
+        std::thread::spawn(move || while stream.write_all(piece.as_bytes()).is_ok() {})
+    };
+    let floods = [flood(&mut bob, "ack 1\n"), flood(&mut carol, "no line and no end ")];
+    let timer = Timer::start(DEADLINE);
+    (0..100).for_each(|_| alice.check("ping", "OK ping"));
+    assert!(timer.left().is_some(), "others had to wait");
+    assert!(bob.line().contains(" online ") && carol.line().contains(" online "));
+    assert_eq!(bob.place(), 1);
+    let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
+    assert!(grown_bytes < 8 * MIB as u64, "{grown_bytes} bytes more memory");
+    for member in [&mut bob, &mut carol] {
+        member.check("disconnect", "OK disconnect");
+    }
+    floods.into_iter().for_each(|flood| flood.join().unwrap());
+
+    bob.reconnect("acks=1");
+    let mut stream = bob.socket().stream.try_clone().unwrap();
+    let flood = std::thread::spawn(move || {
+        stream.write_all(b"ack 1").unwrap();
+        let digits = vec![b'1'; 64 * 1024];
+        (0..512).any(|_| stream.write_all(&digits).is_err())
+    });
+    bob.until_offline();
+    assert!(flood.join().unwrap(), "32 MiB were read of one acknowledgement");
+    assert_eq!(bob.place(), 1);
+}
+
+/// TCP lets a socket connect to itself on a free port of the range that the system draws from, if
+/// it draws just that one. So this asks until it does, or for so long that it should have.
+#[test]
+fn a_connection_of_the_coordinator_to_itself_is_502() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut client = coordinator.client();
+    let port = Listener::bind(&coordinator.scene, "127.0.0.1").port();
+    let request = format!("bob#register {port}#127.0.0.1\n");
+    let timer = Timer::start(DEADLINE);
+    let mut came_about = false;
+    while timer.left().is_some() && !came_about {
+        client.write(request.repeat(100).as_bytes());
+        for _ in 0..100 {
+            // Any other word than 502 would be a member connected to nobody.
+            came_about |= client.expect_start("ERR 502 ").contains("itself");
+        }
+    }
+    client.check("bob#members#127.0.0.1", "OK members 0");
+}
 
 #[test]
 fn what_comes_together_with_the_connection_is_noticed_too() {

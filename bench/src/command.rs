@@ -1,7 +1,7 @@
 //! Blocking ends for setting up: a command socket, and the door for message sockets.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::failure::{Failure, Result};
@@ -15,6 +15,8 @@ pub const AFTERMATH: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct CommandSocket {
     stream: BufReader<TcpStream>,
+    /// Our own address on the way to the coordinator, which stands in every request.
+    ip: IpAddr,
 }
 
 impl CommandSocket {
@@ -28,10 +30,16 @@ impl CommandSocket {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(DEADLINE))?;
             stream.set_write_timeout(Some(DEADLINE))?;
-            Ok(stream)
+            let ip = stream.local_addr()?.ip();
+            Ok(Self { stream: BufReader::new(stream), ip })
         });
-        let stream = connected.map_err(Failure::system(format!("cannot connect to {address}")))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        connected.map_err(Failure::system(format!("cannot connect to {address}")))
+    }
+
+    /// Our own address on the way to the coordinator.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.ip
     }
 
     /// Writes bytes as they are.
@@ -65,7 +73,7 @@ impl CommandSocket {
     ///
     /// Another reply, and those of the socket.
     pub fn request(&mut self, id: &str, command: &str) -> Result<String> {
-        self.write(format!("{id}#{command}#127.0.0.1\n").as_bytes())?;
+        self.write(format!("{id}#{command}#{}\n", self.ip).as_bytes())?;
         let reply = self.line()?;
         match reply.strip_prefix("OK ") {
             Some(behind) => Ok(behind.to_owned()),
@@ -108,13 +116,22 @@ pub struct Door {
 }
 
 impl Door {
-    /// Listens on a free port.
+    /// Listens on a free port of the loopback interface.
     ///
     /// # Errors
     ///
     /// Those of listening.
     pub fn open() -> Result<Self> {
-        let opened = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+        Self::open_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Listens on a free port of one of our addresses.
+    ///
+    /// # Errors
+    ///
+    /// Those of listening.
+    pub fn open_at(ip: IpAddr) -> Result<Self> {
+        let opened = TcpListener::bind((ip, 0)).and_then(|listener| {
             let port = listener.local_addr()?.port();
             // The reply comes after the connection: it is here by then, or never comes.
             listener.set_nonblocking(true)?;
@@ -123,13 +140,25 @@ impl Door {
         opened.map_err(Failure::system("cannot listen for the coordinator"))
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The listener, which does not block.
+    #[must_use]
+    pub fn into_listener(self) -> TcpListener {
+        self.listener
+    }
+
     /// Registers `id`: its message socket.
     ///
     /// # Errors
     ///
     /// A refusal, and those of the sockets.
     pub fn register(&self, command: &mut CommandSocket, id: &str, acks: bool) -> Result<TcpStream> {
-        self.enter(command, id, "register", acks)
+        self.enter(command, id, "register", acks).map(|(stream, _)| stream)
     }
 
     /// Brings `id` back: its message socket.
@@ -138,22 +167,34 @@ impl Door {
     ///
     /// A refusal, and those of the sockets.
     pub fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
-        self.enter(command, id, "reconnect", false)
+        self.enter(command, id, "reconnect", false).map(|(stream, _)| stream)
     }
 
-    fn enter(
+    /// The message socket that `word`, `register` or `reconnect`, brings, and what else the reply
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, and those of the sockets.
+    pub fn enter(
         &self,
         command: &mut CommandSocket,
         id: &str,
         word: &str,
         acks: bool,
-    ) -> Result<TcpStream> {
+    ) -> Result<(TcpStream, String)> {
         let options = if acks { " acks=1" } else { "" };
-        command.request(id, &format!("{word} {}{options}", self.port))?;
+        let reply = command.request(id, &format!("{word} {}{options}", self.port))?;
         let accepted = self.listener.accept().and_then(|(stream, _)| {
             stream.set_nodelay(true)?;
-            Ok(stream)
+            Ok((stream, reply))
         });
         accepted.map_err(Failure::system(format!("{id} was not connected back")))
     }
+}
+
+/// The value of ` key=value` in a reply.
+#[must_use]
+pub fn value_of<'a>(reply: &'a str, key: &str) -> Option<&'a str> {
+    reply.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -33,13 +34,15 @@ pub struct Start<'a> {
     pub files_max: Option<u32>,
     /// The core to run on, if not any.
     pub cores: Option<Cores>,
+    /// Whether it is spared the Ctrl-C that is for this program.
+    pub is_apart: bool,
 }
 
 impl<'a> Start<'a> {
     /// Defaults in all but these.
     #[must_use]
     pub const fn new(program: &'a Path, ttl_s: u64, options: &'a [&'a str]) -> Self {
-        Self { program, ttl_s, options, files_max: None, cores: None }
+        Self { program, ttl_s, options, files_max: None, cores: None, is_apart: false }
     }
 
     /// Starts it; once this returns it can be talked to.
@@ -59,6 +62,9 @@ impl<'a> Start<'a> {
         // The config comes through standard input, so that no file has to be written.
         let options = ["--bind", "127.0.0.1", "--log-level", "error"];
         command.args(options).args(self.options).arg("/dev/stdin").stdin(Stdio::piped());
+        if self.is_apart {
+            command.process_group(0);
+        }
         let mut server = Server::start("the coordinator", &mut command)?;
         if let Some(mut stdin) = server.stdin() {
             let written = write!(stdin, "0\n{}\n", self.ttl_s);

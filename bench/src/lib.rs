@@ -7,6 +7,9 @@
 //!      ├─► Publisher, Receiver    non-blocking ends, each checking what it gets
 //!      ├─► Flood                  as many messages as the window allows
 //!      └─► Exchange               messages at a rate, with their times under way
+//!
+//!   loadtest ─► load              many members, churn, verified while measured; map in its mod.rs
+//!   sidebyside ─► cases ─► peers  the same work for all of them; results shows what came out
 //! ```
 //!
 //! One thread does all of this. It shares no code with the coordinator, so that a mistake made
@@ -22,6 +25,7 @@ pub mod exchange;
 pub mod failure;
 pub mod figures;
 pub mod flood;
+pub mod load;
 pub mod peers;
 pub mod process;
 pub mod publisher;
@@ -29,4 +33,5 @@ pub mod receiver;
 pub mod redis;
 pub mod report;
 pub mod results;
+pub mod stream;
 pub mod texts;

@@ -53,6 +53,12 @@ impl Server {
         }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it costs, so far and now.
     ///
     /// # Errors
@@ -131,10 +137,12 @@ pub struct Usage {
     pub runs: u64,
     /// How often a thread went to sleep by itself.
     pub sleeps: u64,
+    /// How often a thread was taken off its core.
+    pub preemptions: u64,
 }
 
 impl Usage {
-    fn of(pid: u32) -> io::Result<Self> {
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let directory = format!("/proc/{pid}");
         // `VmRSS` lags behind by some dozen pages for each core; the sum over the maps does not.
         let maps = fs::read_to_string(format!("{directory}/smaps_rollup"))?;
@@ -148,13 +156,26 @@ impl Usage {
         };
         for task in fs::read_dir(format!("{directory}/task"))? {
             let task = task?.path();
-            let status = fs::read_to_string(task.join("status"))?;
+            let texts = ["status", "schedstat"].map(|name| fs::read_to_string(task.join(name)));
+            let [Ok(status), Ok(schedstat)] = texts else {
+                continue; // A thread that has ended since the directory was read.
+            };
             usage.sleeps += field(&status, "voluntary_ctxt_switches")?;
-            let (cpu_ns, runs) = parse_schedstat(&fs::read_to_string(task.join("schedstat"))?)?;
+            usage.preemptions += field(&status, "nonvoluntary_ctxt_switches")?;
+            let (cpu_ns, runs) = parse_schedstat(&schedstat)?;
             usage.cpu_ns += cpu_ns;
             usage.runs += runs;
         }
         Ok(usage)
+    }
+
+    /// What this process costs itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of `/proc`, which only Linux has.
+    pub fn own() -> Result<Self> {
+        Self::of(std::process::id()).map_err(Failure::system("cannot read our own accounts"))
     }
 
     /// Nanoseconds on a core from `earlier` to here.

@@ -1,11 +1,12 @@
 //! The sending end: numbered texts out, one reply for each in.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::failure::{Failure, Result};
+use crate::stream::{Output, WholeLines, lines};
 use crate::texts::push_text;
 
 /// What stands around a text, and what comes back for it.
@@ -37,10 +38,8 @@ pub struct Publisher {
     stream: TcpStream,
     dialect: Dialect,
     text_bytes: usize,
-    output: Vec<u8>,
-    written: usize,
-    /// The beginning of a reply whose end has not come.
-    part: Vec<u8>,
+    output: Output,
+    replies: WholeLines,
     /// Texts offered.
     offered: u64,
     /// Replies that have come.
@@ -66,8 +65,8 @@ impl Publisher {
             Ok(stream)
         });
         let stream = registered.map_err(Failure::system("cannot watch a command socket"))?;
-        let (output, part) = (Vec::new(), Vec::new());
-        Ok(Self { stream, dialect, text_bytes, output, written: 0, part, offered: 0, answered: 0 })
+        let (output, replies) = (Output::default(), WholeLines::default());
+        Ok(Self { stream, dialect, text_bytes, output, replies, offered: 0, answered: 0 })
     }
 
     /// How many texts were offered.
@@ -84,9 +83,10 @@ impl Publisher {
 
     /// Has text `number` go out with the next write.
     pub fn offer(&mut self, number: u64) {
-        self.output.extend_from_slice(&self.dialect.before);
-        push_text(&mut self.output, number, self.text_bytes);
-        self.output.extend_from_slice(&self.dialect.behind);
+        let output = self.output.bytes();
+        output.extend_from_slice(&self.dialect.before);
+        push_text(output, number, self.text_bytes);
+        output.extend_from_slice(&self.dialect.behind);
         self.offered += 1;
     }
 
@@ -96,16 +96,8 @@ impl Publisher {
     ///
     /// Those of the socket.
     pub fn write(&mut self) -> Result<()> {
-        while let Some(piece) = self.output.get(self.written..).filter(|piece| !piece.is_empty()) {
-            match self.stream.write(piece) {
-                Ok(written) => self.written += written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(Failure::System("cannot publish".to_owned(), error)),
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-        Ok(())
+        let written = self.output.write_to(&mut self.stream);
+        written.map_err(Failure::system("cannot publish"))
     }
 
     /// Reads the replies that are there.
@@ -125,29 +117,19 @@ impl Publisher {
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let (line, behind) = rest.split_at(end + 1);
-            if self.part.is_empty() {
-                self.count(line)?;
-            } else {
-                let mut part = std::mem::take(&mut self.part);
-                part.extend_from_slice(line);
-                self.count(&part)?;
+        let (mut answered, offered) = (self.answered, self.offered);
+        let mut wrong = None;
+        self.replies.take(bytes, |run| {
+            for line in lines(run) {
+                answered += 1;
+                if !line.starts_with(&self.dialect.reply) || answered > offered {
+                    let line = String::from_utf8_lossy(line);
+                    let what = format!("reply {answered} to {offered} messages: {line:?}");
+                    wrong = wrong.take().or(Some(what));
+                }
             }
-            rest = behind;
-        }
-        self.part.extend_from_slice(rest);
-        Ok(())
-    }
-
-    fn count(&mut self, line: &[u8]) -> Result<()> {
-        self.answered += 1;
-        if line.starts_with(&self.dialect.reply) && self.answered <= self.offered {
-            return Ok(());
-        }
-        let (answered, offered) = (self.answered, self.offered);
-        let line = String::from_utf8_lossy(line);
-        Err(Failure::Wrong(format!("reply {answered} to {offered} messages: {line:?}")))
+        });
+        self.answered = answered;
+        wrong.map_or(Ok(()), |what| Err(Failure::Wrong(what)))
     }
 }

@@ -85,7 +85,7 @@ impl Redis {
         Dialect {
             before: format!("{head}${text_bytes}\r\n").into_bytes(),
             behind: b"\r\n".to_vec(),
-            reply: format!(":{receivers}\r\n").into_bytes(),
+            reply: format!(":{receivers}\r").into_bytes(),
         }
     }
 }

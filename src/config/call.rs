@@ -70,7 +70,7 @@ impl CoordinatorRun {
             let about = format!("{} (default {})", key.about, (key.show)(&default));
             options.optopt("", &key.option(), &about, key.hint);
         }
-        let matches = options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))?;
+        let matches = matches(&options, arguments)?;
         let about = About { program: Self::PROGRAM, purpose: PASSES_ON, file: COORDINATOR_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
             return Ok(Call::Show(text));
@@ -101,7 +101,7 @@ impl ParticipantRun {
             .optmulti("e", "execute", "run this command first; may be given repeatedly", "CMD")
             .optflag("f", "follow", "stay after the end of input, until a signal")
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks");
-        let matches = options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))?;
+        let matches = matches(&options, arguments)?;
         let about = About { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
             return Ok(Call::Show(text));
@@ -173,6 +173,18 @@ fn common_options(default_level: &str) -> Options {
         .optflagmulti("v", "verbose", "show more diagnostics; -vv shows more still")
         .optopt("", "log-level", &level, "LEVEL");
     options
+}
+
+fn matches(
+    options: &Options,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Matches, Fault> {
+    let arguments = arguments.into_iter().map(|argument| {
+        let not_utf8 = |bytes| Fault::Usage(format!("argument {bytes:?} is not UTF-8"));
+        argument.into_string().map_err(not_utf8)
+    });
+    let arguments = arguments.collect::<Result<Vec<String>, Fault>>()?;
+    options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))
 }
 
 fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Fault> {
@@ -264,6 +276,14 @@ mod tests {
             "--log-level loud a",
             "--log-level: found \"loud\", expected off, error, warn, info, debug or trace",
         );
+    }
+
+    #[test]
+    fn an_argument_that_is_not_text_is_said_to_be_none() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
+        let fault = ParticipantRun::from_arguments(wrong).unwrap_err();
+        assert_eq!(fault.to_string(), "argument \"msend \\xFF\" is not UTF-8");
     }
 
     #[test]

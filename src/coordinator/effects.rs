@@ -1,7 +1,6 @@
 //! What the group wants done, and replies out.
 
 use std::fmt::Write;
-use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use mio::Token;
@@ -9,7 +8,7 @@ use rustix::io::Errno;
 
 use super::peer::{Peer, Phase, Role};
 use super::report;
-use super::turn::{Coordinator, Timer};
+use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Connection, Flush, Key};
 use crate::group::{ConnId, Effect, Input, LinkId, Listing};
 use crate::limits::{OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
@@ -78,7 +77,7 @@ impl Coordinator {
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
     pub(super) fn write_replies(&mut self) {
-        for key in mem::take(&mut self.unflushed) {
+        for key in take_distinct(&mut self.unflushed) {
             let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
                 continue;
             };
@@ -113,7 +112,7 @@ impl Coordinator {
     }
 
     /// Begins a connect-back.
-    fn dial(&mut self, link: LinkId, from: IpAddr, address: SocketAddr, now: Now) {
+    fn dial(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
         let key = self.peers.next_key();
         let begun = self.connection_to(address, from).and_then(|mut connection| {
             connection.register(self.poll.registry(), key)?;
@@ -134,13 +133,21 @@ impl Coordinator {
     }
 
     /// With all files taken by clients, one is given up from the reserve.
-    fn connection_to(&mut self, address: SocketAddr, from: IpAddr) -> std::io::Result<Connection> {
-        let begun = Connection::connect_from(from, address);
+    fn connection_to(
+        &mut self,
+        address: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> std::io::Result<Connection> {
+        let connect = || match from {
+            Some(from) => Connection::connect_from(from, address),
+            None => Connection::connect(address),
+        };
+        let begun = connect();
         let errno = begun.as_ref().err().and_then(Errno::from_io_error);
         let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
         let is_freed = is_out_of_files
             && self.acceptor.as_mut().is_some_and(|acceptor| acceptor.release_one());
-        if is_freed { Connection::connect_from(from, address) } else { begun }
+        if is_freed { connect() } else { begun }
     }
 
     /// Gives up a connect-back, or closes a message socket.

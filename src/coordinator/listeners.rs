@@ -6,10 +6,10 @@ use std::mem;
 use rustix::io::Errno;
 
 use super::peer::{Listener, Peer, Role};
-use super::turn::{Coordinator, Timer};
+use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Fill, Key};
 use crate::group::{Input, LinkId};
-use crate::limits::{ACK_LINE_BYTES_MAX, TURN_BYTES_MAX};
+use crate::limits::{ACK_LINE_BYTES_MAX, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX};
 use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
 
@@ -60,17 +60,21 @@ impl Coordinator {
         let Some(&key) = self.links.get(&link) else { return };
         if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
             connection.suspect_input();
-            self.hear(key, now);
+            self.hear_up_to(TURN_BYTES_MAX, key, now);
         }
     }
 
-    /// Reads what a member writes on its message socket.
+    /// Reads what a member writes on its message socket, in a fair share.
     pub(super) fn hear(&mut self, key: Key, now: Now) {
+        self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
+    }
+
+    fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
         };
         let link = listener.link;
-        let filled = connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+        let filled = connection.fill(&mut self.scratch, bytes_max);
         let mut input = mem::take(&mut connection.input);
         self.take_acks(link, &mut input, now);
         if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
@@ -105,7 +109,7 @@ impl Coordinator {
 
     /// Offers what is due: to all if there is something new, else to those who may take more.
     pub(super) fn offer(&mut self, now: Now) {
-        let mut keys = mem::take(&mut self.offerable);
+        let mut keys = take_distinct(&mut self.offerable);
         let last = self.group.last();
         if last > self.offered {
             self.offered = last;
@@ -169,6 +173,9 @@ impl Coordinator {
     pub(super) fn on_stall(&mut self, key: Key, now: Now) {
         if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
             listener.stall_timer = None;
+            if self.group.run_for(listener.link).is_none() {
+                return; // What was due has expired meanwhile.
+            }
             let timeout_ms = self.config.stall_timeout_ms;
             self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
         }

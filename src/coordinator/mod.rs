@@ -68,6 +68,7 @@ pub fn run(run: &CoordinatorRun) -> Result<(), Failure> {
     let diagnostics = Diagnostics::install(run.log_level, print_to_stderr())
         .map_err(system("cannot start the log"))?;
     ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
+    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let mut coordinator = Coordinator::start(&run.config)?;
     let result = coordinator.run();
     // A standard error that takes nothing must not keep the program from ending.

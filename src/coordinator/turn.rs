@@ -38,7 +38,7 @@ pub(super) struct Coordinator {
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) wheel: Wheel<Timer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
-    /// Stopped early, or may go on for a reason that no event tells of.
+    /// Have an event, stopped early, or may go on for a reason that no event tells of.
     pub(super) runnable: Vec<Key>,
     /// Command sockets with replies to be written, or an end to come to.
     pub(super) unflushed: Vec<Key>,
@@ -144,16 +144,16 @@ impl Coordinator {
         wait(&mut self.poll, events, self.clock.now().steady, deadline)?;
         let now = self.clock.now();
         let mut signalled = false;
-        for key in mem::take(&mut self.runnable) {
-            self.attend(key, now); // Stopped early last turn: no event will remind us.
-        }
         for event in &*events {
             match event.token() {
                 LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
                 SIGNALS => signalled = true,
                 WAKER => (), // No worker answers the coordinator.
-                token => self.note(Key::from(token), event, now),
+                token => self.note(Key::from(token), event),
             }
+        }
+        for key in take_distinct(&mut self.runnable) {
+            self.attend(key, now);
         }
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
@@ -177,10 +177,10 @@ impl Coordinator {
             && !self.acceptor.as_ref().is_some_and(may_accept)
     }
 
-    fn note(&mut self, key: Key, event: &mio::event::Event, now: Now) {
+    fn note(&mut self, key: Key, event: &mio::event::Event) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.connection.note(event);
-            self.attend(key, now);
+            self.runnable.push(key);
         }
     }
 
@@ -299,4 +299,13 @@ impl Coordinator {
             && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
             && self.links.keys().all(|&link| self.group.run_for(link).is_none())
     }
+}
+
+/// Takes all keys out, each of them once: who is there for two reasons must not have two shares of
+/// a turn, and two shares of the next one for each of them.
+pub(super) fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
+    let mut keys = mem::take(keys);
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

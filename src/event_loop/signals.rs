@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 use super::SIGNALS;
@@ -20,6 +20,10 @@ pub enum Signal {
     Interrupt,
     /// Its terminal is gone, or a file was rotated.
     Hangup,
+    /// It was stopped and goes on.
+    Continue,
+    /// A file may grow no more: to be ignored, so that the write fails instead of the program.
+    FileSize,
 }
 
 impl Signal {
@@ -28,6 +32,8 @@ impl Signal {
             Self::Terminate => SIGTERM,
             Self::Interrupt => SIGINT,
             Self::Hangup => SIGHUP,
+            Self::Continue => SIGCONT,
+            Self::FileSize => SIGXFSZ,
         }
     }
 }

@@ -155,8 +155,9 @@ pub enum Effect {
         link: LinkId,
         /// Where to.
         address: SocketAddr,
-        /// The coordinator's own address to connect from: the one that the request came to.
-        from: IpAddr,
+        /// The coordinator's own address to connect from: the one that the request came to, if it
+        /// came from where it is to connect to. Anywhere else may not be reached from there.
+        from: Option<IpAddr>,
     },
     /// Give up an attempt, or close a message socket.
     Close {

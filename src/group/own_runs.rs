@@ -91,7 +91,8 @@ impl OwnRuns {
             return None;
         }
         let first = self.skip(after).next();
-        let last = match self.runs.iter().rfind(|run| run.first <= through) {
+        let reached = self.runs.partition_point(|run| run.first <= through);
+        let last = match reached.checked_sub(1).and_then(|at| self.runs.get(at)) {
             Some(run) if run.last >= through => run.first.before(),
             Some(_) | None => through,
         };

@@ -167,7 +167,8 @@ impl Group {
     ) -> LinkId {
         let (conn, wishes) = (origin.conn, Wishes::new(options));
         let link = self.links.insert(Link::Connecting(Attempt { purpose, address, conn, wishes }));
-        self.effects.push_back(Effect::Connect { link, address, from: origin.local });
+        let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
+        self.effects.push_back(Effect::Connect { link, address, from });
         link
     }
 

@@ -126,6 +126,21 @@ impl World {
 }
 
 #[test]
+fn the_address_to_connect_from_is_given_for_those_who_asked_for_themselves_only() {
+    let mut world = World::with(|rules| rules.foreign_ip_allowed = true);
+    let local: IpAddr = "10.0.0.1".parse().unwrap();
+    for (ip, expected) in [(HOME, Some(local)), ("192.0.2.7".parse().unwrap(), None)] {
+        let origin = Origin { conn: ConnId(0), peer: HOME, local };
+        let line = format!("id-at-{ip}#register 9000#{ip}");
+        let request = Request::parse(line.as_bytes()).unwrap();
+        match &world.input(Input::Request { origin, request })[..] {
+            [Effect::Connect { from, .. }] => assert_eq!(*from, expected, "{ip}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn everybody_but_the_sender_gets_every_message_in_one_order() {
     let mut world = World::new(60_000);
     let [ann, bob, eve] = ["ann", "bob", "eve"].map(|id| world.register(id, ""));

@@ -33,6 +33,8 @@ use crate::time::UnixMillis;
 pub enum Unusable {
     /// The operating system would not open, lock, read or cut it.
     System(io::Error),
+    /// A device, a pipe: nothing that remembers.
+    NoFile,
     /// Another program writes it.
     InUse,
     /// It does not begin as a message log does.
@@ -51,6 +53,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
+            Self::NoFile => f.write_str("not a regular file"),
             Self::InUse => f.write_str("in use by another program"),
             Self::Foreign => f.write_str("not empty, and does not begin as a message log does"),
             Self::OfAnother(id) => {
@@ -106,6 +109,9 @@ impl MessageLog {
     /// [`Unusable`]; the file is as it was.
     pub(super) fn open(path: &Path, id: &str) -> Result<Self, Unusable> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(Unusable::NoFile);
+        }
         match file.try_lock() {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => return Err(Unusable::InUse),

@@ -19,6 +19,7 @@ mod message_log;
 mod outbox;
 mod prompt;
 mod sockets;
+mod terminal;
 mod turn;
 
 use std::fmt;
@@ -30,7 +31,7 @@ use mio::{Events, Poll};
 
 use crate::config::ParticipantRun;
 use crate::event_loop::{
-    Clock, Diagnostics, Pool, Signal, Signals, print_to_stderr, raise_file_limit,
+    Clock, Diagnostics, Pool, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
 };
 use crate::limits::{
     DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
@@ -83,6 +84,7 @@ impl fmt::Display for Failure {
 /// [`Failure`], which has an exit code too.
 pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     let system = |what| move |error| Failure::System(what, error);
+    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
     let path = &run.config.log_file;
     let log = MessageLog::open(path, &run.config.id)
         .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
@@ -103,7 +105,7 @@ impl Participant {
             log::warn!("the limit on open files stays what it was: {error}");
         }
         let poll = Poll::new().map_err(system("cannot poll"))?;
-        let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+        let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
         let signals = Signals::watch(poll.registry(), &watched)
             .map_err(system("cannot watch for signals"))?;
         let seed = getrandom::u64().map_err(|error| {
@@ -146,7 +148,7 @@ impl Participant {
                 Err(error) => break Err(Failure::System("cannot poll", error)),
             }
         };
-        self.close(Duration::from_millis(PRINT_CLOSE_MS));
-        result
+        let is_all_done = self.close(Duration::from_millis(PRINT_CLOSE_MS));
+        result.map(|code| code | u8::from(!is_all_done))
     }
 }

@@ -9,17 +9,16 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use rustyline::error::ReadlineError;
+use rustyline::error::{ReadlineError, Signal};
 use rustyline::{DefaultEditor, ExternalPrinter};
 
+use super::terminal::Terminal;
 use crate::event_loop::{Diagnostic, Print, Sink};
 use crate::limits::{USER_LINE_BYTES_MAX, USER_LINES_WAITING_MAX};
 
@@ -42,13 +41,6 @@ pub(super) struct Prompt {
     terminal: Option<Terminal>,
 }
 
-struct Terminal {
-    editor: Option<DefaultEditor>,
-    /// How the terminal was when the program found it.
-    found: Option<Termios>,
-    is_reading: Arc<AtomicBool>,
-}
-
 /// Where text goes.
 pub(super) struct Screen {
     above: Option<Box<dyn ExternalPrinter + Send>>,
@@ -65,12 +57,9 @@ impl Prompt {
             .and_then(|editor| editor.create_external_printer().ok())
             .map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
         let is_reading = Arc::new(AtomicBool::new(false));
-        let screen = Screen { above, is_reading: Arc::clone(&is_reading) };
-        let terminal = editor.map(|editor| Terminal {
-            editor: Some(editor),
-            found: tcgetattr(io::stdin()).ok(),
-            is_reading,
-        });
+        let terminal =
+            editor.map(|editor| Terminal::new(editor, above.is_some(), Arc::clone(&is_reading)));
+        let screen = Screen { above, is_reading };
         Self { screen: Arc::new(Mutex::new(screen)), terminal }
     }
 
@@ -80,19 +69,18 @@ impl Prompt {
     ///
     /// If there can be no further thread.
     pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<Typed>> {
-        let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
-        let desk = Desk { sender, waker };
         let reader = thread::Builder::new().name("reader".to_owned());
-        let reading = self
-            .terminal
-            .as_mut()
-            .and_then(|terminal| Some((terminal.editor.take()?, Arc::clone(&terminal.is_reading))));
-        match reading {
-            Some((editor, is_reading)) => {
-                reader.spawn(move || read_terminal(editor, &is_reading, &desk))?
-            }
-            None => reader.spawn(move || read_lines(io::stdin().lock(), &desk))?,
-        };
+        if let Some((editor, is_reading)) = self.terminal.as_mut().and_then(Terminal::take_editor) {
+            // Without a bound but the user's patience: while the reader waited for the loop, the
+            // printer would wait for the reader, and in the end the loop for the printer.
+            let (sender, receiver) = mpsc::channel();
+            let desk = Desk { waker, send: Box::new(move |typed| sender.send(typed).is_ok()) };
+            reader.spawn(move || read_terminal(editor, &is_reading, &desk))?;
+            return Ok(receiver);
+        }
+        let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
+        let desk = Desk { waker, send: Box::new(move |typed| sender.send(typed).is_ok()) };
+        reader.spawn(move || read_lines(io::stdin().lock(), &desk))?;
         Ok(receiver)
     }
 
@@ -111,29 +99,18 @@ impl Prompt {
         }))
     }
 
+    /// After the program was stopped: what to print so that the line being typed can be edited
+    /// again, which whoever used the terminal meanwhile has put an end to.
+    pub(super) fn resume(&self) -> &'static str {
+        match self.terminal.as_ref().is_some_and(Terminal::resume) {
+            true => PASTES_ARE_BRACKETED,
+            false => "",
+        }
+    }
+
     /// Leaves the terminal as it was found, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
-        let Some(Terminal { found: Some(found), is_reading, .. }) = &self.terminal else { return };
-        if is_reading.load(Ordering::Acquire) && !is_reader_ended(typed, wait) {
-            // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
-            let _ = io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| io::stdout().flush());
-        }
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, found);
-    }
-}
-
-/// Has the reader give up the line being typed, as the key that interrupts would, once it has shown
-/// what it had taken to be shown; `false` if it does not.
-fn is_reader_ended(typed: &Receiver<Typed>, wait: Duration) -> bool {
-    if kill_process(getpid(), Signal::INT).is_err() {
-        return false;
-    }
-    loop {
-        match typed.recv_timeout(wait) {
-            Ok(Typed::Line(_) | Typed::TooLong) => (),
-            Ok(Typed::End | Typed::Interrupt) | Err(RecvTimeoutError::Disconnected) => return true,
-            Err(RecvTimeoutError::Timeout) => return false,
-        }
+        self.terminal.iter().for_each(|terminal| terminal.restore(typed, wait));
     }
 }
 
@@ -184,16 +161,19 @@ impl Screen {
 /// One line up and down again: a text without the line feed at its end would get one.
 const NOTHING: &str = "\x1b[A\n";
 
+/// As [`NOTHING`], but for what it asks of the terminal.
+const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
+
 /// The readers' way to the loop.
 struct Desk {
-    sender: SyncSender<Typed>,
+    send: Box<dyn Fn(Typed) -> bool + Send>,
     waker: Arc<Waker>,
 }
 
 impl Desk {
     /// Waits while the loop has enough; `false` if there is no loop any more.
     fn hand_in(&self, typed: Typed) -> bool {
-        let is_taken = self.sender.send(typed).is_ok();
+        let is_taken = (self.send)(typed);
         // It fails only if its file descriptor is bad: then the poll fails too, and says so.
         let _ = self.waker.wake();
         is_taken
@@ -208,6 +188,14 @@ fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk
         let line = match line {
             Ok(line) => line,
             Err(ReadlineError::Eof) => break Typed::End,
+            Err(ReadlineError::Signal(Signal::Resize)) => continue,
+            // The line is gone; what it was, is said of what has made it so.
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                match desk.hand_in(Typed::Line(vec![NEVER_IN_UTF8])) {
+                    true => continue,
+                    false => return,
+                }
+            }
             Err(_) => break Typed::Interrupt,
         };
         if !line.trim().is_empty() {
@@ -230,6 +218,8 @@ fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk
     drop(editor); // From here on nothing waits for a line above which it could stand.
     desk.hand_in(end);
 }
+
+const NEVER_IN_UTF8: u8 = 0xff;
 
 fn read_lines(mut input: impl BufRead, desk: &Desk) {
     loop {

@@ -271,12 +271,16 @@ impl Participant {
         }
     }
 
-    /// Whether a message socket that was left alone is wanted again.
+    /// Whether a message socket that was left alone is wanted again. While the printer is behind
+    /// none is: its completion brings us back.
     pub(super) fn is_any_wanted_again(&self) -> bool {
-        self.sockets.iter().any(|(_, socket)| match socket.role {
-            Role::Messages(number) => socket.rests && self.parts.session.wants_message_line(number),
-            Role::Dialing(_) | Role::Commands(_) => false,
-        })
+        self.may_make_text()
+            && self.sockets.iter().any(|(_, socket)| match socket.role {
+                Role::Messages(number) => {
+                    socket.rests && self.parts.session.wants_message_line(number)
+                }
+                Role::Dialing(_) | Role::Commands(_) => false,
+            })
     }
 
     pub(super) fn bury(&mut self) {

@@ -49,6 +49,10 @@ pub(super) struct Participant {
     pub(super) must_come_back: bool,
     wheel: Wheel<Timer>,
     session_timer: Option<(Millis, TimerId)>,
+    /// Some output could not be printed.
+    lost_output: bool,
+    /// Nobody reads standard output.
+    is_unread: bool,
     exit: Option<Exit>,
 }
 
@@ -78,6 +82,8 @@ impl Participant {
             must_come_back: true,
             wheel: Wheel::new(),
             session_timer: None,
+            lost_output: false,
+            is_unread: false,
             exit: None,
         }
     }
@@ -178,13 +184,29 @@ impl Participant {
             }
         }
         for printed in self.parts.printer.completions() {
-            match printed {
-                Ok(()) => (),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            if self.note_printed(printed) {
+                self.handle(Input::Stop, now);
+            }
+        }
+    }
+
+    /// Whether standard output has lost who read it; true once, for a second wish to stop would not
+    /// wait for the goodbye. What could not be printed for another reason is a failure, said once.
+    fn note_printed(&mut self, printed: io::Result<()>) -> bool {
+        match printed {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                let is_new = !std::mem::replace(&mut self.is_unread, true);
+                if is_new {
                     log::warn!("nobody reads standard output any more");
-                    self.handle(Input::Stop, now);
                 }
-                Err(error) => log::error!("standard output: {error}"),
+                is_new
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.lost_output, true) {
+                    log::error!("standard output: {error}");
+                }
+                false
             }
         }
     }
@@ -193,6 +215,10 @@ impl Participant {
         match signal {
             Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
             Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
+            Signal::Continue => {
+                self.parts.printer.waiting.push_str(self.parts.prompt.resume());
+            }
+            Signal::FileSize => (), // Not watched.
         }
     }
 
@@ -248,14 +274,21 @@ impl Participant {
         (self.parts.printer.waiting.is_empty() || until <= now).then_some(code)
     }
 
-    /// Waits for the workers, and leaves the terminal as it was found.
-    pub(super) fn close(&self, wait: Duration) {
-        if !self.parts.printer.close(wait) {
+    /// Waits for the workers, and leaves the terminal as it was found; `false` if something was
+    /// not printed or not written.
+    pub(super) fn close(&mut self, wait: Duration) -> bool {
+        let is_printed = self.parts.printer.close(wait) && self.parts.printer.waiting.is_empty();
+        for printed in self.parts.printer.completions() {
+            self.note_printed(printed);
+        }
+        if !is_printed {
             log::warn!("the last output could not be printed in time");
         }
-        if !self.parts.log.close(wait) {
+        let is_written = self.parts.log.close(wait);
+        if !is_written {
             log::error!("the last entries of the message log could not be written in time");
         }
         self.parts.prompt.restore(&self.parts.typed, wait);
+        is_printed && is_written && !self.lost_output
     }
 }

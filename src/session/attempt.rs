@@ -93,6 +93,10 @@ impl Attempt {
         matches!(self.phase, Phase::Paused { .. })
     }
 
+    pub(super) const fn is_granted(&self) -> bool {
+        matches!(self.phase, Phase::Granted { .. })
+    }
+
     pub(super) const fn wants_to_ask(&self) -> bool {
         matches!(self.phase, Phase::Ready)
     }
@@ -186,8 +190,14 @@ impl Session {
         let Some(attempt) = &self.attempt else { return };
         let kind = attempt.kind;
         // What is on its way into the log belongs into `since`, or the coordinator might count
-        // as lost what stands there already. A log that cannot be written is not waited for.
-        if kind == Kind::Reconnect && !self.taken.is_settled() || self.requests.is_busy() {
+        // as lost what will stand there. The user is not kept waiting for a log that fails.
+        if kind == Kind::Reconnect && !self.taken.is_settled() {
+            if attempt.is_for_user && self.taken.is_in_trouble() {
+                self.fail_attempt(Why::LogFails, now);
+            }
+            return;
+        }
+        if self.requests.is_busy() {
             return;
         }
         if !self.is_linked(now) {

@@ -1,7 +1,7 @@
 //! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
 
 use super::requests::Asked;
-use super::{Effect, Notice, Session, UserCommand};
+use super::{Attempt, Effect, Notice, Session, UserCommand};
 use crate::limits::LEAVE_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
@@ -13,6 +13,8 @@ pub(super) struct Ending {
     pub(super) until: Millis,
     /// `disconnect` is sent.
     asked: bool,
+    /// The coordinator has let us in, and its connection is still on its way.
+    is_awaited: bool,
 }
 
 impl Session {
@@ -26,17 +28,18 @@ impl Session {
     /// A signal does not wait for the commands before it, and a second one for nothing.
     pub(super) fn on_stop(&mut self, now: Millis) {
         match self.ending {
-            Some(_) => self.exit(None),
+            Some(_) => self.leave_rest_behind(),
             None => self.begin_to_leave(now),
         }
     }
 
     pub(super) fn begin_to_leave(&mut self, now: Millis) {
+        let is_awaited = self.attempt.as_ref().is_some_and(Attempt::is_granted);
         self.give_up_attempt();
         self.home = None;
         self.queue.clear();
         self.queue_bytes = 0;
-        self.ending = Some(Ending { until: now.plus(LEAVE_MS), asked: false });
+        self.ending = Some(Ending { until: now.plus(LEAVE_MS), asked: false, is_awaited });
     }
 
     pub(super) fn leave_if_done(&mut self, now: Millis) {
@@ -46,6 +49,7 @@ impl Session {
         }
         // A `register` that nobody waits for any more may still make us online.
         let may_be_online = self.stream.as_ref().is_some_and(|stream| !stream.leaving)
+            || self.ending.is_some_and(|ending| ending.is_awaited)
             || self.requests.is_any_abandoned();
         if !may_be_online {
             return self.exit(None);
@@ -65,10 +69,14 @@ impl Session {
 
     pub(super) fn expire_ending(&mut self, now: Millis) {
         if self.ending.is_some_and(|ending| ending.until <= now) {
-            let unwritten = self.taken.unwritten();
-            let unanswered = self.requests.in_flight();
-            self.exit_failed(Notice::LeftBehind { unwritten, unanswered });
+            self.leave_rest_behind();
         }
+    }
+
+    fn leave_rest_behind(&mut self) {
+        let unwritten = self.taken.unwritten();
+        let unanswered = self.requests.in_flight();
+        self.exit_failed(Notice::LeftBehind { unwritten, unanswered });
     }
 
     pub(super) fn exit_failed(&mut self, notice: Notice) {

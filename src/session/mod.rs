@@ -159,6 +159,9 @@ impl Session {
     /// When [`Input::Tick`] is due at latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
+        if self.over {
+            return None; // A deadline that nobody acts on would keep the loop awake.
+        }
         [
             self.requests.deadline(),
             self.attempt.as_ref().and_then(Attempt::deadline),

@@ -110,6 +110,8 @@ pub enum Why {
     NoReply,
     /// The coordinator said `OK` and did not greet.
     NoGreeting,
+    /// The message log has entries that it cannot write.
+    LogFails,
     /// What came on the command socket was no reply, or not to what was asked.
     BadReply,
     /// What came on the message socket was neither a message nor a gap.
@@ -228,6 +230,7 @@ impl fmt::Display for Why {
             Self::DialTimeout => f.write_str("the coordinator does not answer"),
             Self::NoReply => f.write_str("no reply came in time"),
             Self::NoGreeting => f.write_str("the coordinator did not greet in time"),
+            Self::LogFails => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
             Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
         }

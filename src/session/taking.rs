@@ -97,9 +97,14 @@ impl Taken {
         self.unwritten.len() < UNWRITTEN_ENTRIES_MAX && self.bytes < UNWRITTEN_BYTES_MAX
     }
 
-    /// Whether there is nothing to wait for: all is written, or cannot be.
+    /// Whether all that was taken is written.
     pub(super) fn is_settled(&self) -> bool {
-        self.unwritten.is_empty() || self.trouble.is_some()
+        self.unwritten.is_empty()
+    }
+
+    /// Whether the log cannot be written at present.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
     }
 
     /// What to name at a reconnect: only what is written, for what is named may be forgotten there.

@@ -29,9 +29,14 @@ pub(crate) struct Coordinator {
 impl Coordinator {
     /// Starts one on a free port with further `key=value` lines of config.
     pub(crate) fn start(ttl_s: u64, options: &[&str]) -> Self {
+        Self::start_at(0, ttl_s, options)
+    }
+
+    /// Starts one on a port of our choice.
+    pub(crate) fn start_at(port: u16, ttl_s: u64, options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("coordinator.txt");
-        let mut lines = format!("0\n{ttl_s}\n");
+        let mut lines = format!("{port}\n{ttl_s}\n");
         for option in options {
             writeln!(lines, "{option}").unwrap();
         }
@@ -78,6 +83,13 @@ impl Coordinator {
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_child(&lock(&self.scene.child));
         kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(&self) {
+        let mut child = lock(&self.scene.child);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.

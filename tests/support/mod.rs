@@ -10,8 +10,12 @@
 //! Nothing here sleeps. Silence is proved by a later line that must come and does come next.
 
 pub(crate) mod coordinator;
+#[cfg(feature = "participant")]
+pub(crate) mod fake;
 pub(crate) mod listener;
 pub(crate) mod member;
+#[cfg(feature = "participant")]
+pub(crate) mod participant;
 pub(crate) mod scene;
 pub(crate) mod vitals;
 pub(crate) mod wire;
@@ -33,6 +37,11 @@ impl Timer {
     #[expect(clippy::disallowed_methods, reason = "the tests' only clock")]
     pub(crate) fn start(limit: Duration) -> Self {
         Self { start: Instant::now(), limit }
+    }
+
+    /// What has passed.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// What is left of the limit; `None` at its end.

@@ -1,15 +1,21 @@
 //! What a running coordinator costs, as the operating system counts it.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::coordinator::Coordinator;
 use super::scene::lock;
+use super::wire::Wire;
 use super::{DEADLINE, Timer};
 
 /// Ticks of `/proc/<pid>/stat` in a second, on every Linux there is.
 const TICKS_PER_S: u64 = 100;
+/// How long it is looked at, and what it may need meanwhile: a twentieth.
+const QUIET: Duration = Duration::from_secs(1);
+/// See [`QUIET`].
+const QUIET_CPU_MS: u64 = 50;
 
 impl Coordinator {
     fn pid(&self) -> Pid {
@@ -30,6 +36,22 @@ impl Coordinator {
         ticks * 1000 / TICKS_PER_S
     }
 
+    /// Waits until it needs next to no processor time while nothing comes for `witness`. One that
+    /// spins never does; one that still has something to do is soon done.
+    #[track_caller]
+    pub(crate) fn until_quiet(&self, witness: &mut Wire) {
+        let (timer, mut used_ms) = (Timer::start(DEADLINE), 0);
+        while timer.left().is_some() {
+            let before_ms = self.cpu_ms();
+            witness.expect_silence(QUIET);
+            used_ms = self.cpu_ms() - before_ms;
+            if used_ms <= QUIET_CPU_MS {
+                return;
+            }
+        }
+        self.scene.fail(&format!("{used_ms} ms of processor time in {QUIET:?} of waiting"));
+    }
+
     /// Memory that it occupies.
     pub(crate) fn rss_bytes(&self) -> u64 {
         let status = fs::read_to_string(self.proc("status")).unwrap();
@@ -40,6 +62,18 @@ impl Coordinator {
     /// How many files it has open.
     pub(crate) fn files(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// Waits until it has so many files open.
+    #[track_caller]
+    pub(crate) fn until_files(&self, files: usize) {
+        let timer = Timer::start(DEADLINE);
+        while self.files() != files {
+            if timer.left().is_none() {
+                self.scene.fail(&format!("{} files, not {files}", self.files()));
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// How often something stands in what it has said on stderr.

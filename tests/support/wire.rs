@@ -5,11 +5,15 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use super::scene::Scene;
 use super::{DEADLINE, Timer};
+
+/// What takes nothing for so long will not take anything.
+const STUCK: Duration = Duration::from_millis(300);
 
 /// Why there is no line.
 #[derive(Debug)]
@@ -53,6 +57,25 @@ impl Wire {
         }
     }
 
+    /// Writes bytes again and again for as long as they are taken: how many were. The last time
+    /// may have ended within them.
+    #[track_caller]
+    pub(crate) fn write_until_stuck(&mut self, bytes: &[u8]) -> usize {
+        self.stream.set_write_timeout(Some(STUCK)).unwrap();
+        let mut taken = 0;
+        let error = loop {
+            match self.stream.write(&bytes[taken % bytes.len()..]) {
+                Ok(count) => taken += count,
+                Err(error) => break error,
+            }
+        };
+        self.stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        if error.kind() != ErrorKind::WouldBlock {
+            self.fail(&format!("after {taken} bytes: {error}"));
+        }
+        taken
+    }
+
     /// Ends our direction: what is due can still be read.
     pub(crate) fn half_close(&mut self) {
         self.scene.note(&self.name, "> (end)", b"");
@@ -85,6 +108,46 @@ impl Wire {
             self.fail(&format!("expected {expected:?} ..., got {line:?}"));
         }
         line
+    }
+
+    /// Waits until the other end's operating system has taken all that was written; it must not
+    /// have refused any of it.
+    #[track_caller]
+    pub(crate) fn until_taken(&self) {
+        let timer = Timer::start(DEADLINE);
+        while self.unsent_bytes().is_some_and(|bytes| bytes > 0) {
+            if timer.left().is_none() {
+                self.fail("not all is taken");
+            }
+            std::thread::yield_now();
+        }
+        if let Some(error) = self.stream.take_error().unwrap() {
+            self.fail(&format!("not all was taken: {error}"));
+        }
+    }
+
+    /// What Linux has still to send on this connection; `None` if the connection is no more.
+    fn unsent_bytes(&self) -> Option<u64> {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let ours = port(self.stream.local_addr().unwrap());
+        let theirs = port(self.stream.peer_addr().ok()?);
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let &[_, local, remote, _, queues, ..] = fields.as_slice() else { return None };
+            let is_this = local.ends_with(&ours) && remote.ends_with(&theirs);
+            let (unsent, _) = queues.split_once(':').filter(|_| is_this)?;
+            Some(u64::from_str_radix(unsent, 16).unwrap())
+        })
+    }
+
+    /// Nothing must come for so long.
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self, time: Duration) {
+        match self.line_within(Timer::start(time)) {
+            Err(Missing::Late) => (),
+            other => self.fail(&format!("expected nothing, got {other:?}")),
+        }
     }
 
     /// The stream must end here, in good order, with nothing before its end.
@@ -210,6 +273,12 @@ impl Client {
             stats.insert(key.to_owned(), value.to_owned());
         }
         stats
+    }
+
+    /// The number that `stats` shows for a key.
+    #[track_caller]
+    pub(crate) fn stat(&mut self, key: &str) -> u64 {
+        self.stats()[key].parse().unwrap()
     }
 
     /// Asks until `done` is content with the line that `members` has for an id.

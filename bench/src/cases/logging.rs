@@ -4,7 +4,7 @@
 //! than it can: that is saturation, and the coordinator needs little of the clients' core for it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SCRIPT: &str = "exec \"$0\" \"$@\" >/dev/null";
 
 pub(super) fn play(case: &Case, programs: &Programs) -> Result<Values> {
-    let folder = Folder::make()?;
+    let folder = tempfile::tempdir().map_err(Failure::system("cannot make a directory"))?;
     let coordinator = Start::new(&programs.coordinator, TTL_S, &[]).run()?;
-    let log = folder.0.join("log");
-    let participant = participant(programs, &coordinator, &folder.0, &log)?;
+    let log = folder.path().join("log");
+    let participant = participant(programs, &coordinator, folder.path(), &log)?;
     let mut command = coordinator.command()?;
     acked(&mut command, 0)?;
     participant.pause()?;
@@ -100,24 +100,6 @@ fn check(log: &Path, case: &Case) -> Result<()> {
     Err(Failure::Wrong(format!("{taken} of {messages} messages are in the participant's log")))
 }
 
-/// A directory that goes when this goes.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("sidebyside-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(Failure::system("cannot make a directory"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,8 +107,8 @@ mod tests {
 
     #[test]
     fn a_log_has_every_message_once_in_order() {
-        let folder = Folder::make().unwrap();
-        let path = folder.0.join("log");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
         let case = Case { messages: 3, ..CASES[0] };
         let mut texts = Texts::new(case.plan.text_bytes);
         for (numbers, is_whole) in [

@@ -55,7 +55,24 @@ fn a_signal_does_not_wait_for_commands_and_a_second_one_for_nothing() {
     rig.reply(1, "OK msend seq=1");
     rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
     rig.input(Input::Stop);
-    rig.expect(&["exit 0"]);
+    rig.expect(&[
+        "show error: quit: not waited for: 0 entries of the message log, 1 replies",
+        "exit 1",
+    ]);
+}
+
+#[test]
+fn who_is_let_in_and_not_yet_greeted_says_goodbye_too() {
+    let mut rig = Rig::new();
+    rig.user("register 9001");
+    rig.listening(9001);
+    rig.dialed(1);
+    rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
+    rig.forget();
+    rig.input(Input::Stop);
+    rig.expect(&["close listener", "send 1 me#disconnect#10.0.0.2"]);
+    rig.reply(1, "OK disconnect");
+    rig.expect(&["show OK disconnect", "exit 0"]);
 }
 
 #[test]
@@ -95,6 +112,7 @@ fn leaving_has_an_end_whatever_happens() {
             rig.commands_closed(1);
         }
         assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 1 }));
+        assert_eq!(rig.session.next_deadline(), None, "nothing is waited for behind the end");
     }
 }
 

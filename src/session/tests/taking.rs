@@ -126,7 +126,7 @@ fn a_log_that_cannot_be_written_is_said_tried_again_and_acknowledged_later() {
 }
 
 #[test]
-fn only_what_is_written_is_named_to_the_coordinator() {
+fn a_reconnect_waits_for_the_log_so_that_what_is_taken_is_never_counted_as_lost() {
     let mut rig = Rig::online();
     rig.message(1, "1#bob#0#one");
     rig.written(1);
@@ -136,8 +136,25 @@ fn only_what_is_written_is_named_to_the_coordinator() {
     rig.forget();
     rig.wait(400);
     rig.listening(9001);
+    rig.expect(&["listen 9001"]);
+    rig.forget();
+    rig.user("reconnect 9001");
+    rig.listening(9001);
     rig.expect(&[
+        "close listener",
         "listen 9001",
-        "send 1 me#reconnect 9001 acks=1 nonce=2 since=00000000000000aa:1#10.0.0.2",
+        "show error: reconnect: the message log cannot be written",
+        "close listener",
+        "show * reconnecting in 0.7 s",
+    ]);
+    rig.forget();
+    rig.wait(800);
+    rig.listening(9001);
+    rig.written(1);
+    rig.expect(&[
+        "retry log",
+        "listen 9001",
+        "show * message log: it can be written again",
+        "send 1 me#reconnect 9001 acks=1 nonce=4 since=00000000000000aa:2#10.0.0.2",
     ]);
 }

@@ -1,0 +1,42 @@
+//! Wakes a poll at a moment more exact than its own timeouts, which are whole milliseconds.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::failure::{Failure, Result};
+
+/// One timer.
+#[derive(Debug)]
+pub(super) struct Timer(OwnedFd);
+
+impl Timer {
+    pub(super) fn new(registry: &Registry, token: Token) -> Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let created = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(io::Error::from);
+        let timer = created.and_then(|timer| {
+            registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
+            Ok(Self(timer))
+        });
+        timer.map_err(Failure::system("cannot have a timer"))
+    }
+
+    /// Goes off once, so many nanoseconds from now.
+    pub(super) fn set(&self, from_now_ns: u64) -> Result<()> {
+        let from_now_ns = from_now_ns.max(1); // Zero would stop it.
+        let seconds = i64::try_from(from_now_ns / 1_000_000_000).unwrap_or(i64::MAX);
+        let nanoseconds = (from_now_ns % 1_000_000_000) as i64;
+        let once = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec { tv_sec: seconds, tv_nsec: nanoseconds },
+        };
+        let set = timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once);
+        set.map(|_| ()).map_err(io::Error::from).map_err(Failure::system("cannot set a timer"))
+    }
+}

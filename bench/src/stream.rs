@@ -1,0 +1,146 @@
+//! What every non-blocking end needs: bytes that wait to be written, and lines put together.
+
+use std::io::{self, ErrorKind, Write};
+
+use memchr::{memchr, memrchr};
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub struct Output {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Output {
+    /// Where to append.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+
+    /// Forgets what waits: the stream that it was for is gone.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.written = 0;
+    }
+
+    /// Writes what `stream` takes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, besides that it takes nothing now.
+    pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<()> {
+        while let Some(piece) = self.bytes.get(self.written..).filter(|piece| !piece.is_empty()) {
+            match stream.write(piece) {
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+}
+
+/// Puts lines together again that the network has cut.
+#[derive(Debug, Default)]
+pub struct WholeLines {
+    /// The beginning of a line whose end has not come.
+    part: Vec<u8>,
+}
+
+impl WholeLines {
+    /// How much of a line has come without its end.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.part.len()
+    }
+
+    /// Forgets the beginning of a line.
+    pub fn clear(&mut self) {
+        self.part.clear();
+    }
+
+    /// Hands on what was read as runs of whole lines, each with its LF.
+    pub fn take(&mut self, bytes: &[u8], mut run: impl FnMut(&[u8])) {
+        let mut rest = bytes;
+        if !self.part.is_empty() {
+            let Some(end) = memchr(b'\n', rest) else {
+                self.part.extend_from_slice(rest);
+                return;
+            };
+            let (line, behind) = rest.split_at(end + 1);
+            self.part.extend_from_slice(line);
+            run(&self.part);
+            self.part.clear();
+            rest = behind;
+        }
+        if let Some(end) = memrchr(b'\n', rest) {
+            let (whole, behind) = rest.split_at(end + 1);
+            run(whole);
+            rest = behind;
+        }
+        self.part.extend_from_slice(rest);
+    }
+}
+
+/// The lines of a run, without their ends.
+pub fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+    run.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_wherever_the_bytes_are_split() {
+        let bytes = b"one\n\ntwo\nthr";
+        for first in 0..=bytes.len() {
+            for second in first..=bytes.len() {
+                let (mut whole, mut found) = (WholeLines::default(), Vec::new());
+                for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
+                    whole.take(piece, |run| {
+                        assert!(run.ends_with(b"\n"));
+                        found.extend(lines(run).map(<[u8]>::to_vec));
+                    });
+                }
+                assert_eq!(found, [&b"one"[..], b"", b"two"], "split at {first} and {second}");
+                assert_eq!(whole.begun(), 3);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_waits() {
+        /// Takes three bytes and then nothing, in turn.
+        struct Narrow(Vec<u8>, bool);
+        impl Write for Narrow {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if !self.1 {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                let taken = bytes.len().min(3);
+                self.0.extend_from_slice(&bytes[..taken]);
+                Ok(taken)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (mut output, mut stream) = (Output::default(), Narrow(Vec::new(), false));
+        output.bytes().extend_from_slice(b"abcdefgh");
+        for waiting in [5, 2, 0] {
+            output.write_to(&mut stream).unwrap();
+            assert_eq!(output.waiting(), waiting);
+        }
+        assert_eq!(stream.0, b"abcdefgh");
+    }
+}

@@ -1,0 +1,85 @@
+//! The terminal that the user sits at: taken over for line editing, and given back.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rustix::process::{Signal, getpgrp, getpid, kill_process};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use rustyline::DefaultEditor;
+
+use super::prompt::Typed;
+
+/// The terminal, and who reads it.
+pub(super) struct Terminal {
+    editor: Option<DefaultEditor>,
+    /// Whether it can do what line editing needs.
+    edits: bool,
+    /// How it was when the program found it.
+    found: Option<Termios>,
+    is_reading: Arc<AtomicBool>,
+}
+
+impl Terminal {
+    pub(super) fn new(editor: DefaultEditor, edits: bool, is_reading: Arc<AtomicBool>) -> Self {
+        Self { editor: Some(editor), edits, found: tcgetattr(io::stdin()).ok(), is_reading }
+    }
+
+    /// For the reader's thread; it is handed out once.
+    pub(super) fn take_editor(&mut self) -> Option<(DefaultEditor, Arc<AtomicBool>)> {
+        Some((self.editor.take()?, Arc::clone(&self.is_reading)))
+    }
+
+    /// Whether a line is being edited.
+    fn is_editing(&self) -> bool {
+        self.edits && self.is_reading.load(Ordering::Acquire)
+    }
+
+    /// Sets what line editing needs again, after a shell has had the terminal; `false` if nothing
+    /// is being edited.
+    ///
+    /// The editor does it too when the key that stops the program is pressed, but it cannot know
+    /// whether the stop takes effect before it does, and it learns nothing of stops from elsewhere.
+    pub(super) fn resume(&self) -> bool {
+        let Some(found) = self.found.as_ref().filter(|_| self.is_editing()) else { return false };
+        if tcgetpgrp(io::stdin()).is_ok_and(|group| group != getpgrp()) {
+            return false; // It goes on in the background: setting anything would stop it again.
+        }
+        let mut raw = found.clone();
+        raw.make_raw();
+        raw.output_modes = found.output_modes; // A line feed still begins a line.
+        // The size may be another one: the editor looks when it is told, and shows the line again.
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw).is_ok()
+            && kill_process(getpid(), Signal::WINCH).is_ok()
+    }
+
+    /// Leaves it as it was found, also while a line is being typed.
+    pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
+        let Some(found) = &self.found else { return };
+        if self.is_editing() && !is_reader_ended(typed, wait) {
+            // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
+            let _ = io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| io::stdout().flush());
+        }
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, found);
+    }
+}
+
+/// Has the reader give up the line being typed, as the key that interrupts would, once it has shown
+/// what it had taken to be shown; `false` if it does not.
+///
+/// It is safe to interrupt ourselves: the signal is watched from before the first line to the end
+/// of the process, by the editor while it reads and by the loop otherwise.
+fn is_reader_ended(typed: &Receiver<Typed>, wait: Duration) -> bool {
+    if kill_process(getpid(), Signal::INT).is_err() {
+        return false;
+    }
+    loop {
+        match typed.recv_timeout(wait) {
+            Ok(Typed::Line(_) | Typed::TooLong) => (),
+            Ok(Typed::End | Typed::Interrupt) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
+        }
+    }
+}

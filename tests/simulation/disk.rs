@@ -1,0 +1,100 @@
+//! A participant's message log: slow, sometimes failing, and all that is left after a crash.
+
+use std::collections::VecDeque;
+
+use groupcast::protocol::Delivery;
+use groupcast::session::Entry;
+
+use crate::life::Ledger;
+use crate::model::Model;
+use crate::nature::{Event, Nature};
+
+/// The log and what is on its way into it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    person: usize,
+    /// What is written, held to what must be there.
+    pub(crate) ledger: Ledger,
+    pub(crate) entries: u64,
+    pending: VecDeque<Entry>,
+    writing: usize,
+    waits_for_retry: bool,
+    pub(crate) fails_until: u64,
+}
+
+impl Disk {
+    pub(crate) fn new(person: usize, id: &str) -> Self {
+        Self {
+            person,
+            ledger: Ledger::new(id),
+            entries: 0,
+            pending: VecDeque::new(),
+            writing: 0,
+            waits_for_retry: false,
+            fails_until: 0,
+        }
+    }
+
+    pub(crate) fn append(&mut self, entry: Entry, nature: &mut Nature, life: u32) {
+        self.pending.push_back(entry);
+        if self.writing == 0 && !self.waits_for_retry {
+            self.write(nature, life);
+        }
+    }
+
+    pub(crate) fn retry(&mut self, nature: &mut Nature, life: u32) {
+        assert!(self.waits_for_retry, "retried without having failed");
+        self.waits_for_retry = false;
+        self.write(nature, life);
+    }
+
+    fn write(&mut self, nature: &mut Nature, life: u32) {
+        self.writing = self.pending.len();
+        let ms = if nature.calm { 1 } else { nature.rng.pick(&[0, 1, 1, 5, 100, 3_000]) };
+        nature.after(ms, Event::Disk(self.person, life));
+    }
+
+    /// The write under way is done: how many entries it wrote, or that it failed.
+    pub(crate) fn done(&mut self, nature: &mut Nature, model: &Model, life: u32) -> Option<usize> {
+        let count = std::mem::take(&mut self.writing);
+        if nature.now < self.fails_until {
+            self.waits_for_retry = true;
+            return None;
+        }
+        self.keep(count, model);
+        if !self.pending.is_empty() {
+            self.write(nature, life);
+        }
+        Some(count)
+    }
+
+    /// The process is gone: of what was being written, some is there.
+    pub(crate) fn crash(&mut self, nature: &mut Nature, model: &Model) {
+        let count = nature.rng.index(self.writing + 1);
+        self.keep(count, model);
+        self.pending.clear();
+        self.writing = 0;
+        self.waits_for_retry = false;
+    }
+
+    fn keep(&mut self, count: usize, model: &Model) {
+        for entry in self.pending.drain(..count) {
+            self.entries += 1;
+            let life = |ledger: &Ledger| &model.lives[&ledger.epoch.expect("no number without")];
+            match entry {
+                Entry::Epoch(epoch) => self.ledger.begin(epoch),
+                Entry::Message { seq, accepted, sender, text } => {
+                    let (sender, text) = (&*sender, &*text);
+                    let line = Delivery { seq, sender, accepted, text }.to_string();
+                    let life = life(&self.ledger);
+                    self.ledger.take(life, seq.as_u64(), &line);
+                }
+                Entry::Gap(gap) => {
+                    let numbers = [gap.count, gap.first.as_u64(), gap.last.as_u64()];
+                    let life = life(&self.ledger);
+                    self.ledger.take_gap(life, numbers, false);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The promises, kept by a coordinator that is too simple to be wrong: it walks over everything,
+//! always. What the real one answers, writes and closes must be what this one would.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use groupcast::group::{ConnId, LinkId, Rules};
+use groupcast::limits::Overflow;
+use groupcast::protocol::{Command, Epoch, Options, Request, Since};
+use groupcast::time::Now;
+
+use crate::life::{Life, Message};
+use crate::stream::Stream;
+
+/// What a request must be answered with.
+#[derive(Debug)]
+pub(crate) enum Want {
+    Line(String),
+    /// `ERR`, and this code.
+    Code(u16),
+    /// One of these, and then the member's place is that.
+    OneOf(String, Vec<(String, u64)>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) number: u32,
+    pub(crate) registered_at: u64,
+    pub(crate) place: u64,
+    pub(crate) link: Option<LinkId>,
+    pub(crate) returning: Option<LinkId>,
+    pub(crate) address: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) conn: ConnId,
+    pub(crate) id: String,
+    pub(crate) registers: bool,
+    pub(crate) address: SocketAddr,
+    pub(crate) acks: bool,
+    pub(crate) nonce: Option<String>,
+    pub(crate) since: Option<Since>,
+}
+
+/// What should be.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) lives: BTreeMap<Epoch, Life>,
+    pub(crate) epoch: Epoch,
+    pub(crate) rules: Rules,
+    pub(crate) members: BTreeMap<String, Member>,
+    /// The lowest number that is not lost.
+    pub(crate) front: u64,
+    pub(crate) streams: BTreeMap<LinkId, Stream>,
+    pub(crate) attempts: BTreeMap<LinkId, Attempt>,
+    is_shutting_down: bool,
+    pub(crate) registrations: u32,
+    /// Texts accepted in any life: none is ever accepted twice.
+    texts: BTreeSet<String>,
+    /// What must happen before the next thing does.
+    pub(crate) wanted: BTreeMap<ConnId, Want>,
+    pub(crate) dialing: Option<Attempt>,
+    pub(crate) closing: Vec<LinkId>,
+}
+
+impl Model {
+    pub(crate) fn new(rules: Rules, epoch: Epoch) -> Self {
+        Self {
+            lives: BTreeMap::from([(epoch, Life::default())]),
+            epoch,
+            rules,
+            members: BTreeMap::new(),
+            front: 1,
+            streams: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            is_shutting_down: false,
+            registrations: 0,
+            texts: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            dialing: None,
+            closing: Vec::new(),
+        }
+    }
+
+    /// The coordinator begins anew, and knows nobody.
+    pub(crate) fn restart(&mut self, rules: Rules, epoch: Epoch) {
+        let fresh = Self::new(rules, epoch);
+        let mut lives = std::mem::take(&mut self.lives);
+        let texts = std::mem::take(&mut self.texts);
+        lives.extend(fresh.lives);
+        *self = Self {
+            lives,
+            texts,
+            registrations: self.registrations,
+            ..Self::new(fresh.rules, epoch)
+        };
+    }
+
+    pub(crate) fn life(&self) -> &Life {
+        &self.lives[&self.epoch]
+    }
+
+    pub(crate) fn life_mut(&mut self) -> &mut Life {
+        self.lives.get_mut(&self.epoch).unwrap()
+    }
+
+    pub(crate) fn is_over(&self, seq: u64, now: u64) -> bool {
+        now > self.life().message(seq).accepted + self.rules.ttl_ms
+    }
+
+    pub(crate) fn expire(&mut self, now: u64) {
+        while self.front <= self.life().last() && self.is_over(self.front, now) {
+            self.front += 1;
+        }
+        self.settle();
+    }
+
+    /// All were offered everything: with a time to live of 0 that was its only chance.
+    pub(crate) fn offered(&mut self) {
+        if self.rules.ttl_ms == 0 {
+            self.front = self.life().last() + 1;
+        }
+        self.settle();
+    }
+
+    /// Members that do not acknowledge have what was handed over, and miss what is lost.
+    pub(crate) fn settle(&mut self) {
+        let life = &self.lives[&self.epoch];
+        for member in self.members.values_mut() {
+            if let Some(stream) = member.link.and_then(|link| self.streams.get_mut(&link)) {
+                stream.settle(life, self.front, member.number);
+                if !stream.acks {
+                    member.place = member.place.max(stream.brought);
+                }
+            }
+            member.place = life.skip_own(member.place, member.number);
+        }
+    }
+
+    pub(crate) fn want(&mut self, conn: ConnId, want: Want) {
+        let doubled = self.wanted.insert(conn, want);
+        assert!(doubled.is_none(), "two replies at once to {conn:?}");
+    }
+
+    pub(crate) fn request(&mut self, conn: ConnId, request: &Request<'_>, now: Now) {
+        match self.decide(conn, request, now) {
+            Ok(Some(line)) => self.want(conn, Want::Line(line)),
+            Ok(None) => (),
+            Err(code) => self.want(conn, Want::Code(code)),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        conn: ConnId,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Result<Option<String>, u16> {
+        let last = self.life().last();
+        if let Command::Reconnect { options: Options { since: Some(since), .. }, .. } =
+            request.command
+            && since.epoch == self.epoch
+            && since.seq.as_u64() > last
+        {
+            return Err(400);
+        }
+        if self.is_shutting_down {
+            return Err(503);
+        }
+        let is_pending = self.attempts.values().any(|at| at.registers && at.id == request.id);
+        let is_member = self.members.contains_key(request.id);
+        match request.command {
+            Command::Members => {
+                return Ok(Some(format!("OK members {}{}", self.members.len(), self.listed())));
+            }
+            Command::Stats => return Ok(None),
+            Command::Ping => return Ok(Some("OK ping".to_owned())),
+            Command::Register { .. } if is_member || is_pending => return Err(409),
+            Command::Register { port, options } => self.dial(conn, request, port, &options, true),
+            Command::Deregister
+            | Command::Disconnect
+            | Command::Msend { .. }
+            | Command::Reconnect { .. }
+                if !is_member =>
+            {
+                return Err(404);
+            }
+            Command::Reconnect { port, options } => {
+                self.cancel(request.id);
+                self.dial(conn, request, port, &options, false);
+            }
+            Command::Deregister => {
+                self.cancel(request.id);
+                self.hang_up(request.id);
+                self.members.remove(request.id);
+                return Ok(Some("OK deregister".to_owned()));
+            }
+            Command::Disconnect => {
+                let was_pending = self.cancel(request.id);
+                let was_online = self.hang_up(request.id);
+                let done = was_pending || was_online;
+                return if done { Ok(Some("OK disconnect".to_owned())) } else { Err(409) };
+            }
+            Command::Msend { text } => return self.publish(request.id, text, now).map(Some),
+        }
+        Ok(None)
+    }
+
+    fn dial(
+        &mut self,
+        conn: ConnId,
+        request: &Request<'_>,
+        port: u16,
+        options: &Options<'_>,
+        registers: bool,
+    ) {
+        self.dialing = Some(Attempt {
+            conn,
+            id: request.id.to_owned(),
+            registers,
+            address: SocketAddr::new(request.ip, port),
+            acks: options.acks,
+            nonce: options.nonce.map(str::to_owned),
+            since: options.since,
+        });
+    }
+
+    /// Ends a reconnect under way; whether there was one.
+    fn cancel(&mut self, id: &str) -> bool {
+        let returning = self.members.get_mut(id).and_then(|member| member.returning.take());
+        let Some(attempt) = returning.and_then(|link| {
+            self.closing.push(link);
+            self.attempts.remove(&link)
+        }) else {
+            return false;
+        };
+        self.want(attempt.conn, Want::Code(409));
+        true
+    }
+
+    /// Closes a message socket; whether there was one.
+    pub(crate) fn hang_up(&mut self, id: &str) -> bool {
+        let link = self.members.get_mut(id).and_then(|member| member.link.take());
+        if let Some(link) = link {
+            self.closing.push(link);
+            self.streams.remove(&link);
+        }
+        link.is_some()
+    }
+
+    fn publish(&mut self, id: &str, text: &str, now: Now) -> Result<String, u16> {
+        let member = &self.members[id];
+        if member.link.is_none() {
+            return Err(409);
+        }
+        let (sender, seq) = (member.number, self.life().last() + 1);
+        let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
+        let places = self.members.values().map(|member| member.place);
+        let mut oldest = self.front.max(places.min().unwrap() + 1);
+        let kept = |from: u64| -> u64 {
+            let kept = (from..seq).map(|seq| self.life().message(seq).line.len() as u64);
+            kept.sum::<u64>() + line.len() as u64
+        };
+        if kept(oldest) > self.rules.backlog_bytes_max {
+            if self.rules.overflow == Overflow::Reject {
+                return Err(507);
+            }
+            while kept(oldest) > self.rules.backlog_bytes_max {
+                oldest += 1;
+            }
+            self.front = oldest;
+        }
+        assert!(self.texts.insert(text.to_owned()), "accepted twice: {text}");
+        let accepted = now.steady.as_u64();
+        self.life_mut().accept(Message { sender, line, accepted });
+        self.settle();
+        Ok(format!("OK msend seq={seq}"))
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.is_shutting_down = true;
+        for (link, attempt) in std::mem::take(&mut self.attempts) {
+            if let Some(member) = self.members.get_mut(&attempt.id) {
+                member.returning = None;
+            }
+            self.closing.push(link);
+            self.want(attempt.conn, Want::Code(503));
+        }
+    }
+
+    fn listed(&self) -> String {
+        let mut lines = String::new();
+        for (id, member) in &self.members {
+            let state = if member.link.is_some() { "online" } else { "offline" };
+            let kept = member.place.max(self.front - 1);
+            let pending = self.life().others(kept, self.life().last(), member.number).count();
+            let (address, acked) = (member.address, member.place);
+            lines.push_str(&format!("\n{id} {state} {address} pending={pending} acked={acked}"));
+        }
+        lines
+    }
+
+    /// A reply, or the whole of a list, is about to be sent.
+    pub(crate) fn on_reply(&mut self, conn: ConnId, reply: &str) {
+        let want = self.wanted.remove(&conn);
+        let want = want.unwrap_or_else(|| panic!("nobody asked for {reply:?}"));
+        match want {
+            Want::Line(line) => assert_eq!(reply, line),
+            Want::Code(code) => {
+                assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
+            }
+            Want::OneOf(id, replies) => {
+                let found = replies.iter().find(|(line, _)| line == reply);
+                let (_, place) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
+                let member = self.members.get_mut(&id).unwrap();
+                member.place = *place;
+                let stream = self.streams.get_mut(&member.link.unwrap()).unwrap();
+                stream.starts_after(*place);
+                self.settle();
+            }
+        }
+    }
+
+    /// The coordinator wants to hang up.
+    pub(crate) fn on_close(&mut self, link: LinkId) {
+        let at = self.closing.iter().position(|wanted| *wanted == link);
+        self.closing.remove(at.unwrap_or_else(|| panic!("nobody asked to close {link}")));
+    }
+
+    /// All that had to happen has happened.
+    pub(crate) fn is_satisfied(&self) {
+        assert!(self.wanted.is_empty(), "without an answer: {:?}", self.wanted);
+        assert!(self.dialing.is_none(), "not connected to: {:?}", self.dialing);
+        assert!(self.closing.is_empty(), "not closed: {:?}", self.closing);
+    }
+}

@@ -1,0 +1,140 @@
+//! What becomes of connect-backs and message sockets, in the simple coordinator.
+
+use std::net::SocketAddr;
+
+use groupcast::group::LinkId;
+
+use crate::model::{Attempt, Member, Model, Want};
+use crate::stream::Stream;
+
+impl Model {
+    /// The coordinator wants to connect.
+    pub(crate) fn on_connect(&mut self, link: LinkId, address: SocketAddr) {
+        let attempt = self.dialing.take().expect("nobody asked to be connected");
+        assert_eq!(attempt.address, address, "connects to somewhere else");
+        if !attempt.registers {
+            self.members.get_mut(&attempt.id).unwrap().returning = Some(link);
+        }
+        self.attempts.insert(link, attempt);
+    }
+
+    pub(crate) fn connected(&mut self, link: LinkId) {
+        let attempt = self.attempts.remove(&link).expect("connected without having been asked");
+        if attempt.registers {
+            self.admit(link, &attempt);
+        } else {
+            self.readmit(link, &attempt);
+        }
+    }
+
+    fn admit(&mut self, link: LinkId, attempt: &Attempt) {
+        self.registrations += 1;
+        let (number, last) = (self.registrations, self.life().last());
+        self.life_mut().register(&attempt.id, number);
+        let member = Member {
+            number,
+            registered_at: last,
+            place: last,
+            link: Some(link),
+            returning: None,
+            address: attempt.address,
+        };
+        self.members.insert(attempt.id.clone(), member);
+        self.open(link, attempt, last);
+        let ttl = self.rules.ttl_ms / 1000;
+        let line = format!("OK register epoch={} next={} ttl={ttl}", self.epoch, last + 1);
+        self.want(attempt.conn, Want::Line(line));
+    }
+
+    fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
+        self.hang_up(&attempt.id);
+        let lowest = self.members.values().map(|member| member.place).min().unwrap();
+        let (epoch, front, life) = (self.epoch, self.front, &self.lives[&self.epoch]);
+        let member = self.members.get_mut(&attempt.id).unwrap();
+        member.returning = None;
+        member.address = attempt.address;
+        member.link = Some(link);
+        let taken = attempt.since.filter(|since| since.epoch == epoch);
+        let taken = taken.map_or(member.place, |since| since.seq.as_u64());
+        let mut places = vec![taken];
+        if taken < member.place {
+            // Again, as far as it is kept: what everybody has may be gone.
+            let oldest = taken.max(member.registered_at).max((front - 1).min(member.place));
+            places = (oldest..=oldest.max(lowest)).collect();
+        }
+        let number = member.number;
+        let ttl = self.rules.ttl_ms / 1000;
+        let replies = places.into_iter().map(|place| {
+            let place = life.skip_own(place, number);
+            let next = life.others(place.max(front - 1), life.last(), number).next();
+            let next = next.unwrap_or(life.last() + 1);
+            let missed = life.others(place.max(front - 1), life.last(), number).count();
+            let expired = life.others(place, front - 1, number).count();
+            let reply = format!(
+                "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} expired={expired}"
+            );
+            (reply, place)
+        });
+        let want = Want::OneOf(attempt.id.clone(), replies.collect());
+        self.want(attempt.conn, want);
+        self.open(link, attempt, 0);
+    }
+
+    fn open(&mut self, link: LinkId, attempt: &Attempt, place: u64) {
+        let hello = attempt.nonce.as_ref().map(|nonce| format!("hello#{nonce}#{}\n", self.epoch));
+        self.streams.insert(link, Stream::new(attempt.acks, hello, place));
+    }
+
+    pub(crate) fn connect_failed(&mut self, link: LinkId) {
+        if let Some(attempt) = self.attempts.remove(&link) {
+            if let Some(member) = self.members.get_mut(&attempt.id)
+                && !attempt.registers
+            {
+                member.returning = None;
+            }
+            self.want(attempt.conn, Want::Code(502));
+        }
+    }
+
+    /// A message socket has ended by itself, or because of what its member wrote.
+    pub(crate) fn lost(&mut self, link: LinkId, is_closed: bool) {
+        if self.streams.remove(&link).is_some() {
+            let online = self.members.values_mut().find(|member| member.link == Some(link));
+            online.unwrap().link = None;
+            if is_closed {
+                self.closing.push(link);
+            }
+        }
+    }
+
+    pub(crate) fn acknowledged(&mut self, link: LinkId, seq: u64) {
+        let life = &self.lives[&self.epoch];
+        let Some(stream) = self.streams.get_mut(&link) else { return };
+        let member = self.members.values_mut().find(|member| member.link == Some(link)).unwrap();
+        if !stream.acks || seq <= member.place {
+            return;
+        }
+        if stream.has_brought(seq) {
+            member.place = life.skip_own(seq, member.number);
+        } else {
+            self.lost(link, true);
+        }
+    }
+
+    /// The socket took these bytes.
+    pub(crate) fn wrote(&mut self, link: LinkId, bytes: &[u8]) {
+        let life = &self.lives[&self.epoch];
+        let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
+        let stream = self.streams.get_mut(&link).unwrap();
+        stream.wrote(bytes, life, self.front, member.number);
+        self.settle();
+    }
+
+    /// Whether there is something to be written.
+    pub(crate) fn is_due(&self, link: LinkId) -> bool {
+        let life = &self.lives[&self.epoch];
+        let Some(stream) = self.streams.get(&link) else { return false };
+        let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
+        stream.is_due(life, self.front, member.number)
+    }
+}

@@ -1,0 +1,183 @@
+//! What is outside of all programs: time, chance, and what happens when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::net::SocketAddr;
+
+use crate::net::{Conn, End};
+use crate::rng::Rng;
+
+/// Who can hold a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Node {
+    /// The coordinator.
+    Hub,
+    /// A participant around a session.
+    Person(usize),
+    /// A member with habits of its own.
+    Raw(usize),
+    /// Somebody who has no business here, or a process that is gone.
+    Nobody,
+}
+
+/// What happens at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The next packet gets to this end.
+    Arrive(End),
+    /// This end may write again.
+    Writable(End),
+    /// A connection gets to where it is to be accepted.
+    Reach(usize),
+    /// Its dialer learns how it went.
+    Dialed(usize),
+    /// A process runs.
+    Turn(Node),
+    /// The disk of a person is done with a write; the number names the process.
+    Disk(usize, u32),
+    /// A user types something.
+    User(usize),
+    /// A raw member does something.
+    Act(usize),
+    /// A process that ended begins anew.
+    Start(Node),
+    /// A coordinator that was told to end is gone; the number names the process.
+    Gone(u32),
+    /// Something goes wrong.
+    Fault,
+    /// A stranger lets go.
+    Leave(End),
+}
+
+/// What waits for a process to run.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) ready: BTreeSet<End>,
+    pub(crate) accepted: Vec<End>,
+    turn_at: Option<u64>,
+    /// It does not run before.
+    pub(crate) paused_until: u64,
+}
+
+/// Time, chance, and every wire.
+#[derive(Debug)]
+pub(crate) struct Nature {
+    /// Milliseconds.
+    pub(crate) now: u64,
+    pub(crate) rng: Rng,
+    /// Nothing goes wrong any more.
+    pub(crate) calm: bool,
+    pub(crate) conns: Vec<Conn>,
+    pub(crate) listeners: BTreeMap<SocketAddr, Node>,
+    inboxes: BTreeMap<Node, Inbox>,
+    queue: BTreeMap<(u64, u64), Event>,
+    events: u64,
+    trace: DefaultHasher,
+}
+
+impl Nature {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now: 0,
+            rng: Rng::new(seed),
+            calm: false,
+            conns: Vec::new(),
+            listeners: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            events: 0,
+            trace: DefaultHasher::new(),
+        }
+    }
+
+    pub(crate) fn after(&mut self, ms: u64, event: Event) {
+        self.events += 1;
+        self.queue.insert((self.now + ms, self.events), event);
+    }
+
+    /// The next event, at whose moment it is now; `None` if the next one is later than `until`.
+    pub(crate) fn next_event(&mut self, until: u64) -> Option<Event> {
+        let first = self.queue.first_key_value().map(|(&first, _)| first);
+        let Some((at, number)) = first.filter(|&(at, _)| at <= until) else {
+            self.now = until;
+            return None;
+        };
+        self.now = at;
+        self.note(&[at, number]);
+        self.queue.remove(&(at, number))
+    }
+
+    pub(crate) fn inbox(&mut self, node: Node) -> &mut Inbox {
+        self.inboxes.entry(node).or_default()
+    }
+
+    /// Whether a process is stopped.
+    pub(crate) fn is_paused(&mut self, node: Node) -> bool {
+        let now = self.now;
+        self.inbox(node).paused_until > now
+    }
+
+    /// Lets a process run at `at` at the latest, if nobody stops it.
+    pub(crate) fn wake(&mut self, node: Node, at: u64) {
+        let now = self.now;
+        let inbox = self.inbox(node);
+        let at = at.max(now).max(inbox.paused_until);
+        if node != Node::Nobody && inbox.turn_at.is_none_or(|turn_at| at < turn_at) {
+            inbox.turn_at = Some(at);
+            self.after(at - now, Event::Turn(node));
+        }
+    }
+
+    /// Something has happened that a process will see when it runs next.
+    pub(crate) fn notify(&mut self, end: End) {
+        let node = self.conns[end.conn].owner[end.side];
+        if node == Node::Nobody {
+            return;
+        }
+        self.inbox(node).ready.insert(end);
+        self.wake_soon(node);
+    }
+
+    pub(crate) fn wake_soon(&mut self, node: Node) {
+        let delay = if self.rng.percent(60) { 0 } else { self.rng.below(4) };
+        self.wake(node, self.now + delay);
+    }
+
+    /// Whether a turn that was asked for is still wanted; what is to be looked at in it.
+    pub(crate) fn begin_turn(&mut self, node: Node) -> Option<(Vec<End>, Vec<End>)> {
+        let now = self.now;
+        let inbox = self.inbox(node);
+        if inbox.turn_at != Some(now) {
+            return None;
+        }
+        inbox.turn_at = None;
+        if inbox.paused_until > now {
+            let until = inbox.paused_until;
+            self.wake(node, until);
+            return None;
+        }
+        let mut ready: Vec<End> = std::mem::take(&mut inbox.ready).into_iter().collect();
+        let accepted = std::mem::take(&mut inbox.accepted);
+        self.rng.shuffle(&mut ready);
+        Some((ready, accepted))
+    }
+
+    /// A process is gone, and what waited for it.
+    pub(crate) fn forget(&mut self, node: Node) {
+        self.inboxes.remove(&node);
+    }
+
+    /// Makes a part of the trace.
+    pub(crate) fn note(&mut self, numbers: &[u64]) {
+        numbers.iter().for_each(|&number| self.trace.write_u64(number));
+    }
+
+    pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
+        self.trace.write(bytes);
+    }
+
+    /// Of everything that happened, and when.
+    pub(crate) fn hash(&self) -> u64 {
+        self.trace.finish()
+    }
+}

@@ -1,0 +1,327 @@
+//! The network: byte streams that are late, in pieces, full, cut, or dead without a word.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::nature::{Event, Nature, Node};
+
+/// One end of a connection: 0 dialed, 1 was dialed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct End {
+    pub(crate) conn: usize,
+    pub(crate) side: usize,
+}
+
+impl End {
+    pub(crate) fn peer(self) -> Self {
+        Self { side: 1 - self.side, ..self }
+    }
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// After everything that was sent.
+    Closed,
+    /// Broken.
+    Reset,
+}
+
+#[derive(Debug)]
+enum Packet {
+    Bytes(Vec<u8>),
+    End(Ending),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) owner: [Node; 2],
+    pub(crate) from: IpAddr,
+    to: SocketAddr,
+    /// What the dialer knows of how it went.
+    dialed: Option<bool>,
+    reached: bool,
+    closed: [bool; 2],
+    /// Nothing gets through any more.
+    dead: bool,
+    latency: u64,
+    /// What flows to each side.
+    pipes: [Pipe; 2],
+}
+
+#[derive(Debug)]
+struct Pipe {
+    /// When it gets there, and what.
+    flying: VecDeque<(u64, Packet)>,
+    last_at: u64,
+    arrived: Vec<u8>,
+    end: Option<Ending>,
+    /// Bytes written and not read.
+    held: usize,
+    capacity: usize,
+    is_blocked: bool,
+}
+
+impl Pipe {
+    fn new(capacity: usize) -> Self {
+        Self {
+            flying: VecDeque::new(),
+            last_at: 0,
+            arrived: Vec::new(),
+            end: None,
+            held: 0,
+            capacity,
+            is_blocked: false,
+        }
+    }
+}
+
+impl Nature {
+    pub(crate) fn dial(&mut self, owner: Node, from: IpAddr, to: SocketAddr) -> End {
+        let is_calm = self.calm;
+        let mut capacity = || match self.rng.below(6) {
+            _ if is_calm => 65_536,
+            0 => self.rng.between(1, 40),
+            1 | 2 => self.rng.between(100, 2_000),
+            _ => 65_536,
+        };
+        let pipes = [0, 1].map(|_| Pipe::new(usize::try_from(capacity()).unwrap()));
+        let latency = if self.calm { 2 } else { self.rng.pick(&[0, 1, 1, 5, 40, 200, 1_500]) };
+        let conn = self.conns.len();
+        self.conns.push(Conn {
+            owner: [owner, Node::Nobody],
+            from,
+            to,
+            dialed: None,
+            reached: false,
+            closed: [false; 2],
+            dead: false,
+            latency,
+            pipes,
+        });
+        let fate = if self.calm { 99 } else { self.rng.below(100) };
+        match fate {
+            0..=2 => (), // Never answered.
+            3..=6 => self.after(latency, Event::Dialed(conn)),
+            _ => self.after(latency, Event::Reach(conn)),
+        }
+        End { conn, side: 0 }
+    }
+
+    /// A connection gets to where it goes: the system answers, the process is told later.
+    pub(crate) fn reach(&mut self, conn: usize) {
+        let Conn { to, latency, closed, .. } = self.conns[conn];
+        if closed[0] {
+            return;
+        }
+        if let Some(&owner) = self.listeners.get(&to) {
+            self.conns[conn].owner[1] = owner;
+            self.conns[conn].reached = true;
+            self.inbox(owner).accepted.push(End { conn, side: 1 });
+            self.wake_soon(owner);
+        }
+        self.after(latency, Event::Dialed(conn));
+    }
+
+    pub(crate) fn on_dialed(&mut self, conn: usize) {
+        let reached = self.conns[conn].reached;
+        if self.conns[conn].dialed.replace(reached).is_none() {
+            self.notify(End { conn, side: 0 });
+        }
+    }
+
+    /// How dialing went, if it is known.
+    pub(crate) fn dialed(&self, end: End) -> Option<bool> {
+        self.conns[end.conn].dialed
+    }
+
+    /// How many bytes the socket takes; 0 if none now.
+    pub(crate) fn write(&mut self, end: End, bytes: &[u8]) -> Result<usize, Ending> {
+        let to = end.peer();
+        let conn = &mut self.conns[end.conn];
+        if conn.pipes[end.side].end == Some(Ending::Reset) {
+            return Err(Ending::Reset);
+        }
+        let pipe = &mut conn.pipes[to.side];
+        let most = bytes.len().min(pipe.capacity - pipe.held);
+        if most == 0 {
+            pipe.is_blocked |= !bytes.is_empty();
+            return Ok(0);
+        }
+        let count = if self.rng.percent(15) { self.rng.index(most) + 1 } else { most };
+        pipe.held += count;
+        if conn.dead {
+            return Ok(count);
+        }
+        let mut rest = &bytes[..count];
+        while !rest.is_empty() {
+            let cut =
+                if self.rng.percent(25) { self.rng.index(rest.len()) + 1 } else { rest.len() };
+            let (now, behind) = rest.split_at(cut);
+            self.send(to, Packet::Bytes(now.to_vec()));
+            rest = behind;
+        }
+        self.note(&[end.conn as u64, end.side as u64]);
+        self.note_bytes(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn send(&mut self, to: End, packet: Packet) {
+        let jitter = if self.rng.percent(20) { self.rng.below(20) } else { 0 };
+        let now = self.now;
+        let conn = &mut self.conns[to.conn];
+        let pipe = &mut conn.pipes[to.side];
+        pipe.last_at = pipe.last_at.max(now + conn.latency + jitter);
+        pipe.flying.push_back((pipe.last_at, packet));
+        let delay = pipe.last_at - now;
+        self.after(delay, Event::Arrive(to));
+    }
+
+    pub(crate) fn arrive(&mut self, end: End) {
+        let now = self.now;
+        let conn = &mut self.conns[end.conn];
+        let pipe = &mut conn.pipes[end.side];
+        // What was cut off does not come, and what comes behind it does not come sooner.
+        if pipe.flying.front().is_none_or(|(at, _)| *at > now) {
+            return;
+        }
+        let Some((_, packet)) = pipe.flying.pop_front() else { return };
+        if conn.closed[end.side] {
+            return;
+        }
+        match packet {
+            Packet::Bytes(bytes) => pipe.arrived.extend_from_slice(&bytes),
+            Packet::End(ending) => pipe.end = pipe.end.max_with(ending),
+        }
+        self.notify(end);
+    }
+
+    /// Up to `most` bytes that have arrived; how the stream ended, if nothing stands before that.
+    pub(crate) fn read(&mut self, end: End, most: usize) -> (Vec<u8>, Option<Ending>) {
+        let conn = &mut self.conns[end.conn];
+        let pipe = &mut conn.pipes[end.side];
+        let count = pipe.arrived.len().min(most);
+        let behind = pipe.arrived.split_off(count);
+        let bytes = std::mem::replace(&mut pipe.arrived, behind);
+        pipe.held -= count;
+        let ending = pipe.end.filter(|_| pipe.arrived.is_empty());
+        if count > 0 && pipe.is_blocked && !conn.dead {
+            pipe.is_blocked = false;
+            let latency = conn.latency;
+            self.after(latency, Event::Writable(end.peer()));
+        }
+        (bytes, ending)
+    }
+
+    /// No more will be written.
+    pub(crate) fn shut_down(&mut self, end: End) {
+        if !self.conns[end.conn].dead {
+            self.send(end.peer(), Packet::End(Ending::Closed));
+        }
+    }
+
+    /// With bytes unread, the system throws away what it has not yet delivered.
+    pub(crate) fn close(&mut self, end: End) {
+        let conn = &mut self.conns[end.conn];
+        if std::mem::replace(&mut conn.closed[end.side], true) {
+            return;
+        }
+        conn.owner[end.side] = Node::Nobody;
+        if conn.dead || !conn.reached {
+            return;
+        }
+        let is_read = conn.pipes[end.side].arrived.is_empty();
+        let pipe = &mut conn.pipes[end.side];
+        pipe.is_blocked = false;
+        if is_read {
+            self.send(end.peer(), Packet::End(Ending::Closed));
+        } else {
+            self.cut_off(end.peer());
+            self.send(end.peer(), Packet::End(Ending::Reset));
+        }
+    }
+
+    /// What is under way to an end may arrive, or a part of it, or nothing.
+    fn cut_off(&mut self, end: End) {
+        let flying = self.conns[end.conn].pipes[end.side].flying.len();
+        let left = self.rng.index(flying + 1);
+        self.conns[end.conn].pipes[end.side].flying.truncate(left);
+    }
+
+    /// The wire breaks: who does not learn of it now finds out when no probe is answered; on a
+    /// command socket nobody probes.
+    pub(crate) fn cut(&mut self, conn: usize, learns: [bool; 2]) {
+        if self.conns[conn].dead || !self.conns[conn].reached {
+            return;
+        }
+        let is_probed = self.conns[conn].owner[0] == Node::Hub;
+        for (side, learns) in learns.into_iter().enumerate() {
+            let end = End { conn, side };
+            self.cut_off(end);
+            if learns {
+                self.send(end, Packet::End(Ending::Reset));
+            } else if is_probed {
+                let silence = self.rng.between(15_000, 30_000);
+                self.conns[conn].pipes[side].last_at += silence;
+                self.send(end, Packet::End(Ending::Reset));
+            }
+        }
+        self.conns[conn].dead = true;
+    }
+
+    /// From here on everything gets through, and soon.
+    pub(crate) fn calm_down(&mut self) {
+        self.calm = true;
+        for index in 0..self.conns.len() {
+            let conn = &mut self.conns[index];
+            conn.latency = conn.latency.min(5);
+            for side in [0, 1] {
+                let pipe = &mut self.conns[index].pipes[side];
+                pipe.capacity = pipe.capacity.max(65_536);
+                let was_blocked = std::mem::take(&mut pipe.is_blocked);
+                if was_blocked && !self.conns[index].dead {
+                    self.notify(End { conn: index, side: 1 - side });
+                }
+            }
+        }
+    }
+
+    /// Connections that both ends still hold.
+    pub(crate) fn open_conns(&self) -> Vec<usize> {
+        let is_open = |conn: &Conn| conn.reached && conn.closed == [false; 2] && !conn.dead;
+        let all = self.conns.iter().enumerate();
+        all.filter(|(_, conn)| is_open(conn)).map(|(index, _)| index).collect()
+    }
+
+    /// All ends that a process holds, when it is gone: the system closes them, unless the whole
+    /// machine is gone.
+    pub(crate) fn abandon(&mut self, node: Node, with_machine: bool) {
+        self.listeners.retain(|_, owner| *owner != node);
+        self.forget(node);
+        for conn in 0..self.conns.len() {
+            for side in [0, 1] {
+                if self.conns[conn].owner[side] == node {
+                    if with_machine {
+                        self.cut(conn, [false; 2]);
+                    }
+                    self.close(End { conn, side });
+                }
+            }
+        }
+    }
+}
+
+trait MaxWith {
+    fn max_with(self, ending: Ending) -> Option<Ending>;
+}
+
+impl MaxWith for Option<Ending> {
+    /// Broken stays broken.
+    fn max_with(self, ending: Ending) -> Option<Ending> {
+        match self {
+            Some(Ending::Reset) => self,
+            Some(Ending::Closed) | None => Some(ending),
+        }
+    }
+}

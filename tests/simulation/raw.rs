@@ -1,0 +1,284 @@
+//! Members without a session: other people's programs, some careful, some not.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use groupcast::protocol::{Epoch, LineBuffer};
+
+use crate::hub::HUB;
+use crate::life::Ledger;
+use crate::nature::{Event, Node};
+use crate::net::End;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// What a member thinks of acknowledging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// It does not ask for it, and may be greeted or not.
+    None,
+    /// It does, at once or later or never, and says nothing of what it took when it comes back.
+    Loose,
+    /// It does, and names the last number that it took at every reconnect.
+    Exact,
+}
+
+/// One member.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) id: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) habit: Habit,
+    commands: BTreeMap<End, Vec<u8>>,
+    messages: BTreeMap<End, Messages>,
+    /// What the coordinator must greet with; none asked for if 0.
+    nonce: u64,
+    pub(crate) ledger: Ledger,
+    texts: u32,
+}
+
+#[derive(Debug)]
+struct Messages {
+    input: LineBuffer,
+    is_greeted: bool,
+    /// The last number that this connection brought.
+    brought: u64,
+    acks_at_once: bool,
+    output: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(index: usize, rng: &mut Rng) -> Self {
+        let id = format!("r{index}");
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 2, u8::try_from(index).unwrap()));
+        Self {
+            ledger: Ledger::new(&id),
+            id,
+            address: SocketAddr::new(ip, 3_000),
+            habit: rng.pick(&[Habit::None, Habit::Loose, Habit::Exact]),
+            commands: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            nonce: 0,
+            texts: 0,
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.messages.values().any(|messages| messages.is_greeted)
+    }
+
+    fn request(&self, command: &str) -> String {
+        format!("{}#{command}#{}\n", self.id, self.address.ip())
+    }
+}
+
+impl World {
+    /// A raw member does something.
+    pub(crate) fn act(&mut self, i: usize) {
+        let next = if self.nature.calm { 400 } else { self.nature.rng.between(5, 4_000) };
+        self.nature.after(next, Event::Act(i));
+        if self.nature.is_paused(Node::Raw(i)) {
+            return;
+        }
+        let rng = &mut self.nature.rng;
+        let wants = match (self.nature.calm, self.raws[i].is_connected()) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => rng.below(5),
+        };
+        let mut lines = String::new();
+        for _ in 0..wants {
+            lines.push_str(&self.raw_request(i));
+        }
+        if !lines.is_empty() {
+            self.raw_send(i, &lines);
+        }
+        self.raw_acks(i);
+        self.raw_flush(i);
+    }
+
+    fn raw_request(&mut self, i: usize) -> String {
+        let World { nature, raws, model, .. } = self;
+        let raw = &mut raws[i];
+        let kind = if nature.calm { nature.rng.below(30) } else { nature.rng.below(100) };
+        let is_online = raw.is_connected();
+        let command = match kind {
+            0..=29 if !is_online || kind < 8 => return self.raw_join(i),
+            0..=69 => {
+                raw.texts += 1;
+                let filler = nature.rng.pick(&[0, 0, 5, 300, 4_000]);
+                format!("msend {}-{}# {}", raw.id, raw.texts, "ü#".repeat(filler / 3))
+            }
+            70..=79 => "members".to_owned(),
+            80..=84 => "disconnect".to_owned(),
+            85..=86 => "deregister".to_owned(),
+            87..=89 => "stats".to_owned(),
+            90..=92 => "reconnect 1".to_owned() + "x",
+            93..=94 => format!("reconnect 3000 acks=1 since={}:{}", model.epoch, u64::MAX),
+            _ => "ping".to_owned(),
+        };
+        raw.request(&command)
+    }
+
+    /// `register` or `reconnect`, with what this member asks for.
+    fn raw_join(&mut self, i: usize) -> String {
+        let World { nature, raws, .. } = self;
+        let raw = &mut raws[i];
+        if raw.habit != Habit::None {
+            // Nothing is read from the old socket any more, so what is named stays exact.
+            for end in std::mem::take(&mut raw.messages).into_keys() {
+                nature.close(end);
+            }
+        }
+        let mut options = String::new();
+        raw.nonce = nature.rng.next() | 1;
+        match raw.habit {
+            Habit::None if nature.rng.percent(50) => raw.nonce = 0,
+            Habit::None => options = format!(" nonce={:x}", raw.nonce),
+            Habit::Loose | Habit::Exact => options = format!(" nonce={:x} acks=1", raw.nonce),
+        }
+        if nature.rng.percent(40) {
+            return raw.request(&format!("register 3000{options}"));
+        }
+        match (raw.habit, raw.ledger.epoch) {
+            (Habit::Exact, Some(epoch)) => {
+                options = format!("{options} since={epoch}:{}", raw.ledger.last);
+            }
+            (Habit::Exact, None) | (Habit::Loose, _) => (),
+            // Who does not acknowledge may still have noted something, once.
+            (Habit::None, _) if nature.rng.percent(30) => {
+                let last = self.model.life().last();
+                let taken = nature.rng.below(last + 1);
+                options = format!("{options} since={}:{taken}", self.model.epoch);
+            }
+            (Habit::None, _) => (),
+        }
+        raw.request(&format!("reconnect 3000{options}"))
+    }
+
+    /// On the command socket that is there, or on a new one.
+    fn raw_send(&mut self, i: usize, lines: &str) {
+        let World { nature, raws, .. } = self;
+        let raw = &mut raws[i];
+        let old = raw.commands.keys().next_back().copied().filter(|_| nature.rng.percent(60));
+        let end = old.unwrap_or_else(|| nature.dial(Node::Raw(i), raw.address.ip(), HUB));
+        raw.commands.entry(end).or_default().extend(lines.as_bytes());
+    }
+
+    /// Acknowledges late what it did not at once; some say what they should not.
+    fn raw_acks(&mut self, i: usize) {
+        let World { nature, raws, .. } = self;
+        let raw = &mut raws[i];
+        for messages in raw.messages.values_mut().filter(|messages| messages.is_greeted) {
+            let brought = messages.brought;
+            let word = match nature.rng.below(100) {
+                _ if nature.calm => format!("ack {brought}\n"),
+                0..=24 => format!("ack {brought}\r\n"),
+                25..=29 => format!("ack {}\n", nature.rng.below(brought + 1)),
+                30 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1),
+                31 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1_000),
+                32 if raw.habit == Habit::Loose => "ack\n".to_owned(),
+                33 if raw.habit == Habit::None => "nobody reads this".to_owned(),
+                _ => continue,
+            };
+            if brought > 0 {
+                messages.output.extend(word.into_bytes());
+            }
+        }
+    }
+
+    fn raw_flush(&mut self, i: usize) {
+        let World { nature, raws, .. } = self;
+        let raw = &mut raws[i];
+        for (&end, output) in &mut raw.commands {
+            while nature.dialed(end) == Some(true)
+                && let Ok(count @ 1..) = nature.write(end, output)
+            {
+                output.drain(..count);
+            }
+        }
+        for (&end, messages) in &mut raw.messages {
+            while let Ok(count @ 1..) = nature.write(end, &messages.output) {
+                messages.output.drain(..count);
+            }
+        }
+    }
+
+    pub(crate) fn raw_turn(&mut self, i: usize, ready: Vec<End>, accepted: Vec<End>) {
+        for end in accepted {
+            let acks_at_once = self.nature.calm || self.nature.rng.percent(50);
+            let (input, output) = (LineBuffer::default(), Vec::new());
+            let is_greeted = self.raws[i].habit == Habit::None;
+            let messages = Messages { input, is_greeted, brought: 0, acks_at_once, output };
+            self.raws[i].messages.insert(end, messages);
+            self.raw_read(i, end);
+        }
+        for end in ready {
+            if self.raws[i].messages.contains_key(&end) {
+                self.raw_read(i, end);
+            } else if self.raws[i].commands.contains_key(&end) {
+                let (_, ending) = self.nature.read(end, usize::MAX);
+                let is_done = self.raws[i].commands[&end].is_empty();
+                let is_refused = self.nature.dialed(end) == Some(false);
+                if ending.is_some() || is_refused {
+                    self.raws[i].commands.remove(&end);
+                    self.nature.close(end);
+                } else if is_done && self.nature.rng.percent(5) {
+                    self.nature.shut_down(end);
+                }
+            }
+        }
+        self.raw_flush(i);
+    }
+
+    fn raw_read(&mut self, i: usize, end: End) {
+        let (bytes, ending) = self.nature.read(end, usize::MAX);
+        if let Some(messages) = self.raws[i].messages.get_mut(&end) {
+            messages.input.extend(&bytes);
+        }
+        while let Some(messages) = self.raws[i].messages.get_mut(&end) {
+            let Some(line) = messages.input.next_line(1 << 20).unwrap() else { break };
+            let line = String::from_utf8(line.to_vec()).unwrap();
+            self.raw_take(i, end, &line);
+        }
+        let Some(messages) = self.raws[i].messages.get_mut(&end) else { return };
+        if messages.acks_at_once && messages.brought > 0 {
+            messages.output.extend(format!("ack {}\n", messages.brought).into_bytes());
+        }
+        if ending.is_some() {
+            self.raws[i].messages.remove(&end);
+            self.nature.close(end);
+        }
+    }
+
+    fn raw_take(&mut self, i: usize, end: End, line: &str) {
+        let World { nature, raws, model, .. } = self;
+        let raw = &mut raws[i];
+        if raw.habit == Habit::None {
+            return; // What was handed over and lost on the way is its own affair.
+        }
+        let messages = raw.messages.get_mut(&end).unwrap();
+        let fields: Vec<&str> = line.splitn(4, '#').collect();
+        if !messages.is_greeted {
+            let nonce = format!("{:x}", raw.nonce);
+            if fields[..2] != ["hello", &nonce] {
+                raw.messages.remove(&end);
+                return nature.close(end);
+            }
+            messages.is_greeted = true;
+            return raw.ledger.begin(Epoch::parse(fields[2]).unwrap());
+        }
+        let life = &model.lives[&raw.ledger.epoch.unwrap()];
+        let is_loose = raw.habit == Habit::Loose;
+        if fields[0] == "gap" {
+            let gap = [1, 2, 3].map(|at| fields[at].parse().unwrap());
+            messages.brought = gap[2];
+            raw.ledger.take_gap(life, gap, is_loose);
+        } else {
+            messages.brought = fields[0].parse().unwrap();
+            if messages.brought > raw.ledger.last || !is_loose {
+                raw.ledger.take(life, messages.brought, line);
+            }
+        }
+    }
+}

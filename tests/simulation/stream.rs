@@ -1,0 +1,114 @@
+//! What must stand on one message socket, byte for byte.
+
+use crate::life::Life;
+
+/// What a line is to the member once its last byte is out.
+#[derive(Clone, Copy, Debug)]
+enum Brings {
+    Greeting,
+    Message(u64),
+    Gap { first: u64, last: u64 },
+}
+
+/// A message socket.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) acks: bool,
+    /// The line under way, and how much of it is out.
+    line: String,
+    out: usize,
+    brings: Brings,
+    /// What stands up to here is begun, or not for this member.
+    begun: u64,
+    /// The last number that the member can have seen the end of.
+    pub(crate) brought: u64,
+    told: Vec<(u64, u64)>,
+}
+
+impl Stream {
+    pub(crate) fn new(acks: bool, hello: Option<String>, place: u64) -> Self {
+        let line = hello.unwrap_or_default();
+        let (out, brings, told) = (0, Brings::Greeting, Vec::new());
+        Self { acks, line, out, brings, begun: place, brought: place, told }
+    }
+
+    pub(crate) fn starts_after(&mut self, place: u64) {
+        (self.begun, self.brought) = (place, place);
+    }
+
+    /// Passes over what is not for this member: its own, and, if it is not told, what is lost.
+    pub(crate) fn settle(&mut self, life: &Life, front: u64, who: u32) {
+        if !self.line.is_empty() {
+            self.brought = life.skip_own(self.brought, who);
+            return;
+        }
+        if !self.acks {
+            self.begun = self.begun.max(front - 1);
+        }
+        self.begun = life.skip_own(self.begun, who);
+        let is_gap_due = life.others(self.begun, front - 1, who).next().is_some();
+        self.brought = if is_gap_due { life.skip_own(self.brought, who) } else { self.begun };
+    }
+
+    /// The line that must come next, if one must.
+    fn next(&self, life: &Life, front: u64, who: u32) -> Option<(String, Brings)> {
+        let mut lost = life.others(self.begun, front - 1, who).filter(|_| self.acks);
+        if let Some(first) = lost.next() {
+            let (more, last) = lost.fold((1, first), |(count, _), seq| (count + 1, seq));
+            return Some((format!("gap#{more}#{first}#{last}\n"), Brings::Gap { first, last }));
+        }
+        let seq = life.others(self.begun.max(front - 1), life.last(), who).next()?;
+        Some((life.message(seq).line.clone(), Brings::Message(seq)))
+    }
+
+    pub(crate) fn is_due(&self, life: &Life, front: u64, who: u32) -> bool {
+        !self.line.is_empty() || self.next(life, front, who).is_some()
+    }
+
+    /// These bytes went out: they must be what had to come, begun while it was not lost.
+    pub(crate) fn wrote(&mut self, bytes: &[u8], life: &Life, front: u64, who: u32) {
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            if self.line.is_empty() {
+                let next = self.next(life, front, who);
+                let (line, brings) = next.unwrap_or_else(|| {
+                    panic!("nothing was due, and {:?} came", String::from_utf8_lossy(bytes))
+                });
+                (self.line, self.brings, self.out) = (line, brings, 0);
+                self.begun = match brings {
+                    Brings::Gap { .. } => front - 1,
+                    Brings::Message(seq) => seq,
+                    Brings::Greeting => self.begun,
+                };
+            }
+            let due = &self.line.as_bytes()[self.out..];
+            let (now, behind) = bytes.split_at(bytes.len().min(due.len()));
+            let came = String::from_utf8_lossy(now);
+            assert!(due.starts_with(now), "{:?} had to come, not {came:?}", self.line);
+            self.out += now.len();
+            bytes = behind;
+            if self.out == self.line.len() {
+                self.finish();
+                self.settle(life, front, who);
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.line.clear();
+        match self.brings {
+            Brings::Greeting => (),
+            Brings::Message(seq) => self.brought = seq,
+            Brings::Gap { first, last } => {
+                self.brought = last;
+                self.told.push((first, last));
+            }
+        }
+    }
+
+    /// Whether a number may be named in an acknowledgement.
+    pub(crate) fn has_brought(&self, seq: u64) -> bool {
+        let is_inside = |&(first, last): &(u64, u64)| first <= seq && seq < last;
+        seq <= self.brought && !self.told.iter().any(is_inside)
+    }
+}

@@ -1,0 +1,139 @@
+//! What users type, and what becomes of everybody once nothing goes wrong any more.
+
+use groupcast::session::{Input, State};
+
+use crate::nature::{Event, Node};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn on_user(&mut self, i: usize) {
+        if self.nature.calm {
+            return;
+        }
+        let hurry = self.nature.rng.pick(&[30, 400, 400, 3_000, 20_000]);
+        let pause = self.nature.rng.between(1, hurry);
+        self.nature.after(pause, Event::User(i));
+        let (lines, kind) = (self.nature.rng.pick(&[1, 1, 2, 5]), self.nature.rng.below(100));
+        if kind == 96 && !self.nature.is_paused(Node::Person(i)) {
+            self.input(i, Input::Stop);
+            return self.after_input(i);
+        }
+        for _ in 0..lines {
+            let line = match kind {
+                0..=9 => "register 0".to_owned(),
+                10..=13 => format!("register {}", self.nature.rng.between(4_000, 4_002)),
+                14..=25 => "reconnect 0".to_owned(),
+                26..=28 => format!("reconnect {}", self.nature.rng.between(4_000, 4_002)),
+                29..=79 => self.message_of(i),
+                80..=85 => "disconnect".to_owned(),
+                86 => "deregister".to_owned(),
+                87..=92 => "members".to_owned(),
+                93..=94 => "stats".to_owned(),
+                95 => "status".to_owned(),
+                97 => "quit".to_owned(),
+                _ => "ping".to_owned(),
+            };
+            self.say(i, &line);
+        }
+    }
+
+    /// A text that nobody sends twice.
+    fn message_of(&mut self, i: usize) -> String {
+        let person = &mut self.people[i];
+        person.texts += 1;
+        let filler = self.nature.rng.pick(&["", "", "#", "\t\u{e9}", "A # B"]);
+        let times = self.nature.rng.pick(&[0, 1, 1, 40, 600]);
+        format!("msend {}-{} {}", person.id, person.texts, filler.repeat(times))
+    }
+
+    pub(crate) fn say(&mut self, i: usize, line: &str) {
+        let is_paused = self.nature.is_paused(Node::Person(i));
+        let session = self.people[i].session.as_ref();
+        if is_paused || session.is_none_or(|session| !session.wants_user_lines()) {
+            return;
+        }
+        self.trace(|| format!("p{i}: > {}", line.chars().take(60).collect::<String>()));
+        self.input(i, Input::UserLine(line.as_bytes()));
+        self.after_input(i);
+    }
+
+    /// What a session says of itself, if it can say it at once.
+    pub(crate) fn state(&mut self, i: usize) -> Option<State> {
+        self.people[i].status = None;
+        self.say(i, "status");
+        self.people[i].status.take().map(|status| status.state)
+    }
+
+    /// Nothing goes wrong any more: whoever wants to be online gets there, everybody online gets
+    /// what is sent then, and nobody is stuck.
+    pub(crate) fn heal(&mut self) {
+        let mut returns = Vec::new();
+        for i in 0..self.people.len() {
+            let state = self.state(i);
+            let is_in = matches!(state, Some(State::Online | State::Paused { .. }));
+            returns.push(is_in && self.people[i].reconnects);
+        }
+        self.nature.calm_down();
+        self.trace(|| "calm".to_owned());
+        let now = self.nature.now;
+        for person in &mut self.people {
+            person.disk.fails_until = person.disk.fails_until.min(now + 5_000);
+        }
+        // The longest pause of a process, dead wires found out, unanswered requests given up, and
+        // the longest pause between tries.
+        self.run_until(now + 70_000 + 60_000 + 60_000 + 3 * 40_000);
+        for i in 0..self.people.len() {
+            self.say(i, "ping"); // A command socket that died unnoticed is found out.
+        }
+        self.run_until(self.nature.now + 40_000);
+        let mut wants = Vec::new();
+        for (i, returns) in returns.into_iter().enumerate() {
+            let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
+            let is_settled = matches!(state, State::Online | State::Offline);
+            assert!(is_settled, "p{i} is still {state:?}");
+            assert!(!returns || state == State::Online, "p{i} did not come back by itself");
+            wants.push(state == State::Offline);
+        }
+        for way in ["reconnect 0", "register 0"] {
+            for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
+                self.say(i, way);
+            }
+            self.run_until(self.nature.now + 20_000);
+            for (i, wants) in wants.iter_mut().enumerate() {
+                *wants = *wants && self.state(i) != Some(State::Online);
+            }
+        }
+        assert!(!wants.contains(&true), "not all got online: {wants:?}");
+        self.send_one_more();
+    }
+
+    fn send_one_more(&mut self) {
+        for i in 0..self.people.len() {
+            self.people[i].replies.clear();
+            let text = self.message_of(i);
+            self.say(i, &text);
+            self.say(i, "ping");
+            self.run_until(self.nature.now + 3_000);
+            let [sent, ping] = &self.people[i].replies[..] else {
+                panic!("p{i}: {:?}", self.people[i].replies);
+            };
+            let is_full = sent.starts_with("ERR 507");
+            assert!(sent.starts_with("OK msend seq=") || is_full, "p{i}: {sent}");
+            assert_eq!(ping, "OK ping", "p{i}");
+        }
+        self.run_until(self.nature.now + 10_000);
+        let life = self.model.life();
+        for person in &self.people {
+            assert!(self.model.members[&person.id].link.is_some(), "{} is online", person.id);
+            assert_eq!(person.disk.ledger.epoch, Some(self.model.epoch), "{}", person.id);
+            assert!(person.disk.ledger.is_complete(life), "{}: not all is there", person.id);
+        }
+        for raw in &self.raws {
+            let member = &self.model.members[&raw.id];
+            let link = member.link.unwrap_or_else(|| panic!("{} is online", raw.id));
+            assert!(!self.model.is_due(link), "{}: not all is out", raw.id);
+            let is_complete = raw.habit == crate::raw::Habit::None || raw.ledger.is_complete(life);
+            assert!(is_complete, "{}: not all is there", raw.id);
+        }
+    }
+}
