@@ -17,10 +17,8 @@ pub fn document(results: &Results, machine: &Machine, command: &str) -> String {
 
 fn write(text: &mut String, results: &Results, machine: &Machine, command: &str) -> fmt::Result {
     writeln!(text, "# Side by side\n")?;
-    writeln!(
-        text,
-        "Written by `make bench` (`{command}`), not to be edited. How to read it: [README](README.md)."
-    )?;
+    writeln!(text, "Written by `make bench` (`{command}`), not to be edited.")?;
+    writeln!(text, "How to read it: [README](README.md#side-by-side).")?;
     writeln!(text)?;
     for line in machine.lines() {
         writeln!(text, "- {line}")?;
@@ -162,8 +160,8 @@ fn about(case: &Case) -> String {
         ),
         Work::Absent => format!(
             "kept for {members} members that are away; one then comes back and gets all. The \
-             floor keeps the bytes once, mosquitto a session with QoS 1 for each member; Redis, NATS \
-             without its persistence, and mosquitto with QoS 0 keep nothing for who is away"
+             floor keeps the bytes once, mosquitto a session with QoS 1 for each member; Redis, \
+             NATS without its persistence, and mosquitto with QoS 0 keep nothing for who is away"
         ),
         Work::Logging => "a participant is held up until all are published, and then receives, \
                           shows, logs and acknowledges them; CPU of the participant"
