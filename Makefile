@@ -18,7 +18,7 @@ demo: all
 # What the coordinator costs on this machine. Redis is measured beside it where it is installed.
 figures:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/figures"
+	"$(TARGET)/release/figures" $(FIGURES)
 
 # Groupcast and others at the same work, side by side; writes bench/RESULTS.md and its plots.
 # Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.

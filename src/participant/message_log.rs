@@ -13,20 +13,20 @@
 //! The header needs an epoch, so a log is empty until the coordinator has greeted for the first
 //! time. After a failed write the file is cut back to its last whole line before the next one.
 
+mod lines;
 mod recovery;
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::event_loop::Sink;
-use crate::protocol::{Epoch, Gap, Seq};
-use crate::session::{Entry, Memory, safe};
-use crate::time::UnixMillis;
+use crate::protocol::{Epoch, Seq};
+use crate::session::{Memory, safe};
+
+pub(super) use lines::{Lines, Orders};
 
 /// Why a file cannot be the message log. It was not touched.
 #[derive(Debug)]
@@ -66,8 +66,10 @@ impl fmt::Display for Unusable {
 /// What the log's thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Write this at the end.
-    Append(Entry),
+    /// Write these at the end.
+    Append(Lines),
+    /// Write at the end that the numbers begin anew.
+    Begin(Epoch),
     /// Try again to write what could not be written.
     Retry,
     /// The file was moved away: begin a new one.
@@ -83,6 +85,8 @@ pub(super) struct Report {
     pub(super) trouble: Option<String>,
     /// Why there is no new file.
     pub(super) not_rotated: Option<String>,
+    /// For [`Orders::reuse`]: memory that is not given back need not be got again.
+    pub(super) spare: String,
 }
 
 /// The file, locked for as long as it is held.
@@ -138,30 +142,24 @@ impl MessageLog {
         self.memory
     }
 
-    fn append(&mut self, entry: &Entry) {
-        let is_empty = self.length == 0 && self.unwritten.is_empty();
-        let (lines, memory) = (&mut self.unwritten, &mut self.unwritten_memory);
-        // A string takes everything.
-        let _ = match entry {
-            Entry::Message { seq, accepted, sender, text } => {
-                memory.last = *seq;
-                let (time, text) = (rfc_3339(*accepted), safe::for_file(text));
-                writeln!(lines, "{seq}\t{time}\t{}\t{text}", safe::for_file(sender))
-            }
-            Entry::Gap(Gap { count, first, last }) => {
-                memory.last = *last;
-                writeln!(lines, "# gap {count} {first} {last}")
-            }
-            Entry::Epoch(epoch) => {
-                *memory = Memory { epoch: Some(*epoch), last: Seq::ZERO };
-                match is_empty {
-                    true => {
-                        write!(lines, "{}", Header { id: &self.id, epoch: *epoch, last: Seq::ZERO })
-                    }
-                    false => writeln!(lines, "# epoch {epoch}"),
-                }
-            }
+    fn append(&mut self, lines: Lines) {
+        let Lines { text, entries, last, .. } = lines;
+        match self.unwritten.is_empty() {
+            true => self.unwritten = text,
+            false => self.unwritten.push_str(&text),
+        }
+        self.unwritten_memory.last = last;
+        self.unwritten_entries = self.unwritten_entries.saturating_add(entries);
+    }
+
+    fn begin(&mut self, epoch: Epoch) {
+        let header = Header { id: &self.id, epoch, last: Seq::ZERO };
+        let line = match self.length == 0 && self.unwritten.is_empty() {
+            true => header.to_string(),
+            false => format!("# epoch {epoch}\n"),
         };
+        self.unwritten.push_str(&line);
+        self.unwritten_memory = Memory { epoch: Some(epoch), last: Seq::ZERO };
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
@@ -177,7 +175,7 @@ impl MessageLog {
         self.file.write_all(self.unwritten.as_bytes())?;
         self.length = self.length.saturating_add(self.unwritten.len() as u64);
         self.memory = self.unwritten_memory;
-        self.unwritten = String::new();
+        self.unwritten.clear();
         Ok(std::mem::take(&mut self.unwritten_entries))
     }
 
@@ -218,14 +216,15 @@ impl MessageLog {
 }
 
 impl Sink for MessageLog {
-    type Job = Vec<Order>;
+    type Job = Orders;
     type Done = Report;
 
-    fn run(&mut self, batch: Vec<Vec<Order>>) -> Report {
+    fn run(&mut self, batch: Vec<Orders>) -> Report {
         let mut report = Report::default();
         for order in batch.into_iter().flatten() {
             match order {
-                Order::Append(entry) => self.append(&entry),
+                Order::Append(lines) => self.append(lines),
+                Order::Begin(epoch) => self.begin(epoch),
                 Order::Retry => (),
                 Order::Rotate => {
                     self.write_into(&mut report);
@@ -234,6 +233,9 @@ impl Sink for MessageLog {
             }
         }
         self.write_into(&mut report);
+        if self.unwritten.is_empty() {
+            report.spare = std::mem::take(&mut self.unwritten);
+        }
         report
     }
 }
@@ -255,13 +257,6 @@ impl fmt::Display for Header<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "# id {}\n{}", self.id, self.without_id())
     }
-}
-
-/// A time that the format has a year for, whatever the coordinator says.
-fn rfc_3339(UnixMillis(millis): UnixMillis) -> humantime::Rfc3339Timestamp {
-    const END_OF_9999: u64 = 253_402_300_799_999;
-    let since_1970 = Duration::from_millis(millis.min(END_OF_9999));
-    humantime::format_rfc3339_millis(UNIX_EPOCH + since_1970)
 }
 
 #[cfg(test)]

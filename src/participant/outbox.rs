@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::message_log::Orders;
 use crate::event_loop::{Full, Sink, Worker};
 
 /// What grows: text, orders.
@@ -15,7 +16,7 @@ impl Gather for String {
     }
 }
 
-impl<T> Gather for Vec<T> {
+impl Gather for Orders {
     fn is_empty(&self) -> bool {
         self.is_empty()
     }
@@ -39,6 +40,7 @@ where
     /// Hands over what waits, if there is room for it.
     pub(super) fn hand_over(&mut self) {
         if self.waiting.is_empty() {
+            self.waiting = S::Job::default(); // Who has nothing to say owns no memory.
             return;
         }
         if let Err(Full(job)) = self.worker.try_submit(std::mem::take(&mut self.waiting)) {

@@ -114,6 +114,13 @@ impl Prompt {
     }
 }
 
+/// What came of printing.
+pub(super) struct Printed {
+    pub(super) result: io::Result<()>,
+    /// Emptied, for the next text: memory that is not given back need not be got again.
+    pub(super) spare: String,
+}
+
 /// The printer's thread.
 pub(super) struct Printer {
     screen: Arc<Mutex<Screen>>,
@@ -121,10 +128,15 @@ pub(super) struct Printer {
 
 impl Sink for Printer {
     type Job = String;
-    type Done = io::Result<()>;
+    type Done = Printed;
 
-    fn run(&mut self, batch: Vec<String>) -> io::Result<()> {
-        lock(&self.screen).print(&batch.concat())
+    fn run(&mut self, batch: Vec<String>) -> Printed {
+        let mut texts = batch.into_iter();
+        let mut text = texts.next().unwrap_or_default();
+        text.extend(texts);
+        let result = lock(&self.screen).print(&text);
+        text.clear();
+        Printed { result, spare: text }
     }
 }
 

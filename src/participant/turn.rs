@@ -11,7 +11,7 @@ use mio::{Events, Poll};
 
 use super::message_log::{MessageLog, Order, Report};
 use super::outbox::Outbox;
-use super::prompt::{Printer, Prompt, Typed};
+use super::prompt::{Printed, Printer, Prompt, Typed};
 use super::sockets::Socket;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
@@ -146,8 +146,10 @@ impl Participant {
                 Effect::CloseMessages { socket } => self.close_messages(socket),
                 Effect::Ack { socket, seq } => self.ack(socket, seq),
                 Effect::Append(entry) => {
-                    self.show(&entry);
-                    self.parts.log.waiting.push(Order::Append(entry));
+                    let text = &mut self.parts.printer.waiting;
+                    entry.push_to(text);
+                    text.push('\n');
+                    self.parts.log.waiting.append(&entry);
                 }
                 Effect::RetryLog => self.parts.log.waiting.push(Order::Retry),
                 Effect::Show(notice) => self.show(&notice),
@@ -172,7 +174,8 @@ impl Participant {
     }
 
     fn take_completions(&mut self, now: Millis) {
-        for Report { written, trouble, not_rotated } in self.parts.log.completions() {
+        for Report { written, trouble, not_rotated, spare } in self.parts.log.completions() {
+            self.parts.log.waiting.reuse(spare);
             if written > 0 {
                 self.handle(Input::LogWritten { entries: written }, now);
             }
@@ -183,8 +186,11 @@ impl Participant {
                 log::error!("the message log goes on in the old file: {reason}");
             }
         }
-        for printed in self.parts.printer.completions() {
-            if self.note_printed(printed) {
+        for Printed { result, spare } in self.parts.printer.completions() {
+            if self.parts.printer.waiting.is_empty() {
+                self.parts.printer.waiting = spare;
+            }
+            if self.note_printed(result) {
                 self.handle(Input::Stop, now);
             }
         }
@@ -278,8 +284,8 @@ impl Participant {
     /// not printed or not written.
     pub(super) fn close(&mut self, wait: Duration) -> bool {
         let is_printed = self.parts.printer.close(wait) && self.parts.printer.waiting.is_empty();
-        for printed in self.parts.printer.completions() {
-            self.note_printed(printed);
+        for Printed { result, .. } in self.parts.printer.completions() {
+            self.note_printed(result);
         }
         if !is_printed {
             log::warn!("the last output could not be printed in time");

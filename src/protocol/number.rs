@@ -86,13 +86,32 @@ impl fmt::Display for Epoch {
     }
 }
 
+/// Appends the digits of a number, as displaying it would, for a fraction of what that costs.
+pub fn push_number(text: &mut String, number: u64) {
+    let mut digits = [b'0'; u64::MAX.ilog10() as usize + 1];
+    let (mut rest, mut start) = (number, digits.len());
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0'.saturating_add((rest % 10) as u8);
+        rest /= 10;
+        start = start.saturating_sub(1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
+    text.push_str(digits.unwrap_or_default());
+}
+
 /// Decimal digits without sign or leading zero, at most 2^64-1.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
-    let canonical = text == "0" || !text.starts_with('0');
-    if !canonical || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.is_empty() || (text.starts_with('0') && text != "0") {
         return None;
     }
-    text.parse().ok() // An empty text and one above the maximum end here.
+    // Once over the digits: a member reads two numbers with every message.
+    text.bytes().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| byte.saturating_sub(b'0'))?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 #[cfg(test)]
@@ -118,6 +137,15 @@ mod tests {
             ("\u{0661}", None),
         ] {
             assert_eq!(Seq::parse(text).map(Seq::as_u64), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_pushed_as_it_is_displayed() {
+        for number in [0, 1, 9, 10, 99, 100, 1_234_567_890, u64::MAX - 1, u64::MAX] {
+            let mut text = "x".to_owned();
+            push_number(&mut text, number);
+            assert_eq!(text, format!("x{number}"));
         }
     }
 

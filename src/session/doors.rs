@@ -1,10 +1,10 @@
 //! What can happen to a session, and what it wants done.
 
-use std::fmt;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::{Notice, safe};
-use crate::protocol::{Epoch, Gap, Seq};
+use crate::protocol::{Epoch, Gap, Seq, push_number};
 use crate::time::UnixMillis;
 
 /// A command socket, numbered by the session when it asks for one.
@@ -185,19 +185,24 @@ impl Entry {
         };
         texts.saturating_add(size_of::<Self>())
     }
-}
 
-impl fmt::Display for Entry {
-    /// What the user sees, safe for a terminal.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+    /// Appends what the user sees, safe for a terminal. Not as a `Display`: of what a message
+    /// costs, that would be a good part.
+    pub fn push_to(&self, shown: &mut String) {
+        // A string takes everything.
+        let _ = match self {
             Self::Message { seq, sender, text, .. } => {
-                write!(f, "{seq} {}: {}", safe::for_terminal(sender), safe::for_terminal(text))
+                push_number(shown, seq.as_u64());
+                shown.push(' ');
+                safe::for_terminal(sender).push_to(shown);
+                shown.push_str(": ");
+                safe::for_terminal(text).push_to(shown);
+                Ok(())
             }
             Self::Gap(Gap { count, first, last }) => {
-                write!(f, "* gap: {count} lost, from {first} to {last}")
+                write!(shown, "* gap: {count} lost, from {first} to {last}")
             }
-            Self::Epoch(epoch) => write!(f, "* epoch {epoch}: numbers begin anew"),
-        }
+            Self::Epoch(epoch) => write!(shown, "* epoch {epoch}: numbers begin anew"),
+        };
     }
 }

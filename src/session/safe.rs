@@ -23,10 +23,22 @@ pub struct Safe<'a> {
     is_harmful: fn(char) -> bool,
 }
 
+impl Safe<'_> {
+    /// Appends what is displayed.
+    pub fn push_to(self, written: &mut String) {
+        match is_plain(self.text) {
+            true => written.push_str(self.text),
+            false => {
+                // A string takes everything.
+                let _ = write!(written, "{self}");
+            }
+        }
+    }
+}
+
 impl fmt::Display for Safe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The common case, without decoding.
-        if self.text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        if is_plain(self.text) {
             return f.write_str(self.text);
         }
         for char in self.text.chars() {
@@ -37,6 +49,15 @@ impl fmt::Display for Safe<'_> {
         }
         Ok(())
     }
+}
+
+/// The common case, without decoding. It ends only after a piece of so many bytes that the compiler
+/// can look at all of them at once.
+fn is_plain(text: &str) -> bool {
+    let is_harmful = |byte: u8| !matches!(byte, b'\t' | b' '..=b'~');
+    let (pieces, rest) = text.as_bytes().as_chunks::<32>();
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |any, &byte| any | u8::from(is_harmful(byte)));
+    pieces.iter().all(|piece| any(piece) == 0) && any(rest) == 0
 }
 
 fn is_control(char: char) -> bool {
@@ -58,6 +79,9 @@ mod tests {
         for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}", "\u{2028}"] {
             assert_eq!(for_file(text).to_string(), text);
             assert_eq!(for_terminal(text).to_string(), text);
+            let mut written = String::new();
+            for_terminal(text).push_to(&mut written);
+            assert_eq!(written, text);
         }
     }
 
@@ -76,7 +100,24 @@ mod tests {
     }
 
     #[test]
+    fn a_control_character_is_found_wherever_it_stands() {
+        for length in 1..100 {
+            for at in 0..length {
+                let mut text = vec![b'x'; length];
+                text[at] = b'\n';
+                let text = String::from_utf8(text).unwrap();
+                let mut written = String::new();
+                for_file(&text).push_to(&mut written);
+                assert_eq!(written, text.replace('\n', "\\u{a}"), "at {at} of {length}");
+            }
+        }
+    }
+
+    #[test]
     fn one_line_stays_one_line_in_a_file() {
+        let mut written = "before ".to_owned();
+        for_file("a\r\nb").push_to(&mut written);
+        assert_eq!(written, "before a\\u{d}\\u{a}b");
         assert_eq!(for_file("a\r\nb\u{85}\u{202e}").to_string(), "a\\u{d}\\u{a}b\\u{85}\u{202e}");
     }
 }

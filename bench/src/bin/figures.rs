@@ -30,11 +30,9 @@ fn main() -> ExitCode {
     let Ok(rounds @ 1..) = matches.opt_get_default("rounds", ROUNDS_DEFAULT) else {
         return usage("--rounds: expected a whole number from 1");
     };
-    let coordinator = match matches.opt_str("coordinator") {
-        Some(path) => PathBuf::from(path),
-        None => beside("coordinator"),
-    };
-    run(&Setup { coordinator, rounds }, &only)
+    let program = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
+    let (coordinator, participant) = (program("coordinator"), program("participant"));
+    run(&Setup { coordinator, participant, rounds }, &only)
 }
 
 fn run(setup: &Setup, only: &[String]) -> ExitCode {
@@ -59,7 +57,9 @@ fn options() -> Options {
     options.optflag("h", "help", "show this");
     options.optmulti("", "only", &format!("of {}; may be given again", names()), "NAME");
     options.optopt("", "coordinator", "default: the one beside this program", "PATH");
-    let about = format!("of each contender in fan-out (default {ROUNDS_DEFAULT})");
+    options.optopt("", "participant", "default: the one beside this program", "PATH");
+    let about =
+        format!("of each contender in fan-out and of participant (default {ROUNDS_DEFAULT})");
     options.optopt("", "rounds", &about, "NUMBER");
     options
 }

@@ -4,6 +4,7 @@ mod absent;
 mod abuse;
 mod fan_out;
 mod idle;
+mod participant;
 mod sizes;
 
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use crate::report::Report;
 pub struct Setup {
     /// The coordinator.
     pub coordinator: PathBuf,
+    /// The participant.
+    pub participant: PathBuf,
     /// Rounds of each kind, where several are run.
     pub rounds: usize,
 }
@@ -24,10 +27,11 @@ pub struct Setup {
 pub type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
 /// All figures by name, in the order in which they are run.
-pub const FIGURES: [(&str, Figure); 5] = [
+pub const FIGURES: [(&str, Figure); 6] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),
     ("abuse", abuse::measure),
     ("absent", absent::measure),
     ("fan-out", fan_out::measure),
+    ("participant", participant::measure),
 ];

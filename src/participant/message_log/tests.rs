@@ -1,6 +1,9 @@
 use std::fs;
 
 use super::*;
+use crate::protocol::Gap;
+use crate::session::Entry;
+use crate::time::UnixMillis;
 
 const EPOCH: &str = "00000000000000aa";
 
@@ -37,8 +40,14 @@ impl Bench {
     }
 }
 
+fn order(entry: &Entry) -> Order {
+    let mut orders = Orders::default();
+    orders.append(entry);
+    orders.into_iter().next().unwrap()
+}
+
 fn message(seq: u64, text: &str) -> Order {
-    Order::Append(Entry::Message {
+    order(&Entry::Message {
         seq: Seq::new(seq),
         accepted: UnixMillis(1_795_341_900_123),
         sender: "bob".into(),
@@ -47,19 +56,25 @@ fn message(seq: u64, text: &str) -> Order {
 }
 
 fn epoch() -> Order {
-    Order::Append(Entry::Epoch(Epoch::parse(EPOCH).unwrap()))
+    order(&Entry::Epoch(Epoch::parse(EPOCH).unwrap()))
 }
 
 fn gap(count: u64, first: u64, last: u64) -> Order {
-    Order::Append(Entry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
+    order(&Entry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
 }
 
 fn memory(last: u64) -> Memory {
     Memory { epoch: Epoch::parse(EPOCH), last: Seq::new(last) }
 }
 
+fn run(log: &mut MessageLog, list: Vec<Order>) -> Report {
+    let mut orders = Orders::default();
+    list.into_iter().for_each(|order| orders.push(order));
+    log.run(vec![orders])
+}
+
 fn written(log: &mut MessageLog, orders: Vec<Order>) -> usize {
-    let report = log.run(vec![orders]);
+    let report = run(log, orders);
     assert_eq!(report.trouble, None);
     assert_eq!(report.not_rotated, None);
     report.written
@@ -80,6 +95,22 @@ fn a_file_begins_with_its_header_and_has_one_line_for_each_entry() {
     assert_eq!(bench.content(), format!("{expected}# epoch {EPOCH}\n"));
     drop(log);
     assert_eq!(bench.open().unwrap().memory(), memory(0));
+}
+
+#[test]
+fn written_lines_leave_their_memory_to_the_next_ones_and_nothing_else() {
+    let bench = Bench::new();
+    let mut log = bench.open().unwrap();
+    written(&mut log, vec![epoch()]);
+    let text = "x".repeat(10_000);
+    let spare = run(&mut log, vec![message(1, &text)]).spare;
+    assert!(spare.is_empty() && spare.capacity() > text.len());
+    let before = bench.content();
+    let mut orders = Orders::default();
+    orders.reuse(spare);
+    orders.append(&Entry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
+    assert!(log.run(vec![orders]).spare.capacity() > text.len());
+    assert_eq!(bench.content(), format!("{before}# gap 1 2 2\n"));
 }
 
 #[test]
@@ -177,7 +208,7 @@ fn without_a_file_that_can_take_over_the_old_one_is_kept() {
     let moved = bench.directory.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
     fs::write(bench.path(), "dear diary").unwrap();
-    let report = log.run(vec![vec![Order::Rotate, message(2, "two")]]);
+    let report = run(&mut log, vec![Order::Rotate, message(2, "two")]);
     assert!(report.not_rotated.is_some());
     assert_eq!(report.written, 1);
     assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\ttwo\n"));
@@ -191,7 +222,7 @@ fn what_could_not_be_written_is_written_later_and_whole() {
     written(&mut log, vec![epoch(), message(1, "one")]);
     let before = bench.content();
     let file = std::mem::replace(&mut log.file, File::open(bench.path()).unwrap());
-    let report = log.run(vec![vec![message(2, "two")]]);
+    let report = run(&mut log, vec![message(2, "two")]);
     assert_eq!(report.written, 0);
     assert!(report.trouble.is_some());
     log.file = file;
@@ -199,10 +230,4 @@ fn what_could_not_be_written_is_written_later_and_whole() {
     assert_eq!(written(&mut log, vec![message(3, "three"), Order::Retry]), 2);
     let line = |seq, text| format!("{seq}\t2026-11-22T10:05:00.123Z\tbob\t{text}\n");
     assert_eq!(bench.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
-}
-
-#[test]
-fn a_time_that_is_none_does_not_end_the_log() {
-    assert_eq!(rfc_3339(UnixMillis(u64::MAX)).to_string(), "9999-12-31T23:59:59.999Z");
-    assert_eq!(rfc_3339(UnixMillis(0)).to_string(), "1970-01-01T00:00:00.000Z");
 }

@@ -157,7 +157,11 @@ fn brief(effect: Effect) -> String {
         Effect::CloseListener => "close listener".to_owned(),
         Effect::CloseMessages { socket } => format!("close {}", socket.0),
         Effect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),
-        Effect::Append(entry) => format!("append {entry}"),
+        Effect::Append(entry) => {
+            let mut text = "append ".to_owned();
+            entry.push_to(&mut text);
+            text
+        }
         Effect::RetryLog => "retry log".to_owned(),
         Effect::Show(notice) => format!("show {notice}"),
         Effect::Exit { code } => format!("exit {code}"),

@@ -1,0 +1,163 @@
+//! Entries as lines of the file, made on the thread that takes them: memory that one thread gets
+//! and another gives back costs more than all of the formatting.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::Order;
+use crate::protocol::{Gap, Seq, push_number};
+use crate::session::{Entry, safe};
+use crate::time::UnixMillis;
+
+/// Lines that follow each other, and what is remembered with them.
+#[derive(Debug, Default)]
+pub(in crate::participant) struct Lines {
+    pub(super) text: String,
+    pub(super) entries: usize,
+    pub(super) last: Seq,
+    second: Second,
+}
+
+/// Orders on their way to the log, and what memory there is for more lines.
+#[derive(Debug, Default)]
+pub(in crate::participant) struct Orders {
+    orders: Vec<Order>,
+    spare: String,
+}
+
+impl Orders {
+    pub(in crate::participant) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    pub(in crate::participant) fn push(&mut self, order: Order) {
+        self.orders.push(order);
+    }
+
+    /// Puts an entry behind all that waits: with the lines that stand last there, if any do.
+    pub(in crate::participant) fn append(&mut self, entry: &Entry) {
+        if let Entry::Epoch(epoch) = entry {
+            return self.push(Order::Begin(*epoch));
+        }
+        if let Some(Order::Append(lines)) = self.orders.last_mut() {
+            return lines.push(entry);
+        }
+        let mut lines = Lines { text: std::mem::take(&mut self.spare), ..Lines::default() };
+        lines.push(entry);
+        self.push(Order::Append(lines));
+    }
+
+    /// Has the next lines stand in the memory of lines that were written.
+    pub(in crate::participant) fn reuse(&mut self, spare: String) {
+        self.spare = spare;
+    }
+}
+
+impl IntoIterator for Orders {
+    type Item = Order;
+    type IntoIter = std::vec::IntoIter<Order>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.orders.into_iter()
+    }
+}
+
+impl Lines {
+    fn push(&mut self, entry: &Entry) {
+        let text = &mut self.text;
+        match entry {
+            Entry::Message { seq, accepted, sender, text: said } => {
+                self.last = *seq;
+                push_number(text, seq.as_u64());
+                text.push('\t');
+                self.second.push_rfc_3339(text, *accepted);
+                text.push('\t');
+                safe::for_file(sender).push_to(text);
+                text.push('\t');
+                safe::for_file(said).push_to(text);
+                text.push('\n');
+            }
+            Entry::Gap(Gap { count, first, last }) => {
+                self.last = *last;
+                // A string takes everything.
+                let _ = writeln!(text, "# gap {count} {first} {last}");
+            }
+            Entry::Epoch(_) => return, // It is an order of its own.
+        }
+        self.entries = self.entries.saturating_add(1);
+    }
+}
+
+/// A second in words: most messages share theirs with the one before.
+#[derive(Debug, Default)]
+struct Second {
+    number: u64,
+    /// As RFC 3339 has it, without its end; empty until there was one.
+    words: String,
+}
+
+impl Second {
+    /// A time that the format has a year for, whatever the coordinator says.
+    fn push_rfc_3339(&mut self, text: &mut String, UnixMillis(millis): UnixMillis) {
+        const END_OF_9999: u64 = 253_402_300_799_999;
+        let millis = millis.min(END_OF_9999);
+        let (number, millis) = (millis / 1000, millis % 1000);
+        if self.number != number || self.words.is_empty() {
+            let time = UNIX_EPOCH + Duration::from_secs(number);
+            self.words = humantime::format_rfc3339_seconds(time).to_string();
+            let _ = self.words.pop(); // The zone stands behind the milliseconds.
+            self.number = number;
+        }
+        text.push_str(&self.words);
+        text.push('.');
+        for place in [100, 10, 1] {
+            text.push(char::from(b'0' + (millis / place % 10) as u8));
+        }
+        text.push('Z');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_as_rfc_3339_has_it_whatever_came_before() {
+        let mut second = Second::default();
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_341_900_123, "2026-11-22T10:05:00.123Z"),
+            (1_795_341_900_999, "2026-11-22T10:05:00.999Z"),
+            (1_795_341_901_000, "2026-11-22T10:05:01.000Z"),
+            (1_795_341_900_007, "2026-11-22T10:05:00.007Z"),
+            (u64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            let mut text = String::new();
+            second.push_rfc_3339(&mut text, UnixMillis(millis));
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn entries_that_follow_each_other_are_one_order_and_an_epoch_is_its_own() {
+        let mut waiting = Orders::default();
+        let gap = |first| {
+            let (first, last) = (Seq::new(first), Seq::new(first));
+            Entry::Gap(Gap { count: 1, first, last })
+        };
+        waiting.append(&gap(1));
+        waiting.append(&gap(2));
+        waiting.append(&Entry::Epoch(crate::protocol::Epoch::new(1)));
+        waiting.append(&gap(1));
+        waiting.push(Order::Rotate);
+        waiting.append(&gap(2));
+        let orders: Vec<_> = waiting
+            .into_iter()
+            .map(|order| match order {
+                Order::Append(lines) => (lines.entries, lines.last.as_u64()),
+                Order::Begin(_) | Order::Retry | Order::Rotate => (0, 0),
+            })
+            .collect();
+        assert_eq!(orders, [(2, 2), (0, 0), (1, 1), (0, 0), (1, 2)]);
+    }
+}
