@@ -20,6 +20,20 @@ figures:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/figures" $(FIGURES)
 
+# Groupcast and others at the same work, side by side; writes bench/RESULTS.md and its plots.
+# Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.
+BENCH = --out bench
+bench:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/sidebyside" $(BENCH)
+
+# The others, from Debian's packages. Those that are missing are named in the results.
+bench-peers:
+	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
+
+micro:
+	$(CARGO) bench --locked -p groupcast-bench --bench minds
+
 # Members under load, verified while it is measured; what to load, and how, see bench/README.md.
 loadtest:
 	$(CARGO) build --release --locked --workspace
@@ -46,10 +60,13 @@ help:
 	@echo "make          build ./coordinator and ./participant"
 	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
+	@echo "make bench    measure it and others at the same work, side by side"
+	@echo "make bench-peers  install those others"
+	@echo "make micro    measure parsing, keeping, pulling and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all clean demo figures loadtest torture test check help
+.PHONY: all bench bench-peers clean demo figures loadtest micro test torture check help

@@ -1,11 +1,14 @@
 //! What is asked of the machine: a core for each side, and files.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::failure::{Failure, Result};
+
+const ACCEPT_QUEUE: i32 = 4096;
 
 /// Two cores of those that this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,16 @@ pub fn raise_file_limit() {
     let hard = getrlimit(Resource::Nofile).maximum;
     // Where it fails, the sockets that cannot be had say so.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
+}
+
+/// Has a thousand connections wait to be accepted: 128, as the standard library asks for, are too
+/// few for a storm, and who is turned away comes again a second later.
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn widen(listener: &impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::listen(listener, ACCEPT_QUEUE)?)
 }
 
 fn move_to(core: usize) -> Result<()> {

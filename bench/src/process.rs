@@ -69,17 +69,39 @@ impl Server {
             .map_err(Failure::system(format!("cannot read the accounts of {}", self.name)))
     }
 
+    /// Has it stand still until [`Server::resume`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the signal.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Has it go on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the signal.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
+            return Ok(());
+        };
+        let sent = kill_process(pid, signal).map_err(io::Error::from);
+        sent.map_err(Failure::system(format!("cannot send {} {signal:?}", self.name)))
+    }
+
     /// Asks it to end, and sees that it ends well.
     ///
     /// # Errors
     ///
     /// Another exit status than success.
     pub fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let asked = kill_process(pid, Signal::TERM).map_err(io::Error::from);
-            asked.map_err(Failure::system(format!("cannot end {}", self.name)))?;
-        }
+        self.signal(Signal::TERM)?;
         // What it still prints is of no interest; that nothing more comes means that it has ended.
         let _ = self.stdout.read_to_end(&mut Vec::new());
         let status = self.child.wait();
@@ -134,10 +156,13 @@ impl Usage {
         };
         for task in fs::read_dir(format!("{directory}/task"))? {
             let task = task?.path();
-            let status = fs::read_to_string(task.join("status"))?;
+            let texts = ["status", "schedstat"].map(|name| fs::read_to_string(task.join(name)));
+            let [Ok(status), Ok(schedstat)] = texts else {
+                continue; // A thread that has ended since the directory was read.
+            };
             usage.sleeps += field(&status, "voluntary_ctxt_switches")?;
             usage.preemptions += field(&status, "nonvoluntary_ctxt_switches")?;
-            let (cpu_ns, runs) = parse_schedstat(&fs::read_to_string(task.join("schedstat"))?)?;
+            let (cpu_ns, runs) = parse_schedstat(&schedstat)?;
             usage.cpu_ns += cpu_ns;
             usage.runs += runs;
         }

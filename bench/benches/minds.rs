@@ -1,0 +1,190 @@
+//! What the coordinator's innermost steps take: a line parsed, a message kept, a run pulled, a
+//! timer set and due.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use groupcast::event_loop::Wheel;
+use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules};
+use groupcast::limits::Overflow;
+use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request};
+use groupcast::time::{Millis, Now, UnixMillis};
+
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const TEXT_BYTES: usize = 100;
+/// Messages in one go.
+const MESSAGES: u64 = 1_000;
+const TIMERS: u64 = 1_000;
+
+fn now(millis: u64) -> Now {
+    Now { steady: Millis::new(millis), unix: UnixMillis(millis) }
+}
+
+fn msend() -> String {
+    format!("publisher#msend {}#127.0.0.1", "x".repeat(TEXT_BYTES))
+}
+
+/// A group whose publisher is online, and some others, who are offline or not.
+struct World {
+    group: Group,
+    links: Vec<LinkId>,
+}
+
+impl World {
+    fn new(receivers: usize) -> Self {
+        let rules = Rules {
+            ttl_ms: 60_000,
+            members_max: 10_000,
+            backlog_bytes_max: 1 << 30,
+            overflow: Overflow::Reject,
+            foreign_ip_allowed: false,
+            listening: (HOME, 5000).into(),
+        };
+        let mut world = Self { group: Group::new(rules, Epoch::new(1)), links: Vec::new() };
+        for index in 0..receivers {
+            let link = world.register(&format!("receiver{index}"));
+            world.links.extend(link);
+        }
+        world.register("publisher");
+        world
+    }
+
+    /// Has a request carried out: the connection that it asks for.
+    fn request(&mut self, line: &[u8]) -> Option<LinkId> {
+        let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
+        if let Ok(request) = Request::parse(line) {
+            self.group.handle(Input::Request { origin, request }, now(0));
+        }
+        let mut link_found = None;
+        while let Some(effect) = self.group.poll_effect() {
+            if let Effect::Connect { link, .. } = effect {
+                link_found = Some(link);
+            }
+        }
+        link_found
+    }
+
+    fn register(&mut self, id: &str) -> Option<LinkId> {
+        let link = self.request(format!("{id}#register 9000#127.0.0.1").as_bytes())?;
+        self.group.handle(Input::Connected { link }, now(0));
+        while self.group.poll_effect().is_some() {}
+        Some(link)
+    }
+
+    fn publish(&mut self, line: &[u8]) {
+        for _ in 0..MESSAGES {
+            self.request(line);
+        }
+    }
+
+    /// Every receiver takes all that is due, as a socket would that takes everything.
+    fn pull(&mut self) -> usize {
+        let mut pulled = 0;
+        for link in &self.links {
+            while let Some(run) = self.group.run_for(*link) {
+                let bytes = run.slices().iter().map(|slice| slice.len()).sum();
+                pulled += bytes;
+                self.group.handle(Input::Wrote { link: *link, bytes }, now(0));
+            }
+        }
+        pulled
+    }
+}
+
+fn parse(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse");
+    group.throughput(Throughput::Elements(1));
+    let line = msend();
+    group.bench_function("msend", |bencher| {
+        bencher.iter(|| Request::parse(black_box(line.as_bytes())));
+    });
+    group.bench_function("ack", |bencher| bencher.iter(|| Ack::parse(black_box(b"ack 1234567"))));
+    let delivery = format!("1234567#publisher#1700000000000#{}", "x".repeat(TEXT_BYTES));
+    group.bench_function("delivery", |bencher| {
+        bencher.iter(|| MessageLine::parse(black_box(&delivery)).is_ok());
+    });
+    let lines = format!("{line}\n").repeat(MESSAGES as usize);
+    group.throughput(Throughput::Elements(MESSAGES));
+    group.bench_function("lines", |bencher| {
+        bencher.iter(|| {
+            let mut buffer = LineBuffer::default();
+            let mut count = 0;
+            for piece in lines.as_bytes().chunks(64 * 1024) {
+                buffer.extend(piece);
+                while let Ok(Some(_)) = buffer.next_line(64 * 1024) {
+                    count += 1;
+                }
+            }
+            count
+        });
+    });
+    group.finish();
+}
+
+fn history(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("history");
+    let line = msend();
+    group.throughput(Throughput::Elements(MESSAGES));
+    group.bench_function("append", |bencher| {
+        let world = || World::new(1);
+        let append = |mut world: World| {
+            world.publish(line.as_bytes());
+            world
+        };
+        bencher.iter_batched(world, append, BatchSize::SmallInput);
+    });
+    for receivers in [1, 100] {
+        group.throughput(Throughput::Elements(MESSAGES * receivers));
+        group.bench_function(format!("pull by {receivers}"), |bencher| {
+            let world = || {
+                let mut world = World::new(receivers as usize);
+                world.publish(line.as_bytes());
+                world
+            };
+            let least = MESSAGES as usize * TEXT_BYTES * receivers as usize;
+            let pull = |mut world: World| {
+                assert!(world.pull() > least, "everybody gets everything");
+                world
+            };
+            bencher.iter_batched(world, pull, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+fn wheel(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("wheel");
+    group.throughput(Throughput::Elements(TIMERS));
+    group.bench_function("insert and cancel", |bencher| {
+        let mut wheel = Wheel::new();
+        bencher.iter(|| {
+            let ids: Vec<_> = (0..TIMERS)
+                .map(|index| wheel.insert(Millis::new(60_000 + 7 * index), index))
+                .collect();
+            for id in ids {
+                black_box(wheel.cancel(id));
+            }
+        });
+    });
+    group.bench_function("insert and fall due", |bencher| {
+        let fill = || {
+            let mut wheel = Wheel::new();
+            for index in 0..TIMERS {
+                wheel.insert(Millis::new(7 * index), index);
+            }
+            wheel
+        };
+        let empty = |mut wheel: Wheel<u64>| {
+            while let Some(value) = wheel.pop_due(Millis::new(7 * TIMERS)) {
+                black_box(value);
+            }
+            wheel
+        };
+        bencher.iter_batched(fill, empty, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+criterion_group!(minds, parse, history, wheel);
+criterion_main!(minds);

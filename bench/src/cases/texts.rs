@@ -1,0 +1,156 @@
+//! Texts that say who published them and as which, and who sees that none is missing.
+//!
+//! ```text
+//!   @ 003 0000042 abcdefghij…xyzab ~      publisher, number, and always the same letters
+//! ```
+
+use std::sync::Arc;
+
+const PUBLISHER_DIGITS: usize = 3;
+const NUMBER_DIGITS: usize = 7;
+const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
+/// Messages that one publisher can number.
+pub const NUMBERS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
+/// Shortest text.
+pub const TEXT_BYTES_MIN: usize = HEAD_BYTES + 1;
+
+/// Makes texts of one length.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    text: Vec<u8>,
+    tail: Arc<[u8]>,
+}
+
+impl Texts {
+    /// Of so many bytes, which are at least [`TEXT_BYTES_MIN`].
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let letters = (b'a'..=b'z').cycle().take(bytes.max(TEXT_BYTES_MIN) - TEXT_BYTES_MIN);
+        let tail: Vec<u8> = letters.chain([b'~']).collect();
+        let mut text = vec![b'@'; HEAD_BYTES];
+        text.extend_from_slice(&tail);
+        Self { text, tail: tail.into() }
+    }
+
+    /// Text `number` of `publisher`.
+    pub fn text(&mut self, publisher: usize, number: u64) -> &[u8] {
+        let mut rest = publisher as u64 * NUMBERS + number;
+        for digit in self.text.iter_mut().take(HEAD_BYTES).skip(1).rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        &self.text
+    }
+
+    /// What a receiver has to get of so many publishers, besides that `own` is not among them.
+    #[must_use]
+    pub fn expectation(&self, publishers: usize, own: Option<usize>) -> Expectation {
+        Expectation { tail: Arc::clone(&self.tail), next: vec![0; publishers], own, taken: 0 }
+    }
+}
+
+/// What one receiver still has to get: of each publisher every text, once, in order.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    tail: Arc<[u8]>,
+    next: Vec<u64>,
+    own: Option<usize>,
+    taken: u64,
+}
+
+impl Expectation {
+    /// How many texts it got.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How many of `published` it has to get, if publishers take turns from the first one on.
+    #[must_use]
+    pub fn due(&self, published: u64) -> u64 {
+        let publishers = self.next.len() as u64;
+        let own = self.own.map_or(0, |own| (published + publishers - 1 - own as u64) / publishers);
+        published - own
+    }
+
+    /// Takes a text: its publisher and number.
+    ///
+    /// # Errors
+    ///
+    /// What is not as expected, in words.
+    pub fn take(&mut self, text: &[u8]) -> Result<(usize, u64), String> {
+        let found = self.parse(text);
+        let Some((publisher, number)) = found else {
+            let shown = String::from_utf8_lossy(text.get(..text.len().min(40)).unwrap_or(text));
+            return Err(format!("no text that was published: {shown:?}, {} bytes", text.len()));
+        };
+        match self.next.get_mut(publisher) {
+            Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
+            Some(next) => {
+                return Err(format!("expected text {next} of {publisher}, found {number}"));
+            }
+            None => return Err(format!("text {number} of nobody: {publisher}")),
+        }
+        self.taken += 1;
+        Ok((publisher, number))
+    }
+
+    fn parse(&self, text: &[u8]) -> Option<(usize, u64)> {
+        let (head, tail) = text.split_at_checked(HEAD_BYTES)?;
+        let digits = head.strip_prefix(b"@")?;
+        let number = digits.iter().try_fold(0_u64, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')) //.
+        })?;
+        let publisher = usize::try_from(number / NUMBERS).ok()?;
+        (*tail == *self.tail).then_some((publisher, number % NUMBERS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_as_long_as_asked_and_are_taken_in_order() {
+        for bytes in [TEXT_BYTES_MIN, 13, 100, 16_384] {
+            let mut texts = Texts::new(bytes);
+            let mut expectation = texts.expectation(3, None);
+            for (publisher, number) in [(2, 0), (0, 0), (2, 1), (2, 2), (0, 1)] {
+                let text = texts.text(publisher, number).to_vec();
+                assert_eq!(text.len(), bytes);
+                assert_eq!(expectation.take(&text), Ok((publisher, number)));
+            }
+            assert_eq!(expectation.taken(), 5);
+        }
+    }
+
+    #[test]
+    fn what_is_lost_doubled_swapped_altered_own_or_nobodys_is_seen() {
+        let mut texts = Texts::new(40);
+        let first = texts.text(1, 0).to_vec();
+        for (publisher, number) in [(1, 0), (1, 2), (0, 1), (2, 0), (3, 0)] {
+            let mut expectation = texts.expectation(3, Some(2));
+            expectation.take(&first).unwrap();
+            assert!(expectation.take(texts.text(publisher, number)).is_err(), "{publisher}");
+        }
+        for at in 0..first.len() {
+            let mut altered = first.clone();
+            altered[at] ^= 1;
+            // Publisher 0 is one digit away.
+            assert!(texts.expectation(3, Some(0)).take(&altered).is_err(), "byte {at}");
+            assert!(texts.expectation(3, None).take(&first[..at]).is_err(), "{at} bytes");
+        }
+    }
+
+    #[test]
+    fn who_publishes_every_third_is_due_the_others() {
+        let texts = Texts::new(20);
+        for (own, due) in [(0, [0, 0, 1, 2, 2]), (1, [0, 1, 1, 2, 3]), (2, [0, 1, 2, 2, 3])] {
+            let expectation = texts.expectation(3, Some(own));
+            for (published, due) in due.into_iter().enumerate() {
+                assert_eq!(expectation.due(published as u64), due, "{own} {published}");
+            }
+        }
+        assert_eq!(texts.expectation(3, None).due(7), 7);
+    }
+}

@@ -1,0 +1,239 @@
+//! The least that a server of this kind can do: copy the same bytes to all sockets.
+//!
+//! ```text
+//!   publishers ─read─► whole lines ─► log ─► one write for each subscriber and turn
+//!                                      ▲
+//!                                      └ each subscriber has an offset, nothing else
+//! ```
+//!
+//! It knows neither members nor numbers nor times, looks for nothing but the last LF of what was
+//! read, and forgets what all have. What it costs is what the kernel takes for so many bytes.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use memchr::memrchr;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::cores::widen;
+
+/// The first byte of who publishes.
+pub const PUBLISHER: u8 = b'P';
+/// The first byte of who gets everything. Where nothing is kept it is sent back, first, to say that
+/// what is published from now on will come.
+pub const SUBSCRIBER: u8 = b'S';
+
+const LISTENER: Token = Token(usize::MAX);
+/// As much as a coordinator reads of one socket, and writes to one, in a turn.
+const TURN_BYTES_MAX: usize = 256 * 1024;
+/// From here on nothing is read until the slowest has some of it.
+const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The server.
+#[derive(Debug)]
+pub struct Floor {
+    poll: Poll,
+    listener: TcpListener,
+    peers: Vec<Peer>,
+    log: Vec<u8>,
+    keeps: bool,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    stream: TcpStream,
+    role: Role,
+    is_readable: bool,
+    is_writable: bool,
+}
+
+#[derive(Debug)]
+enum Role {
+    Unknown,
+    /// With the beginning of a line whose end has not come.
+    Publisher(Vec<u8>),
+    /// With how much of the log it has.
+    Subscriber(usize),
+    Gone,
+}
+
+impl Floor {
+    /// Listens on a free port. One that `keeps` gives all that was ever published to who comes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the listener and the poll.
+    pub fn open(keeps: bool) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        widen(&listener)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let (peers, log, scratch) = (Vec::new(), Vec::new(), vec![0; TURN_BYTES_MAX]);
+        Ok(Self { poll, listener, peers, log, keeps, scratch })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the process is ended.
+    ///
+    /// # Errors
+    ///
+    /// Those of the poll and of accepting.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let is_busy = self.peers.iter().any(|peer| self.may_read(peer) || self.may_write(peer));
+            let timeout = is_busy.then_some(std::time::Duration::ZERO);
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            for event in &events {
+                match self.peers.get_mut(event.token().0) {
+                    Some(peer) => {
+                        peer.is_readable |= event.is_readable();
+                        peer.is_writable |= event.is_writable();
+                    }
+                    None => self.accept()?,
+                }
+            }
+            self.read();
+            self.write();
+        }
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            stream.set_nodelay(true)?;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, Token(self.peers.len()), interest)?;
+            let (is_readable, is_writable) = (true, true);
+            self.peers.push(Peer { stream, role: Role::Unknown, is_readable, is_writable });
+        }
+    }
+
+    fn may_read(&self, peer: &Peer) -> bool {
+        peer.is_readable && self.log.len() < LOG_BYTES_MAX
+    }
+
+    fn may_write(&self, peer: &Peer) -> bool {
+        matches!(peer.role, Role::Subscriber(had) if peer.is_writable && had < self.log.len())
+    }
+
+    fn read(&mut self) {
+        let is_full = self.log.len() >= LOG_BYTES_MAX;
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_readable && !is_full) {
+            match peer.stream.read(&mut self.scratch) {
+                Ok(0) => peer.leave(),
+                Ok(read) => {
+                    let bytes = self.scratch.get(..read).unwrap_or_default();
+                    peer.take(bytes, &mut self.log, self.keeps);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => peer.is_readable = false,
+                Err(_) => peer.leave(),
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let mut least = self.log.len();
+        for peer in &mut self.peers {
+            let Role::Subscriber(had) = &mut peer.role else { continue };
+            let end = self.log.len().min(*had + TURN_BYTES_MAX);
+            let due = self.log.get(*had..end).unwrap_or_default();
+            if peer.is_writable && !due.is_empty() {
+                match peer.stream.write(due) {
+                    Ok(written) => *had += written,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => peer.is_writable = false,
+                    Err(_) => {
+                        peer.leave();
+                        continue;
+                    }
+                }
+            }
+            if let Role::Subscriber(had) = &peer.role {
+                least = least.min(*had);
+            }
+        }
+        if !self.keeps && least > 0 && (least == self.log.len() || least > LOG_BYTES_MAX / 2) {
+            self.forget(least);
+        }
+    }
+
+    fn forget(&mut self, least: usize) {
+        self.log.drain(..least);
+        for peer in &mut self.peers {
+            if let Role::Subscriber(had) = &mut peer.role {
+                *had -= least;
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn take(&mut self, bytes: &[u8], log: &mut Vec<u8>, keeps: bool) {
+        match (&mut self.role, bytes) {
+            (Role::Publisher(part), _) => publish(part, bytes, log),
+            (Role::Unknown, [PUBLISHER, rest @ ..]) => {
+                let mut part = Vec::new();
+                publish(&mut part, rest, log);
+                self.role = Role::Publisher(part);
+            }
+            (Role::Unknown, [SUBSCRIBER, ..]) => {
+                self.role = Role::Subscriber(if keeps { 0 } else { log.len() });
+                if !keeps && self.stream.write(&[SUBSCRIBER]).is_err() {
+                    self.leave();
+                }
+            }
+            (Role::Unknown, _) => self.leave(),
+            (Role::Subscriber(_) | Role::Gone, _) => (),
+        }
+    }
+
+    fn leave(&mut self) {
+        self.role = Role::Gone;
+        (self.is_readable, self.is_writable) = (false, false);
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Appends the whole lines, so that those of several publishers are not mixed.
+fn publish(part: &mut Vec<u8>, bytes: &[u8], log: &mut Vec<u8>) {
+    let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+    let (lines, rest) = bytes.split_at(whole);
+    if whole > 0 {
+        log.append(part);
+    }
+    log.extend_from_slice(lines);
+    part.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_several_publishers_are_not_mixed() {
+        let (mut left, mut right, mut log) = (Vec::new(), Vec::new(), Vec::new());
+        publish(&mut left, b"one\ntw", &mut log);
+        publish(&mut right, b"ONE\n", &mut log);
+        publish(&mut left, b"o", &mut log);
+        publish(&mut right, b"TWO\nTHREE", &mut log);
+        publish(&mut left, b"\n", &mut log);
+        assert_eq!(log, b"one\nONE\nTWO\ntwo\n");
+    }
+}

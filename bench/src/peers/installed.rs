@@ -1,0 +1,75 @@
+//! Servers that are not ours: where they are, which version, and whether they are up.
+
+use std::env;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::clock;
+use crate::command::DEADLINE;
+use crate::failure::{Failure, Result};
+
+/// Where packages put servers, which not everybody has in the `PATH`.
+const ASIDE: &str = "/usr/sbin";
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The path of a program; its name alone if it is nowhere.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let mut places = env::split_paths(&paths).chain([PathBuf::from(ASIDE)]);
+    let found = places.find_map(|place| Some(place.join(name)).filter(|path| path.is_file()));
+    found.unwrap_or_else(|| Path::new(name).to_owned())
+}
+
+/// The first word with a digit that a program says; `None` if it cannot be started.
+#[must_use]
+pub fn version(name: &str, options: &[&str]) -> Option<String> {
+    let output = Command::new(program(name)).args(options).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_whitespace();
+    let version = words.find(|word| word.contains(|letter: char| letter.is_ascii_digit()));
+    Some(version.unwrap_or("of unknown version").trim_start_matches("v").to_owned())
+}
+
+/// An address that was free a moment ago: these servers cannot pick one and say which.
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn free_address() -> Result<SocketAddr> {
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
+    address.map_err(Failure::system("cannot find a free port"))
+}
+
+/// Waits until somebody listens there.
+///
+/// # Errors
+///
+/// Nobody does in time.
+pub fn reach(address: SocketAddr) -> Result<()> {
+    let begin = clock::now();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(_) => return Ok(()),
+            Err(error) if clock::now().duration_since(begin) > DEADLINE => {
+                return Err(Failure::System(format!("nobody listens on {address}"), error));
+            }
+            Err(_) => clock::pause(PAUSE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_or_named() {
+        assert!(program("sh").is_absolute());
+        assert_eq!(program("no-such-program"), Path::new("no-such-program"));
+        assert_eq!(version("no-such-program", &[]), None);
+        assert_eq!(version("echo", &["tool v1.2.3 (x)"]), Some("1.2.3".to_owned()));
+    }
+}

@@ -1,0 +1,324 @@
+//! Mosquitto as a peer: MQTT 3.1.1, as much of it as publishing and being subscribed takes.
+//!
+//! ```text
+//!   type and flags │ length, 7 bits a byte │ topic length, topic │ packet id (QoS 1) │ text
+//! ```
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use super::installed::{free_address, program, reach, version};
+use super::link::connect;
+use super::stage::{Plan, Stage};
+use super::wire::{Frame, Wire, unexpected};
+use crate::cores::Cores;
+use crate::failure::{Failure, Result};
+use crate::process::Server;
+
+/// The program.
+pub const PROGRAM: &str = "mosquitto";
+
+const TOPIC: &[u8] = b"group";
+/// A message is published at least once by asking for an acknowledgement, or at most once.
+const PUBLISH: u8 = 0x30;
+const PUBACK: u8 = 0x40;
+/// Length bytes at most.
+const LENGTH_BYTES_MAX: usize = 4;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Mosquitto {
+    /// The process.
+    pub server: Server,
+    address: SocketAddr,
+}
+
+/// What outlives a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// Nothing.
+    Clean,
+    /// Subscriptions and what is due, from here on.
+    Begun,
+    /// As before, and there is such a session.
+    Resumed,
+}
+
+/// What it says of its version; `None` if it is not installed.
+#[must_use]
+pub fn installed() -> Option<String> {
+    version(PROGRAM, &["-h"])
+}
+
+impl Mosquitto {
+    /// Starts one that keeps all that is due, without bounds, in memory only.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting it.
+    pub fn start(cores: Option<Cores>) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(program(PROGRAM));
+        command.args(["-c", "/dev/stdin"]).stdin(Stdio::piped()).stderr(Stdio::null());
+        let config = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n\
+             set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
+            address.port()
+        );
+        let mut start = || {
+            let mut server = Server::start(PROGRAM, &mut command)?;
+            if let Some(mut stdin) = server.stdin() {
+                let written = stdin.write_all(config.as_bytes());
+                written.map_err(Failure::system("cannot write mosquitto's config"))?;
+            }
+            Ok(server)
+        };
+        let server = match cores {
+            Some(cores) => cores.start_server(start)?,
+            None => start()?,
+        };
+        reach(address)?;
+        Ok(Self { server, address })
+    }
+
+    /// Connects as `id`.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, another kind of session, and those of the socket.
+    pub fn connect(&self, id: &str, session: Session) -> Result<TcpStream> {
+        let mut stream = connect(self.address)?;
+        let mut body = b"\x00\x04MQTT\x04".to_vec();
+        body.extend_from_slice(&[u8::from(session == Session::Clean) << 1, 0, 0]); // No keep-alive.
+        push_string(&mut body, id.as_bytes());
+        let is_there = u8::from(session == Session::Resumed);
+        exchange(&mut stream, 0x10, &body, &[0x20, 2, is_there, 0])?;
+        Ok(stream)
+    }
+
+    /// Subscribes somebody who is connected.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, and those of the socket.
+    pub fn subscribe(stream: &mut TcpStream, qos: u8) -> Result<()> {
+        let mut body = vec![0, 1]; // The packet id.
+        push_string(&mut body, TOPIC);
+        body.push(qos);
+        exchange(stream, 0x82, &body, &[0x90, 3, 0, 1, qos])
+    }
+
+    /// Sets the stage for a plan.
+    ///
+    /// # Errors
+    ///
+    /// Those of the sockets.
+    pub fn stage(self, plan: Plan, qos: u8) -> Result<Stage> {
+        let mut stage = Stage::new(plan);
+        for index in 0..plan.receivers {
+            let mut stream = self.connect(&format!("receiver{index}"), Session::Clean)?;
+            Self::subscribe(&mut stream, qos)?;
+            stage.receiver(stream, Box::new(Client::new(qos)))?;
+        }
+        for index in 0..plan.publishers {
+            let stream = self.connect(&format!("publisher{index}"), Session::Clean)?;
+            stage.publisher(stream, Box::new(Client::new(qos)))?;
+        }
+        Ok(stage.served_by(self.server))
+    }
+}
+
+fn exchange(stream: &mut TcpStream, head: u8, body: &[u8], expected: &[u8]) -> Result<()> {
+    let mut packet = vec![head];
+    push_length(&mut packet, body.len());
+    packet.extend_from_slice(body);
+    let mut reply = vec![0; expected.len()];
+    let exchanged = stream.write_all(&packet).and_then(|()| stream.read_exact(&mut reply));
+    exchanged.map_err(Failure::system("cannot talk to mosquitto"))?;
+    if reply == expected {
+        Ok(())
+    } else {
+        Err(Failure::Wrong(format!("mosquitto: expected {expected:x?}, found {reply:x?}")))
+    }
+}
+
+fn push_string(body: &mut Vec<u8>, text: &[u8]) {
+    body.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    body.extend_from_slice(text);
+}
+
+fn push_length(packet: &mut Vec<u8>, length: usize) {
+    let mut rest = length;
+    while rest >= 0x80 {
+        packet.push((rest % 0x80) as u8 | 0x80);
+        rest /= 0x80;
+    }
+    packet.push(rest as u8);
+}
+
+/// The head of a packet, its body, and how long it is in all.
+type Packet<'a> = (u8, &'a [u8], usize);
+
+/// The packet that `bytes` begin with; `None` if it is not all there.
+fn packet(bytes: &[u8]) -> std::result::Result<Option<Packet<'_>>, String> {
+    let Some((head, rest)) = bytes.split_first() else { return Ok(None) };
+    let (mut length, mut used) = (0, 1);
+    for (index, byte) in rest.iter().take(LENGTH_BYTES_MAX).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * index);
+        used += 1;
+        if byte & 0x80 == 0 {
+            let body = bytes.get(used..used + length);
+            return Ok(body.map(|body| (*head, body, used + length)));
+        }
+    }
+    if rest.len() < LENGTH_BYTES_MAX { Ok(None) } else { Err(unexpected("a length", bytes)) }
+}
+
+/// A client, which may publish and be subscribed, both with the same quality of service.
+#[derive(Debug)]
+pub struct Client {
+    qos: u8,
+    id: u16,
+    /// Packet ids that the server waits to hear of.
+    owed: Vec<[u8; 2]>,
+}
+
+impl Client {
+    /// With QoS 0 or 1.
+    #[must_use]
+    pub fn new(qos: u8) -> Self {
+        Self { qos, id: 0, owed: Vec::new() }
+    }
+
+    /// Publishes on a blocking socket, and waits for the acknowledgement if there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// Another answer, and those of the socket.
+    pub fn deliver(&mut self, stream: &mut TcpStream, text: &[u8]) -> Result<()> {
+        let mut output = Vec::new();
+        self.publish(text, &mut output);
+        let mut reply = vec![0; if self.qos > 0 { 4 } else { 0 }];
+        let sent = stream.write_all(&output).and_then(|()| stream.read_exact(&mut reply));
+        sent.map_err(Failure::system("cannot publish to mosquitto"))?;
+        let [high, low] = self.id.to_be_bytes();
+        if self.qos == 0 || reply == [PUBACK, 2, high, low] {
+            Ok(())
+        } else {
+            Err(Failure::Wrong(format!("mosquitto answered {reply:x?} to message {}", self.id)))
+        }
+    }
+
+    fn publication<'a>(&mut self, body: &'a [u8]) -> Option<&'a [u8]> {
+        let (length, rest) = body.split_first_chunk::<2>()?;
+        let (topic, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+        if self.qos == 0 {
+            return (topic == TOPIC).then_some(rest);
+        }
+        let (id, text) = rest.split_first_chunk::<2>()?;
+        self.owed.push(*id);
+        (topic == TOPIC).then_some(text)
+    }
+}
+
+impl Wire for Client {
+    fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
+        let id_bytes = usize::from(self.qos) * 2;
+        output.push(PUBLISH | self.qos << 1);
+        push_length(output, 2 + TOPIC.len() + id_bytes + text.len());
+        push_string(output, TOPIC);
+        if self.qos > 0 {
+            self.id = self.id.checked_add(1).unwrap_or(1); // 0 is no packet id.
+            output.extend_from_slice(&self.id.to_be_bytes());
+        }
+        output.extend_from_slice(text);
+    }
+
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
+        let Some((head, body, used)) = packet(bytes)? else { return Ok(Frame::Part) };
+        // A repetition has a flag, and is an error here: no connection was lost.
+        if head == PUBLISH | self.qos << 1 {
+            let text = self.publication(body);
+            return text.map(|text| Frame::Text(text, used)).ok_or_else(|| {
+                unexpected("a publication", bytes) //.
+            });
+        }
+        if head == PUBACK && self.qos > 0 && body.len() == 2 {
+            return Ok(Frame::Reply(used));
+        }
+        Err(unexpected("a publication", bytes))
+    }
+
+    fn answer(&mut self, output: &mut Vec<u8>) {
+        for id in self.owed.drain(..) {
+            output.extend_from_slice(&[PUBACK, 2]);
+            output.extend_from_slice(&id);
+        }
+    }
+
+    fn replies(&self) -> bool {
+        self.qos > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::tests::check;
+    use super::*;
+
+    #[test]
+    fn publications_are_found_wherever_the_bytes_are_split() {
+        let bytes = b"\x30\x0a\x00\x05groupone\x30\x09\x00\x05group\n\n";
+        check(&|| Box::new(Client::new(0)), bytes, &[b"one", b"\n\n"], 0);
+        let bytes = b"\x32\x0b\x00\x05group\x01\x02hi\x40\x02\x00\x01";
+        check(&|| Box::new(Client::new(1)), bytes, &[b"hi"], 1);
+        let again = b"\x3a\x0b\x00\x05group\x01\x02hi";
+        let topic = b"\x30\x0a\x00\x05Groupone";
+        let length = b"\x30\xff\xff\xff\xff\x01";
+        for wrong in [&again[..], topic, length, b"\x40\x02\x00\x01"] {
+            assert!(Client::new(0).frame(wrong).is_err(), "{wrong:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_what_is_taken() {
+        for (qos, bytes) in [(0, 1), (1, 1), (0, 100), (1, 120), (0, 127), (1, 16_384)] {
+            let (mut wire, mut output, text) = (Client::new(qos), Vec::new(), vec![b'x'; bytes]);
+            wire.publish(&text, &mut output);
+            let whole = output.len();
+            assert_eq!(wire.frame(&output), Ok(Frame::Text(&text, whole)), "{qos} {bytes}");
+        }
+        let mut output = Vec::new();
+        Client::new(1).publish(b"hi", &mut output);
+        assert_eq!(output, b"\x32\x0b\x00\x05group\x00\x01hi");
+    }
+
+    #[test]
+    fn each_publication_is_acknowledged_once_and_no_id_is_zero() {
+        let (mut wire, mut output) = (Client::new(1), Vec::new());
+        wire.frame(b"\x32\x0b\x00\x05group\x01\x02hi").unwrap();
+        wire.answer(&mut output);
+        wire.answer(&mut output);
+        assert_eq!(output, b"\x40\x02\x01\x02");
+        wire.id = u16::MAX;
+        output.clear();
+        wire.publish(b"hi", &mut output);
+        assert_eq!(output, b"\x32\x0b\x00\x05group\x00\x01hi");
+    }
+
+    #[test]
+    fn lengths_are_written_as_the_standard_shows() {
+        for (length, bytes) in [
+            (0, &[0][..]),
+            (127, &[0x7f]),
+            (128, &[0x80, 1]),
+            (16_383, &[0xff, 0x7f]),
+            (16_384, &[0x80, 0x80, 1]),
+        ] {
+            let mut packet = Vec::new();
+            push_length(&mut packet, length);
+            assert_eq!(packet, bytes);
+        }
+    }
+}
