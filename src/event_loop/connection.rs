@@ -1,7 +1,7 @@
 //! One TCP connection with what was read and not used, and what is still to be written.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -90,6 +90,9 @@ impl Connection {
     ///
     /// Those that the operating system knows at once.
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from) {
+            return Self::connect(address); // On this machine the system chooses no other.
+        }
         let family = match (from, address) {
             (IpAddr::V4(_), SocketAddr::V4(_)) => AddressFamily::INET,
             (IpAddr::V6(_), SocketAddr::V6(_)) => AddressFamily::INET6,
@@ -100,6 +103,8 @@ impl Connection {
         let socket = net::socket(family, SocketType::STREAM, None)?;
         rustix::io::ioctl_fioclex(&socket)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
+        // Or each bind would look through all ports that wait for stragglers.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
         net::bind(&socket, &SocketAddr::new(from, 0))?;
         match net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {
