@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -60,6 +61,16 @@ pub fn raise_file_limit() {
 /// Those of the socket.
 pub fn widen(listener: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::listen(listener, ACCEPT_QUEUE)?)
+}
+
+/// Has a connection be gone at once when it is closed here. Otherwise one end or the other keeps
+/// its port for a minute, and a few rounds of a thousand members leave the next one none.
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn gone_when_closed(stream: &impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
 }
 
 fn move_to(core: usize) -> Result<()> {

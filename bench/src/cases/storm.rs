@@ -9,7 +9,7 @@ use super::{Case, Metric, Values};
 use crate::clock;
 use crate::command::{CommandSocket, Door};
 use crate::coordinator::{Coordinator, Start};
-use crate::cores::widen;
+use crate::cores::{gone_when_closed, widen};
 use crate::failure::{Failure, Result};
 use crate::peers::floor::{Floor, Lines};
 use crate::peers::groupcast::Deliveries;
@@ -60,6 +60,11 @@ fn groupcast(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
             return Err(Failure::Wrong(format!("a member came back: {reply}")));
         }
     }
+    for socket in sockets {
+        let gone = gone_when_closed(&socket.into_stream());
+        gone.map_err(Failure::system("cannot close a command socket"))?;
+    }
+    drop(crowd);
     coordinator.server.stop()?;
     Ok(values)
 }
@@ -70,7 +75,9 @@ pub(super) fn miss(coordinator: &Coordinator, case: &Case) -> Result<()> {
     let mut command = coordinator.command()?;
     for index in 0..case.plan.receivers {
         let id = format!("member{index}");
-        let _messages = door.register(&mut command, &id, false)?;
+        let messages = door.register(&mut command, &id, false)?;
+        let gone = gone_when_closed(&messages);
+        gone.map_err(Failure::system("cannot prepare a member"))?;
         command.request(&id, "disconnect")?;
     }
     let _messages = door.register(&mut command, "publisher", false)?;

@@ -32,7 +32,7 @@ pub fn stage(coordinator: Coordinator, plan: Plan, acks: bool) -> Result<Stage> 
         if plan.are_same {
             stage.receiver(messages, Box::new(Deliveries::new(plan.text_bytes, acks)))?;
         } else {
-            stage.hold(messages);
+            stage.hold(messages)?;
         }
         stage.publisher(command.into_stream(), Box::new(Requests::new(&id)))?;
     }

@@ -8,6 +8,7 @@ use mio::{Interest, Registry, Token};
 
 use super::wire::{Frame, Wire};
 use crate::command::DEADLINE;
+use crate::cores::gone_when_closed;
 use crate::failure::{Failure, Result};
 
 /// Connects, blocking, for the handshake.
@@ -45,7 +46,8 @@ impl Link {
     ///
     /// Those of the socket.
     pub fn new(stream: std::net::TcpStream, wire: Box<dyn Wire>) -> Result<Self> {
-        stream.set_nonblocking(true).map_err(Failure::system("cannot go on with a socket"))?;
+        let ready = stream.set_nonblocking(true).and_then(|()| gone_when_closed(&stream));
+        ready.map_err(Failure::system("cannot go on with a socket"))?;
         let (stream, part, output) = (TcpStream::from_std(stream), Vec::new(), Vec::new());
         Ok(Self { stream, wire, part, output, written: 0, published: 0, replies: 0 })
     }

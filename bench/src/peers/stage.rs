@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use super::link::Link;
 use super::wire::Wire;
+use crate::cores::gone_when_closed;
 use crate::failure::{Failure, Result};
 use crate::process::Server;
 
@@ -52,8 +53,10 @@ impl Stage {
     }
 
     /// Keeps a socket open that nothing is expected on.
-    pub(super) fn hold(&mut self, stream: TcpStream) {
+    pub(super) fn hold(&mut self, stream: TcpStream) -> Result<()> {
+        gone_when_closed(&stream).map_err(Failure::system("cannot hold a socket"))?;
         self.held.push(stream);
+        Ok(())
     }
 
     pub(super) fn served_by(mut self, server: Server) -> Self {
