@@ -39,6 +39,7 @@ impl World {
             backlog_bytes_max: 1 << 30,
             overflow: Overflow::Reject,
             foreign_ip_allowed: false,
+            is_journaled: false,
             listening: (HOME, 5000).into(),
         };
         let mut world = Self { group: Group::new(rules, Epoch::new(1)), links: Vec::new() };
