@@ -169,7 +169,6 @@ fn no_text_from_outside_drives_the_terminal() {
 }
 
 #[test]
-#[ignore = "what comes in the instant of the last line is in the log, and now and then not shown"]
 fn what_came_with_the_last_line_is_shown_too() {
     let coordinator = Coordinator::start(60, &[]);
     let mut bob = coordinator.join("bob", "");

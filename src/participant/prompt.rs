@@ -154,8 +154,11 @@ impl Screen {
     /// reader is gone, both calls fail, and the text is printed here.
     fn print(&mut self, text: &str) -> io::Result<()> {
         if let Some(above) = &mut self.above {
-            let is_reading = self.is_reading.load(Ordering::Acquire);
-            let printed = above.print(text.to_owned()).and_then(|()| match is_reading {
+            // Looked at on both sides: a line may be begun, or ended, while the text is left.
+            let was_reading = self.is_reading.load(Ordering::Acquire);
+            let printed = above.print(text.to_owned());
+            let is_reading = was_reading || self.is_reading.load(Ordering::Acquire);
+            let printed = printed.and_then(|()| match is_reading {
                 true => above.print(NOTHING.to_owned()),
                 false => Ok(()),
             });
