@@ -113,10 +113,10 @@ fn what_came_before_the_end_is_read_before_the_end() {
         if half_closed {
             looped.of(key).shutdown_write().unwrap(); // The FIN then comes as a hang-up.
         }
-        peer.write_all(&[b'x'; 70_000]).unwrap();
+        peer.write_all(&[b'x'; 70_001]).unwrap();
         drop(peer);
         let (bytes, end) = looped.read_all(key);
-        assert_eq!(bytes.len(), 70_000);
+        assert_eq!(bytes.len(), 70_001);
         assert!(end.is_ok());
         assert!(!looped.of(key).is_readable());
         assert!(looped.of(key).is_input_ended());
@@ -127,27 +127,47 @@ fn what_came_before_the_end_is_read_before_the_end() {
 fn what_came_before_a_reset_is_read_before_the_error() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
-    peer.write_all(&[b'x'; 5100]).unwrap();
+    peer.write_all(&[b'x'; 5101]).unwrap();
     sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
     drop(peer);
     let (bytes, end) = looped.read_all(key);
-    assert_eq!(bytes.len(), 5100);
+    assert_eq!(bytes.len(), 5101);
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
+fn send_urgent(peer: &Peer) {
+    rustix::net::send(peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+}
+
 #[test]
-fn a_short_read_is_not_taken_for_the_end_of_what_is_there() {
+fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
+    for is_told_first in [false, true] {
+        let mut looped = Loop::new();
+        let (key, mut peer) = looped.pair();
+        peer.write_all(b"before").unwrap();
+        if is_told_first {
+            looped.until(key, |connection| connection.is_readable());
+        }
+        send_urgent(&peer);
+        peer.write_all(b"after").unwrap();
+        looped.until(key, |connection| {
+            if connection.is_readable() {
+                connection.fill(&mut [0; 64], 200).unwrap();
+            }
+            connection.input.len() == "beforeafter".len()
+        });
+    }
+}
+
+#[test]
+fn an_end_that_comes_between_an_event_and_its_read_is_found() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
-    peer.write_all(b"before").unwrap();
-    rustix::net::send(&peer, b"!", rustix::net::SendFlags::OOB).unwrap();
-    peer.write_all(b"after").unwrap();
-    looped.until(key, |connection| {
-        if connection.is_readable() {
-            connection.fill(&mut [0; 64], 200).unwrap(); // A read ends at urgent data.
-        }
-        connection.input.len() == "beforeafter".len()
-    });
+    peer.write_all(b"last").unwrap();
+    looped.until(key, |connection| connection.is_readable());
+    drop(peer);
+    let (bytes, end) = looped.read_all(key);
+    assert_eq!((bytes.as_slice(), end.is_ok()), (b"last".as_slice(), true));
 }
 
 #[test]
