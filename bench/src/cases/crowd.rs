@@ -92,6 +92,11 @@ impl Crowd {
                     None => is_door = true,
                 }
             }
+            for event in &self.events {
+                if let Some((link, _)) = self.members.get_mut(event.token().0) {
+                    link.answer()?;
+                }
+            }
             if is_door {
                 self.admit(wire)?;
             }

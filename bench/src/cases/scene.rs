@@ -39,6 +39,8 @@ pub(super) struct Scene {
     /// When the first message was due, which message that was, and how far apart they are.
     schedule: Option<(Instant, u64, Duration)>,
     times: Vec<Duration>,
+    /// Who has read and may owe an answer for it.
+    owing: Vec<usize>,
 }
 
 impl Scene {
@@ -59,7 +61,7 @@ impl Scene {
             .map(|index| texts.expectation(publishers, own(index)))
             .collect();
         let (events, scratch) = (Events::with_capacity(2048), vec![0; SCRATCH_BYTES]);
-        let (times, schedule) = (Vec::new(), None);
+        let (times, owing, schedule) = (Vec::new(), Vec::new(), None);
         let (published, end) = (0, 0);
         let scene = Self {
             stage,
@@ -71,7 +73,8 @@ impl Scene {
             published,
             end,
             schedule,
-            times, //.
+            times,
+            owing,
         };
         Ok(scene)
     }
@@ -109,7 +112,9 @@ impl Scene {
             }
             self.publish(pace)?;
         }
-        Ok(clock::now().duration_since(begin))
+        let elapsed = clock::now().duration_since(begin);
+        self.answer()?;
+        Ok(elapsed)
     }
 
     /// The times of all deliveries since the last play began, where it went by the clock.
@@ -142,9 +147,10 @@ impl Scene {
         let polled = self.poll.poll(&mut self.events, Some(timeout));
         polled.map_err(Failure::system("cannot poll"))?;
         let receivers = self.stage.receivers.len();
-        let Self { stage, expectations, scratch, schedule, times, .. } = self;
+        let Self { stage, expectations, scratch, schedule, times, owing, .. } = self;
         for event in &self.events {
             let Token(index) = event.token();
+            owing.push(index);
             let link = stage.receivers.get_mut(index);
             if let Some((receiver, expectation)) = link.zip(expectations.get_mut(index)) {
                 let before = expectation.taken();
@@ -160,7 +166,24 @@ impl Scene {
                 publisher.read(scratch, &mut |_| Err("a publisher was sent a text".to_owned()))?;
             }
         }
-        Ok(!self.events.is_empty())
+        let (is_paced, has_read) = (self.schedule.is_some(), !self.events.is_empty());
+        if !(is_paced && has_read) {
+            self.answer()?; // By the clock, nobody's delivery waits for what others answer.
+        }
+        Ok(has_read)
+    }
+
+    /// Answers what was read.
+    fn answer(&mut self) -> Result<()> {
+        let receivers = self.stage.receivers.len();
+        for index in self.owing.drain(..) {
+            if let Some(link) = self.stage.receivers.get_mut(index) {
+                link.answer()?;
+            } else if let Some(link) = self.stage.publishers.get_mut(index - receivers) {
+                link.answer()?;
+            }
+        }
+        Ok(())
     }
 
     fn publish(&mut self, pace: Pace) -> Result<()> {

@@ -93,7 +93,7 @@ impl Link {
         Ok(())
     }
 
-    /// Reads what is there, hands on each text, and answers what is owed.
+    /// Reads what is there, and hands on each text; [`Link::answer`] comes when all were read.
     ///
     /// # Errors
     ///
@@ -124,6 +124,15 @@ impl Link {
                 break; // That was all; more brings an event of its own.
             }
         }
+        Ok(())
+    }
+
+    /// Writes what is owed for what was read, and what the socket did not take before.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket.
+    pub fn answer(&mut self) -> Result<()> {
         self.wire.answer(&mut self.output);
         self.write()
     }
