@@ -158,7 +158,7 @@ impl Coordinator {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
         };
-        let is_stuck = !connection.is_writable() && self.group.run_for(listener.link).is_some();
+        let is_stuck = !connection.is_writable() && self.group.is_due(listener.link);
         if (has_moved || !is_stuck)
             && let Some(timer) = listener.stall_timer.take()
         {
@@ -173,7 +173,7 @@ impl Coordinator {
     pub(super) fn on_stall(&mut self, key: Key, now: Now) {
         if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
             listener.stall_timer = None;
-            if self.group.run_for(listener.link).is_none() {
+            if !self.group.is_due(listener.link) {
                 return; // What was due has expired meanwhile.
             }
             let timeout_ms = self.config.stall_timeout_ms;

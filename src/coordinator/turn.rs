@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::{Events, Poll};
 
 use super::keeper::{Keeper, Progress};
-use super::peer::{Peer, Phase, Role};
+use super::peer::{Listener, Peer, Phase, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
@@ -210,9 +210,11 @@ impl Coordinator {
                 self.unflushed.push(key);
             }
             Some(Role::Dialing { .. }) => self.finish_dialing(key, now),
-            Some(Role::Listener(_)) => {
+            Some(&Role::Listener(Listener { link, .. })) => {
                 self.hear(key, now);
-                self.offerable.push(key);
+                if self.group.is_due(link) {
+                    self.offerable.push(key); // It may have become writable.
+                }
             }
             None => (),
         }
@@ -343,7 +345,7 @@ impl Coordinator {
         self.is_idle()
             && self.keeper.as_ref().is_none_or(Keeper::is_idle)
             && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
-            && self.links.keys().all(|&link| self.group.run_for(link).is_none())
+            && !self.links.keys().any(|&link| self.group.is_due(link))
     }
 }
 

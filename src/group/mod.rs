@@ -303,6 +303,13 @@ impl Group {
         outlet.run(&self.history, self.members.at(slot)?.own())
     }
 
+    /// Whether [`Group::run_for`] has anything to offer.
+    #[must_use]
+    pub fn is_due(&self, link: LinkId) -> bool {
+        let Some((slot, outlet)) = self.links.open(link) else { return false };
+        self.members.at(slot).is_some_and(|member| outlet.is_due(&self.history, member.own()))
+    }
+
     /// The last number given out.
     #[must_use]
     pub fn last(&self) -> Seq {

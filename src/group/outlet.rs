@@ -74,8 +74,17 @@ impl Outlet {
         self.cursor.next()
     }
 
+    /// Whether anything is to be written.
+    pub(super) fn is_due(&self, history: &History, own: &OwnRuns) -> bool {
+        let is_begun = self.rest.is_some() || self.gap.is_some();
+        is_begun || history.pieces(self.cursor, own).next().is_some()
+    }
+
     /// What is to be written next, as much as one call should take; `None` if nothing is due.
     pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a OwnRuns) -> Option<Run<'a>> {
+        if !self.is_due(history, own) {
+            return None; // Most who ask have everything, and a run is a kilobyte to be laid out.
+        }
         let mut run = Run::default();
         if let Some(rest) = &self.rest {
             run.push(rest.bytes.get(rest.written..).unwrap_or_default());
@@ -89,7 +98,7 @@ impl Outlet {
             }
             run.push(piece.bytes());
         }
-        (run.count > 0).then_some(run)
+        Some(run)
     }
 
     /// `bytes` of the last run are out: how many messages were brought to their end by them. What
