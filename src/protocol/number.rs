@@ -92,9 +92,12 @@ impl fmt::Display for Epoch {
     }
 }
 
+/// Digits of the largest number.
+const DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
+
 /// Appends the digits of a number, as displaying it would, for a fraction of what that costs.
 pub fn push_number(text: &mut String, number: u64) {
-    let mut digits = [b'0'; u64::MAX.ilog10() as usize + 1];
+    let mut digits = [b'0'; DIGITS_MAX];
     let (mut rest, mut start) = (number, digits.len());
     for digit in digits.iter_mut().rev() {
         *digit = b'0'.saturating_add((rest % 10) as u8);
@@ -113,11 +116,17 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     if text.is_empty() || (text.starts_with('0') && text != "0") {
         return None;
     }
-    // Once over the digits: a member reads two numbers with every message.
-    text.bytes().try_fold(0_u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| byte.saturating_sub(b'0'))?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    if !text.bytes().fold(true, |fine, byte| fine & byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut digits = text.bytes().map(|byte| u64::from(byte.saturating_sub(b'0')));
+    match text.len() < DIGITS_MAX {
+        // A member reads two such numbers with every message: none of them can be too large.
+        true => Some(digits.fold(0, |number, digit| {
+            number.wrapping_mul(10).wrapping_add(digit) //.
+        })),
+        false => digits.try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(digit)),
+    }
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ impl Entry {
             Self::Message { seq, sender, text, .. } => {
                 push_number(shown, seq.as_u64());
                 shown.push(' ');
-                safe::for_terminal(sender).push_to(shown);
+                shown.push_str(sender); // An id: harmless everywhere.
                 shown.push_str(": ");
                 safe::for_terminal(text).push_to(shown);
                 Ok(())
