@@ -135,6 +135,30 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     writing.join().unwrap().unwrap();
 }
 
+/// A list costs as much as there are members, and asking for one next to nothing.
+#[test]
+fn who_asks_for_many_lists_gets_one_a_turn() {
+    let coordinator = Coordinator::start(30, &[]);
+    let (mut greedy, mut other) = (coordinator.client(), coordinator.client());
+    for list in ["members", "stats"] {
+        for client in [&mut greedy, &mut other] {
+            client.check(PING, "OK ping");
+        }
+        let before = other.stat("errors");
+        coordinator.stop();
+        greedy.write(format!("x#{list}#127.0.0.1\nmistake\n").repeat(100).as_bytes());
+        other.say("x#stats#127.0.0.1");
+        coordinator.go_on();
+        let lines: Vec<String> = (0..20).map(|_| other.line()).collect();
+        let errors = lines.iter().find_map(|line| line.strip_prefix("errors ")).unwrap();
+        let served = errors.parse::<u64>().unwrap() - before;
+        assert!(served <= 2, "{served} requests behind a list were served in one turn");
+        for _ in 0..100 {
+            while !greedy.line().starts_with("ERR 400 ") {}
+        }
+    }
+}
+
 #[test]
 fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);

@@ -83,6 +83,7 @@ impl Coordinator {
         if let Phase::Refused(_) = client.phase {
             return self.discard(key);
         }
+        client.has_list = false;
         let mut input = mem::take(&mut connection.input);
         self.serving = Some(key);
         let mut requests = self.carry_out_lines(key, &mut input, now);
@@ -128,7 +129,7 @@ impl Coordinator {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
             let unsent = connection.output.len() + client.held_bytes();
-            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX
+            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX && !client.has_list
         })
     }
 
