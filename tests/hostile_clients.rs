@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
+use support::wire::Wire;
 use support::{DEADLINE, Timer};
 
 const PING: &str = "bob#ping#127.0.0.1";
@@ -190,6 +191,20 @@ fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     // Nothing comes on a message socket whose member is the only one to send.
     coordinator.until_quiet(alice.socket());
     assert!(stalled.line().contains(" online "));
+}
+
+/// Its machine may lose its power while nobody has anything to say.
+#[test]
+fn who_vanishes_without_a_word_does_not_hold_its_socket_for_ever() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut idle = coordinator.client();
+    idle.check(PING, "OK ping");
+    let mut alice = coordinator.join("alice", "");
+    let (soon, late) = (Duration::from_secs(15), Duration::from_secs(300));
+    let within = |wire: &Wire, most| wire.probed_within().is_some_and(|time| time <= most);
+    assert!(within(alice.socket(), soon), "a message socket: {:?}", alice.socket().probed_within());
+    assert!(within(&idle, late), "a command socket: {:?}", idle.probed_within());
+    assert!(!within(&idle, soon), "a command socket outlives a short outage");
 }
 
 #[test]

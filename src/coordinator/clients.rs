@@ -12,7 +12,8 @@ use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
 use crate::limits::{
-    LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX, TURN_BYTES_MAX,
+    COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX,
+    TURN_BYTES_MAX,
 };
 use crate::protocol::{Command, LineBuffer, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
@@ -64,6 +65,9 @@ impl Coordinator {
         if let Err(error) = connection.register(self.poll.registry(), key) {
             log::warn!("{address}: cannot be watched: {error}");
             return;
+        }
+        if let Err(error) = connection.keep_alive(COMMANDS_KEEPALIVE) {
+            log::warn!("{address}: no keepalive: {error}");
         }
         let client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.peers.insert(Peer { connection, role: Role::Client(client) });
