@@ -120,6 +120,7 @@ impl World {
             Input::ShutDown => self.model.shut_down(),
         }
         hub.group.handle(input, now);
+        hub.group.check();
         while let Some(effect) = self.hub.as_mut().and_then(|hub| hub.group.poll_effect()) {
             match effect {
                 Effect::Reply { to, reply } => self.answer(to, &reply.to_string()),
