@@ -26,6 +26,7 @@ mod connecting;
 mod delivering;
 mod facts;
 mod history;
+mod invariants;
 mod link;
 mod member;
 mod names;
@@ -368,31 +369,6 @@ impl Group {
 
     fn note(&mut self, id: Box<str>, change: Change) {
         self.effects.push_back(Effect::Note(Note { id, change }));
-    }
-
-    /// What must hold whatever happened, linear in the members: for tests, after every input. What
-    /// costs next to nothing is looked at by [`Group::handle`] itself in debug builds.
-    ///
-    /// # Panics
-    ///
-    /// If it does not: that is a bug here.
-    pub fn check(&self) {
-        let mut links = 0_usize;
-        for member in self.members.sorted() {
-            assert!(member.place() <= self.history.last(), "a place is a number given out");
-            assert!(member.registered_at <= member.place(), "nothing from before registration");
-            for link in [member.link, member.returning].into_iter().flatten() {
-                assert!(self.links.at(link).is_some(), "a member's link is a link");
-                links = links.saturating_add(1);
-            }
-            if let Some((slot, outlet)) = member.link.and_then(|link| self.links.open(link)) {
-                assert_eq!(self.members.find(&member.id), Some(slot), "and is its own");
-                assert!(member.place() <= outlet.sent(), "what counts as delivered was sent");
-                assert!(outlet.reaches(self.history.front()), "lost is never offered");
-            }
-        }
-        let links = links.saturating_add(self.entering.len());
-        assert_eq!(links, self.links.len(), "every link belongs to somebody");
     }
 }
 
