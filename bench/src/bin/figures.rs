@@ -1,13 +1,13 @@
 //! Measures a coordinator and prints what it costs: options -> figures -> exit code.
 
 use std::env;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::Options;
 use groupcast_bench::cores::raise_file_limit;
 use groupcast_bench::figures::{FIGURES, Setup};
+use groupcast_bench::program::{beside, complain, say};
 use groupcast_bench::report::Report;
 
 const ROUNDS_DEFAULT: usize = 5;
@@ -68,18 +68,7 @@ fn names() -> String {
     FIGURES.map(|(name, _)| name).join(", ")
 }
 
-/// A program in the directory of this one.
-fn beside(name: &str) -> PathBuf {
-    let own = env::current_exe().unwrap_or_default();
-    own.with_file_name(name)
-}
-
 fn usage(fault: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "figures: {fault}");
+    complain("figures", &fault);
     ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use groupcast_bench::cases::{CASES, Case};
 use groupcast_bench::cores::{Cores, raise_file_limit};
 use groupcast_bench::failure::{Failure, Result};
 use groupcast_bench::peers::{PEERS, Peer, Programs};
+use groupcast_bench::program::{beside, complain, say};
 use groupcast_bench::results::{Machine, Results, cpu_svg, document, latency_svg, verdicts};
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "sidebyside: {failure}");
+            complain("sidebyside", &failure);
             ExitCode::FAILURE
         }
     }
@@ -141,18 +141,7 @@ fn peer_names() -> String {
     PEERS.map(|peer| format!("{:?}", peer.name())).join(", ")
 }
 
-/// A program in the directory of this one.
-fn beside(name: &str) -> PathBuf {
-    let own = env::current_exe().unwrap_or_default();
-    own.with_file_name(name)
-}
-
 fn usage(fault: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "sidebyside: {fault}");
+    complain("sidebyside", &fault);
     ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }
