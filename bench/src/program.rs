@@ -1,9 +1,28 @@
-//! What the programs here have in common: words for the user, and where the other programs are.
+//! What the programs here have in common: a command line, words for the user, where the others are.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+use getopts::{Matches, Options};
+
+/// What the options of a command line say, which has nothing else.
+///
+/// # Errors
+///
+/// What is wrong, in words.
+pub fn parse(
+    options: &Options,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<Matches, String> {
+    let matches = options.parse(arguments).map_err(|fault| fault.to_string())?;
+    match matches.free.first() {
+        None => Ok(matches),
+        Some(free) => Err(format!("there are no arguments besides options: found {free:?}")),
+    }
+}
 
 /// Says something on standard output.
 pub fn say(text: &str) {

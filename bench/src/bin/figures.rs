@@ -7,17 +7,16 @@ use std::process::ExitCode;
 use getopts::Options;
 use groupcast_bench::cores::raise_file_limit;
 use groupcast_bench::figures::{FIGURES, Setup};
-use groupcast_bench::program::{beside, complain, say};
+use groupcast_bench::program::{self, beside, complain, say};
 use groupcast_bench::report::Report;
 
 const ROUNDS_DEFAULT: usize = 5;
 
 fn main() -> ExitCode {
     let options = options();
-    let matches = match options.parse(env::args_os().skip(1)) {
-        Ok(matches) if matches.free.is_empty() => matches,
-        Ok(_) => return usage("there are no arguments besides options"),
-        Err(fault) => return usage(&fault.to_string()),
+    let matches = match program::parse(&options, env::args_os().skip(1)) {
+        Ok(matches) => matches,
+        Err(fault) => return usage(&fault),
     };
     if matches.opt_present("help") {
         say(&options.usage("figures [options]: what a coordinator costs on this machine"));
@@ -30,8 +29,8 @@ fn main() -> ExitCode {
     let Ok(rounds @ 1..) = matches.opt_get_default("rounds", ROUNDS_DEFAULT) else {
         return usage("--rounds: expected a whole number from 1");
     };
-    let program = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
-    let (coordinator, participant) = (program("coordinator"), program("participant"));
+    let asked = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
+    let (coordinator, participant) = (asked("coordinator"), asked("participant"));
     run(&Setup { coordinator, participant, rounds }, &only)
 }
 

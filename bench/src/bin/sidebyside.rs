@@ -10,15 +10,14 @@ use groupcast_bench::cases::{CASES, Case};
 use groupcast_bench::cores::{Cores, raise_file_limit};
 use groupcast_bench::failure::{Failure, Result};
 use groupcast_bench::peers::{PEERS, Peer, Programs};
-use groupcast_bench::program::{beside, complain, say};
+use groupcast_bench::program::{self, beside, complain, say};
 use groupcast_bench::results::{Machine, Results, cpu_svg, document, latency_svg, verdicts};
 
 fn main() -> ExitCode {
     let options = options();
-    let matches = match options.parse(env::args_os().skip(1)) {
-        Ok(matches) if matches.free.is_empty() => matches,
-        Ok(_) => return usage("there are no arguments besides options"),
-        Err(fault) => return usage(&fault.to_string()),
+    let matches = match program::parse(&options, env::args_os().skip(1)) {
+        Ok(matches) => matches,
+        Err(fault) => return usage(&fault),
     };
     if matches.opt_present("help") {
         say(&options.usage("sidebyside [options]: groupcast and its peers at the same work"));
