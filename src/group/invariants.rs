@@ -24,6 +24,8 @@ impl Group {
                 assert!(outlet.reaches(self.history.front()), "lost is never offered");
             }
         }
+        let known = self.members.known_lowest().map(|(_, place)| place);
+        assert!(known.is_none() || known == self.members.lowest_place(), "nobody is lower");
         let links = links.saturating_add(self.entering.len());
         assert_eq!(links, self.links.len(), "every link belongs to somebody");
     }
