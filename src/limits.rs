@@ -94,12 +94,11 @@ pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting for a client that does not read them; from here on it is not read from either.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
-/// TCP keepalive of message sockets: seconds of silence, seconds between probes, probes.
-pub const KEEPALIVE_IDLE_S: u64 = 15;
-/// See [`KEEPALIVE_IDLE_S`].
-pub const KEEPALIVE_INTERVAL_S: u64 = 5;
-/// See [`KEEPALIVE_IDLE_S`].
-pub const KEEPALIVE_PROBES: u32 = 3;
+/// Of message sockets: a member whose machine has gone is offline after half a minute.
+pub const MESSAGES_KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
+/// Of command sockets: a machine that has gone holds none for longer than ten minutes, and one that
+/// was only cut off for a while still has its own.
+pub const COMMANDS_KEEPALIVE: Keepalive = Keepalive { idle_s: 300, interval_s: 30, probes: 10 };
 
 /// Longest line of the user, LF included. Longer than a default request, which is the
 /// coordinator's to refuse.
@@ -173,6 +172,17 @@ pub const CLOCK_DRIFT_MS: u64 = 100;
 pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+
+/// When TCP asks a silent peer whether it is still there, and gives it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Seconds of silence before the first probe.
+    pub idle_s: u64,
+    /// Seconds from each probe to the next.
+    pub interval_s: u64,
+    /// Probes, none of them answered, after which the connection is at its end.
+    pub probes: u32,
+}
 
 /// When what was written to the journal is made safe against power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
+use support::wire::Wire;
 use support::{DEADLINE, Timer};
 
 const PING: &str = "bob#ping#127.0.0.1";
@@ -135,6 +136,30 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     writing.join().unwrap().unwrap();
 }
 
+/// A list costs as much as there are members, and asking for one next to nothing.
+#[test]
+fn who_asks_for_many_lists_gets_one_a_turn() {
+    let coordinator = Coordinator::start(30, &[]);
+    let (mut greedy, mut other) = (coordinator.client(), coordinator.client());
+    for list in ["members", "stats"] {
+        for client in [&mut greedy, &mut other] {
+            client.check(PING, "OK ping");
+        }
+        let before = other.stat("errors");
+        coordinator.stop();
+        greedy.write(format!("x#{list}#127.0.0.1\nmistake\n").repeat(100).as_bytes());
+        other.say("x#stats#127.0.0.1");
+        coordinator.go_on();
+        let lines: Vec<String> = (0..20).map(|_| other.line()).collect();
+        let errors = lines.iter().find_map(|line| line.strip_prefix("errors ")).unwrap();
+        let served = errors.parse::<u64>().unwrap() - before;
+        assert!(served <= 2, "{served} requests behind a list were served in one turn");
+        for _ in 0..100 {
+            while !greedy.line().starts_with("ERR 400 ") {}
+        }
+    }
+}
+
 #[test]
 fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);
@@ -166,6 +191,20 @@ fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     // Nothing comes on a message socket whose member is the only one to send.
     coordinator.until_quiet(alice.socket());
     assert!(stalled.line().contains(" online "));
+}
+
+/// Its machine may lose its power while nobody has anything to say.
+#[test]
+fn who_vanishes_without_a_word_does_not_hold_its_socket_for_ever() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut idle = coordinator.client();
+    idle.check(PING, "OK ping");
+    let mut alice = coordinator.join("alice", "");
+    let (soon, late) = (Duration::from_secs(15), Duration::from_secs(300));
+    let within = |wire: &Wire, most| wire.probed_within().is_some_and(|time| time <= most);
+    assert!(within(alice.socket(), soon), "a message socket: {:?}", alice.socket().probed_within());
+    assert!(within(&idle, late), "a command socket: {:?}", idle.probed_within());
+    assert!(!within(&idle, soon), "a command socket outlives a short outage");
 }
 
 #[test]

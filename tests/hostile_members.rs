@@ -113,14 +113,14 @@ fn what_comes_together_with_the_connection_is_noticed_too() {
         let register = format!("bob#register {} acks=1#127.0.0.1", blocked.port());
         client.write(format!("bob#ping#127.0.0.1\n{register}\n").as_bytes());
         client.expect("OK ping"); // So the other one is under way.
-        coordinator.pause();
+        coordinator.stop();
         blocked.unblock();
         let mut socket = blocked.accept();
         socket.write(bytes);
         if bytes.is_empty() {
             socket.half_close();
         }
-        coordinator.resume();
+        coordinator.go_on();
         client.expect_start("OK register ");
         client.until_member("bob", |line| line.contains(" offline "));
         socket.expect_closed();

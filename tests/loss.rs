@@ -5,26 +5,26 @@
 mod support;
 
 use support::coordinator::Coordinator;
+use support::member::Member;
 use support::number;
 
-/// `missed` and `expired` of a reply to `reconnect`.
+/// Alice, who sends, and bob, who acknowledges and is away.
 #[track_caller]
-fn counts(reply: &str) -> (u64, u64) {
-    (number(reply, "missed"), number(reply, "expired"))
+fn alice_and_absent_bob(coordinator: &Coordinator) -> (Member, Member) {
+    let (alice, mut bob) = (coordinator.join("alice", ""), coordinator.join("bob", "acks=1"));
+    bob.disconnect();
+    (alice, bob)
 }
 
 #[test]
 fn what_expired_is_a_gap_and_what_did_not_follows_it() {
     let coordinator = Coordinator::start(2, &[]);
-    let mut alice = coordinator.join("alice", "");
-    let mut bob = coordinator.join("bob", "acks=1");
-    bob.disconnect();
+    let (mut alice, mut bob) = alice_and_absent_bob(&coordinator);
     alice.msend("one");
     alice.msend("two");
     bob.until_expired();
     alice.msend("three");
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (1, 2), "{reply}");
+    bob.comes_back("acks=1", 1, 2);
     bob.socket().gap(2, 1, 2);
     bob.socket().delivery(3, "alice", "three");
     bob.socket().ack(3);
@@ -42,8 +42,7 @@ fn one_that_does_not_acknowledge_is_told_of_no_gap() {
     bob.disconnect();
     alice.msend("one");
     bob.until_expired();
-    let reply = bob.reconnect("");
-    assert_eq!(counts(&reply), (0, 1), "{reply}");
+    bob.comes_back("", 0, 1);
     alice.msend("two");
     bob.socket().delivery(2, "alice", "two");
 }
@@ -51,22 +50,18 @@ fn one_that_does_not_acknowledge_is_told_of_no_gap() {
 #[test]
 fn a_gap_comes_again_until_its_last_number_is_acknowledged() {
     let coordinator = Coordinator::start(1, &[]);
-    let mut alice = coordinator.join("alice", "");
-    let mut bob = coordinator.join("bob", "acks=1");
-    bob.disconnect();
+    let (mut alice, mut bob) = alice_and_absent_bob(&coordinator);
     for text in ["one", "two", "three"] {
         alice.msend(text);
     }
     bob.until_expired();
     for _ in 0..2 {
-        let reply = bob.reconnect("acks=1");
-        assert_eq!(counts(&reply), (0, 3), "{reply}");
+        bob.comes_back("acks=1", 0, 3);
         bob.socket().gap(3, 1, 3);
     }
     bob.socket().ack(3);
     bob.until_place(3);
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (0, 0), "{reply}");
+    bob.comes_back("acks=1", 0, 0);
     alice.msend("four");
     bob.socket().delivery(4, "alice", "four");
 }
@@ -74,9 +69,7 @@ fn a_gap_comes_again_until_its_last_number_is_acknowledged() {
 #[test]
 fn a_number_inside_a_gap_was_never_brought_and_may_not_be_named() {
     let coordinator = Coordinator::start(1, &[]);
-    let mut alice = coordinator.join("alice", "");
-    let mut bob = coordinator.join("bob", "acks=1");
-    bob.disconnect();
+    let (mut alice, mut bob) = alice_and_absent_bob(&coordinator);
     for text in ["one", "two", "three"] {
         alice.msend(text);
     }
@@ -102,13 +95,11 @@ fn own_messages_are_never_counted_as_lost() {
     bob.disconnect();
     alice.msend("5: other");
     bob.until_expired();
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (0, 3), "{reply}");
+    bob.comes_back("acks=1", 0, 3);
     bob.socket().gap(3, 1, 5);
     // What was taken before counts as taken, if it is named.
     let since = format!("acks=1 since={}:1", bob.epoch());
-    let reply = bob.reconnect(&since);
-    assert_eq!(counts(&reply), (0, 2), "{reply}");
+    bob.comes_back(&since, 0, 2);
     assert_eq!(bob.place(), 2, "and over the own message right after it");
     bob.socket().gap(2, 3, 5);
 }
@@ -127,8 +118,7 @@ fn what_was_acknowledged_and_is_gone_is_no_gap() {
     alice.msend("three");
     bob.until_expired();
     let since = format!("acks=1 since={}:0", bob.epoch());
-    let reply = bob.reconnect(&since);
-    assert_eq!(counts(&reply), (0, 1), "{reply}");
+    bob.comes_back(&since, 0, 1);
     bob.socket().gap(1, 3, 3);
 }
 
@@ -144,8 +134,7 @@ fn with_ttl_0_a_message_is_for_those_who_are_there() {
     bob.socket().delivery(1, "alice", "one");
     alice.msend("two");
     bob.socket().delivery(2, "alice", "two");
-    let reply = carol.reconnect("acks=1");
-    assert_eq!(counts(&reply), (0, 2), "{reply}");
+    carol.comes_back("acks=1", 0, 2);
     carol.socket().gap(2, 1, 2);
     alice.msend("three");
     carol.socket().delivery(3, "alice", "three");
@@ -165,8 +154,7 @@ fn the_oldest_make_room_where_the_operator_said_so() {
         assert_eq!(alice.msend(&text), seq);
         carol.socket().delivery(seq, "alice", &text);
     }
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (2, 3), "{reply}");
+    bob.comes_back("acks=1", 2, 3);
     bob.socket().gap(3, 1, 3);
     bob.socket().delivery(4, "alice", &text);
     bob.socket().delivery(5, "alice", &text);
@@ -185,16 +173,14 @@ fn a_slow_member_online_is_told_of_what_was_dropped_too() {
     }
     // All came, none was acknowledged: what was dropped since is known to be taken once named.
     let since = format!("acks=1 since={}:5", bob.epoch());
-    let reply = bob.reconnect(&since);
-    assert_eq!(counts(&reply), (0, 0), "{reply}");
+    bob.comes_back(&since, 0, 0);
     alice.msend("six");
     bob.socket().delivery(6, "alice", "six");
     // Without naming it, the place is the last number acknowledged.
     for _ in 0..5 {
         alice.msend(&text);
     }
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (2, 4), "{reply}");
+    bob.comes_back("acks=1", 2, 4);
     bob.socket().gap(4, 6, 9);
     bob.socket().delivery(10, "alice", &text);
 }
@@ -202,14 +188,11 @@ fn a_slow_member_online_is_told_of_what_was_dropped_too() {
 #[test]
 fn a_time_to_live_not_yet_over_loses_nothing() {
     let coordinator = Coordinator::start(31_536_000, &[]);
-    let mut alice = coordinator.join("alice", "");
-    let mut bob = coordinator.join("bob", "acks=1");
-    bob.disconnect();
+    let (mut alice, mut bob) = alice_and_absent_bob(&coordinator);
     for seq in 1..=50 {
         alice.msend(&format!("text {seq}"));
     }
-    let reply = bob.reconnect("acks=1");
-    assert_eq!(counts(&reply), (50, 0), "{reply}");
+    bob.comes_back("acks=1", 50, 0);
     for seq in 1..=50 {
         bob.socket().delivery(seq, "alice", &format!("text {seq}"));
     }

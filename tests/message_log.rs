@@ -11,11 +11,22 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
+use support::member::Member;
 use support::number;
 use support::participant::{Home, Running, texts, until};
 
 const EPOCH: &str = "00000000000000aa";
 const HEADER: &str = "# id alice\n# epoch 00000000000000aa\n# last 0\n";
+
+/// Bob, who sends, and alice, who has been greeted and writes it all down.
+#[track_caller]
+fn bob_and_alice(coordinator: &Coordinator) -> (Member, Home, Running) {
+    let bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
+    alice.expect("* epoch ");
+    (bob, home, alice)
+}
 
 #[test]
 fn gaps_are_noted_and_repeats_are_dropped() {
@@ -126,10 +137,7 @@ fn a_log_in_use_is_left_to_its_user() {
 #[test]
 fn a_log_rotated_under_way_has_every_message_once_in_one_of_its_files() {
     let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "");
-    let home = Home::new("alice", coordinator.address);
-    let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
-    alice.expect("OK register");
+    let (mut bob, home, alice) = bob_and_alice(&coordinator);
     let mut sent = Vec::new();
     let moved = |number| home.directory.path().join(format!("moved.{number}"));
     for round in 0..5 {
@@ -162,12 +170,24 @@ fn a_log_rotated_under_way_has_every_message_once_in_one_of_its_files() {
 }
 
 #[test]
+fn a_new_file_begins_with_what_is_remembered_before_anything_comes() {
+    let coordinator = Coordinator::start(60, &[]);
+    let (mut bob, home, alice) = bob_and_alice(&coordinator);
+    bob.msend("one");
+    bob.command.until_member("alice", |line| line.contains(" acked=1"));
+    fs::rename(home.log_path(), home.directory.path().join("moved")).unwrap();
+    alice.signal(Signal::HUP);
+    let header = format!("# id alice\n# epoch {}\n# last 1\n", bob.epoch());
+    until("the header", || home.log() == header);
+    bob.msend("two");
+    bob.command.until_member("alice", |line| line.contains(" acked=2"));
+    assert!(home.log().starts_with(&format!("{header}2\t")), "{}", home.log());
+}
+
+#[test]
 fn a_signal_without_a_rename_and_one_without_a_place_change_nothing() {
     let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "");
-    let home = Home::new("alice", coordinator.address);
-    let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
-    alice.expect("OK register");
+    let (mut bob, home, mut alice) = bob_and_alice(&coordinator);
     bob.msend("one");
     bob.command.until_member("alice", |line| line.contains("acked=1"));
     alice.signal(Signal::HUP);
@@ -188,17 +208,14 @@ fn a_signal_without_a_rename_and_one_without_a_place_change_nothing() {
 #[test]
 fn while_the_log_cannot_grow_nothing_is_acknowledged_and_then_everything_is() {
     let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "");
-    let home = Home::new("alice", coordinator.address);
-    let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
-    alice.expect("* epoch ");
+    let (mut bob, home, mut alice) = bob_and_alice(&coordinator);
     until("the header", || home.log().lines().count() == 3);
     let header = home.log();
-    let limit = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(Pid::from_child(&alice.child)), Resource::Fsize, limit).unwrap();
+    let pid = Some(Pid::from_child(&alice.child));
+    let may_grow_to = |current| {
+        prlimit(pid, Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
     };
-    limit(Some(header.len() as u64 + 10)); // A part of a line goes in.
+    may_grow_to(Some(header.len() as u64 + 10)); // A part of a line goes in.
     bob.msend("one");
     alice.expect(
         "error: message log: File too large (os error 27); \
@@ -209,8 +226,7 @@ fn while_the_log_cannot_grow_nothing_is_acknowledged_and_then_everything_is() {
     alice.expect("3 bob: three\n");
     let member = bob.command.member("alice").unwrap();
     assert!(member.contains(" online ") && number(&member, "acked") == 0, "{member}");
-    let limit = Rlimit { current: None, maximum: None };
-    prlimit(Some(Pid::from_child(&alice.child)), Resource::Fsize, limit).unwrap();
+    may_grow_to(None);
     alice.expect("* message log: it can be written again\n");
     bob.command.until_member("alice", |line| number(line, "acked") == 3);
     assert!(home.log().starts_with(&format!("{header}1\t")), "{}", home.log());

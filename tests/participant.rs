@@ -5,14 +5,10 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
-use std::fs;
-use std::thread;
-
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
-use support::participant::{Home, Running, texts};
-use support::{DEADLINE, Timer};
+use support::participant::{Home, Running, texts, until};
 
 #[test]
 fn a_script_gets_its_replies_in_order_and_an_exit_code() {
@@ -56,59 +52,13 @@ fn a_message_stands_in_the_log_exactly_once_however_often_its_reader_is_killed()
     bob.msend("last");
     sent.push("last".to_owned());
     alice.expect("OK re");
-    let timer = Timer::start(DEADLINE);
-    while !home.log().ends_with("\tlast\n") && timer.left().is_some() {
-        thread::yield_now();
-    }
+    until("the last message", || home.log().ends_with("\tlast\n"));
     assert_eq!(texts(&home.log()), sent);
     alice.signal(Signal::TERM);
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     assert!(alice.said.ends_with("OK disconnect\n"), "{}", alice.said);
     bob.command
         .until_member("alice", |line| line.contains(" offline ") && line.contains("pending=0"));
-}
-
-#[test]
-fn a_log_that_was_moved_away_goes_on_in_a_new_file() {
-    let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "");
-    let home = Home::new("alice", coordinator.address);
-    let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
-    alice.expect("OK register");
-    bob.msend("one");
-    bob.command.until_member("alice", |line| line.contains(" acked=1"));
-    fs::rename(home.log_path(), home.directory.path().join("moved")).unwrap();
-    alice.signal(Signal::HUP);
-    let header = format!("# id alice\n# epoch {}\n# last 1\n", bob.epoch());
-    let timer = Timer::start(DEADLINE);
-    while home.log() != header && timer.left().is_some() {
-        thread::yield_now();
-    }
-    bob.msend("two");
-    bob.command.until_member("alice", |line| line.contains(" acked=2"));
-    assert!(home.log().starts_with(&format!("{header}2\t")), "{}", home.log());
-}
-
-#[test]
-fn a_log_that_is_not_its_own_ends_it_before_it_begins() {
-    let coordinator = Coordinator::start(60, &[]);
-    let home = Home::new("alice", coordinator.address);
-    for content in ["dear diary\n", "# id bob\n# epoch 00000000000000aa\n# last 0\n"] {
-        fs::write(home.log_path(), content).unwrap();
-        let (code, said) = home.script(&["-e", "ping"], "");
-        assert_eq!(code, Some(2), "{said}");
-        assert!(
-            said.starts_with("participant: message log ") && said.lines().count() == 1,
-            "{said}"
-        );
-        assert_eq!(home.log(), content);
-    }
-    fs::remove_file(home.log_path()).unwrap();
-    let mut first = Running::start(home.command(&["-f", "-e", "ping"]));
-    first.expect("OK ping");
-    let (code, said) = home.script(&[], "");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.ends_with(": in use by another program\n"), "{said}");
 }
 
 #[test]

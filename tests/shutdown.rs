@@ -41,6 +41,18 @@ fn until_503(client: &mut Client) {
     client.fail("no end in sight");
 }
 
+/// A coordinator that has been asked to end and cannot yet, and a client that knows.
+#[track_caller]
+fn draining() -> (Coordinator, Client, Member) {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut client = coordinator.client();
+    client.check("bob#ping#127.0.0.1", "OK ping");
+    let stuck = stuck_member(&coordinator);
+    coordinator.terminate();
+    until_503(&mut client);
+    (coordinator, client, stuck)
+}
+
 #[test]
 fn an_idle_coordinator_ends_well_at_once() {
     let coordinator = Coordinator::start(30, &[]);
@@ -86,12 +98,7 @@ fn what_was_accepted_is_delivered_before_the_end() {
 
 #[test]
 fn while_it_drains_every_good_request_gets_503_and_nobody_new_is_let_in() {
-    let coordinator = Coordinator::start(30, &[]);
-    let mut client = coordinator.client();
-    client.check("bob#ping#127.0.0.1", "OK ping");
-    let _stuck = stuck_member(&coordinator);
-    coordinator.terminate();
-    until_503(&mut client);
+    let (coordinator, mut client, _stuck) = draining();
     // 400 stands before 503, all the others behind it.
     client.refused("nonsense", 400, "");
     client.refused("bob#register 80#127.0.0.1", 503, "");
@@ -106,12 +113,7 @@ fn while_it_drains_every_good_request_gets_503_and_nobody_new_is_let_in() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let coordinator = Coordinator::start(30, &[]);
-    let mut client = coordinator.client();
-    client.check("bob#ping#127.0.0.1", "OK ping");
-    let _stuck = stuck_member(&coordinator);
-    coordinator.terminate();
-    until_503(&mut client);
+    let (coordinator, _client, _stuck) = draining();
     let timer = Timer::start(Duration::from_millis(1500));
     coordinator.terminate();
     coordinator.wait();

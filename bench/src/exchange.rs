@@ -12,6 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::publisher::{Dialect, Publisher};
 use crate::receiver::Receiver;
 use crate::report::Samples;
+use crate::stream::wait;
 use crate::texts::Checker;
 
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -143,8 +144,7 @@ impl Exchange {
 
     /// Waits for something to happen; whether it did.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
-        let polled = self.poll.poll(&mut self.events, Some(timeout));
-        polled.map_err(Failure::system("cannot poll"))?;
+        wait(&mut self.poll, &mut self.events, timeout)?;
         let now = clock::now();
         for event in &self.events {
             let Token(token) = event.token();

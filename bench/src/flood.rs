@@ -9,6 +9,7 @@ use crate::command::{AFTERMATH, DEADLINE};
 use crate::failure::{Failure, Result};
 use crate::publisher::{Dialect, Publisher};
 use crate::receiver::Receiver;
+use crate::stream::wait;
 use crate::texts::Checker;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
@@ -114,8 +115,7 @@ impl Flood {
 
     /// Waits for something to happen; whether it did.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
-        let polled = self.poll.poll(&mut self.events, Some(timeout));
-        polled.map_err(Failure::system("cannot poll"))?;
+        wait(&mut self.poll, &mut self.events, timeout)?;
         for event in &self.events {
             match self.receivers.get_mut(event.token().0) {
                 Some(receiver) => receiver.read(&mut self.scratch)?,

@@ -28,6 +28,7 @@ pub mod flood;
 pub mod load;
 pub mod peers;
 pub mod process;
+pub mod program;
 pub mod publisher;
 pub mod receiver;
 pub mod redis;

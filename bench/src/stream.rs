@@ -1,8 +1,27 @@
 //! What every non-blocking end needs: bytes that wait to be written, and lines put together.
 
 use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
 
 use memchr::{memchr, memrchr};
+use mio::{Events, Poll};
+
+use crate::failure::{Failure, Result};
+
+/// Waits until something happens, for as long as `timeout`. A signal ends it with no events.
+///
+/// # Errors
+///
+/// Those of the poll.
+pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
+    match poll.poll(events, Some(timeout)) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
+        polled => polled.map_err(Failure::system("cannot poll")),
+    }
+}
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]

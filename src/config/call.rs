@@ -260,9 +260,9 @@ const TAKES_PART: &str = "a member of the group, at a prompt or behind a pipe";
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: the system picks one), line 2 how many
 seconds a message lives (whole, 0 to 31536000). Then come lines key=value for
-bind to allow_foreign_ip; the option of that name wins. BYTES may end in k, m
-or g (1024^1 to ^3), SECONDS may have three decimals. Blank lines and lines
-that begin with // are skipped.
+bind to sync; the option of that name wins. BYTES may end in k, m or g (1024^1
+to ^3), SECONDS may have three decimals. Blank lines and lines that begin with
+// are skipped.
 ";
 
 const PARTICIPANT_FILE: &str = "\

@@ -37,6 +37,10 @@ impl Key {
     }
 }
 
+fn timeout_ms(text: &str) -> Result<u64, String> {
+    value::seconds(text, TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST)
+}
+
 /// In the order of the help.
 pub(super) static KEYS: [Key; 12] = [
     Key {
@@ -104,7 +108,7 @@ pub(super) static KEYS: [Key; 12] = [
         hint: "SECONDS",
         about: "a request line begun must be finished within it",
         assign: |config, text| {
-            config.line_timeout_ms = value::seconds(text, TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST)?;
+            config.line_timeout_ms = timeout_ms(text)?;
             Ok(())
         },
         show: |config| value::show_seconds(config.line_timeout_ms),
@@ -114,8 +118,7 @@ pub(super) static KEYS: [Key; 12] = [
         hint: "SECONDS",
         about: "connecting back to a participant must succeed within it",
         assign: |config, text| {
-            config.connect_timeout_ms =
-                value::seconds(text, TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST)?;
+            config.connect_timeout_ms = timeout_ms(text)?;
             Ok(())
         },
         show: |config| value::show_seconds(config.connect_timeout_ms),
@@ -125,7 +128,7 @@ pub(super) static KEYS: [Key; 12] = [
         hint: "SECONDS",
         about: "a member that takes no byte for so long though some are due becomes offline",
         assign: |config, text| {
-            config.stall_timeout_ms = value::seconds(text, TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST)?;
+            config.stall_timeout_ms = timeout_ms(text)?;
             Ok(())
         },
         show: |config| value::show_seconds(config.stall_timeout_ms),

@@ -53,7 +53,9 @@ fn field<'a, T>(
 /// A name that can be a file's: not a directory's, and nothing that drives a terminal.
 fn file_name(text: &str) -> Option<PathBuf> {
     let path = PathBuf::from(text);
-    let names_file = path.file_name().is_some() && !text.ends_with(['/', '.']);
+    // What ends so names a directory, which `file_name` passes over.
+    let names_file =
+        path.file_name().is_some() && !["/", "/."].iter().any(|end| text.ends_with(end));
     let printable = !text.chars().any(char::is_control);
     (names_file && printable).then_some(path)
 }
@@ -87,6 +89,7 @@ mod tests {
         check(b"// me\nalice\n\n// it\nalice.log\n\n127.0.0.1 5000\n// end\n\n", expected);
         check(b"alice\nalice.log\n::ffff:127.0.0.1 5000\n", expected);
         check(b"a.B_9-\n/tmp/my log\n::1 65535\n", Ok(("a.B_9-", "/tmp/my log", "[::1]:65535")));
+        check(b"a\nJan.\n::1 1", Ok(("a", "Jan.", "[::1]:1")));
         check("a\nbücher\n::1 1".as_bytes(), Ok(("a", "bücher", "[::1]:1")));
     }
 
@@ -109,6 +112,7 @@ mod tests {
             ("a\n\nlogs/\n::1 1", "p.txt:3: log_file_name: found \"logs/\""),
             ("a\n.\n::1 1", "p.txt:2: log_file_name: found \".\""),
             ("a\nlogs/..\n::1 1", "p.txt:2: log_file_name: found \"logs/..\""),
+            ("a\nlogs/.\n::1 1", "p.txt:2: log_file_name: found \"logs/.\""),
             ("a\nl\0g\n::1 1", "p.txt:2: log_file_name: found \"l\\0g\""),
         ] {
             check(text.as_bytes(), Err(&format!("{found}, {log}")));

@@ -12,7 +12,8 @@ use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
 use crate::limits::{
-    LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX, TURN_BYTES_MAX,
+    COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX,
+    TURN_BYTES_MAX,
 };
 use crate::protocol::{Command, LineBuffer, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
@@ -65,6 +66,9 @@ impl Coordinator {
             log::warn!("{address}: cannot be watched: {error}");
             return;
         }
+        if let Err(error) = connection.keep_alive(COMMANDS_KEEPALIVE) {
+            log::warn!("{address}: no keepalive: {error}");
+        }
         let client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.peers.insert(Peer { connection, role: Role::Client(client) });
         self.clients += 1;
@@ -83,6 +87,7 @@ impl Coordinator {
         if let Phase::Refused(_) = client.phase {
             return self.discard(key);
         }
+        client.has_list = false;
         let mut input = mem::take(&mut connection.input);
         self.serving = Some(key);
         let mut requests = self.carry_out_lines(key, &mut input, now);
@@ -128,7 +133,7 @@ impl Coordinator {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
             let unsent = connection.output.len() + client.held_bytes();
-            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX
+            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX && !client.has_list
         })
     }
 

@@ -22,8 +22,7 @@ impl Coordinator {
         while let Some(effect) = self.group.poll_effect() {
             match effect {
                 Effect::Reply { to, reply } => self.answer(to, &reply),
-                Effect::List { to, listing: Listing::Members } => self.list_members(to),
-                Effect::List { to, listing: Listing::Stats } => self.list_stats(to, now),
+                Effect::List { to, listing } => self.list(to, listing, now),
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
                 Effect::Close { link } => self.close(link),
                 Effect::Record(fact) => {
@@ -75,28 +74,43 @@ impl Coordinator {
         }
     }
 
-    fn list_members(&mut self, to: ConnId) {
+    /// Answers with a list, one a turn for each client: it costs as much as there are members, and
+    /// so many bytes that ask for it next to nothing. For who hears nothing any more none is made.
+    fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
+        let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client) else {
+            return;
+        };
+        client.has_list = true;
+        let lines = match (client.is_deaf, listing) {
+            (true, Listing::Members | Listing::Stats) => String::new(),
+            (false, Listing::Members) => self.list_members(),
+            (false, Listing::Stats) => self.list_stats(now),
+        };
+        self.append(to, None, format_args!("{lines}"));
+    }
+
+    fn list_members(&self) -> String {
         let mut lines = format!("{}\n", Reply::Members { count: self.group.members().count() });
         for member in self.group.members() {
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{member}");
         }
-        self.append(to, None, format_args!("{lines}"));
+        lines
     }
 
-    fn list_stats(&mut self, to: ConnId, now: Now) {
+    fn list_stats(&self, now: Now) -> String {
         let stats = self.stats(now.steady);
         let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
         for (key, value) in stats {
             let _ = writeln!(lines, "{key} {value}");
         }
-        self.append(to, None, format_args!("{lines}"));
+        lines
     }
 
     /// Appends to what a client is to be sent, once `commit` is done; it may be served on, as it
     /// has its reply now.
     fn append(&mut self, to: ConnId, commit: Option<u64>, text: std::fmt::Arguments<'_>) {
-        let key = Key::from(Token(to.0));
+        let key = key_of(to);
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return; // It is gone; what it asked for was done.
         };
@@ -206,4 +220,9 @@ impl Coordinator {
         }
         self.buried.push(key);
     }
+}
+
+/// The client that the group knows by this name.
+fn key_of(conn: ConnId) -> Key {
+    Key::from(Token(conn.0))
 }

@@ -9,7 +9,7 @@ use super::peer::{Listener, Peer, Role};
 use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Fill, Key};
 use crate::group::{Input, LinkId};
-use crate::limits::{ACK_LINE_BYTES_MAX, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX};
+use crate::limits::{ACK_LINE_BYTES_MAX, MESSAGES_KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX};
 use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
 
@@ -22,7 +22,7 @@ impl Coordinator {
             Ok(false) => (),
             Ok(true) => {
                 self.wheel.cancel(deadline);
-                if let Err(error) = peer.connection.keep_alive() {
+                if let Err(error) = peer.connection.keep_alive(MESSAGES_KEEPALIVE) {
                     log::warn!("message socket {link}: no keepalive: {error}");
                 }
                 peer.role = Role::Listener(Listener { link, stall_timer: None });

@@ -38,7 +38,9 @@ pub(super) struct Client {
     pub(super) has_failed: bool,
     /// Nothing more can be written: what it asked for is done all the same.
     pub(super) is_deaf: bool,
-    /// It is not read from because it does not read its replies.
+    /// It has been given a list in this turn, which may be all that the others can wait for.
+    pub(super) has_list: bool,
+    /// It is not served on: it does not read its replies, or the others come first.
     pub(super) is_held_up: bool,
     /// Runs while a line has been begun and not finished.
     pub(super) line_timer: Option<TimerId>,
@@ -98,6 +100,7 @@ impl Client {
             phase: Phase::Serving,
             has_failed: false,
             is_deaf: false,
+            has_list: false,
             is_held_up: false,
             line_timer: None,
             held: VecDeque::new(),

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 use super::Key;
-use crate::limits;
+use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
 /// A non-blocking stream, registered once for both directions and never again.
@@ -312,12 +312,11 @@ impl Connection {
     /// # Errors
     ///
     /// Those of the socket's options.
-    pub fn keep_alive(&self) -> io::Result<()> {
-        let idle = Duration::from_secs(limits::KEEPALIVE_IDLE_S);
-        let interval = Duration::from_secs(limits::KEEPALIVE_INTERVAL_S);
-        sockopt::set_tcp_keepidle(&self.stream, idle)?;
-        sockopt::set_tcp_keepintvl(&self.stream, interval)?;
-        sockopt::set_tcp_keepcnt(&self.stream, limits::KEEPALIVE_PROBES)?;
+    pub fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
+        let Keepalive { idle_s, interval_s, probes } = keepalive;
+        sockopt::set_tcp_keepidle(&self.stream, Duration::from_secs(idle_s))?;
+        sockopt::set_tcp_keepintvl(&self.stream, Duration::from_secs(interval_s))?;
+        sockopt::set_tcp_keepcnt(&self.stream, probes)?;
         sockopt::set_socket_keepalive(&self.stream, true)?;
         Ok(())
     }

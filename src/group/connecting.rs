@@ -65,6 +65,7 @@ impl Group {
         if !outlet.acks {
             member.move_to(outlet.sent(), &mut self.history);
         }
+        self.members.moved_back();
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
         self.links.establish(link, slot, outlet);
         self.record_member(slot);

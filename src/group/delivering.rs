@@ -69,7 +69,7 @@ impl Group {
 
     fn expire_before(&mut self, front: Seq) {
         if front > self.history.front() {
-            let expired = front.before().above(self.needed().before());
+            let expired = front.before().above(self.find_needed().before());
             self.stats.expired = self.stats.expired.saturating_add(expired);
             self.lose_before(front);
         }
@@ -95,7 +95,16 @@ impl Group {
     /// The oldest kept message that some member still needs; the next number if there is none.
     /// Linear in the members.
     pub(super) fn needed(&self) -> Seq {
-        let lowest = self.members.lowest_place().unwrap_or(self.history.last());
-        lowest.next().max(self.history.front())
+        self.needed_above(self.members.lowest_place())
+    }
+
+    /// As [`Group::needed`], but at once where the member that needs it has not moved.
+    pub(super) fn find_needed(&mut self) -> Seq {
+        let lowest = self.members.find_lowest_place();
+        self.needed_above(lowest)
+    }
+
+    fn needed_above(&self, lowest: Option<Seq>) -> Seq {
+        lowest.unwrap_or(self.history.last()).next().max(self.history.front())
     }
 }

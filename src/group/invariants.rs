@@ -1,14 +1,14 @@
-//! What holds of a group whatever has happened to it.
+//! What must hold in a group whatever has happened to it.
 
 use super::Group;
 
 impl Group {
-    /// Holds every member and link to what must be true whatever happened, for whoever simulates a
-    /// group and can pay for that after each input.
+    /// What must hold whatever happened, linear in the members: for tests, after every input. What
+    /// costs next to nothing is looked at by [`Group::handle`] itself in debug builds.
     ///
     /// # Panics
     ///
-    /// If something is not, which is a bug in here.
+    /// If it does not: that is a bug here.
     pub fn check(&self) {
         let mut links = 0_usize;
         for member in self.members.sorted() {
@@ -24,6 +24,8 @@ impl Group {
                 assert!(outlet.reaches(self.history.front()), "lost is never offered");
             }
         }
+        let known = self.members.known_lowest().map(|(_, place)| place);
+        assert!(known.is_none() || known == self.members.lowest_place(), "nobody is lower");
         let links = links.saturating_add(self.entering.len());
         assert_eq!(links, self.links.len(), "every link belongs to somebody");
     }

@@ -140,6 +140,9 @@ impl Member {
 pub(super) struct Members {
     slots: Slab<Member>,
     by_id: BTreeMap<Box<str>, MemberSlot>,
+    /// Whose place was the lowest when that was looked for last, and where. For as long as one
+    /// stands there nobody is lower: places only rise, but for [`Members::moved_back`].
+    lowest: Option<(MemberSlot, Seq)>,
 }
 
 impl Members {
@@ -197,6 +200,31 @@ impl Members {
 
     /// The lowest place of all: what stands up to it, everybody has. Linear in the members.
     pub(super) fn lowest_place(&self) -> Option<Seq> {
-        self.slots.iter().map(|(_, member)| member.place).min()
+        self.lowest().map(|(_, place)| place)
+    }
+
+    /// As [`Members::lowest_place`], but at once where the lowest has not moved: while one that is
+    /// away keeps the backlog full, this is asked for with every message.
+    pub(super) fn find_lowest_place(&mut self) -> Option<Seq> {
+        self.lowest = self.known_lowest().or_else(|| self.lowest());
+        self.lowest.map(|(_, place)| place)
+    }
+
+    /// The lowest, if it stands where it was found.
+    pub(super) fn known_lowest(&self) -> Option<(MemberSlot, Seq)> {
+        let stands = |&(slot, place): &(MemberSlot, Seq)| {
+            self.at(slot).is_some_and(|member| member.place == place) //.
+        };
+        self.lowest.filter(stands)
+    }
+
+    /// Some member may stand lower than it did.
+    pub(super) fn moved_back(&mut self) {
+        self.lowest = None;
+    }
+
+    fn lowest(&self) -> Option<(MemberSlot, Seq)> {
+        let places = self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.place));
+        places.min_by_key(|(_, place)| *place)
     }
 }

@@ -79,6 +79,7 @@ impl Replay {
             Recorded::Place { id, place } => self.restore_place(id, place),
             Recorded::Lost { first, last } => self.restore_lost(first, last, at),
         }
+        self.group.members.moved_back();
         self.group.expire(at);
     }
 

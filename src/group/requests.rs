@@ -243,7 +243,7 @@ impl Group {
         if !exceeds(self.history.bytes_from(self.history.front())) {
             return Ok(()); // What is kept is at least what is needed, and known at once.
         }
-        let mut oldest = self.needed();
+        let mut oldest = self.find_needed();
         if exceeds(self.history.bytes_from(oldest)) {
             match self.rules.overflow {
                 Overflow::Reject => return Err(Refusal::BacklogFull { max }),

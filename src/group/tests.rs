@@ -40,6 +40,7 @@ impl World {
     fn input(&mut self, input: Input<'_>) -> Vec<Effect> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
         self.group.handle(input, now);
+        self.group.check();
         let effects = std::iter::from_fn(|| self.group.poll_effect());
         effects.filter(|effect| !matches!(effect, Effect::Note(_))).collect()
     }

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 
 use super::turn::{Participant, Timer};
 use crate::event_loop::{Accept, Acceptor, Connection, Fill, Flush, Key, LISTENER};
-use crate::limits::{LINE_BYTES_HIGHEST, READ_BYTES, TURN_BYTES_MAX};
+use crate::limits::{LINE_BYTES_HIGHEST, MESSAGES_KEEPALIVE, READ_BYTES, TURN_BYTES_MAX};
 use crate::protocol::{Ack, Seq};
 use crate::session::{CommandSocket, Input, MessageSocket};
 use crate::time::Millis;
@@ -101,7 +101,7 @@ impl Participant {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let connection = Connection::new(stream);
-        if let Err(error) = connection.keep_alive() {
+        if let Err(error) = connection.keep_alive(MESSAGES_KEEPALIVE) {
             log::debug!("no keepalive for a connection from {peer}: {error}");
         }
         match self.add(connection, Role::Messages(number)) {

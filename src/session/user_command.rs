@@ -64,7 +64,10 @@ impl UserCommand {
             "quit" => Self::Quit,
             unknown => return Err(BadCommand::Unknown(unknown.chars().take(40).collect())),
         };
-        if arguments.is_empty() { Ok(Some(command)) } else { Err(BadCommand::Arguments) }
+        match arguments.is_empty() {
+            true => Ok(Some(command)),
+            false => Err(BadCommand::Arguments(word.into())),
+        }
     }
 
     /// What it costs to keep.
@@ -115,8 +118,8 @@ pub enum BadCommand {
     TooLong(usize),
     /// There is no such command.
     Unknown(Box<str>),
-    /// The command stands alone.
-    Arguments,
+    /// This command stands alone.
+    Arguments(Box<str>),
     /// This command needs a port.
     Port(&'static str),
     /// So many commands are waiting that this one was not kept.
@@ -133,7 +136,7 @@ impl fmt::Display for BadCommand {
                 let word = super::safe::for_terminal(word);
                 write!(f, "unknown command '{word}'; 'help' lists them")
             }
-            Self::Arguments => f.write_str("this command takes no arguments"),
+            Self::Arguments(word) => write!(f, "{word} takes no arguments"),
             Self::Port(word) => {
                 write!(f, "{word}: expected a port, 1024 to 65535, or 0 for any that is free")
             }
@@ -185,7 +188,7 @@ mod tests {
         for (line, expected) in [
             (&b"hello you"[..], BadCommand::Unknown("hello".into())),
             (b"Quit", BadCommand::Unknown("Quit".into())),
-            (b"ping 1", BadCommand::Arguments),
+            (b"ping 1", BadCommand::Arguments("ping".into())),
             (b"register", port("register")),
             (b"register x", port("register")),
             (b"register +1", port("register")),

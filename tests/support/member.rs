@@ -32,20 +32,23 @@ impl Member {
         listener: Listener,
         options: &str,
     ) -> Self {
-        let command = coordinator.client_from(ip);
-        let (id, ip) = (id.to_owned(), ip.to_owned());
-        let mut member = Self { id, ip, command, listener, reply: String::new(), socket: None };
+        let mut member = Self::outside(coordinator, id, ip, listener);
         member.connect("register", options);
         member
+    }
+
+    /// One that has not asked for anything yet.
+    fn outside(coordinator: &Coordinator, id: &str, ip: &str, listener: Listener) -> Self {
+        let command = coordinator.client_from(ip);
+        let (id, ip) = (id.to_owned(), ip.to_owned());
+        Self { id, ip, command, listener, reply: String::new(), socket: None }
     }
 
     /// A member of before comes back, with a listener of its own.
     #[track_caller]
     pub(crate) fn come_back(coordinator: &Coordinator, id: &str, options: &str) -> Self {
         let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
-        let command = coordinator.client();
-        let (id, ip) = (id.to_owned(), "127.0.0.1".to_owned());
-        let mut member = Self { id, ip, command, listener, reply: String::new(), socket: None };
+        let mut member = Self::outside(coordinator, id, "127.0.0.1", listener);
         member.connect("reconnect", options);
         member
     }
@@ -55,6 +58,14 @@ impl Member {
     pub(crate) fn reconnect(&mut self, options: &str) -> String {
         self.connect("reconnect", options);
         self.reply.clone()
+    }
+
+    /// Reconnects, when so many messages are kept for it and so many are lost.
+    #[track_caller]
+    pub(crate) fn comes_back(&mut self, options: &str, missed: u64, expired: u64) {
+        let reply = self.reconnect(options);
+        let found = (number(&reply, "missed"), number(&reply, "expired"));
+        assert_eq!(found, (missed, expired), "missed and expired in {reply:?}");
     }
 
     #[track_caller]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::coordinator::Coordinator;
 use super::scene::lock;
@@ -99,15 +99,5 @@ impl Coordinator {
         let limit = getrlimit(Resource::Nofile);
         let limit = Rlimit { current: files.or(limit.current), ..limit };
         prlimit(Some(self.pid()), Resource::Nofile, limit).unwrap();
-    }
-
-    /// Has it stand still: what happens until `resume` it finds all at once.
-    pub(crate) fn pause(&self) {
-        kill_process(self.pid(), Signal::STOP).unwrap();
-    }
-
-    /// Has it go on.
-    pub(crate) fn resume(&self) {
-        kill_process(self.pid(), Signal::CONT).unwrap();
     }
 }

@@ -126,19 +126,36 @@ impl Wire {
         }
     }
 
+    /// Waits until nothing is on its way in either direction, and says when the other end will
+    /// see whether we are still there; `None` if it will not.
+    #[track_caller]
+    pub(crate) fn probed_within(&self) -> Option<Duration> {
+        self.until_taken();
+        let timer = Timer::start(DEADLINE);
+        while timer.left().is_some() {
+            let (ours, theirs) = self.ends()?;
+            let [_, timers] = kernel_row(&theirs, &ours)?;
+            match timers.split_once(':')? {
+                ("00", _) => return None,
+                ("02", when) => return u64::from_str_radix(when, 16).ok().map(ticks),
+                _ => std::thread::yield_now(), // What it has sent is not acknowledged yet.
+            }
+        }
+        self.fail("something is always on its way")
+    }
+
     /// What Linux has still to send on this connection; `None` if the connection is no more.
     fn unsent_bytes(&self) -> Option<u64> {
+        let (ours, theirs) = self.ends()?;
+        let [queues, _] = kernel_row(&ours, &theirs)?;
+        let (unsent, _) = queues.split_once(':')?;
+        Some(u64::from_str_radix(unsent, 16).unwrap())
+    }
+
+    /// Both ports as Linux writes them; `None` if the connection is no more.
+    fn ends(&self) -> Option<(String, String)> {
         let port = |address: SocketAddr| format!(":{:04X}", address.port());
-        let ours = port(self.stream.local_addr().unwrap());
-        let theirs = port(self.stream.peer_addr().ok()?);
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        table.lines().find_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let &[_, local, remote, _, queues, ..] = fields.as_slice() else { return None };
-            let is_this = local.ends_with(&ours) && remote.ends_with(&theirs);
-            let (unsent, _) = queues.split_once(':').filter(|_| is_this)?;
-            Some(u64::from_str_radix(unsent, 16).unwrap())
-        })
+        Some((port(self.stream.local_addr().unwrap()), port(self.stream.peer_addr().ok()?)))
     }
 
     /// Nothing must come for so long.
@@ -203,6 +220,22 @@ impl Wire {
             }
         }
     }
+}
+
+/// The queues and the timer that Linux has for one end of a connection.
+fn kernel_row(local: &str, remote: &str) -> Option<[String; 2]> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let &[_, from, to, _, queues, timer, ..] = fields.as_slice() else { return None };
+        let is_this = from.ends_with(local) && to.ends_with(remote);
+        is_this.then(|| [queues.to_owned(), timer.to_owned()])
+    })
+}
+
+/// Ticks of the tables in `/proc`, a hundred a second on every Linux there is.
+fn ticks(count: u64) -> Duration {
+    Duration::from_millis(count * 10)
 }
 
 /// A command socket.

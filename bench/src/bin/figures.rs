@@ -1,23 +1,22 @@
 //! Measures a coordinator and prints what it costs: options -> figures -> exit code.
 
 use std::env;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::Options;
 use groupcast_bench::cores::raise_file_limit;
 use groupcast_bench::figures::{FIGURES, Setup};
+use groupcast_bench::program::{self, beside, complain, say};
 use groupcast_bench::report::Report;
 
 const ROUNDS_DEFAULT: usize = 5;
 
 fn main() -> ExitCode {
     let options = options();
-    let matches = match options.parse(env::args_os().skip(1)) {
-        Ok(matches) if matches.free.is_empty() => matches,
-        Ok(_) => return usage("there are no arguments besides options"),
-        Err(fault) => return usage(&fault.to_string()),
+    let matches = match program::parse(&options, env::args_os().skip(1)) {
+        Ok(matches) => matches,
+        Err(fault) => return usage(&fault),
     };
     if matches.opt_present("help") {
         say(&options.usage("figures [options]: what a coordinator costs on this machine"));
@@ -30,8 +29,8 @@ fn main() -> ExitCode {
     let Ok(rounds @ 1..) = matches.opt_get_default("rounds", ROUNDS_DEFAULT) else {
         return usage("--rounds: expected a whole number from 1");
     };
-    let program = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
-    let (coordinator, participant) = (program("coordinator"), program("participant"));
+    let asked = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
+    let (coordinator, participant) = (asked("coordinator"), asked("participant"));
     run(&Setup { coordinator, participant, rounds }, &only)
 }
 
@@ -68,18 +67,7 @@ fn names() -> String {
     FIGURES.map(|(name, _)| name).join(", ")
 }
 
-/// A program in the directory of this one.
-fn beside(name: &str) -> PathBuf {
-    let own = env::current_exe().unwrap_or_default();
-    own.with_file_name(name)
-}
-
 fn usage(fault: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "figures: {fault}");
+    complain("figures", &fault);
     ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }

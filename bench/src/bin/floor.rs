@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use groupcast_bench::cores::raise_file_limit;
 use groupcast_bench::peers::floor_server::Floor;
+use groupcast_bench::program::complain;
 
 fn main() -> ExitCode {
     let keeps = match env::args().nth(1).as_deref() {
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match serve(keeps) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "floor: {error}");
+            complain("floor", &error);
             ExitCode::FAILURE
         }
     }

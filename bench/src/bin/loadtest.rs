@@ -2,8 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,6 +14,7 @@ use groupcast_bench::load::outcome::Outcome;
 use groupcast_bench::load::plot;
 use groupcast_bench::load::run::{Setup, Target, run};
 use groupcast_bench::load::watch::Interrupt;
+use groupcast_bench::program::{complain, directory, say};
 use signal_hook::consts::SIGINT;
 
 const BRIEF: &str = "loadtest [options]: members under load, verified while it is measured.
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(fault) => {
-            complain(&fault);
+            complain("loadtest", &fault);
             return ExitCode::from(2);
         }
     };
@@ -37,14 +37,14 @@ fn main() -> ExitCode {
     match sweep(&call) {
         Ok(code) => code,
         Err(failure) => {
-            complain(&failure.to_string());
+            complain("loadtest", &failure);
             ExitCode::FAILURE
         }
     }
 }
 
 fn sweep(call: &Call) -> Result<ExitCode> {
-    let programs = call.programs.clone().unwrap_or_else(own_directory);
+    let programs = call.programs.clone().unwrap_or_else(directory);
     let target = match call.coordinator {
         Some(address) => Target::Running(address),
         None => Target::Own(programs.join("coordinator")),
@@ -102,18 +102,4 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     part.push(".part");
     let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
     written.map_err(Failure::system(format!("cannot write {}", path.display())))
-}
-
-fn own_directory() -> PathBuf {
-    let own = env::current_exe().unwrap_or_default();
-    own.parent().map_or_else(PathBuf::new, Path::to_path_buf)
-}
-
-fn complain(fault: &str) {
-    let _ = writeln!(io::stderr(), "loadtest: {fault}");
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }

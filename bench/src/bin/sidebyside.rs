@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,14 +10,14 @@ use groupcast_bench::cases::{CASES, Case};
 use groupcast_bench::cores::{Cores, raise_file_limit};
 use groupcast_bench::failure::{Failure, Result};
 use groupcast_bench::peers::{PEERS, Peer, Programs};
+use groupcast_bench::program::{self, beside, complain, say};
 use groupcast_bench::results::{Machine, Results, cpu_svg, document, latency_svg, verdicts};
 
 fn main() -> ExitCode {
     let options = options();
-    let matches = match options.parse(env::args_os().skip(1)) {
-        Ok(matches) if matches.free.is_empty() => matches,
-        Ok(_) => return usage("there are no arguments besides options"),
-        Err(fault) => return usage(&fault.to_string()),
+    let matches = match program::parse(&options, env::args_os().skip(1)) {
+        Ok(matches) => matches,
+        Err(fault) => return usage(&fault),
     };
     if matches.opt_present("help") {
         say(&options.usage("sidebyside [options]: groupcast and its peers at the same work"));
@@ -48,7 +47,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "sidebyside: {failure}");
+            complain("sidebyside", &failure);
             ExitCode::FAILURE
         }
     }
@@ -141,18 +140,7 @@ fn peer_names() -> String {
     PEERS.map(|peer| format!("{:?}", peer.name())).join(", ")
 }
 
-/// A program in the directory of this one.
-fn beside(name: &str) -> PathBuf {
-    let own = env::current_exe().unwrap_or_default();
-    own.with_file_name(name)
-}
-
 fn usage(fault: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "sidebyside: {fault}");
+    complain("sidebyside", &fault);
     ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }

@@ -8,6 +8,7 @@ use crate::command::DEADLINE;
 use crate::failure::{Failure, Result};
 use crate::peers::link::Link;
 use crate::peers::wire::Wire;
+use crate::stream::wait;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
 const DOOR: Token = Token(usize::MAX);
@@ -75,8 +76,7 @@ impl Crowd {
     ) -> Result<()> {
         let mut heard = clock::now();
         while !self.has(members, messages) {
-            let polled = self.poll.poll(&mut self.events, Some(DEADLINE));
-            polled.map_err(Failure::system("cannot poll"))?;
+            wait(&mut self.poll, &mut self.events, DEADLINE)?;
             if !self.events.is_empty() {
                 heard = clock::now();
             } else if clock::now().duration_since(heard) >= DEADLINE {

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::command::{AFTERMATH, DEADLINE};
 use crate::failure::{Failure, Result};
 use crate::peers::stage::Stage;
+use crate::stream::wait;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
 /// The poll waits whole milliseconds; nearer to a due time than this it does not wait.
@@ -144,8 +145,7 @@ impl Scene {
 
     /// Waits for something to happen; whether it did.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
-        let polled = self.poll.poll(&mut self.events, Some(timeout));
-        polled.map_err(Failure::system("cannot poll"))?;
+        wait(&mut self.poll, &mut self.events, timeout)?;
         let receivers = self.stage.receivers.len();
         let Self { stage, expectations, scratch, schedule, times, owing, .. } = self;
         for event in &self.events {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use getopts::{Matches, Options};
 
 use super::plan::{Pace, Plan};
+use crate::program;
 
 const DURATION_S_DEFAULT: f64 = 5.0;
 
@@ -61,12 +62,9 @@ impl Call {
     ///
     /// What is wrong, in words.
     pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let matches = options().parse(arguments).map_err(|fault| fault.to_string())?;
+        let matches = program::parse(&options(), arguments)?;
         if matches.opt_present("help") {
             return Ok(None);
-        }
-        if let Some(free) = matches.free.first() {
-            return Err(format!("there are no arguments besides options: found {free:?}"));
         }
         let path = |name| matches.opt_str(name).map(PathBuf::from);
         Ok(Some(Self {

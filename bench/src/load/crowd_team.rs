@@ -10,7 +10,7 @@ use super::crowd::{BOTH, Crowd, command_token};
 use super::fault::Fault;
 use super::member::Commands;
 use super::team::{State, Team};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
 /// How long is listened for what should not come.
 const AFTERMATH: Duration = Duration::from_millis(200);
@@ -77,15 +77,7 @@ impl Team for Crowd {
     }
 
     fn turn(&mut self, book: &mut Book, timeout: Duration, timer_ns: Option<u64>) -> Result<()> {
-        if let Some(timer_ns) = timer_ns {
-            self.timer.set(timer_ns)?;
-        }
-        match self.poll.poll(&mut self.events, Some(timeout)) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                return Err(Failure::System("cannot poll".to_owned(), error));
-            }
-            Ok(()) | Err(_) => (),
-        }
+        self.timer.wait(&mut self.poll, &mut self.events, timeout, timer_ns)?;
         let events = std::mem::replace(&mut self.events, mio::Events::with_capacity(0));
         for event in &events {
             self.on_event(book, event);

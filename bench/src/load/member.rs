@@ -16,19 +16,11 @@ use mio::net::TcpStream;
 
 use super::book::Book;
 use super::fault::{Fault, shown};
-use super::team::State;
+use super::team::{Awaited, State};
 use crate::stream::{Output, WholeLines, lines};
 
 /// Longest line that is put together.
 const LINE_BYTES_MAX: usize = 128 * 1024;
-
-/// What the next reply is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    Text,
-    Disconnect,
-    Reconnect,
-}
 
 /// A command socket.
 #[derive(Debug)]

@@ -14,19 +14,11 @@ use super::book::Book;
 use super::fault::{Fault, shown};
 use super::member::read_all;
 use super::stamp::Stamp;
-use super::team::State;
+use super::team::{Awaited, State};
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::process::Usage;
 use crate::stream::{Output, WholeLines, lines};
-
-/// What the next reply is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    Text,
-    Disconnect,
-    Reconnect,
-}
 
 /// The process that it is now, and its two ends.
 #[derive(Debug)]

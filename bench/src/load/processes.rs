@@ -200,15 +200,7 @@ impl Team for Processes {
     }
 
     fn turn(&mut self, book: &mut Book, timeout: Duration, timer_ns: Option<u64>) -> Result<()> {
-        if let Some(timer_ns) = timer_ns {
-            self.timer.set(timer_ns)?;
-        }
-        match self.poll.poll(&mut self.events, Some(timeout)) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                return Err(Failure::System("cannot poll".to_owned(), error));
-            }
-            Ok(()) | Err(_) => (),
-        }
+        self.timer.wait(&mut self.poll, &mut self.events, timeout, timer_ns)?;
         for event in &self.events {
             let Some(participant) = self.participants.get_mut(event.token().0 / 2) else {
                 continue; // The timer.

@@ -15,6 +15,14 @@ pub(super) enum State {
     Returning { is_answered: bool, is_connected: bool },
 }
 
+/// What the next reply to a member is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Text,
+    Disconnect,
+    Reconnect,
+}
+
 /// All members of a run, by index.
 pub(super) trait Team {
     /// How many.

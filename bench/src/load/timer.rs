@@ -2,15 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 
 use crate::failure::{Failure, Result};
+use crate::stream;
 
 /// One timer.
 #[derive(Debug)]
@@ -27,8 +29,22 @@ impl Timer {
         timer.map_err(Failure::system("cannot have a timer"))
     }
 
+    /// Waits until something happens, and where it is given no longer than `timer_ns`.
+    pub(super) fn wait(
+        &self,
+        poll: &mut Poll,
+        events: &mut Events,
+        timeout: Duration,
+        timer_ns: Option<u64>,
+    ) -> Result<()> {
+        if let Some(timer_ns) = timer_ns {
+            self.set(timer_ns)?;
+        }
+        stream::wait(poll, events, timeout)
+    }
+
     /// Goes off once, so many nanoseconds from now.
-    pub(super) fn set(&self, from_now_ns: u64) -> Result<()> {
+    fn set(&self, from_now_ns: u64) -> Result<()> {
         let from_now_ns = from_now_ns.max(1); // Zero would stop it.
         let seconds = i64::try_from(from_now_ns / 1_000_000_000).unwrap_or(i64::MAX);
         let nanoseconds = (from_now_ns % 1_000_000_000) as i64;

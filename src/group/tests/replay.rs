@@ -268,3 +268,24 @@ fn nothing_is_sent_before_it_is_stored() {
     world.input(Input::JournalFails(false));
     world.send("bob", "c");
 }
+
+#[test]
+fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
+    let mut scribe = Scribe::new();
+    (0..3).for_each(|who| scribe.take(&Step::Register(who)));
+    (0..2).for_each(|_| scribe.take(&Step::Send(0)));
+    let world = World::with(|rules| rules.ttl_ms = 100);
+    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
+    for (at, kept) in &scribe.journal {
+        replay.apply(kept.recorded(), *at);
+    }
+    let (low, late) = (Seq::ZERO, Millis::new(200));
+    replay.apply(Recorded::Place { id: "bob", place: Seq::new(1) }, Millis::ZERO);
+    replay.apply(Recorded::Place { id: "eve", place: Seq::new(2) }, Millis::ZERO);
+    // Now the messages expire, and whoever is the lowest is looked for.
+    replay.apply(Recorded::Place { id: "ann", place: Seq::new(2) }, late);
+    replay.apply(Recorded::Place { id: "eve", place: low }, late);
+    let group = replay.finish(Epoch::new(1));
+    group.check();
+    assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));
+}

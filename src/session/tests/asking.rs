@@ -157,7 +157,7 @@ fn a_wrong_line_of_the_user_is_an_error_of_its_own() {
     rig.user("ping 1");
     rig.expect(&["dial 1"]);
     rig.dial_failed(1);
-    rig.expect(&["show error: ping: refused", "show error: this command takes no arguments"]);
+    rig.expect(&["show error: ping: refused", "show error: ping takes no arguments"]);
     rig.user("quit");
     rig.expect(&["exit 1"]);
 }
