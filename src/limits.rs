@@ -86,6 +86,9 @@ pub const RESERVE_FILES: usize = 4;
 
 /// What one connection may be read, or written, in one turn before the others have theirs.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
+/// What all message sockets together are written in one turn, before requests have theirs: some
+/// milliseconds' worth, however many members are owed however much.
+pub const TURN_OFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What one message socket may be read in one turn. No bytes cost more than acknowledgements: these
 /// are thousands of them.
 pub const TURN_ACK_BYTES_MAX: usize = 16 * 1024;
@@ -273,6 +276,7 @@ const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
+const _: () = assert!(TURN_BYTES_MAX <= TURN_OFFER_BYTES_MAX, "one member's share must fit");
 const _: () = assert!(
     LINE_BYTES_DEFAULT < USER_LINE_BYTES_MAX,
     "what is too long for the coordinator is refused by the coordinator"

@@ -7,6 +7,7 @@ mod support;
 use std::io::Write as _;
 use std::time::Duration;
 
+use groupcast::limits::{TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
@@ -40,6 +41,42 @@ fn who_never_reads_its_messages_delays_nobody_and_goes_when_its_time_is_over() {
     stalled.reconnect("acks=1");
     for seq in 1..=200 {
         stalled.socket().delivery(seq, "alice", &text);
+    }
+}
+
+/// Nobody means harm here: there are only many of them, and all are owed much at once.
+#[test]
+fn what_is_owed_to_many_does_not_keep_requests_waiting_for_all_of_it() {
+    let coordinator = Coordinator::start(30, &[]);
+    let members: Vec<Member> =
+        (0..100).map(|number| coordinator.join(&format!("m{number}"), "acks=1")).collect();
+    let mut publishers: Vec<_> = (0..10).map(|_| coordinator.client()).collect();
+    let mut observer = coordinator.client();
+    observer.check("x#ping#127.0.0.1", "OK ping"); // All are accepted.
+    coordinator.stop();
+    let text = "x".repeat(20_000);
+    for publisher in &mut publishers {
+        publisher.say(&format!("m0#msend {text}#127.0.0.1"));
+    }
+    // Lists are handed out one a turn: the second one shows what the first turn has sent.
+    observer.write(b"x#stats#127.0.0.1\n".repeat(2).as_slice());
+    coordinator.go_on();
+    let mut bytes_out = || -> usize {
+        loop {
+            if let Some(bytes) = observer.line().strip_prefix("bytes_out ") {
+                return bytes.parse().unwrap();
+            }
+        }
+    };
+    let (before, after) = (bytes_out(), bytes_out());
+    let sent = after - before;
+    assert!(sent > 0, "the turn has sent nothing");
+    let bound = TURN_OFFER_BYTES_MAX + TURN_BYTES_MAX;
+    assert!(sent <= bound, "{sent} bytes, while a request waited");
+    for mut member in members.into_iter().skip(1) {
+        for seq in 1..=10 {
+            member.socket().delivery(seq, "m0", &text);
+        }
     }
 }
 

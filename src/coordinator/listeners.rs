@@ -9,7 +9,10 @@ use super::peer::{Listener, Peer, Role};
 use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Fill, Key};
 use crate::group::{Input, LinkId};
-use crate::limits::{ACK_LINE_BYTES_MAX, MESSAGES_KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX};
+use crate::limits::{
+    ACK_LINE_BYTES_MAX, MESSAGES_KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX,
+    TURN_OFFER_BYTES_MAX,
+};
 use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
 
@@ -107,7 +110,8 @@ impl Coordinator {
         input.clear(); // Whatever it was, nobody asked for it.
     }
 
-    /// Offers what is due: to all if there is something new, else to those who may take more.
+    /// Offers what is due: to all if there is something new, else to those who may take more. Who
+    /// waited for the others in the turn before comes first.
     pub(super) fn offer(&mut self, now: Now) {
         let mut keys = take_distinct(&mut self.offerable);
         let released = self.group.released();
@@ -116,18 +120,30 @@ impl Coordinator {
             keys.clear();
             keys.extend(self.links.values());
         }
-        for key in keys {
-            self.offer_to(key, now);
+        if let Some(last) = self.offered_last.take() {
+            keys.sort_unstable();
+            let first = keys.partition_point(|key| *key <= last);
+            keys.rotate_left(first);
         }
+        let (mut written, mut keys) = (0, keys.into_iter());
+        for key in keys.by_ref() {
+            written += self.offer_to(key, now);
+            if written >= TURN_OFFER_BYTES_MAX && !self.group.offers_once() {
+                self.offered_last = Some(key);
+                break;
+            }
+        }
+        self.offerable.extend(keys);
         self.group.handle(Input::Offered, now);
     }
 
-    fn offer_to(&mut self, key: Key, now: Now) {
+    /// Offers what is due to one member, as much as is its share; how many bytes it took.
+    fn offer_to(&mut self, key: Key, now: Now) -> usize {
         let mut written = 0;
         let failed = loop {
             let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener)
             else {
-                return;
+                return written;
             };
             let link = listener.link;
             if !connection.is_writable() {
@@ -151,6 +167,7 @@ impl Coordinator {
             None => self.watch_for_stall(key, written > 0, now.steady),
             Some(error) => self.lose(key, &error.to_string(), now),
         }
+        written
     }
 
     /// Has a timer run exactly while bytes are due that the socket does not take.

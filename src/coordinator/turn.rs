@@ -53,6 +53,8 @@ pub(super) struct Coordinator {
     pub(super) buried: Vec<Key>,
     /// Message sockets were offered everything up to here.
     pub(super) offered: Seq,
+    /// The last message socket that was offered something, where those behind it have to wait.
+    pub(super) offered_last: Option<Key>,
     /// The client whose requests are being carried out.
     pub(super) serving: Option<Key>,
     pub(super) scratch: Box<[u8]>,
@@ -144,6 +146,7 @@ impl Coordinator {
             offerable: Vec::new(),
             buried: Vec::new(),
             offered: Seq::ZERO,
+            offered_last: None,
             serving: None,
             scratch: vec![0; READ_BYTES].into(),
             counters: Counters::default(),
