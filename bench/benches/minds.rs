@@ -1,14 +1,36 @@
 //! What the coordinator's innermost steps take: a line parsed, a message kept, a run pulled, a
-//! timer set and due.
+//! timer set and due; and a journal: records encoded, read, and replayed.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use groupcast::event_loop::Wheel;
-use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules};
+use groupcast::group::{
+    ConnId,
+    Effect,
+    Group,
+    Input,
+    LinkId,
+    Origin,
+    Recorded,
+    Replay,
+    Rules,
+    Standpoint, //.
+};
+use groupcast::journal::{
+    BootId,
+    Found,
+    Header,
+    Record,
+    Salt,
+    SyncMode,
+    delivery,
+    encode,
+    read, //.
+};
 use groupcast::limits::Overflow;
-use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request};
+use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,6 +47,18 @@ fn msend() -> String {
     format!("publisher#msend {}#127.0.0.1", "x".repeat(TEXT_BYTES))
 }
 
+fn rules() -> Rules {
+    Rules {
+        ttl_ms: 60_000,
+        members_max: 10_000,
+        backlog_bytes_max: 1 << 30,
+        overflow: Overflow::Reject,
+        foreign_ip_allowed: false,
+        is_journaled: false,
+        listening: (HOME, 5000).into(),
+    }
+}
+
 /// A group whose publisher is online, and some others, who are offline or not.
 struct World {
     group: Group,
@@ -33,16 +67,7 @@ struct World {
 
 impl World {
     fn new(receivers: usize) -> Self {
-        let rules = Rules {
-            ttl_ms: 60_000,
-            members_max: 10_000,
-            backlog_bytes_max: 1 << 30,
-            overflow: Overflow::Reject,
-            foreign_ip_allowed: false,
-            is_journaled: false,
-            listening: (HOME, 5000).into(),
-        };
-        let mut world = Self { group: Group::new(rules, Epoch::new(1)), links: Vec::new() };
+        let mut world = Self { group: Group::new(rules(), Epoch::new(1)), links: Vec::new() };
         for index in 0..receivers {
             let link = world.register(&format!("receiver{index}"));
             world.links.extend(link);
@@ -187,5 +212,67 @@ fn wheel(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(minds, parse, history, wheel);
+/// The lines of messages, which somebody else sent.
+fn lines() -> Vec<String> {
+    let text = "x".repeat(TEXT_BYTES);
+    (1..=MESSAGES).map(|seq| format!("{seq}#publisher#1700000000000#{text}\n")).collect()
+}
+
+fn put(lines: &[String], out: &mut Vec<u8>) {
+    for line in lines {
+        encode(&Record::Accepted { line: line.as_bytes() }, Millis::new(7), Salt(1), out);
+    }
+}
+
+/// A group with one member that everything is for.
+fn replay() -> Replay {
+    let mut replay = Replay::new(rules(), Epoch::new(1));
+    let (registered_at, place) = (Seq::new(0), Seq::new(0));
+    let standpoint =
+        Standpoint { id: "absent".into(), address: (HOME, 9000).into(), registered_at, place };
+    replay.apply(Recorded::Member(standpoint), Millis::new(0));
+    replay
+}
+
+fn journal(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("journal");
+    group.throughput(Throughput::Elements(MESSAGES));
+    let lines = lines();
+    let mut records = Vec::new();
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            records.clear();
+            put(&lines, &mut records);
+        });
+    });
+    let mut segment = Vec::new();
+    let (boot, sync) = (BootId([0; 16]), SyncMode::Always);
+    Header { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
+    put(&lines, &mut segment);
+    let found = |segment| read(segment).ok().map(|(_, records)| records).into_iter().flatten();
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            let records = found(black_box(&segment));
+            let whole = records.filter(|found| matches!(found, Found::Record { .. })).count();
+            assert_eq!(whole as u64, MESSAGES, "all of them are as they were written");
+        });
+    });
+    group.bench_function("read and replay", |bencher| {
+        let recover = |mut replay: Replay| {
+            for found in found(black_box(&segment)) {
+                if let Found::Record { at, record: Record::Accepted { line } } = found
+                    && let Some(delivery) = delivery(line)
+                {
+                    replay.apply(Recorded::Accepted { line, delivery }, at);
+                }
+            }
+            assert_eq!(replay.last(), Seq::new(MESSAGES), "nothing is left out");
+            replay
+        };
+        bencher.iter_batched(replay, recover, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+criterion_group!(minds, parse, history, wheel, journal);
 criterion_main!(minds);
