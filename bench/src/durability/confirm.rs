@@ -32,46 +32,65 @@ pub(super) fn measure(setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<
     Ok(tables)
 }
 
+/// A store, and what came of its rounds.
+struct Contestant {
+    store: Store,
+    rate: Row,
+    cpu: Row,
+}
+
+impl Contestant {
+    fn new(store: Store, setup: &Setup) -> Self {
+        let [rate, cpu] = [(); 2].map(|()| {
+            Row { fault: store.obstacle(setup), ..Row::new(store.name()) } //.
+        });
+        Self { store, rate, cpu }
+    }
+}
+
 /// Two tables: what a second brings, and what a message costs.
 fn with(setup: &Setup, publishers: usize, heard: &mut dyn FnMut(&str)) -> Result<[Table; 2]> {
     let (rounds, span) = match setup.is_quick {
         true => (1, Duration::from_millis(300)),
         false => (ROUNDS, Duration::from_millis(1_500)),
     };
-    let under_way = publishers * IN_FLIGHT as usize;
-    let batches = [1, under_way];
+    let batches = [1, publishers * IN_FLIGHT as usize];
     let mut disk = batches.map(|batch| Row::new(&format!("the disk, {batch} at once")));
-    let mut stores = STORES.map(|store| (store, Row::new(store.name()), Row::new(store.name())));
-    for (store, rate, cpu) in &mut stores {
-        rate.fault = store.obstacle(setup);
-        cpu.fault = rate.fault.clone();
-    }
-    let missing = STORES.map(|store| store.obstacle(setup).map(|_| store));
-    let missing: Vec<Store> = missing.into_iter().flatten().collect();
+    let mut contestants = STORES.map(|store| Contestant::new(store, setup));
+    let is_missing = |it: &Contestant| it.rate.fault.is_some();
+    let missing = contestants.each_ref().map(is_missing);
     for round in 1..=rounds {
         for (row, batch) in disk.iter_mut().zip(batches) {
-            let directory = setup.place.fresh()?;
-            let bytes = batch * (TEXT_BYTES + AROUND_BYTES);
-            let syncs = syncs_per_second(directory.path(), bytes, span);
-            let rate = syncs.map(|syncs| syncs * batch as f64);
-            say(heard, round, &row.name, &rate.as_ref().map(|rate| (*rate, 0.0)));
+            let rate = sync(setup, batch, span);
+            say(heard, round, &row.name, &rate.as_ref().map(|rate| (*rate, None)));
             row.push(&rate);
         }
-        for (store, rate, cpu) in stores.iter_mut().filter(|(store, ..)| !missing.contains(store)) {
+        let present = contestants.iter_mut().zip(missing).filter(|(_, is_missing)| !is_missing);
+        for (Contestant { store, rate, cpu }, _) in present {
             let measured = play(setup, *store, publishers, span);
-            let both = measured.as_ref().map(|it| (it.per_second, it.cpu_ns));
+            let both = measured.as_ref().map(|it| (it.per_second, Some(it.cpu_ns)));
             say(heard, round, store.name(), &both);
-            match measured {
-                Ok(Measured { per_second, cpu_ns }) => {
-                    rate.push(&Ok(per_second));
-                    cpu.push(&Ok(cpu_ns));
-                }
-                Err(failure) => rate.push(&Err(failure)),
+            if let Ok(Measured { cpu_ns, .. }) = measured {
+                cpu.push(&Ok(cpu_ns));
             }
+            rate.push(&measured.map(|it| it.per_second));
         }
     }
-    let who =
-        if publishers == 1 { "1 publisher".to_owned() } else { format!("{publishers} publishers") };
+    let [mut rates, mut costs] = tables(publishers, rounds, span);
+    for Contestant { rate, cpu, .. } in contestants {
+        rates.rows.push(rate);
+        costs.rows.push(cpu);
+    }
+    rates.rows.extend(disk);
+    Ok([rates, costs])
+}
+
+/// Both tables without their rows.
+fn tables(publishers: usize, rounds: usize, span: Duration) -> [Table; 2] {
+    let who = match publishers {
+        1 => "1 publisher".to_owned(),
+        _ => format!("{publishers} publishers"),
+    };
     let about = format!(
         "{who}, each with {IN_FLIGHT} messages of {TEXT_BYTES} B under way; nobody receives. \
          {rounds} rounds of {} ms, in turns; then each server is killed, started again, and must \
@@ -80,19 +99,19 @@ fn with(setup: &Setup, publishers: usize, heard: &mut dyn FnMut(&str)) -> Result
         span.as_millis(),
         TEXT_BYTES + AROUND_BYTES,
     );
-    let (mut rates, mut costs) = (Vec::new(), Vec::new());
-    for (_, rate, cpu) in stores {
-        rates.push(rate);
-        costs.push(cpu);
-    }
-    rates.extend(disk);
-    let title = format!("{RATE}, {who}");
-    let cost_about = "From the same rounds.".to_owned();
-    let cost_title = format!("CPU of a message, {who}");
-    Ok([
-        Table { title, about, unit: "messages/s", rows: rates },
-        Table { title: cost_title, about: cost_about, unit: "ns", rows: costs },
-    ])
+    let (title, cost) = (format!("{RATE}, {who}"), format!("CPU of a message, {who}"));
+    let from = "CPU of the server, all its threads, from the same rounds.".to_owned();
+    [
+        Table { title, about, unit: "messages/s", rows: Vec::new() },
+        Table { title: cost, about: from, unit: "ns", rows: Vec::new() },
+    ]
+}
+
+/// One round of the disk alone, counted in messages.
+fn sync(setup: &Setup, batch: usize, span: Duration) -> Result<f64> {
+    let directory = setup.place.fresh()?;
+    let bytes = batch * (TEXT_BYTES + AROUND_BYTES);
+    Ok(syncs_per_second(directory.path(), bytes, span)? * batch as f64)
 }
 
 /// One round of one store.
@@ -125,14 +144,14 @@ fn say(
     heard: &mut dyn FnMut(&str),
     round: usize,
     name: &str,
-    measured: &std::result::Result<(f64, f64), &Failure>,
+    measured: &std::result::Result<(f64, Option<f64>), &Failure>,
 ) {
     heard(&match measured {
-        Ok((rate, cpu)) if *cpu > 0.0 => {
-            format!("  {round} {name:<22} {rate:>9.0} messages/s, {cpu:.0} ns of CPU each")
+        Ok((rate, Some(cpu))) => {
+            format!("  {round} {name:<25} {rate:>9.0} messages/s, {cpu:.0} ns of CPU each")
         }
-        Ok((rate, _)) => format!("  {round} {name:<22} {rate:>9.0} messages/s"),
-        Err(failure) => format!("  {round} {name:<22} FAILED: {failure}"),
+        Ok((rate, None)) => format!("  {round} {name:<25} {rate:>9.0} messages/s"),
+        Err(failure) => format!("  {round} {name:<25} FAILED: {failure}"),
     });
 }
 
