@@ -224,13 +224,43 @@ fn put(lines: &[String], out: &mut Vec<u8>) {
     }
 }
 
-/// A group with one member that everything is for.
-fn replay() -> Replay {
+fn member(index: u64) -> String {
+    format!("receiver{index}")
+}
+
+/// A group with so many members that everything is for.
+fn replay(members: u64) -> Replay {
     let mut replay = Replay::new(rules(), Epoch::new(1));
-    let (registered_at, place) = (Seq::new(0), Seq::new(0));
-    let standpoint =
-        Standpoint { id: "absent".into(), address: (HOME, 9000).into(), registered_at, place };
-    replay.apply(Recorded::Member(standpoint), Millis::new(0));
+    for index in 0..members {
+        let (registered_at, place) = (Seq::new(0), Seq::new(0));
+        let (id, address) = (member(index).into(), (HOME, 9000).into());
+        let standpoint = Standpoint { id, address, registered_at, place };
+        replay.apply(Recorded::Member(standpoint), Millis::new(0));
+    }
+    replay
+}
+
+/// Reads a segment and replays what it holds.
+fn recover(segment: &[u8], mut replay: Replay) -> Replay {
+    let Ok((_, records)) = read(black_box(segment)) else { return replay };
+    for found in records {
+        let Found::Record { at, record } = found else { continue };
+        match record {
+            Record::Accepted { line } => {
+                if let Some(delivery) = delivery(line) {
+                    replay.apply(Recorded::Accepted { line, delivery }, at);
+                }
+            }
+            Record::Place { id, place } => replay.apply(Recorded::Place { id, place }, at),
+            Record::Epoch { .. }
+            | Record::Member { .. }
+            | Record::Deregistered { .. }
+            | Record::Clock { .. }
+            | Record::Continued
+            | Record::Closed => (),
+        }
+    }
+    assert_eq!(replay.last(), Seq::new(MESSAGES), "nothing is left out");
     replay
 }
 
@@ -249,27 +279,28 @@ fn journal(criterion: &mut Criterion) {
     let (boot, sync) = (BootId([0; 16]), SyncMode::Always);
     Header { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
     put(&lines, &mut segment);
-    let found = |segment| read(segment).ok().map(|(_, records)| records).into_iter().flatten();
     group.bench_function("read", |bencher| {
         bencher.iter(|| {
-            let records = found(black_box(&segment));
-            let whole = records.filter(|found| matches!(found, Found::Record { .. })).count();
+            let records = read(black_box(&segment)).map(|(_, records)| records);
+            let is_whole = |found: &Found<'_>| matches!(found, Found::Record { .. });
+            let whole = records.into_iter().flatten().filter(is_whole).count();
             assert_eq!(whole as u64, MESSAGES, "all of them are as they were written");
         });
     });
     group.bench_function("read and replay", |bencher| {
-        let recover = |mut replay: Replay| {
-            for found in found(black_box(&segment)) {
-                if let Found::Record { at, record: Record::Accepted { line } } = found
-                    && let Some(delivery) = delivery(line)
-                {
-                    replay.apply(Recorded::Accepted { line, delivery }, at);
-                }
-            }
-            assert_eq!(replay.last(), Seq::new(MESSAGES), "nothing is left out");
-            replay
-        };
-        bencher.iter_batched(replay, recover, BatchSize::SmallInput);
+        let recover = |replay| recover(&segment, replay);
+        bencher.iter_batched(|| replay(1), recover, BatchSize::SmallInput);
+    });
+    // Of a wide group the journal has more places than messages.
+    for index in 0..MESSAGES {
+        let id = &member(index);
+        let place = Seq::new(MESSAGES / 2);
+        encode(&Record::Place { id, place }, Millis::new(8), Salt(1), &mut segment);
+    }
+    group.throughput(Throughput::Elements(2 * MESSAGES));
+    group.bench_function("read and replay with as many places", |bencher| {
+        let recover = |replay| recover(&segment, replay);
+        bencher.iter_batched(|| replay(MESSAGES), recover, BatchSize::SmallInput);
     });
     group.finish();
 }
