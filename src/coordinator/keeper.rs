@@ -167,7 +167,7 @@ impl Keeper {
 
     /// The end of a turn: hands over what was decided in it.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
-        if self.places.ends(group.has_moves(), !self.records.is_empty(), now.steady) {
+        if self.places.ends(group.has_moves(), now.steady) {
             places::put(group, now.steady, self.segment.salt, &mut self.records);
         }
         if let Some(Failing::RetryAt(_)) = self.failing {
