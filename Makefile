@@ -32,7 +32,7 @@ bench-peers:
 	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
 
 # What it costs that nothing is lost; writes bench/DURABILITY.md.
-# Needs two cores to itself for four minutes; `make durability DURABILITY=--quick` is for trying.
+# Needs two cores to itself for three minutes; `make durability DURABILITY=--quick` is for trying.
 DURABILITY = --out bench
 durability:
 	$(CARGO) build --release --locked --workspace

@@ -52,7 +52,7 @@ impl Contestant {
 fn with(setup: &Setup, publishers: usize, heard: &mut dyn FnMut(&str)) -> Result<[Table; 2]> {
     let (rounds, span) = match setup.is_quick {
         true => (1, Duration::from_millis(300)),
-        false => (ROUNDS, Duration::from_millis(1_500)),
+        false => (ROUNDS, Duration::from_millis(1_000)),
     };
     let batches = [1, publishers * IN_FLIGHT as usize];
     let mut disk = batches.map(|batch| Row::new(&format!("the disk, {batch} at once")));
