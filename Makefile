@@ -31,6 +31,13 @@ bench:
 bench-peers:
 	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
 
+# What it costs that nothing is lost; writes bench/DURABILITY.md.
+# Needs two cores to itself for three minutes; `make durability DURABILITY=--quick` is for trying.
+DURABILITY = --out bench
+durability:
+	$(CARGO) build --release --locked --workspace
+	"$(TARGET)/release/durability" $(DURABILITY)
+
 micro:
 	$(CARGO) bench --locked -p groupcast-bench --bench minds
 
@@ -61,6 +68,7 @@ help:
 	@echo "make demo     a coordinator and three participants show what they do"
 	@echo "make figures  measure what the coordinator costs on this machine"
 	@echo "make bench    measure it and others at the same work, side by side"
+	@echo "make durability  measure what it costs that nothing is lost, beside others"
 	@echo "make bench-peers  install those others"
 	@echo "make micro    measure parsing, keeping, pulling and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
@@ -69,4 +77,4 @@ help:
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all bench bench-peers clean demo figures loadtest micro test torture check help
+.PHONY: all bench bench-peers clean demo durability figures loadtest micro test torture check help

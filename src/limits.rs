@@ -163,6 +163,8 @@ pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Jobs waiting for the journal's worker: a commit for each turn that it is behind.
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
+/// The pause between a place that moves and the record that says so, and what moved meanwhile.
+pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
 /// How long an ending program waits for its journal to be written.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use support::coordinator::Coordinator;
+use support::coordinator::{Coordinator, until_written_down};
 use support::listener::Listener;
 use support::member::Member;
 use support::scene::lock;
@@ -58,7 +58,8 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
         bob.socket().delivery(1, "alice", "one");
         bob.socket().ack(1);
         bob.until_place(1);
-        assert_eq!(alice.msend("two"), 2); // With it all places are written.
+        assert_eq!(alice.msend("two"), 2);
+        until_written_down(&first.data_dir(), "bob", 1);
         bob.socket().delivery(2, "alice", "two");
 
         limit_files(&first, Some(0));

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use support::coordinator::Coordinator;
+use support::coordinator::{Coordinator, until_written_down};
 use support::listener::MessageSocket;
 use support::member::Member;
 use support::number;
@@ -58,6 +58,9 @@ fn members_places_and_messages_outlive_the_program() {
         bob.socket().delivery(2, "alice", "two");
         bob.socket().ack(2);
         bob.until_place(2);
+        if matches!(end, End::Killed) {
+            until_written_down(&first.data_dir(), "bob", 2); // Otherwise the end sees to it.
+        }
         carol.check("deregister", "OK deregister");
         bob.command.check("bob#ping#127.0.0.1", "OK ping");
         end.of(&first);

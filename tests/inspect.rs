@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::coordinator::Coordinator;
+use support::coordinator::{Coordinator, until_written_down};
 use support::{field, number};
 
 fn run(directory: &Path) -> Output {
@@ -75,6 +75,7 @@ fn talk(directory: &Path) -> (Coordinator, String, [String; 2]) {
     bob.socket().delivery(1, "alice", "texttext");
     bob.socket().ack(1);
     bob.until_place(1);
+    until_written_down(directory, "bob", 1);
     let epoch = bob.epoch().to_owned();
     let addresses = ["alice", "bob"].map(|id| {
         let line = coordinator.client().member(id).unwrap();

@@ -1,14 +1,36 @@
 //! What the coordinator's innermost steps take: a line parsed, a message kept, a run pulled, a
-//! timer set and due.
+//! timer set and due; and a journal: records encoded, read, and replayed.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use groupcast::event_loop::Wheel;
-use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules};
+use groupcast::group::{
+    ConnId,
+    Effect,
+    Group,
+    Input,
+    LinkId,
+    Origin,
+    Recorded,
+    Replay,
+    Rules,
+    Standpoint, //.
+};
+use groupcast::journal::{
+    BootId,
+    Found,
+    Header,
+    Record,
+    Salt,
+    SyncMode,
+    delivery,
+    encode,
+    read, //.
+};
 use groupcast::limits::Overflow;
-use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request};
+use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,6 +47,18 @@ fn msend() -> String {
     format!("publisher#msend {}#127.0.0.1", "x".repeat(TEXT_BYTES))
 }
 
+fn rules() -> Rules {
+    Rules {
+        ttl_ms: 60_000,
+        members_max: 10_000,
+        backlog_bytes_max: 1 << 30,
+        overflow: Overflow::Reject,
+        foreign_ip_allowed: false,
+        is_journaled: false,
+        listening: (HOME, 5000).into(),
+    }
+}
+
 /// A group whose publisher is online, and some others, who are offline or not.
 struct World {
     group: Group,
@@ -33,16 +67,7 @@ struct World {
 
 impl World {
     fn new(receivers: usize) -> Self {
-        let rules = Rules {
-            ttl_ms: 60_000,
-            members_max: 10_000,
-            backlog_bytes_max: 1 << 30,
-            overflow: Overflow::Reject,
-            foreign_ip_allowed: false,
-            is_journaled: false,
-            listening: (HOME, 5000).into(),
-        };
-        let mut world = Self { group: Group::new(rules, Epoch::new(1)), links: Vec::new() };
+        let mut world = Self { group: Group::new(rules(), Epoch::new(1)), links: Vec::new() };
         for index in 0..receivers {
             let link = world.register(&format!("receiver{index}"));
             world.links.extend(link);
@@ -187,5 +212,98 @@ fn wheel(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(minds, parse, history, wheel);
+/// The lines of messages, which somebody else sent.
+fn lines() -> Vec<String> {
+    let text = "x".repeat(TEXT_BYTES);
+    (1..=MESSAGES).map(|seq| format!("{seq}#publisher#1700000000000#{text}\n")).collect()
+}
+
+fn put(lines: &[String], out: &mut Vec<u8>) {
+    for line in lines {
+        encode(&Record::Accepted { line: line.as_bytes() }, Millis::new(7), Salt(1), out);
+    }
+}
+
+fn member(index: u64) -> String {
+    format!("receiver{index}")
+}
+
+/// A group with so many members that everything is for.
+fn replay(members: u64) -> Replay {
+    let mut replay = Replay::new(rules(), Epoch::new(1));
+    for index in 0..members {
+        let (registered_at, place) = (Seq::new(0), Seq::new(0));
+        let (id, address) = (member(index).into(), (HOME, 9000).into());
+        let standpoint = Standpoint { id, address, registered_at, place };
+        replay.apply(Recorded::Member(standpoint), Millis::new(0));
+    }
+    replay
+}
+
+/// Reads a segment and replays what it holds.
+fn recover(segment: &[u8], mut replay: Replay) -> Replay {
+    let Ok((_, records)) = read(black_box(segment)) else { return replay };
+    for found in records {
+        let Found::Record { at, record } = found else { continue };
+        match record {
+            Record::Accepted { line } => {
+                if let Some(delivery) = delivery(line) {
+                    replay.apply(Recorded::Accepted { line, delivery }, at);
+                }
+            }
+            Record::Place { id, place } => replay.apply(Recorded::Place { id, place }, at),
+            Record::Epoch { .. }
+            | Record::Member { .. }
+            | Record::Deregistered { .. }
+            | Record::Clock { .. }
+            | Record::Continued
+            | Record::Closed => (),
+        }
+    }
+    assert_eq!(replay.last(), Seq::new(MESSAGES), "nothing is left out");
+    replay
+}
+
+fn journal(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("journal");
+    group.throughput(Throughput::Elements(MESSAGES));
+    let lines = lines();
+    let mut records = Vec::new();
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| {
+            records.clear();
+            put(&lines, &mut records);
+        });
+    });
+    let mut segment = Vec::new();
+    let (boot, sync) = (BootId([0; 16]), SyncMode::Always);
+    Header { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
+    put(&lines, &mut segment);
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            let records = read(black_box(&segment)).map(|(_, records)| records);
+            let is_whole = |found: &Found<'_>| matches!(found, Found::Record { .. });
+            let whole = records.into_iter().flatten().filter(is_whole).count();
+            assert_eq!(whole as u64, MESSAGES, "all of them are as they were written");
+        });
+    });
+    group.bench_function("read and replay", |bencher| {
+        let recover = |replay| recover(&segment, replay);
+        bencher.iter_batched(|| replay(1), recover, BatchSize::SmallInput);
+    });
+    // Of a wide group the journal has more places than messages.
+    for index in 0..MESSAGES {
+        let id = &member(index);
+        let place = Seq::new(MESSAGES / 2);
+        encode(&Record::Place { id, place }, Millis::new(8), Salt(1), &mut segment);
+    }
+    group.throughput(Throughput::Elements(2 * MESSAGES));
+    group.bench_function("read and replay with as many places", |bencher| {
+        let recover = |replay| recover(&segment, replay);
+        bencher.iter_batched(|| replay(MESSAGES), recover, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+criterion_group!(minds, parse, history, wheel, journal);
 criterion_main!(minds);

@@ -10,6 +10,7 @@
 //!
 //!   loadtest ─► load              many members, churn, verified while measured; map in its mod.rs
 //!   sidebyside ─► cases ─► peers  the same work for all of them; results shows what came out
+//!   durability ─► durability      what safety on a disk costs, there and after a crash
 //! ```
 //!
 //! One thread does all of this. It shares no code with the coordinator, so that a mistake made
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod command;
 pub mod coordinator;
 pub mod cores;
+pub mod durability;
 pub mod exchange;
 pub mod failure;
 pub mod figures;

@@ -35,12 +35,21 @@ impl Redis {
     ///
     /// Those of starting it.
     pub fn start(cores: Option<Cores>) -> Result<Self> {
+        Self::start_with(cores, &["--appendonly", "no"])
+    }
+
+    /// Starts one with further options.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting it.
+    pub fn start_with(cores: Option<Cores>, further: &[&str]) -> Result<Self> {
         let address = free_address()?;
         let port = address.port().to_string();
-        let options = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
+        let options = ["--bind", "127.0.0.1", "--port", &port, "--save", ""];
         let patience = ["--client-output-buffer-limit", "pubsub 0 0 0", "--daemonize", "no"];
         let mut command = Command::new(PROGRAM);
-        command.args(options).args(patience).stdin(Stdio::null());
+        command.args(options).args(patience).args(further).stdin(Stdio::null());
         let mut start = || {
             let mut server = Server::start(PROGRAM, &mut command)?;
             while !server.line()?.contains("Ready to accept connections") {}
@@ -50,6 +59,12 @@ impl Redis {
             Some(cores) => cores.start_server(start),
             None => start(),
         }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A subscriber to the one channel.

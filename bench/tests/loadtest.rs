@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod faulty;
 mod support;
 
 use std::fs;
@@ -9,10 +10,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use faulty::Wrong;
 use groupcast_bench::load::outcome::Outcome;
 use groupcast_bench::load::plan::{Pace, Plan};
 use groupcast_bench::load::run::{Setup, Target, run};
-use support::faulty::{self, Wrong};
 use support::programs;
 
 fn setup(target: Target) -> Setup {

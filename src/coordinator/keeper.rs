@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::places;
 use super::scribe::{Begin, Job, Scribe, Written};
 use super::tally::Tally;
 use crate::event_loop::{Full, Worker};
@@ -47,6 +48,7 @@ pub(super) struct Keeper {
     failing: Option<Failing>,
     /// Who was deregistered, and in which commit, as long as that is not safe.
     deregistered: VecDeque<(u64, Box<str>)>,
+    places: places::Pause,
     /// With a pause between syncs: when the next one is due.
     sync_at: Option<Millis>,
     /// Segments that are only read, oldest first.
@@ -118,6 +120,7 @@ impl Keeper {
             safe,
             failing: None,
             deregistered: VecDeque::new(),
+            places: places::Pause::default(),
             sync_at: None,
             closed,
             is_removing: false,
@@ -164,9 +167,8 @@ impl Keeper {
 
     /// The end of a turn: hands over what was decided in it.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
-        let salt = self.segment.salt;
-        for (id, place) in group.take_moves() {
-            encode(&Record::Place { id, place }, now.steady, salt, &mut self.records);
+        if self.places.ends(group.has_moves(), now.steady) {
+            places::put(group, now.steady, self.segment.salt, &mut self.records);
         }
         if let Some(Failing::RetryAt(_)) = self.failing {
             self.records.clear(); // What the group knows by then goes into the fresh segment.
@@ -277,7 +279,7 @@ impl Keeper {
         };
         let removal = self.closed.front().filter(|_| !self.is_removing);
         let removal = removal.map(|closed| self.expires(closed));
-        [retry_at, self.sync_at, removal].into_iter().flatten().min()
+        [retry_at, self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
     }
 
     /// What the worker has done since the last call.
@@ -352,10 +354,7 @@ impl Keeper {
 
     /// The end: the last places, and that it was an end in good order.
     pub(super) fn close(&mut self, group: &mut Group, now: Now, wait: Duration) -> bool {
-        let salt = self.segment.salt;
-        for (id, place) in group.take_moves() {
-            encode(&Record::Place { id, place }, now.steady, salt, &mut self.records);
-        }
+        places::put(group, now.steady, self.segment.salt, &mut self.records);
         if self.failing.is_none() {
             self.put(&Record::Closed, now.steady);
             let (commit, records) = (self.next, std::mem::take(&mut self.records));

@@ -19,6 +19,7 @@ mod inspect;
 mod keeper;
 mod listeners;
 mod peer;
+mod places;
 mod report;
 mod scribe;
 mod start;

@@ -104,7 +104,9 @@ impl<S: Sink> Worker<S> {
             return Err(Full(job));
         }
         papers.jobs.push(job);
-        if papers.jobs.len() == 1 {
+        let is_first = papers.jobs.len() == 1;
+        drop(papers); // Who wakes up to a lock that is held goes to sleep again.
+        if is_first {
             self.desk.arrived.notify_one(); // With more than one it knows.
         }
         Ok(())

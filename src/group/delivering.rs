@@ -78,6 +78,7 @@ impl Group {
     /// Everything before `front` goes: whoever was not offered it yet passes over it.
     pub(super) fn lose_before(&mut self, front: Seq) {
         self.history.drop_before(front);
+        let mut moved = Vec::new();
         for (slot, outlet) in self.links.all_open_mut() {
             let Some(member) = self.members.at_mut(slot) else { continue };
             if outlet.reaches(front) {
@@ -88,8 +89,10 @@ impl Group {
             }
             if !outlet.acks {
                 member.move_to(outlet.sent(), &mut self.history);
+                moved.push(slot);
             }
         }
+        moved.into_iter().for_each(|slot| self.note_move(slot));
     }
 
     /// The oldest kept message that some member still needs; the next number if there is none.

@@ -61,6 +61,12 @@ impl Group {
         self.members.find(id).is_some()
     }
 
+    /// Whether a place has moved since the last [`Group::take_moves`].
+    #[must_use]
+    pub fn has_moves(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// The members whose places have moved since the last call, and where to.
     pub fn take_moves(&mut self) -> impl Iterator<Item = (&str, Seq)> {
         let moved = std::mem::take(&mut self.moved);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -197,4 +197,20 @@ fn read_all(mut stream: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
         }
     });
     all
+}
+
+/// Waits until the journal in `directory` says that a member has this place.
+#[track_caller]
+pub(crate) fn until_written_down(directory: &Path, id: &str, place: u64) {
+    let timer = Timer::start(DEADLINE);
+    let (who, place) = (format!("{id} "), format!(" place={place} "));
+    while timer.left().is_some() {
+        let mut inspect = Command::new(env!("CARGO_BIN_EXE_coordinator"));
+        let output = inspect.arg("--inspect").arg(directory).output().unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        if report.lines().any(|line| line.starts_with(&who) && line.contains(&place)) {
+            return;
+        }
+    }
+    panic!("{id} has not{place}in the journal");
 }

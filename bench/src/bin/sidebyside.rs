@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 fn run(cases: Vec<Case>, peers: &[Peer], out: Option<&Path>) -> Result<usize> {
     raise_file_limit();
     let cores = Cores::find()?;
-    let mut machine = Machine::look(cores);
+    let mut machine = Machine::look(cores, &[Peer::Redis, Peer::Nats, Peer::Mosquitto0]);
     for line in machine.lines() {
         say(&format!("{line}\n"));
     }

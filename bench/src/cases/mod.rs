@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::failure::Result;
-use crate::peers::stage::Plan;
+use crate::peers::stage::{Plan, Stage};
 use crate::peers::{PEERS, Peer, Programs};
 
 /// What is read.
@@ -178,6 +178,15 @@ impl Case {
             }
             (Work::Logging, peer) => *peer == Peer::GroupcastAcks,
         })
+    }
+
+    /// Plays one round of a fan-out on a stage that was set for its plan.
+    ///
+    /// # Errors
+    ///
+    /// What was lost, doubled, out of order, altered or refused.
+    pub fn play_on(&self, stage: Stage) -> Result<Values> {
+        play::play_on(self, stage, self.messages)
     }
 
     /// Plays one round with one peer.

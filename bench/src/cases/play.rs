@@ -3,6 +3,7 @@
 use super::scene::{Pace, Scene};
 use super::{Case, Metric, Values, Work};
 use crate::failure::Result;
+use crate::peers::stage::Stage;
 use crate::peers::{Peer, Programs};
 use crate::report::Samples;
 
@@ -10,13 +11,17 @@ use crate::report::Samples;
 const WARM_UP_PART: u64 = 10;
 
 pub(super) fn play(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
-    let messages = case.messages_for(peer);
+    play_on(case, peer.stage(programs, case.plan)?, case.messages_for(peer))
+}
+
+/// Plays one round on a stage that was set.
+pub(super) fn play_on(case: &Case, stage: Stage, messages: u64) -> Result<Values> {
     let pace = match (case.work, case.interval()) {
         (_, Some(interval)) => Pace::Interval(interval),
         (Work::Saturated { window }, None) => Pace::Window(window),
         (Work::Paced(_) | Work::Storm | Work::Absent | Work::Logging, None) => Pace::Window(1),
     };
-    let mut scene = Scene::new(peer.stage(programs, case.plan)?)?;
+    let mut scene = Scene::new(stage)?;
     scene.play((messages / WARM_UP_PART).max(1), pace)?;
     scene.settle()?;
     let before = scene.stage().server()?.usage()?;

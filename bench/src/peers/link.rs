@@ -72,7 +72,19 @@ impl Link {
     /// Whether all that was published was answered, where answers come.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        !self.wire.replies() || self.replies == self.published
+        !self.wire.replies() || self.unanswered() == 0
+    }
+
+    /// How many messages were published and are not answered yet, where answers come.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.published.saturating_sub(self.replies)
+    }
+
+    /// How many messages were answered.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.replies
     }
 
     /// Writes what the socket takes.

@@ -53,7 +53,11 @@ pub fn stage(plan: Plan, cores: Option<Cores>) -> Result<Stage> {
 }
 
 /// Connects and asks for something, and waits until that is done.
-fn greet(address: SocketAddr, wish: &str) -> Result<TcpStream> {
+///
+/// # Errors
+///
+/// Those of the socket.
+pub fn greet(address: SocketAddr, wish: &str) -> Result<TcpStream> {
     let mut stream = connect(address)?;
     let greeted = (|| {
         stream.write_all(format!("{HELLO}{wish}PING\r\n").as_bytes())?;

@@ -55,12 +55,12 @@ pub fn decimal(bytes: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Reads `bytes` in three pieces, split at every two points, as [`super::super::link`] does:
     /// the texts and how many replies.
-    pub(in crate::peers) fn check(
+    pub(crate) fn check(
         wire: &dyn Fn() -> Box<dyn Wire>,
         bytes: &[u8],
         texts: &[&[u8]],

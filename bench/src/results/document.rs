@@ -195,7 +195,7 @@ mod tests {
             results.push(&case, peer, Ok(Values::from([(Metric::Cpu, value)])));
         }
         results.push(&case, Peer::Redis, Err("expected text 3, found 4".to_owned()));
-        let text = document(&results, &Machine::look(None), "make bench");
+        let text = document(&results, &Machine::look(None, &[]), "make bench");
         for part in [
             "| groupcast | 200 (200 … 200) | 2.00 |",
             "| Redis | **FAILED** in 1 of 1 rounds: expected text 3, found 4 |",

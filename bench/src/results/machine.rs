@@ -13,9 +13,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// What can be found out about this one.
+    /// What can be found out about this one, and about some peers.
     #[must_use]
-    pub fn look(cores: Option<Cores>) -> Self {
+    pub fn look(cores: Option<Cores>, peers: &[Peer]) -> Self {
         let model = line_of("/proc/cpuinfo", "model name").unwrap_or("unknown".to_owned());
         let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or("unknown".to_owned());
         let kernel = first_line("/proc/sys/kernel/osrelease");
@@ -36,7 +36,7 @@ impl Machine {
             let revision = String::from_utf8_lossy(&revision.stdout);
             lines.push(format!("groupcast at revision {}", revision.trim()));
         }
-        for peer in [Peer::Redis, Peer::Nats, Peer::Mosquitto0] {
+        for peer in peers {
             let name = peer.name().split(',').next().unwrap_or_default();
             lines.push(match peer.version() {
                 Some(version) => format!("{name} {version}"),
@@ -49,6 +49,11 @@ impl Machine {
     /// Notes the load again.
     pub fn look_again(&mut self) {
         self.lines.insert(4.min(self.lines.len()), format!("when it ended: {}", load()));
+    }
+
+    /// Says one thing more.
+    pub fn add(&mut self, line: String) {
+        self.lines.push(line);
     }
 
     /// The lines.

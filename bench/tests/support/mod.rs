@@ -1,6 +1,4 @@
-//! What the tests of the harness need: a coordinator that errs on purpose, and the real programs.
-
-pub(crate) mod faulty;
+//! What the tests of the harness need: the real programs.
 
 use std::env;
 use std::path::PathBuf;

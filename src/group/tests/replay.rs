@@ -155,11 +155,13 @@ impl Scribe {
             }
             Step::Pass(millis) => {
                 self.world.now += millis;
-                self.world.input(Input::Tick);
+                let effects = self.world.input(Input::Tick);
+                self.write_down(effects);
             }
             Step::Store => {
                 let through = self.world.group.last();
-                self.world.input(Input::Stored { through });
+                let effects = self.world.input(Input::Stored { through });
+                self.write_down(effects);
             }
         }
     }
@@ -211,6 +213,15 @@ proptest! {
         scribe.take(&Step::Store);
         prop_assert_eq!(seen(replayed), seen(scribe.world));
     }
+}
+
+#[test]
+fn a_place_that_moves_over_what_expired_is_written_down() {
+    let mut scribe = Scribe::new();
+    let joined = [Step::Register(0), Step::Return(0, None), Step::Register(2)];
+    joined.iter().for_each(|step| scribe.take(step));
+    [Step::Send(2), Step::Pass(60), Step::Pass(60)].iter().for_each(|step| scribe.take(step));
+    assert_eq!(seen(scribe.replayed()), seen(scribe.world));
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! When the journal is told of places: all that have moved, after a pause.
+//!
+//! To lose a place costs repeats and no more, so nobody waits for one. Told in each turn, places
+//! would be most of the journal of a group with many members, and turns that bring nothing else
+//! would wake the worker, and the worker the loop, for every few of them.
+
+use crate::group::Group;
+use crate::journal::{Record, Salt, encode};
+use crate::limits::PLACES_PAUSE_MS;
+use crate::time::Millis;
+
+/// The pause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pause(Option<Millis>);
+
+impl Pause {
+    /// When it ends, if it has begun.
+    pub(super) fn deadline(self) -> Option<Millis> {
+        self.0
+    }
+
+    /// Whether places are to be written down now; the pause begins when the first one has moved.
+    pub(super) fn ends(&mut self, have_moved: bool, now: Millis) -> bool {
+        if have_moved && self.0.is_none() {
+            self.0 = Some(now.plus(PLACES_PAUSE_MS));
+        }
+        let ends = self.0.is_some_and(|at| at <= now);
+        if ends {
+            self.0 = None;
+        }
+        ends
+    }
+}
+
+/// Writes down the places that have moved.
+pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
+    for (id, place) in group.take_moves() {
+        encode(&Record::Place { id, place }, at, salt, records);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_move_one_after_the_other_are_written_down_together() {
+        let mut pause = Pause::default();
+        let (begin, end) = (Millis::new(1_000), Millis::new(1_000 + PLACES_PAUSE_MS));
+        assert!(!pause.ends(false, begin));
+        assert_eq!(pause.deadline(), None);
+        assert!(!pause.ends(true, begin));
+        assert!(!pause.ends(true, Millis::new(1_001)), "the pause is not begun anew");
+        assert_eq!(pause.deadline(), Some(end));
+        assert!(pause.ends(true, end));
+        assert_eq!(pause.deadline(), None);
+        assert!(!pause.ends(true, end), "the next ones have a pause of their own");
+        assert!(pause.ends(false, end.plus(PLACES_PAUSE_MS)));
+        assert!(!pause.ends(false, end.plus(2 * PLACES_PAUSE_MS)), "and nothing is left");
+    }
+}
