@@ -82,6 +82,13 @@ fn a_coordinator_killed_at_any_call_has_kept_all_that_it_replied() {
 }
 
 #[test]
+fn a_coordinator_killed_while_it_removes_what_has_expired_has_its_members_and_its_numbers() {
+    let fixture = site::fixture();
+    let chains = Chain::all(&[Kind::Remove, Kind::SyncDirectory]);
+    walk("expiry", &chains, |plan| site::run_expiry(&fixture, plan));
+}
+
+#[test]
 fn a_participant_killed_at_any_call_has_every_message_once_in_its_log() {
     walk("participant", &Chain::all(&PARTICIPANT), reader::run);
 }

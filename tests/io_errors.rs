@@ -13,6 +13,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use rustix::process::Signal;
+
 use support::coordinator::Coordinator;
 use support::fake::{Fake, Talk};
 use support::listener::Listener;
@@ -185,8 +187,8 @@ fn a_start_that_meets_a_fault_fails_with_the_reason_or_has_all_that_can_be_read(
         preload.put_under(command.arg(first.config()));
         let mut failing = Running::start(command);
         if failing.try_expect("listening on ") {
-            failing.child.kill().unwrap();
-            failing.wait();
+            failing.signal(Signal::TERM);
+            assert_eq!(failing.wait(), Some(0), "{}", failing.said);
         } else {
             assert_eq!(failing.wait(), Some(1), "{}", failing.said);
             assert!(failing.said.contains("coordinator: journal "), "{}", failing.said);

@@ -153,7 +153,8 @@ fn what_was_promised_with_a_sync_before_it_outlives_every_power_loss() {
             promises.iter().filter(|(at, _)| *at < end).map(|(_, promise)| promise).collect();
         let mut revival = Revival::on(disk, "sync=always");
         revival.check(&made, &format!("{end} {luck:?}"));
-        if !made.is_empty() {
+        // Where a record is half there, or zero, nobody can tell that it was never confirmed.
+        if !made.is_empty() && !matches!(luck, Luck::Seed(_)) {
             assert_eq!(revival.epoch, epoch, "the numbers go on");
         }
     });

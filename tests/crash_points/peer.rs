@@ -72,10 +72,10 @@ impl Peer {
         line(commands)
     }
 
-    /// The rest of what `members` lists.
-    pub(crate) fn members(&mut self, to: SocketAddr) -> Result<Vec<String>, Died> {
-        let reply = self.ask(to, "members")?;
-        let count: usize = reply.strip_prefix("OK members ").unwrap().parse().unwrap();
+    /// What `members` or `stats` lists.
+    pub(crate) fn list(&mut self, to: SocketAddr, what: &str) -> Result<Vec<String>, Died> {
+        let reply = self.ask(to, what)?;
+        let count: usize = reply.rsplit(' ').next().unwrap().parse().unwrap();
         (0..count).map(|_| line(self.commands.as_mut().unwrap())).collect()
     }
 

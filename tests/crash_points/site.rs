@@ -11,13 +11,15 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::peer::{Died, Peer};
-use crate::support::number;
 use crate::support::participant::Running;
 use crate::support::preload::{Plan, Preload};
+use crate::support::{DEADLINE, Timer, number};
 
 /// What was there before: somebody who is away, and one message for it.
 const BEFORE: &str = "said before";
 const TTL_S: u64 = 600;
+/// For those who wait for the end of it.
+const SHORT_TTL_S: u64 = 1;
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -75,6 +77,39 @@ pub(crate) fn run(fixture: &TempDir, plan: Plan) -> bool {
     fired == 1
 }
 
+/// One run in which a segment is removed because all that is in it has expired.
+pub(crate) fn run_expiry(fixture: &TempDir, plan: Plan) -> bool {
+    let mut site = Site { ttl_s: SHORT_TTL_S, ..Site::new() };
+    Preload::copy_files(fixture.path(), &site.data());
+    site.peers.push(Peer::new("alice"));
+    site.preload.plan(plan);
+    site.start(true);
+    while expires(&mut site).is_err() {
+        site.mourn();
+    }
+    site.stop();
+    let fired = site.preload.fired();
+    assert!(fired <= 1 && site.deaths == fired, "{plan:?} hit {fired}, died {}", site.deaths);
+    site.start(false);
+    site.say(ALICE).unwrap(); // In the same epoch, and above all numbers before.
+    let members = site.peers[ALICE].list(site.address, "members").unwrap();
+    let ids: Vec<&str> = members.iter().filter_map(|it| it.split(' ').next()).collect();
+    assert_eq!(ids, ["alice", "old"], "{plan:?}");
+    fired == 1
+}
+
+fn expires(site: &mut Site) -> Result<(), Died> {
+    site.say(ALICE)?;
+    let timer = Timer::start(DEADLINE);
+    let oldest = site.data().join("0000000000000001.journal");
+    while oldest.exists() {
+        assert!(timer.left().is_some(), "the oldest segment stays");
+        site.peers[ALICE].list(site.address, "stats")?;
+    }
+    site.say(ALICE)?;
+    Ok(())
+}
+
 fn first_words(site: &mut Site) -> Result<(), Died> {
     for peer in [ALICE, BOB, CAROL] {
         site.come(peer)?;
@@ -116,7 +151,7 @@ fn last_words(site: &mut Site) -> Result<(), Died> {
     site.all_take(&[ALICE, BOB, OLD], seq)?;
     // Acknowledged by all: their places are the last to be written.
     let line = |it: &String| !it.starts_with("carol ") && number(it, "acked") < seq;
-    while site.peers[CAROL].members(site.address)?.iter().any(line) {}
+    while site.peers[CAROL].list(site.address, "members")?.iter().any(line) {}
     Ok(())
 }
 
@@ -125,6 +160,7 @@ struct Site {
     running: Running,
     address: SocketAddr,
     deaths: u64,
+    ttl_s: u64,
     peers: Vec<Peer>,
     /// Texts so far.
     said: u64,
@@ -141,6 +177,7 @@ impl Site {
             running: Running::start(Command::new("true")),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             deaths: 0,
+            ttl_s: TTL_S,
             peers: Vec::new(),
             said: 0,
             confirmed: BTreeMap::new(),
@@ -155,8 +192,8 @@ impl Site {
     /// Starts a coordinator; again, if it is killed before it serves.
     fn start(&mut self, is_hit: bool) {
         let config = self.preload.root().join("coordinator.txt");
-        let data = self.data();
-        let lines = format!("0\n{TTL_S}\nbind=127.0.0.1\ndata_dir={}\n", data.display());
+        let (data, ttl_s) = (self.data(), self.ttl_s);
+        let lines = format!("0\n{ttl_s}\nbind=127.0.0.1\ndata_dir={}\n", data.display());
         fs::write(&config, lines).unwrap();
         loop {
             let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
@@ -229,7 +266,7 @@ impl Site {
         self.all_take(&[bob, carol, old], seq).unwrap();
         let seq = self.say(bob).unwrap();
         self.all_take(&[alice, carol, old], seq).unwrap();
-        let members = self.peers[alice].members(self.address).unwrap();
+        let members = self.peers[alice].list(self.address, "members").unwrap();
         let ids: Vec<&str> = members.iter().filter_map(|it| it.split(' ').next()).collect();
         assert!(self.dave_is_gone);
         assert_eq!(ids, ["alice", "bob", "carol", "old"]);
