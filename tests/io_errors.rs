@@ -254,3 +254,41 @@ fn a_participant_acknowledges_nothing_that_failed_and_all_when_the_fault_ends() 
         assert_eq!(alice.child.try_wait().unwrap(), None, "{}", alice.said);
     });
 }
+
+#[test]
+fn a_participant_whose_log_cannot_be_opened_says_why_and_leaves_it_as_it_is() {
+    const WHOLE: &str = "# id alice\n# epoch 00000000000000aa\n# last 0\n1\t-\tbob\tone\n";
+    let kinds = [
+        Kind::Open,
+        Kind::Lock,
+        Kind::State,
+        Kind::Read,
+        Kind::Truncate,
+        Kind::Sync,
+        Kind::SyncDirectory,
+    ];
+    for kind in kinds {
+        let preload = Preload::new();
+        let (log, config) =
+            (preload.root().join("message.log"), preload.trace().with_file_name("config"));
+        fs::write(&log, format!("{WHOLE}2\ttorn")).unwrap();
+        fs::write(&config, format!("alice\n{}\n127.0.0.1 9\n", log.display())).unwrap();
+        let run = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_participant"));
+            preload.put_under(command.args(["--sync", "-e", "status"]).arg(&config));
+            let mut running = Running::start(command);
+            running.input = None;
+            (running.wait(), running.said.clone())
+        };
+        preload.plan(plan(Action::FailOnce, kind, EIO, 0));
+        let (code, said) = run();
+        assert_eq!((code, preload.fired()), (Some(2), 1), "{kind:?}: {said}");
+        assert!(said.contains("Input/output error"), "{kind:?}: {said}");
+        assert!(fs::read_to_string(&log).unwrap().starts_with(WHOLE), "{kind:?}");
+        preload.clear();
+        let (code, said) = run();
+        assert_eq!(code, Some(0), "{kind:?}: {said}");
+        assert!(said.contains("\nlast 1\n"), "{kind:?}: {said}");
+        assert_eq!(fs::read_to_string(&log).unwrap(), WHOLE, "{kind:?}");
+    }
+}

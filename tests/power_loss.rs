@@ -274,6 +274,10 @@ fn what_a_participant_with_sync_has_acknowledged_is_in_its_log_after_every_power
         }
     }
     while messages.line() != format!("ack {LAST}") {}
+    let is_last = |(_, number): &(usize, u64)| *number == LAST;
+    until("the trace of it", || {
+        acknowledged(&platter::read(&preload.trace())).last().is_some_and(is_last)
+    });
     alice.child.kill().unwrap();
     alice.wait();
     let steps = platter::read(&preload.trace());
