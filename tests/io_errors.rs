@@ -130,7 +130,7 @@ fn fail_a_coordinator(plan: Plan) {
         bob.socket().delivery(seq, "alice", text);
     }
     first.kill();
-    let second = first.start_again();
+    let second = start(&preload);
     let mut carol = Member::come_back(&second, "carol", "acks=1");
     for (seq, text) in (1..).zip(&said) {
         carol.socket().delivery(seq, "alice", text);
@@ -199,7 +199,7 @@ fn a_start_that_meets_a_fault_fails_with_the_reason_or_has_all_that_can_be_read(
             assert!(matches!(plan.kind, Kind::Open | Kind::State | Kind::Read), "{plan:?}");
             return;
         }
-        let second = first.start_again();
+        let second = start(&preload);
         let mut bob = Member::come_back(&second, "bob", "acks=1");
         bob.socket().delivery(1, "alice", "one");
     });

@@ -8,9 +8,9 @@ use rustix::process::Signal;
 
 use crate::support::coordinator::Coordinator;
 use crate::support::member::Member;
-use crate::support::number;
 use crate::support::participant::{Running, texts};
 use crate::support::preload::{Plan, Preload};
+use crate::support::{DEADLINE, Timer, number};
 
 /// It was killed.
 struct Died;
@@ -90,7 +90,9 @@ fn rotates(reader: &mut Reader) -> Result<(), Died> {
         reader.running.signal(Signal::HUP);
     }
     // Between the two names it has no memory but the coordinator's: what it has acknowledged.
+    let timer = Timer::start(DEADLINE);
     while !fs::read_to_string(&log).is_ok_and(|log| log.lines().count() >= 3) {
+        assert!(timer.left().is_some(), "there is no new file");
         if reader.has_ended() {
             return Err(Died);
         }
@@ -151,7 +153,9 @@ impl Reader {
     fn be_told(&mut self, text: &str) -> Result<(), Died> {
         let text = self.bob_says(text);
         self.expect(&format!("bob: {text}\n"))?;
+        let timer = Timer::start(DEADLINE);
         while number(&self.bob.command.member("alice").unwrap(), "acked") < self.last {
+            assert!(timer.left().is_some(), "{text:?} is not acknowledged");
             if self.has_ended() {
                 return Err(Died);
             }

@@ -151,7 +151,10 @@ fn last_words(site: &mut Site) -> Result<(), Died> {
     site.all_take(&[ALICE, BOB, OLD], seq)?;
     // Acknowledged by all: their places are the last to be written.
     let line = |it: &String| !it.starts_with("carol ") && number(it, "acked") < seq;
-    while site.peers[CAROL].list(site.address, "members")?.iter().any(line) {}
+    let timer = Timer::start(DEADLINE);
+    while site.peers[CAROL].list(site.address, "members")?.iter().any(line) {
+        assert!(timer.left().is_some(), "not everybody is where it should be");
+    }
     Ok(())
 }
 
