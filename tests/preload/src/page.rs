@@ -119,11 +119,7 @@ fn doom(kind: Kind) -> Doom {
         _ => return Doom::None,
     };
     let (action, call) = (words[0].load(SeqCst), words[2].load(SeqCst));
-    let is_it = match action {
-        FAIL_FROM | SHORT_FROM => number >= call,
-        _ => number == call,
-    };
-    if !is_it || number == 0 {
+    if number < call || number == 0 {
         return Doom::None;
     }
     let part = words[4].load(SeqCst);
@@ -135,8 +131,13 @@ fn doom(kind: Kind) -> Doom {
         SHORT_ONCE | SHORT_FROM => Doom::Short(part),
         _ => return Doom::None,
     };
-    words[5].fetch_add(1, SeqCst);
-    doom
+    let is_lasting = matches!(action, FAIL_FROM | SHORT_FROM);
+    // One that came while the page was written may have been the one that was meant.
+    let is_first = words[5].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
+    if is_lasting && !is_first {
+        words[5].fetch_add(1, SeqCst);
+    }
+    if is_first || is_lasting { doom } else { Doom::None }
 }
 
 /// What a failed call answers.
