@@ -8,7 +8,7 @@ mod support;
 use std::fs::File;
 use std::process::Stdio;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
@@ -50,6 +50,23 @@ fn who_follows_stays_after_the_end_of_input_until_a_signal() {
         assert_eq!(running.wait(), Some(0), "{}", running.said);
         assert!(running.said.ends_with("OK disconnect\n"), "{}", running.said);
         bob.command.until_member(id, |line| line.contains(" offline "));
+    }
+}
+
+#[test]
+fn a_signal_to_end_is_heard_whatever_other_signal_comes_with_it() {
+    let coordinator = Coordinator::start(60, &[]);
+    for other in [Signal::HUP, Signal::CONT] {
+        let home = Home::new("alice", coordinator.address);
+        let mut alice = Running::start(home.command(&["-f", "-e", "ping"]));
+        alice.expect("OK ping");
+        alice.signal(Signal::STOP);
+        let pid = Some(Pid::from_child(&alice.child));
+        let stopped = waitpid(pid, WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+        // It finds all of them at once.
+        [Signal::TERM, other, Signal::CONT].into_iter().for_each(|signal| alice.signal(signal));
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::event_loop::{Sink, Stopwatch};
-use crate::journal::{Directory, Header, Store, Writer};
+use crate::journal::{Directory, Header, Store, SyncMode, Writer};
 
 /// What the journal's worker is asked to do.
 #[derive(Debug)]
@@ -102,10 +102,16 @@ impl Scribe {
 
     fn begin(&mut self, begin: &Begin, report: &mut Written) {
         let Begin { commit, header, records, farewell, is_rescue } = begin;
-        let old = self.writer.take();
+        let mut old = self.writer.take();
         if old.is_none() && !is_rescue {
             report.failed = Some(*commit);
             return;
+        }
+        // Once it is closed nobody comes back to sync it.
+        if let (Some(old), false) = (&mut old, header.sync == SyncMode::Never)
+            && let Err(error) = self.sync(old, report)
+        {
+            return report.fail(*commit, &error);
         }
         let watch = Stopwatch::start();
         let begun = self.store.create(header, records);

@@ -312,6 +312,12 @@ impl Fold {
             }
             troubles.push(Trouble::Torn { serial, bytes, cut });
         }
+        // From here on others are told of what is in it.
+        if store.is_writable()
+            && let Err(error) = store.secure(serial)
+        {
+            troubles.push(Trouble::NotSynced { serial, error });
+        }
         if let Some(first) = current.damaged_first {
             let (places, bytes) = (current.damaged_places, current.damaged_bytes);
             store.mark_damaged(serial);

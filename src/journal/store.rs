@@ -334,6 +334,14 @@ impl<D: Disk> Store<D> {
         self.segments.iter().map(|(serial, segment)| (*serial, segment.start))
     }
 
+    /// Makes safe against power loss what a segment holds, whoever wrote it: a program that was
+    /// killed may have written what it had no time to sync.
+    pub(super) fn secure(&mut self, serial: u64) -> io::Result<()> {
+        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
+        let mut file = self.disk.open(&segment.name)?;
+        self.disk.sync(&mut file)
+    }
+
     /// Cuts the end of a segment off.
     pub(super) fn cut(&mut self, serial: u64, length: u64) -> io::Result<()> {
         let segment = self.segments.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;

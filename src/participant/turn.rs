@@ -101,7 +101,7 @@ impl Participant {
         for event in &*events {
             match event.token() {
                 LISTENER => self.listener.iter_mut().for_each(Acceptor::note),
-                SIGNALS => signals = self.parts.signals.drain(),
+                SIGNALS => signals.extend(self.parts.signals.drain()), // One event for each kind.
                 WAKER => (), // Completions and lines are looked for in every turn.
                 token => {
                     if let Some(socket) = self.sockets.get_mut(token.into()) {

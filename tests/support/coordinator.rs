@@ -27,7 +27,11 @@ pub(crate) struct Coordinator {
     /// The config file is in it, and the journal if there is one.
     directory: Arc<TempDir>,
     ttl_s: u64,
+    environment: Environment,
 }
+
+/// What it is run with, beside what the tests are.
+pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
 
 impl Coordinator {
     /// Starts one on a free port with further `key=value` lines of config.
@@ -37,7 +41,14 @@ impl Coordinator {
 
     /// Starts one on a port of our choice.
     pub(crate) fn start_at(port: u16, ttl_s: u64, options: &[&str]) -> Self {
-        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), port, ttl_s, options)
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(directory, port, ttl_s, options, Environment::new())
+    }
+
+    /// Starts one on a free port, with this in its environment.
+    pub(crate) fn start_with(environment: Environment, ttl_s: u64, options: &[&str]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::start_in(directory, 0, ttl_s, options, environment)
     }
 
     /// Starts one with a journal in its directory.
@@ -45,18 +56,24 @@ impl Coordinator {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
         let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
-        Self::start_in(directory, 0, ttl_s, &options)
+        Self::start_in(directory, 0, ttl_s, &options, Environment::new())
     }
 
     /// Starts the next one where this one was, with the same port, journal and options.
     pub(crate) fn start_again(&self) -> Self {
         let config = std::fs::read_to_string(self.config()).unwrap();
         let options: Vec<&str> = config.lines().skip(2).collect();
-        let directory = Arc::clone(&self.directory);
-        Self::start_in(directory, self.address.port(), self.ttl_s, &options)
+        let (directory, environment) = (Arc::clone(&self.directory), self.environment.clone());
+        Self::start_in(directory, self.address.port(), self.ttl_s, &options, environment)
     }
 
-    fn start_in(directory: Arc<TempDir>, port: u16, ttl_s: u64, options: &[&str]) -> Self {
+    fn start_in(
+        directory: Arc<TempDir>,
+        port: u16,
+        ttl_s: u64,
+        options: &[&str],
+        environment: Environment,
+    ) -> Self {
         let config = directory.path().join("coordinator.txt");
         let mut lines = format!("{port}\n{ttl_s}\n");
         for option in options {
@@ -65,6 +82,7 @@ impl Coordinator {
         std::fs::write(&config, lines).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_coordinator"))
             .arg(&config)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -78,7 +96,7 @@ impl Coordinator {
                 .unwrap_or_else(|| scene.fail(&format!("no address in the startup line {line:?}"))),
             Err(error) => scene.fail(&format!("no startup line: {error}")),
         };
-        Self { scene, address, stdout, directory, ttl_s }
+        Self { scene, address, stdout, directory, ttl_s, environment }
     }
 
     /// Its config file.

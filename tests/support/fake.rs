@@ -93,6 +93,18 @@ impl Talk {
         assert_eq!(self.line(), expected);
     }
 
+    /// This line must come, whatever comes before it.
+    #[track_caller]
+    pub(crate) fn expect_last(&mut self, expected: &str) {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "the end, and not {expected:?}");
+            if line == expected {
+                return;
+            }
+        }
+    }
+
     /// The participant must close, in whatever way, with nothing said before.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self) {

@@ -16,6 +16,8 @@ pub(crate) mod listener;
 pub(crate) mod member;
 #[cfg(feature = "participant")]
 pub(crate) mod participant;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) mod preload;
 pub(crate) mod scene;
 pub(crate) mod vitals;
 pub(crate) mod wire;

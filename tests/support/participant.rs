@@ -123,17 +123,25 @@ impl Running {
     /// Waits until it has said this, after what was expected before.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
+        assert!(self.try_expect(text), "it ended before it said {text:?}:\n{}", self.said);
+    }
+
+    /// Waits until it has said this, or has ended without; whether it has said it.
+    #[track_caller]
+    pub(crate) fn try_expect(&mut self, text: &str) -> bool {
         let timer = Timer::start(DEADLINE);
-        loop {
+        while let Some(left) = timer.left() {
             if let Some(at) = self.unexpected().find(text) {
                 self.expected += at + text.len();
-                return;
+                return true;
             }
-            match timer.left().and_then(|left| self.output.recv_timeout(left).ok()) {
-                Some(bytes) => self.said.push_str(&String::from_utf8_lossy(&bytes)),
-                None => panic!("{text:?} was not said:\n{}", self.said),
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.said.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return false,
+                Err(mpsc::RecvTimeoutError::Timeout) => break,
             }
         }
+        panic!("{text:?} was not said:\n{}", self.said);
     }
 
     /// Takes in what it has said by now.

@@ -1,0 +1,94 @@
+//! Both programs, killed at their first, second, third ... call of each kind, before, after and in
+//! the middle of it, brought back and held to what they had replied, until a run needs no kill.
+//!
+//! ```text
+//!   session ─► replies, deliveries ─► ledger         kind × (before, within, after) = a chain
+//!      │ died? start again, come back, go on         chain: call 1, 2, 3 ... until none is hit
+//!      └► end: who is a member, what stands where
+//! ```
+//!
+//! Calls on files are hit one by one, those on sockets with a stride: `CRASH_STRIDE=1` hits all.
+
+#![cfg(test)]
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+#![cfg(feature = "participant")]
+
+#[path = "crash_points/chains.rs"]
+mod chains;
+#[path = "crash_points/peer.rs"]
+mod peer;
+#[path = "crash_points/reader.rs"]
+mod reader;
+#[path = "crash_points/site.rs"]
+mod site;
+#[expect(dead_code, reason = "each test program uses its own part of it")]
+mod support;
+
+use chains::{Chain, walk};
+use support::preload::Kind;
+
+/// What the coordinator does in the session, each at least once.
+const COORDINATOR: [Kind; 22] = [
+    Kind::Open,
+    Kind::Create,
+    Kind::Lock,
+    Kind::List,
+    Kind::State,
+    Kind::Read,
+    Kind::Write,
+    Kind::Truncate,
+    Kind::Sync,
+    Kind::SyncDirectory,
+    Kind::Rename,
+    Kind::Remove,
+    Kind::Close,
+    Kind::Socket,
+    Kind::Bind,
+    Kind::Accept,
+    Kind::Connect,
+    Kind::Receive,
+    Kind::Send,
+    Kind::CloseSocket,
+    Kind::Watch,
+    Kind::Say,
+];
+
+/// What the participant does.
+const PARTICIPANT: [Kind; 18] = [
+    Kind::Open,
+    Kind::Create,
+    Kind::Lock,
+    Kind::State,
+    Kind::Read,
+    Kind::Write,
+    Kind::Sync,
+    Kind::SyncDirectory,
+    Kind::Close,
+    Kind::Socket,
+    Kind::Bind,
+    Kind::Accept,
+    Kind::Connect,
+    Kind::Receive,
+    Kind::Send,
+    Kind::CloseSocket,
+    Kind::Watch,
+    Kind::Say,
+];
+
+#[test]
+fn a_coordinator_killed_at_any_call_has_kept_all_that_it_replied() {
+    let fixture = site::fixture();
+    walk("coordinator", &Chain::all(&COORDINATOR), |plan| site::run(&fixture, plan));
+}
+
+#[test]
+fn a_coordinator_killed_while_it_removes_what_has_expired_has_its_members_and_its_numbers() {
+    let fixture = site::fixture();
+    let chains = Chain::all(&[Kind::Remove, Kind::SyncDirectory]);
+    walk("expiry", &chains, |plan| site::run_expiry(&fixture, plan));
+}
+
+#[test]
+fn a_participant_killed_at_any_call_has_every_message_once_in_its_log() {
+    walk("participant", &Chain::all(&PARTICIPANT), reader::run);
+}

@@ -1,0 +1,186 @@
+//! The page that a test and this library share: numbers in a file, mapped into memory, so that
+//! what was counted outlives any end of the process.
+//!
+//! ```text
+//!   0 action   1 kind   2 call   3 errno   4 part   5 fired   16.. calls of each kind
+//! ```
+
+use std::ffi::{c_int, c_void};
+use std::fs::OpenOptions;
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicPtr, AtomicU64};
+
+use crate::{is_inside, real};
+
+/// What calls are told apart by. Tests know them by these names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Kind {
+    Open,
+    Create,
+    MakeDirectory,
+    Lock,
+    List,
+    State,
+    Read,
+    Write,
+    Truncate,
+    Sync,
+    SyncDirectory,
+    Rename,
+    Remove,
+    Close,
+    Socket,
+    Bind,
+    Listen,
+    Accept,
+    Connect,
+    Receive,
+    Send,
+    Shutdown,
+    CloseSocket,
+    Option,
+    Watch,
+    Say,
+    /// Each that changes a file or a directory, or makes that safe, beside its own kind.
+    AnyChange,
+}
+
+const KINDS: usize = Kind::AnyChange as usize + 1;
+const WORDS: usize = 16 + KINDS;
+
+/// What is done at the call.
+const KILL_BEFORE: u64 = 1;
+const KILL_AFTER: u64 = 2;
+const KILL_WITHIN: u64 = 3;
+const FAIL_ONCE: u64 = 4;
+const FAIL_FROM: u64 = 5;
+const SHORT_ONCE: u64 = 6;
+const SHORT_FROM: u64 = 7;
+
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
+
+unsafe extern "C" {
+    fn mmap(at: *mut c_void, bytes: usize, p: c_int, f: c_int, fd: c_int, from: i64)
+    -> *mut c_void;
+}
+
+const READ_WRITE: c_int = 3;
+const SHARED: c_int = 1;
+
+pub(crate) fn begin(path: &str) {
+    let file = OpenOptions::new().read(true).write(true).open(path).expect("a page");
+    let bytes = WORDS * size_of::<u64>();
+    assert!(file.metadata().is_ok_and(|it| it.len() >= bytes as u64), "a page as long as ours");
+    // SAFETY: a new mapping of a file that is long enough; nobody makes it shorter.
+    let page =
+        unsafe { mmap(std::ptr::null_mut(), bytes, READ_WRITE, SHARED, file.as_raw_fd(), 0) };
+    assert!(page as isize != -1, "a page in memory");
+    PAGE.store(page.cast(), SeqCst);
+}
+
+fn words() -> Option<&'static [AtomicU64; WORDS]> {
+    let page = PAGE.load(SeqCst);
+    // SAFETY: it is the mapping, which stays to the end of the process, or null.
+    (!page.is_null() && !is_inside()).then(|| unsafe { &*page.cast() })
+}
+
+/// What is to become of a call.
+enum Doom {
+    None,
+    KillBefore,
+    KillAfter,
+    KillWithin(u64),
+    Fail(c_int),
+    Short(u64),
+}
+
+/// Whether calls are looked at at all.
+pub(crate) fn is_on() -> bool {
+    words().is_some()
+}
+
+fn is_change(kind: Kind) -> bool {
+    (Kind::Write as u64..=Kind::Remove as u64).contains(&(kind as u64))
+        || kind == Kind::Create
+        || kind == Kind::MakeDirectory
+}
+
+fn doom(kind: Kind) -> Doom {
+    let Some(words) = words() else { return Doom::None };
+    let count = |kind: Kind| words[16 + kind as usize].fetch_add(1, SeqCst) + 1;
+    let own = count(kind);
+    let any = if is_change(kind) { count(Kind::AnyChange) } else { 0 };
+    let wanted = words[1].load(SeqCst);
+    let number = match wanted {
+        it if it == kind as u64 => own,
+        it if it == Kind::AnyChange as u64 => any,
+        _ => return Doom::None,
+    };
+    let (action, call) = (words[0].load(SeqCst), words[2].load(SeqCst));
+    if number < call || number == 0 {
+        return Doom::None;
+    }
+    let part = words[4].load(SeqCst);
+    let doom = match action {
+        KILL_BEFORE => Doom::KillBefore,
+        KILL_AFTER => Doom::KillAfter,
+        KILL_WITHIN => Doom::KillWithin(part),
+        FAIL_ONCE | FAIL_FROM => Doom::Fail(words[3].load(SeqCst) as c_int),
+        SHORT_ONCE | SHORT_FROM => Doom::Short(part),
+        _ => return Doom::None,
+    };
+    let is_lasting = matches!(action, FAIL_FROM | SHORT_FROM);
+    // One that came while the page was written may have been the one that was meant.
+    let is_first = words[5].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
+    if is_lasting && !is_first {
+        words[5].fetch_add(1, SeqCst);
+    }
+    if is_first || is_lasting { doom } else { Doom::None }
+}
+
+/// What a failed call answers.
+pub(crate) trait Failure {
+    const FAILED: Self;
+}
+
+impl Failure for c_int {
+    const FAILED: Self = -1;
+}
+
+impl Failure for isize {
+    const FAILED: Self = -1;
+}
+
+impl Failure for *mut c_void {
+    const FAILED: Self = std::ptr::null_mut();
+}
+
+/// A call of the program's that transfers up to `count` bytes; `real` is told how many it may.
+pub(crate) fn transfer<R: Failure>(kind: Kind, count: usize, real: impl FnOnce(usize) -> R) -> R {
+    // Less than all, so that a part is one, and more than nothing if it is to be a success.
+    let part = |part: u64| (count as u64 * part.min(255) / 256) as usize;
+    match doom(kind) {
+        Doom::None => real(count),
+        Doom::KillBefore => real::die(),
+        Doom::KillAfter => {
+            real(count);
+            real::die()
+        }
+        Doom::KillWithin(share) => {
+            real(part(share));
+            real::die()
+        }
+        Doom::Fail(errno) => {
+            real::set_errno(errno);
+            R::FAILED
+        }
+        Doom::Short(share) => real(part(share).max(1).min(count)),
+    }
+}
+
+/// A call of the program's.
+pub(crate) fn call<R: Failure>(kind: Kind, real: impl FnOnce() -> R) -> R {
+    transfer(kind, 0, |_| real())
+}

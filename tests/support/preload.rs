@@ -1,0 +1,188 @@
+//! The library of `tests/preload` under a real program: which call fails, and how.
+
+use std::env;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The library's name where cargo has put it: beside the test programs.
+const LIBRARY: &str = "libgroupcast_preload.so";
+const WORD: u64 = size_of::<u64>() as u64;
+/// Words of the page.
+const WORDS: u64 = 64;
+const COUNTS: u64 = 16;
+
+/// What calls are told apart by; in the order that the library has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u64)]
+pub(crate) enum Kind {
+    Open,
+    Create,
+    MakeDirectory,
+    Lock,
+    List,
+    State,
+    Read,
+    Write,
+    Truncate,
+    Sync,
+    SyncDirectory,
+    Rename,
+    Remove,
+    Close,
+    Socket,
+    Bind,
+    Listen,
+    Accept,
+    Connect,
+    Receive,
+    Send,
+    Shutdown,
+    CloseSocket,
+    Option,
+    Watch,
+    Say,
+    /// Each that changes a file or a directory, or makes that safe.
+    AnyChange,
+}
+
+/// What is done at a call; those of them that say `From` do it at all that follow, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u64)]
+pub(crate) enum Action {
+    None,
+    KillBefore,
+    KillAfter,
+    /// After a part of it.
+    KillWithin,
+    FailOnce,
+    FailFrom,
+    /// A part is transferred, and the call answers so.
+    ShortOnce,
+    ShortFrom,
+}
+
+/// What is to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) action: Action,
+    pub(crate) kind: Kind,
+    /// From 1.
+    pub(crate) call: u64,
+    pub(crate) errno: i32,
+    /// Of 256: how much of the bytes.
+    pub(crate) part: u64,
+}
+
+/// A directory for a program's files, and what it is run with.
+pub(crate) struct Preload {
+    directory: TempDir,
+    page: File,
+    is_traced: bool,
+}
+
+impl Preload {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("page");
+        fs::write(&path, vec![0; (WORDS * WORD) as usize]).unwrap();
+        let page = File::options().read(true).write(true).open(&path).unwrap();
+        fs::create_dir(directory.path().join("files")).unwrap();
+        let preload = Self { directory, page, is_traced: false };
+        preload.boot(1);
+        preload
+    }
+
+    /// One that writes down what a disk would hold.
+    pub(crate) fn traced() -> Self {
+        Self { is_traced: true, ..Self::new() }
+    }
+
+    /// From the next start on the machine lives another life.
+    pub(crate) fn boot(&self, life: u128) {
+        fs::write(self.path("boot"), format!("{life:032x}\n")).unwrap();
+    }
+
+    /// Where the files of the program are that count.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path("files")
+    }
+
+    pub(crate) fn trace(&self) -> PathBuf {
+        self.path("trace")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Has a command run with the library under it.
+    pub(crate) fn put_under(&self, command: &mut Command) {
+        for (name, path) in self.environment() {
+            command.env(name, path);
+        }
+    }
+
+    pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let beside = env::current_exe().unwrap();
+        let library = beside.parent().unwrap().join(LIBRARY);
+        assert!(library.is_file(), "{} is not there", library.display());
+        let mut all = vec![
+            ("LD_PRELOAD", library),
+            ("FAULTS_PAGE", self.path("page")),
+            ("FAULTS_ROOT", self.root()),
+            ("FAULTS_BOOT", self.path("boot")),
+        ];
+        if self.is_traced {
+            all.push(("FAULTS_TRACE", self.trace()));
+        }
+        all
+    }
+
+    fn put(&self, word: u64, value: u64) {
+        self.page.write_all_at(&value.to_ne_bytes(), word * WORD).unwrap();
+    }
+
+    fn word(&self, word: u64) -> u64 {
+        let mut bytes = [0; WORD as usize];
+        self.page.read_exact_at(&mut bytes, word * WORD).unwrap();
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// From here on, this is to happen; calls are counted anew.
+    pub(crate) fn plan(&self, plan: Plan) {
+        self.clear();
+        let Plan { action, kind, call, errno, part } = plan;
+        (COUNTS..WORDS).for_each(|word| self.put(word, 0));
+        let values = [kind as u64, call, u64::try_from(errno).unwrap(), part, 0];
+        (1..).zip(values).for_each(|(word, value)| self.put(word, value));
+        self.put(0, action as u64);
+    }
+
+    /// From here on, nothing is to happen.
+    pub(crate) fn clear(&self) {
+        self.put(0, Action::None as u64);
+    }
+
+    /// How often it has happened.
+    pub(crate) fn fired(&self) -> u64 {
+        self.word(5)
+    }
+
+    /// How many calls of a kind there were.
+    pub(crate) fn count(&self, kind: Kind) -> u64 {
+        self.word(COUNTS + kind as u64)
+    }
+
+    /// Copies files, not directories.
+    pub(crate) fn copy_files(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
