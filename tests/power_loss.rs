@@ -30,7 +30,7 @@ use std::thread;
 use platter::{Luck, Step};
 use promises::Promise;
 use revival::Revival;
-use support::coordinator::Coordinator;
+use support::coordinator::{Coordinator, until_written_down};
 use support::fake::Fake;
 use support::member::Member;
 use support::participant::{Running, texts, until};
@@ -226,7 +226,8 @@ fn members_and_messages_stay_when_a_new_epoch_begins() {
     bob.socket().delivery(1, "alice", "one");
     bob.socket().ack(1);
     bob.until_place(1);
-    assert_eq!(alice.msend("four"), 4); // With it bob's place is written.
+    until_written_down(&first.data_dir(), "bob", 1);
+    assert_eq!(alice.msend("four"), 4);
     let epoch = bob.epoch().to_owned();
     first.kill();
     preload.boot(2); // The machine was off, and nobody can tell what the disk has forgotten.
