@@ -226,7 +226,7 @@ fn members_and_messages_stay_when_a_new_epoch_begins() {
     bob.socket().delivery(1, "alice", "one");
     bob.socket().ack(1);
     bob.until_place(1);
-    until_written_down(&first.data_dir(), "bob", 1);
+    until_written_down(&preload.root().join("data"), "bob", 1);
     assert_eq!(alice.msend("four"), 4);
     let epoch = bob.epoch().to_owned();
     first.kill();
