@@ -188,6 +188,7 @@ impl Keeper {
     /// Writes a decision down.
     pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
         self.is_awaited = true;
+        self.note_clock(now);
         match fact {
             Fact::Member(standpoint) => self.put(&member_record(standpoint), now.steady),
             Fact::Deregistered { id } => {
@@ -209,14 +210,12 @@ impl Keeper {
     /// The end of a turn: hands over what was decided in it. Where a segment begins, `draw` draws
     /// its salt; without one that waits.
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
+        self.note_clock(now);
         self.put_moves(group, now);
         if let Some(Failing::RetryAt(_)) = self.failing {
             self.records.clear(); // What the group knows by then goes into the fresh segment.
-        } else {
-            self.note_clock(now);
-            if !self.records.is_empty() {
-                self.hand_over(group, now, &mut draw);
-            }
+        } else if !self.records.is_empty() {
+            self.hand_over(group, now, &mut draw);
         }
         self.tend(group, now, &mut draw);
     }
@@ -249,7 +248,9 @@ impl Keeper {
         self.next += 1;
     }
 
-    /// The journal notes the wall clock whenever it has moved against the steady one.
+    /// The journal notes the wall clock whenever it has moved against the steady one: also when
+    /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
+    /// stands before what is decided after it, as that may be cut off.
     fn note_clock(&mut self, now: Now) {
         let noted = self.segment.noted;
         let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
@@ -295,7 +296,12 @@ impl Keeper {
             && at <= now.steady
         {
             match draw() {
-                Some(salt) => self.begin(group, self.safe, salt, true, now),
+                Some(salt) => {
+                    // What is gone meanwhile is written by nobody, and was given its number.
+                    let kept = group.lines(self.safe).next();
+                    let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
+                    self.begin(group, after, salt, true, now);
+                }
                 None => self.retry_later(now.steady),
             }
         }

@@ -12,7 +12,8 @@ use crate::journal::{
     BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
     recover,
 };
-use crate::protocol::Epoch;
+use crate::limits::Sync;
+use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now, UnixMillis};
 
 /// What was read of a journal, before it is gone on with.
@@ -81,7 +82,7 @@ impl Recovery {
         let group = replay.finish(epoch.unwrap_or(draw.epoch));
         let (serial, salt) = (store.next_serial(), draw.salt);
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
-        let records = snapshot(&group, group.last(), salt, now);
+        let records = snapshot(&group, safe(&mut store, &recovered, terms, &group), salt, now);
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let segment = Current { serial, salt, begun: 0, bytes, noted: now };
@@ -89,6 +90,17 @@ impl Recovery {
         let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
         Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
     }
+}
+
+/// The last number that need not be written anew. A program that was killed may have left what it
+/// wrote to the system, which from here on nobody else sees to.
+fn safe<D: Disk>(store: &mut Store<D>, recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
+    let is_written = recovered.header.is_none_or(|header| header.boot != terms.boot);
+    if is_written || terms.sync == Sync::Never || store.sync_all().is_ok() {
+        return group.last();
+    }
+    let kept = group.lines(Seq::ZERO).next();
+    kept.map_or(group.last(), |(seq, ..)| seq.before())
 }
 
 /// Numbers go on where they were if none can have been given out that is not there.
@@ -121,6 +133,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
 
 pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
     match event {
+        Event::AllNamed => replay.keep_named(),
         Event::Lost { first, last } => replay.lose(first, last),
         Event::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::event_loop::{Sink, Stopwatch};
-use crate::journal::{Directory, Disk, Header, Store, Writer};
+use crate::journal::{Directory, Disk, Header, Store, SyncMode, Writer};
 
 /// What the journal's worker is asked to do.
 #[derive(Debug)]
@@ -79,11 +79,13 @@ pub struct Scribe<D: Disk> {
     writer: Option<Writer<D::File>>,
     /// The last commit that was written.
     written: u64,
+    /// The last commit that was synced.
+    synced: u64,
 }
 
 impl<D: Disk> Scribe<D> {
     pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
-        Self { store, writer: Some(writer), written: 0 }
+        Self { store, writer: Some(writer), written: 0, synced: 0 }
     }
 
     /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
@@ -130,7 +132,7 @@ impl<D: Disk> Scribe<D> {
                 self.written = commit;
                 report.done = Some(commit);
                 if must_sync {
-                    report.synced = Some(commit);
+                    self.note_synced(report);
                 }
             }
             Err(error) => report.fail(commit, &error),
@@ -139,10 +141,18 @@ impl<D: Disk> Scribe<D> {
 
     fn begin(&mut self, begin: &Begin, report: &mut Written) {
         let Begin { commit, header, records, farewell, is_rescue } = begin;
-        let old = self.writer.take();
+        let mut old = self.writer.take();
         if old.is_none() && !is_rescue {
             report.failed = Some(*commit);
             return;
+        }
+        // No later sync looks back here.
+        if header.sync != SyncMode::Never
+            && self.synced < self.written
+            && let Some(old) = &mut old
+            && let Err(error) = self.sync(old, report)
+        {
+            return report.fail(*commit, &error);
         }
         let watch = Stopwatch::start();
         let begun = self.store.create(header, records);
@@ -156,7 +166,7 @@ impl<D: Disk> Scribe<D> {
                 self.writer = Some(writer);
                 self.written = *commit;
                 report.done = Some(*commit);
-                report.synced = Some(*commit);
+                self.note_synced(report);
             }
             Err(error) => report.fail(*commit, &error),
         }
@@ -169,12 +179,17 @@ impl<D: Disk> Scribe<D> {
         Ok(())
     }
 
+    fn note_synced(&mut self, report: &mut Written) {
+        self.synced = self.written;
+        report.synced = Some(self.written);
+    }
+
     fn sync_written(&mut self, report: &mut Written) {
         let Some(mut writer) = self.writer.take() else { return };
         match self.sync(&mut writer, report) {
             Ok(()) => {
                 self.writer = Some(writer);
-                report.synced = Some(self.written);
+                self.note_synced(report);
             }
             Err(error) => report.fail(self.written, &error),
         }

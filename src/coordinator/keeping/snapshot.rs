@@ -18,6 +18,12 @@ pub(super) fn snapshot(group: &Group, after: Seq, salt: Salt, now: Now) -> Vec<u
     for (_, line, at) in group.lines(after) {
         put(&Record::Accepted { line }, at);
     }
+    if after < group.last() {
+        // Nobody can stand where no message is yet: once more, now that there are these.
+        for standpoint in group.standpoints() {
+            put(&member_record(&standpoint), now.steady);
+        }
+    }
     records
 }
 
