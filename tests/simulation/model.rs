@@ -226,12 +226,7 @@ impl Model {
             }
             Command::Deregister if self.is_failing => return Err(506),
             Command::Deregister => {
-                self.cancel(request.id);
-                self.hang_up(request.id);
-                self.note_peak(request.id);
-                self.members.remove(request.id);
-                let left = self.enter_on_roll(request.id, None);
-                self.facts.insert(conn, left);
+                self.forget(conn, request.id);
                 return Ok(Some("OK deregister".to_owned()));
             }
             Command::Disconnect => {
@@ -242,12 +237,20 @@ impl Model {
             }
             Command::Msend { text } => {
                 let line = self.publish(request.id, text, now)?;
-                let seq = self.life().last();
-                self.facts.insert(conn, FactId::Message(seq));
+                self.facts.insert(conn, FactId::Message(self.life().last()));
                 return Ok(Some(line));
             }
         }
         Ok(None)
+    }
+
+    fn forget(&mut self, conn: ConnId, id: &str) {
+        self.cancel(id);
+        self.hang_up(id);
+        self.note_peak(id);
+        self.members.remove(id);
+        let left = self.enter_on_roll(id, None);
+        self.facts.insert(conn, left);
     }
 
     fn dial(
