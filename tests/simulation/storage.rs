@@ -181,7 +181,7 @@ impl Storage {
                     }
                     Found::Record { record, at } => lines.push_str(&format!(" {record:?}@{at}")),
                     damage @ (Found::Damage { .. } | Found::Torn { .. }) => {
-                        lines.push_str(&format!(" {damage:?}"))
+                        lines.push_str(&format!(" {damage:?}"));
                     }
                 }
             }
