@@ -163,6 +163,8 @@ pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Jobs waiting for the journal's worker: a commit for each turn that it is behind.
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
+/// Commits on their way; a few jobs beside them find room too.
+pub const JOURNAL_COMMITS_MAX: u64 = JOURNAL_QUEUE_MAX as u64 - 8;
 /// The pause between a place that moves and the record that says so, and what moved meanwhile.
 pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.

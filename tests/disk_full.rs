@@ -197,8 +197,9 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
     alice.command.say("alice#msend 101#127.0.0.1");
     let mut observer = first.client();
     until_refused(&mut observer, port, 506);
-    // The try after the next one: the one before it has come to its end.
-    while observer.stat("journal_segments") < 3 {}
+    // The write, a fresh segment at once, and another one after a pause have come to nothing.
+    while observer.stat("journal_failures") < 3 {}
+    assert_eq!(observer.stat("journal_segments"), 1);
     first.kill();
     let second = first.start_again();
     let mut bob = Member::come_back(&second, "bob", "acks=1");

@@ -132,7 +132,7 @@ impl Coordinator {
     fn may_be_served(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
-            let unsent = connection.output.len() + client.held_bytes();
+            let unsent = connection.output.len() + client.held.bytes();
             client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX && !client.has_list
         })
     }
@@ -243,7 +243,7 @@ impl Coordinator {
         connection.input.clear();
         client.phase = Phase::Refused(Refused {
             discard_bytes: LINGER_BYTES_MAX,
-            unsent_bytes: connection.output.len() + client.held_bytes(),
+            unsent_bytes: connection.output.len() + client.held.bytes(),
             is_shut_down: false,
             at_the_door,
         });
@@ -255,7 +255,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        let has_unsent = !connection.output.is_empty() || client.held_bytes() > 0;
+        let has_unsent = !connection.output.is_empty() || client.held.bytes() > 0;
         let Phase::Refused(refused) = &mut client.phase else { return };
         let filled = connection.fill(&mut self.scratch, refused.discard_bytes.max(1));
         connection.input.clear();
@@ -272,7 +272,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        let unsent = connection.output.len() + client.held_bytes();
+        let unsent = connection.output.len() + client.held.bytes();
         let Phase::Refused(refused) = &mut client.phase else { return };
         if unsent == 0 || unsent >= refused.unsent_bytes {
             return self.buried.push(key);

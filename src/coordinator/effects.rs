@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use mio::Token;
 use rustix::io::Errno;
 
-use super::keeper::Keeper;
 use super::peer::{Peer, Phase, Role};
 use super::report;
 use super::turn::{Coordinator, Timer, take_distinct};
@@ -26,8 +25,8 @@ impl Coordinator {
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
                 Effect::Close { link } => self.close(link),
                 Effect::Record(fact) => {
-                    if let Some(keeper) = &mut self.keeper {
-                        keeper.record(&fact, &self.group, now);
+                    if let Some(journal) = &mut self.journal {
+                        journal.keeper.record(&fact, &self.group, now);
                     }
                 }
                 Effect::Note(note) => report::log_note(&note),
@@ -40,19 +39,7 @@ impl Coordinator {
         if let Reply::Refused(_) = reply {
             self.counters.errors += 1;
         }
-        let is_decision = match reply {
-            Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => true,
-            // Of a return only the address is written down, and it was known where it is from: a
-            // disk that is full need not keep anybody away from what is there to be delivered.
-            Reply::Reconnect { .. }
-            | Reply::Disconnect
-            | Reply::Members { .. }
-            | Reply::Stats { .. }
-            | Reply::Ping
-            | Reply::Refused(_) => false,
-        };
-        let keeper = self.keeper.as_ref().filter(|_| is_decision);
-        let commit = keeper.map(Keeper::next_commit);
+        let commit = self.journal.as_ref().and_then(|journal| journal.keeper.awaited(reply));
         self.append(to, commit, format_args!("{reply}\n"));
     }
 
@@ -62,13 +49,13 @@ impl Coordinator {
             let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
                 continue;
             };
-            while let Some(replies) = client.release(done) {
+            while let Some(replies) = client.held.release(done) {
                 if !client.is_deaf {
                     connection.output.extend_from_slice(&replies);
                 }
                 self.unflushed.push(key);
             }
-            if client.held_bytes() > 0 {
+            if client.held.bytes() > 0 {
                 self.holding.push(key);
             }
         }
@@ -123,15 +110,15 @@ impl Coordinator {
         if client.is_deaf {
             return self.unflushed.push(key);
         }
-        if commit.is_none() && client.held_bytes() == 0 {
+        if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
             return self.unflushed.push(key);
         }
-        if client.held_bytes() == 0 {
+        if client.held.bytes() == 0 {
             self.holding.push(key);
         }
-        client.hold(commit.unwrap_or_default(), text.to_string().as_bytes());
+        client.held.hold(commit, text.to_string().as_bytes());
     }
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
@@ -149,12 +136,12 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
-            let unsent = connection.output.len() + client.held_bytes();
+            let unsent = connection.output.len() + client.held.bytes();
             if client.is_held_up && unsent < OUTBOX_BYTES_MAX {
                 client.is_held_up = false;
                 self.runnable.push(key);
             }
-            if flushed != Flush::Empty || client.held_bytes() > 0 {
+            if flushed != Flush::Empty || client.held.bytes() > 0 {
                 continue;
             }
             match &mut client.phase {

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::start::{age, apply};
+use super::keeping::{age, apply};
 use super::{Failure, rules};
 use crate::config::CoordinatorConfig;
 use crate::event_loop::Clock;

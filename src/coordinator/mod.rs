@@ -16,14 +16,12 @@
 mod clients;
 mod effects;
 mod inspect;
-mod keeper;
+mod journal;
+pub mod keeping;
 mod listeners;
 mod peer;
-mod places;
 mod report;
-mod scribe;
 mod start;
-mod tally;
 mod turn;
 
 use std::fmt;

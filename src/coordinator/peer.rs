@@ -1,10 +1,8 @@
 //! The other ends of the coordinator's sockets, and what is known of each.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use bytes::BytesMut;
-
+use super::keeping::Held;
 use crate::event_loop::{Connection, TimerId};
 use crate::group::LinkId;
 
@@ -44,10 +42,8 @@ pub(super) struct Client {
     pub(super) is_held_up: bool,
     /// Runs while a line has been begun and not finished.
     pub(super) line_timer: Option<TimerId>,
-    /// Replies that wait for the journal, with the commit that each waits for; those behind them
-    /// wait too.
-    held: VecDeque<(u64, BytesMut)>,
-    held_bytes: usize,
+    /// Replies that wait for the journal.
+    pub(super) held: Held,
 }
 
 /// How far a command socket has come.
@@ -103,33 +99,8 @@ impl Client {
             has_list: false,
             is_held_up: false,
             line_timer: None,
-            held: VecDeque::new(),
-            held_bytes: 0,
+            held: Held::default(),
         }
-    }
-
-    /// Keeps a reply back until `commit` is done, or until what it stands behind is.
-    pub(super) fn hold(&mut self, commit: u64, reply: &[u8]) {
-        self.held_bytes += reply.len();
-        match self.held.back_mut() {
-            Some((last, replies)) if *last >= commit => replies.extend_from_slice(reply),
-            Some(_) | None => self.held.push_back((commit, BytesMut::from(reply))),
-        }
-    }
-
-    /// The replies that wait for nothing any more, now that `done` is.
-    pub(super) fn release(&mut self, done: u64) -> Option<BytesMut> {
-        if self.held.front()?.0 > done {
-            return None;
-        }
-        let (_, replies) = self.held.pop_front()?;
-        self.held_bytes -= replies.len();
-        Some(replies)
-    }
-
-    /// Bytes of the replies that wait.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
     }
 }
 

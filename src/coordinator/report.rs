@@ -35,17 +35,8 @@ impl Coordinator {
         ];
         let mut lines: Vec<_> =
             lines.into_iter().map(|(key, value)| (key, value.to_string())).collect();
-        if let Some(keeper) = &self.keeper {
-            let (bytes, segments) = keeper.size();
-            let (commits, sync_us) =
-                (keeper.tally.commits, |percent| keeper.tally.sync_us(percent));
-            lines.extend([
-                ("journal_bytes", bytes.to_string()),
-                ("journal_segments", segments.to_string()),
-                ("journal_commits", commits.to_string()),
-                ("journal_sync_us_p50", sync_us(50).to_string()),
-                ("journal_sync_us_p99", sync_us(99).to_string()),
-            ]);
+        if let Some(journal) = &self.journal {
+            lines.extend(journal.keeper.stats());
         }
         lines
     }

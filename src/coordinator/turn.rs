@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::time::Duration;
 
 use mio::{Events, Poll};
 
-use super::keeper::{Keeper, Progress};
+use super::journal::Journal;
+use super::keeping::Progress;
 use super::peer::{Listener, Peer, Phase, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
@@ -15,7 +15,7 @@ use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
-use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS, READ_BYTES};
+use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -60,8 +60,8 @@ pub(super) struct Coordinator {
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
     pub(super) shutdown: Option<Shutdown>,
-    pub(super) keeper: Option<Keeper>,
-    keeper_timer: Option<(Millis, TimerId)>,
+    pub(super) journal: Option<Journal>,
+    journal_timer: Option<(Millis, TimerId)>,
     /// Clients with replies that wait for the journal.
     pub(super) holding: Vec<Key>,
 }
@@ -123,7 +123,7 @@ impl Coordinator {
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
-        let Beginning { group, clock, keeper } = beginning;
+        let Beginning { group, clock, journal } = beginning;
         let started = clock.now().steady;
         Self {
             config,
@@ -151,8 +151,8 @@ impl Coordinator {
             scratch: vec![0; READ_BYTES].into(),
             counters: Counters::default(),
             shutdown: None,
-            keeper,
-            keeper_timer: None,
+            journal,
+            journal_timer: None,
             holding: Vec::new(),
         }
     }
@@ -231,7 +231,7 @@ impl Coordinator {
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
             Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
-            Timer::Journal => self.keeper_timer = None, // Its part of this turn sees to it.
+            Timer::Journal => self.journal_timer = None, // Its part of this turn sees to it.
             Timer::Shutdown => (),                     // The verdict sees to it.
         }
     }
@@ -288,8 +288,8 @@ impl Coordinator {
 
     /// Learns from the journal what may be confirmed and sent.
     fn take_stored(&mut self, now: Now) {
-        let Some(keeper) = &mut self.keeper else { return };
-        let Progress { done, fails } = keeper.take_completions(now.steady);
+        let Some(journal) = &mut self.journal else { return };
+        let Progress { done, fails } = journal.take_completions(now.steady);
         if let Some(fails) = fails {
             self.group.handle(Input::JournalFails(fails), now);
         }
@@ -301,16 +301,16 @@ impl Coordinator {
 
     /// Hands to the journal what was decided in this turn.
     fn keep(&mut self, now: Now) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.commit(&mut self.group, now);
+        if let Some(journal) = &mut self.journal {
+            journal.commit(&mut self.group, now);
         }
     }
 
     /// The end: what the journal still has to be told.
     pub(super) fn close_journal(&mut self) {
         let now = self.clock.now();
-        if let Some(keeper) = &mut self.keeper
-            && !keeper.close(&mut self.group, now, Duration::from_millis(JOURNAL_CLOSE_MS))
+        if let Some(journal) = &mut self.journal
+            && !journal.close(&mut self.group, now)
         {
             log::error!("the end of the journal could not be written in time");
         }
@@ -319,8 +319,8 @@ impl Coordinator {
     fn arm_timers(&mut self) {
         let due = self.group.next_deadline();
         rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
-        let due = self.keeper.as_ref().and_then(Keeper::deadline);
-        rearm(&mut self.wheel, &mut self.keeper_timer, due, Timer::Journal);
+        let due = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
+        rearm(&mut self.wheel, &mut self.journal_timer, due, Timer::Journal);
     }
 
     fn verdict(&mut self, now: Millis) -> Verdict {
@@ -346,7 +346,7 @@ impl Coordinator {
     /// Whether every reply and every delivery that is due has left.
     fn is_drained(&self) -> bool {
         self.is_idle()
-            && self.keeper.as_ref().is_none_or(Keeper::is_idle)
+            && self.journal.as_ref().is_none_or(|journal| journal.keeper.is_idle())
             && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
             && !self.links.keys().any(|&link| self.group.is_due(link))
     }

@@ -21,8 +21,9 @@ impl Group {
     }
 
     /// Everything up to `through` is kept where it is to be kept: it may be sent.
-    pub(super) fn on_stored(&mut self, through: Seq) {
+    pub(super) fn on_stored(&mut self, through: Seq, now: Millis) {
         self.history.release(through);
+        self.expire(now); // What has waited for too long is never begun.
     }
 
     pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
@@ -61,9 +62,12 @@ impl Group {
         self.history.trim();
     }
 
+    /// What is not stored yet may turn out never to have been accepted: it is not lost to anybody
+    /// before that is known.
     pub(super) fn expire(&mut self, now: Millis) {
         if !self.offers_once() {
-            self.expire_before(self.history.unexpired(now));
+            let front = self.history.unexpired(now);
+            self.expire_before(front.min(self.history.released().next()));
         }
     }
 

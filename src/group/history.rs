@@ -184,9 +184,10 @@ impl History {
         }
     }
 
-    /// When the last message of the first block will have expired, so that the block can go.
+    /// When the last message of the first block will have expired, so that the block can go; before
+    /// it may be sent it does not.
     pub(super) fn next_expiry(&self) -> Option<Millis> {
-        let block = self.blocks.front()?;
+        let block = self.blocks.front().filter(|block| block.last() <= self.released)?;
         Some(block.accepted(block.last()).plus(self.ttl_ms).plus(1))
     }
 

@@ -273,7 +273,7 @@ impl Group {
             Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
             Input::Garbled { link } => self.on_link_end(link, Change::Garbled),
             Input::Lost { link } => self.on_link_end(link, Change::Lost),
-            Input::Stored { through } => self.on_stored(through),
+            Input::Stored { through } => self.on_stored(through, now.steady),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::Tick => self.history.trim(),
             Input::ShutDown => self.on_shut_down(),

@@ -1,5 +1,7 @@
 //! A group made from what was written down: facts are applied, nothing is decided anew.
 
+use std::collections::BTreeSet;
+
 use super::facts::Standpoint;
 use super::names::MemberSlot;
 use super::{Group, Rules};
@@ -10,16 +12,18 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub struct Replay {
     group: Group,
-    /// The group time of the last record.
-    at: Millis,
+    /// When the last message was accepted: a lost one behind it was not before that.
+    message_at: Millis,
+    /// Members that were named since the last snapshot began.
+    named: BTreeSet<Box<str>>,
 }
 
 /// One thing that was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded<'a> {
     /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
-    /// Whom it does not name stays what it was: the record that named it may be damaged, and who
-    /// was deregistered has a record of that.
+    /// Whom it does not name stays what it was, unless [`Replay::keep_named`] follows: the record
+    /// that named it may be damaged.
     Snapshot {
         /// Which life.
         epoch: Epoch,
@@ -60,22 +64,33 @@ impl Replay {
     /// Nothing was written down yet.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
-        Self { group: Group::new(rules, epoch), at: Millis::ZERO }
+        Self { group: Group::new(rules, epoch), message_at: Millis::ZERO, named: BTreeSet::new() }
+    }
+
+    /// The last snapshot has named all members, and whom it has not named is none.
+    pub fn keep_named(&mut self) {
+        let group = &mut self.group;
+        let named = std::mem::take(&mut self.named);
+        let ids = group.members.sorted().map(|member| member.id.clone());
+        let others: Vec<Box<str>> = ids.filter(|id| !named.contains(id)).collect();
+        others.iter().for_each(|id| self.forget(id));
     }
 
     /// Messages were lost here.
     pub fn lose(&mut self, first: Seq, last: Seq) {
-        self.apply(Recorded::Lost { first, last }, self.at);
+        self.apply(Recorded::Lost { first, last }, self.message_at);
     }
 
     /// Applies what was written down at group time `at`.
     pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
-        self.at = self.at.max(at);
         match recorded {
-            Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last, at),
+            Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             Recorded::Member(standpoint) => self.restore_member(standpoint),
             Recorded::Deregistered { id } => self.forget(id),
-            Recorded::Accepted { line, delivery } => self.restore_message(line, &delivery, at),
+            Recorded::Accepted { line, delivery } => {
+                self.restore_message(line, &delivery, at);
+                self.message_at = self.message_at.max(at);
+            }
             Recorded::Place { id, place } => self.restore_place(id, place),
             Recorded::Lost { first, last } => self.restore_lost(first, last, at),
         }
@@ -109,15 +124,17 @@ impl Replay {
         self.group.history.last()
     }
 
-    fn begin_snapshot(&mut self, epoch: Epoch, last: Seq, at: Millis) {
+    fn begin_snapshot(&mut self, epoch: Epoch, last: Seq) {
         self.group.epoch = epoch;
+        self.named.clear();
         if last > self.last() {
-            self.restore_lost(self.last().next(), last, at);
+            self.restore_lost(self.last().next(), last, self.message_at);
         }
     }
 
     fn restore_member(&mut self, standpoint: Standpoint) {
         let Standpoint { id, address, registered_at, place } = standpoint;
+        self.named.insert(id.clone());
         let group = &mut self.group;
         let slot = match group.members.find(&id) {
             Some(slot) => slot,

@@ -252,6 +252,10 @@ impl Group {
                     while exceeds(self.history.bytes_from(oldest)) {
                         oldest = oldest.next();
                     }
+                    if oldest > self.history.released().next() {
+                        // What is not stored yet is not lost to anybody.
+                        return Err(Refusal::BacklogFull { max });
+                    }
                     let dropped = oldest.above(first);
                     self.stats.dropped = self.stats.dropped.saturating_add(dropped);
                     self.lose_before(oldest);

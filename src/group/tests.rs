@@ -1,6 +1,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 mod replay;
+mod stored;
 
 use std::net::Ipv4Addr;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// as good as one: what is not documented to be safe against power loss is not.
 pub trait Disk {
     /// An open file.
-    type File;
+    type File: std::fmt::Debug;
 
     /// Creates the file if it is not there and locks it until it is dropped; `None`: another
     /// program holds it.

@@ -32,14 +32,17 @@ use crate::time::{Millis, UnixMillis};
 /// What a journal says, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A record. The times of two never decrease, the numbers of [`Record::Accepted`] rise by one
-    /// but for those that were lost.
+    /// A record. The times of two never decrease, but for those of [`Record::Accepted`], which do
+    /// not among themselves: messages may be written anew later on. Their numbers rise by one but
+    /// for those that were lost.
     Fact {
         /// Its group time.
         at: Millis,
         /// What it says.
         record: Record<'a>,
     },
+    /// Since the last [`Record::Epoch`] every member was named: who was not is none.
+    AllNamed,
     /// Messages that were accepted and are no longer there.
     Lost {
         /// The first.
@@ -134,12 +137,16 @@ struct Fold {
     recovered: Recovered,
     /// The next number, once one is known.
     next: Option<Seq>,
+    /// When the last message was accepted.
+    message_at: Millis,
     /// The highest number that a member says to have since the last epoch record.
     place_highest: Seq,
     /// Records of messages that are damaged, behind the last number.
     damaged_messages: u64,
     /// Something unknown stands behind the last number.
     is_number_in_doubt: bool,
+    /// A segment has begun, and nothing was damaged since.
+    is_snapshot_whole: bool,
     /// An epoch record is missing.
     is_epoch_in_doubt: bool,
     segment: Option<Current>,
@@ -204,6 +211,7 @@ impl Fold {
 
     fn take_damage(&mut self, bytes: Range<u64>, kind: Option<Kind>) {
         self.recovered.is_clean = false;
+        self.is_snapshot_whole = false;
         match kind {
             Some(Kind::Accepted) => {
                 self.damaged_messages = self.damaged_messages.saturating_add(1);
@@ -224,17 +232,34 @@ impl Fold {
         }
     }
 
-    fn take_record(&mut self, at: Millis, record: Record<'_>, replay: &mut impl FnMut(Event<'_>)) {
+    fn take_record(
+        &mut self,
+        at: Millis,
+        mut record: Record<'_>,
+        replay: &mut impl FnMut(Event<'_>),
+    ) {
         let own_at = at;
-        // The one that is later than what follows it counts as what it follows.
-        let at = if record == Record::Continued { Millis::ZERO } else { at };
-        let at = at.max(self.recovered.at);
-        self.recovered.at = at;
+        let at = match record {
+            // Written anew it is as old as before, and stands behind what is younger.
+            Record::Accepted { .. } => at.max(self.message_at),
+            // The one that is later than what follows it counts as what it follows.
+            Record::Continued => self.recovered.at,
+            Record::Epoch { .. }
+            | Record::Member { .. }
+            | Record::Deregistered { .. }
+            | Record::Place { .. }
+            | Record::Clock { .. }
+            | Record::Closed => at.max(self.recovered.at),
+        };
+        self.recovered.at = at.max(self.recovered.at);
         self.recovered.is_clean = false;
         // Every segment begins with its epoch, and this one does not any more.
         self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
         match record {
-            Record::Epoch { epoch, last } => self.take_epoch(epoch, last, replay),
+            Record::Epoch { epoch, last } => {
+                let last = self.take_epoch(epoch, last, replay);
+                record = Record::Epoch { epoch, last };
+            }
             Record::Member { registered_at, place, .. } => {
                 self.place_highest = self.place_highest.max(registered_at).max(place);
             }
@@ -243,8 +268,14 @@ impl Fold {
                 if !self.take_number(at, line, replay) {
                     return;
                 }
+                self.message_at = at;
             }
-            Record::Clock { unix } => self.recovered.clock = Some((own_at, unix)),
+            Record::Clock { unix } => {
+                self.recovered.clock = Some((own_at, unix));
+                if std::mem::take(&mut self.is_snapshot_whole) {
+                    replay(Event::AllNamed);
+                }
+            }
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
             Record::Deregistered { .. } => (),
@@ -252,9 +283,11 @@ impl Fold {
         replay(Event::Fact { at, record });
     }
 
-    fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) {
-        let Some(current) = &mut self.segment else { return };
+    /// The last number that need not be looked for behind it: a later segment has those above.
+    fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) -> Seq {
+        let Some(current) = &mut self.segment else { return last };
         current.has_epoch = true;
+        self.is_snapshot_whole = true;
         let is_below = self.next.is_some_and(|next| last.next() < next);
         current.is_other_life = is_below && self.recovered.epoch != Some(epoch);
         self.recovered.header = Some(current.header);
@@ -264,7 +297,9 @@ impl Fold {
         self.damaged_messages = 0;
         self.place_highest = Seq::ZERO;
         let resumed = current.resumed_in(Some(epoch));
-        self.advance(resumed.map_or(last, |resumed| resumed.min(last)).next(), replay);
+        let last = resumed.map_or(last, |resumed| resumed.min(last));
+        self.advance(last.next(), replay);
+        last
     }
 
     /// Whether the message of this line is one that was not seen before.
@@ -311,12 +346,6 @@ impl Fold {
                 current.summary.bytes = bytes.start;
             }
             troubles.push(Trouble::Torn { serial, bytes, cut });
-        }
-        // From here on others are told of what is in it.
-        if store.is_writable()
-            && let Err(error) = store.secure(serial)
-        {
-            troubles.push(Trouble::NotSynced { serial, error });
         }
         if let Some(first) = current.damaged_first {
             let (places, bytes) = (current.damaged_places, current.damaged_bytes);

@@ -334,12 +334,17 @@ impl<D: Disk> Store<D> {
         self.segments.iter().map(|(serial, segment)| (*serial, segment.start))
     }
 
-    /// Makes safe against power loss what a segment holds, whoever wrote it: a program that was
-    /// killed may have written what it had no time to sync.
-    pub(super) fn secure(&mut self, serial: u64) -> io::Result<()> {
-        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
-        let mut file = self.disk.open(&segment.name)?;
-        self.disk.sync(&mut file)
+    /// Makes all that the segments hold safe against power loss, whoever wrote it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; then nobody knows what the disk holds of them.
+    pub fn sync_all(&mut self) -> io::Result<()> {
+        for segment in self.segments.values() {
+            let mut file = self.disk.open(&segment.name)?;
+            self.disk.sync(&mut file)?;
+        }
+        Ok(())
     }
 
     /// Cuts the end of a segment off.

@@ -77,13 +77,6 @@ pub enum Trouble {
         /// Whether it was cut off; `None`: nothing was to be changed.
         cut: Option<io::Result<()>>,
     },
-    /// What a segment holds cannot be made safe against power loss.
-    NotSynced {
-        /// Which.
-        serial: u64,
-        /// Why.
-        error: io::Error,
-    },
     /// A segment begins numbers anew that others go on with; what it says of them is not used.
     NumbersTwice {
         /// Which.
@@ -123,9 +116,6 @@ impl fmt::Display for Trouble {
                     Some(Err(error)) => write!(f, ", which cannot be cut off: {error}"),
                     None => Ok(()),
                 }
-            }
-            Self::NotSynced { serial, error } => {
-                write!(f, "segment {serial:016x} cannot be synced: {error}")
             }
             Self::NumbersTwice { serial, messages } => {
                 write!(f, "segment {serial:016x} begins numbers anew: {messages} messages not used")

@@ -20,10 +20,14 @@ pub(crate) struct Disk {
     writing: usize,
     waits_for_retry: bool,
     pub(crate) fails_until: u64,
+    /// What is written is synced before anybody hears that it is.
+    must_sync: bool,
+    /// How things stood when all was safe, and after each entry since.
+    unsynced: Vec<Ledger>,
 }
 
 impl Disk {
-    pub(crate) fn new(person: usize, id: &str) -> Self {
+    pub(crate) fn new(person: usize, id: &str, must_sync: bool) -> Self {
         Self {
             person,
             ledger: Ledger::new(id),
@@ -32,6 +36,8 @@ impl Disk {
             writing: 0,
             waits_for_retry: false,
             fails_until: 0,
+            must_sync,
+            unsynced: vec![Ledger::new(id)],
         }
     }
 
@@ -62,16 +68,30 @@ impl Disk {
             return None;
         }
         self.keep(count, model);
+        // Sooner or later the system writes it by itself.
+        if self.must_sync || nature.rng.percent(20) {
+            self.unsynced = vec![self.ledger.clone()];
+        }
         if !self.pending.is_empty() {
             self.write(nature, life);
         }
         Some(count)
     }
 
-    /// The process is gone: of what was being written, some is there.
-    pub(crate) fn crash(&mut self, nature: &mut Nature, model: &Model) {
+    /// The process is gone: of what was being written, some is there. With the machine, some is
+    /// gone that was written and not synced.
+    pub(crate) fn crash(&mut self, nature: &mut Nature, model: &Model, with_machine: bool) {
         let count = nature.rng.index(self.writing + 1);
         self.keep(count, model);
+        if with_machine {
+            let left = nature.rng.index(self.unsynced.len());
+            let safe = self.unsynced.swap_remove(left);
+            match self.must_sync {
+                true => self.ledger = safe, // It has acknowledged nothing of what is gone.
+                false => self.ledger.fall_back(safe),
+            }
+            self.unsynced = vec![self.ledger.clone()];
+        }
         self.pending.clear();
         self.writing = 0;
         self.waits_for_retry = false;
@@ -95,6 +115,7 @@ impl Disk {
                     self.ledger.take_gap(life, numbers, false);
                 }
             }
+            self.unsynced.push(self.ledger.clone());
         }
     }
 }

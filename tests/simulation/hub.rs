@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, Origin, Rules};
-use groupcast::protocol::{Epoch, LineBuffer, Request, Seq};
+use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, Origin};
+use groupcast::protocol::{LineBuffer, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
+use crate::hub_journal::{Journal, Waiting};
+use crate::model_journal::FactId;
 use crate::nature::{Event, Node};
 use crate::net::{End, Ending};
 use crate::world::World;
@@ -24,7 +26,12 @@ const OUTBOX_BYTES: usize = 600;
 pub(crate) struct Hub {
     pub(crate) life: u32,
     pub(crate) group: Group,
-    started: u64,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) started: u64,
+    /// The group time of the start.
+    age: Millis,
+    /// How far ahead of the true time the wall clock is.
+    pub(crate) wall_ahead: i64,
     pub(crate) clients: BTreeMap<End, Client>,
     pub(crate) links: BTreeMap<LinkId, Peer>,
     pub(crate) peers: BTreeMap<End, LinkId>,
@@ -51,11 +58,14 @@ enum Phase {
 pub(crate) struct Client {
     peer: IpAddr,
     input: LineBuffer,
-    output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) waiting: Waiting,
     phase: Phase,
     ending: Option<Ending>,
-    is_deaf: bool,
+    pub(crate) is_deaf: bool,
     is_shut_down: bool,
+    /// It is not served as its replies are not read, or wait.
+    is_held_up: bool,
 }
 
 /// A connect-back, or a message socket.
@@ -69,12 +79,28 @@ pub(crate) struct Peer {
     pub(crate) stalls_at: Option<u64>,
 }
 
+/// What the wall clock reads when it is so far ahead.
+pub(crate) fn wall(now: u64, ahead: i64) -> UnixMillis {
+    UnixMillis((1_700_000_000_000 + now).saturating_add_signed(ahead))
+}
+
 impl Hub {
-    pub(crate) fn new(life: u32, rules: Rules, epoch: Epoch, now: u64, timeouts: [u64; 2]) -> Self {
+    pub(crate) fn new(
+        life: u32,
+        group: Group,
+        journal: Option<Journal>,
+        age: Millis,
+        wall_ahead: i64,
+        now: u64,
+        timeouts: [u64; 2],
+    ) -> Self {
         Self {
             life,
-            group: Group::new(rules, epoch),
+            group,
+            journal,
             started: now,
+            age,
+            wall_ahead,
             clients: BTreeMap::new(),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -90,13 +116,17 @@ impl Hub {
 
     /// The group's own clock, and one for people.
     pub(crate) fn clock(&self, now: u64) -> Now {
-        Now { steady: Millis::new(now - self.started), unix: UnixMillis(1_700_000_000_000 + now) }
+        let steady = self.age.plus(now - self.started);
+        Now { steady, unix: wall(now, self.wall_ahead) }
     }
 
     fn deadline(&self) -> Option<u64> {
         let timers = self.links.values().flat_map(|peer| [peer.connects_until, peer.stalls_at]);
-        let group = self.group.next_deadline().map(|due| due.as_u64() + self.started);
-        timers.chain([group]).flatten().min()
+        let journal = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
+        let dues = [self.group.next_deadline(), journal].into_iter().flatten();
+        // What was due before there was this program is due at once.
+        let dues = dues.map(|due| due.since(self.age) + self.started);
+        timers.flatten().chain(dues).min()
     }
 }
 
@@ -115,7 +145,8 @@ impl World {
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
             Input::Garbled { link } => self.model.lost(*link, true),
             Input::Lost { link } => self.model.lost(*link, false),
-            Input::Stored { .. } | Input::JournalFails(_) => (), // There is no journal.
+            Input::Stored { through } => self.model.stored(*through),
+            Input::JournalFails(fails) => self.model.set_failing(*fails),
             Input::Tick => (),
             Input::ShutDown => self.model.shut_down(),
         }
@@ -123,7 +154,11 @@ impl World {
         hub.group.check();
         while let Some(effect) = self.hub.as_mut().and_then(|hub| hub.group.poll_effect()) {
             match effect {
-                Effect::Reply { to, reply } => self.answer(to, &reply.to_string()),
+                Effect::Reply { to, reply } => {
+                    let journal = self.hub().journal.as_ref();
+                    let commit = journal.and_then(|journal| journal.keeper.awaited(&reply));
+                    self.answer(to, &reply.to_string(), commit);
+                }
                 Effect::List { to, listing } => self.list(to, listing),
                 Effect::Connect { link, address, .. } => {
                     self.model.on_connect(link, address);
@@ -139,7 +174,13 @@ impl World {
                     self.model.on_close(link);
                     self.drop_link(link);
                 }
-                Effect::Record(_) | Effect::Note(_) => (),
+                Effect::Record(fact) => {
+                    let Some(hub) = &mut self.hub else { return };
+                    if let Some(journal) = &mut hub.journal {
+                        journal.keeper.record(&fact, &hub.group, now);
+                    }
+                }
+                Effect::Note(_) => (),
             }
         }
         self.model.is_satisfied();
@@ -164,7 +205,7 @@ impl World {
                 let lines: Vec<String> = group.members().map(|line| line.to_string()).collect();
                 let mut text = format!("OK members {}", lines.len());
                 lines.iter().for_each(|line| text.extend(["\n", line]));
-                self.answer(to, &text);
+                self.answer(to, &text, None);
             }
             Listing::Stats => {
                 let standing = group.standing();
@@ -172,17 +213,20 @@ impl World {
                 assert_eq!((standing.epoch, standing.online), (self.model.epoch, online));
                 assert_eq!(standing.next_seq.as_u64(), self.model.life().last() + 1);
                 assert_eq!(standing.members, self.model.members.len());
-                self.reply(to, &format!("OK stats 1\nmembers {}", standing.members));
+                let members = standing.members;
+                self.check_stats();
+                self.reply(to, &format!("OK stats 1\nmembers {members}"), None, None);
             }
         }
     }
 
-    fn answer(&mut self, to: ConnId, reply: &str) {
+    fn answer(&mut self, to: ConnId, reply: &str, commit: Option<u64>) {
         self.model.on_reply(to, reply);
-        self.reply(to, reply);
+        let fact = self.model.facts.remove(&to);
+        self.reply(to, reply, commit, fact);
     }
 
-    fn reply(&mut self, to: ConnId, reply: &str) {
+    fn reply(&mut self, to: ConnId, reply: &str, commit: Option<u64>, fact: Option<FactId>) {
         let end = End { conn: to.0, side: 1 };
         let hub = self.hub();
         let Some(client) = hub.clients.get_mut(&end) else { return }; // What it asked for is done.
@@ -193,7 +237,8 @@ impl World {
             }
         }
         if !client.is_deaf {
-            client.output.extend(reply.bytes().chain([b'\n']));
+            client.waiting.hold(commit, &format!("{reply}\n"), fact);
+            self.release_replies(end);
         }
     }
 
@@ -201,6 +246,7 @@ impl World {
         if self.hub.is_none() {
             return;
         }
+        self.take_stored();
         for end in std::mem::take(&mut self.hub().runnable) {
             self.attend(end);
         }
@@ -215,6 +261,7 @@ impl World {
         self.tell(Input::Tick);
         self.write_replies();
         self.offer();
+        self.keep();
         let hub = self.hub();
         let is_busy = !hub.runnable.is_empty() || !hub.offerable.is_empty();
         let due = hub.deadline();
@@ -240,10 +287,12 @@ impl World {
             peer,
             input: LineBuffer::default(),
             output: Vec::new(),
+            waiting: Waiting::default(),
             phase: Phase::Serving,
             ending: None,
             is_deaf: false,
             is_shut_down: false,
+            is_held_up: false,
         };
         if is_full {
             client.output.extend(b"ERR 421 too many connections: 10 is the limit\n");
@@ -255,7 +304,9 @@ impl World {
 
     fn may_be_served(&mut self, end: End) -> bool {
         let client = self.hub().clients.get(&end);
-        client.is_some_and(|at| at.phase == Phase::Serving && at.output.len() < OUTBOX_BYTES)
+        client.is_some_and(|at| {
+            at.phase == Phase::Serving && at.output.len() + at.waiting.bytes() < OUTBOX_BYTES
+        })
     }
 
     /// Carries out the requests of a command socket, one after another.
@@ -296,6 +347,8 @@ impl World {
         self.hub().serving = None;
         if let Some(client) = self.hub().clients.get_mut(&end) {
             client.input = input;
+            let unsent = client.output.len() + client.waiting.bytes();
+            client.is_held_up = unsent >= OUTBOX_BYTES;
         }
     }
 
@@ -320,7 +373,7 @@ impl World {
                 self.trace(|| format!("hub: {request}"));
                 self.tell(Input::Request { origin, request });
             }
-            Err(malformed) => self.reply(conn, &format!("ERR 400 {malformed}")),
+            Err(malformed) => self.reply(conn, &format!("ERR 400 {malformed}"), None, None),
         }
     }
 
@@ -328,7 +381,6 @@ impl World {
         for end in self.hub().clients.keys().copied().collect::<Vec<End>>() {
             let World { hub: Some(hub), nature, .. } = self else { return };
             let Some(client) = hub.clients.get_mut(&end) else { continue };
-            let was_full = client.output.len() >= OUTBOX_BYTES;
             loop {
                 match nature.write(end, &client.output) {
                     Ok(0) => break,
@@ -340,10 +392,12 @@ impl World {
                     }
                 }
             }
-            if was_full && client.output.len() < OUTBOX_BYTES {
+            let unsent = client.output.len() + client.waiting.bytes();
+            if client.is_held_up && unsent < OUTBOX_BYTES {
+                client.is_held_up = false;
                 hub.runnable.insert(end);
             }
-            if !client.output.is_empty() {
+            if unsent > 0 {
                 continue;
             }
             match client.phase {
@@ -363,6 +417,7 @@ impl World {
 
     /// The coordinator's process is gone, whatever it was doing.
     pub(crate) fn end_hub(&mut self, with_machine: bool) {
+        self.end_journal(with_machine);
         self.hub = None;
         self.nature.abandon(Node::Hub, with_machine);
         let pause = self.nature.rng.pick(&[10, 500, 5_000, 40_000]);

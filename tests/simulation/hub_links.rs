@@ -92,9 +92,9 @@ impl World {
     pub(crate) fn offer(&mut self) {
         let hub = self.hub();
         let mut links = std::mem::take(&mut hub.offerable);
-        let last = hub.group.last();
-        if last > hub.offered {
-            hub.offered = last;
+        let released = hub.group.released();
+        if released > hub.offered {
+            hub.offered = released;
             links = hub.links.keys().copied().collect();
         }
         for link in links {

@@ -10,6 +10,7 @@ use groupcast::protocol::{Command, Epoch, Options, Request, Since};
 use groupcast::time::Now;
 
 use crate::life::{Life, Message};
+use crate::model_journal::{FactId, RollEntry};
 use crate::stream::Stream;
 
 /// What a request must be answered with.
@@ -27,6 +28,8 @@ pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) registered_at: u64,
     pub(crate) place: u64,
+    /// The highest place it ever had.
+    pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
     pub(crate) returning: Option<LinkId>,
     pub(crate) address: SocketAddr,
@@ -54,14 +57,23 @@ pub(crate) struct Model {
     pub(crate) front: u64,
     pub(crate) streams: BTreeMap<LinkId, Stream>,
     pub(crate) attempts: BTreeMap<LinkId, Attempt>,
-    is_shutting_down: bool,
+    pub(crate) is_shutting_down: bool,
     pub(crate) registrations: u32,
     /// Texts accepted in any life: none is ever accepted twice.
-    texts: BTreeSet<String>,
+    pub(crate) texts: BTreeSet<String>,
     /// What must happen before the next thing does.
     pub(crate) wanted: BTreeMap<ConnId, Want>,
     pub(crate) dialing: Option<Attempt>,
     pub(crate) closing: Vec<LinkId>,
+    /// What each reply to come confirms.
+    pub(crate) facts: BTreeMap<ConnId, FactId>,
+    /// All that became of each id since it was last known for certain, in order.
+    pub(crate) roll: BTreeMap<String, Vec<RollEntry>>,
+    /// The highest number that anybody can have seen.
+    pub(crate) exposed: u64,
+    pub(crate) is_failing: bool,
+    /// It was made from a journal.
+    pub(crate) has_come_back: bool,
 }
 
 impl Model {
@@ -80,6 +92,11 @@ impl Model {
             wanted: BTreeMap::new(),
             dialing: None,
             closing: Vec::new(),
+            facts: BTreeMap::new(),
+            roll: BTreeMap::new(),
+            exposed: 0,
+            is_failing: false,
+            has_come_back: false,
         }
     }
 
@@ -97,6 +114,15 @@ impl Model {
         };
     }
 
+    /// The first coordinator with a journal, which was empty, has drawn its epoch.
+    pub(crate) fn begin(&mut self, epoch: Epoch) {
+        *self = Self::new(self.rules.clone(), epoch);
+    }
+
+    pub(crate) fn set_failing(&mut self, fails: bool) {
+        self.is_failing = fails;
+    }
+
     pub(crate) fn life(&self) -> &Life {
         &self.lives[&self.epoch]
     }
@@ -110,7 +136,10 @@ impl Model {
     }
 
     pub(crate) fn expire(&mut self, now: u64) {
-        while self.front <= self.life().last() && self.is_over(self.front, now) {
+        while self.rules.ttl_ms > 0
+            && self.front <= self.life().released
+            && self.is_over(self.front, now)
+        {
             self.front += 1;
         }
         self.settle();
@@ -119,7 +148,7 @@ impl Model {
     /// All were offered everything: with a time to live of 0 that was its only chance.
     pub(crate) fn offered(&mut self) {
         if self.rules.ttl_ms == 0 {
-            self.front = self.life().last() + 1;
+            self.front = self.front.max(self.life().released + 1);
         }
         self.settle();
     }
@@ -135,7 +164,11 @@ impl Model {
                 }
             }
             member.place = life.skip_own(member.place, member.number);
+            member.peak = member.peak.max(member.place);
         }
+        let lowest = self.members.values().map(|member| member.place).min();
+        let life = self.life_mut();
+        life.had_by_all = life.had_by_all.max(lowest.unwrap_or(life.last()));
     }
 
     pub(crate) fn want(&mut self, conn: ConnId, want: Want) {
@@ -177,6 +210,7 @@ impl Model {
             Command::Stats => return Ok(None),
             Command::Ping => return Ok(Some("OK ping".to_owned())),
             Command::Register { .. } if is_member || is_pending => return Err(409),
+            Command::Register { .. } if self.is_failing => return Err(506),
             Command::Register { port, options } => self.dial(conn, request, port, &options, true),
             Command::Deregister
             | Command::Disconnect
@@ -190,10 +224,9 @@ impl Model {
                 self.cancel(request.id);
                 self.dial(conn, request, port, &options, false);
             }
+            Command::Deregister if self.is_failing => return Err(506),
             Command::Deregister => {
-                self.cancel(request.id);
-                self.hang_up(request.id);
-                self.members.remove(request.id);
+                self.forget(conn, request.id);
                 return Ok(Some("OK deregister".to_owned()));
             }
             Command::Disconnect => {
@@ -202,9 +235,22 @@ impl Model {
                 let done = was_pending || was_online;
                 return if done { Ok(Some("OK disconnect".to_owned())) } else { Err(409) };
             }
-            Command::Msend { text } => return self.publish(request.id, text, now).map(Some),
+            Command::Msend { text } => {
+                let line = self.publish(request.id, text, now)?;
+                self.facts.insert(conn, FactId::Message(self.life().last()));
+                return Ok(Some(line));
+            }
         }
         Ok(None)
+    }
+
+    fn forget(&mut self, conn: ConnId, id: &str) {
+        self.cancel(id);
+        self.hang_up(id);
+        self.note_peak(id);
+        self.members.remove(id);
+        let left = self.enter_on_roll(id, None);
+        self.facts.insert(conn, left);
     }
 
     fn dial(
@@ -254,13 +300,17 @@ impl Model {
         if member.link.is_none() {
             return Err(409);
         }
+        if self.is_failing {
+            return Err(506);
+        }
         let (sender, seq) = (member.number, self.life().last() + 1);
         let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
         let places = self.members.values().map(|member| member.place);
         let mut oldest = self.front.max(places.min().unwrap() + 1);
         let kept = |from: u64| -> u64 {
-            let kept = (from..seq).map(|seq| self.life().message(seq).line.len() as u64);
-            kept.sum::<u64>() + line.len() as u64
+            let kept = (from..seq).map(|seq| self.life().message(seq));
+            let kept = kept.filter(|message| !message.is_lost);
+            kept.map(|message| message.line.len() as u64).sum::<u64>() + line.len() as u64
         };
         if kept(oldest) > self.rules.backlog_bytes_max {
             if self.rules.overflow == Overflow::Reject {
@@ -269,11 +319,19 @@ impl Model {
             while kept(oldest) > self.rules.backlog_bytes_max {
                 oldest += 1;
             }
+            if oldest > self.life().released + 1 {
+                return Err(507);
+            }
             self.front = oldest;
         }
         assert!(self.texts.insert(text.to_owned()), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
-        self.life_mut().accept(Message { sender, line, accepted });
+        let (promise, is_anonymous, is_lost) = (None, false, false);
+        let message = Message { sender, is_anonymous, line, accepted, promise, is_lost };
+        self.life_mut().accept(message);
+        if !self.rules.is_journaled {
+            self.life_mut().released = seq;
+        }
         self.settle();
         Ok(format!("OK msend seq={seq}"))
     }
@@ -293,8 +351,7 @@ impl Model {
         let mut lines = String::new();
         for (id, member) in &self.members {
             let state = if member.link.is_some() { "online" } else { "offline" };
-            let kept = member.place.max(self.front - 1);
-            let pending = self.life().others(kept, self.life().last(), member.number).count();
+            let pending = self.life().kept(member.place, self.front, member.number);
             let (address, acked) = (member.address, member.place);
             lines.push_str(&format!("\n{id} {state} {address} pending={pending} acked={acked}"));
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use groupcast::group::LinkId;
 
+use crate::life::Registration;
 use crate::model::{Attempt, Member, Model, Want};
 use crate::stream::Stream;
 
@@ -31,10 +32,14 @@ impl Model {
         self.registrations += 1;
         let (number, last) = (self.registrations, self.life().last());
         self.life_mut().register(&attempt.id, number);
+        let entered =
+            self.enter_on_roll(&attempt.id, Some(Registration { number, after: last, had: 0 }));
+        self.facts.insert(attempt.conn, entered);
         let member = Member {
             number,
             registered_at: last,
             place: last,
+            peak: last,
             link: Some(link),
             returning: None,
             address: attempt.address,
@@ -59,17 +64,20 @@ impl Model {
         let mut places = vec![taken];
         if taken < member.place {
             // Again, as far as it is kept: what everybody has may be gone.
-            let oldest = taken.max(member.registered_at).max((front - 1).min(member.place));
-            places = (oldest..=oldest.max(lowest)).collect();
+            let from = taken.max(member.registered_at);
+            let oldest = from.max((front - 1).min(member.place));
+            // What was lost at the front may count as kept from there on.
+            let from = if self.has_come_back { from } else { oldest };
+            places = (from..=oldest.max(lowest)).collect();
         }
         let number = member.number;
         let ttl = self.rules.ttl_ms / 1000;
         let replies = places.into_iter().map(|place| {
             let place = life.skip_own(place, number);
-            let next = life.others(place.max(front - 1), life.last(), number).next();
-            let next = next.unwrap_or(life.last() + 1);
-            let missed = life.others(place.max(front - 1), life.last(), number).count();
-            let expired = life.others(place, front - 1, number).count();
+            let (end, gap) = life.pass(place, front, number);
+            let next = end + 1;
+            let missed = life.kept(place, front, number);
+            let expired = gap.map_or(0, |[count, ..]| count);
             let reply = format!(
                 "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} expired={expired}"
             );
@@ -127,6 +135,7 @@ impl Model {
         let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
         let stream = self.streams.get_mut(&link).unwrap();
         stream.wrote(bytes, life, self.front, member.number);
+        self.exposed = self.exposed.max(stream.shown);
         self.settle();
     }
 

@@ -43,6 +43,10 @@ pub(crate) enum Event {
     Start(Node),
     /// A coordinator that was told to end is gone; the number names the process.
     Gone(u32),
+    /// A coordinator has read its journal; the number names the start.
+    Up(u32),
+    /// Its disk is done with what it was told to write; the number names the process.
+    Stored(u32),
     /// Something goes wrong.
     Fault,
     /// A stranger lets go.

@@ -59,11 +59,11 @@ struct Messages {
 }
 
 impl Person {
-    pub(crate) fn new(index: usize, reconnects: bool) -> Self {
+    pub(crate) fn new(index: usize, (reconnects, must_sync): (bool, bool)) -> Self {
         let id = format!("p{index}");
         let last = u8::try_from(index).unwrap();
         Self {
-            disk: Disk::new(index, &id),
+            disk: Disk::new(index, &id, must_sync),
             id,
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 1, last)),
             life: 0,
@@ -108,7 +108,7 @@ impl World {
         self.trace(|| format!("p{i}: ends"));
         let World { people, nature, model, .. } = self;
         let person = &mut people[i];
-        person.disk.crash(nature, model);
+        person.disk.crash(nature, model, with_machine);
         person.session = None;
         person.ends = false;
         person.listens = None;

@@ -175,7 +175,10 @@ impl World {
                 _ if nature.calm => format!("ack {brought}\n"),
                 0..=24 => format!("ack {brought}\r\n"),
                 25..=29 => format!("ack {}\n", nature.rng.below(brought + 1)),
-                30 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1),
+                30 if raw.habit == Habit::Loose => {
+                    raw.ledger.excuse(brought + 1); // It may be on its way.
+                    format!("ack {}\n", brought + 1)
+                }
                 31 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1_000),
                 32 if raw.habit == Habit::Loose => "ack\n".to_owned(),
                 33 if raw.habit == Habit::None => "nobody reads this".to_owned(),

@@ -23,13 +23,15 @@ pub(crate) struct Stream {
     /// The last number that the member can have seen the end of.
     pub(crate) brought: u64,
     told: Vec<(u64, u64)>,
+    /// The highest number that went out, even in part.
+    pub(crate) shown: u64,
 }
 
 impl Stream {
     pub(crate) fn new(acks: bool, hello: Option<String>, place: u64) -> Self {
         let line = hello.unwrap_or_default();
         let (out, brings, told) = (0, Brings::Greeting, Vec::new());
-        Self { acks, line, out, brings, begun: place, brought: place, told }
+        Self { acks, line, out, brings, begun: place, brought: place, told, shown: 0 }
     }
 
     pub(crate) fn starts_after(&mut self, place: u64) {
@@ -42,22 +44,19 @@ impl Stream {
             self.brought = life.skip_own(self.brought, who);
             return;
         }
-        if !self.acks {
-            self.begun = self.begun.max(front - 1);
-        }
-        self.begun = life.skip_own(self.begun, who);
-        let is_gap_due = life.others(self.begun, front - 1, who).next().is_some();
+        let (end, gap) = life.pass(self.begun, front, who);
+        let is_gap_due = self.acks && gap.is_some();
+        self.begun = if is_gap_due { life.skip_own(self.begun, who) } else { end };
         self.brought = if is_gap_due { life.skip_own(self.brought, who) } else { self.begun };
     }
 
     /// The line that must come next, if one must.
     fn next(&self, life: &Life, front: u64, who: u32) -> Option<(String, Brings)> {
-        let mut lost = life.others(self.begun, front - 1, who).filter(|_| self.acks);
-        if let Some(first) = lost.next() {
-            let (more, last) = lost.fold((1, first), |(count, _), seq| (count + 1, seq));
-            return Some((format!("gap#{more}#{first}#{last}\n"), Brings::Gap { first, last }));
+        let (end, gap) = life.pass(self.begun, front, who);
+        if let Some([count, first, last]) = gap.filter(|_| self.acks) {
+            return Some((format!("gap#{count}#{first}#{last}\n"), Brings::Gap { first, last }));
         }
-        let seq = life.others(self.begun.max(front - 1), life.last(), who).next()?;
+        let seq = Some(end + 1).filter(|&seq| seq <= life.released)?;
         Some((life.message(seq).line.clone(), Brings::Message(seq)))
     }
 
@@ -76,10 +75,13 @@ impl Stream {
                 });
                 (self.line, self.brings, self.out) = (line, brings, 0);
                 self.begun = match brings {
-                    Brings::Gap { .. } => front - 1,
+                    Brings::Gap { .. } => life.pass(self.begun, front, who).0,
                     Brings::Message(seq) => seq,
                     Brings::Greeting => self.begun,
                 };
+            }
+            if let Brings::Gap { last: seq, .. } | Brings::Message(seq) = self.brings {
+                self.shown = self.shown.max(seq);
             }
             let due = &self.line.as_bytes()[self.out..];
             let (now, behind) = bytes.split_at(bytes.len().min(due.len()));

@@ -76,6 +76,9 @@ impl World {
         self.nature.calm_down();
         self.trace(|| "calm".to_owned());
         let now = self.nature.now;
+        if let Some(keep) = &self.keep {
+            keep.storage.heal(now);
+        }
         for person in &mut self.people {
             person.disk.fails_until = person.disk.fails_until.min(now + 5_000);
         }

@@ -1,15 +1,18 @@
 //! Everything together: one coordinator, participants, raw members, strangers, and what befalls
 //! them.
 
-use groupcast::group::{Input, Rules};
+use groupcast::group::{Group, Input, Rules};
 use groupcast::limits::Overflow;
 use groupcast::protocol::Epoch;
+use groupcast::time::Millis;
 
 use crate::hub::{HUB, Hub};
+use crate::hub_journal::{Journal, Keep};
 use crate::model::Model;
 use crate::nature::{Event, Nature, Node};
 use crate::person::Person;
 use crate::raw::Raw;
+use crate::storage::Fault;
 
 /// One run of one seed.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct World {
     pub(crate) nature: Nature,
     pub(crate) hub: Option<Hub>,
     hubs: u32,
+    /// The coordinator's directory and clock, if it keeps a journal.
+    pub(crate) keep: Option<Keep>,
     pub(crate) model: Model,
     pub(crate) people: Vec<Person>,
     pub(crate) raws: Vec<Raw>,
@@ -29,7 +34,8 @@ impl World {
     pub(crate) fn new(seed: u64, is_loud: bool) -> Self {
         let mut nature = Nature::new(seed);
         let rng = &mut nature.rng;
-        let people = (0..rng.between(2, 4)).map(|_| rng.percent(85)).collect::<Vec<bool>>();
+        let people = (0..rng.between(2, 4)).map(|_| (rng.percent(85), rng.percent(50)));
+        let people = people.collect::<Vec<(bool, bool)>>();
         let raws = rng.between(0, 3);
         let raws = (0..raws).map(|i| Raw::new(usize::try_from(i).unwrap(), rng)).collect();
         let rules = Rules {
@@ -38,10 +44,11 @@ impl World {
             backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
             overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
             foreign_ip_allowed: false,
-            is_journaled: false,
+            is_journaled: rng.percent(70),
             listening: HUB,
         };
         let epoch = Epoch::new(rng.next());
+        let keep = rules.is_journaled.then(|| Keep::new(rng));
         let people = people.into_iter().enumerate();
         let mut world = Self {
             seed,
@@ -50,8 +57,9 @@ impl World {
             nature,
             hub: None,
             hubs: 0,
+            keep,
             model: Model::new(rules, epoch),
-            people: people.map(|(i, reconnects)| Person::new(i, reconnects)).collect(),
+            people: people.map(|(i, person)| Person::new(i, person)).collect(),
             raws,
         };
         world.start_hub();
@@ -103,8 +111,11 @@ impl World {
             Event::Start(Node::Hub) => self.start_hub(),
             Event::Start(Node::Person(i)) => self.start_person(i),
             Event::Start(Node::Raw(_) | Node::Nobody) => (),
+            Event::Up(start) => self.come_up(start),
+            Event::Stored(life) => self.on_stored(life),
             Event::Gone(life) => {
-                if self.hub.as_ref().is_some_and(|hub| hub.life == life) {
+                let is_there = self.hub.as_ref().is_some_and(|hub| hub.life == life);
+                if is_there && !self.close_journal() {
                     self.end_hub(false);
                 }
             }
@@ -114,19 +125,35 @@ impl World {
     }
 
     fn start_hub(&mut self) {
-        self.hubs += 1;
+        if self.keep.is_some() {
+            return self.start_journal();
+        }
         let rules = self.model.rules.clone();
         let epoch = match self.hubs {
-            1 => self.model.epoch,
+            0 => self.model.epoch,
             _ => Epoch::new(self.nature.rng.next()),
         };
-        if self.hubs > 1 {
+        if self.hubs > 0 {
             self.model.restart(rules.clone(), epoch);
         }
+        self.put_up(Group::new(rules, epoch), None, Millis::ZERO, 0);
+    }
+
+    pub(crate) fn put_up(
+        &mut self,
+        group: Group,
+        journal: Option<Journal>,
+        age: Millis,
+        wall_ahead: i64,
+    ) {
+        self.hubs += 1;
         let rng = &mut self.nature.rng;
         let timeouts = [5_000, rng.pick(&[3_000, 60_000])];
-        self.hub = Some(Hub::new(self.hubs, rules, epoch, self.nature.now, timeouts));
+        let now = self.nature.now;
+        self.hub = Some(Hub::new(self.hubs, group, journal, age, wall_ahead, now, timeouts));
         self.nature.listeners.insert(HUB, Node::Hub);
+        self.nature.inbox(Node::Hub).paused_until = 0;
+        self.nature.wake(Node::Hub, now);
         self.trace(|| "hub: starts".to_owned());
     }
 
@@ -136,6 +163,9 @@ impl World {
         }
         let next = self.nature.rng.between(100, 9_000);
         self.nature.after(next, Event::Fault);
+        if self.keep.is_some() && self.nature.rng.percent(40) {
+            return self.on_journal_fault();
+        }
         let kind = self.nature.rng.below(100);
         self.trace(|| format!("fault {kind}"));
         match kind {
@@ -152,6 +182,10 @@ impl World {
                 let with_machine = self.nature.rng.percent(40);
                 self.end_hub(with_machine);
             }
+            70..=72 => {
+                let with_machine = self.nature.rng.percent(40);
+                self.end_journal(with_machine);
+            }
             73..=74 => self.shut_hub_down(),
             75..=86 => {
                 let i = self.nature.rng.index(self.people.len());
@@ -159,6 +193,38 @@ impl World {
                 self.people[i].disk.fails_until = self.nature.now + ms;
             }
             _ => self.let_a_stranger_in(),
+        }
+    }
+
+    /// What befalls the coordinator's disk and clock, or itself while it works on them.
+    fn on_journal_fault(&mut self) {
+        let kind = self.nature.rng.below(100);
+        self.trace(|| format!("journal fault {kind}"));
+        let World { hub, keep: Some(keep), nature, .. } = self else { return };
+        match kind {
+            0..=11 => {
+                let with_machine = nature.rng.percent(50);
+                match hub {
+                    Some(_) => self.end_hub(with_machine),
+                    None => self.end_journal(with_machine),
+                }
+            }
+            12..=54 => {
+                let all =
+                    [Fault::Full, Fault::Broken, Fault::Flaky, Fault::Unsyncable, Fault::Once];
+                let ms = nature.rng.pick(&[20, 500, 3_000, 20_000, u64::MAX / 2]);
+                keep.storage.fail(nature.rng.pick(&all), nature.now + ms);
+            }
+            55..=74 => keep.storage.slow_down(nature.now + nature.rng.between(100, 10_000)),
+            _ => {
+                let ms = nature.rng.pick(&[40, 90, 1_000, 30_000, 3_600_000, 40_000_000_000]);
+                let sign = nature.rng.pick(&[-1, 1]);
+                keep.wall_ahead += sign * ms;
+                if let Some(hub) = hub {
+                    hub.wall_ahead = keep.wall_ahead;
+                    keep.note_clock(hub.clock(nature.now));
+                }
+            }
         }
     }
 
@@ -220,7 +286,9 @@ impl World {
         let messages = self.model.lives.values().map(|life| life.last()).sum();
         let logged = self.people.iter().map(|person| person.disk.entries).sum();
         let (hash, virtual_ms) = (self.nature.hash(), self.nature.now);
-        Outcome { hash, virtual_ms, steps: self.step, messages, logged, hubs: self.hubs }
+        let comebacks = self.keep.as_ref().map_or(0, |_| self.hubs - 1);
+        let (steps, hubs) = (self.step, self.hubs);
+        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks }
     }
 }
 
@@ -233,6 +301,7 @@ pub(crate) struct Outcome {
     pub(crate) messages: u64,
     pub(crate) logged: u64,
     pub(crate) hubs: u32,
+    pub(crate) comebacks: u32,
 }
 
 impl Drop for World {

@@ -181,6 +181,8 @@ fn a_message_lives_to_the_last_millisecond_of_its_time() {
     let mut history = History::new(TTL_MS);
     history.append(b"a\n", MemberSlot::new(0), Millis::new(7));
     assert_eq!(history.unexpired(Millis::new(107)), Seq::new(1));
+    assert_eq!(history.next_expiry(), None, "it may not be sent yet");
+    history.release(Seq::new(1));
     assert_eq!(history.next_expiry(), Some(Millis::new(108)));
     assert_eq!(history.unexpired(Millis::new(108)), Seq::new(2));
 }

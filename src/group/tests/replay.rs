@@ -220,7 +220,8 @@ fn a_place_that_moves_over_what_expired_is_written_down() {
     let mut scribe = Scribe::new();
     let joined = [Step::Register(0), Step::Return(0, None), Step::Register(2)];
     joined.iter().for_each(|step| scribe.take(step));
-    [Step::Send(2), Step::Pass(60), Step::Pass(60)].iter().for_each(|step| scribe.take(step));
+    let steps = [Step::Send(2), Step::Store, Step::Pass(60), Step::Pass(60)];
+    steps.iter().for_each(|step| scribe.take(step));
     assert_eq!(seen(scribe.replayed()), seen(scribe.world));
 }
 

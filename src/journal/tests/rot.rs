@@ -128,7 +128,6 @@ fn every_length_of_the_newest_segment_is_recovered_up_to_there() {
             | Trouble::Damaged { .. }
             | Trouble::NumbersTwice { .. }
             | Trouble::NewestMissing
-            | Trouble::NotSynced { .. }
             | Trouble::PlaceAboveLast(_) => None,
         });
         if let Some((torn, is_cut)) = torn {

@@ -1,35 +1,41 @@
 //! The journal's worker: it writes what it is handed, and says what is safe.
 
-use std::fs::File;
 use std::io;
 use std::time::Duration;
 
 use crate::event_loop::{Sink, Stopwatch};
-use crate::journal::{Directory, Header, Store, SyncMode, Writer};
+use crate::journal::{Directory, Disk, Header, Store, SyncMode, Writer};
 
 /// What the journal's worker is asked to do.
 #[derive(Debug)]
-pub(super) enum Job {
+pub enum Job {
     /// Write these records; `commit` is done with them.
     Append {
+        /// Its number.
         commit: u64,
+        /// One behind the other.
         records: Vec<u8>,
         /// Whether they must be safe against power loss before they count.
         must_sync: bool,
     },
-    /// Begin a segment with these records; `commit` is done with them.
+    /// Begin a segment.
     Begin(Begin),
     /// Make safe what was written so far.
     Sync,
     /// Everything in this segment has expired.
-    Remove { serial: u64 },
+    Remove {
+        /// Which.
+        serial: u64,
+    },
 }
 
 /// A segment to be begun.
 #[derive(Debug)]
-pub(super) struct Begin {
+pub struct Begin {
+    /// What is done with it.
     pub(super) commit: u64,
     pub(super) header: Header,
+    /// What it begins with.
     pub(super) records: Vec<u8>,
     /// For the end of the segment before it, once there is this one.
     pub(super) farewell: Vec<u8>,
@@ -39,7 +45,7 @@ pub(super) struct Begin {
 
 /// What came of a batch of jobs.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub struct Written {
     /// The last commit that is done.
     pub(super) done: Option<u64>,
     /// The last commit of those that came to nothing.
@@ -50,6 +56,8 @@ pub(super) struct Written {
     pub(super) trouble: Option<String>,
     /// How long each sync took.
     pub(super) syncs: Vec<Duration>,
+    /// Whether a sync that was asked for by itself has come to its end, good or bad.
+    pub(super) has_synced: bool,
     /// Segments that are gone, or stay for a reason that was logged.
     pub(super) removed: Vec<u64>,
     /// Segments that must stay for now.
@@ -65,17 +73,48 @@ impl Written {
 
 /// The worker's side of the journal.
 #[derive(Debug)]
-pub(super) struct Scribe {
-    store: Store<Directory>,
+pub struct Scribe<D: Disk> {
+    store: Store<D>,
     /// None once it has failed: nothing is ever confirmed from that file again.
-    writer: Option<Writer<File>>,
+    writer: Option<Writer<D::File>>,
     /// The last commit that was written.
     written: u64,
+    /// The last commit that was synced.
+    synced: u64,
 }
 
-impl Scribe {
-    pub(super) fn new(store: Store<Directory>, writer: Writer<File>) -> Self {
-        Self { store, writer: Some(writer), written: 0 }
+impl<D: Disk> Scribe<D> {
+    pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
+        Self { store, writer: Some(writer), written: 0, synced: 0 }
+    }
+
+    /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
+    /// one sync.
+    pub fn write(&mut self, batch: Vec<Job>) -> Written {
+        let mut report = Written::default();
+        let mut jobs = batch.into_iter().peekable();
+        while let Some(job) = jobs.next() {
+            match job {
+                Job::Append { mut commit, mut records, mut must_sync } => {
+                    let follows = |job: &Job| matches!(job, Job::Append { .. });
+                    while let Some(Job::Append { commit: next, records: more, must_sync: must }) =
+                        jobs.next_if(follows)
+                    {
+                        commit = next;
+                        records.extend_from_slice(&more);
+                        must_sync |= must;
+                    }
+                    self.append(commit, &records, must_sync, &mut report);
+                }
+                Job::Begin(begin) => self.begin(&begin, &mut report),
+                Job::Sync => {
+                    report.has_synced = true;
+                    self.sync_written(&mut report);
+                }
+                Job::Remove { serial } => self.remove(serial, &mut report),
+            }
+        }
+        report
     }
 
     fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut Written) {
@@ -93,7 +132,7 @@ impl Scribe {
                 self.written = commit;
                 report.done = Some(commit);
                 if must_sync {
-                    report.synced = Some(commit);
+                    self.note_synced(report);
                 }
             }
             Err(error) => report.fail(commit, &error),
@@ -107,8 +146,10 @@ impl Scribe {
             report.failed = Some(*commit);
             return;
         }
-        // Once it is closed nobody comes back to sync it.
-        if let (Some(old), false) = (&mut old, header.sync == SyncMode::Never)
+        // No later sync looks back here.
+        if header.sync != SyncMode::Never
+            && self.synced < self.written
+            && let Some(old) = &mut old
             && let Err(error) = self.sync(old, report)
         {
             return report.fail(*commit, &error);
@@ -125,17 +166,22 @@ impl Scribe {
                 self.writer = Some(writer);
                 self.written = *commit;
                 report.done = Some(*commit);
-                report.synced = Some(*commit);
+                self.note_synced(report);
             }
             Err(error) => report.fail(*commit, &error),
         }
     }
 
-    fn sync(&mut self, writer: &mut Writer<File>, report: &mut Written) -> io::Result<()> {
+    fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut Written) -> io::Result<()> {
         let watch = Stopwatch::start();
         self.store.sync(writer)?;
         report.syncs.push(watch.elapsed());
         Ok(())
+    }
+
+    fn note_synced(&mut self, report: &mut Written) {
+        self.synced = self.written;
+        report.synced = Some(self.written);
     }
 
     fn sync_written(&mut self, report: &mut Written) {
@@ -143,7 +189,7 @@ impl Scribe {
         match self.sync(&mut writer, report) {
             Ok(()) => {
                 self.writer = Some(writer);
-                report.synced = Some(self.written);
+                self.note_synced(report);
             }
             Err(error) => report.fail(self.written, &error),
         }
@@ -162,32 +208,11 @@ impl Scribe {
     }
 }
 
-impl Sink for Scribe {
+impl Sink for Scribe<Directory> {
     type Job = Job;
     type Done = Written;
 
-    /// Jobs that append, one behind the other, are one write and one sync.
     fn run(&mut self, batch: Vec<Job>) -> Written {
-        let mut report = Written::default();
-        let mut jobs = batch.into_iter().peekable();
-        while let Some(job) = jobs.next() {
-            match job {
-                Job::Append { mut commit, mut records, mut must_sync } => {
-                    let follows = |job: &Job| matches!(job, Job::Append { .. });
-                    while let Some(Job::Append { commit: next, records: more, must_sync: must }) =
-                        jobs.next_if(follows)
-                    {
-                        commit = next;
-                        records.extend_from_slice(&more);
-                        must_sync |= must;
-                    }
-                    self.append(commit, &records, must_sync, &mut report);
-                }
-                Job::Begin(begin) => self.begin(&begin, &mut report),
-                Job::Sync => self.sync_written(&mut report),
-                Job::Remove { serial } => self.remove(serial, &mut report),
-            }
-        }
-        report
+        self.write(batch)
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) commits: u64,
+    /// Times that the journal could not be written.
+    pub(super) failures: u64,
     /// Syncs by the power of two of their microseconds.
     syncs: [u64; POWERS],
 }
@@ -14,7 +16,7 @@ const POWERS: usize = 40;
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { commits: 0, syncs: [0; POWERS] }
+        Self { commits: 0, failures: 0, syncs: [0; POWERS] }
     }
 }
 

@@ -1,0 +1,363 @@
+//! The loop's side of the journal: what goes into it, and what may be confirmed.
+//!
+//! ```text
+//!   facts of a turn ─► records ─► commit 7 ─► worker: one write, one sync ─► done ─► replies,
+//!                                 commit 8 ─► (waits; written with what else waits)  deliveries
+//! ```
+//!
+//! A failed write or sync seals the segment: nothing is confirmed from it again. Where the members
+//! stand, and every message that no other segment is known to hold, goes into a fresh one, tried
+//! again and again until it succeeds; what waits for its reply waits for that.
+
+mod completion;
+
+use std::collections::VecDeque;
+
+use super::Terms;
+use super::places;
+use super::scribe::{Begin, Job};
+use super::snapshot::{member_record, mode, snapshot};
+use super::tally::Tally;
+use crate::group::{Fact, Group};
+use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
+use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, Sync};
+use crate::protocol::{Reply, Seq};
+use crate::time::{Millis, Now};
+
+/// The journal as the loop sees it.
+#[derive(Debug)]
+pub struct Keeper {
+    terms: Terms,
+    ttl_ms: u64,
+    /// What the worker is to be asked next.
+    jobs: VecDeque<Job>,
+    /// The segment that records are made for.
+    segment: Current,
+    /// Records not yet handed over.
+    records: Vec<u8>,
+    /// Whether somebody waits for them.
+    is_awaited: bool,
+    /// The commit that they will be.
+    next: u64,
+    /// The last commit that came to something or nothing.
+    settled: u64,
+    /// Commits on their way, with the last number given out by then.
+    commits: VecDeque<(u64, Seq)>,
+    /// The last commit that is done, and the last number by then.
+    done: (u64, Seq),
+    /// The last commit that is safe against power loss.
+    synced: u64,
+    /// Everything up to here is.
+    safe: Seq,
+    failing: Option<Failing>,
+    /// Who was deregistered, and in which commit, as long as that is not safe.
+    deregistered: VecDeque<(u64, Box<str>)>,
+    places: places::Pause,
+    /// With a pause between syncs: when the next one is due.
+    sync_at: Option<Millis>,
+    is_syncing: bool,
+    /// Segments that are only read, oldest first.
+    closed: VecDeque<Closed>,
+    is_removing: bool,
+    tally: Tally,
+}
+
+/// The segment that is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Current {
+    pub(super) serial: u64,
+    pub(super) salt: Salt,
+    /// The commit that it begins with: before that is done there is no such segment.
+    pub(super) begun: u64,
+    pub(super) bytes: u64,
+    /// What both clocks read when that was written down last.
+    pub(super) noted: Now,
+}
+
+/// A segment that is only read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    pub(super) serial: u64,
+    /// As [`Current::begun`].
+    pub(super) begun: u64,
+    pub(super) bytes: u64,
+    /// No message in it was accepted later.
+    pub(super) newest: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failing {
+    /// The next try.
+    RetryAt(Millis),
+    /// This commit is a try.
+    Trying(u64),
+}
+
+/// Where a journal goes on.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) terms: Terms,
+    pub(super) ttl_ms: u64,
+    pub(super) segment: Current,
+    pub(super) safe: Seq,
+    pub(super) closed: VecDeque<Closed>,
+}
+
+/// What completions came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// This commit is done and all before it, and with them everything up to this number.
+    pub done: Option<(u64, Seq)>,
+    /// The journal has begun, or ceased, to fail.
+    pub fails: Option<bool>,
+}
+
+impl Keeper {
+    pub(super) fn new(start: Start) -> Self {
+        let Start { terms, ttl_ms, segment, safe, closed } = start;
+        Self {
+            terms,
+            ttl_ms,
+            jobs: VecDeque::new(),
+            segment,
+            records: Vec::new(),
+            is_awaited: false,
+            next: 1,
+            settled: 0,
+            commits: VecDeque::new(),
+            done: (0, safe),
+            synced: 0,
+            safe,
+            failing: None,
+            deregistered: VecDeque::new(),
+            places: places::Pause::default(),
+            sync_at: None,
+            is_syncing: false,
+            closed,
+            is_removing: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The commit that a reply to what is decided now has to wait for, if it has to.
+    pub fn awaited(&self, reply: &Reply) -> Option<u64> {
+        match reply {
+            Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
+            // Of a return only the address is written down, and it was known where it is from: a
+            // disk that is full need not keep anybody away from what is there to be delivered.
+            Reply::Reconnect { .. }
+            | Reply::Disconnect
+            | Reply::Members { .. }
+            | Reply::Stats { .. }
+            | Reply::Ping
+            | Reply::Refused(_) => None,
+        }
+    }
+
+    /// What the worker is to be asked next.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// Whether all that was decided is done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.commits.is_empty() && self.records.is_empty()
+    }
+
+    /// Bytes and number of all segments.
+    fn size(&self) -> (u64, usize) {
+        let closed = self.closed.iter().map(|closed| (closed.begun, closed.bytes));
+        let all = closed.chain([(self.segment.begun, self.segment.bytes)]);
+        let there = all.filter(|(begun, _)| *begun <= self.done.0);
+        there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
+    }
+
+    /// The lines of `stats` about the journal.
+    #[must_use]
+    pub fn stats(&self) -> [(&'static str, String); 6] {
+        let (bytes, segments) = self.size();
+        let Tally { commits, failures, .. } = self.tally;
+        [
+            ("journal_bytes", bytes.to_string()),
+            ("journal_segments", segments.to_string()),
+            ("journal_commits", commits.to_string()),
+            ("journal_failures", failures.to_string()),
+            ("journal_sync_us_p50", self.tally.sync_us(50).to_string()),
+            ("journal_sync_us_p99", self.tally.sync_us(99).to_string()),
+        ]
+    }
+
+    /// Writes a decision down.
+    pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
+        self.is_awaited = true;
+        self.note_clock(now);
+        match fact {
+            Fact::Member(standpoint) => self.put(&member_record(standpoint), now.steady),
+            Fact::Deregistered { id } => {
+                self.put(&Record::Deregistered { id }, now.steady);
+                self.deregistered.push_back((self.next, id.clone()));
+            }
+            Fact::Accepted { seq } => {
+                if let Some((_, line, at)) = group.lines(seq.before()).next() {
+                    self.put(&Record::Accepted { line }, at);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, record: &Record<'_>, at: Millis) {
+        encode(record, at, self.segment.salt, &mut self.records);
+    }
+
+    /// The end of a turn: hands over what was decided in it. Where a segment begins, `draw` draws
+    /// its salt; without one that waits.
+    pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
+        self.note_clock(now);
+        if self.places.ends(group.has_moves(), now.steady) {
+            places::put(group, now.steady, self.segment.salt, &mut self.records);
+        }
+        if let Some(Failing::RetryAt(_)) = self.failing {
+            self.records.clear(); // What the group knows by then goes into the fresh segment.
+        } else if !self.records.is_empty() {
+            self.hand_over(group, now, &mut draw);
+        }
+        self.tend(group, now, &mut draw);
+    }
+
+    fn hand_over(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        if self.next.saturating_sub(self.settled) > JOURNAL_COMMITS_MAX {
+            return; // The next turn has them too.
+        }
+        let must_sync = std::mem::take(&mut self.is_awaited) && self.terms.sync == Sync::Always;
+        let (commit, records) = (self.next, std::mem::take(&mut self.records));
+        self.segment.bytes += records.len() as u64;
+        self.jobs.push_back(Job::Append { commit, records, must_sync });
+        self.push_commit(group.last());
+        if self.segment.bytes >= self.terms.segment_bytes_max
+            && let Some(salt) = draw()
+        {
+            self.begin(group, group.last(), salt, false, now);
+        }
+    }
+
+    fn push_commit(&mut self, last: Seq) {
+        self.commits.push_back((self.next, last));
+        self.next += 1;
+    }
+
+    /// The journal notes the wall clock whenever it has moved against the steady one: also when
+    /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
+    /// stands before what is decided after it, as that may be cut off.
+    fn note_clock(&mut self, now: Now) {
+        let noted = self.segment.noted;
+        let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
+        if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
+            self.put(&Record::Clock { unix: now.unix }, now.steady);
+            self.segment.noted = now;
+        }
+    }
+
+    /// Begins a segment with where the members stand, and the messages behind `after`.
+    fn begin(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
+        let mut farewell = Vec::new();
+        encode(&Record::Continued, now.steady, self.segment.salt, &mut farewell);
+        let (serial, commit) = (self.segment.serial + 1, self.next);
+        let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
+        let header = Header { serial, salt, boot, sync };
+        let mut records = snapshot(group, after, salt, now);
+        for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
+            encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
+        }
+        let Current { serial: old, mut bytes, begun, .. } = self.segment;
+        if !is_rescue {
+            bytes += farewell.len() as u64;
+        }
+        self.closed.push_back(Closed { serial: old, begun, bytes, newest: now.steady });
+        let bytes = (HEADER_BYTES + records.len()) as u64;
+        self.segment = Current { serial, salt, begun: commit, bytes, noted: now };
+        self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
+        if is_rescue {
+            // It stands for all that came to nothing.
+            let done = self.done.0;
+            self.closed.retain(|closed| closed.begun <= done);
+            self.commits.clear();
+            self.records.clear();
+            self.failing = Some(Failing::Trying(commit));
+        }
+        self.push_commit(group.last());
+    }
+
+    /// Sees to what is due: another try, a sync, the end of a segment.
+    fn tend(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        if let Some(Failing::RetryAt(at)) = self.failing
+            && at <= now.steady
+        {
+            match draw() {
+                Some(salt) => {
+                    // What is gone meanwhile is written by nobody, and was given its number.
+                    let kept = group.lines(self.safe).next();
+                    let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
+                    self.begin(group, after, salt, true, now);
+                }
+                None => self.retry_later(now.steady),
+            }
+        }
+        if self.failing.is_some() {
+            return; // There is no segment to be synced, or that could replace another.
+        }
+        if let Sync::Every(pause_ms) = self.terms.sync {
+            if self.sync_at.is_some_and(|at| at <= now.steady) {
+                self.sync_at = None;
+                self.is_syncing = true;
+                self.jobs.push_back(Job::Sync);
+            }
+            if !self.is_syncing && self.sync_at.is_none() && self.done.0 > self.synced {
+                self.sync_at = Some(now.steady.plus(pause_ms));
+            }
+        }
+        if let Some(closed) = self.closed.front()
+            && !self.is_removing
+            && self.expires(closed) <= now.steady
+        {
+            self.is_removing = true;
+            self.jobs.push_back(Job::Remove { serial: closed.serial });
+        }
+    }
+
+    fn retry_later(&mut self, now: Millis) {
+        self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
+    }
+
+    fn expires(&self, closed: &Closed) -> Millis {
+        closed.newest.plus(self.ttl_ms).plus(1)
+    }
+
+    /// When there is something to be seen to, though nothing happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        match self.failing {
+            Some(Failing::RetryAt(at)) => Some(at),
+            Some(Failing::Trying(_)) => None,
+            None => {
+                let removal = self.closed.front().filter(|_| !self.is_removing);
+                let removal = removal.map(|closed| self.expires(closed));
+                [self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// The end: the last places, and that it was an end in good order.
+    pub fn close(&mut self, group: &mut Group, now: Now) {
+        places::put(group, now.steady, self.segment.salt, &mut self.records);
+        if self.failing.is_none() {
+            self.put(&Record::Closed, now.steady);
+            let (commit, records) = (self.next, std::mem::take(&mut self.records));
+            self.jobs.push_back(Job::Append { commit, records, must_sync: true });
+            self.push_commit(group.last());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! The beginning: what a journal holds becomes a group, and the journal goes on in a fresh segment.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::Terms;
+use super::keeper::{Closed, Current, Keeper, Start};
+use super::scribe::Scribe;
+use super::snapshot::{mode, snapshot};
+use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
+use crate::journal::{
+    BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
+    recover,
+};
+use crate::limits::Sync;
+use crate::protocol::{Epoch, Seq};
+use crate::time::{Millis, Now, UnixMillis};
+
+/// What was read of a journal, before it is gone on with.
+#[derive(Debug)]
+pub struct Recovery {
+    replay: Replay,
+    recovered: Recovered,
+    ttl_ms: u64,
+}
+
+/// A group that is kept, and its journal.
+#[derive(Debug)]
+pub struct Opened<D: Disk> {
+    /// As it was left; nobody is online.
+    pub group: Group,
+    /// The loop's side.
+    pub keeper: Keeper,
+    /// The worker's side.
+    pub scribe: Scribe<D>,
+}
+
+/// What is drawn at random for a beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// For numbers that do not go on where they were.
+    pub epoch: Epoch,
+    /// Of the first segment.
+    pub salt: Salt,
+}
+
+impl Recovery {
+    /// Reads all that there is. Nothing keeps it from going on with what is left.
+    pub fn read<D: Disk>(store: &mut Store<D>, rules: Rules) -> Self {
+        let ttl_ms = rules.ttl_ms;
+        let mut replay = Replay::new(rules, Epoch::new(0));
+        let recovered = recover(store, |event| apply(&mut replay, event));
+        Self { replay, recovered, ttl_ms }
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The group time that it is when the wall clock reads `unix`.
+    #[must_use]
+    pub fn age(&self, unix: UnixMillis) -> Millis {
+        age(&self.recovered, unix)
+    }
+
+    /// Goes on in a fresh segment. The group time is that of [`Recovery::age`], or later.
+    ///
+    /// # Errors
+    ///
+    /// The disk's: then nothing has begun.
+    pub fn open<D: Disk>(
+        self,
+        mut store: Store<D>,
+        terms: Terms,
+        draw: Draw,
+        now: Now,
+    ) -> io::Result<Opened<D>> {
+        let Self { replay, recovered, ttl_ms } = self;
+        let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, terms.boot));
+        let group = replay.finish(epoch.unwrap_or(draw.epoch));
+        let (serial, salt) = (store.next_serial(), draw.salt);
+        let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
+        let records = snapshot(&group, safe(&mut store, &recovered, terms, &group), salt, now);
+        let writer = store.create(&header, &records)?;
+        let bytes = (HEADER_BYTES + records.len()) as u64;
+        let segment = Current { serial, salt, begun: 0, bytes, noted: now };
+        let (safe, closed) = (group.last(), closed(&recovered, now));
+        let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
+        Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
+    }
+}
+
+/// The last number that need not be written anew. A program that was killed may have left what it
+/// wrote to the system, which from here on nobody else sees to.
+fn safe<D: Disk>(store: &mut Store<D>, recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
+    let is_written = recovered.header.is_none_or(|header| header.boot != terms.boot);
+    if is_written || terms.sync == Sync::Never || store.sync_all().is_ok() {
+        return group.last();
+    }
+    let kept = group.lines(Seq::ZERO).next();
+    kept.map_or(group.last(), |(seq, ..)| seq.before())
+}
+
+/// Numbers go on where they were if none can have been given out that is not there.
+fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
+    let is_safe = recovered.header.is_some_and(|header| {
+        recovered.is_clean || header.boot == boot || header.sync == SyncMode::Always
+    });
+    is_safe && !recovered.lost_tail
+}
+
+/// The group time that it is now: the age of the last record, and what the wall clock says has
+/// passed since, which is nothing if it was set back.
+pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
+    let Some((noted_at, noted)) = recovered.clock else { return recovered.at };
+    let last = noted.0.saturating_add(recovered.at.since(noted_at));
+    recovered.at.plus(unix.0.saturating_sub(last))
+}
+
+fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
+    let segments = recovered.segments.iter();
+    segments
+        .map(|segment| Closed {
+            serial: segment.serial,
+            begun: 0,
+            bytes: segment.bytes,
+            newest: segment.newest.unwrap_or(Millis::ZERO).min(now.steady),
+        })
+        .collect()
+}
+
+pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
+    match event {
+        Event::AllNamed => replay.keep_named(),
+        Event::Lost { first, last } => replay.lose(first, last),
+        Event::Fact { at, record } => {
+            if let Some(recorded) = recorded(&record) {
+                replay.apply(recorded, at);
+            }
+        }
+    }
+}
+
+fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
+    match *record {
+        Record::Epoch { epoch, last } => Some(Recorded::Snapshot { epoch, last }),
+        Record::Member { id, address, registered_at, place } => {
+            let id = id.into();
+            Some(Recorded::Member(Standpoint { id, address, registered_at, place }))
+        }
+        Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
+        Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
+        Record::Place { id, place } => Some(Recorded::Place { id, place }),
+        Record::Clock { .. } | Record::Continued | Record::Closed => None,
+    }
+}

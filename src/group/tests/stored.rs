@@ -1,0 +1,38 @@
+//! What is not written down yet: it may turn out never to have been accepted.
+
+use super::*;
+
+#[test]
+fn what_is_not_stored_is_not_lost_to_anybody_before_it_is() {
+    let mut world = World::with(|rules| {
+        rules.ttl_ms = 100;
+        rules.is_journaled = true;
+    });
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.request("bob#msend one");
+    world.input(Input::Stored { through: Seq::new(1) });
+    world.request("bob#msend two");
+    world.now = 101;
+    world.input(Input::Tick);
+    assert_eq!(world.group.next_deadline(), None, "it waits for its number to be safe");
+    assert_eq!(world.read(ann), "gap 1 1-1");
+    world.input(Input::Stored { through: Seq::new(2) });
+    assert_eq!(world.read(ann), "gap 1 2-2");
+}
+
+#[test]
+fn what_is_not_stored_does_not_make_room() {
+    let mut world = World::with(|rules| {
+        rules.backlog_bytes_max = 24;
+        rules.overflow = Overflow::DropOldest;
+        rules.is_journaled = true;
+    });
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.request("bob#msend aa");
+    world.request("bob#msend bb");
+    let refused = Reply::from(Refusal::BacklogFull { max: 24 });
+    assert_eq!(world.request("bob#msend cc"), refused);
+    world.input(Input::Stored { through: Seq::new(2) });
+    assert_eq!(world.request("bob#msend cc"), Reply::Msend { seq: Seq::new(3) });
+    assert_eq!(world.read(ann), "gap 1 1-1 bb");
+}

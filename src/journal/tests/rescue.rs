@@ -1,0 +1,68 @@
+//! What is written anew after a failure, and what it stands for.
+
+use super::disk::MemoryDisk;
+use super::*;
+
+/// Writes each batch as a segment of its own.
+fn disk_of(batches: Vec<Batch>) -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let mut store = Store::open(disk.clone()).unwrap();
+    for batch in batches {
+        store.create(&header(batch.serial), &batch.bytes).unwrap();
+    }
+    disk
+}
+
+fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
+    let mut facts = Vec::new();
+    recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
+        if let Event::Fact { at, record } = event {
+            facts.push((at.as_u64(), format!("{record:?}")));
+        }
+    });
+    facts
+}
+
+#[test]
+fn a_message_written_anew_is_as_old_as_before() {
+    let first = Batch::new(1).start(7, 0, 0).message(1, "one");
+    let text = line(2, "two");
+    let second = Batch::new(2).start(7, 1, 500).add(Record::Accepted { line: &text }, 20);
+    let disk = disk_of(vec![first, second.add(Record::Closed, 600)]);
+    let facts = facts(&disk);
+    let two = facts.iter().find(|(_, fact)| fact.starts_with("Accepted") && fact.contains("50"));
+    assert_eq!(two.map(|(at, _)| *at), Some(20), "{facts:?}");
+    assert_eq!(facts.last().map(|(at, _)| *at), Some(600));
+    assert_eq!(tell_all(disk).recovered.at, Millis::new(600));
+}
+
+#[test]
+fn a_segment_is_asked_for_no_number_that_a_later_one_goes_back_to() {
+    let first = Batch::new(1).start(7, 0, 0).message(1, "one").message(2, "two");
+    let second = Batch::new(2).start(7, 2, 10);
+    let third = Batch::new(3).start(7, 1, 20).message(2, "two");
+    let facts = facts(&disk_of(vec![first, second, third]));
+    let lasts = facts.iter().filter(|(_, fact)| fact.starts_with("Epoch"));
+    let lasts: Vec<bool> = lasts.map(|(_, fact)| fact.contains("last: Seq(2)")).collect();
+    assert_eq!(lasts, [false, false, false], "{facts:?}");
+    assert_eq!(facts.iter().filter(|(_, fact)| fact.starts_with("Accepted")).count(), 2);
+}
+
+#[test]
+fn all_are_named_where_nothing_of_a_snapshot_is_damaged() {
+    let disk = disk_of(vec![Batch::new(1).start(7, 0, 0), Batch::new(2).start(7, 0, 10)]);
+    let named = |disk: &MemoryDisk| {
+        let mut times = 0;
+        recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
+            times += usize::from(event == Event::AllNamed);
+        });
+        times
+    };
+    assert_eq!(named(&disk), 2);
+    let name = "0000000000000002.journal";
+    let mut bytes = disk.get(name);
+    let member = bytes.windows(5).position(|bytes| bytes == b"alice").unwrap();
+    bytes[member] ^= 1;
+    disk.put(name, bytes);
+    assert_eq!(named(&disk), 1);
+}

@@ -1,0 +1,380 @@
+//! The coordinator's shell, played: its journal, which is the real one on a simulated disk.
+//!
+//! ```text
+//!   starting ──► up ──► closing ──► gone        kill -9 or power loss at any moment
+//! ```
+
+use std::collections::{BTreeSet, VecDeque};
+
+use groupcast::coordinator::keeping::{
+    Draw, Held, Job, Keeper, Opened, Progress, Recovery, Scribe, Terms, Written,
+};
+use groupcast::group::{Group, Input};
+use groupcast::journal::{BootId, Salt, Store};
+use groupcast::limits::{JOURNAL_QUEUE_MAX, Sync};
+use groupcast::protocol::Epoch;
+use groupcast::time::{Millis, Now};
+
+use crate::hub::wall;
+use crate::life::{Downfall, Promise};
+use crate::model_journal::{Comeback, FactId};
+use crate::nature::{Event, Node};
+use crate::net::End;
+use crate::rng::Rng;
+use crate::storage::Storage;
+use crate::world::World;
+
+/// The journal of one life of the coordinator.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) keeper: Keeper,
+    scribe: Scribe<Storage>,
+    jobs: Vec<Job>,
+    /// What the scribe is at, or rather what will have come of it.
+    writing: Option<Written>,
+    written: Vec<Written>,
+    /// The last commit that is done.
+    done: u64,
+    closing_at: Option<u64>,
+    has_failed: bool,
+    sync: Sync,
+}
+
+/// Replies that wait, and what each of them confirms.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    held: Held,
+    put: usize,
+    out: usize,
+    facts: VecDeque<(usize, FactId)>,
+}
+
+impl Waiting {
+    pub(crate) fn hold(&mut self, commit: Option<u64>, reply: &str, fact: Option<FactId>) {
+        self.held.hold(commit, reply.as_bytes());
+        self.put += reply.len();
+        self.facts.extend(fact.map(|fact| (self.put, fact)));
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.held.bytes()
+    }
+}
+
+/// What is left of a coordinator while there is none, and what outlives it.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    pub(crate) storage: Storage,
+    sync: Sync,
+    segment_bytes_max: u64,
+    boot: u8,
+    pub(crate) wall_ahead: i64,
+    /// Group time, and what the wall clock read then, since when it was moved or counted anew.
+    spans: Vec<(u64, i128)>,
+    end: Option<Downfall>,
+    cleanness: Cleanness,
+    /// How starts have written since the last one that came up, that one included.
+    syncs: Vec<Sync>,
+    /// Epochs drawn by starts that never came up.
+    drawn: Vec<Epoch>,
+    is_scrambled: bool,
+    /// A start that has not come up yet.
+    starting: Option<Starting>,
+    pub(crate) starts: u32,
+}
+
+#[derive(Debug)]
+struct Starting {
+    start: u32,
+    opened: Opened<Storage>,
+    at: u64,
+    clock: Now,
+    /// What stood in the journal.
+    written: BTreeSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cleanness {
+    No,
+    Perhaps,
+    Yes,
+}
+
+const SYNCS: [Sync; 6] =
+    [Sync::Always, Sync::Always, Sync::Every(1), Sync::Every(100), Sync::Every(2_000), Sync::Never];
+
+impl Keep {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        Self {
+            storage: Storage::new(rng.next()),
+            sync: rng.pick(&SYNCS),
+            segment_bytes_max: rng.pick(&[1_500, 10_000, 60_000, 1 << 24]),
+            boot: 1,
+            wall_ahead: 0,
+            spans: Vec::new(),
+            end: None,
+            cleanness: Cleanness::No,
+            syncs: Vec::new(),
+            drawn: Vec::new(),
+            is_scrambled: false,
+            starting: None,
+            starts: 0,
+        }
+    }
+
+    /// From here on group time and wall clock go on together.
+    pub(crate) fn note_clock(&mut self, now: Now) {
+        let (steady, unix) = (now.steady.as_u64(), i128::from(now.unix.0));
+        self.spans.push((steady, unix - i128::from(steady)));
+    }
+
+    /// Group time must have gone on as the wall clock has since a time that was written down, or
+    /// not at all if that went back.
+    fn check_age(&self, at: Millis, now: Now) {
+        if self.is_scrambled || self.spans.is_empty() {
+            return;
+        }
+        let (at, unix) = (i128::from(at.as_u64()), i128::from(now.unix.0));
+        let is_so = self.spans.iter().any(|&(from, difference)| {
+            let age = at + (unix - (at + difference)).max(0);
+            i128::from(from) <= at + 1 && age.abs_diff(i128::from(now.steady.as_u64())) <= 102
+        });
+        assert!(is_so, "{at} was the last, and it is {now:?} now: {:?}", self.spans);
+    }
+}
+
+impl World {
+    /// Begins with what the disk has; what comes of it is seen when that has had its time.
+    pub(crate) fn start_journal(&mut self) {
+        if self.hub.is_some() || self.keep.as_ref().is_some_and(|keep| keep.starting.is_some()) {
+            return;
+        }
+        self.trace(|| {
+            let listed = self.keep.as_ref().map(|keep| keep.storage.list());
+            format!("hub: starts with {}", listed.unwrap_or_default())
+        });
+        let rules = self.model.rules.clone();
+        let World { keep: Some(keep), nature, .. } = self else { return };
+        keep.starts += 1;
+        keep.storage.begin(nature.now);
+        let is_settled = keep.syncs.len() <= 1;
+        if keep.starts > 1 && is_settled && !nature.calm && nature.rng.percent(15) {
+            keep.sync = nature.rng.pick(&SYNCS);
+        }
+        let written = keep.storage.numbers();
+        let draw = Draw { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
+        let opened = Store::open(keep.storage.clone()).map_err(|error| error.to_string());
+        let opened = opened.and_then(|mut store| {
+            let recovery = Recovery::read(&mut store, rules);
+            let unix = wall(nature.now, keep.wall_ahead);
+            let now = Now { steady: recovery.age(unix), unix };
+            keep.check_age(recovery.recovered().at, now);
+            keep.note_clock(now);
+            let (segment_bytes_max, boot) = (keep.segment_bytes_max, BootId([keep.boot; 16]));
+            let terms = Terms { sync: keep.sync, segment_bytes_max, boot };
+            keep.syncs.push(keep.sync);
+            keep.drawn.push(draw.epoch);
+            let opened = recovery.open(store, terms, draw, now);
+            opened.map(|opened| (opened, now)).map_err(|error| error.to_string())
+        });
+        let took = keep.storage.clock() - nature.now;
+        match opened {
+            Ok((opened, now)) => {
+                let (start, at) = (keep.starts, nature.now);
+                keep.starting = Some(Starting { start, opened, at, clock: now, written });
+                nature.after(took, Event::Up(keep.starts));
+            }
+            Err(_) => nature.after(took + 1_000, Event::Start(Node::Hub)),
+        }
+    }
+
+    /// The start has come to its end: the group is held to what it must be.
+    pub(crate) fn come_up(&mut self, start: u32) {
+        let Some(keep) = &mut self.keep else { return };
+        let Some(starting) = keep.starting.take_if(|it| it.start == start) else { return };
+        let Starting { opened: Opened { group, keeper, scribe }, at, clock, written, .. } =
+            starting;
+        let steady = clock.steady.plus(self.nature.now - at);
+        let now = Now { steady, unix: wall(self.nature.now, keep.wall_ahead) };
+        keep.note_clock(now);
+        self.compare(&group, now, written);
+        let Some(keep) = &mut self.keep else { return };
+        let sync = keep.sync;
+        let (jobs, written) = (Vec::new(), Vec::new());
+        let (writing, done, closing_at, has_failed) = (None, 0, None, false);
+        let journal =
+            Journal { keeper, scribe, jobs, writing, written, done, closing_at, has_failed, sync };
+        let wall_ahead = keep.wall_ahead;
+        self.put_up(group, Some(journal), now.steady, wall_ahead);
+    }
+
+    fn compare(&mut self, group: &Group, now: Now, written: BTreeSet<u64>) {
+        let World { keep: Some(keep), model, .. } = self else { return };
+        let drawn = std::mem::take(&mut keep.drawn);
+        let syncs = std::mem::replace(&mut keep.syncs, vec![keep.sync]);
+        let cleanness = std::mem::replace(&mut keep.cleanness, Cleanness::No);
+        let is_scrambled = std::mem::take(&mut keep.is_scrambled);
+        let Some(end) = keep.end.take() else {
+            return model.begin(group.epoch());
+        };
+        let unsafe_syncs = syncs[..syncs.len() - 1].iter().filter(|sync| **sync != Sync::Always);
+        let unsafe_syncs = unsafe_syncs.count();
+        let was_unsafe = end.by_power && unsafe_syncs > 0 && cleanness != Cleanness::Yes;
+        let all_unsafe = unsafe_syncs + 1 == syncs.len() && cleanness == Cleanness::No;
+        let earlier = &drawn[..drawn.len().saturating_sub(1)];
+        let back = Comeback {
+            end,
+            was_clean: cleanness == Cleanness::Yes && !end.by_power,
+            may_be_new: was_unsafe || is_scrambled || earlier.contains(&group.epoch()),
+            must_be_new: end.by_power && all_unsafe,
+            sync: keep.sync,
+            written,
+        };
+        model.come_back(group, now, &back);
+    }
+
+    /// What the scribe has done is learnt at the beginning of a turn.
+    pub(crate) fn take_stored(&mut self) {
+        let now = self.nature.now;
+        let Some(hub) = &mut self.hub else { return };
+        let steady = hub.clock(now).steady;
+        let Some(journal) = &mut hub.journal else { return };
+        let mut progress = Progress::default();
+        for written in std::mem::take(&mut journal.written) {
+            journal.keeper.take(written, steady, &mut progress);
+        }
+        journal.has_failed |= progress.fails.is_some();
+        if let Some(fails) = progress.fails {
+            self.trace(|| format!("hub: journal fails: {fails}"));
+            self.tell(Input::JournalFails(fails));
+        }
+        if let Some((commit, through)) = progress.done {
+            self.tell(Input::Stored { through });
+            if let Some(journal) = &mut self.hub().journal {
+                journal.done = commit;
+            }
+            for end in self.hub().clients.keys().copied().collect::<Vec<End>>() {
+                self.release_replies(end);
+            }
+        }
+    }
+
+    /// Lets go of the replies that wait for nothing any more: what they say is so from here on.
+    pub(crate) fn release_replies(&mut self, end: End) {
+        let at = self.nature.now;
+        let Some(hub) = &mut self.hub else { return };
+        let journal = hub.journal.as_ref().map(|journal| (journal.done, journal.sync));
+        let (done, sync) = journal.unwrap_or((0, Sync::Never));
+        let Some(client) = hub.clients.get_mut(&end) else { return };
+        while let Some(replies) = client.waiting.held.release(done) {
+            client.waiting.out += replies.len();
+            if !client.is_deaf {
+                client.output.extend_from_slice(&replies);
+            }
+            while let Some((until, fact)) = client.waiting.facts.pop_front() {
+                if until > client.waiting.out {
+                    client.waiting.facts.push_front((until, fact));
+                    break;
+                }
+                self.model.confirm(&fact, Promise { at, sync });
+            }
+        }
+    }
+
+    /// The end of a turn: what was decided goes to the scribe.
+    pub(crate) fn keep(&mut self) {
+        let now = self.nature.now;
+        let World { hub: Some(hub), nature, .. } = self else { return };
+        let clock = hub.clock(now);
+        let Some(journal) = &mut hub.journal else { return };
+        journal.keeper.commit(&mut hub.group, clock, || {
+            let is_drawn = nature.calm || nature.rng.percent(95);
+            is_drawn.then(|| Salt(nature.rng.next()))
+        });
+        self.send_jobs();
+    }
+
+    fn send_jobs(&mut self) {
+        let World { hub: Some(hub), nature, keep: Some(keep), .. } = self else { return };
+        let Some(journal) = &mut hub.journal else { return };
+        journal.jobs.extend(std::iter::from_fn(|| journal.keeper.poll_job()));
+        assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
+        if journal.writing.is_none() && !journal.jobs.is_empty() {
+            keep.storage.begin(nature.now);
+            journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
+            let took = keep.storage.clock() - nature.now;
+            nature.after(took, Event::Stored(hub.life));
+        }
+    }
+
+    /// The scribe is done with a batch.
+    pub(crate) fn on_stored(&mut self, life: u32) {
+        let Some(hub) = self.hub.as_mut().filter(|hub| hub.life == life) else { return };
+        let Some(journal) = &mut hub.journal else { return };
+        journal.written.extend(journal.writing.take());
+        self.send_jobs();
+        let Some(journal) = &self.hub().journal else { return };
+        let Some(closing_at) = journal.closing_at else {
+            return self.nature.wake_soon(Node::Hub);
+        };
+        if journal.writing.is_none() {
+            let has_failed = journal.has_failed;
+            if let Some(keep) = &mut self.keep {
+                let is_clean = !has_failed && keep.storage.troubled_at() < closing_at;
+                keep.cleanness = if is_clean { Cleanness::Yes } else { Cleanness::Perhaps };
+            }
+            self.end_hub(false);
+        }
+    }
+
+    /// The end in good order; whether it takes its time.
+    pub(crate) fn close_journal(&mut self) -> bool {
+        let now = self.nature.now;
+        let World { hub: Some(hub), keep: Some(keep), .. } = self else { return false };
+        let clock = hub.clock(now);
+        let Some(journal) = &mut hub.journal else { return false };
+        journal.closing_at = Some(now);
+        keep.cleanness = Cleanness::Perhaps;
+        for written in std::mem::take(&mut journal.written) {
+            journal.keeper.take(written, clock.steady, &mut Progress::default());
+        }
+        journal.keeper.close(&mut hub.group, clock);
+        self.nature.inbox(Node::Hub).paused_until = u64::MAX;
+        self.send_jobs();
+        self.hub().journal.as_ref().is_some_and(|journal| journal.writing.is_some())
+    }
+
+    /// The coordinator is gone, and perhaps the whole machine.
+    pub(crate) fn end_journal(&mut self, with_machine: bool) {
+        let now = self.nature.now;
+        let Some(keep) = &mut self.keep else { return };
+        if keep.starting.take().is_some() {
+            self.nature.after(1_000, Event::Start(Node::Hub));
+        }
+        let troubled_at = keep.storage.troubled_at();
+        let end = keep.end.get_or_insert(Downfall { at: now, by_power: false, troubled_at });
+        end.by_power |= with_machine;
+        if with_machine {
+            keep.storage.cut_power(now);
+            keep.is_scrambled |= keep.storage.take_scrambled();
+            keep.boot += 1;
+        } else {
+            keep.storage.kill(now);
+        }
+    }
+
+    pub(crate) fn check_stats(&mut self) {
+        let World { hub: Some(hub), keep: Some(keep), .. } = self else { return };
+        let Some(journal) = &hub.journal else { return };
+        let is_idle = journal.writing.is_none() && journal.written.is_empty();
+        let is_sound = keep.storage.troubled_at() < hub.started;
+        if !is_idle || !journal.keeper.is_idle() || !is_sound {
+            return;
+        }
+        let (bytes, segments) = keep.storage.segments();
+        let stats = journal.keeper.stats();
+        let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
+        assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
+        assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));
+    }
+}

@@ -1,0 +1,221 @@
+//! What must survive the end of a coordinator that keeps a journal, and what may be of the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use groupcast::group::{Group, Standpoint};
+use groupcast::limits::Sync;
+use groupcast::protocol::{Epoch, Seq};
+use groupcast::time::Now;
+
+use crate::life::{Downfall, Life, Promise, Registration};
+use crate::model::{Member, Model};
+
+/// Something that was decided.
+#[derive(Clone, Debug)]
+pub(crate) enum FactId {
+    Message(u64),
+    /// An entry of an id on the roll.
+    Roll(String, usize),
+}
+
+/// What an id became.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RollEntry {
+    /// A member, or none.
+    pub(crate) standing: Option<Registration>,
+    promise: Option<Promise>,
+    peak: u64,
+}
+
+/// How a coordinator came back.
+#[derive(Debug)]
+pub(crate) struct Comeback {
+    pub(crate) end: Downfall,
+    /// Everything was written down before it ended, or may have been.
+    pub(crate) was_clean: bool,
+    pub(crate) may_be_new: bool,
+    pub(crate) must_be_new: bool,
+    pub(crate) sync: Sync,
+    /// The numbers that its journal has.
+    pub(crate) written: BTreeSet<u64>,
+}
+
+impl Model {
+    pub(crate) fn enter_on_roll(&mut self, id: &str, standing: Option<Registration>) -> FactId {
+        let nobody = RollEntry { standing: None, promise: None, peak: 0 };
+        let entries = self.roll.entry(id.to_owned()).or_insert_with(|| vec![nobody]);
+        entries.push(RollEntry { standing, promise: None, peak: 0 });
+        FactId::Roll(id.to_owned(), entries.len() - 1)
+    }
+
+    pub(crate) fn note_peak(&mut self, id: &str) {
+        let peak = self.members[id].peak;
+        let entries = self.roll.get_mut(id);
+        if let Some(last) = entries.and_then(|entries| entries.last_mut()) {
+            last.peak = peak;
+        }
+    }
+
+    /// Somebody was told that this is so.
+    pub(crate) fn confirm(&mut self, fact: &FactId, promise: Promise) {
+        match fact {
+            FactId::Message(seq) => {
+                self.exposed = self.exposed.max(*seq);
+                self.life_mut().message_mut(*seq).promise = Some(promise);
+            }
+            FactId::Roll(id, at) => {
+                self.roll.get_mut(id).unwrap()[*at].promise = Some(promise);
+            }
+        }
+    }
+
+    pub(crate) fn stored(&mut self, through: Seq) {
+        let life = self.life_mut();
+        assert!(through.as_u64() <= life.last(), "what was never accepted is stored");
+        life.released = life.released.max(through.as_u64());
+    }
+
+    /// A group was made from what was left of this one: it must be what it was, but for what
+    /// nobody was promised.
+    pub(crate) fn come_back(&mut self, group: &Group, now: Now, back: &Comeback) {
+        for id in self.members.keys().cloned().collect::<Vec<String>>() {
+            self.note_peak(&id);
+        }
+        let life = self.surviving(group, now, back);
+        let epoch = self.check_epoch(group, back);
+        let roll = std::mem::take(&mut self.roll);
+        let old = std::mem::take(&mut self.members);
+        self.begin_again(epoch, life, group);
+        let mut found: BTreeMap<Box<str>, Standpoint> =
+            group.standpoints().map(|standpoint| (standpoint.id.clone(), standpoint)).collect();
+        for (id, entries) in roll {
+            let standpoint = found.remove(id.as_str());
+            self.restore(&id, &entries, standpoint, old.get(&id), back);
+        }
+        assert!(found.is_empty(), "nobody ever was {found:?}");
+        self.settle();
+    }
+
+    /// The messages that are there, each of which is what it was.
+    fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
+        let mut life = self.life().clone();
+        let last = group.last().as_u64();
+        assert!(last <= life.last(), "{last} was never given out");
+        let mut kept = BTreeSet::new();
+        for (seq, line, at) in group.lines(Seq::ZERO) {
+            let (seq, line) = (seq.as_u64(), String::from_utf8_lossy(line));
+            let message = life.message(seq);
+            assert_eq!(line, message.line, "{seq} is another one");
+            assert_eq!(at.as_u64(), message.accepted, "{seq} is of another age");
+            assert!(!message.is_lost, "{seq} is back");
+            kept.insert(seq);
+        }
+        for seq in (1..=life.last()).filter(|seq| !kept.contains(seq)) {
+            let message = life.message(seq);
+            let is_over = self.rules.ttl_ms == 0 || self.is_over(seq, now.steady.as_u64());
+            let was_had = seq <= life.had_by_all;
+            let was_gone = is_over || was_had || seq < self.front || message.is_lost;
+            let is_promised = message.promise.is_some_and(|promise| promise.binds(&back.end));
+            assert!(was_gone || !is_promised, "{seq} is lost: {message:?} {back:?}");
+        }
+        life.forget_after(last);
+        let sync = if back.sync == Sync::Never { Sync::Never } else { Sync::Always };
+        for seq in 1..=last {
+            let message = life.message_mut(seq);
+            message.is_lost = !kept.contains(&seq);
+            message.is_anonymous |= !back.written.contains(&seq);
+            message.promise = Some(Promise { at: 0, sync });
+        }
+        life
+    }
+
+    fn check_epoch(&self, group: &Group, back: &Comeback) -> Epoch {
+        let (epoch, last) = (group.epoch(), group.last().as_u64());
+        if epoch == self.epoch {
+            assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
+            assert!(last >= self.exposed, "{} was seen, {last} is the last", self.exposed);
+        } else {
+            assert!(back.may_be_new, "a new epoch for no reason: {back:?}");
+            assert!(!self.lives.contains_key(&epoch), "an old epoch");
+        }
+        epoch
+    }
+
+    fn begin_again(&mut self, epoch: Epoch, life: Life, group: &Group) {
+        let is_new = epoch != self.epoch;
+        let (mut lives, old) = (std::mem::take(&mut self.lives), self.epoch);
+        let last = life.last();
+        let first = group.lines(Seq::ZERO).next();
+        let front = first.map_or(last + 1, |(seq, ..)| seq.as_u64());
+        if is_new {
+            lives.insert(epoch, life.go_on());
+        } else {
+            lives.insert(old, life);
+        }
+        *self = Self {
+            lives,
+            front,
+            texts: std::mem::take(&mut self.texts),
+            registrations: self.registrations,
+            exposed: if is_new { 0 } else { self.exposed },
+            has_come_back: true,
+            ..Self::new(self.rules.clone(), epoch)
+        };
+    }
+
+    /// An id is what it was last known to be, or what became of it since.
+    fn restore(
+        &mut self,
+        id: &str,
+        entries: &[RollEntry],
+        found: Option<Standpoint>,
+        old: Option<&Member>,
+        back: &Comeback,
+    ) {
+        let binds = |entry: &RollEntry| entry.promise.is_some_and(|it| it.binds(&back.end));
+        let certain = entries.iter().rposition(binds).unwrap_or_default();
+        let (life, last) = (self.life(), self.life().last());
+        let is_it = |entry: &&RollEntry| match (entry.standing, &found) {
+            (None, None) => true,
+            (Some(was), Some(is)) => {
+                // Behind messages that are lost it may seem to have come before them.
+                let (was, is) = (was.after.min(last), is.registered_at.as_u64());
+                is <= was && (is + 1..=was).all(|seq| life.message(seq).is_lost)
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let at = entries.iter().rposition(|entry| is_it(&entry)).filter(|&at| at >= certain);
+        let at = at.unwrap_or_else(|| panic!("{id}: {found:?} of {entries:?} {back:?}"));
+        let (entry, undone) = (entries[at], &entries[at + 1..]);
+        let undone = undone.iter().filter_map(|entry| Some(entry.standing?.number));
+        self.life_mut().strike_out(id, &undone.collect::<Vec<u32>>());
+        let safe = found.is_some() || back.sync != Sync::Never;
+        let sync = if safe { Sync::Always } else { Sync::Never };
+        let promise = Some(Promise { at: 0, sync });
+        self.roll.insert(id.to_owned(), vec![RollEntry { promise, ..entry }]);
+        let number = entry.standing.map_or(0, |standing| standing.number);
+        let (Some(standing), Some(found)) = (entry.standing, found) else {
+            return;
+        };
+        let place = found.place.as_u64();
+        // Where later registrations are lost, their places may not be.
+        let peak = entries[at..].iter().map(|entry| entry.peak).max();
+        assert!(Some(place) <= peak, "{id} never took {place}: {entries:?}");
+        if back.was_clean && old.is_some_and(|old| old.number == number) {
+            assert_eq!(old.map(|old| old.place.min(last)), Some(place), "{id}: place");
+        }
+        let registered_at = found.registered_at.as_u64();
+        self.life_mut().take_over(id, registered_at, number);
+        self.life_mut().enter(id, Registration { after: registered_at, had: place, ..standing });
+        let member = Member {
+            number,
+            registered_at,
+            place,
+            peak: place,
+            link: None,
+            returning: None,
+            address: found.address,
+        };
+        self.members.insert(id.to_owned(), member);
+    }
+}

@@ -1,0 +1,410 @@
+//! The coordinator's disk: slow, failing, torn, and after a power loss only what was synced.
+//!
+//! ```text
+//!   names in use      ─── sync_directory ───►  names that are safe
+//!   bytes written     ─── sync ─────────────►  bytes that are safe
+//!        │                                          │
+//!    kill -9: all of it                     power loss: all of it, and of the rest
+//!                                           some: a part, zeros, names in any order
+//! ```
+//!
+//! Calls are carried out at once and take their virtual time: what had not yet begun when the
+//! program ended is taken back, and of what was under way a part is done.
+
+mod ending;
+
+use std::cell::{RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::rc::Rc;
+
+use groupcast::journal::{Disk, Found, Record, delivery, read};
+
+use crate::rng::Rng;
+
+/// A directory; its clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage(Rc<RefCell<State>>);
+
+#[derive(Debug)]
+struct State {
+    rng: Rng,
+    /// When the call that is made is made.
+    clock: u64,
+    is_calm: bool,
+    files: Vec<File>,
+    names: BTreeMap<String, usize>,
+    safe_names: BTreeMap<String, usize>,
+    /// Changes of names since the directory was synced.
+    changes: Vec<Change>,
+    /// What was done since the program was last heard of, and when: begun, ended.
+    done: Vec<(u64, u64, Done)>,
+    fault: Fault,
+    fails_until: u64,
+    slow_until: u64,
+    /// The last moment at which something failed or was slow.
+    troubled_at: u64,
+    /// A power loss has left something else than a beginning of what was written.
+    is_scrambled: bool,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    safe: usize,
+    /// A failed sync has lost what is above `safe`, and no later one finds it.
+    is_doomed: bool,
+    /// What was cut off and is not yet gone for good.
+    cut: Vec<u8>,
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// There is no room: what takes some fails, and a part of it may fit.
+    Full,
+    /// Everything.
+    Broken,
+    /// Some calls do, some do not.
+    Flaky,
+    /// Nothing but syncs.
+    Unsyncable,
+    /// The next call, and no other.
+    Once,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Link(String, usize),
+    Rename(String, String, usize),
+    Unlink(String),
+}
+
+/// How to take something back.
+#[derive(Debug)]
+enum Done {
+    Written { file: usize, length: usize },
+    Synced { file: usize, safe: usize, cut: Vec<u8> },
+    Cut { file: usize },
+    Changed { names: BTreeMap<String, usize> },
+    SyncedNames { names: BTreeMap<String, usize>, changes: Vec<Change> },
+}
+
+impl Storage {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            rng: Rng::new(seed),
+            clock: 0,
+            is_calm: false,
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            safe_names: BTreeMap::new(),
+            changes: Vec::new(),
+            done: Vec::new(),
+            fault: Fault::Once,
+            fails_until: 0,
+            slow_until: 0,
+            troubled_at: 0,
+            is_scrambled: false,
+        })))
+    }
+
+    fn state(&self) -> RefMut<'_, State> {
+        self.0.borrow_mut()
+    }
+
+    /// The calls that follow are made from `now` on, and those before were all made.
+    pub(crate) fn begin(&self, now: u64) {
+        let mut state = self.state();
+        state.clock = now;
+        state.done.clear();
+    }
+
+    /// When the last call will have come to its end.
+    pub(crate) fn clock(&self) -> u64 {
+        self.state().clock
+    }
+
+    pub(crate) fn fail(&self, fault: Fault, until: u64) {
+        let mut state = self.state();
+        state.fault = fault;
+        state.fails_until = until;
+    }
+
+    pub(crate) fn slow_down(&self, until: u64) {
+        self.state().slow_until = until;
+    }
+
+    /// From here on it does its work.
+    pub(crate) fn heal(&self, now: u64) {
+        let mut state = self.state();
+        state.is_calm = true;
+        state.fails_until = state.fails_until.min(now);
+        state.slow_until = state.slow_until.min(now);
+    }
+
+    pub(crate) fn troubled_at(&self) -> u64 {
+        self.state().troubled_at
+    }
+
+    /// Whether a power loss has left anything but a beginning of what was written; forgets it.
+    pub(crate) fn take_scrambled(&self) -> bool {
+        std::mem::take(&mut self.state().is_scrambled)
+    }
+
+    /// How many segments there are, and how many bytes in them.
+    pub(crate) fn segments(&self) -> (u64, usize) {
+        let state = self.state();
+        let files = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        files.fold((0, 0), |(bytes, count), (_, file)| {
+            (bytes + state.files[*file].bytes.len() as u64, count + 1)
+        })
+    }
+
+    /// What stands in each segment, for a trace.
+    pub(crate) fn list(&self) -> String {
+        let state = self.state();
+        let mut lines = String::new();
+        for (name, file) in &state.names {
+            let File { bytes, safe, .. } = &state.files[*file];
+            lines.push_str(&format!("\n    {name}: {} bytes, {safe} safe", bytes.len()));
+            let Ok((header, records)) = read(bytes) else { continue };
+            lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
+            for found in records {
+                match found {
+                    Found::Record { record: Record::Accepted { line }, at } => {
+                        let seq = delivery(line).map(|delivery| delivery.seq);
+                        lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
+                    }
+                    Found::Record { record: Record::Member { id, place, .. }, .. } => {
+                        lines.push_str(&format!(" {id}:{place}"));
+                    }
+                    Found::Record { record, at } => lines.push_str(&format!(" {record:?}@{at}")),
+                    damage @ (Found::Damage { .. } | Found::Torn { .. }) => {
+                        lines.push_str(&format!(" {damage:?}"));
+                    }
+                }
+            }
+        }
+        lines
+    }
+
+    /// The numbers of all messages in all segments, as far as they can be read.
+    pub(crate) fn numbers(&self) -> BTreeSet<u64> {
+        let state = self.state();
+        let names = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        let read = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
+        let found = read.flat_map(|(_, records)| records);
+        let numbers = found.filter_map(|found| {
+            let Found::Record { record: Record::Accepted { line }, .. } = found else {
+                return None;
+            };
+            delivery(line)
+        });
+        numbers.map(|delivery| delivery.seq.as_u64()).collect()
+    }
+
+    /// The program is gone: what it has not yet done it will not do.
+    pub(crate) fn kill(&self, now: u64) {
+        let mut state = self.state();
+        while let Some((begun, ended, done)) = state.done.pop() {
+            if ended > now {
+                let is_under_way = begun <= now;
+                state.take_back(done, is_under_way);
+            }
+        }
+        state.fails_until = state.fails_until.min(now + 60_000); // Somebody looks after it.
+    }
+
+    /// The machine is gone: what was not synced is left to chance.
+    pub(crate) fn cut_power(&self, now: u64) {
+        self.kill(now);
+        let mut state = self.state();
+        state.lose_names();
+        let State { rng, files, is_scrambled, .. } = &mut *state;
+        for file in files {
+            *is_scrambled |= file.lose(rng);
+        }
+    }
+}
+
+impl State {
+    /// A call is made: when it begins and ends, and whether it fails.
+    fn call(&mut self, is_sync: bool, takes_room: bool) -> (u64, io::Result<()>) {
+        let begun = self.clock;
+        let times: &[u64] = match (self.is_calm, begun < self.slow_until, is_sync) {
+            (true, _, _) => &[0, 1],
+            (false, true, true) => &[50, 400, 1_000, 4_000],
+            (false, true, false) => &[0, 1, 50, 400],
+            (false, false, true) => &[0, 1, 3, 20],
+            (false, false, false) => &[0, 0, 0, 1],
+        };
+        self.clock += self.rng.pick(times);
+        if begun < self.slow_until {
+            self.troubled_at = self.clock;
+        }
+        if begun >= self.fails_until {
+            return (begun, Ok(()));
+        }
+        self.troubled_at = self.clock;
+        let fails = match self.fault {
+            Fault::Full => takes_room,
+            Fault::Broken => true,
+            Fault::Flaky => self.rng.percent(40),
+            Fault::Unsyncable => is_sync,
+            Fault::Once => {
+                self.fails_until = 0;
+                true
+            }
+        };
+        let full = self.fault == Fault::Full;
+        let kind = if full { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+        (begun, if fails { Err(kind.into()) } else { Ok(()) })
+    }
+
+    fn change(&mut self, begun: u64, change: Change) {
+        let names = self.names.clone();
+        match &change {
+            Change::Link(name, file) => drop(self.names.insert(name.clone(), *file)),
+            Change::Rename(from, to, file) => {
+                self.names.remove(from);
+                let replaced = self.names.insert(to.clone(), *file);
+                assert_eq!(replaced, None, "{to} is overwritten");
+            }
+            Change::Unlink(name) => {
+                assert!(!name.contains("damaged"), "{name} is deleted");
+                self.names.remove(name);
+            }
+        }
+        self.changes.push(change);
+        self.done.push((begun, self.clock, Done::Changed { names }));
+    }
+
+    fn find(&self, name: &str) -> io::Result<usize> {
+        Ok(*self.names.get(name).ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+impl Disk for Storage {
+    type File = usize;
+
+    fn lock(&mut self, _: &str) -> io::Result<Option<usize>> {
+        self.state().call(false, true).1?;
+        Ok(Some(usize::MAX))
+    }
+
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        let mut state = self.state();
+        state.call(false, false).1?;
+        Ok(state.names.keys().cloned().collect())
+    }
+
+    /// What cannot be read is another matter: here it can.
+    fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let state = self.state();
+        let held = &state.files[state.find(name)?].bytes;
+        bytes.clear();
+        bytes
+            .extend_from_slice(&held[..held.len().min(bytes_max.try_into().unwrap_or(usize::MAX))]);
+        Ok(())
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<usize> {
+        let mut state = self.state();
+        let (begun, called) = state.call(false, true);
+        called?;
+        if state.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = state.files.len();
+        state.files.push(File::default());
+        state.change(begun, Change::Link(name.to_owned(), file));
+        Ok(file)
+    }
+
+    fn open(&mut self, name: &str) -> io::Result<usize> {
+        let mut state = self.state();
+        state.call(false, false).1?;
+        state.find(name)
+    }
+
+    fn write(&mut self, file: &mut usize, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        let (begun, called) = state.call(false, true);
+        let is_short = called.is_err() || state.rng.percent(15);
+        let written = if is_short { state.rng.index(bytes.len() + 1) } else { bytes.len() };
+        let length = state.files[*file].bytes.len();
+        state.files[*file].bytes.extend_from_slice(&bytes[..written]);
+        let ended = state.clock;
+        state.done.push((begun, ended, Done::Written { file: *file, length }));
+        match called {
+            // Some fitted, and the next call says that no more does.
+            Err(_) if written > 0 && state.rng.percent(50) => Ok(written),
+            Err(error) => Err(error),
+            Ok(()) => Ok(written.max(1).min(bytes.len())).inspect(|&more| {
+                let held = &mut state.files[*file].bytes;
+                held.truncate(length);
+                held.extend_from_slice(&bytes[..more]);
+            }),
+        }
+    }
+
+    fn set_length(&mut self, file: &mut usize, bytes: u64) -> io::Result<()> {
+        let mut state = self.state();
+        let (begun, called) = state.call(false, false);
+        called?;
+        let held = &mut state.files[*file];
+        held.cut = held.bytes.split_off(bytes.try_into().unwrap());
+        held.safe = held.safe.min(held.bytes.len());
+        let ended = state.clock;
+        state.done.push((begun, ended, Done::Cut { file: *file }));
+        Ok(())
+    }
+
+    fn sync(&mut self, file: &mut usize) -> io::Result<()> {
+        let mut state = self.state();
+        let (begun, called) = state.call(true, false);
+        let is_lost = called.is_err() && state.rng.percent(50);
+        let held = &mut state.files[*file];
+        held.is_doomed |= is_lost;
+        called?;
+        if held.is_doomed {
+            return Ok(());
+        }
+        let (safe, cut) = (held.safe, std::mem::take(&mut held.cut));
+        held.safe = held.bytes.len();
+        let ended = state.clock;
+        state.done.push((begun, ended, Done::Synced { file: *file, safe, cut }));
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let (begun, called) = state.call(false, false);
+        called?;
+        let file = state.find(from)?;
+        state.change(begun, Change::Rename(from.to_owned(), to.to_owned(), file));
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        let (begun, called) = state.call(false, false);
+        called?;
+        state.find(name)?;
+        state.change(begun, Change::Unlink(name.to_owned()));
+        Ok(())
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        let mut state = self.state();
+        let (begun, called) = state.call(true, false);
+        called?;
+        let changes = std::mem::take(&mut state.changes);
+        let now = state.names.clone();
+        let names = std::mem::replace(&mut state.safe_names, now);
+        let ended = state.clock;
+        state.done.push((begun, ended, Done::SyncedNames { names, changes }));
+        Ok(())
+    }
+}
