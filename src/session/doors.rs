@@ -1,11 +1,9 @@
 //! What can happen to a session, and what it wants done.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::{Notice, safe};
-use crate::protocol::{Epoch, Gap, Seq, push_number};
-use crate::time::UnixMillis;
+use super::{Entry, Notice};
+use crate::protocol::Seq;
 
 /// A command socket, numbered by the session when it asks for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,55 +152,4 @@ pub enum Effect {
         /// 0, or 1 if a command failed or something was left undone.
         code: u8,
     },
-}
-
-/// One entry of the message log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A message.
-    Message {
-        /// Its number.
-        seq: Seq,
-        /// When the coordinator accepted it.
-        accepted: UnixMillis,
-        /// Who sent it.
-        sender: Box<str>,
-        /// What was sent, as it came.
-        text: Box<str>,
-    },
-    /// Messages lost.
-    Gap(Gap),
-    /// The numbers behind this belong to another life than those before.
-    Epoch(Epoch),
-}
-
-impl Entry {
-    /// About what it costs to keep.
-    pub(super) fn bytes(&self) -> usize {
-        let texts = match self {
-            Self::Message { sender, text, .. } => sender.len().saturating_add(text.len()),
-            Self::Gap(_) | Self::Epoch(_) => 0,
-        };
-        texts.saturating_add(size_of::<Self>())
-    }
-
-    /// Appends what the user sees, safe for a terminal. Not as a `Display`: of what a message
-    /// costs, that would be a good part.
-    pub fn push_to(&self, shown: &mut String) {
-        // A string takes everything.
-        let _ = match self {
-            Self::Message { seq, sender, text, .. } => {
-                push_number(shown, seq.as_u64());
-                shown.push(' ');
-                shown.push_str(sender); // An id: harmless everywhere.
-                shown.push_str(": ");
-                safe::for_terminal(text).push_to(shown);
-                Ok(())
-            }
-            Self::Gap(Gap { count, first, last }) => {
-                write!(shown, "* gap: {count} lost, from {first} to {last}")
-            }
-            Self::Epoch(epoch) => write!(shown, "* epoch {epoch}: numbers begin anew"),
-        };
-    }
 }

@@ -22,6 +22,7 @@ mod backoff;
 mod door;
 mod doors;
 mod ending;
+mod entry;
 mod notice;
 mod requests;
 pub mod safe;
@@ -45,7 +46,8 @@ use taking::{Stream, Taken};
 use user_command::{Ask, UserCommand};
 
 pub use attempt::Kind;
-pub use doors::{CommandSocket, Effect, Entry, Input, MessageSocket};
+pub use doors::{CommandSocket, Effect, Input, MessageSocket};
+pub use entry::{Entry, Message};
 pub use notice::{Notice, State, Status, Why};
 pub use taking::Memory;
 pub use user_command::BadCommand;

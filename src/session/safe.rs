@@ -23,19 +23,6 @@ pub struct Safe<'a> {
     is_harmful: fn(char) -> bool,
 }
 
-impl Safe<'_> {
-    /// Appends what is displayed.
-    pub fn push_to(self, written: &mut String) {
-        match is_plain(self.text) {
-            true => written.push_str(self.text),
-            false => {
-                // A string takes everything.
-                let _ = write!(written, "{self}");
-            }
-        }
-    }
-}
-
 impl fmt::Display for Safe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_plain(self.text) {
@@ -51,9 +38,11 @@ impl fmt::Display for Safe<'_> {
     }
 }
 
+/// Whether a text is harmless wherever it is written: printable ASCII and TAB.
+///
 /// The common case, without decoding. It ends only after a piece of so many bytes that the compiler
 /// can look at all of them at once.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     let is_harmful = |byte: u8| !matches!(byte, b'\t' | b' '..=b'~');
     let (pieces, rest) = text.as_bytes().as_chunks::<32>();
     let any = |bytes: &[u8]| bytes.iter().fold(0, |any, &byte| any | u8::from(is_harmful(byte)));
@@ -79,9 +68,6 @@ mod tests {
         for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}", "\u{2028}"] {
             assert_eq!(for_file(text).to_string(), text);
             assert_eq!(for_terminal(text).to_string(), text);
-            let mut written = String::new();
-            for_terminal(text).push_to(&mut written);
-            assert_eq!(written, text);
         }
     }
 
@@ -106,8 +92,7 @@ mod tests {
                 let mut text = vec![b'x'; length];
                 text[at] = b'\n';
                 let text = String::from_utf8(text).unwrap();
-                let mut written = String::new();
-                for_file(&text).push_to(&mut written);
+                let written = for_file(&text).to_string();
                 assert_eq!(written, text.replace('\n', "\\u{a}"), "at {at} of {length}");
             }
         }
@@ -115,9 +100,7 @@ mod tests {
 
     #[test]
     fn one_line_stays_one_line_in_a_file() {
-        let mut written = "before ".to_owned();
-        for_file("a\r\nb").push_to(&mut written);
-        assert_eq!(written, "before a\\u{d}\\u{a}b");
+        assert_eq!(for_file("a\r\nb").to_string(), "a\\u{d}\\u{a}b");
         assert_eq!(for_file("a\r\nb\u{85}\u{202e}").to_string(), "a\\u{d}\\u{a}b\\u{85}\u{202e}");
     }
 }

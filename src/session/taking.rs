@@ -14,7 +14,7 @@ use crate::limits::{
     DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
     UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
 };
-use crate::protocol::{Delivery, Epoch, MessageLine, Seq, Since};
+use crate::protocol::{Epoch, MessageLine, Seq, Since};
 use crate::time::Millis;
 
 /// What the message log remembers.
@@ -132,7 +132,7 @@ impl Taken {
 
     fn take(&mut self, entry: &Entry) {
         let mark = match entry {
-            Entry::Message { seq, .. } => Mark::Number(*seq),
+            Entry::Message(message) => Mark::Number(message.seq()),
             Entry::Gap(gap) => Mark::Number(gap.last),
             Entry::Epoch(epoch) => {
                 self.memory.epoch = Some(*epoch);
@@ -206,9 +206,8 @@ impl Session {
         }
         let parsed = std::str::from_utf8(line).map(MessageLine::parse);
         let (last, entry) = match parsed {
-            Ok(Ok(MessageLine::Delivery(Delivery { seq, sender, accepted, text }))) => {
-                let (sender, text) = (sender.into(), text.into());
-                (seq, Entry::Message { seq, accepted, sender, text })
+            Ok(Ok(MessageLine::Delivery(delivery))) => {
+                (delivery.seq, Entry::Message(delivery.into()))
             }
             Ok(Ok(MessageLine::Gap(gap))) => (gap.last, Entry::Gap(gap)),
             Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {

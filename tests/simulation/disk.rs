@@ -103,8 +103,9 @@ impl Disk {
             let life = |ledger: &Ledger| &model.lives[&ledger.epoch.expect("no number without")];
             match entry {
                 Entry::Epoch(epoch) => self.ledger.begin(epoch),
-                Entry::Message { seq, accepted, sender, text } => {
-                    let (sender, text) = (&*sender, &*text);
+                Entry::Message(message) => {
+                    let (seq, accepted) = (message.seq(), message.accepted());
+                    let (sender, text) = (message.sender(), message.text());
                     let line = Delivery { seq, sender, accepted, text }.to_string();
                     let life = life(&self.ledger);
                     self.ledger.take(life, seq.as_u64(), &line);

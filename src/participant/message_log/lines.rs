@@ -66,15 +66,15 @@ impl Lines {
     fn push(&mut self, entry: &Entry) {
         let text = &mut self.text;
         match entry {
-            Entry::Message { seq, accepted, sender, text: said } => {
-                self.last = *seq;
-                push_number(text, seq.as_u64());
+            Entry::Message(message) => {
+                self.last = message.seq();
+                push_number(text, message.seq().as_u64());
                 text.push('\t');
-                self.second.push_rfc_3339(text, *accepted);
+                self.second.push_rfc_3339(text, message.accepted());
                 text.push('\t');
-                text.push_str(sender); // An id: harmless everywhere.
+                text.push_str(message.sender());
                 text.push('\t');
-                safe::for_file(said).push_to(text);
+                message.push_text(text, safe::for_file);
                 text.push('\n');
             }
             Entry::Gap(Gap { count, first, last }) => {

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::protocol::Gap;
+use crate::protocol::{Delivery, Gap};
 use crate::session::Entry;
 use crate::time::UnixMillis;
 
@@ -47,12 +47,8 @@ fn order(entry: &Entry) -> Order {
 }
 
 fn message(seq: u64, text: &str) -> Order {
-    order(&Entry::Message {
-        seq: Seq::new(seq),
-        accepted: UnixMillis(1_795_341_900_123),
-        sender: "bob".into(),
-        text: text.into(),
-    })
+    let (seq, accepted) = (Seq::new(seq), UnixMillis(1_795_341_900_123));
+    order(&Entry::Message(Delivery { seq, accepted, sender: "bob", text }.into()))
 }
 
 fn epoch() -> Order {
