@@ -181,6 +181,34 @@ fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
     assert_eq!(alice.epoch(), bob.epoch());
 }
 
+#[test]
+fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
+    let first = Coordinator::start_kept(600, &[]);
+    let port = closed_port(&first);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    assert_eq!(alice.msend("one"), 1);
+    bob.socket().delivery(1, "alice", "one");
+    bob.socket().ack(1);
+    bob.until_place(1);
+    bob.disconnect();
+    std::fs::remove_dir_all(first.data_dir()).unwrap();
+    alice.command.say("alice#msend two#127.0.0.1");
+    until_refused(&mut first.client(), port, 506);
+
+    std::fs::create_dir(first.data_dir()).unwrap();
+    let mut reply = alice.command.line();
+    while reply.starts_with("ERR 506 ") {
+        alice.command.say("alice#msend two#127.0.0.1");
+        reply = alice.command.line();
+    }
+    assert_eq!(reply, "OK msend seq=2");
+    first.kill();
+    let second = first.start_again();
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    bob.socket().delivery(2, "alice", "two");
+}
+
 /// As a limit on the size of files that is there from the start.
 fn start_limited(coordinator: &Coordinator) -> (Option<i32>, String) {
     let output = Command::new("sh")

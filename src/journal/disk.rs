@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A directory and the files in it, by name. Each function is one call of the operating system, or
@@ -94,7 +94,6 @@ pub trait Disk {
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    handle: File,
 }
 
 impl Directory {
@@ -121,11 +120,10 @@ impl Directory {
     ///
     /// The operating system's.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let handle = File::open(path)?;
-        if !handle.metadata()?.is_dir() {
+        if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { path: path.to_owned(), handle })
+        Ok(Self { path: path.to_owned() })
     }
 
     fn options() -> OpenOptions {
@@ -176,6 +174,10 @@ impl Disk for Directory {
     }
 
     fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        // Into a file that somebody deleted anything can be written, and is gone with the program.
+        if file.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
+        }
         file.write(bytes)
     }
 
@@ -196,6 +198,7 @@ impl Disk for Directory {
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
-        self.handle.sync_all()
+        // Not the one that was opened at first: another may have come into its place.
+        File::open(&self.path)?.sync_all()
     }
 }
