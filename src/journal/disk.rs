@@ -94,6 +94,7 @@ pub trait Disk {
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
+    handle: File,
 }
 
 impl Directory {
@@ -120,10 +121,11 @@ impl Directory {
     ///
     /// The operating system's.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_dir() {
+        let handle = File::open(path)?;
+        if !handle.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), handle })
     }
 
     fn options() -> OpenOptions {
@@ -198,7 +200,10 @@ impl Disk for Directory {
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
-        // Not the one that was opened at first: another may have come into its place.
-        File::open(&self.path)?.sync_all()
+        let (there, held) = (fs::metadata(&self.path)?, self.handle.metadata()?);
+        if (there.dev(), there.ino()) != (held.dev(), held.ino()) {
+            self.handle = File::open(&self.path)?; // Another has come into its place.
+        }
+        self.handle.sync_all()
     }
 }
