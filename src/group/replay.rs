@@ -96,8 +96,8 @@ impl Replay {
         }
         let group = &mut self.group;
         group.members.moved_back();
-        // What was written down is stored: without this nothing would expire, and be looked at again
-        // and again.
+        // What was written down is stored. If it did not count as that, it would not expire, and be
+        // looked at with every record behind it.
         group.history.release(group.history.last());
         group.expire(at);
     }
