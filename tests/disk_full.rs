@@ -151,6 +151,64 @@ fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
     }
 }
 
+/// A disk may be full of what has expired: nobody else makes room.
+#[test]
+fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
+    let first = Coordinator::start_kept(2, &[]);
+    let port = closed_port(&first);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    bob.disconnect();
+    let text = "x".repeat(60_000);
+    let mut observer = first.client();
+    while observer.stat("journal_segments") < 3 {
+        alice.msend(&text);
+    }
+    let last = alice.msend(&text);
+    limit_files(&first, Some(0));
+    alice.command.say("alice#msend in flight#127.0.0.1");
+    until_refused(&mut observer, port, 506);
+    let timer = Timer::start(DEADLINE);
+    while observer.stat("journal_segments") > 1 {
+        assert!(timer.left().is_some(), "they are still there");
+    }
+    // What is left says all that there is to be said.
+    first.kill();
+    let second = first.start_again();
+    let bob = Member::come_back(&second, "bob", "acks=1");
+    assert!(number(&bob.reply, "expired") >= last, "{}", bob.reply);
+    let alice = Member::come_back(&second, "alice", "");
+    assert_eq!(alice.epoch(), bob.epoch());
+}
+
+#[test]
+fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
+    let first = Coordinator::start_kept(600, &[]);
+    let port = closed_port(&first);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    assert_eq!(alice.msend("one"), 1);
+    bob.socket().delivery(1, "alice", "one");
+    bob.socket().ack(1);
+    bob.until_place(1);
+    bob.disconnect();
+    std::fs::remove_dir_all(first.data_dir()).unwrap();
+    alice.command.say("alice#msend two#127.0.0.1");
+    until_refused(&mut first.client(), port, 506);
+
+    std::fs::create_dir(first.data_dir()).unwrap();
+    let mut reply = alice.command.line();
+    while reply.starts_with("ERR 506 ") {
+        alice.command.say("alice#msend two#127.0.0.1");
+        reply = alice.command.line();
+    }
+    assert_eq!(reply, "OK msend seq=2");
+    first.kill();
+    let second = first.start_again();
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    bob.socket().delivery(2, "alice", "two");
+}
+
 /// As a limit on the size of files that is there from the start.
 fn start_limited(coordinator: &Coordinator) -> (Option<i32>, String) {
     let output = Command::new("sh")

@@ -203,6 +203,19 @@ fn what_is_written_is_for_its_owner_only() {
 }
 
 #[test]
+fn what_has_expired_is_removed_after_a_start_though_nobody_comes() {
+    let first = Coordinator::start_kept(1, &[]);
+    first.join("alice", "").msend("one");
+    first.kill();
+    let second = first.start_again();
+    let timer = Timer::start(DEADLINE);
+    while second.data_dir().join("0000000000000001.journal").exists() {
+        assert!(timer.left().is_some(), "it is still there");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_message_stands_once_in_every_log_through_the_coordinators_kills() {
     // An address that no other socket uses: nobody takes the port meanwhile.
     let mut coordinator = Coordinator::start_kept(600, &["bind=127.42.0.1"]);

@@ -125,7 +125,7 @@ impl Coordinator {
     ) -> Self {
         let Beginning { group, clock, journal } = beginning;
         let started = clock.now().steady;
-        Self {
+        let mut coordinator = Self {
             config,
             group,
             poll,
@@ -154,7 +154,9 @@ impl Coordinator {
             journal,
             journal_timer: None,
             holding: Vec::new(),
-        }
+        };
+        coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
+        coordinator
     }
 
     /// As long as it takes for something to happen, and all that comes of it.

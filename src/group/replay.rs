@@ -94,8 +94,12 @@ impl Replay {
             Recorded::Place { id, place } => self.restore_place(id, place),
             Recorded::Lost { first, last } => self.restore_lost(first, last, at),
         }
-        self.group.members.moved_back();
-        self.group.expire(at);
+        let group = &mut self.group;
+        group.members.moved_back();
+        // What was written down is stored. If it did not count as that, it would not expire, and be
+        // looked at with every record behind it.
+        group.history.release(group.history.last());
+        group.expire(at);
     }
 
     /// The group, in `epoch` from here on. Nobody is online.
@@ -103,7 +107,6 @@ impl Replay {
     pub fn finish(mut self, epoch: Epoch) -> Group {
         let group = &mut self.group;
         group.epoch = epoch;
-        group.history.release(group.history.last());
         group.stats = super::Stats::default();
         group.moved.clear();
         if cfg!(debug_assertions) {

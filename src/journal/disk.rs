@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A directory and the files in it, by name. Each function is one call of the operating system, or
@@ -176,6 +176,10 @@ impl Disk for Directory {
     }
 
     fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        // Into a file that somebody deleted anything can be written, and is gone with the program.
+        if file.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
+        }
         file.write(bytes)
     }
 
@@ -196,6 +200,10 @@ impl Disk for Directory {
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
+        let (there, held) = (fs::metadata(&self.path)?, self.handle.metadata()?);
+        if (there.dev(), there.ino()) != (held.dev(), held.ino()) {
+            self.handle = File::open(&self.path)?; // Another has come into its place.
+        }
         self.handle.sync_all()
     }
 }

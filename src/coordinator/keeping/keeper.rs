@@ -290,6 +290,13 @@ impl Keeper {
 
     /// Sees to what is due: another try, a sync, the end of a segment.
     fn tend(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        if let Some(closed) = self.removable()
+            && self.expires(closed) <= now.steady
+        {
+            let serial = closed.serial;
+            self.is_removing = true;
+            self.jobs.push_back(Job::Remove { serial });
+        }
         if let Some(Failing::RetryAt(at)) = self.failing
             && at <= now.steady
         {
@@ -304,7 +311,7 @@ impl Keeper {
             }
         }
         if self.failing.is_some() {
-            return; // There is no segment to be synced, or that could replace another.
+            return; // There is no segment to be synced.
         }
         if let Sync::Every(pause_ms) = self.terms.sync {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
@@ -316,17 +323,18 @@ impl Keeper {
                 self.sync_at = Some(now.steady.plus(pause_ms));
             }
         }
-        if let Some(closed) = self.closed.front()
-            && !self.is_removing
-            && self.expires(closed) <= now.steady
-        {
-            self.is_removing = true;
-            self.jobs.push_back(Job::Remove { serial: closed.serial });
-        }
     }
 
     fn retry_later(&mut self, now: Millis) {
         self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
+    }
+
+    /// The oldest segment, if a later one is there to say where the members stand. That need not be
+    /// one that can be written: what has expired may be what fills the disk.
+    fn removable(&self) -> Option<&Closed> {
+        let later = self.closed.get(1).map_or(self.segment.begun, |closed| closed.begun);
+        let is_removable = !self.is_removing && later <= self.done.0;
+        self.closed.front().filter(|_| is_removable)
     }
 
     fn expires(&self, closed: &Closed) -> Millis {
@@ -340,8 +348,7 @@ impl Keeper {
             Some(Failing::RetryAt(at)) => Some(at),
             Some(Failing::Trying(_)) => None,
             None => {
-                let removal = self.closed.front().filter(|_| !self.is_removing);
-                let removal = removal.map(|closed| self.expires(closed));
+                let removal = self.removable().map(|closed| self.expires(closed));
                 [self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
             }
         }

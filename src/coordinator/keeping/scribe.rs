@@ -196,8 +196,8 @@ impl<D: Disk> Scribe<D> {
     }
 
     fn remove(&mut self, serial: u64, report: &mut Written) {
-        if self.writer.is_none() {
-            // Where the members stand may be in no later segment yet.
+        if self.store.serials().last().is_none_or(|newest| *newest <= serial) {
+            // Where the members stand is in no later segment yet.
             return report.kept.push(serial);
         }
         if let Err(error) = self.store.remove(serial) {

@@ -226,6 +226,19 @@ fn a_place_that_moves_over_what_expired_is_written_down() {
 }
 
 #[test]
+fn what_has_expired_goes_while_the_rest_is_read() {
+    let mut replay = Replay::new(World::new(100).group.rules, Epoch::new(1));
+    for seq in 1..=10 {
+        let line = format!("{seq}#ann#0#text\n");
+        let recorded = Recorded::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
+        replay.apply(recorded, Millis::new(50 * seq));
+    }
+    let group = replay.finish(Epoch::new(1));
+    let kept: Vec<u64> = group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect();
+    assert_eq!(kept, [8, 9, 10], "accepted 100 ms before the last one, or later");
+}
+
+#[test]
 fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
     let mut scribe = Scribe::new();
     scribe.take(&Step::Register(0));
