@@ -192,7 +192,12 @@ impl Model {
         let safe = found.is_some() || back.sync != Sync::Never;
         let sync = if safe { Sync::Always } else { Sync::Never };
         let promise = Some(Promise { at: 0, sync });
-        self.roll.insert(id.to_owned(), vec![RollEntry { promise, ..entry }]);
+        // From here on it has registered where it is found, also if that was before what was lost.
+        let standing = entry.standing.zip(found.as_ref()).map(|(standing, found)| Registration {
+            after: found.registered_at.as_u64(),
+            ..standing
+        });
+        self.roll.insert(id.to_owned(), vec![RollEntry { standing, promise, ..entry }]);
         let number = entry.standing.map_or(0, |standing| standing.number);
         let (Some(standing), Some(found)) = (entry.standing, found) else {
             return;
