@@ -18,6 +18,8 @@
 //! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
 //!    failure of either the writer takes nothing more: go on with 2, where the `last` of
 //!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
+//!    So it is at a start too with what the last segment was given after its beginning, above
+//!    [`Recovered::settled`], unless the machine was started anew since.
 //! 4. [`Store::remove`] segments from the oldest on, when the newest message in them has expired.
 //! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
 //!
@@ -28,6 +30,7 @@
 mod disk;
 mod name;
 mod record;
+mod recovered;
 mod recovery;
 mod segment;
 mod store;
@@ -35,7 +38,8 @@ mod trouble;
 
 pub use disk::{Directory, Disk};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Salt, delivery, encode};
-pub use recovery::{Event, Recovered, SegmentSummary, recover};
+pub use recovered::{Recovered, SegmentSummary};
+pub use recovery::{Event, recover};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
 pub use store::{Store, Writer};
 pub use trouble::{Rejected, Trouble, Unusable};
