@@ -12,8 +12,9 @@
 //!
 //! 1. [`Store::open`] locks the directory, [`recover`] hands out all that it holds, in order.
 //! 2. [`Store::create`] a segment. Its first record is [`Record::Epoch`], then come one
-//!    [`Record::Member`] for each member and a [`Record::Clock`]: an older segment is never needed
-//!    to know who is a member once these are synced. Only then, if a segment was written before,
+//!    [`Record::Member`] for each member, with the [`Record::Own`] that it needs, and a
+//!    [`Record::Clock`]: an older segment is never needed to know who is a member, and which
+//!    messages are its own, once these are synced. Only then, if a segment was written before,
 //!    [`Record::Continued`] is the last record of that one.
 //! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
 //!    failure of either the writer takes nothing more: go on with 2, where the `last` of
@@ -37,7 +38,7 @@ mod store;
 mod trouble;
 
 pub use disk::{Directory, Disk};
-pub use record::{BODY_BYTES_MAX, Kind, Record, Salt, delivery, encode};
+pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
 pub use recovery::{Event, recover};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};

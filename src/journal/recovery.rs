@@ -190,7 +190,14 @@ impl Fold {
                 self.is_number_in_doubt = true;
                 self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
             }
-            Some(Kind::Member | Kind::Deregistered | Kind::Place | Kind::Clock | Kind::Closed) => {}
+            Some(
+                Kind::Member
+                | Kind::Own
+                | Kind::Deregistered
+                | Kind::Place
+                | Kind::Clock
+                | Kind::Closed,
+            ) => {}
         }
         if let Some(current) = &mut self.segment {
             let length = bytes.end.saturating_sub(bytes.start);
@@ -214,6 +221,7 @@ impl Fold {
             Record::Continued => self.recovered.at,
             Record::Epoch { .. }
             | Record::Member { .. }
+            | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Place { .. }
             | Record::Clock { .. }
@@ -246,7 +254,7 @@ impl Fold {
             }
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
-            Record::Deregistered { .. } => (),
+            Record::Own { .. } | Record::Deregistered { .. } => (),
         }
         replay(Event::Fact { at, record });
     }

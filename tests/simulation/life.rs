@@ -42,7 +42,7 @@ impl Promise {
 pub(crate) struct Message {
     /// The registration under which it was sent.
     pub(crate) sender: u32,
-    /// Its line is written nowhere any more: after a restart it may pass for one of others.
+    /// Its line was lost before it was written down whose it is: it passes for one of others.
     pub(crate) is_anonymous: bool,
     /// As it must stand on every message socket, LF included.
     pub(crate) line: String,

@@ -38,6 +38,9 @@ pub(crate) struct Comeback {
     pub(crate) sync: Sync,
     /// The numbers that its journal has.
     pub(crate) written: BTreeSet<u64>,
+    /// The number before the first that its newest segment may have: of all up to here that it has
+    /// itself, each member's own are written down, whatever became of the messages.
+    pub(crate) begun_after: u64,
 }
 
 impl Model {
@@ -123,7 +126,7 @@ impl Model {
         for seq in 1..=last {
             let message = life.message_mut(seq);
             message.is_lost = !kept.contains(&seq);
-            message.is_anonymous |= !back.written.contains(&seq);
+            message.is_anonymous |= seq > back.begun_after && !back.written.contains(&seq);
             message.promise = Some(Promise { at: 0, sync });
         }
         life

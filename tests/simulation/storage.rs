@@ -204,6 +204,19 @@ impl Storage {
         numbers.map(|delivery| delivery.seq.as_u64()).collect()
     }
 
+    /// The number before the first that the newest segment may have.
+    pub(crate) fn begun_after(&self) -> u64 {
+        let state = self.state();
+        let names = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        let newest = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
+        let newest = newest.max_by_key(|(header, _)| header.serial);
+        let first = newest.and_then(|(_, mut records)| records.next());
+        match first {
+            Some(Found::Record { record: Record::Epoch { last, .. }, .. }) => last.as_u64(),
+            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => 0,
+        }
+    }
+
     /// The program is gone: what it has not yet done it will not do.
     pub(crate) fn kill(&self, now: u64) {
         let mut state = self.state();

@@ -146,6 +146,11 @@ pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
     match event {
         Event::AllNamed => replay.keep_named(),
         Event::Lost { first, last } => replay.lose(first, last),
+        Event::Fact { at, record: Record::Own { id, runs } } => {
+            for (first, last) in runs.iter() {
+                replay.apply(Recorded::Own { id, first, last }, at);
+            }
+        }
         Event::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {
                 replay.apply(recorded, at);
@@ -158,13 +163,13 @@ fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(Recorded::Snapshot { epoch, last }),
         Record::Member { id, address, registered_at, place } => {
-            let id = id.into();
-            Some(Recorded::Member(Standpoint { id, address, registered_at, place }))
+            let (id, own) = (id.into(), Box::default()); // That has records of its own.
+            Some(Recorded::Member(Standpoint { id, address, registered_at, place, own }))
         }
         Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
         Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
         Record::Place { id, place } => Some(Recorded::Place { id, place }),
-        Record::Clock { .. } | Record::Continued | Record::Closed => None,
+        Record::Own { .. } | Record::Clock { .. } | Record::Continued | Record::Closed => None,
     }
 }
 

@@ -166,6 +166,28 @@ impl Scribe {
         }
     }
 
+    /// The group as a snapshot has it, and what was written down behind the first `begun` records.
+    fn resumed(&self, snapshot: &[Standpoint], last: Seq, begun: usize) -> World {
+        let mut world = World::with(|rules| rules.ttl_ms = 100);
+        let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
+        replay.apply(Recorded::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
+        for standpoint in snapshot {
+            let (id, own) = (&*standpoint.id, standpoint.own.clone());
+            let standpoint = Standpoint { own: Box::default(), ..standpoint.clone() };
+            replay.apply(Recorded::Member(standpoint.clone()), Millis::ZERO);
+            for (first, last) in own {
+                replay.apply(Recorded::Own { id, first, last }, Millis::ZERO);
+            }
+        }
+        for (at, kept) in &self.journal[begun..] {
+            replay.apply(kept.recorded(), *at);
+        }
+        world.group = replay.finish(Epoch::new(1));
+        world.now = self.world.now;
+        world.input(Input::Tick);
+        world
+    }
+
     /// The group as its journal has it.
     fn replayed(&self) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
@@ -213,6 +235,35 @@ proptest! {
         scribe.take(&Step::Store);
         prop_assert_eq!(seen(replayed), seen(scribe.world));
     }
+
+    #[test]
+    fn a_snapshot_knows_whose_messages_are_gone_once_they_are_nowhere_else(
+        before in prop::collection::vec(step(), 1..60),
+        behind in prop::collection::vec(step(), 0..20),
+    ) {
+        let mut scribe = Scribe::new();
+        before.iter().for_each(|step| scribe.take(step));
+        let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+        let (last, begun) = (scribe.world.group.last(), scribe.journal.len());
+        behind.iter().for_each(|step| scribe.take(step));
+        [Step::Store, Step::Pass(200)].iter().for_each(|step| scribe.take(step));
+        let resumed = scribe.resumed(&snapshot, last, begun);
+        prop_assert_eq!(seen(resumed), seen(scribe.world));
+    }
+}
+
+#[test]
+fn own_messages_are_not_counted_where_nothing_but_a_snapshot_tells_of_them() {
+    let mut scribe = Scribe::new();
+    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
+    [1, 0, 0, 1, 0].iter().for_each(|&who| scribe.take(&Step::Send(who)));
+    scribe.take(&Step::Store);
+    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+    scribe.take(&Step::Pass(200));
+    let mut world = scribe.resumed(&snapshot, Seq::new(5), scribe.journal.len());
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("missed=0 expired=2"), "{reply}");
+    assert_eq!(world.read(ann), "gap 2 1-4");
 }
 
 #[test]

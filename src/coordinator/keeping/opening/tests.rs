@@ -32,8 +32,9 @@ fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> Opened<Directory> {
 }
 
 /// Asks, and carries out whatever the group wants; the end of the turn is written.
-fn ask(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) {
+fn ask(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
     let Opened { group, keeper, scribe } = opened;
+    let mut replies = Vec::new();
     let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
     for line in lines {
         let line = format!("{line}#{HOME}");
@@ -43,16 +44,15 @@ fn ask(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) {
             match effect {
                 Effect::Connect { link, .. } => group.handle(Input::Connected { link }, at(now)),
                 Effect::Record(fact) => keeper.record(&fact, group, at(now)),
-                Effect::Reply { .. }
-                | Effect::List { .. }
-                | Effect::Close { .. }
-                | Effect::Note(_) => (),
+                Effect::Reply { reply, .. } => replies.push(reply.to_string()),
+                Effect::List { .. } | Effect::Close { .. } | Effect::Note(_) => (),
             }
         }
     }
     keeper.commit(group, at(now), || Some(Salt(now)));
     let written = scribe.write(std::iter::from_fn(|| keeper.poll_job()).collect());
     keeper.take(written, at(now).steady, &mut Progress::default());
+    replies
 }
 
 /// The numbers of the messages in the newest segment.
@@ -111,4 +111,25 @@ fn nothing_that_was_never_synced_is_trusted_once_it_has_to_be_safe() {
     assert_eq!(newest(directory.path()), [3]);
     drop(open(directory.path(), 1, Sync::Every(1_000), 2_000));
     assert_eq!(newest(directory.path()), [1, 2, 3]);
+}
+
+#[test]
+fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let mut opened = open(path, 1, Sync::Always, 0);
+    ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000 acks=1"]);
+    let sent = ["bob#msend 1", "alice#msend 2", "alice#msend 3", "bob#msend 4", "alice#msend 5"];
+    ask(&mut opened, 20, &sent);
+    drop(opened);
+    let mut opened = open(path, 2, Sync::Always, 1_000);
+    ask(&mut opened, 70_000, &[]);
+    drop(opened);
+    let mut opened = open(path, 3, Sync::Always, 71_000);
+    let segments = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+    let segments = segments.filter(|name| name.to_string_lossy().ends_with("journal"));
+    assert_eq!(segments.count(), 2, "that of the first life is gone");
+    let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
+    let [reply] = &replies[..] else { panic!("{replies:?}") };
+    assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2"), "{reply}");
 }
