@@ -66,9 +66,12 @@ impl Model {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.registered_at);
             let oldest = from.max((front - 1).min(member.place));
-            // What was lost at the front may count as kept from there on.
+            // What was lost at the front may count as kept from there on, or go with the front:
+            // when it was accepted is lost too, and what was taken and is gone is no gap.
+            let lost = (front..=life.last()).take_while(|&seq| life.message(seq).is_lost);
+            let gone = oldest.max(lost.last().unwrap_or_default().min(member.place));
             let from = if self.has_come_back { from } else { oldest };
-            places = (from..=oldest.max(lowest)).collect();
+            places = (from..=gone.max(lowest)).collect();
         }
         let number = member.number;
         let ttl = self.rules.ttl_ms / 1000;
