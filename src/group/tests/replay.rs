@@ -294,6 +294,24 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
 }
 
 #[test]
+fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
+    let mut scribe = Scribe::new();
+    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
+    [1, 0, 1, 1].iter().for_each(|&who| scribe.take(&Step::Send(who)));
+    scribe.take(&Step::Leave(0));
+    scribe.take(&Step::Return(0, Some(0)));
+    scribe.take(&Step::Send(1));
+    scribe.journal.retain(|(_, kept)| match kept {
+        Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
+        Kept::Member(_) | Kept::Deregistered(_) | Kept::Place(..) => true,
+    });
+    let mut world = scribe.replayed();
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("missed=3 expired=0"), "{reply}");
+    assert_eq!(world.read(ann), "text gap 1 3-3 text text");
+}
+
+#[test]
 fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
     let mut scribe = Scribe::new();
     scribe.take(&Step::Register(0));
@@ -351,4 +369,18 @@ fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
     let group = replay.finish(Epoch::new(1));
     group.check();
     assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));
+}
+
+#[test]
+fn who_goes_back_behind_all_that_is_kept_has_not_sent_what_was_there() {
+    let mut scribe = Scribe::new();
+    (1..3).for_each(|who| scribe.take(&Step::Register(who)));
+    [Step::Send(1), Step::Store, Step::Read(2, 13)].iter().for_each(|step| scribe.take(step));
+    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+    let begun = scribe.journal.len();
+    let back = [Step::Send(2), Step::Ack(2), Step::Return(2, Some(0))];
+    back.iter().for_each(|step| scribe.take(step));
+    let resumed = scribe.resumed(&snapshot, Seq::new(1), begun);
+    let stands = |world: &World| world.group.standpoints().collect::<Vec<_>>();
+    assert_eq!(stands(&resumed), stands(&scribe.world));
 }
