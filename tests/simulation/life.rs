@@ -107,6 +107,29 @@ impl Life {
         }
     }
 
+    /// A registration stands behind what was lost: that some of it was its own is remembered of
+    /// what stands above only, and would have to be read from what is not there.
+    pub(crate) fn pass_lost(&mut self, who: u32, place: u64) {
+        for seq in 1..=place {
+            let message = self.message_mut(seq);
+            message.is_anonymous |= message.is_lost && message.sender == who;
+        }
+    }
+
+    /// A registration is known to have sent so much of what stands above its place: all that has
+    /// to be known, and of what was lost perhaps some, which nobody else has sent.
+    pub(crate) fn recognize(&mut self, who: u32, place: u64, own: &[(u64, u64)]) {
+        for seq in place + 1..=self.last() {
+            let is_known = own.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+            let message = self.message_mut(seq);
+            assert!(!is_known || message.sender == who, "{seq} is not its own: {message:?}");
+            if message.sender == who {
+                assert!(is_known || message.is_anonymous, "{seq} is its own: {message:?}");
+                message.is_anonymous = !is_known;
+            }
+        }
+    }
+
     /// An id is there, if it is not known yet.
     pub(crate) fn enter(&mut self, id: &str, registration: Registration) {
         let registrations = self.registrations.entry(id.to_owned()).or_default();

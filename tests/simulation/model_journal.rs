@@ -214,6 +214,10 @@ impl Model {
         }
         let registered_at = found.registered_at.as_u64();
         self.life_mut().take_over(id, registered_at, number);
+        let own: Vec<(u64, u64)> =
+            found.own.iter().map(|it| (it.0.as_u64(), it.1.as_u64())).collect();
+        self.life_mut().pass_lost(number, place);
+        self.life_mut().recognize(number, place, &own);
         self.life_mut().enter(id, Registration { after: registered_at, had: place, ..standing });
         let member = Member {
             number,

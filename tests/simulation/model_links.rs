@@ -54,8 +54,10 @@ impl Model {
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
         self.hang_up(&attempt.id);
         let lowest = self.members.values().map(|member| member.place).min().unwrap();
-        let (epoch, front, life) = (self.epoch, self.front, &self.lives[&self.epoch]);
         let member = self.members.get_mut(&attempt.id).unwrap();
+        let life = self.lives.get_mut(&self.epoch).unwrap();
+        life.pass_lost(member.number, member.place);
+        let (epoch, front, life) = (self.epoch, self.front, &*life);
         member.returning = None;
         member.address = attempt.address;
         member.link = Some(link);
