@@ -212,13 +212,19 @@ impl Model {
         if back.was_clean && old.is_some_and(|old| old.number == number) {
             assert_eq!(old.map(|old| old.place.min(last)), Some(place), "{id}: place");
         }
+        self.take_in(id, standing, &found);
+    }
+
+    /// A member stands where it was found.
+    fn take_in(&mut self, id: &str, standing: Registration, found: &Standpoint) {
+        let (number, place) = (standing.number, found.place.as_u64());
         let registered_at = found.registered_at.as_u64();
-        self.life_mut().take_over(id, registered_at, number);
-        let own: Vec<(u64, u64)> =
-            found.own.iter().map(|it| (it.0.as_u64(), it.1.as_u64())).collect();
-        self.life_mut().pass_lost(number, place);
-        self.life_mut().recognize(number, place, &own);
-        self.life_mut().enter(id, Registration { after: registered_at, had: place, ..standing });
+        let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
+        let life = self.life_mut();
+        life.take_over(id, registered_at, number);
+        life.pass_lost(number, place);
+        life.recognize(number, place, &own.collect::<Vec<_>>());
+        life.enter(id, Registration { after: registered_at, had: place, ..standing });
         let member = Member {
             number,
             registered_at,
