@@ -44,6 +44,8 @@ pub const RUN_SLICES_MAX: usize = 64;
 pub const TOLD_GAPS_MAX: usize = 1024;
 /// Runs of a member's own numbers above its place: what it may publish without acknowledging.
 pub const OWN_RUNS_MAX: usize = 256 * 1024;
+/// Runs in one record of the journal; a member with more has several.
+pub const RECORD_RUNS_MAX: usize = 2048;
 
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;

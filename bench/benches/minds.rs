@@ -234,7 +234,8 @@ fn replay(members: u64) -> Replay {
     for index in 0..members {
         let (registered_at, place) = (Seq::new(0), Seq::new(0));
         let (id, address) = (member(index).into(), (HOME, 9000).into());
-        let standpoint = Standpoint { id, address, registered_at, place };
+        let own = Box::default();
+        let standpoint = Standpoint { id, address, registered_at, place, own };
         replay.apply(Recorded::Member(standpoint), Millis::new(0));
     }
     replay
@@ -254,6 +255,7 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
             Record::Place { id, place } => replay.apply(Recorded::Place { id, place }, at),
             Record::Epoch { .. }
             | Record::Member { .. }
+            | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Clock { .. }
             | Record::Continued

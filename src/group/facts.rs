@@ -36,6 +36,8 @@ pub struct Standpoint {
     pub registered_at: Seq,
     /// Its place.
     pub place: Seq,
+    /// Its own numbers above that: the first and the last of each run, lowest first.
+    pub own: Box<[(Seq, Seq)]>,
 }
 
 impl Group {

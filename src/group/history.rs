@@ -102,8 +102,9 @@ impl History {
     /// How many messages above `place` are kept, but for those of `own`.
     pub(super) fn others(&self, place: Seq, own: &OwnRuns) -> u64 {
         let after = place.max(self.front.before());
-        let lost = self.last.above(after).saturating_sub(self.lost.others(after, self.last));
-        own.others(after, self.last).saturating_sub(lost)
+        let lost = self.lost.above(after);
+        let lost = lost.map(|run| own.others(run.first.before().max(after), run.last));
+        own.others(after, self.last).saturating_sub(lost.fold(0, u64::saturating_add))
     }
 
     /// The kept lines above `after`, with their numbers and when they were accepted.
@@ -222,9 +223,9 @@ impl History {
         }
     }
 
-    /// Who sent a kept message.
+    /// Who sent a kept message; of one before all that are kept nobody knows.
     pub(super) fn sender(&self, seq: Seq) -> Option<MemberSlot> {
-        self.block_of(seq)?.sender(seq)
+        self.block_of(seq).filter(|block| block.first() <= seq)?.sender(seq)
     }
 
     /// The lines after `after` that are not `own`, as pieces of consecutive bytes, as far as they

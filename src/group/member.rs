@@ -9,7 +9,7 @@ use super::facts::Standpoint;
 use super::history::{BlockSerial, History};
 use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
-use super::own_runs::OwnRuns;
+use super::own_runs::{OwnRun, OwnRuns};
 use crate::protocol::Seq;
 
 /// One member.
@@ -35,8 +35,9 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn standpoint(&self) -> Standpoint {
-        let Self { ref id, address, registered_at, place, .. } = *self;
-        Standpoint { id: id.clone(), address, registered_at, place }
+        let Self { ref id, address, registered_at, place, ref own, .. } = *self;
+        let own = own.above(place).map(|run| (run.first, run.last)).collect();
+        Standpoint { id: id.clone(), address, registered_at, place, own }
     }
 
     /// Stands where it was written down to stand.
@@ -60,6 +61,15 @@ impl Member {
             self.move_to(place, history);
         } else {
             self.move_back_to(place, slot, history);
+        }
+    }
+
+    /// These numbers are its own, as was written down; who sent them may be known no more.
+    pub(super) fn restore_own(&mut self, first: Seq, last: Seq, history: &mut History) {
+        let (first, last) = (first.max(self.place.next()), last.min(history.last()));
+        if first <= last {
+            self.own.insert(OwnRun { first, last });
+            self.move_to(self.place, history);
         }
     }
 

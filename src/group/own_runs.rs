@@ -43,6 +43,17 @@ impl OwnRuns {
         }
     }
 
+    /// Adds a run, wherever it belongs; some of its numbers may be there already.
+    pub(super) fn insert(&mut self, mut run: OwnRun) {
+        let from = self.runs.partition_point(|it| it.last.next() < run.first);
+        let end = self.runs.partition_point(|it| it.first <= run.last.next());
+        for touched in self.runs.drain(from..end.max(from)) {
+            run.first = run.first.min(touched.first);
+            run.last = run.last.max(touched.last);
+        }
+        self.runs.insert(from, run);
+    }
+
     /// How many runs there are.
     pub(super) fn len(&self) -> usize {
         self.runs.len()
@@ -134,6 +145,21 @@ mod tests {
                 runs.forget_through(Seq::new(after));
                 let left: Vec<u64> = own.iter().copied().filter(|&number| number > after).collect();
                 assert_eq!(runs.runs, runs_of(&left).runs, "{own:?} {after}");
+            }
+        }
+    }
+
+    /// Adds each run within 1..=7 to each set of numbers out of these.
+    #[test]
+    fn a_run_that_is_added_joins_all_that_it_touches() {
+        for set in 0_u32..1 << 7 {
+            let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
+            for (first, last) in (1..=7).flat_map(|first| (first..=7).map(move |it| (first, it))) {
+                let mut runs = runs_of(&own);
+                runs.insert(OwnRun { first: Seq::new(first), last: Seq::new(last) });
+                let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
+                let all: Vec<u64> = (1..=7).filter(is_in).collect();
+                assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {first} {last}");
             }
         }
     }

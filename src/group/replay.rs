@@ -32,6 +32,16 @@ pub enum Recorded<'a> {
     },
     /// As [`super::Fact::Member`].
     Member(Standpoint),
+    /// Of a member's own numbers above its place, those from `first` to `last`: their messages may
+    /// be kept nowhere any more.
+    Own {
+        /// Whose.
+        id: &'a str,
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
     /// As [`super::Fact::Deregistered`].
     Deregistered {
         /// Which.
@@ -86,6 +96,7 @@ impl Replay {
         match recorded {
             Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             Recorded::Member(standpoint) => self.restore_member(standpoint),
+            Recorded::Own { id, first, last } => self.restore_own(id, first, last),
             Recorded::Deregistered { id } => self.forget(id),
             Recorded::Accepted { line, delivery } => {
                 self.restore_message(line, &delivery, at);
@@ -136,7 +147,7 @@ impl Replay {
     }
 
     fn restore_member(&mut self, standpoint: Standpoint) {
-        let Standpoint { id, address, registered_at, place } = standpoint;
+        let Standpoint { id, address, registered_at, place, own } = standpoint;
         self.named.insert(id.clone());
         let group = &mut self.group;
         let slot = match group.members.find(&id) {
@@ -145,6 +156,17 @@ impl Replay {
         };
         if let Some(member) = group.members.at_mut(slot) {
             member.restore(address, registered_at, place, slot, &mut group.history);
+            for (first, last) in own {
+                member.restore_own(first, last, &mut group.history);
+            }
+        }
+    }
+
+    fn restore_own(&mut self, id: &str, first: Seq, last: Seq) {
+        let group = &mut self.group;
+        let Some(slot) = group.members.find(id) else { return };
+        if let Some(member) = group.members.at_mut(slot) {
+            member.restore_own(first, last, &mut group.history);
         }
     }
 

@@ -12,12 +12,15 @@
 //!
 //! 1. [`Store::open`] locks the directory, [`recover`] hands out all that it holds, in order.
 //! 2. [`Store::create`] a segment. Its first record is [`Record::Epoch`], then come one
-//!    [`Record::Member`] for each member and a [`Record::Clock`]: an older segment is never needed
-//!    to know who is a member once these are synced. Only then, if a segment was written before,
+//!    [`Record::Member`] for each member, with the [`Record::Own`] that it needs, and a
+//!    [`Record::Clock`]: an older segment is never needed to know who is a member, and which
+//!    messages are its own, once these are synced. Only then, if a segment was written before,
 //!    [`Record::Continued`] is the last record of that one.
 //! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
 //!    failure of either the writer takes nothing more: go on with 2, where the `last` of
 //!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
+//!    So it is at a start too with what the last segment was given after its beginning, above
+//!    [`Recovered::settled`], unless the machine was started anew since.
 //! 4. [`Store::remove`] segments from the oldest on, when the newest message in them has expired.
 //! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
 //!
@@ -28,14 +31,16 @@
 mod disk;
 mod name;
 mod record;
+mod recovered;
 mod recovery;
 mod segment;
 mod store;
 mod trouble;
 
 pub use disk::{Directory, Disk};
-pub use record::{BODY_BYTES_MAX, Kind, Record, Salt, delivery, encode};
-pub use recovery::{Event, Recovered, SegmentSummary, recover};
+pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
+pub use recovered::{Recovered, SegmentSummary};
+pub use recovery::{Event, recover};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
 pub use store::{Store, Writer};
 pub use trouble::{Rejected, Trouble, Unusable};

@@ -10,6 +10,12 @@
 //! Numbers are little-endian. UTF-8 never has the first byte, and the header's CRC begins with the
 //! segment's salt, which no client knows: no text can pose as a record. A body that is damaged
 //! costs its record only, for its header still says where the next one begins.
+//!
+//! A body is what its [`Record`] has, one behind the other, and the id, if there is one, at the
+//! end. The list of [`Record::Own`] is a 16-bit count and so many pairs of numbers, the first and
+//! the last of a run.
+
+mod runs;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +23,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::limits::{DELIVERY_EXTRA_BYTES, LINE_BYTES_HIGHEST};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
+
+pub use runs::Runs;
 
 /// Bytes before the body of a record.
 pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();
@@ -49,6 +57,15 @@ pub enum Record<'a> {
         registered_at: Seq,
         /// The last number that counts as delivered to it.
         place: Seq,
+    },
+    /// Numbers above a member's place are its own. It stands behind its [`Record::Member`], and
+    /// several do if one has no room for all: who sent these is to be known also when the segments
+    /// that have the messages are gone.
+    Own {
+        /// Who.
+        id: &'a str,
+        /// The numbers, as far as this record has them.
+        runs: Runs<'a>,
     },
     /// An id is a member no more.
     Deregistered {
@@ -99,11 +116,13 @@ pub enum Kind {
     Continued = 7,
     /// [`Record::Closed`].
     Closed = 8,
+    /// [`Record::Own`].
+    Own = 9,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 8] = [
+        const ALL: [Kind; 9] = [
             Kind::Epoch,
             Kind::Member,
             Kind::Deregistered,
@@ -112,6 +131,7 @@ impl Kind {
             Kind::Clock,
             Kind::Continued,
             Kind::Closed,
+            Kind::Own,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
@@ -249,6 +269,11 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(id.as_bytes());
                 Kind::Member
             }
+            Self::Own { id, runs } => {
+                runs.put(out);
+                out.extend_from_slice(id.as_bytes());
+                Kind::Own
+            }
             Self::Deregistered { id } => {
                 out.extend_from_slice(id.as_bytes());
                 Kind::Deregistered
@@ -288,6 +313,7 @@ impl<'a> Record<'a> {
                 let address = SocketAddr::new(ip, port);
                 Self::Member { id: take_id(body)?, address, registered_at, place }
             }
+            Kind::Own => Self::Own { runs: Runs::take(body)?, id: take_id(body)? },
             Kind::Deregistered => Self::Deregistered { id: take_id(body)? },
             Kind::Accepted => {
                 let line = std::mem::take(body);

@@ -23,11 +23,12 @@ use std::ops::Range;
 
 use super::disk::Disk;
 use super::record::{Kind, Record, number};
+use super::recovered::{Recovered, SegmentSummary};
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
 use super::trouble::Trouble;
 use crate::protocol::{Epoch, Seq};
-use crate::time::{Millis, UnixMillis};
+use crate::time::Millis;
 
 /// What a journal says, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,42 +51,6 @@ pub enum Event<'a> {
         /// The last.
         last: Seq,
     },
-}
-
-/// What a journal comes to.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// The life of the numbers, if the journal says.
-    pub epoch: Option<Epoch>,
-    /// The last number given out, as far as is known.
-    pub last: Seq,
-    /// The group time of the last record.
-    pub at: Millis,
-    /// The last group time for which it is known what the wall clock read.
-    pub clock: Option<(Millis, UnixMillis)>,
-    /// How, and in which life of the machine, the last records were written.
-    pub header: Option<Header>,
-    /// Whether the program had stopped in good order.
-    pub is_clean: bool,
-    /// Whether numbers above `last` may have been given out, or the epoch may not be the last one.
-    pub lost_tail: bool,
-    /// Messages that are known to be lost.
-    pub messages_lost: u64,
-    /// All segments, in order.
-    pub segments: Vec<SegmentSummary>,
-    /// What somebody must look at.
-    pub troubles: Vec<Trouble>,
-}
-
-/// What must be known of a segment to know when it is no longer needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentSummary {
-    /// Its number.
-    pub serial: u64,
-    /// Its length.
-    pub bytes: u64,
-    /// When the last message in it was accepted.
-    pub newest: Option<Millis>,
 }
 
 /// Reads all segments that there were when the store was opened, and hands what they say to
@@ -160,6 +125,8 @@ struct Current {
     /// Where a later segment goes on.
     resumed: Option<Start>,
     has_epoch: bool,
+    /// When it was begun: what it begins with is older, or as old.
+    begun_at: Millis,
     damaged_places: u64,
     damaged_bytes: u64,
     damaged_first: Option<Range<u64>>,
@@ -183,6 +150,7 @@ impl Fold {
             summary,
             resumed,
             has_epoch: false,
+            begun_at: Millis::ZERO,
             damaged_places: 0,
             damaged_bytes: 0,
             damaged_first: None,
@@ -222,7 +190,14 @@ impl Fold {
                 self.is_number_in_doubt = true;
                 self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
             }
-            Some(Kind::Member | Kind::Deregistered | Kind::Place | Kind::Clock | Kind::Closed) => {}
+            Some(
+                Kind::Member
+                | Kind::Own
+                | Kind::Deregistered
+                | Kind::Place
+                | Kind::Clock
+                | Kind::Closed,
+            ) => {}
         }
         if let Some(current) = &mut self.segment {
             let length = bytes.end.saturating_sub(bytes.start);
@@ -246,6 +221,7 @@ impl Fold {
             Record::Continued => self.recovered.at,
             Record::Epoch { .. }
             | Record::Member { .. }
+            | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Place { .. }
             | Record::Clock { .. }
@@ -278,7 +254,7 @@ impl Fold {
             }
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
-            Record::Deregistered { .. } => (),
+            Record::Own { .. } | Record::Deregistered { .. } => (),
         }
         replay(Event::Fact { at, record });
     }
@@ -287,6 +263,8 @@ impl Fold {
     fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) -> Seq {
         let Some(current) = &mut self.segment else { return last };
         current.has_epoch = true;
+        current.begun_at = self.recovered.at;
+        self.recovered.settled = last;
         self.is_snapshot_whole = true;
         let is_below = self.next.is_some_and(|next| last.next() < next);
         current.is_other_life = is_below && self.recovered.epoch != Some(epoch);
@@ -311,6 +289,9 @@ impl Fold {
                 return false;
             }
             current.summary.newest = Some(at);
+            if at < current.begun_at {
+                self.recovered.settled = seq;
+            }
             if current.is_other_life && !is_new {
                 current.messages_unused = current.messages_unused.saturating_add(1);
             }

@@ -334,19 +334,6 @@ impl<D: Disk> Store<D> {
         self.segments.iter().map(|(serial, segment)| (*serial, segment.start))
     }
 
-    /// Makes all that the segments hold safe against power loss, whoever wrote it.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's; then nobody knows what the disk holds of them.
-    pub fn sync_all(&mut self) -> io::Result<()> {
-        for segment in self.segments.values() {
-            let mut file = self.disk.open(&segment.name)?;
-            self.disk.sync(&mut file)?;
-        }
-        Ok(())
-    }
-
     /// Cuts the end of a segment off.
     pub(super) fn cut(&mut self, serial: u64, length: u64) -> io::Result<()> {
         let segment = self.segments.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;

@@ -97,6 +97,7 @@ fn tell<D: Disk>(store: &mut Store<D>) -> Told {
                 Record::Member { .. } => members += 1,
                 Record::Epoch { .. }
                 | Record::Deregistered { .. }
+                | Record::Own { .. }
                 | Record::Place { .. }
                 | Record::Clock { .. }
                 | Record::Continued

@@ -41,6 +41,14 @@ impl Disk {
         }
     }
 
+    /// A process begins with what is there: with `must_sync` it makes that safe before it says so.
+    pub(crate) fn open(&mut self) -> &Ledger {
+        if self.must_sync {
+            self.unsynced = vec![self.ledger.clone()];
+        }
+        &self.ledger
+    }
+
     pub(crate) fn append(&mut self, entry: Entry, nature: &mut Nature, life: u32) {
         self.pending.push_back(entry);
         if self.writing == 0 && !self.waits_for_retry {

@@ -89,8 +89,8 @@ struct Starting {
     opened: Opened<Storage>,
     at: u64,
     clock: Now,
-    /// What stood in the journal.
-    written: BTreeSet<u64>,
+    /// What stood in the journal, and before what its newest segment began.
+    written: (BTreeSet<u64>, u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl World {
         if keep.starts > 1 && is_settled && !nature.calm && nature.rng.percent(15) {
             keep.sync = nature.rng.pick(&SYNCS);
         }
-        let written = keep.storage.numbers();
+        let written = (keep.storage.numbers(), keep.storage.begun_after());
         let draw = Draw { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
         let opened = Store::open(keep.storage.clone()).map_err(|error| error.to_string());
         let opened = opened.and_then(|mut store| {
@@ -208,7 +208,7 @@ impl World {
         self.put_up(group, Some(journal), now.steady, wall_ahead);
     }
 
-    fn compare(&mut self, group: &Group, now: Now, written: BTreeSet<u64>) {
+    fn compare(&mut self, group: &Group, now: Now, written: (BTreeSet<u64>, u64)) {
         let World { keep: Some(keep), model, .. } = self else { return };
         let drawn = std::mem::take(&mut keep.drawn);
         let syncs = std::mem::replace(&mut keep.syncs, vec![keep.sync]);
@@ -228,7 +228,8 @@ impl World {
             may_be_new: was_unsafe || is_scrambled || earlier.contains(&group.epoch()),
             must_be_new: end.by_power && all_unsafe,
             sync: keep.sync,
-            written,
+            written: written.0,
+            begun_after: written.1,
         };
         model.come_back(group, now, &back);
     }

@@ -42,7 +42,7 @@ impl Promise {
 pub(crate) struct Message {
     /// The registration under which it was sent.
     pub(crate) sender: u32,
-    /// Its line is written nowhere any more: after a restart it may pass for one of others.
+    /// Its line was lost before it was written down whose it is: it passes for one of others.
     pub(crate) is_anonymous: bool,
     /// As it must stand on every message socket, LF included.
     pub(crate) line: String,
@@ -103,6 +103,29 @@ impl Life {
             let message = self.message_mut(seq);
             if message.line.split('#').nth(1) == Some(id) {
                 message.sender = number;
+            }
+        }
+    }
+
+    /// A registration stands behind what was lost: that some of it was its own is remembered of
+    /// what stands above only, and would have to be read from what is not there.
+    pub(crate) fn pass_lost(&mut self, who: u32, place: u64) {
+        for seq in 1..=place {
+            let message = self.message_mut(seq);
+            message.is_anonymous |= message.is_lost && message.sender == who;
+        }
+    }
+
+    /// A registration is known to have sent so much of what stands above its place: all that has
+    /// to be known, and of what was lost perhaps some, which nobody else has sent.
+    pub(crate) fn recognize(&mut self, who: u32, place: u64, own: &[(u64, u64)]) {
+        for seq in place + 1..=self.last() {
+            let is_known = own.iter().any(|(first, last)| (*first..=*last).contains(&seq));
+            let message = self.message_mut(seq);
+            assert!(!is_known || message.sender == who, "{seq} is not its own: {message:?}");
+            if message.sender == who {
+                assert!(is_known || message.is_anonymous, "{seq} is its own: {message:?}");
+                message.is_anonymous = !is_known;
             }
         }
     }

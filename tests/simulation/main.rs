@@ -23,6 +23,7 @@
 
 mod disk;
 mod hub;
+mod hub_clients;
 mod hub_journal;
 mod hub_links;
 mod life;

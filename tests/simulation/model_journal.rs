@@ -38,6 +38,9 @@ pub(crate) struct Comeback {
     pub(crate) sync: Sync,
     /// The numbers that its journal has.
     pub(crate) written: BTreeSet<u64>,
+    /// The number before the first that its newest segment may have: of all up to here that it has
+    /// itself, each member's own are written down, whatever became of the messages.
+    pub(crate) begun_after: u64,
 }
 
 impl Model {
@@ -123,7 +126,7 @@ impl Model {
         for seq in 1..=last {
             let message = life.message_mut(seq);
             message.is_lost = !kept.contains(&seq);
-            message.is_anonymous |= !back.written.contains(&seq);
+            message.is_anonymous |= seq > back.begun_after && !back.written.contains(&seq);
             message.promise = Some(Promise { at: 0, sync });
         }
         life
@@ -192,7 +195,12 @@ impl Model {
         let safe = found.is_some() || back.sync != Sync::Never;
         let sync = if safe { Sync::Always } else { Sync::Never };
         let promise = Some(Promise { at: 0, sync });
-        self.roll.insert(id.to_owned(), vec![RollEntry { promise, ..entry }]);
+        // From here on it has registered where it is found, also if that was before what was lost.
+        let standing = entry.standing.zip(found.as_ref()).map(|(standing, found)| Registration {
+            after: found.registered_at.as_u64(),
+            ..standing
+        });
+        self.roll.insert(id.to_owned(), vec![RollEntry { standing, promise, ..entry }]);
         let number = entry.standing.map_or(0, |standing| standing.number);
         let (Some(standing), Some(found)) = (entry.standing, found) else {
             return;
@@ -204,9 +212,19 @@ impl Model {
         if back.was_clean && old.is_some_and(|old| old.number == number) {
             assert_eq!(old.map(|old| old.place.min(last)), Some(place), "{id}: place");
         }
+        self.take_in(id, standing, &found);
+    }
+
+    /// A member stands where it was found.
+    fn take_in(&mut self, id: &str, standing: Registration, found: &Standpoint) {
+        let (number, place) = (standing.number, found.place.as_u64());
         let registered_at = found.registered_at.as_u64();
-        self.life_mut().take_over(id, registered_at, number);
-        self.life_mut().enter(id, Registration { after: registered_at, had: place, ..standing });
+        let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
+        let life = self.life_mut();
+        life.take_over(id, registered_at, number);
+        life.pass_lost(number, place);
+        life.recognize(number, place, &own.collect::<Vec<_>>());
+        life.enter(id, Registration { after: registered_at, had: place, ..standing });
         let member = Member {
             number,
             registered_at,

@@ -54,8 +54,10 @@ impl Model {
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
         self.hang_up(&attempt.id);
         let lowest = self.members.values().map(|member| member.place).min().unwrap();
-        let (epoch, front, life) = (self.epoch, self.front, &self.lives[&self.epoch]);
         let member = self.members.get_mut(&attempt.id).unwrap();
+        let life = self.lives.get_mut(&self.epoch).unwrap();
+        life.pass_lost(member.number, member.place);
+        let (epoch, front, life) = (self.epoch, self.front, &*life);
         member.returning = None;
         member.address = attempt.address;
         member.link = Some(link);
@@ -66,9 +68,12 @@ impl Model {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.registered_at);
             let oldest = from.max((front - 1).min(member.place));
-            // What was lost at the front may count as kept from there on.
+            // What was lost at the front may count as kept from there on, or go with the front:
+            // when it was accepted is lost too, and what was taken and is gone is no gap.
+            let lost = (front..=life.last()).take_while(|&seq| life.message(seq).is_lost);
+            let gone = oldest.max(lost.last().unwrap_or_default().min(member.place));
             let from = if self.has_come_back { from } else { oldest };
-            places = (from..=oldest.max(lowest)).collect();
+            places = (from..=gone.max(lowest)).collect();
         }
         let number = member.number;
         let ttl = self.rules.ttl_ms / 1000;

@@ -89,7 +89,7 @@ impl World {
         self.trace(|| format!("p{i}: starts"));
         let seed = self.nature.rng.next();
         let person = &mut self.people[i];
-        let ledger = &person.disk.ledger;
+        let ledger = person.disk.open();
         let last = groupcast::protocol::Seq::new(ledger.last);
         person.life += 1;
         person.started = self.nature.now;

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use super::Terms;
 use super::places;
 use super::scribe::{Begin, Job};
-use super::snapshot::{member_record, mode, snapshot};
+use super::snapshot::{mode, put_member, snapshot};
 use super::tally::Tally;
 use crate::group::{Fact, Group};
 use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
@@ -193,7 +193,9 @@ impl Keeper {
         self.is_awaited = true;
         self.note_clock(now);
         match fact {
-            Fact::Member(standpoint) => self.put(&member_record(standpoint), now.steady),
+            Fact::Member(standpoint) => {
+                put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
+            }
             Fact::Deregistered { id } => {
                 self.put(&Record::Deregistered { id }, now.steady);
                 self.deregistered.push_back((self.next, id.clone()));

@@ -82,7 +82,7 @@ impl Recovery {
         let group = replay.finish(epoch.unwrap_or(draw.epoch));
         let (serial, salt) = (store.next_serial(), draw.salt);
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
-        let records = snapshot(&group, safe(&mut store, &recovered, terms, &group), salt, now);
+        let records = snapshot(&group, safe(&recovered, terms, &group), salt, now);
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let segment = Current { serial, salt, begun: 0, bytes, noted: now };
@@ -92,15 +92,26 @@ impl Recovery {
     }
 }
 
-/// The last number that need not be written anew. A program that was killed may have left what it
-/// wrote to the system, which from here on nobody else sees to.
-fn safe<D: Disk>(store: &mut Store<D>, recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
-    let is_written = recovered.header.is_none_or(|header| header.boot != terms.boot);
-    if is_written || terms.sync == Sync::Never || store.sync_all().is_ok() {
-        return group.last();
+/// The last number that need not be written anew.
+///
+/// A program that was killed may have left what it wrote to the system, and a sync of it may have
+/// failed, which is told once: whoever syncs the file again may be told that all is well, though
+/// what failed is only in memory, and lost with the power. So what the last segment was given
+/// after its beginning goes into the fresh one, and from there into no other.
+fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
+    let last = group.last();
+    let Some(header) = recovered.header.filter(|header| header.boot == terms.boot) else {
+        return last; // What was read is what the disk holds.
+    };
+    // The last number has to be there for those behind it to be given out.
+    if terms.sync == Sync::Never || group.lines(last.before()).next().is_none() {
+        return last;
     }
-    let kept = group.lines(Seq::ZERO).next();
-    kept.map_or(group.last(), |(seq, ..)| seq.before())
+    let settled = match header.sync {
+        SyncMode::Always | SyncMode::Interval => recovered.settled,
+        SyncMode::Never => Seq::ZERO,
+    };
+    group.lines(settled).next().map_or(last, |(seq, ..)| seq.before())
 }
 
 /// Numbers go on where they were if none can have been given out that is not there.
@@ -135,6 +146,11 @@ pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
     match event {
         Event::AllNamed => replay.keep_named(),
         Event::Lost { first, last } => replay.lose(first, last),
+        Event::Fact { at, record: Record::Own { id, runs } } => {
+            for (first, last) in runs.iter() {
+                replay.apply(Recorded::Own { id, first, last }, at);
+            }
+        }
         Event::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {
                 replay.apply(recorded, at);
@@ -147,12 +163,15 @@ fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(Recorded::Snapshot { epoch, last }),
         Record::Member { id, address, registered_at, place } => {
-            let id = id.into();
-            Some(Recorded::Member(Standpoint { id, address, registered_at, place }))
+            let (id, own) = (id.into(), Box::default()); // That has records of its own.
+            Some(Recorded::Member(Standpoint { id, address, registered_at, place, own }))
         }
         Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
         Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
         Record::Place { id, place } => Some(Recorded::Place { id, place }),
-        Record::Clock { .. } | Record::Continued | Record::Closed => None,
+        Record::Own { .. } | Record::Clock { .. } | Record::Continued | Record::Closed => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

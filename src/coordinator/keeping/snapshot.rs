@@ -1,28 +1,24 @@
 //! What a segment begins with.
 
 use crate::group::{Group, Standpoint};
-use crate::journal::{Record, Salt, SyncMode, encode};
-use crate::limits::Sync;
+use crate::journal::{Record, Runs, Salt, SyncMode, encode};
+use crate::limits::{RECORD_RUNS_MAX, Sync};
 use crate::protocol::Seq;
-use crate::time::Now;
+use crate::time::{Millis, Now};
 
 /// Where the members stand, and the messages behind `after`.
 pub(super) fn snapshot(group: &Group, after: Seq, salt: Salt, now: Now) -> Vec<u8> {
-    let mut records = Vec::new();
-    let mut put = |record: &Record<'_>, at| encode(record, at, salt, &mut records);
-    put(&Record::Epoch { epoch: group.epoch(), last: after }, now.steady);
-    for standpoint in group.standpoints() {
-        put(&member_record(&standpoint), now.steady);
-    }
-    put(&Record::Clock { unix: now.unix }, now.steady);
-    for (_, line, at) in group.lines(after) {
-        put(&Record::Accepted { line }, at);
+    let (mut records, at) = (Vec::new(), now.steady);
+    let epoch = Record::Epoch { epoch: group.epoch(), last: after };
+    encode(&epoch, at, salt, &mut records);
+    group.standpoints().for_each(|it| put_member(&it, at, salt, &mut records));
+    encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
+    for (_, line, accepted) in group.lines(after) {
+        encode(&Record::Accepted { line }, accepted, salt, &mut records);
     }
     if after < group.last() {
         // Nobody can stand where no message is yet: once more, now that there are these.
-        for standpoint in group.standpoints() {
-            put(&member_record(&standpoint), now.steady);
-        }
+        group.standpoints().for_each(|it| put_member(&it, at, salt, &mut records));
     }
     records
 }
@@ -35,7 +31,13 @@ pub(super) fn mode(sync: Sync) -> SyncMode {
     }
 }
 
-pub(super) fn member_record(standpoint: &Standpoint) -> Record<'_> {
-    let Standpoint { id, address, registered_at, place } = standpoint;
-    Record::Member { id, address: *address, registered_at: *registered_at, place: *place }
+/// Writes down all that is to be known of a member.
+pub(super) fn put_member(standpoint: &Standpoint, at: Millis, salt: Salt, records: &mut Vec<u8>) {
+    let Standpoint { ref id, address, registered_at, place, ref own } = *standpoint;
+    encode(&Record::Member { id, address, registered_at, place }, at, salt, records);
+    let mut bytes = Vec::new();
+    for runs in own.chunks(RECORD_RUNS_MAX) {
+        let runs = Runs::encode(runs, &mut bytes);
+        encode(&Record::Own { id, runs }, at, salt, records);
+    }
 }

@@ -166,6 +166,28 @@ impl Scribe {
         }
     }
 
+    /// The group as a snapshot has it, and what was written down behind the first `begun` records.
+    fn resumed(&self, snapshot: &[Standpoint], last: Seq, begun: usize) -> World {
+        let mut world = World::with(|rules| rules.ttl_ms = 100);
+        let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
+        replay.apply(Recorded::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
+        for standpoint in snapshot {
+            let (id, own) = (&*standpoint.id, standpoint.own.clone());
+            let standpoint = Standpoint { own: Box::default(), ..standpoint.clone() };
+            replay.apply(Recorded::Member(standpoint.clone()), Millis::ZERO);
+            for (first, last) in own {
+                replay.apply(Recorded::Own { id, first, last }, Millis::ZERO);
+            }
+        }
+        for (at, kept) in &self.journal[begun..] {
+            replay.apply(kept.recorded(), *at);
+        }
+        world.group = replay.finish(Epoch::new(1));
+        world.now = self.world.now;
+        world.input(Input::Tick);
+        world
+    }
+
     /// The group as its journal has it.
     fn replayed(&self) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
@@ -213,6 +235,35 @@ proptest! {
         scribe.take(&Step::Store);
         prop_assert_eq!(seen(replayed), seen(scribe.world));
     }
+
+    #[test]
+    fn a_snapshot_knows_whose_messages_are_gone_once_they_are_nowhere_else(
+        before in prop::collection::vec(step(), 1..60),
+        behind in prop::collection::vec(step(), 0..20),
+    ) {
+        let mut scribe = Scribe::new();
+        before.iter().for_each(|step| scribe.take(step));
+        let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+        let (last, begun) = (scribe.world.group.last(), scribe.journal.len());
+        behind.iter().for_each(|step| scribe.take(step));
+        [Step::Store, Step::Pass(200)].iter().for_each(|step| scribe.take(step));
+        let resumed = scribe.resumed(&snapshot, last, begun);
+        prop_assert_eq!(seen(resumed), seen(scribe.world));
+    }
+}
+
+#[test]
+fn own_messages_are_not_counted_where_nothing_but_a_snapshot_tells_of_them() {
+    let mut scribe = Scribe::new();
+    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
+    [1, 0, 0, 1, 0].iter().for_each(|&who| scribe.take(&Step::Send(who)));
+    scribe.take(&Step::Store);
+    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+    scribe.take(&Step::Pass(200));
+    let mut world = scribe.resumed(&snapshot, Seq::new(5), scribe.journal.len());
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("missed=0 expired=2"), "{reply}");
+    assert_eq!(world.read(ann), "gap 2 1-4");
 }
 
 #[test]
@@ -253,6 +304,24 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
     assert!(reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0"), "{reply}");
     assert_eq!(world.read(ann), "text gap 2 2-3 text text");
     assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");
+}
+
+#[test]
+fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
+    let mut scribe = Scribe::new();
+    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
+    [1, 0, 1, 1].iter().for_each(|&who| scribe.take(&Step::Send(who)));
+    scribe.take(&Step::Leave(0));
+    scribe.take(&Step::Return(0, Some(0)));
+    scribe.take(&Step::Send(1));
+    scribe.journal.retain(|(_, kept)| match kept {
+        Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
+        Kept::Member(_) | Kept::Deregistered(_) | Kept::Place(..) => true,
+    });
+    let mut world = scribe.replayed();
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("missed=3 expired=0"), "{reply}");
+    assert_eq!(world.read(ann), "text gap 1 3-3 text text");
 }
 
 #[test]
@@ -313,4 +382,18 @@ fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
     let group = replay.finish(Epoch::new(1));
     group.check();
     assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));
+}
+
+#[test]
+fn who_goes_back_behind_all_that_is_kept_has_not_sent_what_was_there() {
+    let mut scribe = Scribe::new();
+    (1..3).for_each(|who| scribe.take(&Step::Register(who)));
+    [Step::Send(1), Step::Store, Step::Read(2, 13)].iter().for_each(|step| scribe.take(step));
+    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+    let begun = scribe.journal.len();
+    let back = [Step::Send(2), Step::Ack(2), Step::Return(2, Some(0))];
+    back.iter().for_each(|step| scribe.take(step));
+    let resumed = scribe.resumed(&snapshot, Seq::new(1), begun);
+    let stands = |world: &World| world.group.standpoints().collect::<Vec<_>>();
+    assert_eq!(stands(&resumed), stands(&scribe.world));
 }

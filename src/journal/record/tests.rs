@@ -12,6 +12,7 @@ use super::*;
 pub(crate) enum Sample {
     Epoch(u64, u64),
     Member(String, IpAddr, u16, u64, u64),
+    Own(String, Vec<(u64, u64)>),
     Deregistered(String),
     Accepted(u64, String, u64, String),
     Place(String, u64),
@@ -36,6 +37,14 @@ impl Sample {
                 registered_at: Seq::new(*registered_at),
                 place: Seq::new(*place),
             }),
+            Self::Own(id, runs) => {
+                let runs = runs.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
+                let runs = runs.collect::<Vec<_>>();
+                let mut bytes = b"what it held before".to_vec();
+                let encoded = Runs::encode(&runs, &mut bytes);
+                assert!(encoded.iter().eq(runs));
+                then(Record::Own { id, runs: encoded })
+            }
             Self::Deregistered(id) => then(Record::Deregistered { id }),
             Self::Accepted(seq, sender, unix_ms, text) => {
                 let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
@@ -56,6 +65,8 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     prop_oneof![
         (any::<u64>(), any::<u64>()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
         members.prop_map(|(id, ip, port, at, place)| Sample::Member(id, ip, port, at, place)),
+        (id(), prop::collection::vec(any::<(u64, u64)>(), 0..40))
+            .prop_map(|(id, runs)| Sample::Own(id, runs)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
         (id(), any::<u64>()).prop_map(|(id, place)| Sample::Place(id, place)),

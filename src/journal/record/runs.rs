@@ -1,0 +1,47 @@
+//! A list of runs of numbers, as a record has it: a count, and the first and the last of each.
+
+use super::{take, take_seq};
+use crate::limits::RECORD_RUNS_MAX;
+use crate::protocol::Seq;
+
+const RUN_BYTES: usize = 2 * size_of::<u64>();
+const _: () = assert!(RECORD_RUNS_MAX <= u16::MAX as usize, "the count has 16 bits");
+const _: () = assert!(RECORD_RUNS_MAX * RUN_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
+
+/// Runs of numbers, each with its first and its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs<'a>(&'a [[u8; RUN_BYTES]]);
+
+impl<'a> Runs<'a> {
+    /// Makes a list of at most [`RECORD_RUNS_MAX`] runs, whose bytes replace those in `out`.
+    pub fn encode(runs: &[(Seq, Seq)], out: &'a mut Vec<u8>) -> Self {
+        debug_assert!(runs.len() <= RECORD_RUNS_MAX, "a record has no room for more");
+        out.clear();
+        for (first, last) in runs {
+            out.extend_from_slice(&first.as_u64().to_le_bytes());
+            out.extend_from_slice(&last.as_u64().to_le_bytes());
+        }
+        Self(out.as_chunks().0)
+    }
+
+    /// The first and the last number of each.
+    pub fn iter(self) -> impl Iterator<Item = (Seq, Seq)> {
+        self.0.iter().filter_map(|run| {
+            let run = &mut run.as_slice();
+            Some((take_seq(run)?, take_seq(run)?))
+        })
+    }
+
+    pub(super) fn put(self, out: &mut Vec<u8>) {
+        let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(self.0.as_flattened());
+    }
+
+    pub(super) fn take(body: &mut &'a [u8]) -> Option<Self> {
+        let count = usize::from(u16::from_le_bytes(take(body)?));
+        let (runs, rest) = body.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
+        *body = rest;
+        Some(Self(runs.as_chunks().0))
+    }
+}

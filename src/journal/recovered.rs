@@ -1,0 +1,45 @@
+//! What a journal comes to.
+
+use super::segment::Header;
+use super::trouble::Trouble;
+use crate::protocol::{Epoch, Seq};
+use crate::time::{Millis, UnixMillis};
+
+/// What a journal comes to.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The life of the numbers, if the journal says.
+    pub epoch: Option<Epoch>,
+    /// The last number given out, as far as is known.
+    pub last: Seq,
+    /// The last number that was there when the last segment was begun: what that was given since
+    /// may never have been synced, and nobody can tell.
+    pub settled: Seq,
+    /// The group time of the last record.
+    pub at: Millis,
+    /// The last group time for which it is known what the wall clock read.
+    pub clock: Option<(Millis, UnixMillis)>,
+    /// How, and in which life of the machine, the last records were written.
+    pub header: Option<Header>,
+    /// Whether the program had stopped in good order.
+    pub is_clean: bool,
+    /// Whether numbers above `last` may have been given out, or the epoch may not be the last one.
+    pub lost_tail: bool,
+    /// Messages that are known to be lost.
+    pub messages_lost: u64,
+    /// All segments, in order.
+    pub segments: Vec<SegmentSummary>,
+    /// What somebody must look at.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What must be known of a segment to know when it is no longer needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    /// Its number.
+    pub serial: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// When the last message in it was accepted.
+    pub newest: Option<Millis>,
+}

@@ -1,0 +1,74 @@
+//! What can be read of the segments on the disk, read by nothing but the format.
+
+use std::collections::BTreeSet;
+
+use groupcast::journal::{Found, Record, delivery, read};
+
+use super::{File, Storage};
+
+impl Storage {
+    /// How many segments there are, and how many bytes in them.
+    pub(crate) fn segments(&self) -> (u64, usize) {
+        let state = self.state();
+        let files = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        files.fold((0, 0), |(bytes, count), (_, file)| {
+            (bytes + state.files[*file].bytes.len() as u64, count + 1)
+        })
+    }
+
+    /// What stands in each segment, for a trace.
+    pub(crate) fn list(&self) -> String {
+        let state = self.state();
+        let mut lines = String::new();
+        for (name, file) in &state.names {
+            let File { bytes, safe, .. } = &state.files[*file];
+            lines.push_str(&format!("\n    {name}: {} bytes, {safe} safe", bytes.len()));
+            let Ok((header, records)) = read(bytes) else { continue };
+            lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
+            for found in records {
+                match found {
+                    Found::Record { record: Record::Accepted { line }, at } => {
+                        let seq = delivery(line).map(|delivery| delivery.seq);
+                        lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
+                    }
+                    Found::Record { record: Record::Member { id, place, .. }, .. } => {
+                        lines.push_str(&format!(" {id}:{place}"));
+                    }
+                    Found::Record { record, at } => lines.push_str(&format!(" {record:?}@{at}")),
+                    damage @ (Found::Damage { .. } | Found::Torn { .. }) => {
+                        lines.push_str(&format!(" {damage:?}"));
+                    }
+                }
+            }
+        }
+        lines
+    }
+
+    /// The numbers of all messages in all segments, as far as they can be read.
+    pub(crate) fn numbers(&self) -> BTreeSet<u64> {
+        let state = self.state();
+        let names = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        let read = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
+        let found = read.flat_map(|(_, records)| records);
+        let numbers = found.filter_map(|found| {
+            let Found::Record { record: Record::Accepted { line }, .. } = found else {
+                return None;
+            };
+            delivery(line)
+        });
+        numbers.map(|delivery| delivery.seq.as_u64()).collect()
+    }
+
+    /// The number before the first that the newest segment may have.
+    pub(crate) fn begun_after(&self) -> u64 {
+        let state = self.state();
+        let names = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
+        let newest = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
+        let newest = newest.max_by_key(|(header, _)| header.serial);
+        let first = newest.and_then(|(_, mut records)| records.next());
+        match first {
+            Some(Found::Record { record: Record::Epoch { last, .. }, .. }) => last.as_u64(),
+            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => 0,
+        }
+    }
+}
