@@ -257,6 +257,16 @@ impl<D: Disk> Store<D> {
         Ok(writer)
     }
 
+    /// Comes back to a segment that was written before, to say at its end what follows.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn reopen(&mut self, serial: u64) -> io::Result<Writer<D::File>> {
+        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Writer { serial, file: self.disk.open(&segment.name)?, has_failed: false })
+    }
+
     /// Appends all of `bytes`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::snapshot::{mode, snapshot};
 use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
 use crate::journal::{
     BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
-    recover,
+    encode, recover,
 };
 use crate::limits::Sync;
 use crate::protocol::{Epoch, Seq};
@@ -86,7 +86,12 @@ impl Recovery {
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let segment = Current { serial, salt, begun: 0, bytes, noted: now };
-        let (safe, closed) = (group.last(), closed(&recovered, now));
+        let (safe, mut closed) = (group.last(), closed(&recovered, now));
+        // Where that cannot be said, it is as if the program had ended here.
+        if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
+        {
+            last.bytes += bytes;
+        }
         let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
         Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
     }
@@ -112,6 +117,17 @@ fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
         SyncMode::Never => Seq::ZERO,
     };
     group.lines(settled).next().map_or(last, |(seq, ..)| seq.before())
+}
+
+/// Says at the end of the last segment that another one follows, which is missed from then on if it
+/// is not there; how many bytes that takes.
+fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> io::Result<u64> {
+    let Some(Header { serial, salt, .. }) = recovered.header else { return Ok(0) };
+    let mut record = Vec::new();
+    encode(&Record::Continued, now.steady, salt, &mut record);
+    let mut last = store.reopen(serial)?;
+    store.append(&mut last, &record)?;
+    Ok(record.len() as u64)
 }
 
 /// Numbers go on where they were if none can have been given out that is not there.

@@ -133,3 +133,16 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
     let [reply] = &replies[..] else { panic!("{replies:?}") };
     assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2"), "{reply}");
 }
+
+#[test]
+fn a_segment_that_a_start_began_is_missed_when_it_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    two_lives(path, Sync::Always);
+    let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
+    std::fs::remove_file(segments.max().unwrap()).unwrap();
+    let opened = open(path, 1, Sync::Always, 2_000);
+    assert_eq!(opened.group.last(), Seq::new(2));
+    assert_eq!(opened.group.epoch(), Epoch::new(2_000), "numbers above 2 may have been given out");
+}
