@@ -98,15 +98,6 @@ fn twenty_thousand_messages_in_one_write_are_all_numbered_and_delivered_in_order
     writing.join().unwrap().unwrap();
 }
 
-/// Bytes that Linux may hold of one direction of a connection, whoever reads it or not.
-fn system_buffers() -> usize {
-    let most = |name: &str| {
-        let sizes = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap();
-        sizes.split_whitespace().next_back().unwrap().parse::<usize>().unwrap()
-    };
-    most("tcp_wmem") + most("tcp_rmem")
-}
-
 #[test]
 fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end() {
     let coordinator = Coordinator::start(30, &[]);
@@ -121,7 +112,13 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     let round = format!("x#stats#127.0.0.1\nalice#msend {}#127.0.0.1\n", "x".repeat(1000));
     let round = round.as_bytes();
     let taken = client.write_until_stuck(round);
-    assert!(taken < system_buffers() + MIB, "{taken} bytes were taken");
+    // What Linux may hold of one direction of a connection is not ours.
+    let most = |name: &str| {
+        let sizes = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap();
+        sizes.split_whitespace().next_back().unwrap().parse::<usize>().unwrap()
+    };
+    let taken_most = most("tcp_wmem") + most("tcp_rmem") + MIB;
+    assert!(taken < taken_most, "{taken} bytes were taken");
     let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
     assert!(grown_bytes < 16 * MIB as u64, "{grown_bytes} bytes more memory");
     let timer = Timer::start(Duration::from_secs(5));
