@@ -8,63 +8,15 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+pub(crate) use terms::{Action, Kind};
+use terms::{COUNTS, WORDS};
+
+#[path = "../preload/src/terms.rs"]
+mod terms;
+
 /// The library's name where cargo has put it: beside the test programs.
 const LIBRARY: &str = "libgroupcast_preload.so";
-const WORD: u64 = size_of::<u64>() as u64;
-/// Words of the page.
-const WORDS: u64 = 64;
-const COUNTS: u64 = 16;
-
-/// What calls are told apart by; in the order that the library has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u64)]
-pub(crate) enum Kind {
-    Open,
-    Create,
-    MakeDirectory,
-    Lock,
-    List,
-    State,
-    Read,
-    Write,
-    Truncate,
-    Sync,
-    SyncDirectory,
-    Rename,
-    Remove,
-    Close,
-    Socket,
-    Bind,
-    Listen,
-    Accept,
-    Connect,
-    Receive,
-    Send,
-    Shutdown,
-    CloseSocket,
-    Option,
-    Watch,
-    Say,
-    /// Each that changes a file or a directory, or makes that safe.
-    AnyChange,
-}
-
-/// What is done at a call; those of them that say `From` do it at all that follow, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u64)]
-pub(crate) enum Action {
-    None,
-    KillBefore,
-    KillAfter,
-    /// After a part of it.
-    KillWithin,
-    FailOnce,
-    FailFrom,
-    /// A part is transferred, and the call answers so.
-    ShortOnce,
-    ShortFrom,
-}
-
+const WORD: usize = size_of::<u64>();
 /// What is to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -88,7 +40,7 @@ impl Preload {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("page");
-        fs::write(&path, vec![0; (WORDS * WORD) as usize]).unwrap();
+        fs::write(&path, vec![0; WORDS * WORD]).unwrap();
         let page = File::options().read(true).write(true).open(&path).unwrap();
         fs::create_dir(directory.path().join("files")).unwrap();
         let preload = Self { directory, page, is_traced: false };
@@ -142,13 +94,13 @@ impl Preload {
         all
     }
 
-    fn put(&self, word: u64, value: u64) {
-        self.page.write_all_at(&value.to_ne_bytes(), word * WORD).unwrap();
+    fn put(&self, word: usize, value: u64) {
+        self.page.write_all_at(&value.to_ne_bytes(), (word * WORD) as u64).unwrap();
     }
 
-    fn word(&self, word: u64) -> u64 {
-        let mut bytes = [0; WORD as usize];
-        self.page.read_exact_at(&mut bytes, word * WORD).unwrap();
+    fn word(&self, word: usize) -> u64 {
+        let mut bytes = [0; WORD];
+        self.page.read_exact_at(&mut bytes, (word * WORD) as u64).unwrap();
         u64::from_ne_bytes(bytes)
     }
 
@@ -174,7 +126,7 @@ impl Preload {
 
     /// How many calls of a kind there were.
     pub(crate) fn count(&self, kind: Kind) -> u64 {
-        self.word(COUNTS + kind as u64)
+        self.word(COUNTS + kind as usize)
     }
 
     /// Copies files, not directories.

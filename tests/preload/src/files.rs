@@ -10,8 +10,9 @@ use std::{env, io};
 
 use crate::descriptors::{Class, class, note};
 use crate::inside;
-use crate::page::{Kind, call, is_on, transfer};
+use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real, text};
+use crate::terms::Kind;
 use crate::trace::{Record, noted, records};
 
 const O_CREAT: c_int = 0o100;

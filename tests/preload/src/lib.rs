@@ -23,6 +23,7 @@ mod files;
 mod page;
 mod real;
 mod sockets;
+mod terms;
 mod trace;
 
 use std::cell::Cell;

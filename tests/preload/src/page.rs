@@ -11,53 +11,8 @@ use std::os::fd::AsRawFd as _;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 
+use crate::terms::{Action, COUNTS, Kind, WORDS};
 use crate::{is_inside, real};
-
-/// What calls are told apart by. Tests know them by these names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum Kind {
-    Open,
-    Create,
-    MakeDirectory,
-    Lock,
-    List,
-    State,
-    Read,
-    Write,
-    Truncate,
-    Sync,
-    SyncDirectory,
-    Rename,
-    Remove,
-    Close,
-    Socket,
-    Bind,
-    Listen,
-    Accept,
-    Connect,
-    Receive,
-    Send,
-    Shutdown,
-    CloseSocket,
-    Option,
-    Watch,
-    Say,
-    /// Each that changes a file or a directory, or makes that safe, beside its own kind.
-    AnyChange,
-}
-
-const KINDS: usize = Kind::AnyChange as usize + 1;
-const WORDS: usize = 16 + KINDS;
-
-/// What is done at the call.
-const KILL_BEFORE: u64 = 1;
-const KILL_AFTER: u64 = 2;
-const KILL_WITHIN: u64 = 3;
-const FAIL_ONCE: u64 = 4;
-const FAIL_FROM: u64 = 5;
-const SHORT_ONCE: u64 = 6;
-const SHORT_FROM: u64 = 7;
 
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -109,7 +64,7 @@ fn is_change(kind: Kind) -> bool {
 
 fn doom(kind: Kind) -> Doom {
     let Some(words) = words() else { return Doom::None };
-    let count = |kind: Kind| words[16 + kind as usize].fetch_add(1, SeqCst) + 1;
+    let count = |kind: Kind| words[COUNTS + kind as usize].fetch_add(1, SeqCst) + 1;
     let own = count(kind);
     let any = if is_change(kind) { count(Kind::AnyChange) } else { 0 };
     let wanted = words[1].load(SeqCst);
@@ -123,15 +78,16 @@ fn doom(kind: Kind) -> Doom {
         return Doom::None;
     }
     let part = words[4].load(SeqCst);
-    let doom = match action {
-        KILL_BEFORE => Doom::KillBefore,
-        KILL_AFTER => Doom::KillAfter,
-        KILL_WITHIN => Doom::KillWithin(part),
-        FAIL_ONCE | FAIL_FROM => Doom::Fail(words[3].load(SeqCst) as c_int),
-        SHORT_ONCE | SHORT_FROM => Doom::Short(part),
-        _ => return Doom::None,
+    let (doom, is_lasting) = match Action::ALL.into_iter().find(|it| *it as u64 == action) {
+        Some(Action::KillBefore) => (Doom::KillBefore, false),
+        Some(Action::KillAfter) => (Doom::KillAfter, false),
+        Some(Action::KillWithin) => (Doom::KillWithin(part), false),
+        Some(Action::FailOnce) => (Doom::Fail(words[3].load(SeqCst) as c_int), false),
+        Some(Action::FailFrom) => (Doom::Fail(words[3].load(SeqCst) as c_int), true),
+        Some(Action::ShortOnce) => (Doom::Short(part), false),
+        Some(Action::ShortFrom) => (Doom::Short(part), true),
+        Some(Action::None) | None => return Doom::None,
     };
-    let is_lasting = matches!(action, FAIL_FROM | SHORT_FROM);
     // One that came while the page was written may have been the one that was meant.
     let is_first = words[5].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
     if is_lasting && !is_first {

@@ -3,8 +3,9 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use crate::descriptors::{Class, class, note};
-use crate::page::{Kind, call, is_on, transfer};
+use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real};
+use crate::terms::Kind;
 use crate::trace::{Record, noted};
 
 real! {
