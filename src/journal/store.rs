@@ -46,7 +46,6 @@ pub struct Store<D: Disk> {
 #[derive(Debug)]
 struct Segment {
     name: String,
-    bytes: u64,
     /// Of a segment that was found here.
     start: Option<Start>,
     is_damaged: bool,
@@ -175,7 +174,7 @@ impl<D: Disk> Store<D> {
 
     fn admit(&mut self, serial: u64, start: Option<Start>, name: String) {
         self.serial_highest = self.serial_highest.max(serial);
-        self.segments.insert(serial, Segment { name, bytes: 0, start, is_damaged: false });
+        self.segments.insert(serial, Segment { name, start, is_damaged: false });
     }
 
     fn note_unreadable(&mut self, named: u64) {
@@ -221,11 +220,6 @@ impl<D: Disk> Store<D> {
         self.serial_highest.saturating_add(1)
     }
 
-    /// Bytes of all segments, as far as they were read or written through this store.
-    pub fn total_bytes(&self) -> u64 {
-        self.segments.values().fold(0, |total, segment| total.saturating_add(segment.bytes))
-    }
-
     /// Creates a segment that begins with `records`, and makes it safe against power loss.
     ///
     /// # Errors
@@ -252,8 +246,7 @@ impl<D: Disk> Store<D> {
             let _ = self.disk.remove(&name); // If it stays, it says what is so.
             return Err(error);
         }
-        let bytes = bytes.len() as u64;
-        self.segments.insert(serial, Segment { name, bytes, start: None, is_damaged: false });
+        self.segments.insert(serial, Segment { name, start: None, is_damaged: false });
         Ok(writer)
     }
 
@@ -282,9 +275,6 @@ impl<D: Disk> Store<D> {
             };
             writer.has_failed = written.is_err();
             let written = written?;
-            if let Some(segment) = self.segments.get_mut(&writer.serial) {
-                segment.bytes = segment.bytes.saturating_add(written as u64);
-            }
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -333,9 +323,8 @@ impl<D: Disk> Store<D> {
 
     /// Replaces `bytes` with those of a whole segment.
     pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let segment = self.segments.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;
+        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         self.disk.read(&segment.name, u64::MAX, bytes)?;
-        segment.bytes = bytes.len() as u64;
         Ok(())
     }
 
@@ -346,10 +335,9 @@ impl<D: Disk> Store<D> {
 
     /// Cuts the end of a segment off.
     pub(super) fn cut(&mut self, serial: u64, length: u64) -> io::Result<()> {
-        let segment = self.segments.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;
+        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         let mut file = self.disk.open(&segment.name)?;
         self.disk.set_length(&mut file, length)?;
-        segment.bytes = length;
         self.disk.sync(&mut file)
     }
 

@@ -249,7 +249,6 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
     store.remove(1).unwrap();
     store.remove(2).unwrap();
     assert_eq!(store.serials(), [3]);
-    assert_eq!(store.total_bytes(), disk.get(&name(3)).len() as u64);
     assert_eq!(disk.get(&format!("{}.damaged-1", name(1))), bytes);
     assert!(!disk.names().iter().any(|file| file.starts_with(&name(2))));
     assert!(!tell_all(disk).recovered.lost_tail, "what was set aside is older than the newest");
