@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::Registry;
 
 use super::keeping::{Keeper, Opened, Progress, Scribe};
-use crate::event_loop::{Pool, Worker};
+use crate::event_loop::{Full, Pool, Worker};
 use crate::group::Group;
 use crate::journal::{Directory, Salt};
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
@@ -54,8 +54,9 @@ impl Journal {
 
     fn hand_over(&mut self) {
         while let Some(job) = self.keeper.poll_job() {
-            let submitted = self.worker.try_submit(job);
-            debug_assert!(submitted.is_ok(), "the keeper knows how much is on its way");
+            if let Err(Full(job)) = self.worker.try_submit(job) {
+                return self.keeper.take_back(job); // What is done before it brings the next turn.
+            }
         }
     }
 }

@@ -159,6 +159,11 @@ impl Keeper {
         self.jobs.pop_front()
     }
 
+    /// There was no room for this job: it is the next one again.
+    pub fn take_back(&mut self, job: Job) {
+        self.jobs.push_front(job);
+    }
+
     /// Whether all that was decided is done.
     #[must_use]
     pub fn is_idle(&self) -> bool {

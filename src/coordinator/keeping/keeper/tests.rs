@@ -93,3 +93,21 @@ fn bytes_and_segments_are_those_of_the_files() {
     }
     assert!(stat(&opened.keeper, "journal_segments") > 2);
 }
+
+#[test]
+fn a_job_that_finds_no_room_keeps_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = open(directory.path(), Sync::Always);
+    turn(&mut opened, 10);
+    turn(&mut opened, 20);
+    let refused = opened.keeper.poll_job().unwrap();
+    opened.keeper.take_back(refused);
+    let commits: Vec<u64> = jobs(&mut opened.keeper)
+        .into_iter()
+        .filter_map(|job| match job {
+            Job::Append { commit, .. } => Some(commit),
+            Job::Begin(_) | Job::Sync | Job::Remove { .. } => None,
+        })
+        .collect();
+    assert!(commits.len() == 2 && commits.is_sorted(), "{commits:?}");
+}
