@@ -18,6 +18,8 @@
 mod message_log;
 mod outbox;
 mod prompt;
+mod reader;
+mod socket;
 mod sockets;
 mod terminal;
 mod turn;

@@ -1,36 +1,17 @@
 //! The listener, the command socket and the message sockets: bytes to lines and back.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::TcpStream;
 
+use super::socket::{Role, Socket};
 use super::turn::{Participant, Timer};
-use crate::event_loop::{Accept, Acceptor, Connection, Fill, Flush, Key, LISTENER};
+use crate::event_loop::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
 use crate::limits::{LINE_BYTES_HIGHEST, MESSAGES_KEEPALIVE, READ_BYTES, TURN_BYTES_MAX};
-use crate::protocol::{Ack, Seq};
+use crate::protocol::Seq;
 use crate::session::{CommandSocket, Input, MessageSocket};
 use crate::time::Millis;
-
-/// A connection and what it is for.
-#[derive(Debug)]
-pub(super) struct Socket {
-    pub(super) connection: Connection,
-    role: Role,
-    /// Left with lines that the session did not want: no event will tell when it does.
-    rests: bool,
-    /// The last acknowledgement that is not yet on its way: a later one stands for it.
-    ack: Option<Seq>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Not yet connected.
-    Dialing(CommandSocket),
-    Commands(CommandSocket),
-    Messages(MessageSocket),
-}
 
 /// Why a connection ended, in words for the user.
 const ENDED: &str = "closed by the coordinator";
@@ -123,7 +104,7 @@ impl Participant {
         let mut registered = Ok(());
         let key = self.sockets.insert_with(|key| {
             registered = connection.register(registry, key);
-            Socket { connection, role, rests: false, ack: None }
+            Socket::new(connection, role)
         });
         if let Err(error) = registered {
             self.sockets.remove(key);
@@ -287,24 +268,6 @@ impl Participant {
         for key in std::mem::take(&mut self.dead) {
             self.sockets.remove(key);
             self.listener.iter_mut().for_each(Acceptor::file_closed);
-        }
-    }
-}
-
-impl Socket {
-    fn flush(&mut self) -> io::Result<()> {
-        loop {
-            if self.connection.output.is_empty()
-                && let Some(seq) = self.ack.take()
-            {
-                // A buffer takes everything.
-                let _ = writeln!(self.connection.output, "{}", Ack { seq });
-            }
-            match self.connection.flush(usize::MAX)? {
-                Flush::Empty if self.ack.is_none() => return Ok(()),
-                Flush::Blocked => return Ok(()),
-                Flush::Empty | Flush::Yielded => (),
-            }
         }
     }
 }

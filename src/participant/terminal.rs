@@ -10,7 +10,7 @@ use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use rustyline::DefaultEditor;
 
-use super::prompt::Typed;
+use super::reader::Typed;
 
 /// The terminal, and who reads it.
 pub(super) struct Terminal {

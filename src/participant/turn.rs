@@ -11,8 +11,9 @@ use mio::{Events, Poll};
 
 use super::message_log::{MessageLog, Order, Report};
 use super::outbox::Outbox;
-use super::prompt::{Printed, Printer, Prompt, Typed};
-use super::sockets::Socket;
+use super::prompt::{Printed, Printer, Prompt};
+use super::reader::Typed;
+use super::socket::Socket;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
 };

@@ -1,0 +1,167 @@
+//! The reader's thread: what the user types, or pipes in, to lines.
+
+use std::io::{self, BufRead};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::Waker;
+use rustyline::DefaultEditor;
+use rustyline::error::{ReadlineError, Signal};
+
+use crate::limits::USER_LINE_BYTES_MAX;
+
+/// What comes from the user.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line without its end.
+    Line(Vec<u8>),
+    /// A line that was not kept, for it has too many bytes.
+    TooLong,
+    /// There will be no more.
+    End,
+    /// The key that interrupts.
+    Interrupt,
+}
+
+/// The reader's way to the loop.
+pub(super) struct Desk {
+    send: Box<dyn Fn(Typed) -> bool + Send>,
+    waker: Arc<Waker>,
+}
+
+impl Desk {
+    /// `send` may wait; it says whether anybody is there to take what it is given.
+    pub(super) fn new(waker: Arc<Waker>, send: impl Fn(Typed) -> bool + Send + 'static) -> Self {
+        Self { send: Box::new(send), waker }
+    }
+
+    /// Waits while the loop has enough; `false` if there is no loop any more.
+    fn hand_in(&self, typed: Typed) -> bool {
+        let is_taken = (self.send)(typed);
+        // It fails only if its file descriptor is bad: then the poll fails too, and says so.
+        let _ = self.waker.wake();
+        is_taken
+    }
+}
+
+/// Line editing, until the user ends it or the loop is gone.
+pub(super) fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk) {
+    let end = loop {
+        is_reading.store(true, Ordering::Release);
+        let line = editor.readline("participant> ");
+        is_reading.store(false, Ordering::Release);
+        let line = match line {
+            Ok(line) => line,
+            Err(ReadlineError::Eof) => break Typed::End,
+            Err(ReadlineError::Signal(Signal::Resize)) => continue,
+            // The line is gone; what it was, is said of what has made it so.
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                match desk.hand_in(Typed::Line(vec![NEVER_IN_UTF8])) {
+                    true => continue,
+                    false => return,
+                }
+            }
+            Err(_) => break Typed::Interrupt,
+        };
+        if !line.trim().is_empty() {
+            // An editor without a history still edits.
+            let _ = editor.add_history_entry(&line);
+        }
+        // What was pasted may be several lines.
+        for line in line.split('\n') {
+            let typed = Typed::Line(line.as_bytes().to_vec());
+            if line.trim() == "quit" {
+                drop(editor);
+                desk.hand_in(typed);
+                return;
+            }
+            if !desk.hand_in(typed) {
+                return;
+            }
+        }
+    };
+    drop(editor); // From here on nothing waits for a line above which it could stand.
+    desk.hand_in(end);
+}
+
+const NEVER_IN_UTF8: u8 = 0xff;
+
+/// Plain lines, until there are no more or the loop is gone.
+pub(super) fn read_lines(mut input: impl BufRead, desk: &Desk) {
+    loop {
+        // What cannot be read has ended.
+        let typed = read_line(&mut input).ok().flatten().unwrap_or(Typed::End);
+        let is_end = typed == Typed::End;
+        if !desk.hand_in(typed) || is_end {
+            return;
+        }
+    }
+}
+
+/// The next line, without its end; bytes before the end of input are one too.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Typed>> {
+    let mut line = Vec::new();
+    let mut is_too_long = false;
+    loop {
+        let chunk = match input.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if chunk.is_empty() && line.is_empty() && !is_too_long {
+            return Ok(None);
+        }
+        let end = memchr::memchr(b'\n', chunk);
+        let part = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
+        is_too_long |= line.len().saturating_add(part.len()) >= USER_LINE_BYTES_MAX;
+        match is_too_long {
+            true => line = Vec::new(),
+            false => line.extend_from_slice(part),
+        }
+        let is_whole = end.is_some() || chunk.is_empty();
+        let used = part.len().saturating_add(usize::from(end.is_some()));
+        input.consume(used);
+        if is_whole && is_too_long {
+            return Ok(Some(Typed::TooLong));
+        }
+        if is_whole {
+            let _ = line.pop_if(|byte| *byte == b'\r');
+            return Ok(Some(Typed::Line(line)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    fn read_all(input: &[u8], capacity: usize) -> Vec<Typed> {
+        let mut input = BufReader::with_capacity(capacity, input);
+        std::iter::from_fn(|| read_line(&mut input).unwrap()).collect()
+    }
+
+    fn line(text: &str) -> Typed {
+        Typed::Line(text.into())
+    }
+
+    #[test]
+    fn lines_come_out_the_same_however_they_came_in() {
+        for capacity in 1..20 {
+            let lines = read_all(b"one\ntwo\r\n\nthree", capacity);
+            assert_eq!(lines, [line("one"), line("two"), line(""), line("three")], "{capacity}");
+        }
+        assert_eq!(read_all(b"", 8), []);
+        assert_eq!(read_all(b"\n", 8), [line("")]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_no_memory_and_the_next_one_is_read() {
+        let fits = "x".repeat(USER_LINE_BYTES_MAX - 1);
+        let exceeds = "x".repeat(USER_LINE_BYTES_MAX);
+        let input = format!("{exceeds}\n{fits}\nnext\n{exceeds}");
+        let lines = read_all(input.as_bytes(), 8192);
+        assert_eq!(lines, [Typed::TooLong, line(&fits), line("next"), Typed::TooLong]);
+    }
+}

@@ -1,0 +1,50 @@
+//! One connection of the participant, and what it is for.
+
+use std::fmt::Write as _;
+use std::io;
+
+use crate::event_loop::{Connection, Flush};
+use crate::protocol::{Ack, Seq};
+use crate::session::{CommandSocket, MessageSocket};
+
+/// A connection and what it is for.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) connection: Connection,
+    pub(super) role: Role,
+    /// Left with lines that the session did not want: no event will tell when it does.
+    pub(super) rests: bool,
+    /// The last acknowledgement that is not yet on its way: a later one stands for it.
+    pub(super) ack: Option<Seq>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Not yet connected.
+    Dialing(CommandSocket),
+    Commands(CommandSocket),
+    Messages(MessageSocket),
+}
+
+impl Socket {
+    pub(super) fn new(connection: Connection, role: Role) -> Self {
+        Self { connection, role, rests: false, ack: None }
+    }
+
+    /// Writes what is due, the acknowledgement behind the rest.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        loop {
+            if self.connection.output.is_empty()
+                && let Some(seq) = self.ack.take()
+            {
+                // A buffer takes everything.
+                let _ = writeln!(self.connection.output, "{}", Ack { seq });
+            }
+            match self.connection.flush(usize::MAX)? {
+                Flush::Empty if self.ack.is_none() => return Ok(()),
+                Flush::Blocked => return Ok(()),
+                Flush::Empty | Flush::Yielded => (),
+            }
+        }
+    }
+}
