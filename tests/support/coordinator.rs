@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -51,11 +52,13 @@ impl Coordinator {
         Self::start_in(directory, 0, ttl_s, options, environment)
     }
 
-    /// Starts one with a journal in its directory.
+    /// Starts one with a journal in its directory, which can be started again.
     pub(crate) fn start_kept(ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
-        let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
+        let bind = format!("bind={}", unshared_address());
+        let further = [data_dir.as_str(), bind.as_str()];
+        let options: Vec<&str> = options.iter().copied().chain(further).collect();
         Self::start_in(directory, 0, ttl_s, &options, Environment::new())
     }
 
@@ -179,6 +182,13 @@ impl Drop for Coordinator {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// An address of this machine that nobody else uses: whoever had a port there finds it free again.
+pub(crate) fn unshared_address() -> Ipv4Addr {
+    static COUNT: AtomicU8 = AtomicU8::new(1);
+    let [high, low, ..] = std::process::id().to_le_bytes();
+    Ipv4Addr::new(127, 64 | (high & 63), low, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The address behind `listening on`, one that can be connected to.
