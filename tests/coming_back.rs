@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
-use support::coordinator::{Coordinator, unshared_address};
+use support::coordinator::Coordinator;
 use support::fake::Fake;
 use support::participant::{Home, Running, texts, until};
 use support::{field, number};
@@ -14,8 +14,7 @@ const EPOCH: &str = "00000000000000aa";
 
 #[test]
 fn a_coordinator_that_was_killed_and_started_anew_is_found_again() {
-    let bind = format!("bind={}", unshared_address());
-    let first = Coordinator::start(60, &[&bind]);
+    let first = Coordinator::start(60, &[]);
     let home = Home::new("alice", first.address);
     let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
     alice.expect("OK register");
@@ -26,7 +25,7 @@ fn a_coordinator_that_was_killed_and_started_anew_is_found_again() {
     first.kill();
     alice.expect("* message connection lost: closed by the coordinator\n");
     alice.expect("* reconnecting in 0.");
-    let second = Coordinator::start_at(first.address.port(), 60, &[&bind]);
+    let second = first.start_again();
     alice.expect("* the coordinator does not know this participant: registering\n");
     alice.expect("* registered anew, messages may have been missed: OK register epoch=");
     let mut bob = second.join("bob", "");

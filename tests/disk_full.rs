@@ -15,8 +15,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use support::coordinator::{Coordinator, until_written_down};
-use support::listener::Listener;
 use support::member::Member;
+use support::port::ReservedPort;
 use support::scene::lock;
 use support::wire::{Client, Missing};
 use support::{DEADLINE, Timer, number};
@@ -29,10 +29,11 @@ fn limit_files(coordinator: &Coordinator, bytes: Option<u64>) {
 
 /// Asks for a registration that cannot come about until it is refused for this reason.
 #[track_caller]
-fn until_refused(client: &mut Client, closed_port: u16, code: u16) {
+fn until_refused(client: &mut Client, code: u16) {
+    let closed = ReservedPort::new();
     let timer = Timer::start(DEADLINE);
     while timer.left().is_some() {
-        let reply = client.ask(&format!("zed#register {closed_port}#127.0.0.1"));
+        let reply = client.ask(&format!("zed#register {closed}#127.0.0.1"));
         if reply.starts_with(&format!("ERR {code} ")) {
             return;
         }
@@ -40,15 +41,10 @@ fn until_refused(client: &mut Client, closed_port: u16, code: u16) {
     client.fail(&format!("never {code}"));
 }
 
-fn closed_port(coordinator: &Coordinator) -> u16 {
-    Listener::bind(&coordinator.scene, "127.0.0.1").port()
-}
-
 #[test]
 fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room() {
     for sync in ["sync=always", "sync=50ms", "sync=never"] {
         let first = Coordinator::start_kept(600, &[sync]);
-        let port = closed_port(&first);
         let mut alice = first.join("alice", "acks=1");
         let mut bob = first.join("bob", "acks=1");
         let mut carol = first.join("carol", "acks=1");
@@ -64,7 +60,7 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
 
         limit_files(&first, Some(0));
         alice.command.say("alice#msend three#127.0.0.1");
-        until_refused(&mut observer, port, 506);
+        until_refused(&mut observer, 506);
         bob.refused("msend refused", 506);
         bob.refused("deregister", 506);
         // Reading and delivering go on; of what is not written down nothing is sent.
@@ -107,7 +103,6 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
 #[test]
 fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
     let first = Coordinator::start_kept(600, &[]);
-    let port = closed_port(&first);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -129,7 +124,7 @@ fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
     }
     limit_files(&first, Some(0));
     alice.command.say("alice#msend text 201#127.0.0.1");
-    until_refused(&mut first.client(), port, 506);
+    until_refused(&mut first.client(), 506);
     while let Ok(line) = alice.command.line_within(Timer::start(Duration::from_millis(5))) {
         confirmed += u64::from(line.starts_with("OK "));
     }
@@ -155,7 +150,6 @@ fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
 #[test]
 fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
     let first = Coordinator::start_kept(2, &[]);
-    let port = closed_port(&first);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -167,7 +161,7 @@ fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
     let last = alice.msend(&text);
     limit_files(&first, Some(0));
     alice.command.say("alice#msend in flight#127.0.0.1");
-    until_refused(&mut observer, port, 506);
+    until_refused(&mut observer, 506);
     let timer = Timer::start(DEADLINE);
     while observer.stat("journal_segments") > 1 {
         assert!(timer.left().is_some(), "they are still there");
@@ -184,7 +178,6 @@ fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
 #[test]
 fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
     let first = Coordinator::start_kept(600, &[]);
-    let port = closed_port(&first);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     assert_eq!(alice.msend("one"), 1);
@@ -194,7 +187,7 @@ fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
     bob.disconnect();
     std::fs::remove_dir_all(first.data_dir()).unwrap();
     alice.command.say("alice#msend two#127.0.0.1");
-    until_refused(&mut first.client(), port, 506);
+    until_refused(&mut first.client(), 506);
 
     std::fs::create_dir(first.data_dir()).unwrap();
     let mut reply = alice.command.line();
@@ -243,7 +236,6 @@ fn a_start_without_room_fails_and_costs_nothing() {
 #[test]
 fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
     let first = Coordinator::start_kept(600, &["sync=never"]);
-    let port = closed_port(&first);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -254,7 +246,7 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
     limit_files(&first, Some(1000)); // Nowhere is room for all of it.
     alice.command.say("alice#msend 101#127.0.0.1");
     let mut observer = first.client();
-    until_refused(&mut observer, port, 506);
+    until_refused(&mut observer, 506);
     // The write, a fresh segment at once, and another one after a pause have come to nothing.
     while observer.stat("journal_failures") < 3 {}
     assert_eq!(observer.stat("journal_segments"), 1);

@@ -178,8 +178,9 @@ fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
 fn a_second_coordinator_in_the_same_directory_is_refused() {
     let first = Coordinator::start_kept(60, &[]);
     let mut alice = first.join("alice", "");
-    let second =
-        Command::new(env!("CARGO_BIN_EXE_coordinator")).arg(first.config()).output().unwrap();
+    let config = first.config().with_file_name("second.txt");
+    std::fs::write(&config, format!("0\n60\ndata_dir={}\n", first.data_dir().display())).unwrap();
+    let second = Command::new(env!("CARGO_BIN_EXE_coordinator")).arg(config).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("in use by another coordinator"), "{said}");

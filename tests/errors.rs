@@ -6,12 +6,8 @@ mod support;
 
 use support::coordinator::Coordinator;
 use support::listener::Listener;
+use support::port::ReservedPort;
 use support::wire::Client;
-
-/// A port on which nobody listens.
-fn closed_port(coordinator: &Coordinator) -> u16 {
-    Listener::bind(&coordinator.scene, "127.0.0.1").port()
-}
 
 #[test]
 fn a_malformed_request_gets_400_and_the_part_is_named() {
@@ -75,7 +71,7 @@ fn a_number_never_given_out_cannot_have_been_taken() {
 fn a_request_may_name_only_the_address_it_comes_from() {
     let coordinator = Coordinator::start(30, &[]);
     let mut client = coordinator.client_from("127.0.0.1");
-    let port = closed_port(&coordinator);
+    let port = ReservedPort::new();
     let (register, reconnect) = (format!("register {port}"), format!("reconnect {port}"));
     for command in [&register, &reconnect, "deregister", "disconnect", "msend hi"] {
         client.refused(&format!("bob#{command}#127.0.0.2"), 403, "127.0.0.2");
@@ -94,7 +90,7 @@ fn an_id_belongs_to_the_address_that_registered_it() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "");
     let mut stranger = coordinator.client_from("127.0.0.2");
-    let port = closed_port(&coordinator);
+    let port = ReservedPort::new();
     let (register, reconnect) = (format!("register {port}"), format!("reconnect {port}"));
     for command in [&register, &reconnect, "deregister", "disconnect", "msend hi"] {
         stranger.refused(&format!("bob#{command}#127.0.0.2"), 403, "id");
@@ -182,7 +178,7 @@ fn there_are_so_many_command_sockets_and_no_more() {
 fn a_connect_back_that_fails_gets_502_and_leaves_no_trace() {
     let coordinator = Coordinator::start(30, &["connect_timeout=0.3"]);
     let mut client = coordinator.client();
-    let closed = closed_port(&coordinator);
+    let closed = ReservedPort::new();
     client.refused(&format!("bob#register {closed}#127.0.0.1"), 502, "refused");
     let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
     client.refused(&format!("bob#register {}#127.0.0.1", blocked.port()), 502, "");
@@ -190,7 +186,7 @@ fn a_connect_back_that_fails_gets_502_and_leaves_no_trace() {
 
     let mut bob = coordinator.join("bob", "");
     let before = bob.line();
-    for port in [closed, blocked.port()] {
+    for port in [closed.number(), blocked.port()] {
         bob.refused(&format!("reconnect {port}"), 502);
         assert_eq!(bob.line(), before, "neither its socket nor its address is another");
     }
@@ -231,7 +227,7 @@ fn of_two_refusals_the_first_in_the_table_is_given() {
     bob.disconnect();
     alice.msend(&"x".repeat(450));
     alice.msend(&"x".repeat(450));
-    let closed = closed_port(&coordinator);
+    let closed = ReservedPort::new();
     let mut here = coordinator.client_from("127.0.0.1");
     let mut there = coordinator.client_from("127.0.0.2");
     let check = |client: &mut Client, request: String, code| client.refused(&request, code, "");
@@ -265,7 +261,7 @@ fn a_refused_request_changes_nothing() {
     let mut alice = coordinator.join("alice", "");
     alice.msend("one");
     let before = bob.command.members();
-    let closed = closed_port(&coordinator);
+    let closed = ReservedPort::new();
     for request in [
         "bob#msend #127.0.0.1".to_owned(),
         "bob#deregister#127.0.0.9".to_owned(),

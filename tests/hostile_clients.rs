@@ -10,6 +10,7 @@ use std::time::Duration;
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
+use support::port::ReservedPort;
 use support::wire::Wire;
 use support::{DEADLINE, Timer};
 
@@ -220,7 +221,7 @@ fn a_storm_of_all_kinds_leaves_nothing_behind() {
     let coordinator = Coordinator::start(30, &["connect_timeout=0.2", "line_timeout=0.2"]);
     let mut alice = coordinator.join("alice", "");
     let files = coordinator.files();
-    let closed = Listener::bind(&coordinator.scene, "127.0.0.1").port();
+    let closed = ReservedPort::new();
     let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
     for round in 0..100 {
         let mut client = coordinator.client();

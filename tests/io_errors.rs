@@ -18,9 +18,9 @@ use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
 use support::fake::{Fake, Talk};
-use support::listener::Listener;
 use support::member::Member;
 use support::participant::{Running, texts, until};
+use support::port::ReservedPort;
 use support::preload::{Action, Kind, Plan, Preload};
 use support::{DEADLINE, Timer, number};
 
@@ -105,8 +105,8 @@ fn fail_a_coordinator(plan: Plan) {
         alice.command.say("alice#msend text 2#127.0.0.1");
         until("the fault", || preload.fired() > 1);
         // Nobody listens there: what is not refused at once fails then, and is not waited for.
-        let closed_port = Listener::bind(&first.scene, "127.0.0.1").port();
-        let request = format!("zed#register {closed_port}#127.0.0.1");
+        let closed = ReservedPort::new();
+        let request = format!("zed#register {closed}#127.0.0.1");
         until("refusals", || observer.ask(&request).starts_with("ERR 506 "));
         observer.check("observer#ping#127.0.0.1", "OK ping");
         let mut carol = Member::come_back(&first, "carol", "acks=1");

@@ -5,12 +5,13 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
 use support::participant::{Home, Running};
+use support::port::ReservedPort;
 
 /// The port that the next line of output names.
 #[track_caller]
@@ -159,8 +160,8 @@ fn what_the_coordinator_refuses_is_shown_as_it_came() {
 
 #[test]
 fn a_coordinator_that_is_not_there_is_said_to_be_so_by_every_command() {
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let home = Home::new("alice", address);
+    let closed = ReservedPort::new();
+    let home = Home::new("alice", SocketAddr::from((Ipv4Addr::LOCALHOST, closed.number())));
     for command in ["ping", "members", "msend hi", "disconnect", "register 0", "reconnect 0"] {
         let (code, said) = home.script(&["-e", command], "");
         let word = command.split(' ').next().unwrap();

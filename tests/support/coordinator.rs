@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 
 use super::member::Member;
+use super::port::ReservedPort;
 use super::scene::{Scene, lock};
 use super::wire::Client;
 use super::{DEADLINE, Timer};
@@ -23,6 +23,8 @@ pub(crate) struct Coordinator {
     pub(crate) scene: Arc<Scene>,
     /// Where to reach it.
     pub(crate) address: SocketAddr,
+    /// Its port: nobody takes it between two that are to have it.
+    port: Arc<ReservedPort>,
     /// What it says on stdout, line by line; ends when the process ends.
     stdout: Receiver<String>,
     /// The config file is in it, and the journal if there is one.
@@ -37,42 +39,36 @@ pub(crate) type Environment = Vec<(&'static str, PathBuf)>;
 impl Coordinator {
     /// Starts one on a free port with further `key=value` lines of config.
     pub(crate) fn start(ttl_s: u64, options: &[&str]) -> Self {
-        Self::start_at(0, ttl_s, options)
-    }
-
-    /// Starts one on a port of our choice.
-    pub(crate) fn start_at(port: u16, ttl_s: u64, options: &[&str]) -> Self {
-        let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(directory, port, ttl_s, options, Environment::new())
+        Self::start_with(Environment::new(), ttl_s, options)
     }
 
     /// Starts one on a free port, with this in its environment.
     pub(crate) fn start_with(environment: Environment, ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(directory, 0, ttl_s, options, environment)
+        let port = Arc::new(ReservedPort::new());
+        Self::start_in(directory, port, ttl_s, options, environment)
     }
 
-    /// Starts one with a journal in its directory, which can be started again.
+    /// Starts one with a journal in its directory.
     pub(crate) fn start_kept(ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
-        let bind = format!("bind={}", unshared_address());
-        let further = [data_dir.as_str(), bind.as_str()];
-        let options: Vec<&str> = options.iter().copied().chain(further).collect();
-        Self::start_in(directory, 0, ttl_s, &options, Environment::new())
+        let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
+        let port = Arc::new(ReservedPort::new());
+        Self::start_in(directory, port, ttl_s, &options, Environment::new())
     }
 
     /// Starts the next one where this one was, with the same port, journal and options.
     pub(crate) fn start_again(&self) -> Self {
         let config = std::fs::read_to_string(self.config()).unwrap();
         let options: Vec<&str> = config.lines().skip(2).collect();
-        let (directory, environment) = (Arc::clone(&self.directory), self.environment.clone());
-        Self::start_in(directory, self.address.port(), self.ttl_s, &options, environment)
+        let (directory, port) = (Arc::clone(&self.directory), Arc::clone(&self.port));
+        Self::start_in(directory, port, self.ttl_s, &options, self.environment.clone())
     }
 
     fn start_in(
         directory: Arc<TempDir>,
-        port: u16,
+        port: Arc<ReservedPort>,
         ttl_s: u64,
         options: &[&str],
         environment: Environment,
@@ -99,7 +95,7 @@ impl Coordinator {
                 .unwrap_or_else(|| scene.fail(&format!("no address in the startup line {line:?}"))),
             Err(error) => scene.fail(&format!("no startup line: {error}")),
         };
-        Self { scene, address, stdout, directory, ttl_s, environment }
+        Self { scene, address, port, stdout, directory, ttl_s, environment }
     }
 
     /// Its config file.
@@ -182,13 +178,6 @@ impl Drop for Coordinator {
         let _ = child.kill();
         let _ = child.wait();
     }
-}
-
-/// An address of this machine that nobody else uses: whoever had a port there finds it free again.
-pub(crate) fn unshared_address() -> Ipv4Addr {
-    static COUNT: AtomicU8 = AtomicU8::new(1);
-    let [high, low, ..] = std::process::id().to_le_bytes();
-    Ipv4Addr::new(127, 64 | (high & 63), low, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The address behind `listening on`, one that can be connected to.

@@ -16,6 +16,7 @@ pub(crate) mod listener;
 pub(crate) mod member;
 #[cfg(feature = "participant")]
 pub(crate) mod participant;
+pub(crate) mod port;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) mod preload;
 pub(crate) mod scene;

@@ -1,0 +1,39 @@
+//! A port of this machine that is kept for whoever is to have it.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with};
+
+/// A port that is bound and on which nobody listens: a connection to it is refused, and the
+/// operating system gives it to nobody who leaves the choice to it. Who names it, and lets
+/// addresses be used again as servers do, can listen on it.
+#[derive(Debug)]
+pub(crate) struct ReservedPort {
+    _socket: OwnedFd,
+    number: u16,
+}
+
+impl ReservedPort {
+    pub(crate) fn new() -> Self {
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        set_socket_reuseaddr(&socket, true).unwrap();
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+        Self { _socket: socket, number: address.port() }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+impl fmt::Display for ReservedPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number.fmt(f)
+    }
+}
