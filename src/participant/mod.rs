@@ -19,6 +19,7 @@ mod message_log;
 mod outbox;
 mod prompt;
 mod reader;
+mod screen;
 mod socket;
 mod sockets;
 mod terminal;

@@ -7,47 +7,37 @@
 //!
 //! Reading and writing a terminal may block, so neither is done by the loop.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use rustyline::{DefaultEditor, ExternalPrinter};
 
 use super::reader::{Desk, Typed, read_lines, read_terminal};
+use super::screen::{PASTES_ARE_BRACKETED, Screen};
 use super::terminal::Terminal;
 use crate::event_loop::{Diagnostic, Print, Sink};
 use crate::limits::USER_LINES_WAITING_MAX;
 
 /// The user's side of the program.
 pub(super) struct Prompt {
-    screen: Arc<Mutex<Screen>>,
+    screen: Arc<Screen>,
     terminal: Option<Terminal>,
-}
-
-/// Where text goes.
-pub(super) struct Screen {
-    above: Option<Box<dyn ExternalPrinter + Send>>,
-    is_reading: Arc<AtomicBool>,
 }
 
 impl Prompt {
     /// With line editing if both sides of the user are a terminal.
     pub(super) fn new() -> Self {
         let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-        let mut editor = is_terminal.then(DefaultEditor::new).and_then(Result::ok);
-        let above = editor
-            .as_mut()
-            .and_then(|editor| editor.create_external_printer().ok())
-            .map(|printer| Box::new(printer) as Box<dyn ExternalPrinter + Send>);
-        let is_reading = Arc::new(AtomicBool::new(false));
-        let terminal =
-            editor.map(|editor| Terminal::new(editor, above.is_some(), Arc::clone(&is_reading)));
-        let screen = Screen { above, is_reading };
-        Self { screen: Arc::new(Mutex::new(screen)), terminal }
+        match is_terminal.then(Screen::with_editor).and_then(Result::ok) {
+            Some((screen, editor)) => {
+                let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
+                Self { screen, terminal }
+            }
+            None => Self { screen: Screen::plain(), terminal: None },
+        }
     }
 
     /// Begins to read; `waker` says that there is something.
@@ -57,12 +47,13 @@ impl Prompt {
     /// If there can be no further thread.
     pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<Typed>> {
         let reader = thread::Builder::new().name("reader".to_owned());
-        if let Some((editor, is_reading)) = self.terminal.as_mut().and_then(Terminal::take_editor) {
+        if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
+            let screen = Arc::clone(&self.screen);
             // Without a bound but the user's patience: while the reader waited for the loop, the
             // printer would wait for the reader, and in the end the loop for the printer.
             let (sender, receiver) = mpsc::channel();
             let desk = Desk::new(waker, move |typed| sender.send(typed).is_ok());
-            reader.spawn(move || read_terminal(editor, &is_reading, &desk))?;
+            reader.spawn(move || read_terminal(editor, &screen, &desk))?;
             return Ok(receiver);
         }
         let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
@@ -82,7 +73,7 @@ impl Prompt {
         let screen = Arc::clone(&self.screen);
         Some(Box::new(move |diagnostic| {
             let Diagnostic { level, target, text, .. } = diagnostic;
-            lock(&screen).print(&format!("{level:<5} [{target}] {text}\n"))
+            screen.print(&format!("{level:<5} [{target}] {text}\n"))
         }))
     }
 
@@ -110,7 +101,7 @@ pub(super) struct Printed {
 
 /// The printer's thread.
 pub(super) struct Printer {
-    screen: Arc<Mutex<Screen>>,
+    screen: Arc<Screen>,
 }
 
 impl Sink for Printer {
@@ -121,47 +112,8 @@ impl Sink for Printer {
         let mut texts = batch.into_iter();
         let mut text = texts.next().unwrap_or_default();
         text.extend(texts);
-        let result = lock(&self.screen).print(&text);
+        let result = self.screen.print(&text);
         text.clear();
         Printed { result, spare: text }
     }
 }
-
-fn lock(screen: &Mutex<Screen>) -> std::sync::MutexGuard<'_, Screen> {
-    screen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Screen {
-    /// Prints whole lines.
-    ///
-    /// While a line is being typed they are left in a box that holds one text, and the reader
-    /// takes them out when no key is pressed. If the user ends the last line in that moment, nobody
-    /// will. Hence the second text, which shows nothing: that it found the box empty proves that
-    /// the first was taken, and will be shown before the reader does anything else. When the
-    /// reader is gone, both calls fail, and the text is printed here.
-    fn print(&mut self, text: &str) -> io::Result<()> {
-        if let Some(above) = &mut self.above {
-            // Looked at on both sides: a line may be begun, or ended, while the text is left.
-            let was_reading = self.is_reading.load(Ordering::Acquire);
-            let printed = above.print(text.to_owned());
-            let is_reading = was_reading || self.is_reading.load(Ordering::Acquire);
-            let printed = printed.and_then(|()| match is_reading {
-                true => above.print(NOTHING.to_owned()),
-                false => Ok(()),
-            });
-            match printed {
-                Ok(()) => return Ok(()),
-                Err(_) => self.above = None,
-            }
-        }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
-    }
-}
-
-/// One line up and down again: a text without the line feed at its end would get one.
-const NOTHING: &str = "\x1b[A\n";
-
-/// As [`NOTHING`], but for what it asks of the terminal.
-const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";

@@ -2,12 +2,11 @@
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
-use rustyline::DefaultEditor;
 use rustyline::error::{ReadlineError, Signal};
 
+use super::screen::{Editor, Screen};
 use crate::limits::USER_LINE_BYTES_MAX;
 
 /// What comes from the user.
@@ -45,11 +44,11 @@ impl Desk {
 }
 
 /// Line editing, until the user ends it or the loop is gone.
-pub(super) fn read_terminal(mut editor: DefaultEditor, is_reading: &AtomicBool, desk: &Desk) {
+pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
     let end = loop {
-        is_reading.store(true, Ordering::Release);
+        screen.begin_line();
         let line = editor.readline("participant> ");
-        is_reading.store(false, Ordering::Release);
+        screen.end_line();
         let line = match line {
             Ok(line) => line,
             Err(ReadlineError::Eof) => break Typed::End,

@@ -2,39 +2,31 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
-use rustyline::DefaultEditor;
 
 use super::reader::Typed;
+use super::screen::{Editor, Screen};
 
 /// The terminal, and who reads it.
 pub(super) struct Terminal {
-    editor: Option<DefaultEditor>,
-    /// Whether it can do what line editing needs.
-    edits: bool,
+    editor: Option<Editor>,
+    screen: Arc<Screen>,
     /// How it was when the program found it.
     found: Option<Termios>,
-    is_reading: Arc<AtomicBool>,
 }
 
 impl Terminal {
-    pub(super) fn new(editor: DefaultEditor, edits: bool, is_reading: Arc<AtomicBool>) -> Self {
-        Self { editor: Some(editor), edits, found: tcgetattr(io::stdin()).ok(), is_reading }
+    pub(super) fn new(editor: Editor, screen: Arc<Screen>) -> Self {
+        Self { editor: Some(editor), screen, found: tcgetattr(io::stdin()).ok() }
     }
 
     /// For the reader's thread; it is handed out once.
-    pub(super) fn take_editor(&mut self) -> Option<(DefaultEditor, Arc<AtomicBool>)> {
-        Some((self.editor.take()?, Arc::clone(&self.is_reading)))
-    }
-
-    /// Whether a line is being edited.
-    fn is_editing(&self) -> bool {
-        self.edits && self.is_reading.load(Ordering::Acquire)
+    pub(super) fn take_editor(&mut self) -> Option<Editor> {
+        self.editor.take()
     }
 
     /// Sets what line editing needs again, after a shell has had the terminal; `false` if nothing
@@ -43,7 +35,9 @@ impl Terminal {
     /// The editor does it too when the key that stops the program is pressed, but it cannot know
     /// whether the stop takes effect before it does, and it learns nothing of stops from elsewhere.
     pub(super) fn resume(&self) -> bool {
-        let Some(found) = self.found.as_ref().filter(|_| self.is_editing()) else { return false };
+        let Some(found) = self.found.as_ref().filter(|_| self.screen.is_editing()) else {
+            return false;
+        };
         if tcgetpgrp(io::stdin()).is_ok_and(|group| group != getpgrp()) {
             return false; // It goes on in the background: setting anything would stop it again.
         }
@@ -58,7 +52,7 @@ impl Terminal {
     /// Leaves it as it was found, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
         let Some(found) = &self.found else { return };
-        if self.is_editing() && !is_reader_ended(typed, wait) {
+        if self.screen.is_editing() && !is_reader_ended(typed, wait) {
             // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
             let _ = io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| io::stdout().flush());
         }

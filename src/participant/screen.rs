@@ -1,0 +1,132 @@
+//! Where text goes: above the line being typed, or to standard output.
+//!
+//! ```text
+//!   print ─┬─ no line is being typed ───────────────────────────▶ standard output
+//!          └─ one is ─▶ waiting ─┬─ the editor draws its prompt ─▶ text, prompt, line
+//!                                └─ the line ends ──────────────▶ standard output
+//! ```
+//!
+//! The editor can print above its line as well, but keeps a text that it was handed in the moment
+//! in which the last line ends, and shows it to nobody. So the text stays here until it is shown;
+//! what the editor is handed is nothing but a reason to draw its prompt.
+
+use std::borrow::Cow;
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustyline::completion::Completer;
+use rustyline::config::{ColorMode, Config};
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{ExternalPrinter, Helper};
+
+/// Edits lines below what is printed.
+pub(super) type Editor = rustyline::Editor<Above, DefaultHistory>;
+
+/// Standard output, which the line being typed may share.
+pub(super) struct Screen {
+    lines: Mutex<Lines>,
+    /// Has the editor draw its prompt. Without it no line is ever edited.
+    nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    is_editing: bool,
+    /// To be shown above the line being edited.
+    waiting: String,
+}
+
+impl Screen {
+    /// One without line editing.
+    pub(super) fn plain() -> Arc<Self> {
+        Arc::new(Self { lines: Mutex::default(), nudge: None })
+    }
+
+    /// At a terminal, which may still be one that can do nothing.
+    pub(super) fn with_editor() -> rustyline::Result<(Arc<Self>, Editor)> {
+        // What is drawn above the prompt counts as its colour.
+        let config = Config::builder().color_mode(ColorMode::Forced).build();
+        let mut editor = Editor::with_config(config)?;
+        let nudge = editor.create_external_printer().ok();
+        let nudge = nudge.map(|nudge| Mutex::new(Box::new(nudge) as Box<_>));
+        let screen = Arc::new(Self { lines: Mutex::default(), nudge });
+        editor.set_helper(Some(Above(Arc::clone(&screen))));
+        Ok((screen, editor))
+    }
+
+    /// Prints whole lines. While one is being typed this may wait for the editor, but not for the
+    /// user.
+    pub(super) fn print(&self, text: &str) -> io::Result<()> {
+        let mut lines = lock(&self.lines);
+        if !lines.is_editing {
+            return write(text);
+        }
+        lines.waiting.push_str(text);
+        drop(lines);
+        if let Some(nudge) = &self.nudge {
+            // Where it fails there is no editor any more: the end of the line has shown the text.
+            let _ = lock(nudge).print(NOTHING.to_owned());
+        }
+        Ok(())
+    }
+
+    /// From here on the editor has the last line of the screen, if it can edit at all.
+    pub(super) fn begin_line(&self) {
+        lock(&self.lines).is_editing = self.nudge.is_some();
+    }
+
+    /// The line is ended: what it kept waiting stands below it.
+    pub(super) fn end_line(&self) {
+        let mut lines = lock(&self.lines);
+        lines.is_editing = false;
+        // Who cannot read this cannot read what is printed next either, and that is an error.
+        let _ = write(&std::mem::take(&mut lines.waiting));
+    }
+
+    /// Whether a line is being edited.
+    pub(super) fn is_editing(&self) -> bool {
+        lock(&self.lines).is_editing
+    }
+}
+
+/// One line up and down again: a text without the line feed at its end would get one.
+const NOTHING: &str = "\x1b[A\n";
+
+/// As [`NOTHING`], but for what it asks of the terminal.
+pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
+
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has the editor draw what waits above its prompt.
+pub(super) struct Above(Arc<Screen>);
+
+impl Highlighter for Above {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        let mut text = std::mem::take(&mut lock(&self.0.lines).waiting);
+        text.push_str(prompt);
+        Cow::Owned(text)
+    }
+}
+
+impl Completer for Above {
+    type Candidate = String;
+}
+
+impl Hinter for Above {
+    type Hint = String;
+}
+
+impl Validator for Above {}
+
+impl Helper for Above {}
