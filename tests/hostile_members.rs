@@ -4,14 +4,14 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
 use std::time::Duration;
 
 use groupcast::limits::{TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
+use support::port;
 use support::{DEADLINE, Timer};
 
 const MIB: usize = 1024 * 1024;
@@ -122,23 +122,13 @@ fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the
     assert_eq!(bob.place(), 1);
 }
 
-/// A free port of those that the system draws for who connects, which on Linux are other ones than
-/// it draws for who listens.
-fn drawn_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut drawn = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    drop(listener.accept().unwrap()); // Whoever closes first keeps its port for a while.
-    assert_eq!(drawn.read(&mut [0]).unwrap(), 0);
-    drawn.local_addr().unwrap().port()
-}
-
 /// TCP lets a socket connect to itself on a free port, if the system draws just that one. So this
 /// asks until it does, or for so long that it should have.
 #[test]
 fn a_connection_of_the_coordinator_to_itself_is_502() {
     let coordinator = Coordinator::start(30, &[]);
     let mut client = coordinator.client();
-    let request = format!("bob#register {}#127.0.0.1\n", drawn_port());
+    let request = format!("bob#register {}#127.0.0.1\n", port::drawn());
     let timer = Timer::start(DEADLINE);
     let mut came_about = false;
     while timer.left().is_some() && !came_about {

@@ -1,7 +1,8 @@
-//! A port of this machine that is kept for whoever is to have it.
+//! Ports of this machine that nobody listens on.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt::set_socket_reuseaddr;
@@ -36,4 +37,14 @@ impl fmt::Display for ReservedPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.number.fmt(f)
     }
+}
+
+/// A free port of those that the system draws for who connects, which on Linux are other ones than
+/// it draws for who listens.
+pub(crate) fn drawn() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut drawn = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    drop(listener.accept().unwrap()); // Whoever closes first keeps its port for a while.
+    assert_eq!(drawn.read(&mut [0]).unwrap(), 0);
+    drawn.local_addr().unwrap().port()
 }
