@@ -17,7 +17,7 @@ const EPOCH: &str = "00000000000000aa";
 /// At a terminal, registered.
 fn online(home: &Home) -> Running {
     let mut alice = Running::at_terminal(home.command(&["-e", "register 0"]));
-    alice.expect("OK register");
+    alice.expect("numbers begin anew"); // The coordinator's connection is there too.
     alice.expect("participant> ");
     alice
 }
@@ -33,7 +33,7 @@ fn who_was_stopped_and_goes_on_edits_the_same_line() {
         let of_the_shell = tcgetattr(&terminal).unwrap();
         alice.expect("participant> ");
         alice.write("register 0\r");
-        alice.expect("OK register");
+        alice.expect("numbers begin anew");
         alice.expect("participant> ");
         alice.write("msend ha");
         alice.expect("ha");
@@ -137,7 +137,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines_only() {
     let mut command = home.command(&["-e", "register 0"]);
     command.env("TERM", "dumb");
     let mut alice = Running::at_terminal(command);
-    alice.expect("OK register"); // Before or after the prompt.
+    alice.expect("numbers begin anew"); // Before or after the prompt.
     alice.write("ping\n");
     alice.expect("OK ping");
     assert!(alice.said.contains("participant> "), "{:?}", alice.said);

@@ -123,7 +123,10 @@ impl Running {
     /// Waits until it has said this, after what was expected before.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
-        assert!(self.try_expect(text), "it ended before it said {text:?}:\n{}", self.said);
+        if !self.try_expect(text) {
+            let status = self.child.wait().unwrap();
+            panic!("it ended ({status}) before it said {text:?}:\n{}", self.said);
+        }
     }
 
     /// Waits until it has said this, or has ended without; whether it has said it.
