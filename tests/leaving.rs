@@ -85,6 +85,20 @@ fn a_second_signal_ends_at_once_and_says_what_was_left_undone() {
 }
 
 #[test]
+fn a_command_that_a_signal_comes_before_is_a_failure() {
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let mut alice = Running::start(home.command(&["-f", "-e", "msend first", "-e", "ping"]));
+    let mut commands = fake.accept();
+    commands.expect("alice#msend first#127.0.0.1");
+    alice.signal(Signal::TERM);
+    alice.expect("error: quit: not done: 1 commands\n");
+    commands.say("OK msend seq=1");
+    alice.expect("OK msend seq=1\n");
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+}
+
+#[test]
 fn a_goodbye_without_an_answer_is_a_failure() {
     let fake = Fake::start();
     let home = Home::new("alice", fake.address);

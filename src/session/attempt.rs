@@ -89,6 +89,11 @@ impl Attempt {
         self.is_for_user
     }
 
+    /// Whether the user has not been told yet how it ends.
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.is_for_user && !self.is_granted()
+    }
+
     pub(super) const fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Paused { .. })
     }

@@ -29,7 +29,26 @@ impl Session {
     pub(super) fn on_stop(&mut self, now: Millis) {
         match self.ending {
             Some(_) => self.leave_rest_behind(),
-            None => self.begin_to_leave(now),
+            None => {
+                self.count_undone();
+                self.begin_to_leave(now);
+            }
+        }
+    }
+
+    /// What the user asked for and nobody will do any more has failed.
+    fn count_undone(&mut self) {
+        let is_joining = self.attempt.as_ref().is_some_and(Attempt::is_waited_for);
+        let queued = self.queue.iter().filter(|command| match command {
+            UserCommand::Join { .. } | UserCommand::Ask(_) => true,
+            UserCommand::Status | UserCommand::Help | UserCommand::Quit | UserCommand::Bad(_) => {
+                false
+            }
+        });
+        let commands = queued.count().saturating_add(usize::from(is_joining));
+        if commands > 0 {
+            self.failed = true;
+            self.show(Notice::Undone { commands });
         }
     }
 

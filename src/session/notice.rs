@@ -81,6 +81,11 @@ pub enum Notice {
     Status(Status),
     /// The answer to `help`.
     Help,
+    /// A signal came before these could be carried out.
+    Undone {
+        /// Of the user.
+        commands: usize,
+    },
     /// What was not waited for at the end.
     LeftBehind {
         /// Entries of the message log. They were not acknowledged.
@@ -211,6 +216,7 @@ impl fmt::Display for Notice {
             Self::LogWrites => f.write_str("* message log: it can be written again"),
             Self::Status(status) => status.fmt(f),
             Self::Help => f.write_str(HELP),
+            Self::Undone { commands } => write!(f, "error: quit: not done: {commands} commands"),
             Self::LeftBehind { unwritten, unanswered } => write!(
                 f,
                 "error: quit: not waited for: {unwritten} entries of the message log, \

@@ -51,7 +51,7 @@ fn a_signal_does_not_wait_for_commands_and_a_second_one_for_nothing() {
     rig.user("ping");
     rig.forget();
     rig.input(Input::Stop);
-    rig.expect(&[]);
+    rig.expect(&["show error: quit: not done: 1 commands"]);
     rig.reply(1, "OK msend seq=1");
     rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
     rig.input(Input::Stop);
@@ -83,10 +83,25 @@ fn a_register_that_is_not_waited_for_is_undone() {
     rig.dialed(1);
     rig.forget();
     rig.input(Input::Stop);
-    rig.expect(&["close listener", "send 1 me#disconnect#10.0.0.2"]);
+    rig.expect(&[
+        "show error: quit: not done: 1 commands",
+        "close listener",
+        "send 1 me#disconnect#10.0.0.2",
+    ]);
     rig.reply(1, "ERR 502 cannot connect");
     rig.reply(1, "ERR 404 not a member");
-    rig.expect(&["exit 0"]);
+    rig.expect(&["exit 1"]);
+}
+
+#[test]
+fn what_a_signal_leaves_undone_is_said_and_is_a_failure() {
+    let mut rig = Rig::new();
+    for command in ["register 9001", "msend hi", "status", "ping", "quit"] {
+        rig.user(command);
+    }
+    rig.forget();
+    rig.input(Input::Stop);
+    rig.expect(&["show error: quit: not done: 3 commands", "exit 1"]);
 }
 
 #[test]
