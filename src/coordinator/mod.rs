@@ -19,6 +19,7 @@ mod inspect;
 mod journal;
 pub mod keeping;
 mod listeners;
+mod lists;
 mod peer;
 mod report;
 mod start;
