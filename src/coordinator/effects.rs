@@ -11,7 +11,7 @@ use super::report;
 use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Connection, Flush, Key};
 use crate::group::{ConnId, Effect, Input, LinkId};
-use crate::limits::{OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
+use crate::limits::TURN_BYTES_MAX;
 use crate::protocol::Reply;
 use crate::time::Now;
 
@@ -80,12 +80,14 @@ impl Coordinator {
         if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
+            self.room.settle(connection, client);
             return self.unflushed.push(key);
         }
         if client.held.bytes() == 0 {
             self.holding.push(key);
         }
         client.held.hold(commit, text.to_string().as_bytes());
+        self.room.settle(connection, client);
     }
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
@@ -103,8 +105,9 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
-            let unsent = connection.output.len() + client.held.bytes();
-            if client.is_held_up && unsent < OUTBOX_BYTES_MAX {
+            self.room.settle(connection, client);
+            let unsent_bytes = client.unsent_bytes(connection);
+            if client.is_held_up && unsent_bytes < self.room.outbox_bytes_max() {
                 client.is_held_up = false;
                 self.runnable.push(key);
             }

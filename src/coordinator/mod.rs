@@ -22,6 +22,7 @@ mod listeners;
 mod lists;
 mod peer;
 mod report;
+mod room;
 mod start;
 mod turn;
 
