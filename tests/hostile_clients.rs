@@ -234,6 +234,22 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
 }
 
 #[test]
+fn the_beginning_of_a_line_holds_no_memory_of_what_came_before_it() {
+    let (crowd, requests) = (300, 60);
+    let coordinator = Coordinator::start(30, &["line_timeout=600"]);
+    let mut other = coordinator.client();
+    let piece = format!("{}x", format!("{}\n", "x".repeat(1000)).repeat(requests));
+    let (timer, rss_bytes) = (Timer::start(DEADLINE), coordinator.rss_bytes());
+    let mut clients: Vec<_> = (0..crowd).map(|_| coordinator.client()).collect();
+    clients.iter_mut().for_each(|client| client.write(piece.as_bytes()));
+    while other.stat("errors") < (crowd * requests) as u64 {
+        assert!(timer.left().is_some(), "they are not carried out");
+    }
+    let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
+    assert!(grown_bytes < (crowd * piece.len() / 4) as u64, "{grown_bytes} bytes more memory");
+}
+
+#[test]
 fn nothing_is_kept_for_one_that_is_gone() {
     let coordinator = Coordinator::start(30, &[]);
     let (mut client, mut other) = (coordinator.client(), coordinator.client());

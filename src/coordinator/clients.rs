@@ -202,6 +202,7 @@ impl Coordinator {
         client.is_held_up = client.phase == Phase::Serving && !may_go_on;
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
+        connection.input.shrink();
         self.room.settle(connection, client);
         if (is_served || !is_unfinished)
             && let Some(timer) = client.line_timer.take()
