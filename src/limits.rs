@@ -98,6 +98,12 @@ pub const TURN_ACK_BYTES_MAX: usize = 16 * 1024;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting for a client that does not read them; from here on it is not read from either.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+/// Replies that clients have not taken and requests not carried out, of all clients together; from
+/// here on each may have no more than a share, and a list that is longer waits.
+pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
+/// Replies that wait for a client, and what is read from it at once, when that much is kept: it
+/// holds hundreds of confirmations, so who reads notices next to nothing of who does not.
+pub const CLIENT_BYTES_SHARE: usize = 4 * 1024;
 
 /// Of message sockets: a member whose machine has gone is offline after half a minute.
 pub const MESSAGES_KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
@@ -282,6 +288,15 @@ const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
+const _: () = assert!(CLIENT_BYTES_SHARE <= OUTBOX_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
+const _: () = assert!(
+    128 * (OUTBOX_BYTES_MAX + READ_BYTES) <= CLIENT_BYTES_ALL,
+    "a few who do not read leave the others more than their share"
+);
+const _: () = assert!(
+    CONNECTIONS_DEFAULT * CLIENT_BYTES_SHARE <= CLIENT_BYTES_ALL,
+    "the shares of all are no more than what is kept without regard to them"
+);
 const _: () = assert!(TURN_BYTES_MAX <= TURN_OFFER_BYTES_MAX, "one member's share must fit");
 const _: () = assert!(
     LINE_BYTES_DEFAULT < USER_LINE_BYTES_MAX,

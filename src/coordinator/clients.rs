@@ -11,10 +11,7 @@ use super::peer::{Client, Peer, Phase, Refused, Role};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
-use crate::limits::{
-    COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, OUTBOX_BYTES_MAX, REFUSED_CONNECTIONS_MAX,
-    TURN_BYTES_MAX,
-};
+use crate::limits::{COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, REFUSED_CONNECTIONS_MAX};
 use crate::protocol::{Command, LineBuffer, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
 
@@ -108,7 +105,7 @@ impl Coordinator {
             return;
         };
         connection.input = mem::take(input);
-        let filled = connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+        let filled = connection.fill(&mut self.scratch, self.room.read_bytes());
         *input = mem::take(&mut connection.input);
         match filled {
             Ok(Fill::Drained(_) | Fill::Eof(_)) => (),
@@ -132,8 +129,8 @@ impl Coordinator {
     fn may_be_served(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
-            let unsent = connection.output.len() + client.held.bytes();
-            client.phase == Phase::Serving && unsent < OUTBOX_BYTES_MAX && !client.has_list
+            let has_room = client.unsent_bytes(connection) < self.room.outbox_bytes_max();
+            client.phase == Phase::Serving && has_room && !client.has_list
         })
     }
 
@@ -205,6 +202,8 @@ impl Coordinator {
         client.is_held_up = client.phase == Phase::Serving && !may_go_on;
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
+        connection.input.shrink();
+        self.room.settle(connection, client);
         if (is_served || !is_unfinished)
             && let Some(timer) = client.line_timer.take()
         {
@@ -243,7 +242,7 @@ impl Coordinator {
         connection.input.clear();
         client.phase = Phase::Refused(Refused {
             discard_bytes: LINGER_BYTES_MAX,
-            unsent_bytes: connection.output.len() + client.held.bytes(),
+            unsent_bytes: client.unsent_bytes(connection),
             is_shut_down: false,
             at_the_door,
         });
@@ -255,7 +254,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        let has_unsent = !connection.output.is_empty() || client.held.bytes() > 0;
+        let has_unsent = client.unsent_bytes(connection) > 0;
         let Phase::Refused(refused) = &mut client.phase else { return };
         let filled = connection.fill(&mut self.scratch, refused.discard_bytes.max(1));
         connection.input.clear();
@@ -272,7 +271,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        let unsent = connection.output.len() + client.held.bytes();
+        let unsent = client.unsent_bytes(connection);
         let Phase::Refused(refused) = &mut client.phase else { return };
         if unsent == 0 || unsent >= refused.unsent_bytes {
             return self.buried.push(key);

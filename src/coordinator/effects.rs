@@ -1,6 +1,6 @@
 //! What the group wants done, and replies out.
 
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use mio::Token;
@@ -10,8 +10,8 @@ use super::peer::{Peer, Phase, Role};
 use super::report;
 use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Connection, Flush, Key};
-use crate::group::{ConnId, Effect, Input, LinkId, Listing};
-use crate::limits::{OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
+use crate::group::{ConnId, Effect, Input, LinkId};
+use crate::limits::TURN_BYTES_MAX;
 use crate::protocol::Reply;
 use crate::time::Now;
 
@@ -61,42 +61,9 @@ impl Coordinator {
         }
     }
 
-    /// Answers with a list, one a turn for each client: it costs as much as there are members, and
-    /// so many bytes that ask for it next to nothing. For who hears nothing any more none is made.
-    fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
-        let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client) else {
-            return;
-        };
-        client.has_list = true;
-        let lines = match (client.is_deaf, listing) {
-            (true, Listing::Members | Listing::Stats) => String::new(),
-            (false, Listing::Members) => self.list_members(),
-            (false, Listing::Stats) => self.list_stats(now),
-        };
-        self.append(to, None, format_args!("{lines}"));
-    }
-
-    fn list_members(&self) -> String {
-        let mut lines = format!("{}\n", Reply::Members { count: self.group.members().count() });
-        for member in self.group.members() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(lines, "{member}");
-        }
-        lines
-    }
-
-    fn list_stats(&self, now: Now) -> String {
-        let stats = self.stats(now.steady);
-        let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
-        for (key, value) in stats {
-            let _ = writeln!(lines, "{key} {value}");
-        }
-        lines
-    }
-
     /// Appends to what a client is to be sent, once `commit` is done; it may be served on, as it
     /// has its reply now.
-    fn append(&mut self, to: ConnId, commit: Option<u64>, text: std::fmt::Arguments<'_>) {
+    pub(super) fn append(&mut self, to: ConnId, commit: Option<u64>, text: Arguments<'_>) {
         let key = key_of(to);
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return; // It is gone; what it asked for was done.
@@ -113,12 +80,14 @@ impl Coordinator {
         if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
+            self.room.settle(connection, client);
             return self.unflushed.push(key);
         }
         if client.held.bytes() == 0 {
             self.holding.push(key);
         }
         client.held.hold(commit, text.to_string().as_bytes());
+        self.room.settle(connection, client);
     }
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
@@ -136,8 +105,9 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
-            let unsent = connection.output.len() + client.held.bytes();
-            if client.is_held_up && unsent < OUTBOX_BYTES_MAX {
+            self.room.settle(connection, client);
+            let unsent_bytes = client.unsent_bytes(connection);
+            if client.is_held_up && unsent_bytes < self.room.outbox_bytes_max() {
                 client.is_held_up = false;
                 self.runnable.push(key);
             }
@@ -210,6 +180,6 @@ impl Coordinator {
 }
 
 /// The client that the group knows by this name.
-fn key_of(conn: ConnId) -> Key {
+pub(super) fn key_of(conn: ConnId) -> Key {
     Key::from(Token(conn.0))
 }

@@ -19,8 +19,10 @@ mod inspect;
 mod journal;
 pub mod keeping;
 mod listeners;
+mod lists;
 mod peer;
 mod report;
+mod room;
 mod start;
 mod turn;
 

@@ -44,6 +44,8 @@ pub(super) struct Client {
     pub(super) line_timer: Option<TimerId>,
     /// Replies that wait for the journal.
     pub(super) held: Held,
+    /// What it is counted for in the sum over all clients.
+    pub(super) kept_bytes: usize,
 }
 
 /// How far a command socket has come.
@@ -58,7 +60,7 @@ pub(super) struct Client {
 pub(super) enum Phase {
     /// Requests are read.
     Serving,
-    /// A request waits for its connect-back; those behind it wait for it.
+    /// A request waits for its connect-back, or for room; those behind it wait for it.
     Waiting,
     /// All requests are answered, and no more will come.
     Ended,
@@ -100,7 +102,13 @@ impl Client {
             is_held_up: false,
             line_timer: None,
             held: Held::default(),
+            kept_bytes: 0,
         }
+    }
+
+    /// Replies that have not been handed to the operating system.
+    pub(super) fn unsent_bytes(&self, connection: &Connection) -> usize {
+        connection.output.len() + self.held.bytes()
     }
 }
 

@@ -12,7 +12,7 @@ impl Coordinator {
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
         let (stats, standing) = (self.group.stats(), self.group.standing());
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 19] = [
+        let lines: [(&str, &dyn Display); 20] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
@@ -21,6 +21,7 @@ impl Coordinator {
             ("online", &standing.online),
             ("offline", &(standing.members - standing.online)),
             ("connections", &self.clients),
+            ("client_bytes", &self.room.kept_bytes()),
             ("history_messages", &standing.history_messages),
             ("history_bytes", &standing.history_bytes),
             ("messages_in", &stats.messages_in),

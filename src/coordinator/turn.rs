@@ -9,6 +9,7 @@ use mio::{Events, Poll};
 use super::journal::Journal;
 use super::keeping::Progress;
 use super::peer::{Listener, Peer, Phase, Role};
+use super::room::Room;
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
@@ -39,6 +40,8 @@ pub(super) struct Coordinator {
     pub(super) clients: usize,
     /// Command sockets that came when there was no room.
     pub(super) refused: usize,
+    /// What is kept for all of them.
+    pub(super) room: Room,
     /// Connect-backs and message sockets by the group's names for them.
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) wheel: Wheel<Timer>,
@@ -138,6 +141,7 @@ impl Coordinator {
             peers: Table::new(),
             clients: 0,
             refused: 0,
+            room: Room::default(),
             links: BTreeMap::new(),
             wheel: Wheel::new(),
             group_timer: None,
@@ -188,6 +192,7 @@ impl Coordinator {
         self.offer(now);
         self.keep(now);
         self.bury();
+        self.give_list(now); // Behind all that makes room.
         self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
     }
@@ -249,6 +254,7 @@ impl Coordinator {
             self.shutdown = Some(Shutdown { until, is_drained: false });
             self.wheel.insert(until, Timer::Shutdown);
             self.group.handle(Input::ShutDown, now);
+            self.refuse_lists();
             let clients =
                 self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
             self.unflushed.extend(clients.map(|(key, _)| key));
@@ -262,6 +268,7 @@ impl Coordinator {
             let Some(peer) = self.peers.remove(key) else { continue };
             match peer.role {
                 Role::Client(client) => {
+                    self.room.leave(&peer.connection, &client);
                     if let Some(timer) = client.line_timer {
                         self.wheel.cancel(timer);
                     }
@@ -281,6 +288,11 @@ impl Coordinator {
                     }
                 }
             }
+            let is_left_alone = self.clients == 0 && self.refused == 0;
+            debug_assert!(
+                !is_left_alone || self.room.kept_bytes() == 0,
+                "what is kept is kept for one"
+            );
             drop(peer.connection);
             if let Some(acceptor) = &mut self.acceptor {
                 acceptor.file_closed();

@@ -29,6 +29,8 @@ pub struct Connection {
     pub input: LineBuffer,
     /// What [`Connection::flush`] writes.
     pub output: BytesMut,
+    /// Bytes written, whose memory may still be held before the output.
+    written: usize,
     /// An error that came right behind bytes: they are used first, then it is reported.
     failure: Option<io::Error>,
     readable: bool,
@@ -131,6 +133,7 @@ impl Connection {
             stream,
             input: LineBuffer::default(),
             output: BytesMut::new(),
+            written: 0,
             failure: None,
             readable: false,
             reads_on: false,
@@ -249,10 +252,25 @@ impl Connection {
 
     /// Writes the output until all is written, the socket takes no more, or `bytes_max` are.
     ///
+    /// The memory of what is written goes back, once it is more than what is left: so nothing is
+    /// copied more often than it is written.
+    ///
     /// # Errors
     ///
     /// The connection's own.
     pub fn flush(&mut self, bytes_max: usize) -> io::Result<Flush> {
+        let flushed = self.write_output(bytes_max)?;
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+            self.written = 0;
+        } else if self.written > self.output.len() {
+            self.output = BytesMut::from(&self.output[..]);
+            self.written = 0;
+        }
+        Ok(flushed)
+    }
+
+    fn write_output(&mut self, bytes_max: usize) -> io::Result<Flush> {
         let mut left = bytes_max;
         while !self.output.is_empty() {
             if !self.writable {
@@ -266,6 +284,7 @@ impl Connection {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.output.advance(written);
+                    self.written = self.written.saturating_add(written);
                     left = left.saturating_sub(written);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -273,7 +292,6 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        self.output = BytesMut::new(); // Its memory goes back.
         Ok(Flush::Empty)
     }
 

@@ -20,6 +20,8 @@ pub struct LineBuffer {
     line: usize,
     /// From `line` up to here there is no LF.
     scanned: usize,
+    /// Bytes dropped, whose memory may still be held before the others.
+    dropped: usize,
 }
 
 impl LineBuffer {
@@ -70,6 +72,16 @@ impl LineBuffer {
         self.bytes.len().saturating_sub(self.line)
     }
 
+    /// Gives the memory of what was handed out back, once that is more than what is left: so
+    /// nothing is copied more often than it was received. For a buffer that is left alone.
+    pub fn shrink(&mut self) {
+        self.drop_line();
+        if self.dropped > self.bytes.len() {
+            self.bytes = BytesMut::from(&self.bytes[..]);
+            self.dropped = 0;
+        }
+    }
+
     /// Throws everything away, the memory too.
     pub fn clear(&mut self) {
         *self = Self::default();
@@ -78,9 +90,11 @@ impl LineBuffer {
     fn drop_line(&mut self) {
         self.bytes.advance(self.line);
         self.scanned = self.scanned.saturating_sub(self.line);
+        self.dropped = self.dropped.saturating_add(self.line);
         self.line = 0;
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new(); // An idle connection owns no memory.
+            self.dropped = 0;
         }
     }
 }
@@ -153,5 +167,27 @@ mod tests {
         assert!(buffer.is_empty());
         assert_eq!(buffer.next_line(10_000), Ok(None));
         assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_shrunk_buffer_holds_little_more_memory_than_what_is_left_and_goes_on_as_before() {
+        let lines = 100;
+        for taken in 0..=lines {
+            let mut buffer = LineBuffer::default();
+            buffer.extend(&b"0123456789\n".repeat(lines));
+            buffer.extend(b"beg");
+            (0..taken).for_each(|_| assert!(buffer.next_line(100).unwrap().is_some()));
+            let left = buffer.len();
+            buffer.shrink();
+            assert_eq!(buffer.len(), left);
+            // As much before the bytes, and, as it grows by doubling, as much again behind them.
+            let held = buffer.bytes.capacity() + buffer.dropped;
+            assert!(held <= 4 * left, "{held} bytes for {left}");
+            buffer.extend(b"un\n");
+            for _ in taken..lines {
+                assert_eq!(buffer.next_line(100), Ok(Some(&b"0123456789"[..])));
+            }
+            assert_eq!(buffer.next_line(100), Ok(Some(&b"begun"[..])));
+        }
     }
 }

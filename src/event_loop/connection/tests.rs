@@ -194,6 +194,22 @@ fn what_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
 }
 
 #[test]
+fn memory_goes_back_as_it_is_written() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    let (piece, count) = (vec![b'x'; 64 * 1024], 40);
+    looped.of(key).output.extend_from_slice(&piece.repeat(count));
+    let mut received = piece.clone();
+    for _ in 1..count {
+        looped.until(key, |connection| connection.flush(piece.len()).unwrap() != Flush::Blocked);
+        let output = &mut looped.of(key).output;
+        let left = output.len();
+        assert!(!output.try_reclaim(left + 1), "more is held than what is left, {left}, and again");
+        peer.read_exact(&mut received).unwrap();
+    }
+}
+
+#[test]
 fn a_vectored_write_answers_zero_until_an_edge_comes() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
