@@ -24,6 +24,8 @@ mod held;
 mod keeper;
 mod opening;
 mod places;
+#[cfg(test)]
+mod rig;
 mod scribe;
 mod snapshot;
 mod tally;
