@@ -10,6 +10,7 @@
 //! again and again until it succeeds; what waits for its reply waits for that.
 
 mod completion;
+mod removal;
 
 use std::collections::VecDeque;
 
@@ -72,6 +73,8 @@ pub(super) struct Current {
     pub(super) bytes: u64,
     /// What both clocks read when that was written down last.
     pub(super) noted: Now,
+    /// Of what is written down in it, no place makes any message before this one needed.
+    pub(super) needed: Seq,
 }
 
 /// A segment that is only read.
@@ -83,6 +86,8 @@ pub(super) struct Closed {
     pub(super) bytes: u64,
     /// No message in it was accepted later.
     pub(super) newest: Millis,
+    /// No message in it that counts has a higher number.
+    pub(super) last: Seq,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +199,8 @@ impl Keeper {
         self.note_clock(now);
         match fact {
             Fact::Member(standpoint) => {
+                // Whoever comes back may stand lower than it did.
+                self.segment.needed = self.segment.needed.min(standpoint.place.next());
                 put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
             }
             Fact::Deregistered { id } => {
@@ -275,9 +282,10 @@ impl Keeper {
         if !is_rescue {
             bytes += farewell.len() as u64;
         }
-        self.closed.push_back(Closed { serial: old, begun, bytes, newest: now.steady });
-        let bytes = (HEADER_BYTES + records.len()) as u64;
-        self.segment = Current { serial, salt, begun: commit, bytes, noted: now };
+        let (newest, last) = (now.steady, group.last());
+        self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
+        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
+        self.segment = Current { serial, salt, begun: commit, bytes, noted: now, needed };
         self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
         if is_rescue {
             // It stands for all that came to nothing.
@@ -291,14 +299,8 @@ impl Keeper {
     }
 
     /// Sees to what is due: another try, a sync, the end of a segment.
-    fn tend(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
-        if let Some(closed) = self.removable()
-            && self.expires(closed) <= now.steady
-        {
-            let serial = closed.serial;
-            self.is_removing = true;
-            self.jobs.push_back(Job::Remove { serial });
-        }
+    fn tend(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        self.remove_due(group, now.steady);
         if let Some(Failing::RetryAt(at)) = self.failing
             && at <= now.steady
         {
@@ -331,18 +333,6 @@ impl Keeper {
         self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
     }
 
-    /// The oldest segment, if a later one is there to say where the members stand. That need not be
-    /// one that can be written: what has expired may be what fills the disk.
-    fn removable(&self) -> Option<&Closed> {
-        let later = self.closed.get(1).map_or(self.segment.begun, |closed| closed.begun);
-        let is_removable = !self.is_removing && later <= self.done.0;
-        self.closed.front().filter(|_| is_removable)
-    }
-
-    fn expires(&self, closed: &Closed) -> Millis {
-        closed.newest.plus(self.ttl_ms).plus(1)
-    }
-
     /// When there is something to be seen to, though nothing happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -350,7 +340,7 @@ impl Keeper {
             Some(Failing::RetryAt(at)) => Some(at),
             Some(Failing::Trying(_)) => None,
             None => {
-                let removal = self.removable().map(|closed| self.expires(closed));
+                let removal = self.removal_at();
                 [self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
             }
         }

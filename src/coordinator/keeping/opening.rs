@@ -85,7 +85,8 @@ impl Recovery {
         let records = snapshot(&group, safe(&recovered, terms, &group), salt, now);
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
-        let segment = Current { serial, salt, begun: 0, bytes, noted: now };
+        let needed = group.needed();
+        let segment = Current { serial, salt, begun: 0, bytes, noted: now, needed };
         let (safe, mut closed) = (group.last(), closed(&recovered, now));
         // Where that cannot be said, it is as if the program had ended here.
         if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
@@ -154,6 +155,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
             begun: 0,
             bytes: segment.bytes,
             newest: segment.newest.unwrap_or(Millis::ZERO).min(now.steady),
+            last: segment.last,
         })
         .collect()
 }
