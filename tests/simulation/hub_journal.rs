@@ -81,6 +81,8 @@ pub(crate) struct Keep {
     /// A start that has not come up yet.
     starting: Option<Starting>,
     pub(crate) starts: u32,
+    /// Segments removed with messages in them that had not expired.
+    pub(crate) removed_early: u64,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,7 @@ impl Keep {
             is_scrambled: false,
             starting: None,
             starts: 0,
+            removed_early: 0,
         }
     }
 
@@ -296,12 +299,18 @@ impl World {
     }
 
     fn send_jobs(&mut self) {
-        let World { hub: Some(hub), nature, keep: Some(keep), .. } = self else { return };
+        let World { hub: Some(hub), nature, keep: Some(keep), model, .. } = self else { return };
+        let oldest = hub.clock(nature.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
         let Some(journal) = &mut hub.journal else { return };
         journal.jobs.extend(std::iter::from_fn(|| journal.keeper.poll_job()));
         assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
         if journal.writing.is_none() && !journal.jobs.is_empty() {
             keep.storage.begin(nature.now);
+            let is_early = |job: &&Job| match job {
+                Job::Remove { serial } => keep.storage.newest(*serial) >= Some(oldest),
+                Job::Append { .. } | Job::Begin(_) | Job::Sync => false,
+            };
+            keep.removed_early += journal.jobs.iter().filter(is_early).count() as u64;
             journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
             let took = keep.storage.clock() - nature.now;
             nature.after(took, Event::Stored(hub.life));
