@@ -7,6 +7,7 @@ use crate::coordinator::keeping::Opened;
 use crate::coordinator::keeping::rig::{self, ask, carry_out, decide, jobs, segments};
 use crate::journal::Directory;
 use crate::limits::Sync;
+use crate::protocol::Seq;
 
 /// Alice sends, bob is there; nothing is near to expire.
 struct Scene {
@@ -55,6 +56,24 @@ impl Scene {
             self.ask(&[&format!("alice#msend {}", "x".repeat(300))]);
         }
         (0..10).for_each(|_| drop(self.ask(&[])));
+    }
+
+    /// What the worker is asked while nothing comes of it.
+    fn decide(&mut self, lines: &[&str]) -> Vec<Job> {
+        self.now += 1;
+        decide(&mut self.opened, self.now, lines);
+        let jobs = jobs(&mut self.opened);
+        assert!(!jobs.iter().any(|job| matches!(job, Job::Remove { .. })), "{jobs:?}");
+        jobs
+    }
+
+    /// Alice sends until a further segment is to be begun.
+    fn fill_and_wait(&mut self) -> Vec<Job> {
+        let mut waiting = Vec::new();
+        while !waiting.iter().any(|job| matches!(job, Job::Begin(_))) {
+            waiting.extend(self.decide(&[&format!("alice#msend {}", "x".repeat(300))]));
+        }
+        waiting
     }
 
     /// Another life of the program.
@@ -111,16 +130,9 @@ fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
     let mut scene = Scene::new();
     (0..3).for_each(|_| scene.fill());
     scene.bob_has(scene.opened.group.last().as_u64());
-    let mut waiting = Vec::new();
-    while !waiting.iter().any(|job| matches!(job, Job::Begin(_))) {
-        scene.now += 1;
-        decide(&mut scene.opened, scene.now, &[&format!("alice#msend {}", "x".repeat(300))]);
-        waiting.extend(jobs(&mut scene.opened));
-    }
+    let waiting = scene.fill_and_wait();
     for _ in 0..10 {
-        scene.now += 1;
-        decide(&mut scene.opened, scene.now, &[]);
-        assert!(jobs(&mut scene.opened).is_empty(), "a power loss now, and bob has nothing");
+        assert!(scene.decide(&[]).is_empty());
     }
     carry_out(&mut scene.opened, scene.now, waiting);
     (0..10).for_each(|_| drop(scene.ask(&[])));
@@ -128,7 +140,25 @@ fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
 }
 
 #[test]
-fn who_asks_for_older_messages_again_needs_them_until_a_segment_begins_with_what_it_has() {
+fn who_asks_for_older_messages_again_while_a_segment_is_begun_needs_them_until_the_next_is() {
+    let mut scene = Scene::new();
+    (0..3).for_each(|_| scene.fill());
+    let all = scene.opened.group.last();
+    scene.bob_has(all.as_u64());
+    let mut waiting = scene.fill_and_wait();
+    for seq in [Seq::new(1), all] {
+        let since = format!("since={}:{seq}", scene.opened.group.epoch());
+        waiting.extend(scene.decide(&[&format!("bob#reconnect 9001 acks=1 {since}")]));
+    }
+    carry_out(&mut scene.opened, scene.now, waiting);
+    (0..10).for_each(|_| drop(scene.ask(&[])));
+    assert_eq!(scene.serials(), [1, 2, 3, 4, 5], "all that it has may be forgotten");
+    scene.fill();
+    assert_eq!(scene.serials(), [4, 5, 6]);
+}
+
+#[test]
+fn who_asks_for_older_messages_again_needs_them_after_the_next_start_too() {
     let mut scene = Scene::new();
     (0..3).for_each(|_| scene.fill());
     let all = scene.opened.group.last().as_u64();
