@@ -12,7 +12,7 @@ use groupcast::coordinator::keeping::{
 use groupcast::group::{Group, Input};
 use groupcast::journal::{BootId, Salt, Store};
 use groupcast::limits::{JOURNAL_QUEUE_MAX, Sync};
-use groupcast::protocol::Epoch;
+use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
 
 use crate::hub::wall;
@@ -386,5 +386,9 @@ impl World {
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
         assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));
+        let numbers = keep.storage.numbers();
+        let mut kept = hub.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+        let missing = kept.find(|seq| !numbers.contains(seq));
+        assert_eq!(missing, None, "whoever asks gets it again, and not after the next start");
     }
 }
