@@ -110,7 +110,7 @@ impl Keep {
         Self {
             storage: Storage::new(rng.next()),
             sync: rng.pick(&SYNCS),
-            segment_bytes_max: rng.pick(&[1_500, 10_000, 60_000, 1 << 24]),
+            segment_bytes_max: rng.pick(&[300, 1_500, 10_000, 60_000, 1 << 24]),
             boot: 1,
             wall_ahead: 0,
             spans: Vec::new(),

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use super::Terms;
 use super::places;
 use super::scribe::{Begin, Job};
-use super::snapshot::{mode, put_member, snapshot};
+use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::tally::Tally;
 use crate::group::{Fact, Group};
 use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
@@ -71,6 +71,8 @@ pub(super) struct Current {
     /// The commit that it begins with: before that is done there is no such segment.
     pub(super) begun: u64,
     pub(super) bytes: u64,
+    /// From here on it is closed and another one begun.
+    pub(super) bytes_max: u64,
     /// What both clocks read when that was written down last.
     pub(super) noted: Now,
     /// Of what is written down in it, no place makes any message before this one needed.
@@ -243,7 +245,7 @@ impl Keeper {
         self.segment.bytes += records.len() as u64;
         self.jobs.push_back(Job::Append { commit, records, must_sync });
         self.push_commit(group.last());
-        if self.segment.bytes >= self.terms.segment_bytes_max
+        if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
             self.begin(group, group.last(), salt, false, now);
@@ -274,7 +276,7 @@ impl Keeper {
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
         let header = Header { serial, salt, boot, sync };
-        let mut records = snapshot(group, after, salt, now);
+        let Snapshot { mut records, members_bytes } = snapshot(group, after, salt, now);
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
@@ -285,7 +287,9 @@ impl Keeper {
         let (newest, last) = (now.steady, group.last());
         self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
         let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
-        self.segment = Current { serial, salt, begun: commit, bytes, noted: now, needed };
+        let bytes_max = self.terms.segment_bytes(members_bytes);
+        self.segment =
+            Current { serial, salt, begun: commit, bytes, bytes_max, noted: now, needed };
         self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
         if is_rescue {
             // It stands for all that came to nothing.

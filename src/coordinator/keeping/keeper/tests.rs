@@ -65,3 +65,26 @@ fn bytes_and_segments_are_those_of_the_files() {
     }
     assert!(opened.keeper.segment.serial > 2);
 }
+
+/// What a segment begins with may be longer than a segment is to be.
+#[test]
+fn most_of_a_segment_is_not_what_it_begins_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = rig::open(directory.path(), rig::terms(7, Sync::Always, 1), 0);
+    rig::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001"]);
+    let mut beginnings = Vec::new();
+    for now in 2..200 {
+        let serial = opened.keeper.segment.serial;
+        rig::ask(&mut opened, now, &["alice#msend some words"]);
+        if opened.keeper.segment.serial == serial {
+            continue;
+        }
+        let closed = opened.keeper.closed.back().unwrap().bytes;
+        if let Some(beginning) = beginnings.last() {
+            assert!(closed > 4 * (beginning - HEADER_BYTES as u64), "{closed} of {beginning}");
+            assert!(closed < 5 * beginning, "{closed} of {beginning}");
+        }
+        beginnings.push(opened.keeper.segment.bytes);
+    }
+    assert!(beginnings.len() > 10, "{beginnings:?}");
+}
