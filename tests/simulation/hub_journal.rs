@@ -125,6 +125,11 @@ impl Keep {
         }
     }
 
+    pub(crate) fn terms(&self) -> Terms {
+        let Self { sync, segment_bytes_max, boot, .. } = *self;
+        Terms { sync, segment_bytes_max, boot: BootId([boot; 16]) }
+    }
+
     /// From here on group time and wall clock go on together.
     pub(crate) fn note_clock(&mut self, now: Now) {
         let (steady, unix) = (now.steady.as_u64(), i128::from(now.unix.0));
@@ -173,11 +178,9 @@ impl World {
             let now = Now { steady: recovery.age(unix), unix };
             keep.check_age(recovery.recovered().at, now);
             keep.note_clock(now);
-            let (segment_bytes_max, boot) = (keep.segment_bytes_max, BootId([keep.boot; 16]));
-            let terms = Terms { sync: keep.sync, segment_bytes_max, boot };
             keep.syncs.push(keep.sync);
             keep.drawn.push(draw.epoch);
-            let opened = recovery.open(store, terms, draw, now);
+            let opened = recovery.open(store, keep.terms(), draw, now);
             opened.map(|opened| (opened, now)).map_err(|error| error.to_string())
         });
         let took = keep.storage.clock() - nature.now;
@@ -306,14 +309,14 @@ impl World {
         assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
         if journal.writing.is_none() && !journal.jobs.is_empty() {
             keep.storage.begin(nature.now);
-            let is_early = |job: &&Job| match job {
-                Job::Remove { serial } => keep.storage.newest(*serial) >= Some(oldest),
-                Job::Append { .. } | Job::Begin(_) | Job::Sync => false,
-            };
-            keep.removed_early += journal.jobs.iter().filter(is_early).count() as u64;
+            let early = keep.removes_early(&journal.jobs, oldest);
             journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
             let took = keep.storage.clock() - nature.now;
             nature.after(took, Event::Stored(hub.life));
+            if early > 0 {
+                keep.removed_early += early;
+                self.rehearse();
+            }
         }
     }
 

@@ -34,6 +34,7 @@ mod nature;
 mod net;
 mod person;
 mod raw;
+mod rehearsal;
 mod rng;
 mod storage;
 mod stream;

@@ -100,7 +100,7 @@ impl Model {
     }
 
     /// The messages that are there, each of which is what it was.
-    fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
+    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
         let mut life = self.life().clone();
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
