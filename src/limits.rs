@@ -169,6 +169,9 @@ pub const EVENTS_MAX: usize = 1024;
 pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 /// From here on a segment of the journal is closed and another one begun.
 pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Or when it is so many times as long as what it says of the members at its beginning: where they
+/// are hundreds of thousands that is more, and most of what is written is to be news.
+pub const SEGMENT_SNAPSHOTS_MIN: u64 = 4;
 /// Jobs waiting for the journal's worker: a commit for each turn that it is behind.
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
 /// Commits on their way; a few jobs beside them find room too.

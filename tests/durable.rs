@@ -21,6 +21,11 @@ use support::{DEADLINE, Timer};
 /// Ways to sync, none of which is about the end of a process.
 const SYNCS: [&str; 3] = ["sync=always", "sync=50ms", "sync=never"];
 
+/// From here on a segment is closed and another one begun.
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// Messages that are sent without waiting for the replies.
+const BATCH: u64 = 20;
+
 /// How a coordinator may end.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -213,6 +218,54 @@ fn what_has_expired_is_removed_after_a_start_though_nobody_comes() {
     while second.data_dir().join("0000000000000001.journal").exists() {
         assert!(timer.left().is_some(), "it is still there");
         std::thread::yield_now();
+    }
+}
+
+/// Messages live for a day, and what is sent would fill five segments, of which nobody needs
+/// anything any more.
+#[test]
+fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_live() {
+    let first = Coordinator::start_kept(86_400, &["sync=never"]);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    let text = "x".repeat(60_000);
+    let segment = SEGMENT_BYTES / (BATCH * 60_000);
+    let (sent, missed) = (5 * segment * BATCH, segment * BATCH);
+    for batch in 0..6 * segment {
+        let numbers = batch * BATCH + 1..=(batch + 1) * BATCH;
+        let request = alice.request(&format!("msend {text}"));
+        numbers.clone().for_each(|_| alice.command.say(&request));
+        numbers.clone().for_each(|seq| alice.command.expect(&format!("OK msend seq={seq}")));
+        if *numbers.end() > sent {
+            continue;
+        }
+        for seq in numbers.clone() {
+            bob.socket().delivery(seq, "alice", &text);
+        }
+        bob.socket().ack(*numbers.end());
+        let bytes = alice.command.stat("journal_bytes");
+        assert!(bytes < 3 * SEGMENT_BYTES + 2 * BATCH * 60_000, "{bytes} after {numbers:?}");
+        if *numbers.end() == sent {
+            bob.until_place(sent);
+            bob.disconnect();
+        }
+    }
+    first.kill();
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_coordinator"));
+    let output = inspect.arg("--inspect").arg(first.data_dir()).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    for line in ["messages_lost 0", "troubles 0", &format!("last {}", sent + missed)] {
+        assert!(report.lines().any(|it| it == line), "{line}: {report}");
+    }
+
+    let second = first.start_again();
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    assert_eq!(bob.epoch(), alice.epoch());
+    // Places are written late: the last one may be forgotten, and is sent again.
+    let again = number(&bob.reply, "missed") - missed;
+    assert_eq!(number(&bob.reply, "expired"), 0);
+    for seq in sent - again + 1..=sent + missed {
+        bob.socket().delivery(seq, "alice", &text);
     }
 }
 

@@ -99,9 +99,17 @@ impl Group {
         moved.into_iter().for_each(|slot| self.note_move(slot));
     }
 
+    /// Lets go of all messages up to `last`, for good: they are removed from where they are kept,
+    /// and no member is put back to before them. Nobody needs any of them.
+    pub fn forget_through(&mut self, last: Seq) {
+        debug_assert!(last < self.needed(), "what is needed is kept");
+        self.history.drop_before(last.next());
+    }
+
     /// The oldest kept message that some member still needs; the next number if there is none.
     /// Linear in the members.
-    pub(super) fn needed(&self) -> Seq {
+    #[must_use]
+    pub fn needed(&self) -> Seq {
         self.needed_above(self.members.lowest_place())
     }
 

@@ -21,7 +21,7 @@
 //!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
 //!    So it is at a start too with what the last segment was given after its beginning, above
 //!    [`Recovered::settled`], unless the machine was started anew since.
-//! 4. [`Store::remove`] segments from the oldest on, when the newest message in them has expired.
+//! 4. [`Store::remove`] segments from the oldest on, when no message in them is needed any more.
 //! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
 //!
 //! No thread, no clock and no randomness is in here: times, salts and boot ids are arguments.

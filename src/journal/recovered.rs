@@ -42,4 +42,7 @@ pub struct SegmentSummary {
     pub bytes: u64,
     /// When the last message in it was accepted.
     pub newest: Option<Millis>,
+    /// The last number that was given out by its end, as far as is known: of the messages that are
+    /// read from it, none has a higher one.
+    pub last: Seq,
 }

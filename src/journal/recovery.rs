@@ -144,7 +144,8 @@ impl Current {
 
 impl Fold {
     fn begin(&mut self, header: Header, bytes: usize, resumed: Option<Start>) {
-        let summary = SegmentSummary { serial: header.serial, bytes: bytes as u64, newest: None };
+        let (serial, bytes, last) = (header.serial, bytes as u64, Seq::ZERO);
+        let summary = SegmentSummary { serial, bytes, newest: None, last };
         self.segment = Some(Current {
             header,
             summary,
@@ -320,6 +321,7 @@ impl Fold {
     fn end<D: Disk>(&mut self, store: &mut Store<D>, torn: Option<Range<u64>>) {
         let Some(mut current) = self.segment.take() else { return };
         let serial = current.header.serial;
+        current.summary.last = self.next.map_or(Seq::ZERO, Seq::before);
         let troubles = &mut self.recovered.troubles;
         if let Some(bytes) = torn {
             let cut = store.is_writable().then(|| store.cut(serial, bytes.start));

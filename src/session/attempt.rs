@@ -325,10 +325,11 @@ impl Session {
         }
     }
 
-    /// The reply is lost. If the coordinator has greeted, nothing else was.
+    /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
+    /// may greet before it can confirm, and end in between.
     pub(super) fn lose_attempt(&mut self, why: Why, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
-        if attempt.greeted {
+        if attempt.greeted && self.stream.is_some() {
             return self.finish_attempt(now);
         }
         attempt.may_register |= attempt.kind == Kind::Register;

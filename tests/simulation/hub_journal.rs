@@ -12,7 +12,7 @@ use groupcast::coordinator::keeping::{
 use groupcast::group::{Group, Input};
 use groupcast::journal::{BootId, Salt, Store};
 use groupcast::limits::{JOURNAL_QUEUE_MAX, Sync};
-use groupcast::protocol::Epoch;
+use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
 
 use crate::hub::wall;
@@ -81,6 +81,8 @@ pub(crate) struct Keep {
     /// A start that has not come up yet.
     starting: Option<Starting>,
     pub(crate) starts: u32,
+    /// Segments removed with messages in them that had not expired.
+    pub(crate) removed_early: u64,
 }
 
 #[derive(Debug)]
@@ -108,7 +110,7 @@ impl Keep {
         Self {
             storage: Storage::new(rng.next()),
             sync: rng.pick(&SYNCS),
-            segment_bytes_max: rng.pick(&[1_500, 10_000, 60_000, 1 << 24]),
+            segment_bytes_max: rng.pick(&[300, 1_500, 10_000, 60_000, 1 << 24]),
             boot: 1,
             wall_ahead: 0,
             spans: Vec::new(),
@@ -119,7 +121,13 @@ impl Keep {
             is_scrambled: false,
             starting: None,
             starts: 0,
+            removed_early: 0,
         }
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        let Self { sync, segment_bytes_max, boot, .. } = *self;
+        Terms { sync, segment_bytes_max, boot: BootId([boot; 16]) }
     }
 
     /// From here on group time and wall clock go on together.
@@ -170,11 +178,9 @@ impl World {
             let now = Now { steady: recovery.age(unix), unix };
             keep.check_age(recovery.recovered().at, now);
             keep.note_clock(now);
-            let (segment_bytes_max, boot) = (keep.segment_bytes_max, BootId([keep.boot; 16]));
-            let terms = Terms { sync: keep.sync, segment_bytes_max, boot };
             keep.syncs.push(keep.sync);
             keep.drawn.push(draw.epoch);
-            let opened = recovery.open(store, terms, draw, now);
+            let opened = recovery.open(store, keep.terms(), draw, now);
             opened.map(|opened| (opened, now)).map_err(|error| error.to_string())
         });
         let took = keep.storage.clock() - nature.now;
@@ -296,15 +302,21 @@ impl World {
     }
 
     fn send_jobs(&mut self) {
-        let World { hub: Some(hub), nature, keep: Some(keep), .. } = self else { return };
+        let World { hub: Some(hub), nature, keep: Some(keep), model, .. } = self else { return };
+        let oldest = hub.clock(nature.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
         let Some(journal) = &mut hub.journal else { return };
         journal.jobs.extend(std::iter::from_fn(|| journal.keeper.poll_job()));
         assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
         if journal.writing.is_none() && !journal.jobs.is_empty() {
             keep.storage.begin(nature.now);
+            let early = keep.removes_early(&journal.jobs, oldest);
             journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
             let took = keep.storage.clock() - nature.now;
             nature.after(took, Event::Stored(hub.life));
+            if early > 0 {
+                keep.removed_early += early;
+                self.rehearse();
+            }
         }
     }
 
@@ -377,5 +389,9 @@ impl World {
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
         assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));
+        let numbers = keep.storage.numbers();
+        let mut kept = hub.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+        let missing = kept.find(|seq| !numbers.contains(seq));
+        assert_eq!(missing, None, "whoever asks gets it again, and not after the next start");
     }
 }

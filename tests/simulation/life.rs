@@ -68,8 +68,6 @@ pub(crate) struct Life {
     messages: Vec<Message>,
     /// The last number that may be sent.
     pub(crate) released: u64,
-    /// Everybody had everything up to here: it may be dropped before its time.
-    pub(crate) had_by_all: u64,
     registrations: BTreeMap<String, Vec<Registration>>,
 }
 

@@ -34,6 +34,7 @@ mod nature;
 mod net;
 mod person;
 mod raw;
+mod rehearsal;
 mod rng;
 mod storage;
 mod stream;
@@ -73,16 +74,18 @@ fn every_promise_is_kept_whatever_goes_wrong() {
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
         "{seeds} seeds: {} virtual s, {} steps, {} messages, {} log entries, {} coordinators, \
-         {} back from their journals",
+         {} back from their journals, {} segments removed before their time",
         sum(|outcome| outcome.virtual_ms) / 1_000,
         sum(|outcome| outcome.steps),
         sum(|outcome| outcome.messages),
         sum(|outcome| outcome.logged),
         sum(|outcome| u64::from(outcome.hubs)),
         sum(|outcome| u64::from(outcome.comebacks)),
+        sum(|outcome| outcome.removed_early),
     );
     assert!(sum(|outcome| outcome.logged) > 10 * seeds, "hardly anything happened");
     assert!(sum(|outcome| u64::from(outcome.comebacks)) > seeds, "hardly anything came back");
+    assert!(sum(|outcome| outcome.removed_early) > seeds, "hardly a segment went early");
 }
 
 #[test]

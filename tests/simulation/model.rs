@@ -166,9 +166,6 @@ impl Model {
             member.place = life.skip_own(member.place, member.number);
             member.peak = member.peak.max(member.place);
         }
-        let lowest = self.members.values().map(|member| member.place).min();
-        let life = self.life_mut();
-        life.had_by_all = life.had_by_all.max(lowest.unwrap_or(life.last()));
     }
 
     pub(crate) fn want(&mut self, conn: ConnId, want: Want) {

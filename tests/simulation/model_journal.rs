@@ -100,10 +100,11 @@ impl Model {
     }
 
     /// The messages that are there, each of which is what it was.
-    fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
+    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
         let mut life = self.life().clone();
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
+        let lowest = group.standpoints().map(|member| member.place.as_u64()).min();
         let mut kept = BTreeSet::new();
         for (seq, line, at) in group.lines(Seq::ZERO) {
             let (seq, line) = (seq.as_u64(), String::from_utf8_lossy(line));
@@ -116,7 +117,7 @@ impl Model {
         for seq in (1..=life.last()).filter(|seq| !kept.contains(seq)) {
             let message = life.message(seq);
             let is_over = self.rules.ttl_ms == 0 || self.is_over(seq, now.steady.as_u64());
-            let was_had = seq <= life.had_by_all;
+            let was_had = seq <= lowest.unwrap_or(last); // And nobody has forgotten it.
             let was_gone = is_over || was_had || seq < self.front || message.is_lost;
             let is_promised = message.promise.is_some_and(|promise| promise.binds(&back.end));
             assert!(was_gone || !is_promised, "{seq} is lost: {message:?} {back:?}");

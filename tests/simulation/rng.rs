@@ -1,7 +1,7 @@
 //! Chance from a seed (splitmix64): the same seed, the same run.
 
 /// A generator.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
 impl Rng {

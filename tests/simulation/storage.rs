@@ -27,7 +27,7 @@ use crate::rng::Rng;
 #[derive(Clone, Debug)]
 pub(crate) struct Storage(Rc<RefCell<State>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     rng: Rng,
     /// When the call that is made is made.
@@ -49,7 +49,7 @@ struct State {
     is_scrambled: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
     safe: usize,
@@ -82,7 +82,7 @@ enum Change {
 }
 
 /// How to take something back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Done {
     Written { file: usize, length: usize },
     Synced { file: usize, safe: usize, cut: Vec<u8> },
@@ -108,6 +108,11 @@ impl Storage {
             troubled_at: 0,
             is_scrambled: false,
         })))
+    }
+
+    /// Another directory with the same in it.
+    pub(crate) fn twin(&self) -> Self {
+        Self(Rc::new(RefCell::new(self.state().clone())))
     }
 
     fn state(&self) -> RefMut<'_, State> {

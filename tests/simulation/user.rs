@@ -101,7 +101,8 @@ impl World {
             for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
                 self.say(i, way);
             }
-            self.run_until(self.nature.now + 20_000);
+            // Whoever was about to come back by itself may be refused, and pause once more.
+            self.run_until(self.nature.now + 45_000);
             for (i, wants) in wants.iter_mut().enumerate() {
                 *wants = *wants && self.state(i) != Some(State::Online);
             }

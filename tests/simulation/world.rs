@@ -287,8 +287,9 @@ impl World {
         let logged = self.people.iter().map(|person| person.disk.entries).sum();
         let (hash, virtual_ms) = (self.nature.hash(), self.nature.now);
         let comebacks = self.keep.as_ref().map_or(0, |_| self.hubs - 1);
+        let removed_early = self.keep.as_ref().map_or(0, |keep| keep.removed_early);
         let (steps, hubs) = (self.step, self.hubs);
-        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks }
+        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks, removed_early }
     }
 }
 
@@ -302,6 +303,7 @@ pub(crate) struct Outcome {
     pub(crate) logged: u64,
     pub(crate) hubs: u32,
     pub(crate) comebacks: u32,
+    pub(crate) removed_early: u64,
 }
 
 impl Drop for World {

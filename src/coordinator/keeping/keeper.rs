@@ -10,13 +10,14 @@
 //! again and again until it succeeds; what waits for its reply waits for that.
 
 mod completion;
+mod removal;
 
 use std::collections::VecDeque;
 
 use super::Terms;
 use super::places;
 use super::scribe::{Begin, Job};
-use super::snapshot::{mode, put_member, snapshot};
+use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::tally::Tally;
 use crate::group::{Fact, Group};
 use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
@@ -70,8 +71,12 @@ pub(super) struct Current {
     /// The commit that it begins with: before that is done there is no such segment.
     pub(super) begun: u64,
     pub(super) bytes: u64,
+    /// From here on it is closed and another one begun.
+    pub(super) bytes_max: u64,
     /// What both clocks read when that was written down last.
     pub(super) noted: Now,
+    /// Of what is written down in it, no place makes any message before this one needed.
+    pub(super) needed: Seq,
 }
 
 /// A segment that is only read.
@@ -83,6 +88,8 @@ pub(super) struct Closed {
     pub(super) bytes: u64,
     /// No message in it was accepted later.
     pub(super) newest: Millis,
+    /// No message in it that counts has a higher number.
+    pub(super) last: Seq,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +206,8 @@ impl Keeper {
         self.note_clock(now);
         match fact {
             Fact::Member(standpoint) => {
+                // Whoever comes back may stand lower than it did.
+                self.segment.needed = self.segment.needed.min(standpoint.place.next());
                 put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
             }
             Fact::Deregistered { id } => {
@@ -241,7 +250,7 @@ impl Keeper {
         self.segment.bytes += records.len() as u64;
         self.jobs.push_back(Job::Append { commit, records, must_sync });
         self.push_commit(group.last());
-        if self.segment.bytes >= self.terms.segment_bytes_max
+        if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
             self.begin(group, group.last(), salt, false, now);
@@ -272,7 +281,7 @@ impl Keeper {
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
         let header = Header { serial, salt, boot, sync };
-        let mut records = snapshot(group, after, salt, now);
+        let Snapshot { mut records, members_bytes } = snapshot(group, after, salt, now);
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
@@ -280,9 +289,12 @@ impl Keeper {
         if !is_rescue {
             bytes += farewell.len() as u64;
         }
-        self.closed.push_back(Closed { serial: old, begun, bytes, newest: now.steady });
-        let bytes = (HEADER_BYTES + records.len()) as u64;
-        self.segment = Current { serial, salt, begun: commit, bytes, noted: now };
+        let (newest, last) = (now.steady, group.last());
+        self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
+        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
+        let bytes_max = self.terms.segment_bytes(members_bytes);
+        self.segment =
+            Current { serial, salt, begun: commit, bytes, bytes_max, noted: now, needed };
         self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
         if is_rescue {
             // It stands for all that came to nothing.
@@ -296,14 +308,8 @@ impl Keeper {
     }
 
     /// Sees to what is due: another try, a sync, the end of a segment.
-    fn tend(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
-        if let Some(closed) = self.removable()
-            && self.expires(closed) <= now.steady
-        {
-            let serial = closed.serial;
-            self.is_removing = true;
-            self.jobs.push_back(Job::Remove { serial });
-        }
+    fn tend(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        self.remove_due(group, now.steady);
         if let Some(Failing::RetryAt(at)) = self.failing
             && at <= now.steady
         {
@@ -336,18 +342,6 @@ impl Keeper {
         self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
     }
 
-    /// The oldest segment, if a later one is there to say where the members stand. That need not be
-    /// one that can be written: what has expired may be what fills the disk.
-    fn removable(&self) -> Option<&Closed> {
-        let later = self.closed.get(1).map_or(self.segment.begun, |closed| closed.begun);
-        let is_removable = !self.is_removing && later <= self.done.0;
-        self.closed.front().filter(|_| is_removable)
-    }
-
-    fn expires(&self, closed: &Closed) -> Millis {
-        closed.newest.plus(self.ttl_ms).plus(1)
-    }
-
     /// When there is something to be seen to, though nothing happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
@@ -355,7 +349,7 @@ impl Keeper {
             Some(Failing::RetryAt(at)) => Some(at),
             Some(Failing::Trying(_)) => None,
             None => {
-                let removal = self.removable().map(|closed| self.expires(closed));
+                let removal = self.removal_at();
                 [self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
             }
         }

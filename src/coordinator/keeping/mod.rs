@@ -24,12 +24,14 @@ mod held;
 mod keeper;
 mod opening;
 mod places;
+#[cfg(test)]
+mod rig;
 mod scribe;
 mod snapshot;
 mod tally;
 
 use crate::journal::BootId;
-use crate::limits::Sync;
+use crate::limits::{SEGMENT_SNAPSHOTS_MIN, Sync};
 
 pub use held::Held;
 pub use keeper::{Keeper, Progress};
@@ -42,8 +44,16 @@ pub use scribe::{Begin, Job, Scribe, Written};
 pub struct Terms {
     /// When what is written is made safe against power loss.
     pub sync: Sync,
-    /// From here on a segment is closed and another one begun.
+    /// From here on a segment is closed and another one begun, if it is long enough for what it
+    /// begins with: see [`SEGMENT_SNAPSHOTS_MIN`].
     pub segment_bytes_max: u64,
     /// The life of the machine.
     pub boot: BootId,
+}
+
+impl Terms {
+    /// Where a segment is closed that says so much of the members at its beginning.
+    fn segment_bytes(&self, members_bytes: u64) -> u64 {
+        self.segment_bytes_max.max(members_bytes.saturating_mul(SEGMENT_SNAPSHOTS_MIN))
+    }
 }

@@ -6,7 +6,7 @@ use std::io;
 use super::Terms;
 use super::keeper::{Closed, Current, Keeper, Start};
 use super::scribe::Scribe;
-use super::snapshot::{mode, snapshot};
+use super::snapshot::{Snapshot, mode, snapshot};
 use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
 use crate::journal::{
     BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
@@ -82,10 +82,12 @@ impl Recovery {
         let group = replay.finish(epoch.unwrap_or(draw.epoch));
         let (serial, salt) = (store.next_serial(), draw.salt);
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
-        let records = snapshot(&group, safe(&recovered, terms, &group), salt, now);
+        let Snapshot { records, members_bytes } =
+            snapshot(&group, safe(&recovered, terms, &group), salt, now);
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
-        let segment = Current { serial, salt, begun: 0, bytes, noted: now };
+        let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
+        let segment = Current { serial, salt, begun: 0, bytes, bytes_max, noted: now, needed };
         let (safe, mut closed) = (group.last(), closed(&recovered, now));
         // Where that cannot be said, it is as if the program had ended here.
         if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
@@ -154,6 +156,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
             begun: 0,
             bytes: segment.bytes,
             newest: segment.newest.unwrap_or(Millis::ZERO).min(now.steady),
+            last: segment.last,
         })
         .collect()
 }

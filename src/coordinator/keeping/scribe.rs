@@ -22,7 +22,7 @@ pub enum Job {
     Begin(Begin),
     /// Make safe what was written so far.
     Sync,
-    /// Everything in this segment has expired.
+    /// Nothing in this segment is needed any more.
     Remove {
         /// Which.
         serial: u64,
@@ -201,7 +201,7 @@ impl<D: Disk> Scribe<D> {
             return report.kept.push(serial);
         }
         if let Err(error) = self.store.remove(serial) {
-            // What has expired does no harm; the next start sees to it.
+            // What is not needed does no harm; the next start sees to it.
             log::warn!("segment {serial:016x} cannot be removed: {error}");
         }
         report.removed.push(serial);

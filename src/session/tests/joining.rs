@@ -294,6 +294,31 @@ fn nobody_comes_back_who_was_told_not_to_or_went_away() {
     }
 }
 
+/// A coordinator that keeps a journal greets before it can confirm, and may not come to that.
+#[test]
+fn a_register_of_which_nothing_is_left_but_a_greeting_is_not_forgotten() {
+    for reconnects in [false, true] {
+        let mut rig = Rig::with(|settings| settings.reconnects = reconnects);
+        rig.user("register 9001");
+        rig.listening(9001);
+        rig.dialed(1);
+        rig.hello(1);
+        rig.written(1);
+        rig.messages_closed(1);
+        rig.commands_closed(1);
+        assert!(matches!(rig.state(), State::Paused { .. }), "{reconnects}");
+        rig.wait_for_deadline();
+        rig.listening(9001);
+        rig.dialed(2);
+        rig.forget();
+        rig.reply(2, "ERR 404 not a member");
+        rig.reply(2, OK_REGISTER);
+        rig.hello(2);
+        assert_eq!(rig.state(), State::Online);
+        assert_eq!(brief(rig.effects.remove(2)), format!("show {OK_REGISTER}"), "{reconnects}");
+    }
+}
+
 #[test]
 fn the_users_word_goes_before_a_reconnect_of_the_sessions_own() {
     let mut rig = Rig::online();

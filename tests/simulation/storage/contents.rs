@@ -59,6 +59,18 @@ impl Storage {
         numbers.map(|delivery| delivery.seq.as_u64()).collect()
     }
 
+    /// When the last message in a segment was accepted.
+    pub(crate) fn newest(&self, serial: u64) -> Option<u64> {
+        let state = self.state();
+        let file = state.names.get(&format!("{serial:016x}.journal"))?;
+        let (_, records) = read(&state.files[*file].bytes).ok()?;
+        let accepted = records.filter_map(|found| match found {
+            Found::Record { record: Record::Accepted { .. }, at } => Some(at.as_u64()),
+            Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. } => None,
+        });
+        accepted.max()
+    }
+
     /// The number before the first that the newest segment may have.
     pub(crate) fn begun_after(&self) -> u64 {
         let state = self.state();

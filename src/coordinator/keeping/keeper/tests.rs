@@ -1,42 +1,12 @@
-#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
-
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::keeping::{Draw, Opened, Recovery, Written};
-use crate::group::Rules;
-use crate::journal::{BootId, Directory, Store};
-use crate::limits::Overflow;
-use crate::protocol::Epoch;
-use crate::time::UnixMillis;
-
-fn rules() -> Rules {
-    Rules {
-        ttl_ms: 60_000,
-        members_max: 10,
-        backlog_bytes_max: 1 << 20,
-        overflow: Overflow::Reject,
-        foreign_ip_allowed: false,
-        is_journaled: true,
-        listening: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 5000),
-    }
-}
-
-fn at(steady: u64) -> Now {
-    Now { steady: Millis::new(steady), unix: UnixMillis(1_700_000_000_000 + steady) }
-}
+use crate::coordinator::keeping::rig::{self, at, jobs};
+use crate::coordinator::keeping::{Opened, Written};
+use crate::journal::Directory;
 
 fn open(path: &Path, sync: Sync) -> Opened<Directory> {
-    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let recovery = Recovery::read(&mut store, rules());
-    let terms = Terms { sync, segment_bytes_max: 2_000, boot: BootId([7; 16]) };
-    let draw = Draw { epoch: Epoch::new(1), salt: Salt(1) };
-    recovery.open(store, terms, draw, at(0)).unwrap()
-}
-
-fn jobs(keeper: &mut Keeper) -> Vec<Job> {
-    std::iter::from_fn(|| keeper.poll_job()).collect()
+    rig::open(path, rig::terms(7, sync, 2_000), 0)
 }
 
 /// Decides something, and ends the turn.
@@ -60,7 +30,7 @@ fn tries_that_fail_are_counted_and_are_no_segments() {
     turn(&mut opened, 10);
     for failures in 1..=5 {
         let failed = Some(opened.keeper.next - 1);
-        assert_eq!(jobs(&mut opened.keeper).len(), 1, "{failures}");
+        assert_eq!(jobs(&mut opened).len(), 1, "{failures}");
         let written = Written { failed, ..Written::default() };
         let now = at(10_000 * failures);
         opened.keeper.take(written, now.steady, &mut Progress::default());
@@ -71,7 +41,8 @@ fn tries_that_fail_are_counted_and_are_no_segments() {
         opened.keeper.commit(&mut opened.group, later, || Some(Salt(failures)));
         assert_eq!(stat(&opened.keeper, "journal_segments"), 1, "there is none before it is done");
     }
-    let written = opened.scribe.write(jobs(&mut opened.keeper));
+    let jobs = jobs(&mut opened);
+    let written = opened.scribe.write(jobs);
     opened.keeper.take(written, at(60_000).steady, &mut Progress::default());
     assert_eq!(stat(&opened.keeper, "journal_segments"), 2);
     assert_eq!(stat(&opened.keeper, "journal_commits"), 1, "one that stands for all before it");
@@ -83,7 +54,8 @@ fn bytes_and_segments_are_those_of_the_files() {
     let mut opened = open(directory.path(), Sync::Every(50));
     for steady in 1..200 {
         turn(&mut opened, steady);
-        let written = opened.scribe.write(jobs(&mut opened.keeper));
+        let jobs = jobs(&mut opened);
+        let written = opened.scribe.write(jobs);
         opened.keeper.take(written, at(steady).steady, &mut Progress::default());
         let files = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
         let sizes = files.map(|file| file.metadata().unwrap().len()).filter(|bytes| *bytes > 0);
@@ -91,7 +63,30 @@ fn bytes_and_segments_are_those_of_the_files() {
         let stats = ["journal_segments", "journal_bytes"].map(|key| stat(&opened.keeper, key));
         assert_eq!(stats, [sizes.len() as u64, sizes.iter().sum()], "{steady}");
     }
-    assert!(stat(&opened.keeper, "journal_segments") > 2);
+    assert!(opened.keeper.segment.serial > 2);
+}
+
+/// What a segment begins with may be longer than a segment is to be.
+#[test]
+fn most_of_a_segment_is_not_what_it_begins_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = rig::open(directory.path(), rig::terms(7, Sync::Always, 1), 0);
+    rig::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001"]);
+    let mut beginnings = Vec::new();
+    for now in 2..200 {
+        let serial = opened.keeper.segment.serial;
+        rig::ask(&mut opened, now, &["alice#msend some words"]);
+        if opened.keeper.segment.serial == serial {
+            continue;
+        }
+        let closed = opened.keeper.closed.back().unwrap().bytes;
+        if let Some(beginning) = beginnings.last() {
+            assert!(closed > 4 * (beginning - HEADER_BYTES as u64), "{closed} of {beginning}");
+            assert!(closed < 5 * beginning, "{closed} of {beginning}");
+        }
+        beginnings.push(opened.keeper.segment.bytes);
+    }
+    assert!(beginnings.len() > 10, "{beginnings:?}");
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! A group and its journal in the hands of a test.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::{Draw, Job, Opened, Progress, Recovery, Terms};
+use crate::group::{ConnId, Effect, Input, Origin, Rules};
+use crate::journal::{BootId, Directory, Found, Record, Salt, Store, delivery, read};
+use crate::limits::{Overflow, Sync};
+use crate::protocol::{Epoch, Request};
+use crate::time::{Millis, Now, UnixMillis};
+
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(super) fn at(steady: u64) -> Now {
+    Now { steady: Millis::new(steady), unix: UnixMillis(1_700_000_000_000 + steady) }
+}
+
+pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
+    let rules = Rules {
+        ttl_ms: 60_000,
+        members_max: 10,
+        backlog_bytes_max: 1 << 20,
+        overflow: Overflow::Reject,
+        foreign_ip_allowed: false,
+        is_journaled: true,
+        listening: SocketAddr::new(HOME, 5000),
+    };
+    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+    let recovery = Recovery::read(&mut store, rules);
+    let draw = Draw { epoch: Epoch::new(now), salt: Salt(now) };
+    recovery.open(store, terms, draw, at(now)).unwrap()
+}
+
+pub(super) fn terms(boot: u8, sync: Sync, segment_bytes_max: u64) -> Terms {
+    Terms { sync, segment_bytes_max, boot: BootId([boot; 16]) }
+}
+
+/// What the worker is to be asked.
+pub(super) fn jobs(opened: &mut Opened<Directory>) -> Vec<Job> {
+    std::iter::from_fn(|| opened.keeper.poll_job()).collect()
+}
+
+/// Asks, and carries out whatever the group wants; the end of the turn is handed over.
+pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
+    let Opened { group, keeper, .. } = opened;
+    let mut replies = Vec::new();
+    let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
+    for line in lines {
+        let line = format!("{line}#{HOME}");
+        let request = Request::parse(line.as_bytes()).unwrap();
+        group.handle(Input::Request { origin, request }, at(now));
+        while let Some(effect) = group.poll_effect() {
+            match effect {
+                Effect::Connect { link, .. } => group.handle(Input::Connected { link }, at(now)),
+                Effect::Record(fact) => keeper.record(&fact, group, at(now)),
+                Effect::Reply { reply, .. } => replies.push(reply.to_string()),
+                Effect::List { .. } | Effect::Close { .. } | Effect::Note(_) => (),
+            }
+        }
+    }
+    keeper.commit(group, at(now), || Some(Salt(now)));
+    replies
+}
+
+/// Carries out what the worker was asked.
+pub(super) fn carry_out(opened: &mut Opened<Directory>, now: u64, jobs: Vec<Job>) {
+    let Opened { group, keeper, scribe } = opened;
+    let mut progress = Progress::default();
+    keeper.take(scribe.write(jobs), at(now).steady, &mut progress);
+    if let Some((_, through)) = progress.done {
+        group.handle(Input::Stored { through }, at(now));
+    }
+}
+
+/// As [`decide`]; the end of the turn is written.
+pub(super) fn ask(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
+    let replies = decide(opened, now, lines);
+    let jobs = jobs(opened);
+    carry_out(opened, now, jobs);
+    replies
+}
+
+/// The numbers of the messages in each segment, by its serial number.
+pub(super) fn segments(path: &Path) -> BTreeMap<u64, Vec<u64>> {
+    let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
+    let numbers = segments.map(|name| {
+        let bytes = std::fs::read(name).unwrap();
+        let (header, records) = read(&bytes).unwrap();
+        let numbers = records.filter_map(|found| match found {
+            Found::Record { record: Record::Accepted { line }, .. } => delivery(line),
+            Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. } => None,
+        });
+        (header.serial, numbers.map(|delivery| delivery.seq.as_u64()).collect())
+    });
+    numbers.collect()
+}

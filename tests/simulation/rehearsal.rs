@@ -1,0 +1,57 @@
+//! The end of a coordinator, tried on a copy of its disk: what would be left.
+
+use groupcast::coordinator::keeping::{Draw, Job, Recovery};
+use groupcast::journal::{Salt, Store};
+use groupcast::protocol::Epoch;
+use groupcast::time::Now;
+
+use crate::hub::wall;
+use crate::hub_journal::Keep;
+use crate::life::Downfall;
+use crate::model_journal::Comeback;
+use crate::world::World;
+
+impl Keep {
+    /// How many segments are to be removed with messages in them that were accepted since `oldest`.
+    pub(crate) fn removes_early(&self, jobs: &[Job], oldest: u64) -> u64 {
+        let is_early = |job: &&Job| match job {
+            Job::Remove { serial } => self.storage.newest(*serial) >= Some(oldest),
+            Job::Append { .. } | Job::Begin(_) | Job::Sync => false,
+        };
+        jobs.iter().filter(is_early).count() as u64
+    }
+}
+
+impl World {
+    /// A segment has gone before its time: whatever ended the coordinator right behind that, those
+    /// who would be found would have all that they would need.
+    pub(crate) fn rehearse(&self) {
+        let World { keep: Some(keep), model, .. } = self else { return };
+        for by_power in [false, true] {
+            let twin = keep.storage.twin();
+            let (at, troubled_at) = (twin.clock(), twin.troubled_at());
+            match by_power {
+                true => twin.cut_power(at),
+                false => twin.kill(at),
+            }
+            twin.heal(at);
+            let mut store = Store::open(twin.clone()).expect("a disk that does its work");
+            let recovery = Recovery::read(&mut store, model.rules.clone());
+            let unix = wall(at, keep.wall_ahead);
+            let now = Now { steady: recovery.age(unix), unix };
+            let draw = Draw { epoch: Epoch::new(0), salt: Salt(0) };
+            let opened = recovery.open(store, keep.terms(), draw, now);
+            let back = Comeback {
+                end: Downfall { at, by_power, troubled_at },
+                was_clean: false,
+                may_be_new: true,
+                must_be_new: false,
+                sync: keep.terms().sync,
+                written: twin.numbers(),
+                begun_after: twin.begun_after(),
+            };
+            let group = opened.expect("a disk that does its work").group;
+            drop(model.surviving(&group, now, &back));
+        }
+    }
+}
