@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// One thing that the program did.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -216,10 +219,11 @@ impl Platter {
                 let change = match (random.as_mut(), change) {
                     (Some(random), Change::Written(at, mut bytes)) => {
                         let cut = random.below(bytes.len());
-                        match random.below(4) {
+                        match random.below(5) {
                             0 => continue,
                             1 => bytes.truncate(cut),
                             2 => bytes[cut..].fill(0),
+                            3 => lose_sectors(at, &mut bytes, random),
                             _ => (),
                         }
                         Change::Written(at, bytes)
@@ -228,6 +232,17 @@ impl Platter {
                 };
                 change.carry_out(content);
             }
+        }
+    }
+}
+
+/// Some of the sectors that are written are not: their length is known, and they are zero.
+fn lose_sectors(at: usize, bytes: &mut [u8], random: &mut Random) {
+    let first = (SECTOR_BYTES - at % SECTOR_BYTES).min(bytes.len());
+    let (first, others) = bytes.split_at_mut(first);
+    for sector in std::iter::once(first).chain(others.chunks_mut(SECTOR_BYTES)) {
+        if random.below(2) == 0 {
+            sector.fill(0);
         }
     }
 }
