@@ -85,7 +85,10 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
     say_much(&mut alice, "third", 5);
     if sync != "sync=always" {
         // All of it is safe by itself, though nothing more comes.
-        until("the last sync", || is_all_safe(&platter::read(&preload.trace())));
+        until("the last sync", || {
+            let steps = platter::read(&preload.trace());
+            steps.iter().rposition(|step| step.operation == b'W') < Some(safe_until(&steps))
+        });
     }
     second.kill();
     (platter::read(&preload.trace()), epoch)
@@ -96,12 +99,18 @@ fn plan(action: Action, kind: Kind) -> Plan {
     Plan { action, kind, call: 1, errno: 5, part: 0 }
 }
 
-/// Whether a sync covers the last write.
-fn is_all_safe(steps: &[Step]) -> bool {
-    let life = steps.iter().rposition(|step| step.operation == b'B').map_or(0, |at| at + 1);
-    let written = steps.iter().rposition(|step| step.operation == b'W');
-    let covered = steps.iter().rev().find(|step| step.is_sync()).map(|step| life + step.covers());
-    written < covered
+/// Up to which step all is safe: what was done before the last sync began, in whichever life.
+fn safe_until(steps: &[Step]) -> usize {
+    let (mut life, mut safe) = (0, 0);
+    for (at, step) in steps.iter().enumerate() {
+        if step.operation == b'B' {
+            life = at + 1;
+        }
+        if step.is_sync() {
+            safe = life + step.covers();
+        }
+    }
+    safe
 }
 
 /// Has the power go behind many of the steps, with the least luck, the most, and so many `kinds` of
@@ -173,19 +182,12 @@ fn with_a_pause_between_syncs_a_power_loss_costs_what_came_since_and_begins_a_ne
     let (steps, epoch) = two_lives(&preload, "sync=50ms");
     let promises = promises::of(&steps);
     pull_the_plug(&steps, &preload.root(), 1, |end, disk, luck| {
-        // What was said before the last sync began.
-        let begun = steps[..end].iter().rposition(|step| step.operation == b'B');
-        let life = begun.map_or(0, |at| at + 1);
-        let synced = steps[life.min(end)..end].iter().rev().find(|step| step.is_sync());
-        let safe = life + synced.map_or(0, Step::covers);
+        let safe = safe_until(&steps[..end]);
         let made: Vec<&Promise> = promises
             .iter()
             .filter(|(at, promise)| *at < safe || *at < end && is_leave_asked(promise))
             .map(|(_, promise)| promise)
             .collect();
-        if synced.is_none() {
-            return; // A life that has not begun yet: the one before it may have had more to lose.
-        }
         let mut revival = Revival::on(disk, "sync=50ms");
         revival.check(&made, &format!("{end} {luck:?}"));
         assert_ne!(revival.epoch, epoch, "numbers may have been given out that are lost");
@@ -208,10 +210,10 @@ fn a_segment_that_is_full_is_safe_by_the_time_the_next_one_is() {
     let steps = platter::read(&preload.trace());
     let disk = tempfile::tempdir().unwrap();
     platter::lay_out(&steps, Luck::Least, &preload.root(), disk.path());
-    let covered = 1 + steps.iter().rfind(|step| step.is_sync()).map_or(0, Step::covers);
+    let safe = safe_until(&steps);
     let promises = promises::of(&steps);
     let made: Vec<&Promise> =
-        promises.iter().filter(|(at, _)| *at < covered).map(|(_, promise)| promise).collect();
+        promises.iter().filter(|(at, _)| *at < safe).map(|(_, promise)| promise).collect();
     assert!(made.len() > 250, "{}", made.len());
     Revival::on(disk.path(), "sync=always").check(&made, "after the second segment");
 }
