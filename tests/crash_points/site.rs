@@ -59,7 +59,8 @@ pub(crate) fn run(fixture: &TempDir, plan: Plan) -> bool {
     Preload::copy_files(fixture.path(), &site.data());
     site.peers[OLD].is_member = true;
     site.confirmed.insert(1, ("sender".to_owned(), BEFORE.to_owned()));
-    let steps = [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_words];
+    let steps: [Step; 5] =
+        [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_words];
     let was_hit = site.live(&steps, plan);
     assert!(site.dave_is_gone);
     site.check_end();
@@ -166,6 +167,9 @@ fn last_words(site: &mut Site) -> Result<(), Died> {
     Ok(())
 }
 
+/// What is begun again if the coordinator dies meanwhile.
+type Step = fn(&mut Site) -> Result<(), Died>;
+
 struct Site {
     preload: Preload,
     running: Running,
@@ -206,7 +210,7 @@ impl Site {
 
     /// Starts, takes all steps, each again if it was killed meanwhile, and ends in good order;
     /// whether the call that was to be hit was. Then it is started once more.
-    fn live(&mut self, steps: &[fn(&mut Self) -> Result<(), Died>], plan: Plan) -> bool {
+    fn live(&mut self, steps: &[Step], plan: Plan) -> bool {
         self.preload.plan(plan);
         self.start(true);
         for step in steps {
