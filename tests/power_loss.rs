@@ -34,6 +34,7 @@ use support::coordinator::{Coordinator, until_written_down};
 use support::fake::Fake;
 use support::member::Member;
 use support::participant::{Running, texts, until};
+use support::preload::terms::Operation;
 use support::preload::{Action, Kind, Plan, Preload};
 
 /// Of the steps at which nothing is promised, if nobody says.
@@ -87,7 +88,8 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
         // All of it is safe by itself, though nothing more comes.
         until("the last sync", || {
             let steps = platter::read(&preload.trace());
-            steps.iter().rposition(|step| step.operation == b'W') < Some(safe_until(&steps))
+            steps.iter().rposition(|step| step.operation == Operation::Write)
+                < Some(safe_until(&steps))
         });
     }
     second.kill();
@@ -103,7 +105,7 @@ fn plan(action: Action, kind: Kind) -> Plan {
 fn safe_until(steps: &[Step]) -> usize {
     let (mut life, mut safe) = (0, 0);
     for (at, step) in steps.iter().enumerate() {
-        if step.operation == b'B' {
+        if step.operation == Operation::Begin {
             life = at + 1;
         }
         if step.is_sync() {
@@ -125,7 +127,7 @@ fn pull_the_plug(
     let stride = env::var("POWER_STRIDE").map_or(STRIDE, |it| it.parse().expect("a number"));
     let mut cases = Vec::new();
     for end in 1..=steps.len() {
-        let is_promise = steps[end - 1].operation == b'O';
+        let is_promise = steps[end - 1].operation == Operation::Send;
         if is_promise || end % stride == 0 {
             cases.push((end, Luck::Least));
         }
@@ -256,7 +258,8 @@ fn members_and_messages_stay_when_a_new_epoch_begins() {
 /// What a participant had acknowledged by each step, and all that it had been sent by then.
 fn acknowledged(steps: &[Step]) -> Vec<(usize, u64)> {
     let mut acks = Vec::new();
-    for (at, step) in steps.iter().enumerate().filter(|(_, step)| step.operation == b'O') {
+    for (at, step) in steps.iter().enumerate().filter(|(_, step)| step.operation == Operation::Send)
+    {
         let text = String::from_utf8_lossy(&step.data);
         let numbers = text.lines().filter_map(|line| line.strip_prefix("ack ")?.parse().ok());
         acks.extend(numbers.map(|number: u64| (at, number)));

@@ -18,6 +18,7 @@ pub(crate) mod member;
 pub(crate) mod participant;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) mod preload;
+pub(crate) mod rng;
 pub(crate) mod scene;
 pub(crate) mod vitals;
 pub(crate) mod wire;
