@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::nature::{Event, Nature, Node};
 use crate::person::Person;
 use crate::raw::Raw;
+use crate::sights::Sights;
 use crate::storage::Fault;
 
 /// One run of one seed.
@@ -134,7 +135,7 @@ impl World {
             _ => Epoch::new(self.nature.rng.next()),
         };
         if self.hubs > 0 {
-            self.model.restart(rules.clone(), epoch);
+            self.model.begin_anew(epoch);
         }
         self.put_up(Group::new(rules, epoch), None, Millis::ZERO, 0);
     }
@@ -202,14 +203,14 @@ impl World {
         self.trace(|| format!("journal fault {kind}"));
         let World { hub, keep: Some(keep), nature, .. } = self else { return };
         match kind {
-            0..=11 => {
-                let with_machine = nature.rng.percent(50);
+            0..=17 => {
+                let with_machine = nature.rng.percent(60);
                 match hub {
                     Some(_) => self.end_hub(with_machine),
                     None => self.end_journal(with_machine),
                 }
             }
-            12..=54 => {
+            18..=54 => {
                 let all =
                     [Fault::Full, Fault::Broken, Fault::Flaky, Fault::Unsyncable, Fault::Once];
                 let ms = nature.rng.pick(&[20, 500, 3_000, 20_000, u64::MAX / 2]);
@@ -288,12 +289,13 @@ impl World {
         let (hash, virtual_ms) = (self.nature.hash(), self.nature.now);
         let comebacks = self.keep.as_ref().map_or(0, |_| self.hubs - 1);
         let (steps, hubs) = (self.step, self.hubs);
-        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks }
+        let sights = self.model.sights.clone();
+        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks, sights }
     }
 }
 
 /// What came of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) hash: u64,
     pub(crate) virtual_ms: u64,
@@ -302,6 +304,7 @@ pub(crate) struct Outcome {
     pub(crate) logged: u64,
     pub(crate) hubs: u32,
     pub(crate) comebacks: u32,
+    pub(crate) sights: Sights,
 }
 
 impl Drop for World {
