@@ -142,6 +142,8 @@ pub const LOST_REPLIES_MAX: u32 = 5;
 pub const UNWRITTEN_ENTRIES_MAX: usize = 4096;
 /// Bytes of those entries; the one that passes it is still taken.
 pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
+/// All lines of one write of the message log but the last: entries, longer by a time in words.
+pub const LOG_WRITE_BYTES_MAX: usize = 2 * UNWRITTEN_BYTES_MAX;
 /// Pause before a failed write of the message log is tried again.
 pub const LOG_RETRY_MS: u64 = 1_000;
 /// How long a participant that quits waits for its log and for the coordinator.
@@ -281,6 +283,10 @@ const _: () = assert!(
     "whoever asks for a larger `max_line` alone need not think of `max_backlog`"
 );
 const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
+const _: () = assert!(
+    LOG_WRITE_BYTES_MAX >= UNWRITTEN_BYTES_MAX + UNWRITTEN_ENTRIES_MAX * 32,
+    "a line of the log has at most so much more than its delivery"
+);
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
 const _: () = assert!(
     // A member has a message socket and, coming back, a connect-back beside it.

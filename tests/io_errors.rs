@@ -148,6 +148,66 @@ fn a_coordinator_confirms_nothing_that_failed_and_serves_again_when_the_fault_en
     each(&plans(&AT_WORK), fail_a_coordinator);
 }
 
+/// A coordinator that cannot begin its next segment when one is full, once or until its disk works.
+fn fail_the_next_segment(plan: Plan) {
+    const TEXTS_MAX: usize = 1_000;
+    let preload = Preload::new();
+    let first = start(&preload);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    let mut observer = first.client();
+    bob.disconnect();
+    preload.plan(plan);
+    let filler = "x".repeat(60_000);
+    // Some of them in the next segment.
+    let (mut said, mut more) = (Vec::new(), 3);
+    for turn in 0..TEXTS_MAX {
+        let text = format!("{turn} {filler}");
+        let request = alice.request(&format!("msend {text}"));
+        alice.command.say(&request);
+        let timer = Timer::start(DEADLINE);
+        let reply = loop {
+            assert!(timer.left().is_some(), "{plan:?}: no reply to {turn}");
+            if preload.fired() > 1 {
+                preload.clear(); // It has tried again, and may wait for a disk that works.
+            }
+            if let Ok(reply) = alice.command.line_within(Timer::start(Duration::from_millis(20))) {
+                break reply;
+            }
+        };
+        if reply.starts_with("OK msend ") {
+            said.push(text);
+            assert_eq!(number(&reply, "seq"), said.len() as u64, "{plan:?}");
+        } else {
+            assert!(reply.starts_with("ERR 506 "), "{plan:?}: {reply:?}");
+        }
+        if observer.stat("journal_segments") > 1 {
+            more -= 1;
+        }
+        if more == 0 {
+            break;
+        }
+    }
+    assert!(preload.fired() > 0, "{plan:?} hit nothing");
+    assert_eq!(more, 0, "{plan:?}: no other segment");
+    preload.clear();
+    first.kill();
+    let second = start(&preload);
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    for (seq, text) in (1..).zip(&said) {
+        bob.socket().delivery(seq, "alice", text);
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_begun_costs_nothing_that_was_confirmed() {
+    let kinds = [Kind::Create, Kind::Rename, Kind::SyncDirectory];
+    let plans = kinds.map(|kind| {
+        [plan(Action::FailOnce, kind, EIO, 0), plan(Action::FailFrom, kind, ENOSPC, 0)]
+    });
+    each(plans.as_flattened(), fail_the_next_segment);
+}
+
 /// Whether a segment was set aside as what cannot be read, whole.
 fn is_set_aside(directory: &Path, said: &str, segment: &[u8]) -> bool {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -193,6 +253,8 @@ fn a_start_that_meets_a_fault_fails_with_the_reason_or_has_all_that_can_be_read(
         preload.put_under(command.arg(first.config()));
         let mut failing = Running::start(command);
         if failing.try_expect("listening on ") {
+            // It does without the file, or there is no second or third call of the kind.
+            assert!(preload.fired() == 1 || plan.call > 1, "{plan:?} hit nothing");
             failing.signal(Signal::TERM);
             assert_eq!(failing.wait(), Some(0), "{}", failing.said);
         } else {

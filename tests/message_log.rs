@@ -82,7 +82,7 @@ fn what_is_not_its_log_is_refused_as_it_is_and_the_reason_is_named() {
     for (content, reason) in [
         (&b"dear diary\n"[..], foreign),
         (b"\n", foreign),
-        (b"\0", foreign),
+        (b"\0dear diary\n", foreign),
         (b"# id alice\n# epoch 00000000000000aa\n1\ttext\n", foreign),
         (b"# id alice\r\n# epoch 00000000000000aa\r\n# last 0\r\n", foreign),
         (b"# id alice\n# epoch 00000000000000AA\n# last 0\n", foreign),

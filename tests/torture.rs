@@ -27,6 +27,7 @@ use actor::Actor;
 use ledger::Ledger;
 use support::Timer;
 use support::coordinator::Coordinator;
+use support::rng::Rng;
 
 /// How often is killed if nobody says.
 const KILLS: u64 = 12;
@@ -37,19 +38,6 @@ const ACTORS: usize = 4;
 const TTL_S: u64 = 60;
 /// How long all may take to have everything once nobody is killed any more.
 const SETTLE: Duration = Duration::from_secs(60);
-
-/// Numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|value| value.parse().expect("a number"))
@@ -105,22 +93,22 @@ fn what_was_confirmed_stands_everywhere_once_and_in_order_whoever_is_killed() {
     let seed = number("TORTURE_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let kills = number("TORTURE_KILLS").unwrap_or(KILLS);
     println!("TORTURE_SEED={seed} TORTURE_KILLS={kills}");
-    let mut random = Random(seed);
+    let mut rng = Rng::new(seed);
     let mut coordinator = Coordinator::start_kept(TTL_S, &[]);
     let mut ledger = Ledger::default();
     let mut actors: Vec<Actor> =
         (0..ACTORS).map(|index| Actor::start(index, coordinator.address)).collect();
     let mut coordinator_kills = 0;
     for _ in 0..kills {
-        talk(&mut actors, &mut ledger, Duration::from_millis(random.below(400)));
-        let victim = usize::try_from(random.below(ACTORS as u64 * 3 / 2)).unwrap();
+        talk(&mut actors, &mut ledger, Duration::from_millis(rng.below(400)));
+        let victim = rng.index(ACTORS * 3 / 2);
         match actors.get_mut(victim) {
             Some(actor) => actor.kill_and_restart(&mut ledger),
             None => {
                 coordinator.kill();
                 coordinator_kills += 1;
                 // Sometimes somebody dies while nobody listens.
-                if let Some(actor) = actors.get_mut(random.below(8) as usize) {
+                if let Some(actor) = actors.get_mut(rng.index(8)) {
                     actor.kill_and_restart(&mut ledger);
                 }
                 coordinator = coordinator.start_again();

@@ -5,8 +5,62 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use getopts::{Matches, Options};
+
+/// What the command line of `program` asks for.
+///
+/// # Errors
+///
+/// The exit code, where that was help, which is shown, or nothing that there is, which is said.
+pub fn asked(program: &str, options: &Options, brief: &str) -> Result<Matches, ExitCode> {
+    match parse(options, env::args_os().skip(1)) {
+        Ok(matches) if matches.opt_present("help") => {
+            say(&options.usage(brief));
+            Err(ExitCode::SUCCESS)
+        }
+        Ok(matches) => Ok(matches),
+        Err(fault) => Err(usage(program, &fault)),
+    }
+}
+
+/// Those of `names` that an option which may be given again asks for; none: all of them.
+///
+/// # Errors
+///
+/// The exit code for one that there is not, which is said.
+pub fn chosen(
+    program: &str,
+    matches: &Matches,
+    option: &str,
+    names: &[&str],
+) -> Result<Vec<String>, ExitCode> {
+    let chosen = matches.opt_strs(option);
+    match chosen.iter().find(|name| !names.contains(&name.as_str())) {
+        None => Ok(chosen),
+        Some(unknown) => {
+            let fault = format!("--{option}: found {unknown:?}, expected one of {}", listed(names));
+            Err(usage(program, &fault))
+        }
+    }
+}
+
+/// Names as they can be typed.
+#[must_use]
+pub fn listed(names: &[&str]) -> String {
+    let quoted = |name: &&str| match name.contains(' ') {
+        true => format!("{name:?}"),
+        false => (*name).to_owned(),
+    };
+    names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+/// Says what is wrong with the command line of `program`; its exit code.
+pub fn usage(program: &str, fault: &str) -> ExitCode {
+    complain(program, &fault);
+    ExitCode::from(2)
+}
 
 /// What the options of a command line say, which has nothing else.
 ///

@@ -1,11 +1,12 @@
 //! A Redis server of our own, to be measured at the same work.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
+use crate::peers::installed::free_address;
 use crate::process::Server;
 use crate::publisher::Dialect;
 
@@ -103,10 +104,4 @@ impl Redis {
             reply: format!(":{receivers}\r").into_bytes(),
         }
     }
-}
-
-/// An address that was free a moment ago: Redis cannot pick one by itself and say which.
-fn free_address() -> Result<SocketAddr> {
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-    address.map_err(Failure::system("cannot find a free port"))
 }

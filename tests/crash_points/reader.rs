@@ -22,25 +22,35 @@ struct Reader {
     running: Running,
     deaths: u64,
     is_member: bool,
-    /// Bob's texts since.
+    /// Texts that were there before, and Bob's since.
     said: Vec<String>,
     /// The number of the last.
     last: u64,
 }
 
-/// One run: whether the call that was to be hit was.
-pub(crate) fn run(plan: Plan) -> bool {
+/// One run with a log that begins so: whether the call that was to be hit was.
+pub(crate) fn run(plan: Plan, log_before: &str) -> bool {
     let coordinator = Coordinator::start(600, &[]);
     let bob = coordinator.join("bob", "");
     let preload = Preload::new();
     let (log, port) = (preload.root().join("message.log"), coordinator.address.port());
     let config = format!("alice\n{}\n127.0.0.1 {port}\n", log.display());
     fs::write(preload.root().join("participant.txt"), config).unwrap();
+    if !log_before.is_empty() {
+        fs::write(&log, log_before).unwrap();
+    }
     preload.plan(plan);
     let running = Running::start(command(&preload, "ping"));
-    let (deaths, is_member) = (0, false);
-    let mut reader =
-        Reader { preload, coordinator, bob, running, deaths, is_member, said: Vec::new(), last: 0 };
+    let mut reader = Reader {
+        preload,
+        coordinator,
+        bob,
+        running,
+        deaths: 0,
+        is_member: false,
+        said: texts(log_before).into_iter().map(str::to_owned).collect(),
+        last: 0,
+    };
     for step in [joins, is_told, is_away, rotates, speaks, quits] {
         while step(&mut reader).is_err() {
             reader.mourn();

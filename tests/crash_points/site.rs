@@ -1,6 +1,6 @@
 //! The real coordinator through a session in which it is killed once, and what it must have kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -31,11 +31,10 @@ const OLD: usize = 3;
 /// end, and a segment that was never finished.
 pub(crate) fn fixture() -> TempDir {
     let fixture = tempfile::tempdir().unwrap();
-    let mut site = Site::new();
+    let mut site = Site::with(&["old", "sender"]);
     site.start(false);
-    for id in ["old", "sender"] {
-        site.peers.push(Peer::new(id));
-        site.peers.last_mut().unwrap().come(site.address).unwrap();
+    for peer in 0..site.peers.len() {
+        site.come(peer).unwrap();
     }
     site.peers[0].leave(site.address).unwrap();
     let reply = site.peers[1].ask(site.address, &format!("msend {BEFORE}")).unwrap();
@@ -56,46 +55,44 @@ pub(crate) fn fixture() -> TempDir {
 
 /// One run: whether the call that was to be hit was.
 pub(crate) fn run(fixture: &TempDir, plan: Plan) -> bool {
-    let mut site = Site::new();
+    let mut site = Site::with(&["alice", "bob", "carol", "old"]);
     Preload::copy_files(fixture.path(), &site.data());
-    for id in ["alice", "bob", "carol", "old"] {
-        site.peers.push(Peer::new(id));
-    }
     site.peers[OLD].is_member = true;
-    site.preload.plan(plan);
-    site.start(true);
-    for step in [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_words] {
-        while step(&mut site).is_err() {
-            site.mourn();
-        }
-    }
-    site.stop();
-    let fired = site.preload.fired();
-    assert!(fired <= 1 && site.deaths == fired, "{plan:?} hit {fired}, died {}", site.deaths);
-    site.start(false);
+    site.confirmed.insert(1, ("sender".to_owned(), BEFORE.to_owned()));
+    let steps: [Step; 5] =
+        [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_words];
+    let was_hit = site.live(&steps, plan);
+    assert!(site.dave_is_gone);
     site.check_end();
-    fired == 1
+    was_hit
+}
+
+/// One run of a coordinator that finds nothing.
+pub(crate) fn run_first(plan: Plan) -> bool {
+    let mut site = Site::with(&["alice", "bob", "carol"]);
+    let was_hit = site.live(&[first_words, carol_is_away], plan);
+    site.check_end();
+    was_hit
+}
+
+/// One run in which a segment is full, and the next one begins.
+pub(crate) fn run_rotation(plan: Plan) -> bool {
+    let mut site = Site::with(&["alice", "bob", "carol"]);
+    let was_hit = site.live(&[first_words, fills_a_segment], plan);
+    site.check_end();
+    was_hit
 }
 
 /// One run in which a segment is removed because all that is in it has expired.
 pub(crate) fn run_expiry(fixture: &TempDir, plan: Plan) -> bool {
-    let mut site = Site { ttl_s: SHORT_TTL_S, ..Site::new() };
+    let mut site = Site { ttl_s: SHORT_TTL_S, ..Site::with(&["alice"]) };
     Preload::copy_files(fixture.path(), &site.data());
-    site.peers.push(Peer::new("alice"));
-    site.preload.plan(plan);
-    site.start(true);
-    while expires(&mut site).is_err() {
-        site.mourn();
-    }
-    site.stop();
-    let fired = site.preload.fired();
-    assert!(fired <= 1 && site.deaths == fired, "{plan:?} hit {fired}, died {}", site.deaths);
-    site.start(false);
+    let was_hit = site.live(&[expires], plan);
     site.say(ALICE).unwrap(); // In the same epoch, and above all numbers before.
     let members = site.peers[ALICE].list(site.address, "members").unwrap();
     let ids: Vec<&str> = members.iter().filter_map(|it| it.split(' ').next()).collect();
     assert_eq!(ids, ["alice", "old"], "{plan:?}");
-    fired == 1
+    was_hit
 }
 
 fn expires(site: &mut Site) -> Result<(), Died> {
@@ -146,6 +143,18 @@ fn old_comes_back(site: &mut Site) -> Result<(), Died> {
     site.all_take(&[OLD], seq)
 }
 
+/// Alone, as what is said here is long; bob is away meanwhile.
+fn fills_a_segment(site: &mut Site) -> Result<(), Died> {
+    site.come(BOB)?;
+    site.peers[BOB].leave(site.address)?;
+    while site.segments() < 2 {
+        let text = format!("text {} {}", site.said + 1, "x".repeat(60_000));
+        site.say_text(ALICE, text)?;
+    }
+    let seq = site.say(ALICE)?;
+    site.all_take(&[BOB, CAROL], seq)
+}
+
 fn last_words(site: &mut Site) -> Result<(), Died> {
     let seq = site.say(CAROL)?;
     site.all_take(&[ALICE, BOB, OLD], seq)?;
@@ -157,6 +166,9 @@ fn last_words(site: &mut Site) -> Result<(), Died> {
     }
     Ok(())
 }
+
+/// What is begun again if the coordinator dies meanwhile.
+type Step = fn(&mut Site) -> Result<(), Died>;
 
 struct Site {
     preload: Preload,
@@ -173,6 +185,10 @@ struct Site {
 }
 
 impl Site {
+    fn with(ids: &[&str]) -> Self {
+        Self { peers: ids.iter().map(|id| Peer::new(id)).collect(), ..Self::new() }
+    }
+
     fn new() -> Self {
         let preload = Preload::new();
         Self {
@@ -190,6 +206,28 @@ impl Site {
 
     fn data(&self) -> PathBuf {
         self.preload.root().join("data")
+    }
+
+    /// Starts, takes all steps, each again if it was killed meanwhile, and ends in good order;
+    /// whether the call that was to be hit was. Then it is started once more.
+    fn live(&mut self, steps: &[Step], plan: Plan) -> bool {
+        self.preload.plan(plan);
+        self.start(true);
+        for step in steps {
+            while step(self).is_err() {
+                self.mourn();
+            }
+        }
+        self.stop();
+        let fired = self.preload.fired();
+        assert!(fired <= 1 && self.deaths == fired, "{plan:?} hit {fired}, died {}", self.deaths);
+        self.start(false);
+        fired == 1
+    }
+
+    fn segments(&self) -> usize {
+        let names = fs::read_dir(self.data()).unwrap().map(|it| it.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".journal")).count()
     }
 
     /// Starts a coordinator; again, if it is killed before it serves.
@@ -242,13 +280,17 @@ impl Site {
 
     /// Says something that was never said: its number, once there is a reply.
     fn say(&mut self, peer: usize) -> Result<u64, Died> {
+        let text = format!("text {}", self.said + 1);
+        self.say_text(peer, text)
+    }
+
+    fn say_text(&mut self, peer: usize, text: String) -> Result<u64, Died> {
         self.come(peer)?;
         self.said += 1;
-        let text = format!("text {}", self.said);
         let reply = self.peers[peer].ask(self.address, &format!("msend {text}"))?;
         assert!(reply.starts_with("OK msend "), "{reply:?}");
         let (seq, id) = (number(&reply, "seq"), self.peers[peer].id.clone());
-        let last = self.confirmed.keys().next_back().copied().unwrap_or(1);
+        let last = self.confirmed.keys().next_back().copied().unwrap_or(0);
         assert!(seq > last, "{seq} is given out after {last}");
         self.confirmed.insert(seq, (id, text));
         Ok(seq)
@@ -264,23 +306,24 @@ impl Site {
 
     /// What was replied holds, whatever has happened since.
     fn check_end(&mut self) {
-        let [alice, bob, carol, old] = [ALICE, BOB, CAROL, OLD];
-        let seq = self.say(alice).unwrap();
-        self.all_take(&[bob, carol, old], seq).unwrap();
-        let seq = self.say(bob).unwrap();
-        self.all_take(&[alice, carol, old], seq).unwrap();
-        let members = self.peers[alice].list(self.address, "members").unwrap();
-        let ids: Vec<&str> = members.iter().filter_map(|it| it.split(' ').next()).collect();
-        assert!(self.dave_is_gone);
-        assert_eq!(ids, ["alice", "bob", "carol", "old"]);
+        let all: Vec<usize> = (0..self.peers.len()).collect();
+        for speaker in [ALICE, BOB] {
+            let seq = self.say(speaker).unwrap();
+            let others: Vec<usize> = all.iter().copied().filter(|it| *it != speaker).collect();
+            self.all_take(&others, seq).unwrap();
+        }
+        let members = self.peers[ALICE].list(self.address, "members").unwrap();
+        let ids = members.iter().filter_map(|it| it.split(' ').next());
+        assert!(ids.eq(self.peers.iter().map(|peer| &*peer.id)), "{members:?}");
         let mut all = self.confirmed.clone();
-        all.insert(1, ("sender".to_owned(), BEFORE.to_owned()));
         for peer in &self.peers {
             for (seq, message) in &peer.taken {
                 // What had no reply stands everywhere or nowhere, and is the same everywhere.
                 assert_eq!(all.entry(*seq).or_insert_with(|| message.clone()), message);
             }
         }
+        let texts: BTreeSet<&String> = all.values().map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), all.len(), "a text has two numbers: {:?}", all.keys());
         for peer in &self.peers {
             for (seq, (sender, text)) in &all {
                 let is_due = *sender != peer.id && *seq >= peer.first;

@@ -11,10 +11,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::support::preload::terms::Operation;
+use crate::support::rng::Rng;
+
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// One thing that the program did.
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) operation: u8,
+    pub(crate) operation: Operation,
     pub(crate) file: u64,
     number: u64,
     pub(crate) data: Vec<u8>,
@@ -28,13 +34,30 @@ impl Step {
     /// Whether a segment was made safe with it, or the name of a new one, which was safe by then.
     pub(crate) fn is_sync(&self) -> bool {
         let is_either = |path: &str| path.ends_with(".journal") || path.ends_with("/data");
-        self.operation == b'S' && is_either(&self.text())
+        self.operation == Operation::Sync && is_either(&self.text())
     }
 
     /// How many of the steps of this life it covers.
     pub(crate) fn covers(&self) -> usize {
         usize::try_from(self.number).unwrap()
     }
+}
+
+fn operation(letter: u8) -> Operation {
+    let all = [
+        Operation::Begin,
+        Operation::Create,
+        Operation::MakeDirectory,
+        Operation::Write,
+        Operation::Truncate,
+        Operation::Rename,
+        Operation::Remove,
+        Operation::Sync,
+        Operation::Send,
+        Operation::Receive,
+    ];
+    let found = all.into_iter().find(|operation| *operation as u8 == letter);
+    found.unwrap_or_else(|| panic!("what is {letter}?"))
 }
 
 /// A trace, but for a record at its end that was cut off by a kill.
@@ -45,7 +68,7 @@ pub(crate) fn read(path: &Path) -> Vec<Step> {
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
         let Some(record) = behind.get(..u32::from_ne_bytes(*length) as usize) else { break };
         let word = |at: usize| u64::from_ne_bytes(record[at..at + 8].try_into().unwrap());
-        let (operation, data) = (record[0], record[17..].to_vec());
+        let (operation, data) = (operation(record[0]), record[17..].to_vec());
         steps.push(Step { operation, file: word(1), number: word(9), data });
         rest = &behind[record.len()..];
     }
@@ -61,19 +84,6 @@ pub(crate) enum Luck {
     Most,
     /// Each for itself is there, torn, zero, or lost.
     Seed(u64),
-}
-
-/// Numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -155,26 +165,27 @@ impl Platter {
     fn take(&mut self, at: usize, life: usize, step: &Step) {
         let number = usize::try_from(step.number).unwrap();
         match step.operation {
-            b'C' => {
+            Operation::Create => {
                 let index = self.contents.len();
                 self.numbers.insert(step.file, index);
                 self.contents.push(Vec::new());
                 self.changes.push(Vec::new());
                 self.name(at, Naming::Made(step.text(), Node::File(index)));
             }
-            b'D' => self.name(at, Naming::Made(step.text(), Node::Directory)),
-            b'W' => self.change(at, step.file, Change::Written(number, step.data.clone())),
-            b'T' => self.change(at, step.file, Change::Cut(number)),
-            b'R' => {
+            Operation::MakeDirectory => self.name(at, Naming::Made(step.text(), Node::Directory)),
+            Operation::Write => {
+                self.change(at, step.file, Change::Written(number, step.data.clone()));
+            }
+            Operation::Truncate => self.change(at, step.file, Change::Cut(number)),
+            Operation::Rename => {
                 let text = step.text();
                 let (from, to) = text.split_once('\0').unwrap();
                 let node = self.current[from].clone();
                 self.name(at, Naming::Renamed(from.to_owned(), to.to_owned(), node));
             }
-            b'U' => self.name(at, Naming::Removed(step.text())),
-            b'S' => self.make_safe(life + number, step),
-            b'O' | b'I' | b'B' => (),
-            other => panic!("what is {other}?"),
+            Operation::Remove => self.name(at, Naming::Removed(step.text())),
+            Operation::Sync => self.make_safe(life + number, step),
+            Operation::Send | Operation::Receive | Operation::Begin => (),
         }
     }
 
@@ -201,25 +212,26 @@ impl Platter {
     }
 
     fn try_luck(&mut self, luck: Luck) {
-        let mut random = match luck {
+        let mut rng = match luck {
             Luck::Least => return,
             Luck::Most => None,
-            Luck::Seed(seed) => Some(Random(seed)),
+            Luck::Seed(seed) => Some(Rng::new(seed)),
         };
         for (_, naming) in std::mem::take(&mut self.namings) {
-            if random.as_mut().is_none_or(|it| it.below(2) == 0) {
+            if rng.as_mut().is_none_or(|it| it.below(2) == 0) {
                 naming.carry_out(&mut self.names);
             }
         }
         for (content, changes) in self.contents.iter_mut().zip(&mut self.changes) {
             for (_, change) in std::mem::take(changes) {
-                let change = match (random.as_mut(), change) {
-                    (Some(random), Change::Written(at, mut bytes)) => {
-                        let cut = random.below(bytes.len());
-                        match random.below(4) {
+                let change = match (rng.as_mut(), change) {
+                    (Some(rng), Change::Written(at, mut bytes)) => {
+                        let cut = rng.index(bytes.len());
+                        match rng.below(5) {
                             0 => continue,
                             1 => bytes.truncate(cut),
                             2 => bytes[cut..].fill(0),
+                            3 => lose_sectors(at, &mut bytes, rng),
                             _ => (),
                         }
                         Change::Written(at, bytes)
@@ -232,12 +244,23 @@ impl Platter {
     }
 }
 
+/// Some of the sectors that are written are not: their length is known, and they are zero.
+fn lose_sectors(at: usize, bytes: &mut [u8], rng: &mut Rng) {
+    let first = (SECTOR_BYTES - at % SECTOR_BYTES).min(bytes.len());
+    let (first, others) = bytes.split_at_mut(first);
+    for sector in std::iter::once(first).chain(others.chunks_mut(SECTOR_BYTES)) {
+        if rng.below(2) == 0 {
+            sector.fill(0);
+        }
+    }
+}
+
 /// Fills the directory `to` with what the disk holds of `root` if the power goes behind `steps`.
 pub(crate) fn lay_out(steps: &[Step], luck: Luck, root: &Path, to: &Path) {
     let mut platter = Platter::default();
     let mut life = 0;
     for (at, step) in steps.iter().enumerate() {
-        if step.operation == b'B' {
+        if step.operation == Operation::Begin {
             life = at + 1;
         }
         platter.take(at, life, step);

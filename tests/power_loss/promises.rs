@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::platter::Step;
 use crate::support::number;
+use crate::support::preload::terms::Operation;
 
 /// Something that holds from a step on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub(crate) fn of(steps: &[Step]) -> Vec<(usize, Promise)> {
     for (at, step) in steps.iter().enumerate() {
         let socket = sockets.entry(step.file).or_default();
         match step.operation {
-            b'B' => sockets.clear(),
-            b'I' => {
+            Operation::Begin => sockets.clear(),
+            Operation::Receive => {
                 for line in socket.received.take(&step.data) {
                     if let Some((id, _)) = line.split_once("#deregister#") {
                         promises.push((at, Promise::LeaveAsked(id.to_owned())));
@@ -56,12 +57,18 @@ pub(crate) fn of(steps: &[Step]) -> Vec<(usize, Promise)> {
                     }
                 }
             }
-            b'O' => {
+            Operation::Send => {
                 for line in socket.sent.take(&step.data) {
                     promises.extend(promise(socket, &line).map(|promise| (at, promise)));
                 }
             }
-            _ => (),
+            Operation::Create
+            | Operation::MakeDirectory
+            | Operation::Write
+            | Operation::Truncate
+            | Operation::Rename
+            | Operation::Remove
+            | Operation::Sync => (),
         }
     }
     promises

@@ -55,6 +55,7 @@ impl Revival {
         };
         self.epoch = watcher.epoch().to_owned();
         if is_watched {
+            let mut before = 0;
             for _ in 0..number(&watcher.reply, "missed") {
                 let mut line = watcher.socket().line();
                 while line.starts_with("gap#") {
@@ -62,7 +63,10 @@ impl Revival {
                 }
                 let fields: Vec<&str> = line.splitn(4, '#').collect();
                 let [seq, sender, _, text] = fields[..] else { panic!("{context}: {line:?}") };
-                let promised = messages.remove(&seq.parse().unwrap());
+                let seq: u64 = seq.parse().unwrap();
+                assert!(seq > before, "{context}: {line:?} behind {before}");
+                before = seq;
+                let promised = messages.remove(&seq);
                 assert!(promised.is_none_or(|it| it == (sender, text)), "{context}: {line:?}");
             }
             assert!(messages.is_empty(), "{context}: lost {messages:?}");

@@ -21,6 +21,7 @@ use crate::model_journal::{Comeback, FactId};
 use crate::nature::{Event, Node};
 use crate::net::End;
 use crate::rng::Rng;
+use crate::sights::Sight;
 use crate::storage::Storage;
 use crate::world::World;
 
@@ -102,8 +103,17 @@ enum Cleanness {
     Yes,
 }
 
-const SYNCS: [Sync; 6] =
-    [Sync::Always, Sync::Always, Sync::Every(1), Sync::Every(100), Sync::Every(2_000), Sync::Never];
+/// Half of all keep to what is promised most.
+const SYNCS: [Sync; 8] = [
+    Sync::Always,
+    Sync::Always,
+    Sync::Always,
+    Sync::Always,
+    Sync::Every(1),
+    Sync::Every(100),
+    Sync::Every(2_000),
+    Sync::Never,
+];
 
 impl Keep {
     pub(crate) fn new(rng: &mut Rng) -> Self {
@@ -221,7 +231,7 @@ impl World {
         let cleanness = std::mem::replace(&mut keep.cleanness, Cleanness::No);
         let is_scrambled = std::mem::take(&mut keep.is_scrambled);
         let Some(end) = keep.end.take() else {
-            return model.begin(group.epoch());
+            return model.begin_anew(group.epoch());
         };
         let unsafe_syncs = syncs[..syncs.len() - 1].iter().filter(|sync| **sync != Sync::Always);
         let unsafe_syncs = unsafe_syncs.count();
@@ -253,6 +263,7 @@ impl World {
         journal.has_failed |= progress.fails.is_some();
         if let Some(fails) = progress.fails {
             self.trace(|| format!("hub: journal fails: {fails}"));
+            self.model.see(if fails { Sight::JournalFailed } else { Sight::JournalMended });
             self.tell(Input::JournalFails(fails));
         }
         if let Some((commit, through)) = progress.done {

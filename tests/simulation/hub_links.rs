@@ -4,6 +4,7 @@ use groupcast::group::{Input, LinkId};
 use groupcast::limits::ACK_LINE_BYTES_MAX;
 use groupcast::protocol::Ack;
 
+use crate::sights::Sight;
 use crate::world::World;
 
 /// What one message socket is offered in one turn, unless this turn is the only one.
@@ -47,6 +48,7 @@ impl World {
             if peer.connects_until.is_some_and(|until| until <= now) {
                 self.fail_dialing(link, "timed out");
             } else if peer.stalls_at.is_some_and(|at| at <= now) {
+                self.model.see(Sight::Stalled);
                 self.hear(link);
                 self.lose(link);
             }
@@ -66,6 +68,9 @@ impl World {
                 Ok(Some(line)) => Ack::parse(line).ok(),
                 Err(_) => None,
             };
+            if acknowledged.is_none() {
+                self.model.see(Sight::AckGarbled);
+            }
             self.tell(match acknowledged {
                 Some(Ack { seq }) => Input::Acknowledged { link, seq },
                 None => Input::Garbled { link },

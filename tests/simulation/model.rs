@@ -11,17 +11,9 @@ use groupcast::time::Now;
 
 use crate::life::{Life, Message};
 use crate::model_journal::{FactId, RollEntry};
+use crate::model_wants::Want;
+use crate::sights::{Sight, Sights};
 use crate::stream::Stream;
-
-/// What a request must be answered with.
-#[derive(Debug)]
-pub(crate) enum Want {
-    Line(String),
-    /// `ERR`, and this code.
-    Code(u16),
-    /// One of these, and then the member's place is that.
-    OneOf(String, Vec<(String, u64)>),
-}
 
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -74,6 +66,7 @@ pub(crate) struct Model {
     pub(crate) is_failing: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
+    pub(crate) sights: Sights,
 }
 
 impl Model {
@@ -97,26 +90,29 @@ impl Model {
             exposed: 0,
             is_failing: false,
             has_come_back: false,
+            sights: Sights::new(),
         }
     }
 
-    /// The coordinator begins anew, and knows nobody.
-    pub(crate) fn restart(&mut self, rules: Rules, epoch: Epoch) {
-        let fresh = Self::new(rules, epoch);
-        let mut lives = std::mem::take(&mut self.lives);
-        let texts = std::mem::take(&mut self.texts);
-        lives.extend(fresh.lives);
-        *self = Self {
-            lives,
-            texts,
-            registrations: self.registrations,
-            ..Self::new(fresh.rules, epoch)
-        };
+    /// A coordinator begins that knows nobody: without a journal, or as its journal is empty.
+    pub(crate) fn begin_anew(&mut self, epoch: Epoch) {
+        *self = self.next(epoch);
+        self.lives.insert(epoch, Life::default());
     }
 
-    /// The first coordinator with a journal, which was empty, has drawn its epoch.
-    pub(crate) fn begin(&mut self, epoch: Epoch) {
-        *self = Self::new(self.rules.clone(), epoch);
+    /// With what outlives every coordinator, and nothing else.
+    pub(crate) fn next(&mut self, epoch: Epoch) -> Self {
+        Self {
+            lives: std::mem::take(&mut self.lives),
+            texts: std::mem::take(&mut self.texts),
+            registrations: self.registrations,
+            sights: std::mem::take(&mut self.sights),
+            ..Self::new(self.rules.clone(), epoch)
+        }
+    }
+
+    pub(crate) fn see(&mut self, sight: Sight) {
+        *self.sights.entry(sight).or_default() += 1;
     }
 
     pub(crate) fn set_failing(&mut self, fails: bool) {
@@ -168,16 +164,16 @@ impl Model {
         }
     }
 
-    pub(crate) fn want(&mut self, conn: ConnId, want: Want) {
-        let doubled = self.wanted.insert(conn, want);
-        assert!(doubled.is_none(), "two replies at once to {conn:?}");
-    }
-
     pub(crate) fn request(&mut self, conn: ConnId, request: &Request<'_>, now: Now) {
         match self.decide(conn, request, now) {
             Ok(Some(line)) => self.want(conn, Want::Line(line)),
             Ok(None) => (),
-            Err(code) => self.want(conn, Want::Code(code)),
+            Err(code) => {
+                if code == 506 {
+                    self.see(Sight::JournalRefused);
+                }
+                self.want(conn, Want::Code(code));
+            }
         }
     }
 
@@ -279,6 +275,7 @@ impl Model {
             return false;
         };
         self.want(attempt.conn, Want::Code(409));
+        self.see(Sight::ReconnectCancelled);
         true
     }
 
@@ -311,6 +308,7 @@ impl Model {
         };
         if kept(oldest) > self.rules.backlog_bytes_max {
             if self.rules.overflow == Overflow::Reject {
+                self.see(Sight::BacklogFull);
                 return Err(507);
             }
             while kept(oldest) > self.rules.backlog_bytes_max {
@@ -320,6 +318,7 @@ impl Model {
                 return Err(507);
             }
             self.front = oldest;
+            self.see(Sight::OldestDropped);
         }
         assert!(self.texts.insert(text.to_owned()), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
@@ -353,39 +352,5 @@ impl Model {
             lines.push_str(&format!("\n{id} {state} {address} pending={pending} acked={acked}"));
         }
         lines
-    }
-
-    /// A reply, or the whole of a list, is about to be sent.
-    pub(crate) fn on_reply(&mut self, conn: ConnId, reply: &str) {
-        let want = self.wanted.remove(&conn);
-        let want = want.unwrap_or_else(|| panic!("nobody asked for {reply:?}"));
-        match want {
-            Want::Line(line) => assert_eq!(reply, line),
-            Want::Code(code) => {
-                assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
-            }
-            Want::OneOf(id, replies) => {
-                let found = replies.iter().find(|(line, _)| line == reply);
-                let (_, place) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
-                let member = self.members.get_mut(&id).unwrap();
-                member.place = *place;
-                let stream = self.streams.get_mut(&member.link.unwrap()).unwrap();
-                stream.starts_after(*place);
-                self.settle();
-            }
-        }
-    }
-
-    /// The coordinator wants to hang up.
-    pub(crate) fn on_close(&mut self, link: LinkId) {
-        let at = self.closing.iter().position(|wanted| *wanted == link);
-        self.closing.remove(at.unwrap_or_else(|| panic!("nobody asked to close {link}")));
-    }
-
-    /// All that had to happen has happened.
-    pub(crate) fn is_satisfied(&self) {
-        assert!(self.wanted.is_empty(), "without an answer: {:?}", self.wanted);
-        assert!(self.dialing.is_none(), "not connected to: {:?}", self.dialing);
-        assert!(self.closing.is_empty(), "not closed: {:?}", self.closing);
     }
 }

@@ -9,6 +9,7 @@ use groupcast::time::Now;
 
 use crate::life::{Downfall, Life, Promise, Registration};
 use crate::model::{Member, Model};
+use crate::sights::Sight;
 
 /// Something that was decided.
 #[derive(Clone, Debug)]
@@ -84,7 +85,8 @@ impl Model {
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
             self.note_peak(&id);
         }
-        let life = self.surviving(group, now, back);
+        let (life, lost) = self.surviving(group, now, back);
+        (0..lost).for_each(|_| self.see(Sight::MessageLost));
         let epoch = self.check_epoch(group, back);
         let roll = std::mem::take(&mut self.roll);
         let old = std::mem::take(&mut self.members);
@@ -99,9 +101,10 @@ impl Model {
         self.settle();
     }
 
-    /// The messages that are there, each of which is what it was.
-    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> Life {
-        let mut life = self.life().clone();
+    /// The messages that are there, each of which is what it was, and how many are lost that were
+    /// not promised to stay.
+    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> (Life, u64) {
+        let (mut life, mut lost) = (self.life().clone(), 0);
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
         let lowest = group.standpoints().map(|member| member.place.as_u64()).min();
@@ -121,6 +124,7 @@ impl Model {
             let was_gone = is_over || was_had || seq < self.front || message.is_lost;
             let is_promised = message.promise.is_some_and(|promise| promise.binds(&back.end));
             assert!(was_gone || !is_promised, "{seq} is lost: {message:?} {back:?}");
+            lost += u64::from(!was_gone);
         }
         life.forget_after(last);
         let sync = if back.sync == Sync::Never { Sync::Never } else { Sync::Always };
@@ -130,16 +134,22 @@ impl Model {
             message.is_anonymous |= seq > back.begun_after && !back.written.contains(&seq);
             message.promise = Some(Promise { at: 0, sync });
         }
-        life
+        (life, lost)
     }
 
-    fn check_epoch(&self, group: &Group, back: &Comeback) -> Epoch {
+    fn check_epoch(&mut self, group: &Group, back: &Comeback) -> Epoch {
         let (epoch, last) = (group.epoch(), group.last().as_u64());
         if epoch == self.epoch {
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
+            self.see(match (back.was_clean, back.end.by_power) {
+                (true, _) => Sight::BackFromOrder,
+                (false, false) => Sight::BackFromKill,
+                (false, true) => Sight::BackFromPowerLoss,
+            });
             assert!(last >= self.exposed, "{} was seen, {last} is the last", self.exposed);
         } else {
             assert!(back.may_be_new, "a new epoch for no reason: {back:?}");
+            self.see(Sight::BackInNewEpoch);
             assert!(!self.lives.contains_key(&epoch), "an old epoch");
         }
         epoch
@@ -156,15 +166,8 @@ impl Model {
         } else {
             lives.insert(old, life);
         }
-        *self = Self {
-            lives,
-            front,
-            texts: std::mem::take(&mut self.texts),
-            registrations: self.registrations,
-            exposed: if is_new { 0 } else { self.exposed },
-            has_come_back: true,
-            ..Self::new(self.rules.clone(), epoch)
-        };
+        let exposed = if is_new { 0 } else { self.exposed };
+        *self = Self { lives, front, exposed, has_come_back: true, ..self.next(epoch) };
     }
 
     /// An id is what it was last known to be, or what became of it since.
@@ -193,6 +196,9 @@ impl Model {
         let (entry, undone) = (entries[at], &entries[at + 1..]);
         let undone = undone.iter().filter_map(|entry| Some(entry.standing?.number));
         self.life_mut().strike_out(id, &undone.collect::<Vec<u32>>());
+        if at + 1 < entries.len() {
+            self.see(Sight::RegistrationLost);
+        }
         let safe = found.is_some() || back.sync != Sync::Never;
         let sync = if safe { Sync::Always } else { Sync::Never };
         let promise = Some(Promise { at: 0, sync });

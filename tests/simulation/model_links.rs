@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use groupcast::group::LinkId;
 
 use crate::life::Registration;
-use crate::model::{Attempt, Member, Model, Want};
+use crate::model::{Attempt, Member, Model};
+use crate::model_wants::Want;
+use crate::sights::Sight;
 use crate::stream::Stream;
 
 impl Model {
@@ -64,7 +66,8 @@ impl Model {
         let taken = attempt.since.filter(|since| since.epoch == epoch);
         let taken = taken.map_or(member.place, |since| since.seq.as_u64());
         let mut places = vec![taken];
-        if taken < member.place {
+        let is_below = taken < member.place;
+        if is_below {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.registered_at);
             let oldest = from.max((front - 1).min(member.place));
@@ -89,6 +92,9 @@ impl Model {
             (reply, place)
         });
         let want = Want::OneOf(attempt.id.clone(), replies.collect());
+        if is_below {
+            self.see(Sight::SinceBelowPlace);
+        }
         self.want(attempt.conn, want);
         self.open(link, attempt, 0);
     }
@@ -130,6 +136,7 @@ impl Model {
         if stream.has_brought(seq) {
             member.place = life.skip_own(seq, member.number);
         } else {
+            self.see(Sight::AckAboveSent);
             self.lost(link, true);
         }
     }
@@ -139,8 +146,13 @@ impl Model {
         let life = &self.lives[&self.epoch];
         let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
         let stream = self.streams.get_mut(&link).unwrap();
+        let gaps = stream.gaps();
         stream.wrote(bytes, life, self.front, member.number);
+        let is_gap = stream.gaps() > gaps;
         self.exposed = self.exposed.max(stream.shown);
+        if is_gap {
+            self.see(Sight::GapTold);
+        }
         self.settle();
     }
 

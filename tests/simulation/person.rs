@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::hub::HUB;
 use crate::nature::{Event, Node};
 use crate::net::{End, Ending};
+use crate::sights::Sight;
 use crate::world::World;
 
 /// One participant, through all lives of its process.
@@ -108,7 +109,11 @@ impl World {
         self.trace(|| format!("p{i}: ends"));
         let World { people, nature, model, .. } = self;
         let person = &mut people[i];
+        let last = person.disk.ledger.last;
         person.disk.crash(nature, model, with_machine);
+        if person.disk.ledger.last < last {
+            model.see(Sight::MemoryLost);
+        }
         person.session = None;
         person.ends = false;
         person.listens = None;

@@ -179,9 +179,9 @@ impl World {
                     raw.ledger.excuse(brought + 1); // It may be on its way.
                     format!("ack {}\n", brought + 1)
                 }
-                31 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1_000),
-                32 if raw.habit == Habit::Loose => "ack\n".to_owned(),
-                33 if raw.habit == Habit::None => "nobody reads this".to_owned(),
+                31..=32 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1_000),
+                33..=35 if raw.habit == Habit::Loose => "ack\n".to_owned(),
+                36 if raw.habit == Habit::None => "nobody reads this".to_owned(),
                 _ => continue,
             };
             if brought > 0 {

@@ -108,6 +108,11 @@ impl Stream {
         }
     }
 
+    /// How many gaps it told of.
+    pub(crate) fn gaps(&self) -> usize {
+        self.told.len()
+    }
+
     /// Whether a number may be named in an acknowledgement.
     pub(crate) fn has_brought(&self, seq: u64) -> bool {
         let is_inside = |&(first, last): &(u64, u64)| first <= seq && seq < last;

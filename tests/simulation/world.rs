@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::nature::{Event, Nature, Node};
 use crate::person::Person;
 use crate::raw::Raw;
+use crate::sights::Sights;
 use crate::storage::Fault;
 
 /// One run of one seed.
@@ -134,7 +135,7 @@ impl World {
             _ => Epoch::new(self.nature.rng.next()),
         };
         if self.hubs > 0 {
-            self.model.restart(rules.clone(), epoch);
+            self.model.begin_anew(epoch);
         }
         self.put_up(Group::new(rules, epoch), None, Millis::ZERO, 0);
     }
@@ -202,14 +203,14 @@ impl World {
         self.trace(|| format!("journal fault {kind}"));
         let World { hub, keep: Some(keep), nature, .. } = self else { return };
         match kind {
-            0..=11 => {
-                let with_machine = nature.rng.percent(50);
+            0..=17 => {
+                let with_machine = nature.rng.percent(60);
                 match hub {
                     Some(_) => self.end_hub(with_machine),
                     None => self.end_journal(with_machine),
                 }
             }
-            12..=54 => {
+            18..=54 => {
                 let all =
                     [Fault::Full, Fault::Broken, Fault::Flaky, Fault::Unsyncable, Fault::Once];
                 let ms = nature.rng.pick(&[20, 500, 3_000, 20_000, u64::MAX / 2]);
@@ -289,12 +290,23 @@ impl World {
         let comebacks = self.keep.as_ref().map_or(0, |_| self.hubs - 1);
         let removed_early = self.keep.as_ref().map_or(0, |keep| keep.removed_early);
         let (steps, hubs) = (self.step, self.hubs);
-        Outcome { hash, virtual_ms, steps, messages, logged, hubs, comebacks, removed_early }
+        let sights = self.model.sights.clone();
+        Outcome {
+            hash,
+            virtual_ms,
+            steps,
+            messages,
+            logged,
+            hubs,
+            comebacks,
+            removed_early,
+            sights,
+        }
     }
 }
 
 /// What came of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) hash: u64,
     pub(crate) virtual_ms: u64,
@@ -304,6 +316,7 @@ pub(crate) struct Outcome {
     pub(crate) hubs: u32,
     pub(crate) comebacks: u32,
     pub(crate) removed_early: u64,
+    pub(crate) sights: Sights,
 }
 
 impl Drop for World {

@@ -19,6 +19,7 @@ pub(crate) mod participant;
 pub(crate) mod port;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) mod preload;
+pub(crate) mod rng;
 pub(crate) mod scene;
 pub(crate) mod vitals;
 pub(crate) mod wire;

@@ -8,11 +8,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use terms::{ACTION, CALL, COUNTS, ERRNO, FIRED, KIND, PART, WORDS};
 pub(crate) use terms::{Action, Kind};
-use terms::{COUNTS, WORDS};
 
 #[path = "../preload/src/terms.rs"]
-mod terms;
+pub(crate) mod terms;
 
 /// The library's name where cargo has put it: beside the test programs.
 const LIBRARY: &str = "libgroupcast_preload.so";
@@ -109,19 +109,22 @@ impl Preload {
         self.clear();
         let Plan { action, kind, call, errno, part } = plan;
         (COUNTS..WORDS).for_each(|word| self.put(word, 0));
-        let values = [kind as u64, call, u64::try_from(errno).unwrap(), part, 0];
-        (1..).zip(values).for_each(|(word, value)| self.put(word, value));
-        self.put(0, action as u64);
+        self.put(KIND, kind as u64);
+        self.put(CALL, call);
+        self.put(ERRNO, u64::try_from(errno).unwrap());
+        self.put(PART, part);
+        self.put(FIRED, 0);
+        self.put(ACTION, action as u64); // Last: with it, all of it holds.
     }
 
     /// From here on, nothing is to happen.
     pub(crate) fn clear(&self) {
-        self.put(0, Action::None as u64);
+        self.put(ACTION, Action::None as u64);
     }
 
     /// How often it has happened.
     pub(crate) fn fired(&self) -> u64 {
-        self.word(5)
+        self.word(FIRED)
     }
 
     /// How many calls of a kind there were.

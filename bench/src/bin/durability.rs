@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,27 +20,23 @@ use groupcast_bench::durability::{
 };
 use groupcast_bench::failure::{Failure, Result};
 use groupcast_bench::peers::{Peer, Programs, installed};
+use groupcast_bench::program::{asked, chosen, complain, directory, listed, say};
 use groupcast_bench::results::Machine;
 
+const NAME: &str = "durability";
 const BRIEF: &str = "durability [options]: what it costs that nothing is lost
 Exit code 0: everything confirmed was there after a crash; 1: something was not, or could not be
 measured; 2: usage. A missed goal changes nothing, as times depend on the machine.";
 
 fn main() -> ExitCode {
-    let options = options();
-    let matches = match options.parse(env::args_os().skip(1)) {
-        Ok(matches) if matches.free.is_empty() => matches,
-        Ok(_) => return usage("there are no arguments besides options"),
-        Err(fault) => return usage(&fault.to_string()),
+    let asked = asked(NAME, &options(), BRIEF).and_then(|matches| {
+        let only = chosen(NAME, &matches, "only", &part_names())?;
+        Ok((matches, only))
+    });
+    let (matches, only) = match asked {
+        Ok(asked) => asked,
+        Err(code) => return code,
     };
-    if matches.opt_present("help") {
-        say(&options.usage(BRIEF));
-        return ExitCode::SUCCESS;
-    }
-    let only = matches.opt_strs("only");
-    if let Some(unknown) = only.iter().find(|only| PARTS.iter().all(|part| part.name() != **only)) {
-        return usage(&format!("--only: found {unknown:?}, expected one of {}", part_names()));
-    }
     match run(&matches, &only) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failures) => {
@@ -49,7 +44,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "durability: {failure}");
+            complain(NAME, &failure);
             ExitCode::FAILURE
         }
     }
@@ -92,10 +87,8 @@ fn run(matches: &Matches, only: &[String]) -> Result<usize> {
 }
 
 fn setup(matches: &Matches) -> Result<Setup> {
-    let own = env::current_exe().unwrap_or_default();
-    let own = own.parent().unwrap_or(Path::new("."));
-    let directory = |name: &str| matches.opt_str(name).map_or(own.to_owned(), PathBuf::from);
-    let programs = directory("programs");
+    let place = |name: &str| matches.opt_str(name).map_or_else(directory, PathBuf::from);
+    let programs = place("programs");
     let beside = |name: &str| programs.join(name);
     let programs = Programs {
         coordinator: beside("coordinator"),
@@ -105,7 +98,7 @@ fn setup(matches: &Matches) -> Result<Setup> {
     };
     let nats = matches.opt_str("nats").map(PathBuf::from);
     let nats = nats.unwrap_or_else(|| installed::program("nats-server"));
-    let place = Place::create(&directory("directory"))?;
+    let place = Place::create(&place("directory"))?;
     Ok(Setup { programs, nats, place, is_quick: matches.opt_present("quick") })
 }
 
@@ -113,7 +106,12 @@ fn options() -> Options {
     let mut options = Options::new();
     options.optflag("h", "help", "show this");
     options.optflag("", "quick", "one short round of each");
-    options.optmulti("", "only", &format!("of {}; may be given again", part_names()), "PART");
+    options.optmulti(
+        "",
+        "only",
+        &format!("of {}; may be given again", listed(&part_names())),
+        "PART",
+    );
     let stored = "where everything is stored: on a disk that counts (beside this program)";
     options.optopt("", "directory", stored, "DIR");
     options.optopt("", "nats", "a nats-server of 2.10 or later (the one in the PATH)", "PROGRAM");
@@ -122,21 +120,11 @@ fn options() -> Options {
     options
 }
 
-fn part_names() -> String {
-    PARTS.map(Part::name).join(", ")
+fn part_names() -> [&'static str; PARTS.len()] {
+    PARTS.map(Part::name)
 }
 
 fn command() -> String {
     let words: Vec<String> = env::args().skip(1).collect();
     format!("durability {}", words.join(" ")).trim_end().to_owned()
-}
-
-fn usage(fault: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "durability: {fault}");
-    ExitCode::from(2)
-}
-
-fn say(text: &str) {
-    // Who closed standard output does not want to know.
-    let _ = write!(io::stdout(), "{text}");
 }

@@ -1,37 +1,36 @@
 //! Measures a coordinator and prints what it costs: options -> figures -> exit code.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::Options;
 use groupcast_bench::cores::raise_file_limit;
 use groupcast_bench::figures::{FIGURES, Setup};
-use groupcast_bench::program::{self, beside, complain, say};
+use groupcast_bench::program::{asked, beside, chosen, listed, say, usage};
 use groupcast_bench::report::Report;
 
 const ROUNDS_DEFAULT: usize = 5;
 
+const NAME: &str = "figures";
+const BRIEF: &str = "figures [options]: what a coordinator costs on this machine";
+
 fn main() -> ExitCode {
-    let options = options();
-    let matches = match program::parse(&options, env::args_os().skip(1)) {
-        Ok(matches) => matches,
-        Err(fault) => return usage(&fault),
-    };
-    if matches.opt_present("help") {
-        say(&options.usage("figures [options]: what a coordinator costs on this machine"));
-        return ExitCode::SUCCESS;
+    match setup() {
+        Ok((setup, only)) => run(&setup, &only),
+        Err(code) => code,
     }
-    let only = matches.opt_strs("only");
-    if let Some(unknown) = only.iter().find(|only| FIGURES.iter().all(|(name, _)| name != only)) {
-        return usage(&format!("--only: found {unknown:?}, expected one of {}", names()));
-    }
+}
+
+/// What is to be measured, and which figures; or how the program ends without.
+fn setup() -> Result<(Setup, Vec<String>), ExitCode> {
+    let matches = asked(NAME, &options(), BRIEF)?;
+    let only = chosen(NAME, &matches, "only", &names())?;
     let Ok(rounds @ 1..) = matches.opt_get_default("rounds", ROUNDS_DEFAULT) else {
-        return usage("--rounds: expected a whole number from 1");
+        return Err(usage(NAME, "--rounds: expected a whole number from 1"));
     };
-    let asked = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
-    let (coordinator, participant) = (asked("coordinator"), asked("participant"));
-    run(&Setup { coordinator, participant, rounds }, &only)
+    let path = |name| matches.opt_str(name).map_or_else(|| beside(name), PathBuf::from);
+    let (coordinator, participant) = (path("coordinator"), path("participant"));
+    Ok((Setup { coordinator, participant, rounds }, only))
 }
 
 fn run(setup: &Setup, only: &[String]) -> ExitCode {
@@ -54,7 +53,7 @@ fn run(setup: &Setup, only: &[String]) -> ExitCode {
 fn options() -> Options {
     let mut options = Options::new();
     options.optflag("h", "help", "show this");
-    options.optmulti("", "only", &format!("of {}; may be given again", names()), "NAME");
+    options.optmulti("", "only", &format!("of {}; may be given again", listed(&names())), "NAME");
     options.optopt("", "coordinator", "default: the one beside this program", "PATH");
     options.optopt("", "participant", "default: the one beside this program", "PATH");
     let about =
@@ -63,11 +62,6 @@ fn options() -> Options {
     options
 }
 
-fn names() -> String {
-    FIGURES.map(|(name, _)| name).join(", ")
-}
-
-fn usage(fault: &str) -> ExitCode {
-    complain("figures", &fault);
-    ExitCode::from(2)
+fn names() -> [&'static str; FIGURES.len()] {
+    FIGURES.map(|(name, _)| name)
 }

@@ -10,47 +10,49 @@ use groupcast_bench::cases::{CASES, Case};
 use groupcast_bench::cores::{Cores, raise_file_limit};
 use groupcast_bench::failure::{Failure, Result};
 use groupcast_bench::peers::{PEERS, Peer, Programs};
-use groupcast_bench::program::{self, beside, complain, say};
+use groupcast_bench::program::{asked, beside, chosen, complain, listed, say};
 use groupcast_bench::results::{Machine, Results, cpu_svg, document, latency_svg, verdicts};
 
+const NAME: &str = "sidebyside";
+const BRIEF: &str = "sidebyside [options]: groupcast and its peers at the same work";
+
 fn main() -> ExitCode {
-    let options = options();
-    let matches = match program::parse(&options, env::args_os().skip(1)) {
-        Ok(matches) => matches,
-        Err(fault) => return usage(&fault),
+    let Work { cases, peers, out } = match work() {
+        Ok(work) => work,
+        Err(code) => return code,
     };
-    if matches.opt_present("help") {
-        say(&options.usage("sidebyside [options]: groupcast and its peers at the same work"));
-        return ExitCode::SUCCESS;
-    }
-    let only = matches.opt_strs("only");
-    let is_asked = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-    if let Some(unknown) = only.iter().find(|only| CASES.iter().all(|case| case.name != **only)) {
-        return usage(&format!("--only: found {unknown:?}, expected one of {}", case_names()));
-    }
-    let names = matches.opt_strs("peer");
-    if let Some(unknown) = names.iter().find(|name| PEERS.iter().all(|peer| peer.name() != **name))
-    {
-        return usage(&format!("--peer: found {unknown:?}, expected one of {}", peer_names()));
-    }
-    let is_quick = matches.opt_present("quick");
-    let cases = CASES.into_iter().filter(|case| is_asked(case.name));
-    let cases = cases.map(|case| if is_quick { case.quick() } else { case }).collect();
-    let peers = PEERS.into_iter();
-    let peers =
-        peers.filter(|peer| names.is_empty() || names.iter().any(|name| name == peer.name()));
-    let out = matches.opt_str("out").map(PathBuf::from);
-    match run(cases, &peers.collect::<Vec<_>>(), out.as_deref()) {
+    match run(cases, &peers, out.as_deref()) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failures) => {
             say(&format!("{failures} rounds FAILED\n"));
             ExitCode::FAILURE
         }
         Err(failure) => {
-            complain("sidebyside", &failure);
+            complain(NAME, &failure);
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is to be played, by whom, and where it is written down.
+struct Work {
+    cases: Vec<Case>,
+    peers: Vec<Peer>,
+    out: Option<PathBuf>,
+}
+
+/// What is asked for; or how the program ends without.
+fn work() -> std::result::Result<Work, ExitCode> {
+    let matches = asked(NAME, &options(), BRIEF)?;
+    let only = chosen(NAME, &matches, "only", &case_names())?;
+    let names = chosen(NAME, &matches, "peer", &peer_names())?;
+    let is_asked =
+        |names: &[String], name: &str| names.is_empty() || names.iter().any(|it| it == name);
+    let is_quick = matches.opt_present("quick");
+    let cases = CASES.into_iter().filter(|case| is_asked(&only, case.name));
+    let cases = cases.map(|case| if is_quick { case.quick() } else { case }).collect();
+    let peers = PEERS.into_iter().filter(|peer| is_asked(&names, peer.name())).collect();
+    Ok(Work { cases, peers, out: matches.opt_str("out").map(PathBuf::from) })
 }
 
 /// Plays everything; how many rounds failed.
@@ -126,21 +128,26 @@ fn options() -> Options {
     let mut options = Options::new();
     options.optflag("h", "help", "show this");
     options.optflag("", "quick", "one round of each case, with fewer messages");
-    options.optmulti("", "only", &format!("of {}; may be given again", case_names()), "CASE");
-    options.optmulti("", "peer", &format!("of {}; may be given again", peer_names()), "PEER");
+    options.optmulti(
+        "",
+        "only",
+        &format!("of {}; may be given again", listed(&case_names())),
+        "CASE",
+    );
+    options.optmulti(
+        "",
+        "peer",
+        &format!("of {}; may be given again", listed(&peer_names())),
+        "PEER",
+    );
     options.optopt("", "out", "write RESULTS.md and its plots into this directory", "DIR");
     options
 }
 
-fn case_names() -> String {
-    CASES.map(|case| format!("{:?}", case.name)).join(", ")
+fn case_names() -> [&'static str; CASES.len()] {
+    CASES.map(|case| case.name)
 }
 
-fn peer_names() -> String {
-    PEERS.map(|peer| format!("{:?}", peer.name())).join(", ")
-}
-
-fn usage(fault: &str) -> ExitCode {
-    complain("sidebyside", &fault);
-    ExitCode::from(2)
+fn peer_names() -> [&'static str; PEERS.len()] {
+    PEERS.map(Peer::name)
 }

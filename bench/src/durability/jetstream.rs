@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::peers::installed::{free_address, reach, version as version_of};
 use crate::peers::link::Link;
 use crate::peers::nats::greet;
-use crate::peers::wire::{Frame, Wire, decimal, unexpected};
+use crate::peers::wire::{Frame, Wire, decimal, push_counted, unexpected};
 use crate::process::Server;
 
 const STREAM: &str = r#"{"name":"group","subjects":["group"],"storage":"file"}"#;
@@ -152,10 +152,7 @@ impl Publisher {
 impl Wire for Publisher {
     fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
         output.extend_from_slice(&self.publish);
-        output.extend_from_slice(text.len().to_string().as_bytes());
-        output.extend_from_slice(b"\r\n");
-        output.extend_from_slice(text);
-        output.extend_from_slice(b"\r\n");
+        push_counted(text, output);
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {

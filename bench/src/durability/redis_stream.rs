@@ -9,7 +9,7 @@ use super::store::Stage;
 use crate::command::CommandSocket;
 use crate::failure::{Failure, Result};
 use crate::peers::link::Link;
-use crate::peers::wire::{Frame, Wire, decimal, unexpected};
+use crate::peers::wire::{Frame, Wire, decimal, push_counted, unexpected};
 use crate::redis::Redis;
 
 pub(super) fn begin(setup: &Setup, directory: &Path, publishers: usize) -> Result<Stage> {
@@ -47,10 +47,7 @@ struct Appender;
 impl Wire for Appender {
     fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
         output.extend_from_slice(b"*5\r\n$4\r\nXADD\r\n$5\r\ngroup\r\n$1\r\n*\r\n$1\r\nt\r\n$");
-        output.extend_from_slice(text.len().to_string().as_bytes());
-        output.extend_from_slice(b"\r\n");
-        output.extend_from_slice(text);
-        output.extend_from_slice(b"\r\n");
+        push_counted(text, output);
     }
 
     /// `$15\r\n1526919030474-0\r\n`

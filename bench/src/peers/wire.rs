@@ -36,6 +36,14 @@ pub trait Wire: Debug {
     }
 }
 
+/// Appends `text` behind its length, as Redis and NATS have it.
+pub fn push_counted(text: &[u8], output: &mut Vec<u8>) {
+    output.extend_from_slice(text.len().to_string().as_bytes());
+    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(text);
+    output.extend_from_slice(b"\r\n");
+}
+
 /// What was found instead of something, cut to what fits on a line.
 #[must_use]
 pub fn unexpected(expected: &str, found: &[u8]) -> String {

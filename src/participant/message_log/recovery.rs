@@ -1,27 +1,62 @@
 //! What a message log remembers, found from its end, with little memory however long it is.
+//!
+//! ```text
+//!   header │ lines ... ──────────┤ last write: ... │ 0 0 0 ... │ torn line
+//!                                               whole      a power loss may leave zeros
+//! ```
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use memchr::{memmem, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
 use super::Unusable;
-use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES};
+use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES, LOG_WRITE_BYTES_MAX};
 use crate::protocol::{Epoch, Seq, is_id};
 use crate::session::Memory;
 
 /// What a file remembers, and the length up to which it is whole. Changes nothing.
 pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> {
     let end = file.metadata()?.len();
-    match check_header(&read(file, 0, HEADER_BYTES_MAX.min(end))?, id)? {
-        Beginning::Nothing => return Ok((Memory::default(), 0)),
+    let whole = begin_of_zeros(file, end)?;
+    match check_header(&read(file, 0, HEADER_BYTES_MAX.min(whole))?, id)? {
+        Beginning::Nothing if is_zero(file, whole, end)? => return Ok((Memory::default(), 0)),
+        Beginning::Nothing => return Err(Unusable::Foreign),
         Beginning::Header => (),
     }
-    let length = end_of_last_line(file, end)?;
+    let length = end_of_last_line(file, whole)?;
     let last = last_number(file, length)?;
     let epoch = last_epoch(file, length)?;
     Ok((Memory { epoch: Some(epoch), last }, length))
+}
+
+/// Where the first zero byte stands in what the last write can have been, or `end`. No line has
+/// one: a power loss has left it in the place of what was not yet safe, so that what stands behind
+/// was not safe either.
+fn begin_of_zeros(file: &File, end: u64) -> io::Result<u64> {
+    let last_line = end_of_last_line(file, end_of_last_line(file, end)?.saturating_sub(1))?;
+    let mut at = last_line.saturating_sub(LOG_WRITE_BYTES_MAX as u64);
+    while at < end {
+        let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
+        if let Some(zero) = memchr(0, &chunk) {
+            return Ok(at.saturating_add(zero as u64));
+        }
+        at = at.saturating_add(chunk.len() as u64);
+    }
+    Ok(end)
+}
+
+/// Whether there is nothing but zeros from `at` to `end`: else it is somebody's.
+fn is_zero(file: &File, mut at: u64, end: u64) -> io::Result<bool> {
+    while at < end {
+        let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
+        if chunk.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at = at.saturating_add(chunk.len() as u64);
+    }
+    Ok(true)
 }
 
 enum Beginning {

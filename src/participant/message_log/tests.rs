@@ -154,6 +154,28 @@ fn a_header_that_was_interrupted_is_written_again() {
 }
 
 #[test]
+fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them() {
+    let bench = Bench::new();
+    let header = format!("# id alice\n# epoch {EPOCH}\n# last 10\n");
+    for cut in 0..header.len() {
+        for zeros in [1, header.len() - cut, 5_000, 200_000] {
+            let content = [&header.as_bytes()[..cut], &vec![0; zeros]].concat();
+            let (found, left) = bench.recover(&content).unwrap();
+            assert_eq!((found, left), (Memory::default(), Vec::new()), "cut at {cut}");
+        }
+    }
+    let safe = format!("{header}11\tt\tbob\tx\n");
+    for lines in [0, 1, 1_000] {
+        let behind = "13\tt\tbob\tlost with what stood before it\n".repeat(lines);
+        for torn in ["", "12\tt\tbo", "12\tt\tbob\ty"] {
+            let content = format!("{safe}{torn}\0\0\0\n{behind}14\tt\tbob\ttorn");
+            let (found, left) = bench.recover(content.as_bytes()).unwrap();
+            assert_eq!((found, left), (memory(11), safe.clone().into_bytes()), "{torn:?} {lines}");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_is_not_its_own_is_refused_untouched() {
     let bench = Bench::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
@@ -168,7 +190,8 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
         "# id alice\n# epoch 00000000000000aa\n1\tt\tbob\tx\n",
         "# id alice\n# epoch 00000000000000ax\n# last 0\n",
         "# id alice\n# epoch 00000000000000aa\n# last x\n",
-        "\u{0}\u{0}\u{0}\u{0}",
+        "\u{0}\u{0}\u{0}\u{0}x",
+        "# id alice\n# ep\u{0}\u{0}x",
     ] {
         assert!(matches!(bench.recover(content.as_bytes()), Err(Unusable::Foreign)), "{content:?}");
     }

@@ -12,7 +12,7 @@ use crate::descriptors::{Class, class, note};
 use crate::inside;
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real, text};
-use crate::terms::Kind;
+use crate::terms::{Kind, Operation};
 use crate::trace::{Record, noted, records};
 
 const O_CREAT: c_int = 0o100;
@@ -83,7 +83,10 @@ fn opened(path: *const c_char, flags: c_int, real: impl Fn(*const c_char) -> c_i
     let fd = call(kind, || {
         noted(
             || real(path),
-            |fd| (is_new && *fd >= 0).then(|| Record::new(b'C', number(*fd), 0, name.as_bytes())),
+            |fd| {
+                (is_new && *fd >= 0)
+                    .then(|| Record::new(Operation::Create, number(*fd), 0, name.as_bytes()))
+            },
         )
     });
     if fd < 0 {
@@ -117,7 +120,9 @@ extern "C" fn mkdir(path: *const c_char, mode: c_uint) -> c_int {
     call(Kind::MakeDirectory, || {
         noted(
             || self::real::mkdir(path, mode),
-            |done| (*done == 0).then(|| Record::new(b'D', 0, 0, name.as_bytes())),
+            |done| {
+                (*done == 0).then(|| Record::new(Operation::MakeDirectory, 0, 0, name.as_bytes()))
+            },
         )
     })
 }
@@ -180,7 +185,7 @@ extern "C" fn write(fd: c_int, from: *const c_void, count: usize) -> isize {
 fn written_record(fd: c_int, bytes: &[u8], written: isize) -> Option<Record> {
     let count = usize::try_from(written).ok().filter(|count| *count > 0)?;
     let it = metadata(fd).ok()?;
-    Some(Record::new(b'W', it.ino(), it.len() - count as u64, &bytes[..count]))
+    Some(Record::new(Operation::Write, it.ino(), it.len() - count as u64, &bytes[..count]))
 }
 
 #[unsafe(no_mangle)]
@@ -188,9 +193,8 @@ extern "C" fn ftruncate64(fd: c_int, length: i64) -> c_int {
     let real = || self::real::ftruncate64(fd, length);
     let Class::File = class(fd) else { return real() };
     call(Kind::Truncate, || {
-        noted(real, |done| {
-            (*done == 0).then(|| Record::new(b'T', number(fd), length as u64, b"")) //.
-        })
+        let record = || Record::new(Operation::Truncate, number(fd), length as u64, b"");
+        noted(real, |done| (*done == 0).then(record))
     })
 }
 
@@ -209,7 +213,8 @@ fn synced(fd: c_int, real: impl Fn() -> c_int) -> c_int {
             |done| {
                 let path = fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
                 let path = path.to_string_lossy();
-                (*done == 0).then(|| Record::new(b'S', number(fd), covered, path.as_bytes()))
+                (*done == 0)
+                    .then(|| Record::new(Operation::Sync, number(fd), covered, path.as_bytes()))
             },
         )
     })
@@ -231,7 +236,9 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     let (Some(old), Some(new)) = (ours(from), ours(to)) else { return real() };
     let names = format!("{old}\0{new}");
     call(Kind::Rename, || {
-        noted(real, |done| (*done == 0).then(|| Record::new(b'R', 0, 0, names.as_bytes())))
+        noted(real, |done| {
+            (*done == 0).then(|| Record::new(Operation::Rename, 0, 0, names.as_bytes()))
+        })
     })
 }
 
@@ -240,7 +247,9 @@ extern "C" fn unlink(path: *const c_char) -> c_int {
     let real = || self::real::unlink(path);
     let Some(name) = ours(path) else { return real() };
     call(Kind::Remove, || {
-        noted(real, |done| (*done == 0).then(|| Record::new(b'U', 0, 0, name.as_bytes())))
+        noted(real, |done| {
+            (*done == 0).then(|| Record::new(Operation::Remove, 0, 0, name.as_bytes()))
+        })
     })
 }
 

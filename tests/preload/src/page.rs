@@ -1,9 +1,5 @@
 //! The page that a test and this library share: numbers in a file, mapped into memory, so that
 //! what was counted outlives any end of the process.
-//!
-//! ```text
-//!   0 action   1 kind   2 call   3 errno   4 part   5 fired   16.. calls of each kind
-//! ```
 
 use std::ffi::{c_int, c_void};
 use std::fs::OpenOptions;
@@ -11,7 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 
-use crate::terms::{Action, COUNTS, Kind, WORDS};
+use crate::terms::{ACTION, Action, CALL, COUNTS, ERRNO, FIRED, KIND, Kind, PART, WORDS};
 use crate::{is_inside, real};
 
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());
@@ -67,31 +63,31 @@ fn doom(kind: Kind) -> Doom {
     let count = |kind: Kind| words[COUNTS + kind as usize].fetch_add(1, SeqCst) + 1;
     let own = count(kind);
     let any = if is_change(kind) { count(Kind::AnyChange) } else { 0 };
-    let wanted = words[1].load(SeqCst);
+    let wanted = words[KIND].load(SeqCst);
     let number = match wanted {
         it if it == kind as u64 => own,
         it if it == Kind::AnyChange as u64 => any,
         _ => return Doom::None,
     };
-    let (action, call) = (words[0].load(SeqCst), words[2].load(SeqCst));
+    let (action, call) = (words[ACTION].load(SeqCst), words[CALL].load(SeqCst));
     if number < call || number == 0 {
         return Doom::None;
     }
-    let part = words[4].load(SeqCst);
+    let part = words[PART].load(SeqCst);
     let (doom, is_lasting) = match Action::ALL.into_iter().find(|it| *it as u64 == action) {
         Some(Action::KillBefore) => (Doom::KillBefore, false),
         Some(Action::KillAfter) => (Doom::KillAfter, false),
         Some(Action::KillWithin) => (Doom::KillWithin(part), false),
-        Some(Action::FailOnce) => (Doom::Fail(words[3].load(SeqCst) as c_int), false),
-        Some(Action::FailFrom) => (Doom::Fail(words[3].load(SeqCst) as c_int), true),
+        Some(Action::FailOnce) => (Doom::Fail(words[ERRNO].load(SeqCst) as c_int), false),
+        Some(Action::FailFrom) => (Doom::Fail(words[ERRNO].load(SeqCst) as c_int), true),
         Some(Action::ShortOnce) => (Doom::Short(part), false),
         Some(Action::ShortFrom) => (Doom::Short(part), true),
         Some(Action::None) | None => return Doom::None,
     };
     // One that came while the page was written may have been the one that was meant.
-    let is_first = words[5].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
+    let is_first = words[FIRED].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
     if is_lasting && !is_first {
-        words[5].fetch_add(1, SeqCst);
+        words[FIRED].fetch_add(1, SeqCst);
     }
     if is_first || is_lasting { doom } else { Doom::None }
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use crate::descriptors::{Class, class, note};
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real};
-use crate::terms::Kind;
+use crate::terms::{Kind, Operation};
 use crate::trace::{Record, noted};
 
 real! {
@@ -50,7 +50,7 @@ pub(crate) fn sent(
             || real(count),
             |sent| {
                 let sent = usize::try_from(*sent).ok()?;
-                Some(Record::of_socket(b'O', fd, pieces.concat().get(..sent)?))
+                Some(Record::of_socket(Operation::Send, fd, pieces.concat().get(..sent)?))
             },
         )
     })
@@ -68,7 +68,7 @@ pub(crate) fn received(
             || real(count),
             |received| {
                 let received = usize::try_from(*received).ok()?;
-                Some(Record::of_socket(b'I', fd, bytes(to, received)))
+                Some(Record::of_socket(Operation::Receive, fd, bytes(to, received)))
             },
         )
     })

@@ -1,9 +1,5 @@
-//! What the library and the tests that preload it say to each other: words of a page.
-//!
-//! ```text
-//!   0       1     2     3      4     5                  16
-//!   action  kind  call  errno  part  how often it was   calls of each kind
-//! ```
+//! What the library and the tests that preload it say to each other: words of a page, and what the
+//! records of a trace are about.
 
 /// What calls are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +64,35 @@ impl Action {
     ];
 }
 
-/// Where the counts begin.
+/// What is done, see [`Action`].
+pub(crate) const ACTION: usize = 0;
+/// At a call of this [`Kind`].
+pub(crate) const KIND: usize = 1;
+/// At which of them, from 1.
+pub(crate) const CALL: usize = 2;
+/// With what it fails.
+pub(crate) const ERRNO: usize = 3;
+/// How much of it is done, of 256.
+pub(crate) const PART: usize = 4;
+/// How often it was done.
+pub(crate) const FIRED: usize = 5;
+/// Where the calls of each kind are counted.
 pub(crate) const COUNTS: usize = 16;
 /// Words of the page.
 pub(crate) const WORDS: usize = COUNTS + Kind::AnyChange as usize + 1;
+
+/// What a program did, or what became of its files; as a byte it is the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Operation {
+    Begin = b'B',
+    Create = b'C',
+    MakeDirectory = b'D',
+    Write = b'W',
+    Truncate = b'T',
+    Rename = b'R',
+    Remove = b'U',
+    Sync = b'S',
+    Send = b'O',
+    Receive = b'I',
+}

@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::inside;
+use crate::terms::Operation;
 
 struct Trace {
     file: Option<File>,
@@ -33,7 +34,7 @@ pub(crate) fn begin(path: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path).expect("a trace");
     let mut trace = lock();
     trace.file = Some(file);
-    trace.put(&Record::new(b'B', 0, 0, b""));
+    trace.put(&Record::new(Operation::Begin, 0, 0, b""));
     trace.records = 0;
 }
 
@@ -61,18 +62,18 @@ pub(crate) fn noted<R>(work: impl FnOnce() -> R, note: impl FnOnce(&R) -> Option
 }
 
 pub(crate) struct Record {
-    operation: u8,
+    operation: Operation,
     file: u64,
     number: u64,
     data: Vec<u8>,
 }
 
 impl Record {
-    pub(crate) fn new(operation: u8, file: u64, number: u64, data: &[u8]) -> Self {
+    pub(crate) fn new(operation: Operation, file: u64, number: u64, data: &[u8]) -> Self {
         Self { operation, file, number, data: data.to_vec() }
     }
 
-    pub(crate) fn of_socket(operation: u8, fd: c_int, data: &[u8]) -> Self {
+    pub(crate) fn of_socket(operation: Operation, fd: c_int, data: &[u8]) -> Self {
         Self::new(operation, fd as u64, 0, data)
     }
 }
@@ -82,7 +83,7 @@ impl Trace {
     fn put(&mut self, record: &Record) {
         let mut bytes = Vec::with_capacity(record.data.len() + 21);
         bytes.extend_from_slice(&(record.data.len() as u32 + 17).to_ne_bytes());
-        bytes.push(record.operation);
+        bytes.push(record.operation as u8);
         bytes.extend_from_slice(&record.file.to_ne_bytes());
         bytes.extend_from_slice(&record.number.to_ne_bytes());
         bytes.extend_from_slice(&record.data);

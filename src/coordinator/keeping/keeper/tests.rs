@@ -97,7 +97,7 @@ fn a_job_that_finds_no_room_keeps_its_place() {
     turn(&mut opened, 20);
     let refused = opened.keeper.poll_job().unwrap();
     opened.keeper.take_back(refused);
-    let commits: Vec<u64> = jobs(&mut opened.keeper)
+    let commits: Vec<u64> = jobs(&mut opened)
         .into_iter()
         .filter_map(|job| match job {
             Job::Append { commit, .. } => Some(commit),

@@ -1,0 +1,56 @@
+//! What the simple coordinator wants to see of the real one before anything else happens.
+
+use groupcast::group::{ConnId, LinkId};
+
+use crate::model::Model;
+
+/// What a request must be answered with.
+#[derive(Debug)]
+pub(crate) enum Want {
+    Line(String),
+    /// `ERR`, and this code.
+    Code(u16),
+    /// One of these, and then the member's place is that.
+    OneOf(String, Vec<(String, u64)>),
+}
+
+impl Model {
+    pub(crate) fn want(&mut self, conn: ConnId, want: Want) {
+        let doubled = self.wanted.insert(conn, want);
+        assert!(doubled.is_none(), "two replies at once to {conn:?}");
+    }
+
+    /// A reply, or the whole of a list, is about to be sent.
+    pub(crate) fn on_reply(&mut self, conn: ConnId, reply: &str) {
+        let want = self.wanted.remove(&conn);
+        let want = want.unwrap_or_else(|| panic!("nobody asked for {reply:?}"));
+        match want {
+            Want::Line(line) => assert_eq!(reply, line),
+            Want::Code(code) => {
+                assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
+            }
+            Want::OneOf(id, replies) => {
+                let found = replies.iter().find(|(line, _)| line == reply);
+                let (_, place) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
+                let member = self.members.get_mut(&id).unwrap();
+                member.place = *place;
+                let stream = self.streams.get_mut(&member.link.unwrap()).unwrap();
+                stream.starts_after(*place);
+                self.settle();
+            }
+        }
+    }
+
+    /// The coordinator wants to hang up.
+    pub(crate) fn on_close(&mut self, link: LinkId) {
+        let at = self.closing.iter().position(|wanted| *wanted == link);
+        self.closing.remove(at.unwrap_or_else(|| panic!("nobody asked to close {link}")));
+    }
+
+    /// All that had to happen has happened.
+    pub(crate) fn is_satisfied(&self) {
+        assert!(self.wanted.is_empty(), "without an answer: {:?}", self.wanted);
+        assert!(self.dialing.is_none(), "not connected to: {:?}", self.dialing);
+        assert!(self.closing.is_empty(), "not closed: {:?}", self.closing);
+    }
+}

@@ -1,0 +1,71 @@
+//! What runs have come through. A promise that nothing ever put to the test is not known to hold,
+//! so all of this must have been seen before anybody believes that nothing went wrong.
+
+use std::collections::BTreeMap;
+
+/// Something that a promise is for, and that chance has to bring about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sight {
+    /// A member that comes back names a number below its place.
+    SinceBelowPlace,
+    /// A connect-back under way was cancelled or overtaken.
+    ReconnectCancelled,
+    /// A member acknowledged what it was never sent.
+    AckAboveSent,
+    /// What a member wrote is no acknowledgement.
+    AckGarbled,
+    /// A member took nothing for too long.
+    Stalled,
+    /// A gap went out.
+    GapTold,
+    /// The backlog was full, and a message refused.
+    BacklogFull,
+    /// The backlog was full, and the oldest messages went.
+    OldestDropped,
+    /// A request was refused as nothing could be written down.
+    JournalRefused,
+    /// The journal could not be written any more.
+    JournalFailed,
+    /// After that, it could.
+    JournalMended,
+    /// A participant has lost what it had acknowledged.
+    MemoryLost,
+    /// A coordinator came back from the journal of one that ended in good order.
+    BackFromOrder,
+    /// From what a kill has left.
+    BackFromKill,
+    /// From what a power loss has left, and no number can have been lost.
+    BackFromPowerLoss,
+    /// From what a power loss has left, in a new epoch.
+    BackInNewEpoch,
+    /// A message that nobody was promised did not come back.
+    MessageLost,
+    /// A registration or its end that nobody was promised did not come back.
+    RegistrationLost,
+}
+
+/// How often each was seen.
+pub(crate) type Sights = BTreeMap<Sight, u64>;
+
+impl Sight {
+    pub(crate) const ALL: [Self; 18] = [
+        Self::SinceBelowPlace,
+        Self::ReconnectCancelled,
+        Self::AckAboveSent,
+        Self::AckGarbled,
+        Self::Stalled,
+        Self::GapTold,
+        Self::BacklogFull,
+        Self::OldestDropped,
+        Self::JournalRefused,
+        Self::JournalFailed,
+        Self::JournalMended,
+        Self::MemoryLost,
+        Self::BackFromOrder,
+        Self::BackFromKill,
+        Self::BackFromPowerLoss,
+        Self::BackInNewEpoch,
+        Self::MessageLost,
+        Self::RegistrationLost,
+    ];
+}
