@@ -258,6 +258,7 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
             | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Clock { .. }
+            | Record::Safe { .. }
             | Record::Continued
             | Record::Closed => (),
         }

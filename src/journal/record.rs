@@ -89,6 +89,12 @@ pub enum Record<'a> {
         /// The reading.
         unix: UnixMillis,
     },
+    /// Everything up to this number has been synced. Of what stands behind it nobody can tell
+    /// later: see [`Recovered::settled`](super::Recovered::settled).
+    Safe {
+        /// The number.
+        last: Seq,
+    },
     /// The journal goes on in another segment, which has its [`Record::Epoch`] by now: if none is
     /// found behind this record, the newest segment is missing.
     Continued,
@@ -118,11 +124,13 @@ pub enum Kind {
     Closed = 8,
     /// [`Record::Own`].
     Own = 9,
+    /// [`Record::Safe`].
+    Safe = 10,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 9] = [
+        const ALL: [Kind; 10] = [
             Kind::Epoch,
             Kind::Member,
             Kind::Deregistered,
@@ -132,6 +140,7 @@ impl Kind {
             Kind::Continued,
             Kind::Closed,
             Kind::Own,
+            Kind::Safe,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
@@ -291,6 +300,10 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&unix.to_le_bytes());
                 Kind::Clock
             }
+            Self::Safe { last } => {
+                out.extend_from_slice(&last.as_u64().to_le_bytes());
+                Kind::Safe
+            }
             Self::Continued => Kind::Continued,
             Self::Closed => Kind::Closed,
         }
@@ -322,6 +335,7 @@ impl<'a> Record<'a> {
             }
             Kind::Place => Self::Place { place: take_seq(body)?, id: take_id(body)? },
             Kind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
+            Kind::Safe => Self::Safe { last: take_seq(body)? },
             Kind::Continued => Self::Continued,
             Kind::Closed => Self::Closed,
         };

@@ -12,8 +12,8 @@ pub struct Recovered {
     pub epoch: Option<Epoch>,
     /// The last number given out, as far as is known.
     pub last: Seq,
-    /// The last number that was there when the last segment was begun: what that was given since
-    /// may never have been synced, and nobody can tell.
+    /// The last number that is known to have been synced: it was there when the last segment was
+    /// begun, or that says so. What came since may not have been, and nobody can tell.
     pub settled: Seq,
     /// The group time of the last record.
     pub at: Millis,

@@ -197,6 +197,7 @@ impl Fold {
                 | Kind::Deregistered
                 | Kind::Place
                 | Kind::Clock
+                | Kind::Safe
                 | Kind::Closed,
             ) => {}
         }
@@ -226,6 +227,7 @@ impl Fold {
             | Record::Deregistered { .. }
             | Record::Place { .. }
             | Record::Clock { .. }
+            | Record::Safe { .. }
             | Record::Closed => at.max(self.recovered.at),
         };
         self.recovered.at = at.max(self.recovered.at);
@@ -252,6 +254,9 @@ impl Fold {
                 if std::mem::take(&mut self.is_snapshot_whole) {
                     replay(Event::AllNamed);
                 }
+            }
+            Record::Safe { last } => {
+                self.recovered.settled = self.recovered.settled.max(last);
             }
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,

@@ -100,6 +100,7 @@ fn tell<D: Disk>(store: &mut Store<D>) -> Told {
                 | Record::Own { .. }
                 | Record::Place { .. }
                 | Record::Clock { .. }
+                | Record::Safe { .. }
                 | Record::Continued
                 | Record::Closed => (),
             }

@@ -75,6 +75,8 @@ pub(super) struct Current {
     pub(super) bytes_max: u64,
     /// What both clocks read when that was written down last.
     pub(super) noted: Now,
+    /// It says of everything up to here that it is safe against power loss.
+    pub(super) noted_safe: Seq,
     /// Of what is written down in it, no place makes any message before this one needed.
     pub(super) needed: Seq,
 }
@@ -245,6 +247,7 @@ impl Keeper {
         if self.next.saturating_sub(self.settled) > JOURNAL_COMMITS_MAX {
             return; // The next turn has them too.
         }
+        self.note_safe(now.steady);
         let must_sync = std::mem::take(&mut self.is_awaited) && self.terms.sync == Sync::Always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
@@ -274,6 +277,15 @@ impl Keeper {
         }
     }
 
+    /// The journal notes what of it is safe, as far as it has something else to write: a start has
+    /// to write the rest anew.
+    fn note_safe(&mut self, at: Millis) {
+        if self.safe > self.segment.noted_safe {
+            self.put(&Record::Safe { last: self.safe }, at);
+            self.segment.noted_safe = self.safe;
+        }
+    }
+
     /// Begins a segment with where the members stand, and the messages behind `after`.
     fn begin(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
         let mut farewell = Vec::new();
@@ -293,8 +305,16 @@ impl Keeper {
         self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
         let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
         let bytes_max = self.terms.segment_bytes(members_bytes);
-        self.segment =
-            Current { serial, salt, begun: commit, bytes, bytes_max, noted: now, needed };
+        self.segment = Current {
+            serial,
+            salt,
+            begun: commit,
+            bytes,
+            bytes_max,
+            noted: now,
+            noted_safe: group.last(),
+            needed,
+        };
         self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
         if is_rescue {
             // It stands for all that came to nothing.

@@ -87,8 +87,17 @@ impl Recovery {
         let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
-        let segment = Current { serial, salt, begun: 0, bytes, bytes_max, noted: now, needed };
         let (safe, mut closed) = (group.last(), closed(&recovered, now));
+        let segment = Current {
+            serial,
+            salt,
+            begun: 0,
+            bytes,
+            bytes_max,
+            noted: now,
+            noted_safe: safe,
+            needed,
+        };
         // Where that cannot be said, it is as if the program had ended here.
         if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
         {
@@ -104,7 +113,7 @@ impl Recovery {
 /// A program that was killed may have left what it wrote to the system, and a sync of it may have
 /// failed, which is told once: whoever syncs the file again may be told that all is well, though
 /// what failed is only in memory, and lost with the power. So what the last segment was given
-/// after its beginning goes into the fresh one, and from there into no other.
+/// after what it says to be safe goes into the fresh one, and from there into no other.
 fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
     let last = group.last();
     let Some(header) = recovered.header.filter(|header| header.boot == terms.boot) else {
@@ -188,7 +197,11 @@ fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
         Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
         Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
         Record::Place { id, place } => Some(Recorded::Place { id, place }),
-        Record::Own { .. } | Record::Clock { .. } | Record::Continued | Record::Closed => None,
+        Record::Own { .. }
+        | Record::Clock { .. }
+        | Record::Safe { .. }
+        | Record::Continued
+        | Record::Closed => None,
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) enum Sample {
     Accepted(u64, String, u64, String),
     Place(String, u64),
     Clock(u64),
+    Safe(u64),
     Continued,
     Closed,
 }
@@ -52,6 +53,7 @@ impl Sample {
             }
             Self::Place(id, place) => then(Record::Place { id, place: Seq::new(*place) }),
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
+            Self::Safe(last) => then(Record::Safe { last: Seq::new(*last) }),
             Self::Continued => then(Record::Continued),
             Self::Closed => then(Record::Closed),
         }
@@ -71,6 +73,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
         (id(), any::<u64>()).prop_map(|(id, place)| Sample::Place(id, place)),
         any::<u64>().prop_map(Sample::Clock),
+        any::<u64>().prop_map(Sample::Safe),
         Just(Sample::Continued),
         Just(Sample::Closed),
     ]

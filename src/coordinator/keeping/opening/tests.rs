@@ -24,6 +24,24 @@ fn two_lives(path: &Path, sync: Sync) {
     ask(&mut opened, 1_010, &["alice#reconnect 9000", "alice#msend three"]);
 }
 
+/// A start needs room for next to nothing but the members, however much the last life has written.
+#[test]
+fn what_is_known_to_be_safe_is_not_written_anew() {
+    for (sync, written_anew) in [(Sync::Always, vec![3]), (Sync::Every(1_000), vec![1, 2, 3])] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let mut opened = open(path, 1, sync, 0);
+        ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
+        for text in ["one", "two", "three"] {
+            ask(&mut opened, 20, &[&format!("alice#msend {text}")]);
+        }
+        drop(opened);
+        let opened = open(path, 1, sync, 1_000);
+        assert_eq!(newest(path), written_anew, "{sync:?}");
+        assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
+    }
+}
+
 /// The system tells of a sync that failed once, and then never again.
 #[test]
 fn what_the_last_segment_was_given_is_written_anew_at_a_start_and_once_only() {
