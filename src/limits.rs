@@ -182,6 +182,8 @@ pub const JOURNAL_COMMITS_MAX: u64 = JOURNAL_QUEUE_MAX as u64 - 8;
 pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
+/// Losses of a journal that are told one by one: a disk can have any number of them.
+pub const LOSSES_TOLD_MAX: usize = 100;
 /// How long an ending program waits for its journal to be written.
 pub const JOURNAL_CLOSE_MS: u64 = 5_000;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.

@@ -13,7 +13,7 @@ use crate::event_loop::Clock;
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, Salt, Store};
 use crate::limits::{SEGMENT_BYTES_MAX, Sync};
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, Seq};
 
 /// A group, the clock that its messages age by, and what writes it down.
 pub(super) struct Beginning {
@@ -69,11 +69,10 @@ fn open(directory: &Path) -> Result<Store<Directory>, Failure> {
 }
 
 fn log_beginning(group: &Group, segments: usize, lost: u64) {
-    let standing = group.standing();
+    let (members, messages) = (group.standing().members, group.lines(Seq::ZERO).count());
     log::info!(
-        "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",
-        standing.members,
-        standing.history_messages,
+        "recovered {members} members and {messages} messages from {segments} segments; \
+         {lost} messages were lost"
     );
 }
 

@@ -27,6 +27,7 @@ use super::recovered::{Recovered, SegmentSummary};
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
 use super::trouble::Trouble;
+use crate::limits::LOSSES_TOLD_MAX;
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
@@ -115,6 +116,9 @@ struct Fold {
     /// An epoch record is missing.
     is_epoch_in_doubt: bool,
     segment: Option<Current>,
+    /// Losses among the troubles, and messages lost beside them.
+    losses_told: usize,
+    lost_untold: u64,
 }
 
 /// The segment that is being read.
@@ -317,6 +321,12 @@ impl Fold {
             let last = next.before();
             let lost = last.above(first.before());
             self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
+            if self.losses_told < LOSSES_TOLD_MAX {
+                self.losses_told = self.losses_told.saturating_add(1);
+                self.recovered.troubles.push(Trouble::Lost { first, last });
+            } else {
+                self.lost_untold = self.lost_untold.saturating_add(lost);
+            }
             replay(Event::Lost { first, last });
         }
         self.next = self.next.max(Some(next));
@@ -362,6 +372,10 @@ impl Fold {
         let is_unreadable = store.unreadable_highest().is_some_and(|serial| serial > newest);
         let is_missing = self.is_epoch_in_doubt || self.is_number_in_doubt || is_unreadable;
         let is_above = self.place_highest > recovered.last;
+        if self.lost_untold > 0 {
+            let messages = self.lost_untold;
+            recovered.troubles.push(Trouble::MoreLost { messages });
+        }
         if is_missing {
             recovered.troubles.push(Trouble::NewestMissing);
         }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::*;
+use crate::limits::LOSSES_TOLD_MAX;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
@@ -107,6 +108,11 @@ fn tell<D: Disk>(store: &mut Store<D>) -> Told {
         }
     });
     assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
+    let told = recovered.troubles.iter().filter_map(|trouble| {
+        let Trouble::Lost { first, last } = trouble else { return None };
+        Some((first.as_u64(), last.as_u64()))
+    });
+    assert!(told.eq(lost.iter().copied().take(LOSSES_TOLD_MAX)), "{lost:?} {recovered:?}");
     Told { messages, lost, members, recovered }
 }
 

@@ -84,6 +84,18 @@ pub enum Trouble {
         /// How many messages.
         messages: u64,
     },
+    /// Messages were accepted, and are no longer there.
+    Lost {
+        /// The first.
+        first: Seq,
+        /// The last.
+        last: Seq,
+    },
+    /// More than can be told one by one.
+    MoreLost {
+        /// How many messages.
+        messages: u64,
+    },
     /// The newest segments, or the end of the newest, are not there.
     NewestMissing,
     /// A member has taken a number above the last one that is found.
@@ -120,6 +132,9 @@ impl fmt::Display for Trouble {
             Self::NumbersTwice { serial, messages } => {
                 write!(f, "segment {serial:016x} begins numbers anew: {messages} messages not used")
             }
+            Self::Lost { first, last } if first == last => write!(f, "message {first} is lost"),
+            Self::Lost { first, last } => write!(f, "messages {first} to {last} are lost"),
+            Self::MoreLost { messages } => write!(f, "{messages} further messages are lost"),
             Self::NewestMissing => f.write_str("the newest records are missing"),
             Self::PlaceAboveLast(place) => {
                 write!(f, "a member has taken message {place}, which is not there")

@@ -3,68 +3,165 @@
 use super::disk::MemoryDisk;
 use super::*;
 
-const MESSAGES: u64 = 12;
-
-fn text(seq: u64) -> String {
-    format!("text {seq} {}", "x".repeat(seq as usize))
+/// A journal of three segments, the last one closed in good order.
+#[derive(Clone, Copy)]
+struct Recording {
+    /// Messages of each segment.
+    messages: u64,
+    /// How long their texts are, at least.
+    text_bytes: usize,
 }
+
+const SHORT: Recording = Recording { messages: 4, text_bytes: 0 };
+/// Somewhat longer than 64 KiB.
+const LONG: Recording = Recording { messages: 16, text_bytes: 1300 };
 
 fn name(serial: u64) -> String {
     format!("{serial:016x}.journal")
 }
 
-/// Three segments of four messages each; the last one closed in good order.
-fn recorded() -> MemoryDisk {
-    let disk = MemoryDisk::default();
-    let mut store = Store::open(disk.clone()).unwrap();
-    let mut old: Option<Writer<_>> = None;
-    for serial in 1..=3 {
-        let (first, last) = ((serial - 1) * 4 + 1, serial * 4);
-        let mut batch = Batch::new(serial).start(0xfeed, first - 1, first);
-        for seq in first..=last {
-            batch = batch.message(seq, &text(seq));
-            batch = batch.add(Record::Place { id: "alice", place: Seq::new(seq) }, seq);
-        }
-        if serial == 3 {
-            batch = batch.add(Record::Closed, last);
-        }
-        let mut writer = store.create(&header(serial), &[]).unwrap();
-        store.append(&mut writer, &batch.bytes).unwrap();
-        store.sync(&mut writer).unwrap();
-        if let Some(mut old) = old.replace(writer) {
-            let batch = Batch::new(old.serial()).add(Record::Continued, last);
-            store.append(&mut old, &batch.bytes).unwrap();
-        }
+impl Recording {
+    fn last(self) -> u64 {
+        3 * self.messages
     }
-    disk
-}
 
-/// No text is altered, and what is not there is lost, or above the last and doubted.
-fn check(told: &Told, missing_allowed: u64, what: &str) {
-    for (seq, found) in &told.messages {
-        assert_eq!(*found, text(*seq), "{what}");
+    fn text(self, seq: u64) -> String {
+        format!("text {seq} {}", "x".repeat(self.text_bytes + seq as usize))
     }
-    for (first, last) in &told.lost {
-        for seq in *first..=*last {
-            assert!((1..=MESSAGES).contains(&seq), "{what}: {seq} never was");
-            assert!(!told.messages.contains_key(&seq));
+
+    fn disk(self) -> MemoryDisk {
+        let disk = MemoryDisk::default();
+        let mut store = Store::open(disk.clone()).unwrap();
+        let mut old: Option<Writer<_>> = None;
+        for serial in 1..=3 {
+            let (first, last) = ((serial - 1) * self.messages + 1, serial * self.messages);
+            let mut batch = Batch::new(serial).start(0xfeed, first - 1, first);
+            for seq in first..=last {
+                batch = batch.message(seq, &self.text(seq));
+                batch = batch.add(Record::Place { id: "alice", place: Seq::new(seq) }, seq);
+            }
+            if serial == 3 {
+                batch = batch.add(Record::Safe { last: Seq::new(last) }, last);
+                batch = batch.add(Record::Closed, last);
+            }
+            let mut writer = store.create(&header(serial), &[]).unwrap();
+            store.append(&mut writer, &batch.bytes).unwrap();
+            store.sync(&mut writer).unwrap();
+            if let Some(mut old) = old.replace(writer) {
+                let batch = Batch::new(old.serial()).add(Record::Continued, last);
+                store.append(&mut old, &batch.bytes).unwrap();
+            }
+        }
+        disk
+    }
+
+    fn check(self, told: &Told, missing_allowed: u64, what: &str) {
+        for (seq, found) in &told.messages {
+            assert_eq!(*found, self.text(*seq), "{what}");
+        }
+        for (first, last) in &told.lost {
+            for seq in *first..=*last {
+                assert!((1..=self.last()).contains(&seq), "{what}: {seq} never was");
+                assert!(!told.messages.contains_key(&seq));
+            }
+        }
+        let missing = self.last() - told.messages.len() as u64;
+        assert!(missing <= missing_allowed, "{what}: {missing} missing of {told:?}");
+        let is_untold = |seq: &u64| !told.messages.contains_key(seq) && !told.is_lost(*seq);
+        for seq in (1..=self.last()).filter(is_untold) {
+            let is_doubted = seq > told.recovered.last.as_u64() && told.recovered.lost_tail;
+            assert!(is_doubted, "{what}: {seq} vanished without a word: {told:?}");
         }
     }
-    let missing = MESSAGES - told.messages.len() as u64;
-    assert!(missing <= missing_allowed, "{what}: {missing} missing of {told:?}");
-    for seq in (1..=MESSAGES).filter(|seq| !told.messages.contains_key(seq) && !told.is_lost(*seq))
-    {
-        let is_doubted = seq > told.recovered.last.as_u64() && told.recovered.lost_tail;
-        assert!(is_doubted, "{what}: {seq} vanished without a word: {told:?}");
+
+    /// One bit of a segment is another one.
+    fn flip(self, disk: &MemoryDisk, serial: u64, bit: usize) {
+        let (disk, what) = (disk.copy(), format!("bit {bit} of {serial}"));
+        let mut rotten = disk.get(&name(serial));
+        rotten[bit / 8] ^= 1 << (bit % 8);
+        disk.put(&name(serial), rotten.clone());
+        let told = tell_all(disk.clone());
+        let in_header = bit / 8 < HEADER_BYTES;
+        // With the header of the first segment, where the numbers begin is gone.
+        if in_header && serial == 1 {
+            assert_eq!(told.messages.len() as u64, 2 * self.messages, "{what}");
+        } else {
+            self.check(&told, if in_header { self.messages } else { 1 }, &what);
+        }
+        assert!(!told.recovered.troubles.is_empty(), "{what}");
+        if in_header {
+            assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
+            assert_eq!(told.recovered.lost_tail, serial == 3, "{what}");
+        }
+    }
+
+    /// Of the newest segment there is no more than this.
+    fn cut_newest(self, disk: &MemoryDisk, length: usize) {
+        let (disk, bytes) = (disk.copy(), disk.get(&name(3)));
+        disk.put(&name(3), bytes[..length].to_vec());
+        let told = tell_all(disk.clone());
+        assert!(!told.recovered.is_clean, "length {length}");
+        assert!(told.lost.is_empty(), "length {length}");
+        for (seq, found) in &told.messages {
+            assert_eq!(*found, self.text(*seq));
+        }
+        // Without its epoch, the segment before says that this one is not all there.
+        assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
+        for trouble in &told.recovered.troubles {
+            if let Trouble::Torn { bytes: torn, cut, .. } = trouble {
+                assert!(cut.as_ref().unwrap().is_ok() && torn.end == length as u64);
+                assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
+            }
+        }
+    }
+
+    /// Of an older segment there is no more than this.
+    fn cut_older(self, disk: &MemoryDisk, serial: u64, length: usize) {
+        let disk = disk.copy();
+        disk.put(&name(serial), disk.get(&name(serial))[..length].to_vec());
+        let told = tell_all(disk);
+        assert!(!told.recovered.lost_tail, "{length} of {serial}");
+        if told.messages.contains_key(&1) || serial > 1 {
+            self.check(&told, self.messages, &format!("{length} of {serial}"));
+        }
+    }
+
+    /// Every bit and every length, or one of `stride`.
+    fn rot(self, stride: usize) {
+        let disk = self.disk();
+        for serial in 1..=3 {
+            let length = disk.get(&name(serial)).len();
+            (0..length * 8).step_by(stride).for_each(|bit| self.flip(&disk, serial, bit));
+            match serial {
+                3 => (0..length).step_by(stride).for_each(|cut| self.cut_newest(&disk, cut)),
+                _ => (HEADER_BYTES..length)
+                    .step_by(stride)
+                    .for_each(|cut| self.cut_older(&disk, serial, cut)),
+            }
+        }
     }
 }
 
 #[test]
+fn every_bit_and_every_length_costs_what_is_damaged_and_is_told() {
+    SHORT.rot(1);
+}
+
+/// `ROT_STRIDE=1` leaves none out.
+#[test]
+fn bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told() {
+    let bytes: usize = (1..=3).map(|serial| LONG.disk().get(&name(serial)).len()).sum();
+    assert!(bytes >= 64 * 1024, "{bytes}");
+    let stride = std::env::var("ROT_STRIDE").ok().map(|stride| stride.parse().unwrap());
+    LONG.rot(stride.unwrap_or(211));
+}
+
+#[test]
 fn what_is_whole_is_recovered_exactly() {
-    let told = tell_all(recorded());
-    check(&told, 0, "whole");
+    let told = tell_all(SHORT.disk());
+    SHORT.check(&told, 0, "whole");
     let Recovered { epoch, last, at, clock, header: newest, .. } = told.recovered;
-    assert_eq!((epoch, last), (Some(Epoch::new(0xfeed)), Seq::new(MESSAGES)));
+    assert_eq!((epoch, last), (Some(Epoch::new(0xfeed)), Seq::new(SHORT.last())));
     assert_eq!(
         (at, clock),
         (Millis::new(12), Some((Millis::new(9), UnixMillis(1_700_000_000_009))))
@@ -78,86 +175,9 @@ fn what_is_whole_is_recovered_exactly() {
 }
 
 #[test]
-fn every_flipped_bit_costs_one_record_and_is_told() {
-    let disk = recorded();
-    for serial in 1..=3 {
-        let bytes = disk.get(&name(serial));
-        for bit in 0..bytes.len() * 8 {
-            let mut rotten = bytes.clone();
-            rotten[bit / 8] ^= 1 << (bit % 8);
-            let disk = disk.copy();
-            disk.put(&name(serial), rotten.clone());
-            let told = tell_all(disk.clone());
-            let in_header = bit / 8 < HEADER_BYTES;
-            let what = format!("bit {bit} of {serial}");
-            // With the header of the first segment, where the numbers begin is gone.
-            if in_header && serial == 1 {
-                assert_eq!(told.messages.len(), 8, "{what}");
-            } else {
-                check(&told, if in_header { 4 } else { 1 }, &what);
-            }
-            assert!(!told.recovered.troubles.is_empty(), "{what}");
-            if in_header {
-                assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
-                assert_eq!(told.recovered.lost_tail, serial == 3, "{what}");
-            }
-        }
-    }
-}
-
-#[test]
-fn every_length_of_the_newest_segment_is_recovered_up_to_there() {
-    let disk = recorded();
-    let bytes = disk.get(&name(3));
-    for length in 0..bytes.len() {
-        let disk = disk.copy();
-        disk.put(&name(3), bytes[..length].to_vec());
-        let told = tell_all(disk.clone());
-        assert!(!told.recovered.is_clean, "length {length}");
-        assert!(told.lost.is_empty(), "length {length}");
-        for (seq, found) in &told.messages {
-            assert_eq!(*found, text(*seq));
-        }
-        // Without its epoch, the segment before says that this one is not all there.
-        assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
-        let torn = told.recovered.troubles.iter().find_map(|trouble| match trouble {
-            Trouble::Torn { bytes, cut, .. } => {
-                Some((bytes.clone(), cut.as_ref().unwrap().is_ok()))
-            }
-            Trouble::Rejected(_)
-            | Trouble::Damaged { .. }
-            | Trouble::NumbersTwice { .. }
-            | Trouble::NewestMissing
-            | Trouble::PlaceAboveLast(_) => None,
-        });
-        if let Some((torn, is_cut)) = torn {
-            assert!(is_cut && torn.end == length as u64);
-            assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
-        }
-    }
-}
-
-#[test]
-fn every_length_of_an_older_segment_is_told_as_a_loss_of_what_was_behind() {
-    let disk = recorded();
-    for serial in 1..=2 {
-        let bytes = disk.get(&name(serial));
-        for length in HEADER_BYTES..bytes.len() {
-            let disk = disk.copy();
-            disk.put(&name(serial), bytes[..length].to_vec());
-            let told = tell_all(disk);
-            assert!(!told.recovered.lost_tail, "{length} of {serial}");
-            if told.messages.contains_key(&1) || serial > 1 {
-                check(&told, 4, &format!("{length} of {serial}"));
-            }
-        }
-    }
-}
-
-#[test]
 fn segments_that_are_missing_are_told() {
     for serial in 1..=3 {
-        let disk = recorded();
+        let disk = SHORT.disk();
         disk.take(&name(serial));
         let told = tell_all(disk);
         let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
@@ -165,7 +185,7 @@ fn segments_that_are_missing_are_told() {
         assert_eq!(told.recovered.lost_tail, serial == 3);
         assert_eq!(told.messages.len(), 8);
     }
-    let disk = recorded();
+    let disk = SHORT.disk();
     (1..=3).for_each(|serial| drop(disk.take(&name(serial))));
     let told = tell_all(disk);
     assert_eq!((told.recovered.epoch, told.recovered.last), (None, Seq::ZERO));
@@ -174,12 +194,12 @@ fn segments_that_are_missing_are_told() {
 #[test]
 fn segments_that_bear_each_others_names_are_read_where_they_belong() {
     for (one, other) in [(1, 2), (2, 3), (1, 3)] {
-        let disk = recorded();
+        let disk = SHORT.disk();
         let bytes = disk.get(&name(one));
         disk.put(&name(one), disk.get(&name(other)));
         disk.put(&name(other), bytes);
         let told = tell_all(disk);
-        check(&told, 0, "swapped");
+        SHORT.check(&told, 0, "swapped");
         assert!(told.recovered.is_clean);
     }
 }
@@ -188,23 +208,23 @@ fn segments_that_bear_each_others_names_are_read_where_they_belong() {
 fn a_segment_that_is_there_twice_counts_once() {
     for serial in 1..=3 {
         for copy in [0, 4, 9] {
-            let disk = recorded();
+            let disk = SHORT.disk();
             let bytes = disk.get(&name(serial));
             disk.put(&name(copy), bytes.clone());
             let told = tell_all(disk.clone());
-            check(&told, 0, "doubled");
+            SHORT.check(&told, 0, "doubled");
             assert_eq!(told.recovered.lost_tail, copy > 3, "the name may have been another's");
             assert_eq!(disk.get(&format!("{}.damaged-1", name(copy))), bytes);
         }
         // In place of another.
         for other in (1..=3).filter(|other| *other != serial) {
-            let disk = recorded();
+            let disk = SHORT.disk();
             disk.put(&name(other), disk.get(&name(serial)));
             let told = tell_all(disk);
             if other == 1 {
                 assert_eq!(told.messages.len(), 8);
             } else {
-                check(&told, 4, "overwritten with another");
+                SHORT.check(&told, 4, "overwritten with another");
             }
         }
     }
@@ -213,9 +233,9 @@ fn a_segment_that_is_there_twice_counts_once() {
 #[test]
 fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
     for serial in 1..=3 {
-        let length = recorded().get(&name(serial)).len();
+        let length = SHORT.disk().get(&name(serial)).len();
         for nothing in [Vec::new(), vec![0; length], vec![0xFF; length], b"#!/bin/sh\n".to_vec()] {
-            let disk = recorded();
+            let disk = SHORT.disk();
             disk.put(&name(serial), nothing.clone());
             disk.put(&format!("{}.damaged-1", name(serial)), b"of an earlier time".to_vec());
             for start in 0..2 {
@@ -229,7 +249,7 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
             assert!(!disk.names().contains(&name(serial)));
         }
         // Everything behind the header.
-        let disk = recorded();
+        let disk = SHORT.disk();
         let mut bytes = disk.get(&name(serial));
         bytes[HEADER_BYTES..].fill(0);
         disk.put(&name(serial), bytes);
@@ -240,12 +260,12 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
 
 #[test]
 fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
-    let disk = recorded();
+    let disk = SHORT.disk();
     let mut bytes = disk.get(&name(1));
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes.clone());
     let mut store = Store::open(disk.clone()).unwrap();
-    check(&tell(&mut store), 0, "damaged");
+    SHORT.check(&tell(&mut store), 0, "damaged");
     store.remove(1).unwrap();
     store.remove(2).unwrap();
     assert_eq!(store.serials(), [3]);
@@ -255,8 +275,24 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
 }
 
 #[test]
+fn losses_beyond_those_that_are_told_one_by_one_are_summed_up() {
+    let mut store = Store::open(MemoryDisk::default()).unwrap();
+    let mut writer = store.create(&header(1), &[]).unwrap();
+    let losses = LOSSES_TOLD_MAX as u64 + 10;
+    let batch = Batch::new(1).start(1, 0, 0);
+    let batch = (1..=losses).fold(batch, |batch, number| batch.message(3 * number, "there"));
+    store.append(&mut writer, &batch.bytes).unwrap();
+    let told = tell(&mut store);
+    assert_eq!((told.lost.len() as u64, told.recovered.messages_lost), (losses, 2 * losses));
+    let said: Vec<String> = told.recovered.troubles.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), LOSSES_TOLD_MAX + 1);
+    assert_eq!(said[0], "messages 1 to 2 are lost");
+    assert_eq!(said[LOSSES_TOLD_MAX], "20 further messages are lost");
+}
+
+#[test]
 fn a_later_version_is_refused_and_nothing_is_touched() {
-    let disk = recorded();
+    let disk = SHORT.disk();
     let mut bytes = disk.get(&name(2));
     bytes[8] = 2;
     let crc = crc32fast::hash(&bytes[..12]);
@@ -271,7 +307,7 @@ fn a_later_version_is_refused_and_nothing_is_touched() {
 
 #[test]
 fn to_inspect_changes_nothing() {
-    let disk = recorded();
+    let disk = SHORT.disk();
     disk.put(&name(1), Vec::new());
     let newest = disk.get(&name(3));
     disk.put(&name(3), newest[..newest.len() - 1].to_vec());
@@ -287,13 +323,13 @@ fn to_inspect_changes_nothing() {
 /// Two lives of the numbers that both begin at 1, as when a file that was set aside is put back.
 #[test]
 fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
-    let disk = recorded();
+    let disk = SHORT.disk();
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(4), &[]).unwrap();
     let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
     store.append(&mut writer, &batch.bytes).unwrap();
     let told = tell(&mut store);
-    check(&told, 0, "anew");
+    SHORT.check(&told, 0, "anew");
     assert!(told.recovered.lost_tail);
     let is_twice = |it: &Trouble| matches!(it, Trouble::NumbersTwice { serial: 4, messages: 2 });
     assert!(told.recovered.troubles.iter().any(is_twice), "{told:?}");
