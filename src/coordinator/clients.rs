@@ -238,7 +238,6 @@ impl Coordinator {
             self.clients -= 1;
             self.refused += 1;
         }
-        log::debug!("{}: {refusal}", client.peer);
         connection.input.clear();
         client.phase = Phase::Refused(Refused {
             discard_bytes: LINGER_BYTES_MAX,

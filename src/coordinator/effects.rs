@@ -38,6 +38,9 @@ impl Coordinator {
     pub(super) fn answer(&mut self, to: ConnId, reply: &Reply) {
         if let Reply::Refused(_) = reply {
             self.counters.errors += 1;
+            if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client) {
+                log::debug!("{}: {reply}", client.peer);
+            }
         }
         let commit = self.journal.as_ref().and_then(|journal| journal.keeper.awaited(reply));
         self.append(to, commit, format_args!("{reply}\n"));
