@@ -140,7 +140,8 @@ enum Numbered {
 fn number_of(line: &[u8]) -> Numbered {
     let line = String::from_utf8_lossy(line);
     let line = line.trim_end_matches('\n');
-    let number = if line.starts_with("# epoch ") {
+    let epoch = line.strip_prefix("# epoch ").and_then(Epoch::parse);
+    let number = if epoch.is_some() {
         return Numbered::NotYet;
     } else if let Some(last) = line.strip_prefix("# last ") {
         Seq::parse(last)
@@ -156,13 +157,14 @@ fn number_of(line: &[u8]) -> Numbered {
 fn last_epoch(file: &File, end: u64) -> Result<Epoch, Unusable> {
     const MARK: &[u8] = b"\n# epoch ";
     let mark = memmem::FinderRev::new(MARK);
-    let mut end = end;
-    while let Some(at) = find_backwards(file, end, MARK.len() - 1, |chunk| mark.rfind(chunk))? {
-        let digits = read(file, at.saturating_add(MARK.len() as u64), Epoch::DIGITS as u64)?;
+    let mut before = end;
+    while let Some(at) = find_backwards(file, before, MARK.len() - 1, |chunk| mark.rfind(chunk))? {
+        let start = at.saturating_add(MARK.len() as u64);
+        let digits = read(file, start, end.saturating_sub(start).min(Epoch::DIGITS as u64))?;
         if let Some(epoch) = std::str::from_utf8(&digits).ok().and_then(Epoch::parse) {
             return Ok(epoch);
         }
-        end = at;
+        before = at;
     }
     Err(Unusable::Foreign)
 }

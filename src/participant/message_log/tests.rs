@@ -293,3 +293,15 @@ fn with_sync_a_new_file_is_safe_before_it_takes_over() {
     assert_eq!(written(&mut log, vec![Order::Rotate, message(2, "two")]), 1);
     assert!(log.must_sync, "the new file is as the old one");
 }
+
+#[test]
+fn a_line_that_says_of_no_epoch_begins_none() {
+    let bench = Bench::new();
+    let head =
+        format!("# id alice\n# epoch {EPOCH}\n# last 0\n7\t2026-11-22T10:05:00.123Z\tbob\thi\n");
+    for line in ["# epoch 2222\n", "# epoch \n", "# epoch 00000000000000ZZ\n"] {
+        let content = format!("{head}{line}");
+        let (found, left) = bench.recover(content.as_bytes()).unwrap();
+        assert_eq!((found, left), (memory(7), content.into_bytes()));
+    }
+}
