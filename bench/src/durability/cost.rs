@@ -1,7 +1,7 @@
 //! What a delivery costs a coordinator, by what it keeps.
 
 use super::table::{Row, Table};
-use super::{Setup, store};
+use super::{Setup, journal};
 use crate::cases::{CASES, Case, FAN_OUT, Metric};
 use crate::coordinator::Start;
 use crate::failure::{Failure, Result};
@@ -71,7 +71,7 @@ fn stage(
     acks: bool,
 ) -> Result<Stage> {
     let coordinator = match mode.strip_prefix("sync=") {
-        Some(sync) => store::start(setup, directory, &["--sync", sync])?,
+        Some(sync) => journal::start(setup, directory, &["--sync", sync])?,
         None => {
             let (program, cores) = (&setup.programs.coordinator, setup.programs.cores);
             Start { cores, ..Start::new(program, TTL_S, &[]) }.run()?

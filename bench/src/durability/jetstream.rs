@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use memchr::memchr;
 
 use super::Setup;
-use super::store::Stage;
+use super::stage::Stage;
 use crate::failure::{Failure, Result};
 use crate::peers::installed::{free_address, reach, version as version_of};
 use crate::peers::link::Link;

@@ -18,9 +18,11 @@ mod disk;
 mod document;
 mod goals;
 mod jetstream;
+mod journal;
 mod place;
 mod recovery;
 mod redis_stream;
+mod stage;
 mod store;
 mod table;
 

@@ -8,7 +8,7 @@ use rustix::fs::{Advice, fadvise};
 use super::crew::{Crew, Until};
 use super::place::files;
 use super::table::{Row, Table};
-use super::{Setup, store};
+use super::{Setup, journal};
 use crate::clock;
 use crate::failure::{Failure, Result};
 
@@ -58,7 +58,7 @@ pub(super) fn measure(setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<
 
 /// Leaves the journal of a coordinator that was killed.
 fn fill(setup: &Setup, directory: &Path, messages: u64, text_bytes: usize) -> Result<()> {
-    let stage = store::groupcast(store::start(setup, directory, &["--sync", "never"])?, 1)?;
+    let stage = journal::connect(journal::start(setup, directory, &["--sync", "never"])?, 1)?;
     let mut crew = Crew::new(stage.publishers, text_bytes)?;
     crew.play(IN_FLIGHT, Until::Published(messages))?;
     Ok(())
@@ -71,10 +71,10 @@ fn play(setup: &Setup, directory: &Path, messages: u64, is_cold: bool) -> Result
     }
     let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     let begin = clock::now();
-    let coordinator = store::start(setup, directory, &["--sync", "always"])?;
+    let coordinator = journal::start(setup, directory, &["--sync", "always"])?;
     coordinator.command()?.request("bench", "ping")?;
     let passed = clock::now().duration_since(begin);
-    let missed = store::missed(&coordinator)?;
+    let missed = journal::missed(&coordinator)?;
     if missed != messages {
         return Err(Failure::Wrong(format!("of {messages} messages {missed} were recovered")));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use memchr::memchr;
 
 use super::Setup;
-use super::store::Stage;
+use super::stage::Stage;
 use crate::command::CommandSocket;
 use crate::failure::{Failure, Result};
 use crate::peers::link::Link;
