@@ -13,7 +13,7 @@ use crate::event_loop::Clock;
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, Salt, Store};
 use crate::limits::{SEGMENT_BYTES_MAX, Sync};
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::Epoch;
 
 /// A group, the clock that its messages age by, and what writes it down.
 pub(super) struct Beginning {
@@ -69,10 +69,11 @@ fn open(directory: &Path) -> Result<Store<Directory>, Failure> {
 }
 
 fn log_beginning(group: &Group, segments: usize, lost: u64) {
-    let (members, messages) = (group.standing().members, group.lines(Seq::ZERO).count());
+    let standing = group.standing();
     log::info!(
-        "recovered {members} members and {messages} messages from {segments} segments; \
-         {lost} messages were lost"
+        "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",
+        standing.members,
+        standing.history_messages,
     );
 }
 

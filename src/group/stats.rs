@@ -3,6 +3,7 @@
 use crate::protocol::{Epoch, Seq};
 
 use super::Group;
+use super::own_runs::OwnRuns;
 
 /// Counters since the start, and how things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Group {
             ttl_s: self.ttl_s(),
             members: self.members.len(),
             online: self.members.sorted().filter(|member| member.link.is_some()).count(),
-            history_messages: self.history.last().above(needed.before()),
+            history_messages: self.history.others(needed.before(), &OwnRuns::default()),
             history_bytes: self.history.bytes_from(needed),
         }
     }
