@@ -292,8 +292,7 @@ fn what_has_expired_goes_while_the_rest_is_read() {
 #[test]
 fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
     let mut scribe = Scribe::new();
-    scribe.take(&Step::Register(0));
-    scribe.take(&Step::Register(1));
+    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
     (0..5).for_each(|_| scribe.take(&Step::Send(1)));
     scribe.journal.retain(|(_, kept)| match kept {
         Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
