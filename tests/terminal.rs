@@ -6,7 +6,9 @@
 mod support;
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
-use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    Action, OptionalActions, Winsize, tcflow, tcgetattr, tcsetattr, tcsetwinsize,
+};
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
@@ -146,6 +148,29 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines_only() {
     assert_eq!(alice.wait(), Some(0));
     assert!(!alice.said.contains('\x1b'), "{:?}", alice.said);
     assert!(alice.is_in_line_mode());
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
+    // Without line editing, with a line being edited, and when there will be no more lines.
+    for (term, end) in [("dumb", ""), ("xterm", ""), ("xterm", "\x04")] {
+        let coordinator = Coordinator::start(60, &[]);
+        let mut bob = coordinator.join("bob", "");
+        let home = Home::new("alice", coordinator.address);
+        let mut command = home.command(&["-f", "-e", "register 0"]);
+        command.env("TERM", term);
+        let mut alice = Running::at_terminal(command);
+        alice.expect("numbers begin anew");
+        alice.write(end);
+        until("its mode", || alice.is_in_line_mode() == (term == "dumb" || !end.is_empty()));
+        tcflow(alice.terminal(), Action::OOff).unwrap();
+        for _ in 0..50 {
+            bob.msend(&"x".repeat(500));
+        }
+        until("all of it in the log", || texts(&home.log()).len() == 50);
+        alice.signal(Signal::TERM);
+        assert_eq!(alice.wait(), Some(1), "not all could be printed: {term} {end:?}");
+    }
 }
 
 #[test]

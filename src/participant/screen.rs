@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustyline::completion::Completer;
@@ -27,22 +28,20 @@ pub(super) type Editor = rustyline::Editor<Above, DefaultHistory>;
 
 /// Standard output, which the line being typed may share.
 pub(super) struct Screen {
-    lines: Mutex<Lines>,
+    /// To be shown above the line being edited. Whoever prints holds it meanwhile, which a terminal
+    /// may make as long as it likes.
+    waiting: Mutex<String>,
+    /// Whether a line is being edited. It changes only while `waiting` is held, and can be known
+    /// without.
+    is_editing: AtomicBool,
     /// Has the editor draw its prompt. Without it no line is ever edited.
     nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
-}
-
-#[derive(Default)]
-struct Lines {
-    is_editing: bool,
-    /// To be shown above the line being edited.
-    waiting: String,
 }
 
 impl Screen {
     /// One without line editing.
     pub(super) fn plain() -> Arc<Self> {
-        Arc::new(Self { lines: Mutex::default(), nudge: None })
+        Arc::new(Self::new(None))
     }
 
     /// At a terminal, which may still be one that can do nothing.
@@ -52,20 +51,24 @@ impl Screen {
         let mut editor = Editor::with_config(config)?;
         let nudge = editor.create_external_printer().ok();
         let nudge = nudge.map(|nudge| Mutex::new(Box::new(nudge) as Box<_>));
-        let screen = Arc::new(Self { lines: Mutex::default(), nudge });
+        let screen = Arc::new(Self::new(nudge));
         editor.set_helper(Some(Above(Arc::clone(&screen))));
         Ok((screen, editor))
     }
 
-    /// Prints whole lines. While one is being typed this may wait for the editor, but not for the
-    /// user.
+    fn new(nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>) -> Self {
+        Self { waiting: Mutex::default(), is_editing: AtomicBool::new(false), nudge }
+    }
+
+    /// Prints whole lines. While one is being typed this may wait for the editor, which waits for
+    /// the user amid a search or behind Ctrl-V.
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
-        let mut lines = lock(&self.lines);
-        if !lines.is_editing {
+        let mut waiting = lock(&self.waiting);
+        if !self.is_editing() {
             return write(text);
         }
-        lines.waiting.push_str(text);
-        drop(lines);
+        waiting.push_str(text);
+        drop(waiting);
         if let Some(nudge) = &self.nudge {
             // Where it fails there is no editor any more: the end of the line has shown the text.
             let _ = lock(nudge).print(NOTHING.to_owned());
@@ -75,20 +78,21 @@ impl Screen {
 
     /// From here on the editor has the last line of the screen, if it can edit at all.
     pub(super) fn begin_line(&self) {
-        lock(&self.lines).is_editing = self.nudge.is_some();
+        let _held = lock(&self.waiting);
+        self.is_editing.store(self.nudge.is_some(), Ordering::Release);
     }
 
     /// The line is ended: what it kept waiting stands below it.
     pub(super) fn end_line(&self) {
-        let mut lines = lock(&self.lines);
-        lines.is_editing = false;
+        let mut waiting = lock(&self.waiting);
+        self.is_editing.store(false, Ordering::Release);
         // Who cannot read this cannot read what is printed next either, and that is an error.
-        let _ = write(&std::mem::take(&mut lines.waiting));
+        let _ = write(&std::mem::take(&mut *waiting));
     }
 
-    /// Whether a line is being edited.
+    /// Whether a line is being edited; waits for nothing.
     pub(super) fn is_editing(&self) -> bool {
-        lock(&self.lines).is_editing
+        self.is_editing.load(Ordering::Acquire)
     }
 }
 
@@ -113,7 +117,7 @@ pub(super) struct Above(Arc<Screen>);
 
 impl Highlighter for Above {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
-        let mut text = std::mem::take(&mut lock(&self.0.lines).waiting);
+        let mut text = std::mem::take(&mut *lock(&self.0.waiting));
         text.push_str(prompt);
         Cow::Owned(text)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
@@ -52,12 +53,21 @@ impl Terminal {
     /// Leaves it as it was found, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
         let Some(found) = &self.found else { return };
-        if self.screen.is_editing() && !is_reader_ended(typed, wait) {
+        let is_edited = self.screen.is_editing() && !is_reader_ended(typed, wait);
+        if is_edited && takes_text() {
             // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
             let _ = io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| io::stdout().flush());
         }
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, found);
     }
+}
+
+/// Whether the terminal would take text now: one that was stopped would keep us from ending.
+fn takes_text() -> bool {
+    let stdout = io::stdout();
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut asked = [PollFd::new(&stdout, PollFlags::OUT)];
+    poll(&mut asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 /// Has the reader give up the line being typed, as the key that interrupts would, once it has shown

@@ -104,6 +104,12 @@ impl Running {
         Self { child, input: Some(terminal), output, said: String::new(), expected: 0 }
     }
 
+    /// Its end of the terminal, for as long as the test holds that.
+    pub(crate) fn terminal(&self) -> File {
+        let name = ptsname(self.input.as_ref().unwrap(), Vec::new()).unwrap();
+        File::options().read(true).write(true).open(name.into_string().unwrap()).unwrap()
+    }
+
     pub(crate) fn write(&mut self, text: &str) {
         self.write_bytes(text.as_bytes());
     }
