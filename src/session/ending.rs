@@ -45,7 +45,11 @@ impl Session {
                 false
             }
         });
-        let commands = queued.count().saturating_add(usize::from(is_joining));
+        self.leave_undone(queued.count().saturating_add(usize::from(is_joining)));
+    }
+
+    /// Says of so many commands of the user that nobody will do them.
+    pub(super) fn leave_undone(&mut self, commands: usize) {
         if commands > 0 {
             self.failed = true;
             self.show(Notice::Undone { commands });

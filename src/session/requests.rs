@@ -302,8 +302,12 @@ impl Session {
         if let Link::Open { socket, .. } = self.requests.link {
             self.effects.push_back(Effect::HangUp { socket });
         }
+        let mut undone = 0;
         for request in self.requests.close().into_iter().rev() {
             match request.asked {
+                Asked::User(_) if self.ending.is_some() => {
+                    undone = usize::saturating_add(undone, 1);
+                }
                 Asked::User(ask) => {
                     let command = UserCommand::Ask(ask);
                     self.queue_bytes = self.queue_bytes.saturating_add(command.bytes());
@@ -314,6 +318,7 @@ impl Session {
                 Asked::Nobody => (),
             }
         }
+        self.leave_undone(undone);
     }
 
     pub(super) fn on_commands_closed(&mut self, socket: CommandSocket, why: &Why, now: Millis) {

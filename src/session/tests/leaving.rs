@@ -139,3 +139,21 @@ fn offline_there_is_nobody_to_say_goodbye_to() {
     rig.user("quit");
     rig.expect(&["exit 0"]);
 }
+
+#[test]
+fn what_stands_behind_a_refused_line_at_the_end_is_said_to_be_undone() {
+    let mut rig = Rig::online();
+    for text in ["a", "b", "c"] {
+        rig.user(&format!("msend {text}"));
+    }
+    rig.forget();
+    rig.input(Input::Stop);
+    rig.expect(&[]);
+    rig.reply(1, "ERR 413 line exceeds 10 bytes");
+    rig.expect(&[
+        "show ERR 413 line exceeds 10 bytes",
+        "hang up 1",
+        "show error: quit: not done: 2 commands",
+        "dial 2",
+    ]);
+}
