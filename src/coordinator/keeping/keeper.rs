@@ -57,6 +57,8 @@ pub struct Keeper {
     /// With a pause between syncs: when the next one is due.
     sync_at: Option<Millis>,
     is_syncing: bool,
+    /// The last commit before the last sync that was asked for, with the last number by then.
+    covered: (u64, Seq),
     /// Segments that are only read, oldest first.
     closed: VecDeque<Closed>,
     is_removing: bool,
@@ -142,6 +144,7 @@ impl Keeper {
             places: places::Pause::default(),
             sync_at: None,
             is_syncing: false,
+            covered: (0, safe),
             closed,
             is_removing: false,
             tally: Tally::default(),
@@ -350,6 +353,7 @@ impl Keeper {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
                 self.sync_at = None;
                 self.is_syncing = true;
+                self.covered = self.commits.back().copied().unwrap_or(self.done);
                 self.jobs.push_back(Job::Sync);
             }
             if !self.is_syncing && self.sync_at.is_none() && self.done.0 > self.synced {

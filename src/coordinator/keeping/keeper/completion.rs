@@ -52,8 +52,9 @@ impl Keeper {
         }
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
-            if commit == self.done.0 {
-                self.safe = self.done.1; // Otherwise the next sync will say more.
+            let known = [self.done, (self.segment.begun, self.segment.noted_safe), self.covered];
+            for (_, last) in known.into_iter().filter(|(covered, _)| *covered <= commit) {
+                self.safe = self.safe.max(last);
             }
         }
     }

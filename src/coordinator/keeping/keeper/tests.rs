@@ -106,3 +106,18 @@ fn a_job_that_finds_no_room_keeps_its_place() {
         .collect();
     assert!(commits.len() == 2 && commits.is_sorted(), "{commits:?}");
 }
+
+#[test]
+fn a_sync_says_what_is_safe_also_where_more_was_written_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = rig::open(directory.path(), rig::terms(7, Sync::Every(10), 1 << 20), 0);
+    rig::ask(&mut opened, 1, &["alice#register 9000"]);
+    for round in 1..=20 {
+        rig::decide(&mut opened, round * 100, &["alice#msend a"]);
+        rig::decide(&mut opened, round * 100 + 1, &["alice#msend b"]);
+        let jobs = jobs(&mut opened);
+        rig::carry_out(&mut opened, round * 100 + 2, jobs);
+        let last = opened.group.last();
+        assert!(last.above(opened.keeper.safe) <= 4, "of {last}: {:?}", opened.keeper.safe);
+    }
+}
