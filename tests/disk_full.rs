@@ -257,3 +257,17 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
         bob.socket().delivery(seq, "alice", &text);
     }
 }
+
+#[test]
+fn who_is_refused_while_its_reply_waits_for_the_disk_is_forgotten_whole() {
+    let first = Coordinator::start_kept(600, &["line_timeout=0.1"]);
+    let mut alice = first.join("alice", "");
+    let mut observer = first.client();
+    limit_files(&first, Some(0));
+    alice.command.write(b"alice#msend one#127.0.0.1\nalice#ms");
+    until_refused(&mut observer, 506);
+    let timer = Timer::start(DEADLINE);
+    while observer.stat("client_bytes") > 0 || observer.stat("connections") > 1 {
+        assert!(timer.left().is_some(), "{} bytes are kept", observer.stat("client_bytes"));
+    }
+}

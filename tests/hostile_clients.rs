@@ -7,12 +7,11 @@ mod support;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::time::Duration;
 
-use groupcast::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
 use support::port::ReservedPort;
-use support::wire::{Client, Wire};
+use support::wire::Wire;
 use support::{DEADLINE, Timer};
 
 const PING: &str = "bob#ping#127.0.0.1";
@@ -144,144 +143,6 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     }
     assert_eq!(replies.next(), None);
     writing.join().unwrap().unwrap();
-}
-
-/// Has so much kept for clients that each has to make do with its share: by lines without an end.
-fn fill_up(coordinator: &Coordinator, other: &mut Member) -> Vec<Client> {
-    let (timer, mut clients) = (Timer::start(DEADLINE), Vec::new());
-    while other.command.stat("client_bytes") < CLIENT_BYTES_ALL as u64 {
-        assert!(timer.left().is_some(), "so much is not kept");
-        let mut client = coordinator.client();
-        client.write(&vec![b'x'; 15 * MIB]);
-        clients.push(client);
-    }
-    coordinator.until_quiet(other.socket());
-    clients
-}
-
-const LONG_LINES: [&str; 2] = ["max_line=16m", "line_timeout=600"];
-const LIST: &str = "x#members#127.0.0.1\n";
-
-/// Members that go at once, so many that a list of them is longer than a share.
-fn long_list(coordinator: &Coordinator) -> usize {
-    let mut client = coordinator.client();
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
-    for number in 0..100 {
-        client.say(&format!("{number:064}#register {}#127.0.0.1", listener.port()));
-        client.expect_start("OK register ");
-        listener.accept();
-    }
-    let count = client.members().len();
-    assert!(count * 64 > CLIENT_BYTES_SHARE);
-    count
-}
-
-#[test]
-fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_notice() {
-    let coordinator = Coordinator::start(600, &LONG_LINES);
-    let mut bob = coordinator.join("bob", "");
-    let mut alice = coordinator.join("alice", "");
-    let members = long_list(&coordinator);
-    let mut greedy = fill_up(&coordinator, &mut alice);
-    let (before, rss_bytes) = (alice.command.stat("client_bytes"), coordinator.rss_bytes());
-
-    // Requests behind a list that waits, and requests for replies that nobody reads.
-    let mut waiting: Vec<_> = (0..4).map(|_| coordinator.client()).collect();
-    let behind = format!("nobody#msend {}#127.0.0.1\n", "x".repeat(1000)).repeat(60);
-    waiting.iter_mut().for_each(|client| client.write(format!("{LIST}{behind}").as_bytes()));
-    let mut deaf = coordinator.client();
-    let mistake = format!("{}\n", "x".repeat(99));
-    let taken = deaf.write_until_stuck(mistake.as_bytes());
-    coordinator.until_quiet(alice.socket());
-    let kept_bytes = alice.command.stat("client_bytes") - before;
-    let bound = (waiting.len() + 1) * 2 * (CLIENT_BYTES_SHARE + 512);
-    assert!(kept_bytes <= bound as u64, "{kept_bytes} bytes more, not {bound}");
-    let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
-    assert!(grown_bytes < 4 * MIB as u64, "{grown_bytes} bytes more memory");
-
-    let timer = Timer::start(Duration::from_secs(5));
-    let text = "x".repeat(60_000);
-    for seq in 1..=50 {
-        assert_eq!(alice.msend(&text), seq);
-        bob.socket().delivery(seq, "alice", &text);
-        bob.check("ping", "OK ping");
-    }
-    alice.command.write("alice#msend hi#127.0.0.1\n".repeat(2000).as_bytes());
-    for seq in 51..=2050 {
-        alice.command.expect(&format!("OK msend seq={seq}"));
-        bob.socket().delivery(seq, "alice", "hi");
-    }
-    assert!(timer.left().is_some(), "others had to wait");
-
-    // Who reads after all is served on, though there is no more room than before.
-    (0..taken / mistake.len()).for_each(|_| drop(deaf.expect_start("ERR 400 ")));
-    deaf.write(&mistake.as_bytes()[taken % mistake.len()..]);
-    deaf.expect_start("ERR 400 ");
-    deaf.check(PING, "OK ping");
-    assert!(alice.command.stat("client_bytes") >= CLIENT_BYTES_ALL as u64);
-    waiting.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(10)));
-    drop(waiting.swap_remove(0));
-    greedy.pop();
-    for client in &mut waiting {
-        client.expect(&format!("OK members {members}"));
-        (0..members).for_each(|_| drop(client.line()));
-        (0..60).for_each(|_| client.expect("ERR 404 not a member"));
-    }
-    drop(greedy);
-    let timer = Timer::start(DEADLINE);
-    while alice.command.stat("client_bytes") > 0 {
-        assert!(timer.left().is_some(), "{} bytes", alice.command.stat("client_bytes"));
-    }
-}
-
-#[test]
-fn the_beginning_of_a_line_holds_no_memory_of_what_came_before_it() {
-    let (crowd, requests) = (300, 60);
-    let coordinator = Coordinator::start(30, &["line_timeout=600"]);
-    let mut other = coordinator.client();
-    let piece = format!("{}x", format!("{}\n", "x".repeat(1000)).repeat(requests));
-    let (timer, rss_bytes) = (Timer::start(DEADLINE), coordinator.rss_bytes());
-    let mut clients: Vec<_> = (0..crowd).map(|_| coordinator.client()).collect();
-    clients.iter_mut().for_each(|client| client.write(piece.as_bytes()));
-    while other.stat("errors") < (crowd * requests) as u64 {
-        assert!(timer.left().is_some(), "they are not carried out");
-    }
-    let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
-    assert!(grown_bytes < (crowd * piece.len() / 4) as u64, "{grown_bytes} bytes more memory");
-}
-
-#[test]
-fn nothing_is_kept_for_one_that_is_gone() {
-    let coordinator = Coordinator::start(30, &[]);
-    let (mut client, mut other) = (coordinator.client(), coordinator.client());
-    let (timer, mut mistakes) = (Timer::start(DEADLINE), 0);
-    while other.stat("client_bytes") == 0 {
-        client.write(&b"\n".repeat(1000));
-        mistakes += 1000;
-        while other.stat("errors") < mistakes {
-            assert!(timer.left().is_some(), "they are not carried out");
-        }
-    }
-    let files = coordinator.files();
-    client.write(&vec![b'x'; 70_000]); // It is refused, and nobody reads so.
-    coordinator.until_files(files - 1);
-    assert_eq!(other.stat("client_bytes"), 0);
-}
-
-#[test]
-fn who_waits_for_a_list_at_the_end_is_told_so() {
-    let coordinator = Coordinator::start(600, &LONG_LINES);
-    let mut alice = coordinator.join("alice", "");
-    long_list(&coordinator);
-    let greedy = fill_up(&coordinator, &mut alice);
-    let mut waiting = coordinator.client();
-    waiting.write(format!("{PING}\n{LIST}").as_bytes());
-    waiting.expect("OK ping");
-    coordinator.terminate();
-    waiting.expect("ERR 503 shutting down");
-    waiting.expect_eof();
-    drop((waiting, greedy, alice));
-    assert!(coordinator.wait().success());
 }
 
 /// A list costs as much as there are members, and asking for one next to nothing.

@@ -200,6 +200,9 @@ impl Coordinator {
             return; // The input is forgotten.
         }
         client.is_held_up = client.phase == Phase::Serving && !may_go_on;
+        if client.is_held_up {
+            self.room.note_held_up();
+        }
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
         connection.input.shrink();
@@ -245,6 +248,7 @@ impl Coordinator {
             is_shut_down: false,
             at_the_door,
         });
+        self.room.settle(connection, client);
         self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
     }
 

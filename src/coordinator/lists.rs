@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::effects::key_of;
-use super::peer::Peer;
+use super::peer::{Peer, Role};
 use super::turn::Coordinator;
 use crate::group::{ConnId, Listing};
 use crate::protocol::{Refusal, Reply};
@@ -20,9 +20,21 @@ impl Coordinator {
         }
     }
 
+    /// Has everybody go on who waited for what was kept for others.
+    pub(super) fn give_room(&mut self, now: Now) {
+        if self.room.has_room_again() {
+            let held_up = self.peers.iter().filter(|(_, peer)| match &peer.role {
+                Role::Client(client) => client.is_held_up,
+                Role::Dialing { .. } | Role::Listener(_) => false,
+            });
+            self.runnable.extend(held_up.map(|(key, _)| key)); // Whoever may not is held up again.
+        }
+        self.give_list(now);
+    }
+
     /// Gives a list for which there is room again: one a turn, as it may be all that the others
     /// can wait for. Writing it is another turn, which sees to the next one.
-    pub(super) fn give_list(&mut self, now: Now) {
+    fn give_list(&mut self, now: Now) {
         if let Some((to, listing)) = self.room.next() {
             let lines = self.lines(to, listing, usize::MAX, now);
             self.give_lines(to, &lines.unwrap_or_default());

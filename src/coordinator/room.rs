@@ -24,6 +24,8 @@ pub(super) struct Room {
     kept_bytes: usize,
     /// Lists that clients have asked for, in the order of their requests.
     lists: VecDeque<(ConnId, Listing)>,
+    /// Somebody may be held up only because of what is kept for others.
+    holds_up: bool,
 }
 
 impl Room {
@@ -35,6 +37,16 @@ impl Room {
     /// Replies waiting for a client from which on it is not served.
     pub(super) fn outbox_bytes_max(&self) -> usize {
         if self.is_full() { CLIENT_BYTES_SHARE } else { OUTBOX_BYTES_MAX }
+    }
+
+    /// A client is not served on until it has read, or there is room.
+    pub(super) fn note_held_up(&mut self) {
+        self.holds_up |= self.is_full();
+    }
+
+    /// Whether there is room again for those who were held up without; says so once.
+    pub(super) fn has_room_again(&mut self) -> bool {
+        !self.is_full() && std::mem::take(&mut self.holds_up)
     }
 
     /// What is read from a client in one turn: the most that is kept of its requests if they may

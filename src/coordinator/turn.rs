@@ -192,7 +192,7 @@ impl Coordinator {
         self.offer(now);
         self.keep(now);
         self.bury();
-        self.give_list(now); // Behind all that makes room.
+        self.give_room(now); // Behind all that makes it.
         self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
     }
