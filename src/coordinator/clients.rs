@@ -105,7 +105,7 @@ impl Coordinator {
             return;
         };
         connection.input = mem::take(input);
-        let filled = connection.fill(&mut self.scratch, self.room.read_bytes());
+        let filled = connection.fill(&mut self.scratch, self.client_memory.read_bytes());
         *input = mem::take(&mut connection.input);
         match filled {
             Ok(Fill::Drained(_) | Fill::Eof(_)) => (),
@@ -129,7 +129,7 @@ impl Coordinator {
     fn may_be_served(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
-            let has_room = client.unsent_bytes(connection) < self.room.outbox_bytes_max();
+            let has_room = client.unsent_bytes(connection) < self.client_memory.outbox_bytes_max();
             client.phase == Phase::Serving && has_room && !client.has_list
         })
     }
@@ -201,12 +201,12 @@ impl Coordinator {
         }
         client.is_held_up = client.phase == Phase::Serving && !may_go_on;
         if client.is_held_up {
-            self.room.note_held_up();
+            self.client_memory.note_held_up();
         }
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
         connection.input.shrink();
-        self.room.settle(connection, client);
+        self.client_memory.charge(connection, client);
         if (is_served || !is_unfinished)
             && let Some(timer) = client.line_timer.take()
         {
@@ -248,7 +248,7 @@ impl Coordinator {
             is_shut_down: false,
             at_the_door,
         });
-        self.room.settle(connection, client);
+        self.client_memory.charge(connection, client);
         self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
     }
 

@@ -83,14 +83,14 @@ impl Coordinator {
         if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
-            self.room.settle(connection, client);
+            self.client_memory.charge(connection, client);
             return self.unflushed.push(key);
         }
         if client.held.bytes() == 0 {
             self.holding.push(key);
         }
         client.held.hold(commit, text.to_string().as_bytes());
-        self.room.settle(connection, client);
+        self.client_memory.charge(connection, client);
     }
 
     /// Writes the replies of a turn, and ends the clients that have come to their end.
@@ -108,9 +108,9 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
-            self.room.settle(connection, client);
+            self.client_memory.charge(connection, client);
             let unsent_bytes = client.unsent_bytes(connection);
-            if client.is_held_up && unsent_bytes < self.room.outbox_bytes_max() {
+            if client.is_held_up && unsent_bytes < self.client_memory.outbox_bytes_max() {
                 client.is_held_up = false;
                 self.runnable.push(key);
             }

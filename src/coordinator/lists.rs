@@ -13,16 +13,16 @@ impl Coordinator {
     /// Answers with a list, one a turn for each client: it costs as much as there are members, and
     /// so many bytes that ask for it next to nothing. While there is no room for it, it waits.
     pub(super) fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
-        let bytes_max = self.room.list_bytes_max();
+        let bytes_max = self.client_memory.list_bytes_max();
         match self.lines(to, listing, bytes_max, now) {
             Some(lines) => self.give_lines(to, &lines),
-            None => self.room.wait(to, listing),
+            None => self.client_memory.wait(to, listing),
         }
     }
 
     /// Has everybody go on who waited for what was kept for others.
     pub(super) fn give_room(&mut self, now: Now) {
-        if self.room.has_room_again() {
+        if self.client_memory.has_room_again() {
             let held_up = self.peers.iter().filter(|(_, peer)| match &peer.role {
                 Role::Client(client) => client.is_held_up,
                 Role::Dialing { .. } | Role::Listener(_) => false,
@@ -35,7 +35,7 @@ impl Coordinator {
     /// Gives a list for which there is room again: one a turn, as it may be all that the others
     /// can wait for. Writing it is another turn, which sees to the next one.
     fn give_list(&mut self, now: Now) {
-        if let Some((to, listing)) = self.room.next() {
+        if let Some((to, listing)) = self.client_memory.next() {
             let lines = self.lines(to, listing, usize::MAX, now);
             self.give_lines(to, &lines.unwrap_or_default());
         }
@@ -43,7 +43,7 @@ impl Coordinator {
 
     /// At shutdown nobody waits for a list any more.
     pub(super) fn refuse_lists(&mut self) {
-        for (to, _) in self.room.give_up() {
+        for (to, _) in self.client_memory.give_up() {
             self.answer(to, &Reply::Refused(Refusal::ShuttingDown));
         }
     }

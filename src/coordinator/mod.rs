@@ -13,6 +13,7 @@
 //! No rule of the group stands here: who may do what, what a message is worth and when it is gone
 //! is decided there.
 
+mod client_memory;
 mod clients;
 mod effects;
 mod inspect;
@@ -22,7 +23,6 @@ mod listeners;
 mod lists;
 mod peer;
 mod report;
-mod room;
 mod start;
 mod turn;
 

@@ -21,7 +21,7 @@ impl Coordinator {
             ("online", &standing.online),
             ("offline", &(standing.members - standing.online)),
             ("connections", &self.clients),
-            ("client_bytes", &self.room.kept_bytes()),
+            ("client_bytes", &self.client_memory.kept_bytes()),
             ("history_messages", &standing.history_messages),
             ("history_bytes", &standing.history_bytes),
             ("messages_in", &stats.messages_in),

@@ -6,10 +6,10 @@ use std::mem;
 
 use mio::{Events, Poll};
 
+use super::client_memory::ClientMemory;
 use super::journal::Journal;
 use super::keeping::Progress;
 use super::peer::{Listener, Peer, Phase, Role};
-use super::room::Room;
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
@@ -41,7 +41,7 @@ pub(super) struct Coordinator {
     /// Command sockets that came when there was no room.
     pub(super) refused: usize,
     /// What is kept for all of them.
-    pub(super) room: Room,
+    pub(super) client_memory: ClientMemory,
     /// Connect-backs and message sockets by the group's names for them.
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) wheel: Wheel<Timer>,
@@ -141,7 +141,7 @@ impl Coordinator {
             peers: Table::new(),
             clients: 0,
             refused: 0,
-            room: Room::default(),
+            client_memory: ClientMemory::default(),
             links: BTreeMap::new(),
             wheel: Wheel::new(),
             group_timer: None,
@@ -268,7 +268,7 @@ impl Coordinator {
             let Some(peer) = self.peers.remove(key) else { continue };
             match peer.role {
                 Role::Client(client) => {
-                    self.room.leave(&peer.connection, &client);
+                    self.client_memory.release(&peer.connection, &client);
                     if let Some(timer) = client.line_timer {
                         self.wheel.cancel(timer);
                     }
@@ -290,7 +290,7 @@ impl Coordinator {
             }
             let is_left_alone = self.clients == 0 && self.refused == 0;
             debug_assert!(
-                !is_left_alone || self.room.kept_bytes() == 0,
+                !is_left_alone || self.client_memory.kept_bytes() == 0,
                 "what is kept is kept for one"
             );
             drop(peer.connection);

@@ -7,8 +7,8 @@
 //!   above                                    not served until it has read
 //! ```
 //!
-//! So there is always a share for each, and who reads has all it needs, whatever the others do. A
-//! list that is longer than a share waits for room: it is the only reply that can be.
+//! So there is always a share for each, and who reads has all it needs, whatever the others do; but
+//! for a list that is longer than a share, as no other reply can be: it waits for room.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, OUTBOX_BYTES_MAX, READ
 
 /// What is kept for all clients, and who waits for it to become less.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct ClientMemory {
     /// The sum of what the clients are counted for.
     kept_bytes: usize,
     /// Lists that clients have asked for, in the order of their requests.
@@ -28,7 +28,7 @@ pub(super) struct Room {
     holds_up: bool,
 }
 
-impl Room {
+impl ClientMemory {
     /// Whether each client has to make do with its share.
     pub(super) fn is_full(&self) -> bool {
         self.kept_bytes >= CLIENT_BYTES_ALL
@@ -56,15 +56,15 @@ impl Room {
     }
 
     /// Counts a client for what is kept for it now.
-    pub(super) fn settle(&mut self, connection: &Connection, client: &mut Client) {
+    pub(super) fn charge(&mut self, connection: &Connection, client: &mut Client) {
         let kept_bytes = kept_bytes(connection, client);
         self.kept_bytes = self.kept_bytes - client.kept_bytes + kept_bytes;
         client.kept_bytes = kept_bytes;
     }
 
     /// A client is gone, and all that was kept for it.
-    pub(super) fn leave(&mut self, connection: &Connection, client: &Client) {
-        debug_assert_eq!(client.kept_bytes, kept_bytes(connection, client), "it was not settled");
+    pub(super) fn release(&mut self, connection: &Connection, client: &Client) {
+        debug_assert_eq!(client.kept_bytes, kept_bytes(connection, client), "it was not charged");
         self.kept_bytes -= client.kept_bytes;
     }
 
