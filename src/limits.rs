@@ -287,7 +287,8 @@ const _: () = assert!(
 const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
 const _: () = assert!(
     LOG_WRITE_BYTES_MAX >= UNWRITTEN_BYTES_MAX + UNWRITTEN_ENTRIES_MAX * 32,
-    "a line of the log has at most so much more than its delivery"
+    "a line of the log has at most so much more than its delivery, in which no text is escaped: \
+     coordinators refuse what would have to be"
 );
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
 const _: () = assert!(
