@@ -302,7 +302,7 @@ const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clien
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
 const _: () = assert!(CLIENT_BYTES_SHARE <= OUTBOX_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
 const _: () = assert!(
-    128 * (OUTBOX_BYTES_MAX + READ_BYTES) <= CLIENT_BYTES_ALL,
+    128 * (OUTBOX_BYTES_MAX + TURN_BYTES_MAX) <= CLIENT_BYTES_ALL,
     "a few who do not read leave the others more than their share"
 );
 const _: () = assert!(

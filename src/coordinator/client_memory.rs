@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use super::peer::Client;
 use crate::event_loop::Connection;
 use crate::group::{ConnId, Listing};
-use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, OUTBOX_BYTES_MAX, READ_BYTES};
+use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
 
 /// What is kept for all clients, and who waits for it to become less.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl ClientMemory {
     /// What is read from a client in one turn: the most that is kept of its requests if they may
     /// not be carried out, beside a line that is not finished.
     pub(super) fn read_bytes(&self) -> usize {
-        if self.is_full() { CLIENT_BYTES_SHARE } else { READ_BYTES }
+        if self.is_full() { CLIENT_BYTES_SHARE } else { TURN_BYTES_MAX }
     }
 
     /// Counts a client for what is kept for it now.
