@@ -89,9 +89,9 @@ impl Attempt {
         self.is_for_user
     }
 
-    /// Whether the user has not been told yet how it ends.
+    /// Whether the user asked for it, and nothing says yet that it has come about.
     pub(super) const fn is_waited_for(&self) -> bool {
-        self.is_for_user && !self.is_granted()
+        self.is_for_user && !self.is_granted() && !self.greeted
     }
 
     pub(super) const fn is_waiting(&self) -> bool {

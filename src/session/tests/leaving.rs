@@ -157,3 +157,19 @@ fn what_stands_behind_a_refused_line_at_the_end_is_said_to_be_undone() {
         "dial 2",
     ]);
 }
+
+#[test]
+fn who_is_greeted_and_has_no_reply_yet_has_come_about() {
+    let mut rig = Rig::new();
+    rig.user("register 9001");
+    rig.listening(9001);
+    rig.dialed(1);
+    rig.hello(1);
+    rig.written(1);
+    rig.forget();
+    rig.input(Input::Stop);
+    rig.expect(&["send 1 me#disconnect#10.0.0.2"]);
+    rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
+    rig.reply(1, "OK disconnect");
+    assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 0 }));
+}
