@@ -1,9 +1,13 @@
-//! Both programs at the shell, up to where they would run, and the config files as shipped.
+//! Both programs at the shell: their options, what they say, and the config files as shipped.
 
 #![cfg(test)]
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use groupcast::config::{Call, CoordinatorConfig, CoordinatorRun, CoordinatorTask, ParticipantRun};
 
@@ -117,5 +121,37 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
         assert_eq!(run.config.log_file, Path::new(&format!("{id}.log")));
         assert_eq!(run.config.coordinator.port(), config.listen.port());
         assert!(run.config.coordinator.ip().is_loopback());
+    }
+}
+
+#[test]
+fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, "0\n60\nbind=127.0.0.1\n").unwrap();
+    for (option, shows_messages) in [("-v", false), ("-vv", true)] {
+        let mut coordinator = Command::new(COORDINATOR)
+            .arg(option)
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let (_, behind) = said.split_once("listening on ").unwrap();
+        let mut client = TcpStream::connect(behind.split(',').next().unwrap()).unwrap();
+        client.write_all(b"bob\nbob#ping#127.0.0.1\nbob#msend hi#127.0.0.1\n").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut replies = String::new();
+        client.read_to_string(&mut replies).unwrap();
+        assert_eq!(replies.lines().count(), 3, "{replies}");
+        drop(client);
+        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap(); // All is shown by its end.
+        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        assert!(shown.contains("127.0.0.1: bob#ping#127.0.0.1\n"), "{shown}");
+        assert!(shown.contains("127.0.0.1: ERR 400 command: missing"), "{shown}");
+        assert!(shown.contains("127.0.0.1: ERR 404 not a member\n"), "{shown}");
+        assert_eq!(shown.contains("msend hi"), shows_messages, "{shown}");
     }
 }
