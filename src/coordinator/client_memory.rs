@@ -30,7 +30,7 @@ pub(super) struct ClientMemory {
 
 impl ClientMemory {
     /// Whether each client has to make do with its share.
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.kept_bytes >= CLIENT_BYTES_ALL
     }
 

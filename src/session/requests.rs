@@ -302,11 +302,11 @@ impl Session {
         if let Link::Open { socket, .. } = self.requests.link {
             self.effects.push_back(Effect::HangUp { socket });
         }
-        let mut undone = 0;
+        let mut undone = 0_usize;
         for request in self.requests.close().into_iter().rev() {
             match request.asked {
                 Asked::User(_) if self.ending.is_some() => {
-                    undone = usize::saturating_add(undone, 1);
+                    undone = undone.saturating_add(1);
                 }
                 Asked::User(ask) => {
                     let command = UserCommand::Ask(ask);
