@@ -147,7 +147,7 @@ fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
         client.read_to_string(&mut replies).unwrap();
         assert_eq!(replies.lines().count(), 3, "{replies}");
         drop(client);
-        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap(); // All is shown by its end.
+        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
         let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
         assert!(shown.contains("127.0.0.1: bob#ping#127.0.0.1\n"), "{shown}");
         assert!(shown.contains("127.0.0.1: ERR 400 command: missing"), "{shown}");
