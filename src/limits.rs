@@ -144,6 +144,8 @@ pub const UNWRITTEN_ENTRIES_MAX: usize = 4096;
 pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 /// All lines of one write of the message log but the last: entries, longer by a time in words.
 pub const LOG_WRITE_BYTES_MAX: usize = 2 * UNWRITTEN_BYTES_MAX;
+/// Tries of one write of the message log whose file is deleted or truncated meanwhile.
+pub const LOG_WRITE_TRIES: usize = 3;
 /// Pause before a failed write of the message log is tried again.
 pub const LOG_RETRY_MS: u64 = 1_000;
 /// How long a participant that quits waits for its log and for the coordinator.

@@ -185,7 +185,7 @@ fn a_new_file_begins_with_what_is_remembered_before_anything_comes() {
 }
 
 #[test]
-fn a_signal_without_a_rename_and_one_without_a_place_change_nothing() {
+fn a_signal_without_a_rename_changes_nothing_and_one_without_a_place_stops_acknowledging() {
     let coordinator = Coordinator::start(60, &[]);
     let (mut bob, home, mut alice) = bob_and_alice(&coordinator);
     bob.msend("one");
@@ -198,11 +198,146 @@ fn a_signal_without_a_rename_and_one_without_a_place_change_nothing() {
     fs::rename(home.log_path(), &moved).unwrap();
     fs::write(home.log_path(), "somebody's\n").unwrap();
     alice.signal(Signal::HUP);
-    alice.expect("the message log goes on in the old file: not empty, and does not begin as");
+    let path = home.log_path();
+    alice.expect(&format!(
+        "error: message log: {} was moved away, and no new file begins: not empty, and does not \
+         begin as a message log does; until it can be written, messages are not acknowledged\n",
+        path.display()
+    ));
     bob.msend("three");
-    bob.command.until_member("alice", |line| line.contains("acked=3"));
+    alice.expect("3 bob: three\n");
+    let member = bob.command.member("alice").unwrap();
+    assert!(member.contains(" acked=2"), "{member}");
     assert_eq!(home.log(), "somebody's\n");
-    assert_eq!(texts(&fs::read_to_string(moved).unwrap()), ["one", "two", "three"]);
+    assert_eq!(texts(&fs::read_to_string(moved).unwrap()), ["one", "two"]);
+    fs::remove_file(&path).unwrap();
+    alice.expect("* message log: it can be written again\n");
+    bob.command.until_member("alice", |line| line.contains("acked=3"));
+    assert_eq!(texts(&home.log()), ["three"]);
+}
+
+#[test]
+fn a_log_that_is_gone_is_begun_anew_before_anything_more_is_acknowledged() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let epoch = bob.epoch().to_owned();
+    let mut sent = 0;
+    for (index, options) in [&["-f"][..], &["-f", "--sync"]].into_iter().enumerate() {
+        let id = format!("alice{index}");
+        let home = Home::new(&id, coordinator.address);
+        let mut alice = Running::start(home.command(&[options, &["-e", "register 0"]].concat()));
+        alice.expect("* epoch ");
+        let (path, aside) = (home.log_path(), home.directory.path().join("aside"));
+        let acts: [(&dyn Fn(), &str); 4] = [
+            (&|| fs::remove_file(&path).unwrap(), "was deleted"),
+            (&|| drop(fs::File::create(&path).unwrap()), "was truncated"),
+            (&|| fs::rename(&path, &aside).unwrap(), "was moved away"),
+            (
+                &|| {
+                    fs::write(&aside, "").unwrap();
+                    fs::rename(&aside, &path).unwrap();
+                },
+                "was deleted",
+            ),
+        ];
+        let mut until_acked = |sent| {
+            bob.msend(&format!("text {sent}"));
+            bob.command.until_member(&id, |line| number(line, "acked") == sent);
+        };
+        sent += 1;
+        until_acked(sent);
+        for (act, state) in acts {
+            act();
+            sent += 1;
+            until_acked(sent);
+            let last = sent - 1;
+            let shown = path.display();
+            alice.expect(&format!("* message log: {shown} {state}: a new file begins after "));
+            alice.expect(&format!("message {last}\n"));
+            let header = format!("# id {id}\n# epoch {epoch}\n# last {last}\n{sent}\t");
+            assert!(home.log().starts_with(&header), "{header}{}", home.log());
+            assert_eq!(texts(&home.log()), [format!("text {sent}")], "{state}");
+        }
+        alice.signal(Signal::TERM);
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        let (code, said) = home.script(&["-e", "status"], "");
+        assert!(said.contains(&format!("\nlast {sent}\n")), "{code:?} {said}");
+    }
+}
+
+#[test]
+fn without_its_directory_nothing_is_acknowledged_and_with_it_everything_is() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let directory = home.directory.path().join("work");
+    fs::create_dir(&directory).unwrap();
+    let port = coordinator.address.port();
+    fs::write(home.config(), format!("alice\nalice.log\n127.0.0.1 {port}\n")).unwrap();
+    let mut command = home.command(&["-f", "-e", "register 0"]);
+    command.current_dir(&directory); // The one to which the name of the log is relative.
+    let mut alice = Running::start(command);
+    alice.expect("* epoch ");
+    bob.msend("one");
+    bob.command.until_member("alice", |line| line.contains(" acked=1"));
+    fs::remove_dir_all(&directory).unwrap();
+    bob.msend("two");
+    alice.expect("alice.log was deleted, and no new file begins: No such file or directory");
+    bob.msend("three");
+    alice.expect("3 bob: three\n");
+    let member = bob.command.member("alice").unwrap();
+    assert!(member.contains(" online ") && member.contains(" acked=1"), "{member}");
+    fs::create_dir(&directory).unwrap();
+    alice.expect("* message log: it can be written again\n");
+    bob.command.until_member("alice", |line| line.contains(" acked=3"));
+    let log = fs::read_to_string(directory.join("alice.log")).unwrap();
+    assert_eq!(texts(&log), ["two", "three"]);
+}
+
+#[test]
+fn a_log_moved_without_a_signal_has_every_message_once_in_one_of_its_files() {
+    let coordinator = Coordinator::start(60, &[]);
+    let (mut bob, home, _alice) = bob_and_alice(&coordinator);
+    until("the header", || !home.log().is_empty());
+    let mut sent = Vec::new();
+    let mut files = Vec::new();
+    for number in 0..3000 {
+        sent.push(format!("text {number}"));
+        bob.msend(sent.last().unwrap());
+        if number % 10 == 0 {
+            let moved = home.directory.path().join(format!("moved.{number}"));
+            // Before the next write it is not there.
+            if fs::rename(home.log_path(), &moved).is_ok() {
+                files.push(moved);
+            }
+        }
+    }
+    bob.command.until_member("alice", |line| number(line, "acked") == sent.len() as u64);
+    assert!(files.len() > 10, "{}", files.len());
+    files.push(home.log_path());
+    let files: Vec<String> = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let logged: Vec<&str> = files.iter().flat_map(|file| texts(file)).collect();
+    assert_eq!(logged, sent);
+}
+
+#[test]
+fn a_log_that_was_copied_and_truncated_stops_no_start() {
+    let coordinator = Coordinator::start(60, &[]);
+    let line = "1\t1970-01-01T00:00:00.000Z\tbob\tone\n";
+    for (content, is_kept) in [
+        (Vec::new(), true),
+        (vec![0; 5000], false),
+        ([&[0; 5000], line.as_bytes()].concat(), true),
+        ([&[0; 3_000_000], line.as_bytes()].concat(), true),
+        ([&[0; 5000], line.as_bytes(), b"2\ttorn"].concat(), false),
+    ] {
+        let home = Home::new("alice", coordinator.address);
+        fs::write(home.log_path(), &content).unwrap();
+        let (code, said) = home.script(&["-e", "status"], "");
+        assert_eq!(code, Some(0), "{said}");
+        let left = fs::read(home.log_path()).unwrap();
+        assert!(content.starts_with(&left) && (!is_kept || left == content), "{}", left.len());
+    }
 }
 
 #[test]

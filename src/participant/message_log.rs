@@ -12,19 +12,25 @@
 //!
 //! The header needs an epoch, so a log is empty until the coordinator has greeted for the first
 //! time. After a failed write or sync the file is cut back to its last whole line before the next.
+//!
+//! The message log is the file under its name. Each write is checked before and after: if the file
+//! was deleted, moved or truncated, a new one begins, and no entry counts as written that stands in
+//! no file.
 
+mod file_state;
 mod lines;
 mod recovery;
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::event_loop::Sink;
+use crate::limits::LOG_WRITE_TRIES;
 use crate::protocol::{Epoch, Seq};
 use crate::session::{Memory, safe};
+use file_state::FileState;
 
 pub(super) use lines::{Lines, Orders};
 
@@ -72,7 +78,7 @@ pub(super) enum Order {
     Begin(Epoch),
     /// Try again to write what could not be written.
     Retry,
-    /// The file was moved away: begin a new one.
+    /// The user says that the file was moved away: check it now, not at the next write.
     Rotate,
 }
 
@@ -83,8 +89,10 @@ pub(super) struct Report {
     pub(super) written: usize,
     /// Why the others are not.
     pub(super) trouble: Option<String>,
-    /// Why there is no new file.
-    pub(super) not_rotated: Option<String>,
+    /// The file was checked because of [`Order::Retry`] or [`Order::Rotate`].
+    pub(super) is_checked: bool,
+    /// A new file began without [`Order::Rotate`]: words for the user.
+    pub(super) begun: Option<String>,
     /// For [`Orders::reuse`]: memory that is not given back need not be got again.
     pub(super) spare: String,
 }
@@ -93,7 +101,9 @@ pub(super) struct Report {
 #[derive(Debug)]
 pub(super) struct MessageLog {
     id: String,
+    /// Absolute where possible: a current directory that was removed and made again is another one.
     path: PathBuf,
+    /// Opened to append: no write leaves a hole where the file was truncated.
     file: File,
     /// Whether only that counts as written which is safe against power loss.
     must_sync: bool,
@@ -132,9 +142,11 @@ impl MessageLog {
             file.sync_data()?;
             sync_name(path)?;
         }
+        let absolute = std::path::absolute(path).ok();
+        let absolute = absolute.filter(|absolute| file_state::is_at(&file, absolute));
         Ok(Self {
             id: id.to_owned(),
-            path: path.to_owned(),
+            path: absolute.unwrap_or_else(|| path.to_owned()),
             file,
             must_sync,
             length,
@@ -161,68 +173,129 @@ impl MessageLog {
     }
 
     fn begin(&mut self, epoch: Epoch) {
-        let header = Header { id: &self.id, epoch, last: Seq::ZERO };
-        let line = match self.length == 0 && self.unwritten.is_empty() {
-            true => header.to_string(),
-            false => format!("# epoch {epoch}\n"),
+        let line = match self.unwritten_memory.epoch {
+            None => Header { id: &self.id, epoch, last: Seq::ZERO }.to_string(),
+            Some(_) => format!("# epoch {epoch}\n"),
         };
         self.unwritten.push_str(&line);
         self.unwritten_memory = Memory { epoch: Some(epoch), last: Seq::ZERO };
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
-    /// Writes all that is unwritten with one call, and makes it safe with another if that is asked
-    /// for; answers how many entries that were.
-    fn write(&mut self) -> io::Result<usize> {
-        if self.unwritten.is_empty() {
-            return Ok(0);
+    /// Writes all that is unwritten into the file under the log's name. Returns the number of
+    /// entries written, or the reason in words.
+    fn write(&mut self, report: &mut Report) -> Result<usize, String> {
+        for _ in 0..LOG_WRITE_TRIES {
+            self.check_file(report)?;
+            if self.write_once().map_err(|error| error.to_string())? {
+                return Ok(std::mem::take(&mut self.unwritten_entries));
+            }
         }
-        // What a failed write has left behind is not whole, and does not stay.
-        if self.file.metadata()?.len() != self.length {
-            self.file.set_len(self.length)?;
+        let path = self.path_shown();
+        Err(format!("{path} is deleted or truncated by another program during each write"))
+    }
+
+    /// Compares the file with its name, and begins a new one if it is not what was written.
+    fn check_file(&mut self, report: &mut Report) -> Result<(), String> {
+        let path = self.path_shown();
+        let state = FileState::of(&self.file, &self.path, self.length)
+            .map_err(|error| format!("{path}: {error}"))?;
+        let begun = match state {
+            FileState::Intact => return Ok(()),
+            FileState::Longer => {
+                return self.cut_back().map_err(|unusable| format!("{path}: {unusable}"));
+            }
+            FileState::Truncated => self.begin_again(),
+            FileState::Deleted | FileState::Moved => self.begin_new_file(),
+        };
+        begun.map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
+        let last = self.memory.last;
+        report.begun = Some(format!("{path} {state}: a new file begins after message {last}"));
+        Ok(())
+    }
+
+    /// Writes with one call, and makes it safe with another if that is asked for. Returns `false`
+    /// if the lines went into a file that was deleted or truncated meanwhile: they must be written
+    /// again. Lines in a file that was only moved meanwhile stay there.
+    fn write_once(&mut self) -> io::Result<bool> {
+        if self.unwritten.is_empty() {
+            return Ok(true);
         }
         self.file.write_all(self.unwritten.as_bytes())?;
         if self.must_sync {
             self.file.sync_data()?; // If it fails, all of it is written again: it may be lost.
         }
-        self.length = self.length.saturating_add(self.unwritten.len() as u64);
+        let length = self.length.saturating_add(self.unwritten.len() as u64);
+        match FileState::of_open(&self.file, length)? {
+            FileState::Intact | FileState::Longer | FileState::Moved => (),
+            FileState::Deleted => return Ok(false),
+            FileState::Truncated => {
+                // The file holds nothing but unacknowledged lines of this write.
+                self.file.set_len(0)?;
+                return Ok(false);
+            }
+        }
+        self.length = length;
         self.memory = self.unwritten_memory;
         self.unwritten.clear();
-        Ok(std::mem::take(&mut self.unwritten_entries))
+        Ok(true)
     }
 
-    /// Goes on in a new file of the same name; what is unwritten goes there.
-    fn rotate(&mut self) -> Result<(), Unusable> {
-        let held = self.file.metadata()?;
-        if std::fs::metadata(&self.path)
-            .is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()))
-        {
-            return Ok(()); // Nobody has moved it.
-        }
+    /// Removes what a failed write has left behind: it is not whole. A file that another program
+    /// has overwritten is not touched.
+    fn cut_back(&mut self) -> Result<(), Unusable> {
+        recovery::recover(&self.file, &self.id)?;
+        Ok(self.file.set_len(self.length)?)
+    }
+
+    /// Goes on in the same file, of which only a part or nothing is left.
+    fn begin_again(&mut self) -> Result<(), Unusable> {
+        let (_, length) = recovery::recover(&self.file, &self.id)?;
+        self.file.set_len(length)?;
+        self.length = u64::MAX; // If the header fails, the file counts as truncated still.
+        self.write_header(length)
+    }
+
+    /// Goes on in a new file of the same name. The old one is released.
+    fn begin_new_file(&mut self) -> Result<(), Unusable> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
-        if let Memory { epoch: Some(epoch), last } = self.memory {
-            let header = Header { id: &self.id, epoch, last };
-            new.unwritten = match new.length {
-                0 => header.to_string(),
-                _ => header.without_id(),
-            };
-        }
-        new.unwritten_memory = self.memory;
-        new.write()?;
+        new.memory = self.memory;
+        new.write_header(new.length)?;
         new.unwritten = std::mem::take(&mut self.unwritten);
         new.unwritten_entries = self.unwritten_entries;
         new.unwritten_memory = self.unwritten_memory;
-        *self = new; // The old file is released.
+        *self = new;
         Ok(())
     }
 
+    /// Writes what is remembered behind `length` bytes, ahead of all unwritten lines.
+    fn write_header(&mut self, length: u64) -> Result<(), Unusable> {
+        let header = match self.memory {
+            Memory { epoch: None, .. } => String::new(),
+            Memory { epoch: Some(epoch), last } => {
+                let header = Header { id: &self.id, epoch, last };
+                if length == 0 { header.to_string() } else { header.without_id() }
+            }
+        };
+        self.file.write_all(header.as_bytes())?;
+        if self.must_sync {
+            self.file.sync_data()?;
+        }
+        self.length = length.saturating_add(header.len() as u64);
+        Ok(())
+    }
+
+    fn path_shown(&self) -> String {
+        safe::for_terminal(&self.path.display().to_string()).to_string()
+    }
+
     fn write_into(&mut self, report: &mut Report) {
-        match self.write() {
+        match self.write(report) {
             Ok(entries) => {
                 report.written = report.written.saturating_add(entries);
                 report.trouble = None;
             }
-            Err(error) => report.trouble = Some(error.to_string()),
+            Err(reason) => report.trouble = Some(reason),
         }
     }
 }
@@ -233,18 +306,22 @@ impl Sink for MessageLog {
 
     fn run(&mut self, batch: Vec<Orders>) -> Report {
         let mut report = Report::default();
+        let mut is_expected = false;
         for order in batch.into_iter().flatten() {
             match order {
                 Order::Append(lines) => self.append(lines),
                 Order::Begin(epoch) => self.begin(epoch),
-                Order::Retry => (),
+                Order::Retry => report.is_checked = true,
                 Order::Rotate => {
-                    self.write_into(&mut report);
-                    report.not_rotated = self.rotate().err().map(|error| error.to_string());
+                    report.is_checked = true;
+                    is_expected = true;
                 }
             }
         }
         self.write_into(&mut report);
+        if is_expected {
+            report.begun = None;
+        }
         if self.unwritten.is_empty() {
             report.spare = std::mem::take(&mut self.unwritten);
         }

@@ -175,16 +175,17 @@ impl Participant {
     }
 
     fn take_completions(&mut self, now: Millis) {
-        for Report { written, trouble, not_rotated, spare } in self.parts.log.completions() {
+        for report in self.parts.log.completions() {
+            let Report { written, trouble, is_checked, begun, spare } = report;
             self.parts.log.waiting.reuse(spare);
-            if written > 0 {
+            if let Some(words) = begun {
+                self.show(&format_args!("* message log: {words}"));
+            }
+            if written > 0 || is_checked && trouble.is_none() {
                 self.handle(Input::LogWritten { entries: written }, now);
             }
             if let Some(reason) = trouble {
                 self.handle(Input::LogFailed { reason: &reason }, now);
-            }
-            if let Some(reason) = not_rotated {
-                log::error!("the message log goes on in the old file: {reason}");
             }
         }
         for Printed { result, spare } in self.parts.printer.completions() {

@@ -3,6 +3,8 @@
 //! ```text
 //!   header │ lines ... ──────────┤ last write: ... │ 0 0 0 ... │ torn line
 //!                                               whole      a power loss may leave zeros
+//!
+//!   0 0 0 ... │ lines ...         a file truncated in place under an earlier version
 //! ```
 
 use std::fs::File;
@@ -19,9 +21,16 @@ use crate::session::Memory;
 /// What a file remembers, and the length up to which it is whole. Changes nothing.
 pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> {
     let end = file.metadata()?.len();
-    let whole = begin_of_zeros(file, end)?;
-    match check_header(&read(file, 0, HEADER_BYTES_MAX.min(whole))?, id)? {
-        Beginning::Nothing if is_zero(file, whole, end)? => return Ok((Memory::default(), 0)),
+    let begin = end_of_zeros(file, 0, end)?;
+    let whole = begin_of_zeros(file, begin, end)?;
+    let beginning = read(file, begin, HEADER_BYTES_MAX.min(whole.saturating_sub(begin)))?;
+    if begin > 0 && begin < end {
+        return recover_padded(file, &beginning, whole);
+    }
+    match check_header(&beginning, id)? {
+        Beginning::Nothing if end_of_zeros(file, whole, end)? == end => {
+            return Ok((Memory::default(), 0));
+        }
         Beginning::Nothing => return Err(Unusable::Foreign),
         Beginning::Header => (),
     }
@@ -31,12 +40,36 @@ pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> 
     Ok((Memory { epoch: Some(epoch), last }, length))
 }
 
+/// Keeps the lines of a file that begins with zeros. They are remembered if they name an epoch; if
+/// not, the coordinator knows what was acknowledged.
+fn recover_padded(file: &File, beginning: &[u8], whole: u64) -> Result<(Memory, u64), Unusable> {
+    if !is_line_of_log(beginning) {
+        return Err(Unusable::Foreign);
+    }
+    let length = end_of_last_line(file, whole)?;
+    let memory = match last_epoch(file, length) {
+        Ok(epoch) => Memory { epoch: Some(epoch), last: last_number(file, length)? },
+        Err(Unusable::Foreign) => Memory::default(),
+        Err(unusable) => return Err(unusable),
+    };
+    Ok((memory, length))
+}
+
+/// Tells if these bytes begin with a line of a message log, perhaps a torn one.
+fn is_line_of_log(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match number_of(line) {
+        Numbered::By(_) | Numbered::NotYet => true,
+        Numbered::Not => line.starts_with(b"# id "),
+    }
+}
+
 /// Where the first zero byte stands in what the last write can have been, or `end`. No line has
 /// one: a power loss has left it in the place of what was not yet safe, so that what stands behind
-/// was not safe either.
-fn begin_of_zeros(file: &File, end: u64) -> io::Result<u64> {
+/// was not safe either. Zeros before `begin` are another matter.
+fn begin_of_zeros(file: &File, begin: u64, end: u64) -> io::Result<u64> {
     let last_line = end_of_last_line(file, end_of_last_line(file, end)?.saturating_sub(1))?;
-    let mut at = last_line.saturating_sub(LOG_WRITE_BYTES_MAX as u64);
+    let mut at = last_line.saturating_sub(LOG_WRITE_BYTES_MAX as u64).max(begin);
     while at < end {
         let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
         if let Some(zero) = memchr(0, &chunk) {
@@ -47,16 +80,16 @@ fn begin_of_zeros(file: &File, end: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Whether there is nothing but zeros from `at` to `end`: else it is somebody's.
-fn is_zero(file: &File, mut at: u64, end: u64) -> io::Result<bool> {
+/// Returns the position of the first byte from `at` on that is not zero, or `end`.
+fn end_of_zeros(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
     while at < end {
         let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
-        if chunk.iter().any(|byte| *byte != 0) {
-            return Ok(false);
+        if let Some(found) = chunk.iter().position(|byte| *byte != 0) {
+            return Ok(at.saturating_add(found as u64));
         }
         at = at.saturating_add(chunk.len() as u64);
     }
-    Ok(true)
+    Ok(end)
 }
 
 enum Beginning {

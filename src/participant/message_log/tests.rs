@@ -5,6 +5,8 @@ use crate::protocol::{Delivery, Gap};
 use crate::session::Entry;
 use crate::time::UnixMillis;
 
+mod files;
+
 const EPOCH: &str = "00000000000000aa";
 
 struct Bench {
@@ -18,6 +20,10 @@ impl Bench {
 
     fn path(&self) -> PathBuf {
         self.directory.path().join("alice.log")
+    }
+
+    fn aside(&self) -> PathBuf {
+        self.directory.path().join("aside")
     }
 
     fn open(&self) -> Result<MessageLog, Unusable> {
@@ -72,7 +78,6 @@ fn run(log: &mut MessageLog, list: Vec<Order>) -> Report {
 fn written(log: &mut MessageLog, orders: Vec<Order>) -> usize {
     let report = run(log, orders);
     assert_eq!(report.trouble, None);
-    assert_eq!(report.not_rotated, None);
     report.written
 }
 
@@ -176,6 +181,39 @@ fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them()
 }
 
 #[test]
+fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start() {
+    let bench = Bench::new();
+    let nothing = Memory::default();
+    for zeros in [1, 300, 70_000] {
+        for (lines, found) in [
+            ("8\tt\tbob\tx\n", nothing),
+            ("8\tt\tbob\tx\n9\tt\tbob\ty\n", nothing),
+            ("# gap 3 9 12\n", nothing),
+            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n", memory(0)),
+            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n3\tt\tbob\tx\n", memory(3)),
+            ("# id alice\n# epoch 00000000000000aa\n# last 5\n", memory(5)),
+        ] {
+            for torn in ["", "9", "10\tt\tbob\thal", "10\tt\0\0\0"] {
+                let padded = [&vec![0; zeros], lines.as_bytes()].concat();
+                let content = [&padded, torn.as_bytes()].concat();
+                let (memory, left) = bench.recover(&content).unwrap();
+                assert_eq!((memory, left), (found, padded), "{zeros} {lines:?} {torn:?}");
+            }
+        }
+        assert_eq!(bench.recover(&vec![0; zeros]).unwrap(), (nothing, Vec::new()));
+    }
+    let mut padded = vec![0; 300];
+    padded.extend_from_slice(b"8\tt\tbob\tx\n");
+    bench.recover(&padded).unwrap();
+    let mut log = bench.open().unwrap();
+    assert_eq!(written(&mut log, vec![epoch(), message(9, "nine")]), 2);
+    drop(log);
+    assert_eq!(bench.open().unwrap().memory(), memory(9));
+    let header = format!("\tx\n# id alice\n# epoch {EPOCH}\n# last 0\n9\t");
+    assert!(bench.content().contains(&header), "{:?}", bench.content());
+}
+
+#[test]
 fn a_file_that_is_not_its_own_is_refused_untouched() {
     let bench = Bench::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
@@ -191,6 +229,8 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
         "# id alice\n# epoch 00000000000000ax\n# last 0\n",
         "# id alice\n# epoch 00000000000000aa\n# last x\n",
         "\u{0}\u{0}\u{0}\u{0}x",
+        "\u{0}\u{0}dear diary\n",
+        "\u{0}\u{0}8 t bob x\n",
         "# id alice\n# ep\u{0}\u{0}x",
     ] {
         assert!(matches!(bench.recover(content.as_bytes()), Err(Unusable::Foreign)), "{content:?}");
@@ -200,38 +240,6 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
     assert!(matches!(held.open(), Err(Unusable::InUse)));
     drop(log);
     assert!(held.open().is_ok());
-}
-
-#[test]
-fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
-    written(&mut log, vec![epoch(), message(1, "one")]);
-    let moved = bench.directory.path().join("moved");
-    fs::rename(bench.path(), &moved).unwrap();
-    assert_eq!(written(&mut log, vec![gap(1, 2, 2), Order::Rotate, message(3, "three")]), 2);
-    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n# gap 1 2 2\n"));
-    let header = format!("# id alice\n# epoch {EPOCH}\n# last 2\n3\t");
-    assert!(bench.content().starts_with(&header), "{}", bench.content());
-    assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
-    assert!(matches!(bench.open(), Err(Unusable::InUse)));
-    drop(log);
-    assert_eq!(bench.open().unwrap().memory(), memory(3));
-}
-
-#[test]
-fn without_a_file_that_can_take_over_the_old_one_is_kept() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
-    assert_eq!(written(&mut log, vec![epoch(), Order::Rotate, message(1, "one")]), 2);
-    let moved = bench.directory.path().join("moved");
-    fs::rename(bench.path(), &moved).unwrap();
-    fs::write(bench.path(), "dear diary").unwrap();
-    let report = run(&mut log, vec![Order::Rotate, message(2, "two")]);
-    assert!(report.not_rotated.is_some());
-    assert_eq!(report.written, 1);
-    assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\ttwo\n"));
-    assert_eq!(bench.content(), "dear diary");
 }
 
 #[test]
@@ -253,8 +261,11 @@ fn what_could_not_be_written_is_written_later_and_whole() {
 
 /// What takes every byte and is never safe: as a disk that fails when it is to sync.
 #[cfg(target_os = "linux")]
+const NEVER_SAFE: &str = "/dev/null";
+
+#[cfg(target_os = "linux")]
 fn never_safe() -> File {
-    let file = OpenOptions::new().read(true).append(true).open("/dev/null").unwrap();
+    let file = OpenOptions::new().read(true).append(true).open(NEVER_SAFE).unwrap();
     assert!(file.sync_data().is_err());
     file
 }
@@ -262,25 +273,19 @@ fn never_safe() -> File {
 #[cfg(target_os = "linux")]
 #[test]
 fn with_sync_nothing_counts_as_written_before_it_is_safe() {
-    for must_sync in [false, true] {
-        let bench = Bench::new();
-        let mut log = MessageLog::open(&bench.path(), "alice", must_sync).unwrap();
-        let file = std::mem::replace(&mut log.file, never_safe());
-        let report = run(&mut log, vec![epoch(), message(1, "one"), message(2, "two")]);
-        let expected = if must_sync { 0 } else { 3 };
-        assert_eq!(report.written, expected);
-        assert_eq!(report.trouble.is_some(), must_sync);
-        if must_sync {
-            assert_eq!(log.memory(), Memory::default());
-            log.file = file;
-            fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
-            assert_eq!(written(&mut log, vec![Order::Retry]), 3);
-            assert!(
-                bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n")
-            );
-            assert_eq!(log.memory(), memory(2));
-        }
-    }
+    let bench = Bench::new();
+    let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
+    let file = std::mem::replace(&mut log.file, never_safe());
+    let path = std::mem::replace(&mut log.path, NEVER_SAFE.into());
+    let report = run(&mut log, vec![epoch(), message(1, "one"), message(2, "two")]);
+    assert_eq!(report.written, 0);
+    assert!(report.trouble.is_some());
+    assert_eq!(log.memory(), Memory::default());
+    (log.file, log.path) = (file, path);
+    fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
+    assert_eq!(written(&mut log, vec![Order::Retry]), 3);
+    assert!(bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
+    assert_eq!(log.memory(), memory(2));
 }
 
 #[cfg(target_os = "linux")]
