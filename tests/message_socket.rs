@@ -4,10 +4,14 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
+use std::os::fd::AsRawFd as _;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
-use support::number;
+use support::{DEADLINE, Timer, number};
 
 #[test]
 fn a_nonce_comes_back_first_as_it_was_written() {
@@ -191,4 +195,44 @@ fn an_idle_message_socket_is_not_a_stalled_one() {
     stuck.until_offline();
     alice.msend("still there");
     bob.socket().delivery(151, "alice", "still there");
+}
+
+/// The poll reports sockets in the order in which something came on them.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_member_is_always_among_the_last_to_get_a_message() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let count: usize = 20;
+    let mut members: Vec<Member> =
+        (0..count).map(|number| coordinator.join(&format!("m{number}"), "")).collect();
+    let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(count));
+    for (at, member) in members.iter_mut().enumerate() {
+        let fd = member.socket().stream.as_raw_fd();
+        poll.registry().register(&mut SourceFd(&fd), Token(at), Interest::READABLE).unwrap();
+    }
+    let (messages, mut ranks) = (100, vec![0; count]);
+    for seq in 1..=messages {
+        assert_eq!(alice.msend("hi"), seq);
+        // A request behind the reply is carried out in a later turn than that of the deliveries.
+        let timer = Timer::start(DEADLINE);
+        while alice.command.stat("deliveries_out") < seq * count as u64 {
+            assert!(timer.left().is_some(), "message {seq} does not go out");
+        }
+        poll.poll(&mut events, Some(DEADLINE)).unwrap();
+        assert_eq!(events.iter().count(), count, "all are ready");
+        for (rank, event) in events.iter().enumerate() {
+            ranks[event.token().0] += rank;
+        }
+    }
+    for member in &mut members {
+        (1..=messages).for_each(|seq| {
+            member.socket().delivery(seq, "alice", "hi");
+        });
+    }
+    let middle = (count as f64 - 1.0) / 2.0;
+    for (at, rank) in ranks.iter().enumerate() {
+        let mean = *rank as f64 / messages as f64;
+        assert!((mean - middle).abs() <= 0.1 * count as f64, "member {at}: {mean} of {ranks:?}");
+    }
 }

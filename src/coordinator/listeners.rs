@@ -111,7 +111,8 @@ impl Coordinator {
     }
 
     /// Offers what is due: to all if there is something new, else to those who may take more. Who
-    /// waited for the others in the turn before comes first.
+    /// waited for the others in the turn before comes first; where nobody had to, the first one is
+    /// another in every turn.
     pub(super) fn offer(&mut self, now: Now) {
         let mut keys = take_distinct(&mut self.offerable);
         let released = self.group.released();
@@ -120,12 +121,15 @@ impl Coordinator {
             keys.clear();
             keys.extend(self.links.values());
         }
-        if let Some(last) = self.offered_last.take() {
-            keys.sort_unstable();
-            let first = keys.partition_point(|key| *key <= last);
-            keys.rotate_left(first);
-        }
-        let (mut written, mut keys) = (0, keys.into_iter());
+        let first = match self.offered_last.take() {
+            Some(last) => {
+                keys.sort_unstable();
+                keys.partition_point(|key| *key <= last)
+            }
+            None => self.rotation.next(keys.len()),
+        };
+        let (behind, ahead) = keys.split_at(first.min(keys.len()));
+        let (mut written, mut keys) = (0, ahead.iter().chain(behind).copied());
         for key in keys.by_ref() {
             written += self.offer_to(key, now);
             if written >= TURN_OFFER_BYTES_MAX && !self.group.offers_once() {

@@ -13,7 +13,7 @@ use super::peer::{Listener, Peer, Phase, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
-    Acceptor, Clock, Key, LISTENER, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
+    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
 use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
@@ -58,6 +58,8 @@ pub(super) struct Coordinator {
     pub(super) offered: Seq,
     /// The last message socket that was offered something, where those behind it have to wait.
     pub(super) offered_last: Option<Key>,
+    /// Where deliveries begin in a turn that finds nobody waiting for the others.
+    pub(super) rotation: Rotation,
     /// The client whose requests are being carried out.
     pub(super) serving: Option<Key>,
     pub(super) scratch: Box<[u8]>,
@@ -151,6 +153,7 @@ impl Coordinator {
             buried: Vec::new(),
             offered: Seq::ZERO,
             offered_last: None,
+            rotation: Rotation::default(),
             serving: None,
             scratch: vec![0; READ_BYTES].into(),
             counters: Counters::default(),
