@@ -14,6 +14,8 @@ pub(crate) mod coordinator;
 pub(crate) mod fake;
 pub(crate) mod listener;
 pub(crate) mod member;
+#[cfg(target_os = "linux")]
+pub(crate) mod netns;
 #[cfg(feature = "participant")]
 pub(crate) mod participant;
 pub(crate) mod port;
