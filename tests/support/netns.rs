@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Command, id};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,21 +43,14 @@ impl Machine {
         Some(machine)
     }
 
-    /// Runs `work` on this machine: the sockets that it opens and the programs that it starts are
-    /// there, also after its end.
+    /// Runs `work` on this machine: the sockets that it opens, and the programs and threads that
+    /// it starts, are there, also after its end.
     #[track_caller]
-    pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(PathBuf::from("/run/netns").join(&self.name)).unwrap();
-        let test = thread::current().name().unwrap_or_default().to_owned();
-        let done = thread::scope(|scope| {
-            let enter_and_work = || {
-                let kind = Some(LinkNameSpaceType::Network);
-                move_into_link_name_space(namespace.as_fd(), kind).unwrap();
-                work()
-            };
-            let thread = thread::Builder::new().name(test).spawn_scoped(scope, enter_and_work);
-            thread.unwrap().join()
-        });
+    pub(crate) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        let home = File::open("/proc/thread-self/ns/net").unwrap();
+        enter(&File::open(PathBuf::from("/run/netns").join(&self.name)).unwrap());
+        let done = catch_unwind(AssertUnwindSafe(work));
+        enter(&home);
         done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -180,6 +173,12 @@ impl<'a> Cable<'a> {
     fn mac(&self, at: usize) -> String {
         format!("02:00:00:00:{:02x}:{:02x}", self.net, at + 1)
     }
+}
+
+/// Moves this thread into a network namespace.
+#[track_caller]
+fn enter(namespace: &File) {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
 }
 
 /// Runs `ip`; what it says of a failure is the error.
