@@ -107,7 +107,8 @@ fn foreign_addresses_may_be_allowed_but_never_those_of_nobody() {
     let mut client = coordinator.client_from("127.0.0.1");
     let listener = Listener::bind(&coordinator.scene, "127.0.0.2");
     let port = listener.port();
-    for ip in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"] {
+    let shared = ["224.0.0.1", "ff02::1", "255.255.255.255", "fe80::1"];
+    for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0"].into_iter().chain(shared) {
         client.refused(&format!("bob#register {port}#{ip}"), 403, "ip");
     }
     client.say(&format!("bob#register {port}#127.0.0.2"));

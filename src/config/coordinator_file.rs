@@ -215,6 +215,7 @@ mod tests {
         for (key, value, expected) in [
             ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
             ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
+            ("bind", "fe80::1%eth0", value::NOT_LINK_LOCAL),
             ("max_backlog", "1025g", &format!("bytes from 0 to 1024g, {size}")),
             ("overflow", "drop", "reject or drop-oldest"),
             ("max_line", "511", &format!("bytes from 512 to 16m, {size}")),

@@ -31,7 +31,13 @@ impl ParticipantConfig {
         })?;
         let log_file = field(&mut lines, "log_file_name", "the name of a file", file_name)?;
         let expected = "an IPv4 or IPv6 address, a space, and a port from 1 to 65535";
-        let coordinator = field(&mut lines, "coordinator", expected, address)?;
+        let line = lines.require("coordinator", expected)?;
+        let coordinator = address(line.text).ok_or_else(|| {
+            let is_link_local =
+                line.text.split_whitespace().next().is_some_and(value::is_link_local);
+            let expected = if is_link_local { value::NOT_LINK_LOCAL } else { expected };
+            line.fault("coordinator", line.text, expected.to_owned())
+        })?;
         match lines.next()? {
             None => Ok(Self { id, log_file, coordinator }),
             Some(line) => Err(line.fault("line", line.text, "nothing more".to_owned())),
@@ -142,6 +148,18 @@ mod tests {
             "255.255.255.255 5000",
         ] {
             let wrong = format!("p.txt:3: coordinator: found {text:?}, {expected}");
+            check(format!("a\nl\n{text}\n").as_bytes(), Err(&wrong));
+        }
+    }
+
+    #[test]
+    fn a_link_local_coordinator_is_refused_for_what_it_is() {
+        for text in ["fe80::1 5000", "fe80::1%lo 5000", "FEBF:0::1%eth0 5000"] {
+            let wrong = format!(
+                "p.txt:3: coordinator: found {text:?}, expected an address that is not link-local \
+                 (fe80::/10), as requests cannot name the network interface that such an address \
+                 belongs to"
+            );
             check(format!("a\nl\n{text}\n").as_bytes(), Err(&wrong));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Each function answers the value, or says in words what it expected.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 /// Units of sizes, the largest first.
@@ -64,8 +64,21 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
+/// What is expected in place of a link-local address of IPv6.
+pub(super) const NOT_LINK_LOCAL: &str = "an address that is not link-local (fe80::/10), as \
+    requests cannot name the network interface that such an address belongs to";
+
+/// Whether it is a link-local address of IPv6, with or without its interface.
+pub(super) fn is_link_local(text: &str) -> bool {
+    let (ip, _) = text.split_once('%').unwrap_or((text, ""));
+    ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())
+}
+
 /// An address that a socket can be bound to.
 pub(super) fn local_ip(text: &str) -> Result<IpAddr, String> {
+    if is_link_local(text) {
+        return Err(NOT_LINK_LOCAL.to_owned());
+    }
     match ip(text) {
         Some(ip) if !is_shared(ip) => Ok(ip),
         Some(_) | None => Err("an IPv4 or IPv6 address of this machine".to_owned()),
@@ -74,7 +87,7 @@ pub(super) fn local_ip(text: &str) -> Result<IpAddr, String> {
 
 /// An address that can be connected to.
 pub(super) fn peer_ip(text: &str) -> Option<IpAddr> {
-    ip(text).filter(|ip| !is_shared(*ip) && !ip.is_unspecified())
+    ip(text).filter(|ip| !is_shared(*ip) && !ip.is_unspecified() && !is_link_local(text))
 }
 
 /// As [`size`] reads it, with the largest unit that leaves no rest.
@@ -219,6 +232,8 @@ mod tests {
             ("127.0.0.1:80", None, None),
             ("[::1]", None, None),
             ("fe80::1%lo", None, None),
+            ("fe80::1", None, None),
+            ("169.254.0.1", Some("169.254.0.1"), Some("169.254.0.1")),
             ("127.1", None, None),
             ("", None, None),
         ] {

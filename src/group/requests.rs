@@ -90,7 +90,9 @@ impl Group {
     /// allowed (RFC 2577, section 3).
     fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), Refusal> {
         let peer = origin.peer.to_canonical();
-        if named.is_unspecified() || named.is_multicast() || named == Ipv4Addr::BROADCAST {
+        let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let is_shared = named.is_multicast() || named == Ipv4Addr::BROADCAST;
+        if named.is_unspecified() || is_shared || is_link_local {
             return Err(Refusal::Unusable(named));
         }
         if named != peer && !self.rules.foreign_ip_allowed {

@@ -10,7 +10,8 @@ use super::Malformed;
 pub enum Refusal {
     /// 400: the request could not be understood.
     Malformed(Malformed),
-    /// 403: no participant can listen there (unspecified, multicast or broadcast).
+    /// 403: no participant can listen there (unspecified, multicast,
+    /// broadcast, or a link-local address of IPv6, which names no interface).
     Unusable(IpAddr),
     /// 403: a request names an address that it does not come from.
     Foreign {
@@ -126,6 +127,9 @@ impl fmt::Display for Refusal {
         write!(f, "{} ", self.code())?;
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Unusable(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
+                write!(f, "ip: {ip} is link-local, on an interface that no request can name")
+            }
             Self::Unusable(ip) => write!(f, "ip: {ip} is not the address of one machine"),
             Self::Foreign { named, peer } => {
                 write!(f, "ip: {named} is not {peer}, where this request comes from")
