@@ -11,7 +11,10 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use support::DEADLINE;
+use support::coordinator::Coordinator;
+use support::listener::Listener;
 use support::netns::{Cable, Machine, Way};
+use support::wire::Client;
 
 #[test]
 fn a_cable_of_the_tests_carries_bytes_both_ways_until_it_is_cut_or_pulled() {
@@ -48,4 +51,42 @@ fn a_cable_of_the_tests_carries_bytes_both_ways_until_it_is_cut_or_pulled() {
     cable.pull();
     assert!(!carries(&mut caller, &mut called, briefly));
     assert!(!carries(&mut called, &mut caller, briefly));
+}
+
+/// What members cost on addresses that are not the loopback's:
+/// `cargo test --release --test network a_member_costs -- --nocapture`.
+#[test]
+fn a_member_costs_the_same_with_nine_thousand_as_with_a_thousand() {
+    const LISTENERS: usize = 90;
+    const MEMBERS: usize = 9_000;
+    let Some(machine) = Machine::new() else { return };
+    machine.ip("link set lo up");
+    for host in 1..=10 {
+        machine.ip(&format!("addr add 10.9.0.{host}/24 dev lo"));
+    }
+    machine.within(|| {
+        let coordinator = Coordinator::start(60, &["bind=10.9.0.1"]);
+        let listeners: Vec<Listener> = (0..LISTENERS)
+            .map(|at| Listener::bind(&coordinator.scene, &format!("10.9.0.{}", 2 + at % 9)))
+            .collect();
+        let mut clients: Vec<Client> =
+            (0..9).map(|at| coordinator.client_from(&format!("10.9.0.{}", 2 + at))).collect();
+        let mut sockets = Vec::new();
+        let mut us_each = Vec::new();
+        for thousand in 0..MEMBERS / 1000 {
+            let before = coordinator.cpu_ms();
+            for member in thousand * 1000..(thousand + 1) * 1000 {
+                let at = member % LISTENERS;
+                let (host, port) = (at % 9, listeners[at].port());
+                clients[host].say(&format!("m{member}#register {port}#10.9.0.{}", 2 + host));
+                clients[host].expect_start("OK register ");
+                sockets.push(listeners[at].accept());
+            }
+            us_each.push(coordinator.cpu_ms() - before); // Milliseconds for a thousand of them.
+        }
+        println!("µs of processor time for each member, by thousands: {us_each:?}");
+        let (first, last) = (us_each[0], us_each[us_each.len() - 1]);
+        // Half as much again, and two ticks of the clock that it is measured with.
+        assert!(last <= first + first / 2 + 20, "{us_each:?}");
+    });
 }

@@ -8,10 +8,9 @@ use bytes::{Buf, BytesMut};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
-use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketType, sockopt};
+use rustix::net::sockopt;
 
-use super::Key;
+use super::{Key, socket};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
@@ -102,28 +101,13 @@ impl Connection {
     ///
     /// Those that the operating system knows at once.
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
-        if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from) {
-            return Self::connect(address); // On this machine the system chooses no other.
+        let is_loopback =
+            [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from);
+        // To itself a machine connects from the address that it connects to.
+        if is_loopback || from.is_ipv4() != address.is_ipv4() {
+            return Self::connect(address);
         }
-        let family = match (from, address) {
-            (IpAddr::V4(_), SocketAddr::V4(_)) => AddressFamily::INET,
-            (IpAddr::V6(_), SocketAddr::V6(_)) => AddressFamily::INET6,
-            (IpAddr::V4(_), SocketAddr::V6(_)) | (IpAddr::V6(_), SocketAddr::V4(_)) => {
-                return Self::connect(address);
-            }
-        };
-        let socket = net::socket(family, SocketType::STREAM, None)?;
-        rustix::io::ioctl_fioclex(&socket)?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        // Or each bind would look through all ports that wait for stragglers.
-        sockopt::set_socket_reuseaddr(&socket, true)?;
-        net::bind(&socket, &SocketAddr::new(from, 0))?;
-        match net::connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS) => {
-                Ok(Self::unready(TcpStream::from_std(std::net::TcpStream::from(socket))))
-            }
-            Err(errno) => Err(errno.into()),
-        }
+        socket::connect_from(from, address).map(Self::unready)
     }
 
     fn unready(stream: TcpStream) -> Self {

@@ -20,6 +20,7 @@ mod files;
 mod reserve;
 mod rotation;
 mod signals;
+mod socket;
 mod table;
 mod wheel;
 mod workers;
