@@ -7,7 +7,7 @@
 mod support;
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use support::DEADLINE;
@@ -15,6 +15,8 @@ use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::netns::{Cable, Machine, Way};
 use support::wire::Client;
+
+const PING: &str = "me#ping#127.0.0.1";
 
 #[test]
 fn a_cable_of_the_tests_carries_bytes_both_ways_until_it_is_cut_or_pulled() {
@@ -51,6 +53,35 @@ fn a_cable_of_the_tests_carries_bytes_both_ways_until_it_is_cut_or_pulled() {
     cable.pull();
     assert!(!carries(&mut caller, &mut called, briefly));
     assert!(!carries(&mut called, &mut caller, briefly));
+}
+
+#[test]
+fn two_colons_are_every_address_however_the_system_is_configured() {
+    let Some(machine) = Machine::new() else { return };
+    machine.set("ipv6/bindv6only", "1");
+    machine.within(|| {
+        let coordinator = Coordinator::start(30, &["bind=::"]);
+        let port = coordinator.address.port();
+        for ip in ["::1", "127.0.0.1"] {
+            let ip: IpAddr = ip.parse().unwrap();
+            let mut client = Client::connect(&coordinator.scene, SocketAddr::new(ip, port), None);
+            client.check(PING, "OK ping");
+        }
+    });
+}
+
+#[test]
+fn an_address_that_no_interface_has_yet_is_listened_on_and_said_once() {
+    let Some(machine) = Machine::new() else { return };
+    for (ip, bits) in [("10.9.7.1", 24), ("fd09:7::1", 64)] {
+        let bind = format!("bind={ip}");
+        let coordinator = machine.within(|| Coordinator::start(30, &[&bind]));
+        coordinator.until_said(&format!("no interface of this machine has the address {ip}"));
+        let nodad = if ip.contains(':') { " nodad" } else { "" };
+        machine.ip(&format!("addr add {ip}/{bits} dev lo{nodad}"));
+        machine.within(|| coordinator.client().check(PING, "OK ping"));
+        assert_eq!(coordinator.said("no interface"), 1);
+    }
 }
 
 /// What members cost on addresses that are not the loopback's:

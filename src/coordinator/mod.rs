@@ -114,6 +114,13 @@ impl Coordinator {
         let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
         acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
         let listening = acceptor.local_addr().map_err(listen)?;
+        if acceptor.is_address_missing() {
+            log::warn!(
+                "no interface of this machine has the address {} yet: listening on it, and clients \
+                 can connect once one has; if it is mistyped, correct bind=",
+                listening.ip()
+            );
+        }
         let rules = rules(config, listening);
         let beginning = start::begin(config, rules, poll.registry())?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };

@@ -17,6 +17,7 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
 use super::Reserve;
+use super::socket::{self, Listening};
 use crate::limits;
 use crate::time::Millis;
 
@@ -28,6 +29,7 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
+    is_address_missing: bool,
     reserve: Reserve,
     ready: bool,
     rests_until: Option<Millis>,
@@ -58,17 +60,23 @@ impl Acceptor {
     ///
     /// Those of the socket: the address is in use, or not ours, or not allowed.
     pub fn bind(address: SocketAddr, reserve_files: usize) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?; // With SO_REUSEADDR.
-        // Asking again lengthens the queue, for which mio has a fixed 128.
-        rustix::net::listen(&listener, limits::ACCEPT_QUEUE)?;
+        let Listening { listener, is_address_missing } = socket::listen(address)?;
         Ok(Self {
             listener,
+            is_address_missing,
             reserve: Reserve::new(reserve_files),
             ready: false,
             rests_until: None,
             left: limits::TURN_ACCEPTS_MAX,
             pauses: 0,
         })
+    }
+
+    /// Whether no interface of this machine had the address when it was bound: nobody can connect
+    /// before one has it.
+    #[must_use]
+    pub fn is_address_missing(&self) -> bool {
+        self.is_address_missing
     }
 
     /// Has arrivals reported under `token`.

@@ -1,12 +1,45 @@
 //! Sockets with options that must be set before they are bound, which mio's own have not.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
+
+use crate::limits::ACCEPT_QUEUE;
+
+/// A listener, and whether its address is one that no interface of this machine has yet.
+pub(super) struct Listening {
+    pub(super) listener: TcpListener,
+    pub(super) is_address_missing: bool,
+}
+
+/// Listens on `address`.
+///
+/// `::` is every address, IPv4 included, however the system is configured. A single address that
+/// no interface has, as while the machine starts, is listened on where the system allows that:
+/// connections arrive as soon as an interface has it.
+pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
+    let bound = match address.ip() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => bind(address, |socket| {
+            sockopt::set_ipv6_v6only(socket, false) //.
+        }),
+        IpAddr::V4(_) | IpAddr::V6(_) => TcpListener::bind(address),
+    };
+    let is_missing = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL);
+    let (listener, is_address_missing) = match bound {
+        Err(error) if is_missing(&error) => {
+            // Without the option the first error says best what is wrong.
+            (bind(address, |socket| set_freebind(socket, address)).map_err(|_| error)?, true)
+        }
+        bound => (bound?, false),
+    };
+    // Asking again lengthens the queue, for which mio has a fixed length.
+    net::listen(&listener, ACCEPT_QUEUE)?;
+    Ok(Listening { listener, is_address_missing })
+}
 
 /// Begins a connection from our address `from`, which is of the family of `address`.
 pub(super) fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
@@ -24,12 +57,37 @@ pub(super) fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpS
     }
 }
 
+fn bind(
+    address: SocketAddr,
+    prepare: impl FnOnce(&OwnedFd) -> rustix::io::Result<()>,
+) -> io::Result<TcpListener> {
+    let socket = unbound(address)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    prepare(&socket)?;
+    net::bind(&socket, &address)?;
+    net::listen(&socket, ACCEPT_QUEUE)?;
+    Ok(TcpListener::from_std(std::net::TcpListener::from(socket)))
+}
+
 fn unbound(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = net::socket(family, SocketType::STREAM, None)?;
     rustix::io::ioctl_fioclex(&socket)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     Ok(socket)
+}
+
+/// Lets a socket be bound to an address that no interface has.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_freebind(socket: &OwnedFd, address: SocketAddr) -> rustix::io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(socket, true),
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(socket, true),
+    }
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_freebind(_: &OwnedFd, _: SocketAddr) -> rustix::io::Result<()> {
+    Err(Errno::NOTSUP)
 }
 
 /// Has the system choose the port when the socket connects, among those that are free for that
