@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::names::MemberSlot;
 use crate::limits::BLOCK_BYTES;
 use crate::protocol::Seq;
 use crate::time::Millis;
 
-/// Lines with consecutive numbers and what must be known of each: 12 bytes a line.
+/// Lines with consecutive numbers and what must be known of each: 8 bytes a line.
 #[derive(Debug)]
 pub(super) struct Block {
     /// Number of the first line.
@@ -26,7 +25,6 @@ pub(super) struct Block {
 struct Entry {
     /// Where the line ends in the block's bytes.
     end: u32,
-    sender: MemberSlot,
     /// Milliseconds after the block's first line.
     accepted_after_ms: u32,
 }
@@ -39,7 +37,7 @@ impl Block {
     }
 
     /// Appends a line with the next number; `false` if it does not fit.
-    pub(super) fn append(&mut self, line: &[u8], sender: MemberSlot, accepted: Millis) -> bool {
+    pub(super) fn append(&mut self, line: &[u8], accepted: Millis) -> bool {
         let end = self.bytes.len().saturating_add(line.len());
         let Ok(accepted_after_ms) = u32::try_from(accepted.since(self.accepted)) else {
             return false;
@@ -48,7 +46,7 @@ impl Block {
             return false;
         };
         self.bytes.extend_from_slice(line);
-        self.index.push(Entry { end, sender, accepted_after_ms });
+        self.index.push(Entry { end, accepted_after_ms });
         true
     }
 
@@ -83,11 +81,6 @@ impl Block {
     pub(super) fn accepted(&self, seq: Seq) -> Millis {
         let after = self.entry(seq).map_or(0, |entry| entry.accepted_after_ms);
         self.accepted.plus(u64::from(after))
-    }
-
-    /// Who sent a line of this block.
-    pub(super) fn sender(&self, seq: Seq) -> Option<MemberSlot> {
-        self.entry(seq).map(|entry| entry.sender)
     }
 
     /// The lines from `first` to `last`.
@@ -132,7 +125,7 @@ pub(super) struct Line<'a> {
     pub(super) is_begun: bool,
 }
 
-const _: () = assert!(size_of::<Entry>() == 12, "what a kept message costs beside its line");
+const _: () = assert!(size_of::<Entry>() == 8, "what a kept message costs beside its line");
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +135,7 @@ mod tests {
     fn a_place_in_the_bytes_names_the_line_and_what_is_left_of_it() {
         let mut block = Block::new(Seq::new(5), 100, Millis::ZERO, 1);
         for line in ["a\n", "bcd\n", "ef\n"] {
-            assert!(block.append(line.as_bytes(), MemberSlot::new(0), Millis::new(7)));
+            assert!(block.append(line.as_bytes(), Millis::new(7)));
         }
         assert_eq!((block.first(), block.last()), (Seq::new(5), Seq::new(7)));
         assert_eq!((block.start_of(Seq::new(6)), block.end()), (102, 109));

@@ -50,7 +50,7 @@ impl Group {
         member.address = address;
         member.link = Some(link);
         if let Some(since) = wishes.since.filter(|since| since.epoch == self.epoch) {
-            member.has_taken(since.seq, slot, &mut self.history);
+            member.has_taken(since.seq, &mut self.history);
         }
         let place = member.place();
         let mut outlet = Outlet::new(wishes.acks, wishes.hello(self.epoch), place);
@@ -68,7 +68,7 @@ impl Group {
         self.members.moved_back();
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
         self.links.establish(link, slot, outlet);
-        self.record_member(slot);
+        self.note_return(slot);
         if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
             self.note(id, Change::Reconnected(address));
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::member::Unwritten;
 use super::names::MemberSlot;
 use super::{Effect, Group};
 use crate::protocol::{Epoch, Seq};
@@ -11,8 +12,14 @@ use crate::time::Millis;
 /// them, as it follows from the time, nor is who was online, as no socket outlives the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// A member is new, or has come back from somewhere, or stands where a snapshot found it.
+    /// A member is new.
     Member(Standpoint),
+    /// A member has come back: it may have gone back, and needs what stands above this place. That
+    /// is written down with its next [`Move`].
+    Returned {
+        /// Its place.
+        place: Seq,
+    },
     /// A member is one no more.
     Deregistered {
         /// Which.
@@ -40,6 +47,17 @@ pub struct Standpoint {
     pub own: Box<[(Seq, Seq)]>,
 }
 
+/// A member whose place is to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its place.
+    pub place: Seq,
+    /// If it has come back: its address, and the last number before it was registered.
+    pub returned: Option<(SocketAddr, Seq)>,
+}
+
 impl Group {
     /// The life of the numbers.
     #[must_use]
@@ -63,25 +81,24 @@ impl Group {
         self.members.find(id).is_some()
     }
 
-    /// Whether a place has moved since the last [`Group::take_moves`].
+    /// Whether a member has moved or come back since the last [`Group::take_moves`].
     #[must_use]
     pub fn has_moves(&self) -> bool {
         !self.moved.is_empty()
     }
 
-    /// The members whose places have moved since the last call, and where to.
-    pub fn take_moves(&mut self) -> impl Iterator<Item = (&str, Seq)> {
-        let moved = std::mem::take(&mut self.moved);
-        for &slot in &moved {
-            if let Some(member) = self.members.at_mut(slot) {
-                member.has_moved = false;
-            }
+    /// The members that have moved or come back since the last call, each once.
+    pub fn take_moves(&mut self, mut put: impl FnMut(Move<'_>)) {
+        for slot in std::mem::take(&mut self.moved) {
+            let Some(member) = self.members.at_mut(slot) else { continue };
+            let unwritten = std::mem::replace(&mut member.unwritten, Unwritten::Nothing);
+            let returned = match unwritten {
+                Unwritten::Nothing => continue, // Another member was given the slot.
+                Unwritten::Place => None,
+                Unwritten::Return => Some((member.address, member.registered_at)),
+            };
+            put(Move { id: &member.id, place: member.place(), returned });
         }
-        let members = &self.members;
-        moved.into_iter().filter_map(|slot| {
-            let member = members.at(slot)?;
-            Some((&*member.id, member.place()))
-        })
     }
 
     pub(super) fn record(&mut self, fact: Fact) {
@@ -96,16 +113,31 @@ impl Group {
         }
     }
 
-    /// A member's place may have moved: to be written down once a turn, however often it did.
+    /// A member's place may have moved: that is written down once, however often it did.
     pub(super) fn note_move(&mut self, slot: MemberSlot) {
+        self.note_unwritten(slot, Unwritten::Place);
+    }
+
+    /// A member has come back: that is written down once, however often it did.
+    pub(super) fn note_return(&mut self, slot: MemberSlot) {
+        self.note_unwritten(slot, Unwritten::Return);
+        if let Some(place) = self.members.at(slot).map(|member| member.place()) {
+            self.record(Fact::Returned { place });
+        }
+    }
+
+    fn note_unwritten(&mut self, slot: MemberSlot, what: Unwritten) {
         if !self.rules.is_journaled {
             return;
         }
-        if let Some(member) = self.members.at_mut(slot)
-            && !member.has_moved
-        {
-            member.has_moved = true;
-            self.moved.push(slot);
+        let Some(member) = self.members.at_mut(slot) else { return };
+        match (member.unwritten, what) {
+            (Unwritten::Nothing, _) => {
+                member.unwritten = what;
+                self.moved.push(slot);
+            }
+            (Unwritten::Place, Unwritten::Return) => member.unwritten = what,
+            (Unwritten::Place | Unwritten::Return, _) => (),
         }
     }
 }

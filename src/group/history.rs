@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::block::{Block, Line};
-use super::names::MemberSlot;
 use super::own_runs::{OwnRun, OwnRuns};
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -90,8 +89,13 @@ impl History {
 
     /// Gives out the next number to a message that was lost.
     pub(super) fn append_lost(&mut self, now: Millis) {
-        let seq = self.append(&[], MemberSlot::NOBODY, now);
+        let seq = self.append(&[], now);
         self.lost.push(seq);
+    }
+
+    /// Numbers not below the front whose messages were lost.
+    pub(super) fn lost(&self) -> &OwnRuns {
+        &self.lost
     }
 
     /// The last number that is gone of those right behind `place`: expired, dropped or lost.
@@ -118,9 +122,9 @@ impl History {
     }
 
     /// Appends an encoded line and gives it the next number.
-    pub(super) fn append(&mut self, line: &[u8], sender: MemberSlot, now: Millis) -> Seq {
+    pub(super) fn append(&mut self, line: &[u8], now: Millis) -> Seq {
         let seq = self.last.next();
-        let fitted = self.blocks.back_mut().is_some_and(|tail| tail.append(line, sender, now));
+        let fitted = self.blocks.back_mut().is_some_and(|tail| tail.append(line, now));
         if !fitted {
             let start = self.end();
             if let Some(tail) = self.blocks.back_mut() {
@@ -128,7 +132,7 @@ impl History {
             }
             let mut tail = Block::new(seq, start, now, line.len());
             tail.readers = std::mem::take(&mut self.readers_waiting);
-            let fitted = tail.append(line, sender, now);
+            let fitted = tail.append(line, now);
             debug_assert!(fitted, "a new block has room for the line that it was made for");
             self.blocks.push_back(tail);
         }
@@ -221,11 +225,6 @@ impl History {
             Some(block) => &mut block.readers,
             None => &mut self.readers_waiting,
         }
-    }
-
-    /// Who sent a kept message; of one before all that are kept nobody knows.
-    pub(super) fn sender(&self, seq: Seq) -> Option<MemberSlot> {
-        self.block_of(seq).filter(|block| block.first() <= seq)?.sender(seq)
     }
 
     /// The lines after `after` that are not `own`, as pieces of consecutive bytes, as far as they

@@ -29,14 +29,24 @@ pub(super) struct Member {
     pub(super) link: Option<LinkId>,
     /// The connect-back of a `reconnect` under way.
     pub(super) returning: Option<LinkId>,
-    /// Its place is to be written down.
-    pub(super) has_moved: bool,
+    /// What of it is to be written down.
+    pub(super) unwritten: Unwritten,
+}
+
+/// What has become of a member since its place was written down last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    Nothing,
+    /// Its place has moved.
+    Place,
+    /// It has come back: its address may be another one, and its place a lower one.
+    Return,
 }
 
 impl Member {
     pub(super) fn standpoint(&self) -> Standpoint {
         let Self { ref id, address, registered_at, place, ref own, .. } = *self;
-        let own = own.above(place).map(|run| (run.first, run.last)).collect();
+        let own = own.above(place).map(|run| (run.first.max(place.next()), run.last)).collect();
         Standpoint { id: id.clone(), address, registered_at, place, own }
     }
 
@@ -46,31 +56,33 @@ impl Member {
         address: SocketAddr,
         registered_at: Seq,
         place: Seq,
-        slot: MemberSlot,
         history: &mut History,
     ) {
         self.address = address;
         self.registered_at = registered_at.min(history.last());
-        self.restore_place(place, slot, history);
+        self.restore_place(place, history);
     }
 
     /// A place that was written down; what it passes may not have come down to us.
-    pub(super) fn restore_place(&mut self, place: Seq, slot: MemberSlot, history: &mut History) {
+    pub(super) fn restore_place(&mut self, place: Seq, history: &mut History) {
         let place = place.min(history.last()).max(self.registered_at);
         if place >= self.place {
             self.move_to(place, history);
         } else {
-            self.move_back_to(place, slot, history);
+            self.move_back_to(place, history);
         }
     }
 
     /// These numbers are its own, as was written down; who sent them may be known no more.
-    pub(super) fn restore_own(&mut self, first: Seq, last: Seq, history: &mut History) {
-        let (first, last) = (first.max(self.place.next()), last.min(history.last()));
-        if first <= last {
-            self.own.insert(OwnRun { first, last });
-            self.move_to(self.place, history);
-        }
+    pub(super) fn restore_own(&mut self, runs: Vec<(Seq, Seq)>, history: &mut History) {
+        let (lowest, highest) = (self.place.next(), history.last());
+        let runs = runs.into_iter();
+        let runs = runs.map(|(first, last)| OwnRun {
+            first: first.max(lowest),
+            last: last.min(highest), //.
+        });
+        self.own.add(runs.filter(|run| run.first <= run.last).collect());
+        self.move_to(self.place, history);
     }
 
     pub(super) fn place(&self) -> Seq {
@@ -88,7 +100,7 @@ impl Member {
             return;
         }
         self.place = place;
-        self.own.forget_through(place);
+        self.trim_own(history);
         if history.is_past(self.block, place) {
             history.leave(self.block);
             self.block = history.enter(place);
@@ -104,7 +116,6 @@ impl Member {
     ) {
         self.own.push(seq);
         if let Some(outlet) = outlet {
-            // Before the place moves on, which forgets what it passes.
             outlet.pass_over(history, &self.own);
         }
         self.move_to(self.place, history);
@@ -113,30 +124,27 @@ impl Member {
     /// The member names the last number it has taken in this epoch.
     ///
     /// Below its place it gets again what is kept of the messages after that number, but none from
-    /// before its registration; its place moves back to where that begins. Its own messages among
-    /// them were forgotten, and are found again by their sender: linear in how far it goes back.
-    pub(super) fn has_taken(&mut self, taken: Seq, slot: MemberSlot, history: &mut History) {
+    /// before its registration; its place moves back to where that begins.
+    pub(super) fn has_taken(&mut self, taken: Seq, history: &mut History) {
         let oldest = history.front().before().min(self.place);
         let place = taken.max(self.registered_at).max(oldest);
         if place >= self.place {
             self.move_to(place, history);
         } else {
-            self.move_back_to(place, slot, history);
+            self.move_back_to(place, history);
         }
     }
 
-    fn move_back_to(&mut self, place: Seq, slot: MemberSlot, history: &mut History) {
-        let mut seq = self.place;
-        while seq > place {
-            if history.sender(seq) == Some(slot) {
-                self.own.push_below(seq);
-            }
-            seq = seq.before();
-        }
+    fn move_back_to(&mut self, place: Seq, history: &mut History) {
+        self.own.go_back(self.place, history.front(), history.lost());
         self.place = self.own.skip(place);
-        self.own.forget_through(self.place);
         history.leave(self.block);
         self.block = history.enter(self.place);
+    }
+
+    /// Forgets its own numbers that it has behind it, of messages that are not kept.
+    fn trim_own(&mut self, history: &History) {
+        self.own.forget_through(self.place.min(history.front().before()));
     }
 
     /// Kept messages of others above its place.
@@ -149,6 +157,8 @@ impl Member {
 #[derive(Debug, Default)]
 pub(super) struct Members {
     slots: Slab<Member>,
+    /// The slot of the member whose own numbers are trimmed next.
+    trimmed_next: usize,
     by_id: BTreeMap<Box<str>, MemberSlot>,
     /// Whose place was the lowest when that was looked for last, and where. For as long as one
     /// stands there nobody is lower: places only rise, but for [`Members::moved_back`].
@@ -173,7 +183,7 @@ impl Members {
             block: history.enter(place),
             link: None,
             returning: None,
-            has_moved: false,
+            unwritten: Unwritten::Nothing,
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");
@@ -201,6 +211,16 @@ impl Members {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Lets one member forget what it need not remember. With one for each message, members that
+    /// have ceased to send hold no more than one run for each kept message and each member.
+    pub(super) fn trim_one(&mut self, history: &History) {
+        if let Some(member) = self.slots.get_mut(self.trimmed_next) {
+            member.trim_own(history);
+        }
+        let next = self.trimmed_next.saturating_add(1);
+        self.trimmed_next = if next < self.slots.capacity() { next } else { 0 };
     }
 
     /// In the order of the bytes of their ids.

@@ -48,7 +48,7 @@ use link::{Link, Links};
 use member::Members;
 use names::MemberSlot;
 
-pub use facts::{Fact, Standpoint};
+pub use facts::{Fact, Move, Standpoint};
 pub use names::{ConnId, LinkId};
 pub use outlet::Run;
 pub use replay::{Recorded, Replay};

@@ -39,9 +39,6 @@ impl fmt::Display for LinkId {
 pub(super) struct MemberSlot(u32);
 
 impl MemberSlot {
-    /// No member's: of a message whose sender is no member any more, or not known.
-    pub(super) const NOBODY: Self = Self(u32::MAX);
-
     pub(super) fn new(slot: usize) -> Self {
         debug_assert!(u32::try_from(slot).is_ok(), "members are bounded far below that");
         Self(u32::try_from(slot).unwrap_or(u32::MAX))

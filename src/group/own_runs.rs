@@ -12,8 +12,9 @@ use crate::protocol::{Gap, Seq};
 ///  ───●──○──○──●──●──●──○──○──●──●──○──►  ● own, ○ of others
 /// ```
 ///
-/// Two runs never touch, and none reaches down to the place: what is own is skipped, never sent,
-/// and never counted as lost. A member that does not publish owns no memory here.
+/// Two runs never touch. What is own is skipped, never sent, and never counted as lost. Below the
+/// place the runs of kept messages stay, for a member that goes back: see [`OwnRuns::go_back`]. A
+/// member that does not publish owns no memory here.
 #[derive(Debug, Default)]
 pub(super) struct OwnRuns {
     runs: VecDeque<OwnRun>,
@@ -35,28 +36,61 @@ impl OwnRuns {
         }
     }
 
-    /// Puts numbers below all others in front, highest first.
-    pub(super) fn push_below(&mut self, seq: Seq) {
-        match self.runs.front_mut() {
-            Some(run) if run.first == seq.next() => run.first = seq,
-            Some(_) | None => self.runs.push_front(OwnRun { first: seq, last: seq }),
+    /// Adds runs, wherever they belong; some of their numbers may be there already. Linear in what
+    /// is added, and in what stands above the first number that is new.
+    pub(super) fn add(&mut self, mut runs: Vec<OwnRun>) {
+        runs.retain(|run| !self.has(*run));
+        runs.sort_unstable_by_key(|run| run.first);
+        let Some(lowest) = runs.first().map(|run| run.first) else { return };
+        let from = self.runs.partition_point(|it| it.last.next() < lowest);
+        let mut above = self.runs.split_off(from).into_iter().peekable();
+        for run in runs {
+            while let Some(lower) = above.next_if(|it| it.first <= run.first) {
+                self.join(lower);
+            }
+            self.join(run);
+        }
+        above.for_each(|run| self.join(run));
+    }
+
+    /// Adds a run that begins at no number below the beginning of the last one.
+    fn join(&mut self, run: OwnRun) {
+        match self.runs.back_mut() {
+            Some(last) if last.last.next() >= run.first => last.last = last.last.max(run.last),
+            Some(_) | None => self.runs.push_back(run),
         }
     }
 
-    /// Adds a run, wherever it belongs; some of its numbers may be there already.
-    pub(super) fn insert(&mut self, mut run: OwnRun) {
-        let from = self.runs.partition_point(|it| it.last.next() < run.first);
-        let end = self.runs.partition_point(|it| it.first <= run.last.next());
-        for touched in self.runs.drain(from..end.max(from)) {
-            run.first = run.first.min(touched.first);
-            run.last = run.last.max(touched.last);
-        }
-        self.runs.insert(from, run);
+    fn has(&self, run: OwnRun) -> bool {
+        let it = self.above(run.last.before()).next();
+        it.is_some_and(|it| it.first <= run.first && run.last <= it.last)
     }
 
-    /// How many runs there are.
-    pub(super) fn len(&self) -> usize {
-        self.runs.len()
+    /// Returns the number of runs that reach above `place`.
+    pub(super) fn count_above(&self, place: Seq) -> usize {
+        self.runs.len().saturating_sub(self.passed(place))
+    }
+
+    /// The member goes back from `place`: of the numbers up to there only those of messages that
+    /// are kept count as its own, which are not below `front` and not `lost`.
+    pub(super) fn go_back(&mut self, place: Seq, front: Seq, lost: &Self) {
+        self.forget_through(place.min(front.before()));
+        if lost.above(front.before()).next().is_none_or(|gone| gone.first > place) {
+            return;
+        }
+        let above = self.runs.split_off(self.passed(place));
+        for OwnRun { mut first, last } in std::mem::take(&mut self.runs) {
+            for gone in lost.above(first.before()).take_while(|gone| gone.first <= last) {
+                if first < gone.first {
+                    self.join(OwnRun { first, last: gone.first.before() });
+                }
+                first = gone.last.next();
+            }
+            if first <= last {
+                self.join(OwnRun { first, last });
+            }
+        }
+        above.into_iter().for_each(|run| self.join(run));
     }
 
     /// `place`, moved on over the own numbers that stand right after it.
@@ -81,8 +115,21 @@ impl OwnRuns {
 
     /// The runs that reach above `place`, lowest first.
     pub(super) fn above(&self, place: Seq) -> impl Iterator<Item = OwnRun> {
-        let passed = self.runs.partition_point(|run| run.last <= place);
-        self.runs.range(passed..).copied()
+        self.runs.range(self.passed(place)..).copied()
+    }
+
+    /// Returns the number of runs that end at or below `place`: at once where these are all runs
+    /// or all but one, as of members that have everything.
+    fn passed(&self, place: Seq) -> usize {
+        let is_passed = |run: &OwnRun| run.last <= place;
+        let mut newest = self.runs.iter().rev();
+        if newest.next().is_none_or(is_passed) {
+            return self.runs.len();
+        }
+        if newest.next().is_none_or(is_passed) {
+            return self.runs.len().saturating_sub(1);
+        }
+        self.runs.partition_point(is_passed)
     }
 
     /// How many numbers above `after`, up to and including `through`, are of others.
@@ -156,7 +203,7 @@ mod tests {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             for (first, last) in (1..=7).flat_map(|first| (first..=7).map(move |it| (first, it))) {
                 let mut runs = runs_of(&own);
-                runs.insert(OwnRun { first: Seq::new(first), last: Seq::new(last) });
+                runs.add(vec![OwnRun { first: Seq::new(first), last: Seq::new(last) }]);
                 let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
                 let all: Vec<u64> = (1..=7).filter(is_in).collect();
                 assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {first} {last}");
@@ -164,13 +211,40 @@ mod tests {
         }
     }
 
+    /// Adds each set of numbers out of 1..=6, as runs in both orders, to each other one.
     #[test]
-    fn numbers_put_in_front_join_the_run_that_they_touch() {
-        let mut runs = runs_of(&[6, 7]);
-        for number in [5, 3, 2] {
-            runs.push_below(Seq::new(number));
+    fn runs_that_are_added_together_are_there_in_whatever_order_they_come() {
+        let numbers_in = |set: u32| (1..=6).filter(move |number| set >> (number - 1) & 1 == 1);
+        for (set, more) in (0..1 << 6).flat_map(|set| (0..1 << 6).map(move |more| (set, more))) {
+            let own: Vec<u64> = numbers_in(set).collect();
+            let all: Vec<u64> = numbers_in(set | more).collect();
+            let single = |number| OwnRun { first: Seq::new(number), last: Seq::new(number) };
+            let added: Vec<OwnRun> = numbers_in(more).map(single).collect();
+            let reversed = added.iter().rev().copied().collect();
+            for added in [added, reversed] {
+                let mut runs = runs_of(&own);
+                runs.add(added);
+                assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {more:b}");
+            }
         }
-        assert_eq!(runs.runs, runs_of(&[2, 3, 5, 6, 7]).runs);
-        assert_eq!(runs.len(), 2);
+    }
+
+    #[test]
+    fn who_goes_back_has_sent_what_is_kept_and_what_stands_above() {
+        for set in 0_u32..1 << 7 {
+            let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
+            let lost = runs_of(&[2, 3, 5, 6]);
+            let may_stand = |place: &u64| !(own.contains(place) && own.contains(&(place + 1)));
+            for (place, front) in (0..=8).filter(may_stand).flat_map(|it| [(it, 1), (it, 4)]) {
+                let mut runs = runs_of(&own);
+                runs.go_back(Seq::new(place), Seq::new(front), &lost);
+                let is_known = |number: &u64| {
+                    let is_kept = *number >= front && ![2, 3, 5, 6].contains(number);
+                    is_kept || *number > place
+                };
+                let known: Vec<u64> = own.iter().copied().filter(is_known).collect();
+                assert_eq!(runs.runs, runs_of(&known).runs, "{own:?} {place} {front}");
+            }
+        }
     }
 }

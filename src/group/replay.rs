@@ -16,6 +16,8 @@ pub struct Replay {
     message_at: Millis,
     /// Members that were named since the last snapshot began.
     named: BTreeSet<Box<str>>,
+    /// Own numbers of one member that are still to be added: all that a snapshot has of it at once.
+    own: Option<(MemberSlot, Vec<(Seq, Seq)>)>,
 }
 
 /// One thing that was written down.
@@ -32,15 +34,13 @@ pub enum Recorded<'a> {
     },
     /// As [`super::Fact::Member`].
     Member(Standpoint),
-    /// Of a member's own numbers above its place, those from `first` to `last`: their messages may
-    /// be kept nowhere any more.
+    /// Of a member's own numbers above its place these: their messages may be kept nowhere any
+    /// more.
     Own {
         /// Whose.
         id: &'a str,
-        /// The first.
-        first: Seq,
-        /// The last.
-        last: Seq,
+        /// The first and the last of each run.
+        runs: &'a [(Seq, Seq)],
     },
     /// As [`super::Fact::Deregistered`].
     Deregistered {
@@ -74,7 +74,8 @@ impl Replay {
     /// Nothing was written down yet.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
-        Self { group: Group::new(rules, epoch), message_at: Millis::ZERO, named: BTreeSet::new() }
+        let (group, message_at) = (Group::new(rules, epoch), Millis::ZERO);
+        Self { group, message_at, named: BTreeSet::new(), own: None }
     }
 
     /// The last snapshot has named all members, and whom it has not named is none.
@@ -93,10 +94,14 @@ impl Replay {
 
     /// Applies what was written down at group time `at`.
     pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
+        if let Recorded::Own { id, runs } = recorded {
+            return self.gather_own(id, runs);
+        }
+        self.restore_own();
         match recorded {
             Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             Recorded::Member(standpoint) => self.restore_member(standpoint),
-            Recorded::Own { id, first, last } => self.restore_own(id, first, last),
+            Recorded::Own { .. } => (), // Above.
             Recorded::Deregistered { id } => self.forget(id),
             Recorded::Accepted { line, delivery } => {
                 self.restore_message(line, &delivery, at);
@@ -110,12 +115,16 @@ impl Replay {
         // What was written down is stored. If it did not count as that, it would not expire, and be
         // looked at with every record behind it.
         group.history.release(group.history.last());
-        group.expire(at);
+        if !group.offers_once() {
+            // Nobody is online, and nothing is counted: what a live group does beside this.
+            group.history.drop_before(group.history.unexpired(at));
+        }
     }
 
     /// The group, in `epoch` from here on. Nobody is online.
     #[must_use]
     pub fn finish(mut self, epoch: Epoch) -> Group {
+        self.restore_own();
         let group = &mut self.group;
         group.epoch = epoch;
         group.stats = super::Stats::default();
@@ -155,22 +164,33 @@ impl Replay {
             None => group.members.insert(id, address, &mut group.history),
         };
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore(address, registered_at, place, slot, &mut group.history);
-            for (first, last) in own {
-                member.restore_own(first, last, &mut group.history);
+            member.restore(address, registered_at, place, &mut group.history);
+            member.restore_own(own.into_vec(), &mut group.history);
+        }
+    }
+
+    fn gather_own(&mut self, id: &str, runs: &[(Seq, Seq)]) {
+        let Some(slot) = self.group.members.find(id) else { return };
+        match &mut self.own {
+            Some((of, gathered)) if *of == slot => gathered.extend_from_slice(runs),
+            Some(_) | None => {
+                self.restore_own();
+                self.own = Some((slot, runs.to_vec()));
             }
         }
     }
 
-    fn restore_own(&mut self, id: &str, first: Seq, last: Seq) {
+    fn restore_own(&mut self) {
+        let Some((slot, runs)) = self.own.take() else { return };
         let group = &mut self.group;
-        let Some(slot) = group.members.find(id) else { return };
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore_own(first, last, &mut group.history);
+            member.restore_own(runs, &mut group.history);
         }
+        group.members.moved_back();
     }
 
     fn forget(&mut self, id: &str) {
+        self.restore_own();
         let group = &mut self.group;
         if let Some(slot) = group.members.find(id) {
             group.members.remove(slot, &mut group.history);
@@ -188,7 +208,7 @@ impl Replay {
         }
         let group = &mut self.group;
         let sender = group.members.find(delivery.sender);
-        let seq = group.history.append(line, sender.unwrap_or(MemberSlot::NOBODY), at);
+        let seq = group.history.append(line, at);
         if let Some(member) = sender.and_then(|slot| group.members.at_mut(slot)) {
             member.published(seq, None, &mut group.history);
         }
@@ -198,7 +218,7 @@ impl Replay {
         let group = &mut self.group;
         let Some(slot) = group.members.find(id) else { return };
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore_place(place, slot, &mut group.history);
+            member.restore_place(place, &mut group.history);
         }
     }
 

@@ -211,7 +211,7 @@ impl Group {
             return Err(Misstep::OfflineCannotSend.into());
         }
         self.check_journal()?;
-        if member.own().len() >= OWN_RUNS_MAX {
+        if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
             return Err(Refusal::BacklogFull { max: self.rules.backlog_bytes_max });
         }
         let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
@@ -222,7 +222,8 @@ impl Group {
     }
 
     fn accept(&mut self, slot: MemberSlot, text_bytes: u64, now: Millis) -> Reply {
-        let seq = self.history.append(&self.line, slot, now);
+        let seq = self.history.append(&self.line, now);
+        self.members.trim_one(&self.history);
         if let Some(member) = self.members.at_mut(slot) {
             let outlet = member.link.and_then(|link| self.links.open_mut(link));
             member.published(seq, outlet.map(|(_, outlet)| outlet), &mut self.history);

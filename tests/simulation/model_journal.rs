@@ -217,7 +217,8 @@ impl Model {
         let peak = entries[at..].iter().map(|entry| entry.peak).max();
         assert!(Some(place) <= peak, "{id} never took {place}: {entries:?}");
         if back.was_clean && old.is_some_and(|old| old.number == number) {
-            assert_eq!(old.map(|old| old.place.min(last)), Some(place), "{id}: place");
+            let stood = old.map(|old| (old.place.min(last), old.address));
+            assert_eq!(stood, Some((place, found.address)), "{id}: place and address");
         }
         self.take_in(id, standing, &found);
     }

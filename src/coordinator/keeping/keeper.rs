@@ -155,8 +155,8 @@ impl Keeper {
     pub fn awaited(&self, reply: &Reply) -> Option<u64> {
         match reply {
             Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
-            // Of a return only the address is written down, and it was known where it is from: a
-            // disk that is full need not keep anybody away from what is there to be delivered.
+            // A return is written down late, as places are: a disk that is full need not keep
+            // anybody away from what is there to be delivered.
             Reply::Reconnect { .. }
             | Reply::Disconnect
             | Reply::Members { .. }
@@ -207,12 +207,14 @@ impl Keeper {
 
     /// Writes a decision down.
     pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
-        self.is_awaited = true;
+        self.is_awaited |= !matches!(fact, Fact::Returned { .. });
         self.note_clock(now);
         match fact {
+            Fact::Returned { place } => {
+                // Now already: what it needs must be there when that is written down.
+                self.segment.needed = self.segment.needed.min(place.next());
+            }
             Fact::Member(standpoint) => {
-                // Whoever comes back may stand lower than it did.
-                self.segment.needed = self.segment.needed.min(standpoint.place.next());
                 put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
             }
             Fact::Deregistered { id } => {

@@ -175,9 +175,8 @@ pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
         Event::AllNamed => replay.keep_named(),
         Event::Lost { first, last } => replay.lose(first, last),
         Event::Fact { at, record: Record::Own { id, runs } } => {
-            for (first, last) in runs.iter() {
-                replay.apply(Recorded::Own { id, first, last }, at);
-            }
+            let runs: Vec<(Seq, Seq)> = runs.iter().collect();
+            replay.apply(Recorded::Own { id, runs: &runs }, at);
         }
         Event::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {

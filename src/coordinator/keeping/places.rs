@@ -2,9 +2,10 @@
 //!
 //! To lose a place costs repeats and no more, so nobody waits for one. Told in each turn, places
 //! would be most of the journal of a group with many members, and turns that bring nothing else
-//! would wake the worker, and the worker the loop, for every few of them.
+//! would wake the worker, and the worker the loop, for every few of them. So it is with members
+//! that come back: a few bytes for each of them and pause, however often one does.
 
-use crate::group::Group;
+use crate::group::{Group, Move};
 use crate::journal::{Record, Salt, encode};
 use crate::limits::PLACES_PAUSE_MS;
 use crate::time::Millis;
@@ -32,11 +33,15 @@ impl Pause {
     }
 }
 
-/// Writes down the places that have moved.
+/// Writes down the places that have moved, and the members that have come back.
 pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    for (id, place) in group.take_moves() {
-        encode(&Record::Place { id, place }, at, salt, records);
-    }
+    group.take_moves(|Move { id, place, returned }| {
+        let record = match returned {
+            Some((address, registered_at)) => Record::Member { id, address, registered_at, place },
+            None => Record::Place { id, place },
+        };
+        encode(&record, at, salt, records);
+    });
 }
 
 #[cfg(test)]

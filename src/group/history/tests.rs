@@ -54,7 +54,7 @@ impl World {
                 let number = self.last() + 1;
                 let mut line = vec![b'a' + (number % 26) as u8; bytes];
                 line[bytes - 1] = b'\n';
-                let seq = self.history.append(&line, sender(number), self.now);
+                let seq = self.history.append(&line, self.now);
                 assert_eq!(seq, Seq::new(number));
                 self.history.release(seq);
                 self.lines.push((line, self.now));
@@ -109,15 +109,8 @@ impl World {
             assert!(found.concat() == expected.concat(), "after {after} something else is kept");
             let bytes: usize = self.kept(after).map(|(_, line)| line.len()).sum();
             assert_eq!(self.history.bytes_from(after.next()), bytes as u64);
-            for (number, _) in self.kept(after) {
-                assert_eq!(self.history.sender(Seq::new(number)), Some(sender(number)));
-            }
         }
     }
-}
-
-fn sender(number: u64) -> MemberSlot {
-    MemberSlot::new(number as usize % 7)
 }
 
 proptest! {
@@ -143,7 +136,7 @@ fn a_block_goes_when_its_last_reader_has_left_it_and_the_tail_stays() {
     let near = history.enter(Seq::ZERO);
     let line = vec![b'x'; crate::limits::BLOCK_BYTES];
     for _ in 0..3 {
-        history.append(&line, MemberSlot::new(0), Millis::ZERO);
+        history.append(&line, Millis::ZERO);
     }
     assert!(history.is_past(far, Seq::new(2)));
     history.leave(far);
@@ -163,11 +156,11 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
     let mut history = History::new(TTL_MS);
     let away = history.enter(Seq::ZERO);
     let line = vec![b'x'; crate::limits::BLOCK_BYTES];
-    history.append(&line, MemberSlot::new(0), Millis::ZERO);
+    history.append(&line, Millis::ZERO);
     history.drop_before(Seq::new(2));
     assert!(history.blocks.is_empty());
     for _ in 0..2 {
-        history.append(&line, MemberSlot::new(0), Millis::ZERO);
+        history.append(&line, Millis::ZERO);
     }
     history.trim();
     assert_eq!(history.front(), Seq::new(2), "the one who is away still needs it");
@@ -179,7 +172,7 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
 #[test]
 fn a_message_lives_to_the_last_millisecond_of_its_time() {
     let mut history = History::new(TTL_MS);
-    history.append(b"a\n", MemberSlot::new(0), Millis::new(7));
+    history.append(b"a\n", Millis::new(7));
     assert_eq!(history.unexpired(Millis::new(107)), Seq::new(1));
     assert_eq!(history.next_expiry(), None, "it may not be sent yet");
     history.release(Seq::new(1));

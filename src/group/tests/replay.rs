@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::World;
-use crate::group::{Effect, Fact, Input, LinkId, Recorded, Replay, Standpoint};
+use crate::group::{Effect, Fact, Input, LinkId, Move, Recorded, Replay, Standpoint};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
 
@@ -107,12 +107,23 @@ impl Scribe {
                 Effect::Close { link } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
-                Effect::Reply { .. } | Effect::List { .. } | Effect::Note(_) => (),
+                Effect::Record(Fact::Returned { .. })
+                | Effect::Reply { .. }
+                | Effect::List { .. }
+                | Effect::Note(_) => (),
             }
         }
-        let moves = self.world.group.take_moves();
-        let places = moves.map(|(id, place)| (at, Kept::Place(id.into(), place)));
-        self.journal.extend(places);
+        let journal = &mut self.journal;
+        self.world.group.take_moves(|Move { id, place, returned }| {
+            let kept = match returned {
+                Some((address, registered_at)) => {
+                    let (id, own) = (id.into(), Box::default());
+                    Kept::Member(Standpoint { id, address, registered_at, place, own })
+                }
+                None => Kept::Place(id.into(), place),
+            };
+            journal.push((at, kept));
+        });
         dialed
     }
 
@@ -175,9 +186,7 @@ impl Scribe {
             let (id, own) = (&*standpoint.id, standpoint.own.clone());
             let standpoint = Standpoint { own: Box::default(), ..standpoint.clone() };
             replay.apply(Recorded::Member(standpoint.clone()), Millis::ZERO);
-            for (first, last) in own {
-                replay.apply(Recorded::Own { id, first, last }, Millis::ZERO);
-            }
+            replay.apply(Recorded::Own { id, runs: &own }, Millis::ZERO);
         }
         for (at, kept) in &self.journal[begun..] {
             replay.apply(kept.recorded(), *at);
@@ -311,8 +320,10 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     let mut scribe = Scribe::new();
     (0..2).for_each(|who| scribe.take(&Step::Register(who)));
     [1, 0, 1, 1].iter().for_each(|&who| scribe.take(&Step::Send(who)));
-    scribe.take(&Step::Leave(0));
-    scribe.take(&Step::Return(0, Some(0)));
+    // As the next segment has it at its beginning.
+    let ann = scribe.world.group.standpoints().next().unwrap();
+    assert_eq!(&*ann.own, [(Seq::new(2), Seq::new(2))]);
+    scribe.journal.push((scribe.at(), Kept::Member(ann)));
     scribe.take(&Step::Send(1));
     scribe.journal.retain(|(_, kept)| match kept {
         Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use super::*;
 use crate::coordinator::keeping::rig::{self, ask, segments};
-use crate::journal::Directory;
+use crate::journal::{Directory, Runs};
+use crate::limits::RECORD_RUNS_MAX;
 
 fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> Opened<Directory> {
     rig::open(path, rig::terms(boot, sync, 1 << 20), now)
@@ -93,6 +94,52 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
     let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
     let [reply] = &replies[..] else { panic!("{replies:?}") };
     assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2"), "{reply}");
+}
+
+/// A journal of two segments, each of which says that so many runs are alice's own.
+#[cfg(target_os = "linux")]
+fn journal_of_runs(path: &Path, count: u64) {
+    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+    let (epoch, last) = (Epoch::new(7), Seq::new(3 * count));
+    let runs: Vec<(Seq, Seq)> =
+        (1..=count).map(|third| (Seq::new(3 * third), Seq::new(3 * third))).collect();
+    for serial in 1..=2 {
+        let (salt, boot) = (Salt(serial), BootId([1; 16]));
+        let (address, registered_at) = ("127.0.0.1:9000".parse().unwrap(), Seq::ZERO);
+        let mut records = Vec::new();
+        let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
+        put(&Record::Epoch { epoch, last });
+        put(&Record::Member { id: "alice", address, registered_at, place: Seq::ZERO });
+        for runs in runs.chunks(RECORD_RUNS_MAX) {
+            put(&Record::Own { id: "alice", runs: Runs::encode(runs, &mut Vec::new()) });
+        }
+        put(&Record::Clock { unix: UnixMillis(0) });
+        let header = Header { serial, salt, boot, sync: SyncMode::Always };
+        store.create(&header, &records).unwrap();
+    }
+}
+
+/// Two that talk in turn and acknowledge nothing have as many runs as messages.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_costs_as_much_as_the_journal_is_long() {
+    let used_ns = || {
+        let used = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        used.split(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let cost_ns = |count: u64| {
+        let directory = tempfile::tempdir().unwrap();
+        journal_of_runs(directory.path(), count);
+        let before = used_ns();
+        let opened = open(directory.path(), 1, Sync::Always, 0);
+        let cost = used_ns() - before;
+        let alice = opened.group.standpoints().next().unwrap();
+        assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
+        cost
+    };
+    // Where each run costs as much as there are, four times as many cost 16 times as much.
+    let ratios: Vec<u64> = (0..3).map(|_| cost_ns(160_000) / cost_ns(40_000)).collect();
+    assert!(ratios.iter().any(|ratio| *ratio < 8), "{ratios:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::coordinator::keeping::Opened;
 use crate::coordinator::keeping::rig::{self, ask, carry_out, decide, jobs, segments};
 use crate::journal::Directory;
-use crate::limits::Sync;
+use crate::limits::{PLACES_PAUSE_MS, Sync};
 use crate::protocol::Seq;
 
 /// Alice sends, bob is there; nothing is near to expire.
@@ -201,6 +201,8 @@ fn segments_of_former_lives_go_too() {
     for life in 1..=6 {
         scene.bob_has(scene.opened.group.last().as_u64());
         scene.ask(&["alice#reconnect 9000", "alice#msend one more"]);
+        scene.now += PLACES_PAUSE_MS; // Then it is written down where bob stands.
+        scene.ask(&[]);
         assert!(scene.serials().len() <= 3, "in life {life}");
         scene = scene.start_again();
         (0..10).for_each(|_| drop(scene.ask(&[])));
