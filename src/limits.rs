@@ -186,6 +186,8 @@ pub const PLACES_PAUSE_MS: u64 = 100;
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
 /// Losses of a journal that are told one by one: a disk can have any number of them.
 pub const LOSSES_TOLD_MAX: usize = 100;
+/// Records that a start reads before it looks for a signal to end.
+pub const STOP_RECORDS_MAX: usize = 64;
 /// How long an ending program waits for its journal to be written.
 pub const JOURNAL_CLOSE_MS: u64 = 5_000;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.

@@ -53,6 +53,8 @@ pub enum Failure {
     System(&'static str, io::Error),
     /// A second signal came before everything due had left.
     CutShort,
+    /// A signal came while the journal in this directory was read.
+    Stopped(PathBuf),
 }
 
 impl fmt::Display for Failure {
@@ -62,6 +64,9 @@ impl fmt::Display for Failure {
             Self::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
             Self::System(what, error) => write!(f, "{what}: {error}"),
             Self::CutShort => f.write_str("ended at once, by a second signal"),
+            Self::Stopped(path) => {
+                write!(f, "ended by a signal before the journal {} was read", path.display())
+            }
         }
     }
 }
@@ -85,11 +90,18 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
         .map_err(system("cannot start the log"))?;
     ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
     ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
-    let mut coordinator = Coordinator::start(&run.config)?;
-    let result = coordinator.run();
-    if result.is_ok() {
+    let result = Coordinator::start(&run.config).and_then(|mut coordinator| {
+        coordinator.run()?;
         coordinator.close_journal();
-    }
+        Ok(())
+    });
+    let result = match result {
+        Err(stopped @ Failure::Stopped(_)) => {
+            log::info!("{stopped}; nothing has changed");
+            Ok(()) // As it was asked.
+        }
+        result @ (Ok(()) | Err(_)) => result,
+    };
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
@@ -108,7 +120,7 @@ impl Coordinator {
             }
         };
         let poll = Poll::new().map_err(system("cannot poll"))?;
-        let signals = Signals::watch(poll.registry(), &[Signal::Terminate, Signal::Interrupt])
+        let mut signals = Signals::watch(poll.registry(), &[Signal::Terminate, Signal::Interrupt])
             .map_err(system("cannot watch for signals"))?;
         let listen = |error| Failure::Listen(config.listen, error);
         let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
@@ -122,7 +134,7 @@ impl Coordinator {
             );
         }
         let rules = rules(config, listening);
-        let beginning = start::begin(config, rules, poll.registry())?;
+        let beginning = start::begin(config, rules, poll.registry(), &mut signals)?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
         let coordinator = Self::new(config, beginning, poll, signals, acceptor);
         // Whoever closed standard output does not want to know.

@@ -9,7 +9,7 @@ use super::Failure;
 use super::journal::Journal;
 use super::keeping::{Draw, Recovery, Terms};
 use crate::config::CoordinatorConfig;
-use crate::event_loop::Clock;
+use crate::event_loop::{Clock, Signals};
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, Salt, Store};
 use crate::limits::{SEGMENT_BYTES_MAX, Sync};
@@ -29,18 +29,20 @@ pub(super) fn draw() -> Result<u64, Failure> {
     })
 }
 
-/// Begins with what the journal has, if there is one.
+/// Begins with what the journal has, if there is one. A signal ends that.
 pub(super) fn begin(
     config: &CoordinatorConfig,
     rules: Rules,
     registry: &Registry,
+    signals: &mut Signals,
 ) -> Result<Beginning, Failure> {
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw()?));
         return Ok(Beginning { group, clock: Clock::start(), journal: None });
     };
     let mut store = open(directory)?;
-    let recovery = Recovery::read(&mut store, rules);
+    let recovery = Recovery::read(&mut store, rules, || !signals.drain().is_empty())
+        .ok_or_else(|| Failure::Stopped(directory.clone()))?;
     for trouble in &recovery.recovered().troubles {
         log::warn!("journal {}: {trouble}", directory.display());
     }

@@ -41,7 +41,7 @@ mod trouble;
 pub use disk::{Directory, Disk};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
-pub use recovery::{Event, recover};
+pub use recovery::{Event, recover, recover_unless};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
 pub use store::{Store, Writer};
 pub use trouble::{Rejected, Trouble, Unusable};

@@ -1,6 +1,8 @@
 //! What a journal comes to.
 
+use super::disk::Disk;
 use super::segment::Header;
+use super::store::Store;
 use super::trouble::Trouble;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -31,6 +33,24 @@ pub struct Recovered {
     pub segments: Vec<SegmentSummary>,
     /// What somebody must look at.
     pub troubles: Vec<Trouble>,
+}
+
+impl Recovered {
+    /// Cuts off what killed programs have left of a record at the end of segments.
+    pub(super) fn cut_torn<D: Disk>(&mut self, store: &mut Store<D>) {
+        if !store.is_writable() {
+            return;
+        }
+        for trouble in &mut self.troubles {
+            let Trouble::Torn { serial, bytes, cut } = trouble else { continue };
+            let done = store.cut(*serial, bytes.start);
+            let mut segments = self.segments.iter_mut();
+            if let (Ok(()), Some(segment)) = (&done, segments.find(|it| it.serial == *serial)) {
+                segment.bytes = bytes.start;
+            }
+            *cut = Some(done);
+        }
+    }
 }
 
 /// What must be known of a segment to know when it is no longer needed.

@@ -27,7 +27,7 @@ use super::recovered::{Recovered, SegmentSummary};
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
 use super::trouble::Trouble;
-use crate::limits::LOSSES_TOLD_MAX;
+use crate::limits::{LOSSES_TOLD_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
@@ -54,11 +54,18 @@ pub enum Event<'a> {
     },
 }
 
-/// Reads all segments that there were when the store was opened, and hands what they say to
-/// `replay`.
-///
-/// Nothing keeps it from going on with what is left: what fails is told in the troubles.
-pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>)) -> Recovered {
+/// Reads the segments of a store, and hands what they say to `replay`. Nothing keeps it from going
+/// on with what is left: what fails is told in the troubles.
+pub fn recover<D: Disk>(store: &mut Store<D>, replay: impl FnMut(Event<'_>)) -> Recovered {
+    recover_unless(store, replay, || false).unwrap_or_default()
+}
+
+/// As [`recover`], unless `is_stopped`, which is asked again and again: then no segment is cut.
+pub fn recover_unless<D: Disk>(
+    store: &mut Store<D>,
+    mut replay: impl FnMut(Event<'_>),
+    mut is_stopped: impl FnMut() -> bool,
+) -> Option<Recovered> {
     let mut fold = Fold::default();
     let mut bytes = Vec::new();
     for (serial, resumed) in resumptions(store) {
@@ -68,7 +75,10 @@ pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>))
                 Err(bad) => bad.to_string(),
                 Ok((header, records)) => {
                     fold.begin(header, bytes.len(), resumed);
-                    let torn = records.fold(None, |_, found| fold.take(found, &mut replay));
+                    let torn = records.enumerate().try_fold(None, |_, (count, found)| {
+                        let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
+                        goes_on.then(|| fold.take(found, &mut replay))
+                    })?;
                     fold.end(store, torn);
                     continue;
                 }
@@ -76,7 +86,7 @@ pub fn recover<D: Disk>(store: &mut Store<D>, mut replay: impl FnMut(Event<'_>))
         };
         store.reject_segment(serial, failure);
     }
-    fold.finish(store, &mut replay)
+    (!is_stopped()).then(|| fold.finish(store, &mut replay))
 }
 
 /// All segments, each with the lowest number that a later one goes back to.
@@ -339,11 +349,7 @@ impl Fold {
         current.summary.last = self.next.map_or(Seq::ZERO, Seq::before);
         let troubles = &mut self.recovered.troubles;
         if let Some(bytes) = torn {
-            let cut = store.is_writable().then(|| store.cut(serial, bytes.start));
-            if matches!(cut, Some(Ok(()))) {
-                current.summary.bytes = bytes.start;
-            }
-            troubles.push(Trouble::Torn { serial, bytes, cut });
+            troubles.push(Trouble::Torn { serial, bytes, cut: None });
         }
         if let Some(first) = current.damaged_first {
             let (places, bytes) = (current.damaged_places, current.damaged_bytes);
@@ -367,6 +373,7 @@ impl Fold {
             self.advance(next, replay);
         }
         let mut recovered = self.recovered;
+        recovered.cut_torn(store);
         recovered.last = self.next.map_or(Seq::ZERO, Seq::before);
         let newest = recovered.header.map_or(0, |header| header.serial);
         let is_unreadable = store.unreadable_highest().is_some_and(|serial| serial > newest);

@@ -10,7 +10,7 @@ use super::snapshot::{Snapshot, mode, snapshot};
 use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
 use crate::journal::{
     BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
-    encode, recover,
+    encode, recover_unless,
 };
 use crate::limits::Sync;
 use crate::protocol::{Epoch, Seq};
@@ -45,12 +45,16 @@ pub struct Draw {
 }
 
 impl Recovery {
-    /// Reads all that there is. Nothing keeps it from going on with what is left.
-    pub fn read<D: Disk>(store: &mut Store<D>, rules: Rules) -> Self {
+    /// Reads all that there is, unless `is_stopped` says so before the end.
+    pub fn read<D: Disk>(
+        store: &mut Store<D>,
+        rules: Rules,
+        is_stopped: impl FnMut() -> bool,
+    ) -> Option<Self> {
         let ttl_ms = rules.ttl_ms;
         let mut replay = Replay::new(rules, Epoch::new(0));
-        let recovered = recover(store, |event| apply(&mut replay, event));
-        Self { replay, recovered, ttl_ms }
+        let recovered = recover_unless(store, |event| apply(&mut replay, event), is_stopped)?;
+        Some(Self { replay, recovered, ttl_ms })
     }
 
     /// What it came to.

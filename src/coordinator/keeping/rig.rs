@@ -28,7 +28,7 @@ pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
         listening: SocketAddr::new(HOME, 5000),
     };
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let recovery = Recovery::read(&mut store, rules);
+    let recovery = Recovery::read(&mut store, rules, || false).unwrap();
     let draw = Draw { epoch: Epoch::new(now), salt: Salt(now) };
     recovery.open(store, terms, draw, at(now)).unwrap()
 }

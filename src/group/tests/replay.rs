@@ -354,27 +354,6 @@ fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
 }
 
 #[test]
-fn nothing_is_sent_before_it_is_stored() {
-    let mut world = World::with(|rules| rules.is_journaled = true);
-    let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
-    world.input(Input::Stored { through: Seq::ZERO });
-    ["a", "b"].iter().for_each(|text| world.send("bob", text));
-    assert_eq!(world.read(ann), "");
-    world.input(Input::Stored { through: Seq::new(1) });
-    assert_eq!(world.read(ann), "a");
-    world.input(Input::Stored { through: Seq::new(2) });
-    assert_eq!(world.read(ann), "b");
-    assert_eq!(world.read(bob), "");
-    world.input(Input::JournalFails(true));
-    for line in ["bob#msend c", "bob#deregister", "eve#register 9900"] {
-        let reply = world.request(line).to_string();
-        assert_eq!(reply, "ERR 506 the journal cannot be written", "{line}");
-    }
-    world.input(Input::JournalFails(false));
-    world.send("bob", "c");
-}
-
-#[test]
 fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
     let mut scribe = Scribe::new();
     (0..3).for_each(|who| scribe.take(&Step::Register(who)));

@@ -36,3 +36,24 @@ fn what_is_not_stored_does_not_make_room() {
     assert_eq!(world.request("bob#msend cc"), Reply::Msend { seq: Seq::new(3) });
     assert_eq!(world.read(ann), "gap 1 1-1 bb");
 }
+
+#[test]
+fn nothing_is_sent_before_it_is_stored() {
+    let mut world = World::with(|rules| rules.is_journaled = true);
+    let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
+    world.input(Input::Stored { through: Seq::ZERO });
+    ["a", "b"].iter().for_each(|text| world.send("bob", text));
+    assert_eq!(world.read(ann), "");
+    world.input(Input::Stored { through: Seq::new(1) });
+    assert_eq!(world.read(ann), "a");
+    world.input(Input::Stored { through: Seq::new(2) });
+    assert_eq!(world.read(ann), "b");
+    assert_eq!(world.read(bob), "");
+    world.input(Input::JournalFails(true));
+    for line in ["bob#msend c", "bob#deregister", "eve#register 9900"] {
+        let reply = world.request(line).to_string();
+        assert_eq!(reply, "ERR 506 the journal cannot be written", "{line}");
+    }
+    world.input(Input::JournalFails(false));
+    world.send("bob", "c");
+}

@@ -6,6 +6,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
+use std::time::Duration;
 
 use crate::terms::{ACTION, Action, CALL, COUNTS, ERRNO, FIRED, KIND, Kind, PART, WORDS};
 use crate::{is_inside, real};
@@ -45,6 +46,7 @@ enum Doom {
     KillWithin(u64),
     Fail(c_int),
     Short(u64),
+    Hang,
 }
 
 /// Whether calls are looked at at all.
@@ -82,6 +84,7 @@ fn doom(kind: Kind) -> Doom {
         Some(Action::FailFrom) => (Doom::Fail(words[ERRNO].load(SeqCst) as c_int), true),
         Some(Action::ShortOnce) => (Doom::Short(part), false),
         Some(Action::ShortFrom) => (Doom::Short(part), true),
+        Some(Action::HangFrom) => (Doom::Hang, true),
         Some(Action::None) | None => return Doom::None,
     };
     // One that came while the page was written may have been the one that was meant.
@@ -90,6 +93,15 @@ fn doom(kind: Kind) -> Doom {
         words[FIRED].fetch_add(1, SeqCst);
     }
     if is_first || is_lasting { doom } else { Doom::None }
+}
+
+/// Waits until something else than hanging is asked for.
+fn hang() {
+    let is_hanging =
+        || words().is_some_and(|words| words[ACTION].load(SeqCst) == Action::HangFrom as u64);
+    while is_hanging() {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 /// What a failed call answers.
@@ -129,6 +141,10 @@ pub(crate) fn transfer<R: Failure>(kind: Kind, count: usize, real: impl FnOnce(u
             R::FAILED
         }
         Doom::Short(share) => real(part(share).max(1).min(count)),
+        Doom::Hang => {
+            hang();
+            real(count)
+        }
     }
 }
 

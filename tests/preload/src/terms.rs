@@ -49,10 +49,12 @@ pub(crate) enum Action {
     /// A part is transferred, and the call answers so.
     ShortOnce,
     ShortFrom,
+    /// The call does not begin before another action is asked for.
+    HangFrom,
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
         Self::KillBefore,
         Self::KillAfter,
@@ -61,6 +63,7 @@ impl Action {
         Self::FailFrom,
         Self::ShortOnce,
         Self::ShortFrom,
+        Self::HangFrom,
     ];
 }
 
