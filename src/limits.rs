@@ -122,6 +122,13 @@ pub const USER_COMMANDS_BYTES_MAX: usize = 256 * 1024;
 pub const IN_FLIGHT_MAX: usize = 256;
 /// Bytes of those requests; the one that passes it is still sent.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
+/// Requests of the user that wait while the coordinator is away; a further one is given up. Those
+/// that were in flight come on top.
+pub const WAITING_MAX: usize = 1000;
+/// Bytes of those requests; the one that passes it is still taken.
+pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
+/// How long such a request waits before it is given up.
+pub const WAITING_MS_MAX: u64 = 120_000;
 /// How long the participant waits for its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
 /// How long it waits for the next reply: longer than a connect-back may take by default.
@@ -321,6 +328,10 @@ const _: () = assert!(
 const _: () = assert!(
     CONNECT_TIMEOUT_MS_DEFAULT < REPLY_TIMEOUT_MS,
     "the reply to a connect-back that fails must be waited for"
+);
+const _: () = assert!(
+    WAITING_MS_MAX >= 2 * RETRY_MS_HIGHEST + REPLY_TIMEOUT_MS,
+    "what waits sees the longest pause, a try that fails, and the next one"
 );
 const _: () = assert!(2 * RETRY_MS_LOWEST <= RETRY_MS_HIGHEST, "pauses have room to grow");
 const _: () = assert!(RUN_SLICES_MAX <= 1024, "more slices than one call takes");

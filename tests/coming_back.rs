@@ -265,3 +265,118 @@ fn a_reconnect_takes_over_from_itself_without_a_hole() {
     assert_eq!(field(&member, "pending"), "0");
     assert!(!alice.said.contains("lost"), "{}", alice.said);
 }
+
+/// What became of each text, in the order in which they were typed.
+fn outcomes(said: &str) -> Vec<&str> {
+    let is_outcome = |line: &&str| {
+        line.starts_with("OK msend ")
+            || line.starts_with("ERR ")
+            || line.starts_with("error: msend")
+    };
+    let is_of_register = |line: &&str| line.starts_with("ERR 409 already a member");
+    said.lines().filter(|line| is_outcome(line) && !is_of_register(line)).collect()
+}
+
+/// A participant that sends while its coordinator is killed and started eight times. It comes back
+/// by itself, and when the pauses have become long, as no connection has lasted, by `command`.
+fn send_over_eight_restarts(
+    mut coordinator: Coordinator,
+    command: &str,
+) -> (Running, Home, Vec<usize>) {
+    let [mut alice, mut bob] = ["alice", "bob"].map(|id| {
+        let home = Home::new(id, coordinator.address);
+        let running = Running::start(home.command(&["-f", "-e", "register 0"]));
+        (running, home)
+    });
+    alice.0.expect("OK register");
+    bob.0.expect("OK register");
+    let mut typed = 0;
+    for restart in 0..8 {
+        for is_down in [false, true] {
+            let texts: String =
+                (typed..typed + 100).map(|text| format!("msend {text}\n")).collect();
+            alice.0.write(&texts);
+            typed += 100;
+            if is_down {
+                coordinator = coordinator.start_again();
+                let command = if restart < 4 { "" } else { command };
+                alice.0.write(command);
+                bob.0.write(command);
+            } else {
+                alice.0.expect("OK msend ");
+                coordinator.kill();
+                alice.0.expect("* message connection lost: ");
+            }
+        }
+        while outcomes(&alice.0.said).len() < typed {
+            alice.0.expect_line();
+        }
+    }
+    let mut confirmed = Vec::new();
+    let mut unknown = 0;
+    for (text, outcome) in outcomes(&alice.0.said).into_iter().enumerate() {
+        if outcome.starts_with("OK msend ") {
+            confirmed.push(text);
+        } else {
+            assert!(outcome.contains("the reply is lost"), "{text}: {outcome}");
+            assert!(outcome.ends_with(&format!(": {text}")), "{text}: {outcome}");
+            unknown += 1;
+        }
+    }
+    println!("{typed} texts, {} confirmed, {unknown} unknown", confirmed.len());
+    assert!(confirmed.len() > typed / 2, "{} of {typed}", confirmed.len());
+    alice.0.write("msend the end\n");
+    bob.0.expect(" alice: the end\n");
+    until("the last text", || bob.1.log().ends_with("\tthe end\n"));
+    alice.0.signal(rustix::process::Signal::TERM);
+    assert_eq!(alice.0.wait(), Some(u8::from(unknown > 0).into()), "{}", alice.0.said);
+    (bob.0, bob.1, confirmed)
+}
+
+/// The texts, which are numbers, in order and none twice.
+fn numbers(log: &str) -> Vec<usize> {
+    let texts = texts(log).into_iter().filter(|text| *text != "the end");
+    let numbers: Vec<usize> = texts.map(|text| text.parse().unwrap()).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    numbers
+}
+
+#[test]
+fn what_is_sent_over_eight_restarts_is_confirmed_or_unknown_and_comes_once_in_order() {
+    let coordinator = Coordinator::start_kept(600, &[]);
+    let (_bob, home, confirmed) = send_over_eight_restarts(coordinator, "reconnect 0\n");
+    let arrived = numbers(&home.log());
+    let lost: Vec<&usize> = confirmed.iter().filter(|text| !arrived.contains(text)).collect();
+    assert!(lost.is_empty(), "confirmed, and not there: {lost:?}");
+}
+
+/// Members that register anew get nothing from before, so not all that is confirmed comes.
+#[test]
+fn what_is_sent_over_eight_restarts_without_a_journal_comes_once_in_order_too() {
+    let coordinator = Coordinator::start(600, &[]);
+    let (_bob, home, _) = send_over_eight_restarts(coordinator, "register 0\n");
+    numbers(&home.log());
+}
+
+#[test]
+fn what_waits_at_the_end_is_named_and_makes_the_exit_code_1() {
+    for end in ["quit", "end", "TERM"] {
+        let coordinator = Coordinator::start(60, &[]);
+        let home = Home::new("alice", coordinator.address);
+        let mut alice = Running::start(home.command(&["-e", "register 0"]));
+        alice.expect("OK register");
+        coordinator.kill();
+        alice.expect("* message connection lost: ");
+        alice.write("msend one\nmsend two\nstatus\n");
+        alice.expect("* not online: texts wait up to 120 s and are sent when online again\n");
+        alice.expect("\nwaiting 2\n");
+        match end {
+            "quit" => alice.write("quit\n"),
+            "end" => alice.input = None,
+            _ => alice.signal(rustix::process::Signal::TERM),
+        }
+        alice.expect("error: msend: not sent: the participant ends: one\n");
+        alice.expect("error: msend: not sent: the participant ends: two\n");
+        assert_eq!(alice.wait(), Some(1), "{end}: {}", alice.said);
+    }
+}

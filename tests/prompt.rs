@@ -31,7 +31,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     let address = coordinator.address;
     alice.expect(&format!(
         "id alice\nstate offline\ncoordinator {address}\nport none\nepoch none\nlast 0\n\
-         unwritten 0\nin_flight 0\n"
+         unwritten 0\nwaiting 0\nin_flight 0\n"
     ));
     alice.write("register 0\n");
     let port = listening_port(&mut alice);
@@ -51,7 +51,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.write("status\n");
     alice.expect(&format!(
         "id alice\nstate online\ncoordinator {address}\nport {port}\nepoch {epoch}\nlast 2\n\
-         unwritten 0\nin_flight 0\n"
+         unwritten 0\nwaiting 0\nin_flight 0\n"
     ));
     alice.write("disconnect\n");
     alice.expect("OK disconnect\n");
@@ -165,7 +165,11 @@ fn a_coordinator_that_is_not_there_is_said_to_be_so_by_every_command() {
     for command in ["ping", "members", "msend hi", "disconnect", "register 0", "reconnect 0"] {
         let (code, said) = home.script(&["-e", command], "");
         let word = command.split(' ').next().unwrap();
-        let error = format!("error: {word}: Connection refused (os error 111)\n");
+        let reason = "Connection refused (os error 111)";
+        let error = match command.strip_prefix("msend ") {
+            Some(text) => format!("error: msend: not sent: {reason}: {text}\n"),
+            None => format!("error: {word}: {reason}\n"),
+        };
         assert_eq!(code, Some(1), "{said}");
         assert!(said.ends_with(&error), "{said}");
     }

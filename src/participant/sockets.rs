@@ -198,11 +198,12 @@ impl Participant {
     }
 
     fn report_end(&mut self, key: Key, reason: &str, now: Millis) {
-        let Some(role) = self.sockets.get(key).map(|socket| socket.role) else { return };
+        let Some(socket) = self.sockets.get(key) else { return };
+        let (role, unsent) = (socket.role, socket.connection.output.len());
         self.dead.push(key);
         let input = match role {
             Role::Dialing(socket) => Input::DialFailed { socket, reason },
-            Role::Commands(socket) => Input::CommandsClosed { socket, reason },
+            Role::Commands(socket) => Input::CommandsClosed { socket, reason, unsent },
             Role::Messages(socket) => Input::MessagesClosed { socket, reason },
         };
         self.handle(input, now);

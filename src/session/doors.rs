@@ -54,6 +54,8 @@ pub enum Input<'a> {
         socket: CommandSocket,
         /// How.
         reason: &'a str,
+        /// Last bytes of the requests that the operating system has not taken.
+        unsent: usize,
     },
     /// The listener is there.
     Listening {

@@ -1,7 +1,7 @@
 //! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
 
 use super::requests::Asked;
-use super::{Attempt, Effect, Notice, Session, UserCommand};
+use super::{Attempt, Effect, NotSent, Notice, Session, UserCommand};
 use crate::limits::LEAVE_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
@@ -59,6 +59,7 @@ impl Session {
     pub(super) fn begin_to_leave(&mut self, now: Millis) {
         let is_awaited = self.attempt.as_ref().is_some_and(Attempt::is_granted);
         self.give_up_attempt();
+        self.drop_waiting(&NotSent::Quit);
         self.home = None;
         self.queue.clear();
         self.queue_bytes = 0;

@@ -28,6 +28,7 @@ mod requests;
 pub mod safe;
 mod taking;
 mod user_command;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use ending::Ending;
 use requests::Requests;
 use taking::{Stream, Taken};
 use user_command::{Ask, UserCommand};
+use waiting::Waiting;
 
 pub use attempt::Kind;
 pub use doors::{CommandSocket, Effect, Input, MessageSocket};
@@ -51,6 +53,7 @@ pub use entry::{Entry, Message};
 pub use notice::{Notice, State, Status, Why};
 pub use taking::Memory;
 pub use user_command::BadCommand;
+pub use waiting::NotSent;
 
 /// What a session is born with.
 #[derive(Clone, Debug)]
@@ -76,6 +79,7 @@ pub struct Session {
     requests: Requests,
     queue: VecDeque<UserCommand>,
     queue_bytes: usize,
+    waiting: Waiting,
     attempt: Option<Attempt>,
     stream: Option<Stream>,
     taken: Taken,
@@ -100,6 +104,7 @@ impl Session {
             requests: Requests::default(),
             queue: VecDeque::new(),
             queue_bytes: 0,
+            waiting: Waiting::new(settings.seed.wrapping_add(1)),
             attempt: None,
             stream: None,
             taken: Taken::new(settings.memory),
@@ -131,8 +136,8 @@ impl Session {
                 self.on_dial_failed(socket, Why::System(reason.into()), now);
             }
             Input::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
-            Input::CommandsClosed { socket, reason } => {
-                self.on_commands_closed(socket, &Why::System(reason.into()), now);
+            Input::CommandsClosed { socket, reason, unsent } => {
+                self.on_commands_closed(socket, &Why::System(reason.into()), unsent, now);
             }
             Input::Listening { port, nonce } => self.on_listening(port, nonce),
             Input::ListenFailed { reason } => self.on_listen_failed(reason, now),
@@ -168,6 +173,7 @@ impl Session {
             self.requests.deadline(),
             self.attempt.as_ref().and_then(Attempt::deadline),
             self.taken.retry_at(),
+            self.waiting.deadline(),
             self.ending.as_ref().map(|ending| ending.until),
         ]
         .into_iter()
@@ -192,6 +198,7 @@ impl Session {
     fn expire(&mut self, now: Millis) {
         self.expire_requests(now);
         self.expire_attempt(now);
+        self.expire_waiting(now);
         if self.taken.retry_is_due(now) {
             self.effects.push_back(Effect::RetryLog);
         }
@@ -231,25 +238,39 @@ impl Session {
 
     /// Carries out what the user asked for, in order, as far as it need not wait.
     fn run_commands(&mut self, now: Millis) {
+        self.send_waiting(now);
         while self.ending.is_none() && self.may_run_next(now) {
-            let Some(command) = self.dequeue() else { return };
+            let Some(command) = self.dequeue() else { break };
+            let must_wait = self.must_wait(&command);
             match command {
                 UserCommand::Join { kind, port } => self.join(kind, port),
-                UserCommand::Ask(ask) => self.ask(ask, now),
+                UserCommand::Ask(ask) => {
+                    let request = self.waiting.number(ask, now);
+                    match must_wait {
+                        true => self.wait(request),
+                        false => self.ask(request, now),
+                    }
+                }
                 UserCommand::Status => self.show(Notice::Status(self.status(now))),
                 UserCommand::Help => self.show(Notice::Help),
                 UserCommand::Quit => self.begin_to_leave(now),
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
+        self.report_waiting();
     }
 
     /// Whether the next command of the user can be carried out now; dials if that is all it needs.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
         let joining_for_user = self.attempt.as_ref().is_some_and(Attempt::is_for_user);
-        if joining_for_user || !self.requests.has_room_for(command) {
+        let is_behind = !self.waiting.is_empty() && !self.is_in_outage();
+        if joining_for_user || is_behind {
             return false;
+        }
+        let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
+        if self.must_wait(command) || !self.requests.has_room_for(is_message) {
+            return self.must_wait(command);
         }
         let joins_by_itself = self.attempt.as_ref().is_some_and(|attempt| !attempt.is_waiting());
         match command {
@@ -261,6 +282,7 @@ impl Session {
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // The user's word goes before what the session would do by itself.
                 self.give_up_attempt();
+                self.drop_waiting(&NotSent::Left);
                 self.is_linked(now)
             }
             UserCommand::Ask(Ask::Msend(_) | Ask::Members | Ask::Stats | Ask::Ping) => {
@@ -285,6 +307,7 @@ impl Session {
             epoch: memory.epoch,
             last: memory.last,
             unwritten: self.taken.unwritten(),
+            waiting: self.waiting.len(),
             in_flight: self.requests.in_flight(),
         }
     }
@@ -297,6 +320,7 @@ impl Session {
     pub fn check(&self) {
         self.requests.check();
         self.taken.check();
+        self.waiting.check();
         if let Some(attempt) = &self.attempt {
             attempt.check();
             assert!(self.ending.is_none(), "nobody joins who is about to leave");

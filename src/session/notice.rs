@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::NotSent;
 use super::safe;
 use super::user_command::{Ask, BadCommand};
+use crate::limits::WAITING_MS_MAX;
 use crate::protocol::{Epoch, Seq};
 
 /// Something to tell the user. Replies are shown as they came, what happens by itself begins
@@ -28,6 +30,22 @@ pub enum Notice {
         command: &'static str,
         /// What an `msend` was to send.
         text: Option<Box<str>>,
+    },
+    /// A request that was given up before it was sent.
+    NotSent {
+        /// Which.
+        command: &'static str,
+        /// What an `msend` was to send.
+        text: Option<Box<str>>,
+        /// Why.
+        why: NotSent,
+    },
+    /// Requests wait until the participant is online again.
+    Waiting,
+    /// Requests that waited are sent.
+    SendingWaiting {
+        /// How many.
+        commands: usize,
     },
     /// The port that the operating system picked.
     Listening {
@@ -140,6 +158,8 @@ pub struct Status {
     pub last: Seq,
     /// Entries of the message log that are not yet written.
     pub unwritten: usize,
+    /// Requests that are not sent yet: the coordinator is away.
+    pub waiting: usize,
     /// Requests without a reply.
     pub in_flight: usize,
 }
@@ -164,11 +184,11 @@ pub enum State {
 
 impl Notice {
     pub(super) fn unanswered(ask: &Ask) -> Self {
-        let text = match ask {
-            Ask::Msend(text) => Some(text.clone()),
-            Ask::Disconnect | Ask::Deregister | Ask::Members | Ask::Stats | Ask::Ping => None,
-        };
-        Self::Unanswered { command: ask.command().word(), text }
+        Self::Unanswered { command: ask.command().word(), text: ask.text() }
+    }
+
+    pub(super) fn not_sent(ask: &Ask, why: NotSent) -> Self {
+        Self::NotSent { command: ask.command().word(), text: ask.text(), why }
     }
 }
 
@@ -178,19 +198,24 @@ impl fmt::Display for Notice {
             Self::Reply(line) => safe::for_terminal(line).fmt(f),
             Self::BadCommand(bad) => write!(f, "error: {bad}"),
             Self::Failed { command, why } => write!(f, "error: {command}: {why}"),
-            Self::Unanswered { command, text: None } => {
-                write!(
-                    f,
-                    "error: {command}: the reply is lost, so it is unknown whether it was done"
-                )
+            Self::Unanswered { command, text } => {
+                write!(f, "error: {command}: the reply is lost, so it is unknown whether ")?;
+                match text {
+                    None => f.write_str("it was done"),
+                    Some(_) => f.write_str("this was accepted, and it is not sent again"),
+                }?;
+                Behind(text).fmt(f)
             }
-            Self::Unanswered { command, text: Some(text) } => {
-                let text = safe::for_terminal(text);
-                write!(
-                    f,
-                    "error: {command}: the reply is lost, so it is unknown whether this was "
-                )?;
-                write!(f, "accepted, and it is not sent again: {text}")
+            Self::NotSent { command, text, why } => {
+                write!(f, "error: {command}: not sent: {why}{}", Behind(text))
+            }
+            Self::Waiting => {
+                write!(f, "* not online: texts wait up to {WAITING_S_MAX} s ")?;
+                f.write_str("and are sent when online again")
+            }
+            Self::SendingWaiting { commands } => {
+                let s = if *commands == 1 { "" } else { "s" };
+                write!(f, "* sending {commands} command{s} that waited")
             }
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
@@ -243,6 +268,20 @@ impl fmt::Display for Why {
     }
 }
 
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(commands) => {
+                write!(f, "{commands} commands wait for the coordinator already")
+            }
+            Self::TooOld => write!(f, "not online within {WAITING_S_MAX} s"),
+            Self::Unreachable(why) => why.fmt(f),
+            Self::Left => f.write_str("offline at the user's request"),
+            Self::Quit => f.write_str("the participant ends"),
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
@@ -253,6 +292,7 @@ impl fmt::Display for Status {
         writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
         writeln!(f, "last {}", self.last)?;
         writeln!(f, "unwritten {}", self.unwritten)?;
+        writeln!(f, "waiting {}", self.waiting)?;
         write!(f, "in_flight {}", self.in_flight)
     }
 }
@@ -269,6 +309,20 @@ impl fmt::Display for State {
     }
 }
 
+/// A text, if there is one, behind what is said of it.
+struct Behind<'a>(&'a Option<Box<str>>);
+
+impl fmt::Display for Behind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => write!(f, ": {}", safe::for_terminal(text)),
+            None => Ok(()),
+        }
+    }
+}
+
+const WAITING_S_MAX: u64 = WAITING_MS_MAX.div_euclid(1000);
+
 /// Milliseconds as people like them: `1.3 s`.
 struct Seconds(u64);
 
@@ -284,7 +338,7 @@ register PORT    become a member; messages come to PORT (0: any that is free)
 reconnect PORT   come back; what was missed and has not expired comes first
 disconnect       go away and stay a member; messages are kept while they live
 deregister       be forgotten
-msend TEXT       send TEXT to all other members
+msend TEXT       send TEXT to all other members; it waits while the coordinator is away
 members          list the members
 stats            show the coordinator's counters
 ping             ask the coordinator for a sign of life

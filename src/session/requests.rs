@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{Ask, CommandSocket, Effect, Notice, Session, UserCommand, Why};
+use super::waiting::Pending;
+use super::{Ask, CommandSocket, Effect, NotSent, Notice, Session, Why};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, ReplyLine, Request};
 use crate::time::Millis;
@@ -46,7 +47,7 @@ struct InFlight {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The user's.
-    User(Ask),
+    User(Pending),
     /// That of the attempt under way.
     Attempt,
     /// To say goodbye.
@@ -94,7 +95,7 @@ impl Requests {
     /// Whether the user has asked to leave.
     pub(super) fn is_leaving(&self) -> bool {
         self.in_flight.iter().any(|request| match &request.asked {
-            Asked::User(ask) => matches!(ask, Ask::Disconnect | Ask::Deregister),
+            Asked::User(request) => request.ask.is_leave(),
             Asked::Leave => true,
             Asked::Attempt | Asked::Nobody => false,
         })
@@ -107,25 +108,19 @@ impl Requests {
 
     /// Whether a command may go before the replies to those in flight are here: one `msend` may
     /// follow another, everything else waits.
-    pub(super) fn has_room_for(&self, command: &UserCommand) -> bool {
-        let is_msend = |asked: &Asked| match asked {
-            Asked::User(Ask::Msend(_)) | Asked::Nobody => true,
-            Asked::User(_) | Asked::Attempt | Asked::Leave => false,
-        };
-        match command {
-            UserCommand::Ask(Ask::Msend(_)) => {
-                self.in_flight.len() < IN_FLIGHT_MAX
-                    && self.bytes < IN_FLIGHT_BYTES_MAX
-                    // Whatever is in flight is of one sort, but for what nobody waits for.
-                    && self.in_flight.back().is_none_or(|last| is_msend(&last.asked))
-            }
-            UserCommand::Ask(_)
-            | UserCommand::Join { .. }
-            | UserCommand::Status
-            | UserCommand::Help
-            | UserCommand::Quit
-            | UserCommand::Bad(_) => !self.is_busy_for_user(),
+    pub(super) fn has_room_for(&self, is_message: bool) -> bool {
+        if !is_message {
+            return !self.is_busy_for_user();
         }
+        let may_follow = |asked: &Asked| match asked {
+            Asked::User(request) => request.ask.is_message(),
+            Asked::Nobody => true,
+            Asked::Attempt | Asked::Leave => false,
+        };
+        self.in_flight.len() < IN_FLIGHT_MAX
+            && self.bytes < IN_FLIGHT_BYTES_MAX
+            // Whatever is in flight is of one sort, but for what nobody waits for.
+            && self.in_flight.back().is_none_or(|last| may_follow(&last.asked))
     }
 
     /// The reply to the attempt's request is nobody's any more.
@@ -179,13 +174,13 @@ impl Session {
     }
 
     /// Sends a request of the user.
-    pub(super) fn ask(&mut self, ask: Ask, now: Millis) {
-        if matches!(ask, Ask::Disconnect | Ask::Deregister) {
+    pub(super) fn ask(&mut self, request: Pending, now: Millis) {
+        if request.ask.is_leave() {
             self.home = None; // From here on nobody is surprised by the end of the message socket.
         }
-        let Some(line) = self.request_line(&ask.command()) else { return };
-        let word = ask.command().word();
-        self.send(Asked::User(ask), word, line, now);
+        let Some(line) = self.request_line(&request.ask.command()) else { return };
+        let word = request.ask.command().word();
+        self.send(Asked::User(request), word, line, now);
     }
 
     /// The line of a request on the command socket that is open.
@@ -218,11 +213,19 @@ impl Session {
         if self.ending.is_some() {
             return self.exit_failed(Notice::Failed { command: "disconnect", why });
         }
-        let Some(UserCommand::Ask(ask)) = self.queue.front() else { return };
-        let command = ask.command().word();
-        self.dequeue();
-        self.failed = true;
-        self.show(Notice::Failed { command, why });
+        if self.waits_for_coordinator(now) {
+            return;
+        }
+        match self.take_unsent(now) {
+            Some(request) if request.ask.is_message() => {
+                self.not_sent(&request, NotSent::Unreachable(why));
+            }
+            Some(request) => {
+                self.failed = true;
+                self.show(Notice::Failed { command: request.ask.command().word(), why });
+            }
+            None => (),
+        }
     }
 
     pub(super) fn on_reply_line(&mut self, socket: CommandSocket, line: &[u8], now: Millis) {
@@ -246,7 +249,10 @@ impl Session {
         }
         match ReplyLine::parse(line) {
             Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
-                let has_rows = matches!(oldest.asked, Asked::User(Ask::Members | Ask::Stats));
+                let has_rows = matches!(
+                    &oldest.asked,
+                    Asked::User(Pending { ask: Ask::Members | Ask::Stats, .. })
+                );
                 match fields.count() {
                     Some(rows) if has_rows && rows > 0 => {
                         oldest.rows = rows;
@@ -263,10 +269,12 @@ impl Session {
 
     fn on_ok(&mut self, line: &str, now: Millis) {
         match self.requests.pop() {
-            Some(Asked::User(ask)) => {
+            Some(Asked::User(request)) => {
                 self.show(Notice::Reply(line.into()));
-                if matches!(ask, Ask::Disconnect | Ask::Deregister) {
-                    self.leave_stream();
+                match request.ask {
+                    Ask::Msend(_) => self.waiting.on_accepted(),
+                    Ask::Disconnect | Ask::Deregister => self.leave_stream(),
+                    Ask::Members | Ask::Stats | Ask::Ping => (),
                 }
             }
             Some(Asked::Attempt) => self.grant_attempt(line, now),
@@ -278,13 +286,7 @@ impl Session {
     fn on_err(&mut self, code: u16, line: &str, now: Millis) {
         let word = self.requests.in_flight.front().map(|request| request.word);
         match self.requests.pop() {
-            Some(Asked::User(ask)) => {
-                self.failed = true;
-                self.show(Notice::Reply(line.into()));
-                if matches!(ask, Ask::Disconnect | Ask::Deregister) {
-                    self.keep_stream();
-                }
-            }
+            Some(Asked::User(request)) => self.on_refused(code, line, request, now),
             Some(Asked::Attempt) => self.refuse_attempt(code, line, now),
             // There was nothing to say goodbye to.
             Some(Asked::Leave) => self.exit(None),
@@ -303,16 +305,12 @@ impl Session {
             self.effects.push_back(Effect::HangUp { socket });
         }
         let mut undone = 0_usize;
-        for request in self.requests.close().into_iter().rev() {
+        for request in self.requests.close() {
             match request.asked {
                 Asked::User(_) if self.ending.is_some() => {
                     undone = undone.saturating_add(1);
                 }
-                Asked::User(ask) => {
-                    let command = UserCommand::Ask(ask);
-                    self.queue_bytes = self.queue_bytes.saturating_add(command.bytes());
-                    self.queue.push_front(command);
-                }
+                Asked::User(request) => self.waiting.insert(request),
                 Asked::Attempt => self.ask_again(),
                 Asked::Leave => self.say_goodbye_again(),
                 Asked::Nobody => (),
@@ -321,14 +319,27 @@ impl Session {
         self.leave_undone(undone);
     }
 
-    pub(super) fn on_commands_closed(&mut self, socket: CommandSocket, why: &Why, now: Millis) {
+    /// The command socket ended, and the operating system has not taken the last `unsent` bytes.
+    pub(super) fn on_commands_closed(
+        &mut self,
+        socket: CommandSocket,
+        why: &Why,
+        unsent: usize,
+        now: Millis,
+    ) {
         if !self.requests.is_open(socket) {
             return;
         }
         self.show(Notice::CommandsLost { why: why.clone() });
-        for request in self.requests.close() {
+        let in_flight = self.requests.close();
+        let handed_over = handed_over(&in_flight, unsent);
+        for (number, request) in in_flight.into_iter().enumerate() {
             match request.asked {
-                Asked::User(ask) => {
+                Asked::User(request) if number >= handed_over => match self.ending {
+                    Some(_) => self.not_sent(&request, NotSent::Quit),
+                    None => self.waiting.insert(request),
+                },
+                Asked::User(Pending { ask, .. }) => {
                     self.failed = true;
                     self.show(Notice::unanswered(&ask));
                 }
@@ -346,7 +357,7 @@ impl Session {
     fn break_commands(&mut self, why: &Why, now: Millis) {
         let Link::Open { socket, .. } = self.requests.link else { return };
         self.effects.push_back(Effect::HangUp { socket });
-        self.on_commands_closed(socket, why, now);
+        self.on_commands_closed(socket, why, 0, now);
     }
 
     pub(super) fn expire_requests(&mut self, now: Millis) {
@@ -362,4 +373,16 @@ impl Session {
             Link::Closed => (),
         }
     }
+}
+
+/// Returns how many of these requests the operating system has taken at least a part of, if it has
+/// not taken the last `unsent` bytes of them.
+fn handed_over(requests: &VecDeque<InFlight>, unsent: usize) -> usize {
+    let mut left = unsent;
+    let is_unsent = |request: &&InFlight| {
+        let is_unsent = request.bytes <= left;
+        left = left.saturating_sub(request.bytes);
+        is_unsent
+    };
+    requests.len().saturating_sub(requests.iter().rev().take_while(is_unsent).count())
 }

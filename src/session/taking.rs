@@ -242,6 +242,7 @@ impl Session {
             brought: Seq::ZERO,
             acked: Seq::ZERO,
         };
+        self.waiting.release();
         if let Some(old) = self.stream.replace(stream) {
             self.effects.push_back(Effect::CloseMessages { socket: old.socket });
         }

@@ -72,16 +72,12 @@ impl UserCommand {
 
     /// What it costs to keep.
     pub(super) fn bytes(&self) -> usize {
-        let text = match self {
-            Self::Ask(Ask::Msend(text)) => text.len(),
-            Self::Ask(_)
-            | Self::Join { .. }
-            | Self::Status
-            | Self::Help
-            | Self::Quit
-            | Self::Bad(_) => 0,
-        };
-        text.saturating_add(size_of::<Self>())
+        match self {
+            Self::Ask(ask) => ask.bytes(),
+            Self::Join { .. } | Self::Status | Self::Help | Self::Quit | Self::Bad(_) => {
+                size_of::<Self>()
+            }
+        }
     }
 }
 
@@ -96,6 +92,32 @@ impl Ask {
             Self::Stats => Command::Stats,
             Self::Ping => Command::Ping,
         }
+    }
+
+    /// What it costs to keep.
+    pub(super) fn bytes(&self) -> usize {
+        let text = match self {
+            Self::Msend(text) => text.len(),
+            Self::Disconnect | Self::Deregister | Self::Members | Self::Stats | Self::Ping => 0,
+        };
+        text.saturating_add(size_of::<UserCommand>())
+    }
+
+    /// The text of an `msend`.
+    pub(super) fn text(&self) -> Option<Box<str>> {
+        match self {
+            Self::Msend(text) => Some(text.clone()),
+            Self::Disconnect | Self::Deregister | Self::Members | Self::Stats | Self::Ping => None,
+        }
+    }
+
+    pub(super) const fn is_message(&self) -> bool {
+        matches!(self, Self::Msend(_))
+    }
+
+    /// Whether it asks to go offline.
+    pub(super) const fn is_leave(&self) -> bool {
+        matches!(self, Self::Disconnect | Self::Deregister)
     }
 }
 

@@ -68,6 +68,7 @@ mod rng;
 mod sights;
 mod storage;
 mod stream;
+mod texts;
 mod user;
 mod world;
 

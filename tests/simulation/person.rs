@@ -14,6 +14,7 @@ use crate::hub::HUB;
 use crate::nature::{Event, Node};
 use crate::net::{End, Ending};
 use crate::sights::Sight;
+use crate::texts::Texts;
 use crate::world::World;
 
 /// One participant, through all lives of its process.
@@ -35,6 +36,7 @@ pub(crate) struct Person {
     pub(crate) status: Option<Status>,
     pub(crate) replies: Vec<String>,
     pub(crate) texts: u32,
+    pub(crate) fates: Texts,
     /// It comes back by itself.
     pub(crate) reconnects: bool,
     ends: bool,
@@ -79,6 +81,7 @@ impl Person {
             status: None,
             replies: Vec::new(),
             texts: 0,
+            fates: Texts::default(),
             reconnects,
             ends: false,
         }
@@ -114,6 +117,7 @@ impl World {
         if person.disk.ledger.last < last {
             model.see(Sight::MemoryLost);
         }
+        person.fates.on_end();
         person.session = None;
         person.ends = false;
         person.listens = None;
@@ -136,7 +140,7 @@ impl World {
 
     fn carry_out(&mut self, i: usize, effect: Effect) {
         self.trace(|| format!("p{i}: {effect:?}"));
-        let World { people, nature, .. } = self;
+        let World { people, nature, model, .. } = self;
         let person = &mut people[i];
         match effect {
             Effect::Dial { socket } => {
@@ -148,6 +152,7 @@ impl World {
             }
             Effect::HangUp { socket } => {
                 let commands = person.commands.remove(&socket.0);
+                person.fates.on_closed(socket.0, 0);
                 nature.close(commands.expect("hung up once").end);
             }
             Effect::Send { socket, line } => {
@@ -155,6 +160,7 @@ impl World {
                 let commands = commands.expect("sent where there is a socket");
                 commands.registers = line.contains("#register ");
                 commands.output.extend(line.as_bytes());
+                person.fates.on_send(socket.0, &line);
             }
             Effect::Listen { port } => self.listen(i, port),
             Effect::CloseListener => {
@@ -181,7 +187,10 @@ impl World {
             Effect::Append(entry) => person.disk.append(entry, nature, person.life),
             Effect::RetryLog => person.disk.retry(nature, person.life),
             Effect::Show(Notice::Status(status)) => person.status = Some(status),
-            Effect::Show(notice) => person.replies.push(notice.to_string()),
+            Effect::Show(notice) => {
+                person.fates.on_notice(&notice, model);
+                person.replies.push(notice.to_string());
+            }
             Effect::Exit { .. } => person.ends = true,
         }
     }
@@ -284,15 +293,20 @@ impl World {
             let line = commands.input.next_line(1 << 20).unwrap();
             let Some(line) = line.map(<[u8]>::to_vec) else { break };
             commands.registers = false;
+            let text = String::from_utf8_lossy(&line);
+            self.people[i].fates.on_reply(number, &text, &self.model.texts);
             self.input(i, Input::ReplyLine { socket, line: &line });
+            self.people[i].fates.after_reply();
         }
         if ending.is_none() {
             return;
         }
         if let Some(commands) = self.people[i].commands.remove(&number) {
             self.nature.close(end);
+            let unsent = commands.output.len();
+            self.people[i].fates.on_closed(number, unsent);
             let said = self.people[i].replies.len();
-            self.input(i, Input::CommandsClosed { socket, reason: "closed" });
+            self.input(i, Input::CommandsClosed { socket, reason: "closed", unsent });
             let gives_up = |line: &String| line.starts_with("error: re");
             if commands.registers && !self.people[i].replies[said..].iter().any(gives_up) {
                 let state = self.state(i);

@@ -28,6 +28,10 @@ pub(crate) enum Sight {
     JournalFailed,
     /// After that, it could.
     JournalMended,
+    /// Texts waited for the coordinator, and were sent.
+    TextsWaited,
+    /// A text was given up before it was sent.
+    TextNotSent,
     /// A participant has lost what it had acknowledged.
     MemoryLost,
     /// A coordinator came back from the journal of one that ended in good order.
@@ -48,7 +52,7 @@ pub(crate) enum Sight {
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -60,6 +64,8 @@ impl Sight {
         Self::JournalRefused,
         Self::JournalFailed,
         Self::JournalMended,
+        Self::TextsWaited,
+        Self::TextNotSent,
         Self::MemoryLost,
         Self::BackFromOrder,
         Self::BackFromKill,

@@ -53,6 +53,7 @@ impl World {
             return;
         }
         self.trace(|| format!("p{i}: > {}", line.chars().take(60).collect::<String>()));
+        self.people[i].fates.on_typed(line);
         self.input(i, Input::UserLine(line.as_bytes()));
         self.after_input(i);
     }
@@ -131,6 +132,7 @@ impl World {
             assert!(self.model.members[&person.id].link.is_some(), "{} is online", person.id);
             assert_eq!(person.disk.ledger.epoch, Some(self.model.epoch), "{}", person.id);
             assert!(person.disk.ledger.is_complete(life), "{}: not all is there", person.id);
+            person.fates.must_be_settled(&person.id, &self.model.texts);
         }
         for raw in &self.raws {
             let member = &self.model.members[&raw.id];

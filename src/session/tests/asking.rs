@@ -128,7 +128,12 @@ fn without_a_coordinator_each_command_fails_by_itself() {
     rig.user("msend a");
     rig.dial_failed(1);
     rig.dial_failed(2);
-    rig.expect(&["dial 1", "show error: ping: refused", "dial 2", "show error: msend: refused"]);
+    rig.expect(&[
+        "dial 1",
+        "show error: ping: refused",
+        "dial 2",
+        "show error: msend: not sent: refused: a",
+    ]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod asking;
 mod joining;
 mod leaving;
 mod taking;
+mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -87,7 +88,13 @@ impl Rig {
     }
 
     fn commands_closed(&mut self, socket: u64) {
-        self.input(Input::CommandsClosed { socket: CommandSocket(socket), reason: "reset" });
+        self.commands_closed_with(socket, 0);
+    }
+
+    /// The last `unsent` bytes of the requests have not left.
+    fn commands_closed_with(&mut self, socket: u64, unsent: usize) {
+        let socket = CommandSocket(socket);
+        self.input(Input::CommandsClosed { socket, reason: "reset", unsent });
     }
 
     fn accepted(&mut self, socket: u64) {

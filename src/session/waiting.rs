@@ -1,0 +1,274 @@
+//! Requests of the user that wait for the coordinator: certainly not sent, kept in their order.
+//!
+//! ```text
+//!   user's commands ──▶ queue ──────────▶ in flight ──▶ reply
+//!                         │ outage         │  refused as offline, or never written
+//!                         ▼                ▼
+//!                        waiting, in order ──▶ in flight, when online again
+//!                           └─────────────────▶ "not sent": too many, too old, disconnect, quit
+//! ```
+
+use std::collections::VecDeque;
+
+use super::backoff::Backoff;
+use super::{Ask, Attempt, Notice, Session, UserCommand, Why};
+use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
+use crate::time::Millis;
+
+/// A request of the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) ask: Ask,
+    /// Position among all requests of the user.
+    order: u64,
+    /// The request was due then.
+    since: Millis,
+}
+
+/// Why a request of the user was given up before it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// This many requests wait already, or as many bytes as may wait.
+    TooMany(usize),
+    /// The request has waited for as long as it may.
+    TooOld,
+    /// There is no connection, and nothing that would bring the participant back.
+    Unreachable(Why),
+    /// The user asked to go offline.
+    Left,
+    /// The participant ends.
+    Quit,
+}
+
+/// The requests that wait.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    requests: VecDeque<Pending>,
+    bytes: usize,
+    /// Requests numbered so far.
+    numbered: u64,
+    /// Nothing is sent before this time, though the message socket stands: the coordinator could
+    /// not be reached, or does not take messages.
+    hold: Option<Millis>,
+    pauses: Backoff,
+    /// The user knows of this outage.
+    reported: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            requests: VecDeque::new(),
+            bytes: 0,
+            numbered: 0,
+            hold: None,
+            pauses: Backoff::new(seed),
+            reported: false,
+        }
+    }
+
+    /// Gives a request its position. Requests must be numbered in the order of the user's commands.
+    pub(super) fn number(&mut self, ask: Ask, now: Millis) -> Pending {
+        self.numbered = self.numbered.saturating_add(1);
+        Pending { ask, order: self.numbered, since: now }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
+    }
+
+    /// Puts a request at its position. One that was in flight stands before those that were not.
+    pub(super) fn insert(&mut self, request: Pending) {
+        self.bytes = self.bytes.saturating_add(request.ask.bytes());
+        let at = self.requests.partition_point(|other| other.order < request.order);
+        self.requests.insert(at, request);
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let request = self.requests.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(request.ask.bytes());
+        if self.requests.is_empty() {
+            self.hold = None;
+        }
+        Some(request)
+    }
+
+    fn pop_expired(&mut self, now: Millis) -> Option<Pending> {
+        let is_expired = |request: &Pending| request.since.plus(WAITING_MS_MAX) <= now;
+        self.requests.front().is_some_and(is_expired).then(|| self.pop())?
+    }
+
+    /// Sends nothing for a while; a pause under way stays.
+    fn hold_back(&mut self, now: Millis) {
+        if self.hold.is_none() {
+            self.hold = Some(now.plus(self.pauses.next_ms()));
+        }
+    }
+
+    /// The participant is online again.
+    pub(super) fn release(&mut self) {
+        self.hold = None;
+    }
+
+    /// The coordinator took a message: the next pause is a short one.
+    pub(super) fn on_accepted(&mut self) {
+        self.pauses.reset();
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let oldest = self.requests.front().map(|request| request.since.plus(WAITING_MS_MAX));
+        oldest.into_iter().chain(self.hold).min()
+    }
+
+    pub(super) fn check(&self) {
+        assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
+        let is_clear = self.bytes == 0 && self.hold.is_none();
+        assert!(!self.requests.is_empty() || is_clear, "nothing is held back for no request");
+    }
+}
+
+impl Session {
+    /// Whether requests of the user wait instead of being sent.
+    pub(super) fn is_in_outage(&self) -> bool {
+        self.is_coming_back() || self.waiting.hold.is_some()
+    }
+
+    fn is_coming_back(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user())
+    }
+
+    /// Whether a message that was not sent may be sent later: the session is online as far as it
+    /// knows, or comes back by itself.
+    fn may_send_later(&self) -> bool {
+        let is_online = self.home.is_some() && self.stream.is_some();
+        self.ending.is_none() && (is_online || self.is_coming_back())
+    }
+
+    /// Whether a command goes to the requests that wait, as it is a message or stands behind one.
+    pub(super) fn must_wait(&self, command: &UserCommand) -> bool {
+        let UserCommand::Ask(ask) = command else { return false };
+        let waits = match ask {
+            Ask::Msend(_) => true,
+            Ask::Members | Ask::Stats | Ask::Ping => !self.waiting.is_empty(),
+            Ask::Disconnect | Ask::Deregister => false,
+        };
+        waits && self.is_in_outage()
+    }
+
+    /// Keeps a request until the coordinator is back, if there is room for it.
+    pub(super) fn wait(&mut self, request: Pending) {
+        match self.waiting.has_room() {
+            true => self.waiting.insert(request),
+            false => self.not_sent(&request, NotSent::TooMany(self.waiting.len())),
+        }
+    }
+
+    /// Sends what waits, in order, as far as it need not wait.
+    pub(super) fn send_waiting(&mut self, now: Millis) {
+        while self.may_send_waiting(now) {
+            if std::mem::take(&mut self.waiting.reported) {
+                self.show(Notice::SendingWaiting { commands: self.waiting.len() });
+            }
+            let Some(request) = self.waiting.pop() else { return };
+            self.ask(request, now);
+        }
+    }
+
+    fn may_send_waiting(&mut self, now: Millis) -> bool {
+        let Some(Pending { ask, .. }) = self.waiting.requests.front() else { return false };
+        let is_joining = self.attempt.as_ref().is_some_and(Attempt::is_for_user);
+        let may_ask = self.ending.is_none() && !is_joining && !self.is_in_outage();
+        may_ask && self.requests.has_room_for(ask.is_message()) && self.is_linked(now)
+    }
+
+    /// Says once in an outage that requests wait.
+    pub(super) fn report_waiting(&mut self) {
+        match (self.waiting.is_empty(), self.is_in_outage()) {
+            (true, false) => self.waiting.reported = false,
+            (false, true) if !std::mem::replace(&mut self.waiting.reported, true) => {
+                self.show(Notice::Waiting);
+            }
+            (_, _) => (),
+        }
+    }
+
+    /// Returns whether messages wait for a coordinator that cannot be reached at present.
+    pub(super) fn waits_for_coordinator(&mut self, now: Millis) -> bool {
+        let is_message = matches!(self.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
+        let waits = !self.waiting.is_empty() || is_message;
+        if !waits || !self.may_send_later() {
+            return false;
+        }
+        if self.waiting.is_empty()
+            && let Some(request) = self.take_unsent(now)
+        {
+            self.waiting.insert(request);
+        }
+        self.hold_back(now);
+        true
+    }
+
+    /// Takes the oldest request that is not sent.
+    pub(super) fn take_unsent(&mut self, now: Millis) -> Option<Pending> {
+        if !self.waiting.is_empty() {
+            return self.waiting.pop();
+        }
+        let Some(UserCommand::Ask(_)) = self.queue.front() else { return None };
+        let Some(UserCommand::Ask(ask)) = self.dequeue() else { return None };
+        Some(self.waiting.number(ask, now))
+    }
+
+    /// A request was refused. A message waits instead if the coordinator says that this member is
+    /// not online, or ends: the refusal has changed nothing, and the message socket is about to
+    /// end.
+    pub(super) fn on_refused(&mut self, code: u16, line: &str, request: Pending, now: Millis) {
+        let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
+        if is_away && self.may_send_later() {
+            self.waiting.insert(request);
+            return self.hold_back(now);
+        }
+        self.failed = true;
+        self.show(Notice::Reply(line.into()));
+        match code {
+            404 | 409 if request.ask.is_leave() => self.leave_stream(), // It was done before.
+            _ if request.ask.is_leave() => self.keep_stream(),
+            _ => (),
+        }
+    }
+
+    /// Sends nothing for a while; coming back has pauses of its own.
+    fn hold_back(&mut self, now: Millis) {
+        if self.attempt.is_none() {
+            self.waiting.hold_back(now);
+        }
+    }
+
+    /// Gives up all that waits.
+    pub(super) fn drop_waiting(&mut self, why: &NotSent) {
+        while let Some(request) = self.waiting.pop() {
+            self.not_sent(&request, why.clone());
+        }
+    }
+
+    pub(super) fn expire_waiting(&mut self, now: Millis) {
+        if self.waiting.hold.is_some_and(|until| until <= now) {
+            self.waiting.hold = None;
+        }
+        while let Some(request) = self.waiting.pop_expired(now) {
+            self.not_sent(&request, NotSent::TooOld);
+        }
+    }
+
+    pub(super) fn not_sent(&mut self, request: &Pending, why: NotSent) {
+        self.failed = true;
+        self.show(Notice::not_sent(&request.ask, why));
+    }
+}

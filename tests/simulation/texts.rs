@@ -1,0 +1,155 @@
+//! What becomes of each text that a user sends: one outcome, the right one, and in order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use groupcast::session::Notice;
+
+use crate::model::Model;
+use crate::sights::Sight;
+
+/// All texts of one user.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    fates: BTreeMap<String, (u64, Fate)>,
+    typed: u64,
+    /// Request lines without a reply, for each command socket.
+    in_flight: BTreeMap<u64, VecDeque<String>>,
+    /// Position of the last text that was confirmed.
+    confirmed: u64,
+}
+
+/// What is known of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is the session's to send.
+    Typed,
+    InFlight,
+    /// It may have been accepted, and nobody will say.
+    Lost,
+    /// It was refused, and the user was not told.
+    Returned,
+    Confirmed,
+    Refused,
+    /// The user was told that it is unknown.
+    Unknown,
+    /// The user was told that it was not sent.
+    NotSent,
+    /// Its process has ended.
+    Gone,
+}
+
+impl Texts {
+    pub(crate) fn on_typed(&mut self, line: &str) {
+        if let Some(text) = line.strip_prefix("msend ") {
+            self.typed += 1;
+            let fate = self.fates.insert(text.to_owned(), (self.typed, Fate::Typed));
+            assert_eq!(fate, None, "typed twice: {text}");
+        }
+    }
+
+    pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
+        if let Some(text) = text_of(line) {
+            self.change(text, Fate::InFlight, &[Fate::Typed, Fate::Returned]);
+        }
+        self.in_flight.entry(socket).or_default().push_back(line.to_owned());
+    }
+
+    /// A reply is about to be handed in.
+    pub(crate) fn on_reply(&mut self, socket: u64, reply: &str, accepted: &BTreeSet<String>) {
+        if !reply.starts_with("OK ") && !reply.starts_with("ERR ") {
+            return; // A row.
+        }
+        let request = self.in_flight.entry(socket).or_default().pop_front();
+        if let Some(text) = request.as_deref().and_then(text_of) {
+            if !reply.starts_with("OK ") {
+                self.change(text, Fate::Returned, &[Fate::InFlight]);
+            } else {
+                let at = self.change(text, Fate::Confirmed, &[Fate::InFlight]);
+                assert!(at > self.confirmed, "confirmed out of order: {text}");
+                assert!(accepted.contains(text), "confirmed without a reason: {text}");
+                self.confirmed = at;
+            }
+        }
+        if ["ERR 408", "ERR 413", "ERR 421"].iter().any(|code| reply.starts_with(code)) {
+            self.close(socket, usize::MAX); // It has looked at nothing behind.
+        }
+    }
+
+    /// A command socket is closed, and the last `unsent` bytes of it have not left.
+    pub(crate) fn on_closed(&mut self, socket: u64, unsent: usize) {
+        self.close(socket, unsent);
+    }
+
+    fn close(&mut self, socket: u64, unsent: usize) {
+        let mut left = unsent;
+        for line in self.in_flight.remove(&socket).unwrap_or_default().iter().rev() {
+            let has_left = line.len() > left;
+            left = left.saturating_sub(line.len());
+            if let Some(text) = text_of(line) {
+                let fate = if has_left { Fate::Lost } else { Fate::Typed };
+                self.change(text, fate, &[Fate::InFlight]);
+            }
+        }
+    }
+
+    /// The user is told something.
+    pub(crate) fn on_notice(&mut self, notice: &Notice, model: &mut Model) {
+        if let Notice::Unanswered { text: Some(text), .. } = notice {
+            self.change(text, Fate::Unknown, &[Fate::Lost]);
+        } else if let Notice::NotSent { text: Some(text), .. } = notice {
+            model.see(Sight::TextNotSent);
+            self.change(text, Fate::NotSent, &[Fate::Typed, Fate::Returned]);
+            assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
+        } else if let Notice::SendingWaiting { .. } = notice {
+            model.see(Sight::TextsWaited);
+        } else if let Notice::Reply(line) = notice
+            && line.starts_with("ERR ")
+        {
+            // It is the reply that was handed in last.
+            for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Returned) {
+                *fate = Fate::Refused;
+            }
+        }
+    }
+
+    /// The reply was handed in: what the user was not told of is to be sent again.
+    pub(crate) fn after_reply(&mut self) {
+        for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Returned) {
+            *fate = Fate::Typed;
+        }
+    }
+
+    /// The process ends.
+    pub(crate) fn on_end(&mut self) {
+        self.in_flight.clear();
+        for (_, fate) in self.fates.values_mut() {
+            if [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Returned].contains(fate) {
+                *fate = Fate::Gone;
+            }
+        }
+    }
+
+    /// Nothing is under way any more.
+    pub(crate) fn must_be_settled(&self, who: &str, accepted: &BTreeSet<String>) {
+        for (text, (_, fate)) in &self.fates {
+            let is_open = [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Returned].contains(fate);
+            assert!(!is_open, "{who}: nothing became of {text:.20}: {fate:?}");
+            let was_left = [Fate::NotSent, Fate::Refused].contains(fate);
+            assert!(!was_left || !accepted.contains(text), "{who}: {fate:?}, but accepted: {text}");
+        }
+    }
+
+    /// Answers the position of the text.
+    fn change(&mut self, text: &str, fate: Fate, from: &[Fate]) -> u64 {
+        let Some((at, known)) = self.fates.get_mut(text) else { panic!("never typed: {text}") };
+        assert!(from.contains(known), "{text}: {known:?} becomes {fate:?}");
+        *known = fate;
+        *at
+    }
+}
+
+/// What a request is to send.
+fn text_of(line: &str) -> Option<&str> {
+    let (_, behind) = line.split_once("#msend ")?;
+    behind.rsplit_once('#').map(|(text, _)| text)
+}
