@@ -29,6 +29,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod directory;
 mod disk;
 mod name;
 mod record;
@@ -38,7 +39,8 @@ mod segment;
 mod store;
 mod trouble;
 
-pub use disk::{Directory, Disk};
+pub use directory::Directory;
+pub use disk::Disk;
 pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
 pub use recovery::{Event, recover, recover_unless};
