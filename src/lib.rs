@@ -14,7 +14,7 @@
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
 //!       protocol                     the wire, as values
-//!     limits   time
+//!     limits   time   text
 //! ```
 //!
 //! A shell turns readiness into inputs and effects into system calls. A mind is a deterministic
@@ -33,4 +33,5 @@ pub mod limits;
 pub mod participant;
 pub mod protocol;
 pub mod session;
+pub mod text;
 pub mod time;

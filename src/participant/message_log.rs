@@ -29,7 +29,8 @@ use std::path::{Path, PathBuf};
 use crate::event_loop::Sink;
 use crate::limits::LOG_WRITE_TRIES;
 use crate::protocol::{Epoch, Seq};
-use crate::session::{Memory, safe};
+use crate::session::Memory;
+use crate::text;
 use file_state::FileState;
 
 pub(super) use lines::{Lines, Orders};
@@ -63,7 +64,7 @@ impl fmt::Display for Unusable {
             Self::InUse => f.write_str("in use by another program"),
             Self::Foreign => f.write_str("not empty, and does not begin as a message log does"),
             Self::OfAnother(id) => {
-                write!(f, "the message log of {}", safe::for_terminal(id))
+                write!(f, "the message log of {}", text::for_terminal(id))
             }
         }
     }
@@ -286,7 +287,7 @@ impl MessageLog {
     }
 
     fn path_shown(&self) -> String {
-        safe::for_terminal(&self.path.display().to_string()).to_string()
+        text::for_terminal(&self.path.display().to_string()).to_string()
     }
 
     fn write_into(&mut self, report: &mut Report) {

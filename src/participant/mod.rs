@@ -39,7 +39,8 @@ use crate::event_loop::{
 use crate::limits::{
     DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
 };
-use crate::session::{Session, Settings, safe};
+use crate::session::{Session, Settings};
+use crate::text;
 use message_log::MessageLog;
 use outbox::Outbox;
 use prompt::Prompt;
@@ -72,7 +73,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Log(path, unusable) => {
                 let path = path.display().to_string();
-                write!(f, "message log {}: {unusable}", safe::for_terminal(&path))
+                write!(f, "message log {}: {unusable}", text::for_terminal(&path))
             }
             Self::System(what, error) => write!(f, "{what}: {error}"),
         }

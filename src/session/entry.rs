@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::safe::{self, Safe};
 use crate::protocol::{Delivery, Epoch, Gap, Seq, push_number};
+use crate::text::{self, Safe};
 use crate::time::UnixMillis;
 
 /// One entry of the message log.
@@ -78,7 +78,7 @@ impl From<Delivery<'_>> for Message {
         let mut words = String::with_capacity(sender.len().saturating_add(text.len()));
         words.push_str(sender);
         words.push_str(text);
-        let (words, is_plain) = (words.into_boxed_str(), safe::is_plain(text));
+        let (words, is_plain) = (words.into_boxed_str(), text::is_plain(text));
         Self { seq, accepted, words, sender_bytes, is_plain }
     }
 }
@@ -103,7 +103,7 @@ impl Entry {
                 shown.push(' ');
                 shown.push_str(message.sender());
                 shown.push_str(": ");
-                message.push_text(shown, safe::for_terminal);
+                message.push_text(shown, text::for_terminal);
                 Ok(())
             }
             Self::Gap(Gap { count, first, last }) => {

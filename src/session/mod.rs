@@ -25,7 +25,6 @@ mod ending;
 mod entry;
 mod notice;
 mod requests;
-pub mod safe;
 mod taking;
 mod user_command;
 mod waiting;

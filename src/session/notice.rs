@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::NotSent;
-use super::safe;
 use super::user_command::{Ask, BadCommand};
 use crate::limits::WAITING_MS_MAX;
 use crate::protocol::{Epoch, Seq};
+use crate::text;
 
 /// Something to tell the user. Replies are shown as they came, what happens by itself begins
 /// with `* `, what the user did wrong or must look at with `error: `.
@@ -195,7 +195,7 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reply(line) => safe::for_terminal(line).fmt(f),
+            Self::Reply(line) => text::for_terminal(line).fmt(f),
             Self::BadCommand(bad) => write!(f, "error: {bad}"),
             Self::Failed { command, why } => write!(f, "error: {command}: {why}"),
             Self::Unanswered { command, text } => {
@@ -228,10 +228,10 @@ impl fmt::Display for Notice {
                 f.write_str("* the coordinator does not know this participant: registering")
             }
             Self::Reconnected { reply } => {
-                write!(f, "* reconnected: {}", safe::for_terminal(reply))
+                write!(f, "* reconnected: {}", text::for_terminal(reply))
             }
             Self::RegisteredAnew { reply } => {
-                let reply = safe::for_terminal(reply);
+                let reply = text::for_terminal(reply);
                 write!(f, "* registered anew, messages may have been missed: {reply}")
             }
             Self::LogFails { reason } => {
@@ -254,9 +254,9 @@ impl fmt::Display for Notice {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(words) | Self::Refused(words) => safe::for_terminal(words).fmt(f),
+            Self::System(words) | Self::Refused(words) => text::for_terminal(words).fmt(f),
             Self::NoListener { port, reason } => {
-                write!(f, "cannot listen on port {port}: {}", safe::for_terminal(reason))
+                write!(f, "cannot listen on port {port}: {}", text::for_terminal(reason))
             }
             Self::DialTimeout => f.write_str("the coordinator does not answer"),
             Self::NoReply => f.write_str("no reply came in time"),
@@ -315,7 +315,7 @@ struct Behind<'a>(&'a Option<Box<str>>);
 impl fmt::Display for Behind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(text) => write!(f, ": {}", safe::for_terminal(text)),
+            Some(text) => write!(f, ": {}", text::for_terminal(text)),
             None => Ok(()),
         }
     }

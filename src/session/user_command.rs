@@ -155,7 +155,7 @@ impl fmt::Display for BadCommand {
             Self::LineFeed => f.write_str("line: holds a line feed"),
             Self::TooLong(max) => write!(f, "line exceeds {max} bytes"),
             Self::Unknown(word) => {
-                let word = super::safe::for_terminal(word);
+                let word = crate::text::for_terminal(word);
                 write!(f, "unknown command '{word}'; 'help' lists them")
             }
             Self::Arguments(word) => write!(f, "{word} takes no arguments"),

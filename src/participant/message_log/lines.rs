@@ -6,7 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::Order;
 use crate::protocol::{Gap, Seq, push_number};
-use crate::session::{Entry, safe};
+use crate::session::Entry;
+use crate::text;
 use crate::time::UnixMillis;
 
 /// Lines that follow each other, and what is remembered with them.
@@ -74,7 +75,7 @@ impl Lines {
                 text.push('\t');
                 text.push_str(message.sender());
                 text.push('\t');
-                message.push_text(text, safe::for_file);
+                message.push_text(text, text::for_file);
                 text.push('\n');
             }
             Entry::Gap(Gap { count, first, last }) => {

@@ -42,7 +42,7 @@ impl fmt::Display for Safe<'_> {
 ///
 /// The common case, without decoding. It ends only after a piece of so many bytes that the compiler
 /// can look at all of them at once.
-pub(super) fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     let is_harmful = |byte: u8| !matches!(byte, b'\t' | b' '..=b'~');
     let (pieces, rest) = text.as_bytes().as_chunks::<32>();
     let any = |bytes: &[u8]| bytes.iter().fold(0, |any, &byte| any | u8::from(is_harmful(byte)));
