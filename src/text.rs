@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 
 /// Text with everything that could drive a terminal written as an escape: control characters
-/// but TAB, and what changes the direction of writing, which could pass one text off as another.
+/// except TAB, line and paragraph separators (U+2028, U+2029), which some viewers show as a line
+/// break, and bidirectional controls, which can make one text look like another.
 #[must_use]
 pub fn for_terminal(text: &str) -> Safe<'_> {
     Safe { text, is_harmful: drives_a_terminal }
@@ -55,7 +56,7 @@ fn is_control(char: char) -> bool {
 
 fn drives_a_terminal(char: char) -> bool {
     is_control(char)
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
         || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_the_protocol_allows_is_left_as_it_came() {
-        for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}", "\u{2028}"] {
+        for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}"] {
             assert_eq!(for_file(text).to_string(), text);
             assert_eq!(for_terminal(text).to_string(), text);
         }
@@ -77,7 +78,7 @@ mod tests {
             let Some(char) = char::from_u32(code) else { continue };
             let shown = for_terminal(&format!("a{char}b")).to_string();
             let harmful = char.is_control() && char != '\t'
-                || [0x61c, 0x200e, 0x200f].contains(&code)
+                || [0x61c, 0x200e, 0x200f, 0x2028, 0x2029].contains(&code)
                 || (0x202a..=0x202e).contains(&code)
                 || (0x2066..=0x2069).contains(&code);
             assert_eq!(shown.contains(char), !harmful, "{code:x}");
@@ -101,6 +102,7 @@ mod tests {
     #[test]
     fn one_line_stays_one_line_in_a_file() {
         assert_eq!(for_file("a\r\nb").to_string(), "a\\u{d}\\u{a}b");
+        assert_eq!(for_file("a\u{2028}b\u{2029}").to_string(), "a\u{2028}b\u{2029}");
         assert_eq!(for_file("a\r\nb\u{85}\u{202e}").to_string(), "a\\u{d}\\u{a}b\\u{85}\u{202e}");
     }
 }
