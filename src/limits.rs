@@ -205,6 +205,12 @@ pub const CLOCK_DRIFT_MS: u64 = 100;
 pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
 /// Records waiting for the log worker; what comes above it is dropped, counted and said.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
+/// Lines of level `info` and above are counted over so many milliseconds.
+pub const LOG_WINDOW_MS: u64 = 60_000;
+/// Lines about one subject (a member, an address) that are printed in this time.
+pub const LOG_SUBJECT_LINES_MAX: usize = 20;
+/// Lines of one level that are printed in this time, whatever their subjects.
+pub const LOG_LEVEL_LINES_MAX: usize = 1000;
 
 /// When TCP asks a silent peer whether it is still there, and gives it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

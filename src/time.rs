@@ -52,6 +52,11 @@ impl fmt::Display for Millis {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
+impl UnixMillis {
+    /// The last millisecond of the last year that RFC 3339 can write.
+    pub const END_OF_9999: Self = Self(253_402_300_799_999);
+}
+
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

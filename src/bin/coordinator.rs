@@ -1,9 +1,8 @@
 //! The coordinator: options, config, run, exit code.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use groupcast::config::{CoordinatorRun, settle};
+use groupcast::config::{CoordinatorRun, report_failure, settle};
 use groupcast::coordinator;
 
 fn main() -> ExitCode {
@@ -12,8 +11,7 @@ fn main() -> ExitCode {
         Ok(run) => match coordinator::run(&run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                // Where even this cannot be written, the exit code is all that is left to say.
-                let _ = writeln!(io::stderr(), "{}: {failure}", CoordinatorRun::PROGRAM);
+                report_failure(CoordinatorRun::PROGRAM, &failure);
                 ExitCode::FAILURE
             }
         },

@@ -1,9 +1,8 @@
 //! The participant: options, config, run, exit code.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use groupcast::config::{ParticipantRun, settle};
+use groupcast::config::{ParticipantRun, report_failure, settle};
 use groupcast::participant;
 
 fn main() -> ExitCode {
@@ -12,8 +11,7 @@ fn main() -> ExitCode {
         Ok(run) => match participant::run(&run) {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {
-                // Where even this cannot be written, the exit code is all that is left to say.
-                let _ = writeln!(io::stderr(), "{}: {failure}", ParticipantRun::PROGRAM);
+                report_failure(ParticipantRun::PROGRAM, &failure);
                 ExitCode::from(failure.exit_code())
             }
         },

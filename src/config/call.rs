@@ -10,6 +10,7 @@ use log::LevelFilter;
 
 use super::coordinator_file::Overrides;
 use super::key::{KEYS, Key};
+use super::stderr::report_failure;
 use super::{CoordinatorConfig, Fault, Found, ParticipantConfig, Place};
 
 /// What is left to do once the command line is understood.
@@ -150,12 +151,10 @@ pub fn settle<R>(program: &str, call: Result<Call<R>, Fault>) -> Result<R, ExitC
             Err(_) => Err(ExitCode::FAILURE),
         },
         Err(fault) => {
-            let mut words = format!("{program}: {fault}\n");
+            report_failure(program, &fault);
             if fault.is_usage() {
-                words += &format!("{program}: see '{program} --help'\n");
+                report_failure(program, &format_args!("see '{program} --help'"));
             }
-            // Where even this cannot be written, the exit code is all that is left to say.
-            let _ = io::stderr().write_all(words.as_bytes());
             Err(ExitCode::from(2))
         }
     }

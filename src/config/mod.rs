@@ -16,9 +16,11 @@ mod fault;
 mod key;
 mod lines;
 mod participant;
+mod stderr;
 mod value;
 
 pub use call::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
 pub use coordinator::CoordinatorConfig;
 pub use fault::{Fault, Found, Place};
 pub use participant::ParticipantConfig;
+pub use stderr::{report_failure, stderr_is_journal};

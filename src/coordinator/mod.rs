@@ -27,16 +27,18 @@ mod start;
 mod turn;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use log::LevelFilter;
 use mio::{Events, Poll};
 
-use crate::config::{CoordinatorConfig, CoordinatorRun, CoordinatorTask};
+use crate::config::{CoordinatorConfig, CoordinatorRun, CoordinatorTask, stderr_is_journal};
 use crate::event_loop::{
-    Acceptor, Diagnostics, LISTENER, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
+    Acceptor, Diagnostics, LISTENER, Reader, Signal, Signals, ignore_harmless_signals,
+    print_to_stderr, raise_file_limit,
 };
 use crate::group::Rules;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
@@ -60,6 +62,12 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: {error}; another program listens there, perhaps a \
+                 coordinator that was started earlier: closing its terminal does not end it. \
+                 `ss -ltnp` shows its process id, SIGTERM ends it"
+            ),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
             Self::System(what, error) => write!(f, "{what}: {error}"),
@@ -70,6 +78,9 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+/// The signals that the loop hears of.
+const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
 
 /// Does what the command line asks for.
 ///
@@ -86,10 +97,11 @@ pub fn run(task: &CoordinatorTask) -> Result<(), Failure> {
 /// Runs a coordinator until a signal ends it.
 fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
     let system = |what| move |error| Failure::System(what, error);
-    let diagnostics = Diagnostics::install(run.log_level, print_to_stderr())
-        .map_err(system("cannot start the log"))?;
-    ignore(Signal::Hangup).map_err(system("cannot ignore SIGHUP"))?;
-    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
+    let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
+    let print = print_to_stderr(reader, run.log_level > LevelFilter::Info);
+    let diagnostics =
+        Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
+    ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let result = Coordinator::start(&run.config).and_then(|mut coordinator| {
         coordinator.run()?;
         coordinator.close_journal();
@@ -120,7 +132,7 @@ impl Coordinator {
             }
         };
         let poll = Poll::new().map_err(system("cannot poll"))?;
-        let mut signals = Signals::watch(poll.registry(), &[Signal::Terminate, Signal::Interrupt])
+        let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
             .map_err(system("cannot watch for signals"))?;
         let listen = |error| Failure::Listen(config.listen, error);
         let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;

@@ -9,7 +9,7 @@ use super::Failure;
 use super::journal::Journal;
 use super::keeping::{Draw, Recovery, Terms};
 use crate::config::CoordinatorConfig;
-use crate::event_loop::{Clock, Signals};
+use crate::event_loop::{Clock, Signal, Signals};
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, Salt, Store};
 use crate::limits::{SEGMENT_BYTES_MAX, Sync};
@@ -41,7 +41,8 @@ pub(super) fn begin(
         return Ok(Beginning { group, clock: Clock::start(), journal: None });
     };
     let mut store = open(directory)?;
-    let recovery = Recovery::read(&mut store, rules, || !signals.drain().is_empty())
+    let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
+    let recovery = Recovery::read(&mut store, rules, is_asked_to_end)
         .ok_or_else(|| Failure::Stopped(directory.clone()))?;
     for trouble in &recovery.recovered().troubles {
         log::warn!("journal {}: {trouble}", directory.display());

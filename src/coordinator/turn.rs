@@ -13,7 +13,8 @@ use super::peer::{Listener, Peer, Phase, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
-    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
+    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signal, Signals, Table, TimerId, WAKER,
+    Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
 use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
@@ -248,7 +249,14 @@ impl Coordinator {
 
     /// The first signal begins the shutdown; whether this was another one.
     fn on_signal(&mut self, now: Now) -> bool {
-        let mut asked = self.signals.drain().len();
+        let signals = self.signals.drain();
+        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
+        if signals.len() > asked {
+            log::warn!(
+                "SIGHUP: nothing is read again: the config takes effect at the next start; the \
+                 coordinator goes on"
+            );
+        }
         if asked > 0 && self.shutdown.is_none() {
             asked -= 1;
             log::info!("shutting down");

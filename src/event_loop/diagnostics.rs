@@ -1,19 +1,23 @@
 //! Diagnostics: formatted where they happen, printed by a worker: no terminal stalls a loop.
 
-use std::fmt::Write;
+mod line_limit;
+mod stderr;
+
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use simple_logger::SimpleLogger;
 
-use super::clock::unix_now;
+use super::clock::{Stopwatch, unix_now};
 use super::workers::{Sink, Worker};
 use crate::limits::DIAGNOSTICS_QUEUE_MAX;
-use crate::time::UnixMillis;
+use crate::text;
+use crate::time::{Millis, UnixMillis};
+use line_limit::LineLimit;
+
+pub use stderr::{Reader, print_to_stderr};
 
 /// One thing to be said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct Diagnostic {
     pub level: Level,
     /// Which part of the program says it.
     pub target: String,
-    /// One line without control characters: it may hold what a peer sent.
+    /// One line that is safe for a terminal: it may hold what a peer sent.
     pub text: String,
 }
 
@@ -53,7 +57,8 @@ impl Diagnostics {
 
     fn new(print: Print) -> io::Result<Self> {
         let lost = Arc::new(AtomicU64::new(0));
-        let printer = Printer { print, lost: Arc::clone(&lost) };
+        let (limit, running) = (LineLimit::default(), Stopwatch::start());
+        let printer = Printer { print, lost: Arc::clone(&lost), limit, running };
         let worker = Worker::start("diagnostics", DIAGNOSTICS_QUEUE_MAX, printer, None)?;
         Ok(Self { desk: Arc::new(Desk { worker, lost }) })
     }
@@ -87,7 +92,7 @@ impl Log for Diagnostics {
             time: unix_now(),
             level: record.level(),
             target: record.target().to_owned(),
-            text: one_line(&record.args().to_string()),
+            text: text::for_terminal(&record.args().to_string()).to_string(),
         };
         if self.desk.worker.try_submit(diagnostic).is_err() {
             self.desk.lost.fetch_add(1, Ordering::Relaxed);
@@ -102,6 +107,25 @@ impl Log for Diagnostics {
 struct Printer {
     print: Print,
     lost: Arc<AtomicU64>,
+    limit: LineLimit,
+    /// Measures the time that the limit needs: the wall clock may jump.
+    running: Stopwatch,
+}
+
+impl Printer {
+    fn now(&self) -> Millis {
+        Millis::new(u64::try_from(self.running.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Prints the summaries of lines that were left out until `now`; how many could not be printed.
+    fn summarize(&mut self, now: Millis) -> u64 {
+        let mut failed = 0;
+        for mut summary in self.limit.end_windows(now) {
+            summary.time = unix_now();
+            failed += u64::from((self.print)(&summary).is_err());
+        }
+        failed
+    }
 }
 
 impl Sink for Printer {
@@ -111,58 +135,35 @@ impl Sink for Printer {
     fn run(&mut self, batch: Vec<Diagnostic>) {
         // What was lost up to here came behind this batch, which filled the queue.
         let mut lost = self.lost.swap(0, Ordering::Relaxed);
+        let now = self.now();
+        lost = lost.saturating_add(self.summarize(now));
         for diagnostic in &batch {
-            lost = lost.saturating_add(u64::from((self.print)(diagnostic).is_err()));
+            if self.limit.admits(diagnostic, now) {
+                lost = lost.saturating_add(u64::from((self.print)(diagnostic).is_err()));
+            }
         }
         if lost > 0 {
+            let lines = if lost == 1 { "line was" } else { "lines were" };
             let notice = Diagnostic {
                 time: unix_now(),
                 level: Level::Warn,
                 target: module_path!().to_owned(),
-                text: format!("{lost} diagnostics were lost here"),
+                text: format!("log: {lost} {lines} lost here: standard error was not read in time"),
             };
             if (self.print)(&notice).is_err() {
-                self.lost.fetch_add(lost, Ordering::Relaxed); // Said when something is printed.
+                self.lost.fetch_add(lost, Ordering::Relaxed); // Reported when printing works again.
             }
         }
     }
-}
 
-/// Prints to standard error with the time in UTC.
-#[must_use]
-pub fn print_to_stderr() -> Print {
-    let printer = SimpleLogger::new();
-    Box::new(move |diagnostic| {
-        let Diagnostic { time, level, target, text } = diagnostic;
-        // It panics where standard error cannot be written: a full disk, a pipe that nobody reads.
-        // That must not end the program. (So the release profile has to unwind.)
-        let print = AssertUnwindSafe(|| {
-            let mut record = Record::builder();
-            record.level(*level).target(target);
-            printer.log(&record.args(format_args!("{} {text}", time_of_day(*time))).build());
-        });
-        catch_unwind(print).map_err(|_| io::Error::other("standard error cannot be written"))
-    })
-}
-
-/// `HH:MM:SS.mmm` in UTC. Cheap, and enough beside the date that a journal or a file name has.
-fn time_of_day(time: UnixMillis) -> String {
-    let UnixMillis(millis) = time;
-    let (seconds, minutes, hours) = (millis / 1000, millis / 60_000, millis / 3_600_000);
-    format!("{:02}:{:02}:{:02}.{:03}Z", hours % 24, minutes % 60, seconds % 60, millis % 1000)
-}
-
-/// What a terminal would obey is shown instead.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            let _ = write!(line, "{}", character.escape_default()); // A string takes everything.
-        } else {
-            line.push(character);
-        }
+    fn idle_timeout(&self) -> Option<Duration> {
+        Some(self.limit.next_deadline()?.duration_since(self.now()))
     }
-    line
+
+    /// Prints the summaries that are not due yet: nobody will come back to print them.
+    fn finish(&mut self) {
+        self.summarize(Millis::new(u64::MAX));
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +172,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
+    use crate::limits::LOG_SUBJECT_LINES_MAX;
 
     const WAIT: Duration = Duration::from_secs(10);
 
@@ -201,13 +203,16 @@ mod tests {
         info(&diagnostics, "first");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
         for number in 0..DIAGNOSTICS_QUEUE_MAX + 3 {
-            info(&diagnostics, &number.to_string());
+            say(&diagnostics, "groupcast::test", Level::Debug, &number.to_string());
         }
         drop(gate);
         for number in 0..DIAGNOSTICS_QUEUE_MAX {
             assert_eq!(printed.recv_timeout(WAIT).unwrap(), number.to_string());
         }
-        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "3 diagnostics were lost here");
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 3 lines were lost here: standard error was not read in time"
+        );
         info(&diagnostics, "last");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "last");
         assert!(diagnostics.close(WAIT));
@@ -220,11 +225,17 @@ mod tests {
         gate.send(false).unwrap();
         gate.send(false).unwrap();
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
-        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "1 diagnostics were lost here");
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 1 line was lost here: standard error was not read in time"
+        );
         drop(gate);
         info(&diagnostics, "second");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "second");
-        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "1 diagnostics were lost here");
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 1 line was lost here: standard error was not read in time"
+        );
         assert!(diagnostics.close(WAIT));
         assert!(printed.try_recv().is_err(), "said once");
     }
@@ -235,16 +246,22 @@ mod tests {
         drop(gate);
         say(&diagnostics, "mio::poll", Level::Info, "not ours");
         say(&diagnostics, "mio::poll", Level::Warn, "matters");
-        info(&diagnostics, "a\u{1b}[2J\nb\u{9b}c é #");
+        info(&diagnostics, "a\u{1b}[2J\nb\u{9b}c é\u{2028}#");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "matters");
-        assert_eq!(printed.recv_timeout(WAIT).unwrap(), r"a\u{1b}[2J\nb\u{9b}c é #");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), r"a\u{1b}[2J\u{a}b\u{9b}c é\u{2028}#");
     }
 
     #[test]
-    fn the_time_of_day_is_that_of_greenwich() {
-        assert_eq!(time_of_day(UnixMillis(0)), "00:00:00.000Z");
-        assert_eq!(time_of_day(UnixMillis(1_795_341_900_123)), "10:05:00.123Z");
-        assert_eq!(time_of_day(UnixMillis(86_399_999)), "23:59:59.999Z");
+    fn lines_that_were_left_out_are_summarised_when_the_log_is_closed() {
+        let (diagnostics, gate, printed) = gated();
+        drop(gate);
+        (0..50).for_each(|number| info(&diagnostics, &format!("bob: flap {number}")));
+        assert!(diagnostics.close(WAIT));
+        let lines: Vec<String> = printed.try_iter().collect();
+        assert_eq!(lines.len(), LOG_SUBJECT_LINES_MAX + 1);
+        let summary =
+            format!("{} more lines in 60 s, the last: flap 49", 50 - LOG_SUBJECT_LINES_MAX);
+        assert_eq!(lines.last().unwrap(), &format!("bob: {summary}"));
     }
 
     const CHILD: &str = "DIAGNOSTICS_TEST_CHILD";
@@ -260,7 +277,9 @@ mod tests {
     #[test]
     fn in_a_child() {
         if std::env::var_os(CHILD).is_some() {
-            let diagnostics = Diagnostics::install(LevelFilter::Info, print_to_stderr()).unwrap();
+            let diagnostics =
+                Diagnostics::install(LevelFilter::Info, print_to_stderr(Reader::People, false))
+                    .unwrap();
             log::info!("member a came");
             log::debug!("not asked for");
             log::set_max_level(LevelFilter::Debug);
@@ -275,9 +294,9 @@ mod tests {
         let stderr = String::from_utf8(output.stderr).unwrap();
         let lines: Vec<&str> = stderr.lines().collect();
         assert_eq!(lines.len(), 2, "{stderr}");
-        assert!(lines[0].starts_with("INFO  [groupcast::event_loop::diagnostics::tests] "));
-        assert!(lines[0].ends_with("Z member a came"), "{stderr}");
-        assert!(lines[1].ends_with("Z asked for"), "{stderr}");
+        assert!(lines[0].starts_with("INFO  [20"), "{stderr}");
+        assert!(lines[0].ends_with("Z] member a came"), "{stderr}");
+        assert!(lines[1].ends_with("Z] asked for"), "{stderr}");
         assert!(output.status.success());
     }
 

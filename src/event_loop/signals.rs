@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 use super::SIGNALS;
@@ -22,8 +22,6 @@ pub enum Signal {
     Hangup,
     /// It was stopped and goes on.
     Continue,
-    /// A file may grow no more: to be ignored, so that the write fails instead of the program.
-    FileSize,
 }
 
 impl Signal {
@@ -33,7 +31,6 @@ impl Signal {
             Self::Interrupt => SIGINT,
             Self::Hangup => SIGHUP,
             Self::Continue => SIGCONT,
-            Self::FileSize => SIGXFSZ,
         }
     }
 }
@@ -87,14 +84,23 @@ impl Signals {
     }
 }
 
-/// Has `signal` do nothing from here to the end of the process.
+/// Signals that end a program by default and have no meaning for ours. With SIGXFSZ ignored a write
+/// fails where a file may not grow further, and the program goes on.
+const HARMLESS_SIGNALS: [i32; 3] = [SIGXFSZ, SIGUSR1, SIGUSR2];
+
+/// Has SIGXFSZ, SIGUSR1 and SIGUSR2 do nothing until the end of the process.
 ///
 /// # Errors
 ///
 /// Those of the operating system.
-pub fn ignore(signal: Signal) -> io::Result<()> {
+pub fn ignore_harmless_signals() -> io::Result<()> {
+    HARMLESS_SIGNALS.into_iter().try_for_each(ignore)
+}
+
+/// Has a signal do nothing.
+fn ignore(number: i32) -> io::Result<()> {
     // A handler that sets a flag that nobody reads: that takes no `unsafe`, `SIG_IGN` would.
-    flag::register(signal.number(), Arc::new(AtomicBool::new(false))).map(drop)
+    flag::register(number, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
 #[cfg(test)]
@@ -110,10 +116,10 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let watched = [Signal::Terminate, Signal::Interrupt];
         let mut signals = Signals::watch(poll.registry(), &watched).unwrap();
-        ignore(Signal::Hangup).unwrap();
+        ignore_harmless_signals().unwrap();
         assert!(signals.drain().is_empty());
         for round in 0..2 {
-            for number in [SIGHUP, SIGINT, SIGTERM, SIGTERM] {
+            for number in [SIGUSR1, SIGUSR2, SIGXFSZ, SIGINT, SIGTERM, SIGTERM] {
                 low_level::raise(number).unwrap();
             }
             let mut events = Events::with_capacity(4);

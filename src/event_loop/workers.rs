@@ -25,8 +25,17 @@ pub trait Sink: Send + 'static {
     /// What came of a batch of them.
     type Done: Send;
 
-    /// Does all of `batch`, which is never empty, in its order. May block.
+    /// Does all of `batch`, in its order. May block. The batch is empty only after an
+    /// [`Sink::idle_timeout`].
     fn run(&mut self, batch: Vec<Self::Job>) -> Self::Done;
+
+    /// How long the worker waits for a job before it runs an empty batch; without end if `None`.
+    fn idle_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does the last work, behind the last batch. May block.
+    fn finish(&mut self) {}
 }
 
 /// Workers that wake one loop.
@@ -174,23 +183,32 @@ impl<J, D> Desk<J, D> {
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for jobs; `None` when there will be none.
-    fn next_batch(&self) -> Option<Vec<J>> {
-        let waited = self
-            .arrived
-            .wait_while(self.papers(), |papers| papers.jobs.is_empty() && !papers.closed);
-        let batch = mem::take(&mut waited.unwrap_or_else(PoisonError::into_inner).jobs);
-        (!batch.is_empty()).then_some(batch)
+    /// Waits for jobs, for no longer than `timeout`; `None` when there will be none.
+    fn next_batch(&self, timeout: Option<Duration>) -> Option<Vec<J>> {
+        let is_idle = |papers: &mut Papers<J, D>| papers.jobs.is_empty() && !papers.closed;
+        let papers = self.papers();
+        let mut papers = match timeout {
+            None => {
+                self.arrived.wait_while(papers, is_idle).unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(timeout) => {
+                let waited = self.arrived.wait_timeout_while(papers, timeout, is_idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        let batch = mem::take(&mut papers.jobs);
+        (!batch.is_empty() || !papers.closed).then_some(batch)
     }
 }
 
 fn work<S: Sink>(desk: &Desk<S::Job, S::Done>, mut sink: S, waker: Option<&Waker>) {
     let _end = EndOnPanic;
-    while let Some(batch) = desk.next_batch() {
+    while let Some(batch) = desk.next_batch(sink.idle_timeout()) {
         let done = sink.run(batch);
         desk.papers().done.push(done);
         wake(waker);
     }
+    sink.finish();
     drop(sink); // Its file is closed before anybody hears that it is.
     desk.papers().left = true;
     desk.left.notify_all();
@@ -264,6 +282,35 @@ mod tests {
             wait(&mut self.poll, &mut events, Millis::ZERO, Some(Millis::new(10_000))).unwrap();
             events.iter().any(|event| event.token() == WAKER)
         }
+    }
+
+    /// Answers each batch with its length; waits for no longer than an instant.
+    struct Impatient(Sender<usize>);
+
+    impl Sink for Impatient {
+        type Job = ();
+        type Done = ();
+
+        fn run(&mut self, batch: Vec<()>) {
+            let _ = self.0.send(batch.len());
+        }
+
+        fn idle_timeout(&self) -> Option<Duration> {
+            Some(Duration::from_millis(1))
+        }
+
+        fn finish(&mut self) {
+            let _ = self.0.send(usize::MAX);
+        }
+    }
+
+    #[test]
+    fn an_idle_worker_runs_an_empty_batch_and_the_last_work_comes_last() {
+        let (sender, ran) = channel();
+        let worker = Worker::start("idle", 1, Impatient(sender), None).unwrap();
+        assert_eq!(ran.recv_timeout(WAIT), Ok(0));
+        assert!(worker.close(WAIT));
+        assert_eq!(ran.try_iter().last(), Some(usize::MAX));
     }
 
     #[test]

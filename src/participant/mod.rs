@@ -30,11 +30,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use log::LevelFilter;
 use mio::{Events, Poll};
 
-use crate::config::ParticipantRun;
+use crate::config::{ParticipantRun, stderr_is_journal};
 use crate::event_loop::{
-    Clock, Diagnostics, Pool, Signal, Signals, ignore, print_to_stderr, raise_file_limit,
+    Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
+    raise_file_limit,
 };
 use crate::limits::{
     DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
@@ -88,12 +90,15 @@ impl fmt::Display for Failure {
 /// [`Failure`], which has an exit code too.
 pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     let system = |what| move |error| Failure::System(what, error);
-    ignore(Signal::FileSize).map_err(system("cannot ignore SIGXFSZ"))?;
+    ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let path = &run.config.log_file;
     let log = MessageLog::open(path, &run.config.id, run.options.sync)
         .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
     let prompt = Prompt::new();
-    let print = prompt.diagnostics().unwrap_or_else(print_to_stderr);
+    let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
+    let has_modules = run.log_level > LevelFilter::Info;
+    let print = prompt.diagnostics(has_modules);
+    let print = print.unwrap_or_else(|| print_to_stderr(reader, has_modules));
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
     let result = Participant::start(run, log, prompt).and_then(|mut it| it.run());

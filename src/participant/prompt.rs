@@ -68,12 +68,12 @@ impl Prompt {
     }
 
     /// What diagnostics are printed with where they would damage the line being typed.
-    pub(super) fn diagnostics(&self) -> Option<Print> {
+    pub(super) fn diagnostics(&self, has_modules: bool) -> Option<Print> {
         self.terminal.as_ref()?;
         let screen = Arc::clone(&self.screen);
         Some(Box::new(move |diagnostic| {
-            let Diagnostic { level, target, text, .. } = diagnostic;
-            screen.print(&format!("{level:<5} [{target}] {text}\n"))
+            let Diagnostic { level, text, .. } = diagnostic;
+            screen.print(&format!("{level:<5} [{}] {text}\n", diagnostic.label(has_modules)))
         }))
     }
 

@@ -226,7 +226,6 @@ impl Participant {
             Signal::Continue => {
                 self.parts.printer.waiting.push_str(self.parts.prompt.resume());
             }
-            Signal::FileSize => (), // Not watched.
         }
     }
 

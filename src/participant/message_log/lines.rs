@@ -100,8 +100,7 @@ struct Second {
 impl Second {
     /// A time that the format has a year for, whatever the coordinator says.
     fn push_rfc_3339(&mut self, text: &mut String, UnixMillis(millis): UnixMillis) {
-        const END_OF_9999: u64 = 253_402_300_799_999;
-        let millis = millis.min(END_OF_9999);
+        let millis = millis.min(UnixMillis::END_OF_9999.0);
         let (number, millis) = (millis / 1000, millis % 1000);
         if self.number != number || self.words.is_empty() {
             let time = UNIX_EPOCH + Duration::from_secs(number);

@@ -1,0 +1,33 @@
+//! Standard error: who reads it, and the last words of a program that cannot run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+/// Returns whether standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
+/// inode (systemd.exec(5)). A program that was started by a service inherits the variable and may
+/// write elsewhere, so the file itself is compared.
+#[must_use]
+pub fn stderr_is_journal() -> bool {
+    let stream = env::var_os("JOURNAL_STREAM");
+    let is_named = |stream: &OsStr| stderr_name().is_ok_and(|name| OsStr::new(&name) == stream);
+    stream.as_deref().is_some_and(is_named)
+}
+
+/// `<device>:<inode>` of standard error.
+fn stderr_name() -> io::Result<String> {
+    let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let metadata = file.metadata()?;
+    Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+/// Says on standard error why `program` cannot run, with the priority of an error in the journal.
+pub fn report_failure(program: &str, failure: &dyn Display) {
+    let priority = if stderr_is_journal() { "<3>" } else { "" };
+    // Where this cannot be written, the exit code is all that is left to say.
+    let _ = io::stderr().write_all(format!("{priority}{program}: {failure}\n").as_bytes());
+}

@@ -1,0 +1,217 @@
+//! Limits the lines that one subject causes: no peer can fill a disk through the log.
+//!
+//! ```text
+//!   bob: reconnected at …   printed            ┐
+//!   bob: disconnected       printed            │ one window of the subject "bob"
+//!   …                       counted            │
+//!   bob: 7480 more lines in 60 s, the last: …  ┘ printed when the window ends
+//! ```
+//!
+//! The subject of a line is the text before its first `": "`, an address without its port. A second
+//! limit holds for all lines of one level, so that many subjects cannot do what one cannot. Only
+//! lines of level `info` and above are limited: the others are printed only on request.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::net::SocketAddr;
+
+use log::Level;
+
+use super::Diagnostic;
+use crate::limits::{LOG_LEVEL_LINES_MAX, LOG_SUBJECT_LINES_MAX, LOG_WINDOW_MS};
+use crate::time::Millis;
+
+/// The limits on lines, and the lines that were left out and not yet reported.
+#[derive(Debug, Default)]
+pub(super) struct LineLimit {
+    subjects: BTreeMap<Box<str>, Window>,
+    levels: BTreeMap<Level, Window>,
+}
+
+/// The lines of one subject or one level in one span of [`LOG_WINDOW_MS`].
+#[derive(Debug)]
+struct Window {
+    ends_at: Millis,
+    printed: usize,
+    left_out: u64,
+    /// The last line that was left out.
+    last: Option<Diagnostic>,
+}
+
+impl Window {
+    fn new(now: Millis) -> Self {
+        Self { ends_at: now.plus(LOG_WINDOW_MS), printed: 0, left_out: 0, last: None }
+    }
+
+    /// Counts a line; `false` if the line is one too many.
+    fn admits(&mut self, diagnostic: &Diagnostic, lines_max: usize) -> bool {
+        if self.printed < lines_max {
+            self.printed += 1;
+            return true;
+        }
+        self.left_out += 1;
+        self.last = Some(diagnostic.clone());
+        false
+    }
+
+    /// Ends the window; the summary of the lines that were left out, if there are any.
+    fn summary(&mut self, about: &str) -> Option<Diagnostic> {
+        let left_out = mem::take(&mut self.left_out);
+        let mut last = self.last.take()?;
+        let (lines, seconds) = (if left_out == 1 { "line" } else { "lines" }, LOG_WINDOW_MS / 1000);
+        let words = last.text.strip_prefix(about).and_then(|rest| rest.strip_prefix(": "));
+        let words = words.unwrap_or(&last.text);
+        last.text = format!("{about}: {left_out} more {lines} in {seconds} s, the last: {words}");
+        Some(last)
+    }
+}
+
+impl LineLimit {
+    /// Decides whether a line is printed now.
+    pub(super) fn admits(&mut self, diagnostic: &Diagnostic, now: Millis) -> bool {
+        if diagnostic.level > Level::Info {
+            return true;
+        }
+        let subject = subject_of(&diagnostic.text);
+        if let Some(window) = self.subjects.get_mut(&*subject)
+            && !window.admits(diagnostic, LOG_SUBJECT_LINES_MAX)
+        {
+            return false;
+        }
+        let level = self.levels.entry(diagnostic.level).or_insert_with(|| Window::new(now));
+        let is_admitted = level.admits(diagnostic, LOG_LEVEL_LINES_MAX);
+        if is_admitted && !self.subjects.contains_key(&*subject) {
+            let mut window = Window::new(now);
+            window.printed = 1;
+            self.subjects.insert(subject, window);
+        }
+        is_admitted
+    }
+
+    /// Ends the windows whose time has come; the summaries of what they left out.
+    pub(super) fn end_windows(&mut self, now: Millis) -> Vec<Diagnostic> {
+        let mut summaries = Vec::new();
+        self.subjects.retain(|subject, window| {
+            let is_over = window.ends_at <= now;
+            if is_over {
+                summaries.extend(window.summary(subject));
+            }
+            !is_over
+        });
+        self.levels.retain(|level, window| {
+            let is_over = window.ends_at <= now;
+            if is_over {
+                summaries.extend(window.summary(&format!("level {level}")));
+            }
+            !is_over
+        });
+        summaries
+    }
+
+    /// When the next summary is due; none while nothing was left out.
+    pub(super) fn next_deadline(&self) -> Option<Millis> {
+        let windows = self.subjects.values().chain(self.levels.values());
+        windows.filter(|window| window.left_out > 0).map(|window| window.ends_at).min()
+    }
+}
+
+/// The text before the first `": "`; of an address the part without the port, which is another one
+/// for each connection.
+fn subject_of(text: &str) -> Box<str> {
+    let subject = text.split_once(": ").map_or(text, |(subject, _)| subject);
+    match subject.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_string().into(),
+        Err(_) => subject.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixMillis;
+
+    const END: Millis = Millis::new(LOG_WINDOW_MS);
+
+    fn line(level: Level, text: &str) -> Diagnostic {
+        let target = "groupcast::test".to_owned();
+        Diagnostic { time: UnixMillis(0), level, target, text: text.to_owned() }
+    }
+
+    fn info(text: &str) -> Diagnostic {
+        line(Level::Info, text)
+    }
+
+    fn texts(summaries: Vec<Diagnostic>) -> Vec<String> {
+        summaries.into_iter().map(|summary| summary.text).collect()
+    }
+
+    #[test]
+    fn a_subject_that_causes_too_many_lines_gets_one_summary_in_each_window() {
+        let mut limit = LineLimit::default();
+        for number in 0..7500 {
+            let is_printed = limit.admits(&info(&format!("bob: reconnected {number}")), END);
+            assert_eq!(is_printed, number < LOG_SUBJECT_LINES_MAX, "{number}");
+        }
+        let left_out = 7500 - LOG_SUBJECT_LINES_MAX;
+        assert_eq!(limit.next_deadline(), Some(END.plus(LOG_WINDOW_MS)));
+        assert!(limit.end_windows(END.plus(LOG_WINDOW_MS - 1)).is_empty());
+        assert_eq!(
+            texts(limit.end_windows(END.plus(LOG_WINDOW_MS))),
+            [format!("bob: {left_out} more lines in 60 s, the last: reconnected 7499")]
+        );
+        assert_eq!(limit.next_deadline(), None);
+        assert!(limit.admits(&info("bob: disconnected"), END.plus(LOG_WINDOW_MS)));
+    }
+
+    #[test]
+    fn a_noisy_subject_hides_no_other() {
+        let mut limit = LineLimit::default();
+        for _ in 0..=LOG_LEVEL_LINES_MAX {
+            limit.admits(&info("bob: disconnected"), Millis::ZERO);
+        }
+        assert!(limit.admits(&info("alice: disconnected"), Millis::ZERO));
+    }
+
+    #[test]
+    fn many_subjects_together_are_limited_too_and_cost_bounded_memory() {
+        let mut limit = LineLimit::default();
+        let printed = (0..10_000)
+            .filter(|number| limit.admits(&info(&format!("m{number}: registered")), Millis::ZERO));
+        assert_eq!(printed.count(), LOG_LEVEL_LINES_MAX);
+        assert!(limit.subjects.len() <= LOG_LEVEL_LINES_MAX);
+        assert!(limit.admits(&line(Level::Error, "journal: fails"), Millis::ZERO), "other level");
+        let left_out = 10_000 - LOG_LEVEL_LINES_MAX;
+        assert_eq!(
+            texts(limit.end_windows(END)),
+            [format!("level INFO: {left_out} more lines in 60 s, the last: m9999: registered")]
+        );
+    }
+
+    #[test]
+    fn one_line_too_many_is_one_line() {
+        let mut limit = LineLimit::default();
+        (0..=LOG_SUBJECT_LINES_MAX).for_each(|_| {
+            limit.admits(&info("accepting again"), Millis::ZERO);
+        });
+        let expected = ["accepting again: 1 more line in 60 s, the last: accepting again"];
+        assert_eq!(texts(limit.end_windows(END)), expected);
+    }
+
+    #[test]
+    fn connections_from_one_address_are_one_subject() {
+        let mut limit = LineLimit::default();
+        let printed = (0..1000).filter(|port| {
+            let text = format!("10.0.0.7:{port}: no keepalive");
+            limit.admits(&line(Level::Warn, &text), Millis::ZERO)
+        });
+        assert_eq!(printed.count(), LOG_SUBJECT_LINES_MAX);
+        assert!(limit.admits(&line(Level::Warn, "[::1]:9: no keepalive"), Millis::ZERO));
+    }
+
+    #[test]
+    fn lines_that_were_asked_for_are_not_limited() {
+        let mut limit = LineLimit::default();
+        assert!((0..5000).all(|_| limit.admits(&line(Level::Debug, "a: b"), Millis::ZERO)));
+        assert_eq!(limit.next_deadline(), None);
+    }
+}

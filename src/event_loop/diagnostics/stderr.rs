@@ -1,0 +1,112 @@
+//! Lines of diagnostics on standard error, for people or for systemd's journal.
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, SystemTime};
+
+use log::{Level, Log, Record};
+use simple_logger::SimpleLogger;
+
+use super::{Diagnostic, Print};
+use crate::time::UnixMillis;
+
+/// Who reads standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// People and their tools: level, date and time.
+    People,
+    /// systemd's journal, which has a time of its own: the priority as `<n>` (sd-daemon(3)).
+    Journal,
+}
+
+/// Prints to standard error, for `reader`; with the module that speaks if `has_modules`.
+#[must_use]
+pub fn print_to_stderr(reader: Reader, has_modules: bool) -> Print {
+    match reader {
+        Reader::People => print_for_people(has_modules),
+        Reader::Journal => Box::new(move |diagnostic| {
+            // One write for one line, which nothing else can cut in two.
+            io::stderr().write_all(journal_line(diagnostic, has_modules).as_bytes())
+        }),
+    }
+}
+
+fn print_for_people(has_modules: bool) -> Print {
+    let printer = SimpleLogger::new();
+    Box::new(move |diagnostic| {
+        // `SimpleLogger` prints the level, and in brackets what it takes for the target. It panics
+        // where standard error cannot be written: a full disk, a pipe that nobody reads. That must
+        // not end the program. (So the release profile has to unwind.)
+        let print = AssertUnwindSafe(|| {
+            let (text, label) = (&diagnostic.text, diagnostic.label(has_modules));
+            let mut record = Record::builder();
+            record.level(diagnostic.level).target(&label);
+            printer.log(&record.args(format_args!("{text}")).build());
+        });
+        catch_unwind(print).map_err(|_| io::Error::other("standard error cannot be written"))
+    })
+}
+
+impl Diagnostic {
+    /// The date and time of a diagnostic, and the module that speaks if `has_module`.
+    #[must_use]
+    pub fn label(&self, has_module: bool) -> String {
+        let time = rfc3339(self.time);
+        if has_module { format!("{time} {}", self.target) } else { time }
+    }
+}
+
+fn journal_line(diagnostic: &Diagnostic, has_module: bool) -> String {
+    let Diagnostic { level, target, text, .. } = diagnostic;
+    let priority = match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    };
+    match has_module {
+        true => format!("<{priority}>[{target}] {text}\n"),
+        false => format!("<{priority}>{text}\n"),
+    }
+}
+
+/// A time as RFC 3339 writes it: in UTC, with milliseconds.
+fn rfc3339(UnixMillis(millis): UnixMillis) -> String {
+    let since_1970 = Duration::from_millis(millis.min(UnixMillis::END_OF_9999.0));
+    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_1970).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnostic(level: Level) -> Diagnostic {
+        let (target, text) = ("groupcast::test".to_owned(), "bob: registered".to_owned());
+        Diagnostic { time: UnixMillis(1_795_341_900_123), level, target, text }
+    }
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        assert_eq!(rfc3339(UnixMillis(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(UnixMillis(1_795_341_900_123)), "2026-11-22T10:05:00.123Z");
+        assert_eq!(rfc3339(UnixMillis(u64::MAX)), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn the_module_stands_beside_the_time_only_on_request() {
+        let diagnostic = diagnostic(Level::Info);
+        assert_eq!(diagnostic.label(false), "2026-11-22T10:05:00.123Z");
+        assert_eq!(diagnostic.label(true), "2026-11-22T10:05:00.123Z groupcast::test");
+    }
+
+    #[test]
+    fn a_line_for_the_journal_has_a_priority_and_no_time() {
+        let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+        for (level, priority) in levels.into_iter().zip([3, 4, 6, 7, 7]) {
+            let line = journal_line(&diagnostic(level), false);
+            assert_eq!(line, format!("<{priority}>bob: registered\n"));
+        }
+        let line = journal_line(&diagnostic(Level::Debug), true);
+        assert_eq!(line, "<7>[groupcast::test] bob: registered\n");
+    }
+}
