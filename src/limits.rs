@@ -73,7 +73,7 @@ pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
 pub const LINGER_MS: u64 = 1_000;
 /// How much a connection being refused may still send.
 pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
-/// How long a shutdown waits for replies and deliveries to leave.
+/// How long a shutdown takes at most: for replies and deliveries to leave, and for the journal.
 pub const DRAIN_MS: u64 = 2_000;
 /// How long it then waits for its peers to end their sides.
 pub const FAREWELL_MS: u64 = 250;
@@ -187,6 +187,8 @@ pub const SEGMENT_SNAPSHOTS_MIN: u64 = 4;
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
 /// Commits on their way; a few jobs beside them find room too.
 pub const JOURNAL_COMMITS_MAX: u64 = JOURNAL_QUEUE_MAX as u64 - 8;
+/// Bytes of records that wait for the disk; from here on nothing is accepted that makes more.
+pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The pause between a place that moves and the record that says so, and what moved meanwhile.
 pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
@@ -195,8 +197,8 @@ pub const JOURNAL_RETRY_MS: u64 = 1_000;
 pub const LOSSES_TOLD_MAX: usize = 100;
 /// Records that a start reads before it looks for a signal to end.
 pub const STOP_RECORDS_MAX: usize = 64;
-/// How long an ending program waits for its journal to be written.
-pub const JOURNAL_CLOSE_MS: u64 = 5_000;
+/// The end of [`DRAIN_MS`] that is kept for the end of the journal.
+pub const JOURNAL_CLOSE_MS: u64 = 500;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.
 pub const INSPECTIONS_MAX: usize = 4;
 /// By how much the wall clock must have moved against the steady one to be worth a record.
@@ -308,6 +310,11 @@ const _: () = assert!(
      coordinators refuse what would have to be"
 );
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
+const _: () = assert!(JOURNAL_CLOSE_MS + FAREWELL_MS < DRAIN_MS, "others have their time too");
+const _: () = assert!(
+    2 * LINE_BYTES_HIGHEST <= JOURNAL_WAITING_BYTES_MAX,
+    "one message can be written while another one waits"
+);
 const _: () = assert!(
     // A member has a message socket and, coming back, a connect-back beside it.
     CONNECTIONS_HIGHEST + REFUSED_CONNECTIONS_MAX + 2 * MEMBERS_HIGHEST < 1 << (usize::BITS / 2),

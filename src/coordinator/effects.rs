@@ -27,6 +27,7 @@ impl Coordinator {
                 Effect::Record(fact) => {
                     if let Some(journal) = &mut self.journal {
                         journal.keeper.record(&fact, &self.group, now);
+                        self.report_fullness(now);
                     }
                 }
                 Effect::Note(note) => report::log_note(&note),

@@ -1,15 +1,16 @@
 //! The journal at work: its keeper on the loop, its scribe on a thread.
 
 use std::io;
-use std::time::Duration;
 
-use mio::Registry;
+use mio::{Events, Registry};
 
-use super::keeping::{Keeper, Opened, Progress, Scribe};
-use crate::event_loop::{Full, Pool, Worker};
-use crate::group::Group;
+use super::Failure;
+use super::keeping::{End, Keeper, Opened, Progress, Scribe};
+use super::turn::Coordinator;
+use crate::event_loop::{Full, Pool, Signal, Worker, wait};
+use crate::group::{Group, Input};
 use crate::journal::{Directory, Salt};
-use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
+use crate::limits::JOURNAL_QUEUE_MAX;
 use crate::time::{Millis, Now};
 
 /// Both sides, and the way between them.
@@ -45,17 +46,78 @@ impl Journal {
         self.hand_over();
     }
 
-    /// The end: `false` if it could not be written in time.
-    pub(super) fn close(&mut self, group: &mut Group, now: Now) -> bool {
+    /// Hands over what is still to be told: see [`Keeper::end`].
+    pub(super) fn close(&mut self, group: &mut Group, now: Now) {
         self.keeper.close(group, now);
         self.hand_over();
-        self.worker.close(Duration::from_millis(JOURNAL_CLOSE_MS))
     }
 
-    fn hand_over(&mut self) {
+    /// Hands over what the keeper has for the worker, as far as that has room.
+    pub(super) fn hand_over(&mut self) {
         while let Some(job) = self.keeper.poll_job() {
             if let Err(Full(job)) = self.worker.try_submit(job) {
                 return self.keeper.take_back(job); // What is done before it brings the next turn.
+            }
+        }
+    }
+}
+
+impl Coordinator {
+    /// Learns from the journal what may be confirmed and sent.
+    pub(super) fn take_stored(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else { return };
+        let Progress { done, fails } = journal.take_completions(now.steady);
+        if let Some(fails) = fails {
+            self.group.handle(Input::JournalFails(fails), now);
+        }
+        if let Some((commit, through)) = done {
+            self.group.handle(Input::Stored { through }, now);
+            self.release_replies(commit);
+        }
+        self.report_fullness(now);
+    }
+
+    /// Tells the group when as much waits for the disk as may, and when less does again.
+    pub(super) fn report_fullness(&mut self, now: Now) {
+        if let Some(journal) = &mut self.journal
+            && let Some(is_full) = journal.keeper.take_fullness()
+        {
+            if is_full {
+                let bytes = journal.keeper.waiting_bytes();
+                log::warn!("the disk is slow: {bytes} bytes wait for it, and no more is accepted");
+            }
+            self.group.handle(Input::JournalFull(is_full), now);
+        }
+    }
+
+    /// Hands to the journal what was decided in this turn.
+    pub(super) fn keep(&mut self, now: Now) {
+        if let Some(journal) = &mut self.journal {
+            journal.commit(&mut self.group, now);
+        }
+    }
+
+    /// The end: tells the journal what it still has to be told, and waits for that until the
+    /// shutdown has had its time, or a second signal comes.
+    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), Failure> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let ends_at = self.shutdown.map_or(Millis::ZERO, |shutdown| shutdown.ends_at);
+        journal.close(&mut self.group, self.clock.now());
+        loop {
+            let now = self.clock.now().steady;
+            let _ = journal.take_completions(now);
+            match journal.keeper.end() {
+                End::Written => return Ok(()),
+                End::Pending if now < ends_at => journal.hand_over(),
+                End::Pending | End::Failed => {
+                    let bytes = journal.keeper.waiting_bytes();
+                    let directory = self.config.data_dir.clone().unwrap_or_default();
+                    return Err(Failure::Unwritten(directory, bytes));
+                }
+            }
+            wait(&mut self.poll, events, now, Some(ends_at)).map_err(Failure::poll)?;
+            if self.signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
+                return Err(Failure::CutShort);
             }
         }
     }

@@ -57,6 +57,8 @@ pub enum Failure {
     CutShort,
     /// A signal came while the journal in this directory was read.
     Stopped(PathBuf),
+    /// So many bytes for the journal in this directory could not be written at the end.
+    Unwritten(PathBuf, usize),
 }
 
 impl fmt::Display for Failure {
@@ -75,12 +77,27 @@ impl fmt::Display for Failure {
             Self::Stopped(path) => {
                 write!(f, "ended by a signal before the journal {} was read", path.display())
             }
+            Self::Unwritten(path, bytes) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "journal {path}: the end could not be written, {bytes} bytes wait for the \
+                     disk: replies that waited for it were not sent, and members may get again \
+                     what they took last; see whether the disk is full or failing"
+                )
+            }
         }
     }
 }
 
 /// The signals that the loop hears of.
 const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
+
+impl Failure {
+    fn poll(error: io::Error) -> Self {
+        Self::System("cannot poll", error)
+    }
+}
 
 /// Does what the command line asks for.
 ///
@@ -103,9 +120,9 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let result = Coordinator::start(&run.config).and_then(|mut coordinator| {
-        coordinator.run()?;
-        coordinator.close_journal();
-        Ok(())
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        coordinator.run(&mut events)?;
+        coordinator.close_journal(&mut events)
     });
     let result = match result {
         Err(stopped @ Failure::Stopped(_)) => {
@@ -154,14 +171,13 @@ impl Coordinator {
         Ok(coordinator)
     }
 
-    fn run(&mut self) -> Result<(), Failure> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+    fn run(&mut self, events: &mut Events) -> Result<(), Failure> {
         loop {
-            match self.turn(&mut events) {
+            match self.turn(events) {
                 Ok(Verdict::GoOn) => (),
                 Ok(Verdict::Done) => return Ok(()),
                 Ok(Verdict::CutShort) => return Err(Failure::CutShort),
-                Err(error) => return Err(Failure::System("cannot poll", error)),
+                Err(error) => return Err(Failure::poll(error)),
             }
         }
     }

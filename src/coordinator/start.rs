@@ -12,7 +12,7 @@ use crate::config::CoordinatorConfig;
 use crate::event_loop::{Clock, Signal, Signals};
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, Salt, Store};
-use crate::limits::{SEGMENT_BYTES_MAX, Sync};
+use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::protocol::Epoch;
 
 /// A group, the clock that its messages age by, and what writes it down.
@@ -48,8 +48,12 @@ pub(super) fn begin(
         log::warn!("journal {}: {trouble}", directory.display());
     }
     let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
-    let segment_bytes_max = SEGMENT_BYTES_MAX;
-    let terms = Terms { sync: config.sync, segment_bytes_max, boot: boot_id() };
+    let terms = Terms {
+        sync: config.sync,
+        segment_bytes_max: SEGMENT_BYTES_MAX,
+        waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
+        boot: boot_id(),
+    };
     let drawn = Draw { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
     let (segments, lost) = {
         let recovered = recovery.recovered();

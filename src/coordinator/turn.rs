@@ -8,7 +8,6 @@ use mio::{Events, Poll};
 
 use super::client_memory::ClientMemory;
 use super::journal::Journal;
-use super::keeping::Progress;
 use super::peer::{Listener, Peer, Phase, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
@@ -17,7 +16,7 @@ use crate::event_loop::{
     Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
-use crate::limits::{DRAIN_MS, FAREWELL_MS, READ_BYTES};
+use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS, READ_BYTES};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -75,8 +74,10 @@ pub(super) struct Coordinator {
 /// The end of the coordinator.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shutdown {
-    /// It goes on for no longer than this.
+    /// Sockets are waited for no longer than this.
     until: Millis,
+    /// Nothing is.
+    pub(super) ends_at: Millis,
     /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
     /// with bytes unread would have TCP throw away what has not arrived.
     is_drained: bool,
@@ -261,8 +262,10 @@ impl Coordinator {
             asked -= 1;
             log::info!("shutting down");
             self.acceptor = None;
-            let until = now.steady.plus(DRAIN_MS);
-            self.shutdown = Some(Shutdown { until, is_drained: false });
+            let for_journal = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
+            let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
+            let ends_at = now.steady.plus(DRAIN_MS);
+            self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
             self.wheel.insert(until, Timer::Shutdown);
             self.group.handle(Input::ShutDown, now);
             self.refuse_lists();
@@ -311,36 +314,6 @@ impl Coordinator {
         }
     }
 
-    /// Learns from the journal what may be confirmed and sent.
-    fn take_stored(&mut self, now: Now) {
-        let Some(journal) = &mut self.journal else { return };
-        let Progress { done, fails } = journal.take_completions(now.steady);
-        if let Some(fails) = fails {
-            self.group.handle(Input::JournalFails(fails), now);
-        }
-        if let Some((commit, through)) = done {
-            self.group.handle(Input::Stored { through }, now);
-            self.release_replies(commit);
-        }
-    }
-
-    /// Hands to the journal what was decided in this turn.
-    fn keep(&mut self, now: Now) {
-        if let Some(journal) = &mut self.journal {
-            journal.commit(&mut self.group, now);
-        }
-    }
-
-    /// The end: what the journal still has to be told.
-    pub(super) fn close_journal(&mut self) {
-        let now = self.clock.now();
-        if let Some(journal) = &mut self.journal
-            && !journal.close(&mut self.group, now)
-        {
-            log::error!("the end of the journal could not be written in time");
-        }
-    }
-
     fn arm_timers(&mut self) {
         let due = self.group.next_deadline();
         rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
@@ -349,7 +322,9 @@ impl Coordinator {
     }
 
     fn verdict(&mut self, now: Millis) -> Verdict {
-        let Some(Shutdown { until, is_drained }) = self.shutdown else { return Verdict::GoOn };
+        let Some(Shutdown { until, ends_at, is_drained }) = self.shutdown else {
+            return Verdict::GoOn;
+        };
         if until <= now {
             if !is_drained {
                 log::warn!("ended before everything due had left");
@@ -359,7 +334,7 @@ impl Coordinator {
         if !is_drained && self.is_drained() {
             let until = until.min(now.plus(FAREWELL_MS));
             self.wheel.insert(until, Timer::Shutdown);
-            self.shutdown = Some(Shutdown { until, is_drained: true });
+            self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
             for (_, peer) in self.peers.iter() {
                 // Where that fails there is nobody to be told.
                 let _ = peer.connection.shutdown_write();

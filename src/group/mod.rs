@@ -141,6 +141,8 @@ pub enum Input<'a> {
     },
     /// Decisions cannot be written down, or can be again.
     JournalFails(bool),
+    /// As many decisions wait to be written down as may, or fewer again.
+    JournalFull(bool),
     /// Time has passed.
     Tick,
     /// The coordinator is about to end: nothing new is begun.
@@ -235,6 +237,7 @@ pub struct Group {
     line: Vec<u8>,
     is_shutting_down: bool,
     is_journal_failing: bool,
+    is_journal_full: bool,
     /// Members whose places are to be written down.
     moved: Vec<MemberSlot>,
     stats: Stats,
@@ -256,6 +259,7 @@ impl Group {
             line: Vec::new(),
             is_shutting_down: false,
             is_journal_failing: false,
+            is_journal_full: false,
             moved: Vec::new(),
             stats: Stats::default(),
         }
@@ -275,6 +279,7 @@ impl Group {
             Input::Lost { link } => self.on_link_end(link, Change::Lost),
             Input::Stored { through } => self.on_stored(through, now.steady),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
+            Input::JournalFull(is_full) => self.is_journal_full = is_full,
             Input::Tick => self.history.trim(),
             Input::ShutDown => self.on_shut_down(),
         }

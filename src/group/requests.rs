@@ -202,7 +202,11 @@ impl Group {
 
     /// Nothing is accepted that could not be written down.
     fn check_journal(&self) -> Result<(), Refusal> {
-        if self.is_journal_failing { Err(Refusal::JournalFails) } else { Ok(()) }
+        match (self.is_journal_failing, self.is_journal_full) {
+            (true, _) => Err(Refusal::JournalFails),
+            (false, true) => Err(Refusal::JournalFull),
+            (false, false) => Ok(()),
+        }
     }
 
     fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, Refusal> {

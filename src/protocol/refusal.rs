@@ -61,6 +61,8 @@ pub enum Refusal {
     ShuttingDown,
     /// 506: nothing can be written down.
     JournalFails,
+    /// 506: the disk does not keep up, and as much waits to be written as may.
+    JournalFull,
     /// 507: the message would exceed `max_backlog`.
     BacklogFull {
         /// `max_backlog`.
@@ -103,7 +105,7 @@ impl Refusal {
             Self::TooManyMembers { .. } | Self::TooManyConnections { .. } => 421,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
-            Self::JournalFails => 506,
+            Self::JournalFails | Self::JournalFull => 506,
             Self::BacklogFull { .. } => 507,
         }
     }
@@ -152,6 +154,7 @@ impl fmt::Display for Refusal {
             }
             Self::ShuttingDown => f.write_str("shutting down"),
             Self::JournalFails => f.write_str("the journal cannot be written"),
+            Self::JournalFull => f.write_str("the journal is behind: the disk is slow, try later"),
             Self::BacklogFull { max } => write!(f, "backlog full: {max} bytes is the limit"),
         }
     }

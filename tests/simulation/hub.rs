@@ -117,7 +117,8 @@ impl World {
             Input::Garbled { link } => self.model.lost(*link, true),
             Input::Lost { link } => self.model.lost(*link, false),
             Input::Stored { through } => self.model.stored(*through),
-            Input::JournalFails(fails) => self.model.set_failing(*fails),
+            Input::JournalFails(fails) => self.model.is_failing = *fails,
+            Input::JournalFull(is_full) => self.model.is_full = *is_full,
             Input::Tick => (),
             Input::ShutDown => self.model.shut_down(),
         }
@@ -150,6 +151,7 @@ impl World {
                     if let Some(journal) = &mut hub.journal {
                         journal.keeper.record(&fact, &hub.group, now);
                     }
+                    self.report_fullness();
                 }
                 Effect::Note(_) => (),
             }

@@ -68,6 +68,7 @@ pub(crate) struct Keep {
     pub(crate) storage: Storage,
     sync: Sync,
     segment_bytes_max: u64,
+    waiting_bytes_max: usize,
     boot: u8,
     pub(crate) wall_ahead: i64,
     /// Group time, and what the wall clock read then, since when it was moved or counted anew.
@@ -121,6 +122,7 @@ impl Keep {
             storage: Storage::new(rng.next()),
             sync: rng.pick(&SYNCS),
             segment_bytes_max: rng.pick(&[300, 1_500, 10_000, 60_000, 1 << 24]),
+            waiting_bytes_max: rng.pick(&[100, 1_000, 10_000, 1 << 20]),
             boot: 1,
             wall_ahead: 0,
             spans: Vec::new(),
@@ -136,8 +138,8 @@ impl Keep {
     }
 
     pub(crate) fn terms(&self) -> Terms {
-        let Self { sync, segment_bytes_max, boot, .. } = *self;
-        Terms { sync, segment_bytes_max, boot: BootId([boot; 16]) }
+        let Self { sync, segment_bytes_max, waiting_bytes_max, boot, .. } = *self;
+        Terms { sync, segment_bytes_max, waiting_bytes_max, boot: BootId([boot; 16]) }
     }
 
     /// From here on group time and wall clock go on together.
@@ -274,6 +276,19 @@ impl World {
             for end in self.hub().clients.keys().copied().collect::<Vec<End>>() {
                 self.release_replies(end);
             }
+        }
+        self.report_fullness();
+    }
+
+    /// Tells the group when as much waits for the disk as may, and when less does again.
+    pub(crate) fn report_fullness(&mut self) {
+        let Some(hub) = &mut self.hub else { return };
+        let fullness = hub.journal.as_mut().and_then(|journal| journal.keeper.take_fullness());
+        if let Some(is_full) = fullness {
+            if is_full {
+                self.model.see(Sight::JournalFull);
+            }
+            self.tell(Input::JournalFull(is_full));
         }
     }
 

@@ -64,6 +64,7 @@ pub(crate) struct Model {
     /// The highest number that anybody can have seen.
     pub(crate) exposed: u64,
     pub(crate) is_failing: bool,
+    pub(crate) is_full: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
     pub(crate) sights: Sights,
@@ -89,6 +90,7 @@ impl Model {
             roll: BTreeMap::new(),
             exposed: 0,
             is_failing: false,
+            is_full: false,
             has_come_back: false,
             sights: Sights::new(),
         }
@@ -115,8 +117,9 @@ impl Model {
         *self.sights.entry(sight).or_default() += 1;
     }
 
-    pub(crate) fn set_failing(&mut self, fails: bool) {
-        self.is_failing = fails;
+    /// Nothing is accepted that would have to be written down.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.is_failing || self.is_full
     }
 
     pub(crate) fn life(&self) -> &Life {
@@ -203,7 +206,7 @@ impl Model {
             Command::Stats => return Ok(None),
             Command::Ping => return Ok(Some("OK ping".to_owned())),
             Command::Register { .. } if is_member || is_pending => return Err(409),
-            Command::Register { .. } if self.is_failing => return Err(506),
+            Command::Register { .. } if self.is_refusing() => return Err(506),
             Command::Register { port, options } => self.dial(conn, request, port, &options, true),
             Command::Deregister
             | Command::Disconnect
@@ -217,7 +220,7 @@ impl Model {
                 self.cancel(request.id);
                 self.dial(conn, request, port, &options, false);
             }
-            Command::Deregister if self.is_failing => return Err(506),
+            Command::Deregister if self.is_refusing() => return Err(506),
             Command::Deregister => {
                 self.forget(conn, request.id);
                 return Ok(Some("OK deregister".to_owned()));
@@ -294,7 +297,7 @@ impl Model {
         if member.link.is_none() {
             return Err(409);
         }
-        if self.is_failing {
+        if self.is_refusing() {
             return Err(506);
         }
         let (sender, seq) = (member.number, self.life().last() + 1);

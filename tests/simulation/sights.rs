@@ -32,6 +32,8 @@ pub(crate) enum Sight {
     TextsWaited,
     /// A text was given up before it was sent.
     TextNotSent,
+    /// As much waited for the disk as may.
+    JournalFull,
     /// A participant has lost what it had acknowledged.
     MemoryLost,
     /// A coordinator came back from the journal of one that ended in good order.
@@ -52,7 +54,7 @@ pub(crate) enum Sight {
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -66,6 +68,7 @@ impl Sight {
         Self::JournalMended,
         Self::TextsWaited,
         Self::TextNotSent,
+        Self::JournalFull,
         Self::MemoryLost,
         Self::BackFromOrder,
         Self::BackFromKill,

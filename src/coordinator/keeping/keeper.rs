@@ -10,7 +10,10 @@
 //! again and again until it succeeds; what waits for its reply waits for that.
 
 mod completion;
+mod figures;
 mod removal;
+mod segments;
+mod waiting;
 
 use std::collections::VecDeque;
 
@@ -25,6 +28,10 @@ use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, Sync}
 use crate::protocol::{Reply, Seq};
 use crate::time::{Millis, Now};
 
+use waiting::Waiting;
+
+pub(super) use segments::{Closed, Current};
+
 /// The journal as the loop sees it.
 #[derive(Debug)]
 pub struct Keeper {
@@ -36,6 +43,7 @@ pub struct Keeper {
     segment: Current,
     /// Records not yet handed over.
     records: Vec<u8>,
+    waiting: Waiting,
     /// Whether somebody waits for them.
     is_awaited: bool,
     /// The commit that they will be.
@@ -63,37 +71,8 @@ pub struct Keeper {
     closed: VecDeque<Closed>,
     is_removing: bool,
     tally: Tally,
-}
-
-/// The segment that is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Current {
-    pub(super) serial: u64,
-    pub(super) salt: Salt,
-    /// The commit that it begins with: before that is done there is no such segment.
-    pub(super) begun: u64,
-    pub(super) bytes: u64,
-    /// From here on it is closed and another one begun.
-    pub(super) bytes_max: u64,
-    /// What both clocks read when that was written down last.
-    pub(super) noted: Now,
-    /// It says of everything up to here that it is safe against power loss.
-    pub(super) noted_safe: Seq,
-    /// Of what is written down in it, no place makes any message before this one needed.
-    pub(super) needed: Seq,
-}
-
-/// A segment that is only read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Closed {
-    pub(super) serial: u64,
-    /// As [`Current::begun`].
-    pub(super) begun: u64,
-    pub(super) bytes: u64,
-    /// No message in it was accepted later.
-    pub(super) newest: Millis,
-    /// No message in it that counts has a higher number.
-    pub(super) last: Seq,
+    /// The commit that ends the journal in good order.
+    closing: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +93,17 @@ pub(super) struct Start {
     pub(super) closed: VecDeque<Closed>,
 }
 
+/// What has come of the end of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing yet.
+    Pending,
+    /// All is written and safe.
+    Written,
+    /// The journal fails.
+    Failed,
+}
+
 /// What completions came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -132,6 +122,7 @@ impl Keeper {
             jobs: VecDeque::new(),
             segment,
             records: Vec::new(),
+            waiting: Waiting::default(),
             is_awaited: false,
             next: 1,
             settled: 0,
@@ -148,6 +139,7 @@ impl Keeper {
             closed,
             is_removing: false,
             tally: Tally::default(),
+            closing: None,
         }
     }
 
@@ -180,29 +172,6 @@ impl Keeper {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.commits.is_empty() && self.records.is_empty()
-    }
-
-    /// Bytes and number of all segments.
-    fn size(&self) -> (u64, usize) {
-        let closed = self.closed.iter().map(|closed| (closed.begun, closed.bytes));
-        let all = closed.chain([(self.segment.begun, self.segment.bytes)]);
-        let there = all.filter(|(begun, _)| *begun <= self.done.0);
-        there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
-    }
-
-    /// The lines of `stats` about the journal.
-    #[must_use]
-    pub fn stats(&self) -> [(&'static str, String); 6] {
-        let (bytes, segments) = self.size();
-        let Tally { commits, failures, .. } = self.tally;
-        [
-            ("journal_bytes", bytes.to_string()),
-            ("journal_segments", segments.to_string()),
-            ("journal_commits", commits.to_string()),
-            ("journal_failures", failures.to_string()),
-            ("journal_sync_us_p50", self.tally.sync_us(50).to_string()),
-            ("journal_sync_us_p99", self.tally.sync_us(99).to_string()),
-        ]
     }
 
     /// Writes a decision down.
@@ -238,7 +207,11 @@ impl Keeper {
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
         self.note_clock(now);
         if self.places.ends(group.has_moves(), now.steady) {
-            places::put(group, now.steady, self.segment.salt, &mut self.records);
+            if self.is_full() {
+                self.places.put_off(now.steady); // A place more often does not make it worse.
+            } else {
+                places::put(group, now.steady, self.segment.salt, &mut self.records);
+            }
         }
         if let Some(Failing::RetryAt(_)) = self.failing {
             self.records.clear(); // What the group knows by then goes into the fresh segment.
@@ -256,13 +229,18 @@ impl Keeper {
         let must_sync = std::mem::take(&mut self.is_awaited) && self.terms.sync == Sync::Always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
-        self.jobs.push_back(Job::Append { commit, records, must_sync });
-        self.push_commit(group.last());
+        self.append(commit, records, must_sync, group.last());
         if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
             self.begin(group, group.last(), salt, false, now);
         }
+    }
+
+    fn append(&mut self, commit: u64, records: Vec<u8>, must_sync: bool, last: Seq) {
+        self.waiting.hand_over(commit, records.len());
+        self.jobs.push_back(Job::Append { commit, records, must_sync });
+        self.push_commit(last);
     }
 
     fn push_commit(&mut self, last: Seq) {
@@ -320,6 +298,7 @@ impl Keeper {
             noted_safe: group.last(),
             needed,
         };
+        self.waiting.hand_over(commit, records.len());
         self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
         if is_rescue {
             // It stands for all that came to nothing.
@@ -387,8 +366,19 @@ impl Keeper {
         if self.failing.is_none() {
             self.put(&Record::Closed, now.steady);
             let (commit, records) = (self.next, std::mem::take(&mut self.records));
-            self.jobs.push_back(Job::Append { commit, records, must_sync: true });
-            self.push_commit(group.last());
+            self.append(commit, records, true, group.last());
+            self.closing = Some(commit);
+        }
+    }
+
+    /// Returns what has come of [`Keeper::close`].
+    #[must_use]
+    pub fn end(&self) -> End {
+        match self.closing {
+            Some(_) if self.failing.is_some() => End::Failed,
+            Some(closing) if closing <= self.done.0 => End::Written,
+            Some(_) => End::Pending,
+            None => End::Failed,
         }
     }
 }

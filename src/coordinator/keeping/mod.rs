@@ -18,7 +18,8 @@
 //! [`Keeper::commit`], and hands the jobs to the [`Scribe`], which may be at work for as long as
 //! the disk is slow. What it answers goes to [`Keeper::take`]; the [`Progress`] that comes of it
 //! goes to the group as [`Input::Stored`](crate::group::Input::Stored) and
-//! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`Held::release`].
+//! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`Held::release`]. Whenever
+//! something was told, [`Keeper::take_fullness`] says whether the group may decide more.
 
 mod held;
 mod keeper;
@@ -34,7 +35,7 @@ use crate::journal::BootId;
 use crate::limits::{SEGMENT_SNAPSHOTS_MIN, Sync};
 
 pub use held::Held;
-pub use keeper::{Keeper, Progress};
+pub use keeper::{End, Keeper, Progress};
 pub use opening::{Draw, Opened, Recovery};
 pub(super) use opening::{age, apply};
 pub use scribe::{Begin, Job, Scribe, Written};
@@ -47,6 +48,8 @@ pub struct Terms {
     /// From here on a segment is closed and another one begun, if it is long enough for what it
     /// begins with: see [`SEGMENT_SNAPSHOTS_MIN`].
     pub segment_bytes_max: u64,
+    /// Bytes of records that may wait for the disk.
+    pub waiting_bytes_max: usize,
     /// The life of the machine.
     pub boot: BootId,
 }

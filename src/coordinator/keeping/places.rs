@@ -20,6 +20,11 @@ impl Pause {
         self.0
     }
 
+    /// There is no room for them: later.
+    pub(super) fn put_off(&mut self, now: Millis) {
+        self.0 = Some(now.plus(PLACES_PAUSE_MS));
+    }
+
     /// Whether places are to be written down now; the pause begins when the first one has moved.
     pub(super) fn ends(&mut self, have_moved: bool, now: Millis) -> bool {
         if have_moved && self.0.is_none() {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::{Draw, Job, Opened, Progress, Recovery, Terms};
-use crate::group::{ConnId, Effect, Input, Origin, Rules};
+use super::{Draw, Job, Keeper, Opened, Progress, Recovery, Terms};
+use crate::group::{ConnId, Effect, Group, Input, Origin, Rules};
 use crate::journal::{BootId, Directory, Found, Record, Salt, Store, delivery, read};
 use crate::limits::{Overflow, Sync};
 use crate::protocol::{Epoch, Request};
@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
 }
 
 pub(super) fn terms(boot: u8, sync: Sync, segment_bytes_max: u64) -> Terms {
-    Terms { sync, segment_bytes_max, boot: BootId([boot; 16]) }
+    Terms { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
 }
 
 /// What the worker is to be asked.
@@ -54,7 +54,10 @@ pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -
         while let Some(effect) = group.poll_effect() {
             match effect {
                 Effect::Connect { link, .. } => group.handle(Input::Connected { link }, at(now)),
-                Effect::Record(fact) => keeper.record(&fact, group, at(now)),
+                Effect::Record(fact) => {
+                    keeper.record(&fact, group, at(now));
+                    report_fullness(group, keeper, now);
+                }
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
                 Effect::List { .. } | Effect::Close { .. } | Effect::Note(_) => (),
             }
@@ -71,6 +74,13 @@ pub(super) fn carry_out(opened: &mut Opened<Directory>, now: u64, jobs: Vec<Job>
     keeper.take(scribe.write(jobs), at(now).steady, &mut progress);
     if let Some((_, through)) = progress.done {
         group.handle(Input::Stored { through }, at(now));
+    }
+    report_fullness(group, keeper, now);
+}
+
+fn report_fullness(group: &mut Group, keeper: &mut Keeper, now: u64) {
+    if let Some(is_full) = keeper.take_fullness() {
+        group.handle(Input::JournalFull(is_full), at(now));
     }
 }
 

@@ -11,6 +11,7 @@ impl Keeper {
         let Written { done, failed, synced, trouble, syncs, has_synced, removed, kept } = written;
         syncs.into_iter().for_each(|took| self.tally.note_sync(took));
         self.settled = self.settled.max(done.max(failed).unwrap_or_default());
+        self.waiting.settle(self.settled);
         self.is_syncing &= !has_synced;
         if removed.iter().any(|serial| self.closed.front().is_some_and(|it| it.serial == *serial)) {
             self.closed.pop_front();

@@ -4,6 +4,7 @@ use super::*;
 use crate::coordinator::keeping::rig::{self, at, jobs};
 use crate::coordinator::keeping::{Opened, Written};
 use crate::journal::Directory;
+use crate::limits::PLACES_PAUSE_MS;
 
 fn open(path: &Path, sync: Sync) -> Opened<Directory> {
     rig::open(path, rig::terms(7, sync, 2_000), 0)
@@ -119,5 +120,40 @@ fn a_sync_says_what_is_safe_also_where_more_was_written_behind_it() {
         rig::carry_out(&mut opened, round * 100 + 2, jobs);
         let last = opened.group.last();
         assert!(last.above(opened.keeper.safe) <= 4, "of {last}: {:?}", opened.keeper.safe);
+    }
+}
+
+/// Alice sends, and bob comes back and acknowledges again and again, while nothing is written.
+#[test]
+fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
+    const WAITING_BYTES: usize = 5_000;
+    for moves in [&["bob#reconnect 9001 acks=1"][..], &["alice#msend some words"], &[]] {
+        let directory = tempfile::tempdir().unwrap();
+        let terms = rig::terms(7, Sync::Always, 1 << 20);
+        let terms = Terms { waiting_bytes_max: WAITING_BYTES, ..terms };
+        let mut opened = rig::open(directory.path(), terms, 0);
+        rig::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
+        let lines = [&["alice#msend one"], moves].concat();
+        let mut handed_over = Vec::new();
+        for turn in 1..=500 {
+            rig::decide(&mut opened, turn * PLACES_PAUSE_MS, &lines);
+            handed_over.extend(jobs(&mut opened));
+            let waiting = stat(&opened.keeper, "journal_waiting_bytes");
+            assert!(waiting < WAITING_BYTES as u64 + 200, "{waiting} in turn {turn} of {lines:?}");
+        }
+        let bytes = handed_over.iter().map(|job| match job {
+            Job::Append { records, .. } => records.len(),
+            Job::Begin(_) | Job::Sync | Job::Remove { .. } => 0,
+        });
+        assert_eq!(stat(&opened.keeper, "journal_waiting_bytes"), bytes.sum::<usize>() as u64);
+        let now = 501 * PLACES_PAUSE_MS;
+        let replies = rig::decide(&mut opened, now, &["alice#msend two", "zed#register 9002"]);
+        let behind = "ERR 506 the journal is behind: the disk is slow, try later";
+        let [msend, register] = &replies[..] else { panic!("{replies:?}") };
+        assert!(msend == behind && register == behind, "{replies:?} after {lines:?}");
+        rig::carry_out(&mut opened, now, handed_over);
+        assert_eq!(stat(&opened.keeper, "journal_waiting_bytes"), 0, "{lines:?}");
+        let [reply] = &rig::ask(&mut opened, now, &["alice#msend two"])[..] else { panic!() };
+        assert!(reply.starts_with("OK msend "), "{reply}");
     }
 }

@@ -1,0 +1,36 @@
+//! The segments of a journal, as its keeper knows them.
+
+use crate::journal::Salt;
+use crate::protocol::Seq;
+use crate::time::{Millis, Now};
+
+/// The segment that is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    pub(crate) serial: u64,
+    pub(crate) salt: Salt,
+    /// The commit that it begins with: before that is done there is no such segment.
+    pub(crate) begun: u64,
+    pub(crate) bytes: u64,
+    /// From here on it is closed and another one begun.
+    pub(crate) bytes_max: u64,
+    /// What both clocks read when that was written down last.
+    pub(crate) noted: Now,
+    /// It says of everything up to here that it is safe against power loss.
+    pub(crate) noted_safe: Seq,
+    /// Of what is written down in it, no place makes any message before this one needed.
+    pub(crate) needed: Seq,
+}
+
+/// A segment that is only read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed {
+    pub(crate) serial: u64,
+    /// As [`Current::begun`].
+    pub(crate) begun: u64,
+    pub(crate) bytes: u64,
+    /// No message in it was accepted later.
+    pub(crate) newest: Millis,
+    /// No message in it that counts has a higher number.
+    pub(crate) last: Seq,
+}

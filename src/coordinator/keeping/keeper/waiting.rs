@@ -1,0 +1,49 @@
+//! Records on their way to the disk, counted in bytes.
+
+use std::collections::VecDeque;
+
+/// Bytes of the commits that were handed over, until the worker has said what came of them.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Each commit, with its bytes.
+    commits: VecDeque<(u64, usize)>,
+    bytes: usize,
+    /// The group knows that the bound is reached.
+    pub(super) is_reported: bool,
+}
+
+impl Waiting {
+    pub(super) fn hand_over(&mut self, commit: u64, bytes: usize) {
+        self.commits.push_back((commit, bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Commits up to `settled` have come to something or nothing.
+    pub(super) fn settle(&mut self, settled: u64) {
+        while let Some((_, bytes)) = self.commits.front().filter(|(commit, _)| *commit <= settled) {
+            self.bytes = self.bytes.saturating_sub(*bytes);
+            self.commits.pop_front();
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_settled_does_not_wait() {
+        let mut waiting = Waiting::default();
+        (1..=4).for_each(|commit| waiting.hand_over(commit, 10));
+        waiting.settle(0);
+        assert_eq!(waiting.bytes(), 40);
+        waiting.settle(3);
+        assert_eq!(waiting.bytes(), 10);
+        waiting.settle(9);
+        assert_eq!(waiting.bytes(), 0);
+    }
+}
