@@ -162,8 +162,13 @@ pub const LEAVE_MS: u64 = 5_000;
 pub const USER_LINES_WAITING_MAX: usize = 64;
 /// Turns whose output waits for the terminal, or for whoever reads standard output.
 pub const PRINT_QUEUE_MAX: usize = 4;
-/// Bytes of output above which nothing is read that would make more of it.
-pub const UNPRINTED_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of output that waits to be printed; from here on messages are counted and not shown.
+pub const UNPRINTED_MESSAGES_BYTES_MAX: usize = 1024 * 1024;
+/// From here on no command of the user is carried out: its reply would wait too.
+pub const UNPRINTED_COMMANDS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// From here on replies and notices are counted and not shown. One list of a hundred thousand
+/// members fits.
+pub const UNPRINTED_LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long an ending participant waits for its last output to be printed.
 pub const PRINT_CLOSE_MS: u64 = 1_000;
 /// Turns whose entries wait for the thread of the message log.
@@ -347,4 +352,9 @@ const _: () = assert!(
     "what waits sees the longest pause, a try that fails, and the next one"
 );
 const _: () = assert!(2 * RETRY_MS_LOWEST <= RETRY_MS_HIGHEST, "pauses have room to grow");
+const _: () = assert!(
+    UNPRINTED_MESSAGES_BYTES_MAX < UNPRINTED_COMMANDS_BYTES_MAX
+        && UNPRINTED_COMMANDS_BYTES_MAX < UNPRINTED_LINES_BYTES_MAX,
+    "messages are dropped before commands wait, and replies are dropped last"
+);
 const _: () = assert!(RUN_SLICES_MAX <= 1024, "more slices than one call takes");

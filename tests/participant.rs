@@ -5,10 +5,14 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
+use std::io::{BufRead as _, BufReader, PipeReader};
+use std::process::Stdio;
+
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
 use support::participant::{Home, Running, texts, until};
+use support::{field, number};
 
 #[test]
 fn a_script_gets_its_replies_in_order_and_an_exit_code() {
@@ -114,5 +118,93 @@ fn however_it_ends_the_terminal_is_left_as_it_was_found() {
         assert!(alice.is_in_line_mode(), "{end:?}");
         let pasting = |switch| alice.said.rfind(switch);
         assert!(pasting("\x1b[?2004l") > pasting("\x1b[?2004h"), "{end:?}: {:?}", alice.said);
+    }
+}
+
+/// What the lines of an output say: messages shown, and messages not shown.
+#[derive(Debug, Default)]
+struct Shown {
+    shown: u64,
+    not_shown: u64,
+}
+
+impl Shown {
+    fn take(&mut self, line: &str) {
+        if let Some(counted) = line.strip_prefix("* ").and_then(|it| it.strip_suffix(" not shown"))
+        {
+            let (count, thing) = counted.split_once(' ').unwrap();
+            assert!(thing.starts_with("message"), "{line}");
+            self.not_shown += count.parse::<u64>().unwrap();
+        } else if line.contains(" bob: ") {
+            self.shown += 1;
+        }
+    }
+
+    /// Reads up to a line of this beginning.
+    fn until(&mut self, output: &mut BufReader<PipeReader>, beginning: &str) {
+        loop {
+            let mut line = String::new();
+            assert!(
+                output.read_line(&mut line).unwrap() > 0,
+                "{beginning} does not come: {self:?}"
+            );
+            if line.starts_with(beginning) {
+                return;
+            }
+            self.take(line.trim_end());
+        }
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_keeps_no_message_from_the_log_and_no_command_from_being_done() {
+    const MESSAGES: u64 = 5000;
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let (read, write) = std::io::pipe().unwrap();
+    let mut command = home.command(&["-f", "-e", "register 0"]);
+    command.stdout(Stdio::from(write));
+    let mut alice = Running::start_as_is(command);
+    let (mut output, mut shown) = (BufReader::new(read), Shown::default());
+    shown.until(&mut output, "OK register");
+    for round in 0..2 {
+        for _ in 0..MESSAGES {
+            bob.msend(&"x".repeat(1000));
+        }
+        let sent = (round + 1) * MESSAGES + round;
+        let member = bob.command.until_member("alice", |line| number(line, "acked") >= sent);
+        assert_eq!(field(&member, "pending"), "0", "{member}");
+        assert!(member.contains(" online "), "{member}");
+        alice.write("msend blind\n");
+        assert!(bob.socket().line().ends_with("#blind"), "sent though nobody reads");
+        let not_shown = shown.not_shown;
+        shown.until(&mut output, "OK msend");
+        assert!(shown.not_shown > not_shown, "{shown:?}");
+        assert_eq!(shown.shown + shown.not_shown, (round + 1) * MESSAGES, "{shown:?}");
+    }
+    assert_eq!(texts(&home.log()).len() as u64, 2 * MESSAGES);
+    alice.signal(Signal::TERM);
+    shown.until(&mut output, "OK disconnect");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+#[test]
+fn a_quiet_participant_shows_all_but_messages_and_logs_and_acknowledges_them() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    for (number, option) in ["-q", "--quiet"].into_iter().enumerate() {
+        let id = format!("alice{number}");
+        let home = Home::new(&id, coordinator.address);
+        let mut alice = Running::start(home.command(&["-f", option, "-e", "register 0"]));
+        alice.expect("* epoch ");
+        let seq = bob.msend("not shown");
+        bob.command.until_member(&id, |line| line.contains(&format!(" acked={seq}")));
+        alice.write("ping\n");
+        alice.expect("OK ping\n");
+        alice.signal(Signal::TERM);
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        assert!(!alice.said.contains("not shown"), "{}", alice.said);
+        assert_eq!(texts(&home.log()), ["not shown"]);
     }
 }

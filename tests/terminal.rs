@@ -174,6 +174,38 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
 }
 
 #[test]
+fn a_terminal_that_was_stopped_for_long_cost_no_message_and_is_told_how_many_it_did_not_show() {
+    const MESSAGES: usize = 4000;
+    for term in ["dumb", "xterm"] {
+        let coordinator = Coordinator::start(60, &[]);
+        let mut bob = coordinator.join("bob", "");
+        let home = Home::new("alice", coordinator.address);
+        let mut command = home.command(&["-f", "-e", "register 0"]);
+        command.env("TERM", term);
+        let mut alice = Running::at_terminal(command);
+        alice.expect("numbers begin anew");
+        until("its mode", || alice.is_in_line_mode() == (term == "dumb"));
+        tcflow(alice.terminal(), Action::OOff).unwrap();
+        for _ in 0..MESSAGES {
+            bob.msend(&"x".repeat(1000));
+        }
+        let acked = format!(" pending=0 acked={MESSAGES}");
+        let member = bob.command.until_member("alice", |line| line.contains(&acked));
+        assert!(member.contains(" online "), "{member}");
+        assert_eq!(texts(&home.log()).len(), MESSAGES);
+        tcflow(alice.terminal(), Action::OOn).unwrap();
+        alice.expect(" messages not shown");
+        alice.write("ping\r");
+        alice.expect("OK ping");
+        let shown = alice.said.matches(" bob: xxx").count();
+        let counts =
+            alice.said.split("* ").filter_map(|part| part.split_once(" messages not shown"));
+        let not_shown: usize = counts.map(|(count, _)| count.parse::<usize>().unwrap()).sum();
+        assert_eq!(shown + not_shown, MESSAGES, "{term}: {shown} shown, {not_shown} not");
+    }
+}
+
+#[test]
 fn no_text_from_outside_drives_the_terminal() {
     let fake = Fake::start();
     let home = Home::new("alice", fake.address);

@@ -58,6 +58,8 @@ pub struct ParticipantOptions {
     pub execute: Vec<String>,
     /// Stay after the end of input, until a signal.
     pub follow: bool,
+    /// Show no messages.
+    pub quiet: bool,
     /// Reconnect by itself when a connection breaks.
     pub reconnect: bool,
     /// Acknowledge only what is safe against power loss.
@@ -118,6 +120,7 @@ impl ParticipantRun {
         options
             .optmulti("e", "execute", "run this command first; may be given repeatedly", "CMD")
             .optflag("f", "follow", "stay after the end of input, until a signal")
+            .optflag("q", "quiet", "show no messages; they are logged and acknowledged as ever")
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
             .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
         let matches = matches(&options, arguments)?;
@@ -131,6 +134,7 @@ impl ParticipantRun {
         let options = ParticipantOptions {
             execute: matches.opt_strs("execute"),
             follow: matches.opt_present("follow"),
+            quiet: matches.opt_present("quiet"),
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
         };

@@ -13,10 +13,11 @@
 //! ```
 //!
 //! No rule of the session stands here. What stands here is how much is read before something else
-//! has its turn, and that nothing is read that would make text while the printer is behind.
+//! has its turn. The message log and the acknowledgements never wait for the printer.
 
 mod message_log;
 mod outbox;
+mod output;
 mod prompt;
 mod reader;
 mod screen;
@@ -45,6 +46,7 @@ use crate::session::{Session, Settings};
 use crate::text;
 use message_log::MessageLog;
 use outbox::Outbox;
+use output::Output;
 use prompt::Prompt;
 use turn::Participant;
 
@@ -141,7 +143,7 @@ impl Participant {
             clock: Clock::start(),
             signals,
             log: Outbox::new(log),
-            printer: Outbox::new(printer),
+            output: Output::new(Outbox::new(printer), run.options.quiet),
             commands: run.options.execute.clone().into(),
             typed,
             prompt,

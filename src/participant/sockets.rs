@@ -135,7 +135,7 @@ impl Participant {
 
     /// Hands in the next line that was read.
     fn next_line(&mut self, key: Key, now: Millis) -> Next {
-        if self.dead.contains(&key) || !self.may_make_text() {
+        if self.dead.contains(&key) {
             return Next::Rest;
         }
         let session = &mut self.parts.session;
@@ -253,16 +253,12 @@ impl Participant {
         }
     }
 
-    /// Whether a message socket that was left alone is wanted again. While the printer is behind
-    /// none is: its completion brings us back.
+    /// Whether a message socket that was left alone is wanted again.
     pub(super) fn is_any_wanted_again(&self) -> bool {
-        self.may_make_text()
-            && self.sockets.iter().any(|(_, socket)| match socket.role {
-                Role::Messages(number) => {
-                    socket.rests && self.parts.session.wants_message_line(number)
-                }
-                Role::Dialing(_) | Role::Commands(_) => false,
-            })
+        self.sockets.iter().any(|(_, socket)| match socket.role {
+            Role::Messages(number) => socket.rests && self.parts.session.wants_message_line(number),
+            Role::Dialing(_) | Role::Commands(_) => false,
+        })
     }
 
     pub(super) fn bury(&mut self) {

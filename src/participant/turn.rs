@@ -1,7 +1,6 @@
 //! One turn of the loop, and what the session wants of it.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
@@ -11,13 +10,14 @@ use mio::{Events, Poll};
 
 use super::message_log::{MessageLog, Order, Report};
 use super::outbox::Outbox;
-use super::prompt::{Printed, Printer, Prompt};
+use super::output::Output;
+use super::prompt::Prompt;
 use super::reader::Typed;
 use super::socket::Socket;
 use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
-use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, UNPRINTED_BYTES_MAX, USER_LINE_BYTES_MAX};
+use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::session::{Effect, Input, Session};
 use crate::time::Millis;
 
@@ -29,7 +29,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) signals: Signals,
     pub(super) log: Outbox<MessageLog>,
-    pub(super) printer: Outbox<Printer>,
+    pub(super) output: Output,
     /// To be carried out before anything that is typed.
     pub(super) commands: VecDeque<String>,
     pub(super) typed: Receiver<Typed>,
@@ -123,7 +123,7 @@ impl Participant {
         self.take_lines(now);
         self.flush(now);
         self.parts.log.hand_over();
-        self.parts.printer.hand_over();
+        self.parts.output.hand_over();
         self.bury();
         self.must_come_back |= self.is_any_wanted_again();
         self.set_timer();
@@ -147,13 +147,11 @@ impl Participant {
                 Effect::CloseMessages { socket } => self.close_messages(socket),
                 Effect::Ack { socket, seq } => self.ack(socket, seq),
                 Effect::Append(entry) => {
-                    let text = &mut self.parts.printer.waiting;
-                    entry.push_to(text);
-                    text.push('\n');
+                    self.parts.output.push_entry(&entry);
                     self.parts.log.waiting.append(&entry);
                 }
                 Effect::RetryLog => self.parts.log.waiting.push(Order::Retry),
-                Effect::Show(notice) => self.show(&notice),
+                Effect::Show(notice) => self.parts.output.push_line(&notice),
                 Effect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit = Some(Exit { code, until });
@@ -163,23 +161,12 @@ impl Participant {
         }
     }
 
-    fn show(&mut self, text: &impl std::fmt::Display) {
-        // A string takes everything.
-        let _ = writeln!(self.parts.printer.waiting, "{text}");
-    }
-
-    /// Whether text that is made now will be printed soon. Otherwise nothing is read that would
-    /// make some: in the end those wait who send, here as everywhere. But the end does not wait.
-    pub(super) fn may_make_text(&self) -> bool {
-        self.parts.printer.waiting.len() < UNPRINTED_BYTES_MAX || self.parts.session.is_leaving()
-    }
-
     fn take_completions(&mut self, now: Millis) {
         for report in self.parts.log.completions() {
             let Report { written, trouble, is_checked, begun, spare } = report;
             self.parts.log.waiting.reuse(spare);
             if let Some(words) = begun {
-                self.show(&format_args!("* message log: {words}"));
+                self.parts.output.push_line(&format_args!("* message log: {words}"));
             }
             if written > 0 || is_checked && trouble.is_none() {
                 self.handle(Input::LogWritten { entries: written }, now);
@@ -188,10 +175,7 @@ impl Participant {
                 self.handle(Input::LogFailed { reason: &reason }, now);
             }
         }
-        for Printed { result, spare } in self.parts.printer.completions() {
-            if self.parts.printer.waiting.is_empty() {
-                self.parts.printer.waiting = spare;
-            }
+        for result in self.parts.output.completions() {
             if self.note_printed(result) {
                 self.handle(Input::Stop, now);
             }
@@ -224,7 +208,7 @@ impl Participant {
             Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
             Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
             Signal::Continue => {
-                self.parts.printer.waiting.push_str(self.parts.prompt.resume());
+                self.parts.output.push_control(self.parts.prompt.resume());
             }
         }
     }
@@ -242,7 +226,10 @@ impl Participant {
 
     /// The user's lines, as long as the session takes them: those of the command line first.
     fn take_lines(&mut self, now: Millis) {
-        while self.exit.is_none() && self.parts.session.wants_user_lines() && self.may_make_text() {
+        while self.exit.is_none()
+            && self.parts.session.wants_user_lines()
+            && self.parts.output.takes_commands()
+        {
             if let Some(line) = self.parts.commands.pop_front() {
                 self.handle(Input::UserLine(line.as_bytes()), now);
                 continue;
@@ -278,14 +265,14 @@ impl Participant {
     /// The exit code, once what is to be printed is with the printer, or has waited for long.
     fn exit_code(&self, now: Millis) -> Option<u8> {
         let Exit { code, until } = self.exit?;
-        (self.parts.printer.waiting.is_empty() || until <= now).then_some(code)
+        (self.parts.output.is_handed_over() || until <= now).then_some(code)
     }
 
     /// Waits for the workers, and leaves the terminal as it was found; `false` if something was
     /// not printed or not written.
     pub(super) fn close(&mut self, wait: Duration) -> bool {
-        let is_printed = self.parts.printer.close(wait) && self.parts.printer.waiting.is_empty();
-        for Printed { result, .. } in self.parts.printer.completions() {
+        let is_printed = self.parts.output.close(wait);
+        for result in self.parts.output.completions() {
             self.note_printed(result);
         }
         if !is_printed {

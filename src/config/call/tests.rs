@@ -132,18 +132,24 @@ fn options_reach_the_run() {
         let words = format!("{words} {}", path.display());
         run(ParticipantRun::from_arguments(arguments(&words)))
     };
-    let plain =
-        ParticipantOptions { execute: Vec::new(), follow: false, reconnect: true, sync: false };
+    let plain = ParticipantOptions {
+        execute: Vec::new(),
+        follow: false,
+        quiet: false,
+        reconnect: true,
+        sync: false,
+    };
     assert_eq!(participant("").options, plain);
     assert_eq!(participant("").log_level, LevelFilter::Warn);
     assert_eq!(participant("-v").log_level, LevelFilter::Info);
     let all = ParticipantOptions {
         execute: vec!["ping".to_owned(), "stats".to_owned()],
         follow: true,
+        quiet: true,
         reconnect: false,
         sync: true,
     };
-    assert_eq!(participant("-e ping -f --execute=stats --no-reconnect --sync").options, all);
+    assert_eq!(participant("-e ping -fq --execute=stats --no-reconnect --sync").options, all);
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! Text for the user on its way to the printer. Nothing waits for a screen: what does not fit is
+//! counted, and the count is shown later.
+//!
+//! ```text
+//!   bytes that wait   0 ────────── messages max ────────── commands max ────────── lines max
+//!   messages          │   shown    │  counted
+//!   user's commands   │   taken                 │  wait for their turn
+//!   replies, notices  │   shown                                           │  counted
+//! ```
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::outbox::Outbox;
+use super::prompt::{Printed, Printer};
+use crate::limits::{
+    UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
+};
+use crate::session::Entry;
+
+/// The text that waits, and the numbers of messages and lines that did not fit.
+pub(super) struct Output {
+    printer: Outbox<Printer>,
+    /// Messages are neither shown nor counted.
+    is_quiet: bool,
+    messages_dropped: u64,
+    lines_dropped: u64,
+}
+
+impl Output {
+    pub(super) fn new(printer: Outbox<Printer>, is_quiet: bool) -> Self {
+        Self { printer, is_quiet, messages_dropped: 0, lines_dropped: 0 }
+    }
+
+    /// Shows an entry of the message log. Only messages are dropped early.
+    pub(super) fn push_entry(&mut self, entry: &Entry) {
+        let (bytes_max, dropped) = match entry {
+            Entry::Message(_) if self.is_quiet => return,
+            Entry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
+            Entry::Gap(_) | Entry::Epoch(_) => (UNPRINTED_LINES_BYTES_MAX, &mut self.lines_dropped),
+        };
+        if self.printer.waiting.len() >= bytes_max {
+            *dropped = dropped.saturating_add(1);
+            return;
+        }
+        self.push_counts();
+        let text = &mut self.printer.waiting;
+        entry.push_to(text);
+        text.push('\n');
+    }
+
+    /// Shows a reply or a notice.
+    pub(super) fn push_line(&mut self, line: &impl fmt::Display) {
+        if self.is_full(UNPRINTED_LINES_BYTES_MAX) {
+            self.lines_dropped = self.lines_dropped.saturating_add(1);
+            return;
+        }
+        self.push_counts();
+        // A string takes everything.
+        let _ = writeln!(self.printer.waiting, "{line}");
+    }
+
+    /// Sends a control sequence to the terminal.
+    pub(super) fn push_control(&mut self, sequence: &str) {
+        self.printer.waiting.push_str(sequence);
+    }
+
+    /// Tells if the next command of the user may be carried out: there is room for its reply.
+    pub(super) fn takes_commands(&self) -> bool {
+        !self.is_full(UNPRINTED_COMMANDS_BYTES_MAX)
+    }
+
+    /// Tells if everything is with the printer.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.printer.waiting.is_empty()
+    }
+
+    /// Gives the printer what waits, if the printer has room for it.
+    pub(super) fn hand_over(&mut self) {
+        if self.printer.waiting.is_empty() {
+            self.push_counts();
+        }
+        self.printer.hand_over();
+    }
+
+    /// Returns what came of printing. The printed text's memory is used again.
+    pub(super) fn completions(&mut self) -> Vec<std::io::Result<()>> {
+        let printed = self.printer.completions().into_iter();
+        let results = printed.map(|Printed { result, spare }| {
+            if self.printer.waiting.is_empty() {
+                self.printer.waiting = spare;
+            }
+            result
+        });
+        results.collect()
+    }
+
+    /// Waits until everything is printed; `false` if that needs longer than `wait`.
+    pub(super) fn close(&self, wait: Duration) -> bool {
+        self.printer.close(wait) && self.is_handed_over()
+    }
+
+    fn is_full(&self, bytes_max: usize) -> bool {
+        self.printer.waiting.len() >= bytes_max
+    }
+
+    /// Says what was dropped at this point of the output.
+    fn push_counts(&mut self) {
+        for (dropped, thing) in [
+            (std::mem::take(&mut self.messages_dropped), "message"),
+            (std::mem::take(&mut self.lines_dropped), "line"),
+        ] {
+            let plural = if dropped == 1 { "" } else { "s" };
+            if dropped > 0 {
+                // A string takes everything.
+                let _ = writeln!(self.printer.waiting, "* {dropped} {thing}{plural} not shown");
+            }
+        }
+    }
+}
