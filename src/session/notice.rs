@@ -344,4 +344,4 @@ stats            show the coordinator's counters
 ping             ask the coordinator for a sign of life
 status           show how this participant stands
 help             show this
-quit             disconnect and end";
+quit             disconnect and end; exit does the same";

@@ -16,7 +16,7 @@ pub(super) enum UserCommand {
     Status,
     /// `help`
     Help,
-    /// `quit`
+    /// `quit` or `exit`
     Quit,
     /// A line that cannot be carried out; said when its turn comes.
     Bad(BadCommand),
@@ -61,7 +61,7 @@ impl UserCommand {
             "ping" => Self::Ask(Ask::Ping),
             "status" => Self::Status,
             "help" => Self::Help,
-            "quit" => Self::Quit,
+            "quit" | "exit" => Self::Quit,
             unknown => return Err(BadCommand::Unknown(unknown.chars().take(40).collect())),
         };
         match arguments.is_empty() {
@@ -197,6 +197,7 @@ mod tests {
             ("  reconnect   0 ", join(Kind::Reconnect, 0)),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Members)))),
             ("quit", Ok(Some(UserCommand::Quit))),
+            (" exit ", Ok(Some(UserCommand::Quit))),
             ("", Ok(None)),
             (" \t", Ok(None)),
         ] {
@@ -210,6 +211,7 @@ mod tests {
         for (line, expected) in [
             (&b"hello you"[..], BadCommand::Unknown("hello".into())),
             (b"Quit", BadCommand::Unknown("Quit".into())),
+            (b"exit now", BadCommand::Arguments("exit".into())),
             (b"ping 1", BadCommand::Arguments("ping".into())),
             (b"register", port("register")),
             (b"register x", port("register")),
