@@ -56,6 +56,10 @@ pub struct ParticipantRun {
 pub struct ParticipantOptions {
     /// Commands to begin with, in this order.
     pub execute: Vec<String>,
+    /// Read standard input behind these commands too.
+    pub interactive: bool,
+    /// End after the first of these commands that fails.
+    pub exit_on_error: bool,
     /// Stay after the end of input, until a signal.
     pub follow: bool,
     /// Show no messages.
@@ -64,6 +68,14 @@ pub struct ParticipantOptions {
     pub reconnect: bool,
     /// Acknowledge only what is safe against power loss.
     pub sync: bool,
+}
+
+impl ParticipantOptions {
+    /// Tells if standard input is read: with commands to begin with, only on request.
+    #[must_use]
+    pub fn reads_input(&self) -> bool {
+        self.execute.is_empty() || self.interactive
+    }
 }
 
 impl CoordinatorRun {
@@ -118,8 +130,10 @@ impl ParticipantRun {
     ) -> Result<Call<Self>, Fault> {
         let mut options = common_options("warn");
         options
-            .optmulti("e", "execute", "run this command first; may be given repeatedly", "CMD")
-            .optflag("f", "follow", "stay after the end of input, until a signal")
+            .optmulti("e", "execute", EXECUTE, "CMD")
+            .optflag("i", "interactive", "read standard input after the commands of -e")
+            .optflag("", "exit-on-error", "end after the first command of -e that fails")
+            .optflag("f", "follow", FOLLOW)
             .optflag("q", "quiet", "show no messages; they are logged and acknowledged as ever")
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
             .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
@@ -133,6 +147,8 @@ impl ParticipantRun {
         let config = ParticipantConfig::load(Path::new(file))?;
         let options = ParticipantOptions {
             execute: matches.opt_strs("execute"),
+            interactive: matches.opt_present("interactive"),
+            exit_on_error: matches.opt_present("exit-on-error"),
             follow: matches.opt_present("follow"),
             quiet: matches.opt_present("quiet"),
             reconnect: !matches.opt_present("no-reconnect"),
@@ -255,6 +271,11 @@ fn checked<R>(matches: &Matches, file: &str, run: R) -> Call<R> {
         false => Call::Run(run),
     }
 }
+
+const EXECUTE: &str = "run this command instead of reading standard input; may be given repeatedly";
+
+const FOLLOW: &str = "stay after the end of input, until a signal; a FIFO is read on after its \
+                      first writer";
 
 const PASSES_ON: &str = "what one member of the group sends, all others get";
 

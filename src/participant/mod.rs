@@ -15,6 +15,7 @@
 //! No rule of the session stands here. What stands here is how much is read before something else
 //! has its turn. The message log and the acknowledgements never wait for the printer.
 
+mod input;
 mod message_log;
 mod outbox;
 mod output;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use mio::{Events, Poll};
 
-use crate::config::{ParticipantRun, stderr_is_journal};
+use crate::config::{ParticipantOptions, ParticipantRun, stderr_is_journal};
 use crate::event_loop::{
     Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
     raise_file_limit,
@@ -44,6 +45,7 @@ use crate::limits::{
 };
 use crate::session::{Session, Settings};
 use crate::text;
+use input::Reading;
 use message_log::MessageLog;
 use outbox::Outbox;
 use output::Output;
@@ -96,7 +98,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     let path = &run.config.log_file;
     let log = MessageLog::open(path, &run.config.id, run.options.sync)
         .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
-    let prompt = Prompt::new();
+    let prompt = Prompt::new(reading(&run.options));
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let has_modules = run.log_level > LevelFilter::Info;
     let print = prompt.diagnostics(has_modules);
@@ -107,6 +109,15 @@ pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
     // A standard error that takes nothing must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
+}
+
+/// Decides what is read of standard input.
+fn reading(options: &ParticipantOptions) -> Reading {
+    match (options.reads_input(), options.follow) {
+        (false, _) => Reading::Nothing,
+        (true, false) => Reading::ToItsEnd,
+        (true, true) => Reading::OfEachWriter,
+    }
 }
 
 impl Participant {
@@ -145,6 +156,7 @@ impl Participant {
             log: Outbox::new(log),
             output: Output::new(Outbox::new(printer), run.options.quiet),
             commands: run.options.execute.clone().into(),
+            exits_on_error: run.options.exit_on_error,
             typed,
             prompt,
         }))

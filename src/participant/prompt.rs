@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use mio::Waker;
 
+use super::input::{Reading, Writers};
 use super::reader::{Desk, Typed, read_lines, read_terminal};
 use super::screen::{PASTES_ARE_BRACKETED, Screen};
 use super::terminal::Terminal;
@@ -25,18 +26,20 @@ use crate::limits::USER_LINES_WAITING_MAX;
 pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
+    reading: Reading,
 }
 
 impl Prompt {
-    /// With line editing if both sides of the user are a terminal.
-    pub(super) fn new() -> Self {
-        let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    /// With line editing if lines are read and both sides of the user are a terminal.
+    pub(super) fn new(reading: Reading) -> Self {
+        let is_terminal =
+            reading != Reading::Nothing && io::stdin().is_terminal() && io::stdout().is_terminal();
         match is_terminal.then(Screen::with_editor).and_then(Result::ok) {
             Some((screen, editor)) => {
                 let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
-                Self { screen, terminal }
+                Self { screen, terminal, reading }
             }
-            None => Self { screen: Screen::plain(), terminal: None },
+            None => Self { screen: Screen::plain(), terminal: None, reading },
         }
     }
 
@@ -44,7 +47,7 @@ impl Prompt {
     ///
     /// # Errors
     ///
-    /// If there can be no further thread.
+    /// If there can be no further thread, or a FIFO cannot be watched.
     pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<Typed>> {
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
@@ -58,7 +61,15 @@ impl Prompt {
         }
         let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
         let desk = Desk::new(waker, move |typed| sender.send(typed).is_ok());
-        reader.spawn(move || read_lines(io::stdin().lock(), &desk))?;
+        let writers = match self.reading {
+            Reading::Nothing => {
+                desk.hand_in(Typed::End);
+                return Ok(receiver);
+            }
+            Reading::ToItsEnd => None,
+            Reading::OfEachWriter => Writers::of_stdin()?,
+        };
+        reader.spawn(move || read_lines(io::stdin().lock(), writers, &desk))?;
         Ok(receiver)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mio::Waker;
 use rustyline::error::{ReadlineError, Signal};
 
+use super::input::{Writers, close_stdin, wait_until_readable};
 use super::screen::{Editor, Screen};
 use crate::limits::USER_LINE_BYTES_MAX;
 
@@ -35,7 +36,7 @@ impl Desk {
     }
 
     /// Waits while the loop has enough; `false` if there is no loop any more.
-    fn hand_in(&self, typed: Typed) -> bool {
+    pub(super) fn hand_in(&self, typed: Typed) -> bool {
         let is_taken = (self.send)(typed);
         // It fails only if its file descriptor is bad: then the poll fails too, and says so.
         let _ = self.waker.wake();
@@ -69,7 +70,7 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
         // What was pasted may be several lines.
         for line in line.split('\n') {
             let typed = Typed::Line(line.as_bytes().to_vec());
-            if line.trim() == "quit" {
+            if ends_program(line) {
                 drop(editor);
                 desk.hand_in(typed);
                 return;
@@ -85,16 +86,31 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
 
 const NEVER_IN_UTF8: u8 = 0xff;
 
-/// Plain lines, until there are no more or the loop is gone.
-pub(super) fn read_lines(mut input: impl BufRead, desk: &Desk) {
-    loop {
-        // What cannot be read has ended.
-        let typed = read_line(&mut input).ok().flatten().unwrap_or(Typed::End);
-        let is_end = typed == Typed::End;
-        if !desk.hand_in(typed) || is_end {
+/// Tells if this line is the last one of which anything can come.
+fn ends_program(line: &str) -> bool {
+    matches!(line.trim(), "quit" | "exit")
+}
+
+/// Plain lines, until there are no more or the loop is gone. With `writers` the end of what one of
+/// them wrote is not the end. Nobody can write more than is read: the end is known to the writers
+/// before it is to the loop.
+pub(super) fn read_lines(mut input: impl BufRead, mut writers: Option<Writers>, desk: &Desk) {
+    let last = loop {
+        let typed = match read_line(&mut input) {
+            Ok(Some(typed)) => typed,
+            Ok(None) if writers.as_mut().is_some_and(|writers| writers.wait().is_ok()) => continue,
+            // What cannot be read has ended.
+            Ok(None) | Err(_) => break Typed::End,
+        };
+        if matches!(&typed, Typed::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
+            break typed;
+        }
+        if !desk.hand_in(typed) {
             return;
         }
-    }
+    };
+    close_stdin();
+    desk.hand_in(last);
 }
 
 /// The next line, without its end; bytes before the end of input are one too.
@@ -105,6 +121,10 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Typed>> {
         let chunk = match input.fill_buf() {
             Ok(chunk) => chunk,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                wait_until_readable()?;
+                continue;
+            }
             Err(error) => return Err(error),
         };
         if chunk.is_empty() && line.is_empty() && !is_too_long {

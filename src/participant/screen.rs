@@ -15,6 +15,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustyline::completion::Completer;
 use rustyline::config::{ColorMode, Config};
 use rustyline::highlight::Highlighter;
@@ -102,10 +103,23 @@ const NOTHING: &str = "\x1b[A\n";
 /// As [`NOTHING`], but for what it asks of the terminal.
 pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
 
+/// Writes all of it, also where another program has made standard output non-blocking.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    let mut rest = text.as_bytes();
+    loop {
+        let written = if rest.is_empty() { stdout.flush().map(|()| 0) } else { stdout.write(rest) };
+        match written {
+            Ok(0) if rest.is_empty() => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(&io::stdout(), PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,7 +18,7 @@ use crate::event_loop::{
     Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
-use crate::session::{Effect, Input, Session};
+use crate::session::{Effect, Input, Notice, Session};
 use crate::time::Millis;
 
 /// What a participant is put together from.
@@ -32,6 +32,8 @@ pub(super) struct Parts {
     pub(super) output: Output,
     /// To be carried out before anything that is typed.
     pub(super) commands: VecDeque<String>,
+    /// The first of them that fails is the last one. `false` once all are done.
+    pub(super) exits_on_error: bool,
     pub(super) typed: Receiver<Typed>,
     pub(super) prompt: Prompt,
 }
@@ -229,6 +231,7 @@ impl Participant {
         while self.exit.is_none()
             && self.parts.session.wants_user_lines()
             && self.parts.output.takes_commands()
+            && self.may_go_on_after_command(now)
         {
             if let Some(line) = self.parts.commands.pop_front() {
                 self.handle(Input::UserLine(line.as_bytes()), now);
@@ -244,6 +247,26 @@ impl Participant {
                 Typed::Interrupt => self.handle(Input::Stop, now),
             }
         }
+    }
+
+    /// With `--exit-on-error` each command of the command line waits for the one before, and the
+    /// first that fails quits.
+    fn may_go_on_after_command(&mut self, now: Millis) -> bool {
+        if !self.parts.exits_on_error {
+            return true;
+        }
+        if self.parts.session.has_failed() {
+            self.parts.exits_on_error = false;
+            let commands = std::mem::take(&mut self.parts.commands).len();
+            if commands > 0 {
+                self.parts.output.push_line(&Notice::Undone { commands });
+            }
+            self.handle(Input::UserLine(b"quit"), now);
+            return false;
+        }
+        let is_idle = self.parts.session.is_idle();
+        self.parts.exits_on_error = !is_idle || !self.parts.commands.is_empty();
+        is_idle
     }
 
     pub(super) fn come_back_at(&mut self, deadline: Millis, timer: Timer) {

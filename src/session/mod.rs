@@ -194,6 +194,20 @@ impl Session {
         self.ending.is_some()
     }
 
+    /// Tells if every command of the user so far is done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.requests.has_room_for(false)
+            && !self.attempt.as_ref().is_some_and(Attempt::is_for_user)
+    }
+
+    /// Tells if a command of the user has failed.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     fn expire(&mut self, now: Millis) {
         self.expire_requests(now);
         self.expire_attempt(now);

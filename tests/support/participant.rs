@@ -43,7 +43,13 @@ impl Home {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// One that reads what the test types, whatever commands come first.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
+        self.command_as_is(&[&["-i"], options].concat())
+    }
+
+    /// One with these options and no others.
+    pub(crate) fn command_as_is(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_participant"));
         command.args(options).arg(self.config()).env("TERM", "xterm");
         command

@@ -80,7 +80,7 @@ fn round(setup: &Setup, cores: Option<Cores>) -> Result<u64> {
 fn start(setup: &Setup, directory: &TempDir) -> Result<Server> {
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&setup.participant);
-    command.args(["--execute", "register 0"]).arg(directory.path().join("config"));
+    command.args(["--interactive", "--execute", "register 0"]).arg(directory.path().join("config"));
     Server::start("the participant", command.stdin(Stdio::piped()))
 }
 

@@ -134,6 +134,8 @@ fn options_reach_the_run() {
     };
     let plain = ParticipantOptions {
         execute: Vec::new(),
+        interactive: false,
+        exit_on_error: false,
         follow: false,
         quiet: false,
         reconnect: true,
@@ -144,12 +146,18 @@ fn options_reach_the_run() {
     assert_eq!(participant("-v").log_level, LevelFilter::Info);
     let all = ParticipantOptions {
         execute: vec!["ping".to_owned(), "stats".to_owned()],
+        interactive: true,
+        exit_on_error: true,
         follow: true,
         quiet: true,
         reconnect: false,
         sync: true,
     };
-    assert_eq!(participant("-e ping -fq --execute=stats --no-reconnect --sync").options, all);
+    let words = "-e ping -fqi --exit-on-error --execute=stats --no-reconnect --sync";
+    assert_eq!(participant(words).options, all);
+    for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
+        assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
+    }
 }
 
 #[test]

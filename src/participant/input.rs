@@ -1,0 +1,66 @@
+//! Standard input that is not edited: its end, the next writer of a FIFO, and its close.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::FileTypeExt as _;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::stdio::dup2_stdin;
+
+/// Which lines of standard input are commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// None: standard input belongs to somebody else.
+    Nothing,
+    /// All up to its end.
+    ToItsEnd,
+    /// All up to its end. If it is a FIFO, it ends with the program: writers come and go.
+    OfEachWriter,
+}
+
+/// Waits for the next writer of a FIFO whose last one has gone.
+#[derive(Debug)]
+pub(super) struct Writers {
+    poll: Poll,
+    events: Events,
+}
+
+impl Writers {
+    /// Returns `None` if standard input is no FIFO.
+    pub(super) fn of_stdin() -> io::Result<Option<Self>> {
+        let stdin = io::stdin();
+        let kind = File::from(stdin.as_fd().try_clone_to_owned()?).metadata()?.file_type();
+        if !kind.is_fifo() {
+            return Ok(None);
+        }
+        let poll = Poll::new()?;
+        let fd = stdin.as_raw_fd();
+        poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE)?;
+        Ok(Some(Self { poll, events: Events::with_capacity(1) }))
+    }
+
+    /// Sleeps until something happens to the FIFO. Readiness is edge-triggered: a FIFO without a
+    /// writer, which would always be ready, wakes nobody a second time.
+    pub(super) fn wait(&mut self) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, None) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            waited => waited,
+        }
+    }
+}
+
+/// Waits until standard input can be read, where another program has made it non-blocking.
+pub(super) fn wait_until_readable() -> io::Result<()> {
+    let stdin = io::stdin();
+    poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
+    Ok(())
+}
+
+/// Gives standard input up: from here on its writers learn that nobody reads what they write.
+pub(super) fn close_stdin() {
+    // Where there is no /dev/null, the writers learn it when the program ends.
+    let _ = File::open("/dev/null").and_then(|null| Ok(dup2_stdin(null)?));
+}
