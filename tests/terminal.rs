@@ -59,6 +59,44 @@ fn who_was_stopped_and_goes_on_edits_the_same_line() {
 }
 
 #[test]
+fn the_key_that_interrupts_clears_a_line_with_text_and_ends_the_program_on_an_empty_one() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = online(&home);
+    for half in ["m", "msend half", "msend x\x7f", "  ", "msend \u{65e5}"] {
+        alice.write(half);
+        alice.write("\x03");
+        alice.expect("\r\n");
+        alice.expect("participant> ");
+        alice.write("msend whole\r");
+        alice.expect("OK msend");
+        alice.expect("participant> ");
+        assert!(bob.socket().line().ends_with("#whole"), "{half}");
+    }
+    alice.write("x\x7f\x03"); // Empty again.
+    alice.expect("OK disconnect");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    assert!(alice.is_in_line_mode());
+}
+
+#[test]
+fn a_signal_to_end_does_not_wait_for_a_line_with_text() {
+    let coordinator = Coordinator::start(60, &[]);
+    for id in ["alice", "carol"] {
+        let home = Home::new(id, coordinator.address);
+        let mut alice = online(&home);
+        alice.write("msend half");
+        alice.expect("half");
+        alice.signal(Signal::TERM);
+        alice.expect("OK disconnect");
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        assert!(alice.is_in_line_mode());
+        assert!(alice.unexpected().matches("participant> ").count() < 2, "{:?}", alice.said);
+    }
+}
+
+#[test]
 fn keys_that_are_no_text_end_nothing() {
     let coordinator = Coordinator::start(60, &[]);
     let home = Home::new("alice", coordinator.address);

@@ -54,6 +54,8 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
             Ok(line) => line,
             Err(ReadlineError::Eof) => break Typed::End,
             Err(ReadlineError::Signal(Signal::Resize)) => continue,
+            // As in a shell, the key clears a line that has text, and ends the program otherwise.
+            Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
             // The line is gone; what it was, is said of what has made it so.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 match desk.hand_in(Typed::Line(vec![NEVER_IN_UTF8])) {

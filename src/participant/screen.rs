@@ -22,7 +22,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ExternalPrinter, Helper};
+use rustyline::{Context, ExternalPrinter, Helper};
 
 /// Edits lines below what is printed.
 pub(super) type Editor = rustyline::Editor<Above, DefaultHistory>;
@@ -35,6 +35,10 @@ pub(super) struct Screen {
     /// Whether a line is being edited. It changes only while `waiting` is held, and can be known
     /// without.
     is_editing: AtomicBool,
+    /// The line being edited is not empty.
+    has_text: AtomicBool,
+    /// The program ends: the key that interrupts ends the line in any case.
+    is_closing: AtomicBool,
     /// Has the editor draw its prompt. Without it no line is ever edited.
     nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
 }
@@ -58,7 +62,13 @@ impl Screen {
     }
 
     fn new(nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>) -> Self {
-        Self { waiting: Mutex::default(), is_editing: AtomicBool::new(false), nudge }
+        Self {
+            waiting: Mutex::default(),
+            is_editing: AtomicBool::new(false),
+            has_text: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+            nudge,
+        }
     }
 
     /// Prints whole lines. While one is being typed this may wait for the editor, which waits for
@@ -89,6 +99,16 @@ impl Screen {
         self.is_editing.store(false, Ordering::Release);
         // Who cannot read this cannot read what is printed next either, and that is an error.
         let _ = write(&std::mem::take(&mut *waiting));
+    }
+
+    /// Tells if the key that interrupts clears the line instead of ending the program.
+    pub(super) fn may_clear_line(&self) -> bool {
+        self.has_text.load(Ordering::Acquire) && !self.is_closing.load(Ordering::Acquire)
+    }
+
+    /// From here on the key that interrupts ends the line in any case.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
     }
 
     /// Whether a line is being edited; waits for nothing.
@@ -141,8 +161,14 @@ impl Completer for Above {
     type Candidate = String;
 }
 
+/// Hints at nothing, but is shown the line whenever it changes.
 impl Hinter for Above {
     type Hint = String;
+
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.0.has_text.store(!line.is_empty(), Ordering::Release);
+        None
+    }
 }
 
 impl Validator for Above {}

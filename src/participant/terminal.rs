@@ -53,6 +53,7 @@ impl Terminal {
     /// Leaves it as it was found, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
         let Some(found) = &self.found else { return };
+        self.screen.close();
         let is_edited = self.screen.is_editing() && !is_reader_ended(typed, wait);
         if is_edited && takes_text() {
             // Pastes are no longer bracketed, and whoever prompts next begins on a line of its own.
