@@ -4,9 +4,11 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+
+use super::last_words::{Stream, write_line};
 
 /// Returns whether standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
 /// inode (systemd.exec(5)). A program that was started by a service inherits the variable and may
@@ -28,6 +30,5 @@ fn stderr_name() -> io::Result<String> {
 /// Says on standard error why `program` cannot run, with the priority of an error in the journal.
 pub fn report_failure(program: &str, failure: &dyn Display) {
     let priority = if stderr_is_journal() { "<3>" } else { "" };
-    // Where this cannot be written, the exit code is all that is left to say.
-    let _ = io::stderr().write_all(format!("{priority}{program}: {failure}\n").as_bytes());
+    write_line(Stream::Error, &format!("{priority}{program}: {failure}"));
 }

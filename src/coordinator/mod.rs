@@ -27,7 +27,7 @@ mod start;
 mod turn;
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +35,9 @@ use std::time::Duration;
 use log::LevelFilter;
 use mio::{Events, Poll};
 
-use crate::config::{CoordinatorConfig, CoordinatorRun, CoordinatorTask, stderr_is_journal};
+use crate::config::{
+    CoordinatorConfig, CoordinatorRun, CoordinatorTask, Stream, stderr_is_journal, write_line,
+};
 use crate::event_loop::{
     Acceptor, Diagnostics, LISTENER, Reader, Signal, Signals, ignore_harmless_signals,
     print_to_stderr, raise_file_limit,
@@ -166,8 +168,7 @@ impl Coordinator {
         let beginning = start::begin(config, rules, poll.registry(), &mut signals)?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
         let coordinator = Self::new(config, beginning, poll, signals, acceptor);
-        // Whoever closed standard output does not want to know.
-        let _ = writeln!(io::stdout(), "{}", coordinator.first_line(&files));
+        write_line(Stream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
     }
 

@@ -1,0 +1,36 @@
+//! The last line of a program, and the first one: written without waiting for long.
+
+use std::io::{self, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::limits::DIAGNOSTICS_CLOSE_MS;
+
+/// A standard stream to write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// Writes a line to a standard stream. If nobody reads the stream and its pipe is full, the line is
+/// given up after half a second: a program must start and end all the same.
+pub fn write_line(stream: Stream, line: &str) {
+    let line = format!("{line}\n");
+    let (done, waited) = mpsc::channel();
+    let write = move || {
+        // Where even this cannot be written, there is nothing left to say it with.
+        let _ = match stream {
+            Stream::Output => io::stdout().write_all(line.as_bytes()),
+            Stream::Error => io::stderr().write_all(line.as_bytes()),
+        };
+        let _ = done.send(());
+    };
+    // Without a thread the line is lost as well.
+    if thread::Builder::new().name("last words".to_owned()).spawn(write).is_ok() {
+        let _ = waited.recv_timeout(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
+    }
+}
