@@ -30,6 +30,7 @@ mod invariants;
 mod link;
 mod member;
 mod names;
+mod note;
 mod outlet;
 mod own_runs;
 mod replay;
@@ -50,6 +51,7 @@ use names::MemberSlot;
 
 pub use facts::{Fact, Move, Standpoint};
 pub use names::{ConnId, LinkId};
+pub use note::{Change, Note};
 pub use outlet::Run;
 pub use replay::{Recorded, Replay};
 pub use stats::{Standing, Stats};
@@ -194,32 +196,6 @@ pub enum Listing {
     Members,
     /// [`Group::stats`] and [`Group::standing`].
     Stats,
-}
-
-/// What became of a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Which member.
-    pub id: Box<str>,
-    /// What.
-    pub change: Change,
-}
-
-/// What can become of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It is a member now, at this address.
-    Registered(SocketAddr),
-    /// It is back, at this address.
-    Reconnected(SocketAddr),
-    /// It said `disconnect`.
-    Disconnected,
-    /// Its message socket ended.
-    Lost,
-    /// It broke the rules of the message socket.
-    Garbled,
-    /// It is no member any more.
-    Deregistered,
 }
 
 /// The group.
