@@ -47,16 +47,29 @@ pub const OWN_RUNS_MAX: usize = 256 * 1024;
 /// Runs in one record of the journal; a member with more has several.
 pub const RECORD_RUNS_MAX: usize = 2048;
 
+/// How long after the last message that was refused or dropped the backlog counts as full.
+pub const BACKLOG_CALM_MS: u64 = 10_000;
+/// `forget_after`: how long a member may be offline; 0 stands for any time.
+pub const FORGET_AFTER_MS_DEFAULT: u64 = 0;
+/// Longest `forget_after` that can be asked for: ten years.
+pub const FORGET_AFTER_MS_HIGHEST: u64 = 10 * 31_536_000_000;
+/// Members forgotten in one turn before requests have theirs.
+pub const TURN_FORGETS_MAX: usize = 64;
+
 /// `max_connections`: command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
 /// Largest `max_connections` that can be asked for: half the keys of a token name sockets.
 pub const CONNECTIONS_HIGHEST: usize = if usize::BITS < 64 { 20_000 } else { 1_000_000 };
 /// Command sockets over that bound, held open just long enough to be told so.
 pub const REFUSED_CONNECTIONS_MAX: usize = 64;
+/// `max_connections_per_address`: command sockets from one IPv4 address or IPv6 /64 network.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 256;
 /// `max_members`: members, and registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
 /// Largest `max_members` that can be asked for.
 pub const MEMBERS_HIGHEST: usize = CONNECTIONS_HIGHEST;
+/// `max_members_per_address`: members at one IPv4 address or IPv6 /64 network.
+pub const MEMBERS_PER_ADDRESS_DEFAULT: usize = 256;
 
 /// `line_timeout`: a line begun must be finished within it.
 pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;

@@ -95,7 +95,7 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
     for client in &mut waiting {
         client.expect(&format!("OK members {members}"));
         (0..members).for_each(|_| drop(client.line()));
-        (0..60).for_each(|_| client.expect("ERR 404 not a member"));
+        (0..60).for_each(|_| client.expect("ERR 404 not a member: register first"));
     }
     drop(greedy);
     let timer = Timer::start(DEADLINE);
@@ -148,7 +148,7 @@ fn who_waits_for_a_list_at_the_end_is_told_so() {
     waiting.write(format!("{PING}\n{LIST}").as_bytes());
     waiting.expect("OK ping");
     coordinator.terminate();
-    waiting.expect("ERR 503 shutting down");
+    waiting.expect("ERR 503 shutting down: try again later");
     waiting.expect_eof();
     drop((waiting, greedy, alice));
     assert!(coordinator.wait().success());

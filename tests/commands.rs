@@ -255,6 +255,20 @@ fn stats_count_what_happened() {
 }
 
 #[test]
+fn a_member_that_is_offline_for_too_long_is_forgotten_and_one_that_is_online_is_not() {
+    let coordinator = Coordinator::start(30, &["forget_after=0.25"]);
+    let mut alice = coordinator.join("alice", "");
+    let mut bob = coordinator.join("bob", "");
+    bob.disconnect();
+    alice.command.until_stat("forgotten", 1);
+    bob.refused("reconnect 9001", 404);
+    coordinator.until_said("bob: deregistered: offline for 0.250 s");
+    assert_eq!(alice.command.members().len(), 1);
+    assert_eq!(alice.msend("still here"), 1);
+    coordinator.join("bob", "");
+}
+
+#[test]
 fn options_hold_for_one_connection() {
     let coordinator = Coordinator::start(30, &[]);
     let mut alice = coordinator.join("alice", "");

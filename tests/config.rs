@@ -110,7 +110,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let path = directory.path().join("coordinator.txt");
     std::fs::write(&path, &uncommented).unwrap();
     assert_eq!(load(&path), config);
-    assert_eq!(text.lines().filter(is_key).count(), 12);
+    assert_eq!(text.lines().filter(is_key).count(), 15);
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));
@@ -121,6 +121,33 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
         assert_eq!(run.config.log_file, Path::new(&format!("{id}.log")));
         assert_eq!(run.config.coordinator.port(), config.listen.port());
         assert!(run.config.coordinator.ip().is_loopback());
+    }
+}
+
+#[test]
+fn a_limit_on_open_files_below_what_the_config_lets_in_is_said_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, "0\n60\nbind=127.0.0.1\nmax_connections=1000000\n").unwrap();
+    for (members, is_warned) in [(10_000, true), (100, false)] {
+        let (connections, limit) = if is_warned { (1_000_000, 500) } else { (200, 500) };
+        let mut coordinator = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), COORDINATOR])
+            .args([format!("--max-members={members}"), format!("--max-connections={connections}")])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains(" 500 files"), "{said}");
+        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
+        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        let warning = "max_connections=1000000 and max_members=10000 need 1010000 files, and 500 \
+                       can be open: raise the limit";
+        assert_eq!(shown.contains(warning), is_warned, "{shown}");
+        assert_eq!(shown.contains("can be open"), is_warned, "{shown}");
     }
 }
 
@@ -151,7 +178,7 @@ fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
         let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
         assert!(shown.contains("127.0.0.1: bob#ping#127.0.0.1\n"), "{shown}");
         assert!(shown.contains("127.0.0.1: ERR 400 command: missing"), "{shown}");
-        assert!(shown.contains("127.0.0.1: ERR 404 not a member\n"), "{shown}");
+        assert!(shown.contains("127.0.0.1: ERR 404 not a member: register first\n"), "{shown}");
         assert_eq!(shown.contains("msend hi"), shows_messages, "{shown}");
     }
 }

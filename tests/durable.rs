@@ -180,6 +180,23 @@ fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
 }
 
 #[test]
+fn who_was_forgotten_stays_so_and_who_is_away_has_its_time_after_a_start() {
+    let coordinator = Coordinator::start_kept(60, &["forget_after=0.4"]);
+    let mut alice = coordinator.join("alice", "");
+    coordinator.join("bob", "").disconnect();
+    alice.command.until_stat("forgotten", 1);
+    coordinator.kill(); // Alice goes offline with it.
+    let coordinator = coordinator.start_again();
+    let mut client = coordinator.client();
+    let members = client.members();
+    assert!(members.iter().all(|line| line.starts_with("alice offline ")), "{members:?}");
+    client.until_stat("forgotten", 1);
+    assert_eq!(client.members().len(), 0);
+    coordinator.until_said("alice: deregistered: offline for 0.400 s");
+    assert_eq!(coordinator.said("bob: deregistered"), 0, "that was before");
+}
+
+#[test]
 fn a_second_coordinator_in_the_same_directory_is_refused() {
     let first = Coordinator::start_kept(60, &[]);
     let mut alice = first.join("alice", "");

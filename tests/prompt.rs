@@ -125,11 +125,11 @@ fn what_the_coordinator_refuses_is_shown_as_it_came() {
     let home = Home::new("alice", coordinator.address);
     let long = "x".repeat(600);
     for (line, reply) in [
-        ("msend hi".to_owned(), "ERR 404 not a member"),
-        ("disconnect".to_owned(), "ERR 404 not a member"),
-        ("deregister".to_owned(), "ERR 404 not a member"),
-        ("reconnect 0".to_owned(), "ERR 404 not a member"),
-        (format!("msend {long}"), "ERR 413 line exceeds 512 bytes"),
+        ("msend hi".to_owned(), "ERR 404 not a member: register first"),
+        ("disconnect".to_owned(), "ERR 404 not a member: register first"),
+        ("deregister".to_owned(), "ERR 404 not a member: register first"),
+        ("reconnect 0".to_owned(), "ERR 404 not a member: register first"),
+        (format!("msend {long}"), "ERR 413 line exceeds 512 bytes (max_line): send a shorter one"),
         ("msend".to_owned(), "ERR 400 "),
         ("msend a\x1bb".to_owned(), "ERR 400 "),
     ] {
@@ -142,7 +142,7 @@ fn what_the_coordinator_refuses_is_shown_as_it_came() {
     let mut alice = Running::start(home.command(&["-e", "register 0"]));
     alice.expect("OK register");
     for (line, reply) in [
-        ("register 0", "ERR 409 already a member\n"),
+        ("register 0", "ERR 409 already a member: reconnect\n"),
         ("disconnect", "OK disconnect\n"),
         ("disconnect", "ERR 409 already offline\n"),
         ("msend hi", "ERR 409 offline: reconnect first\n"),
@@ -153,7 +153,7 @@ fn what_the_coordinator_refuses_is_shown_as_it_came() {
     }
     let _members = [coordinator.join("bob", ""), coordinator.join("carol", "")];
     alice.write("register 0\n");
-    alice.expect("ERR 421 too many members: 2 is the limit\n");
+    alice.expect("ERR 421 too many members: 2 is the limit (max_members): ");
     alice.write("quit\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
 }

@@ -50,6 +50,8 @@ fn msend() -> String {
 fn rules() -> Rules {
     Rules {
         ttl_ms: 60_000,
+        members_per_address_max: usize::MAX,
+        forget_after_ms: 0,
         members_max: 10_000,
         backlog_bytes_max: 1 << 30,
         overflow: Overflow::Reject,

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::limits::{
-    BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT, LINE_BYTES_DEFAULT,
-    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, Overflow, STALL_TIMEOUT_MS_DEFAULT, Sync,
+    BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
+    CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, LINE_BYTES_DEFAULT,
+    LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, MEMBERS_PER_ADDRESS_DEFAULT, Overflow,
+    STALL_TIMEOUT_MS_DEFAULT, Sync,
 };
 
 /// All that an operator can say to a coordinator, checked.
@@ -24,8 +26,14 @@ pub struct CoordinatorConfig {
     pub max_line: usize,
     /// Command sockets.
     pub max_connections: usize,
+    /// Command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt.
+    pub max_connections_per_address: usize,
     /// Members, and registrations under way.
     pub max_members: usize,
+    /// Of these, at one IPv4 address or IPv6 /64 network; loopback is exempt.
+    pub max_members_per_address: usize,
+    /// How long a member may be offline before it is forgotten; 0: any time.
+    pub forget_after_ms: u64,
     /// A line begun must be finished within it.
     pub line_timeout_ms: u64,
     /// A connect-back must succeed within it.
@@ -51,7 +59,10 @@ impl CoordinatorConfig {
             overflow: Overflow::Reject,
             max_line: LINE_BYTES_DEFAULT,
             max_connections: CONNECTIONS_DEFAULT,
+            max_connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
             max_members: MEMBERS_DEFAULT,
+            max_members_per_address: MEMBERS_PER_ADDRESS_DEFAULT,
+            forget_after_ms: FORGET_AFTER_MS_DEFAULT,
             line_timeout_ms: LINE_TIMEOUT_MS_DEFAULT,
             connect_timeout_ms: CONNECT_TIMEOUT_MS_DEFAULT,
             stall_timeout_ms: STALL_TIMEOUT_MS_DEFAULT,

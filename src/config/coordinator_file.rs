@@ -169,7 +169,10 @@ mod tests {
             overflow: Overflow::DropOldest,
             max_line: 1 << 20,
             max_connections: 7,
+            max_connections_per_address: 6,
             max_members: 8,
+            max_members_per_address: 9,
+            forget_after_ms: 1_500,
             line_timeout_ms: 1_500,
             connect_timeout_ms: 250,
             stall_timeout_ms: 86_400_000,
@@ -183,7 +186,10 @@ mod tests {
             ("overflow", "drop-oldest"),
             ("max_line", "1m"),
             ("max_connections", "7"),
+            ("max_connections_per_address", "6"),
             ("max_members", "8"),
+            ("max_members_per_address", "9"),
+            ("forget_after", "1.5"),
             ("line_timeout", "1.5"),
             ("connect_timeout", "0.25"),
             ("stall_timeout", "86400"),
@@ -212,6 +218,7 @@ mod tests {
         let size = "where k, m and g stand for 1024^1 to ^3";
         let time = "seconds from 0.001 to 86400, with at most three decimals";
         let count = "a whole number from 1 to 1000000";
+        let forget = "seconds from 0 to 315360000, with at most three decimals";
         for (key, value, expected) in [
             ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
             ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
@@ -222,6 +229,10 @@ mod tests {
             ("max_line", "16777217", &format!("bytes from 512 to 16m, {size}")),
             ("max_line", "", &format!("bytes from 512 to 16m, {size}")),
             ("max_connections", "0", count),
+            ("max_connections_per_address", "0", count),
+            ("max_members_per_address", "1000001", count),
+            ("forget_after", "never", forget),
+            ("forget_after", "315360000.001", forget),
             ("max_members", "1000001", count),
             ("max_members", "1k", count),
             ("line_timeout", "0", time),
@@ -245,8 +256,10 @@ mod tests {
 
     #[test]
     fn a_line_is_a_known_key_once() {
-        let keys = "expected bind, max_backlog, overflow, max_line, max_connections, max_members, \
-                    line_timeout, connect_timeout, stall_timeout, allow_foreign_ip, data_dir, sync";
+        let keys = "expected bind, max_backlog, overflow, max_line, max_connections, \
+                    max_connections_per_address, max_members, max_members_per_address, \
+                    forget_after, line_timeout, connect_timeout, stall_timeout, \
+                    allow_foreign_ip, data_dir, sync";
         for (line, found) in [
             ("color=always", "c.txt:3: key: found \"color\""),
             ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::coordinator::CoordinatorConfig;
 use super::value;
 use crate::limits::{
-    BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST,
-    MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
+    BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, LINE_BYTES_HIGHEST,
+    LINE_BYTES_LOWEST, MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
 };
 use crate::limits::{Overflow, Sync};
 
@@ -42,7 +42,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// In the order of the help.
-pub(super) static KEYS: [Key; 12] = [
+pub(super) static KEYS: [Key; 15] = [
     Key {
         name: "bind",
         hint: "IP",
@@ -94,6 +94,16 @@ pub(super) static KEYS: [Key; 12] = [
         show: |config| config.max_connections.to_string(),
     },
     Key {
+        name: "max_connections_per_address",
+        hint: "COUNT",
+        about: "of these, from one IPv4 address or IPv6 /64 network; loopback is exempt",
+        assign: |config, text| {
+            config.max_connections_per_address = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| config.max_connections_per_address.to_string(),
+    },
+    Key {
         name: "max_members",
         hint: "COUNT",
         about: "members, offline ones and registrations under way included",
@@ -102,6 +112,26 @@ pub(super) static KEYS: [Key; 12] = [
             Ok(())
         },
         show: |config| config.max_members.to_string(),
+    },
+    Key {
+        name: "max_members_per_address",
+        hint: "COUNT",
+        about: "of these, at one IPv4 address or IPv6 /64 network; loopback is exempt",
+        assign: |config, text| {
+            config.max_members_per_address = value::count(text, 1..=MEMBERS_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| config.max_members_per_address.to_string(),
+    },
+    Key {
+        name: "forget_after",
+        hint: "SECONDS",
+        about: "a member that is offline for so long is deregistered; 0: never",
+        assign: |config, text| {
+            config.forget_after_ms = value::seconds(text, 0..=FORGET_AFTER_MS_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| value::show_seconds(config.forget_after_ms),
     },
     Key {
         name: "line_timeout",

@@ -11,16 +11,16 @@ use super::peer::{Client, Peer, Phase, Refused, Role};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
-use crate::limits::{COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, REFUSED_CONNECTIONS_MAX};
-use crate::protocol::{Command, LineBuffer, Refusal, Reply, Request, TooLong};
+use crate::limits::{COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS};
+use crate::protocol::{Command, LineBuffer, NoRoom, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
 
 impl Coordinator {
     /// Takes in who is waiting to be accepted.
-    pub(super) fn accept(&mut self, now: Millis) {
+    pub(super) fn accept(&mut self, now: Now) {
         loop {
             let Some(acceptor) = &mut self.acceptor else { return };
-            match acceptor.accept(now) {
+            match acceptor.accept(now.steady) {
                 Accept::Taken(stream, peer) => self.admit(stream, peer, now),
                 Accept::Yielded => return,
                 Accept::Drained => return self.note_files(None),
@@ -50,14 +50,19 @@ impl Coordinator {
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, address: SocketAddr, now: Millis) {
-        let is_full = self.clients >= self.config.max_connections;
-        if is_full && self.refused >= REFUSED_CONNECTIONS_MAX {
+    /// Takes a command socket in. One on which nothing has come may give way to it.
+    fn admit(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
+        let mut connection = Connection::new(stream);
+        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
+        let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
+            let has_room = !self.admission.is_full() || self.make_room(now);
+            (!has_room).then(|| self.admission.full())
+        });
+        if refusal.is_some() && self.admission.is_crowded() {
+            self.admission.note_dropped();
             log::debug!("{address}: dropped, as too many are being refused already");
             return;
         }
-        let mut connection = Connection::new(stream);
-        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
         let key = self.peers.next_key();
         if let Err(error) = connection.register(self.poll.registry(), key) {
             log::warn!("{address}: cannot be watched: {error}");
@@ -66,14 +71,34 @@ impl Coordinator {
         if let Err(error) = connection.keep_alive(COMMANDS_KEEPALIVE) {
             log::warn!("{address}: no keepalive: {error}");
         }
-        let client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
+        let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
+        self.admission.enter(key, &mut client);
         self.peers.insert(Peer { connection, role: Role::Client(client) });
-        self.clients += 1;
         log::debug!("{address}: connected");
-        if is_full {
-            let max = self.config.max_connections;
-            self.refuse(key, &Refusal::TooManyConnections { max }, now);
+        if let Some(refusal) = refusal {
+            self.refuse(key, &refusal.into(), now.steady);
         }
+    }
+
+    /// Has the oldest command socket that has brought no line give way; `false` if there is none.
+    /// What may have arrived on it is looked at first.
+    fn make_room(&mut self, now: Now) -> bool {
+        while let Some(key) = self.admission.oldest_silent() {
+            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
+                connection.suspect_input();
+            }
+            self.serve(key, now);
+            self.unflushed.push(key);
+            if self.admission.oldest_silent() == Some(key) {
+                let is_crowded = self.admission.is_crowded();
+                self.refuse(key, &self.admission.give_way().into(), now.steady);
+                if is_crowded {
+                    self.buried.push(key); // With its reply written, if the socket takes it.
+                }
+                return true;
+            }
+        }
+        false
     }
 
     /// Carries out the requests of a command socket, as far as they are there and may be.
@@ -170,6 +195,7 @@ impl Coordinator {
 
     fn carry_out_line(&mut self, key: Key, line: &[u8], now: Now) {
         let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
+        self.admission.on_line(client);
         let conn = ConnId(Token::from(key).0);
         match Request::parse(line) {
             Ok(request) => {
@@ -236,10 +262,12 @@ impl Coordinator {
         if let Some(timer) = client.line_timer.take() {
             self.wheel.cancel(timer);
         }
-        let at_the_door = matches!(refusal, Refusal::TooManyConnections { .. });
+        let at_the_door = matches!(refusal, Refusal::NoRoom(_));
         if at_the_door {
-            self.clients -= 1;
-            self.refused += 1;
+            let is_silent = matches!(refusal, Refusal::NoRoom(NoRoom::Silent { .. }));
+            self.admission.turn_away(client, is_silent);
+        } else {
+            self.admission.on_line(client);
         }
         connection.input.clear();
         client.phase = Phase::Refused(Refused {

@@ -31,6 +31,7 @@ impl Coordinator {
                     }
                 }
                 Effect::Note(note) => report::log_note(&note),
+                Effect::Backlog(change) => report::log_backlog(&change),
             }
         }
     }

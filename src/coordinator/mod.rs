@@ -13,6 +13,7 @@
 //! No rule of the group stands here: who may do what, what a message is worth and when it is gone
 //! is decided there.
 
+mod admission;
 mod client_memory;
 mod clients;
 mod effects;
@@ -150,6 +151,9 @@ impl Coordinator {
                 "as many as before".to_owned()
             }
         };
+        if let Some(warning) = report::too_few_files(config, files.parse().ok()) {
+            log::warn!("{warning}");
+        }
         let poll = Poll::new().map_err(system("cannot poll"))?;
         let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
             .map_err(system("cannot watch for signals"))?;
@@ -188,6 +192,8 @@ fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
     Rules {
         ttl_ms: config.ttl_s * 1000,
         members_max: config.max_members,
+        members_per_address_max: config.max_members_per_address,
+        forget_after_ms: config.forget_after_ms,
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
         foreign_ip_allowed: config.allow_foreign_ip,

@@ -32,6 +32,8 @@ pub(super) struct Client {
     /// Our own address on it.
     pub(super) local: IpAddr,
     pub(super) phase: Phase,
+    /// Its serial number while it has brought no whole line.
+    pub(super) silent: Option<u64>,
     /// Nothing more can be read.
     pub(super) has_failed: bool,
     /// Nothing more can be written: what it asked for is done all the same.
@@ -77,7 +79,7 @@ pub(super) struct Refused {
     pub(super) unsent_bytes: usize,
     /// Our side is shut down.
     pub(super) is_shut_down: bool,
-    /// It was never served, so it does not count as a connection.
+    /// There was no room for it, so it does not count as a connection.
     pub(super) at_the_door: bool,
 }
 
@@ -96,6 +98,7 @@ impl Client {
             peer,
             local,
             phase: Phase::Serving,
+            silent: None,
             has_failed: false,
             is_deaf: false,
             has_list: false,

@@ -2,17 +2,21 @@
 
 use std::fmt::Display;
 
+use super::admission;
 use super::turn::Coordinator;
+use crate::config::CoordinatorConfig;
 use crate::event_loop::Acceptor;
-use crate::group::{Change, Note};
+use crate::group::{BacklogChange, Change, Note};
+use crate::limits::BACKLOG_CALM_MS;
 use crate::time::Millis;
 
 impl Coordinator {
     /// The lines behind `OK stats`.
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
         let (stats, standing) = (self.group.stats(), self.group.standing());
+        let admission::Counters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 20] = [
+        let lines: [(&str, &dyn Display); 23] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
@@ -20,7 +24,9 @@ impl Coordinator {
             ("members", &standing.members),
             ("online", &standing.online),
             ("offline", &(standing.members - standing.online)),
-            ("connections", &self.clients),
+            ("connections", &self.admission.served()),
+            ("connections_refused", &refused),
+            ("connections_displaced", &displaced),
             ("client_bytes", &self.client_memory.kept_bytes()),
             ("history_messages", &standing.history_messages),
             ("history_bytes", &standing.history_bytes),
@@ -31,6 +37,7 @@ impl Coordinator {
             ("expired", &stats.expired),
             ("dropped", &stats.dropped),
             ("gaps", &stats.gaps),
+            ("forgotten", &stats.forgotten),
             ("errors", &self.counters.errors),
             ("accept_pauses", &accept_pauses),
         ];
@@ -67,6 +74,17 @@ impl Coordinator {
     }
 }
 
+/// What to say of a limit on open files that is below what the config lets in.
+pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> Option<String> {
+    let CoordinatorConfig { max_connections, max_members, .. } = *config;
+    let needed = max_connections.saturating_add(max_members) as u64;
+    let files = files.filter(|files| *files < needed)?;
+    Some(format!(
+        "max_connections={max_connections} and max_members={max_members} need {needed} files, \
+         and {files} can be open: raise the limit (ulimit -Hn, LimitNOFILE=), or lower the keys"
+    ))
+}
+
 /// Members come and go where an operator sees it.
 pub(super) fn log_note(note: &Note) {
     let id = &note.id;
@@ -77,5 +95,27 @@ pub(super) fn log_note(note: &Note) {
         Change::Lost => log::info!("{id}: message socket ended"),
         Change::Garbled => log::info!("{id}: message socket closed: not a valid acknowledgement"),
         Change::Deregistered => log::info!("{id}: deregistered"),
+        Change::Forgotten { after_ms } => {
+            let (seconds, millis) = (after_ms / 1000, after_ms % 1000);
+            log::info!("{id}: deregistered: offline for {seconds}.{millis:03} s (forget_after)");
+        }
+    }
+}
+
+/// A full backlog is told of once, and its end once, however many messages it costs.
+pub(super) fn log_backlog(change: &BacklogChange) {
+    match change {
+        BacklogChange::Refuses { max, held_by } => log::warn!(
+            "backlog full: {max} bytes is the limit (max_backlog): messages are refused: {held_by}"
+        ),
+        BacklogChange::Drops { max, held_by } => log::warn!(
+            "backlog full: {max} bytes is the limit (max_backlog): the oldest messages are \
+             dropped: {held_by}"
+        ),
+        BacklogChange::Calm { refused, dropped } => log::warn!(
+            "backlog: nothing was refused or dropped for {} s; {refused} messages were refused \
+             and {dropped} dropped before",
+            BACKLOG_CALM_MS / 1000,
+        ),
     }
 }

@@ -6,9 +6,10 @@ use std::mem;
 
 use mio::{Events, Poll};
 
+use super::admission::Admission;
 use super::client_memory::ClientMemory;
 use super::journal::Journal;
-use super::peer::{Listener, Peer, Phase, Role};
+use super::peer::{Listener, Peer, Role};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
@@ -36,10 +37,8 @@ pub(super) struct Coordinator {
     /// Connections wait for which there was no file, and that was said.
     pub(super) is_out_of_files: bool,
     pub(super) peers: Table<Peer>,
-    /// Command sockets that are, or were, served.
-    pub(super) clients: usize,
-    /// Command sockets that came when there was no room.
-    pub(super) refused: usize,
+    /// How many command sockets there are, and may be.
+    pub(super) admission: Admission,
     /// What is kept for all of them.
     pub(super) client_memory: ClientMemory,
     /// Connect-backs and message sockets by the group's names for them.
@@ -133,6 +132,7 @@ impl Coordinator {
         let Beginning { group, clock, journal } = beginning;
         let started = clock.now().steady;
         let mut coordinator = Self {
+            admission: Admission::new(&config),
             config,
             group,
             poll,
@@ -143,8 +143,6 @@ impl Coordinator {
             accept_timer: None,
             is_out_of_files: false,
             peers: Table::new(),
-            clients: 0,
-            refused: 0,
             client_memory: ClientMemory::default(),
             links: BTreeMap::new(),
             wheel: Wheel::new(),
@@ -189,7 +187,7 @@ impl Coordinator {
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
-        self.accept(now.steady); // Behind the timers: its own must be done to be set again.
+        self.accept(now); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.carry_out(now);
@@ -281,17 +279,12 @@ impl Coordinator {
         for key in mem::take(&mut self.buried) {
             let Some(peer) = self.peers.remove(key) else { continue };
             match peer.role {
-                Role::Client(client) => {
+                Role::Client(mut client) => {
                     self.client_memory.release(&peer.connection, &client);
                     if let Some(timer) = client.line_timer {
                         self.wheel.cancel(timer);
                     }
-                    match client.phase {
-                        Phase::Refused(refused) if refused.at_the_door => self.refused -= 1,
-                        Phase::Refused(_) | Phase::Serving | Phase::Waiting | Phase::Ended => {
-                            self.clients -= 1;
-                        }
-                    }
+                    self.admission.leave(&mut client);
                 }
                 Role::Dialing { deadline, .. } => {
                     self.wheel.cancel(deadline);
@@ -302,9 +295,8 @@ impl Coordinator {
                     }
                 }
             }
-            let is_left_alone = self.clients == 0 && self.refused == 0;
             debug_assert!(
-                !is_left_alone || self.client_memory.kept_bytes() == 0,
+                !self.admission.is_empty() || self.client_memory.kept_bytes() == 0,
                 "what is kept is kept for one"
             );
             drop(peer.connection);

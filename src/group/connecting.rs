@@ -22,6 +22,7 @@ impl Group {
     /// A registration has come about: from here on the member sees what is accepted.
     fn admit(&mut self, link: LinkId, id: Box<str>, address: SocketAddr, wishes: &Wishes) -> Reply {
         self.entering.remove(&id);
+        self.members.per_address.remove(address.ip());
         let slot = self.members.insert(id.clone(), address, &mut self.history);
         let place = self.history.last();
         self.links.establish(link, slot, Outlet::new(wishes.acks, wishes.hello(self.epoch), place));
@@ -42,12 +43,12 @@ impl Group {
         wishes: &Wishes,
     ) -> Reply {
         self.close_link(slot);
+        self.members.set_address(slot, address);
         let Some(member) = self.members.at_mut(slot) else {
             debug_assert!(false, "who deregisters cancels the return");
             return Misstep::Cancelled.into();
         };
         member.returning = None;
-        member.address = address;
         member.link = Some(link);
         if let Some(since) = wishes.since.filter(|since| since.epoch == self.epoch) {
             member.has_taken(since.seq, &mut self.history);
@@ -66,6 +67,7 @@ impl Group {
             member.move_to(outlet.sent(), &mut self.history);
         }
         self.members.moved_back();
+        self.members.update_away(slot, self.now);
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
         self.links.establish(link, slot, outlet);
         self.note_return(slot);
@@ -101,11 +103,13 @@ impl Group {
         match &attempt.purpose {
             Purpose::Register(id) => {
                 self.entering.remove(id);
+                self.members.per_address.remove(attempt.address.ip());
             }
             Purpose::Reconnect(slot) => {
                 if let Some(member) = self.members.at_mut(*slot) {
                     member.returning = None;
                 }
+                self.members.update_away(*slot, self.now);
             }
         }
         Some(attempt)
@@ -130,6 +134,7 @@ impl Group {
             return false;
         };
         self.links.remove(link);
+        self.members.update_away(slot, self.now);
         self.effects.push_back(Effect::Close { link });
         true
     }

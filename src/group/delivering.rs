@@ -47,6 +47,7 @@ impl Group {
         if let Some(member) = self.members.at_mut(slot) {
             member.link = None;
             let id = member.id.clone();
+            self.members.update_away(slot, self.now);
             self.note(id, change);
         }
         if change == Change::Garbled {

@@ -1,6 +1,6 @@
 //! What must hold in a group whatever has happened to it.
 
-use super::Group;
+use super::{Group, Network};
 
 impl Group {
     /// What must hold whatever happened, linear in the members: for tests, after every input. What
@@ -26,6 +26,12 @@ impl Group {
         }
         let known = self.members.known_lowest().map(|(_, place)| place);
         assert!(known.is_none() || known == self.members.lowest_place(), "nobody is lower");
+        let counted = self.members.sorted().filter(|it| Network::of(it.address.ip()).is_some());
+        let entering = self.entering.values().filter_map(|link| self.links.at(*link));
+        let entering = entering.filter(|link| link.counts_at_its_address()).count();
+        let counted = counted.count().saturating_add(entering);
+        assert_eq!(counted, self.members.per_address.total(), "each is counted at its address");
+        assert!(self.members.is_away_in_order(), "whoever is away is known to be");
         let links = links.saturating_add(self.entering.len());
         assert_eq!(links, self.links.len(), "every link belongs to somebody");
     }

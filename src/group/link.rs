@@ -6,6 +6,7 @@ use slab::Slab;
 
 use super::names::{ConnId, LinkId, MemberSlot};
 use super::outlet::Outlet;
+use super::per_address::Network;
 use crate::protocol::{Epoch, MessageLine, Options, Since};
 
 /// One link.
@@ -20,6 +21,16 @@ pub(super) enum Link {
         /// What goes out on it.
         outlet: Outlet,
     },
+}
+
+impl Link {
+    /// Whether this is a connect-back to an address of which members are counted.
+    pub(super) fn counts_at_its_address(&self) -> bool {
+        match self {
+            Self::Connecting(attempt) => Network::of(attempt.address.ip()).is_some(),
+            Self::Open { .. } => false,
+        }
+    }
 }
 
 /// A connect-back under way.

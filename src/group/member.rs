@@ -1,6 +1,6 @@
 //! Members: who belongs to the group, and how far each of them has got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use slab::Slab;
@@ -10,7 +10,9 @@ use super::history::{BlockSerial, History};
 use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
 use super::own_runs::{OwnRun, OwnRuns};
+use super::per_address::PerAddress;
 use crate::protocol::Seq;
+use crate::time::Millis;
 
 /// One member.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Member {
     pub(super) link: Option<LinkId>,
     /// The connect-back of a `reconnect` under way.
     pub(super) returning: Option<LinkId>,
+    /// When it was online last; `None` while it is.
+    away_since: Option<Millis>,
     /// What of it is to be written down.
     pub(super) unwritten: Unwritten,
 }
@@ -163,6 +167,10 @@ pub(super) struct Members {
     /// Whose place was the lowest when that was looked for last, and where. For as long as one
     /// stands there nobody is lower: places only rise, but for [`Members::moved_back`].
     lowest: Option<(MemberSlot, Seq)>,
+    /// Members that are offline and not about to return, by when they were online last.
+    away: BTreeSet<(Millis, MemberSlot)>,
+    /// Members, and registrations under way.
+    pub(super) per_address: PerAddress,
 }
 
 impl Members {
@@ -173,6 +181,7 @@ impl Members {
         address: SocketAddr,
         history: &mut History,
     ) -> MemberSlot {
+        self.per_address.add(address.ip());
         let place = history.last();
         let slot = MemberSlot::new(self.slots.insert(Member {
             id: id.clone(),
@@ -183,6 +192,7 @@ impl Members {
             block: history.enter(place),
             link: None,
             returning: None,
+            away_since: None,
             unwritten: Unwritten::Nothing,
         }));
         let doubled = self.by_id.insert(id, slot);
@@ -193,6 +203,10 @@ impl Members {
     pub(super) fn remove(&mut self, slot: MemberSlot, history: &mut History) -> Option<Member> {
         let member = self.slots.try_remove(slot.index())?;
         self.by_id.remove(&member.id);
+        self.per_address.remove(member.address.ip());
+        if let Some(since) = member.away_since {
+            self.away.remove(&(since, slot));
+        }
         history.leave(member.block);
         Some(member)
     }
@@ -207,6 +221,45 @@ impl Members {
 
     pub(super) fn at_mut(&mut self, slot: MemberSlot) -> Option<&mut Member> {
         self.slots.get_mut(slot.index())
+    }
+
+    /// A member is at this address now.
+    pub(super) fn set_address(&mut self, slot: MemberSlot, address: SocketAddr) {
+        if let Some(member) = self.slots.get_mut(slot.index()) {
+            self.per_address.remove(member.address.ip());
+            self.per_address.add(address.ip());
+            member.address = address;
+        }
+    }
+
+    /// A member has come, gone, or is about to return: to be called whenever its links change.
+    pub(super) fn update_away(&mut self, slot: MemberSlot, now: Millis) {
+        let Some(member) = self.slots.get_mut(slot.index()) else { return };
+        let was_away = member.away_since.unwrap_or(now);
+        self.away.remove(&(was_away, slot));
+        member.away_since = member.link.is_none().then_some(was_away);
+        if let (Some(since), None) = (member.away_since, member.returning) {
+            self.away.insert((since, slot));
+        }
+    }
+
+    /// The member that has been away for the longest time, and since when.
+    pub(super) fn away_longest(&self) -> Option<(Millis, MemberSlot)> {
+        self.away.first().copied()
+    }
+
+    /// All slots that members have.
+    pub(super) fn slots(&self) -> Vec<MemberSlot> {
+        self.by_id.values().copied().collect()
+    }
+
+    /// Whether the order of those who are away is what the members are.
+    pub(super) fn is_away_in_order(&self) -> bool {
+        let away = self.slots.iter().filter_map(|(slot, member)| {
+            let is_away = member.link.is_none() && member.returning.is_none();
+            Some((member.away_since.filter(|_| is_away)?, MemberSlot::new(slot)))
+        });
+        away.collect::<BTreeSet<_>>() == self.away
     }
 
     pub(super) fn len(&self) -> usize {

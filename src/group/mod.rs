@@ -21,10 +21,12 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod backlog;
 mod block;
 mod connecting;
 mod delivering;
 mod facts;
+mod forgetting;
 mod history;
 mod invariants;
 mod link;
@@ -33,6 +35,7 @@ mod names;
 mod note;
 mod outlet;
 mod own_runs;
+mod per_address;
 mod replay;
 mod requests;
 mod stats;
@@ -44,15 +47,18 @@ use crate::limits::Overflow;
 use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
 use crate::time::{Millis, Now};
 
+use backlog::Fullness;
 use history::History;
 use link::{Link, Links};
 use member::Members;
 use names::MemberSlot;
 
+pub use backlog::BacklogChange;
 pub use facts::{Fact, Move, Standpoint};
 pub use names::{ConnId, LinkId};
 pub use note::{Change, Note};
 pub use outlet::Run;
+pub use per_address::{Network, PerAddress};
 pub use replay::{Recorded, Replay};
 pub use stats::{Standing, Stats};
 
@@ -63,6 +69,10 @@ pub struct Rules {
     pub ttl_ms: u64,
     /// Members, and registrations under way.
     pub members_max: usize,
+    /// Of these, at one address.
+    pub members_per_address_max: usize,
+    /// Milliseconds that a member may be offline before it is forgotten; 0: any time.
+    pub forget_after_ms: u64,
     /// Bytes of lines kept for those who still need them.
     pub backlog_bytes_max: u64,
     /// What happens to a message that would exceed them.
@@ -187,6 +197,8 @@ pub enum Effect {
     Record(Fact),
     /// A member came, went or moved: for the log.
     Note(Note),
+    /// The backlog is full, or is so no more: for the log.
+    Backlog(BacklogChange),
 }
 
 /// What a list is of.
@@ -216,6 +228,9 @@ pub struct Group {
     is_journal_full: bool,
     /// Members whose places are to be written down.
     moved: Vec<MemberSlot>,
+    fullness: Fullness,
+    /// When the input that is being handled happened.
+    now: Millis,
     stats: Stats,
 }
 
@@ -237,12 +252,15 @@ impl Group {
             is_journal_failing: false,
             is_journal_full: false,
             moved: Vec::new(),
+            fullness: Fullness::default(),
+            now: Millis::ZERO,
             stats: Stats::default(),
         }
     }
 
     /// The one door in.
     pub fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.now = now.steady;
         self.expire(now.steady);
         match input {
             Input::Request { origin, request } => self.on_request(origin, &request, now),
@@ -256,12 +274,18 @@ impl Group {
             Input::Stored { through } => self.on_stored(through, now.steady),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::JournalFull(is_full) => self.is_journal_full = is_full,
-            Input::Tick => self.history.trim(),
+            Input::Tick => self.on_tick(),
             Input::ShutDown => self.on_shut_down(),
         }
         debug_assert!(self.history.released() <= self.history.last(), "nothing else is sent");
         debug_assert!(self.history.front() <= self.history.last().next(), "nor is it expired");
         debug_assert!(self.entering.len() <= self.links.len(), "who registers is connected to");
+    }
+
+    fn on_tick(&mut self) {
+        self.forget_away();
+        self.end_fullness();
+        self.history.trim();
     }
 
     /// The one door out: what is to be done next.
@@ -272,7 +296,8 @@ impl Group {
     /// When [`Input::Tick`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.history.next_expiry()
+        let dues = [self.history.next_expiry(), self.next_forgetting(), self.fullness.ends_at()];
+        dues.into_iter().flatten().min()
     }
 
     /// The bytes that come next on a message socket; `None` if nothing is due there.

@@ -35,7 +35,7 @@ impl fmt::Display for LinkId {
 }
 
 /// Where a member stands in the table; used again after it has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberSlot(u32);
 
 impl MemberSlot {

@@ -26,4 +26,9 @@ pub enum Change {
     Garbled,
     /// It is no member any more.
     Deregistered,
+    /// It is no member any more, as it was offline for so long.
+    Forgotten {
+        /// `forget_after`.
+        after_ms: u64,
+    },
 }

@@ -163,6 +163,7 @@ impl Replay {
             Some(slot) => slot,
             None => group.members.insert(id, address, &mut group.history),
         };
+        group.members.set_address(slot, address);
         if let Some(member) = group.members.at_mut(slot) {
             member.restore(address, registered_at, place, &mut group.history);
             member.restore_own(own.into_vec(), &mut group.history);

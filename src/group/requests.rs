@@ -6,7 +6,9 @@ use super::link::{Attempt, Link, Purpose, Wishes};
 use super::names::{ConnId, LinkId, MemberSlot};
 use super::{Change, Effect, Fact, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
-use crate::protocol::{Command, Delivery, Malformed, Misstep, Options, Refusal, Reply, Request};
+use crate::protocol::{
+    Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request,
+};
 use crate::time::{Millis, Now};
 
 impl Group {
@@ -46,7 +48,9 @@ impl Group {
             return Ok(None);
         }
         let slot = self.members.find(request.id).ok_or(Refusal::NotAMember)?;
-        self.check_owner(slot, request.ip)?;
+        if !is_operator(origin, &request.command) {
+            self.check_owner(slot, request.ip)?;
+        }
         match request.command {
             Command::Reconnect { port, options } => {
                 self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
@@ -115,11 +119,12 @@ impl Group {
     }
 
     fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), Refusal> {
-        let owner = self.members.at(slot).map(|member| member.address.ip());
-        if owner == Some(ip) || self.rules.foreign_ip_allowed {
+        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+        let owner = member.address.ip();
+        if owner == ip || self.rules.foreign_ip_allowed {
             Ok(())
         } else {
-            Err(Refusal::IdElsewhere)
+            Err(Refusal::IdElsewhere { owner, named: ip })
         }
     }
 
@@ -137,14 +142,27 @@ impl Group {
         if self.entering.contains_key(id) {
             return Err(Misstep::AlreadyRegistering.into());
         }
-        let max = self.rules.members_max;
-        if self.members.len().saturating_add(self.entering.len()) >= max {
-            return Err(Refusal::TooManyMembers { max });
-        }
+        self.check_room(address.ip())?;
         self.check_journal()?;
         let link = self.connect(origin, Purpose::Register(id.into()), address, options);
         self.entering.insert(id.into(), link);
+        self.members.per_address.add(address.ip());
         Ok(())
+    }
+
+    /// There is room for another member, and for another one at this address.
+    fn check_room(&self, ip: IpAddr) -> Result<(), Refusal> {
+        let max = self.rules.members_max;
+        if self.members.len().saturating_add(self.entering.len()) >= max {
+            return Err(NoRoom::Members { max }.into());
+        }
+        let max = self.rules.members_per_address_max;
+        match self.members.per_address.full(ip, max) {
+            Some(network) => {
+                Err(NoRoom::MembersAt { address: network.to_string().into(), max }.into())
+            }
+            None => Ok(()),
+        }
     }
 
     fn reconnect(
@@ -159,6 +177,7 @@ impl Group {
         if let Some(member) = self.members.at_mut(slot) {
             member.returning = Some(link);
         }
+        self.members.update_away(slot, self.now);
     }
 
     fn connect(
@@ -193,15 +212,12 @@ impl Group {
         self.check_journal()?;
         self.cancel_return(slot, Misstep::Cancelled);
         self.close_link(slot);
-        if let Some(member) = self.members.remove(slot, &mut self.history) {
-            self.record(Fact::Deregistered { id: member.id.clone() });
-            self.note(member.id, Change::Deregistered);
-        }
+        self.forget(slot, Change::Deregistered);
         Ok(Reply::Deregister)
     }
 
     /// Nothing is accepted that could not be written down.
-    fn check_journal(&self) -> Result<(), Refusal> {
+    pub(super) fn check_journal(&self) -> Result<(), Refusal> {
         match (self.is_journal_failing, self.is_journal_full) {
             (true, _) => Err(Refusal::JournalFails),
             (false, true) => Err(Refusal::JournalFull),
@@ -216,7 +232,7 @@ impl Group {
         }
         self.check_journal()?;
         if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
-            return Err(Refusal::BacklogFull { max: self.rules.backlog_bytes_max });
+            return Err(Refusal::TooManyUnacked { max: OWN_RUNS_MAX });
         }
         let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
         self.line.clear();
@@ -243,6 +259,11 @@ impl Group {
         Reply::Msend { seq }
     }
 
+    fn refuse_as_full(&mut self, max: u64, held_by: HeldBy) -> Refusal {
+        self.on_refused(max, &held_by);
+        Refusal::BacklogFull { max, held_by }
+    }
+
     /// Sees to it that a line of so many bytes fits into the backlog.
     fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
         let max = self.rules.backlog_bytes_max;
@@ -251,9 +272,13 @@ impl Group {
             return Ok(()); // What is kept is at least what is needed, and known at once.
         }
         let mut oldest = self.find_needed();
-        if exceeds(self.history.bytes_from(oldest)) {
+        let needed_bytes = self.history.bytes_from(oldest);
+        if exceeds(needed_bytes) {
             match self.rules.overflow {
-                Overflow::Reject => return Err(Refusal::BacklogFull { max }),
+                Overflow::Reject => {
+                    let held_by = self.backlog_holder(needed_bytes);
+                    return Err(self.refuse_as_full(max, held_by));
+                }
                 Overflow::DropOldest => {
                     let first = oldest;
                     while exceeds(self.history.bytes_from(oldest)) {
@@ -261,14 +286,27 @@ impl Group {
                     }
                     if oldest > self.history.released().next() {
                         // What is not stored yet is not lost to anybody.
-                        return Err(Refusal::BacklogFull { max });
+                        return Err(self.refuse_as_full(max, HeldBy::Journal));
                     }
-                    let dropped = oldest.above(first);
-                    self.stats.dropped = self.stats.dropped.saturating_add(dropped);
+                    self.on_dropped(oldest.above(first), max, needed_bytes);
                     self.lose_before(oldest);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the request comes from the coordinator's own machine and takes a member away: an
+/// operator may do that to any id, or a member whose address has changed would stay for ever.
+fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
+    match command {
+        Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),
+        Command::Register { .. }
+        | Command::Reconnect { .. }
+        | Command::Msend { .. }
+        | Command::Members
+        | Command::Stats
+        | Command::Ping => false,
     }
 }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub dropped: u64,
     /// How often a member found messages lost.
     pub gaps: u64,
+    /// Members forgotten as they were offline for too long.
+    pub forgotten: u64,
 }
 
 /// How a group stands.

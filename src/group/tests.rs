@@ -1,13 +1,15 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod backlog;
+mod forgetting;
 mod replay;
 mod stored;
+mod strangers;
 
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::protocol::Misstep;
-use crate::protocol::Refusal;
+use crate::protocol::{Misstep, NoRoom, Refusal};
 use crate::time::UnixMillis;
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -28,6 +30,8 @@ impl World {
         let mut rules = Rules {
             ttl_ms: 60_000,
             members_max: 10,
+            members_per_address_max: 10,
+            forget_after_ms: 0,
             backlog_bytes_max: 1 << 20,
             overflow: Overflow::Reject,
             foreign_ip_allowed: false,
@@ -43,7 +47,7 @@ impl World {
         self.group.handle(input, now);
         self.group.check();
         let effects = std::iter::from_fn(|| self.group.poll_effect());
-        effects.filter(|effect| !matches!(effect, Effect::Note(_))).collect()
+        effects.filter(|effect| !matches!(effect, Effect::Note(_) | Effect::Backlog(_))).collect()
     }
 
     fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
@@ -60,7 +64,8 @@ impl World {
             | Effect::Connect { .. }
             | Effect::Close { .. }
             | Effect::Record(_)
-            | Effect::Note(_) => None,
+            | Effect::Note(_)
+            | Effect::Backlog(_) => None,
         });
         let replies: Vec<Reply> = replies.collect();
         assert_eq!(replies.len(), 1, "{line}: {replies:?}");
@@ -320,23 +325,9 @@ fn while_a_registration_is_under_way_the_id_is_no_member_but_takes_its_room() {
     for line in ["ann#disconnect", "ann#deregister", "ann#reconnect 9002", "ann#msend x"] {
         assert_eq!(world.request(line), Refusal::NotAMember.into(), "{line}");
     }
-    assert_eq!(world.request("bob#register 9002"), Refusal::TooManyMembers { max: 1 }.into());
+    assert_eq!(world.request("bob#register 9002"), NoRoom::Members { max: 1 }.into());
     world.input(Input::ConnectFailed { link, reason: "no".into() });
     world.register("bob", "");
-}
-
-#[test]
-fn a_full_backlog_refuses_until_somebody_has_caught_up() {
-    let mut world = World::with(|rules| rules.backlog_bytes_max = 24);
-    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
-    world.send("bob", "aa"); // 11 bytes each.
-    world.send("bob", "bb");
-    let full = Reply::from(Refusal::BacklogFull { max: 24 });
-    assert_eq!(world.request("bob#msend cc"), full);
-    assert_eq!(world.read(ann), "aa bb");
-    assert_eq!(world.request("bob#msend cc"), full, "sent is not acknowledged");
-    world.ack(ann, 1);
-    world.send("bob", "cc");
 }
 
 #[test]

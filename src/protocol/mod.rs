@@ -13,6 +13,6 @@ pub use gap::Gap;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};
 pub use number::{Epoch, Seq, push_number};
-pub use refusal::{Misstep, Refusal};
+pub use refusal::{HeldBy, Misstep, NoRoom, Refusal};
 pub use reply::{Fields, MemberLine, Reply, ReplyLine};
 pub use request::{Command, Malformed, Options, Request, Since, is_id, is_text};

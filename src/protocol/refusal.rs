@@ -25,7 +25,12 @@ pub enum Refusal {
     /// 403: the port is the coordinator's own.
     OwnPort(u16),
     /// 403: the id was registered from another address.
-    IdElsewhere,
+    IdElsewhere {
+        /// The address that it was registered from.
+        owner: IpAddr,
+        /// The address that the request names.
+        named: IpAddr,
+    },
     /// 404: the id is not a member.
     NotAMember,
     /// 408: a line was begun and not finished in time.
@@ -40,16 +45,8 @@ pub enum Refusal {
         /// `max_line`.
         max: usize,
     },
-    /// 421: no room for another member.
-    TooManyMembers {
-        /// `max_members`.
-        max: usize,
-    },
-    /// 421: no room for another command socket.
-    TooManyConnections {
-        /// `max_connections`.
-        max: usize,
-    },
+    /// 421: no room.
+    NoRoom(NoRoom),
     /// 502: the connect-back failed.
     ConnectFailed {
         /// Where to.
@@ -67,7 +64,62 @@ pub enum Refusal {
     BacklogFull {
         /// `max_backlog`.
         max: u64,
+        /// What keeps it full.
+        held_by: HeldBy,
     },
+    /// 507: the sender has too many messages among those of others that it has not acked.
+    TooManyUnacked {
+        /// Ranges of its own numbers.
+        max: usize,
+    },
+}
+
+/// What there is no room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Another member.
+    Members {
+        /// `max_members`.
+        max: usize,
+    },
+    /// Another member at this address.
+    MembersAt {
+        /// The IPv4 address, or the IPv6 network.
+        address: Box<str>,
+        /// `max_members_per_address`.
+        max: usize,
+    },
+    /// Another command socket.
+    Connections {
+        /// `max_connections`.
+        max: usize,
+    },
+    /// Another command socket from this address.
+    ConnectionsFrom {
+        /// The IPv4 address, or the IPv6 network.
+        address: Box<str>,
+        /// `max_connections_per_address`.
+        max: usize,
+    },
+    /// A command socket that has brought no request: it gives way to another one.
+    Silent {
+        /// `max_connections`.
+        max: usize,
+    },
+}
+
+/// What keeps the backlog full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// The member that needs the oldest message.
+    Member {
+        /// Its id.
+        id: Box<str>,
+        /// Bytes of the messages from that one to the newest.
+        bytes: u64,
+    },
+    /// The newest messages are not on the disk yet, so that no older ones may go.
+    Journal,
 }
 
 /// A request that does not go with the state its id is in.
@@ -97,16 +149,16 @@ impl Refusal {
             | Self::Foreign { .. }
             | Self::LowPort(_)
             | Self::OwnPort(_)
-            | Self::IdElsewhere => 403,
+            | Self::IdElsewhere { .. } => 403,
             Self::NotAMember => 404,
             Self::Unfinished { .. } => 408,
             Self::Misstep(_) => 409,
             Self::TooLong { .. } => 413,
-            Self::TooManyMembers { .. } | Self::TooManyConnections { .. } => 421,
+            Self::NoRoom(_) => 421,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
             Self::JournalFails | Self::JournalFull => 506,
-            Self::BacklogFull { .. } => 507,
+            Self::BacklogFull { .. } | Self::TooManyUnacked { .. } => 507,
         }
     }
 }
@@ -114,6 +166,12 @@ impl Refusal {
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(no_room: NoRoom) -> Self {
+        Self::NoRoom(no_room)
     }
 }
 
@@ -132,30 +190,94 @@ impl fmt::Display for Refusal {
             Self::Unusable(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
                 write!(f, "ip: {ip} is link-local, on an interface that no request can name")
             }
-            Self::Unusable(ip) => write!(f, "ip: {ip} is not the address of one machine"),
-            Self::Foreign { named, peer } => {
-                write!(f, "ip: {named} is not {peer}, where this request comes from")
+            Self::Unusable(ip) => {
+                write!(f, "ip: {ip} is not the address of one machine: name where you listen")
             }
-            Self::LowPort(port) => write!(f, "port: {port} is below 1024"),
-            Self::OwnPort(port) => write!(f, "port: {port} there is the coordinator itself"),
-            Self::IdElsewhere => f.write_str("id: registered from another address"),
-            Self::NotAMember => f.write_str("not a member"),
+            Self::Foreign { named, peer } => write!(
+                f,
+                "ip: {named} is not {peer}, where this request comes from: name {peer}, \
+                 or start the coordinator with allow_foreign_ip=yes"
+            ),
+            Self::LowPort(port) => {
+                write!(f, "port: {port} is below 1024: listen on a port from 1024 to 65535")
+            }
+            Self::OwnPort(port) => {
+                write!(f, "port: {port} there is the coordinator itself: listen on another port")
+            }
+            Self::IdElsewhere { owner, named } => write!(
+                f,
+                "id: registered from {owner}, not from {named}: use another id, \
+                 or deregister this one on the coordinator's machine"
+            ),
+            Self::NotAMember => f.write_str("not a member: register first"),
             Self::Unfinished { timeout_ms } => {
-                write!(f, "line not finished within {timeout_ms} ms")
+                write!(f, "line not finished within {timeout_ms} ms: connect and send it again")
             }
             Self::Misstep(misstep) => misstep.fmt(f),
-            Self::TooLong { max } => write!(f, "line exceeds {max} bytes"),
-            Self::TooManyMembers { max } => write!(f, "too many members: {max} is the limit"),
-            Self::TooManyConnections { max } => {
-                write!(f, "too many connections: {max} is the limit")
+            Self::TooLong { max } => {
+                write!(f, "line exceeds {max} bytes (max_line): send a shorter one")
             }
+            Self::NoRoom(no_room) => no_room.fmt(f),
             Self::ConnectFailed { address, reason } => {
-                write!(f, "cannot connect to {address}: {reason}")
+                write!(f, "cannot connect to {address}, where you have to listen: {reason}")
             }
-            Self::ShuttingDown => f.write_str("shutting down"),
-            Self::JournalFails => f.write_str("the journal cannot be written"),
-            Self::JournalFull => f.write_str("the journal is behind: the disk is slow, try later"),
-            Self::BacklogFull { max } => write!(f, "backlog full: {max} bytes is the limit"),
+            Self::ShuttingDown => f.write_str("shutting down: try again later"),
+            Self::JournalFails => f.write_str(
+                "the journal cannot be written: try again later; the coordinator's log says why",
+            ),
+            Self::JournalFull => {
+                f.write_str("the journal is behind: the disk is slow: try again later")
+            }
+            Self::BacklogFull { max, held_by } => {
+                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {held_by}")
+            }
+            Self::TooManyUnacked { max } => write!(
+                f,
+                "backlog full: {max} of your messages lie between others that you have not \
+                 acked: acknowledge them first"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Members { max } => write!(
+                f,
+                "too many members: {max} is the limit (max_members): deregister one first"
+            ),
+            Self::MembersAt { address, max } => write!(
+                f,
+                "too many members at {address}: {max} is the limit (max_members_per_address): \
+                 deregister one of them first"
+            ),
+            Self::Connections { max } => write!(
+                f,
+                "too many connections: {max} is the limit (max_connections): try again later"
+            ),
+            Self::ConnectionsFrom { address, max } => write!(
+                f,
+                "too many connections from {address}: {max} is the limit \
+                 (max_connections_per_address): close one of them first"
+            ),
+            Self::Silent { max } => write!(
+                f,
+                "too many connections: {max} is the limit (max_connections), and no request has \
+                 come on this one: connect when you have one"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for HeldBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member { id, bytes } => write!(
+                f,
+                "{id} has not acked {bytes} bytes: try again when it has, or deregister it"
+            ),
+            Self::Journal => f.write_str("the newest wait for the disk: try again later"),
         }
     }
 }
@@ -163,12 +285,70 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Misstep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::AlreadyAMember => "already a member",
-            Self::AlreadyRegistering => "already registering",
+            Self::AlreadyAMember => "already a member: reconnect",
+            Self::AlreadyRegistering => "already registering: wait for its reply",
             Self::AlreadyOffline => "already offline",
             Self::OfflineCannotSend => "offline: reconnect first",
             Self::Superseded => "superseded by a later reconnect",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled => "cancelled by a later disconnect or deregister",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where there is something that the peer can do, the words say what.
+    #[test]
+    fn a_refusal_says_what_is_wrong_and_what_to_do_next() {
+        let (here, there): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());
+        let held_by = HeldBy::Member { id: "bob".into(), bytes: 90 };
+        for (refusal, expected) in [
+            (
+                Refusal::Foreign { named: here, peer: there },
+                "403 ip: 10.0.0.7 is not 10.0.0.8, where this request comes from: name 10.0.0.8, \
+                 or start the coordinator with allow_foreign_ip=yes",
+            ),
+            (
+                Refusal::LowPort(80),
+                "403 port: 80 is below 1024: listen on a port from 1024 to 65535",
+            ),
+            (
+                Refusal::IdElsewhere { owner: here, named: there },
+                "403 id: registered from 10.0.0.7, not from 10.0.0.8: use another id, or \
+                 deregister this one on the coordinator's machine",
+            ),
+            (Refusal::NotAMember, "404 not a member: register first"),
+            (Misstep::AlreadyAMember.into(), "409 already a member: reconnect"),
+            (Misstep::AlreadyRegistering.into(), "409 already registering: wait for its reply"),
+            (Misstep::OfflineCannotSend.into(), "409 offline: reconnect first"),
+            (
+                Refusal::TooLong { max: 512 },
+                "413 line exceeds 512 bytes (max_line): send a shorter one",
+            ),
+            (
+                NoRoom::MembersAt { address: "10.0.0.7".into(), max: 256 }.into(),
+                "421 too many members at 10.0.0.7: 256 is the limit (max_members_per_address): \
+                 deregister one of them first",
+            ),
+            (
+                NoRoom::ConnectionsFrom { address: "2001:db8::/64".into(), max: 256 }.into(),
+                "421 too many connections from 2001:db8::/64: 256 is the limit \
+                 (max_connections_per_address): close one of them first",
+            ),
+            (
+                Refusal::BacklogFull { max: 100, held_by },
+                "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
+                 bytes: try again when it has, or deregister it",
+            ),
+            (
+                Refusal::BacklogFull { max: 100, held_by: HeldBy::Journal },
+                "507 backlog full: 100 bytes is the limit (max_backlog), the newest wait for the \
+                 disk: try again later",
+            ),
+        ] {
+            assert_eq!(refusal.to_string(), expected);
+        }
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::{Malformed, Misstep};
+    use crate::protocol::{HeldBy, Malformed, Misstep, NoRoom};
 
     #[test]
     fn a_participant_reads_what_it_knows_and_passes_over_the_rest() {
@@ -279,22 +279,28 @@ mod tests {
             words in "[ -~]{0,40}",
         ) {
             let address = SocketAddr::new(named, port);
+            let shown: Box<str> = named.to_string().into();
             for (refusal, expected) in [
                 (Refusal::Malformed(Malformed::Id), 400),
                 (Refusal::Unusable(named), 403),
                 (Refusal::Foreign { named, peer }, 403),
                 (Refusal::LowPort(port), 403),
                 (Refusal::OwnPort(port), 403),
-                (Refusal::IdElsewhere, 403),
+                (Refusal::IdElsewhere { owner: peer, named }, 403),
                 (Refusal::NotAMember, 404),
                 (Refusal::Unfinished { timeout_ms: max as u64 }, 408),
                 (Refusal::Misstep(Misstep::Cancelled), 409),
                 (Refusal::TooLong { max }, 413),
-                (Refusal::TooManyMembers { max }, 421),
-                (Refusal::TooManyConnections { max }, 421),
+                (NoRoom::Members { max }.into(), 421),
+                (NoRoom::Connections { max }.into(), 421),
                 (Refusal::ConnectFailed { address, reason: words.clone().into() }, 502),
                 (Refusal::ShuttingDown, 503),
-                (Refusal::BacklogFull { max: max as u64 }, 507),
+                (NoRoom::MembersAt { address: shown.clone(), max }.into(), 421),
+                (NoRoom::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
+                (NoRoom::Silent { max }.into(), 421),
+                (Refusal::JournalFails, 506),
+                (Refusal::BacklogFull { max: max as u64, held_by: HeldBy::Journal }, 507),
+                (Refusal::TooManyUnacked { max }, 507),
             ] {
                 let shown = refusal.to_string();
                 let line = Reply::from(refusal).to_string();

@@ -119,7 +119,7 @@ impl World {
             Input::Stored { through } => self.model.stored(*through),
             Input::JournalFails(fails) => self.model.is_failing = *fails,
             Input::JournalFull(is_full) => self.model.is_full = *is_full,
-            Input::Tick => (),
+            Input::Tick => self.model.tick(now.steady.as_u64()),
             Input::ShutDown => self.model.shut_down(),
         }
         hub.group.handle(input, now);
@@ -153,9 +153,12 @@ impl World {
                     }
                     self.report_fullness();
                 }
-                Effect::Note(_) => (),
+                Effect::Note(_) | Effect::Backlog(_) => (),
             }
         }
+        self.model.note_who_is_away(now.steady.as_u64());
+        let members = self.hub.as_ref().map(|hub| hub.group.members().count());
+        assert!(members.is_none_or(|count| count == self.model.members.len()), "members differ");
         self.model.is_satisfied();
     }
 

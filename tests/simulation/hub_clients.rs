@@ -10,10 +10,13 @@ use crate::hub::HUB_IP;
 use crate::hub_journal::Waiting;
 use crate::model_journal::FactId;
 use crate::net::{End, Ending};
+use crate::sights::Sight;
 use crate::world::World;
 
 /// Longest request line.
 const LINE_BYTES: usize = 65_536;
+/// There is no room for a command socket.
+const FULL: &[u8] = b"ERR 421 too many connections: 10 is the limit\n";
 /// Replies that a client has not taken, from which on it is not served.
 const OUTBOX_BYTES: usize = 600;
 
@@ -39,6 +42,8 @@ pub(crate) struct Client {
     is_shut_down: bool,
     /// It is not served as its replies are not read, or wait.
     is_held_up: bool,
+    /// No whole line has come.
+    is_silent: bool,
 }
 
 impl World {
@@ -55,13 +60,34 @@ impl World {
             is_deaf: false,
             is_shut_down: false,
             is_held_up: false,
+            is_silent: true,
         };
-        if is_full {
-            client.output.extend(b"ERR 421 too many connections: 10 is the limit\n");
+        if is_full && !self.make_room() {
+            client.output.extend(FULL);
             client.phase = Phase::Refused;
         }
         self.hub().clients.insert(end, client);
         self.serve(end);
+    }
+
+    /// Has a command socket that has brought nothing give way, if there is one.
+    fn make_room(&mut self) -> bool {
+        for end in self.hub().clients.keys().copied().collect::<Vec<End>>() {
+            if !self.hub().clients[&end].is_silent {
+                continue;
+            }
+            self.serve(end); // It may have brought something.
+            let Some(client) = self.hub().clients.get_mut(&end) else { continue };
+            if client.is_silent && client.phase == Phase::Serving {
+                client.is_silent = false;
+                client.output.extend(FULL);
+                client.phase = Phase::Refused;
+                self.hub().runnable.insert(end);
+                self.model.see(Sight::GaveWay);
+                return true;
+            }
+        }
+        false
     }
 
     fn may_be_served(&mut self, end: End) -> bool {
@@ -125,6 +151,7 @@ impl World {
     fn carry_out_line(&mut self, end: End, line: &[u8]) {
         let conn = ConnId(end.conn);
         let Some(client) = self.hub().clients.get_mut(&end) else { return };
+        client.is_silent = false;
         match Request::parse(line) {
             Ok(request) => {
                 client.phase = Phase::Waiting;

@@ -215,7 +215,7 @@ impl World {
         let steady = clock.steady.plus(self.nature.now - at);
         let now = Now { steady, unix: wall(self.nature.now, keep.wall_ahead) };
         keep.note_clock(now);
-        self.compare(&group, now, written);
+        self.compare(&group, now, clock.steady.as_u64(), written);
         let Some(keep) = &mut self.keep else { return };
         let sync = keep.sync;
         let (jobs, written) = (Vec::new(), Vec::new());
@@ -226,7 +226,7 @@ impl World {
         self.put_up(group, Some(journal), now.steady, wall_ahead);
     }
 
-    fn compare(&mut self, group: &Group, now: Now, written: (BTreeSet<u64>, u64)) {
+    fn compare(&mut self, group: &Group, now: Now, opened_at: u64, written: (BTreeSet<u64>, u64)) {
         let World { keep: Some(keep), model, .. } = self else { return };
         let drawn = std::mem::take(&mut keep.drawn);
         let syncs = std::mem::replace(&mut keep.syncs, vec![keep.sync]);
@@ -243,6 +243,7 @@ impl World {
         let back = Comeback {
             end,
             was_clean: cleanness == Cleanness::Yes && !end.by_power,
+            opened_at,
             may_be_new: was_unsafe || is_scrambled || earlier.contains(&group.epoch()),
             must_be_new: end.by_power && all_unsafe,
             sync: keep.sync,

@@ -55,6 +55,7 @@ mod hub_journal;
 mod hub_links;
 mod life;
 mod model;
+mod model_away;
 mod model_journal;
 mod model_links;
 mod model_wants;

@@ -24,6 +24,8 @@ pub(crate) struct Member {
     pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
     pub(crate) returning: Option<LinkId>,
+    /// When it was online last, if it is not.
+    pub(crate) away_since: Option<u64>,
     pub(crate) address: SocketAddr,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Model {
     pub(crate) exposed: u64,
     pub(crate) is_failing: bool,
     pub(crate) is_full: bool,
+    /// What a refusal for a full backlog must name one of.
+    pub(crate) holders: Vec<String>,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
     pub(crate) sights: Sights,
@@ -91,6 +95,7 @@ impl Model {
             exposed: 0,
             is_failing: false,
             is_full: false,
+            holders: Vec::new(),
             has_come_back: false,
             sights: Sights::new(),
         }
@@ -175,7 +180,11 @@ impl Model {
                 if code == 506 {
                     self.see(Sight::JournalRefused);
                 }
-                self.want(conn, Want::Code(code));
+                let want = match code {
+                    507 => Want::Naming(code, std::mem::take(&mut self.holders)),
+                    _ => Want::Code(code),
+                };
+                self.want(conn, want);
             }
         }
     }
@@ -311,6 +320,7 @@ impl Model {
         };
         if kept(oldest) > self.rules.backlog_bytes_max {
             if self.rules.overflow == Overflow::Reject {
+                self.holders = self.holders(kept(oldest) - line.len() as u64);
                 self.see(Sight::BacklogFull);
                 return Err(507);
             }
@@ -318,6 +328,7 @@ impl Model {
                 oldest += 1;
             }
             if oldest > self.life().released + 1 {
+                self.holders = vec![" the newest wait for the disk: ".to_owned()];
                 return Err(507);
             }
             self.front = oldest;

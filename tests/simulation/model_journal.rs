@@ -34,6 +34,8 @@ pub(crate) struct Comeback {
     pub(crate) end: Downfall,
     /// Everything was written down before it ended, or may have been.
     pub(crate) was_clean: bool,
+    /// The group time of the start: since then everybody is away.
+    pub(crate) opened_at: u64,
     pub(crate) may_be_new: bool,
     pub(crate) must_be_new: bool,
     pub(crate) sync: Sync,
@@ -220,11 +222,11 @@ impl Model {
             let stood = old.map(|old| (old.place.min(last), old.address));
             assert_eq!(stood, Some((place, found.address)), "{id}: place and address");
         }
-        self.take_in(id, standing, &found);
+        self.take_in(id, standing, &found, back.opened_at);
     }
 
     /// A member stands where it was found.
-    fn take_in(&mut self, id: &str, standing: Registration, found: &Standpoint) {
+    fn take_in(&mut self, id: &str, standing: Registration, found: &Standpoint, opened_at: u64) {
         let (number, place) = (standing.number, found.place.as_u64());
         let registered_at = found.registered_at.as_u64();
         let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
@@ -240,6 +242,7 @@ impl Model {
             peak: place,
             link: None,
             returning: None,
+            away_since: Some(opened_at),
             address: found.address,
         };
         self.members.insert(id.to_owned(), member);

@@ -44,6 +44,7 @@ impl Model {
             peak: last,
             link: Some(link),
             returning: None,
+            away_since: None,
             address: attempt.address,
         };
         self.members.insert(attempt.id.clone(), member);

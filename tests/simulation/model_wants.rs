@@ -10,6 +10,8 @@ pub(crate) enum Want {
     Line(String),
     /// `ERR`, and this code.
     Code(u16),
+    /// `ERR`, this code, and one of these in its reason.
+    Naming(u16, Vec<String>),
     /// One of these, and then the member's place is that.
     OneOf(String, Vec<(String, u64)>),
 }
@@ -28,6 +30,10 @@ impl Model {
             Want::Line(line) => assert_eq!(reply, line),
             Want::Code(code) => {
                 assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
+            }
+            Want::Naming(code, all) => {
+                assert!(reply.starts_with(&format!("ERR {code} ")), "{reply:?} and not {code}");
+                assert!(all.iter().any(|words| reply.contains(words)), "{reply:?}: {all:?}");
             }
             Want::OneOf(id, replies) => {
                 let found = replies.iter().find(|(line, _)| line == reply);

@@ -44,6 +44,7 @@ impl World {
             let back = Comeback {
                 end: Downfall { at, by_power, troubled_at },
                 was_clean: false,
+                opened_at: now.steady.as_u64(),
                 may_be_new: true,
                 must_be_new: false,
                 sync: keep.terms().sync,

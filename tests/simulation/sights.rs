@@ -48,13 +48,19 @@ pub(crate) enum Sight {
     MessageLost,
     /// A registration or its end that nobody was promised did not come back.
     RegistrationLost,
+    /// A member was offline for too long.
+    MemberForgotten,
+    /// An operator took a member away.
+    MemberTakenAway,
+    /// A command socket on which nothing had come gave way to another one.
+    GaveWay,
 }
 
 /// How often each was seen.
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -76,5 +82,8 @@ impl Sight {
         Self::BackInNewEpoch,
         Self::MessageLost,
         Self::RegistrationLost,
+        Self::MemberForgotten,
+        Self::MemberTakenAway,
+        Self::GaveWay,
     ];
 }

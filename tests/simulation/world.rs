@@ -12,7 +12,8 @@ use crate::model::Model;
 use crate::nature::{Event, Nature, Node};
 use crate::person::Person;
 use crate::raw::Raw;
-use crate::sights::Sights;
+use crate::rng::Rng;
+use crate::sights::{Sight, Sights};
 use crate::storage::Fault;
 
 /// One run of one seed.
@@ -42,6 +43,9 @@ impl World {
         let rules = Rules {
             ttl_ms: 1_000 * rng.pick(&[0, 1, 3, 20, 20, 100, 3_600]),
             members_max: 100,
+            members_per_address_max: 1,
+            // Of its own chance, so that it changes nothing else.
+            forget_after_ms: Rng::new(!seed).pick(&[0, 0, 700, 5_000, 60_000]),
             backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
             overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
             foreign_ip_allowed: false,
@@ -193,7 +197,8 @@ impl World {
                 let ms = self.nature.rng.pick(&[500, 4_000, 30_000]);
                 self.people[i].disk.fails_until = self.nature.now + ms;
             }
-            _ => self.let_a_stranger_in(),
+            87..=95 => self.let_a_stranger_in(),
+            _ => self.let_an_operator_in(),
         }
     }
 
@@ -281,6 +286,20 @@ impl World {
         let _ = self.nature.write(end, text);
         let stay = self.nature.rng.between(1, 20_000);
         self.nature.after(stay, Event::Leave(end));
+    }
+
+    /// Somebody on the coordinator's machine takes a member away.
+    fn let_an_operator_in(&mut self) {
+        let people = self.people.iter().map(|person| person.id.clone());
+        let all: Vec<String> = people.chain(self.raws.iter().map(|raw| raw.id.clone())).collect();
+        let id = &all[self.nature.rng.index(all.len())];
+        let command = self.nature.rng.pick(&["disconnect", "deregister"]);
+        if self.hub.is_some() && self.model.members.contains_key(id) {
+            self.model.see(Sight::MemberTakenAway);
+        }
+        let end = self.nature.dial(Node::Nobody, "127.0.0.1".parse().unwrap(), HUB);
+        let _ = self.nature.write(end, format!("{id}#{command}#127.0.0.1\n").as_bytes());
+        self.nature.after(20_000, Event::Leave(end));
     }
 
     pub(crate) fn result(&self) -> Outcome {

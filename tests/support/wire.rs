@@ -314,6 +314,17 @@ impl Client {
         self.stats()[key].parse().unwrap()
     }
 
+    /// Asks until `stats` shows this number for a key.
+    #[track_caller]
+    pub(crate) fn until_stat(&mut self, key: &str, expected: u64) {
+        let timer = Timer::start(DEADLINE);
+        while self.stat(key) != expected {
+            if timer.left().is_none() {
+                self.fail(&format!("{key} does not come to {expected}"));
+            }
+        }
+    }
+
     /// Asks until `done` is content with the line that `members` has for an id.
     #[track_caller]
     pub(crate) fn until_member(&mut self, id: &str, done: impl Fn(&str) -> bool) -> String {

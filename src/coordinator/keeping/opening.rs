@@ -83,7 +83,8 @@ impl Recovery {
     ) -> io::Result<Opened<D>> {
         let Self { replay, recovered, ttl_ms } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, terms.boot));
-        let group = replay.finish(epoch.unwrap_or(draw.epoch));
+        let mut group = replay.finish(epoch.unwrap_or(draw.epoch));
+        group.start(now.steady);
         let (serial, salt) = (store.next_serial(), draw.salt);
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
         let Snapshot { records, members_bytes } =

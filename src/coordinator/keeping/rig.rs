@@ -21,6 +21,8 @@ pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
     let rules = Rules {
         ttl_ms: 60_000,
         members_max: 10,
+        members_per_address_max: 10,
+        forget_after_ms: 0,
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
         foreign_ip_allowed: false,
@@ -59,7 +61,10 @@ pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -
                     report_fullness(group, keeper, now);
                 }
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
-                Effect::List { .. } | Effect::Close { .. } | Effect::Note(_) => (),
+                Effect::List { .. }
+                | Effect::Close { .. }
+                | Effect::Note(_)
+                | Effect::Backlog(_) => (),
             }
         }
     }

@@ -110,7 +110,8 @@ impl Scribe {
                 Effect::Record(Fact::Returned { .. })
                 | Effect::Reply { .. }
                 | Effect::List { .. }
-                | Effect::Note(_) => (),
+                | Effect::Note(_)
+                | Effect::Backlog(_) => (),
             }
         }
         let journal = &mut self.journal;

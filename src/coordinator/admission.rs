@@ -1,0 +1,154 @@
+//! Which command sockets are let in, and which one gives way when there is no room.
+//!
+//! ```text
+//!   accepted ─┬─► served, silent ──── a whole line ────► served
+//!             │        │ the oldest, when one more comes and the table is full
+//!             │        ▼
+//!             └─► turned away: 421, for a moment beside the table
+//! ```
+//!
+//! Whoever holds sockets and says nothing keeps nobody out, from whatever address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::peer::{Client, Phase};
+use crate::config::CoordinatorConfig;
+use crate::event_loop::Key;
+use crate::group::PerAddress;
+use crate::limits::REFUSED_CONNECTIONS_MAX;
+use crate::protocol::NoRoom;
+
+/// The count of command sockets, and the order of those that have brought no line yet.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// `max_connections`.
+    max: usize,
+    /// `max_connections_per_address`.
+    per_address_max: usize,
+    /// Command sockets that are, or were, served.
+    served: usize,
+    /// Command sockets that are told that there is no room.
+    turned_away: usize,
+    per_address: PerAddress,
+    /// Served ones that have brought no whole line, in the order in which they came.
+    silent: BTreeMap<u64, Key>,
+    next_serial: u64,
+    counters: Counters,
+}
+
+/// Command sockets since the start that got no service.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// There was no room for them.
+    pub(super) refused: u64,
+    /// They had brought no line, and gave way.
+    pub(super) displaced: u64,
+}
+
+impl Admission {
+    pub(super) fn new(config: &CoordinatorConfig) -> Self {
+        Self {
+            max: config.max_connections,
+            per_address_max: config.max_connections_per_address,
+            served: 0,
+            turned_away: 0,
+            per_address: PerAddress::default(),
+            silent: BTreeMap::new(),
+            next_serial: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Command sockets that count as connections.
+    pub(super) fn served(&self) -> usize {
+        self.served
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// No command socket is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.served == 0 && self.turned_away == 0
+    }
+
+    /// The table has no room for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.served >= self.max
+    }
+
+    /// No more can be told that there is no room: they are closed at once.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.turned_away >= REFUSED_CONNECTIONS_MAX
+    }
+
+    /// The refusal for one more command socket from `ip`, if there are too many from there.
+    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<NoRoom> {
+        let network = self.per_address.full(ip, self.per_address_max)?;
+        let (address, max) = (network.to_string().into(), self.per_address_max);
+        Some(NoRoom::ConnectionsFrom { address, max })
+    }
+
+    /// The refusal for one more command socket when the table is full.
+    pub(super) fn full(&self) -> NoRoom {
+        NoRoom::Connections { max: self.max }
+    }
+
+    /// The refusal for a command socket that gives way.
+    pub(super) fn give_way(&self) -> NoRoom {
+        NoRoom::Silent { max: self.max }
+    }
+
+    /// Counts a command socket that was accepted.
+    pub(super) fn enter(&mut self, key: Key, client: &mut Client) {
+        self.served += 1;
+        self.per_address.add(client.peer);
+        self.silent.insert(self.next_serial, key);
+        client.silent = Some(self.next_serial);
+        self.next_serial += 1;
+    }
+
+    /// A whole line has come, or none will be read any more: it gives way to nobody.
+    pub(super) fn on_line(&mut self, client: &mut Client) {
+        if let Some(serial) = client.silent.take() {
+            self.silent.remove(&serial);
+        }
+    }
+
+    /// The oldest command socket that has brought no whole line.
+    pub(super) fn oldest_silent(&self) -> Option<Key> {
+        self.silent.first_key_value().map(|(_, key)| *key)
+    }
+
+    /// A served command socket is told that there is no room for it.
+    pub(super) fn turn_away(&mut self, client: &mut Client, is_silent: bool) {
+        self.on_line(client);
+        self.served -= 1;
+        self.turned_away += 1;
+        self.per_address.remove(client.peer);
+        if is_silent {
+            self.counters.displaced += 1;
+        } else {
+            self.counters.refused += 1;
+        }
+    }
+
+    /// Counts one that was closed without a word.
+    pub(super) fn note_dropped(&mut self) {
+        self.counters.refused += 1;
+    }
+
+    /// A command socket is closed.
+    pub(super) fn leave(&mut self, client: &mut Client) {
+        self.on_line(client);
+        match client.phase {
+            Phase::Refused(refused) if refused.at_the_door => self.turned_away -= 1,
+            Phase::Refused(_) | Phase::Serving | Phase::Waiting | Phase::Ended => {
+                self.served -= 1;
+                self.per_address.remove(client.peer);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A full backlog: who is told what.
+
+use super::*;
+use crate::protocol::HeldBy;
+
+impl World {
+    /// What the log is told of the backlog by this input.
+    fn told(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
+        let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
+        self.group.handle(input, now);
+        let effects = std::iter::from_fn(|| self.group.poll_effect());
+        let changes = effects.filter_map(|effect| match effect {
+            Effect::Backlog(change) => Some(change),
+            Effect::Reply { .. }
+            | Effect::List { .. }
+            | Effect::Connect { .. }
+            | Effect::Close { .. }
+            | Effect::Record(_)
+            | Effect::Note(_) => None,
+        });
+        changes.collect()
+    }
+
+    fn told_of(&mut self, line: &str) -> Vec<BacklogChange> {
+        let origin = Origin { conn: ConnId(0), peer: HOME, local: "10.0.0.1".parse().unwrap() };
+        let line = format!("{line}#{HOME}");
+        self.told(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+    }
+}
+
+#[test]
+fn a_refusal_names_the_member_that_needs_the_oldest_message() {
+    let mut world = World::with(|rules| rules.backlog_bytes_max = 24);
+    let (ann, eve) = (world.register("ann", "acks=1"), world.register("eve", "acks=1"));
+    world.register("bob", "");
+    world.send("bob", "aa"); // 11 bytes each.
+    world.send("bob", "bb");
+    let full = |id: &str, bytes| -> Reply {
+        let held_by = HeldBy::Member { id: id.into(), bytes };
+        Refusal::BacklogFull { max: 24, held_by }.into()
+    };
+    world.read(ann);
+    world.read(eve);
+    world.ack(ann, 1);
+    assert_eq!(world.request("bob#msend cc"), full("eve", 22));
+    world.ack(eve, 2);
+    assert_eq!(world.request("bob#msend cccccc"), full("ann", 11));
+    world.send("bob", "cc");
+}
+
+#[test]
+fn the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over() {
+    let mut world = World::with(|rules| {
+        rules.backlog_bytes_max = 24;
+        rules.ttl_ms = 3_600_000;
+    });
+    let ann = world.register("ann", "acks=1");
+    world.register("bob", "");
+    world.send("bob", "aa");
+    world.send("bob", "bb");
+    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
+    let refuses = BacklogChange::Refuses { max: 24, held_by };
+    assert_eq!(world.told_of("bob#msend cc"), std::slice::from_ref(&refuses));
+    for now in (0..20_000).step_by(9_999) {
+        world.now = now;
+        assert_eq!(world.told_of("bob#msend cc"), [], "it is known");
+        assert_eq!(world.told(Input::Tick), []);
+    }
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(19_998 + 10_000)));
+    world.now = 29_997;
+    assert_eq!(world.told(Input::Tick), []);
+    world.now = 29_998;
+    let calm = BacklogChange::Calm { refused: 4, dropped: 0 };
+    assert_eq!(world.told(Input::Tick), [calm]);
+    assert_eq!(world.told(Input::Tick), []);
+    assert_eq!(world.told_of("bob#msend cc"), [refuses], "it is full again");
+    world.read(ann);
+}
+
+#[test]
+fn the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over() {
+    let mut world = World::with(|rules| {
+        rules.backlog_bytes_max = 24;
+        rules.overflow = Overflow::DropOldest;
+    });
+    world.register("ann", "acks=1");
+    world.register("bob", "");
+    world.send("bob", "aa");
+    world.send("bob", "bb");
+    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
+    let drops = BacklogChange::Drops { max: 24, held_by };
+    assert_eq!(world.told_of("bob#msend cc"), [drops]);
+    assert_eq!(world.told_of("bob#msend dd"), []);
+    world.now = 10_000;
+    let calm = BacklogChange::Calm { refused: 0, dropped: 2 };
+    assert_eq!(world.told(Input::Tick), [calm]);
+    assert_eq!(world.group.stats().dropped, 2);
+}
+
+#[test]
+fn a_full_backlog_refuses_until_somebody_has_caught_up() {
+    let mut world = World::with(|rules| rules.backlog_bytes_max = 24);
+    let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
+    world.send("bob", "aa"); // 11 bytes each.
+    world.send("bob", "bb");
+    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
+    let full = Reply::from(Refusal::BacklogFull { max: 24, held_by });
+    assert_eq!(world.request("bob#msend cc"), full);
+    assert_eq!(world.read(ann), "aa bb");
+    assert_eq!(world.request("bob#msend cc"), full, "sent is not acknowledged");
+    world.ack(ann, 1);
+    world.send("bob", "cc");
+}

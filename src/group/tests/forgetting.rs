@@ -1,0 +1,129 @@
+//! Members that are away for too long.
+
+use super::*;
+use crate::limits::TURN_FORGETS_MAX;
+
+fn world() -> World {
+    World::with(|rules| {
+        rules.forget_after_ms = 1_000;
+        rules.is_journaled = true;
+        rules.members_max = 1_000;
+        rules.members_per_address_max = 1_000;
+    })
+}
+
+/// Who is forgotten by this turn, as the journal is told.
+fn forgotten(world: &mut World) -> Vec<String> {
+    let effects = world.input(Input::Tick).into_iter().map(|effect| {
+        let Effect::Record(Fact::Deregistered { id }) = effect else { panic!("{effect:?}") };
+        id.into()
+    });
+    effects.collect()
+}
+
+#[test]
+fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
+    let mut world = world();
+    let ann = world.register("ann", "");
+    world.register("bob", "");
+    assert_eq!(world.group.next_deadline(), None, "both are online");
+    world.now = 500;
+    world.input(Input::Lost { link: ann });
+    world.now = 700;
+    world.request("bob#disconnect");
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(1_500)));
+    world.now = 1_499;
+    assert!(forgotten(&mut world).is_empty());
+    world.now = 1_500;
+    assert_eq!(forgotten(&mut world), ["ann"]);
+    assert_eq!(world.request("ann#disconnect"), Refusal::NotAMember.into());
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(1_700)));
+    world.now = 1_700;
+    assert_eq!(forgotten(&mut world), ["bob"]);
+    assert_eq!((world.group.next_deadline(), world.group.stats().forgotten), (None, 2));
+    world.register("ann", "");
+}
+
+#[test]
+fn who_comes_back_is_not_forgotten_and_has_its_full_time_again() {
+    let mut world = world();
+    let ann = world.register("ann", "");
+    world.input(Input::Lost { link: ann });
+    world.now = 999;
+    let (ann, _) = world.connect("ann", "reconnect");
+    assert_eq!(world.group.next_deadline(), None);
+    world.now = 50_000;
+    assert!(forgotten(&mut world).is_empty());
+    world.input(Input::Garbled { link: ann });
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(51_000)));
+}
+
+#[test]
+fn a_reconnect_that_is_under_way_keeps_the_member() {
+    let mut world = world();
+    let ann = world.register("ann", "");
+    world.input(Input::Lost { link: ann });
+    world.now = 900;
+    let link = world.dial(1, "ann#reconnect 9900");
+    world.now = 5_000;
+    assert_eq!(world.group.next_deadline(), None);
+    assert!(forgotten(&mut world).is_empty());
+    // It has not come back, and was away all the time.
+    world.input(Input::ConnectFailed { link, reason: "no".into() });
+    assert_eq!(forgotten(&mut world), ["ann"]);
+}
+
+#[test]
+fn nobody_is_forgotten_while_that_cannot_be_written_down() {
+    let mut world = world();
+    let ann = world.register("ann", "");
+    world.input(Input::Lost { link: ann });
+    world.input(Input::JournalFails(true));
+    world.now = 5_000;
+    assert!(forgotten(&mut world).is_empty());
+    assert_eq!(world.group.next_deadline(), None, "or the loop would spin");
+    world.input(Input::JournalFails(false));
+    assert_eq!(forgotten(&mut world), ["ann"]);
+}
+
+#[test]
+fn after_a_start_the_time_counts_from_there() {
+    let mut world = world();
+    world.now = 40;
+    let ann = world.register("ann", "");
+    world.input(Input::Lost { link: ann });
+    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(1));
+    for standpoint in world.group.standpoints() {
+        replay.apply(Recorded::Member(standpoint), Millis::new(40));
+    }
+    world.group = replay.finish(Epoch::new(1));
+    world.now = 7_000;
+    world.group.start(Millis::new(7_000));
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(8_000)));
+    world.now = 8_000;
+    assert_eq!(forgotten(&mut world), ["ann"]);
+}
+
+#[test]
+fn many_are_forgotten_in_shares_so_that_nobody_waits() {
+    let mut world = world();
+    let links: Vec<LinkId> =
+        (0..TURN_FORGETS_MAX + 3).map(|i| world.register(&format!("m{i:03}"), "")).collect();
+    for link in links {
+        world.input(Input::Lost { link });
+    }
+    world.now = 1_000;
+    assert_eq!(forgotten(&mut world).len(), TURN_FORGETS_MAX);
+    assert_eq!(world.group.next_deadline(), Some(Millis::new(1_000)), "the next turn comes now");
+    assert_eq!(forgotten(&mut world).len(), 3);
+}
+
+#[test]
+fn without_the_rule_nobody_is_ever_forgotten() {
+    let mut world = World::with(|rules| rules.is_journaled = true);
+    let ann = world.register("ann", "");
+    world.input(Input::Lost { link: ann });
+    world.now = u64::MAX / 2;
+    assert!(forgotten(&mut world).is_empty());
+    assert_eq!(world.group.next_deadline(), None);
+}

@@ -1,0 +1,41 @@
+//! Members that are away for too long, and what keeps the backlog full, in the simple coordinator.
+
+use crate::model::Model;
+use crate::sights::Sight;
+
+impl Model {
+    /// Every turn: members that were offline for too long are members no more.
+    pub(crate) fn tick(&mut self, now: u64) {
+        let after = self.rules.forget_after_ms;
+        if after == 0 || self.is_failing || self.is_full {
+            return;
+        }
+        let is_due = |since: u64| since + after <= now;
+        let due = self.members.iter().filter(|(_, member)| {
+            let is_away = member.link.is_none() && member.returning.is_none();
+            is_away && member.away_since.is_some_and(is_due)
+        });
+        for id in due.map(|(id, _)| id.clone()).collect::<Vec<String>>() {
+            self.note_peak(&id);
+            self.members.remove(&id);
+            self.enter_on_roll(&id, None);
+            self.see(Sight::MemberForgotten);
+        }
+    }
+
+    /// After everything that happens: whoever has no message socket is away.
+    pub(crate) fn note_who_is_away(&mut self, now: u64) {
+        for member in self.members.values_mut() {
+            let since = member.away_since.unwrap_or(now);
+            member.away_since = member.link.is_none().then_some(since);
+        }
+    }
+
+    /// How a refusal may name what keeps the backlog full: the members that need the oldest
+    /// message, and how much is kept for them.
+    pub(crate) fn holders(&self, bytes: u64) -> Vec<String> {
+        let lowest = self.members.values().map(|member| member.place).min();
+        let holders = self.members.iter().filter(|(_, member)| Some(member.place) == lowest);
+        holders.map(|(id, _)| format!(" {id} has not acked {bytes} bytes: ")).collect()
+    }
+}
