@@ -12,6 +12,8 @@ use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
 use support::netns::Machine;
+#[cfg(feature = "participant")]
+use support::participant::{Home, Running};
 use support::wire::Client;
 use support::{DEADLINE, Timer};
 
@@ -149,4 +151,39 @@ fn an_operator_cancels_a_reconnect_that_is_under_way() {
     let mut operator = client(&machine, &mut coordinator, "127.0.0.1");
     operator.check("ann#deregister#127.0.0.1", "OK deregister");
     ann.command.expect_start("ERR 409 cancelled by a later disconnect or deregister");
+}
+
+/// As after a new lease of DHCP.
+#[cfg(feature = "participant")]
+#[test]
+fn a_participant_whose_address_has_changed_says_so_and_what_to_do() {
+    let Some(machine) = Machine::new() else { return };
+    for ip in [HERE, THERE, "10.9.0.3"] {
+        machine.ip(&format!("addr add {ip}/32 dev lo"));
+    }
+    // The address that programs on this machine come from.
+    let come_from = |ip: &str| {
+        let route = "dev lo table local proto kernel scope host src";
+        machine.ip(&format!("route change local {HERE} {route} {ip}"));
+    };
+    come_from(THERE);
+    let mut coordinator = machine.within(|| Coordinator::start_kept(60, &["bind=0.0.0.0"]));
+    coordinator.address.set_ip(HERE.parse().unwrap());
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = machine.within(|| Running::start(home.command(&["-f", "-e", "register 0"])));
+    alice.expect("OK register");
+    come_from("10.9.0.3");
+    coordinator.kill();
+    let mut coordinator = machine.within(|| coordinator.start_again());
+    alice.expect("reconnect failed: alice is registered from another address, and the address of ");
+    let said = alice.expect_line();
+    assert!(said.contains("this participant is 10.9.0.3 now: have the operator send "), "{said}");
+    assert!(said.contains("ERR 403 id: registered from 10.9.0.2, not from 10.9.0.3"), "{said}");
+    let pause = said.rsplit(' ').nth(1).unwrap().parse::<f32>().unwrap();
+    assert!(pause >= 15.0, "{said}");
+    let mut operator = client(&machine, &mut coordinator, "127.0.0.1");
+    operator.check("alice#deregister#127.0.0.1", "OK deregister");
+    alice.write("register 0\n");
+    alice.expect("OK register");
+    assert!(operator.member("alice").unwrap().contains(" online 10.9.0.3:"));
 }

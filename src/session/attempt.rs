@@ -314,8 +314,9 @@ impl Session {
             self.show(Notice::Reply(line.into()));
             return self.end_in_failure(now);
         }
-        let why = Why::Refused(line.into());
-        match (attempt.is_for_user, code) {
+        let is_for_user = attempt.is_for_user;
+        let why = self.why_refused(code, line);
+        match (is_for_user, code) {
             // What was lost is still under way over there.
             (true, 409) | (false, _) => self.try_later(why, now),
             (true, _) => {

@@ -2,6 +2,9 @@
 
 use crate::limits::{RETRY_MS_HIGHEST, RETRY_MS_LOWEST};
 
+/// Tries after which the pauses are the longest.
+const TRIES_MAX: u32 = 16;
+
 /// The pauses between tries.
 ///
 /// ```text
@@ -29,9 +32,14 @@ impl Backoff {
         self.tries = 0;
     }
 
+    /// The next pauses are the longest.
+    pub(super) const fn slow_down(&mut self) {
+        self.tries = TRIES_MAX;
+    }
+
     /// The next pause in milliseconds.
     pub(super) fn next_ms(&mut self) -> u64 {
-        let doublings = self.tries.min(16);
+        let doublings = self.tries.min(TRIES_MAX);
         self.tries = self.tries.saturating_add(1);
         let highest = ((2 * RETRY_MS_LOWEST) << doublings).min(RETRY_MS_HIGHEST);
         let lowest = highest / 2;
@@ -65,6 +73,8 @@ mod tests {
             }
             backoff.reset();
             assert!(backoff.next_ms() <= 2 * RETRY_MS_LOWEST);
+            backoff.slow_down();
+            assert!(backoff.next_ms() >= RETRY_MS_HIGHEST / 2, "seed={seed}");
         }
     }
 

@@ -24,6 +24,7 @@ mod doors;
 mod ending;
 mod entry;
 mod notice;
+mod refused;
 mod requests;
 mod taking;
 mod user_command;

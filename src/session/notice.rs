@@ -1,7 +1,7 @@
 //! What the user is told, in words that are safe for a terminal.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::NotSent;
 use super::user_command::{Ask, BadCommand};
@@ -120,6 +120,15 @@ pub enum Why {
     System(Box<str>),
     /// The coordinator's words, `ERR` and all.
     Refused(Box<str>),
+    /// The id is registered from another address than ours.
+    IdElsewhere {
+        /// Ours.
+        id: Box<str>,
+        /// Our address now.
+        ip: IpAddr,
+        /// The coordinator's words, `ERR` and all.
+        line: Box<str>,
+    },
     /// No listener.
     NoListener {
         /// Where it should have been.
@@ -255,6 +264,13 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(words) | Self::Refused(words) => text::for_terminal(words).fmt(f),
+            Self::IdElsewhere { id, ip, line } => write!(
+                f,
+                "{id} is registered from another address, and the address of this participant is \
+                 {ip} now: have the operator send {id}#deregister#127.0.0.1 on the coordinator's \
+                 machine, or start the coordinator with allow_foreign_ip=yes: {}",
+                text::for_terminal(line)
+            ),
             Self::NoListener { port, reason } => {
                 write!(f, "cannot listen on port {port}: {}", text::for_terminal(reason))
             }

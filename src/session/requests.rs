@@ -57,6 +57,14 @@ pub(super) enum Asked {
 }
 
 impl Requests {
+    /// Our address on the command socket that is there.
+    pub(super) fn own_ip(&self) -> Option<IpAddr> {
+        match self.link {
+            Link::Open { ip, .. } => Some(ip),
+            Link::Closed | Link::Dialing { .. } => None,
+        }
+    }
+
     pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr) {
         match self.link {
             Link::Dialing { socket, .. } if socket == dialed => {

@@ -3,6 +3,7 @@
 mod asking;
 mod joining;
 mod leaving;
+mod refused;
 mod taking;
 mod waiting;
 
