@@ -24,6 +24,7 @@ mod listeners;
 mod lists;
 mod peer;
 mod report;
+mod shutdown;
 mod start;
 mod turn;
 
@@ -45,7 +46,8 @@ use crate::event_loop::{
 };
 use crate::group::Rules;
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
-use turn::{Coordinator, Verdict};
+use shutdown::Verdict;
+use turn::Coordinator;
 
 /// Why the coordinator could not start, go on, or end well.
 #[derive(Debug)]

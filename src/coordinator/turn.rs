@@ -10,14 +10,14 @@ use super::admission::Admission;
 use super::client_memory::ClientMemory;
 use super::journal::Journal;
 use super::peer::{Listener, Peer, Role};
+use super::shutdown::{Shutdown, Verdict};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
-    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signal, Signals, Table, TimerId, WAKER,
-    Wheel, wait,
+    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
-use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS, READ_BYTES};
+use crate::limits::READ_BYTES;
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
@@ -70,18 +70,6 @@ pub(super) struct Coordinator {
     pub(super) holding: Vec<Key>,
 }
 
-/// The end of the coordinator.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shutdown {
-    /// Sockets are waited for no longer than this.
-    until: Millis,
-    /// Nothing is.
-    pub(super) ends_at: Millis,
-    /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
-    /// with bytes unread would have TCP throw away what has not arrived.
-    is_drained: bool,
-}
-
 /// What is counted outside the group.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
@@ -108,17 +96,6 @@ pub(super) enum Timer {
     Journal,
     /// The shutdown has taken long enough.
     Shutdown,
-}
-
-/// Whether there is to be another turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// There is.
-    GoOn,
-    /// All that was due has left, or had its time to.
-    Done,
-    /// A second signal came.
-    CutShort,
 }
 
 impl Coordinator {
@@ -200,7 +177,7 @@ impl Coordinator {
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
         self.runnable.is_empty()
             && self.offerable.is_empty()
@@ -246,34 +223,6 @@ impl Coordinator {
         }
     }
 
-    /// The first signal begins the shutdown; whether this was another one.
-    fn on_signal(&mut self, now: Now) -> bool {
-        let signals = self.signals.drain();
-        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
-        if signals.len() > asked {
-            log::warn!(
-                "SIGHUP: nothing is read again: the config takes effect at the next start; the \
-                 coordinator goes on"
-            );
-        }
-        if asked > 0 && self.shutdown.is_none() {
-            asked -= 1;
-            log::info!("shutting down");
-            self.acceptor = None;
-            let for_journal = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
-            let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
-            let ends_at = now.steady.plus(DRAIN_MS);
-            self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
-            self.wheel.insert(until, Timer::Shutdown);
-            self.group.handle(Input::ShutDown, now);
-            self.refuse_lists();
-            let clients =
-                self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
-            self.unflushed.extend(clients.map(|(key, _)| key));
-        }
-        asked > 0
-    }
-
     /// Closes what was buried in this turn: no handler does, so that none meets a socket half gone.
     fn bury(&mut self) {
         for key in mem::take(&mut self.buried) {
@@ -311,36 +260,6 @@ impl Coordinator {
         rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
         let due = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
         rearm(&mut self.wheel, &mut self.journal_timer, due, Timer::Journal);
-    }
-
-    fn verdict(&mut self, now: Millis) -> Verdict {
-        let Some(Shutdown { until, ends_at, is_drained }) = self.shutdown else {
-            return Verdict::GoOn;
-        };
-        if until <= now {
-            if !is_drained {
-                log::warn!("ended before everything due had left");
-            }
-            return Verdict::Done;
-        }
-        if !is_drained && self.is_drained() {
-            let until = until.min(now.plus(FAREWELL_MS));
-            self.wheel.insert(until, Timer::Shutdown);
-            self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
-            for (_, peer) in self.peers.iter() {
-                // Where that fails there is nobody to be told.
-                let _ = peer.connection.shutdown_write();
-            }
-        }
-        if self.peers.is_empty() { Verdict::Done } else { Verdict::GoOn }
-    }
-
-    /// Whether every reply and every delivery that is due has left.
-    fn is_drained(&self) -> bool {
-        self.is_idle()
-            && self.journal.as_ref().is_none_or(|journal| journal.keeper.is_idle())
-            && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
-            && !self.links.keys().any(|&link| self.group.is_due(link))
     }
 }
 

@@ -1,0 +1,91 @@
+//! The end of the coordinator: what is due leaves first, within bounds.
+
+use super::peer::Role;
+use super::turn::{Coordinator, Timer};
+use crate::event_loop::Signal;
+use crate::group::Input;
+use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS};
+use crate::time::{Millis, Now};
+
+/// The end of the coordinator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shutdown {
+    /// Sockets are waited for no longer than this.
+    until: Millis,
+    /// Nothing is.
+    pub(super) ends_at: Millis,
+    /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
+    /// with bytes unread would have TCP throw away what has not arrived.
+    is_drained: bool,
+}
+
+/// Whether there is to be another turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is.
+    GoOn,
+    /// All that was due has left, or had its time to.
+    Done,
+    /// A second signal came.
+    CutShort,
+}
+
+impl Coordinator {
+    /// The first signal begins the shutdown; whether this was another one.
+    pub(super) fn on_signal(&mut self, now: Now) -> bool {
+        let signals = self.signals.drain();
+        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
+        if signals.len() > asked {
+            log::warn!(
+                "SIGHUP: nothing is read again: the config takes effect at the next start; the \
+                 coordinator goes on"
+            );
+        }
+        if asked > 0 && self.shutdown.is_none() {
+            asked -= 1;
+            log::info!("shutting down");
+            self.acceptor = None;
+            let for_journal = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
+            let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
+            let ends_at = now.steady.plus(DRAIN_MS);
+            self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
+            self.wheel.insert(until, Timer::Shutdown);
+            self.group.handle(Input::ShutDown, now);
+            self.refuse_lists();
+            let clients =
+                self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
+            self.unflushed.extend(clients.map(|(key, _)| key));
+        }
+        asked > 0
+    }
+
+    pub(super) fn verdict(&mut self, now: Millis) -> Verdict {
+        let Some(Shutdown { until, ends_at, is_drained }) = self.shutdown else {
+            return Verdict::GoOn;
+        };
+        if until <= now {
+            if !is_drained {
+                log::warn!("ended before everything due had left");
+            }
+            return Verdict::Done;
+        }
+        if !is_drained && self.is_drained() {
+            let until = until.min(now.plus(FAREWELL_MS));
+            self.wheel.insert(until, Timer::Shutdown);
+            self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
+            for (_, peer) in self.peers.iter() {
+                // Where that fails there is nobody to be told.
+                let _ = peer.connection.shutdown_write();
+            }
+        }
+        if self.peers.is_empty() { Verdict::Done } else { Verdict::GoOn }
+    }
+
+    /// Whether every reply and every delivery that is due has left.
+    fn is_drained(&self) -> bool {
+        self.is_idle()
+            && self.journal.as_ref().is_none_or(|journal| journal.keeper.is_idle())
+            && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
+            && !self.links.keys().any(|&link| self.group.is_due(link))
+    }
+}
