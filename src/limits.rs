@@ -118,11 +118,17 @@ pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
 /// holds hundreds of confirmations, so who reads notices next to nothing of who does not.
 pub const CLIENT_BYTES_SHARE: usize = 4 * 1024;
 
-/// Of message sockets: a member whose machine has gone is offline after half a minute.
-pub const MESSAGES_KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
-/// Of command sockets: a machine that has gone holds none for longer than ten minutes, and one that
-/// was only cut off for a while still has its own.
-pub const COMMANDS_KEEPALIVE: Keepalive = Keepalive { idle_s: 300, interval_s: 30, probes: 10 };
+/// Probes of a peer that is silent while nothing is on its way to it, on all sockets.
+pub const KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
+/// A peer whose machine acknowledges nothing of what is on its way for this long has gone. Probes
+/// take as long to find that out, so that it makes no difference whether something was on its way.
+pub const PEER_TIMEOUT_MS: u32 = 30_000;
+/// How often the coordinator looks at what has been written and not acknowledged.
+pub const PEER_CHECK_MS: u64 = 4_000;
+/// How soon after a write, if it has not looked for as long as that.
+pub const PEER_CHECK_FIRST_MS: u64 = 500;
+/// Sockets that it looks at in one turn.
+pub const TURN_PEER_CHECKS_MAX: usize = 256;
 
 /// Longest line of the user, LF included. Longer than a default request, which is the
 /// coordinator's to refuse.
@@ -341,6 +347,16 @@ const _: () = assert!(
 const _: () = assert!(MEMBERS_DEFAULT <= MEMBERS_HIGHEST);
 const _: () = assert!(STALL_TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_HIGHEST);
 const _: () = assert!(RESERVE_FILES <= 8, "files in reserve are files that clients do not get");
+const _: () = assert!(
+    (KEEPALIVE.idle_s + KEEPALIVE.interval_s * KEEPALIVE.probes as u64) * 1000
+        == PEER_TIMEOUT_MS as u64,
+    "a machine that has gone is noticed as soon whatever was on its way"
+);
+const _: () = assert!(
+    PEER_CHECK_FIRST_MS + PEER_CHECK_MS < 5_000,
+    "and 5 s late at most, even where something was sent just before the probes gave up"
+);
+const _: () = assert!(PEER_CHECK_MS < PEER_TIMEOUT_MS as u64, "two checks come before the end");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
 const _: () = assert!(CLIENT_BYTES_SHARE <= OUTBOX_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
 const _: () = assert!(

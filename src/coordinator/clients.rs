@@ -11,7 +11,7 @@ use super::peer::{Client, Peer, Phase, Refused, Role};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
-use crate::limits::{COMMANDS_KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS};
+use crate::limits::{KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS};
 use crate::protocol::{Command, LineBuffer, NoRoom, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
 
@@ -68,7 +68,7 @@ impl Coordinator {
             log::warn!("{address}: cannot be watched: {error}");
             return;
         }
-        if let Err(error) = connection.keep_alive(COMMANDS_KEEPALIVE) {
+        if let Err(error) = connection.keep_alive(KEEPALIVE) {
             log::warn!("{address}: no keepalive: {error}");
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());

@@ -110,6 +110,9 @@ impl Coordinator {
             if flushed == Flush::Yielded {
                 self.unflushed.push(key);
             }
+            if connection.has_written() {
+                self.peer_checks.want();
+            }
             self.client_memory.charge(connection, client);
             let unsent_bytes = client.unsent_bytes(connection);
             if client.is_held_up && unsent_bytes < self.client_memory.outbox_bytes_max() {

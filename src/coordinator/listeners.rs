@@ -10,8 +10,7 @@ use super::turn::{Coordinator, Timer, take_distinct};
 use crate::event_loop::{Fill, Key};
 use crate::group::{Input, LinkId};
 use crate::limits::{
-    ACK_LINE_BYTES_MAX, MESSAGES_KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX,
-    TURN_OFFER_BYTES_MAX,
+    ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
 };
 use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
@@ -25,7 +24,7 @@ impl Coordinator {
             Ok(false) => (),
             Ok(true) => {
                 self.wheel.cancel(deadline);
-                if let Err(error) = peer.connection.keep_alive(MESSAGES_KEEPALIVE) {
+                if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
                     log::warn!("message socket {link}: no keepalive: {error}");
                 }
                 peer.role = Role::Listener(Listener { link, stall_timer: None });
@@ -138,6 +137,9 @@ impl Coordinator {
             }
         }
         self.offerable.extend(keys);
+        if written > 0 {
+            self.peer_checks.want();
+        }
         self.group.handle(Input::Offered, now);
     }
 
@@ -203,7 +205,7 @@ impl Coordinator {
     }
 
     /// A message socket has failed: what it had brought still counts.
-    fn lose(&mut self, key: Key, why: &str, now: Now) {
+    pub(super) fn lose(&mut self, key: Key, why: &str, now: Now) {
         let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
         let link = listener.link;
         self.hear_out(link, now);

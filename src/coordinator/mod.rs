@@ -23,6 +23,7 @@ pub mod keeping;
 mod listeners;
 mod lists;
 mod peer;
+mod peer_checks;
 mod report;
 mod shutdown;
 mod start;

@@ -10,6 +10,7 @@ use super::admission::Admission;
 use super::client_memory::ClientMemory;
 use super::journal::Journal;
 use super::peer::{Listener, Peer, Role};
+use super::peer_checks::PeerChecks;
 use super::shutdown::{Shutdown, Verdict};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
@@ -45,6 +46,7 @@ pub(super) struct Coordinator {
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) wheel: Wheel<Timer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
+    pub(super) peer_checks: PeerChecks,
     /// Have an event, stopped early, or may go on for a reason that no event tells of.
     pub(super) runnable: Vec<Key>,
     /// Command sockets with replies to be written, or an end to come to.
@@ -86,6 +88,8 @@ pub(super) enum Timer {
     Connect(Key),
     /// A message socket has taken nothing for too long.
     Stall(Key),
+    /// Written bytes may be outstanding.
+    PeerCheck,
     /// A refused client has had its time.
     Linger(Key),
     /// Accepting has rested.
@@ -124,6 +128,7 @@ impl Coordinator {
             links: BTreeMap::new(),
             wheel: Wheel::new(),
             group_timer: None,
+            peer_checks: PeerChecks::default(),
             runnable: Vec::new(),
             unflushed: Vec::new(),
             offerable: Vec::new(),
@@ -170,6 +175,7 @@ impl Coordinator {
         self.carry_out(now);
         self.write_replies();
         self.offer(now);
+        self.check_peers(now);
         self.keep(now);
         self.bury();
         self.give_room(now); // Behind all that makes it.
@@ -182,6 +188,7 @@ impl Coordinator {
         self.runnable.is_empty()
             && self.offerable.is_empty()
             && self.unflushed.is_empty()
+            && !self.peer_checks.is_under_way()
             && !self.acceptor.as_ref().is_some_and(may_accept)
     }
 
@@ -216,6 +223,7 @@ impl Coordinator {
             Timer::Connect(key) => self.on_connect_timeout(key, now),
             Timer::Stall(key) => self.on_stall(key, now),
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
+            Timer::PeerCheck => self.begin_peer_check(now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
             Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
             Timer::Journal => self.journal_timer = None, // Its part of this turn sees to it.

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use rustix::net::sockopt;
 
-use super::{Key, socket};
+use super::{Key, Outstanding, outstanding, socket};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
@@ -37,6 +37,8 @@ pub struct Connection {
     reads_on: bool,
     writable: bool,
     input_ended: bool,
+    /// Bytes were written of which no check has seen that the peer's machine took them.
+    has_written: bool,
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -123,6 +125,7 @@ impl Connection {
             reads_on: false,
             writable: false,
             input_ended: false,
+            has_written: false,
         }
     }
 
@@ -267,6 +270,7 @@ impl Connection {
             match self.stream.write(piece) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
+                    self.has_written = true;
                     self.output.advance(written);
                     self.written = self.written.saturating_add(written);
                     left = left.saturating_sub(written);
@@ -294,7 +298,10 @@ impl Connection {
             match result {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                result => return result,
+                result => {
+                    self.has_written = true;
+                    return result;
+                }
             }
         }
         Ok(0)
@@ -321,6 +328,39 @@ impl Connection {
         sockopt::set_tcp_keepcnt(&self.stream, probes)?;
         sockopt::set_socket_keepalive(&self.stream, true)?;
         Ok(())
+    }
+
+    /// Has the operating system end the connection when the peer's machine takes nothing of what
+    /// was written for `timeout_ms`, also where that machine is there and its program does not
+    /// read. Where the system has no such option, it keeps its own time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket's option.
+    pub fn give_up_after(&self, timeout_ms: u32) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = timeout_ms;
+        Ok(())
+    }
+
+    /// Whether there may be something for [`Connection::check_peer`] to see.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.has_written
+    }
+
+    /// What the peer's machine does about the bytes that were written.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn check_peer(&mut self) -> io::Result<Outstanding> {
+        let outstanding = outstanding::outstanding(&self.stream)?;
+        self.has_written =
+            matches!(outstanding, Outstanding::Pending | Outstanding::Unanswered { .. });
+        Ok(outstanding)
     }
 
     /// The other end.

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use super::socket::{Role, Socket};
 use super::turn::{Participant, Timer};
 use crate::event_loop::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
-use crate::limits::{LINE_BYTES_HIGHEST, MESSAGES_KEEPALIVE, READ_BYTES, TURN_BYTES_MAX};
+use crate::limits::{KEEPALIVE, LINE_BYTES_HIGHEST, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
 use crate::protocol::Seq;
 use crate::session::{CommandSocket, Input, MessageSocket};
 use crate::time::Millis;
@@ -82,9 +82,6 @@ impl Participant {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let connection = Connection::new(stream);
-        if let Err(error) = connection.keep_alive(MESSAGES_KEEPALIVE) {
-            log::debug!("no keepalive for a connection from {peer}: {error}");
-        }
         match self.add(connection, Role::Messages(number)) {
             Ok(_) => self.handle(Input::Accepted { socket: number, peer }, now),
             Err(error) => log::warn!("a connection from {peer} was not taken: {error}"),
@@ -100,6 +97,12 @@ impl Participant {
     }
 
     fn add(&mut self, mut connection: Connection, role: Role) -> io::Result<Key> {
+        let watched = connection
+            .keep_alive(KEEPALIVE)
+            .and_then(|()| connection.give_up_after(PEER_TIMEOUT_MS));
+        if let Err(error) = watched {
+            log::warn!("a coordinator that goes without a word may be noticed late: {error}");
+        }
         let registry = self.parts.poll.registry();
         let mut registered = Ok(());
         let key = self.sockets.insert_with(|key| {

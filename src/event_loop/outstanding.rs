@@ -1,0 +1,108 @@
+//! Bytes that were written to a socket and that the peer's machine has not taken.
+
+use std::io;
+
+use mio::net::TcpStream;
+
+/// What the peer's machine does about the bytes that were written to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outstanding {
+    /// It has taken all of them.
+    Nothing,
+    /// Some are on their way, or it has no room for them as its program does not read.
+    Pending,
+    /// Some were sent again, or it was asked for room, and it has not answered.
+    Unanswered {
+        /// How often.
+        tries: u8,
+        /// Milliseconds since anything came from it.
+        silent_ms: u32,
+    },
+    /// The operating system does not tell.
+    Unknown,
+}
+
+/// Asks the operating system what has become of the bytes written to `stream`.
+///
+/// # Errors
+///
+/// Those of the operating system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn outstanding(_: &TcpStream) -> io::Result<Outstanding> {
+    Ok(Outstanding::Unknown)
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::outstanding;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::sync::LazyLock;
+
+    use nix::getsockopt_impl;
+    use nix::sys::socket::getsockopt;
+
+    use super::{Outstanding, TcpStream, io};
+
+    /// The beginning of Linux's `struct tcp_info`, which only ever grew at its end.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug)]
+    struct TcpInfo {
+        before_retransmits: [u8; 2],
+        /// How often the same segment was sent again since the peer last took one, for want of an
+        /// answer. What is sent again into a closed window does not count.
+        retransmits: u8,
+        /// Probes of a closed window, or of a silent peer, that were not answered.
+        probes: u8,
+        before_unacked: [u32; 5],
+        /// Segments on their way.
+        unacked: u32,
+        before_last_ack_received: [u32; 7],
+        /// Milliseconds since a segment came, also one that acknowledges nothing new.
+        last_ack_received_ms: u32,
+        before_unsent: [u32; 21],
+        /// Bytes that were never sent.
+        unsent_bytes: u32,
+    }
+
+    /// How a connection stands.
+    #[derive(Clone, Copy)]
+    struct Standing;
+
+    getsockopt_impl!(
+        Standing,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        TcpInfo,
+        nix::sys::socket::sockopt::GetStruct<TcpInfo>
+    );
+
+    /// Whether this Linux, 4.6 or later, tells all that [`TcpInfo`] has.
+    static IS_KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        let uname = rustix::system::uname();
+        is_recent(&uname.release().to_string_lossy())
+    });
+
+    fn is_recent(release: &str) -> bool {
+        let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+        let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+        (number(), number()) >= (Some(4), Some(6))
+    }
+
+    pub(crate) fn outstanding(stream: &TcpStream) -> io::Result<Outstanding> {
+        if *IS_KNOWN { Ok(read(&getsockopt(stream, Standing)?)) } else { Ok(Outstanding::Unknown) }
+    }
+
+    fn read(info: &TcpInfo) -> Outstanding {
+        let tries = match (info.unacked, info.unsent_bytes) {
+            (0, 0) => return Outstanding::Nothing,
+            // The window is closed: the peer is asked for it, in the end every two minutes.
+            (0, _) => info.probes,
+            (_, _) => info.retransmits,
+        };
+        match tries {
+            0 => Outstanding::Pending,
+            _ => Outstanding::Unanswered { tries, silent_ms: info.last_ack_received_ms },
+        }
+    }
+}
