@@ -225,6 +225,8 @@ pub const STOP_RECORDS_MAX: usize = 64;
 pub const JOURNAL_CLOSE_MS: u64 = 500;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.
 pub const INSPECTIONS_MAX: usize = 4;
+/// How often a loop looks at its clocks where the system does not tell that one was set.
+pub const CLOCK_LOOK_MS: u64 = 60_000;
 /// By how much the wall clock must have moved against the steady one to be worth a record.
 pub const CLOCK_DRIFT_MS: u64 = 100;
 /// Longest pause between two syncs of the journal that can be asked for: one hour.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Milliseconds of the steady clock, which never jumps, counted from the start of the program.
+/// Milliseconds of the steady clock, counted from the start of the program. It never jumps, and it
+/// goes on while the machine sleeps, where the system has such a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(u64);
 

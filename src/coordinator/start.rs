@@ -38,7 +38,7 @@ pub(super) fn begin(
 ) -> Result<Beginning, Failure> {
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw()?));
-        return Ok(Beginning { group, clock: Clock::start(), journal: None });
+        return Ok(Beginning { group, clock: watched(Clock::start(), registry), journal: None });
     };
     let mut store = open(directory)?;
     let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
@@ -48,6 +48,7 @@ pub(super) fn begin(
         log::warn!("journal {}: {trouble}", directory.display());
     }
     let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
+    let clock = watched(clock, registry);
     let terms = Terms {
         sync: config.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
@@ -65,6 +66,14 @@ pub(super) fn begin(
     let (group, journal) = Journal::start(opened, registry)
         .map_err(|error| Failure::System("cannot start a thread", error))?;
     Ok(Beginning { group, clock, journal: Some(journal) })
+}
+
+/// A clock that wakes the loop, where the system can do that.
+fn watched(mut clock: Clock, registry: &Registry) -> Clock {
+    if let Err(error) = clock.watch(registry) {
+        log::debug!("nothing tells when the wall clock is set: {error}");
+    }
+    clock
 }
 
 fn open(directory: &Path) -> Result<Store<Directory>, Failure> {

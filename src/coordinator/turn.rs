@@ -15,7 +15,8 @@ use super::shutdown::{Shutdown, Verdict};
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
-    Acceptor, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER, Wheel, wait,
+    Acceptor, CLOCK, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER,
+    Wheel, wait,
 };
 use crate::group::{Group, Input, LinkId};
 use crate::limits::READ_BYTES;
@@ -151,14 +152,16 @@ impl Coordinator {
     /// As long as it takes for something to happen, and all that comes of it.
     pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Verdict> {
         let deadline = if self.is_idle() { self.wheel.next_deadline() } else { Some(Millis::ZERO) };
-        wait(&mut self.poll, events, self.clock.now().steady, deadline)?;
+        let before = self.clock.now().steady;
+        wait(&mut self.poll, events, before, self.clock.look_by(deadline, before))?;
         let now = self.clock.now();
         let mut signalled = false;
         for event in &*events {
             match event.token() {
                 LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
                 SIGNALS => signalled = true,
-                WAKER => (), // What the worker has done is looked for in every turn.
+                CLOCK => self.clock.note(), // Both clocks are looked at in every turn.
+                WAKER => (),                // What the worker has done is looked for in every turn.
                 token => self.note(Key::from(token), event),
             }
         }

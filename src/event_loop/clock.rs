@@ -1,14 +1,47 @@
 //! The one reader of the machine's clocks.
 
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use mio::Registry;
+
+use super::clock_watch::ClockWatch;
+use crate::limits::CLOCK_LOOK_MS;
 use crate::time::{Millis, Now, UnixMillis};
 
 /// Both clocks, the steady one counted from the start of the program, or on from an earlier one.
+///
+/// The steady one never jumps, and counts the time that the machine sleeps where the system has a
+/// clock that does (`CLOCK_BOOTTIME` of Linux).
 #[derive(Debug)]
 pub struct Clock {
-    start: Instant,
+    start: Reading,
     offset: Millis,
+    watch: Option<ClockWatch>,
+}
+
+/// A reading of the steady clock.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// Since the machine was switched on, sleep included.
+    Boot(Duration),
+    /// Of a system that has no such clock.
+    Instant(Instant),
+}
+
+impl Reading {
+    #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
+    fn take() -> Self {
+        boot_time().map_or_else(|| Self::Instant(Instant::now()), Self::Boot)
+    }
+
+    fn elapsed(self) -> Duration {
+        match self {
+            // The clock that could be read once can be read again.
+            Self::Boot(start) => boot_time().unwrap_or(start).saturating_sub(start),
+            Self::Instant(start) => start.elapsed(),
+        }
+    }
 }
 
 impl Clock {
@@ -20,9 +53,34 @@ impl Clock {
 
     /// Begins to count at `offset`.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
     pub fn start_at(offset: Millis) -> Self {
-        Self { start: Instant::now(), offset }
+        Self { start: Reading::take(), offset, watch: None }
+    }
+
+    /// Wakes the loop of `registry` as soon as the machine has slept or its wall clock was set: a
+    /// poll's own timeout stands still while the machine sleeps.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system: then [`Clock::look_by`] has the loop look now and then.
+    pub fn watch(&mut self, registry: &Registry) -> io::Result<()> {
+        self.watch = Some(ClockWatch::new(registry)?);
+        Ok(())
+    }
+
+    /// Takes note of the event that came under [`super::CLOCK`].
+    pub fn note(&self) {
+        self.watch.iter().for_each(ClockWatch::note);
+    }
+
+    /// When a loop is to look at its clocks that has nothing to do before `deadline`.
+    #[must_use]
+    pub fn look_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
+        match (&self.watch, deadline) {
+            (Some(_), deadline) => deadline,
+            (None, None) => Some(now.plus(CLOCK_LOOK_MS)),
+            (None, Some(deadline)) => Some(deadline.min(now.plus(CLOCK_LOOK_MS))),
+        }
     }
 
     /// What both clocks show.
@@ -33,6 +91,17 @@ impl Clock {
         let steady = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         Now { steady: self.offset.plus(steady), unix: unix_now() }
     }
+}
+
+/// The time since the machine was switched on, sleep included.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn boot_time() -> Option<Duration> {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_BOOTTIME).ok().map(Duration::from)
+}
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn boot_time() -> Option<Duration> {
+    None
 }
 
 /// Measures how long something takes.

@@ -14,6 +14,7 @@
 
 mod acceptor;
 mod clock;
+mod clock_watch;
 mod connection;
 mod diagnostics;
 mod files;
@@ -39,7 +40,7 @@ pub use outstanding::Outstanding;
 pub use reserve::Reserve;
 pub use rotation::Rotation;
 pub use signals::{Signal, Signals, ignore_harmless_signals};
-pub use table::{Key, LISTENER, SIGNALS, Table, WAKER};
+pub use table::{CLOCK, Key, LISTENER, SIGNALS, Table, WAKER};
 pub use wheel::{TICK_MS, TimerId, Wheel};
 pub use workers::{Full, Pool, Sink, Worker};
 

@@ -11,6 +11,8 @@ pub const LISTENER: Token = Token(usize::MAX);
 pub const WAKER: Token = Token(usize::MAX - 1);
 /// Signals.
 pub const SIGNALS: Token = Token(usize::MAX - 2);
+/// The wall clock was set, or the machine has slept.
+pub const CLOCK: Token = Token(usize::MAX - 3);
 
 /// Half of a token's bits each for slot and generation: 32, or 16 on a small board.
 const HALF_BITS: u32 = usize::BITS / 2;

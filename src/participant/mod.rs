@@ -147,11 +147,15 @@ impl Participant {
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
+        let mut clock = Clock::start();
+        if let Err(error) = clock.watch(poll.registry()) {
+            log::debug!("nothing tells when the machine has slept: {error}");
+        }
         Ok(Self::new(turn::Parts {
             session,
             coordinator: run.config.coordinator,
             poll,
-            clock: Clock::start(),
+            clock,
             signals,
             log: Outbox::new(log),
             output: Output::new(Outbox::new(printer), run.options.quiet),

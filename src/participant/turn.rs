@@ -15,7 +15,8 @@ use super::prompt::Prompt;
 use super::reader::Typed;
 use super::socket::Socket;
 use crate::event_loop::{
-    Acceptor, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel, wait,
+    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel,
+    wait,
 };
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::session::{Effect, Input, Notice, Session};
@@ -98,13 +99,15 @@ impl Participant {
             true => Some(before),
             false => self.wheel.next_deadline(),
         };
-        wait(&mut self.parts.poll, events, before, deadline)?;
+        let look_by = self.parts.clock.look_by(deadline, before);
+        wait(&mut self.parts.poll, events, before, look_by)?;
         let now = self.parts.clock.now().steady;
         let mut signals = Vec::new();
         for event in &*events {
             match event.token() {
                 LISTENER => self.listener.iter_mut().for_each(Acceptor::note),
                 SIGNALS => signals.extend(self.parts.signals.drain()), // One event for each kind.
+                CLOCK => self.parts.clock.note(), // What is due by now is done in every turn.
                 WAKER => (), // Completions and lines are looked for in every turn.
                 token => {
                     if let Some(socket) = self.sockets.get_mut(token.into()) {

@@ -2,13 +2,15 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use terms::{ACTION, CALL, COUNTS, ERRNO, FIRED, KIND, PART, WORDS};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use terms::{ACTION, CALL, COUNTS, ERRNO, FIRED, KIND, PART, SLEPT_MS, WALL_SET_MS, WORDS};
 pub(crate) use terms::{Action, Kind};
 
 #[path = "../preload/src/terms.rs"]
@@ -34,6 +36,8 @@ pub(crate) struct Preload {
     directory: TempDir,
     page: File,
     is_traced: bool,
+    /// What the program hears of its clocks by.
+    bell: Option<File>,
 }
 
 impl Preload {
@@ -43,7 +47,7 @@ impl Preload {
         fs::write(&path, vec![0; WORDS * WORD]).unwrap();
         let page = File::options().read(true).write(true).open(&path).unwrap();
         fs::create_dir(directory.path().join("files")).unwrap();
-        let preload = Self { directory, page, is_traced: false };
+        let preload = Self { directory, page, is_traced: false, bell: None };
         preload.boot(1);
         preload
     }
@@ -51,6 +55,32 @@ impl Preload {
     /// One that writes down what a disk would hold.
     pub(crate) fn traced() -> Self {
         Self { is_traced: true, ..Self::new() }
+    }
+
+    /// One whose clocks the test sets.
+    pub(crate) fn with_clocks() -> Self {
+        let mut preload = Self::new();
+        let path = preload.path("bell");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        preload.bell = Some(File::options().read(true).write(true).open(&path).unwrap());
+        preload
+    }
+
+    /// Sets the wall clock ahead, or behind: of a program that runs already, the system tells it.
+    pub(crate) fn set_wall_clock(&self, offset_ms: i64) {
+        self.put(WALL_SET_MS, offset_ms.cast_unsigned());
+        self.ring();
+    }
+
+    /// The machine has slept for so long: its wall clock went on.
+    pub(crate) fn sleep(&self, ms: u64) {
+        self.put(WALL_SET_MS, ms);
+        self.put(SLEPT_MS, ms);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        self.bell.as_ref().unwrap().write_all(&[0; WORD]).unwrap();
     }
 
     /// From the next start on the machine lives another life.
@@ -88,6 +118,9 @@ impl Preload {
             ("FAULTS_ROOT", self.root()),
             ("FAULTS_BOOT", self.path("boot")),
         ];
+        if self.bell.is_some() {
+            all.push(("FAULTS_BELL", self.path("bell")));
+        }
         if self.is_traced {
             all.push(("FAULTS_TRACE", self.trace()));
         }

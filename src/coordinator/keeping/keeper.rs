@@ -256,6 +256,7 @@ impl Keeper {
         let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
         if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
             self.put(&Record::Clock { unix: now.unix }, now.steady);
+            self.is_awaited = true; // A power loss may be the next thing that happens.
             self.segment.noted = now;
         }
     }

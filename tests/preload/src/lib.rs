@@ -11,13 +11,15 @@
 //! `FAULTS_ROOT` is the directory that the program's files are in: no other file counts.
 //! `FAULTS_PAGE` is the page (see [`page`]), `FAULTS_TRACE` the trace (see [`trace`]), if there is
 //! to be one, and `FAULTS_BOOT` a file to be read for the one that says which life of the machine
-//! this is. Without a page nothing is done.
+//! this is. The page also says how far the machine's clocks are set; `FAULTS_BELL` is a FIFO from
+//! which the program hears of it. Without a page nothing is done.
 //!
 //! Calls that do not go through the C library are not seen: of the two programs those are a few
 //! options of sockets.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
+mod clocks;
 mod descriptors;
 mod files;
 mod page;
@@ -55,6 +57,7 @@ extern "C" fn begin() {
     inside(|| {
         let Ok(path) = env::var("FAULTS_PAGE") else { return };
         files::begin();
+        clocks::begin();
         if let Ok(path) = env::var("FAULTS_TRACE") {
             trace::begin(&path);
         }

@@ -54,6 +54,11 @@ pub(crate) fn is_on() -> bool {
     words().is_some()
 }
 
+/// How far a clock is set, in milliseconds.
+pub(crate) fn clock_offset_ms(word: usize) -> i64 {
+    words().map_or(0, |words| words[word].load(SeqCst) as i64)
+}
+
 fn is_change(kind: Kind) -> bool {
     (Kind::Write as u64..=Kind::Remove as u64).contains(&(kind as u64))
         || kind == Kind::Create

@@ -79,6 +79,10 @@ pub(crate) const ERRNO: usize = 3;
 pub(crate) const PART: usize = 4;
 /// How often it was done.
 pub(crate) const FIRED: usize = 5;
+/// Milliseconds that the machine has slept.
+pub(crate) const SLEPT_MS: usize = 6;
+/// Milliseconds that its wall clock is ahead, or behind as a negative number.
+pub(crate) const WALL_SET_MS: usize = 7;
 /// Where the calls of each kind are counted.
 pub(crate) const COUNTS: usize = 16;
 /// Words of the page.
