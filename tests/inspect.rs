@@ -158,25 +158,28 @@ fn damage_is_shown_and_left_as_it_is() {
 }
 
 #[test]
-fn a_directory_without_a_journal_holds_nothing_and_one_that_is_none_cannot_be_read() {
+fn a_directory_without_a_journal_and_what_is_no_directory_cannot_be_inspected() {
     let directory = tempfile::tempdir().unwrap();
-    let report = Report::of(directory.path());
-    report.check(&[
-        ("epoch", "none"),
-        ("end", "none: nothing was ever written"),
-        ("messages_kept", "0"),
-        ("oldest_age_ms", "none"),
-    ]);
-    let file = directory.path().join("file");
+    let [file, empty] = ["file", "empty"].map(|name| directory.path().join(name));
     fs::write(&file, "").unwrap();
-    for path in [directory.path().join("absent"), file] {
+    fs::create_dir(&empty).unwrap();
+    for (path, expected) in [
+        (directory.path().join("absent"), "there is no such directory".to_owned()),
+        (
+            directory.path().join("above/absent"),
+            format!(
+                "{} is not there: mount the disk that holds it, or create it",
+                directory.path().join("above").display()
+            ),
+        ),
+        (file.clone(), "not a directory".to_owned()),
+        (file.join("below"), format!("{} is not a directory", file.display())),
+        (empty, "no journal is in this directory: no file has the name of a segment".to_owned()),
+    ] {
         let output = run(&path);
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{words}");
-        assert!(
-            words.starts_with(&format!("coordinator: journal {}: ", path.display())),
-            "{words}"
-        );
-        assert!(path.file_name().is_some_and(|name| name == "file") || !path.exists());
+        assert_eq!(words, format!("coordinator: journal {}: {expected}\n", path.display()));
     }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing was created");
 }

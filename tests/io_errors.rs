@@ -8,8 +8,9 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -26,6 +27,10 @@ use support::{DEADLINE, Timer, number};
 
 const EINTR: i32 = 4;
 const EIO: i32 = 5;
+const ENOMEM: i32 = 12;
+const EACCES: i32 = 13;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
 /// Calls that a coordinator at work makes on its files.
@@ -208,69 +213,109 @@ fn a_segment_that_cannot_be_begun_costs_nothing_that_was_confirmed() {
     each(plans.as_flattened(), fail_the_next_segment);
 }
 
-/// Whether a segment was set aside as what cannot be read, whole.
-fn is_set_aside(directory: &Path, said: &str, segment: &[u8]) -> bool {
+/// Every file of a directory, and what is in it.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let aside = paths.into_iter().find(|path| path.to_string_lossy().contains(".damaged-"));
-    aside.is_some_and(|aside| {
-        assert!(said.contains("cannot be used: Input/output error"), "{said}");
-        assert_eq!(fs::read(aside).unwrap(), segment);
-        true
-    })
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// A coordinator that was killed: bob needs its message.
+fn killed(preload: &Preload) -> Coordinator {
+    let first = start(preload);
+    let mut alice = first.join("alice", "");
+    let mut bob = first.join("bob", "acks=1");
+    bob.disconnect();
+    assert_eq!(alice.msend("one"), 1);
+    first.kill();
+    first
+}
+
+/// Starts with a fault: the first that comes up shows that the call is never made.
+fn start_with_fault(plan: Plan) -> bool {
+    let preload = Preload::new();
+    let first = killed(&preload);
+    let data = preload.root().join("data");
+    let before = contents(&data);
+    preload.plan(plan);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
+    preload.put_under(command.arg(first.config()));
+    let mut failing = Running::start(command);
+    let fired = if failing.try_expect("listening on ") {
+        failing.signal(Signal::TERM);
+        assert_eq!(failing.wait(), Some(0), "{}", failing.said);
+        preload.fired()
+    } else {
+        assert_eq!(failing.wait(), Some(1), "{}", failing.said);
+        assert_eq!(preload.fired(), 1, "{}", failing.said);
+        let expected = format!("coordinator: journal {}: ", data.display());
+        assert!(failing.said.contains(&expected), "{}", failing.said);
+        assert_eq!(contents(&data), before, "{}", failing.said);
+        1
+    };
+    assert!(!failing.said.contains("cannot be used"), "{}", failing.said);
+    preload.clear();
+    let second = start(&preload);
+    let mut bob = Member::come_back(&second, "bob", "acks=1");
+    bob.socket().delivery(1, "alice", "one");
+    fired > 0
+}
+
+/// What could not be read may be whole: it is neither renamed nor gone without.
+#[test]
+fn a_start_that_meets_a_fault_changes_nothing_or_does_without_the_call() {
+    const CALLS_MAX: u64 = 100;
+    let errors = [
+        (Kind::Open, EMFILE),
+        (Kind::Open, EACCES),
+        (Kind::Create, ENOSPC),
+        (Kind::Lock, EIO),
+        (Kind::List, ENFILE),
+        (Kind::State, EIO),
+        (Kind::Read, EIO),
+        (Kind::Read, ENOMEM),
+        (Kind::Write, ENOSPC),
+        (Kind::Sync, EIO),
+        (Kind::SyncDirectory, EIO),
+        (Kind::Rename, EIO),
+    ];
+    let plans = errors.map(|(kind, errno)| plan(Action::FailOnce, kind, errno, 0));
+    each(&plans, |plan| {
+        let mut calls = (1..CALLS_MAX).map(|call| Plan { call, ..plan });
+        let count = calls.by_ref().take_while(|plan| start_with_fault(*plan)).count();
+        assert!(count > 0 && calls.next().is_some(), "{count} calls of {plan:?}");
+    });
 }
 
 #[test]
-fn a_start_that_meets_a_fault_fails_with_the_reason_or_has_all_that_can_be_read() {
-    let kinds = [
-        Kind::Open,
-        Kind::Create,
-        Kind::Lock,
-        Kind::List,
-        Kind::State,
-        Kind::Read,
-        Kind::Write,
-        Kind::Sync,
-        Kind::SyncDirectory,
-        Kind::Rename,
+fn an_inspection_that_cannot_read_a_file_says_which_one_and_what_to_do() {
+    let errors = [
+        (Kind::Open, EACCES, "let the user that the coordinator runs as read and write it"),
+        (Kind::Open, EMFILE, "raise the limit on open files"),
+        (Kind::Read, EIO, "see to the disk"),
+        (Kind::Read, ENOMEM, "free memory"),
+        (Kind::List, EIO, "see to the disk"),
     ];
-    let plans: Vec<Plan> = kinds
-        .into_iter()
-        .flat_map(|kind| {
-            (1..=3).map(move |call| Plan { call, ..plan(Action::FailOnce, kind, EIO, 0) })
-        })
-        .collect();
-    each(&plans, |plan| {
-        let preload = Preload::new();
-        let first = start(&preload);
-        let mut alice = first.join("alice", "");
-        let mut bob = first.join("bob", "acks=1");
-        bob.disconnect();
-        assert_eq!(alice.msend("one"), 1);
-        first.kill();
-        let segment = fs::read(preload.root().join("data/0000000000000001.journal")).unwrap();
-        preload.plan(plan);
+    let preload = Preload::new();
+    killed(&preload);
+    let data = preload.root().join("data");
+    let before = contents(&data);
+    for (kind, errno, advice) in errors {
+        // The first one opens the directory.
+        let call = if kind == Kind::Open { 2 } else { 1 };
+        preload.plan(Plan { call, ..plan(Action::FailOnce, kind, errno, 0) });
         let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
-        preload.put_under(command.arg(first.config()));
-        let mut failing = Running::start(command);
-        if failing.try_expect("listening on ") {
-            // It does without the file, or there is no second or third call of the kind.
-            assert!(preload.fired() == 1 || plan.call > 1, "{plan:?} hit nothing");
-            failing.signal(Signal::TERM);
-            assert_eq!(failing.wait(), Some(0), "{}", failing.said);
-        } else {
-            assert_eq!(failing.wait(), Some(1), "{}", failing.said);
-            assert!(failing.said.contains("coordinator: journal "), "{}", failing.said);
-            assert!(preload.fired() == 1, "{}", failing.said);
-        }
+        preload.put_under(command.arg("--inspect").arg(&data));
+        let output = command.output().unwrap();
         preload.clear();
-        if is_set_aside(&preload.root().join("data"), &failing.said, &segment) {
-            assert!(matches!(plan.kind, Kind::Open | Kind::State | Kind::Read), "{plan:?}");
-            return;
-        }
-        let second = start(&preload);
-        let mut bob = Member::come_back(&second, "bob", "acks=1");
-        bob.socket().delivery(1, "alice", "one");
-    });
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+        let what = match kind == Kind::List {
+            true => "cannot list the directory",
+            false => "0000000000000001.journal cannot be read",
+        };
+        assert!(said.contains(what) && said.contains(advice), "{kind:?}: {said}");
+        assert_eq!(contents(&data), before);
+    }
 }
 
 /// The participant, with its log where it counts, and the coordinator's side of it.

@@ -176,7 +176,7 @@ pub(super) static KEYS: [Key; 15] = [
     Key {
         name: "data_dir",
         hint: "DIR",
-        about: "keep members and messages in this directory, across any end of the program",
+        about: "keep members and messages in this directory, across any end; its parent must exist",
         assign: |config, text| {
             config.data_dir = (!text.is_empty()).then(|| PathBuf::from(text));
             Ok(())

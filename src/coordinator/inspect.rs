@@ -11,10 +11,12 @@ use super::{Failure, rules};
 use crate::config::CoordinatorConfig;
 use crate::event_loop::Clock;
 use crate::group::{Replay, Rules};
-use crate::journal::{Directory, Event, Record, Recovered, Store, SyncMode, recover};
+use crate::journal::{Directory, Event, Record, Recovered, Store, SyncMode, Unusable, recover};
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
 use crate::protocol::Epoch;
 use crate::time::{Millis, UnixMillis};
+
+const NO_JOURNAL: &str = "no journal is in this directory: no file has the name of a segment";
 
 /// What was read.
 struct Findings {
@@ -54,23 +56,32 @@ pub(super) fn inspect(directory: &Path) -> Result<(), Failure> {
 }
 
 fn read(directory: &Path) -> Result<Findings, String> {
-    let open = || -> Result<Store<Directory>, String> {
-        let disk = Directory::open(directory).map_err(|error| error.to_string())?;
-        Store::inspect(disk).map_err(|unusable| unusable.to_string())
-    };
-    let mut store = open()?;
-    for _ in 1..INSPECTIONS_MAX {
-        let serials = store.serials();
-        let findings = read_through(&mut store);
-        store = open()?;
-        if store.serials() == serials {
-            return Ok(findings);
+    let open = || Directory::open(directory).map_err(|error| error.to_string());
+    let serials = |disk| Store::inspect(disk).map(|store| store.serials());
+    for attempt in 1..=INSPECTIONS_MAX {
+        let read = Store::inspect(open()?).and_then(|mut store| {
+            let before = store.serials();
+            Ok((before, read_through(&mut store)?))
+        });
+        match read {
+            // A segment that a coordinator removes meanwhile cannot be read.
+            Err(unusable) if attempt < INSPECTIONS_MAX && unusable.is_of_no_file() => (),
+            Err(unusable) => return Err(unusable.to_string()),
+            Ok((before, findings)) => {
+                if attempt == INSPECTIONS_MAX || serials(open()?).is_ok_and(|now| now == before) {
+                    return findings.ok_or_else(|| NO_JOURNAL.to_owned());
+                }
+            }
         }
     }
-    Ok(read_through(&mut store))
+    Err(NO_JOURNAL.to_owned())
 }
 
-fn read_through(store: &mut Store<Directory>) -> Findings {
+/// `None`: there is no journal.
+fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Unusable> {
+    if store.is_empty() {
+        return Ok(None);
+    }
     let config = CoordinatorConfig::new(0, TTL_SECONDS_MAX);
     let rules: Rules = rules(&config, config.listen);
     let mut replay = Replay::new(rules, Epoch::new(0));
@@ -80,8 +91,8 @@ fn read_through(store: &mut Store<Directory>) -> Findings {
             messages.note(line, at);
         }
         apply(&mut replay, event);
-    });
-    Findings { recovered, replay, messages }
+    })?;
+    Ok(Some(Findings { recovered, replay, messages }))
 }
 
 impl Findings {

@@ -1,5 +1,6 @@
 //! The start: a group from its journal, or from nothing.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use super::keeping::{Draw, Recovery, Terms};
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{Clock, Signal, Signals};
 use crate::group::{Group, Rules};
-use crate::journal::{BootId, Directory, Salt, Store};
+use crate::journal::{BootId, Directory, Salt, Store, Unusable};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::protocol::Epoch;
 
@@ -40,10 +41,16 @@ pub(super) fn begin(
         let group = Group::new(rules, Epoch::new(draw()?));
         return Ok(Beginning { group, clock: watched(Clock::start(), registry), journal: None });
     };
-    let mut store = open(directory)?;
+    let failed = |why: &dyn fmt::Display| Failure::Journal(directory.clone(), why.to_string());
+    let disk = Directory::create(directory).map_err(|error| failed(&error))?;
+    let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
+    let is_new = store.is_empty();
     let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
-    let recovery = Recovery::read(&mut store, rules, is_asked_to_end)
-        .ok_or_else(|| Failure::Stopped(directory.clone()))?;
+    let recovery = Recovery::read(&mut store, rules, is_asked_to_end);
+    let recovery = recovery.map_err(|unusable| match unusable {
+        Unusable::Stopped => Failure::Stopped(directory.clone()),
+        unusable => failed(&unusable),
+    })?;
     for trouble in &recovery.recovered().troubles {
         log::warn!("journal {}: {trouble}", directory.display());
     }
@@ -60,9 +67,10 @@ pub(super) fn begin(
         let recovered = recovery.recovered();
         (recovered.segments.len(), recovered.messages_lost)
     };
-    let failed = |error: io::Error| Failure::Journal(directory.clone(), error.to_string());
-    let opened = recovery.open(store, terms, drawn, clock.now()).map_err(failed)?;
-    log_beginning(&opened.group, segments, lost);
+    let opened = recovery
+        .open(store, terms, drawn, clock.now())
+        .map_err(|error| failed(&format_args!("a segment cannot be begun: {error}")))?;
+    log_beginning(directory, &opened.group, is_new, segments, lost);
     let (group, journal) = Journal::start(opened, registry)
         .map_err(|error| Failure::System("cannot start a thread", error))?;
     Ok(Beginning { group, clock, journal: Some(journal) })
@@ -76,15 +84,14 @@ fn watched(mut clock: Clock, registry: &Registry) -> Clock {
     clock
 }
 
-fn open(directory: &Path) -> Result<Store<Directory>, Failure> {
-    let failed = |why: &dyn std::fmt::Display| {
-        Failure::Journal(directory.to_owned(), why.to_string()) //.
-    };
-    let disk = Directory::create(directory).map_err(|error| failed(&error))?;
-    Store::open(disk).map_err(|unusable| failed(&unusable))
-}
-
-fn log_beginning(group: &Group, segments: usize, lost: u64) {
+fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize, lost: u64) {
+    if is_new {
+        log::warn!(
+            "new, empty journal in {}: if there was one, see whether its disk is mounted",
+            directory.display()
+        );
+        return;
+    }
     let standing = group.standing();
     log::info!(
         "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",

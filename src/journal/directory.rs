@@ -1,33 +1,49 @@
 //! A directory of the operating system, as a journal uses it.
+//!
+//! Files are reached by the path of the directory. A directory can be moved, deleted or mounted
+//! over while its path is in use, and a symbolic link can be pointed elsewhere. So the path is
+//! compared with the open directory before every call that uses a name: a file of another directory
+//! is never read, created, renamed or removed. What happens between the two calls is not seen.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
+use super::disk::{Disk, FileId};
 
 /// A directory of the operating system.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     handle: File,
+    id: FileId,
 }
 
 impl Directory {
     /// Opens a directory; creates it, for its owner only, if it is not there.
     ///
+    /// The directory above is never created: a disk that is not mounted must not be taken for one
+    /// that has no journal yet.
+    ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// The operating system's, and what to do about it.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
-        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        for created in missing {
-            // It must not be forgotten with all that is in it.
-            let above = created.parent().filter(|above| !above.as_os_str().is_empty());
-            File::open(above.unwrap_or(Path::new("."))).and_then(|above| above.sync_all())?;
+        let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        if fs::symlink_metadata(path).is_err_and(|error| is_missing(&error)) {
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            let above = above.unwrap_or(Path::new("."));
+            DirBuilder::new().mode(0o700).create(path).map_err(|error| {
+                match is_missing(&error) {
+                    true => missing_above(above),
+                    false => explained("cannot be created", &error),
+                }
+            })?;
+            // Without this a power loss forgets the directory with all that is in it.
+            File::open(above)
+                .and_then(|above| above.sync_all())
+                .map_err(|error| explained("the directory above cannot be synced", &error))?;
         }
         Self::open(path)
     }
@@ -36,13 +52,45 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// The operating system's, and what to do about it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let handle = File::open(path)?;
-        if !handle.metadata()?.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
+        // Before it is opened: to open a pipe waits for a writer.
+        let found = fs::metadata(path).map_err(|error| unreachable_path(path, &error))?;
+        if !found.is_dir() {
+            return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
         }
-        Ok(Self { path: path.to_owned(), handle })
+        let open = || {
+            let handle = File::open(path)?;
+            let id = id(&handle.metadata()?);
+            Ok(Self { path: path.to_owned(), handle, id })
+        };
+        open().map_err(|error| explained("cannot be opened", &error))
+    }
+
+    /// The path of a file, if the path of the directory still leads to this directory.
+    fn path_of(&self, name: &str) -> io::Result<PathBuf> {
+        match self.id_of_path()? == self.id {
+            true => Ok(self.path.join(name)),
+            false => Err(io::Error::new(
+                ErrorKind::NotFound,
+                format!("{} was replaced by another directory", self.path.display()),
+            )),
+        }
+    }
+
+    fn id_of_path(&self) -> io::Result<FileId> {
+        match fs::metadata(&self.path) {
+            Ok(found) if found.is_dir() => Ok(id(&found)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Err(io::Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "the directory {} was moved away or deleted: put it back, or create an empty \
+                     one",
+                    self.path.display()
+                ),
+            )),
+        }
     }
 
     fn options() -> OpenOptions {
@@ -52,11 +100,64 @@ impl Directory {
     }
 }
 
+fn id(metadata: &Metadata) -> FileId {
+    FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
+fn explained(what: &str, error: &io::Error) -> io::Error {
+    let advice = match error.kind() == ErrorKind::PermissionDenied {
+        true => ": let the user that the coordinator runs as read and write it",
+        false => "",
+    };
+    io::Error::new(error.kind(), format!("{what}: {error}{advice}"))
+}
+
+fn missing_above(above: &Path) -> io::Error {
+    let missing = above.ancestors().take_while(|path| !path.exists()).last().unwrap_or(above);
+    let missing = missing.display();
+    io::Error::new(
+        ErrorKind::NotFound,
+        format!("{missing} is not there: mount the disk that holds it, or create it"),
+    )
+}
+
+/// Says which part of a path keeps the path from being followed.
+fn unreachable_path(path: &Path, error: &io::Error) -> io::Error {
+    if let Ok(target) = fs::read_link(path)
+        && error.kind() == ErrorKind::NotFound
+    {
+        let target = target.display();
+        let words = format!(
+            "a symbolic link to {target}, which is not there: mount the disk that \
+                             holds it, or create it"
+        );
+        return io::Error::new(ErrorKind::NotFound, words);
+    }
+    if error.kind() == ErrorKind::NotFound {
+        return match path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            Some(above) if !above.exists() => missing_above(above),
+            Some(_) | None => io::Error::new(ErrorKind::NotFound, "there is no such directory"),
+        };
+    }
+    if error.kind() == ErrorKind::NotADirectory {
+        let is_other = |path: &&Path| path.exists() && !path.is_dir();
+        let other = path.ancestors().find(is_other).unwrap_or(path);
+        let words = format!("{} is not a directory", other.display());
+        return io::Error::new(ErrorKind::NotADirectory, words);
+    }
+    explained("cannot be reached", error)
+}
+
 impl Disk for Directory {
     type File = File;
 
     fn lock(&mut self, name: &str) -> io::Result<Option<File>> {
-        let file = Self::options().append(true).create(true).open(self.path.join(name))?;
+        let path = self.path_of(name)?;
+        // To open a pipe would wait, and a link may lead to the lock of another directory.
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(not_ordinary());
+        }
+        let file = Self::options().append(true).create(true).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -64,8 +165,23 @@ impl Disk for Directory {
         }
     }
 
+    fn successor(&mut self) -> io::Result<Option<Self>> {
+        if self.id_of_path()? == self.id {
+            return Ok(None);
+        }
+        Self::open(&self.path).map(Some)
+    }
+
+    fn id_of_name(&mut self, name: &str) -> io::Result<FileId> {
+        fs::symlink_metadata(self.path_of(name)?).map(|found| id(&found))
+    }
+
+    fn id_of_file(&mut self, file: &File) -> io::Result<FileId> {
+        file.metadata().map(|found| id(&found))
+    }
+
     fn list(&mut self) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(&self.path)?;
+        let entries = fs::read_dir(self.path_of("")?)?;
         let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
         // A name that is not UTF-8 is none of ours.
         names.filter_map(io::Result::transpose).collect()
@@ -73,10 +189,10 @@ impl Disk for Directory {
 
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
-        let path = self.path.join(name);
+        let path = self.path_of(name)?;
         // To open a pipe would wait for somebody to write into it.
         if !fs::symlink_metadata(&path)?.is_file() {
-            return Err(io::Error::other("not an ordinary file"));
+            return Err(not_ordinary());
         }
         let file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len().min(bytes_max)).unwrap_or_default();
@@ -85,17 +201,17 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> io::Result<File> {
-        Self::options().append(true).create_new(true).open(self.path.join(name))
+        Self::options().append(true).create_new(true).open(self.path_of(name)?)
     }
 
     fn open(&mut self, name: &str) -> io::Result<File> {
-        Self::options().append(true).open(self.path.join(name))
+        Self::options().append(true).open(self.path_of(name)?)
     }
 
     fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
         // Into a file that somebody deleted anything can be written, and is gone with the program.
         if file.metadata()?.nlink() == 0 {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
+            return Err(io::Error::new(ErrorKind::NotFound, "the file was deleted"));
         }
         file.write(bytes)
     }
@@ -109,18 +225,18 @@ impl Disk for Directory {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        fs::rename(self.path_of(from)?, self.path_of(to)?)
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        fs::remove_file(self.path_of(name)?)
     }
 
     fn sync_directory(&mut self) -> io::Result<()> {
-        let (there, held) = (fs::metadata(&self.path)?, self.handle.metadata()?);
-        if (there.dev(), there.ino()) != (held.dev(), held.ino()) {
-            self.handle = File::open(&self.path)?; // Another has come into its place.
-        }
         self.handle.sync_all()
     }
+}
+
+fn not_ordinary() -> io::Error {
+    io::Error::other("not an ordinary file")
 }

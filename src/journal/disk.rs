@@ -16,6 +16,30 @@ pub trait Disk {
     /// The operating system's, here and below.
     fn lock(&mut self, name: &str) -> io::Result<Option<Self::File>>;
 
+    /// Returns the directory that the path leads to now, if that is another one than this;
+    /// `None`: the path still leads here.
+    ///
+    /// # Errors
+    ///
+    /// See [`Disk::lock`]; also if the path leads to no directory at all.
+    fn successor(&mut self) -> io::Result<Option<Self>>
+    where
+        Self: Sized;
+
+    /// Which file has this name. A symbolic link is a file of its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`Disk::lock`].
+    fn id_of_name(&mut self, name: &str) -> io::Result<FileId>;
+
+    /// Which file this is.
+    ///
+    /// # Errors
+    ///
+    /// See [`Disk::lock`].
+    fn id_of_file(&mut self, file: &Self::File) -> io::Result<FileId>;
+
     /// The names of all files.
     ///
     /// # Errors
@@ -85,4 +109,13 @@ pub trait Disk {
     ///
     /// See [`Disk::lock`].
     fn sync_directory(&mut self) -> io::Result<()>;
+}
+
+/// Names one file of the machine, whatever names it has in directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The device that the file is on.
+    pub device: u64,
+    /// The number of the file on its device.
+    pub inode: u64,
 }

@@ -40,7 +40,7 @@ mod store;
 mod trouble;
 
 pub use directory::Directory;
-pub use disk::Disk;
+pub use disk::{Disk, FileId};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
 pub use recovery::{Event, recover, recover_unless};

@@ -26,7 +26,7 @@ use super::record::{Kind, Record, number};
 use super::recovered::{Recovered, SegmentSummary};
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, Unusable};
 use crate::limits::{LOSSES_TOLD_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
@@ -54,39 +54,49 @@ pub enum Event<'a> {
     },
 }
 
-/// Reads the segments of a store, and hands what they say to `replay`. Nothing keeps it from going
-/// on with what is left: what fails is told in the troubles.
-pub fn recover<D: Disk>(store: &mut Store<D>, replay: impl FnMut(Event<'_>)) -> Recovered {
-    recover_unless(store, replay, || false).unwrap_or_default()
+/// Reads the segments of a store, and hands what they say to `replay`. Damage keeps it from
+/// nothing: it is told in the troubles.
+///
+/// # Errors
+///
+/// [`Unusable`] if a segment cannot be read: nothing was changed.
+pub fn recover<D: Disk>(
+    store: &mut Store<D>,
+    replay: impl FnMut(Event<'_>),
+) -> Result<Recovered, Unusable> {
+    recover_unless(store, replay, || false)
 }
 
-/// As [`recover`], unless `is_stopped`, which is asked again and again: then no segment is cut.
+/// As [`recover`], unless `is_stopped`, which is asked again and again, says that it is to end.
+///
+/// # Errors
+///
+/// As [`recover`], and [`Unusable::Stopped`].
 pub fn recover_unless<D: Disk>(
     store: &mut Store<D>,
     mut replay: impl FnMut(Event<'_>),
     mut is_stopped: impl FnMut() -> bool,
-) -> Option<Recovered> {
+) -> Result<Recovered, Unusable> {
     let mut fold = Fold::default();
     let mut bytes = Vec::new();
     for (serial, resumed) in resumptions(store) {
-        let failure = match store.read(serial, &mut bytes) {
-            Err(error) => error.to_string(),
-            Ok(()) => match segment::read(&bytes) {
-                Err(bad) => bad.to_string(),
-                Ok((header, records)) => {
-                    fold.begin(header, bytes.len(), resumed);
-                    let torn = records.enumerate().try_fold(None, |_, (count, found)| {
-                        let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
-                        goes_on.then(|| fold.take(found, &mut replay))
-                    })?;
-                    fold.end(store, torn);
-                    continue;
-                }
-            },
-        };
-        store.reject_segment(serial, failure);
+        store.read(serial, &mut bytes)?;
+        match segment::read(&bytes) {
+            Err(bad) => store.reject_segment(serial, bad.to_string()),
+            Ok((header, records)) => {
+                fold.begin(header, bytes.len(), resumed);
+                let torn = records.enumerate().try_fold(None, |_, (count, found)| {
+                    let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
+                    goes_on.then(|| fold.take(found, &mut replay)).ok_or(Unusable::Stopped)
+                })?;
+                fold.end(store, torn);
+            }
+        }
     }
-    (!is_stopped()).then(|| fold.finish(store, &mut replay))
+    match is_stopped() {
+        true => Err(Unusable::Stopped),
+        false => Ok(fold.finish(store, &mut replay)),
+    }
 }
 
 /// All segments, each with the lowest number that a later one goes back to.
@@ -391,8 +401,8 @@ impl Fold {
         }
         recovered.lost_tail = is_missing || is_above;
         recovered.is_clean &= !recovered.lost_tail;
-        let rejected = store.take_rejected().into_iter().map(Trouble::Rejected);
-        recovered.troubles.splice(0..0, rejected);
+        recovered.cut_torn(store);
+        recovered.troubles.splice(0..0, store.tidy().into_iter().map(Trouble::Rejected));
         recovered
     }
 }

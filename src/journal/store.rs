@@ -13,13 +13,14 @@
 //! not begin with a header was damaged. Its number is the one that the header says: a file that
 //! was given another's name is read where it belongs.
 
+mod opening;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::disk::Disk;
 use super::name::{self, Role, SERIAL_MAX};
-use super::record::Record;
-use super::segment::{self, BadHeader, Found, Header, START_BYTES};
+use super::segment::Header;
 use super::trouble::{Rejected, Unusable};
 use crate::protocol::{Epoch, Seq};
 
@@ -82,124 +83,11 @@ impl<F> Writer<F> {
     }
 }
 
+fn in_use() -> io::Error {
+    io::Error::other("another coordinator has taken the directory: end one of the two")
+}
+
 impl<D: Disk> Store<D> {
-    /// Takes a directory into use: locks it, and sets aside what cannot be read as a segment.
-    ///
-    /// # Errors
-    ///
-    /// [`Unusable`]; whatever state the segments are in is no reason.
-    pub fn open(mut disk: D) -> Result<Self, Unusable> {
-        let lock = disk.lock(LOCK)?.ok_or(Unusable::InUse)?;
-        let mut store = Self::list(disk)?;
-        store.lock = Some(lock);
-        store.tidy();
-        Ok(store)
-    }
-
-    /// Looks into a directory without changing anything, also while a coordinator is at work in it.
-    ///
-    /// # Errors
-    ///
-    /// [`Unusable`].
-    pub fn inspect(disk: D) -> Result<Self, Unusable> {
-        Self::list(disk)
-    }
-
-    fn list(mut disk: D) -> Result<Self, Unusable> {
-        let mut names = disk.list()?;
-        names.sort();
-        let mut store = Self {
-            disk,
-            lock: None,
-            segments: BTreeMap::new(),
-            asides: BTreeSet::new(),
-            unfinished: Vec::new(),
-            serial_highest: 0,
-            unreadable_highest: None,
-            rejected: Vec::new(),
-        };
-        let mut misnamed = Vec::new();
-        for name in names {
-            match name::parse(&name) {
-                Some((named, Role::Segment)) => match store.look_into(&name)? {
-                    Ok((serial, start)) if serial == named => store.admit(serial, start, name),
-                    Ok((serial, start)) => misnamed.push((serial, start, named, name)),
-                    Err(reason) => store.reject(named, name, reason),
-                },
-                Some((named, Role::New)) => store.unfinished.push((named, name)),
-                Some((named, Role::Aside)) => {
-                    store.note_unreadable(named);
-                    store.asides.insert(name);
-                }
-                None => (),
-            }
-        }
-        for (serial, start, named, name) in misnamed {
-            store.serial_highest = store.serial_highest.max(named);
-            if store.segments.contains_key(&serial) {
-                store.reject(named, name, format!("segment {serial} a second time"));
-            } else {
-                store.admit(serial, start, name);
-            }
-        }
-        Ok(store)
-    }
-
-    /// The serial number of a segment and what it begins with, or why the file is none.
-    fn look_into(&mut self, name: &str) -> Result<Result<(u64, Option<Start>), String>, Unusable> {
-        let mut bytes = Vec::new();
-        if let Err(error) = self.disk.read(name, START_BYTES as u64, &mut bytes) {
-            return Ok(Err(error.to_string()));
-        }
-        let (header, mut records) = match segment::read(&bytes) {
-            Ok(read) => read,
-            Err(BadHeader::Version(version)) => {
-                return Err(Unusable::Version { name: name.to_owned(), version });
-            }
-            Err(bad @ (BadHeader::Foreign | BadHeader::Damaged)) => {
-                return Ok(Err(bad.to_string()));
-            }
-        };
-        let start = match records.next() {
-            Some(Found::Record { record: Record::Epoch { epoch, last }, .. }) => {
-                Some(Start { epoch, last })
-            }
-            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => None,
-        };
-        if header.serial > SERIAL_MAX {
-            return Ok(Err("its serial number is none".to_owned()));
-        }
-        Ok(Ok((header.serial, start)))
-    }
-
-    fn admit(&mut self, serial: u64, start: Option<Start>, name: String) {
-        self.serial_highest = self.serial_highest.max(serial);
-        self.segments.insert(serial, Segment { name, start, is_damaged: false });
-    }
-
-    fn note_unreadable(&mut self, named: u64) {
-        self.serial_highest = self.serial_highest.max(named);
-        self.unreadable_highest = self.unreadable_highest.max(Some(named));
-    }
-
-    fn reject(&mut self, named: u64, name: String, reason: String) {
-        self.note_unreadable(named);
-        self.rejected.push(Rejected { name, reason, aside: None });
-    }
-
-    /// Sets aside what was rejected, and removes segments that were never finished.
-    fn tidy(&mut self) {
-        for mut rejected in std::mem::take(&mut self.rejected) {
-            rejected.aside = Some(self.move_aside(&rejected.name));
-            self.rejected.push(rejected);
-        }
-        for (named, name) in std::mem::take(&mut self.unfinished) {
-            // One that stays takes room and does no other harm: its number is not used again.
-            self.serial_highest = self.serial_highest.max(named);
-            let _ = self.disk.remove(&name);
-        }
-    }
-
     /// Renames a file to a name that none has. Power loss may give it its old name back.
     fn move_aside(&mut self, name: &str) -> io::Result<String> {
         let free = |aside: &String| !self.asides.contains(aside);
@@ -218,6 +106,59 @@ impl<D: Disk> Store<D> {
     /// The lowest number that a new segment may have.
     pub const fn next_serial(&self) -> u64 {
         self.serial_highest.saturating_add(1)
+    }
+
+    /// Sees that the directory, the lock and the segments are where they were left; returns the
+    /// segments that are not: files that were moved away, deleted or replaced. They count as gone.
+    ///
+    /// Where another directory has come into the place of this one, the store moves there if it is
+    /// an empty one; all segments are gone then.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, or why the directory cannot be used: nothing may be written.
+    pub fn missing(&mut self, writer: Option<&Writer<D::File>>) -> io::Result<Vec<u64>> {
+        match self.disk.successor()? {
+            Some(successor) => self.move_into(successor)?,
+            None => self.keep_lock()?,
+        }
+        let mut missing = Vec::new();
+        for (serial, segment) in &self.segments {
+            let written = writer.filter(|writer| writer.serial == *serial);
+            let expected = written.map(|it| self.disk.id_of_file(&it.file)).transpose()?;
+            match self.disk.id_of_name(&segment.name) {
+                Ok(found) if expected.is_none_or(|expected| expected == found) => (),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(_) | Err(_) => missing.push(*serial),
+            }
+        }
+        self.segments.retain(|serial, _| !missing.contains(serial));
+        Ok(missing)
+    }
+
+    /// A lock file that somebody deleted keeps no other coordinator out.
+    fn keep_lock(&mut self) -> io::Result<()> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        let held = self.disk.id_of_file(lock)?;
+        match self.disk.id_of_name(LOCK) {
+            Ok(found) if found == held => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => (),
+        }
+        self.lock = Some(self.disk.lock(LOCK)?.ok_or_else(in_use)?);
+        Ok(())
+    }
+
+    fn move_into(&mut self, mut successor: D) -> io::Result<()> {
+        let lock = successor.lock(LOCK)?.ok_or_else(in_use)?;
+        let is_segment = |name: &String| matches!(name::parse(name), Some((_, Role::Segment)));
+        if successor.list()?.iter().any(is_segment) {
+            return Err(io::Error::other(
+                "another journal is in the place of this one: put the directory back",
+            ));
+        }
+        (self.disk, self.lock) = (successor, Some(lock));
+        Ok(())
     }
 
     /// Creates a segment that begins with `records`, and makes it safe against power loss.
@@ -322,10 +263,13 @@ impl<D: Disk> Store<D> {
     }
 
     /// Replaces `bytes` with those of a whole segment.
-    pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
-        self.disk.read(&segment.name, u64::MAX, bytes)?;
-        Ok(())
+    pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), Unusable> {
+        let name = self.segments.get(&serial).map_or_else(
+            || name::of_segment(serial), //.
+            |segment| segment.name.clone(),
+        );
+        let read = self.disk.read(&name, u64::MAX, bytes);
+        read.map_err(|error| Unusable::Unreadable { name, error })
     }
 
     /// All segments as they were found, with what they begin with if it can be read.
@@ -341,14 +285,6 @@ impl<D: Disk> Store<D> {
         self.disk.sync(&mut file)
     }
 
-    /// A segment that could be opened turns out not to be readable.
-    pub(super) fn reject_segment(&mut self, serial: u64, reason: String) {
-        self.note_unreadable(serial);
-        let Some(segment) = self.segments.remove(&serial) else { return };
-        let aside = self.is_writable().then(|| self.move_aside(&segment.name));
-        self.rejected.push(Rejected { name: segment.name, reason, aside });
-    }
-
     pub(super) fn mark_damaged(&mut self, serial: u64) {
         if let Some(segment) = self.segments.get_mut(&serial) {
             segment.is_damaged = true;
@@ -362,9 +298,5 @@ impl<D: Disk> Store<D> {
     /// The highest serial number in the name of a file that cannot be read, or was set aside.
     pub(super) const fn unreadable_highest(&self) -> Option<u64> {
         self.unreadable_highest
-    }
-
-    pub(super) fn take_rejected(&mut self) -> Vec<Rejected> {
-        std::mem::take(&mut self.rejected)
     }
 }

@@ -73,6 +73,10 @@ impl Told {
 /// Recovers, and checks what holds for whatever is recovered: numbers are told in order, each once,
 /// as found or as lost.
 fn tell<D: Disk>(store: &mut Store<D>) -> Told {
+    try_tell(store).unwrap()
+}
+
+fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, Unusable> {
     let (mut messages, mut lost, mut members) = (BTreeMap::new(), Vec::new(), 0);
     let mut next = None;
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
@@ -106,14 +110,14 @@ fn tell<D: Disk>(store: &mut Store<D>) -> Told {
                 | Record::Closed => (),
             }
         }
-    });
+    })?;
     assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
     let told = recovered.troubles.iter().filter_map(|trouble| {
         let Trouble::Lost { first, last } = trouble else { return None };
         Some((first.as_u64(), last.as_u64()))
     });
     assert!(told.eq(lost.iter().copied().take(LOSSES_TOLD_MAX)), "{lost:?} {recovered:?}");
-    Told { messages, lost, members, recovered }
+    Ok(Told { messages, lost, members, recovered })
 }
 
 fn tell_all<D: Disk>(disk: D) -> Told {

@@ -4,16 +4,32 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
+use rustix::io::Errno;
+
 use super::segment::BadHeader;
 use crate::protocol::Seq;
 
-/// Why a directory cannot be used. No segment was touched.
+/// Why a directory cannot be used. Nothing in it was changed.
 #[derive(Debug)]
 pub enum Unusable {
-    /// The operating system would not lock or list it.
-    System(io::Error),
+    /// The operating system refuses a call without which there is no start.
+    System {
+        /// What cannot be done.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// A segment that may be whole cannot be read.
+    Unreadable {
+        /// The file.
+        name: String,
+        /// Why.
+        error: io::Error,
+    },
     /// Another coordinator is at work in it.
     InUse,
+    /// Somebody did not want to wait for the end.
+    Stopped,
     /// A later program has written here.
     Version {
         /// The file.
@@ -23,17 +39,47 @@ pub enum Unusable {
     },
 }
 
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
+impl Unusable {
+    /// Whether it is about a file that is not there any more.
+    #[must_use]
+    pub fn is_of_no_file(&self) -> bool {
+        let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        matches!(self, Self::Unreadable { error, .. } if is_missing(error))
+    }
+
+    pub(super) fn system(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| Self::System { what, error }
+    }
+}
+
+/// What to do about an error before the next try.
+fn advice(error: &io::Error) -> &'static str {
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        "let the user that the coordinator runs as read and write it"
+    } else if error.kind() == io::ErrorKind::OutOfMemory {
+        "free memory"
+    } else if is(Errno::MFILE) || is(Errno::NFILE) {
+        "raise the limit on open files"
+    } else {
+        "see to the disk"
     }
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(error) => error.fmt(f),
+            Self::System { what, error } => {
+                write!(f, "{what}: {error}; nothing was changed: ")?;
+                write!(f, "{}, and try again", advice(error))
+            }
+            Self::Unreadable { name, error } => {
+                write!(f, "{name} cannot be read: {error}; nothing was changed: ")?;
+                write!(f, "{}, and try again; or move the file away, ", advice(error))?;
+                f.write_str("and what it holds is lost")
+            }
             Self::InUse => f.write_str("in use by another coordinator"),
+            Self::Stopped => f.write_str("ended before all was read"),
             Self::Version { name, version } => {
                 write!(f, "{name}: {}", BadHeader::Version(*version))
             }

@@ -185,7 +185,8 @@ impl World {
         let draw = Draw { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
         let opened = Store::open(keep.storage.clone()).map_err(|error| error.to_string());
         let opened = opened.and_then(|mut store| {
-            let recovery = Recovery::read(&mut store, rules, || false).unwrap();
+            let recovery = Recovery::read(&mut store, rules, || false);
+            let recovery = recovery.map_err(|unusable| unusable.to_string())?;
             let unix = wall(nature.now, keep.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
             keep.check_age(recovery.recovered().at, now);

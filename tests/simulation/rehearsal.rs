@@ -36,7 +36,8 @@ impl World {
             }
             twin.heal(at);
             let mut store = Store::open(twin.clone()).expect("a disk that does its work");
-            let recovery = Recovery::read(&mut store, model.rules.clone(), || false).unwrap();
+            let recovery = Recovery::read(&mut store, model.rules.clone(), || false);
+            let recovery = recovery.expect("a disk that does its work");
             let unix = wall(at, keep.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
             let draw = Draw { epoch: Epoch::new(0), salt: Salt(0) };

@@ -19,9 +19,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use groupcast::journal::Disk;
+use groupcast::journal::{Disk, FileId};
 
 use crate::rng::Rng;
+
+/// The lock is no file among the others.
+const LOCK: &str = "lock";
+const LOCK_FILE: usize = usize::MAX;
 
 /// A directory; its clones are the same one.
 #[derive(Clone, Debug)]
@@ -244,7 +248,25 @@ impl Disk for Storage {
 
     fn lock(&mut self, _: &str) -> io::Result<Option<usize>> {
         self.state().call(false, true).1?;
-        Ok(Some(usize::MAX))
+        Ok(Some(LOCK_FILE))
+    }
+
+    /// Nobody moves the directory.
+    fn successor(&mut self) -> io::Result<Option<Self>> {
+        self.state().call(false, false).1?;
+        Ok(None)
+    }
+
+    fn id_of_name(&mut self, name: &str) -> io::Result<FileId> {
+        let mut state = self.state();
+        state.call(false, false).1?;
+        let inode = if name == LOCK { LOCK_FILE } else { state.find(name)? };
+        Ok(FileId { device: 0, inode: inode as u64 })
+    }
+
+    fn id_of_file(&mut self, file: &usize) -> io::Result<FileId> {
+        self.state().call(false, false).1?;
+        Ok(FileId { device: 0, inode: *file as u64 })
     }
 
     fn list(&mut self) -> io::Result<Vec<String>> {
@@ -253,9 +275,9 @@ impl Disk for Storage {
         Ok(state.names.keys().cloned().collect())
     }
 
-    /// What cannot be read is another matter: here it can.
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let state = self.state();
+        let mut state = self.state();
+        state.call(false, false).1?;
         let held = &state.files[state.find(name)?].bytes;
         bytes.clear();
         bytes

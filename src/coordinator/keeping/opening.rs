@@ -9,8 +9,8 @@ use super::scribe::Scribe;
 use super::snapshot::{Snapshot, mode, snapshot};
 use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
 use crate::journal::{
-    BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, delivery,
-    encode, recover_unless,
+    BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, Unusable,
+    delivery, encode, recover_unless,
 };
 use crate::limits::Sync;
 use crate::protocol::{Epoch, Seq};
@@ -45,16 +45,21 @@ pub struct Draw {
 }
 
 impl Recovery {
-    /// Reads all that there is, unless `is_stopped` says so before the end.
+    /// Reads all that there is, unless `is_stopped` says so before the end. Damage keeps it from
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] if a segment cannot be read, or if it was stopped: nothing was changed.
     pub fn read<D: Disk>(
         store: &mut Store<D>,
         rules: Rules,
         is_stopped: impl FnMut() -> bool,
-    ) -> Option<Self> {
+    ) -> Result<Self, Unusable> {
         let ttl_ms = rules.ttl_ms;
         let mut replay = Replay::new(rules, Epoch::new(0));
         let recovered = recover_unless(store, |event| apply(&mut replay, event), is_stopped)?;
-        Some(Self { replay, recovered, ttl_ms })
+        Ok(Self { replay, recovered, ttl_ms })
     }
 
     /// What it came to.

@@ -1,18 +1,30 @@
 //! The real directory of the operating system.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 
 use super::*;
 
-fn mode(path: &std::path::Path) -> u32 {
+fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
+
+/// A journal of one segment, and what writes it.
+fn journal(path: &Path) -> (Store<Directory>, Writer<File>) {
+    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+    let serial = store.next_serial();
+    let batch = Batch::new(serial).start(1, 0, 0).message(1, "one");
+    let writer = store.create(&header(serial), &batch.bytes).unwrap();
+    (store, writer)
+}
+
+const FIRST: &str = "0000000000000001.journal";
 
 #[test]
 fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     let temporary = tempfile::tempdir().unwrap();
-    let path = temporary.path().join("a/b");
+    let path = temporary.path().join("a");
     let mut store = Store::open(Directory::create(&path).unwrap()).unwrap();
     assert!(matches!(Store::open(Directory::create(&path).unwrap()), Err(Unusable::InUse)));
     let mut writer = store.create(&header(1), &[]).unwrap();
@@ -20,28 +32,212 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     store.append(&mut writer, &batch.bytes).unwrap();
     store.append(&mut writer, &batch.bytes[..30]).unwrap();
     store.sync(&mut writer).unwrap();
-    let file = path.join("0000000000000001.journal");
+    let file = path.join(FIRST);
     assert_eq!((mode(&path), mode(&file), mode(&path.join("lock"))), (0o700, 0o600, 0o600));
     let written = HEADER_BYTES + batch.bytes.len() + 30;
     assert_eq!(fs::metadata(&file).unwrap().len(), written as u64);
     let looked_at = tell(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
     drop(store);
-    // Neither is a segment, whatever its name.
-    fs::create_dir(path.join("0000000000000002.journal")).unwrap();
+    fs::write(path.join("0000000000000002.journal"), "dear diary").unwrap();
     fs::write(path.join("0000000000000003.journal.new"), "").unwrap();
     let told = tell_all(Directory::open(&path).unwrap());
     assert_eq!(told.messages, looked_at.messages);
     assert_eq!(told.messages.len(), 2);
     assert_eq!(fs::metadata(&file).unwrap().len(), (HEADER_BYTES + batch.bytes.len()) as u64);
-    assert!(path.join("0000000000000002.journal.damaged-1").is_dir());
+    assert!(path.join("0000000000000002.journal.damaged-1").is_file());
     assert!(!path.join("0000000000000003.journal.new").exists());
     assert!(told.recovered.lost_tail);
     let troubles: Vec<String> = told.recovered.troubles.iter().map(ToString::to_string).collect();
     assert_eq!(
         troubles[0],
-        "0000000000000002.journal cannot be used: not an ordinary file; \
+        "0000000000000002.journal cannot be used: does not begin as a segment of a journal does; \
          it is 0000000000000002.journal.damaged-1 now"
     );
     let torn = "segment 0000000000000001 ends in a torn record from ";
     assert!(troubles[1].starts_with(torn) && troubles[1].ends_with(", which was cut off"));
+}
+
+/// Behind a link there may be a whole segment.
+#[test]
+fn what_has_the_name_of_a_segment_and_is_no_file_is_not_read_and_not_touched() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path();
+    drop(journal(path));
+    fs::create_dir(path.join("0000000000000002.journal")).unwrap();
+    fs::rename(path.join(FIRST), path.join("elsewhere")).unwrap();
+    symlink("elsewhere", path.join(FIRST)).unwrap();
+    for name in [FIRST, "0000000000000002.journal"] {
+        let refused = Store::open(Directory::open(path).unwrap()).unwrap_err();
+        let words = refused.to_string();
+        let expected = format!("{name} cannot be read: not an ordinary file; nothing was changed");
+        assert!(words.starts_with(&expected), "{words}");
+        fs::rename(path.join("elsewhere"), path.join(FIRST)).unwrap_or_default();
+    }
+}
+
+#[test]
+fn only_the_last_directory_of_a_path_is_created() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("disk/journal");
+    let error = Directory::create(&path).unwrap_err().to_string();
+    let missing = temporary.path().join("disk");
+    assert!(error.starts_with(&format!("{} is not there: ", missing.display())), "{error}");
+    assert!(!missing.exists());
+    fs::create_dir(&missing).unwrap();
+    Directory::create(&path).unwrap();
+    assert_eq!((mode(&path), fs::read_dir(&path).unwrap().count()), (0o700, 0));
+}
+
+#[test]
+fn a_path_that_is_no_directory_says_what_it_is() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path();
+    fs::write(root.join("file"), "").unwrap();
+    symlink("nowhere", root.join("dangling")).unwrap();
+    symlink("loop", root.join("loop")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    for (name, expected) in [
+        ("file", "not a directory".to_owned()),
+        ("pipe", "not a directory".to_owned()),
+        ("file/below", format!("{} is not a directory", root.join("file").display())),
+        ("dangling", "a symbolic link to nowhere, which is not there: ".to_owned()),
+        ("loop", "cannot be reached: Too many levels of symbolic links".to_owned()),
+        (&"x".repeat(300), "cannot be reached: File name too long".to_owned()),
+    ] {
+        for open in [Directory::create, Directory::open] {
+            let error = open(&root.join(name)).unwrap_err().to_string();
+            assert!(error.starts_with(&expected), "{name}: {error}");
+        }
+    }
+    let error = Directory::open(&root.join("absent")).unwrap_err().to_string();
+    assert_eq!(error, "there is no such directory");
+}
+
+#[test]
+fn a_lock_that_is_no_file_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    symlink("/dev/null", temporary.path().join("lock")).unwrap();
+    let refused = Store::open(Directory::open(temporary.path()).unwrap()).unwrap_err().to_string();
+    assert!(refused.starts_with("cannot take the file lock: not an ordinary file; "), "{refused}");
+}
+
+/// Two names for one directory are one journal.
+#[test]
+fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (real, link) = (temporary.path().join("real"), temporary.path().join("link"));
+    let held = journal(&real);
+    symlink("real", &link).unwrap();
+    let again = || Store::open(Directory::create(&link).unwrap());
+    assert!(matches!(again(), Err(Unusable::InUse)));
+    let moved = temporary.path().join("moved");
+    fs::rename(&real, &moved).unwrap();
+    assert!(matches!(Store::open(Directory::open(&moved).unwrap()), Err(Unusable::InUse)));
+    drop(held);
+    assert!(Store::open(Directory::open(&moved).unwrap()).is_ok());
+}
+
+/// Of a link that leads to another journal now, no file is created, renamed, read or removed.
+#[test]
+fn a_path_that_leads_elsewhere_now_is_used_for_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [ours, theirs, link] = ["ours", "theirs", "link"].map(|name| temporary.path().join(name));
+    drop(journal(&theirs));
+    fs::create_dir(&ours).unwrap();
+    symlink("ours", &link).unwrap();
+    let (mut store, mut writer) = journal(&link);
+    fs::remove_file(&link).unwrap();
+    symlink("theirs", &link).unwrap();
+    let before = fs::read(theirs.join(FIRST)).unwrap();
+    assert!(store.remove(1).is_err());
+    assert!(store.set_aside(1).is_err());
+    assert!(store.reopen(1).is_err());
+    assert!(store.create(&header(2), &[]).is_err());
+    assert!(store.read(1, &mut Vec::new()).is_err());
+    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    assert!(error.contains("put the directory back"), "{error}");
+    assert_eq!(fs::read(theirs.join(FIRST)).unwrap(), before);
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2, "the lock and a segment");
+    // All is well again when the path leads back.
+    fs::remove_file(&link).unwrap();
+    symlink("ours", &link).unwrap();
+    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
+    store.append(&mut writer, &Batch::new(1).message(2, "two").bytes).unwrap();
+    drop((store, writer));
+    assert_eq!(tell_all(Directory::open(&ours).unwrap()).messages.len(), 2);
+}
+
+#[test]
+fn a_segment_that_is_not_where_it_was_is_missed() {
+    type Harm = fn(&Path, &Path);
+    let harms: [(&str, Harm); 4] = [
+        ("moved", |segment, to| fs::rename(segment, to).unwrap()),
+        ("deleted", |segment, _| fs::remove_file(segment).unwrap()),
+        ("replaced", |segment, to| {
+            fs::copy(segment, to).unwrap();
+            fs::rename(to, segment).unwrap();
+        }),
+        ("moved, and a link in its place", |segment, to| {
+            fs::rename(segment, to).unwrap();
+            symlink(to, segment).unwrap();
+        }),
+    ];
+    for (harm, inflict) in harms {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("data");
+        let (mut store, writer) = journal(&path);
+        assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0], "{harm}");
+        inflict(&path.join(FIRST), &temporary.path().join("elsewhere"));
+        assert_eq!(store.missing(Some(&writer)).unwrap(), [1], "{harm}");
+        assert_eq!(store.missing(None).unwrap(), [0; 0], "{harm}: told once");
+        store.create(&header(2), &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_missed_and_an_empty_one_takes_its_place() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [path, away] = ["data", "away"].map(|name| temporary.path().join(name));
+    let (mut store, writer) = journal(&path);
+    fs::rename(&path, &away).unwrap();
+    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    let expected = format!("the directory {} was moved away or deleted", path.display());
+    assert!(error.starts_with(&expected), "{error}");
+    assert!(store.create(&header(2), &[]).is_err());
+    fs::write(&path, "").unwrap();
+    assert!(store.missing(Some(&writer)).is_err(), "a file has come into its place");
+    fs::remove_file(&path).unwrap();
+    // One that somebody else uses is none for us.
+    let (theirs, _) = journal(&path);
+    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    assert!(error.contains("another coordinator"), "{error}");
+    drop(theirs);
+    fs::remove_file(path.join(FIRST)).unwrap();
+    assert_eq!(store.missing(Some(&writer)).unwrap(), [1]);
+    store.create(&header(store.next_serial()), &[]).unwrap();
+    assert!(matches!(Store::open(Directory::open(&path).unwrap()), Err(Unusable::InUse)));
+    assert!(Store::open(Directory::open(&away).unwrap()).is_ok(), "the old lock is given back");
+}
+
+#[test]
+fn a_lock_file_that_was_deleted_is_taken_anew() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (mut store, writer) = journal(temporary.path());
+    let open = || Store::open(Directory::open(temporary.path()).unwrap());
+    fs::remove_file(temporary.path().join("lock")).unwrap();
+    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
+    assert!(matches!(open(), Err(Unusable::InUse)));
+    fs::remove_file(temporary.path().join("lock")).unwrap();
+    let theirs = open().unwrap();
+    let error = store.missing(Some(&writer)).unwrap_err().to_string();
+    assert!(error.contains("end one of the two"), "{error}");
+    drop(theirs);
+    assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
 }

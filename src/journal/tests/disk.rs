@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::journal::Disk;
+use crate::journal::{Disk, FileId};
+
+/// The lock is no file among the others.
+const LOCK: &str = "lock";
+const LOCK_FILE: usize = usize::MAX;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct MemoryDisk {
@@ -112,7 +116,23 @@ impl Disk for MemoryDisk {
 
     fn lock(&mut self, _: &str) -> io::Result<Option<usize>> {
         self.call("lock")?;
-        Ok(Some(usize::MAX))
+        Ok(Some(LOCK_FILE))
+    }
+
+    fn successor(&mut self) -> io::Result<Option<Self>> {
+        self.call("successor")?;
+        Ok(None)
+    }
+
+    fn id_of_name(&mut self, name: &str) -> io::Result<FileId> {
+        self.call("id_of_name")?;
+        let inode = if name == LOCK { LOCK_FILE } else { self.find(name)? };
+        Ok(FileId { device: 0, inode: inode as u64 })
+    }
+
+    fn id_of_file(&mut self, file: &usize) -> io::Result<FileId> {
+        self.call("id_of_file")?;
+        Ok(FileId { device: 0, inode: *file as u64 })
     }
 
     fn list(&mut self) -> io::Result<Vec<String>> {

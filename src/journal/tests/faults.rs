@@ -30,7 +30,8 @@ const ATTEMPTS: usize = 3;
 impl Coordinator {
     fn start(disk: &MemoryDisk, epoch: u64) -> Result<Self, usize> {
         let mut store = Store::open(disk.clone()).map_err(|_| 1_usize)?;
-        let Recovered { epoch: known, last, lost_tail, troubles, .. } = tell(&mut store).recovered;
+        let told = try_tell(&mut store).map_err(|_| 1_usize)?;
+        let Recovered { epoch: known, last, lost_tail, troubles, .. } = told.recovered;
         let known = known.filter(|_| !lost_tail).map_or(epoch, Epoch::as_u64);
         let outcome = Outcome { troubles: troubles.len(), ..Outcome::default() };
         let safe = last.as_u64();
@@ -64,6 +65,7 @@ impl Coordinator {
                 (writer, Batch::new(serial))
             }
             None => {
+                assert_eq!(self.store.missing(None)?, [0; 0]);
                 let serial = self.store.next_serial();
                 let writer = self.store.create(&header(serial), &[])?;
                 (writer, Batch::new(serial).start(self.epoch, self.safe, self.safe))
@@ -119,11 +121,10 @@ fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
 }
 
 fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str) {
-    let was_unreadable = disk.fired().contains(&"read");
     disk.fail(None);
     let told = tell_all(disk.clone());
     let is_rejected = |trouble: &Trouble| matches!(trouble, Trouble::Rejected(_));
-    let has_garbage = !was_unreadable && told.recovered.troubles.iter().any(is_rejected);
+    let has_garbage = told.recovered.troubles.iter().any(is_rejected);
     assert!(!has_garbage, "{what}: a name stands for nothing: {told:?}");
     let is_told = second.troubles > 0 || !told.recovered.troubles.is_empty();
     for (outcome, may_be_told) in [(first, is_told), (second, false)] {
@@ -152,7 +153,8 @@ fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
                     break;
                 }
                 assert_eq!(first.confirmed.len(), 18);
-                if !for_ever && fired != ["lock"] && fired != ["list"] {
+                let is_refused = matches!(fired[..], ["lock" | "list" | "read"]);
+                if !for_ever && !is_refused {
                     assert_eq!(second.confirmed.len(), 18, "{what}: service did not return");
                 }
                 let is_retried = kind == io::ErrorKind::Interrupted && fired == ["write"];
@@ -165,9 +167,58 @@ fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
     }
     calls.sort_unstable();
     calls.dedup();
-    let expected =
-        ["create", "list", "lock", "read", "remove", "rename", "sync", "sync_directory", "write"];
+    let expected = [
+        "create",
+        "id_of_file",
+        "id_of_name",
+        "list",
+        "lock",
+        "read",
+        "remove",
+        "rename",
+        "successor",
+        "sync",
+        "sync_directory",
+        "write",
+    ];
     assert_eq!(calls, expected, "every call was made to fail");
+}
+
+/// Whatever else is wrong: a start that is refused has changed nothing.
+#[test]
+fn what_cannot_be_read_refuses_the_start_and_nothing_is_changed() {
+    let disk = MemoryDisk::default();
+    Coordinator::start(&disk, 0xa).unwrap().run("first");
+    Coordinator::start(&disk, 0xb).unwrap().run("second");
+    let newest = disk.names().pop().unwrap();
+    let mut torn = disk.get(&newest);
+    torn.pop();
+    disk.put(&newest, torn);
+    disk.put("0000000000000007.journal", b"dear diary".to_vec());
+    disk.put("0000000000000009.journal.new", b"half of it".to_vec());
+    let contents = |disk: &MemoryDisk| {
+        let names = disk.names().into_iter();
+        names.map(|name| (name.clone(), disk.get(&name))).collect::<Vec<_>>()
+    };
+    let mut refused = 0;
+    for at in 0.. {
+        let disk = disk.copy();
+        let before = contents(&disk);
+        disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
+        let told = Store::open(disk.clone()).and_then(|mut store| try_tell(&mut store));
+        let fired = disk.fired();
+        match told {
+            Err(unusable) => {
+                assert!(matches!(fired[..], ["lock" | "list" | "read"]), "{fired:?}");
+                assert_eq!(contents(&disk), before, "{fired:?}");
+                assert!(unusable.to_string().contains("; nothing was changed: "), "{unusable}");
+                refused += 1;
+            }
+            Ok(_) if fired.is_empty() => break,
+            Ok(_) => assert!(!matches!(fired[..], ["lock" | "list" | "read"]), "{fired:?}"),
+        }
+    }
+    assert_eq!(refused, 2 + 5 + 4, "the lock, the list, each file, and each segment once more");
 }
 
 #[test]
@@ -182,7 +233,7 @@ fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
         disk.put(&name, bytes[..bytes.len() - 1].to_vec());
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
         let Ok(mut store) = Store::open(disk.clone()) else { continue };
-        let told = tell(&mut store);
+        let Ok(told) = try_tell(&mut store) else { continue };
         match disk.fired().first().copied() {
             None => break,
             Some("open" | "set_length" | "sync") => {

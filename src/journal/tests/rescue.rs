@@ -19,7 +19,8 @@ fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
         if let Event::Fact { at, record } = event {
             facts.push((at.as_u64(), format!("{record:?}")));
         }
-    });
+    })
+    .unwrap();
     facts
 }
 
@@ -55,7 +56,8 @@ fn all_are_named_where_nothing_of_a_snapshot_is_damaged() {
         let mut times = 0;
         recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
             times += usize::from(event == Event::AllNamed);
-        });
+        })
+        .unwrap();
         times
     };
     assert_eq!(named(&disk), 2);

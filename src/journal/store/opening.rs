@@ -1,0 +1,151 @@
+//! The start of a store: which segments there are, and which files are none.
+//!
+//! Bytes that were read and make no sense are damage. A file that could not be read (no permission,
+//! no descriptor or memory left, a failing disk) may be whole: the start is refused then, and
+//! nothing is renamed, removed or created. So nothing is changed before everything was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{LOCK, Segment, Start, Store};
+use crate::journal::disk::Disk;
+use crate::journal::name::{self, Role, SERIAL_MAX};
+use crate::journal::record::Record;
+use crate::journal::segment::{self, BadHeader, Found, START_BYTES};
+use crate::journal::trouble::{Rejected, Unusable};
+
+impl<D: Disk> Store<D> {
+    /// Takes a directory into use: locks it, and finds its segments.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`]; damaged segments are no reason, segments that cannot be read are.
+    pub fn open(mut disk: D) -> Result<Self, Unusable> {
+        let lock = disk.lock(LOCK).map_err(Unusable::system("cannot take the file lock"))?;
+        let lock = lock.ok_or(Unusable::InUse)?;
+        let mut store = Self::list(disk)?;
+        store.lock = Some(lock);
+        Ok(store)
+    }
+
+    /// Looks into a directory without changing anything, also while a coordinator is at work in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`].
+    pub fn inspect(disk: D) -> Result<Self, Unusable> {
+        Self::list(disk)
+    }
+
+    fn list(mut disk: D) -> Result<Self, Unusable> {
+        let mut names = disk.list().map_err(Unusable::system("cannot list the directory"))?;
+        names.sort();
+        let mut store = Self {
+            disk,
+            lock: None,
+            segments: BTreeMap::new(),
+            asides: BTreeSet::new(),
+            unfinished: Vec::new(),
+            serial_highest: 0,
+            unreadable_highest: None,
+            rejected: Vec::new(),
+        };
+        let mut misnamed = Vec::new();
+        for name in names {
+            match name::parse(&name) {
+                Some((named, Role::Segment)) => match store.look_into(&name)? {
+                    Ok((serial, start)) if serial == named => store.admit(serial, start, name),
+                    Ok((serial, start)) => misnamed.push((serial, start, named, name)),
+                    Err(reason) => store.reject(named, name, reason),
+                },
+                Some((named, Role::New)) => store.unfinished.push((named, name)),
+                Some((named, Role::Aside)) => {
+                    store.note_unreadable(named);
+                    store.asides.insert(name);
+                }
+                None => (),
+            }
+        }
+        for (serial, start, named, name) in misnamed {
+            store.serial_highest = store.serial_highest.max(named);
+            if store.segments.contains_key(&serial) {
+                store.reject(named, name, format!("segment {serial} a second time"));
+            } else {
+                store.admit(serial, start, name);
+            }
+        }
+        Ok(store)
+    }
+
+    /// The serial number of a segment and what it begins with, or why the file is none.
+    fn look_into(&mut self, name: &str) -> Result<Result<(u64, Option<Start>), String>, Unusable> {
+        let mut bytes = Vec::new();
+        self.disk
+            .read(name, START_BYTES as u64, &mut bytes)
+            .map_err(|error| Unusable::Unreadable { name: name.to_owned(), error })?;
+        let (header, mut records) = match segment::read(&bytes) {
+            Ok(read) => read,
+            Err(BadHeader::Version(version)) => {
+                return Err(Unusable::Version { name: name.to_owned(), version });
+            }
+            Err(bad @ (BadHeader::Foreign | BadHeader::Damaged)) => {
+                return Ok(Err(bad.to_string()));
+            }
+        };
+        let start = match records.next() {
+            Some(Found::Record { record: Record::Epoch { epoch, last }, .. }) => {
+                Some(Start { epoch, last })
+            }
+            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => None,
+        };
+        if header.serial > SERIAL_MAX {
+            return Ok(Err("its serial number is none".to_owned()));
+        }
+        Ok(Ok((header.serial, start)))
+    }
+
+    fn admit(&mut self, serial: u64, start: Option<Start>, name: String) {
+        self.serial_highest = self.serial_highest.max(serial);
+        self.segments.insert(serial, Segment { name, start, is_damaged: false });
+    }
+
+    fn note_unreadable(&mut self, named: u64) {
+        self.serial_highest = self.serial_highest.max(named);
+        self.unreadable_highest = self.unreadable_highest.max(Some(named));
+    }
+
+    fn reject(&mut self, named: u64, name: String, reason: String) {
+        self.note_unreadable(named);
+        self.rejected.push(Rejected { name, reason, aside: None });
+    }
+
+    /// A segment whose beginning made sense turns out to be none.
+    pub(in crate::journal) fn reject_segment(&mut self, serial: u64, reason: String) {
+        self.note_unreadable(serial);
+        let Some(segment) = self.segments.remove(&serial) else { return };
+        self.rejected.push(Rejected { name: segment.name, reason, aside: None });
+    }
+
+    /// Everything was read: renames what was rejected, removes segments that were never finished,
+    /// and says what became of the former. Without the lock nothing is changed.
+    pub(in crate::journal) fn tidy(&mut self) -> Vec<Rejected> {
+        let mut all = std::mem::take(&mut self.rejected);
+        if !self.is_writable() {
+            return all;
+        }
+        for rejected in &mut all {
+            rejected.aside = Some(self.move_aside(&rejected.name));
+        }
+        for (named, name) in std::mem::take(&mut self.unfinished) {
+            // One that stays takes room and does no other harm: its number is not used again.
+            self.serial_highest = self.serial_highest.max(named);
+            let _ = self.disk.remove(&name);
+        }
+        all
+    }
+
+    /// Whether a start would find nothing: no segment, nor a file that has the name of one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.rejected.is_empty()
+    }
+}
