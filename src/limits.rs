@@ -217,6 +217,9 @@ pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
+/// How often, at most, it is checked that a journal is still where it was: files and directories
+/// can be moved away while they are written.
+pub const JOURNAL_CHECK_MS: u64 = 30_000;
 /// Losses of a journal that are told one by one: a disk can have any number of them.
 pub const LOSSES_TOLD_MAX: usize = 100;
 /// Records that a start reads before it looks for a signal to end.

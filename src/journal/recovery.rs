@@ -383,7 +383,6 @@ impl Fold {
             self.advance(next, replay);
         }
         let mut recovered = self.recovered;
-        recovered.cut_torn(store);
         recovered.last = self.next.map_or(Seq::ZERO, Seq::before);
         let newest = recovered.header.map_or(0, |header| header.serial);
         let is_unreadable = store.unreadable_highest().is_some_and(|serial| serial > newest);

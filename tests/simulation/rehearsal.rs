@@ -16,7 +16,7 @@ impl Keep {
     pub(crate) fn removes_early(&self, jobs: &[Job], oldest: u64) -> u64 {
         let is_early = |job: &&Job| match job {
             Job::Remove { serial } => self.storage.newest(*serial) >= Some(oldest),
-            Job::Append { .. } | Job::Begin(_) | Job::Sync => false,
+            Job::Append { .. } | Job::Begin(_) | Job::Sync | Job::Check => false,
         };
         jobs.iter().filter(is_early).count() as u64
     }

@@ -9,6 +9,7 @@
 //! stand, and every message that no other segment is known to hold, goes into a fresh one, tried
 //! again and again until it succeeds; what waits for its reply waits for that.
 
+mod closing;
 mod completion;
 mod figures;
 mod removal;
@@ -18,6 +19,7 @@ mod waiting;
 use std::collections::VecDeque;
 
 use super::Terms;
+use super::checks::Checks;
 use super::places;
 use super::scribe::{Begin, Job};
 use super::snapshot::{Snapshot, mode, put_member, snapshot};
@@ -30,6 +32,7 @@ use crate::time::{Millis, Now};
 
 use waiting::Waiting;
 
+pub use closing::End;
 pub(super) use segments::{Closed, Current};
 
 /// The journal as the loop sees it.
@@ -59,6 +62,9 @@ pub struct Keeper {
     /// Everything up to here is.
     safe: Seq,
     failing: Option<Failing>,
+    /// Why, as it was said last.
+    reason: String,
+    checks: Checks,
     /// Who was deregistered, and in which commit, as long as that is not safe.
     deregistered: VecDeque<(u64, Box<str>)>,
     places: places::Pause,
@@ -93,17 +99,6 @@ pub(super) struct Start {
     pub(super) closed: VecDeque<Closed>,
 }
 
-/// What has come of the end of a journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Nothing yet.
-    Pending,
-    /// All is written and safe.
-    Written,
-    /// The journal fails.
-    Failed,
-}
-
 /// What completions came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -131,6 +126,8 @@ impl Keeper {
             synced: 0,
             safe,
             failing: None,
+            reason: String::new(),
+            checks: Checks::new(segment.noted.steady),
             deregistered: VecDeque::new(),
             places: places::Pause::default(),
             sync_at: None,
@@ -229,6 +226,9 @@ impl Keeper {
         let must_sync = std::mem::take(&mut self.is_awaited) && self.terms.sync == Sync::Always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
+        if self.checks.precedes_write(now.steady) {
+            self.jobs.push_back(Job::Check);
+        }
         self.append(commit, records, must_sync, group.last());
         if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
@@ -300,7 +300,16 @@ impl Keeper {
             needed,
         };
         self.waiting.hand_over(commit, records.len());
-        self.jobs.push_back(Job::Begin(Begin { commit, header, records, farewell, is_rescue }));
+        self.checks.note(now.steady);
+        let is_whole = self.safe == Seq::ZERO;
+        self.jobs.push_back(Job::Begin(Begin {
+            commit,
+            header,
+            records,
+            farewell,
+            is_rescue,
+            is_whole,
+        }));
         if is_rescue {
             // It stands for all that came to nothing.
             let done = self.done.0;
@@ -331,6 +340,9 @@ impl Keeper {
         if self.failing.is_some() {
             return; // There is no segment to be synced.
         }
+        if self.checks.is_due(now.steady) {
+            self.jobs.push_back(Job::Check);
+        }
         if let Sync::Every(pause_ms) = self.terms.sync {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
                 self.sync_at = None;
@@ -356,30 +368,10 @@ impl Keeper {
             Some(Failing::Trying(_)) => None,
             None => {
                 let removal = self.removal_at();
-                [self.sync_at, self.places.deadline(), removal].into_iter().flatten().min()
+                let check = self.checks.deadline();
+                let all = [self.sync_at, self.places.deadline(), removal, check];
+                all.into_iter().flatten().min()
             }
-        }
-    }
-
-    /// The end: the last places, and that it was an end in good order.
-    pub fn close(&mut self, group: &mut Group, now: Now) {
-        places::put(group, now.steady, self.segment.salt, &mut self.records);
-        if self.failing.is_none() {
-            self.put(&Record::Closed, now.steady);
-            let (commit, records) = (self.next, std::mem::take(&mut self.records));
-            self.append(commit, records, true, group.last());
-            self.closing = Some(commit);
-        }
-    }
-
-    /// Returns what has come of [`Keeper::close`].
-    #[must_use]
-    pub fn end(&self) -> End {
-        match self.closing {
-            Some(_) if self.failing.is_some() => End::Failed,
-            Some(closing) if closing <= self.done.0 => End::Written,
-            Some(_) => End::Pending,
-            None => End::Failed,
         }
     }
 }

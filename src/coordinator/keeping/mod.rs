@@ -21,6 +21,7 @@
 //! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`Held::release`]. Whenever
 //! something was told, [`Keeper::take_fullness`] says whether the group may decide more.
 
+mod checks;
 mod held;
 mod keeper;
 mod opening;

@@ -22,6 +22,8 @@ pub enum Job {
     Begin(Begin),
     /// Make safe what was written so far.
     Sync,
+    /// See that what was written is still where a start will look for it.
+    Check,
     /// Nothing in this segment is needed any more.
     Remove {
         /// Which.
@@ -41,6 +43,8 @@ pub struct Begin {
     pub(super) farewell: Vec<u8>,
     /// It holds everything that a failure before it kept from being written.
     pub(super) is_rescue: bool,
+    /// It holds every message that is kept: no segment before it is needed.
+    pub(super) is_whole: bool,
 }
 
 /// What came of a batch of jobs.
@@ -62,12 +66,18 @@ pub struct Written {
     pub(super) removed: Vec<u64>,
     /// Segments that must stay for now.
     pub(super) kept: Vec<u64>,
+    /// Segments that somebody else moved away, deleted or replaced.
+    pub(super) missing: Vec<u64>,
 }
 
 impl Written {
     fn fail(&mut self, commit: u64, error: &io::Error) {
+        self.fail_for(commit, error.to_string());
+    }
+
+    fn fail_for(&mut self, commit: u64, trouble: String) {
         self.failed = Some(commit);
-        self.trouble = Some(error.to_string());
+        self.trouble = Some(trouble);
     }
 }
 
@@ -81,11 +91,13 @@ pub struct Scribe<D: Disk> {
     written: u64,
     /// The last commit that was synced.
     synced: u64,
+    /// Segments are missing, and what is kept of them stands nowhere yet.
+    is_incomplete: bool,
 }
 
 impl<D: Disk> Scribe<D> {
     pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
-        Self { store, writer: Some(writer), written: 0, synced: 0 }
+        Self { store, writer: Some(writer), written: 0, synced: 0, is_incomplete: false }
     }
 
     /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
@@ -110,6 +122,9 @@ impl<D: Disk> Scribe<D> {
                 Job::Sync => {
                     report.has_synced = true;
                     self.sync_written(&mut report);
+                }
+                Job::Check => {
+                    self.check(self.written, &mut report);
                 }
                 Job::Remove { serial } => self.remove(serial, &mut report),
             }
@@ -140,7 +155,14 @@ impl<D: Disk> Scribe<D> {
     }
 
     fn begin(&mut self, begin: &Begin, report: &mut Written) {
-        let Begin { commit, header, records, farewell, is_rescue } = begin;
+        let Begin { commit, header, records, farewell, is_rescue, is_whole } = begin;
+        if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
+            return;
+        }
+        if self.is_incomplete && !is_whole {
+            report.failed = Some(*commit); // It was made before the loss was known.
+            return;
+        }
         let mut old = self.writer.take();
         if old.is_none() && !is_rescue {
             report.failed = Some(*commit);
@@ -165,11 +187,27 @@ impl<D: Disk> Scribe<D> {
                 }
                 self.writer = Some(writer);
                 self.written = *commit;
+                self.is_incomplete = false;
                 report.done = Some(*commit);
                 self.note_synced(report);
             }
             Err(error) => report.fail(*commit, &error),
         }
+    }
+
+    /// Whether a start would find what was written; if not, nothing more is written there.
+    fn check(&mut self, commit: u64, report: &mut Written) -> bool {
+        match self.store.missing(self.writer.as_ref()) {
+            Ok(missing) if missing.is_empty() => return true,
+            Ok(missing) => {
+                report.fail_for(commit, gone(&missing));
+                report.missing.extend(missing);
+                self.is_incomplete = true;
+            }
+            Err(error) => report.fail(commit, &error),
+        }
+        self.writer = None;
+        false
     }
 
     fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut Written) -> io::Result<()> {
@@ -206,6 +244,15 @@ impl<D: Disk> Scribe<D> {
         }
         report.removed.push(serial);
     }
+}
+
+fn gone(missing: &[u64]) -> String {
+    let count = missing.len();
+    let first = missing.first().copied().unwrap_or_default();
+    format!(
+        "{count} segments were moved away, deleted or replaced, {first:016x} the first of them; \
+         what is kept of their messages is written anew"
+    )
 }
 
 impl Sink for Scribe<Directory> {

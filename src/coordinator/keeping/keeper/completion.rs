@@ -3,12 +3,14 @@
 use super::{Failing, Keeper, Progress};
 use crate::coordinator::keeping::Written;
 use crate::limits::Sync;
+use crate::protocol::Seq;
 use crate::time::Millis;
 
 impl Keeper {
     /// Learns what came of a batch of jobs, in the order of the batches.
     pub fn take(&mut self, written: Written, now: Millis, progress: &mut Progress) {
-        let Written { done, failed, synced, trouble, syncs, has_synced, removed, kept } = written;
+        let Written { done, failed, synced, trouble, syncs, has_synced, .. } = written;
+        let Written { removed, kept, missing, .. } = written;
         syncs.into_iter().for_each(|took| self.tally.note_sync(took));
         self.settled = self.settled.max(done.max(failed).unwrap_or_default());
         self.waiting.settle(self.settled);
@@ -22,6 +24,7 @@ impl Keeper {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
         self.note_synced(done, synced);
+        self.note_missing(&missing);
         let Some(failed) = failed else { return };
         if let Some(Failing::Trying(commit)) = self.failing
             && failed < commit
@@ -32,15 +35,38 @@ impl Keeper {
             return;
         }
         self.tally.failures += 1;
-        if self.failing.is_none() {
+        let is_new = self.failing.is_none();
+        self.say_why(trouble.unwrap_or_default(), is_new);
+        if is_new {
             progress.fails = Some(true);
-            let trouble = trouble.unwrap_or_default();
-            log::error!("the journal cannot be written, nothing is accepted: {trouble}");
             self.sync_at = None;
+        }
+        if is_new || !missing.is_empty() {
             self.failing = Some(Failing::RetryAt(now)); // At once, to a fresh segment.
         } else {
             self.retry_later(now);
         }
+    }
+
+    /// Says that the journal fails, once for each reason.
+    fn say_why(&mut self, trouble: String, is_new: bool) {
+        if is_new || !trouble.is_empty() && trouble != self.reason {
+            log::error!("the journal cannot be written, nothing is accepted: {trouble}");
+            self.reason = trouble;
+        }
+    }
+
+    /// What stood in segments that are gone is nowhere: all that is kept is written anew.
+    fn note_missing(&mut self, missing: &[u64]) {
+        if missing.is_empty() {
+            return;
+        }
+        self.safe = Seq::ZERO;
+        self.closed.retain(|closed| !missing.contains(&closed.serial));
+        if missing.contains(&self.segment.serial) {
+            self.segment.begun = u64::MAX; // No commit begins it: there is no such segment.
+        }
+        self.is_removing = false;
     }
 
     fn note_synced(&mut self, done: Option<u64>, synced: Option<u64>) {

@@ -1,3 +1,5 @@
+mod displaced;
+
 use std::path::Path;
 
 use super::*;
@@ -102,7 +104,7 @@ fn a_job_that_finds_no_room_keeps_its_place() {
         .into_iter()
         .filter_map(|job| match job {
             Job::Append { commit, .. } => Some(commit),
-            Job::Begin(_) | Job::Sync | Job::Remove { .. } => None,
+            Job::Begin(_) | Job::Sync | Job::Check | Job::Remove { .. } => None,
         })
         .collect();
     assert!(commits.len() == 2 && commits.is_sorted(), "{commits:?}");
@@ -143,7 +145,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
         }
         let bytes = handed_over.iter().map(|job| match job {
             Job::Append { records, .. } => records.len(),
-            Job::Begin(_) | Job::Sync | Job::Remove { .. } => 0,
+            Job::Begin(_) | Job::Sync | Job::Check | Job::Remove { .. } => 0,
         });
         assert_eq!(stat(&opened.keeper, "journal_waiting_bytes"), bytes.sum::<usize>() as u64);
         let now = 501 * PLACES_PAUSE_MS;

@@ -1,0 +1,74 @@
+//! When it is checked that the journal is still where it was: what is written to a file that was
+//! moved away, or into a directory that another one has replaced, is lost at the next start.
+//!
+//! A check is a few calls of the operating system. It comes before the first thing that is written
+//! after a pause, and once more when the interval has passed since; so a journal to which nothing
+//! is written wakes nobody. Where a segment begins, one belongs to that.
+
+use crate::limits::JOURNAL_CHECK_MS;
+use crate::time::Millis;
+
+/// The last check, and when the next one is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checks {
+    last: Millis,
+    due: Option<Millis>,
+}
+
+impl Checks {
+    /// All is where it was.
+    pub(super) fn new(now: Millis) -> Self {
+        Self { last: now, due: None }
+    }
+
+    /// Something is to be written; whether a check comes before it.
+    pub(super) fn precedes_write(&mut self, now: Millis) -> bool {
+        let due = self.last.plus(JOURNAL_CHECK_MS);
+        if due <= now {
+            self.note(now);
+            return true;
+        }
+        self.due = Some(due);
+        false
+    }
+
+    /// Whether a check is due though nothing is written now.
+    pub(super) fn is_due(&mut self, now: Millis) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= now);
+        if is_due {
+            self.note(now);
+        }
+        is_due
+    }
+
+    /// A check is on its way.
+    pub(super) fn note(&mut self, now: Millis) {
+        *self = Self::new(now);
+    }
+
+    pub(super) fn deadline(self) -> Option<Millis> {
+        self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_comes_before_a_write_after_a_pause_and_once_after_writes() {
+        let mut checks = Checks::new(Millis::ZERO);
+        let interval = Millis::new(JOURNAL_CHECK_MS);
+        assert!(!checks.precedes_write(Millis::new(1)));
+        assert!(!checks.precedes_write(Millis::new(2)));
+        assert_eq!(checks.deadline(), Some(interval));
+        assert!(!checks.is_due(Millis::new(JOURNAL_CHECK_MS - 1)));
+        assert!(checks.is_due(interval));
+        assert_eq!(checks.deadline(), None, "nothing was written since");
+        assert!(!checks.is_due(interval.plus(10 * JOURNAL_CHECK_MS)));
+        let later = interval.plus(JOURNAL_CHECK_MS);
+        assert!(checks.precedes_write(later));
+        assert!(!checks.precedes_write(later), "once");
+        assert_eq!(checks.deadline(), Some(later.plus(JOURNAL_CHECK_MS)));
+    }
+}
