@@ -49,7 +49,10 @@ pub(super) fn begin(
     let recovery = Recovery::read(&mut store, rules, is_asked_to_end);
     let recovery = recovery.map_err(|unusable| match unusable {
         Unusable::Stopped => Failure::Stopped(directory.clone()),
-        unusable => failed(&unusable),
+        Unusable::System { .. }
+        | Unusable::Unreadable { .. }
+        | Unusable::InUse
+        | Unusable::Version { .. } => failed(&unusable),
     })?;
     for trouble in &recovery.recovered().troubles {
         log::warn!("journal {}: {trouble}", directory.display());
