@@ -79,7 +79,7 @@ pub fn recover_unless<D: Disk>(
 ) -> Result<Recovered, Unusable> {
     let mut fold = Fold::default();
     let mut bytes = Vec::new();
-    for (serial, resumed) in resumptions(store) {
+    for (serial, resumed) in store.resumptions() {
         store.read(serial, &mut bytes)?;
         match segment::read(&bytes) {
             Err(bad) => store.reject_segment(serial, bad.to_string()),
@@ -97,24 +97,6 @@ pub fn recover_unless<D: Disk>(
         true => Err(Unusable::Stopped),
         false => Ok(fold.finish(store, &mut replay)),
     }
-}
-
-/// All segments, each with the lowest number that a later one goes back to.
-///
-/// A program that fails to write or to sync goes on in a new segment, from the last number that is
-/// safe. What stands above that in the old one may have holes, and was never confirmed from there.
-fn resumptions<D: Disk>(store: &Store<D>) -> Vec<(u64, Option<Start>)> {
-    let mut later: Option<Start> = None;
-    let mut all = Vec::new();
-    for (serial, start) in store.starts().rev() {
-        all.push((serial, later));
-        if let Some(Start { epoch, last }) = start {
-            let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
-            later = Some(Start { epoch, last: last.min(later_last) });
-        }
-    }
-    all.reverse();
-    all
 }
 
 /// What was read so far.

@@ -272,9 +272,23 @@ impl<D: Disk> Store<D> {
         read.map_err(|error| Unusable::Unreadable { name, error })
     }
 
-    /// All segments as they were found, with what they begin with if it can be read.
-    pub(super) fn starts(&self) -> impl DoubleEndedIterator<Item = (u64, Option<Start>)> {
-        self.segments.iter().map(|(serial, segment)| (*serial, segment.start))
+    /// All segments as they were found, each with the lowest number that a later one goes back to.
+    ///
+    /// A program that fails to write or to sync goes on in a new segment, from the last number that
+    /// is safe. What stands above that in the old one may have holes, and was never confirmed from
+    /// there.
+    pub(super) fn resumptions(&self) -> Vec<(u64, Option<Start>)> {
+        let mut later: Option<Start> = None;
+        let mut all = Vec::new();
+        for (serial, segment) in self.segments.iter().rev() {
+            all.push((*serial, later));
+            if let Some(Start { epoch, last }) = segment.start {
+                let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
+                later = Some(Start { epoch, last: last.min(later_last) });
+            }
+        }
+        all.reverse();
+        all
     }
 
     /// Cuts the end of a segment off.
