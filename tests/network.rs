@@ -102,12 +102,12 @@ fn a_member_costs_the_same_with_nine_thousand_as_with_a_thousand() {
     const LISTENERS: usize = 90;
     const MEMBERS: usize = 9_000;
     let Some(machine) = Machine::new() else { return };
-    machine.ip("link set lo up");
     for host in 1..=10 {
         machine.ip(&format!("addr add 10.9.0.{host}/24 dev lo"));
     }
     machine.within(|| {
-        let coordinator = Coordinator::start(60, &["bind=10.9.0.1"]);
+        let coordinator =
+            Coordinator::start(60, &["bind=10.9.0.1", "max_members_per_address=10000"]);
         let listeners: Vec<Listener> = (0..LISTENERS)
             .map(|at| Listener::bind(&coordinator.scene, &format!("10.9.0.{}", 2 + at % 9)))
             .collect();
