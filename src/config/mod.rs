@@ -14,15 +14,15 @@ mod coordinator;
 mod coordinator_file;
 mod fault;
 mod key;
-mod last_words;
 mod lines;
 mod participant;
 mod stderr;
 mod value;
+mod write_line;
 
 pub use call::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
 pub use coordinator::CoordinatorConfig;
 pub use fault::{Fault, Found, Place};
-pub use last_words::{Stream, write_line};
 pub use participant::ParticipantConfig;
 pub use stderr::{report_failure, stderr_is_journal};
+pub use write_line::{Stream, write_line};

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use super::last_words::{Stream, write_line};
+use super::write_line::{Stream, write_line};
 
 /// Returns whether standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
 /// inode (systemd.exec(5)). A program that was started by a service inherits the variable and may

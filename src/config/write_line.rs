@@ -1,4 +1,4 @@
-//! The last line of a program, and the first one: written without waiting for long.
+//! The first and the last line of a program, written without waiting for long.
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -30,7 +30,7 @@ pub fn write_line(stream: Stream, line: &str) {
         let _ = done.send(());
     };
     // Without a thread the line is lost as well.
-    if thread::Builder::new().name("last words".to_owned()).spawn(write).is_ok() {
+    if thread::Builder::new().name("write line".to_owned()).spawn(write).is_ok() {
         let _ = waited.recv_timeout(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     }
 }
