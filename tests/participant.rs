@@ -11,6 +11,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
+use support::fake::Fake;
 use support::participant::{Home, Running, texts, until};
 use support::{field, number};
 
@@ -187,6 +188,35 @@ fn output_that_nobody_reads_keeps_no_message_from_the_log_and_no_command_from_be
     alice.signal(Signal::TERM);
     shown.until(&mut output, "OK disconnect");
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+#[test]
+fn a_list_that_is_longer_than_what_is_kept_of_unread_output_is_counted_too() {
+    const ROWS: usize = 400_000;
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let (read, write) = std::io::pipe().unwrap();
+    let mut command = home.command(&["-f", "-e", "members"]);
+    command.stdout(Stdio::from(write));
+    let mut alice = Running::start_as_is(command);
+    let mut commands = fake.accept();
+    commands.expect("alice#members#127.0.0.1");
+    commands.say(&format!("OK members {ROWS}"));
+    let row = format!("{} online 127.0.0.1:9000 pending=0 acked=0\n", "m".repeat(60));
+    (0..ROWS / 1000).for_each(|_| commands.write(row.repeat(1000).as_bytes()));
+    alice.write("ping\n"); // It waits until there is room for its reply.
+    let (mut shown, mut not_shown) = (0, 0);
+    for line in BufReader::new(read).lines().map(Result::unwrap) {
+        let counted =
+            line.strip_prefix("* ").and_then(|line| line.strip_suffix(" lines not shown"));
+        not_shown += counted.map_or(0, |count| count.parse::<usize>().unwrap());
+        shown += usize::from(line.starts_with("mmm"));
+        if shown + not_shown == ROWS {
+            break;
+        }
+    }
+    assert!(not_shown > 0 && shown * row.len() > 16 << 20, "{shown} shown, {not_shown} not");
+    commands.expect("alice#ping#127.0.0.1");
 }
 
 #[test]
