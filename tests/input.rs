@@ -111,6 +111,18 @@ fn where_input_has_ended_its_writers_learn_it_before_the_program_ends() {
 }
 
 #[test]
+fn input_that_is_left_alone_is_not_kept_from_its_writers_as_unread() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    let fifo = make_fifo(&home);
+    let mut alice = start_at_fifo(&home, &["-f", "-e", "ping"], &fifo);
+    let mut writer = File::options().write(true).open(&fifo).unwrap();
+    alice.expect("OK ping\n");
+    let error = writer.write_all(b"msend lost\n").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
 fn commands_of_the_command_line_leave_standard_input_to_the_next_program() {
     let coordinator = Coordinator::start(60, &[]);
     let _alice = coordinator.join("alice", "");
@@ -146,9 +158,8 @@ fn standard_input_is_read_behind_the_commands_on_request_and_without_any() {
     }
     let mut alice = Running::start(home.command_as_is(&["-f", "-e", "ping"]));
     alice.expect("OK ping\n");
-    alice.write("members\n");
     alice.signal(Signal::TERM);
-    assert_eq!((alice.wait(), alice.said.as_str()), (Some(0), "OK ping\n"), "it stays, unread");
+    assert_eq!((alice.wait(), alice.said.as_str()), (Some(0), "OK ping\n"), "until a signal");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use super::input::{Reading, Writers};
+use super::input::{Reading, Writers, close_stdin};
 use super::reader::{Desk, Typed, read_lines, read_terminal};
 use super::screen::{PASTES_ARE_BRACKETED, Screen};
 use super::terminal::Terminal;
@@ -63,6 +63,7 @@ impl Prompt {
         let desk = Desk::new(waker, move |typed| sender.send(typed).is_ok());
         let writers = match self.reading {
             Reading::Nothing => {
+                close_stdin(); // Nobody can write what nobody reads.
                 desk.hand_in(Typed::End);
                 return Ok(receiver);
             }
