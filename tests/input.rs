@@ -166,7 +166,7 @@ fn standard_input_is_read_behind_the_commands_on_request_and_without_any() {
 fn with_exit_on_error_the_first_command_that_fails_is_the_last() {
     let coordinator = Coordinator::start(60, &[]);
     let unknown = "error: unknown command 'nonsense'; 'help' lists them\n";
-    let not_a_member = "ERR 404 not a member\n";
+    let not_a_member = "ERR 404 not a member: register first\n";
     for (commands, said) in [
         (&["ping", "nonsense", "ping", "ping"][..], format!("OK ping\n{unknown}")),
         (&["msend x", "msend y", "ping"], not_a_member.to_owned()),
