@@ -150,6 +150,15 @@ pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
 pub const WAITING_MS_MAX: u64 = 120_000;
 /// How long the participant waits for its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
+/// How long a lookup of the coordinator's name may take.
+pub const RESOLVING_MS_MAX: u64 = 5_000;
+/// Addresses of one name that are tried in turn.
+pub const RESOLVED_ADDRESSES_MAX: usize = 8;
+/// How long the lookup and all addresses together may take; each address has an equal share of what
+/// is left.
+pub const CONNECTING_MS_MAX: u64 = 9_000;
+/// Pause between two reports of one kind of connection that was dropped at the listener.
+pub const DROPPED_REPORT_MS: u64 = 10_000;
 /// How long it waits for the next reply: longer than a connect-back may take by default.
 pub const REPLY_TIMEOUT_MS: u64 = 30_000;
 /// How long a connection to its listener may go without greeting, and how long after the reply.
@@ -384,6 +393,10 @@ const _: () = assert!(
 const _: () = assert!(
     WAITING_MS_MAX >= 2 * RETRY_MS_HIGHEST + REPLY_TIMEOUT_MS,
     "what waits sees the longest pause, a try that fails, and the next one"
+);
+const _: () = assert!(
+    RESOLVING_MS_MAX < CONNECTING_MS_MAX && CONNECTING_MS_MAX < DIAL_TIMEOUT_MS,
+    "who tries the addresses says what came of each"
 );
 const _: () = assert!(2 * RETRY_MS_LOWEST <= RETRY_MS_HIGHEST, "pauses have room to grow");
 const _: () = assert!(

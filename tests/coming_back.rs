@@ -187,6 +187,13 @@ fn a_stranger_at_the_door_does_not_take_the_place() {
         stranger.say("1#eve#0#forged");
         stranger.expect_closed();
     }
+    alice.expect("a connection from 127.0.0.1 to the listener was dropped: it did not greet as ");
+    let mut foreign = wish.connect_from("127.0.0.2");
+    foreign.expect_closed();
+    alice.expect(
+        "a connection from 127.0.0.2 to the listener was dropped: it does not come from 127.0.0.1, \
+         the coordinator's address; ",
+    );
     let mut messages = wish.greet(EPOCH);
     commands.say(&format!("OK register epoch={EPOCH} next=1 ttl=60"));
     messages.say("1#bob#0#true");
@@ -288,8 +295,8 @@ fn send_over_eight_restarts(
         let running = Running::start(home.command(&["-f", "-e", "register 0"]));
         (running, home)
     });
-    alice.0.expect("OK register");
-    bob.0.expect("OK register");
+    alice.0.expect("numbers begin anew");
+    bob.0.expect("numbers begin anew");
     let mut typed = 0;
     for restart in 0..8 {
         for is_down in [false, true] {
@@ -364,7 +371,9 @@ fn what_waits_at_the_end_is_named_and_makes_the_exit_code_1() {
         let coordinator = Coordinator::start(60, &[]);
         let home = Home::new("alice", coordinator.address);
         let mut alice = Running::start(home.command(&["-e", "register 0"]));
-        alice.expect("OK register");
+        alice.expect("numbers begin anew");
+        alice.write("msend zero\n");
+        alice.expect("OK msend seq=1\n");
         coordinator.kill();
         alice.expect("* message connection lost: ");
         alice.write("msend one\nmsend two\nstatus\n");

@@ -90,7 +90,7 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
     let coordinator = Coordinator::start(60, &[]);
     let home = Home::new("alice", coordinator.address);
     let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists them");
-    let port = |word| format!("{word}: expected a port, 1024 to 65535, or 0 for any that is free");
+    let port = |word| format!("{word}: port: expected 1024 to 65535, or 0 for any free one");
     let arguments = |word| format!("{word} takes no arguments");
     for (line, error) in [
         ("hello you", unknown("hello")),
@@ -100,6 +100,8 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
         (&"x".repeat(100), unknown(&"x".repeat(40))),
         ("register", port("register")),
         ("register 70000", port("register")),
+        ("register 80", port("register")),
+        ("register abc", port("register")),
         ("register +9001", port("register")),
         ("register 9001 9002", port("register")),
         ("reconnect nine", port("reconnect")),
@@ -165,7 +167,8 @@ fn a_coordinator_that_is_not_there_is_said_to_be_so_by_every_command() {
     for command in ["ping", "members", "msend hi", "disconnect", "register 0", "reconnect 0"] {
         let (code, said) = home.script(&["-e", command], "");
         let word = command.split(' ').next().unwrap();
-        let reason = "Connection refused (os error 111)";
+        let reason =
+            format!("cannot connect to 127.0.0.1:{closed}: Connection refused (os error 111)");
         let error = match command.strip_prefix("msend ") {
             Some(text) => format!("error: msend: not sent: {reason}: {text}\n"),
             None => format!("error: {word}: {reason}\n"),

@@ -291,8 +291,9 @@ to ^3), SECONDS may have three decimals. Blank lines and lines that begin with
 
 const PARTICIPANT_FILE: &str = "\
 The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
-line 2 the name of its message log, line 3 the coordinator's address, a space
-and its port. Blank lines and lines that begin with // are skipped.
+line 2 the name of its message log, line 3 the coordinator's address or host
+name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
+that begin with // are skipped.
 ";
 
 const EXIT_CODES: &str = "\

@@ -12,6 +12,7 @@
 mod call;
 mod coordinator;
 mod coordinator_file;
+mod endpoint;
 mod fault;
 mod key;
 mod lines;
@@ -22,6 +23,7 @@ mod write_line;
 
 pub use call::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
 pub use coordinator::CoordinatorConfig;
+pub use endpoint::{Endpoint, Host};
 pub use fault::{Fault, Found, Place};
 pub use participant::ParticipantConfig;
 pub use stderr::{report_failure, stderr_is_journal};

@@ -1,10 +1,9 @@
 //! The participant's config: its id, its message log, its coordinator, a line each.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::lines::{self, Line, Lines};
-use super::{Fault, value};
+use super::{Endpoint, Fault};
 use crate::protocol::is_id;
 
 /// Who a participant is, what it writes to, and whom it talks to, checked.
@@ -15,7 +14,7 @@ pub struct ParticipantConfig {
     /// Line 2: the message log, relative to the current directory.
     pub log_file: PathBuf,
     /// Line 3: where the coordinator listens.
-    pub coordinator: SocketAddr,
+    pub coordinator: Endpoint,
 }
 
 impl ParticipantConfig {
@@ -30,14 +29,9 @@ impl ParticipantConfig {
             is_id(text).then(|| text.to_owned())
         })?;
         let log_file = field(&mut lines, "log_file_name", "the name of a file", file_name)?;
-        let expected = "an IPv4 or IPv6 address, a space, and a port from 1 to 65535";
-        let line = lines.require("coordinator", expected)?;
-        let coordinator = address(line.text).ok_or_else(|| {
-            let is_link_local =
-                line.text.split_whitespace().next().is_some_and(value::is_link_local);
-            let expected = if is_link_local { value::NOT_LINK_LOCAL } else { expected };
-            line.fault("coordinator", line.text, expected.to_owned())
-        })?;
+        let line = lines.require("coordinator", Endpoint::EXPECTED)?;
+        let coordinator = Endpoint::parse(line.text)
+            .map_err(|expected| line.fault("coordinator", line.text, expected.to_owned()))?;
         match lines.next()? {
             None => Ok(Self { id, log_file, coordinator }),
             Some(line) => Err(line.fault("line", line.text, "nothing more".to_owned())),
@@ -66,12 +60,6 @@ fn file_name(text: &str) -> Option<PathBuf> {
     (names_file && printable).then_some(path)
 }
 
-fn address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(char::is_whitespace)?;
-    let port = value::whole(port.trim_start(), 1..=u64::from(u16::MAX)).ok()?;
-    Some(SocketAddr::new(value::peer_ip(ip)?, u16::try_from(port).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +70,7 @@ mod tests {
         let expected = expected.map(|(id, log_file, coordinator)| ParticipantConfig {
             id: id.to_owned(),
             log_file: log_file.into(),
-            coordinator: coordinator.parse().unwrap(),
+            coordinator: Endpoint::parse(coordinator).unwrap(),
         });
         assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
     }
@@ -126,30 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn the_coordinator_is_an_address_and_a_port() {
-        let expected = "expected an IPv4 or IPv6 address, a space, and a port from 1 to 65535";
+    fn the_coordinator_is_a_host_and_a_port() {
+        let expected = "expected an address or a host name, and a port from 1 to 65535, as in \
+                        10.0.0.1 5000, hub:5000 or [::1]:5000";
         check(
             b"a\nl\n",
             Err(&format!("p.txt:2: coordinator: found the end of the file, {expected}")),
         );
-        for text in [
-            "localhost 5000",
-            "127.0.0.1:5000",
-            "127.0.0.1",
-            "127.0.0.1 0",
-            "127.0.0.1 65536",
-            "127.0.0.1 +1",
-            "127.0.0.1 5000 6000",
-            "5000 127.0.0.1",
-            "[::1] 5000",
-            "0.0.0.0 5000",
-            ":: 5000",
-            "224.0.0.1 5000",
-            "255.255.255.255 5000",
-        ] {
-            let wrong = format!("p.txt:3: coordinator: found {text:?}, {expected}");
-            check(format!("a\nl\n{text}\n").as_bytes(), Err(&wrong));
-        }
+        check(
+            b"a\nl\nlocalhost 65536\n",
+            Err(&format!("p.txt:3: coordinator: found \"localhost 65536\", {expected}")),
+        );
+        check(b"a\nl\nlocalhost 5000\n", Ok(("a", "l", "localhost:5000")));
     }
 
     #[test]

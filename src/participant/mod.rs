@@ -15,12 +15,14 @@
 //! No rule of the session stands here. What stands here is how much is read before something else
 //! has its turn. The message log and the acknowledgements never wait for the printer.
 
+mod dialing;
 mod input;
 mod message_log;
 mod outbox;
 mod output;
 mod prompt;
 mod reader;
+mod resolver;
 mod screen;
 mod socket;
 mod sockets;
@@ -45,6 +47,7 @@ use crate::limits::{
 };
 use crate::session::{Session, Settings};
 use crate::text;
+use dialing::Directory;
 use input::Reading;
 use message_log::MessageLog;
 use outbox::Outbox;
@@ -135,7 +138,7 @@ impl Participant {
         })?;
         let session = Session::new(Settings {
             id: run.config.id.as_str().into(),
-            coordinator: run.config.coordinator,
+            coordinator: run.config.coordinator.to_string().into(),
             memory: log.memory(),
             reconnects: run.options.reconnect,
             stays: run.options.follow,
@@ -146,6 +149,7 @@ impl Participant {
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
+        let directory = Directory::new(&run.config.coordinator, &pool).map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
         let mut clock = Clock::start();
         if let Err(error) = clock.watch(poll.registry()) {
@@ -153,7 +157,7 @@ impl Participant {
         }
         Ok(Self::new(turn::Parts {
             session,
-            coordinator: run.config.coordinator,
+            directory,
             poll,
             clock,
             signals,

@@ -7,6 +7,7 @@ use mio::net::TcpStream;
 
 use super::socket::{Role, Socket};
 use super::turn::{Participant, Timer};
+use crate::config::Host;
 use crate::event_loop::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
 use crate::limits::{KEEPALIVE, LINE_BYTES_HIGHEST, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
 use crate::protocol::Seq;
@@ -48,13 +49,14 @@ impl Participant {
         Ok((port, u128::from_ne_bytes(bits)))
     }
 
-    /// A coordinator on this machine comes from this machine: nobody else need be able to try.
+    /// A coordinator on this machine comes from this machine: nobody else need be able to try. The
+    /// addresses of a name may be of either family, and change.
     fn listening_address(&self, port: u16) -> SocketAddr {
-        let ip = match (self.parts.coordinator.ip(), self.parts.coordinator.ip().is_loopback()) {
-            (IpAddr::V4(_), true) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            (IpAddr::V4(_), false) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            (IpAddr::V6(_), true) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            (IpAddr::V6(_), false) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        let ip = match self.parts.directory.coordinator.host {
+            Host::Address(IpAddr::V4(ip)) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Host::Address(IpAddr::V6(ip)) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            Host::Address(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Host::Address(IpAddr::V6(_)) | Host::Name(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         SocketAddr::new(ip, port)
     }
@@ -88,15 +90,7 @@ impl Participant {
         }
     }
 
-    pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
-        let dialing = Connection::connect(self.parts.coordinator)
-            .and_then(|connection| self.add(connection, Role::Dialing(socket)));
-        if let Err(error) = dialing {
-            self.handle(Input::DialFailed { socket, reason: &error.to_string() }, now);
-        }
-    }
-
-    fn add(&mut self, mut connection: Connection, role: Role) -> io::Result<Key> {
+    pub(super) fn add(&mut self, mut connection: Connection, role: Role) -> io::Result<Key> {
         let watched = connection
             .keep_alive(KEEPALIVE)
             .and_then(|()| connection.give_up_after(PEER_TIMEOUT_MS));
@@ -151,13 +145,14 @@ impl Participant {
                 if !connection.is_writable() {
                     return Next::Rest;
                 }
-                match connection.connected().and_then(|stands| {
-                    stands.then(|| connection.local_addr()).transpose() //.
-                }) {
+                let ends = || Ok((connection.local_addr()?, connection.peer_addr()?));
+                match connection.connected().and_then(|stands| stands.then(ends).transpose()) {
                     Ok(None) => return Next::Rest,
-                    Ok(Some(local)) => {
+                    Ok(Some((local, coordinator))) => {
                         socket.role = Role::Commands(number);
-                        session.handle(Input::Dialed { socket: number, ip: local.ip() }, now);
+                        self.dialing = None;
+                        let (socket, ip) = (number, local.ip());
+                        session.handle(Input::Dialed { socket, ip, coordinator }, now);
                     }
                     Err(error) => return Next::Close(error.to_string()),
                 }
@@ -205,7 +200,7 @@ impl Participant {
         let (role, unsent) = (socket.role, socket.connection.output.len());
         self.dead.push(key);
         let input = match role {
-            Role::Dialing(socket) => Input::DialFailed { socket, reason },
+            Role::Dialing(_) => return self.on_connect_failed(key, reason, now),
             Role::Commands(socket) => Input::CommandsClosed { socket, reason, unsent },
             Role::Messages(socket) => Input::MessagesClosed { socket, reason },
         };
@@ -217,6 +212,7 @@ impl Participant {
     }
 
     pub(super) fn hang_up(&mut self, number: CommandSocket) {
+        self.dialing.take_if(|dialing| dialing.is_for(number));
         let is_it = |role| role == Role::Dialing(number) || role == Role::Commands(number);
         let key = self.find(is_it).map(|(key, _)| key);
         self.dead.extend(key);

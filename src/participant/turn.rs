@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Poll};
 
+use super::dialing::{Dialing, Directory};
 use super::message_log::{MessageLog, Order, Report};
 use super::outbox::Outbox;
 use super::output::Output;
@@ -25,7 +25,7 @@ use crate::time::Millis;
 /// What a participant is put together from.
 pub(super) struct Parts {
     pub(super) session: Session,
-    pub(super) coordinator: SocketAddr,
+    pub(super) directory: Directory,
     pub(super) poll: Poll,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
@@ -46,6 +46,7 @@ pub(super) struct Participant {
     /// Sockets to be closed at the end of the turn.
     pub(super) dead: Vec<Key>,
     pub(super) listener: Option<Acceptor>,
+    pub(super) dialing: Option<Dialing>,
     /// Connections that came in so far.
     pub(super) accepted: u64,
     pub(super) scratch: Box<[u8]>,
@@ -65,6 +66,7 @@ pub(super) struct Participant {
 pub(super) enum Timer {
     Session,
     Accept,
+    Dial,
     Exit,
 }
 
@@ -81,6 +83,7 @@ impl Participant {
             sockets: Table::new(),
             dead: Vec::new(),
             listener: None,
+            dialing: None,
             accepted: 0,
             scratch: vec![0; READ_BYTES].into(),
             must_come_back: true,
@@ -117,6 +120,7 @@ impl Participant {
             }
         }
         self.take_completions(now);
+        self.take_addresses(now);
         signals.into_iter().for_each(|signal| self.on_signal(signal, now));
         self.accept(now);
         for key in self.sockets.keys().collect::<Vec<_>>() {
@@ -149,6 +153,7 @@ impl Participant {
                 Effect::Send { socket, line } => self.send(socket, &line),
                 Effect::Listen { port } => self.listen(port, now),
                 Effect::CloseListener => self.listener = None,
+                Effect::Report(dropped) => log::warn!("{dropped}"),
                 Effect::CloseMessages { socket } => self.close_messages(socket),
                 Effect::Ack { socket, seq } => self.ack(socket, seq),
                 Effect::Append(entry) => {
@@ -225,6 +230,7 @@ impl Participant {
                 self.handle(Input::Tick, now);
             }
             Timer::Accept => self.accept(now),
+            Timer::Dial => self.expire_dialing(now),
             Timer::Exit => (),
         }
     }

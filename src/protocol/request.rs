@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::number::parse_number;
 use super::{Epoch, Seq};
-use crate::limits::{ID_BYTES_MAX, NONCE_BYTES_MAX};
+use crate::limits::{ID_BYTES_MAX, LISTEN_PORT_MIN, NONCE_BYTES_MAX};
 
 /// One request of a command socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +292,7 @@ impl fmt::Display for Malformed {
             }
             Self::Arguments(word) => return write!(f, "command: {word} takes no arguments"),
             Self::NoPort => "port: missing",
-            Self::Port => "port: expected 1 to 65535",
+            Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535"),
             Self::Option => "option: expected acks=1, nonce=<hex> or since=<epoch>:<number>",
             Self::OptionDoubled => "option: given twice",
             Self::Acks => "option acks: expected 1",

@@ -9,7 +9,7 @@
 //! ```
 
 use super::door::Door;
-use super::requests::Asked;
+use super::in_flight::Asked;
 use super::{Effect, MessageSocket, Notice, Session, State, Why};
 use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Options};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{Effect, MessageSocket, Session};
+use super::{Effect, MessageSocket, NotTheCoordinator, Session};
 use crate::limits::{CANDIDATES_MAX, GREETING_TIMEOUT_MS};
 use crate::protocol::MessageLine;
 use crate::time::Millis;
@@ -21,6 +21,7 @@ pub(super) struct Door {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     socket: MessageSocket,
+    peer: IpAddr,
     until: Millis,
 }
 
@@ -52,8 +53,9 @@ impl Door {
         self.candidates.front().map(|candidate| candidate.until)
     }
 
-    fn forget(&mut self, socket: MessageSocket) {
-        self.candidates.retain(|candidate| candidate.socket != socket);
+    fn forget(&mut self, socket: MessageSocket) -> Option<Candidate> {
+        let at = self.candidates.iter().position(|candidate| candidate.socket == socket)?;
+        self.candidates.remove(at)
     }
 
     pub(super) fn check(&self) {
@@ -71,37 +73,57 @@ impl Session {
     /// A connection came in. Only the coordinator is let in, and only one that greets with the
     /// nonce stays: others on the coordinator's machine, which may be ours, can connect too.
     pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
-        let coordinator = self.settings.coordinator.ip().to_canonical();
+        let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
         let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
-        let Some(door) = door.filter(|door| door.is_open && peer.to_canonical() == coordinator)
-        else {
+        let Some(door) = door.filter(|door| door.is_open) else {
             return self.effects.push_back(Effect::CloseMessages { socket });
         };
-        // The coordinator greets at once; whoever has waited longest is least likely to be it.
-        if door.candidates.len() >= CANDIDATES_MAX
-            && let Some(Candidate { socket, .. }) = door.candidates.pop_front()
-        {
-            self.effects.push_back(Effect::CloseMessages { socket });
+        if Some(peer.to_canonical()) != coordinator {
+            return self.drop_stranger(socket, peer, NotTheCoordinator::Address(coordinator), now);
         }
+        // The coordinator greets at once; whoever has waited longest is least likely to be it.
+        let displaced = match door.candidates.len() >= CANDIDATES_MAX {
+            true => door.candidates.pop_front(),
+            false => None,
+        };
         let until = now.plus(GREETING_TIMEOUT_MS);
-        door.candidates.push_back(Candidate { socket, until });
+        door.candidates.push_back(Candidate { socket, peer, until });
+        if let Some(Candidate { socket, peer, .. }) = displaced {
+            self.drop_stranger(socket, peer, NotTheCoordinator::Displaced, now);
+        }
+    }
+
+    fn drop_stranger(
+        &mut self,
+        socket: MessageSocket,
+        peer: IpAddr,
+        why: NotTheCoordinator,
+        now: Millis,
+    ) {
+        self.effects.push_back(Effect::CloseMessages { socket });
+        self.report_dropped(peer, why, now);
     }
 
     /// The first line of a connection that came in.
     pub(super) fn on_greeting(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
-        attempt.door.forget(socket);
+        let candidate = attempt.door.forget(socket);
         match std::str::from_utf8(line).map(MessageLine::parse) {
             Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == attempt.door.nonce() => {
                 self.on_greeted(socket, epoch, now);
             }
-            Ok(_) | Err(_) => self.effects.push_back(Effect::CloseMessages { socket }),
+            Ok(_) | Err(_) => {
+                let Some(Candidate { peer, .. }) = candidate else { return };
+                self.drop_stranger(socket, peer, NotTheCoordinator::Greeting, now);
+            }
         }
     }
 
-    pub(super) fn forget_candidate(&mut self, socket: MessageSocket) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.door.forget(socket);
+    /// A connection ended; if it had not greeted, it was nobody's.
+    pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
+        let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
+        if let Some(Candidate { peer, .. }) = door.and_then(|door| door.forget(socket)) {
+            self.report_dropped(peer, NotTheCoordinator::Greeting, now);
         }
     }
 
@@ -117,12 +139,12 @@ impl Session {
     }
 
     pub(super) fn expire_candidates(&mut self, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        while let Some(&Candidate { socket, until }) = attempt.door.candidates.front()
+        while let Some(attempt) = &mut self.attempt
+            && let Some(&Candidate { socket, peer, until }) = attempt.door.candidates.front()
             && until <= now
         {
             attempt.door.candidates.pop_front();
-            self.effects.push_back(Effect::CloseMessages { socket });
+            self.drop_stranger(socket, peer, NotTheCoordinator::Silent, now);
         }
     }
 }

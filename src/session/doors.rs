@@ -1,8 +1,8 @@
 //! What can happen to a session, and what it wants done.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::{Entry, Notice};
+use super::{Dropped, Entry, Notice};
 use crate::protocol::Seq;
 
 /// A command socket, numbered by the session when it asks for one.
@@ -33,12 +33,14 @@ pub enum Input<'a> {
         socket: CommandSocket,
         /// Its address on this side.
         ip: IpAddr,
+        /// Its address on the coordinator's side.
+        coordinator: SocketAddr,
     },
     /// A command socket could not be connected.
     DialFailed {
         /// Which.
         socket: CommandSocket,
-        /// The operating system's words.
+        /// What was tried, and the operating system's words.
         reason: &'a str,
     },
     /// A line came in on a command socket.
@@ -147,6 +149,8 @@ pub enum Effect {
     Append(Entry),
     /// Try to write what could not be written.
     RetryLog,
+    /// Warn of connections that were dropped.
+    Report(Dropped),
     /// Tell the user.
     Show(Notice),
     /// End the program. Nothing comes after it.

@@ -1,6 +1,6 @@
 //! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
 
-use super::requests::Asked;
+use super::in_flight::Asked;
 use super::{Attempt, Effect, NotSent, Notice, Session, UserCommand};
 use crate::limits::LEAVE_MS;
 use crate::protocol::Command;

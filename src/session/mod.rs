@@ -21,8 +21,10 @@ mod attempt;
 mod backoff;
 mod door;
 mod doors;
+mod dropped;
 mod ending;
 mod entry;
+mod in_flight;
 mod notice;
 mod refused;
 mod requests;
@@ -34,13 +36,13 @@ mod waiting;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
 use crate::time::Millis;
 
 use attempt::{Attempt, Port};
 use backoff::Backoff;
+use dropped::DropReports;
 use ending::Ending;
 use requests::Requests;
 use taking::{Stream, Taken};
@@ -49,6 +51,7 @@ use waiting::Waiting;
 
 pub use attempt::Kind;
 pub use doors::{CommandSocket, Effect, Input, MessageSocket};
+pub use dropped::{Dropped, NotTheCoordinator};
 pub use entry::{Entry, Message};
 pub use notice::{Notice, State, Status, Why};
 pub use taking::Memory;
@@ -60,8 +63,8 @@ pub use waiting::NotSent;
 pub struct Settings {
     /// Who it speaks for; see [`crate::protocol::is_id`].
     pub id: Box<str>,
-    /// Where the coordinator is.
-    pub coordinator: SocketAddr,
+    /// Where the coordinator is, as its user names it.
+    pub coordinator: Box<str>,
     /// What the message log remembers.
     pub memory: Memory,
     /// Whether it comes back by itself when its message socket breaks.
@@ -93,6 +96,8 @@ pub struct Session {
     over: bool,
     /// Whether a command failed: the exit code.
     failed: bool,
+    /// Connections that were dropped at the listener.
+    dropped: DropReports,
     effects: VecDeque<Effect>,
 }
 
@@ -114,6 +119,7 @@ impl Session {
             exit: None,
             over: false,
             failed: false,
+            dropped: DropReports::default(),
             effects: VecDeque::new(),
             settings,
         }
@@ -131,7 +137,7 @@ impl Session {
             }
             Input::EndOfInput => self.on_end_of_input(),
             Input::Stop => self.on_stop(now),
-            Input::Dialed { socket, ip } => self.requests.on_dialed(socket, ip),
+            Input::Dialed { socket, ip, coordinator } => self.on_dialed(socket, ip, coordinator),
             Input::DialFailed { socket, reason } => {
                 self.on_dial_failed(socket, Why::System(reason.into()), now);
             }
@@ -316,7 +322,8 @@ impl Session {
         Status {
             id: self.settings.id.clone(),
             state,
-            coordinator: self.settings.coordinator,
+            coordinator: self.settings.coordinator.clone(),
+            address: self.requests.coordinator(),
             port: attempt.map(Attempt::port).or(self.home).map(|port| port.number),
             epoch: memory.epoch,
             last: memory.last,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::NotSent;
 use super::user_command::{Ask, BadCommand};
-use crate::limits::WAITING_MS_MAX;
+use crate::limits::{REPLY_TIMEOUT_MS, WAITING_MS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::text;
 
@@ -51,6 +51,13 @@ pub enum Notice {
     Listening {
         /// It.
         port: u16,
+    },
+    /// The coordinator's name stands for another address than before, or for the first one.
+    Connected {
+        /// As the user names it.
+        name: Box<str>,
+        /// Where it was reached.
+        address: SocketAddr,
     },
     /// The message socket broke.
     MessagesLost {
@@ -137,9 +144,15 @@ pub enum Why {
         reason: Box<str>,
     },
     /// The command socket could not be connected in time.
-    DialTimeout,
+    DialTimeout {
+        /// As the user names it.
+        coordinator: Box<str>,
+    },
     /// No reply came in time.
-    NoReply,
+    NoReply {
+        /// As the user names it.
+        coordinator: Box<str>,
+    },
     /// The coordinator said `OK` and did not greet.
     NoGreeting,
     /// The message log has entries that it cannot write.
@@ -157,8 +170,10 @@ pub struct Status {
     pub id: Box<str>,
     /// Whether messages come.
     pub state: State,
-    /// Where the coordinator is.
-    pub coordinator: SocketAddr,
+    /// Where the coordinator is, as the user names it.
+    pub coordinator: Box<str>,
+    /// Where it was reached last.
+    pub address: Option<SocketAddr>,
     /// Where it listens, or listened last.
     pub port: Option<u16>,
     /// The life of the numbers.
@@ -227,6 +242,7 @@ impl fmt::Display for Notice {
                 write!(f, "* sending {commands} command{s} that waited")
             }
             Self::Listening { port } => write!(f, "* listening on port {port}"),
+            Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
             Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
             Self::CommandsLost { why } => write!(f, "* command connection lost: {why}"),
             Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
@@ -274,8 +290,11 @@ impl fmt::Display for Why {
             Self::NoListener { port, reason } => {
                 write!(f, "cannot listen on port {port}: {}", text::for_terminal(reason))
             }
-            Self::DialTimeout => f.write_str("the coordinator does not answer"),
-            Self::NoReply => f.write_str("no reply came in time"),
+            Self::DialTimeout { coordinator } => write!(f, "no answer from {coordinator}"),
+            Self::NoReply { coordinator } => {
+                let seconds = REPLY_TIMEOUT_MS.div_euclid(1000);
+                write!(f, "no reply from {coordinator} in {seconds} s")
+            }
             Self::NoGreeting => f.write_str("the coordinator did not greet in time"),
             Self::LogFails => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
@@ -303,7 +322,13 @@ impl fmt::Display for Status {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
         writeln!(f, "id {}", self.id)?;
         writeln!(f, "state {}", self.state)?;
-        writeln!(f, "coordinator {}", self.coordinator)?;
+        write!(f, "coordinator {}", self.coordinator)?;
+        match self.address {
+            Some(address) if *address.to_string() != *self.coordinator => {
+                writeln!(f, " at {address}")
+            }
+            Some(_) | None => writeln!(f),
+        }?;
         writeln!(f, "port {}", or_none(self.port.map(|port| port.to_string())))?;
         writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
         writeln!(f, "last {}", self.last)?;

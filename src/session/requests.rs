@@ -1,8 +1,9 @@
 //! The command socket: requests out, replies back in the same order.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use super::in_flight::{Asked, InFlight, handed_over};
 use super::waiting::Pending;
 use super::{Ask, CommandSocket, Effect, NotSent, Notice, Session, Why};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
@@ -13,6 +14,8 @@ use crate::time::Millis;
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     link: Link,
+    /// The address that the last command socket reached the coordinator at.
+    coordinator: Option<SocketAddr>,
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     /// When the next reply is due; counts while something is in flight.
@@ -34,28 +37,6 @@ enum Link {
     },
 }
 
-#[derive(Debug)]
-struct InFlight {
-    asked: Asked,
-    word: &'static str,
-    bytes: usize,
-    /// Lines still to come behind `OK members` and `OK stats`.
-    rows: u64,
-}
-
-/// On whose behalf a request was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// The user's.
-    User(Pending),
-    /// That of the attempt under way.
-    Attempt,
-    /// To say goodbye.
-    Leave,
-    /// Nobody's any more: the reply is taken out of the line, and that is all.
-    Nobody,
-}
-
 impl Requests {
     /// Our address on the command socket that is there.
     pub(super) fn own_ip(&self) -> Option<IpAddr> {
@@ -65,13 +46,8 @@ impl Requests {
         }
     }
 
-    pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr) {
-        match self.link {
-            Link::Dialing { socket, .. } if socket == dialed => {
-                self.link = Link::Open { socket, ip: ip.to_canonical() };
-            }
-            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => (),
-        }
+    pub(super) const fn coordinator(&self) -> Option<SocketAddr> {
+        self.coordinator
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
@@ -178,6 +154,22 @@ impl Session {
                 self.effects.push_back(Effect::Dial { socket });
                 false
             }
+        }
+    }
+
+    pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr, address: SocketAddr) {
+        match self.requests.link {
+            Link::Dialing { socket, .. } if socket == dialed => {
+                self.requests.link = Link::Open { socket, ip: ip.to_canonical() };
+            }
+            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => return,
+        }
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let is_new = self.requests.coordinator.replace(address) != Some(address);
+        let name = &self.settings.coordinator;
+        if is_new && **name != *address.to_string() {
+            let name = name.clone();
+            self.show(Notice::Connected { name, address });
         }
     }
 
@@ -375,22 +367,14 @@ impl Session {
         match self.requests.link {
             Link::Dialing { socket, .. } => {
                 self.effects.push_back(Effect::HangUp { socket });
-                self.on_dial_failed(socket, Why::DialTimeout, now);
+                let coordinator = self.settings.coordinator.clone();
+                self.on_dial_failed(socket, Why::DialTimeout { coordinator }, now);
             }
-            Link::Open { .. } => self.break_commands(&Why::NoReply, now),
+            Link::Open { .. } => {
+                let coordinator = self.settings.coordinator.clone();
+                self.break_commands(&Why::NoReply { coordinator }, now);
+            }
             Link::Closed => (),
         }
     }
-}
-
-/// Returns how many of these requests the operating system has taken at least a part of, if it has
-/// not taken the last `unsent` bytes of them.
-fn handed_over(requests: &VecDeque<InFlight>, unsent: usize) -> usize {
-    let mut left = unsent;
-    let is_unsent = |request: &&InFlight| {
-        let is_unsent = request.bytes <= left;
-        left = left.saturating_sub(request.bytes);
-        is_unsent
-    };
-    requests.len().saturating_sub(requests.iter().rev().take_while(is_unsent).count())
 }

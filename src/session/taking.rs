@@ -264,7 +264,7 @@ impl Session {
     }
 
     pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
-        self.forget_candidate(socket);
+        self.forget_candidate(socket, now);
         if self.stream.as_ref().is_some_and(|stream| stream.socket == socket) {
             self.end_stream(Why::System(reason.into()), now);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::attempt::Kind;
+use crate::limits::LISTEN_PORT_MIN;
 use crate::protocol::Command;
 
 /// A line of the user, understood.
@@ -124,7 +125,9 @@ impl Ask {
 fn parse_join(kind: Kind, port: &str) -> Result<UserCommand, BadCommand> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse() {
-        Ok(port) if digits => Ok(UserCommand::Join { kind, port }),
+        Ok(port) if digits && (port == 0 || port >= LISTEN_PORT_MIN) => {
+            Ok(UserCommand::Join { kind, port })
+        }
         Ok(_) | Err(_) => Err(BadCommand::Port(kind.word())),
     }
 }
@@ -160,7 +163,10 @@ impl fmt::Display for BadCommand {
             }
             Self::Arguments(word) => write!(f, "{word} takes no arguments"),
             Self::Port(word) => {
-                write!(f, "{word}: expected a port, 1024 to 65535, or 0 for any that is free")
+                write!(
+                    f,
+                    "{word}: port: expected {LISTEN_PORT_MIN} to 65535, or 0 for any free one"
+                )
             }
             Self::TooMany(max) => write!(f, "{max} commands are waiting; this one was dropped"),
         }
@@ -194,6 +200,8 @@ mod tests {
         let join = |kind, port| Ok(Some(UserCommand::Join { kind, port }));
         for (line, expected) in [
             ("register 9001", join(Kind::Register, 9001)),
+            ("register 1024", join(Kind::Register, 1024)),
+            ("register 65535", join(Kind::Register, 65535)),
             ("  reconnect   0 ", join(Kind::Reconnect, 0)),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Members)))),
             ("quit", Ok(Some(UserCommand::Quit))),
@@ -215,6 +223,8 @@ mod tests {
             (b"ping 1", BadCommand::Arguments("ping".into())),
             (b"register", port("register")),
             (b"register x", port("register")),
+            (b"register 80", port("register")),
+            (b"reconnect 1023", port("reconnect")),
             (b"register +1", port("register")),
             (b"reconnect 65536", port("reconnect")),
             (b"reconnect 1 2", port("reconnect")),

@@ -99,7 +99,7 @@ impl World {
         person.started = self.nature.now;
         person.session = Some(Session::new(Settings {
             id: person.id.as_str().into(),
-            coordinator: HUB,
+            coordinator: HUB.to_string().into(),
             memory: Memory { epoch: ledger.epoch, last },
             reconnects: person.reconnects,
             stays: true,
@@ -179,6 +179,7 @@ impl World {
                 }
                 nature.close(end);
             }
+            Effect::Report(_) => model.see(Sight::StrangerReported),
             Effect::Ack { socket, seq } => {
                 let messages = person.messages.get_mut(&socket.0);
                 let ack = &mut messages.expect("acknowledged where it came").ack;
@@ -275,7 +276,7 @@ impl World {
                 Some(true) => {
                     commands.is_connected = true;
                     let ip = person.ip;
-                    self.input(i, Input::Dialed { socket, ip });
+                    self.input(i, Input::Dialed { socket, ip, coordinator: HUB });
                 }
                 Some(false) => {
                     person.commands.remove(&number);

@@ -30,6 +30,8 @@ pub(crate) enum Sight {
     JournalMended,
     /// Texts waited for the coordinator, and were sent.
     TextsWaited,
+    /// A connection to a listener was not the coordinator's, and that was reported.
+    StrangerReported,
     /// A text was given up before it was sent.
     TextNotSent,
     /// As much waited for the disk as may.
@@ -60,7 +62,7 @@ pub(crate) enum Sight {
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -75,6 +77,7 @@ impl Sight {
         Self::TextsWaited,
         Self::TextNotSent,
         Self::JournalFull,
+        Self::StrangerReported,
         Self::MemoryLost,
         Self::BackFromOrder,
         Self::BackFromKill,

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use super::DEADLINE;
 
@@ -55,6 +56,16 @@ impl Wish {
     /// Connects back, and says nothing.
     pub(crate) fn connect(&self) -> Talk {
         Talk::new(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap())
+    }
+
+    /// Connects from another address of this machine, and says nothing.
+    pub(crate) fn connect_from(&self, ip: &str) -> Talk {
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let socket = socket.unwrap();
+        bind(&socket, &SocketAddr::new(ip.parse().unwrap(), 0)).unwrap();
+        connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).unwrap();
+        Talk::new(TcpStream::from(socket))
     }
 
     /// Connects back as a coordinator does.

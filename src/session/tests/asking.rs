@@ -113,12 +113,12 @@ fn a_coordinator_that_does_not_answer_is_hung_up_on() {
     assert_eq!(rig.wait_for_deadline(), 30_000);
     rig.expect(&[
         "hang up 1",
-        "show * command connection lost: no reply came in time",
+        "show * command connection lost: no reply from 10.0.0.1:5000 in 30 s",
         "show error: ping: the reply is lost, so it is unknown whether it was done",
     ]);
     rig.user("ping");
     assert_eq!(rig.wait_for_deadline(), 10_000);
-    rig.expect(&["dial 2", "hang up 2", "show error: ping: the coordinator does not answer"]);
+    rig.expect(&["dial 2", "hang up 2", "show error: ping: no answer from 10.0.0.1:5000"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Scenarios: what goes in, and everything that comes out.
 
 mod asking;
+mod dropped;
 mod joining;
 mod leaving;
 mod refused;
@@ -32,7 +33,7 @@ impl Rig {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             id: "me".into(),
-            coordinator: (COORDINATOR, 5000).into(),
+            coordinator: "10.0.0.1:5000".into(),
             memory: Memory::default(),
             reconnects: true,
             stays: false,
@@ -77,7 +78,8 @@ impl Rig {
 
     fn dialed(&mut self, socket: u64) {
         let ip = IpAddr::from([10, 0, 0, 2]);
-        self.input(Input::Dialed { socket: CommandSocket(socket), ip });
+        let coordinator = (COORDINATOR, 5000).into();
+        self.input(Input::Dialed { socket: CommandSocket(socket), ip, coordinator });
     }
 
     fn dial_failed(&mut self, socket: u64) {
@@ -170,6 +172,7 @@ fn brief(effect: Effect) -> String {
             entry.push_to(&mut text);
             text
         }
+        Effect::Report(dropped) => format!("report {dropped}"),
         Effect::RetryLog => "retry log".to_owned(),
         Effect::Show(notice) => format!("show {notice}"),
         Effect::Exit { code } => format!("exit {code}"),

@@ -1,0 +1,64 @@
+//! The addresses of a host name, looked up on a thread of its own: the system may take its time.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+
+use crate::event_loop::{Pool, Sink, Worker};
+use crate::limits::RESOLVED_ADDRESSES_MAX;
+
+/// Looks up one name, time and again. A lookup under way when the program ends is left alone.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    worker: Worker<Lookup>,
+    is_busy: bool,
+}
+
+impl Resolver {
+    pub(super) fn start(pool: &Pool, name: &str, port: u16) -> io::Result<Self> {
+        let lookup = Lookup { name: name.to_owned(), port };
+        Ok(Self { worker: pool.attach("resolver", 1, lookup)?, is_busy: false })
+    }
+
+    /// Asks for the addresses. If a lookup is under way, its answer serves for this one too.
+    pub(super) fn ask(&mut self) {
+        self.is_busy = self.is_busy || self.worker.try_submit(()).is_ok();
+    }
+
+    /// The answer, once after each lookup.
+    pub(super) fn answer(&mut self) -> Option<io::Result<Vec<SocketAddr>>> {
+        let answer = self.worker.completions().pop()?;
+        self.is_busy = false;
+        Some(answer)
+    }
+}
+
+/// What the thread works on.
+#[derive(Debug)]
+struct Lookup {
+    name: String,
+    port: u16,
+}
+
+impl Sink for Lookup {
+    type Job = ();
+    type Done = io::Result<Vec<SocketAddr>>;
+
+    fn run(&mut self, _: Vec<()>) -> Self::Done {
+        let found = (self.name.as_str(), self.port).to_socket_addrs()?;
+        let mut addresses = Vec::new();
+        for address in found.filter(|address| is_usable(address.ip())) {
+            if !addresses.contains(&address) && addresses.len() < RESOLVED_ADDRESSES_MAX {
+                addresses.push(address);
+            }
+        }
+        Ok(addresses)
+    }
+}
+
+/// Whether a coordinator can be at an address. A request cannot name the interface of a link-local
+/// one.
+fn is_usable(ip: IpAddr) -> bool {
+    let is_link_local = |ip: Ipv6Addr| ip.is_unicast_link_local();
+    let link_local = matches!(ip, IpAddr::V6(ip) if is_link_local(ip));
+    !ip.is_unspecified() && !ip.is_multicast() && !link_local
+}

@@ -1,0 +1,99 @@
+//! Connections to the listener that are not the coordinator's: reported, but not one by one.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Effect, Session};
+use crate::limits::DROPPED_REPORT_MS;
+use crate::time::Millis;
+
+/// A connection to the listener was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// Why it was dropped.
+    pub why: NotTheCoordinator,
+    /// How many were dropped for the same kind of reason since the last report.
+    pub unreported: u64,
+}
+
+/// What shows that a connection is not the coordinator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTheCoordinator {
+    /// It comes from another address than the coordinator has: this one, if it was ever reached.
+    Address(Option<IpAddr>),
+    /// Its first line was not the greeting that was asked for, or it ended before that.
+    Greeting,
+    /// It said nothing in time.
+    Silent,
+    /// Others came after it, and it had not greeted.
+    Displaced,
+}
+
+/// When each kind was reported last, and what came since.
+#[derive(Debug, Default)]
+pub(super) struct DropReports([Kind; 4]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Kind {
+    silent_until: Option<Millis>,
+    unreported: u64,
+}
+
+impl NotTheCoordinator {
+    const fn of<'a>(&self, reports: &'a mut DropReports) -> &'a mut Kind {
+        let [address, greeting, silent, displaced] = &mut reports.0;
+        match self {
+            Self::Address(_) => address,
+            Self::Greeting => greeting,
+            Self::Silent => silent,
+            Self::Displaced => displaced,
+        }
+    }
+}
+
+impl Session {
+    /// Reports a connection that is dropped, unless one of its kind was reported a moment ago: a
+    /// stranger must not fill the log.
+    pub(super) fn report_dropped(&mut self, peer: IpAddr, why: NotTheCoordinator, now: Millis) {
+        let kind = why.of(&mut self.dropped);
+        if kind.silent_until.is_some_and(|until| now < until) {
+            kind.unreported = kind.unreported.saturating_add(1);
+            return;
+        }
+        kind.silent_until = Some(now.plus(DROPPED_REPORT_MS));
+        let unreported = std::mem::take(&mut kind.unreported);
+        let peer = peer.to_canonical();
+        self.effects.push_back(Effect::Report(Dropped { peer, why, unreported }));
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, why, unreported } = self;
+        write!(f, "a connection from {peer} to the listener was dropped: ")?;
+        match why {
+            NotTheCoordinator::Address(Some(coordinator)) => write!(
+                f,
+                "it does not come from {coordinator}, the coordinator's address; if it was the \
+                 coordinator, its address is translated on the way (NAT): give the participant \
+                 an address of the coordinator that is not"
+            ),
+            NotTheCoordinator::Address(None) => {
+                f.write_str("the coordinator was not asked to connect yet")
+            }
+            NotTheCoordinator::Greeting => {
+                f.write_str("it did not greet as the coordinator was asked to")
+            }
+            NotTheCoordinator::Silent => f.write_str("it did not greet in time"),
+            NotTheCoordinator::Displaced => {
+                f.write_str("it had not greeted when many others connected")
+            }
+        }?;
+        match unreported {
+            0 => Ok(()),
+            _ => write!(f, " ({unreported} more since the last report)"),
+        }
+    }
+}
