@@ -286,6 +286,36 @@ fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_liv
     }
 }
 
+/// Alice sends what fills four segments, while clients that do nothing hold every file and more of
+/// them wait for one.
+#[test]
+fn clients_that_hold_all_files_cost_no_message_when_a_segment_begins() {
+    let coordinator = Coordinator::start_kept(600, &["sync=never"]);
+    let mut alice = coordinator.join("alice", "");
+    coordinator.join("bob", "acks=1").disconnect(); // All segments are kept for bob.
+    let files = coordinator.files() as u64;
+    coordinator.limit_files(Some(files + 20));
+    let connect = |_| std::net::TcpStream::connect(coordinator.address).unwrap();
+    let mut idle: Vec<_> = (0..40).map(connect).collect();
+    let timer = Timer::start(DEADLINE);
+    while alice.command.stat("accept_pauses") == 0 {
+        assert!(timer.left().is_some(), "there is a file for everybody");
+    }
+    let request = alice.request(&format!("msend {}", "x".repeat(60_000)));
+    let mut next = 1;
+    while alice.command.stat("journal_segments") < 4 {
+        (0..BATCH).for_each(|_| alice.command.say(&request));
+        for seq in next..next + BATCH {
+            alice.command.expect(&format!("OK msend seq={seq}"));
+        }
+        next += BATCH;
+        // One file is free at a time, and somebody waits for it.
+        drop(idle.remove(0));
+        idle.push(connect(0));
+    }
+    assert_eq!(alice.command.stat("journal_failures"), 0);
+}
+
 #[test]
 fn a_message_stands_once_in_every_log_through_the_coordinators_kills() {
     let mut coordinator = Coordinator::start_kept(600, &[]);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use mio::Token;
 use mio::net::TcpStream;
 
+use super::keeping::Keeper;
 use super::peer::{Client, Peer, Phase, Refused, Role};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
@@ -18,6 +19,12 @@ use crate::time::{Millis, Now};
 impl Coordinator {
     /// Takes in who is waiting to be accepted.
     pub(super) fn accept(&mut self, now: Now) {
+        let keeper = self.journal.as_ref().map(|journal| &journal.keeper);
+        let is_beginning = keeper.is_some_and(Keeper::is_beginning);
+        if is_beginning && self.is_out_of_files {
+            // The one file that may be free meanwhile is that of the segment.
+            self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
+        }
         loop {
             let Some(acceptor) = &mut self.acceptor else { return };
             match acceptor.accept(now.steady) {

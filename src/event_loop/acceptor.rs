@@ -98,6 +98,13 @@ impl Acceptor {
         self.rests_until = None;
     }
 
+    /// Lets those who wait go on waiting: nobody is to take a file now.
+    pub fn put_off(&mut self, now: Millis) {
+        if self.is_due(now) {
+            self.rests_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
+        }
+    }
+
     /// Whether `accept` may bring something now; no event tells of it.
     #[must_use]
     pub fn is_due(&self, now: Millis) -> bool {

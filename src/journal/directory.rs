@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, FileId};
+use super::spare::Spare;
 
 /// A directory of the operating system.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Directory {
     path: PathBuf,
     handle: File,
     id: FileId,
+    spare: Spare,
 }
 
 impl Directory {
@@ -62,7 +64,7 @@ impl Directory {
         let open = || {
             let handle = File::open(path)?;
             let id = id(&handle.metadata()?);
-            Ok(Self { path: path.to_owned(), handle, id })
+            Ok(Self { path: path.to_owned(), handle, id, spare: Spare::default() })
         };
         open().map_err(|error| explained("cannot be opened", &error))
     }
@@ -201,7 +203,10 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> io::Result<File> {
-        Self::options().append(true).create_new(true).open(self.path_of(name)?)
+        let path = self.path_of(name)?;
+        let file = self.spare.open(|| Self::options().append(true).create_new(true).open(&path))?;
+        self.spare.refill(&self.handle);
+        Ok(file)
     }
 
     fn open(&mut self, name: &str) -> io::Result<File> {
@@ -221,7 +226,12 @@ impl Disk for Directory {
     }
 
     fn sync(&mut self, file: &mut File) -> io::Result<()> {
+        self.spare.refill(&self.handle);
         file.sync_data()
+    }
+
+    fn close(&mut self, file: File) {
+        self.spare.close(file, &self.handle);
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -89,6 +89,11 @@ pub trait Disk {
     /// See [`Disk::lock`].
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
 
+    /// Closes a file that was written.
+    fn close(&mut self, file: Self::File) {
+        drop(file);
+    }
+
     /// Gives a file another name; what had that name is gone.
     ///
     /// # Errors

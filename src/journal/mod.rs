@@ -36,6 +36,7 @@ mod record;
 mod recovered;
 mod recovery;
 mod segment;
+mod spare;
 mod store;
 mod trouble;
 

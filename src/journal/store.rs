@@ -181,14 +181,21 @@ impl<D: Disk> Store<D> {
         let created = self.append(&mut writer, &bytes).and_then(|()| self.sync(&mut writer));
         if let Err(error) = created.and_then(|()| self.disk.rename(&name_new, &name)) {
             let _ = self.disk.remove(&name_new); // As good as not there.
+            self.close(writer);
             return Err(error);
         }
         if let Err(error) = self.disk.sync_directory() {
             let _ = self.disk.remove(&name); // If it stays, it says what is so.
+            self.close(writer);
             return Err(error);
         }
         self.segments.insert(serial, Segment { name, start: None, is_damaged: false });
         Ok(writer)
+    }
+
+    /// Closes a segment that nothing more is appended to.
+    pub fn close(&mut self, writer: Writer<D::File>) {
+        self.disk.close(writer.file);
     }
 
     /// Comes back to a segment that was written before, to say at its end what follows.

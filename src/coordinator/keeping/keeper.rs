@@ -155,6 +155,12 @@ impl Keeper {
         }
     }
 
+    /// Whether the worker is to begin a segment, for which it may need a file.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        self.segment.begun > self.done.0
+    }
+
     /// What the worker is to be asked next.
     pub fn poll_job(&mut self) -> Option<Job> {
         self.jobs.pop_front()

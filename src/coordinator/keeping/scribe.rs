@@ -150,7 +150,10 @@ impl<D: Disk> Scribe<D> {
                     self.note_synced(report);
                 }
             }
-            Err(error) => report.fail(commit, &error),
+            Err(error) => {
+                self.store.close(writer);
+                report.fail(commit, &error);
+            }
         }
     }
 
@@ -184,6 +187,7 @@ impl<D: Disk> Scribe<D> {
                 if let Some(mut old) = old {
                     // Without it a loss of the new segment would not be noticed; it costs no more.
                     let _ = self.store.append(&mut old, farewell);
+                    self.store.close(old);
                 }
                 self.writer = Some(writer);
                 self.written = *commit;
@@ -229,7 +233,10 @@ impl<D: Disk> Scribe<D> {
                 self.writer = Some(writer);
                 self.note_synced(report);
             }
-            Err(error) => report.fail(self.written, &error),
+            Err(error) => {
+                self.store.close(writer);
+                report.fail(self.written, &error);
+            }
         }
     }
 
