@@ -224,8 +224,12 @@ fn a_start_without_room_fails_and_costs_nothing() {
     drop(members);
     let (code, said) = start_limited(&first);
     assert_eq!(code, Some(1), "{said}");
+    let needed = said.split_once("a new segment of ").and_then(|(_, it)| it.split_once(" bytes"));
+    let needed: u64 = needed.unwrap_or_else(|| panic!("{said}")).0.parse().unwrap();
     assert!(said.contains("File too large"), "{said}");
     let second = first.start_again();
+    let begun = first.data_dir().join("0000000000000002.journal").metadata().unwrap().len();
+    assert_eq!(begun, needed, "what the failed start asked for");
     for id in &ids {
         let mut member = Member::come_back(&second, id, "acks=1");
         assert_eq!(member.epoch(), epoch);

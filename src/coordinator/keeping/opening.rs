@@ -1,7 +1,7 @@
 //! The beginning: what a journal holds becomes a group, and the journal goes on in a fresh segment.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use super::Terms;
 use super::keeper::{Closed, Current, Keeper, Start};
@@ -94,8 +94,8 @@ impl Recovery {
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
         let Snapshot { records, members_bytes } =
             snapshot(&group, safe(&recovered, terms, &group), salt, now);
-        let writer = store.create(&header, &records)?;
         let bytes = (HEADER_BYTES + records.len()) as u64;
+        let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
         let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
         let (safe, mut closed) = (group.last(), closed(&recovered, now));
         let segment = Current {
@@ -116,6 +116,21 @@ impl Recovery {
         let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
         Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
     }
+}
+
+/// Says how much room a start needs, if that is what it wants for.
+fn explained(error: &io::Error, bytes: u64) -> io::Error {
+    let kind = error.kind();
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    let words = if full.contains(&kind) {
+        format!(
+            "{error}: a start writes a new segment of {bytes} bytes; make room for it and start \
+             again, nothing was changed"
+        )
+    } else {
+        format!("a new segment cannot be written: {error}")
+    };
+    io::Error::new(kind, words)
 }
 
 /// The last number that need not be written anew.

@@ -19,15 +19,28 @@ pub(super) fn snapshot(group: &Group, after: Seq, salt: Salt, now: Now) -> Snaps
     let (mut records, at) = (Vec::new(), now.steady);
     let epoch = Record::Epoch { epoch: group.epoch(), last: after };
     encode(&epoch, at, salt, &mut records);
-    group.standpoints().for_each(|it| put_member(&it, at, salt, &mut records));
+    for it in group.standpoints() {
+        put_member(&it, at, salt, &mut records);
+        let below = it.own.iter().map(|(first, last)| (*first, (*last).min(after)));
+        put_own(&it.id, below, at, salt, &mut records);
+    }
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
     for (_, line, accepted) in group.lines(after) {
         encode(&Record::Accepted { line }, accepted, salt, &mut records);
     }
     if after < group.last() {
-        // Nobody can stand where no message is yet: once more, now that there are these.
-        group.standpoints().for_each(|it| put_member(&it, at, salt, &mut records));
+        // Nobody can stand where no message is yet: now there are these.
+        for it in group.standpoints() {
+            let (id, place) = (&*it.id, it.place);
+            if it.registered_at > after {
+                put_member(&it, at, salt, &mut records);
+            } else if place > after {
+                encode(&Record::Place { id, place }, at, salt, &mut records);
+            }
+            let above = it.own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
+            put_own(id, above, at, salt, &mut records);
+        }
     }
     Snapshot { records, members_bytes }
 }
@@ -40,12 +53,23 @@ pub(super) fn mode(sync: Sync) -> SyncMode {
     }
 }
 
-/// Writes down all that is to be known of a member.
+/// Writes down that an id is a member.
 pub(super) fn put_member(standpoint: &Standpoint, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    let Standpoint { ref id, address, registered_at, place, ref own } = *standpoint;
+    let Standpoint { ref id, address, registered_at, place, .. } = *standpoint;
     encode(&Record::Member { id, address, registered_at, place }, at, salt, records);
+}
+
+/// Writes down which numbers are a member's own.
+fn put_own(
+    id: &str,
+    runs: impl Iterator<Item = (Seq, Seq)>,
+    at: Millis,
+    salt: Salt,
+    records: &mut Vec<u8>,
+) {
+    let runs: Vec<(Seq, Seq)> = runs.filter(|(first, last)| first <= last).collect();
     let mut bytes = Vec::new();
-    for runs in own.chunks(RECORD_RUNS_MAX) {
+    for runs in runs.chunks(RECORD_RUNS_MAX) {
         let runs = Runs::encode(runs, &mut bytes);
         encode(&Record::Own { id, runs }, at, salt, records);
     }
