@@ -62,7 +62,7 @@ impl Etc {
 
     fn participant(&self, home: &Home, options: &[&str]) -> Running {
         let mut command = self.run(env!("CARGO_BIN_EXE_participant"));
-        command.args(options).arg(home.config());
+        command.arg("-i").args(options).arg(home.config());
         Running::start(command)
     }
 

@@ -205,6 +205,7 @@ impl Session {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
+            && self.waiting.is_empty()
             && self.requests.has_room_for(false)
             && !self.attempt.as_ref().is_some_and(Attempt::is_for_user)
     }

@@ -353,3 +353,15 @@ fn who_asks_twice_to_leave_does_not_come_back() {
         rig.expect(&["send 1 me#msend a#10.0.0.2"]);
     }
 }
+
+#[test]
+fn a_session_is_idle_only_when_nothing_waits() {
+    let mut rig = Rig::outage();
+    assert!(rig.session.is_idle());
+    rig.user("msend a");
+    assert!(!rig.session.is_idle());
+    rig.comes_back();
+    assert!(!rig.session.is_idle(), "in flight");
+    rig.reply(1, "OK msend seq=1");
+    assert!(rig.session.is_idle());
+}
