@@ -30,6 +30,19 @@ pub const GAP_LINE_BYTES_MAX: usize =
 /// Longest `hello` line, LF included.
 pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONCE_BYTES_MAX;
 
+/// The last number that is given to a message: the highest that signed 64-bit integers can hold. At
+/// a million messages a second it takes 290,000 years to the end.
+pub const SEQ_MAX: u64 = i64::MAX as u64;
+/// The latest time that a record of a journal can say, in milliseconds of the group. What says a
+/// later one is damage.
+pub const RECORD_TIME_MS_MAX: u64 = i64::MAX as u64;
+/// The latest time that a group can go on at after a start: what a journal says of later times
+/// counts as this. So it is 146 million years to the end of the range, and to damage.
+pub const GROUP_TIME_MS_MAX: u64 = RECORD_TIME_MS_MAX / 2;
+/// Numbers that can be lost at once, or between messages that are kept: more than a backlog of the
+/// default size has room for. Each takes some memory until it has expired.
+pub const LOST_NUMBERS_MAX: u64 = 4 * 1024 * 1024;
+
 /// Longest time to live of a message: one year.
 pub const TTL_SECONDS_MAX: u64 = 31_536_000;
 /// `max_backlog`: bytes of kept lines.

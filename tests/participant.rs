@@ -66,6 +66,46 @@ fn a_message_stands_in_the_log_exactly_once_however_often_its_reader_is_killed()
         .until_member("alice", |line| line.contains(" offline ") && line.contains("pending=0"));
 }
 
+/// What a coordinator says may be wrong: no number of it ends the program.
+#[test]
+fn numbers_at_the_end_of_their_range_are_taken_as_they_are() {
+    const MAX: &str = "18446744073709551615";
+    for line in [
+        format!("{MAX}#bob#{MAX}#text"),
+        format!("gap#1#{MAX}#{MAX}"),
+        format!("gap#{MAX}#1#{MAX}"),
+    ] {
+        let fake = Fake::start();
+        let home = Home::new("alice", fake.address);
+        let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
+        let mut commands = fake.accept();
+        let mut messages = commands.wish("register").greet("00000000000000aa");
+        commands.say(&format!("OK register epoch=00000000000000aa next={MAX} ttl={MAX}"));
+        messages.say(&line);
+        messages.expect(&format!("ack {MAX}"));
+        messages.say(&line); // Once more, and one that is below: repeats.
+        messages.say("1#bob#0#below");
+        alice.write("quit\n");
+        commands.expect("alice#disconnect#127.0.0.1");
+        commands.say("OK disconnect");
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        assert!(!home.log().contains("below"), "{}", home.log());
+        // And it remembers.
+        let mut alice = Running::start(home.command(&["-f", "-e", "reconnect 0"]));
+        let request = fake.accept().wish("reconnect").line;
+        assert!(request.contains(&format!(" since=00000000000000aa:{MAX}")), "{request}");
+        alice.signal(Signal::KILL);
+        alice.wait();
+    }
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let log = format!("# id alice\n# epoch 00000000000000aa\n# last {MAX}\n");
+    std::fs::write(home.log_path(), log).unwrap();
+    let (code, said) = home.script(&["-e", "status"], "");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("\nlast {MAX}\n")), "{said}");
+}
+
 #[test]
 fn at_a_terminal_messages_stand_above_the_line_being_typed() {
     let coordinator = Coordinator::start(60, &[]);

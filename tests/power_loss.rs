@@ -329,3 +329,31 @@ fn what_a_participant_with_sync_has_acknowledged_is_in_its_log_after_every_power
         assert!(acked <= taken && taken <= LAST, "{context}: {taken}, and {acked} acknowledged");
     });
 }
+
+/// As where systemd hides the file (`ProcSubset=pid`).
+#[test]
+fn a_machine_that_does_not_say_when_it_was_started_costs_epochs_and_that_is_said_once() {
+    const SAID: &str = "/proc/sys/kernel/random/boot_id: No such file or directory";
+    for (sync, is_kept) in [("always", true), ("50ms", false), ("never", false)] {
+        let preload = Preload::new();
+        preload.hide_boot();
+        let data_dir = format!("data_dir={}", preload.root().join("data").display());
+        let options = [data_dir, format!("sync={sync}")];
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let first = Coordinator::start_with(preload.environment(), 600, &options);
+        let alice = first.join("alice", "");
+        first.kill();
+        let second = first.start_again();
+        let again = Member::come_back(&second, "alice", "");
+        assert_eq!(again.epoch() == alice.epoch(), is_kept, "{sync}");
+        second.terminate();
+        assert!(second.wait().success());
+        for coordinator in [&first, &second] {
+            assert_eq!(coordinator.said(SAID), usize::from(!is_kept), "{sync}");
+            assert_eq!(coordinator.said("set ProcSubset=all"), usize::from(!is_kept), "{sync}");
+        }
+        let third = second.start_again();
+        let last = Member::come_back(&third, "alice", "");
+        assert_eq!(last.epoch(), again.epoch(), "{sync}: it ended in good order");
+    }
+}

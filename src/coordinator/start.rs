@@ -16,6 +16,9 @@ use crate::journal::{BootId, Directory, Salt, Store, Unusable};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::protocol::Epoch;
 
+/// Where Linux says which life of the machine this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// A group, the clock that its messages age by, and what writes it down.
 pub(super) struct Beginning {
     pub(super) group: Group,
@@ -63,7 +66,7 @@ pub(super) fn begin(
         sync: config.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
-        boot: boot_id(),
+        boot: boot_id(config.sync),
     };
     let drawn = Draw { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
     let (segments, lost) = {
@@ -103,15 +106,30 @@ fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize,
     );
 }
 
-/// Which life of the machine this is. Where the system does not say, each start is one of its own.
-fn boot_id() -> BootId {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// Which life of the machine this is. Where the system does not say, a start cannot tell the end of
+/// the program from that of the machine: it fears the latter.
+fn boot_id(sync: Sync) -> BootId {
+    match read_boot_id() {
+        Ok(boot) => boot,
+        Err(reason) => {
+            if sync != Sync::Always {
+                log::warn!(
+                    "{BOOT_ID}: {reason}. With sync={sync}, a new epoch begins after each end that \
+                     is not in good order, also where the machine was not started anew. If systemd \
+                     hides the file, set ProcSubset=all"
+                );
+            }
+            BootId::UNKNOWN
+        }
+    }
+}
+
+fn read_boot_id() -> Result<BootId, String> {
+    let text = std::fs::read_to_string(BOOT_ID).map_err(|error| error.to_string())?;
     let digits = text.trim().replace('-', "");
-    let bits = u128::from_str_radix(&digits, 16).ok().or_else(|| {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).ok().map(|()| u128::from_ne_bytes(bits))
-    });
-    BootId(bits.unwrap_or_default().to_be_bytes())
+    let bits = u128::from_str_radix(&digits, 16).ok().filter(|bits| *bits > 0);
+    let bits = bits.ok_or_else(|| format!("found {:?}, expected an id", text.trim()))?;
+    Ok(BootId(bits.to_be_bytes()))
 }
 
 impl Sync {

@@ -81,7 +81,8 @@ impl History {
 
     /// Numbers up to `last` were given out before, and nothing of them is kept.
     pub(super) fn begin_after(&mut self, last: Seq) {
-        debug_assert!(self.blocks.is_empty(), "a history begins once");
+        self.drop_before(self.last.next());
+        debug_assert!(self.blocks.is_empty(), "nothing stands before a beginning");
         self.last = self.last.max(last);
         self.front = self.last.next();
         self.released = self.last;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::facts::Standpoint;
 use super::names::MemberSlot;
 use super::{Group, Rules};
+use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::Millis;
 
@@ -18,6 +19,8 @@ pub struct Replay {
     named: BTreeSet<Box<str>>,
     /// Own numbers of one member that are still to be added: all that a snapshot has of it at once.
     own: Option<(MemberSlot, Vec<(Seq, Seq)>)>,
+    /// Lost numbers that may be in the history.
+    lost: u64,
 }
 
 /// One thing that was written down.
@@ -75,7 +78,7 @@ impl Replay {
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
         let (group, message_at) = (Group::new(rules, epoch), Millis::ZERO);
-        Self { group, message_at, named: BTreeSet::new(), own: None }
+        Self { group, message_at, named: BTreeSet::new(), own: None, lost: 0 }
     }
 
     /// The last snapshot has named all members, and whom it has not named is none.
@@ -224,9 +227,12 @@ impl Replay {
     }
 
     /// At the front nothing is kept that they could be a hole in: there the history begins later.
+    /// It does so too where too many are lost: what was kept before them is lost with them.
     fn restore_lost(&mut self, first: Seq, last: Seq, at: Millis) {
         let history = &mut self.group.history;
-        if history.front() > history.last() {
+        self.lost = self.lost.saturating_add(last.above(history.last()));
+        if history.front() > history.last() || self.lost > LOST_NUMBERS_MAX {
+            self.lost = 0;
             return history.begin_after(last);
         }
         let mut seq = first.max(history.last().next());

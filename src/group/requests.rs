@@ -7,7 +7,7 @@ use super::names::{ConnId, LinkId, MemberSlot};
 use super::{Change, Effect, Fact, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{
-    Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request,
+    Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request, Seq,
 };
 use crate::time::{Millis, Now};
 
@@ -231,6 +231,9 @@ impl Group {
             return Err(Misstep::OfflineCannotSend.into());
         }
         self.check_journal()?;
+        if self.history.last() >= Seq::LAST {
+            return Err(Refusal::NoNumberLeft);
+        }
         if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
             return Err(Refusal::TooManyUnacked { max: OWN_RUNS_MAX });
         }

@@ -20,7 +20,9 @@ mod runs;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::limits::{DELIVERY_EXTRA_BYTES, LINE_BYTES_HIGHEST};
+use crate::limits::{
+    DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
+};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
 
@@ -190,8 +192,9 @@ fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
 pub(super) enum Read<'a> {
     /// A record of so many bytes.
     Whole { at: Millis, record: Record<'a>, bytes: usize },
-    /// A header that is whole, before a body that is not; together so many bytes.
-    BadBody { kind: Kind, bytes: usize },
+    /// A header that is whole, before a body that is none; together so many bytes. With
+    /// `is_whole` the checksum of the body holds, and what the record says cannot be.
+    BadBody { kind: Kind, bytes: usize, is_whole: bool },
     /// The first bytes of a record; the others would stand behind the end.
     Cut,
     /// No record begins here.
@@ -213,10 +216,11 @@ pub(super) fn read(bytes: &[u8], salt: Salt) -> Read<'_> {
     };
     let Some(body) = rest.get(..body_bytes) else { return Read::Cut };
     let bytes = HEADER_BYTES.saturating_add(body_bytes);
-    let whole = if crc32fast::hash(body) == body_crc { Record::of(kind, body) } else { None };
-    match whole {
-        Some(record) => Read::Whole { at, record, bytes },
-        None => Read::BadBody { kind, bytes },
+    let is_whole = crc32fast::hash(body) == body_crc;
+    let record = Record::of(kind, body).filter(|_| at.as_u64() <= RECORD_TIME_MS_MAX);
+    match record.filter(|_| is_whole) {
+        Some(record) => Read::Whole { at: at.min(Millis::new(GROUP_TIME_MS_MAX)), record, bytes },
+        None => Read::BadBody { kind, bytes, is_whole },
     }
 }
 
@@ -348,7 +352,7 @@ impl<'a> Record<'a> {
 pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     match MessageLine::parse(line).ok()? {
-        MessageLine::Delivery(delivery) => Some(delivery),
+        MessageLine::Delivery(delivery) => (delivery.seq <= Seq::LAST).then_some(delivery),
         MessageLine::Hello { .. } | MessageLine::Gap(_) => None,
     }
 }
@@ -370,8 +374,9 @@ pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     take(bytes).map(u64::from_le_bytes)
 }
 
+/// A number that a message can have, or 0.
 fn take_seq(bytes: &mut &[u8]) -> Option<Seq> {
-    take_u64(bytes).map(Seq::new)
+    take_u64(bytes).map(Seq::new).filter(|seq| *seq <= Seq::LAST)
 }
 
 /// All that is left, which is an id.

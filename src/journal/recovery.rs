@@ -19,15 +19,19 @@
 //!   behind the last number may have cost numbers that nobody can tell; see
 //!   [`Recovered::lost_tail`].
 
+mod current;
+
 use std::ops::Range;
+
+use current::Current;
 
 use super::disk::Disk;
 use super::record::{Kind, Record, number};
-use super::recovered::{Recovered, SegmentSummary};
+use super::recovered::Recovered;
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
 use super::trouble::{Trouble, Unusable};
-use crate::limits::{LOSSES_TOLD_MAX, STOP_RECORDS_MAX};
+use crate::limits::{LOSSES_TOLD_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
@@ -123,47 +127,9 @@ struct Fold {
     lost_untold: u64,
 }
 
-/// The segment that is being read.
-#[derive(Debug)]
-struct Current {
-    header: Header,
-    summary: SegmentSummary,
-    /// Where a later segment goes on.
-    resumed: Option<Start>,
-    has_epoch: bool,
-    /// When it was begun: what it begins with is older, or as old.
-    begun_at: Millis,
-    damaged_places: u64,
-    damaged_bytes: u64,
-    damaged_first: Option<Range<u64>>,
-    /// Its numbers belong to another life than those before, and are below them.
-    is_other_life: bool,
-    messages_unused: u64,
-}
-
-impl Current {
-    /// The last number that this segment is asked for, if a later one has those above.
-    fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
-        self.resumed.filter(|it| Some(it.epoch) == epoch).map(|it| it.last)
-    }
-}
-
 impl Fold {
     fn begin(&mut self, header: Header, bytes: usize, resumed: Option<Start>) {
-        let (serial, bytes, last) = (header.serial, bytes as u64, Seq::ZERO);
-        let summary = SegmentSummary { serial, bytes, newest: None, last };
-        self.segment = Some(Current {
-            header,
-            summary,
-            resumed,
-            has_epoch: false,
-            begun_at: Millis::ZERO,
-            damaged_places: 0,
-            damaged_bytes: 0,
-            damaged_first: None,
-            is_other_life: false,
-            messages_unused: 0,
-        });
+        self.segment = Some(Current::new(header, bytes as u64, resumed));
     }
 
     /// Takes in what was found; answers where the segment is torn, if that is what was found.
@@ -173,8 +139,8 @@ impl Fold {
                 self.take_record(at, record, replay);
                 None
             }
-            Found::Damage { bytes, kind } => {
-                self.take_damage(bytes, kind);
+            Found::Damage { bytes, kind, is_whole } => {
+                self.take_damage(bytes, kind, is_whole);
                 None
             }
             Found::Torn { bytes } => {
@@ -184,7 +150,7 @@ impl Fold {
         }
     }
 
-    fn take_damage(&mut self, bytes: Range<u64>, kind: Option<Kind>) {
+    fn take_damage(&mut self, bytes: Range<u64>, kind: Option<Kind>, is_whole: bool) {
         self.recovered.is_clean = false;
         self.is_snapshot_whole = false;
         match kind {
@@ -208,10 +174,7 @@ impl Fold {
             ) => {}
         }
         if let Some(current) = &mut self.segment {
-            let length = bytes.end.saturating_sub(bytes.start);
-            current.damaged_places = current.damaged_places.saturating_add(1);
-            current.damaged_bytes = current.damaged_bytes.saturating_add(length);
-            current.damaged_first.get_or_insert(bytes);
+            current.note_damage(bytes, is_whole);
         }
     }
 
@@ -308,6 +271,12 @@ impl Fold {
                 current.messages_unused = current.messages_unused.saturating_add(1);
             }
         }
+        if self.next.is_some_and(|next| seq.above(next) > LOST_NUMBERS_MAX) {
+            // So many cannot have been lost: the number is wrong.
+            self.is_number_in_doubt = true;
+            self.segment.iter_mut().for_each(|current| current.note_too_far(seq));
+            return false;
+        }
         if is_new {
             self.advance(seq, replay);
             self.next = Some(seq.next());
@@ -322,6 +291,9 @@ impl Fold {
         if let Some(first) = self.next.filter(|first| *first < next) {
             let last = next.before();
             let lost = last.above(first.before());
+            if lost > LOST_NUMBERS_MAX {
+                self.recovered.troubles.push(Trouble::GivenUp { before: next });
+            }
             self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
             if self.losses_told < LOSSES_TOLD_MAX {
                 self.losses_told = self.losses_told.saturating_add(1);
@@ -343,16 +315,11 @@ impl Fold {
         if let Some(bytes) = torn {
             troubles.push(Trouble::Torn { serial, bytes, cut: None });
         }
-        if let Some(first) = current.damaged_first {
-            let (places, bytes) = (current.damaged_places, current.damaged_bytes);
+        if current.is_damaged() {
             store.mark_damaged(serial);
-            troubles.push(Trouble::Damaged { serial, places, bytes, first });
-        }
-        if current.is_other_life {
-            let messages = current.messages_unused;
-            troubles.push(Trouble::NumbersTwice { serial, messages });
         }
         self.recovered.segments.push(current.summary);
+        troubles.extend(current.troubles());
     }
 
     fn finish<D: Disk>(
@@ -362,7 +329,7 @@ impl Fold {
     ) -> Recovered {
         if let Some(next) = self.next {
             let next = Seq::new(next.as_u64().saturating_add(self.damaged_messages));
-            self.advance(next, replay);
+            self.advance(next.min(Seq::LAST.next()), replay);
         }
         let mut recovered = self.recovered;
         recovered.last = self.next.map_or(Seq::ZERO, Seq::before);

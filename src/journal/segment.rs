@@ -33,6 +33,23 @@ const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
 
+impl BootId {
+    /// The system does not say.
+    pub const UNKNOWN: Self = Self([0; 16]);
+
+    /// Whether both are known to be the same start of the machine.
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        self == other && self != Self::UNKNOWN
+    }
+
+    /// Whether both are known to be different starts of the machine.
+    #[must_use]
+    pub fn is_other(self, other: Self) -> bool {
+        self != other && self != Self::UNKNOWN && other != Self::UNKNOWN
+    }
+}
+
 /// When what is written is made safe against power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -151,6 +168,8 @@ pub enum Found<'a> {
         bytes: Range<u64>,
         /// What it was, if it is the body of one record and nothing else.
         kind: Option<Kind>,
+        /// The record is as it was written, and says what cannot be.
+        is_whole: bool,
     },
     /// At the end: the beginning of a record whose rest was never written.
     Torn {
@@ -188,13 +207,13 @@ impl<'a> Iterator for Records<'a> {
                 self.position = start.saturating_add(bytes);
                 return Some(Found::Record { at, record });
             }
-            Read::BadBody { kind, bytes } => {
+            Read::BadBody { kind, bytes, is_whole } => {
                 let end = start.saturating_add(bytes);
                 // Where bytes are missing, the body reaches into the records that follow.
                 let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
                 if next.is_none_or(|next| next >= end) && self.may_follow(end) {
                     self.position = end;
-                    Found::Damage { bytes: range(start, end), kind: Some(kind) }
+                    Found::Damage { bytes: range(start, end), kind: Some(kind), is_whole }
                 } else {
                     self.skip_from(start)
                 }
@@ -221,7 +240,7 @@ impl Records<'_> {
     fn skip_from<'b>(&mut self, start: usize) -> Found<'b> {
         let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
         self.position = next.unwrap_or(self.bytes.len());
-        Found::Damage { bytes: range(start, self.position), kind: None }
+        Found::Damage { bytes: range(start, self.position), kind: None, is_whole: false }
     }
 }
 

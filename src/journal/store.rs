@@ -168,7 +168,12 @@ impl<D: Disk> Store<D> {
     /// The operating system's; then there is no such segment, and its number is not used again.
     pub fn create(&mut self, header: &Header, records: &[u8]) -> io::Result<Writer<D::File>> {
         let serial = header.serial;
-        if self.lock.is_none() || serial < self.next_serial() || serial > SERIAL_MAX {
+        if serial > SERIAL_MAX {
+            return Err(io::Error::other(
+                "no segment number is left: move the segment with the highest one away",
+            ));
+        }
+        if self.lock.is_none() || serial < self.next_serial() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.serial_highest = serial;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 use super::segment::BadHeader;
+use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::Seq;
 
 /// Why a directory cannot be used. Nothing in it was changed.
@@ -113,6 +114,22 @@ pub enum Trouble {
         bytes: u64,
         /// The first place.
         first: Range<u64>,
+        /// Of these places, records that are as they were written, and say what cannot be.
+        impossible: u64,
+    },
+    /// Messages in a segment have numbers so far above the others that they are not used.
+    TooFar {
+        /// Which.
+        serial: u64,
+        /// The first of them.
+        first: Seq,
+        /// How many messages.
+        messages: u64,
+    },
+    /// So many numbers are missing that what was kept before them is lost, too.
+    GivenUp {
+        /// The next number.
+        before: Seq,
     },
     /// A segment ends in the beginning of a record.
     Torn {
@@ -159,13 +176,32 @@ impl fmt::Display for Trouble {
                     None => Ok(()),
                 }
             }
-            Self::Damaged { serial, places, bytes, first } => {
+            Self::Damaged { serial, places, bytes, first, impossible } => {
                 let Range { start, end } = first;
                 write!(
                     f,
                     "segment {serial:016x} is damaged in {places} places, {bytes} bytes in "
                 )?;
-                write!(f, "all, the first from {start} to {end}")
+                write!(f, "all, the first from {start} to {end}")?;
+                match impossible {
+                    0 => Ok(()),
+                    1.. => write!(
+                        f,
+                        "; {impossible} of them say what cannot be: a number, a time or a name is \
+                         out of its range"
+                    ),
+                }
+            }
+            Self::TooFar { serial, first, messages } => {
+                write!(
+                    f,
+                    "segment {serial:016x}: message {first} is more than {LOST_NUMBERS_MAX} "
+                )?;
+                write!(f, "above the one before it: {messages} messages are not used")
+            }
+            Self::GivenUp { before } => {
+                write!(f, "more than {LOST_NUMBERS_MAX} numbers are missing before {before}: ")?;
+                f.write_str("the messages that were kept before them are lost")
             }
             Self::Torn { serial, bytes: Range { start, end }, cut } => {
                 write!(f, "segment {serial:016x} ends in a torn record from {start} to {end}")?;

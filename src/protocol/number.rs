@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::limits::SEQ_MAX;
+
 /// Number of an accepted message: 1 for the group's first, one more for each that follows.
 ///
 /// As a *place*, the last number that counts as delivered: 0 is "nothing yet".
@@ -11,6 +13,8 @@ pub struct Seq(u64);
 impl Seq {
     /// Before the first message.
     pub const ZERO: Self = Self(0);
+    /// The last number that a message can have.
+    pub const LAST: Self = Self(SEQ_MAX);
 
     /// The `number`th message.
     #[must_use]
@@ -24,7 +28,7 @@ impl Seq {
         self.0
     }
 
-    /// The number after this one. At a million messages a second it takes 500,000 years to the end.
+    /// The number after this one. Coordinators give none out behind [`Seq::LAST`].
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Malformed;
+use super::{Malformed, Seq};
 
 /// A refusal: a code for programs, words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Refusal {
         /// What keeps it full.
         held_by: HeldBy,
     },
+    /// 507: the last number was given out.
+    NoNumberLeft,
     /// 507: the sender has too many messages among those of others that it has not acked.
     TooManyUnacked {
         /// Ranges of its own numbers.
@@ -158,7 +160,7 @@ impl Refusal {
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
             Self::JournalFails | Self::JournalFull => 506,
-            Self::BacklogFull { .. } | Self::TooManyUnacked { .. } => 507,
+            Self::BacklogFull { .. } | Self::TooManyUnacked { .. } | Self::NoNumberLeft => 507,
         }
     }
 }
@@ -225,6 +227,10 @@ impl fmt::Display for Refusal {
             Self::JournalFails => f.write_str(
                 "the journal cannot be written: try again later; the coordinator's log says why",
             ),
+            Self::NoNumberLeft => {
+                let last = Seq::LAST;
+                write!(f, "no number left: {last} was the last, a new journal begins at 1")
+            }
             Self::JournalFull => {
                 f.write_str("the journal is behind: the disk is slow: try again later")
             }

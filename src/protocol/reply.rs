@@ -301,6 +301,7 @@ mod tests {
                 (Refusal::JournalFails, 506),
                 (Refusal::BacklogFull { max: max as u64, held_by: HeldBy::Journal }, 507),
                 (Refusal::TooManyUnacked { max }, 507),
+                (Refusal::NoNumberLeft, 507),
             ] {
                 let shown = refusal.to_string();
                 let line = Reply::from(refusal).to_string();

@@ -88,6 +88,11 @@ impl Preload {
         fs::write(self.path("boot"), format!("{life:032x}\n")).unwrap();
     }
 
+    /// From the next start on the machine does not say which life it lives.
+    pub(crate) fn hide_boot(&self) {
+        fs::remove_file(self.path("boot")).unwrap();
+    }
+
     /// Where the files of the program are that count.
     pub(crate) fn root(&self) -> PathBuf {
         self.path("files")

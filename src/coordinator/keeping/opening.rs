@@ -141,7 +141,7 @@ fn explained(error: &io::Error, bytes: u64) -> io::Error {
 /// after what it says to be safe goes into the fresh one, and from there into no other.
 fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
     let last = group.last();
-    let Some(header) = recovered.header.filter(|header| header.boot == terms.boot) else {
+    let Some(header) = recovered.header.filter(|header| !header.boot.is_other(terms.boot)) else {
         return last; // What was read is what the disk holds.
     };
     // The last number has to be there for those behind it to be given out.
@@ -169,7 +169,7 @@ fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> 
 /// Numbers go on where they were if none can have been given out that is not there.
 fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
     let is_safe = recovered.header.is_some_and(|header| {
-        recovered.is_clean || header.boot == boot || header.sync == SyncMode::Always
+        recovered.is_clean || header.boot.is_same(boot) || header.sync == SyncMode::Always
     });
     is_safe && !recovered.lost_tail
 }

@@ -17,8 +17,8 @@ pub(super) fn at(steady: u64) -> Now {
     Now { steady: Millis::new(steady), unix: UnixMillis(1_700_000_000_000 + steady) }
 }
 
-pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
-    let rules = Rules {
+pub(super) fn rules() -> Rules {
+    Rules {
         ttl_ms: 60_000,
         members_max: 10,
         members_per_address_max: 10,
@@ -28,9 +28,12 @@ pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
         foreign_ip_allowed: false,
         is_journaled: true,
         listening: SocketAddr::new(HOME, 5000),
-    };
+    }
+}
+
+pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let recovery = Recovery::read(&mut store, rules, || false).unwrap();
+    let recovery = Recovery::read(&mut store, rules(), || false).unwrap();
     let draw = Draw { epoch: Epoch::new(now), salt: Salt(now) };
     recovery.open(store, terms, draw, at(now)).unwrap()
 }

@@ -42,6 +42,18 @@ impl<'a> Runs<'a> {
         let count = usize::from(u16::from_le_bytes(take(body)?));
         let (runs, rest) = body.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
         *body = rest;
-        Some(Self(runs.as_chunks().0))
+        let runs = Self(runs.as_chunks().0);
+        runs.are_apart().then_some(runs)
+    }
+
+    /// Whether each run is one, and stands above the one before it without touching it.
+    fn are_apart(self) -> bool {
+        let mut next = Seq::ZERO.next();
+        let all = self.iter().all(|(first, last)| {
+            let is_apart = next <= first && first <= last;
+            next = last.next().next();
+            is_apart
+        });
+        all && self.iter().count() == self.0.len()
     }
 }

@@ -6,6 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::SEQ_MAX;
 
 /// What a test writes, owned.
 #[derive(Clone, Debug)]
@@ -43,7 +44,6 @@ impl Sample {
                 let runs = runs.collect::<Vec<_>>();
                 let mut bytes = b"what it held before".to_vec();
                 let encoded = Runs::encode(&runs, &mut bytes);
-                assert!(encoded.iter().eq(runs));
                 then(Record::Own { id, runs: encoded })
             }
             Self::Deregistered(id) => then(Record::Deregistered { id }),
@@ -62,21 +62,35 @@ impl Sample {
 
 pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     let id = || "[A-Za-z0-9._-]{1,64}";
-    let members = (id(), any::<IpAddr>(), any::<u16>(), any::<u64>(), any::<u64>());
-    let messages = (1..=u64::MAX, id(), any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
+    let seq = || 0..=SEQ_MAX;
+    let members = (id(), any::<IpAddr>(), any::<u16>(), seq(), seq());
+    let messages = (1..=SEQ_MAX, id(), any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
     prop_oneof![
-        (any::<u64>(), any::<u64>()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
+        (any::<u64>(), seq()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
         members.prop_map(|(id, ip, port, at, place)| Sample::Member(id, ip, port, at, place)),
-        (id(), prop::collection::vec(any::<(u64, u64)>(), 0..40))
-            .prop_map(|(id, runs)| Sample::Own(id, runs)),
+        (id(), any_runs()).prop_map(|(id, runs)| Sample::Own(id, runs)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
-        (id(), any::<u64>()).prop_map(|(id, place)| Sample::Place(id, place)),
+        (id(), seq()).prop_map(|(id, place)| Sample::Place(id, place)),
         any::<u64>().prop_map(Sample::Clock),
-        any::<u64>().prop_map(Sample::Safe),
+        seq().prop_map(Sample::Safe),
         Just(Sample::Continued),
         Just(Sample::Closed),
     ]
+}
+
+/// Runs in order that do not touch each other: pauses and lengths.
+fn any_runs() -> impl Strategy<Value = Vec<(u64, u64)>> {
+    let longest = SEQ_MAX / 100;
+    prop::collection::vec((2..longest, 0..longest), 0..40).prop_map(|pairs| {
+        let mut last = 0;
+        let run = |(pause, more): (u64, u64)| {
+            let first = u64::saturating_add(last, pause);
+            last = first.saturating_add(more);
+            (first, last)
+        };
+        pairs.into_iter().map(run).collect()
+    })
 }
 
 fn encoded(sample: &Sample, at: u64, salt: u64) -> Vec<u8> {
@@ -89,7 +103,7 @@ proptest! {
     #[test]
     fn a_record_reads_as_it_was_written_whatever_stands_behind_it(
         sample in any_sample(),
-        at in any::<u64>(),
+        at in 0..=GROUP_TIME_MS_MAX,
         salt in any::<u64>(),
         behind in any::<[u8; 30]>(),
     ) {
@@ -145,6 +159,51 @@ fn a_body_that_means_nothing_is_damage_though_its_checksum_holds() {
         encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
         let read = read(&bytes, Salt(1));
         assert!(matches!(read, Read::BadBody { kind: Kind::Accepted, .. }), "{line:?}: {read:?}");
+    }
+}
+
+/// The records stand one behind the other, and the one that cannot be is not the end of reading.
+#[test]
+fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
+    let id = || "bob".to_owned();
+    let ip = IpAddr::from([10, 0, 0, 1]);
+    let (last, above) = (SEQ_MAX, SEQ_MAX + 1);
+    for (sample, at, is_possible) in [
+        (Sample::Epoch(u64::MAX, last), 0, true),
+        (Sample::Epoch(1, above), 0, false),
+        (Sample::Epoch(1, u64::MAX), 0, false),
+        (Sample::Member(id(), ip, 5000, last, last), 0, true),
+        (Sample::Member(id(), ip, 5000, above, 0), 0, false),
+        (Sample::Member(id(), ip, 5000, 0, u64::MAX), 0, false),
+        (Sample::Accepted(last, id(), u64::MAX, "x".to_owned()), 0, true),
+        (Sample::Accepted(above, id(), 0, "x".to_owned()), 0, false),
+        (Sample::Accepted(u64::MAX, id(), 0, "x".to_owned()), 0, false),
+        (Sample::Place(id(), last), 0, true),
+        (Sample::Place(id(), above), 0, false),
+        (Sample::Safe(last), 0, true),
+        (Sample::Safe(u64::MAX), 0, false),
+        (Sample::Clock(u64::MAX), RECORD_TIME_MS_MAX, true),
+        (Sample::Clock(0), RECORD_TIME_MS_MAX + 1, false),
+        (Sample::Closed, u64::MAX, false),
+        (Sample::Own(id(), vec![(1, 1), (3, last)]), 0, true),
+        (Sample::Own(id(), vec![]), 0, true),
+        (Sample::Own(id(), vec![(1, above)]), 0, false),
+        (Sample::Own(id(), vec![(0, 1)]), 0, false),
+        (Sample::Own(id(), vec![(2, 1)]), 0, false),
+        (Sample::Own(id(), vec![(1, 1), (2, 2)]), 0, false),
+        (Sample::Own(id(), vec![(5, 9), (1, 2)]), 0, false),
+    ] {
+        let mut bytes = Vec::new();
+        sample.with(|record| encode(&record, Millis::new(at), Salt(1), &mut bytes));
+        match read(&bytes, Salt(1)) {
+            Read::Whole { bytes: length, .. } if is_possible => assert_eq!(length, bytes.len()),
+            Read::BadBody { bytes: length, is_whole: true, .. } if !is_possible => {
+                assert_eq!(length, bytes.len());
+            }
+            other @ (Read::Whole { .. } | Read::BadBody { .. } | Read::Cut | Read::Nothing) => {
+                panic!("{sample:?} at {at}: {other:?}");
+            }
+        }
     }
 }
 

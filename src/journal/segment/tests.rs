@@ -53,7 +53,7 @@ fn recorded() -> Vec<Sample> {
 fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], bit: usize) {
     let mut records = Records { bytes, position: starts[first], salt: SALT };
     match records.next().unwrap() {
-        Found::Damage { bytes: range, kind } => {
+        Found::Damage { bytes: range, kind, .. } => {
             let cost = starts[first] as u64..starts[first + 1] as u64;
             assert_eq!(range, cost, "bit {bit}: more or less than the record was lost");
             // Only where the body is hit, where the header that says it is as it was.
@@ -138,7 +138,11 @@ fn a_whole_record_that_is_damaged_is_no_torn_one() {
         let bytes = [&whole[..], behind].concat();
         let last = read(&bytes).unwrap().1.last().unwrap();
         let damage = whole.len() as u64..bytes.len() as u64;
-        assert_eq!(last, Found::Damage { bytes: damage, kind: None }, "{behind:?}");
+        assert_eq!(
+            last,
+            Found::Damage { bytes: damage, kind: None, is_whole: false },
+            "{behind:?}"
+        );
     }
 }
 

@@ -1,3 +1,5 @@
+mod extremes;
+
 use std::path::Path;
 
 use super::*;
@@ -66,6 +68,22 @@ fn what_a_machine_finds_that_was_started_anew_is_on_its_disk() {
     two_lives(directory.path(), Sync::Always);
     drop(open(directory.path(), 2, Sync::Always, 2_000));
     assert_eq!(newest(directory.path()), [0; 0]);
+}
+
+/// Both may be so: the machine was started anew, and it was not.
+#[test]
+fn where_the_machine_does_not_say_when_it_was_started_nothing_is_relied_on() {
+    for (sync, is_kept) in [(Sync::Always, true), (Sync::Every(1_000), false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let mut opened = open(path, 0, sync, 0);
+        ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
+        ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
+        drop(opened);
+        let opened = open(path, 0, sync, 1_000);
+        assert_eq!(newest(path), [1, 2], "{sync:?}: a sync of them may have failed");
+        assert_eq!(opened.group.epoch() == Epoch::new(0), is_kept, "{sync:?}");
+    }
 }
 
 #[test]

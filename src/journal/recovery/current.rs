@@ -1,0 +1,98 @@
+//! The segment that is being read, and what is wrong with it.
+
+use std::ops::Range;
+
+use crate::journal::recovered::SegmentSummary;
+use crate::journal::segment::Header;
+use crate::journal::store::Start;
+use crate::journal::trouble::Trouble;
+use crate::protocol::{Epoch, Seq};
+use crate::time::Millis;
+
+/// The segment that is being read.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) header: Header,
+    pub(super) summary: SegmentSummary,
+    /// Where a later segment goes on.
+    resumed: Option<Start>,
+    pub(super) has_epoch: bool,
+    /// When it was begun: what it begins with is older, or as old.
+    pub(super) begun_at: Millis,
+    damaged_places: u64,
+    damaged_bytes: u64,
+    damaged_first: Option<Range<u64>>,
+    /// Of these places, the records that are whole and say what cannot be.
+    impossible: u64,
+    /// The first message that is too far above the one before it, and how many there are.
+    too_far: Option<(Seq, u64)>,
+    /// Its numbers belong to another life than those before, and are below them.
+    pub(super) is_other_life: bool,
+    pub(super) messages_unused: u64,
+}
+
+impl Current {
+    pub(super) fn new(header: Header, bytes: u64, resumed: Option<Start>) -> Self {
+        let (serial, last) = (header.serial, Seq::ZERO);
+        Self {
+            header,
+            summary: SegmentSummary { serial, bytes, newest: None, last },
+            resumed,
+            has_epoch: false,
+            begun_at: Millis::ZERO,
+            damaged_places: 0,
+            damaged_bytes: 0,
+            damaged_first: None,
+            impossible: 0,
+            too_far: None,
+            is_other_life: false,
+            messages_unused: 0,
+        }
+    }
+
+    /// The last number that this segment is asked for, if a later one has those above. Without its
+    /// epoch record it counts as one of the life that the later one says.
+    pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
+        let is_same = |it: &Start| !self.has_epoch || Some(it.epoch) == epoch;
+        self.resumed.filter(is_same).map(|it| it.last)
+    }
+
+    /// These bytes are damage; with `is_whole` they are a record that says what cannot be.
+    pub(super) fn note_damage(&mut self, bytes: Range<u64>, is_whole: bool) {
+        let length = bytes.end.saturating_sub(bytes.start);
+        self.damaged_places = self.damaged_places.saturating_add(1);
+        self.damaged_bytes = self.damaged_bytes.saturating_add(length);
+        self.impossible = self.impossible.saturating_add(u64::from(is_whole));
+        self.damaged_first.get_or_insert(bytes);
+    }
+
+    /// This number is too far above the one before it.
+    pub(super) fn note_too_far(&mut self, seq: Seq) {
+        let (_, messages) = self.too_far.get_or_insert((seq, 0));
+        *messages = messages.saturating_add(1);
+    }
+
+    /// Whether not all of it can be used, so that people may want to look at it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged_first.is_some() || self.too_far.is_some()
+    }
+
+    /// What is wrong with it, but for its end.
+    pub(super) fn troubles(self) -> impl Iterator<Item = Trouble> {
+        let serial = self.header.serial;
+        let (places, bytes, impossible) =
+            (self.damaged_places, self.damaged_bytes, self.impossible);
+        let damaged = self.damaged_first.map(|first| Trouble::Damaged {
+            serial,
+            places,
+            bytes,
+            first,
+            impossible,
+        });
+        let too_far =
+            self.too_far.map(|(first, messages)| Trouble::TooFar { serial, first, messages });
+        let messages = self.messages_unused;
+        let twice = self.is_other_life.then_some(Trouble::NumbersTwice { serial, messages });
+        [damaged, too_far, twice].into_iter().flatten()
+    }
+}
