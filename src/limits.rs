@@ -3,9 +3,10 @@
 //! A bound that an operator may move has a config key of the same name and is a *default* here;
 //! the others are fixed. Sizes are bytes unless the name says otherwise, times are milliseconds.
 
+mod choices;
 mod relations;
 
-use std::fmt;
+pub use choices::{Overflow, Sync};
 
 /// Longest participant id.
 pub const ID_BYTES_MAX: usize = 64;
@@ -119,9 +120,48 @@ pub const TURN_BYTES_MAX: usize = 256 * 1024;
 /// What all message sockets together are written in one turn, before requests have theirs: some
 /// milliseconds' worth, however many members are owed however much.
 pub const TURN_OFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// What one message socket may be read in one turn. No bytes cost more than acknowledgements: these
+/// Work for requests in one turn, one quarter of it at least for those who used up their share. A
+/// unit is about a quarter of a microsecond, so this is about 2 ms.
+pub const TURN_WORK_MAX: usize = 8192;
+/// Work for what members write on their message sockets in one turn: about 2 ms, too.
+pub const TURN_ACK_WORK_MAX: usize = 8192;
+/// Work of a command socket that is served: one read, one write of its replies.
+pub const WORK_REQUEST_SOCKET: usize = 16;
+/// Work of a message socket that is read.
+pub const WORK_ACK_SOCKET: usize = 4;
+/// Work of a connect-back, at its begin and at its end: several calls each.
+pub const WORK_CONNECT: usize = 64;
+/// Bytes of requests that count as much as one request.
+pub const WORK_BYTES: usize = 1024;
+/// Bytes of acknowledgements that count as much as one request.
+pub const WORK_ACK_BYTES: usize = 16;
+/// Requests that a client with new ones may have carried out before all others had theirs.
+pub const FRESH_REQUESTS_MAX: usize = 64;
+/// Requests that a client with more than that may have carried out at once.
+pub const SHARE_REQUESTS_MAX: usize = 256;
+/// What a message socket with something new may be read before all others had their turn.
+pub const FRESH_ACK_BYTES_MAX: usize = 1024;
+/// Clients whose replies are written in one turn.
+pub const TURN_REPLIES_MAX: usize = 1024;
+/// Bytes of replies that are written to all clients in one turn.
+pub const TURN_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Members in a list that is made at once when it is asked for. A longer one is made in pieces.
+pub const LIST_LINES_MAX: usize = 256;
+/// Lines of a long list that are made in one turn: less than a millisecond's worth.
+pub const TURN_LIST_LINES_MAX: usize = 1024;
+/// Bytes of a long list that are copied for one client at once.
+pub const LIST_PIECE_BYTES: usize = 64 * 1024;
+/// Work of a line in a list of members.
+pub const WORK_LIST_LINES: usize = 2;
+/// Work of `stats`; it adds to that for every so many members.
+pub const WORK_STATS: usize = 16;
+/// A turn that begins so much later than it was to begin follows a standstill.
+pub const STANDSTILL_MS: u64 = 1_000;
+/// How long time-outs of peers wait after a standstill: what they sent meanwhile may be under way.
+pub const STANDSTILL_GRACE_MS: u64 = 1_000;
+/// What one message socket may be read at once. No bytes cost more than acknowledgements: these
 /// are thousands of them.
-pub const TURN_ACK_BYTES_MAX: usize = 16 * 1024;
+pub const TURN_ACK_BYTES_MAX: usize = 4 * 1024;
 /// What one `read` asks for.
 pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting for a client that does not read them; from here on it is not read from either.
@@ -129,6 +169,11 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 /// Replies that clients have not taken and requests not carried out, of all clients together; from
 /// here on each may have no more than a share, and a list that is longer waits.
 pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
+/// Of these, unfinished lines and requests not carried out, of all clients together; above it the
+/// longest unfinished lines are refused. It is more where `max_connections` or `max_line` are.
+pub const INPUT_BYTES_ALL: usize = 48 * 1024 * 1024;
+/// Unfinished lines of the greatest length for which there is room in any case.
+pub const UNFINISHED_LINES_MIN: usize = 8;
 /// Replies that wait for a client, and what is read from it at once, when that much is kept: it
 /// holds hundreds of confirmations, so who reads notices next to nothing of who does not.
 pub const CLIENT_BYTES_SHARE: usize = 4 * 1024;
@@ -223,7 +268,7 @@ pub const LOG_SEARCH_BYTES: usize = 64 * 1024;
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 /// Events taken from the poll at once.
-pub const EVENTS_MAX: usize = 1024;
+pub const EVENTS_MAX: usize = 16 * 1024;
 /// How long an ending program waits for its last diagnostics to be printed.
 pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
 /// From here on a segment of the journal is closed and another one begun.
@@ -276,70 +321,4 @@ pub struct Keepalive {
     pub interval_s: u64,
     /// Probes, none of them answered, after which the connection is at its end.
     pub probes: u32,
-}
-
-/// When what was written to the journal is made safe against power loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// Before anything is confirmed.
-    Always,
-    /// So many milliseconds after something was written.
-    Every(u64),
-    /// When the operating system gets to it.
-    Never,
-}
-
-impl Sync {
-    /// The word that stands for it, or what words there are.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let pause_ms = || {
-            let digits =
-                text.strip_suffix("ms").filter(|digits| !digits.starts_with(['+', '0']))?;
-            digits.parse().ok().filter(|pause_ms| *pause_ms <= SYNC_PAUSE_MS_HIGHEST)
-        };
-        match text {
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => pause_ms().map(Self::Every).ok_or_else(|| {
-                format!("always, never, or a pause from 1ms to {SYNC_PAUSE_MS_HIGHEST}ms")
-            }),
-        }
-    }
-}
-
-impl fmt::Display for Sync {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Always => f.write_str("always"),
-            Self::Every(pause_ms) => write!(f, "{pause_ms}ms"),
-            Self::Never => f.write_str("never"),
-        }
-    }
-}
-
-/// What gives way when `max_backlog` is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// The new message: it is refused.
-    Reject,
-    /// The oldest ones: members that still needed them are told of a gap.
-    DropOldest,
-}
-
-impl Overflow {
-    /// The word that stands for it, or what words there are.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let all = [Self::Reject, Self::DropOldest];
-        let found = all.into_iter().find(|overflow| overflow.to_string() == text);
-        found.ok_or_else(|| all.map(|overflow| overflow.to_string()).join(" or "))
-    }
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reject => "reject",
-            Self::DropOldest => "drop-oldest",
-        })
-    }
 }

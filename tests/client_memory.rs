@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use groupcast::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE};
+use groupcast::limits::{
+    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, TURN_LIST_LINES_MAX,
+};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
@@ -104,6 +106,50 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
     }
 }
 
+/// A line that is never finished waits for nothing: no timeout of a read or a write ends it soon.
+#[test]
+fn unfinished_lines_of_all_clients_are_bounded_and_the_longest_are_refused() {
+    let coordinator = Coordinator::start(600, &["line_timeout=600"]);
+    let mut other = coordinator.client();
+    let mut short = coordinator.client();
+    short.write(format!("{PING}\n{}", "y".repeat(CLIENT_BYTES_SHARE - 1)).as_bytes());
+    short.expect("OK ping");
+    let (count, length, rss_bytes) = (1_500, 60_000, coordinator.rss_bytes());
+    let line = "x".repeat(length);
+    let mut greedy: Vec<Client> = Vec::new();
+    for _ in 0..count {
+        let mut client = coordinator.client();
+        client.write(line.as_bytes());
+        greedy.push(client);
+        assert!(other.stat("input_bytes") <= (INPUT_BYTES_ALL + 2 * length) as u64);
+    }
+    let timer = Timer::start(DEADLINE);
+    let refused = (count - INPUT_BYTES_ALL / length) as u64;
+    while other.stat("errors") < refused {
+        assert!(timer.left().is_some(), "{} were refused", other.stat("errors"));
+    }
+    let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
+    assert!(grown_bytes < 3 * INPUT_BYTES_ALL as u64, "{grown_bytes} bytes more memory");
+    let (mut refused, mut finished) = (0, 0);
+    for client in &mut greedy {
+        // Some have been refused, and do not read what is still written.
+        use std::io::Write as _;
+        let _ = client.stream.write_all(b"\n");
+        if client.expect_start("ERR 4").starts_with("ERR 413 line of 60000 bytes not finished") {
+            client.expect_eof();
+            refused += 1;
+        } else {
+            client.check(PING, "OK ping");
+            finished += 1;
+        }
+    }
+    assert!(finished > INPUT_BYTES_ALL / length / 2, "{finished} were left, {refused} refused");
+    assert_eq!(other.stat("input_bytes"), CLIENT_BYTES_SHARE as u64 - 1);
+    short.write(b"\n");
+    short.expect_start("ERR 400 ");
+    assert_eq!(other.stat("input_bytes"), 0);
+}
+
 #[test]
 fn the_beginning_of_a_line_holds_no_memory_of_what_came_before_it() {
     let (crowd, requests) = (300, 60);
@@ -136,6 +182,78 @@ fn nothing_is_kept_for_one_that_is_gone() {
     client.write(&vec![b'x'; 70_000]); // It is refused, and nobody reads so.
     coordinator.until_files(files - 1);
     assert_eq!(other.stat("client_bytes"), 0);
+}
+
+/// Members that go at once, so many that a list of them takes more than one turn; their ids.
+fn crowd(client: &mut Client, coordinator: &Coordinator) -> Vec<String> {
+    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let ids = (0..TURN_LIST_LINES_MAX + 100).map(|number| format!("m{number:04}"));
+    ids.inspect(|id| {
+        client.say(&format!("{id}#register {}#127.0.0.1", listener.port()));
+        client.expect_start("OK register ");
+        listener.accept();
+    })
+    .collect()
+}
+
+#[test]
+fn a_long_list_is_whole_and_shows_what_was_changed_before_it_was_asked_for() {
+    let coordinator = Coordinator::start(600, &[]);
+    let mut clients: Vec<_> = (0..10).map(|_| coordinator.client()).collect();
+    let mut ids = crowd(&mut clients[0], &coordinator);
+    for round in 0..3 {
+        // All of them are read in one turn; every other one changes something before.
+        coordinator.stop();
+        let mut gone = Vec::new();
+        for (at, client) in clients.iter_mut().enumerate() {
+            if at % 2 == 1 {
+                let id = ids.remove(at * 97 + round);
+                client.write(format!("{id}#deregister#127.0.0.1\n").as_bytes());
+                gone.push(id);
+            }
+            client.write(format!("{LIST}{PING}\n").as_bytes());
+        }
+        coordinator.go_on();
+        let mut own = gone.iter();
+        for (at, client) in clients.iter_mut().enumerate() {
+            let own = if at % 2 == 1 { own.next() } else { None };
+            if own.is_some() {
+                client.expect("OK deregister");
+            }
+            let first = client.expect_start("OK members ");
+            let count: usize = first.rsplit(' ').next().unwrap().parse().unwrap();
+            let lines: Vec<String> = (0..count).map(|_| client.line()).collect();
+            client.expect("OK ping");
+            let listed: Vec<&str> =
+                lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+            assert!(listed.is_sorted_by(|one, next| one < next), "in order, each once");
+            assert!(own.is_none_or(|id| !listed.contains(&id.as_str())), "{own:?} is gone");
+            let all = |id: &&String| listed.binary_search(&id.as_str()).is_err();
+            assert_eq!(ids.iter().find(all), None, "a member is missing");
+            assert!(listed.len() <= ids.len() + gone.len());
+        }
+    }
+}
+
+#[test]
+fn a_long_list_is_made_in_pieces_while_others_are_served() {
+    let coordinator = Coordinator::start(600, &[]);
+    let (mut asker, mut other) = (coordinator.client(), coordinator.client());
+    let ids = crowd(&mut asker, &coordinator);
+    other.check(PING, "OK ping");
+    coordinator.stop();
+    asker.write(LIST.as_bytes());
+    other.say("x#stats#127.0.0.1");
+    coordinator.go_on();
+    // Served right behind it, this client would see the whole list among what is kept.
+    let first = other.expect_start("OK stats ");
+    let count: usize = first.rsplit(' ').next().unwrap().parse().unwrap();
+    let lines: Vec<String> = (0..count).map(|_| other.line()).collect();
+    let kept = lines.iter().find_map(|line| line.strip_prefix("client_bytes ")).unwrap();
+    assert!(kept.parse::<usize>().unwrap() < CLIENT_BYTES_SHARE, "{kept} bytes");
+    asker.expect(&format!("OK members {}", ids.len()));
+    ids.iter().for_each(|id| drop(asker.expect_start(id)));
+    asker.check(PING, "OK ping");
 }
 
 #[test]

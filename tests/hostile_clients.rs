@@ -7,10 +7,12 @@ mod support;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::time::Duration;
 
+use groupcast::limits::FRESH_REQUESTS_MAX;
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
 use support::port::ReservedPort;
+use support::wire::Client;
 use support::{DEADLINE, Timer};
 
 const PING: &str = "bob#ping#127.0.0.1";
@@ -137,9 +139,9 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     let mut replies = BufReader::new(&client.stream).lines().map(Result::unwrap);
     for number in 0..=taken / round.len() {
         let first = replies.next().unwrap();
-        let stats: usize = first.strip_prefix("OK stats ").unwrap().parse().unwrap();
+        let lines: usize = first.strip_prefix("OK stats ").unwrap().parse().unwrap();
         let expected = format!("OK msend seq={}", number + 2);
-        assert_eq!(replies.nth(stats), Some(expected));
+        assert_eq!(replies.nth(lines), Some(expected));
     }
     assert_eq!(replies.next(), None);
     writing.join().unwrap().unwrap();
@@ -169,6 +171,47 @@ fn who_asks_for_many_lists_gets_one_a_turn() {
             while !greedy.line().starts_with("ERR 400 ") {}
         }
     }
+}
+
+/// Each of them could be served for long, and all of them for very long.
+#[test]
+fn a_turn_carries_out_so_many_requests_however_many_sockets_have_them() {
+    let coordinator = Coordinator::start(30, &[]);
+    let crowd = 200;
+    let mut greedy: Vec<_> = (0..crowd).map(|_| coordinator.client()).collect();
+    let mut other = coordinator.client();
+    for client in greedy.iter_mut().chain([&mut other]) {
+        client.check(PING, "OK ping");
+    }
+    coordinator.stop();
+    let count = 2_000;
+    let mistakes = "x\n".repeat(count);
+    greedy.iter_mut().for_each(|client| client.write(mistakes.as_bytes()));
+    other.say("x#stats#127.0.0.1");
+    coordinator.go_on();
+    let errors = |client: &mut Client| client.stat("errors");
+    let served = {
+        let first = other.expect_start("OK stats ");
+        let lines: usize = first.rsplit(' ').next().unwrap().parse().unwrap();
+        let lines: Vec<String> = (0..lines).map(|_| other.line()).collect();
+        let errors = lines.iter().find_map(|line| line.strip_prefix("errors ")).unwrap();
+        errors.parse::<usize>().unwrap()
+    };
+    // A small share of each that came before it, and of the shares of those that have more.
+    let bound = 2 * crowd * FRESH_REQUESTS_MAX;
+    assert!(served <= bound, "{served} requests were carried out before another one");
+    // They take turns: none of them has nothing while others have half of theirs.
+    let timer = Timer::start(DEADLINE);
+    while errors(&mut other) < (crowd * count / 2) as u64 {
+        assert!(timer.left().is_some(), "they are not served on");
+    }
+    for client in &mut greedy {
+        client.expect_start("ERR 400 ");
+    }
+    for client in &mut greedy {
+        (1..count).for_each(|_| drop(client.expect_start("ERR 400 ")));
+    }
+    assert_eq!(errors(&mut other), (crowd * count) as u64);
 }
 
 #[test]

@@ -7,12 +7,12 @@ mod support;
 use std::io::Write as _;
 use std::time::Duration;
 
-use groupcast::limits::{TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX};
+use groupcast::limits::{TURN_ACK_WORK_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX, WORK_ACK_BYTES};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
 use support::port;
-use support::{DEADLINE, Timer};
+use support::{DEADLINE, Timer, number};
 
 const MIB: usize = 1024 * 1024;
 
@@ -120,6 +120,42 @@ fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the
     bob.until_offline();
     assert!(flood.join().unwrap(), "32 MiB were read of one acknowledgement");
     assert_eq!(bob.place(), 1);
+}
+
+/// No bytes cost more than acknowledgements, and there may be more members than anything else.
+#[test]
+fn a_turn_takes_so_many_acknowledgements_however_many_members_write_them() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut members: Vec<Member> =
+        (0..100).map(|number| coordinator.join(&format!("m{number}"), "acks=1")).collect();
+    let count: u64 = 1_000;
+    let requests: String = (1..=count).map(|_| "alice#msend hi#127.0.0.1\n").collect();
+    alice.command.write(requests.as_bytes());
+    (1..=count).for_each(|seq| alice.command.expect(&format!("OK msend seq={seq}")));
+    for member in &mut members {
+        (1..=count).for_each(|seq| {
+            member.socket().delivery(seq, "alice", "hi");
+        });
+    }
+    let acks: String = (1..=count).map(|seq| format!("ack {seq}\n")).collect();
+    let mut other = coordinator.client();
+    other.check("x#ping#127.0.0.1", "OK ping");
+    coordinator.stop();
+    members.iter_mut().for_each(|member| member.socket().write(acks.as_bytes()));
+    other.say("x#members#127.0.0.1");
+    coordinator.go_on();
+    other.expect("OK members 101");
+    let lines: Vec<String> = (0..101).map(|_| other.line()).collect();
+    let taken: u64 =
+        lines.iter().filter(|line| line.starts_with('m')).map(|line| number(line, "acked")).sum();
+    let bytes_max = TURN_ACK_WORK_MAX * WORK_ACK_BYTES;
+    let bound = (bytes_max / "ack 1\n".len()) as u64;
+    assert!(taken <= bound, "{taken} were taken while a request waited");
+    for member in &mut members {
+        let line = other.until_member(&member.id, |line| number(line, "acked") == count);
+        assert!(line.contains(" online "), "{line}");
+    }
 }
 
 /// TCP lets a socket connect to itself on a free port, if the system draws just that one. So this

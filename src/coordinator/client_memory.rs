@@ -9,28 +9,42 @@
 //!
 //! So there is always a share for each, and who reads has all it needs, whatever the others do; but
 //! for a list that is longer than a share, as no other reply can be: it waits for room.
-
-use std::collections::VecDeque;
+//!
+//! What was read and cannot be carried out has a bound of its own, as a client that never ends its
+//! line waits for nothing. Above it the longest of these lines are refused. A share is never too
+//! long, so a client that writes its lines in one go does not notice.
 
 use super::peer::Client;
 use crate::event_loop::Connection;
-use crate::group::{ConnId, Listing};
-use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, OUTBOX_BYTES_MAX, TURN_BYTES_MAX};
+use crate::limits::{
+    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, OUTBOX_BYTES_MAX, READ_BYTES,
+    UNFINISHED_LINES_MIN,
+};
 
 /// What is kept for all clients, and who waits for it to become less.
 #[derive(Debug, Default)]
 pub(super) struct ClientMemory {
     /// The sum of what the clients are counted for.
     kept_bytes: usize,
-    /// Lists that clients have asked for, in the order of their requests.
-    lists: VecDeque<(ConnId, Listing)>,
+    /// The part of it that is input: unfinished lines, requests not carried out.
+    input_bytes: usize,
+    /// What that may be.
+    input_bytes_max: usize,
     /// Somebody may be held up only because of what is kept for others.
     holds_up: bool,
 }
 
 impl ClientMemory {
+    /// Nothing is kept yet, for so many clients with lines of so many bytes.
+    pub(super) fn new(connections_max: usize, line_bytes_max: usize) -> Self {
+        let shares = connections_max.saturating_mul(CLIENT_BYTES_SHARE);
+        let lines = line_bytes_max.saturating_mul(UNFINISHED_LINES_MIN);
+        let input_bytes_max = INPUT_BYTES_ALL.max(shares).max(lines);
+        Self { input_bytes_max, ..Self::default() }
+    }
+
     /// Whether each client has to make do with its share.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.kept_bytes >= CLIENT_BYTES_ALL
     }
 
@@ -49,10 +63,10 @@ impl ClientMemory {
         !self.is_full() && std::mem::take(&mut self.holds_up)
     }
 
-    /// What is read from a client in one turn: the most that is kept of its requests if they may
-    /// not be carried out, beside a line that is not finished.
+    /// The most that is read from a client at once, and kept of its requests if they may not be
+    /// carried out, beside a line that is not finished.
     pub(super) fn read_bytes(&self) -> usize {
-        if self.is_full() { CLIENT_BYTES_SHARE } else { TURN_BYTES_MAX }
+        if self.is_full() { CLIENT_BYTES_SHARE } else { READ_BYTES }
     }
 
     /// Counts a client for what is kept for it now.
@@ -60,44 +74,28 @@ impl ClientMemory {
         let kept_bytes = kept_bytes(connection, client);
         self.kept_bytes = self.kept_bytes - client.kept_bytes + kept_bytes;
         client.kept_bytes = kept_bytes;
+        let input_bytes = connection.input.len();
+        self.input_bytes = self.input_bytes - client.input_bytes + input_bytes;
+        client.input_bytes = input_bytes;
     }
 
     /// A client is gone, and all that was kept for it.
     pub(super) fn release(&mut self, connection: &Connection, client: &Client) {
         debug_assert_eq!(client.kept_bytes, kept_bytes(connection, client), "it was not charged");
         self.kept_bytes -= client.kept_bytes;
+        self.input_bytes -= client.input_bytes;
     }
 
-    /// The longest list that need not wait; nor may one overtake those that do.
-    pub(super) fn list_bytes_max(&self) -> usize {
-        let is_free = !self.is_full() && self.lists.is_empty();
-        if is_free { usize::MAX } else { CLIENT_BYTES_SHARE }
+    /// Input that must go: none up to the bound, and so much above it that the next time is not
+    /// at once. With it the bound.
+    pub(super) fn excess_input(&self) -> Option<(usize, usize)> {
+        let max = self.input_bytes_max;
+        (self.input_bytes > max).then(|| (self.input_bytes - (max - max / 8), max))
     }
 
-    /// Has a list wait.
-    pub(super) fn wait(&mut self, to: ConnId, listing: Listing) {
-        if self.lists.is_empty() {
-            let kept_bytes = self.kept_bytes;
-            log::warn!("long lists wait: {kept_bytes} bytes are kept for clients already");
-        }
-        self.lists.push_back((to, listing));
-    }
-
-    /// The next list that need not wait any more.
-    pub(super) fn next(&mut self) -> Option<(ConnId, Listing)> {
-        if self.is_full() {
-            return None;
-        }
-        let next = self.lists.pop_front();
-        if next.is_some() && self.lists.is_empty() {
-            log::info!("lists do not wait any more");
-        }
-        next
-    }
-
-    /// All that wait, who wait for nothing any more.
-    pub(super) fn give_up(&mut self) -> VecDeque<(ConnId, Listing)> {
-        std::mem::take(&mut self.lists)
+    /// Bytes of unfinished lines and of requests that are not carried out, of all clients.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.input_bytes
     }
 
     /// What is kept for all clients together.

@@ -9,10 +9,13 @@ use mio::net::TcpStream;
 
 use super::keeping::Keeper;
 use super::peer::{Client, Peer, Phase, Refused, Role};
+use super::ready::{FRESH, Queued, Share};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Accept, Connection, Fill, Key};
 use crate::group::{ConnId, Input, Origin};
-use crate::limits::{KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS};
+use crate::limits::{
+    CLIENT_BYTES_SHARE, KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES,
+};
 use crate::protocol::{Command, LineBuffer, NoRoom, Refusal, Reply, Request, TooLong};
 use crate::time::{Millis, Now};
 
@@ -80,7 +83,7 @@ impl Coordinator {
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.admission.enter(key, &mut client);
-        self.peers.insert(Peer { connection, role: Role::Client(client) });
+        self.peers.insert(Peer::new(connection, Role::Client(client)));
         log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
             self.refuse(key, &refusal.into(), now.steady);
@@ -94,8 +97,8 @@ impl Coordinator {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
                 connection.suspect_input();
             }
-            self.serve(key, now);
-            self.unflushed.push(key);
+            self.serve(key, FRESH, now);
+            self.unflush(key);
             if self.admission.oldest_silent() == Some(key) {
                 let is_crowded = self.admission.is_crowded();
                 self.refuse(key, &self.admission.give_way().into(), now.steady);
@@ -108,44 +111,61 @@ impl Coordinator {
         false
     }
 
-    /// Carries out the requests of a command socket, as far as they are there and may be.
-    pub(super) fn serve(&mut self, key: Key, now: Now) {
+    /// Carries out the requests of a command socket, as far as they are there, may be carried out,
+    /// and fit into its share.
+    pub(super) fn serve(&mut self, key: Key, share: Share, now: Now) {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
         if let Phase::Refused(_) = client.phase {
-            return self.discard(key);
+            return self.discard(key, share.bytes);
         }
         client.has_list = false;
         let mut input = mem::take(&mut connection.input);
         self.serving = Some(key);
-        let mut requests = self.carry_out_lines(key, &mut input, now);
-        if self.may_be_served(key) {
-            self.read(key, &mut input);
-            requests += self.carry_out_lines(key, &mut input, now);
+        let (mut left, mut may_be_more) = (share, true);
+        self.carry_out_lines(key, &mut input, &mut left, now);
+        while may_be_more && left.requests > 0 && left.bytes > 0 && self.may_be_served(key) {
+            may_be_more = self.read(key, &mut input, &mut left);
+            self.carry_out_lines(key, &mut input, &mut left, now);
         }
-        if self.has_ended(key) && self.may_be_served(key) {
-            requests += self.carry_out_last(key, &mut input, now);
+        let is_share_used = (left.requests == 0 && !input.is_empty()) || may_be_more;
+        let comes_back = is_share_used && self.may_be_served(key);
+        if !comes_back && self.has_ended(key) && self.may_be_served(key) {
+            self.carry_out_last(key, &mut input, &mut left, now);
         }
         self.serving = None;
-        self.pause(key, input, requests > 0, now.steady);
+        let requests = share.requests - left.requests;
+        self.spend(requests + (share.bytes - left.bytes) / WORK_BYTES);
+        if comes_back {
+            self.come_back(key);
+        }
+        self.pause(key, input, requests > 0, comes_back, now.steady);
     }
 
-    /// Reads on, in a fair share.
-    fn read(&mut self, key: Key, input: &mut LineBuffer) {
+    /// Reads a piece; whether there may be more.
+    ///
+    /// A piece is short, so that little is kept of requests that are not carried out in this turn.
+    /// Only of a line that is longer more is read at once.
+    fn read(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share) -> bool {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
-            return;
+            return false;
         };
+        let piece_bytes =
+            input.len().clamp(CLIENT_BYTES_SHARE, self.client_memory.read_bytes()).min(left.bytes);
         connection.input = mem::take(input);
-        let filled = connection.fill(&mut self.scratch, self.client_memory.read_bytes());
+        let filled = connection.fill(&mut self.scratch, piece_bytes);
         *input = mem::take(&mut connection.input);
         match filled {
-            Ok(Fill::Drained(_) | Fill::Eof(_)) => (),
-            Ok(Fill::Yielded(_)) => self.runnable.push(key),
+            Ok(filled) => {
+                left.bytes = left.bytes.saturating_sub(filled.bytes());
+                matches!(filled, Fill::Yielded(_))
+            }
             Err(error) => {
                 log::debug!("{}: {error}", client.peer);
                 client.has_failed = true;
                 client.is_deaf = true;
+                false
             }
         }
     }
@@ -166,38 +186,34 @@ impl Coordinator {
         })
     }
 
-    /// Carries out the requests that are there; how many.
-    fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, now: Now) -> usize {
-        let mut requests = 0;
-        while self.may_be_served(key) {
+    /// Carries out the requests that are there.
+    fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+        while left.requests > 0 && self.may_be_served(key) {
             match input.next_line(self.config.max_line) {
                 Ok(Some(line)) => self.carry_out_line(key, line, now),
-                Ok(None) => break,
+                Ok(None) => return,
                 Err(TooLong { max }) => self.refuse(key, &Refusal::TooLong { max }, now.steady),
             }
-            requests += 1;
+            left.requests -= 1;
         }
-        requests
     }
 
     /// The bytes before the end of a stream are a request, whatever is missing behind them; but
     /// not those before its failure.
-    fn carry_out_last(&mut self, key: Key, input: &mut LineBuffer, now: Now) -> usize {
-        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return 0 };
+    fn carry_out_last(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         let was_cut = client.has_failed;
-        let requests = match input.last_line() {
-            Some(line) if !was_cut => {
-                self.carry_out_line(key, line, now);
-                1
-            }
-            Some(_) | None => 0,
-        };
+        if let Some(line) = input.last_line()
+            && !was_cut
+        {
+            self.carry_out_line(key, line, now);
+            left.requests = left.requests.saturating_sub(1);
+        }
         if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
             && client.phase == Phase::Serving
         {
             client.phase = Phase::Ended;
         }
-        requests
     }
 
     fn carry_out_line(&mut self, key: Key, line: &[u8], now: Now) {
@@ -223,7 +239,16 @@ impl Coordinator {
     }
 
     /// Leaves a client until something happens to it, with what was read and not used.
-    fn pause(&mut self, key: Key, input: LineBuffer, is_served: bool, now: Millis) {
+    ///
+    /// The time-out of a line runs while the client lets us wait, not while we let it wait.
+    fn pause(
+        &mut self,
+        key: Key,
+        input: LineBuffer,
+        is_served: bool,
+        comes_back: bool,
+        now: Millis,
+    ) {
         let ends = self.has_ended(key);
         let may_go_on = self.may_be_served(key);
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
@@ -240,23 +265,62 @@ impl Coordinator {
         connection.input = input;
         connection.input.shrink();
         self.client_memory.charge(connection, client);
-        if (is_served || !is_unfinished)
-            && let Some(timer) = client.line_timer.take()
-        {
-            self.wheel.cancel(timer);
+        if is_served || !is_unfinished {
+            client.is_overdue = false;
+            if let Some(timer) = client.line_timer.take() {
+                self.wheel.cancel(timer);
+            }
         }
-        if is_unfinished && client.line_timer.is_none() {
+        if comes_back || !is_unfinished {
+            return;
+        }
+        if client.is_overdue {
+            let timeout_ms = self.config.line_timeout_ms;
+            return self.refuse(key, &Refusal::Unfinished { timeout_ms }, now);
+        }
+        if client.line_timer.is_none() {
             let due = now.plus(self.config.line_timeout_ms);
             client.line_timer = Some(self.wheel.insert(due, Timer::Line(key)));
         }
     }
 
-    pub(super) fn on_line_timeout(&mut self, key: Key, now: Now) {
-        let timeout_ms = self.config.line_timeout_ms;
-        if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) {
+    /// The rest of the line may have arrived: it is refused if a last look does not find it.
+    pub(super) fn on_line_timeout(&mut self, key: Key) {
+        if let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) {
             client.line_timer = None;
-            self.refuse(key, &Refusal::Unfinished { timeout_ms }, now.steady);
+            client.is_overdue = true;
+            connection.suspect_input();
+            self.wake(key);
         }
+    }
+
+    /// Refuses those with the longest unfinished lines, if all clients together have too much.
+    pub(super) fn limit_input(&mut self, now: Millis) {
+        let Some((excess, max)) = self.client_memory.excess_input() else { return };
+        let long = self.peers.iter().filter_map(|(key, peer)| match &peer.role {
+            Role::Client(client)
+                if client.phase == Phase::Serving
+                    && client.input_bytes > CLIENT_BYTES_SHARE
+                    && peer.queued == Queued::No =>
+            {
+                Some((client.input_bytes, key))
+            }
+            Role::Client(_) | Role::Dialing { .. } | Role::Listener(_) => None,
+        });
+        let mut long: Vec<(usize, Key)> = long.collect();
+        long.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut freed, mut refused) = (0, 0);
+        for (bytes, key) in long {
+            if freed >= excess {
+                break;
+            }
+            freed += bytes;
+            refused += 1;
+            self.refuse(key, &Refusal::TooMuchUnfinished { bytes, max }, now);
+        }
+        log::debug!(
+            "{refused} unfinished lines of {freed} bytes refused: {max} bytes are the limit"
+        );
     }
 
     /// Tells a client why it is not served any more, and sees to it that it can read that: closing
@@ -288,17 +352,21 @@ impl Coordinator {
     }
 
     /// Reads what a refused client still sends, and throws it away.
-    fn discard(&mut self, key: Key) {
+    fn discard(&mut self, key: Key, bytes_max: usize) {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
         let has_unsent = client.unsent_bytes(connection) > 0;
         let Phase::Refused(refused) = &mut client.phase else { return };
-        let filled = connection.fill(&mut self.scratch, refused.discard_bytes.max(1));
+        let filled = connection.fill(&mut self.scratch, refused.discard_bytes.clamp(1, bytes_max));
         connection.input.clear();
         match filled {
             Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
                 refused.discard_bytes -= bytes;
+                self.spend(bytes / WORK_BYTES);
+                if let Ok(Fill::Yielded(_)) = filled {
+                    self.come_back(key);
+                }
             }
             Ok(Fill::Eof(_)) if has_unsent => (),
             Ok(_) | Err(_) => self.buried.push(key),
@@ -309,9 +377,13 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
+        // It may take the rest of its replies now, though no event has told of that yet.
+        connection.suspect_room();
+        let is_gone = connection.flush(READ_BYTES).is_err();
+        self.client_memory.charge(connection, client);
         let unsent = client.unsent_bytes(connection);
         let Phase::Refused(refused) = &mut client.phase else { return };
-        if unsent == 0 || unsent >= refused.unsent_bytes {
+        if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
             return self.buried.push(key);
         }
         refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.

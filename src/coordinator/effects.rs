@@ -8,10 +8,10 @@ use rustix::io::Errno;
 
 use super::peer::{Peer, Phase, Role};
 use super::report;
-use super::turn::{Coordinator, Timer, take_distinct};
+use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Connection, Flush, Key};
 use crate::group::{ConnId, Effect, Input, LinkId};
-use crate::limits::TURN_BYTES_MAX;
+use crate::limits::{TURN_BYTES_MAX, TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_CONNECT};
 use crate::protocol::Reply;
 use crate::time::Now;
 
@@ -58,11 +58,11 @@ impl Coordinator {
                 if !client.is_deaf {
                     connection.output.extend_from_slice(&replies);
                 }
-                self.unflushed.push(key);
             }
             if client.held.bytes() > 0 {
                 self.holding.push(key);
             }
+            self.unflush(key);
         }
     }
 
@@ -73,71 +73,106 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return; // It is gone; what it asked for was done.
         };
-        if client.phase == Phase::Waiting {
+        let has_waited = client.phase == Phase::Waiting && client.list.is_empty();
+        if has_waited {
             client.phase = Phase::Serving;
-            if self.serving != Some(key) {
-                self.runnable.push(key);
-            }
         }
         if client.is_deaf {
-            return self.unflushed.push(key);
-        }
-        if commit.is_none() && client.held.bytes() == 0 {
+            // Nobody hears it.
+        } else if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
-            self.client_memory.charge(connection, client);
-            return self.unflushed.push(key);
+        } else {
+            if client.held.bytes() == 0 {
+                self.holding.push(key);
+            }
+            client.held.hold(commit, text.to_string().as_bytes());
         }
-        if client.held.bytes() == 0 {
-            self.holding.push(key);
-        }
-        client.held.hold(commit, text.to_string().as_bytes());
         self.client_memory.charge(connection, client);
+        self.unflush(key);
+        if has_waited && self.serving != Some(key) {
+            self.wake(key);
+        }
     }
 
-    /// Writes the replies of a turn, and ends the clients that have come to their end.
-    pub(super) fn write_replies(&mut self) {
-        for key in take_distinct(&mut self.unflushed) {
-            let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
-                continue;
-            };
-            let flushed = connection.flush(TURN_BYTES_MAX).unwrap_or_else(|error| {
-                log::debug!("{}: {error}", client.peer);
-                client.is_deaf = true;
-                connection.output.clear();
-                Flush::Empty
-            });
-            if flushed == Flush::Yielded {
-                self.unflushed.push(key);
-            }
-            if connection.has_written() {
-                self.peer_checks.want();
-            }
-            self.client_memory.charge(connection, client);
-            let unsent_bytes = client.unsent_bytes(connection);
-            if client.is_held_up && unsent_bytes < self.client_memory.outbox_bytes_max() {
-                client.is_held_up = false;
-                self.runnable.push(key);
-            }
-            if flushed != Flush::Empty || client.held.bytes() > 0 {
-                continue;
-            }
-            match &mut client.phase {
-                Phase::Serving | Phase::Waiting => (),
-                Phase::Ended => self.buried.push(key),
-                Phase::Refused(refused) if !refused.is_shut_down => {
-                    refused.is_shut_down = true;
-                    if client.is_deaf || connection.shutdown_write().is_err() {
-                        self.buried.push(key);
-                    }
-                }
-                Phase::Refused(_) => (),
-            }
+    /// Has a client's replies written at the end of a turn.
+    pub(super) fn unflush(&mut self, key: Key) {
+        if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
+            && !std::mem::replace(&mut client.is_unflushed, true)
+        {
+            self.unflushed.push_back(key);
         }
+    }
+
+    /// Writes replies, as many as a turn may; who comes later is the first in the next turn.
+    pub(super) fn write_replies(&mut self) {
+        let mut bytes_left = TURN_REPLY_BYTES_MAX;
+        for _ in 0..self.unflushed.len().min(TURN_REPLIES_MAX) {
+            if bytes_left == 0 {
+                return;
+            }
+            let Some(key) = self.unflushed.pop_front() else { return };
+            bytes_left = bytes_left.saturating_sub(self.write_replies_to(key));
+        }
+    }
+
+    /// Writes a client's replies, and ends it if it has come to its end; how many bytes it took.
+    fn write_replies_to(&mut self, key: Key) -> usize {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return 0;
+        };
+        client.is_unflushed = false;
+        let had_list = !client.list.is_empty();
+        if client.is_deaf {
+            client.list.clear();
+        }
+        client.unroll_list(&mut connection.output);
+        let due = connection.output.len();
+        let flushed = connection.flush(TURN_BYTES_MAX).unwrap_or_else(|error| {
+            log::debug!("{}: {error}", client.peer);
+            client.is_deaf = true;
+            connection.output.clear();
+            client.list.clear();
+            Flush::Empty
+        });
+        let written = due.saturating_sub(connection.output.len());
+        if connection.has_written() {
+            self.peer_checks.want();
+        }
+        self.client_memory.charge(connection, client);
+        let unsent_bytes = client.unsent_bytes(connection);
+        let mut goes_on = client.is_held_up && unsent_bytes < self.client_memory.outbox_bytes_max();
+        if goes_on {
+            client.is_held_up = false;
+        }
+        let (has_list, is_held) = (!client.list.is_empty(), client.held.bytes() > 0);
+        if had_list && !has_list && client.phase == Phase::Waiting {
+            client.phase = Phase::Serving;
+            goes_on = true;
+        }
+        let is_done = flushed == Flush::Empty && unsent_bytes == 0;
+        match &mut client.phase {
+            Phase::Ended if is_done => self.buried.push(key),
+            Phase::Refused(refused) if is_done && !refused.is_shut_down => {
+                refused.is_shut_down = true;
+                if client.is_deaf || connection.shutdown_write().is_err() {
+                    self.buried.push(key);
+                }
+            }
+            Phase::Serving | Phase::Waiting | Phase::Ended | Phase::Refused(_) => (),
+        }
+        if goes_on {
+            self.wake(key);
+        }
+        if flushed == Flush::Yielded || (flushed == Flush::Empty && has_list && !is_held) {
+            self.unflush(key);
+        }
+        written
     }
 
     /// Begins a connect-back.
     fn dial(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
+        self.spend(WORK_CONNECT);
         let key = self.peers.next_key();
         let begun = self.connection_to(address, from).and_then(|mut connection| {
             connection.register(self.poll.registry(), key)?;
@@ -147,7 +182,7 @@ impl Coordinator {
             Ok(connection) => {
                 let due = now.steady.plus(self.config.connect_timeout_ms);
                 let deadline = self.wheel.insert(due, Timer::Connect(key));
-                self.peers.insert(Peer { connection, role: Role::Dialing { link, deadline } });
+                self.peers.insert(Peer::new(connection, Role::Dialing { link, deadline }));
                 self.links.insert(link, key);
             }
             Err(error) => {

@@ -6,14 +6,15 @@ use std::mem;
 use rustix::io::Errno;
 
 use super::peer::{Listener, Peer, Role};
-use super::turn::{Coordinator, Timer, take_distinct};
+use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Fill, Key};
 use crate::group::{Input, LinkId};
 use crate::limits::{
     ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
+    WORK_ACK_BYTES, WORK_CONNECT,
 };
 use crate::protocol::{Ack, LineBuffer};
-use crate::time::{Millis, Now};
+use crate::time::Now;
 
 impl Coordinator {
     /// Sees what has become of a connect-back.
@@ -27,21 +28,28 @@ impl Coordinator {
                 if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
                     log::warn!("message socket {link}: no keepalive: {error}");
                 }
-                peer.role = Role::Listener(Listener { link, stall_timer: None });
+                peer.role = Role::Listener(Listener::new(link));
                 if let Some(old) = self.group.replaces(link) {
                     self.hear_out(old, now);
                 }
                 self.group.handle(Input::Connected { link }, now);
                 self.carry_out(now);
                 self.offerable.push(key);
-                self.hear(key, now); // The event may have told of more than the connection.
+                self.spend(WORK_CONNECT);
+                // The event may have told of more than the connection.
+                self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
             }
             Err(error) => self.fail_dialing(key, &error, now),
         }
     }
 
+    /// It may have come about without an event that told of it.
     pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
-        self.fail_dialing(key, &Errno::TIMEDOUT.into(), now);
+        let Some(peer) = self.peers.get(key) else { return };
+        match peer.connection.connected() {
+            Ok(false) => self.fail_dialing(key, &Errno::TIMEDOUT.into(), now),
+            Ok(true) | Err(_) => self.finish_dialing(key, now),
+        }
     }
 
     fn fail_dialing(&mut self, key: Key, error: &io::Error, now: Now) {
@@ -66,12 +74,8 @@ impl Coordinator {
         }
     }
 
-    /// Reads what a member writes on its message socket, in a fair share.
-    pub(super) fn hear(&mut self, key: Key, now: Now) {
-        self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
-    }
-
-    fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
+    /// Reads what a member writes on its message socket, about so many bytes.
+    pub(super) fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
         };
@@ -82,9 +86,10 @@ impl Coordinator {
         if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
             connection.input = input;
         }
+        self.spend(filled.as_ref().map_or(0, |filled| filled.bytes() / WORK_ACK_BYTES));
         match filled {
             Ok(Fill::Drained(_)) => (),
-            Ok(Fill::Yielded(_)) => self.runnable.push(key),
+            Ok(Fill::Yielded(_)) => self.come_back(key),
             Ok(Fill::Eof(_)) => self.end(key, link, "closed by the participant", now),
             Err(error) => self.end(key, link, &error.to_string(), now),
         }
@@ -170,37 +175,41 @@ impl Coordinator {
             }
         };
         match failed {
-            None => self.watch_for_stall(key, written > 0, now.steady),
+            None => self.watch_for_stall(key, written > 0, now),
             Some(error) => self.lose(key, &error.to_string(), now),
         }
         written
     }
 
     /// Has a timer run exactly while bytes are due that the socket does not take.
-    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
+    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Now) {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
         };
         let is_stuck = !connection.is_writable() && self.group.is_due(listener.link);
-        if (has_moved || !is_stuck)
-            && let Some(timer) = listener.stall_timer.take()
-        {
-            self.wheel.cancel(timer);
+        if has_moved || !is_stuck {
+            listener.is_overdue = false;
+            if let Some(timer) = listener.stall_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        if is_stuck && listener.is_overdue {
+            let timeout_ms = self.config.stall_timeout_ms;
+            return self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
         }
         if is_stuck && listener.stall_timer.is_none() {
-            let due = now.plus(self.config.stall_timeout_ms);
+            let due = now.steady.plus(self.config.stall_timeout_ms);
             listener.stall_timer = Some(self.wheel.insert(due, Timer::Stall(key)));
         }
     }
 
-    pub(super) fn on_stall(&mut self, key: Key, now: Now) {
-        if let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
+    /// It may have taken something since: it is given up if a last offer is not taken.
+    pub(super) fn on_stall(&mut self, key: Key) {
+        if let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
             listener.stall_timer = None;
-            if !self.group.is_due(listener.link) {
-                return; // What was due has expired meanwhile.
-            }
-            let timeout_ms = self.config.stall_timeout_ms;
-            self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
+            listener.is_overdue = true;
+            connection.suspect_room();
+            self.offerable.push(key);
         }
     }
 
@@ -221,4 +230,13 @@ impl Coordinator {
             self.carry_out(now);
         }
     }
+}
+
+/// Takes all keys out, each of them once: who is there for two reasons must not have two shares of
+/// a turn, and two shares of the next one for each of them.
+fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
+    let mut keys = mem::take(keys);
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

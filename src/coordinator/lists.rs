@@ -1,49 +1,175 @@
 //! Lists: the only replies that may be long.
+//!
+//! ```text
+//!   short                 made and given at once
+//!   long    waiting ──► making, a piece each turn ──► made: given to all, as far as there is room
+//! ```
+//!
+//! One long list is for all clients that asked before it was begun. Whoever asks later waits for
+//! the next one, so that nobody gets a list from before its request.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
+use std::mem;
 
+use bytes::Bytes;
+
+use super::client_memory::ClientMemory;
 use super::effects::key_of;
 use super::peer::{Peer, Role};
 use super::turn::Coordinator;
-use crate::group::{ConnId, Listing};
+use crate::event_loop::Key;
+use crate::group::{ConnId, Group, Listing};
+use crate::limits::{
+    CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX, WORK_LIST_LINES, WORK_STATS,
+};
 use crate::protocol::{Refusal, Reply};
 use crate::time::Now;
 
+/// Long lists of members, and the clients that wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    /// Clients that asked for a list that is not begun.
+    waiting: VecDeque<ConnId>,
+    making: Option<Making>,
+    made: Option<Made>,
+    /// It was said that lists wait.
+    is_reported: bool,
+}
+
+/// A list that is being made.
+#[derive(Debug)]
+struct Making {
+    takers: VecDeque<ConnId>,
+    lines: String,
+    count: usize,
+    /// The member in the last line.
+    last: Option<Box<str>>,
+}
+
+/// A list that is made, for clients that do not have it yet.
+#[derive(Debug)]
+struct Made {
+    takers: VecDeque<ConnId>,
+    lines: Bytes,
+    count: usize,
+}
+
+impl Lists {
+    /// Whether nothing can be done for those who wait, if there is room or not.
+    pub(super) fn is_idle(&self, memory: &ClientMemory) -> bool {
+        let is_awaited = self.made.is_some() || !self.waiting.is_empty();
+        self.making.is_none() && (!is_awaited || memory.is_full())
+    }
+
+    /// Whether somebody waits for a list.
+    fn is_awaited(&self) -> bool {
+        self.making.is_some() || self.made.is_some() || !self.waiting.is_empty()
+    }
+
+    fn wait(&mut self, to: ConnId, memory: &ClientMemory) {
+        if memory.is_full() && !mem::replace(&mut self.is_reported, true) {
+            let kept_bytes = memory.kept_bytes();
+            log::warn!("long lists wait: {kept_bytes} bytes are kept for clients already");
+        }
+        self.waiting.push_back(to);
+    }
+
+    /// Makes a piece of the list for those who wait.
+    fn make(&mut self, group: &Group) {
+        if self.making.is_none() && !self.waiting.is_empty() {
+            let takers = mem::take(&mut self.waiting);
+            self.making = Some(Making { takers, lines: String::new(), count: 0, last: None });
+        }
+        let Some(mut making) = self.making.take() else { return };
+        let (before, from) = (making.count, making.last.take());
+        for member in group.members_after(from.as_deref()).take(TURN_LIST_LINES_MAX) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(making.lines, "{member}");
+            making.count += 1;
+            if making.count - before == TURN_LIST_LINES_MAX {
+                making.last = Some(member.id.into());
+            }
+        }
+        if making.last.is_some() {
+            self.making = Some(making);
+        } else {
+            let Making { takers, lines, count, .. } = making;
+            self.made = Some(Made { takers, lines: lines.into(), count });
+        }
+    }
+
+    /// The next client that is given a list, with the list.
+    fn next(&mut self) -> Option<(ConnId, Bytes, usize)> {
+        let made = self.made.as_mut()?;
+        let to = made.takers.pop_front()?;
+        let list = (to, made.lines.clone(), made.count);
+        if made.takers.is_empty() {
+            self.made = None;
+        }
+        Some(list)
+    }
+
+    /// All who wait, who wait for nothing any more.
+    fn give_up(&mut self) -> impl Iterator<Item = ConnId> + use<> {
+        let Self { waiting, making, made, .. } = mem::take(self);
+        let made = made.map(|made| made.takers).unwrap_or_default();
+        let making = making.map(|making| making.takers).unwrap_or_default();
+        made.into_iter().chain(making).chain(waiting)
+    }
+}
+
 impl Coordinator {
-    /// Answers with a list, one a turn for each client: it costs as much as there are members, and
-    /// so many bytes that ask for it next to nothing. While there is no room for it, it waits.
+    /// Answers with a list, a short one at once; one a turn for each client, as it takes so many
+    /// bytes that ask for it next to nothing.
     pub(super) fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
-        let bytes_max = self.client_memory.list_bytes_max();
-        match self.lines(to, listing, bytes_max, now) {
+        let client = self.peers.get_mut(key_of(to)).and_then(Peer::client);
+        let is_heard = client.is_some_and(|(_, client)| !client.is_deaf);
+        let lines = match (is_heard, listing) {
+            (false, Listing::Members | Listing::Stats) => Some(String::new()),
+            (true, Listing::Members) => self.short_list(),
+            (true, Listing::Stats) => Some(self.list_stats(now)),
+        };
+        match lines {
             Some(lines) => self.give_lines(to, &lines),
-            None => self.client_memory.wait(to, listing),
+            None => self.lists.wait(to, &self.client_memory),
         }
     }
 
     /// Has everybody go on who waited for what was kept for others.
-    pub(super) fn give_room(&mut self, now: Now) {
+    pub(super) fn give_room(&mut self) {
         if self.client_memory.has_room_again() {
             let held_up = self.peers.iter().filter(|(_, peer)| match &peer.role {
                 Role::Client(client) => client.is_held_up,
                 Role::Dialing { .. } | Role::Listener(_) => false,
             });
-            self.runnable.extend(held_up.map(|(key, _)| key)); // Whoever may not is held up again.
+            let keys: Vec<Key> = held_up.map(|(key, _)| key).collect();
+            keys.into_iter().for_each(|key| self.wake(key)); // Who may not is held up again.
         }
-        self.give_list(now);
+        self.give_lists();
     }
 
-    /// Gives a list for which there is room again: one a turn, as it may be all that the others
-    /// can wait for. Writing it is another turn, which sees to the next one.
-    fn give_list(&mut self, now: Now) {
-        if let Some((to, listing)) = self.client_memory.next() {
-            let lines = self.lines(to, listing, usize::MAX, now);
-            self.give_lines(to, &lines.unwrap_or_default());
+    /// Makes a piece of a long list, and gives it to those who wait, for whom there is room.
+    fn give_lists(&mut self) {
+        if self.lists.is_idle(&self.client_memory) {
+            return;
+        }
+        if self.lists.made.is_none() {
+            self.lists.make(&self.group);
+        }
+        while !self.client_memory.is_full()
+            && let Some((to, lines, count)) = self.lists.next()
+        {
+            self.give_list(to, lines, count);
+        }
+        if !self.lists.is_awaited() && mem::take(&mut self.lists.is_reported) {
+            log::info!("lists do not wait any more");
         }
     }
 
     /// At shutdown nobody waits for a list any more.
     pub(super) fn refuse_lists(&mut self) {
-        for (to, _) in self.client_memory.give_up() {
+        for to in self.lists.give_up() {
             self.answer(to, &Reply::Refused(Refusal::ShuttingDown));
         }
     }
@@ -55,37 +181,36 @@ impl Coordinator {
         self.append(to, None, format_args!("{lines}"));
     }
 
-    /// What stands in a list; for who hears nothing any more none is made. `None`: it is longer,
-    /// which is found out without making all of it.
-    fn lines(
-        &mut self,
-        to: ConnId,
-        listing: Listing,
-        bytes_max: usize,
-        now: Now,
-    ) -> Option<String> {
-        let client = self.peers.get_mut(key_of(to)).and_then(Peer::client);
-        let is_heard = client.is_some_and(|(_, client)| !client.is_deaf);
-        match (is_heard, listing) {
-            (false, Listing::Members | Listing::Stats) => Some(String::new()),
-            (true, Listing::Members) => self.list_members(bytes_max),
-            (true, Listing::Stats) => Some(self.list_stats(now)),
+    /// Gives a client a long list, which is copied to its socket piece by piece.
+    fn give_list(&mut self, to: ConnId, lines: Bytes, count: usize) {
+        if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client)
+            && !client.is_deaf
+        {
+            client.list = lines;
         }
+        self.append(to, None, format_args!("{}\n", Reply::Members { count }));
     }
 
-    fn list_members(&self, bytes_max: usize) -> Option<String> {
-        let mut lines = format!("{}\n", Reply::Members { count: self.group.members().count() });
+    /// The list of members, if it is short; while there is no room, and while others wait for long
+    /// lists, only one that fits into a client's share.
+    fn short_list(&mut self) -> Option<String> {
+        let count = self.group.member_count();
+        if count > LIST_LINES_MAX {
+            return None;
+        }
+        self.spend(count * WORK_LIST_LINES);
+        let is_free = !self.client_memory.is_full() && !self.lists.is_awaited();
+        let bytes_max = if is_free { usize::MAX } else { CLIENT_BYTES_SHARE };
+        let mut lines = format!("{}\n", Reply::Members { count });
         for member in self.group.members() {
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{member}");
-            if lines.len() > bytes_max {
-                return None;
-            }
         }
-        Some(lines)
+        (lines.len() <= bytes_max).then_some(lines)
     }
 
-    fn list_stats(&self, now: Now) -> String {
+    fn list_stats(&mut self, now: Now) -> String {
+        self.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
         let stats = self.stats(now.steady);
         let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
         for (key, value) in stats {

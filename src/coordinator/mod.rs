@@ -24,8 +24,10 @@ mod listeners;
 mod lists;
 mod peer;
 mod peer_checks;
+mod ready;
 mod report;
 mod shutdown;
+mod standstill;
 mod start;
 mod turn;
 

@@ -2,15 +2,21 @@
 
 use std::net::IpAddr;
 
+use bytes::{Bytes, BytesMut};
+
 use super::keeping::Held;
+use super::ready::Queued;
 use crate::event_loop::{Connection, TimerId};
 use crate::group::LinkId;
+use crate::limits::LIST_PIECE_BYTES;
 
 /// One socket and what it is for.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) connection: Connection,
     pub(super) role: Role,
+    /// The queue in which it waits to be served.
+    pub(super) queued: Queued,
 }
 
 /// What a socket is for.
@@ -44,10 +50,18 @@ pub(super) struct Client {
     pub(super) is_held_up: bool,
     /// Runs while a line has been begun and not finished.
     pub(super) line_timer: Option<TimerId>,
+    /// That timer has run out: if the next read does not finish the line, the client is refused.
+    pub(super) is_overdue: bool,
+    /// It stands in the queue of those with replies to be written.
+    pub(super) is_unflushed: bool,
     /// Replies that wait for the journal.
     pub(super) held: Held,
+    /// A long list that it is given: what is not in the output yet. It waits for all of that.
+    pub(super) list: Bytes,
     /// What it is counted for in the sum over all clients.
     pub(super) kept_bytes: usize,
+    /// The part of it that is input.
+    pub(super) input_bytes: usize,
 }
 
 /// How far a command socket has come.
@@ -89,6 +103,15 @@ pub(super) struct Listener {
     pub(super) link: LinkId,
     /// Runs while bytes are due and the socket takes none.
     pub(super) stall_timer: Option<TimerId>,
+    /// That timer has run out: if the next write is not taken either, the socket is given up.
+    pub(super) is_overdue: bool,
+}
+
+impl Listener {
+    /// A message socket that was just connected.
+    pub(super) fn new(link: LinkId) -> Self {
+        Self { link, stall_timer: None, is_overdue: false }
+    }
 }
 
 impl Client {
@@ -104,18 +127,35 @@ impl Client {
             has_list: false,
             is_held_up: false,
             line_timer: None,
+            is_overdue: false,
+            is_unflushed: false,
             held: Held::default(),
+            list: Bytes::new(),
             kept_bytes: 0,
+            input_bytes: 0,
         }
     }
 
     /// Replies that have not been handed to the operating system.
     pub(super) fn unsent_bytes(&self, connection: &Connection) -> usize {
-        connection.output.len() + self.held.bytes()
+        connection.output.len() + self.held.bytes() + self.list.len()
+    }
+
+    /// Moves a piece of its list to the output, behind all replies that come before it.
+    pub(super) fn unroll_list(&mut self, output: &mut BytesMut) {
+        if self.held.bytes() == 0 && output.len() < LIST_PIECE_BYTES {
+            let bytes = self.list.len().min(LIST_PIECE_BYTES);
+            output.extend_from_slice(&self.list.split_to(bytes));
+        }
     }
 }
 
 impl Peer {
+    /// A socket that nobody has looked at yet.
+    pub(super) fn new(connection: Connection, role: Role) -> Self {
+        Self { connection, role, queued: Queued::No }
+    }
+
     pub(super) fn client(&mut self) -> Option<(&mut Connection, &mut Client)> {
         match &mut self.role {
             Role::Client(client) => Some((&mut self.connection, client)),

@@ -102,8 +102,8 @@ impl Coordinator {
                 if let Phase::Refused(_) = client.phase {
                     self.buried.push(key);
                 }
-                self.runnable.push(key);
-                self.unflushed.push(key);
+                self.wake(key);
+                self.unflush(key);
             }
             Role::Listener(_) => self.lose(key, why, now),
             Role::Dialing { .. } => (), // It has a deadline of its own.

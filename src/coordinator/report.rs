@@ -16,7 +16,7 @@ impl Coordinator {
         let (stats, standing) = (self.group.stats(), self.group.standing());
         let admission::Counters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 23] = [
+        let lines: [(&str, &dyn Display); 24] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
@@ -28,6 +28,7 @@ impl Coordinator {
             ("connections_refused", &refused),
             ("connections_displaced", &displaced),
             ("client_bytes", &self.client_memory.kept_bytes()),
+            ("input_bytes", &self.client_memory.input_bytes()),
             ("history_messages", &standing.history_messages),
             ("history_bytes", &standing.history_bytes),
             ("messages_in", &stats.messages_in),

@@ -1,8 +1,7 @@
 //! The end of the coordinator: what is due leaves first, within bounds.
 
-use super::peer::Role;
 use super::turn::{Coordinator, Timer};
-use crate::event_loop::Signal;
+use crate::event_loop::{Key, Signal};
 use crate::group::Input;
 use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS};
 use crate::time::{Millis, Now};
@@ -52,9 +51,8 @@ impl Coordinator {
             self.wheel.insert(until, Timer::Shutdown);
             self.group.handle(Input::ShutDown, now);
             self.refuse_lists();
-            let clients =
-                self.peers.iter().filter(|(_, peer)| matches!(peer.role, Role::Client(_)));
-            self.unflushed.extend(clients.map(|(key, _)| key));
+            let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
+            keys.into_iter().for_each(|key| self.unflush(key));
         }
         asked > 0
     }

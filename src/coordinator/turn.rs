@@ -1,6 +1,6 @@
 //! One turn of the loop, and what it stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::mem;
 
@@ -9,9 +9,12 @@ use mio::{Events, Poll};
 use super::admission::Admission;
 use super::client_memory::ClientMemory;
 use super::journal::Journal;
-use super::peer::{Listener, Peer, Role};
+use super::lists::Lists;
+use super::peer::{Peer, Role};
 use super::peer_checks::PeerChecks;
+use super::ready::Ready;
 use super::shutdown::{Shutdown, Verdict};
+use super::standstill::Standstill;
 use super::start::Beginning;
 use crate::config::CoordinatorConfig;
 use crate::event_loop::{
@@ -43,15 +46,20 @@ pub(super) struct Coordinator {
     pub(super) admission: Admission,
     /// What is kept for all of them.
     pub(super) client_memory: ClientMemory,
+    pub(super) lists: Lists,
     /// Connect-backs and message sockets by the group's names for them.
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) wheel: Wheel<Timer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
     pub(super) peer_checks: PeerChecks,
-    /// Have an event, stopped early, or may go on for a reason that no event tells of.
-    pub(super) runnable: Vec<Key>,
+    /// Command sockets with an event, that stopped early, or that may go on for another reason.
+    pub(super) ready_clients: Ready,
+    /// Connect-backs and message sockets likewise.
+    pub(super) ready_listeners: Ready,
+    /// Work that the sockets being served may still cause in this turn.
+    pub(super) work_left: usize,
     /// Command sockets with replies to be written, or an end to come to.
-    pub(super) unflushed: Vec<Key>,
+    pub(super) unflushed: VecDeque<Key>,
     /// Message sockets that may take more than they took last time.
     pub(super) offerable: Vec<Key>,
     /// To be closed at the end of the turn.
@@ -69,6 +77,7 @@ pub(super) struct Coordinator {
     pub(super) shutdown: Option<Shutdown>,
     pub(super) journal: Option<Journal>,
     journal_timer: Option<(Millis, TimerId)>,
+    pub(super) standstill: Standstill,
     /// Clients with replies that wait for the journal.
     pub(super) holding: Vec<Key>,
 }
@@ -113,6 +122,7 @@ impl Coordinator {
     ) -> Self {
         let Beginning { group, clock, journal } = beginning;
         let started = clock.now().steady;
+        let client_memory = ClientMemory::new(config.max_connections, config.max_line);
         let mut coordinator = Self {
             admission: Admission::new(&config),
             config,
@@ -125,13 +135,16 @@ impl Coordinator {
             accept_timer: None,
             is_out_of_files: false,
             peers: Table::new(),
-            client_memory: ClientMemory::default(),
+            client_memory,
+            lists: Lists::default(),
             links: BTreeMap::new(),
             wheel: Wheel::new(),
             group_timer: None,
             peer_checks: PeerChecks::default(),
-            runnable: Vec::new(),
-            unflushed: Vec::new(),
+            ready_clients: Ready::default(),
+            ready_listeners: Ready::default(),
+            work_left: 0,
+            unflushed: VecDeque::new(),
             offerable: Vec::new(),
             buried: Vec::new(),
             offered: Seq::ZERO,
@@ -143,6 +156,7 @@ impl Coordinator {
             shutdown: None,
             journal,
             journal_timer: None,
+            standstill: Standstill::new(started),
             holding: Vec::new(),
         };
         coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
@@ -155,6 +169,7 @@ impl Coordinator {
         let before = self.clock.now().steady;
         wait(&mut self.poll, events, before, self.clock.look_by(deadline, before))?;
         let now = self.clock.now();
+        self.standstill.begin_turn(deadline, now.steady);
         let mut signalled = false;
         for event in &*events {
             match event.token() {
@@ -166,12 +181,12 @@ impl Coordinator {
             }
         }
         self.take_stored(now);
-        for key in take_distinct(&mut self.runnable) {
-            self.attend(key, now);
-        }
         while let Some(timer) = self.wheel.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
+        self.serve_listeners(now);
+        self.serve_clients(now);
+        self.limit_input(now.steady);
         self.accept(now); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
@@ -181,50 +196,37 @@ impl Coordinator {
         self.check_peers(now);
         self.keep(now);
         self.bury();
-        self.give_room(now); // Behind all that makes it.
+        self.give_room(); // Behind all that makes it.
         self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
     }
 
     pub(super) fn is_idle(&self) -> bool {
         let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
-        self.runnable.is_empty()
+        self.ready_clients.is_empty()
+            && self.ready_listeners.is_empty()
             && self.offerable.is_empty()
             && self.unflushed.is_empty()
             && !self.peer_checks.is_under_way()
+            && self.lists.is_idle(&self.client_memory)
             && !self.acceptor.as_ref().is_some_and(may_accept)
     }
 
     fn note(&mut self, key: Key, event: &mio::event::Event) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.connection.note(event);
-            self.runnable.push(key);
-        }
-    }
-
-    /// Does what a socket's readiness allows; nothing if it is gone.
-    fn attend(&mut self, key: Key, now: Now) {
-        match self.peers.get(key).map(|peer| &peer.role) {
-            Some(Role::Client(_)) => {
-                self.serve(key, now);
-                self.unflushed.push(key);
-            }
-            Some(Role::Dialing { .. }) => self.finish_dialing(key, now),
-            Some(&Role::Listener(Listener { link, .. })) => {
-                self.hear(key, now);
-                if self.group.is_due(link) {
-                    self.offerable.push(key); // It may have become writable.
-                }
-            }
-            None => (),
+            self.wake(key);
         }
     }
 
     fn on_timer(&mut self, timer: Timer, now: Now) {
+        if self.postpone(timer, now.steady) {
+            return;
+        }
         match timer {
-            Timer::Line(key) => self.on_line_timeout(key, now),
+            Timer::Line(key) => self.on_line_timeout(key),
             Timer::Connect(key) => self.on_connect_timeout(key, now),
-            Timer::Stall(key) => self.on_stall(key, now),
+            Timer::Stall(key) => self.on_stall(key),
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
             Timer::PeerCheck => self.begin_peer_check(now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
@@ -288,13 +290,4 @@ fn rearm(
         wheel.cancel(id);
     }
     *armed = due.map(|due| (due, wheel.insert(due, timer)));
-}
-
-/// Takes all keys out, each of them once: who is there for two reasons must not have two shares of
-/// a turn, and two shares of the next one for each of them.
-pub(super) fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
-    let mut keys = mem::take(keys);
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }

@@ -169,11 +169,15 @@ impl Connection {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Has the next [`Connection::fill`] read even if no event has told of anything: for the last
-    /// look before an end, as an event may be late.
+    /// Has the next [`Connection::fill`] read though no event has come: one may be late.
     pub fn suspect_input(&mut self) {
         self.readable = true;
         self.reads_on = true;
+    }
+
+    /// As [`Connection::suspect_input`], for the next write.
+    pub fn suspect_room(&mut self) {
+        self.writable = true;
     }
 
     /// Whether a read may bring something.

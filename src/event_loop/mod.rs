@@ -28,6 +28,7 @@ mod wheel;
 mod workers;
 
 use std::io;
+use std::time::Duration;
 
 use mio::{Events, Poll};
 
@@ -48,7 +49,9 @@ use crate::time::Millis;
 
 /// Sleeps until something is ready or `deadline` has come; without one, until something is ready.
 ///
-/// A signal handler that ran meanwhile ends the sleep with no events.
+/// A signal handler that ran meanwhile ends the sleep, as does a process that was stopped and goes
+/// on. What became ready until then is reported all the same: whoever looks at the clock next must
+/// not take a peer for silent that was not.
 ///
 /// # Errors
 ///
@@ -61,8 +64,13 @@ pub fn wait(
 ) -> io::Result<()> {
     match poll.poll(events, deadline.map(|deadline| deadline.duration_since(now))) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-            events.clear();
-            Ok(())
+            match poll.poll(events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    events.clear();
+                    Ok(())
+                }
+                result => result,
+            }
         }
         result => result,
     }

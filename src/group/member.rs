@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Bound;
 
 use slab::Slab;
 
@@ -278,7 +279,19 @@ impl Members {
 
     /// In the order of the bytes of their ids.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Member> {
-        self.by_id.values().filter_map(|&slot| self.at(slot))
+        self.sorted_after(None)
+    }
+
+    /// As [`Members::sorted`], from behind an id.
+    pub(super) fn sorted_after(&self, id: Option<&str>) -> impl Iterator<Item = &Member> {
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let slots = self.by_id.range::<str, _>((from, Bound::Unbounded));
+        slots.filter_map(|(_, &slot)| self.at(slot))
+    }
+
+    /// How many have a message socket. Linear in the members, in no order.
+    pub(super) fn online(&self) -> usize {
+        self.slots.iter().filter(|(_, member)| member.link.is_some()).count()
     }
 
     /// The lowest place of all: what stands up to it, everybody has. Linear in the members.

@@ -367,7 +367,12 @@ impl Group {
 
     /// The lines behind `OK members`, in the order of the bytes of the ids.
     pub fn members(&self) -> impl Iterator<Item = MemberLine<'_>> {
-        self.members.sorted().map(|member| MemberLine {
+        self.members_after(None)
+    }
+
+    /// As [`Group::members`], from behind an id.
+    pub fn members_after(&self, id: Option<&str>) -> impl Iterator<Item = MemberLine<'_>> {
+        self.members.sorted_after(id).map(|member| MemberLine {
             id: &member.id,
             online: member.link.is_some(),
             address: member.address,

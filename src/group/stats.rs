@@ -52,6 +52,12 @@ impl Group {
         self.stats
     }
 
+    /// The number of members.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// How things stand. Linear in the members.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -61,7 +67,7 @@ impl Group {
             next_seq: self.history.last().next(),
             ttl_s: self.ttl_s(),
             members: self.members.len(),
-            online: self.members.sorted().filter(|member| member.link.is_some()).count(),
+            online: self.members.online(),
             history_messages: self.history.others(needed.before(), &OwnRuns::default()),
             history_bytes: self.history.bytes_from(needed),
         }

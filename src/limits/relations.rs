@@ -45,6 +45,16 @@ const _: () = assert!(
 );
 const _: () = assert!(PEER_CHECK_MS < PEER_TIMEOUT_MS as u64, "two checks come before the end");
 const _: () = assert!(READ_BYTES <= TURN_BYTES_MAX, "one read must fit into a turn");
+const _: () = assert!(FRESH_REQUESTS_MAX <= SHARE_REQUESTS_MAX);
+const _: () = assert!(SHARE_REQUESTS_MAX < TURN_WORK_MAX, "more than one has its share");
+const _: () = assert!(FRESH_ACK_BYTES_MAX <= TURN_ACK_BYTES_MAX);
+const _: () = assert!(TURN_BYTES_MAX <= TURN_REPLY_BYTES_MAX, "one client's share must fit");
+const _: () = assert!(
+    CONNECTIONS_DEFAULT * CLIENT_BYTES_SHARE <= INPUT_BYTES_ALL,
+    "no share has to give way"
+);
+const _: () =
+    assert!(INPUT_BYTES_ALL < CLIENT_BYTES_ALL, "unfinished lines alone leave room for replies");
 const _: () = assert!(CLIENT_BYTES_SHARE <= OUTBOX_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
 const _: () = assert!(
     128 * (OUTBOX_BYTES_MAX + TURN_BYTES_MAX) <= CLIENT_BYTES_ALL,

@@ -45,6 +45,13 @@ pub enum Refusal {
         /// `max_line`.
         max: usize,
     },
+    /// 413: a line is long and not finished, and all clients together have too much of such lines.
+    TooMuchUnfinished {
+        /// Bytes of this line so far.
+        bytes: usize,
+        /// Bytes that may be kept for all.
+        max: usize,
+    },
     /// 421: no room.
     NoRoom(NoRoom),
     /// 502: the connect-back failed.
@@ -155,7 +162,7 @@ impl Refusal {
             Self::NotAMember => 404,
             Self::Unfinished { .. } => 408,
             Self::Misstep(_) => 409,
-            Self::TooLong { .. } => 413,
+            Self::TooLong { .. } | Self::TooMuchUnfinished { .. } => 413,
             Self::NoRoom(_) => 421,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
@@ -219,6 +226,7 @@ impl fmt::Display for Refusal {
             Self::TooLong { max } => {
                 write!(f, "line exceeds {max} bytes (max_line): send a shorter one")
             }
+            Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
             Self::NoRoom(no_room) => no_room.fmt(f),
             Self::ConnectFailed { address, reason } => {
                 write!(f, "cannot connect to {address}, where you have to listen: {reason}")
@@ -244,6 +252,14 @@ impl fmt::Display for Refusal {
             ),
         }
     }
+}
+
+fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> fmt::Result {
+    write!(
+        f,
+        "line of {bytes} bytes not finished, and all clients together have more than {max} bytes \
+         of such lines: connect and send it in one go"
+    )
 }
 
 impl fmt::Display for NoRoom {

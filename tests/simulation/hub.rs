@@ -48,6 +48,21 @@ pub(crate) struct Peer {
     pub(crate) input: LineBuffer,
     pub(crate) is_writable: bool,
     pub(crate) stalls_at: Option<u64>,
+    /// That time has come: it is given up unless it takes something now.
+    pub(crate) is_overdue: bool,
+}
+
+impl Peer {
+    fn connecting(end: End, until: u64) -> Self {
+        Self {
+            end,
+            connects_until: Some(until),
+            input: LineBuffer::default(),
+            is_writable: true,
+            stalls_at: None,
+            is_overdue: false,
+        }
+    }
 }
 
 /// What the wall clock reads when it is so far ahead.
@@ -137,9 +152,7 @@ impl World {
                     let end = self.nature.dial(Node::Hub, HUB_IP, address);
                     let until = self.nature.now + self.hub().connect_timeout;
                     self.hub().peers.insert(end, link);
-                    let connects_until = Some(until);
-                    let (input, is_writable, stalls_at) = (LineBuffer::default(), true, None);
-                    let peer = Peer { end, connects_until, input, is_writable, stalls_at };
+                    let peer = Peer::connecting(end, until);
                     self.hub().links.insert(link, peer);
                 }
                 Effect::Close { link } => {

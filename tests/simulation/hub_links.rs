@@ -48,9 +48,10 @@ impl World {
             if peer.connects_until.is_some_and(|until| until <= now) {
                 self.fail_dialing(link, "timed out");
             } else if peer.stalls_at.is_some_and(|at| at <= now) {
-                self.model.see(Sight::Stalled);
-                self.hear(link);
-                self.lose(link);
+                peer.stalls_at = None;
+                peer.is_overdue = true;
+                peer.is_writable = true;
+                self.hub().offerable.insert(link);
             }
         }
     }
@@ -163,6 +164,12 @@ impl World {
         let is_stuck = !peer.is_writable && is_due;
         if has_moved || !is_stuck {
             peer.stalls_at = None;
+            peer.is_overdue = false;
+        }
+        if is_stuck && peer.is_overdue {
+            self.model.see(Sight::Stalled);
+            self.hear(link);
+            return self.lose(link);
         }
         if is_stuck && peer.stalls_at.is_none() {
             peer.stalls_at = Some(now + hub.stall_timeout);

@@ -3,6 +3,7 @@
 mod absent;
 mod abuse;
 mod fan_out;
+mod greedy;
 mod idle;
 mod participant;
 mod sizes;
@@ -27,11 +28,12 @@ pub struct Setup {
 pub type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
 /// All figures by name, in the order in which they are run.
-pub const FIGURES: [(&str, Figure); 6] = [
+pub const FIGURES: [(&str, Figure); 7] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),
     ("abuse", abuse::measure),
     ("absent", absent::measure),
     ("fan-out", fan_out::measure),
+    ("greedy", greedy::measure),
     ("participant", participant::measure),
 ];

@@ -1,0 +1,166 @@
+//! Sockets that are to be served, and the share of a turn that each of them gets.
+//!
+//! ```text
+//!   event ──► fresh ── a small share ──► nothing left
+//!                             │
+//!                             ▼ the share is used up
+//!                          leftover ──► a share ──► nothing left
+//!                             ▲              │
+//!                             └──────────────┘
+//! ```
+//!
+//! A socket that becomes ready is served before those that used up their share, so a client with
+//! one request does not wait for clients with thousands. A socket stands in one queue at a time,
+//! and an event does not move it. All sockets together get a budget of work each turn. What is
+//! left stays in the queues for the next turn, which does not sleep.
+
+use std::collections::VecDeque;
+
+use super::peer::{Listener, Peer, Role};
+use super::turn::Coordinator;
+use crate::event_loop::{Key, Table};
+use crate::limits::{
+    FRESH_ACK_BYTES_MAX, FRESH_REQUESTS_MAX, READ_BYTES, SHARE_REQUESTS_MAX, TURN_ACK_BYTES_MAX,
+    TURN_ACK_WORK_MAX, TURN_WORK_MAX, WORK_ACK_SOCKET, WORK_REQUEST_SOCKET,
+};
+use crate::time::Now;
+
+/// The queue that a socket stands in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Queued {
+    /// None.
+    #[default]
+    No,
+    /// It became ready and was not served since.
+    Fresh,
+    /// It used up its share.
+    Leftover,
+}
+
+/// Sockets of one kind that are to be served.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    fresh: VecDeque<Key>,
+    leftover: VecDeque<Key>,
+}
+
+/// What one socket may use of a turn at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) requests: usize,
+    pub(super) bytes: usize,
+}
+
+/// Of a client with something new.
+pub(super) const FRESH: Share = Share { requests: FRESH_REQUESTS_MAX, bytes: READ_BYTES };
+/// Of a client that used up that share.
+const LEFTOVER: Share = Share { requests: SHARE_REQUESTS_MAX, bytes: READ_BYTES };
+
+impl Ready {
+    pub(super) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.leftover.is_empty()
+    }
+
+    fn push(&mut self, key: Key, peer: &mut Peer, queued: Queued) {
+        if peer.queued == Queued::No {
+            peer.queued = queued;
+            match queued {
+                Queued::Fresh => self.fresh.push_back(key),
+                Queued::Leftover => self.leftover.push_back(key),
+                Queued::No => (),
+            }
+        }
+    }
+
+    /// Takes out the next socket, of those that still exist.
+    fn pop(&mut self, is_fresh: bool, peers: &mut Table<Peer>) -> Option<Key> {
+        let queue = if is_fresh { &mut self.fresh } else { &mut self.leftover };
+        while let Some(key) = queue.pop_front() {
+            if let Some(peer) = peers.get_mut(key) {
+                peer.queued = Queued::No;
+                return Some(key);
+            }
+        }
+        None
+    }
+}
+
+impl Coordinator {
+    /// Has a socket served, in this turn or a later one.
+    pub(super) fn wake(&mut self, key: Key) {
+        self.enqueue(key, Queued::Fresh);
+    }
+
+    /// Has a socket served again that used up its share.
+    pub(super) fn come_back(&mut self, key: Key) {
+        self.enqueue(key, Queued::Leftover);
+    }
+
+    fn enqueue(&mut self, key: Key, queued: Queued) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            let ready = match peer.role {
+                Role::Client(_) => &mut self.ready_clients,
+                Role::Dialing { .. } | Role::Listener(_) => &mut self.ready_listeners,
+            };
+            ready.push(key, peer, queued);
+        }
+    }
+
+    /// Counts work against the budget of this turn.
+    pub(super) fn spend(&mut self, work: usize) {
+        self.work_left = self.work_left.saturating_sub(work);
+    }
+
+    /// Takes acknowledgements and connections, as much as a turn may.
+    pub(super) fn serve_listeners(&mut self, now: Now) {
+        self.work_left = TURN_ACK_WORK_MAX;
+        while self.work_left > TURN_ACK_WORK_MAX / 4
+            && let Some(key) = self.ready_listeners.pop(true, &mut self.peers)
+        {
+            self.attend_listener(key, FRESH_ACK_BYTES_MAX, now);
+        }
+        // Each of them once: unlike requests, acknowledgements without end are of use to nobody.
+        for _ in 0..self.ready_listeners.leftover.len() {
+            if self.work_left > 0
+                && let Some(key) = self.ready_listeners.pop(false, &mut self.peers)
+            {
+                self.attend_listener(key, TURN_ACK_BYTES_MAX, now);
+            }
+        }
+    }
+
+    /// Carries out requests, as many as a turn may.
+    pub(super) fn serve_clients(&mut self, now: Now) {
+        self.work_left = TURN_WORK_MAX;
+        while self.work_left > TURN_WORK_MAX / 4
+            && let Some(key) = self.ready_clients.pop(true, &mut self.peers)
+        {
+            self.attend_client(key, FRESH, now);
+        }
+        while self.work_left > 0
+            && let Some(key) = self.ready_clients.pop(false, &mut self.peers)
+        {
+            self.attend_client(key, LEFTOVER, now);
+        }
+    }
+
+    fn attend_client(&mut self, key: Key, share: Share, now: Now) {
+        self.spend(WORK_REQUEST_SOCKET);
+        self.serve(key, share, now);
+        self.unflush(key);
+    }
+
+    fn attend_listener(&mut self, key: Key, bytes_max: usize, now: Now) {
+        self.spend(WORK_ACK_SOCKET);
+        match self.peers.get(key).map(|peer| &peer.role) {
+            Some(Role::Dialing { .. }) => self.finish_dialing(key, now),
+            Some(&Role::Listener(Listener { link, .. })) => {
+                self.hear_up_to(bytes_max, key, now);
+                if self.group.is_due(link) {
+                    self.offerable.push(key); // It may have become writable.
+                }
+            }
+            Some(Role::Client(_)) | None => (),
+        }
+    }
+}

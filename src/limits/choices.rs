@@ -1,0 +1,71 @@
+//! Options that are one of several words, beside the limits that they belong to.
+
+use std::fmt;
+
+use super::SYNC_PAUSE_MS_HIGHEST;
+
+/// When what was written to the journal is made safe against power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before anything is confirmed.
+    Always,
+    /// So many milliseconds after something was written.
+    Every(u64),
+    /// When the operating system gets to it.
+    Never,
+}
+
+impl Sync {
+    /// The word that stands for it, or what words there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let pause_ms = || {
+            let digits =
+                text.strip_suffix("ms").filter(|digits| !digits.starts_with(['+', '0']))?;
+            digits.parse().ok().filter(|pause_ms| *pause_ms <= SYNC_PAUSE_MS_HIGHEST)
+        };
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => pause_ms().map(Self::Every).ok_or_else(|| {
+                format!("always, never, or a pause from 1ms to {SYNC_PAUSE_MS_HIGHEST}ms")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Every(pause_ms) => write!(f, "{pause_ms}ms"),
+            Self::Never => f.write_str("never"),
+        }
+    }
+}
+
+/// What gives way when `max_backlog` is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The new message: it is refused.
+    Reject,
+    /// The oldest ones: members that still needed them are told of a gap.
+    DropOldest,
+}
+
+impl Overflow {
+    /// The word that stands for it, or what words there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let all = [Self::Reject, Self::DropOldest];
+        let found = all.into_iter().find(|overflow| overflow.to_string() == text);
+        found.ok_or_else(|| all.map(|overflow| overflow.to_string()).join(" or "))
+    }
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reject => "reject",
+            Self::DropOldest => "drop-oldest",
+        })
+    }
+}
