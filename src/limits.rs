@@ -28,6 +28,8 @@ pub const ACK_LINE_BYTES_MAX: usize = "ack 18446744073709551615\r\n".len();
 /// Longest `gap` line, LF included.
 pub const GAP_LINE_BYTES_MAX: usize =
     "gap#18446744073709551615#18446744073709551615#18446744073709551615\n".len();
+/// Longest reason of a `bye` line: an address and a few words.
+pub const BYE_REASON_BYTES_MAX: usize = 128;
 /// Longest `hello` line, LF included.
 pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONCE_BYTES_MAX;
 
@@ -231,6 +233,8 @@ pub const RETRY_MS_LOWEST: u64 = 200;
 pub const RETRY_MS_HIGHEST: u64 = 30_000;
 /// A message socket that lived as long as this was a success: the pauses begin anew.
 pub const RETRY_RESET_MS: u64 = 10_000;
+/// Addresses of tries to become online that are remembered, to know a takeover of one's own.
+pub const ASKED_AT_MAX: usize = 16;
 /// How often a `register` or `reconnect` of the user is tried whose replies get lost.
 pub const LOST_REPLIES_MAX: u32 = 5;
 /// Entries handed to the message log and not written; from here on no message is read.

@@ -131,7 +131,7 @@ fn a_member_that_comes_and_goes_all_the_time_is_summarised() {
     }
     let mut alice = coordinator.join("alice", "");
     alice.disconnect();
-    coordinator.until_said("alice: disconnected");
+    coordinator.until_said("alice: offline: disconnected");
     drop((bob, alice));
     coordinator.terminate();
     assert!(coordinator.wait().success());

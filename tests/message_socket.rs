@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "each test program uses its own part of it")]
 mod support;
 
+use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 
 use mio::unix::SourceFd;
@@ -105,7 +106,7 @@ fn a_new_socket_takes_over_and_what_the_old_one_left_comes_again() {
     bob.socket().delivery(4, "alice", "four");
     before.delivery(2, "alice", "two");
     before.delivery(3, "alice", "three");
-    before.expect_eof();
+    before.expect_bye(&format!("taken over by 127.0.0.1:{}", bob.listener.port()));
 }
 
 #[test]
@@ -235,4 +236,113 @@ fn no_member_is_always_among_the_last_to_get_a_message() {
         let mean = *rank as f64 / messages as f64;
         assert!((mean - middle).abs() <= 0.1 * count as f64, "member {at}: {mean} of {ranks:?}");
     }
+}
+
+#[test]
+fn a_member_is_told_why_its_message_socket_is_closed_and_the_log_and_the_counters_say_it_too() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let port = bob.listener.port();
+    let at = format!("127.0.0.1:{port}");
+    bob.disconnect();
+    coordinator.until_said(&format!("bob: offline: disconnected ({at})"));
+
+    bob.reconnect("acks=1");
+    bob.socket().half_close();
+    bob.take_socket().expect_bye("closed");
+    coordinator.until_said(&format!("bob: offline: closed by the participant ({at})"));
+
+    bob.reconnect("acks=1");
+    bob.socket().say("ack ack");
+    bob.take_socket().expect_bye("bad ack");
+    coordinator.until_said("bob: offline: bad ack: ");
+
+    bob.reconnect("acks=1");
+    let mut before = bob.take_socket();
+    bob.reconnect("acks=1");
+    before.expect_bye(&format!("taken over by {at}"));
+    coordinator.until_said(&format!("bob: reconnected at {at}, taken over from {at}"));
+
+    bob.check("deregister", "OK deregister");
+    bob.take_socket().expect_bye("deregistered");
+
+    // One that does not acknowledge may be older than this line.
+    let mut bob = coordinator.join("bob", "");
+    bob.socket().half_close();
+    bob.take_socket().expect_eof();
+
+    let mut bob = coordinator.client();
+    for (key, count) in [
+        ("takeovers", 1),
+        ("lost_closed", 2),
+        ("lost_bad_ack", 1),
+        ("lost_reset", 0),
+        ("lost_timeout", 0),
+        ("lost_stalled", 0),
+        ("lost_error", 0),
+    ] {
+        assert_eq!(bob.stat(key), count, "{key}");
+    }
+    let mut eve = coordinator.join("eve", "acks=1");
+    coordinator.terminate();
+    eve.socket().expect_bye("shutting down");
+}
+
+#[test]
+fn a_reset_is_told_apart_from_an_end() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let mut alice = coordinator.join("alice", "");
+    alice.msend("unread");
+    // Closing with bytes unread resets the connection.
+    let socket = bob.take_socket();
+    socket.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    assert_eq!(socket.stream.peek(&mut [0]).unwrap(), 1);
+    drop(socket);
+    bob.until_offline();
+    coordinator.until_said("bob: offline: connection reset (127.0.0.1:");
+    assert_eq!(bob.command.stat("lost_reset"), 1);
+}
+
+/// A member with a small window leaves most of what is due unread, and is disconnected.
+#[test]
+fn a_bye_never_cuts_into_a_line_that_was_begun() {
+    let coordinator = Coordinator::start(30, &["max_backlog=100m"]);
+    let mut alice = coordinator.join("alice", "");
+    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let mut bob = Member::join_at(&coordinator, "bob", "127.0.0.1", listener, "acks=1");
+    let text = "x".repeat(65_000);
+    for seq in 1..=200 {
+        assert_eq!(alice.msend(&text), seq);
+    }
+    bob.check("disconnect", "OK disconnect");
+    let (mut socket, mut bytes) = (bob.take_socket(), Vec::new());
+    socket.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.stream.read_to_end(&mut bytes).unwrap();
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let (last, whole) = lines.split_last().unwrap();
+    for (at, line) in whole.iter().enumerate() {
+        let is_bye = *line == b"bye#disconnected" && last.is_empty() && at + 1 == whole.len();
+        let begin = format!("{}#alice#", at + 1);
+        let is_delivery = line.starts_with(begin.as_bytes()) && line.ends_with(text.as_bytes());
+        assert!(is_bye || is_delivery, "line {at} of {}: {} bytes", whole.len(), line.len());
+    }
+    assert!(!last.windows(4).any(|window| window == b"bye#"), "in the line that was cut off");
+    assert!(whole.len() < 200, "all was taken: nothing was cut");
+}
+
+#[test]
+fn a_stalled_member_is_logged_and_counted_as_that() {
+    let coordinator = Coordinator::start(30, &["stall_timeout=1"]);
+    let mut alice = coordinator.join("alice", "");
+    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "acks=1");
+    let text = "x".repeat(60_000);
+    for seq in 1..=200 {
+        assert_eq!(alice.msend(&text), seq);
+    }
+    stuck.until_offline();
+    let at = format!("127.0.0.1:{}", stuck.listener.port());
+    coordinator.until_said(&format!("stuck: offline: stalled: took nothing for 1 s ({at})"));
+    assert_eq!(stuck.command.stat("lost_stalled"), 1);
 }

@@ -76,7 +76,7 @@ fn an_ack_above_what_was_sent_ends_the_connection() {
     let (mut alice, mut bob) = alice_and_bob(&coordinator, 2);
     bob.socket().ack(1);
     bob.socket().ack(3);
-    bob.take_socket().expect_closed();
+    bob.take_socket().expect_bye("bad ack");
     let line = bob.line();
     assert!(line.contains(" offline "), "{line}");
     assert_eq!((number(&line, "pending"), number(&line, "acked")), (1, 1), "{line}");
@@ -110,7 +110,7 @@ fn a_malformed_ack_ends_the_connection_at_the_last_good_one() {
         bob.socket().delivery(first, "carol", "one");
         bob.socket().delivery(first + 1, "carol", "two");
         bob.socket().write(&[format!("ack {first}\n").as_bytes(), bad].concat());
-        bob.take_socket().expect_closed();
+        bob.take_socket().expect_bye("bad ack");
         let line = bob.line();
         assert!(line.contains(" offline "), "{line} after {:?}", bad.escape_ascii().to_string());
         assert_eq!(number(&line, "acked"), first, "{line}");
@@ -157,7 +157,7 @@ fn acks_that_have_arrived_count_before_the_socket_is_closed() {
     let mut before = bob.take_socket();
     let reply = bob.reconnect("acks=1");
     assert_eq!((number(&reply, "next"), number(&reply, "missed")), (3, 1), "before a takeover");
-    before.expect_eof();
+    before.expect_bye(&format!("taken over by 127.0.0.1:{}", bob.listener.port()));
     take(&mut bob, 3, 3);
     bob.socket().ack(3);
     drop(bob.take_socket());
@@ -178,7 +178,7 @@ fn an_ack_counts_though_the_coordinator_hears_of_the_end_first() {
     bob.socket().ack(2);
     coordinator.go_on();
     bob.command.expect("OK disconnect");
-    bob.take_socket().expect_eof();
+    bob.take_socket().expect_bye("disconnected");
     assert_eq!(bob.place(), 2);
 }
 
@@ -198,7 +198,7 @@ fn an_ack_counts_though_the_coordinator_hears_of_the_takeover_first() {
     coordinator.go_on();
     let reply = bob.command.expect_start("OK reconnect ");
     assert_eq!((number(&reply, "next"), number(&reply, "missed")), (3, 1), "{reply}");
-    bob.take_socket().expect_eof();
+    bob.take_socket().expect_bye(&format!("taken over by 127.0.0.1:{}", blocked.port()));
     socket.delivery(3, "alice", "text 3");
 }
 

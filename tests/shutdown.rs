@@ -92,7 +92,7 @@ fn what_was_accepted_is_delivered_before_the_end() {
     for seq in 1..=100 {
         bob.socket().delivery(seq, "alice", &text);
     }
-    bob.socket().expect_eof();
+    bob.socket().expect_bye("shutting down");
     assert_eq!(coordinator.wait().code(), Some(0));
 }
 

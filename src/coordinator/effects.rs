@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use mio::Token;
 use rustix::io::Errno;
 
+use super::listeners::say_last;
 use super::peer::{Peer, Phase, Role};
 use super::report;
 use super::turn::{Coordinator, Timer};
@@ -23,7 +24,7 @@ impl Coordinator {
                 Effect::Reply { to, reply } => self.answer(to, &reply),
                 Effect::List { to, listing } => self.list(to, listing, now),
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
-                Effect::Close { link } => self.close(link),
+                Effect::Close { link, last_words } => self.close(link, &last_words),
                 Effect::Record(fact) => {
                     if let Some(journal) = &mut self.journal {
                         journal.keeper.record(&fact, &self.group, now);
@@ -211,12 +212,13 @@ impl Coordinator {
     }
 
     /// Gives up a connect-back, or closes a message socket.
-    fn close(&mut self, link: LinkId) {
+    fn close(&mut self, link: LinkId, last_words: &[u8]) {
         let Some(key) = self.links.remove(&link) else { return };
         if let Some(peer) = self.peers.get_mut(key) {
             // Unread bytes would make TCP throw away what was written and has not arrived.
             peer.connection.suspect_input();
             let _ = peer.connection.fill(&mut self.scratch, TURN_BYTES_MAX);
+            say_last(&mut peer.connection, last_words);
         }
         self.buried.push(key);
     }

@@ -1,14 +1,14 @@
 //! Message sockets: connecting back, deliveries out, acknowledgements in.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem;
 
 use rustix::io::Errno;
 
 use super::peer::{Listener, Peer, Role};
 use super::turn::{Coordinator, Timer};
-use crate::event_loop::{Fill, Key};
-use crate::group::{Input, LinkId};
+use crate::event_loop::{Connection, Fill, Key};
+use crate::group::{Input, LinkId, SocketEnd};
 use crate::limits::{
     ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
     WORK_ACK_BYTES, WORK_CONNECT,
@@ -90,8 +90,8 @@ impl Coordinator {
         match filled {
             Ok(Fill::Drained(_)) => (),
             Ok(Fill::Yielded(_)) => self.come_back(key),
-            Ok(Fill::Eof(_)) => self.end(key, link, "closed by the participant", now),
-            Err(error) => self.end(key, link, &error.to_string(), now),
+            Ok(Fill::Eof(_)) => self.end(link, SocketEnd::Closed, now),
+            Err(error) => self.end(link, SocketEnd::from(error), now),
         }
     }
 
@@ -176,7 +176,7 @@ impl Coordinator {
         };
         match failed {
             None => self.watch_for_stall(key, written > 0, now),
-            Some(error) => self.lose(key, &error.to_string(), now),
+            Some(error) => self.lose(key, error.into(), now),
         }
         written
     }
@@ -195,7 +195,7 @@ impl Coordinator {
         }
         if is_stuck && listener.is_overdue {
             let timeout_ms = self.config.stall_timeout_ms;
-            return self.lose(key, &format!("took nothing for {timeout_ms} ms"), now);
+            return self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
         }
         if is_stuck && listener.stall_timer.is_none() {
             let due = now.steady.plus(self.config.stall_timeout_ms);
@@ -214,20 +214,45 @@ impl Coordinator {
     }
 
     /// A message socket has failed: what it had brought still counts.
-    pub(super) fn lose(&mut self, key: Key, why: &str, now: Now) {
+    pub(super) fn lose(&mut self, key: Key, how: SocketEnd, now: Now) {
         let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
         let link = listener.link;
         self.hear_out(link, now);
-        self.end(key, link, why, now);
+        self.end(link, how, now);
     }
 
-    /// A message socket is at its end.
-    fn end(&mut self, key: Key, link: LinkId, why: &str, now: Now) {
-        if self.links.remove(&link).is_some() {
-            log::debug!("message socket {link}: {why}");
-            self.buried.push(key);
-            self.group.handle(Input::Lost { link }, now);
+    /// A message socket is at its end: the group has it closed.
+    fn end(&mut self, link: LinkId, how: SocketEnd, now: Now) {
+        if self.links.contains_key(&link) {
+            self.group.handle(Input::Lost { link, how }, now);
             self.carry_out(now);
+        }
+    }
+
+    /// Tells all members that acknowledge of the end of the coordinator.
+    pub(super) fn say_farewell(&mut self) {
+        for (&link, &key) in &self.links {
+            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+                say_last(connection, &self.group.farewell(link));
+            }
+        }
+    }
+}
+
+/// Writes as much of `words` as the socket takes at once. An error is not reported: the connection
+/// is closed right behind them.
+pub(super) fn say_last(connection: &mut Connection, words: &[u8]) {
+    if !words.is_empty() {
+        let _ = connection.write_vectored(&[IoSlice::new(words)]);
+    }
+}
+
+impl From<io::Error> for SocketEnd {
+    fn from(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED) => Self::Reset,
+            Some(Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH) => Self::TimedOut,
+            Some(_) | None => Self::Failed(error.to_string().into()),
         }
     }
 }

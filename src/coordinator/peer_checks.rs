@@ -11,6 +11,7 @@ use std::mem;
 use super::peer::{Phase, Role};
 use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Key, Outstanding};
+use crate::group::SocketEnd;
 use crate::limits::{
     KEEPALIVE, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS, TURN_PEER_CHECKS_MAX,
 };
@@ -83,7 +84,7 @@ impl Coordinator {
                 checks.want();
                 let since = *checks.unanswered.entry(key).or_insert(now.steady);
                 if has_gone(tries, silent_ms, now.steady.since(since)) {
-                    self.give_up(key, "its machine does not answer", now);
+                    self.give_up(key, now);
                 }
             }
             // The socket has failed, which its next read says.
@@ -91,11 +92,11 @@ impl Coordinator {
         }
     }
 
-    fn give_up(&mut self, key: Key, why: &str, now: Now) {
+    fn give_up(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match &mut peer.role {
             Role::Client(client) => {
-                log::debug!("{}: {why}", client.peer);
+                log::debug!("{}: its machine does not answer", client.peer);
                 client.has_failed = true;
                 client.is_deaf = true;
                 peer.connection.output.clear();
@@ -105,7 +106,7 @@ impl Coordinator {
                 self.wake(key);
                 self.unflush(key);
             }
-            Role::Listener(_) => self.lose(key, why, now),
+            Role::Listener(_) => self.lose(key, SocketEnd::TimedOut, now),
             Role::Dialing { .. } => (), // It has a deadline of its own.
         }
     }

@@ -16,7 +16,7 @@ impl Coordinator {
         let (stats, standing) = (self.group.stats(), self.group.standing());
         let admission::Counters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 24] = [
+        let lines: [(&str, &dyn Display); 31] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
@@ -39,6 +39,13 @@ impl Coordinator {
             ("dropped", &stats.dropped),
             ("gaps", &stats.gaps),
             ("forgotten", &stats.forgotten),
+            ("takeovers", &stats.takeovers),
+            ("lost_closed", &stats.lost.closed),
+            ("lost_reset", &stats.lost.reset),
+            ("lost_timeout", &stats.lost.timeout),
+            ("lost_stalled", &stats.lost.stalled),
+            ("lost_bad_ack", &stats.lost.bad_ack),
+            ("lost_error", &stats.lost.error),
             ("errors", &self.counters.errors),
             ("accept_pauses", &accept_pauses),
         ];
@@ -89,12 +96,13 @@ pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> O
 /// Members come and go where an operator sees it.
 pub(super) fn log_note(note: &Note) {
     let id = &note.id;
-    match note.change {
+    match &note.change {
         Change::Registered(address) => log::info!("{id}: registered at {address}"),
         Change::Reconnected(address) => log::info!("{id}: reconnected at {address}"),
-        Change::Disconnected => log::info!("{id}: disconnected"),
-        Change::Lost => log::info!("{id}: message socket ended"),
-        Change::Garbled => log::info!("{id}: message socket closed: not a valid acknowledgement"),
+        Change::TakenOver { by, from } => {
+            log::info!("{id}: reconnected at {by}, taken over from {from}");
+        }
+        Change::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
         Change::Deregistered => log::info!("{id}: deregistered"),
         Change::Forgotten { after_ms } => {
             let (seconds, millis) = (after_ms / 1000, after_ms % 1000);

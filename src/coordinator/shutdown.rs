@@ -63,6 +63,7 @@ impl Coordinator {
         };
         if until <= now {
             if !is_drained {
+                self.say_farewell();
                 log::warn!("ended before everything due had left");
             }
             return Verdict::Done;
@@ -71,6 +72,7 @@ impl Coordinator {
             let until = until.min(now.plus(FAREWELL_MS));
             self.wheel.insert(until, Timer::Shutdown);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
+            self.say_farewell();
             for (_, peer) in self.peers.iter() {
                 // Where that fails there is nobody to be told.
                 let _ = peer.connection.shutdown_write();

@@ -6,7 +6,7 @@ use super::link::{Attempt, Link, Purpose, Wishes};
 use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
 use super::{Change, Effect, Group};
-use crate::protocol::{Misstep, Refusal, Reply};
+use crate::protocol::{Bye, Misstep, Refusal, Reply};
 
 impl Group {
     pub(super) fn on_connected(&mut self, link: LinkId) {
@@ -42,7 +42,8 @@ impl Group {
         address: SocketAddr,
         wishes: &Wishes,
     ) -> Reply {
-        self.close_link(slot);
+        let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
+        let from = self.members.at(slot).map_or(address, |member| member.address);
         self.members.set_address(slot, address);
         let Some(member) = self.members.at_mut(slot) else {
             debug_assert!(false, "who deregisters cancels the return");
@@ -69,10 +70,17 @@ impl Group {
         self.members.moved_back();
         self.members.update_away(slot, self.now);
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
+        self.stats.takeovers = self.stats.takeovers.saturating_add(u64::from(was_online));
         self.links.establish(link, slot, outlet);
         self.note_return(slot);
         if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
-            self.note(id, Change::Reconnected(address));
+            self.note(
+                id,
+                match was_online {
+                    true => Change::TakenOver { by: address, from },
+                    false => Change::Reconnected(address),
+                },
+            );
         }
         reply
     }
@@ -90,7 +98,7 @@ impl Group {
         let pending: Vec<LinkId> = self.links.connecting().collect();
         for link in pending {
             if let Some(attempt) = self.end_attempt(link) {
-                self.effects.push_back(Effect::Close { link });
+                self.give_up(link);
                 self.reply(attempt.conn, Refusal::ShuttingDown);
             }
         }
@@ -123,19 +131,26 @@ impl Group {
         else {
             return false;
         };
-        self.effects.push_back(Effect::Close { link });
+        self.give_up(link);
         self.reply(attempt.conn, why);
         true
     }
 
-    /// Closes a member's message socket; whether it had one.
-    pub(super) fn close_link(&mut self, slot: MemberSlot) -> bool {
+    fn give_up(&mut self, link: LinkId) {
+        self.effects.push_back(Effect::Close { link, last_words: Box::default() });
+    }
+
+    /// Closes a member's message socket, and says why if anybody may be told; whether it had one.
+    pub(super) fn close_link(&mut self, slot: MemberSlot, bye: Option<Bye>) -> bool {
         let Some(link) = self.members.at_mut(slot).and_then(|member| member.link.take()) else {
             return false;
         };
+        let outlet = self.links.open(link).map(|(_, outlet)| outlet);
+        let last_words = outlet.zip(bye).map(|(outlet, bye)| outlet.last_words(bye));
         self.links.remove(link);
         self.members.update_away(slot, self.now);
-        self.effects.push_back(Effect::Close { link });
+        let last_words = last_words.unwrap_or_default();
+        self.effects.push_back(Effect::Close { link, last_words });
         true
     }
 

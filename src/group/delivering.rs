@@ -1,8 +1,8 @@
 //! How far each member has got: what was written, acknowledged, lost.
 
 use super::names::LinkId;
-use super::{Change, Effect, Group};
-use crate::protocol::Seq;
+use super::{Cause, Change, Group};
+use crate::protocol::{Bye, Seq};
 use crate::time::Millis;
 
 impl Group {
@@ -36,23 +36,26 @@ impl Group {
             member.move_to(seq, &mut self.history);
             self.note_move(slot);
         } else {
-            self.on_link_end(link, Change::Garbled);
+            self.on_link_end(link, Cause::BadAck);
         }
     }
 
     /// A message socket is at its end: its member is offline, and its place stays.
-    pub(super) fn on_link_end(&mut self, link: LinkId, change: Change) {
+    pub(super) fn on_link_end(&mut self, link: LinkId, cause: Cause) {
         let Some((slot, _)) = self.links.open(link) else { return };
-        self.links.remove(link);
-        if let Some(member) = self.members.at_mut(slot) {
-            member.link = None;
-            let id = member.id.clone();
-            self.members.update_away(slot, self.now);
-            self.note(id, change);
+        self.stats.note_end(&cause);
+        self.close_link(slot, cause.bye());
+        if let Some(member) = self.members.at(slot) {
+            let (id, address) = (member.id.clone(), member.address);
+            self.note(id, Change::Offline { address, cause });
         }
-        if change == Change::Garbled {
-            self.effects.push_back(Effect::Close { link });
-        }
+    }
+
+    /// The last bytes of a message socket when the coordinator ends.
+    #[must_use]
+    pub fn farewell(&self, link: LinkId) -> Box<[u8]> {
+        let open = self.links.open(link);
+        open.map_or_else(Box::default, |(_, outlet)| outlet.last_words(Bye::ShuttingDown))
     }
 
     /// With a time to live of 0 a message had its only chance in this turn.

@@ -56,7 +56,7 @@ use names::MemberSlot;
 pub use backlog::BacklogChange;
 pub use facts::{Fact, Move, Standpoint};
 pub use names::{ConnId, LinkId};
-pub use note::{Change, Note};
+pub use note::{Cause, Change, Note, SocketEnd};
 pub use outlet::Run;
 pub use per_address::{Network, PerAddress};
 pub use replay::{Recorded, Replay};
@@ -141,10 +141,12 @@ pub enum Input<'a> {
         /// On which message socket.
         link: LinkId,
     },
-    /// A message socket has ended.
+    /// A message socket has ended, or is given up.
     Lost {
         /// Which.
         link: LinkId,
+        /// How.
+        how: SocketEnd,
     },
     /// Everything up to this number is kept where it is to be kept.
     Stored {
@@ -192,6 +194,8 @@ pub enum Effect {
     Close {
         /// Which.
         link: LinkId,
+        /// Written first, as far as the socket takes it at once; may be empty.
+        last_words: Box<[u8]>,
     },
     /// Write a decision down.
     Record(Fact),
@@ -269,8 +273,8 @@ impl Group {
             Input::Wrote { link, bytes } => self.on_wrote(link, bytes),
             Input::Offered => self.on_offered(),
             Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
-            Input::Garbled { link } => self.on_link_end(link, Change::Garbled),
-            Input::Lost { link } => self.on_link_end(link, Change::Lost),
+            Input::Garbled { link } => self.on_link_end(link, Cause::BadAck),
+            Input::Lost { link, how } => self.on_link_end(link, Cause::SocketEnded(how)),
             Input::Stored { through } => self.on_stored(through, now.steady),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::JournalFull(is_full) => self.is_journal_full = is_full,

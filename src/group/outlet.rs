@@ -7,7 +7,7 @@ use super::block::Line;
 use super::history::{History, Piece};
 use super::own_runs::OwnRuns;
 use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, TOLD_GAPS_MAX};
-use crate::protocol::{Gap, MessageLine, Seq};
+use crate::protocol::{Bye, Gap, MessageLine, Seq};
 
 /// The writing half of a message socket: a place in the history and the little that is its own.
 ///
@@ -72,6 +72,18 @@ impl Outlet {
     /// The lowest number that can come next.
     pub(super) fn next(&self) -> Seq {
         self.cursor.next()
+    }
+
+    /// The last bytes of a socket that is closed: the end of a line that was begun, and why. Empty
+    /// for a member that does not acknowledge, which may not know the line.
+    pub(super) fn last_words(&self, bye: Bye) -> Box<[u8]> {
+        if !self.acks {
+            return Box::default();
+        }
+        let begun = self.rest.as_ref().and_then(|rest| rest.bytes.get(rest.written..));
+        let mut bytes = begun.unwrap_or_default().to_vec();
+        bytes.extend_from_slice(format!("{}\n", MessageLine::Bye(&bye.to_string())).as_bytes());
+        bytes.into_boxed_slice()
     }
 
     /// Whether anything is to be written.

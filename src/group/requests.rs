@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::link::{Attempt, Link, Purpose, Wishes};
 use super::names::{ConnId, LinkId, MemberSlot};
-use super::{Change, Effect, Fact, Group, Listing, Origin};
+use super::{Cause, Change, Effect, Fact, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{
-    Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request, Seq,
+    Bye, Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request,
+    Seq,
 };
 use crate::time::{Millis, Now};
 
@@ -196,11 +197,11 @@ impl Group {
 
     fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
         let was_returning = self.cancel_return(slot, Misstep::Cancelled);
-        let was_online = self.close_link(slot);
-        if was_online && let Some(member) = self.members.at(slot) {
-            let id = member.id.clone();
-            self.note(id, Change::Disconnected);
+        let link = self.members.at(slot).and_then(|member| member.link);
+        if let Some(link) = link {
+            self.on_link_end(link, Cause::Disconnected);
         }
+        let was_online = link.is_some();
         if was_online || was_returning {
             Ok(Reply::Disconnect)
         } else {
@@ -211,7 +212,7 @@ impl Group {
     fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
         self.check_journal()?;
         self.cancel_return(slot, Misstep::Cancelled);
-        self.close_link(slot);
+        self.close_link(slot, Some(Bye::Deregistered));
         self.forget(slot, Change::Deregistered);
         Ok(Reply::Deregister)
     }

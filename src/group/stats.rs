@@ -2,8 +2,8 @@
 
 use crate::protocol::{Epoch, Seq};
 
-use super::Group;
 use super::own_runs::OwnRuns;
+use super::{Cause, Group, SocketEnd};
 
 /// Counters since the start, and how things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,43 @@ pub struct Stats {
     pub gaps: u64,
     /// Members forgotten as they were offline for too long.
     pub forgotten: u64,
+    /// Message sockets that a new one replaced.
+    pub takeovers: u64,
+    /// Message sockets that ended, by how.
+    pub lost: Lost,
+}
+
+/// Message sockets that ended without a request, by how they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// The participant ended its direction.
+    pub closed: u64,
+    /// The connection was reset.
+    pub reset: u64,
+    /// TCP got no answer.
+    pub timeout: u64,
+    /// The socket took nothing for `stall_timeout`.
+    pub stalled: u64,
+    /// The participant broke the rules of acknowledging.
+    pub bad_ack: u64,
+    /// Another error.
+    pub error: u64,
+}
+
+impl Stats {
+    /// A message socket has ended.
+    pub(super) fn note_end(&mut self, cause: &Cause) {
+        let counter = match cause {
+            Cause::Disconnected => return,
+            Cause::BadAck => &mut self.lost.bad_ack,
+            Cause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
+            Cause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,
+            Cause::SocketEnded(SocketEnd::TimedOut) => &mut self.lost.timeout,
+            Cause::SocketEnded(SocketEnd::Stalled { .. }) => &mut self.lost.stalled,
+            Cause::SocketEnded(SocketEnd::Failed(_)) => &mut self.lost.error,
+        };
+        *counter = counter.saturating_add(1);
+    }
 }
 
 /// How a group stands.

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod forgetting;
+mod last_words;
 mod replay;
 mod stored;
 mod strangers;
@@ -253,7 +254,7 @@ fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
     ["a", "b"].iter().for_each(|text| world.send("bob", text));
     world.take(ann, "1#bob#0#a\n2#bob".len());
     assert_eq!(world.place("ann"), 1);
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let (ann, reply) = world.connect("ann", "reconnect");
     assert_eq!(
         reply.to_string(),
@@ -306,10 +307,10 @@ fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
     let first = world.dial(1, "ann#reconnect 9001");
     let effects = world.request_from(2, "ann#reconnect 9002");
     let superseded = Reply::from(Misstep::Superseded);
-    assert_eq!(effects[0], Effect::Close { link: first });
+    assert_eq!(effects[0], Effect::Close { link: first, last_words: Box::default() });
     assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
     assert!(world.input(Input::Connected { link: first }).is_empty(), "it is nobody's any more");
-    world.input(Input::Lost { link: old });
+    world.input(Input::Lost { link: old, how: SocketEnd::Closed });
     let effects = world.request_from(3, "ann#disconnect");
     let cancelled = Reply::from(Misstep::Cancelled);
     assert_eq!(effects[1], Effect::Reply { to: ConnId(2), reply: cancelled });
@@ -362,7 +363,7 @@ fn shutting_down_refuses_what_is_new_and_what_is_pending() {
     let effects = world.input(Input::ShutDown);
     let refused = Reply::from(Refusal::ShuttingDown);
     let told = Effect::Reply { to: ConnId(1), reply: refused.clone() };
-    assert_eq!(effects, [Effect::Close { link }, told]);
+    assert_eq!(effects, [Effect::Close { link, last_words: Box::default() }, told]);
     for line in ["ann#msend x", "eve#ping", "eve#register 80"] {
         assert_eq!(world.request(line), refused, "{line}");
     }

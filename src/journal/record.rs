@@ -353,7 +353,7 @@ pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     match MessageLine::parse(line).ok()? {
         MessageLine::Delivery(delivery) => (delivery.seq <= Seq::LAST).then_some(delivery),
-        MessageLine::Hello { .. } | MessageLine::Gap(_) => None,
+        MessageLine::Hello { .. } | MessageLine::Gap(_) | MessageLine::Bye(_) => None,
     }
 }
 

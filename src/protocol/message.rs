@@ -1,4 +1,4 @@
-//! Lines of the message socket: `hello`, deliveries and gaps one way, `ack` the other.
+//! Lines of the message socket: `hello`, deliveries, gaps and `bye` one way, `ack` the other.
 
 use std::fmt;
 use std::io::Write as _;
@@ -6,6 +6,7 @@ use std::io::Write as _;
 use super::number::parse_number;
 use super::request::is_nonce;
 use super::{Epoch, Gap, Seq, is_id};
+use crate::limits::BYE_REASON_BYTES_MAX;
 use crate::time::UnixMillis;
 
 /// One message as a member gets it: `<seq>#<sender>#<unix_ms>#<text>`.
@@ -50,6 +51,9 @@ pub enum MessageLine<'a> {
     Delivery(Delivery<'a>),
     /// Messages lost.
     Gap(Gap),
+    /// The last line, `bye#<reason>`: why the socket is closed. [`super::Bye`] knows the reasons of
+    /// this version.
+    Bye(&'a str),
 }
 
 impl<'a> MessageLine<'a> {
@@ -71,6 +75,11 @@ impl<'a> MessageLine<'a> {
                 Ok(Self::Hello { nonce, epoch })
             }
             "gap" => Self::parse_gap(rest).map(Self::Gap),
+            "bye" => {
+                let is_printable = rest.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+                let is_reason = (1..=BYE_REASON_BYTES_MAX).contains(&rest.len()) && is_printable;
+                if is_reason { Ok(Self::Bye(rest)) } else { Err(BadLine) }
+            }
             seq => {
                 let seq = Seq::parse(seq).ok_or(BadLine)?;
                 let (sender, rest) = split_field(rest).ok_or(BadLine)?;
@@ -111,6 +120,7 @@ impl fmt::Display for MessageLine<'_> {
             Self::Hello { nonce, epoch } => write!(f, "hello#{nonce}#{epoch}"),
             Self::Delivery(delivery) => delivery.fmt(f),
             Self::Gap(gap) => gap.fmt(f),
+            Self::Bye(reason) => write!(f, "bye#{reason}"),
         }
     }
 }
@@ -172,6 +182,8 @@ mod tests {
             MessageLine::Hello { nonce: "0aF", epoch },
             MessageLine::Delivery(delivery),
             MessageLine::Gap(Gap { count: 2, first: Seq::new(3), last: Seq::new(9) }),
+            MessageLine::Bye("taken over by 10.0.0.7:40211"),
+            MessageLine::Bye(&"x".repeat(limits::BYE_REASON_BYTES_MAX)),
         ] {
             assert_eq!(MessageLine::parse(&line.to_string()), Ok(line));
         }
@@ -197,6 +209,11 @@ mod tests {
             "gap#3#1#2",
             "gap#1#2#1",
             "gap#1#1#1#1",
+            "bye",
+            "bye#",
+            "bye#tab\t",
+            "bye#\u{fc}",
+            &format!("bye#{}", "x".repeat(limits::BYE_REASON_BYTES_MAX.saturating_add(1))),
             "1#bob#2",
             "1#bob#2#",
             "1#bob#02#t",

@@ -1,6 +1,7 @@
 #![doc = include_str!("PROTOCOL.md")]
 #![deny(clippy::arithmetic_side_effects)]
 
+mod bye;
 mod gap;
 mod line;
 mod message;
@@ -9,6 +10,7 @@ mod refusal;
 mod reply;
 mod request;
 
+pub use bye::Bye;
 pub use gap::Gap;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};

@@ -236,8 +236,7 @@ impl fmt::Display for Refusal {
                 "the journal cannot be written: try again later; the coordinator's log says why",
             ),
             Self::NoNumberLeft => {
-                let last = Seq::LAST;
-                write!(f, "no number left: {last} was the last, a new journal begins at 1")
+                write!(f, "no number left: {LAST} was the last, a new journal begins at 1")
             }
             Self::JournalFull => {
                 f.write_str("the journal is behind: the disk is slow: try again later")
@@ -253,6 +252,8 @@ impl fmt::Display for Refusal {
         }
     }
 }
+
+const LAST: Seq = Seq::LAST;
 
 fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> fmt::Result {
     write!(

@@ -8,32 +8,15 @@
 //!   Paused <──── reply lost, or by itself and refused ─────
 //! ```
 
+use std::net::SocketAddr;
+
 use super::door::Door;
 use super::in_flight::Asked;
+use super::kind::Kind;
 use super::{Effect, MessageSocket, Notice, Session, State, Why};
 use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Options};
 use crate::time::Millis;
-
-/// The two ways to become online.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// As a new member.
-    Register,
-    /// As a member that was offline, or takes over from itself.
-    Reconnect,
-}
-
-impl Kind {
-    /// The command's word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Reconnect => "reconnect",
-        }
-    }
-}
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,6 +200,9 @@ impl Session {
             Kind::Reconnect => Command::Reconnect { port, options: Options { since, ..options } },
         };
         let Some(line) = self.request_line(&command) else { return };
+        if let Some(ip) = self.ip() {
+            self.asked_at.push(SocketAddr::new(ip, port));
+        }
         self.send(Asked::Attempt, kind.word(), line, now);
         if let Some(attempt) = &mut self.attempt {
             attempt.phase = Phase::Asked;

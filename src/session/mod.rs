@@ -17,14 +17,17 @@
 //! The message log is the memory: a number counts as taken when its entry went to the log, and
 //! is acknowledged, or named in `since=`, only when the shell has said that the entry is written.
 
+mod asked_at;
 mod attempt;
 mod backoff;
+mod bye_words;
 mod door;
 mod doors;
 mod dropped;
 mod ending;
 mod entry;
 mod in_flight;
+mod kind;
 mod notice;
 mod refused;
 mod requests;
@@ -40,6 +43,7 @@ use std::collections::VecDeque;
 use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
 use crate::time::Millis;
 
+use asked_at::AskedAt;
 use attempt::{Attempt, Port};
 use backoff::Backoff;
 use dropped::DropReports;
@@ -49,10 +53,10 @@ use taking::{Stream, Taken};
 use user_command::{Ask, UserCommand};
 use waiting::Waiting;
 
-pub use attempt::Kind;
 pub use doors::{CommandSocket, Effect, Input, MessageSocket};
 pub use dropped::{Dropped, NotTheCoordinator};
 pub use entry::{Entry, Message};
+pub use kind::Kind;
 pub use notice::{Notice, State, Status, Why};
 pub use taking::Memory;
 pub use user_command::BadCommand;
@@ -86,6 +90,7 @@ pub struct Session {
     attempt: Option<Attempt>,
     stream: Option<Stream>,
     taken: Taken,
+    asked_at: AskedAt,
     /// Where to listen when coming back by itself; `None` until the coordinator let us in once,
     /// and again when the user asked to leave.
     home: Option<Port>,
@@ -113,6 +118,7 @@ impl Session {
             attempt: None,
             stream: None,
             taken: Taken::new(settings.memory),
+            asked_at: AskedAt::default(),
             home: None,
             backoff: Backoff::new(settings.seed),
             ending: None,

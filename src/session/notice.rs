@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::NotSent;
+use super::bye_words::{TAKEN_OVER, fmt_bye};
 use super::user_command::{Ask, BadCommand};
 use crate::limits::{REPLY_TIMEOUT_MS, WAITING_MS_MAX};
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::{Bye, Epoch, Seq};
 use crate::text;
 
 /// Something to tell the user. Replies are shown as they came, what happens by itself begins
@@ -64,6 +65,8 @@ pub enum Notice {
         /// Why.
         why: Why,
     },
+    /// Another program with this id, which listens here, has the message socket now.
+    TakenOver(SocketAddr),
     /// The command socket broke.
     CommandsLost {
         /// Why.
@@ -161,6 +164,8 @@ pub enum Why {
     BadReply,
     /// What came on the message socket was neither a message nor a gap.
     BadMessage,
+    /// The coordinator's reason for closing the message socket.
+    Bye(Box<str>),
 }
 
 /// How a session stands.
@@ -244,6 +249,7 @@ impl fmt::Display for Notice {
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
             Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
+            Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
             Self::CommandsLost { why } => write!(f, "* command connection lost: {why}"),
             Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
             Self::TryFailed { command, why, ms } => {
@@ -299,6 +305,10 @@ impl fmt::Display for Why {
             Self::LogFails => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
             Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
+            Self::Bye(reason) => match Bye::parse(reason) {
+                Some(bye) => fmt_bye(bye, f),
+                None => write!(f, "the coordinator closed it: {}", text::for_terminal(reason)),
+            },
         }
     }
 }

@@ -90,8 +90,7 @@ impl Requests {
         self.in_flight.iter().any(|request| request.asked == Asked::Nobody)
     }
 
-    /// Whether a command may go before the replies to those in flight are here: one `msend` may
-    /// follow another, everything else waits.
+    /// Whether a command may be sent before the replies to those in flight are here.
     pub(super) fn has_room_for(&self, is_message: bool) -> bool {
         if !is_message {
             return !self.is_busy_for_user();
@@ -181,6 +180,10 @@ impl Session {
         let Some(line) = self.request_line(&request.ask.command()) else { return };
         let word = request.ask.command().word();
         self.send(Asked::User(request), word, line, now);
+    }
+
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        if let Link::Open { ip, .. } = self.requests.link { Some(ip) } else { None }
     }
 
     /// The line of a request on the command socket that is open.

@@ -14,7 +14,7 @@ use crate::limits::{
     DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
     UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
 };
-use crate::protocol::{Epoch, MessageLine, Seq, Since};
+use crate::protocol::{Bye, Epoch, MessageLine, Seq, Since};
 use crate::time::Millis;
 
 /// What the message log remembers.
@@ -210,6 +210,10 @@ impl Session {
                 (delivery.seq, Entry::Message(delivery.into()))
             }
             Ok(Ok(MessageLine::Gap(gap))) => (gap.last, Entry::Gap(gap)),
+            Ok(Ok(MessageLine::Bye(reason))) => {
+                self.effects.push_back(Effect::CloseMessages { socket });
+                return self.on_bye(reason, now);
+            }
             Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
                 self.effects.push_back(Effect::CloseMessages { socket });
                 return self.end_stream(Why::BadMessage, now);
@@ -243,6 +247,7 @@ impl Session {
             acked: Seq::ZERO,
         };
         self.waiting.release();
+        self.asked_at.clear();
         if let Some(old) = self.stream.replace(stream) {
             self.effects.push_back(Effect::CloseMessages { socket: old.socket });
         }
@@ -270,15 +275,38 @@ impl Session {
         }
     }
 
+    /// The coordinator says why it closes the message socket.
+    ///
+    /// After a takeover by another program with this id nothing is done by itself any more: each
+    /// of the two would take the id from the other, for ever.
+    fn on_bye(&mut self, reason: &str, now: Millis) {
+        let is_ours = |by| self.asked_at.contains(by);
+        match Bye::parse(reason) {
+            Some(Bye::TakenOver(by)) if !is_ours(by) && !self.is_end_expected() => {
+                self.stream = None;
+                self.home = None;
+                if self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user()) {
+                    self.give_up_attempt();
+                }
+                self.show(Notice::TakenOver(by));
+            }
+            Some(_) | None => self.end_stream(Why::Bye(reason.into()), now),
+        }
+    }
+
+    fn is_end_expected(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.leaving)
+            || self.ending.is_some()
+            || self.requests.is_leaving()
+            || self.attempt.as_ref().is_some_and(Attempt::may_take_over)
+    }
+
     fn end_stream(&mut self, why: Why, now: Millis) {
+        let is_expected = self.is_end_expected();
         let Some(stream) = self.stream.take() else { return };
         if now.since(stream.opened) >= RETRY_RESET_MS {
             self.backoff.reset();
         }
-        let is_expected = stream.leaving
-            || self.ending.is_some()
-            || self.requests.is_leaving()
-            || self.attempt.as_ref().is_some_and(Attempt::may_take_over);
         if !is_expected {
             self.show(Notice::MessagesLost { why });
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing};
+use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, SocketEnd};
 use groupcast::protocol::{LineBuffer, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
@@ -116,6 +116,15 @@ impl Hub {
     }
 }
 
+/// What a member is told of such an end, if it may still be told anything.
+fn reason(how: &SocketEnd) -> Option<&'static str> {
+    match how {
+        SocketEnd::Closed => Some("closed"),
+        SocketEnd::Stalled { .. } => Some("stalled"),
+        SocketEnd::Reset | SocketEnd::TimedOut | SocketEnd::Failed(_) => None,
+    }
+}
+
 impl World {
     /// Tells the group what has happened, and does what it wants; the model goes before it.
     pub(crate) fn tell(&mut self, input: Input<'_>) {
@@ -129,8 +138,8 @@ impl World {
             Input::Wrote { .. } => (), // Told with the bytes.
             Input::Offered => self.model.offered(),
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
-            Input::Garbled { link } => self.model.lost(*link, true),
-            Input::Lost { link } => self.model.lost(*link, false),
+            Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
+            Input::Lost { link, how } => self.model.lost(*link, reason(how)),
             Input::Stored { through } => self.model.stored(*through),
             Input::JournalFails(fails) => self.model.is_failing = *fails,
             Input::JournalFull(is_full) => self.model.is_full = *is_full,
@@ -155,9 +164,9 @@ impl World {
                     let peer = Peer::connecting(end, until);
                     self.hub().links.insert(link, peer);
                 }
-                Effect::Close { link } => {
-                    self.model.on_close(link);
-                    self.drop_link(link);
+                Effect::Close { link, last_words } => {
+                    self.model.on_close(link, &last_words);
+                    self.drop_link(link, &last_words);
                 }
                 Effect::Record(fact) => {
                     let Some(hub) = &mut self.hub else { return };
@@ -179,11 +188,14 @@ impl World {
         self.hub.as_mut().expect("asked only while there is one")
     }
 
-    pub(crate) fn drop_link(&mut self, link: LinkId) {
+    pub(crate) fn drop_link(&mut self, link: LinkId, last_words: &[u8]) {
         let Some(peer) = self.hub().links.remove(&link) else { return };
         self.hub().peers.remove(&peer.end);
         // Unread bytes would make the system throw away what was written and has not arrived.
         self.nature.read(peer.end, usize::MAX);
+        if peer.is_writable && !last_words.is_empty() {
+            let _ = self.nature.write(peer.end, last_words);
+        }
         self.nature.close(peer.end);
     }
 

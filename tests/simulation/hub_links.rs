@@ -1,9 +1,10 @@
 //! The coordinator's shell, played: message sockets.
 
-use groupcast::group::{Input, LinkId};
+use groupcast::group::{Input, LinkId, SocketEnd};
 use groupcast::limits::ACK_LINE_BYTES_MAX;
 use groupcast::protocol::Ack;
 
+use crate::net::Ending;
 use crate::sights::Sight;
 use crate::world::World;
 
@@ -37,7 +38,7 @@ impl World {
     }
 
     fn fail_dialing(&mut self, link: LinkId, reason: &str) {
-        self.drop_link(link);
+        self.drop_link(link, &[]);
         self.tell(Input::ConnectFailed { link, reason: reason.into() });
     }
 
@@ -83,15 +84,31 @@ impl World {
         if let Some(peer) = self.hub().links.get_mut(&link) {
             peer.input = input;
         }
-        if ending.is_some() {
-            self.lose(link);
+        match ending {
+            None => (),
+            Some(Ending::Closed) => self.lose(link, SocketEnd::Closed),
+            Some(Ending::Reset) => self.lose(link, SocketEnd::Reset),
         }
     }
 
-    fn lose(&mut self, link: LinkId) {
+    fn lose(&mut self, link: LinkId, how: SocketEnd) {
         if self.hub().links.contains_key(&link) {
-            self.drop_link(link);
-            self.tell(Input::Lost { link });
+            self.tell(Input::Lost { link, how });
+        }
+    }
+
+    /// Tells members of the end of the coordinator.
+    pub(crate) fn say_farewell(&mut self) {
+        let World { hub: Some(hub), nature, model, .. } = self else { return };
+        for (link, peer) in &hub.links {
+            let farewell = hub.group.farewell(*link);
+            let stream = model.streams.get(link);
+            let wanted = stream.map(|stream| stream.last_words("shutting down"));
+            let wanted = wanted.unwrap_or_default();
+            assert_eq!(String::from_utf8_lossy(&farewell), wanted, "farewell of {link}");
+            if peer.is_writable {
+                let _ = nature.write(peer.end, &farewell);
+            }
         }
     }
 
@@ -150,7 +167,7 @@ impl World {
         };
         if failed {
             self.hear(link);
-            self.lose(link);
+            self.lose(link, SocketEnd::Reset);
         } else {
             self.watch_for_stall(link, written > 0);
         }
@@ -167,9 +184,10 @@ impl World {
             peer.is_overdue = false;
         }
         if is_stuck && peer.is_overdue {
+            let timeout_ms = hub.stall_timeout;
             self.model.see(Sight::Stalled);
             self.hear(link);
-            return self.lose(link);
+            return self.lose(link, SocketEnd::Stalled { timeout_ms });
         }
         if is_stuck && peer.stalls_at.is_none() {
             peer.stalls_at = Some(now + hub.stall_timeout);

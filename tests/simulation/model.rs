@@ -58,7 +58,8 @@ pub(crate) struct Model {
     /// What must happen before the next thing does.
     pub(crate) wanted: BTreeMap<ConnId, Want>,
     pub(crate) dialing: Option<Attempt>,
-    pub(crate) closing: Vec<LinkId>,
+    /// With the last words on each.
+    pub(crate) closing: Vec<(LinkId, String)>,
     /// What each reply to come confirms.
     pub(crate) facts: BTreeMap<ConnId, FactId>,
     /// All that became of each id since it was last known for certain, in order.
@@ -236,7 +237,7 @@ impl Model {
             }
             Command::Disconnect => {
                 let was_pending = self.cancel(request.id);
-                let was_online = self.hang_up(request.id);
+                let was_online = self.hang_up(request.id, "disconnected");
                 let done = was_pending || was_online;
                 return if done { Ok(Some("OK disconnect".to_owned())) } else { Err(409) };
             }
@@ -251,7 +252,7 @@ impl Model {
 
     fn forget(&mut self, conn: ConnId, id: &str) {
         self.cancel(id);
-        self.hang_up(id);
+        self.hang_up(id, "deregistered");
         self.note_peak(id);
         self.members.remove(id);
         let left = self.enter_on_roll(id, None);
@@ -281,7 +282,7 @@ impl Model {
     fn cancel(&mut self, id: &str) -> bool {
         let returning = self.members.get_mut(id).and_then(|member| member.returning.take());
         let Some(attempt) = returning.and_then(|link| {
-            self.closing.push(link);
+            self.closing.push((link, String::new()));
             self.attempts.remove(&link)
         }) else {
             return false;
@@ -291,12 +292,12 @@ impl Model {
         true
     }
 
-    /// Closes a message socket; whether there was one.
-    pub(crate) fn hang_up(&mut self, id: &str) -> bool {
+    /// Closes a message socket, for a reason that its member is told; whether there was one.
+    pub(crate) fn hang_up(&mut self, id: &str, reason: &str) -> bool {
         let link = self.members.get_mut(id).and_then(|member| member.link.take());
         if let Some(link) = link {
-            self.closing.push(link);
-            self.streams.remove(&link);
+            let stream = self.streams.remove(&link);
+            self.closing.push((link, stream.unwrap().last_words(reason)));
         }
         link.is_some()
     }
@@ -352,7 +353,7 @@ impl Model {
             if let Some(member) = self.members.get_mut(&attempt.id) {
                 member.returning = None;
             }
-            self.closing.push(link);
+            self.closing.push((link, String::new()));
             self.want(attempt.conn, Want::Code(503));
         }
     }

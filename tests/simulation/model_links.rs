@@ -55,7 +55,7 @@ impl Model {
     }
 
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
-        self.hang_up(&attempt.id);
+        self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
         let lowest = self.members.values().map(|member| member.place).min().unwrap();
         let member = self.members.get_mut(&attempt.id).unwrap();
         let life = self.lives.get_mut(&self.epoch).unwrap();
@@ -116,14 +116,14 @@ impl Model {
         }
     }
 
-    /// A message socket has ended by itself, or because of what its member wrote.
-    pub(crate) fn lost(&mut self, link: LinkId, is_closed: bool) {
-        if self.streams.remove(&link).is_some() {
+    /// A message socket has ended by itself, or because of what its member wrote; the member is
+    /// told the reason, if there is one.
+    pub(crate) fn lost(&mut self, link: LinkId, reason: Option<&str>) {
+        if let Some(stream) = self.streams.remove(&link) {
             let online = self.members.values_mut().find(|member| member.link == Some(link));
             online.unwrap().link = None;
-            if is_closed {
-                self.closing.push(link);
-            }
+            let last_words = reason.map(|reason| stream.last_words(reason));
+            self.closing.push((link, last_words.unwrap_or_default()));
         }
     }
 
@@ -138,7 +138,7 @@ impl Model {
             member.place = life.skip_own(seq, member.number);
         } else {
             self.see(Sight::AckAboveSent);
-            self.lost(link, true);
+            self.lost(link, Some("bad ack"));
         }
     }
 

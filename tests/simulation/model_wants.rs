@@ -48,9 +48,11 @@ impl Model {
     }
 
     /// The coordinator wants to hang up.
-    pub(crate) fn on_close(&mut self, link: LinkId) {
-        let at = self.closing.iter().position(|wanted| *wanted == link);
-        self.closing.remove(at.unwrap_or_else(|| panic!("nobody asked to close {link}")));
+    pub(crate) fn on_close(&mut self, link: LinkId, last_words: &[u8]) {
+        let at = self.closing.iter().position(|(wanted, _)| *wanted == link);
+        let at = at.unwrap_or_else(|| panic!("nobody asked to close {link}"));
+        let (_, wanted) = self.closing.remove(at);
+        assert_eq!(String::from_utf8_lossy(last_words), wanted, "last words of {link}");
     }
 
     /// All that had to happen has happened.

@@ -271,6 +271,9 @@ impl World {
             messages.is_greeted = true;
             return raw.ledger.begin(Epoch::parse(fields[2]).unwrap());
         }
+        if fields[0] == "bye" {
+            return; // The end comes right behind it.
+        }
         let life = &model.lives[&raw.ledger.epoch.unwrap()];
         let is_loose = raw.habit == Habit::Loose;
         if fields[0] == "gap" {

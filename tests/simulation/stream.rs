@@ -108,6 +108,16 @@ impl Stream {
         }
     }
 
+    /// What must be written before it is closed for this reason: the end of a line that was begun,
+    /// and why, for a member that acknowledges.
+    pub(crate) fn last_words(&self, reason: &str) -> String {
+        if !self.acks {
+            return String::new();
+        }
+        let begun = String::from_utf8_lossy(self.line.as_bytes().get(self.out..).unwrap_or(b""));
+        format!("{begun}bye#{reason}\n")
+    }
+
     /// How many gaps it told of.
     pub(crate) fn gaps(&self) -> usize {
         self.told.len()

@@ -98,7 +98,12 @@ impl World {
             assert!(!returns || state == State::Online, "p{i} did not come back by itself");
             wants.push(state == State::Offline);
         }
-        for way in ["reconnect 0", "register 0"] {
+        // Where the journal takes one record at a time, one of them gets in at each try (506).
+        let registers = std::iter::repeat_n("register 0", self.people.len());
+        for way in std::iter::once("reconnect 0").chain(registers) {
+            if !wants.contains(&true) {
+                break;
+            }
             for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
                 self.say(i, way);
             }

@@ -120,6 +120,9 @@ impl World {
             Event::Stored(life) => self.on_stored(life),
             Event::Gone(life) => {
                 let is_there = self.hub.as_ref().is_some_and(|hub| hub.life == life);
+                if is_there {
+                    self.say_farewell();
+                }
                 if is_there && !self.close_journal() {
                     self.end_hub(false);
                 }

@@ -117,6 +117,13 @@ impl MessageSocket {
         }
     }
 
+    /// The coordinator must close the connection here, and say this reason first.
+    #[track_caller]
+    pub(crate) fn expect_bye(&mut self, reason: &str) {
+        self.expect(&format!("bye#{reason}"));
+        self.expect_closed();
+    }
+
     /// Acknowledges everything up to a number.
     pub(crate) fn ack(&mut self, seq: u64) {
         self.say(&format!("ack {seq}"));

@@ -13,6 +13,8 @@ pub(crate) struct Member {
     pub(crate) listener: Listener,
     /// What `register` or the last `reconnect` said.
     pub(crate) reply: String,
+    /// Whether it asked for acknowledgements, and so is told why its message socket ends.
+    acks: bool,
     socket: Option<MessageSocket>,
 }
 
@@ -41,7 +43,7 @@ impl Member {
     fn outside(coordinator: &Coordinator, id: &str, ip: &str, listener: Listener) -> Self {
         let command = coordinator.client_from(ip);
         let (id, ip) = (id.to_owned(), ip.to_owned());
-        Self { id, ip, command, listener, reply: String::new(), socket: None }
+        Self { id, ip, command, listener, reply: String::new(), acks: false, socket: None }
     }
 
     /// A member of before comes back, with a listener of its own.
@@ -76,6 +78,7 @@ impl Member {
             self.command.fail(&format!("{word}: {reply:?}"));
         }
         self.reply = reply;
+        self.acks = options.contains("acks=1");
         self.socket = Some(self.listener.accept());
     }
 
@@ -119,7 +122,10 @@ impl Member {
     #[track_caller]
     pub(crate) fn disconnect(&mut self) {
         self.check("disconnect", "OK disconnect");
-        self.take_socket().expect_eof();
+        match self.acks {
+            true => self.take_socket().expect_bye("disconnected"),
+            false => self.take_socket().expect_eof(),
+        }
     }
 
     /// The message socket that it has.

@@ -208,6 +208,9 @@ impl Verifier {
         delivered: &mut impl FnMut(u64),
     ) {
         let bare = line.strip_suffix(b"\n").unwrap_or(line);
+        if bare.starts_with(b"bye#") {
+            return; // The end comes right behind it, and is judged there.
+        }
         if let Some(gap) = ToldGap::parse(bare, now_ns) {
             return self.take_gap(member, gap);
         }

@@ -28,7 +28,7 @@ fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
     world.register("bob", "");
     assert_eq!(world.group.next_deadline(), None, "both are online");
     world.now = 500;
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.now = 700;
     world.request("bob#disconnect");
     assert_eq!(world.group.next_deadline(), Some(Millis::new(1_500)));
@@ -48,7 +48,7 @@ fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
 fn who_comes_back_is_not_forgotten_and_has_its_full_time_again() {
     let mut world = world();
     let ann = world.register("ann", "");
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.now = 999;
     let (ann, _) = world.connect("ann", "reconnect");
     assert_eq!(world.group.next_deadline(), None);
@@ -62,7 +62,7 @@ fn who_comes_back_is_not_forgotten_and_has_its_full_time_again() {
 fn a_reconnect_that_is_under_way_keeps_the_member() {
     let mut world = world();
     let ann = world.register("ann", "");
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.now = 900;
     let link = world.dial(1, "ann#reconnect 9900");
     world.now = 5_000;
@@ -77,7 +77,7 @@ fn a_reconnect_that_is_under_way_keeps_the_member() {
 fn nobody_is_forgotten_while_that_cannot_be_written_down() {
     let mut world = world();
     let ann = world.register("ann", "");
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.input(Input::JournalFails(true));
     world.now = 5_000;
     assert!(forgotten(&mut world).is_empty());
@@ -91,7 +91,7 @@ fn after_a_start_the_time_counts_from_there() {
     let mut world = world();
     world.now = 40;
     let ann = world.register("ann", "");
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(1));
     for standpoint in world.group.standpoints() {
         replay.apply(Recorded::Member(standpoint), Millis::new(40));
@@ -110,7 +110,7 @@ fn many_are_forgotten_in_shares_so_that_nobody_waits() {
     let links: Vec<LinkId> =
         (0..TURN_FORGETS_MAX + 3).map(|i| world.register(&format!("m{i:03}"), "")).collect();
     for link in links {
-        world.input(Input::Lost { link });
+        world.input(Input::Lost { link, how: SocketEnd::Closed });
     }
     world.now = 1_000;
     assert_eq!(forgotten(&mut world).len(), TURN_FORGETS_MAX);
@@ -122,7 +122,7 @@ fn many_are_forgotten_in_shares_so_that_nobody_waits() {
 fn without_the_rule_nobody_is_ever_forgotten() {
     let mut world = World::with(|rules| rules.is_journaled = true);
     let ann = world.register("ann", "");
-    world.input(Input::Lost { link: ann });
+    world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.now = u64::MAX / 2;
     assert!(forgotten(&mut world).is_empty());
     assert_eq!(world.group.next_deadline(), None);

@@ -104,7 +104,7 @@ impl Scribe {
                     self.journal.push((at, Kept::Accepted(line)));
                 }
                 Effect::Connect { link, .. } => dialed = Some(link),
-                Effect::Close { link } => {
+                Effect::Close { link, .. } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
                 Effect::Record(Fact::Returned { .. })

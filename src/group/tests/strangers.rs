@@ -25,13 +25,17 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
         let mut world = World::new(60_000);
         let ann = world.register("ann", "");
         let effects = world.request_of(operator, "ann#disconnect");
-        assert_eq!(effects[0], Effect::Close { link: ann }, "{operator}");
+        assert_eq!(
+            effects[0],
+            Effect::Close { link: ann, last_words: Box::default() },
+            "{operator}"
+        );
         assert_eq!(world.reply_to(operator, "ann#disconnect"), "ERR 409 already offline");
         // What is under way is cancelled as ever.
         let link = world.dial(1, "ann#reconnect 9900");
         let effects = world.request_of(operator, "ann#deregister");
         let cancelled = Misstep::Cancelled.into();
-        assert_eq!(effects[0], Effect::Close { link });
+        assert_eq!(effects[0], Effect::Close { link, last_words: Box::default() });
         assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: cancelled });
         assert_eq!(effects[2], Effect::Reply { to: ConnId(7), reply: Reply::Deregister });
         assert_eq!(

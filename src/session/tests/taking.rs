@@ -158,3 +158,52 @@ fn a_reconnect_waits_for_the_log_so_that_what_is_taken_is_never_counted_as_lost(
         "send 1 me#reconnect 9001 acks=1 nonce=4 since=00000000000000aa:2#10.0.0.2",
     ]);
 }
+
+#[test]
+fn after_a_takeover_by_another_program_it_stays_offline_until_the_user_asks() {
+    let mut rig = Rig::online();
+    rig.message(1, "bye#taken over by 10.0.0.2:9001"); // The listener on this port is closed.
+    rig.expect(&[
+        "close 1",
+        "show * taken over by 10.0.0.2:9001: another program uses this id; staying offline, \
+         `reconnect` takes the id back",
+    ]);
+    assert_eq!((rig.state(), rig.session.next_deadline()), (State::Offline, None));
+    rig.wait(600_000);
+    rig.expect(&[]);
+    rig.user("reconnect 9002");
+    rig.listening(9002);
+    rig.hello(2);
+    rig.reply(1, &format!("OK reconnect epoch={EPOCH} next=1 ttl=60 missed=0 expired=0"));
+    rig.messages_closed(2);
+    assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+}
+
+/// The reply to a `reconnect` was lost, and its connection came too late to be let in.
+#[test]
+fn a_takeover_by_a_try_of_ones_own_that_was_given_up_is_not_that_of_another() {
+    let mut rig = Rig::online();
+    rig.user("reconnect 9002");
+    rig.listening(9002);
+    rig.commands_closed(1);
+    rig.forget();
+    rig.message(1, "bye#taken over by 10.0.0.2:9002");
+    rig.expect(&["close 1", "show * message connection lost: taken over by 10.0.0.2:9002"]);
+    assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+}
+
+#[test]
+fn a_reason_is_said_in_words_and_it_comes_back() {
+    for (reason, words) in [
+        ("stalled", "stalled: this participant took no messages for too long"),
+        ("new epoch", "the coordinator began a new epoch"),
+        ("bad ack", "the coordinator refused an acknowledgement"),
+        ("out of cheese", "the coordinator closed it: out of cheese"),
+    ] {
+        let mut rig = Rig::online();
+        rig.message(1, &format!("bye#{reason}"));
+        rig.effects.pop(); // When it tries again.
+        rig.expect(&["close 1", &format!("show * message connection lost: {words}")]);
+        assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+    }
+}

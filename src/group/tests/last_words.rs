@@ -1,0 +1,55 @@
+use super::*;
+
+impl World {
+    /// What is written on each message socket that is closed by this.
+    fn last_words(&mut self, input: Input<'_>) -> Vec<String> {
+        let closed = self.input(input).into_iter().filter_map(|effect| match effect {
+            Effect::Close { last_words, .. } => Some(String::from_utf8(last_words.into()).unwrap()),
+            Effect::Reply { .. }
+            | Effect::List { .. }
+            | Effect::Connect { .. }
+            | Effect::Record(_)
+            | Effect::Backlog(_)
+            | Effect::Note(_) => None,
+        });
+        closed.collect()
+    }
+}
+
+#[test]
+fn a_line_that_was_begun_is_finished_before_the_bye_wherever_it_was_cut() {
+    let lines = "hello#aB#0000000000000001\n1#bob#0#one\n2#bob#0#two\n";
+    for taken in 0..lines.len() {
+        let mut world = World::new(60_000);
+        let ann = world.register("ann", "nonce=aB acks=1");
+        world.register("bob", "");
+        ["one", "two"].iter().for_each(|text| world.send("bob", text));
+        let before = world.take(ann, taken);
+        let is_begun = !before.is_empty() && !before.ends_with('\n');
+        // The greeting is due from the beginning, and nothing may stand before it.
+        let is_due = is_begun || before.is_empty();
+        let end = lines.get(taken..).unwrap().split_inclusive('\n').next().unwrap();
+        let expected = format!("{}bye#closed\n", if is_due { end } else { "" });
+        let lost = Input::Lost { link: ann, how: SocketEnd::Closed };
+        assert_eq!(world.last_words(lost), [expected], "cut at {taken}");
+    }
+}
+
+#[test]
+fn one_that_does_not_acknowledge_is_told_nothing() {
+    let mut world = World::new(60_000);
+    let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
+    world.send("bob", "text");
+    world.take(ann, 3);
+    assert_eq!(world.last_words(Input::Lost { link: ann, how: SocketEnd::Closed }), [""]);
+    assert_eq!(world.group.farewell(bob), Box::default());
+}
+
+#[test]
+fn a_socket_that_failed_is_told_nothing() {
+    for how in [SocketEnd::Reset, SocketEnd::TimedOut, SocketEnd::Failed("no route".into())] {
+        let mut world = World::new(60_000);
+        let ann = world.register("ann", "acks=1");
+        assert_eq!(world.last_words(Input::Lost { link: ann, how }), [""]);
+    }
+}

@@ -1,0 +1,107 @@
+//! The last line of a message socket: why the coordinator closes it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A reason that the coordinator gives when it closes a message socket: `bye#<reason>` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bye {
+    /// The id said `disconnect`.
+    Disconnected,
+    /// The id said `deregister`.
+    Deregistered,
+    /// The coordinator ends.
+    ShuttingDown,
+    /// A `reconnect` of the id brought a connection to this address.
+    TakenOver(SocketAddr),
+    /// The socket took nothing for `stall_timeout` while something was due.
+    Stalled,
+    /// The participant ended its direction of the socket.
+    Closed,
+    /// The participant wrote something that is no acknowledgement, or acknowledged a number that
+    /// this connection did not bring.
+    BadAck,
+    /// The numbers begin a new life.
+    NewEpoch,
+}
+
+const TAKEN_OVER: &str = "taken over by ";
+
+impl Bye {
+    /// The meaning of a reason; `None` for one that is not known here, which is only text.
+    #[must_use]
+    pub fn parse(reason: &str) -> Option<Self> {
+        if let Some(address) = reason.strip_prefix(TAKEN_OVER) {
+            return address.parse().ok().map(Self::TakenOver);
+        }
+        let all = [
+            Self::Disconnected,
+            Self::Deregistered,
+            Self::ShuttingDown,
+            Self::Stalled,
+            Self::Closed,
+            Self::BadAck,
+            Self::NewEpoch,
+        ];
+        all.into_iter().find(|bye| bye.to_string() == reason)
+    }
+}
+
+impl fmt::Display for Bye {
+    /// The reason, without `bye#`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::Deregistered => f.write_str("deregistered"),
+            Self::ShuttingDown => f.write_str("shutting down"),
+            Self::TakenOver(address) => write!(f, "{TAKEN_OVER}{address}"),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Closed => f.write_str("closed"),
+            Self::BadAck => f.write_str("bad ack"),
+            Self::NewEpoch => f.write_str("new epoch"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::BYE_REASON_BYTES_MAX;
+    use crate::protocol::MessageLine;
+
+    #[test]
+    fn every_reason_reads_as_it_was_written() {
+        for address in ["10.0.0.7:40211", "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"] {
+            let address = address.parse().unwrap();
+            for bye in [
+                Bye::Disconnected,
+                Bye::Deregistered,
+                Bye::ShuttingDown,
+                Bye::TakenOver(address),
+                Bye::Stalled,
+                Bye::Closed,
+                Bye::BadAck,
+                Bye::NewEpoch,
+            ] {
+                let reason = bye.to_string();
+                assert_eq!(Bye::parse(&reason), Some(bye));
+                assert!(reason.len() <= BYE_REASON_BYTES_MAX, "{reason}");
+                let line = format!("bye#{reason}");
+                assert_eq!(MessageLine::parse(&line), Ok(MessageLine::Bye(&reason)));
+            }
+        }
+        assert_eq!(
+            Bye::TakenOver("[::1]:9000".parse().unwrap()).to_string(),
+            "taken over by [::1]:9000"
+        );
+    }
+
+    #[test]
+    fn a_reason_that_is_not_known_is_text() {
+        for reason in ["out of cheese", "taken over by", "taken over by bob", "New Epoch", "a#b"] {
+            assert_eq!(Bye::parse(reason), None, "{reason}");
+            let line = format!("bye#{reason}");
+            assert_eq!(MessageLine::parse(&line), Ok(MessageLine::Bye(reason)), "{reason}");
+        }
+    }
+}
