@@ -114,6 +114,8 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 pub const ACCEPT_QUEUE: i32 = 4096;
 /// Connections accepted in one turn before others have theirs.
 pub const TURN_ACCEPTS_MAX: usize = 64;
+/// A member that names a number that was never given out has a new epoch begun, at most so often.
+pub const NEW_EPOCH_PAUSE_MS: u64 = 10_000;
 /// Files held in reserve, so that members can be connected back when clients hold all the others.
 pub const RESERVE_FILES: usize = 4;
 

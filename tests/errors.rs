@@ -51,23 +51,6 @@ fn a_malformed_request_gets_400_and_the_part_is_named() {
 }
 
 #[test]
-fn a_number_never_given_out_cannot_have_been_taken() {
-    let coordinator = Coordinator::start(30, &[]);
-    let mut bob = coordinator.join("bob", "");
-    let mut alice = coordinator.join("alice", "");
-    alice.msend("one");
-    bob.socket().delivery(1, "alice", "one");
-    bob.until_place(1);
-    bob.disconnect();
-    let (port, epoch) = (bob.listener.port(), bob.epoch().to_owned());
-    let before = bob.command.members();
-    let request = bob.request(&format!("reconnect {port} since={epoch}:2"));
-    bob.command.refused(&request, 400, "since");
-    assert_eq!(bob.command.members(), before);
-    bob.reconnect(&format!("since={epoch}:1"));
-}
-
-#[test]
 fn a_request_may_name_only_the_address_it_comes_from() {
     let coordinator = Coordinator::start(30, &[]);
     let mut client = coordinator.client_from("127.0.0.1");

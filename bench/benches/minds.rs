@@ -261,6 +261,7 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
             | Record::Deregistered { .. }
             | Record::Clock { .. }
             | Record::Safe { .. }
+            | Record::NewEpoch { .. }
             | Record::Continued
             | Record::Closed => (),
         }

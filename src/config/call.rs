@@ -36,6 +36,8 @@ pub enum CoordinatorTask {
 pub struct CoordinatorRun {
     /// The file's, with the options over it.
     pub config: CoordinatorConfig,
+    /// Begin a new epoch: the journal was put back from a copy.
+    pub new_epoch: bool,
     /// Diagnostics above it are not shown.
     pub log_level: LevelFilter,
 }
@@ -91,6 +93,7 @@ impl CoordinatorRun {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Call<CoordinatorTask>, Fault> {
         let mut options = common_options("info");
+        options.optflag("", "new-epoch", "begin a new epoch: data_dir was put back from a copy");
         options.optopt("", "inspect", "print what the journal in DIR holds, run nothing", "DIR");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
@@ -112,7 +115,8 @@ impl CoordinatorRun {
         let value = |key: &'static Key| Some((key, matches.opt_str(&key.option())?));
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
-        Ok(checked(&matches, file, CoordinatorTask::Serve(Self { config, log_level })))
+        let new_epoch = matches.opt_present("new-epoch");
+        Ok(checked(&matches, file, CoordinatorTask::Serve(Self { config, new_epoch, log_level })))
     }
 }
 
@@ -246,8 +250,9 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Fau
 fn inspected(matches: &Matches) -> Result<Option<PathBuf>, Fault> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
     let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
-    let is_other =
-        ["check", "verbose", "log-level"].iter().any(|option| matches.opt_present(option));
+    let is_other = ["check", "verbose", "log-level", "new-epoch"]
+        .iter()
+        .any(|option| matches.opt_present(option));
     match is_key || is_other || !matches.free.is_empty() {
         true => Err(Fault::Usage("found more beside --inspect, expected it alone".to_owned())),
         false => Ok(Some(directory.into())),

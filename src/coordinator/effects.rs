@@ -13,7 +13,7 @@ use super::turn::{Coordinator, Timer};
 use crate::event_loop::{Connection, Flush, Key};
 use crate::group::{ConnId, Effect, Input, LinkId};
 use crate::limits::{TURN_BYTES_MAX, TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_CONNECT};
-use crate::protocol::Reply;
+use crate::protocol::{Epoch, Reply};
 use crate::time::Now;
 
 impl Coordinator {
@@ -31,6 +31,7 @@ impl Coordinator {
                         self.report_fullness(now);
                     }
                 }
+                Effect::DrawEpoch => self.draw_epoch(now),
                 Effect::Note(note) => report::log_note(&note),
                 Effect::Backlog(change) => report::log_backlog(&change),
             }
@@ -102,6 +103,15 @@ impl Coordinator {
             && !std::mem::replace(&mut client.is_unflushed, true)
         {
             self.unflushed.push_back(key);
+        }
+    }
+
+    /// Draws bits for the next epoch. Without them the group begins none, and a later effect asks
+    /// again.
+    pub(super) fn draw_epoch(&mut self, now: Now) {
+        match getrandom::u64() {
+            Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
+            Err(error) => log::error!("no new epoch can be begun: no random number: {error}"),
         }
     }
 

@@ -66,9 +66,12 @@ impl Coordinator {
     /// Learns from the journal what may be confirmed and sent.
     pub(super) fn take_stored(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else { return };
-        let Progress { done, fails } = journal.take_completions(now.steady);
+        let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
         if let Some(fails) = fails {
             self.group.handle(Input::JournalFails(fails), now);
+        }
+        if new_epoch {
+            self.begin_epoch(now);
         }
         if let Some((commit, through)) = done {
             self.group.handle(Input::Stored { through }, now);
@@ -92,8 +95,10 @@ impl Coordinator {
 
     /// Hands to the journal what was decided in this turn.
     pub(super) fn keep(&mut self, now: Now) {
-        if let Some(journal) = &mut self.journal {
-            journal.commit(&mut self.group, now);
+        match &mut self.journal {
+            Some(journal) => journal.commit(&mut self.group, now),
+            None if self.group.decided_epoch() != self.group.epoch() => self.begin_epoch(now),
+            None => (),
         }
     }
 

@@ -229,6 +229,16 @@ impl Coordinator {
         }
     }
 
+    /// A new epoch is written down: all message sockets of the old one end.
+    pub(super) fn begin_epoch(&mut self, now: Now) {
+        for link in self.links.keys().copied().collect::<Vec<LinkId>>() {
+            self.hear_out(link, now);
+        }
+        self.group.handle(Input::EpochStored, now);
+        self.carry_out(now);
+        self.offerable.extend(self.links.values()); // Those that have waited for it are greeted.
+    }
+
     /// Tells all members that acknowledge of the end of the coordinator.
     pub(super) fn say_farewell(&mut self) {
         for (&link, &key) in &self.links {

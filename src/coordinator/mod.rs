@@ -47,8 +47,9 @@ use crate::event_loop::{
     Acceptor, Diagnostics, LISTENER, Reader, Signal, Signals, ignore_harmless_signals,
     print_to_stderr, raise_file_limit,
 };
-use crate::group::Rules;
+use crate::group::{Input, Rules};
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
+use crate::protocol::Epoch;
 use shutdown::Verdict;
 use turn::Coordinator;
 
@@ -127,7 +128,7 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
-    let result = Coordinator::start(&run.config).and_then(|mut coordinator| {
+    let result = Coordinator::start(run).and_then(|mut coordinator| {
         let mut events = Events::with_capacity(EVENTS_MAX);
         coordinator.run(&mut events)?;
         coordinator.close_journal(&mut events)
@@ -146,7 +147,8 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
 
 impl Coordinator {
     /// Listens, and says so on standard output.
-    fn start(config: &CoordinatorConfig) -> Result<Self, Failure> {
+    fn start(run: &CoordinatorRun) -> Result<Self, Failure> {
+        let config = &run.config;
         let system = |what| move |error| Failure::System(what, error);
         let files = match raise_file_limit() {
             Ok(Some(files)) => files.to_string(),
@@ -176,9 +178,23 @@ impl Coordinator {
         let rules = rules(config, listening);
         let beginning = start::begin(config, rules, poll.registry(), &mut signals)?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
-        let coordinator = Self::new(config, beginning, poll, signals, acceptor);
+        let begins_epoch = run.new_epoch && beginning.keeps_epoch;
+        let mut coordinator = Self::new(config, beginning, poll, signals, acceptor);
+        coordinator.prepare_epoch(Epoch::new(start::draw()?), begins_epoch);
         write_line(Stream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
+    }
+
+    /// Has bits ready for the next epoch, and begins it at once if that is asked for.
+    fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool) {
+        let now = self.clock.now();
+        self.group.handle(Input::DrawnEpoch(epoch), now);
+        if begins_now {
+            log::info!("epoch {} ends and {epoch} begins, by --new-epoch", self.group.epoch());
+            self.group.handle(Input::BeginEpoch, now);
+            self.carry_out(now);
+            self.keep(now);
+        }
     }
 
     fn run(&mut self, events: &mut Events) -> Result<(), Failure> {

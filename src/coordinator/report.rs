@@ -8,6 +8,7 @@ use crate::config::CoordinatorConfig;
 use crate::event_loop::Acceptor;
 use crate::group::{BacklogChange, Change, Note};
 use crate::limits::BACKLOG_CALM_MS;
+use crate::protocol::Since;
 use crate::time::Millis;
 
 impl Coordinator {
@@ -67,7 +68,7 @@ impl Coordinator {
              kept in {}",
             env!("CARGO_PKG_VERSION"),
             config.listen,
-            standing.epoch,
+            self.group.decided_epoch(),
             standing.ttl_s,
             config.max_members,
             config.max_connections,
@@ -103,6 +104,11 @@ pub(super) fn log_note(note: &Note) {
             log::info!("{id}: reconnected at {by}, taken over from {from}");
         }
         Change::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
+        Change::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
+            "{id} has number {seq} of epoch {epoch}, and {last} is the last one given out: the \
+             numbers went back; was data_dir put back from a copy? Epoch {begins} begins, members \
+             and messages stay. Start with --new-epoch after putting back a copy"
+        ),
         Change::Deregistered => log::info!("{id}: deregistered"),
         Change::Forgotten { after_ms } => {
             let (seconds, millis) = (after_ms / 1000, after_ms % 1000);

@@ -24,6 +24,8 @@ pub(super) struct Beginning {
     pub(super) group: Group,
     pub(super) clock: Clock,
     pub(super) journal: Option<Journal>,
+    /// The numbers are those of the journal: nobody has said that they may have gone back.
+    pub(super) keeps_epoch: bool,
 }
 
 /// What every start draws anew.
@@ -42,7 +44,12 @@ pub(super) fn begin(
 ) -> Result<Beginning, Failure> {
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw()?));
-        return Ok(Beginning { group, clock: watched(Clock::start(), registry), journal: None });
+        return Ok(Beginning {
+            group,
+            clock: watched(Clock::start(), registry),
+            journal: None,
+            keeps_epoch: false,
+        });
     };
     let failed = |why: &dyn fmt::Display| Failure::Journal(directory.clone(), why.to_string());
     let disk = Directory::create(directory).map_err(|error| failed(&error))?;
@@ -77,9 +84,10 @@ pub(super) fn begin(
         .open(store, terms, drawn, clock.now())
         .map_err(|error| failed(&format_args!("a segment cannot be begun: {error}")))?;
     log_beginning(directory, &opened.group, is_new, segments, lost);
+    let keeps_epoch = opened.group.epoch() != drawn.epoch;
     let (group, journal) = Journal::start(opened, registry)
         .map_err(|error| Failure::System("cannot start a thread", error))?;
-    Ok(Beginning { group, clock, journal: Some(journal) })
+    Ok(Beginning { group, clock, journal: Some(journal), keeps_epoch })
 }
 
 /// A clock that wakes the loop, where the system can do that.

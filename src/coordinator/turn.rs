@@ -120,7 +120,7 @@ impl Coordinator {
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
-        let Beginning { group, clock, journal } = beginning;
+        let Beginning { group, clock, journal, .. } = beginning;
         let started = clock.now().steady;
         let client_memory = ClientMemory::new(config.max_connections, config.max_line);
         let mut coordinator = Self {

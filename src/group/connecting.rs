@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use super::link::{Attempt, Link, Purpose, Wishes};
 use super::names::{LinkId, MemberSlot};
 use super::outlet::Outlet;
-use super::{Change, Effect, Group};
+use super::{Cause, Change, Effect, Group};
 use crate::protocol::{Bye, Misstep, Refusal, Reply};
 
 impl Group {
     pub(super) fn on_connected(&mut self, link: LinkId) {
         let Some(Link::Connecting(attempt)) = self.links.at(link) else { return };
+        if self.epochs.hold_back(link) {
+            return;
+        }
         let Attempt { purpose, address, conn, wishes } = attempt.clone();
         let reply = match purpose {
             Purpose::Register(id) => self.admit(link, id, address, &wishes),
@@ -25,13 +28,17 @@ impl Group {
         self.members.per_address.remove(address.ip());
         let slot = self.members.insert(id.clone(), address, &mut self.history);
         let place = self.history.last();
-        self.links.establish(link, slot, Outlet::new(wishes.acks, wishes.hello(self.epoch), place));
+        self.links.establish(
+            link,
+            slot,
+            Outlet::new(wishes.acks, wishes.hello(self.epoch()), place),
+        );
         if let Some(member) = self.members.at_mut(slot) {
             member.link = Some(link);
         }
         self.record_member(slot);
         self.note(id, Change::Registered(address));
-        Reply::Register { epoch: self.epoch, next: place.next(), ttl_s: self.ttl_s() }
+        Reply::Register { epoch: self.epoch(), next: place.next(), ttl_s: self.ttl_s() }
     }
 
     /// A member is back: it goes on right after its place, with a gap first if that is gone.
@@ -42,6 +49,7 @@ impl Group {
         address: SocketAddr,
         wishes: &Wishes,
     ) -> Reply {
+        let epoch = self.epoch();
         let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
         let from = self.members.at(slot).map_or(address, |member| member.address);
         self.members.set_address(slot, address);
@@ -51,14 +59,14 @@ impl Group {
         };
         member.returning = None;
         member.link = Some(link);
-        if let Some(since) = wishes.since.filter(|since| since.epoch == self.epoch) {
+        if let Some(since) = wishes.since.filter(|since| since.epoch == epoch) {
             member.has_taken(since.seq, &mut self.history);
         }
         let place = member.place();
-        let mut outlet = Outlet::new(wishes.acks, wishes.hello(self.epoch), place);
+        let mut outlet = Outlet::new(wishes.acks, wishes.hello(epoch), place);
         let expired = outlet.pass_over(&self.history, member.own());
         let reply = Reply::Reconnect {
-            epoch: self.epoch,
+            epoch,
             next: outlet.next(),
             ttl_s: self.rules.ttl_ms / 1000,
             missed: member.pending(&self.history),
@@ -83,6 +91,14 @@ impl Group {
             );
         }
         reply
+    }
+
+    /// A connection ended before it could become a message socket.
+    pub(super) fn on_waiting_end(&mut self, link: LinkId, cause: &Cause) {
+        if matches!(self.links.at(link), Some(Link::Connecting(_))) {
+            self.on_connect_failed(link, cause.to_string().into());
+            self.give_up(link);
+        }
     }
 
     pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {

@@ -42,7 +42,9 @@ impl Group {
 
     /// A message socket is at its end: its member is offline, and its place stays.
     pub(super) fn on_link_end(&mut self, link: LinkId, cause: Cause) {
-        let Some((slot, _)) = self.links.open(link) else { return };
+        let Some((slot, _)) = self.links.open(link) else {
+            return self.on_waiting_end(link, &cause);
+        };
         self.stats.note_end(&cause);
         self.close_link(slot, cause.bye());
         if let Some(member) = self.members.at(slot) {

@@ -25,6 +25,11 @@ pub enum Fact {
         /// Which.
         id: Box<str>,
     },
+    /// The numbers begin another life; the last one given out stays.
+    NewEpoch {
+        /// Which.
+        epoch: Epoch,
+    },
     /// A message was accepted: [`Group::lines`] has it.
     Accepted {
         /// Which.
@@ -62,7 +67,14 @@ impl Group {
     /// The life of the numbers.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.epochs.current()
+    }
+
+    /// The life of the numbers behind all that was decided: that of [`Group::epoch`], or the one
+    /// that begins as soon as it is written down.
+    #[must_use]
+    pub fn decided_epoch(&self) -> Epoch {
+        self.epochs.decided()
     }
 
     /// The kept lines above `after`, each with its number and when it was accepted.

@@ -133,6 +133,15 @@ impl Links {
         })
     }
 
+    /// All message sockets, by their names.
+    pub(super) fn all_open(&self) -> Vec<LinkId> {
+        let slots = self.slots.iter().filter_map(|(slot, (serial, link))| match link {
+            Link::Open { .. } => Some(LinkId::new(slot, *serial)),
+            Link::Connecting(_) => None,
+        });
+        slots.collect()
+    }
+
     /// All connect-backs under way.
     pub(super) fn connecting(&self) -> impl Iterator<Item = LinkId> {
         self.slots.iter().filter_map(|(slot, (serial, link))| match link {

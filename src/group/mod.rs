@@ -16,8 +16,6 @@
 //!                  gone    front      ▲        ▲     last
 //!                                   place   cursor
 //! ```
-//!
-//! A message is stored once, however many members it is for: a member's backlog is a number.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -25,11 +23,13 @@ mod backlog;
 mod block;
 mod connecting;
 mod delivering;
+mod epochs;
 mod facts;
 mod forgetting;
 mod history;
 mod invariants;
 mod link;
+mod listing;
 mod member;
 mod names;
 mod note;
@@ -48,6 +48,7 @@ use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
 use crate::time::{Millis, Now};
 
 use backlog::Fullness;
+use epochs::Epochs;
 use history::History;
 use link::{Link, Links};
 use member::Members;
@@ -55,6 +56,7 @@ use names::MemberSlot;
 
 pub use backlog::BacklogChange;
 pub use facts::{Fact, Move, Standpoint};
+pub use listing::Listing;
 pub use names::{ConnId, LinkId};
 pub use note::{Cause, Change, Note, SocketEnd};
 pub use outlet::Run;
@@ -153,6 +155,12 @@ pub enum Input<'a> {
         /// The number.
         through: Seq,
     },
+    /// Bits for the next epoch: see [`Effect::DrawEpoch`].
+    DrawnEpoch(Epoch),
+    /// A new epoch is to begin.
+    BeginEpoch,
+    /// [`Group::decided_epoch`] is kept, and acknowledgements that arrived are handed in.
+    EpochStored,
     /// Decisions cannot be written down, or can be again.
     JournalFails(bool),
     /// As many decisions wait to be written down as may, or fewer again.
@@ -199,26 +207,19 @@ pub enum Effect {
     },
     /// Write a decision down.
     Record(Fact),
+    /// Draw bits for [`Input::DrawnEpoch`]; a group has none at its start.
+    DrawEpoch,
     /// A member came, went or moved: for the log.
     Note(Note),
     /// The backlog is full, or is so no more: for the log.
     Backlog(BacklogChange),
 }
 
-/// What a list is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
-    /// [`Group::members`].
-    Members,
-    /// [`Group::stats`] and [`Group::standing`].
-    Stats,
-}
-
 /// The group.
 #[derive(Debug)]
 pub struct Group {
     rules: Rules,
-    epoch: Epoch,
+    epochs: Epochs,
     members: Members,
     /// Registrations under way, by id.
     entering: BTreeMap<Box<str>, LinkId>,
@@ -245,7 +246,7 @@ impl Group {
         let history = History::new(rules.ttl_ms);
         Self {
             rules,
-            epoch,
+            epochs: Epochs::new(epoch),
             members: Members::default(),
             entering: BTreeMap::new(),
             links: Links::default(),
@@ -276,6 +277,9 @@ impl Group {
             Input::Garbled { link } => self.on_link_end(link, Cause::BadAck),
             Input::Lost { link, how } => self.on_link_end(link, Cause::SocketEnded(how)),
             Input::Stored { through } => self.on_stored(through, now.steady),
+            Input::DrawnEpoch(epoch) => self.epochs.drawn(epoch),
+            Input::BeginEpoch => self.on_begin_epoch(),
+            Input::EpochStored => self.on_epoch_stored(),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::JournalFull(is_full) => self.is_journal_full = is_full,
             Input::Tick => self.on_tick(),
@@ -387,10 +391,6 @@ impl Group {
 
     fn reply(&mut self, to: ConnId, reply: impl Into<Reply>) {
         self.effects.push_back(Effect::Reply { to, reply: reply.into() });
-    }
-
-    fn note(&mut self, id: Box<str>, change: Change) {
-        self.effects.push_back(Effect::Note(Note { id, change }));
     }
 }
 

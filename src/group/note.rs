@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::protocol::Bye;
+use super::{Effect, Group};
+use crate::protocol::{Bye, Epoch, Seq, Since};
 
 /// What became of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,15 @@ pub enum Change {
         /// Why.
         cause: Cause,
     },
+    /// It has named a number of this epoch that was never given out: a new epoch begins.
+    NumberNotGivenOut {
+        /// The number and its epoch.
+        named: Since,
+        /// The last number that was given out.
+        last: Seq,
+        /// The new epoch.
+        begins: Epoch,
+    },
     /// It is no member any more.
     Deregistered,
     /// It is no member any more, as it was offline for so long.
@@ -49,6 +59,8 @@ pub enum Change {
 pub enum Cause {
     /// Its id said `disconnect`.
     Disconnected,
+    /// The numbers begin a new life: it is to come back in that one.
+    NewEpoch,
     /// It wrote what is no acknowledgement, or acknowledged what was not sent.
     BadAck,
     /// The socket ended, or was given up.
@@ -78,6 +90,7 @@ impl Cause {
     pub(super) fn bye(&self) -> Option<Bye> {
         match self {
             Self::Disconnected => Some(Bye::Disconnected),
+            Self::NewEpoch => Some(Bye::NewEpoch),
             Self::BadAck => Some(Bye::BadAck),
             Self::SocketEnded(SocketEnd::Closed) => Some(Bye::Closed),
             Self::SocketEnded(SocketEnd::Stalled { .. }) => Some(Bye::Stalled),
@@ -88,10 +101,17 @@ impl Cause {
     }
 }
 
+impl Group {
+    pub(super) fn note(&mut self, id: Box<str>, change: Change) {
+        self.effects.push_back(Effect::Note(Note { id, change }));
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected => f.write_str("disconnected"),
+            Self::NewEpoch => f.write_str("new epoch"),
             Self::BadAck => f.write_str(
                 "bad ack: it wrote something that is no acknowledgement of what it was sent",
             ),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::epochs::Epochs;
 use super::facts::Standpoint;
 use super::names::MemberSlot;
 use super::{Group, Rules};
@@ -34,6 +35,11 @@ pub enum Recorded<'a> {
         epoch: Epoch,
         /// The last number given out.
         last: Seq,
+    },
+    /// As [`super::Fact::NewEpoch`].
+    NewEpoch {
+        /// Which life.
+        epoch: Epoch,
     },
     /// As [`super::Fact::Member`].
     Member(Standpoint),
@@ -103,6 +109,7 @@ impl Replay {
         self.restore_own();
         match recorded {
             Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
+            Recorded::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
             Recorded::Member(standpoint) => self.restore_member(standpoint),
             Recorded::Own { .. } => (), // Above.
             Recorded::Deregistered { id } => self.forget(id),
@@ -129,7 +136,7 @@ impl Replay {
     pub fn finish(mut self, epoch: Epoch) -> Group {
         self.restore_own();
         let group = &mut self.group;
-        group.epoch = epoch;
+        group.epochs = Epochs::new(epoch);
         group.stats = super::Stats::default();
         group.moved.clear();
         if cfg!(debug_assertions) {
@@ -141,7 +148,7 @@ impl Replay {
     /// The life of the numbers that the last snapshot named.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.group.epoch
+        self.group.epoch()
     }
 
     /// The last number given out.
@@ -151,7 +158,7 @@ impl Replay {
     }
 
     fn begin_snapshot(&mut self, epoch: Epoch, last: Seq) {
-        self.group.epoch = epoch;
+        self.group.epochs = Epochs::new(epoch);
         self.named.clear();
         if last > self.last() {
             self.restore_lost(self.last().next(), last, self.message_at);

@@ -7,8 +7,7 @@ use super::names::{ConnId, LinkId, MemberSlot};
 use super::{Cause, Change, Effect, Fact, Group, Listing, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{
-    Bye, Command, Delivery, HeldBy, Malformed, Misstep, NoRoom, Options, Refusal, Reply, Request,
-    Seq,
+    Bye, Command, Delivery, HeldBy, Misstep, NoRoom, Options, Refusal, Reply, Request, Seq,
 };
 use crate::time::{Millis, Now};
 
@@ -28,7 +27,6 @@ impl Group {
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<Reply>, Refusal> {
-        self.check_since(&request.command)?;
         if self.is_shutting_down {
             return Err(Refusal::ShuttingDown);
         }
@@ -54,6 +52,7 @@ impl Group {
         }
         match request.command {
             Command::Reconnect { port, options } => {
+                self.check_since(request.id, &options, now.steady)?;
                 self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
                 Ok(None)
             }
@@ -69,26 +68,6 @@ impl Group {
     fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
         self.effects.push_back(Effect::List { to, listing });
         None
-    }
-
-    /// A number of this epoch above the last one given out cannot have been taken by anybody.
-    fn check_since(&self, command: &Command<'_>) -> Result<(), Refusal> {
-        let last = self.history.last();
-        match command {
-            Command::Reconnect { options: Options { since: Some(since), .. }, .. }
-                if since.epoch == self.epoch && since.seq > last =>
-            {
-                Err(Malformed::SinceAbove(last).into())
-            }
-            Command::Reconnect { .. }
-            | Command::Register { .. }
-            | Command::Deregister
-            | Command::Disconnect
-            | Command::Msend { .. }
-            | Command::Members
-            | Command::Stats
-            | Command::Ping => Ok(()),
-        }
     }
 
     /// The coordinator must not be made to connect to third parties, as FTP's PORT command once

@@ -51,7 +51,7 @@ impl Stats {
     /// A message socket has ended.
     pub(super) fn note_end(&mut self, cause: &Cause) {
         let counter = match cause {
-            Cause::Disconnected => return,
+            Cause::Disconnected | Cause::NewEpoch => return,
             Cause::BadAck => &mut self.lost.bad_ack,
             Cause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
             Cause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,
@@ -100,7 +100,7 @@ impl Group {
     pub fn standing(&self) -> Standing {
         let needed = self.needed();
         Standing {
-            epoch: self.epoch,
+            epoch: self.epoch(),
             next_seq: self.history.last().next(),
             ttl_s: self.ttl_s(),
             members: self.members.len(),

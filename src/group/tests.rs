@@ -1,6 +1,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 mod backlog;
+mod epochs;
 mod forgetting;
 mod last_words;
 mod replay;
@@ -65,6 +66,7 @@ impl World {
             | Effect::Connect { .. }
             | Effect::Close { .. }
             | Effect::Record(_)
+            | Effect::DrawEpoch
             | Effect::Note(_)
             | Effect::Backlog(_) => None,
         });

@@ -15,6 +15,7 @@
 //! end. The list of [`Record::Own`] is a 16-bit count and so many pairs of numbers, the first and
 //! the last of a run.
 
+mod kind;
 mod runs;
 
 use std::io::Write as _;
@@ -26,6 +27,7 @@ use crate::limits::{
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
 
+pub use kind::Kind;
 pub use runs::Runs;
 
 /// Bytes before the body of a record.
@@ -97,55 +99,16 @@ pub enum Record<'a> {
         /// The number.
         last: Seq,
     },
+    /// From here on the numbers live another life; the last one given out stays.
+    NewEpoch {
+        /// Which life.
+        epoch: Epoch,
+    },
     /// The journal goes on in another segment, which has its [`Record::Epoch`] by now: if none is
     /// found behind this record, the newest segment is missing.
     Continued,
     /// The program stopped in good order.
     Closed,
-}
-
-/// Which of the records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// [`Record::Epoch`].
-    Epoch = 1,
-    /// [`Record::Member`].
-    Member = 2,
-    /// [`Record::Deregistered`].
-    Deregistered = 3,
-    /// [`Record::Accepted`].
-    Accepted = 4,
-    /// [`Record::Place`].
-    Place = 5,
-    /// [`Record::Clock`].
-    Clock = 6,
-    /// [`Record::Continued`].
-    Continued = 7,
-    /// [`Record::Closed`].
-    Closed = 8,
-    /// [`Record::Own`].
-    Own = 9,
-    /// [`Record::Safe`].
-    Safe = 10,
-}
-
-impl Kind {
-    fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 10] = [
-            Kind::Epoch,
-            Kind::Member,
-            Kind::Deregistered,
-            Kind::Accepted,
-            Kind::Place,
-            Kind::Clock,
-            Kind::Continued,
-            Kind::Closed,
-            Kind::Own,
-            Kind::Safe,
-        ];
-        ALL.into_iter().find(|kind| *kind as u8 == byte)
-    }
 }
 
 /// Random bits of a segment, part of the checksum of each record header in it.
@@ -308,6 +271,10 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
                 Kind::Safe
             }
+            Self::NewEpoch { epoch } => {
+                out.extend_from_slice(&epoch.as_u64().to_le_bytes());
+                Kind::NewEpoch
+            }
             Self::Continued => Kind::Continued,
             Self::Closed => Kind::Closed,
         }
@@ -340,6 +307,7 @@ impl<'a> Record<'a> {
             Kind::Place => Self::Place { place: take_seq(body)?, id: take_id(body)? },
             Kind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
             Kind::Safe => Self::Safe { last: take_seq(body)? },
+            Kind::NewEpoch => Self::NewEpoch { epoch: Epoch::new(take_u64(body)?) },
             Kind::Continued => Self::Continued,
             Kind::Closed => Self::Closed,
         };

@@ -158,7 +158,7 @@ impl Fold {
                 self.damaged_messages = self.damaged_messages.saturating_add(1);
                 self.is_number_in_doubt = true;
             }
-            Some(Kind::Epoch) => self.is_epoch_in_doubt = true,
+            Some(Kind::Epoch | Kind::NewEpoch) => self.is_epoch_in_doubt = true,
             Some(Kind::Continued) | None => {
                 self.is_number_in_doubt = true;
                 self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
@@ -197,6 +197,7 @@ impl Fold {
             | Record::Place { .. }
             | Record::Clock { .. }
             | Record::Safe { .. }
+            | Record::NewEpoch { .. }
             | Record::Closed => at.max(self.recovered.at),
         };
         self.recovered.at = at.max(self.recovered.at);
@@ -227,6 +228,7 @@ impl Fold {
             Record::Safe { last } => {
                 self.recovered.settled = self.recovered.settled.max(last);
             }
+            Record::NewEpoch { epoch } => self.recovered.epoch = Some(epoch),
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
             Record::Own { .. } | Record::Deregistered { .. } => (),
@@ -238,6 +240,7 @@ impl Fold {
     fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) -> Seq {
         let Some(current) = &mut self.segment else { return last };
         current.has_epoch = true;
+        current.epoch = Some(epoch);
         current.begun_at = self.recovered.at;
         self.recovered.settled = last;
         self.is_snapshot_whole = true;

@@ -106,6 +106,7 @@ fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, Unusable> {
                 | Record::Place { .. }
                 | Record::Clock { .. }
                 | Record::Safe { .. }
+                | Record::NewEpoch { .. }
                 | Record::Continued
                 | Record::Closed => (),
             }

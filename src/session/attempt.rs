@@ -15,7 +15,7 @@ use super::in_flight::Asked;
 use super::kind::Kind;
 use super::{Effect, MessageSocket, Notice, Session, State, Why};
 use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
-use crate::protocol::{Command, Epoch, Options};
+use crate::protocol::{Command, Epoch, Fields, Options, Seq};
 use crate::time::Millis;
 
 /// Where to listen.
@@ -37,7 +37,7 @@ pub(super) struct Attempt {
     port: Port,
     phase: Phase,
     pub(super) door: Door,
-    greeted: bool,
+    pub(super) greeted: bool,
     /// Tries since a reply to the user's was lost.
     lost_replies: u32,
     /// What was said last about a failure, so that it is said once.
@@ -79,6 +79,10 @@ impl Attempt {
 
     pub(super) const fn is_waiting(&self) -> bool {
         matches!(self.phase, Phase::Paused { .. })
+    }
+
+    pub(super) const fn is_asked(&self) -> bool {
+        matches!(self.phase, Phase::Asked)
     }
 
     pub(super) const fn is_granted(&self) -> bool {
@@ -251,14 +255,14 @@ impl Session {
         attempt.greeted = true;
         let port = attempt.port;
         let is_granted = matches!(attempt.phase, Phase::Granted { .. });
-        self.replace_stream(socket, port, epoch, now);
+        self.replace_stream(socket, port, epoch, is_granted, now);
         if is_granted {
             self.finish_attempt(now);
         }
     }
 
     /// `OK`: said when it comes, done when the greeting is there too.
-    pub(super) fn grant_attempt(&mut self, line: &str, now: Millis) {
+    pub(super) fn grant_attempt(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.phase = Phase::Granted { until: now.plus(GREETING_TIMEOUT_MS) };
         self.home = Some(attempt.port);
@@ -270,6 +274,11 @@ impl Session {
             (false, Kind::Reconnect) => Notice::Reconnected { reply },
         };
         self.show(notice);
+        if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
+            && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
+        {
+            self.note_reply(epoch, next);
+        }
         if is_greeted {
             self.finish_attempt(now);
         }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::NotSent;
-use super::bye_words::{TAKEN_OVER, fmt_bye};
+use super::bye_words::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::user_command::{Ask, BadCommand};
 use crate::limits::{REPLY_TIMEOUT_MS, WAITING_MS_MAX};
-use crate::protocol::{Bye, Epoch, Seq};
+use crate::protocol::{Epoch, Seq};
 use crate::text;
 
 /// Something to tell the user. Replies are shown as they came, what happens by itself begins
@@ -65,7 +65,7 @@ pub enum Notice {
         /// Why.
         why: Why,
     },
-    /// Another program with this id, which listens here, has the message socket now.
+    /// Another program with this id, which listens here, is online.
     TakenOver(SocketAddr),
     /// The command socket broke.
     CommandsLost {
@@ -95,9 +95,11 @@ pub enum Notice {
     },
     /// Online again, but as a new member.
     RegisteredAnew {
-        /// The coordinator's words.
+        /// Its words.
         reply: Box<str>,
     },
+    /// Of an epoch, the number that comes next, and the last one taken, which is not below.
+    NumbersWentBack(Seq, Seq),
     /// The message log cannot be written.
     LogFails {
         /// The operating system's words.
@@ -265,6 +267,7 @@ impl fmt::Display for Notice {
                 let reply = text::for_terminal(reply);
                 write!(f, "* registered anew, messages may have been missed: {reply}")
             }
+            Self::NumbersWentBack(next, last) => fmt_went_back(*next, *last, f),
             Self::LogFails { reason } => {
                 write!(f, "error: message log: {reason}; ")?;
                 f.write_str("until it can be written, messages are not acknowledged")
@@ -305,10 +308,7 @@ impl fmt::Display for Why {
             Self::LogFails => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
             Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
-            Self::Bye(reason) => match Bye::parse(reason) {
-                Some(bye) => fmt_bye(bye, f),
-                None => write!(f, "the coordinator closed it: {}", text::for_terminal(reason)),
-            },
+            Self::Bye(reason) => fmt_bye(reason, f),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::in_flight::{Asked, InFlight, handed_over};
 use super::waiting::Pending;
 use super::{Ask, CommandSocket, Effect, NotSent, Notice, Session, Why};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
-use crate::protocol::{Command, ReplyLine, Request};
+use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
 
 /// The command socket and what was asked on it.
@@ -262,7 +262,7 @@ impl Session {
                         self.show(Notice::Reply(line.into()));
                     }
                     None if has_rows => self.break_commands(&Why::BadReply, now),
-                    Some(_) | None => self.on_ok(line, now),
+                    Some(_) | None => self.on_ok(line, fields, now),
                 }
             }
             Some(ReplyLine::Err { code, .. }) => self.on_err(code, line, now),
@@ -270,7 +270,7 @@ impl Session {
         }
     }
 
-    fn on_ok(&mut self, line: &str, now: Millis) {
+    fn on_ok(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         match self.requests.pop() {
             Some(Asked::User(request)) => {
                 self.show(Notice::Reply(line.into()));
@@ -280,7 +280,7 @@ impl Session {
                     Ask::Members | Ask::Stats | Ask::Ping => (),
                 }
             }
-            Some(Asked::Attempt) => self.grant_attempt(line, now),
+            Some(Asked::Attempt) => self.grant_attempt(line, fields, now),
             Some(Asked::Leave) => self.exit(Some(Notice::Reply(line.into()))),
             Some(Asked::Nobody) | None => (),
         }

@@ -34,6 +34,8 @@ pub(super) struct Stream {
     opened: Millis,
     /// The user left; what is still on its way is taken, and the end is expected.
     pub(super) leaving: bool,
+    /// The reply has said with which number it begins.
+    is_next_known: bool,
     /// The last number that this connection brought, a repeat too.
     pub(super) brought: Seq,
     /// The last number acknowledged on this connection.
@@ -183,7 +185,11 @@ impl Session {
         }
         let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
         let is_held_back = self.attempt.as_ref().is_some_and(Attempt::holds_back);
-        is_stream && !is_held_back && self.ending.is_none() && self.taken.has_room()
+        is_stream
+            && !is_held_back
+            && !self.is_next_awaited()
+            && self.ending.is_none()
+            && self.taken.has_room()
     }
 
     /// How long a line of such a connection may be, with its end. What `max_line` the coordinator
@@ -205,11 +211,11 @@ impl Session {
             return;
         }
         let parsed = std::str::from_utf8(line).map(MessageLine::parse);
-        let (last, entry) = match parsed {
+        let (first, last, entry) = match parsed {
             Ok(Ok(MessageLine::Delivery(delivery))) => {
-                (delivery.seq, Entry::Message(delivery.into()))
+                (delivery.seq, delivery.seq, Entry::Message(delivery.into()))
             }
-            Ok(Ok(MessageLine::Gap(gap))) => (gap.last, Entry::Gap(gap)),
+            Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, Entry::Gap(gap)),
             Ok(Ok(MessageLine::Bye(reason))) => {
                 self.effects.push_back(Effect::CloseMessages { socket });
                 return self.on_bye(reason, now);
@@ -219,10 +225,54 @@ impl Session {
                 return self.end_stream(Why::BadMessage, now);
             }
         };
+        let is_first = stream.brought == Seq::ZERO && !stream.is_next_known;
         stream.brought = stream.brought.max(last);
+        if is_first {
+            self.note_next(self.taken.memory.epoch, first);
+        }
         if last > self.taken.memory.last {
             self.append(entry);
         }
+    }
+
+    /// The coordinator goes on with this number: a reply says so, or, if it was lost, the first
+    /// line of the message socket.
+    ///
+    /// It was told the last number of this epoch that was taken here, or has let this id in as a
+    /// new member, who gets nothing from before. So a number that is not above has gone back: what
+    /// comes is new, though it has numbers that were taken here before.
+    pub(super) fn note_next(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let Memory { epoch: ours, last } = self.taken.memory;
+        let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
+            return;
+        };
+        self.show(Notice::NumbersWentBack(next, last));
+        self.append(Entry::Epoch(epoch));
+        if let Some(stream) = &mut self.stream {
+            stream.acked = Seq::ZERO;
+        }
+    }
+
+    /// The reply to the attempt that brought this message socket says with what it begins.
+    pub(super) fn note_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let is_greeted = self.attempt.as_ref().is_some_and(|attempt| attempt.greeted);
+        let stream = self.stream.as_mut().filter(|_| is_greeted);
+        // In an epoch that is new here, what came before the reply was taken.
+        let has_begun = stream.as_ref().is_some_and(|stream| stream.brought > Seq::ZERO);
+        if let Some(stream) = stream {
+            stream.is_next_known = true;
+        }
+        if !has_begun {
+            self.note_next(epoch, next);
+        }
+    }
+
+    /// Whether nothing may be read before the reply has said if the numbers went back: what has
+    /// numbers that were taken here before is a repeat, or new.
+    fn is_next_awaited(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.greeted && attempt.is_asked())
+            && self.taken.memory.last > Seq::ZERO
+            && self.stream.as_ref().is_some_and(|stream| stream.brought == Seq::ZERO)
     }
 
     fn append(&mut self, entry: Entry) {
@@ -236,6 +286,7 @@ impl Session {
         socket: MessageSocket,
         port: Port,
         epoch: Epoch,
+        is_next_known: bool,
         now: Millis,
     ) {
         let stream = Stream {
@@ -243,6 +294,7 @@ impl Session {
             port,
             opened: now,
             leaving: false,
+            is_next_known,
             brought: Seq::ZERO,
             acked: Seq::ZERO,
         };

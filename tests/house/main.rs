@@ -159,7 +159,9 @@ fn offered(help: &str) -> Vec<String> {
     let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
     let names = options.filter_map(|option| Some(option.split_once(' ')?.0.replace('-', "_")));
     names
-        .filter(|name| !["check", "inspect", "log_level", "version"].contains(&name.as_str()))
+        .filter(|name| {
+            !["check", "inspect", "log_level", "new_epoch", "version"].contains(&name.as_str())
+        })
         .collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, SocketEnd};
-use groupcast::protocol::{LineBuffer, Seq};
+use groupcast::protocol::{Epoch, LineBuffer, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 use crate::hub_clients::Client;
@@ -106,6 +106,11 @@ impl Hub {
         Now { steady, unix: wall(now, self.wall_ahead) }
     }
 
+    fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.group.handle(input, now);
+        self.group.check();
+    }
+
     fn deadline(&self) -> Option<u64> {
         let timers = self.links.values().flat_map(|peer| [peer.connects_until, peer.stalls_at]);
         let journal = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
@@ -141,13 +146,15 @@ impl World {
             Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
             Input::Lost { link, how } => self.model.lost(*link, reason(how)),
             Input::Stored { through } => self.model.stored(*through),
+            Input::DrawnEpoch(epoch) => self.model.drawn = Some(*epoch),
+            Input::BeginEpoch => self.model.begin_epoch(),
+            Input::EpochStored => self.model.epoch_stored(),
             Input::JournalFails(fails) => self.model.is_failing = *fails,
             Input::JournalFull(is_full) => self.model.is_full = *is_full,
             Input::Tick => self.model.tick(now.steady.as_u64()),
             Input::ShutDown => self.model.shut_down(),
         }
-        hub.group.handle(input, now);
-        hub.group.check();
+        hub.handle(input, now);
         while let Some(effect) = self.hub.as_mut().and_then(|hub| hub.group.poll_effect()) {
             match effect {
                 Effect::Reply { to, reply } => {
@@ -175,6 +182,7 @@ impl World {
                     }
                     self.report_fullness();
                 }
+                Effect::DrawEpoch => self.draw_epoch(),
                 Effect::Note(_) | Effect::Backlog(_) => (),
             }
         }
@@ -182,6 +190,23 @@ impl World {
         let members = self.hub.as_ref().map(|hub| hub.group.members().count());
         assert!(members.is_none_or(|count| count == self.model.members.len()), "members differ");
         self.model.is_satisfied();
+    }
+
+    pub(crate) fn draw_epoch(&mut self) {
+        let epoch = Epoch::new(self.nature.rng.next());
+        self.model.drawn = Some(epoch);
+        let World { hub: Some(hub), nature, .. } = self else { return };
+        hub.group.handle(Input::DrawnEpoch(epoch), hub.clock(nature.now));
+    }
+
+    /// The new epoch is written down: the message sockets of the old one end.
+    pub(crate) fn begin_epoch(&mut self) {
+        for link in self.hub().links.keys().copied().collect::<Vec<LinkId>>() {
+            self.hear(link);
+        }
+        self.tell(Input::EpochStored);
+        let links: Vec<LinkId> = self.hub().links.keys().copied().collect();
+        self.hub().offerable.extend(links);
     }
 
     pub(crate) fn hub(&mut self) -> &mut Hub {

@@ -270,6 +270,9 @@ impl World {
             self.model.see(if fails { Sight::JournalFailed } else { Sight::JournalMended });
             self.tell(Input::JournalFails(fails));
         }
+        if progress.new_epoch {
+            self.begin_epoch();
+        }
         if let Some((commit, through)) = progress.done {
             self.tell(Input::Stored { through });
             if let Some(journal) = &mut self.hub().journal {
@@ -321,7 +324,13 @@ impl World {
         let now = self.nature.now;
         let World { hub: Some(hub), nature, .. } = self else { return };
         let clock = hub.clock(now);
-        let Some(journal) = &mut hub.journal else { return };
+        let is_decided = hub.group.decided_epoch() != hub.group.epoch();
+        let Some(journal) = &mut hub.journal else {
+            if is_decided {
+                self.begin_epoch();
+            }
+            return;
+        };
         journal.keeper.commit(&mut hub.group, clock, || {
             let is_drawn = nature.calm || nature.rng.percent(95);
             is_drawn.then(|| Salt(nature.rng.next()))

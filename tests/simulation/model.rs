@@ -70,6 +70,12 @@ pub(crate) struct Model {
     pub(crate) is_full: bool,
     /// What a refusal for a full backlog must name one of.
     pub(crate) holders: Vec<String>,
+    /// For the next epoch, and the one that was decided and is not written down yet.
+    pub(crate) drawn: Option<Epoch>,
+    pub(crate) decided: Option<Epoch>,
+    pub(crate) decided_at: Option<u64>,
+    /// Connected while one was decided.
+    pub(crate) waiting: Vec<LinkId>,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
     pub(crate) sights: Sights,
@@ -97,6 +103,10 @@ impl Model {
             is_failing: false,
             is_full: false,
             holders: Vec::new(),
+            drawn: None,
+            decided: None,
+            decided_at: None,
+            waiting: Vec::new(),
             has_come_back: false,
             sights: Sights::new(),
         }
@@ -196,14 +206,6 @@ impl Model {
         request: &Request<'_>,
         now: Now,
     ) -> Result<Option<String>, u16> {
-        let last = self.life().last();
-        if let Command::Reconnect { options: Options { since: Some(since), .. }, .. } =
-            request.command
-            && since.epoch == self.epoch
-            && since.seq.as_u64() > last
-        {
-            return Err(400);
-        }
         if self.is_shutting_down {
             return Err(503);
         }
@@ -227,6 +229,7 @@ impl Model {
                 return Err(404);
             }
             Command::Reconnect { port, options } => {
+                self.check_since(&options, now)?;
                 self.cancel(request.id);
                 self.dial(conn, request, port, &options, false);
             }
@@ -248,6 +251,30 @@ impl Model {
             }
         }
         Ok(None)
+    }
+
+    /// Who names a number that was never given out has a new epoch begun, once in ten seconds.
+    fn check_since(&mut self, options: &Options<'_>, now: Now) -> Result<(), u16> {
+        let now = now.steady.as_u64();
+        let is_ours = |since: &Since| since.epoch == self.epoch;
+        let named = options.since.filter(is_ours).map_or(0, |since| since.seq.as_u64());
+        if named <= self.life().last() || self.decided.is_some() {
+            return Ok(());
+        }
+        if self.drawn.is_none() || self.decided_at.is_some_and(|at| now < at + 10_000) {
+            self.see(Sight::NewEpochRefused);
+            return Err(400);
+        }
+        if self.is_failing {
+            return Err(506);
+        }
+        self.decided_at = Some(now);
+        self.begin_epoch();
+        Ok(())
+    }
+
+    pub(crate) fn begin_epoch(&mut self) {
+        self.decided = self.drawn.take();
     }
 
     fn forget(&mut self, conn: ConnId, id: &str) {

@@ -133,6 +133,10 @@ impl Model {
         for seq in 1..=last {
             let message = life.message_mut(seq);
             message.is_lost = !kept.contains(&seq);
+            if message.is_lost {
+                // The record that said when is lost too, and with it perhaps what time it is.
+                message.accepted = message.accepted.min(now.steady.as_u64());
+            }
             message.is_anonymous |= seq > back.begun_after && !back.written.contains(&seq);
             message.promise = Some(Promise { at: 0, sync });
         }
@@ -141,7 +145,10 @@ impl Model {
 
     fn check_epoch(&mut self, group: &Group, back: &Comeback) -> Epoch {
         let (epoch, last) = (group.epoch(), group.last().as_u64());
-        if epoch == self.epoch {
+        if Some(epoch) == self.decided {
+            assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
+            self.see(Sight::NewEpochBegun);
+        } else if epoch == self.epoch {
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
             self.see(match (back.was_clean, back.end.by_power) {
                 (true, _) => Sight::BackFromOrder,

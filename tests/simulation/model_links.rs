@@ -22,6 +22,9 @@ impl Model {
     }
 
     pub(crate) fn connected(&mut self, link: LinkId) {
+        if self.decided.is_some() {
+            return self.waiting.push(link);
+        }
         let attempt = self.attempts.remove(&link).expect("connected without having been asked");
         if attempt.registers {
             self.admit(link, &attempt);
@@ -116,6 +119,27 @@ impl Model {
         }
     }
 
+    /// The new epoch is written down: everybody comes back in that one, where it stands.
+    pub(crate) fn epoch_stored(&mut self) {
+        self.see(Sight::NewEpochBegun);
+        let epoch = self.decided.take().expect("decided before it is stored");
+        let mut life = self.life().go_on();
+        for (id, member) in &self.members {
+            let Member { number, registered_at: after, place: had, .. } = *member;
+            life.enter(id, Registration { number, after, had });
+        }
+        assert!(self.lives.insert(epoch, life).is_none(), "an old epoch");
+        (self.epoch, self.exposed) = (epoch, 0);
+        for id in self.members.keys().cloned().collect::<Vec<String>>() {
+            self.hang_up(&id, "new epoch");
+        }
+        for link in std::mem::take(&mut self.waiting) {
+            if self.attempts.contains_key(&link) {
+                self.connected(link);
+            }
+        }
+    }
+
     /// A message socket has ended by itself, or because of what its member wrote; the member is
     /// told the reason, if there is one.
     pub(crate) fn lost(&mut self, link: LinkId, reason: Option<&str>) {
@@ -124,6 +148,9 @@ impl Model {
             online.unwrap().link = None;
             let last_words = reason.map(|reason| stream.last_words(reason));
             self.closing.push((link, last_words.unwrap_or_default()));
+        } else if self.attempts.contains_key(&link) {
+            self.connect_failed(link);
+            self.closing.push((link, String::new()));
         }
     }
 

@@ -56,13 +56,17 @@ pub(crate) enum Sight {
     MemberTakenAway,
     /// A command socket on which nothing had come gave way to another one.
     GaveWay,
+    /// A new epoch began as a member named a number that was never given out.
+    NewEpochBegun,
+    /// It did not, as another one had just begun.
+    NewEpochRefused,
 }
 
 /// How often each was seen.
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -88,5 +92,7 @@ impl Sight {
         Self::MemberForgotten,
         Self::MemberTakenAway,
         Self::GaveWay,
+        Self::NewEpochBegun,
+        Self::NewEpochRefused,
     ];
 }

@@ -159,6 +159,7 @@ impl World {
         let timeouts = [5_000, rng.pick(&[3_000, 60_000])];
         let now = self.nature.now;
         self.hub = Some(Hub::new(self.hubs, group, journal, age, wall_ahead, now, timeouts));
+        self.draw_epoch();
         self.nature.listeners.insert(HUB, Node::Hub);
         self.nature.inbox(Node::Hub).paused_until = 0;
         self.nature.wake(Node::Hub, now);

@@ -46,7 +46,7 @@ impl Coordinator {
     pub(crate) fn start_with(environment: Environment, ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let port = Arc::new(ReservedPort::new());
-        Self::start_in(directory, port, ttl_s, options, environment)
+        Self::start_in(directory, port, ttl_s, options, environment, &[])
     }
 
     /// Starts one with a journal in its directory.
@@ -55,15 +55,21 @@ impl Coordinator {
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
         let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
         let port = Arc::new(ReservedPort::new());
-        Self::start_in(directory, port, ttl_s, &options, Environment::new())
+        Self::start_in(directory, port, ttl_s, &options, Environment::new(), &[])
     }
 
     /// Starts the next one where this one was, with the same port, journal and options.
     pub(crate) fn start_again(&self) -> Self {
+        self.start_again_with(&[])
+    }
+
+    /// As [`Coordinator::start_again`], with more on its command line.
+    pub(crate) fn start_again_with(&self, arguments: &[&str]) -> Self {
         let config = std::fs::read_to_string(self.config()).unwrap();
         let options: Vec<&str> = config.lines().skip(2).collect();
         let (directory, port) = (Arc::clone(&self.directory), Arc::clone(&self.port));
-        Self::start_in(directory, port, self.ttl_s, &options, self.environment.clone())
+        let environment = self.environment.clone();
+        Self::start_in(directory, port, self.ttl_s, &options, environment, arguments)
     }
 
     fn start_in(
@@ -72,6 +78,7 @@ impl Coordinator {
         ttl_s: u64,
         options: &[&str],
         environment: Environment,
+        arguments: &[&str],
     ) -> Self {
         let config = directory.path().join("coordinator.txt");
         let mut lines = format!("{port}\n{ttl_s}\n");
@@ -80,6 +87,7 @@ impl Coordinator {
         }
         std::fs::write(&config, lines).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_coordinator"))
+            .args(arguments)
             .arg(&config)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -11,6 +11,7 @@
 
 mod closing;
 mod completion;
+mod epoch;
 mod figures;
 mod removal;
 mod segments;
@@ -76,6 +77,8 @@ pub struct Keeper {
     /// Segments that are only read, oldest first.
     closed: VecDeque<Closed>,
     is_removing: bool,
+    /// The commit of a new epoch, until that is done.
+    new_epoch: Option<u64>,
     tally: Tally,
     /// The commit that ends the journal in good order.
     closing: Option<u64>,
@@ -106,6 +109,8 @@ pub struct Progress {
     pub done: Option<(u64, Seq)>,
     /// The journal has begun, or ceased, to fail.
     pub fails: Option<bool>,
+    /// A new epoch is done: it counts before what is done besides.
+    pub new_epoch: bool,
 }
 
 impl Keeper {
@@ -135,6 +140,7 @@ impl Keeper {
             covered: (0, safe),
             closed,
             is_removing: false,
+            new_epoch: None,
             tally: Tally::default(),
             closing: None,
         }
@@ -193,6 +199,7 @@ impl Keeper {
                 self.put(&Record::Deregistered { id }, now.steady);
                 self.deregistered.push_back((self.next, id.clone()));
             }
+            Fact::NewEpoch { epoch } => self.put_new_epoch(*epoch, now.steady),
             Fact::Accepted { seq } => {
                 if let Some((_, line, at)) = group.lines(seq.before()).next() {
                     self.put(&Record::Accepted { line }, at);
@@ -229,7 +236,8 @@ impl Keeper {
             return; // The next turn has them too.
         }
         self.note_safe(now.steady);
-        let must_sync = std::mem::take(&mut self.is_awaited) && self.terms.sync == Sync::Always;
+        let is_always = self.terms.sync == Sync::Always || self.new_epoch == Some(self.next);
+        let must_sync = std::mem::take(&mut self.is_awaited) && is_always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
         if self.checks.precedes_write(now.steady) {
@@ -283,7 +291,9 @@ impl Keeper {
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
         let header = Header { serial, salt, boot, sync };
-        let Snapshot { mut records, members_bytes } = snapshot(group, after, salt, now);
+        // What a rescue goes back to is of the old epoch; a new one comes behind all that.
+        let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
+        let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
@@ -325,6 +335,9 @@ impl Keeper {
             self.failing = Some(Failing::Trying(commit));
         }
         self.push_commit(group.last());
+        if is_rescue && self.new_epoch.is_some() {
+            self.put_new_epoch(group.decided_epoch(), now.steady);
+        }
     }
 
     /// Sees to what is due: another try, a sync, the end of a segment.

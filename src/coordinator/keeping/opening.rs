@@ -93,7 +93,7 @@ impl Recovery {
         let (serial, salt) = (store.next_serial(), draw.salt);
         let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
         let Snapshot { records, members_bytes } =
-            snapshot(&group, safe(&recovered, terms, &group), salt, now);
+            snapshot(&group, group.epoch(), safe(&recovered, terms, &group), salt, now);
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
         let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
@@ -218,6 +218,7 @@ fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
             let (id, own) = (id.into(), Box::default()); // That has records of its own.
             Some(Recorded::Member(Standpoint { id, address, registered_at, place, own }))
         }
+        Record::NewEpoch { epoch } => Some(Recorded::NewEpoch { epoch }),
         Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
         Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
         Record::Place { id, place } => Some(Recorded::Place { id, place }),

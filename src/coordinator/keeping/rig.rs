@@ -66,6 +66,7 @@ pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
                 Effect::List { .. }
                 | Effect::Close { .. }
+                | Effect::DrawEpoch
                 | Effect::Note(_)
                 | Effect::Backlog(_) => (),
             }
@@ -80,6 +81,9 @@ pub(super) fn carry_out(opened: &mut Opened<Directory>, now: u64, jobs: Vec<Job>
     let Opened { group, keeper, scribe } = opened;
     let mut progress = Progress::default();
     keeper.take(scribe.write(jobs), at(now).steady, &mut progress);
+    if progress.new_epoch {
+        group.handle(Input::EpochStored, at(now));
+    }
     if let Some((_, through)) = progress.done {
         group.handle(Input::Stored { through }, at(now));
     }

@@ -3,7 +3,7 @@
 use crate::group::{Group, Standpoint};
 use crate::journal::{Record, Runs, Salt, SyncMode, encode};
 use crate::limits::{RECORD_RUNS_MAX, Sync};
-use crate::protocol::Seq;
+use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
 
 /// What a segment begins with.
@@ -14,10 +14,10 @@ pub(super) struct Snapshot {
     pub(super) members_bytes: u64,
 }
 
-/// Where the members stand, and the messages behind `after`.
-pub(super) fn snapshot(group: &Group, after: Seq, salt: Salt, now: Now) -> Snapshot {
+/// The life of the numbers, where the members stand, and the messages behind `after`.
+pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now: Now) -> Snapshot {
     let (mut records, at) = (Vec::new(), now.steady);
-    let epoch = Record::Epoch { epoch: group.epoch(), last: after };
+    let epoch = Record::Epoch { epoch, last: after };
     encode(&epoch, at, salt, &mut records);
     for it in group.standpoints() {
         put_member(&it, at, salt, &mut records);

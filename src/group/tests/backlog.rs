@@ -16,6 +16,7 @@ impl World {
             | Effect::Connect { .. }
             | Effect::Close { .. }
             | Effect::Record(_)
+            | Effect::DrawEpoch
             | Effect::Note(_) => None,
         });
         changes.collect()

@@ -10,6 +10,7 @@ impl World {
             | Effect::Connect { .. }
             | Effect::Record(_)
             | Effect::Backlog(_)
+            | Effect::DrawEpoch
             | Effect::Note(_) => None,
         });
         closed.collect()

@@ -107,9 +107,10 @@ impl Scribe {
                 Effect::Close { link, .. } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
-                Effect::Record(Fact::Returned { .. })
+                Effect::Record(Fact::Returned { .. } | Fact::NewEpoch { .. })
                 | Effect::Reply { .. }
                 | Effect::List { .. }
+                | Effect::DrawEpoch
                 | Effect::Note(_)
                 | Effect::Backlog(_) => (),
             }

@@ -17,6 +17,8 @@ pub(super) struct Current {
     /// Where a later segment goes on.
     resumed: Option<Start>,
     pub(super) has_epoch: bool,
+    /// The life of its first number.
+    pub(super) epoch: Option<Epoch>,
     /// When it was begun: what it begins with is older, or as old.
     pub(super) begun_at: Millis,
     damaged_places: u64,
@@ -39,6 +41,7 @@ impl Current {
             summary: SegmentSummary { serial, bytes, newest: None, last },
             resumed,
             has_epoch: false,
+            epoch: None,
             begun_at: Millis::ZERO,
             damaged_places: 0,
             damaged_bytes: 0,
@@ -51,9 +54,11 @@ impl Current {
     }
 
     /// The last number that this segment is asked for, if a later one has those above. Without its
-    /// epoch record it counts as one of the life that the later one says.
+    /// epoch record it counts as one of the life that the later one says. One that goes on in the
+    /// first epoch has them too: a new one behind that was never confirmed.
     pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
-        let is_same = |it: &Start| !self.has_epoch || Some(it.epoch) == epoch;
+        let is_same =
+            |it: &Start| !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch;
         self.resumed.filter(is_same).map(|it| it.last)
     }
 

@@ -375,5 +375,7 @@ fn a_takeover_reads_no_more_from_the_old_socket_and_keeps_it_if_refused() {
     rig.forget();
     rig.hello(2);
     rig.expect(&["close listener", "close 1"]);
+    assert!(!rig.wants(1));
+    rig.reply(1, &format!("OK reconnect epoch={EPOCH} next=2 ttl=60 missed=0 expired=0"));
     assert!(rig.wants(2) && !rig.wants(1));
 }

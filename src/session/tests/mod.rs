@@ -2,6 +2,7 @@
 
 mod asking;
 mod dropped;
+mod going_back;
 mod joining;
 mod leaving;
 mod refused;

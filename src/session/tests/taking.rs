@@ -22,6 +22,9 @@ fn a_repeat_is_dropped_and_yet_acknowledged_to_the_connection_that_brought_it() 
     rig.wait_for_deadline();
     rig.listening(9001);
     rig.hello(2);
+    assert!(!rig.wants(2), "the reply says whether numbers of before are repeats");
+    rig.reply(1, &format!("OK reconnect epoch={EPOCH} next=3 ttl=60 missed=0 expired=0"));
+    assert!(rig.wants(2));
     rig.forget();
     rig.message(2, "1#bob#0#one");
     rig.expect(&["ack 2 1"]);
@@ -70,6 +73,7 @@ fn in_the_same_epoch_what_the_log_remembers_is_not_taken_again() {
     rig.listening(9001);
     rig.dialed(1);
     rig.hello(1);
+    rig.reply(1, &format!("OK reconnect epoch={EPOCH} next=3 ttl=60 missed=0 expired=0"));
     rig.forget();
     rig.message(1, "2#bob#0#two");
     rig.expect(&["ack 1 2"]);

@@ -101,6 +101,9 @@ impl Keeper {
             self.failing = None;
             progress.fails = Some(false);
         }
+        if self.new_epoch.take_if(|commit| *commit <= self.done.0).is_some() {
+            progress.new_epoch = true;
+        }
         progress.done = Some(self.done);
     }
 }

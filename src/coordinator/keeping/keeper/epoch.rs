@@ -1,0 +1,15 @@
+//! A new epoch on its way to the disk.
+
+use super::Keeper;
+use crate::journal::Record;
+use crate::protocol::Epoch;
+use crate::time::Millis;
+
+impl Keeper {
+    /// It is synced, whatever the mode.
+    pub(super) fn put_new_epoch(&mut self, epoch: Epoch, at: Millis) {
+        self.put(&Record::NewEpoch { epoch }, at);
+        self.is_awaited = true;
+        self.new_epoch = Some(self.next);
+    }
+}

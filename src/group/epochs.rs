@@ -1,0 +1,109 @@
+//! Lives of the numbers: the one that is, and the one that comes after it.
+//!
+//! ```text
+//!            a number that was never given out         written down
+//!   current ───────────────────────────────► deciding ─────────────► current
+//!            a fact is recorded     (if it is to be)   all message sockets are closed,
+//!                                                      connect-backs that wait go on
+//! ```
+
+use super::names::LinkId;
+use super::{Cause, Change, Effect, Fact, Group};
+use crate::limits::NEW_EPOCH_PAUSE_MS;
+use crate::protocol::{Epoch, Malformed, Options, Refusal};
+use crate::time::Millis;
+
+/// The life of the numbers, and what is known of the next one.
+#[derive(Debug)]
+pub(super) struct Epochs {
+    current: Epoch,
+    /// Decided, and not written down yet: nobody is told of it.
+    decided: Option<Epoch>,
+    /// Drawn ahead.
+    drawn: Option<Epoch>,
+    /// When the last one was decided because of what a member named.
+    decided_at: Option<Millis>,
+    /// Connect-backs that came about meanwhile: they belong to the next one.
+    waiting: Vec<LinkId>,
+}
+
+impl Epochs {
+    pub(super) fn new(current: Epoch) -> Self {
+        Self { current, decided: None, drawn: None, decided_at: None, waiting: Vec::new() }
+    }
+
+    pub(super) fn current(&self) -> Epoch {
+        self.current
+    }
+
+    pub(super) fn decided(&self) -> Epoch {
+        self.decided.unwrap_or(self.current)
+    }
+
+    pub(super) fn drawn(&mut self, epoch: Epoch) {
+        self.drawn = Some(epoch);
+    }
+
+    /// Has a connect-back that came about wait for the next epoch; `false` if none was decided.
+    pub(super) fn hold_back(&mut self, link: LinkId) -> bool {
+        if self.decided.is_some() {
+            self.waiting.push(link);
+        }
+        self.decided.is_some()
+    }
+
+    /// Whether a member has had a new epoch begun so short a while ago that none can have another.
+    fn is_recent(&self, now: Millis) -> bool {
+        self.decided_at.is_some_and(|at| now < at.plus(NEW_EPOCH_PAUSE_MS))
+    }
+}
+
+impl Group {
+    /// A number of this epoch above the last one given out was given out all the same: by a
+    /// coordinator that went on from where this one did, before the journal was put back. So the
+    /// numbers went back, and a new epoch begins.
+    ///
+    /// Any member can name any number, so this happens once in a while at most.
+    pub(super) fn check_since(
+        &mut self,
+        id: &str,
+        options: &Options<'_>,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        let last = self.history.last();
+        let Some(since) = options.since.filter(|since| since.epoch == self.epoch()) else {
+            return Ok(());
+        };
+        if since.seq <= last || self.epochs.decided.is_some() {
+            return Ok(()); // What is named of a life that ends means nothing in the next one.
+        }
+        let begins = self.epochs.drawn.filter(|_| !self.epochs.is_recent(now));
+        let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
+        self.check_journal()?;
+        self.epochs.decided_at = Some(now);
+        self.note(id.into(), Change::NumberNotGivenOut { named: since, last, begins });
+        self.on_begin_epoch();
+        Ok(())
+    }
+
+    pub(super) fn on_begin_epoch(&mut self) {
+        let Some(epoch) = self.epochs.drawn.take_if(|_| self.epochs.decided.is_none()) else {
+            return;
+        };
+        self.epochs.decided = Some(epoch);
+        self.effects.push_back(Effect::DrawEpoch);
+        self.record(Fact::NewEpoch { epoch });
+    }
+
+    /// The new life begins: what a member names, or acknowledges, of the old one counts no more.
+    pub(super) fn on_epoch_stored(&mut self) {
+        let Some(epoch) = self.epochs.decided.take() else { return };
+        self.epochs.current = epoch;
+        for link in self.links.all_open() {
+            self.on_link_end(link, Cause::NewEpoch);
+        }
+        for link in std::mem::take(&mut self.epochs.waiting) {
+            self.on_connected(link);
+        }
+    }
+}

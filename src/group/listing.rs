@@ -1,0 +1,10 @@
+//! Lists that a request can ask for.
+
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// [`super::Group::members`].
+    Members,
+    /// [`super::Group::stats`] and [`super::Group::standing`].
+    Stats,
+}

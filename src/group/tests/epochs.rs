@@ -1,0 +1,89 @@
+use super::*;
+
+const ABOVE: &str = "reconnect 9001 acks=1 nonce=aB since=0000000000000001:9";
+
+/// A group with a member that acknowledges, which has taken one of two messages.
+fn world(is_journaled: bool) -> (World, LinkId) {
+    let mut world = World::with(|rules| rules.is_journaled = is_journaled);
+    world.input(Input::DrawnEpoch(Epoch::new(2)));
+    let ann = world.register("ann", "acks=1");
+    world.register("bob", "");
+    ["one", "two"].iter().for_each(|text| world.send("bob", text));
+    world.input(Input::Stored { through: Seq::new(2) });
+    world.read(ann);
+    world.ack(ann, 1);
+    (world, ann)
+}
+
+#[test]
+fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
+    for is_journaled in [true, false] {
+        let (mut world, ann) = world(is_journaled);
+        let effects = world.request_from(1, &format!("bob#{ABOVE}"));
+        let fact = Effect::Record(Fact::NewEpoch { epoch: Epoch::new(2) });
+        assert_eq!(effects.contains(&fact), is_journaled, "{effects:?}");
+        assert!(effects.contains(&Effect::DrawEpoch), "for the next time");
+        let Some(Effect::Connect { link: bob, .. }) = effects.last() else { panic!("{effects:?}") };
+        let bob = *bob;
+        assert_eq!(world.input(Input::Connected { link: bob }), [], "it waits");
+        assert!(world.group.run_for(bob).is_none() && !world.group.takes_acks(bob));
+        assert_eq!(
+            (world.group.epoch(), world.group.decided_epoch()),
+            (Epoch::new(1), Epoch::new(2))
+        );
+        world.ack(ann, 2);
+        assert_eq!(world.place("ann"), 2, "what was sent before counts");
+
+        let effects = world.input(Input::EpochStored);
+        let last_words: Box<[u8]> = (*b"bye#new epoch\n").into();
+        assert!(effects.contains(&Effect::Close { link: ann, last_words }), "{effects:?}");
+        let Some(Effect::Reply { reply, .. }) = effects.last() else { panic!("{effects:?}") };
+        let expected = "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0";
+        assert_eq!(reply.to_string(), expected);
+        assert_eq!(world.read(bob), "hello#aB#0000000000000002");
+        // What is named of the old life means nothing in the new one.
+        let how = "reconnect acks=1 since=0000000000000001:2";
+        let (_, reply) = world.connect("ann", how);
+        assert!(reply.to_string().contains("epoch=0000000000000002 next=3"), "{reply}");
+    }
+}
+
+#[test]
+fn only_a_member_at_its_own_address_has_a_new_epoch_begun_and_not_twice_in_ten_seconds() {
+    let (mut world, _) = world(false);
+    assert_eq!(world.request(&format!("eve#{ABOVE}")), Refusal::NotAMember.into());
+    world.input(Input::JournalFails(true));
+    assert_eq!(world.request(&format!("bob#{ABOVE}")), Refusal::JournalFails.into());
+    world.input(Input::JournalFails(false));
+    assert_eq!(world.group.decided_epoch(), Epoch::new(1));
+    let link = world.dial(1, &format!("bob#{ABOVE}"));
+    world.input(Input::EpochStored);
+    world.input(Input::Connected { link });
+    world.input(Input::DrawnEpoch(Epoch::new(3)));
+    let again = "bob#reconnect 9001 since=0000000000000002:9";
+    for (now, epoch) in [(0, 2), (9_999, 2), (10_000, 3)] {
+        world.now = now;
+        let effects = world.request_from(1, again);
+        assert_eq!(world.group.decided_epoch(), Epoch::new(epoch), "{now}: {effects:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_while_it_waits_for_the_epoch_is_refused() {
+    let (mut world, _) = world(true);
+    let link = world.dial(1, &format!("bob#{ABOVE}"));
+    world.input(Input::Connected { link });
+    let effects = world.input(Input::Lost { link, how: SocketEnd::Closed });
+    assert!(
+        matches!(
+            &effects[..],
+            [
+                Effect::Reply { reply: Reply::Refused(Refusal::ConnectFailed { .. }), .. },
+                Effect::Close { .. },
+            ]
+        ),
+        "{effects:?}"
+    );
+    world.input(Input::EpochStored);
+    assert!(world.group.members().all(|line| !line.online));
+}
