@@ -14,7 +14,7 @@ use crate::limits::{
     WORK_ACK_BYTES, WORK_CONNECT,
 };
 use crate::protocol::{Ack, LineBuffer};
-use crate::time::Now;
+use crate::time::{Millis, Now};
 
 impl Coordinator {
     /// Sees what has become of a connect-back.
@@ -175,41 +175,40 @@ impl Coordinator {
             }
         };
         match failed {
-            None => self.watch_for_stall(key, written > 0, now),
+            None => self.watch_for_stall(key, written > 0, now.steady),
             Some(error) => self.lose(key, error.into(), now),
         }
         written
     }
 
     /// Has a timer run exactly while bytes are due that the socket does not take.
-    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Now) {
+    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
         };
         let is_stuck = !connection.is_writable() && self.group.is_due(listener.link);
-        if has_moved || !is_stuck {
-            listener.is_overdue = false;
-            if let Some(timer) = listener.stall_timer.take() {
-                self.wheel.cancel(timer);
-            }
-        }
-        if is_stuck && listener.is_overdue {
-            let timeout_ms = self.config.stall_timeout_ms;
-            return self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
+        if (has_moved || !is_stuck)
+            && let Some(timer) = listener.stall_timer.take()
+        {
+            self.wheel.cancel(timer);
         }
         if is_stuck && listener.stall_timer.is_none() {
-            let due = now.steady.plus(self.config.stall_timeout_ms);
+            let due = now.plus(self.config.stall_timeout_ms);
             listener.stall_timer = Some(self.wheel.insert(due, Timer::Stall(key)));
         }
     }
 
-    /// It may have taken something since: it is given up if a last offer is not taken.
-    pub(super) fn on_stall(&mut self, key: Key) {
-        if let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) {
-            listener.stall_timer = None;
-            listener.is_overdue = true;
-            connection.suspect_room();
-            self.offerable.push(key);
+    /// Gives up a member that took nothing for too long. A socket that takes bytes again, which the
+    /// events of this turn may have told, is offered what is due instead. No offer is tried on the
+    /// others: the operating system takes some bytes even where the peer takes none.
+    pub(super) fn on_stall(&mut self, key: Key, now: Now) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        listener.stall_timer = None;
+        if !connection.is_writable() && self.group.is_due(listener.link) {
+            let timeout_ms = self.config.stall_timeout_ms;
+            self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
         }
     }
 

@@ -103,14 +103,12 @@ pub(super) struct Listener {
     pub(super) link: LinkId,
     /// Runs while bytes are due and the socket takes none.
     pub(super) stall_timer: Option<TimerId>,
-    /// That timer has run out: if the next write is not taken either, the socket is given up.
-    pub(super) is_overdue: bool,
 }
 
 impl Listener {
     /// A message socket that was just connected.
     pub(super) fn new(link: LinkId) -> Self {
-        Self { link, stall_timer: None, is_overdue: false }
+        Self { link, stall_timer: None }
     }
 }
 

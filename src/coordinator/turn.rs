@@ -226,7 +226,7 @@ impl Coordinator {
         match timer {
             Timer::Line(key) => self.on_line_timeout(key),
             Timer::Connect(key) => self.on_connect_timeout(key, now),
-            Timer::Stall(key) => self.on_stall(key),
+            Timer::Stall(key) => self.on_stall(key, now),
             Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
             Timer::PeerCheck => self.begin_peer_check(now.steady),
             Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.

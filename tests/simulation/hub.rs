@@ -48,8 +48,6 @@ pub(crate) struct Peer {
     pub(crate) input: LineBuffer,
     pub(crate) is_writable: bool,
     pub(crate) stalls_at: Option<u64>,
-    /// That time has come: it is given up unless it takes something now.
-    pub(crate) is_overdue: bool,
 }
 
 impl Peer {
@@ -60,7 +58,6 @@ impl Peer {
             input: LineBuffer::default(),
             is_writable: true,
             stalls_at: None,
-            is_overdue: false,
         }
     }
 }

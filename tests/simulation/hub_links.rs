@@ -50,9 +50,13 @@ impl World {
                 self.fail_dialing(link, "timed out");
             } else if peer.stalls_at.is_some_and(|at| at <= now) {
                 peer.stalls_at = None;
-                peer.is_overdue = true;
-                peer.is_writable = true;
-                self.hub().offerable.insert(link);
+                let is_stuck = !peer.is_writable;
+                if is_stuck && self.hub().group.is_due(link) {
+                    let timeout_ms = self.hub().stall_timeout;
+                    self.model.see(Sight::Stalled);
+                    self.hear(link);
+                    self.lose(link, SocketEnd::Stalled { timeout_ms });
+                }
             }
         }
     }
@@ -181,13 +185,6 @@ impl World {
         let is_stuck = !peer.is_writable && is_due;
         if has_moved || !is_stuck {
             peer.stalls_at = None;
-            peer.is_overdue = false;
-        }
-        if is_stuck && peer.is_overdue {
-            let timeout_ms = hub.stall_timeout;
-            self.model.see(Sight::Stalled);
-            self.hear(link);
-            return self.lose(link, SocketEnd::Stalled { timeout_ms });
         }
         if is_stuck && peer.stalls_at.is_none() {
             peer.stalls_at = Some(now + hub.stall_timeout);
