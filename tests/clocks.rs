@@ -53,7 +53,7 @@ fn what_is_due_when_the_machine_wakes_up_is_done_at_once() {
     let mut commands = fake.accept();
     commands.expect("bob#ping#127.0.0.1");
     preload.sleep(HOUR_MS);
-    bob.expect("no reply came in time");
+    bob.expect(&format!("no reply from {} in 30 s", fake.address));
 }
 
 #[test]

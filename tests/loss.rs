@@ -77,7 +77,7 @@ fn a_number_inside_a_gap_was_never_brought_and_may_not_be_named() {
     bob.reconnect("acks=1");
     bob.socket().gap(3, 1, 3);
     bob.socket().ack(2);
-    bob.take_socket().expect_closed();
+    bob.take_socket().expect_bye("bad ack");
     assert_eq!(bob.place(), 0);
 }
 

@@ -220,10 +220,15 @@ fn no_member_is_always_among_the_last_to_get_a_message() {
         while alice.command.stat("deliveries_out") < seq * count as u64 {
             assert!(timer.left().is_some(), "message {seq} does not go out");
         }
-        poll.poll(&mut events, Some(DEADLINE)).unwrap();
-        assert_eq!(events.iter().count(), count, "all are ready");
-        for (rank, event) in events.iter().enumerate() {
-            ranks[event.token().0] += rank;
+        // The system may bring the last ones a little later.
+        let mut rank = 0;
+        while rank < count {
+            poll.poll(&mut events, Some(DEADLINE)).unwrap();
+            assert!(!events.is_empty(), "message {seq} came to {rank} members");
+            for event in &events {
+                ranks[event.token().0] += rank;
+                rank += 1;
+            }
         }
     }
     for member in &mut members {

@@ -87,12 +87,13 @@ impl fmt::Display for Failure {
                 write!(f, "ended by a signal before the journal {} was read", path.display())
             }
             Self::Unwritten(path, bytes) => {
-                let path = path.display();
-                write!(
-                    f,
-                    "journal {path}: the end could not be written, {bytes} bytes wait for the \
-                     disk: replies that waited for it were not sent, and members may get again \
-                     what they took last; see whether the disk is full or failing"
+                write!(f, "journal {}: the end could not be written: ", path.display())?;
+                if *bytes > 0 {
+                    write!(f, "{bytes} bytes wait for the disk, replies to them were not sent; ")?;
+                }
+                f.write_str(
+                    "members may get again what they took last; see whether the disk is full or \
+                     failing",
                 )
             }
         }

@@ -122,6 +122,10 @@ impl Peer {
                 self.messages = None;
                 return Err(Died);
             };
+            if line.starts_with("bye#") {
+                self.messages = None;
+                return Err(Died);
+            }
             let fields: Vec<&str> = line.splitn(4, '#').collect();
             let [seq, sender, _, text] = fields[..] else { panic!("{}: {line:?}", self.id) };
             let seq: u64 = seq.parse().unwrap_or_else(|_| panic!("{}: {line:?}", self.id));

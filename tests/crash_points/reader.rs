@@ -64,7 +64,7 @@ pub(crate) fn run(plan: Plan, log_before: &str) -> bool {
 
 fn command(preload: &Preload, first: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_participant"));
-    command.args(["--sync", "-f", "-e", first]).arg(preload.root().join("participant.txt"));
+    command.args(["--sync", "-f", "-i", "-e", first]).arg(preload.root().join("participant.txt"));
     preload.put_under(&mut command);
     command
 }

@@ -265,7 +265,7 @@ impl Model {
             self.see(Sight::NewEpochRefused);
             return Err(400);
         }
-        if self.is_failing {
+        if self.is_refusing() {
             return Err(506);
         }
         self.decided_at = Some(now);
