@@ -39,6 +39,17 @@ impl fmt::Display for Safe<'_> {
     }
 }
 
+/// A count and its noun, in the singular or in the plural: `1 entry`, `2 entries`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted<N>(pub(crate) N, pub(crate) &'static str, pub(crate) &'static str);
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, one, many) = self;
+        write!(f, "{count} {}", if *count == N::from(1) { one } else { many })
+    }
+}
+
 /// Whether a text is harmless wherever it is written: printable ASCII and TAB.
 ///
 /// The common case, without decoding. It ends only after a piece of so many bytes that the compiler

@@ -93,8 +93,8 @@ fn a_text_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     alice.write("msend one\nmsend two\n");
     commands.expect("alice#msend one#127.0.0.1");
     drop(commands);
-    let unknown = "error: msend: the reply is lost, so it is unknown whether this was accepted, \
-                   and it is not sent again: ";
+    let unknown = "error: msend: the reply is lost, so it is unknown whether this was accepted; it \
+                   is not sent again: ";
     alice.expect("* command connection lost: ");
     alice.expect(&format!("{unknown}one\n"));
     alice.write("msend three\n");
@@ -187,7 +187,7 @@ fn a_stranger_at_the_door_does_not_take_the_place() {
         stranger.say("1#eve#0#forged");
         stranger.expect_closed();
     }
-    alice.expect("a connection from 127.0.0.1 to the listener was dropped: it did not greet as ");
+    alice.expect("a connection from 127.0.0.1 to the listener was dropped: its greeting is not ");
     let mut foreign = wish.connect_from("127.0.0.2");
     foreign.expect_closed();
     alice.expect(

@@ -142,7 +142,7 @@ fn damage_is_shown_and_left_as_it_is() {
     report.check(&[("last", "2"), ("messages_kept", "1"), ("messages_lost", "1")]);
     let [lost, damage] = report.list("troubles") else { panic!("{:?}", report.0) };
     assert_eq!(lost, "message 1 is lost");
-    assert!(damage.starts_with("segment 0000000000000001 is damaged in 1 places"), "{damage}");
+    assert!(damage.starts_with("segment 0000000000000001 is damaged in 1 place,"), "{damage}");
 
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     let report = Report::of(directory.path());

@@ -81,7 +81,7 @@ fn a_second_signal_ends_at_once_and_says_what_was_left_undone() {
     alice.signal(Signal::TERM);
     commands.expect("alice#disconnect#127.0.0.1");
     alice.signal(Signal::INT);
-    alice.expect("error: quit: not waited for: 0 entries of the message log, 1 replies\n");
+    alice.expect("error: quit: not waited for: 0 entries of the message log, 1 reply\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
 }
 
@@ -93,7 +93,7 @@ fn a_command_that_a_signal_comes_before_is_a_failure() {
     let mut commands = fake.accept();
     commands.expect("alice#msend first#127.0.0.1");
     alice.signal(Signal::TERM);
-    alice.expect("error: quit: not done: 1 commands\n");
+    alice.expect("error: quit: not done: 1 command\n");
     commands.say("OK msend seq=1");
     alice.expect("OK msend seq=1\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);

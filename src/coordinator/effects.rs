@@ -111,7 +111,7 @@ impl Coordinator {
     pub(super) fn draw_epoch(&mut self, now: Now) {
         match getrandom::u64() {
             Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
-            Err(error) => log::error!("no new epoch can be begun: no random number: {error}"),
+            Err(error) => log::error!("no new epoch can begin: no random number: {error}"),
         }
     }
 

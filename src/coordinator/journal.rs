@@ -87,7 +87,10 @@ impl Coordinator {
         {
             if is_full {
                 let bytes = journal.keeper.waiting_bytes();
-                log::warn!("the disk is slow: {bytes} bytes wait for it, and no more is accepted");
+                log::warn!(
+                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer wait, \
+                     requests that must be written down get ERR 506"
+                );
             }
             self.group.handle(Input::JournalFull(is_full), now);
         }

@@ -70,7 +70,9 @@ impl Lists {
     fn wait(&mut self, to: ConnId, memory: &ClientMemory) {
         if memory.is_full() && !mem::replace(&mut self.is_reported, true) {
             let kept_bytes = memory.kept_bytes();
-            log::warn!("long lists wait: {kept_bytes} bytes are kept for clients already");
+            log::warn!(
+                "long lists of members wait: {kept_bytes} bytes are kept for clients already"
+            );
         }
         self.waiting.push_back(to);
     }
@@ -163,7 +165,7 @@ impl Coordinator {
             self.give_list(to, lines, count);
         }
         if !self.lists.is_awaited() && mem::take(&mut self.lists.is_reported) {
-            log::info!("lists do not wait any more");
+            log::info!("long lists of members do not wait any more");
         }
     }
 

@@ -88,7 +88,7 @@ impl Coordinator {
                 }
             }
             // The socket has failed, which its next read says.
-            Err(error) => log::debug!("a socket cannot be looked at: {error}"),
+            Err(error) => log::debug!("cannot read the TCP state of a socket: {error}"),
         }
     }
 

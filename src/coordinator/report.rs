@@ -9,6 +9,7 @@ use crate::event_loop::Acceptor;
 use crate::group::{BacklogChange, Change, Note};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::Since;
+use crate::text::Counted;
 use crate::time::Millis;
 
 impl Coordinator {
@@ -105,9 +106,9 @@ pub(super) fn log_note(note: &Note) {
         }
         Change::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
         Change::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
-            "{id} has number {seq} of epoch {epoch}, and {last} is the last one given out: the \
-             numbers went back; was data_dir put back from a copy? Epoch {begins} begins, members \
-             and messages stay. Start with --new-epoch after putting back a copy"
+            "{id}: names number {seq} of epoch {epoch}, and {last} is the last one given out, so \
+             the numbers went back (was data_dir put back from a copy?): epoch {begins} begins, \
+             members and messages stay. After putting back a copy, start with --new-epoch"
         ),
         Change::Deregistered => log::info!("{id}: deregistered"),
         Change::Forgotten { after_ms } => {
@@ -128,9 +129,11 @@ pub(super) fn log_backlog(change: &BacklogChange) {
              dropped: {held_by}"
         ),
         BacklogChange::Calm { refused, dropped } => log::warn!(
-            "backlog: nothing was refused or dropped for {} s; {refused} messages were refused \
-             and {dropped} dropped before",
+            "backlog: nothing was refused or dropped for {} s; before that {} refused and {} \
+             dropped",
             BACKLOG_CALM_MS / 1000,
+            Counted(*refused, "message was", "messages were"),
+            Counted(*dropped, "was", "were"),
         ),
     }
 }

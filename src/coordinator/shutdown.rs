@@ -36,8 +36,8 @@ impl Coordinator {
         let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
         if signals.len() > asked {
             log::warn!(
-                "SIGHUP: nothing is read again: the config takes effect at the next start; the \
-                 coordinator goes on"
+                "SIGHUP: the config is not read again, and the coordinator goes on: restart it to \
+                 apply changes of the config"
             );
         }
         if asked > 0 && self.shutdown.is_none() {
@@ -64,7 +64,7 @@ impl Coordinator {
         if until <= now {
             if !is_drained {
                 self.say_farewell();
-                log::warn!("ended before everything due had left");
+                log::warn!("shut down before everything due was sent");
             }
             return Verdict::Done;
         }

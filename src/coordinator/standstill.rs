@@ -31,7 +31,7 @@ impl Standstill {
             self.grace_until = now.plus(STANDSTILL_GRACE_MS);
             log::warn!(
                 "did not run for {late_ms} ms (stopped, suspended, or no CPU left for it): \
-                 time-outs of peers wait {STANDSTILL_GRACE_MS} ms longer"
+                 timeouts of peers are {STANDSTILL_GRACE_MS} ms longer"
             );
         }
     }

@@ -80,9 +80,7 @@ pub(super) fn begin(
         let recovered = recovery.recovered();
         (recovered.segments.len(), recovered.messages_lost)
     };
-    let opened = recovery
-        .open(store, terms, drawn, clock.now())
-        .map_err(|error| failed(&format_args!("a segment cannot be begun: {error}")))?;
+    let opened = recovery.open(store, terms, drawn, clock.now()).map_err(|error| failed(&error))?;
     log_beginning(directory, &opened.group, is_new, segments, lost);
     let keeps_epoch = opened.group.epoch() != drawn.epoch;
     let (group, journal) = Journal::start(opened, registry)
@@ -93,7 +91,7 @@ pub(super) fn begin(
 /// A clock that wakes the loop, where the system can do that.
 fn watched(mut clock: Clock, registry: &Registry) -> Clock {
     if let Err(error) = clock.watch(registry) {
-        log::debug!("nothing tells when the wall clock is set: {error}");
+        log::debug!("cannot watch for steps of the wall clock, checking once a minute: {error}");
     }
     clock
 }

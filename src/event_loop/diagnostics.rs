@@ -13,7 +13,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::clock::{Stopwatch, unix_now};
 use super::workers::{Sink, Worker};
 use crate::limits::DIAGNOSTICS_QUEUE_MAX;
-use crate::text;
+use crate::text::{self, Counted};
 use crate::time::{Millis, UnixMillis};
 use line_limit::LineLimit;
 
@@ -143,12 +143,12 @@ impl Sink for Printer {
             }
         }
         if lost > 0 {
-            let lines = if lost == 1 { "line was" } else { "lines were" };
+            let lines = Counted(lost, "line was", "lines were");
             let notice = Diagnostic {
                 time: unix_now(),
                 level: Level::Warn,
                 target: module_path!().to_owned(),
-                text: format!("log: {lost} {lines} lost here: standard error was not read in time"),
+                text: format!("log: {lines} lost here: standard error was not read in time"),
             };
             if (self.print)(&notice).is_err() {
                 self.lost.fetch_add(lost, Ordering::Relaxed); // Reported when printing works again.

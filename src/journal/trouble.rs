@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::segment::BadHeader;
 use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::Seq;
+use crate::text::Counted;
 
 /// Why a directory cannot be used. Nothing in it was changed.
 #[derive(Debug)]
@@ -165,6 +166,8 @@ pub enum Trouble {
     PlaceAboveLast(Seq),
 }
 
+const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of its range";
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -177,27 +180,18 @@ impl fmt::Display for Trouble {
                 }
             }
             Self::Damaged { serial, places, bytes, first, impossible } => {
-                let Range { start, end } = first;
-                write!(
-                    f,
-                    "segment {serial:016x} is damaged in {places} places, {bytes} bytes in "
-                )?;
-                write!(f, "all, the first from {start} to {end}")?;
+                let places = Counted(*places, "place", "places");
+                write!(f, "segment {serial:016x} is damaged in {places}, {bytes} bytes in all, ")?;
+                write!(f, "the first from {} to {}", first.start, first.end)?;
                 match impossible {
                     0 => Ok(()),
-                    1.. => write!(
-                        f,
-                        "; {impossible} of them say what cannot be: a number, a time or a name is \
-                         out of its range"
-                    ),
+                    1.. => write!(f, "; {impossible} of them {IMPOSSIBLE}"),
                 }
             }
             Self::TooFar { serial, first, messages } => {
-                write!(
-                    f,
-                    "segment {serial:016x}: message {first} is more than {LOST_NUMBERS_MAX} "
-                )?;
-                write!(f, "above the one before it: {messages} messages are not used")
+                let messages = Counted(*messages, "message is", "messages are");
+                write!(f, "segment {serial:016x}: message {first} is more than ")?;
+                write!(f, "{LOST_NUMBERS_MAX} above the one before it: {messages} not used")
             }
             Self::GivenUp { before } => {
                 write!(f, "more than {LOST_NUMBERS_MAX} numbers are missing before {before}: ")?;
@@ -212,11 +206,15 @@ impl fmt::Display for Trouble {
                 }
             }
             Self::NumbersTwice { serial, messages } => {
-                write!(f, "segment {serial:016x} begins numbers anew: {messages} messages not used")
+                let messages = Counted(*messages, "message is", "messages are");
+                write!(f, "segment {serial:016x} begins numbers anew: {messages} not used")
             }
             Self::Lost { first, last } if first == last => write!(f, "message {first} is lost"),
             Self::Lost { first, last } => write!(f, "messages {first} to {last} are lost"),
-            Self::MoreLost { messages } => write!(f, "{messages} further messages are lost"),
+            Self::MoreLost { messages } => {
+                let messages = Counted(*messages, "further message is", "further messages are");
+                write!(f, "{messages} lost")
+            }
             Self::NewestMissing => f.write_str("the newest records are missing"),
             Self::PlaceAboveLast(place) => {
                 write!(f, "a member has taken message {place}, which is not there")

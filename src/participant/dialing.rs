@@ -98,7 +98,7 @@ impl Participant {
         }
         match answer {
             Ok(addresses) if addresses.is_empty() => {
-                self.fail_dialing("it has no address that can be used", now);
+                self.fail_dialing("the name has no address that can be used", now);
             }
             Ok(addresses) => {
                 dialing.addresses = addresses.into();

@@ -153,7 +153,9 @@ impl Participant {
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
         let mut clock = Clock::start();
         if let Err(error) = clock.watch(poll.registry()) {
-            log::debug!("nothing tells when the machine has slept: {error}");
+            log::debug!(
+                "cannot watch for steps of the wall clock, checking once a minute: {error}"
+            );
         }
         Ok(Self::new(turn::Parts {
             session,

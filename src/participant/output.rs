@@ -17,6 +17,7 @@ use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
 };
 use crate::session::Entry;
+use crate::text::Counted;
 
 /// The text that waits, and the numbers of messages and lines that did not fit.
 pub(super) struct Output {
@@ -106,14 +107,13 @@ impl Output {
 
     /// Says what was dropped at this point of the output.
     fn push_counts(&mut self) {
-        for (dropped, thing) in [
-            (std::mem::take(&mut self.messages_dropped), "message"),
-            (std::mem::take(&mut self.lines_dropped), "line"),
+        for dropped in [
+            Counted(std::mem::take(&mut self.messages_dropped), "message", "messages"),
+            Counted(std::mem::take(&mut self.lines_dropped), "line", "lines"),
         ] {
-            let plural = if dropped == 1 { "" } else { "s" };
-            if dropped > 0 {
+            if dropped.0 > 0 {
                 // A string takes everything.
-                let _ = writeln!(self.printer.waiting, "* {dropped} {thing}{plural} not shown");
+                let _ = writeln!(self.printer.waiting, "* {dropped} not shown");
             }
         }
     }

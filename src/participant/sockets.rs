@@ -95,7 +95,10 @@ impl Participant {
             .keep_alive(KEEPALIVE)
             .and_then(|()| connection.give_up_after(PEER_TIMEOUT_MS));
         if let Err(error) = watched {
-            log::warn!("a coordinator that goes without a word may be noticed late: {error}");
+            log::warn!(
+                "cannot set the TCP timeouts, so a machine of the coordinator that has gone may be \
+                 noticed late: {error}"
+            );
         }
         let registry = self.parts.poll.registry();
         let mut registered = Ok(());

@@ -196,12 +196,7 @@ impl fmt::Display for Refusal {
         write!(f, "{} ", self.code())?;
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
-            Self::Unusable(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
-                write!(f, "ip: {ip} is link-local, on an interface that no request can name")
-            }
-            Self::Unusable(ip) => {
-                write!(f, "ip: {ip} is not the address of one machine: name where you listen")
-            }
+            Self::Unusable(ip) => unusable(f, *ip),
             Self::Foreign { named, peer } => write!(
                 f,
                 "ip: {named} is not {peer}, where this request comes from: name {peer}, \
@@ -211,7 +206,7 @@ impl fmt::Display for Refusal {
                 write!(f, "port: {port} is below 1024: listen on a port from 1024 to 65535")
             }
             Self::OwnPort(port) => {
-                write!(f, "port: {port} there is the coordinator itself: listen on another port")
+                write!(f, "port: {port} is the coordinator's own: listen on another port")
             }
             Self::IdElsewhere { owner, named } => write!(
                 f,
@@ -236,13 +231,17 @@ impl fmt::Display for Refusal {
                 "the journal cannot be written: try again later; the coordinator's log says why",
             ),
             Self::NoNumberLeft => {
-                write!(f, "no number left: {LAST} was the last, a new journal begins at 1")
+                write!(
+                    f,
+                    "no number left: {LAST} was the last: start the coordinator with a new data_dir"
+                )
             }
             Self::JournalFull => {
-                f.write_str("the journal is behind: the disk is slow: try again later")
+                f.write_str("the journal is behind, because the disk is slow: try again later")
             }
             Self::BacklogFull { max, held_by } => {
-                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {held_by}")
+                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {held_by}: ")?;
+                f.write_str(held_by.advice())
             }
             Self::TooManyUnacked { max } => write!(
                 f,
@@ -254,6 +253,19 @@ impl fmt::Display for Refusal {
 }
 
 const LAST: Seq = Seq::LAST;
+
+fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
+    match ip {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => write!(
+            f,
+            "ip: {ip} is link-local, and a request cannot name its interface: listen on another \
+             address"
+        ),
+        IpAddr::V4(_) | IpAddr::V6(_) => {
+            write!(f, "ip: {ip} is not the address of one machine: name the one you listen on")
+        }
+    }
+}
 
 fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> fmt::Result {
     write!(
@@ -287,8 +299,17 @@ impl fmt::Display for NoRoom {
             Self::Silent { max } => write!(
                 f,
                 "too many connections: {max} is the limit (max_connections), and no request has \
-                 come on this one: connect when you have one"
+                 come on this one: connect again when you have a request"
             ),
+        }
+    }
+}
+
+impl HeldBy {
+    const fn advice(&self) -> &'static str {
+        match self {
+            Self::Member { .. } => "try again when it has acked them, or deregister it",
+            Self::Journal => "try again later",
         }
     }
 }
@@ -296,11 +317,8 @@ impl fmt::Display for NoRoom {
 impl fmt::Display for HeldBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Member { id, bytes } => write!(
-                f,
-                "{id} has not acked {bytes} bytes: try again when it has, or deregister it"
-            ),
-            Self::Journal => f.write_str("the newest wait for the disk: try again later"),
+            Self::Member { id, bytes } => write!(f, "{id} has not acked {bytes} bytes"),
+            Self::Journal => f.write_str("the newest messages wait for the disk"),
         }
     }
 }
@@ -363,12 +381,12 @@ mod tests {
             (
                 Refusal::BacklogFull { max: 100, held_by },
                 "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
-                 bytes: try again when it has, or deregister it",
+                 bytes: try again when it has acked them, or deregister it",
             ),
             (
                 Refusal::BacklogFull { max: 100, held_by: HeldBy::Journal },
-                "507 backlog full: 100 bytes is the limit (max_backlog), the newest wait for the \
-                 disk: try again later",
+                "507 backlog full: 100 bytes is the limit (max_backlog), the newest messages \
+                 wait for the disk: try again later",
             ),
         ] {
             assert_eq!(refusal.to_string(), expected);

@@ -84,12 +84,10 @@ impl fmt::Display for Dropped {
                 f.write_str("the coordinator was not asked to connect yet")
             }
             NotTheCoordinator::Greeting => {
-                f.write_str("it did not greet as the coordinator was asked to")
+                f.write_str("its greeting is not the one that was asked for")
             }
             NotTheCoordinator::Silent => f.write_str("it did not greet in time"),
-            NotTheCoordinator::Displaced => {
-                f.write_str("it had not greeted when many others connected")
-            }
+            NotTheCoordinator::Displaced => f.write_str("it had not greeted when others connected"),
         }?;
         match unreported {
             0 => Ok(()),

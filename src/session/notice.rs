@@ -8,7 +8,7 @@ use super::bye_words::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::user_command::{Ask, BadCommand};
 use crate::limits::{REPLY_TIMEOUT_MS, WAITING_MS_MAX};
 use crate::protocol::{Epoch, Seq};
-use crate::text;
+use crate::text::{self, Counted};
 
 /// Something to tell the user. Replies are shown as they came, what happens by itself begins
 /// with `* `, what the user did wrong or must look at with `error: `.
@@ -233,7 +233,7 @@ impl fmt::Display for Notice {
                 write!(f, "error: {command}: the reply is lost, so it is unknown whether ")?;
                 match text {
                     None => f.write_str("it was done"),
-                    Some(_) => f.write_str("this was accepted, and it is not sent again"),
+                    Some(_) => f.write_str("this was accepted; it is not sent again"),
                 }?;
                 Behind(text).fmt(f)
             }
@@ -241,12 +241,10 @@ impl fmt::Display for Notice {
                 write!(f, "error: {command}: not sent: {why}{}", Behind(text))
             }
             Self::Waiting => {
-                write!(f, "* not online: texts wait up to {WAITING_S_MAX} s ")?;
-                f.write_str("and are sent when online again")
+                write!(f, "* not online: texts wait up to {WAITING_S_MAX} s {WAITING}")
             }
             Self::SendingWaiting { commands } => {
-                let s = if *commands == 1 { "" } else { "s" };
-                write!(f, "* sending {commands} command{s} that waited")
+                write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
@@ -275,12 +273,14 @@ impl fmt::Display for Notice {
             Self::LogWrites => f.write_str("* message log: it can be written again"),
             Self::Status(status) => status.fmt(f),
             Self::Help => f.write_str(HELP),
-            Self::Undone { commands } => write!(f, "error: quit: not done: {commands} commands"),
-            Self::LeftBehind { unwritten, unanswered } => write!(
-                f,
-                "error: quit: not waited for: {unwritten} entries of the message log, \
-                 {unanswered} replies"
-            ),
+            Self::Undone { commands } => {
+                write!(f, "error: quit: not done: {}", Counted(*commands, "command", "commands"))
+            }
+            Self::LeftBehind { unwritten, unanswered } => {
+                let entries = Counted(*unwritten, "entry", "entries");
+                let replies = Counted(*unanswered, "reply", "replies");
+                write!(f, "error: quit: not waited for: {entries} of the message log, {replies}")
+            }
         }
     }
 }
@@ -372,6 +372,7 @@ impl fmt::Display for Behind<'_> {
     }
 }
 
+const WAITING: &str = "and are sent when online again";
 const WAITING_S_MAX: u64 = WAITING_MS_MAX.div_euclid(1000);
 
 /// Milliseconds as people like them: `1.3 s`.

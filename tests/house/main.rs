@@ -25,9 +25,12 @@ const WALLS: [(&str, &[&str]); 11] = [
     ("config", &["limits", "protocol"]),
     ("group", &["limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
-    ("journal", &["limits", "protocol", "time"]),
+    ("journal", &["limits", "protocol", "text", "time"]),
     ("event_loop", &["limits", "protocol", "text", "time"]),
-    ("coordinator", &["config", "event_loop", "group", "journal", "limits", "protocol", "time"]),
+    (
+        "coordinator",
+        &["config", "event_loop", "group", "journal", "limits", "protocol", "text", "time"],
+    ),
     ("participant", &["config", "event_loop", "limits", "protocol", "session", "text", "time"]),
 ];
 

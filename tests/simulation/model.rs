@@ -356,7 +356,7 @@ impl Model {
                 oldest += 1;
             }
             if oldest > self.life().released + 1 {
-                self.holders = vec![" the newest wait for the disk: ".to_owned()];
+                self.holders = vec![" the newest messages wait for the disk: ".to_owned()];
                 return Err(507);
             }
             self.front = oldest;

@@ -19,6 +19,7 @@ use log::Level;
 
 use super::Diagnostic;
 use crate::limits::{LOG_LEVEL_LINES_MAX, LOG_SUBJECT_LINES_MAX, LOG_WINDOW_MS};
+use crate::text::Counted;
 use crate::time::Millis;
 
 /// The limits on lines, and the lines that were left out and not yet reported.
@@ -58,10 +59,10 @@ impl Window {
     fn summary(&mut self, about: &str) -> Option<Diagnostic> {
         let left_out = mem::take(&mut self.left_out);
         let mut last = self.last.take()?;
-        let (lines, seconds) = (if left_out == 1 { "line" } else { "lines" }, LOG_WINDOW_MS / 1000);
+        let (lines, seconds) = (Counted(left_out, "more line", "more lines"), LOG_WINDOW_MS / 1000);
         let words = last.text.strip_prefix(about).and_then(|rest| rest.strip_prefix(": "));
         let words = words.unwrap_or(&last.text);
-        last.text = format!("{about}: {left_out} more {lines} in {seconds} s, the last: {words}");
+        last.text = format!("{about}: {lines} in {seconds} s, the last: {words}");
         Some(last)
     }
 }

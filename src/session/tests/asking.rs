@@ -67,8 +67,8 @@ fn an_msend_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     rig.expect(&[
         "show OK msend seq=1",
         "show * command connection lost: reset",
-        "show error: msend: the reply is lost, so it is unknown whether this was accepted, and \
-         it is not sent again: b",
+        "show error: msend: the reply is lost, so it is unknown whether this was accepted; it \
+         is not sent again: b",
         "dial 2",
     ]);
     rig.dialed(2);

@@ -29,11 +29,11 @@ fn a_stranger_is_reported_with_its_address_and_the_reason() {
          10.0.0.1, the coordinator's address; if it was the coordinator, its address is \
          translated on the way (NAT): give the participant an address of the coordinator that is \
          not",
-        "report a connection from 10.0.0.1 to the listener was dropped: it did not greet as the \
-         coordinator was asked to",
+        "report a connection from 10.0.0.1 to the listener was dropped: its greeting is not the \
+         one that was asked for",
         "report a connection from 10.0.0.1 to the listener was dropped: it did not greet in time",
         "report a connection from 10.0.0.1 to the listener was dropped: it had not greeted when \
-         many others connected",
+         others connected",
     ]);
 }
 

@@ -51,12 +51,12 @@ fn a_signal_does_not_wait_for_commands_and_a_second_one_for_nothing() {
     rig.user("ping");
     rig.forget();
     rig.input(Input::Stop);
-    rig.expect(&["show error: quit: not done: 1 commands"]);
+    rig.expect(&["show error: quit: not done: 1 command"]);
     rig.reply(1, "OK msend seq=1");
     rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
     rig.input(Input::Stop);
     rig.expect(&[
-        "show error: quit: not waited for: 0 entries of the message log, 1 replies",
+        "show error: quit: not waited for: 0 entries of the message log, 1 reply",
         "exit 1",
     ]);
 }
@@ -84,7 +84,7 @@ fn a_register_that_is_not_waited_for_is_undone() {
     rig.forget();
     rig.input(Input::Stop);
     rig.expect(&[
-        "show error: quit: not done: 1 commands",
+        "show error: quit: not done: 1 command",
         "close listener",
         "send 1 me#disconnect#10.0.0.2",
     ]);
@@ -115,7 +115,7 @@ fn leaving_has_an_end_whatever_happens() {
     rig.wait(1);
     rig.expect(&[
         "retry log",
-        "show error: quit: not waited for: 1 entries of the message log, 0 replies",
+        "show error: quit: not waited for: 1 entry of the message log, 0 replies",
         "exit 1",
     ]);
     for deaf in [false, true] {

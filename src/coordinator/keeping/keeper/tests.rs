@@ -150,7 +150,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
         assert_eq!(stat(&opened.keeper, "journal_waiting_bytes"), bytes.sum::<usize>() as u64);
         let now = 501 * PLACES_PAUSE_MS;
         let replies = rig::decide(&mut opened, now, &["alice#msend two", "zed#register 9002"]);
-        let behind = "ERR 506 the journal is behind: the disk is slow: try again later";
+        let behind = "ERR 506 the journal is behind, because the disk is slow: try again later";
         let [msend, register] = &replies[..] else { panic!("{replies:?}") };
         assert!(msend == behind && register == behind, "{replies:?} after {lines:?}");
         rig::carry_out(&mut opened, now, handed_over);

@@ -127,7 +127,7 @@ fn a_number_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between(
 fn a_number_that_no_message_can_have_is_damage() {
     for seq in [SEQ_MAX + 1, u64::MAX] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2, seq])]);
-        start.has_said("1 of them say what cannot be: a number, a time or a name");
+        start.has_said("1 of them with impossible values: a number, a time or a name");
         assert_eq!(start.kept(), [1, 2]);
         start.ask("bob#register 9001");
         assert_eq!(start.ask("bob#msend four"), "OK msend seq=4", "one message was damaged");
@@ -139,8 +139,9 @@ fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
     let (directory, mut start) = of(&[segment(SEQ_MAX - 2, &[SEQ_MAX - 1])]);
     start.ask("bob#register 9001");
     assert_eq!(start.ask("bob#msend the last"), format!("OK msend seq={SEQ_MAX}"));
-    let refused =
-        format!("ERR 507 no number left: {SEQ_MAX} was the last, a new journal begins at 1");
+    let refused = format!(
+        "ERR 507 no number left: {SEQ_MAX} was the last: start the coordinator with a new data_dir"
+    );
     for _ in 0..2 {
         assert_eq!(start.ask("bob#msend one more"), refused);
     }
