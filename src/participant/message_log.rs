@@ -31,7 +31,7 @@ use crate::limits::LOG_WRITE_TRIES;
 use crate::protocol::{Epoch, Seq};
 use crate::session::Memory;
 use crate::text;
-use file_state::FileState;
+use file_state::{FileId, FileState};
 
 pub(super) use lines::{Lines, Orders};
 
@@ -106,6 +106,7 @@ pub(super) struct MessageLog {
     path: PathBuf,
     /// Opened to append: no write leaves a hole where the file was truncated.
     file: File,
+    file_id: FileId,
     /// Whether only that counts as written which is safe against power loss.
     must_sync: bool,
     /// The length up to which the file is as it should be.
@@ -127,7 +128,8 @@ impl MessageLog {
     /// [`Unusable`]; nothing that it remembers was touched.
     pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, Unusable> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(Unusable::NoFile);
         }
         match file.try_lock() {
@@ -149,6 +151,7 @@ impl MessageLog {
             id: id.to_owned(),
             path: absolute.unwrap_or_else(|| path.to_owned()),
             file,
+            file_id: FileId::of(&metadata),
             must_sync,
             length,
             memory,
@@ -198,17 +201,18 @@ impl MessageLog {
 
     /// Compares the file with its name, and begins a new one if it is not what was written.
     fn check_file(&mut self, report: &mut Report) -> Result<(), String> {
-        let path = self.path_shown();
-        let state = FileState::of(&self.file, &self.path, self.length)
-            .map_err(|error| format!("{path}: {error}"))?;
+        let state = FileState::of(&self.file, self.file_id, &self.path, self.length)
+            .map_err(|error| format!("{}: {error}", self.path_shown()))?;
         let begun = match state {
             FileState::Intact => return Ok(()),
             FileState::Longer => {
-                return self.cut_back().map_err(|unusable| format!("{path}: {unusable}"));
+                let cut = self.cut_back();
+                return cut.map_err(|unusable| format!("{}: {unusable}", self.path_shown()));
             }
             FileState::Truncated => self.begin_again(),
             FileState::Deleted | FileState::Moved => self.begin_new_file(),
         };
+        let path = self.path_shown();
         begun.map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
         let last = self.memory.last;
         report.begun = Some(format!("{path} {state}: a new file begins after message {last}"));

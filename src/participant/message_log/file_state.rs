@@ -21,18 +21,26 @@ pub(super) enum FileState {
     Moved,
 }
 
+/// Names a file for as long as it is open: its device and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+}
+
 impl FileState {
-    /// Compares the file with its name too.
-    pub(super) fn of(file: &File, path: &Path, length: u64) -> io::Result<Self> {
-        let open = file.metadata()?;
-        let state = Self::of_metadata(&open, length);
-        let named = match fs::metadata(path) {
-            Ok(named) => Some(named),
-            Err(error) if is_absence(&error) => None,
+    /// Compares the file with its name too: with one system call if the name leads to the file.
+    pub(super) fn of(file: &File, id: FileId, path: &Path, length: u64) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(named) if FileId::of(&named) == id => return Ok(Self::of_metadata(&named, length)),
+            Ok(_) => (),
+            Err(error) if is_absence(&error) => (),
             Err(error) => return Err(error), // Nobody knows which file the name leads to.
-        };
-        let is_named = named.is_some_and(|named| is_same(&named, &open));
-        Ok(if is_named || state == Self::Deleted { state } else { Self::Moved })
+        }
+        Ok(if file.metadata()?.nlink() == 0 { Self::Deleted } else { Self::Moved })
     }
 
     /// Compares the file with what was written, whatever its name is.
@@ -66,11 +74,7 @@ impl fmt::Display for FileState {
 /// Tells if this path leads to the open file.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    is_same(&named, &open)
-}
-
-fn is_same(left: &Metadata, right: &Metadata) -> bool {
-    (left.dev(), left.ino()) == (right.dev(), right.ino())
+    FileId::of(&named) == FileId::of(&open)
 }
 
 /// Tells if there is no file of that name, its directory perhaps missing too.
