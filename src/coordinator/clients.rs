@@ -83,7 +83,7 @@ impl Coordinator {
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.admission.enter(key, &mut client);
-        self.peers.insert(Peer::new(connection, Role::Client(client)));
+        self.peers.insert(Peer::new(connection, Role::Client(Box::new(client))));
         log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
             self.refuse(key, &refusal.into(), now.steady);

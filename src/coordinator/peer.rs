@@ -22,8 +22,8 @@ pub(super) struct Peer {
 /// What a socket is for.
 #[derive(Debug)]
 pub(super) enum Role {
-    /// A command socket.
-    Client(Client),
+    /// A command socket. Boxed: a message socket needs a tenth of that memory.
+    Client(Box<Client>),
     /// A connect-back under way, and its deadline.
     Dialing { link: LinkId, deadline: TimerId },
     /// A message socket.
