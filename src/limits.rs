@@ -65,7 +65,7 @@ pub const OWN_RUNS_MAX: usize = 256 * 1024;
 /// Runs in one record of the journal; a member with more has several.
 pub const RECORD_RUNS_MAX: usize = 2048;
 
-/// How long after the last message that was refused or dropped the backlog counts as full.
+/// Time after the last refused or dropped message until the backlog no longer counts as full.
 pub const BACKLOG_CALM_MS: u64 = 10_000;
 /// `forget_after`: how long a member may be offline; 0 stands for any time.
 pub const FORGET_AFTER_MS_DEFAULT: u64 = 0;
@@ -95,9 +95,9 @@ pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
 pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// `stall_timeout`: a message socket with bytes due must take one within it.
 pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
-/// Shortest of the three time-outs that can be asked for: what one fraction of a second can say.
+/// Shortest of the three timeouts that can be asked for: the smallest fraction of a second.
 pub const TIMEOUT_MS_LOWEST: u64 = 1;
-/// Longest of the three time-outs that can be asked for: one day.
+/// Longest of the three timeouts that can be asked for: one day.
 pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
 
 /// How long a connection being refused is still read from, so that its peer gets to see the reply.
@@ -114,7 +114,7 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 pub const ACCEPT_QUEUE: i32 = 4096;
 /// Connections accepted in one turn before others have theirs.
 pub const TURN_ACCEPTS_MAX: usize = 64;
-/// A member that names a number that was never given out has a new epoch begun, at most so often.
+/// Shortest pause between two new epochs that numbers named by members cause.
 pub const NEW_EPOCH_PAUSE_MS: u64 = 10_000;
 /// Files held in reserve, so that members can be connected back when clients hold all the others.
 pub const RESERVE_FILES: usize = 4;
@@ -143,7 +143,7 @@ pub const WORK_ACK_BYTES: usize = 16;
 pub const FRESH_REQUESTS_MAX: usize = 64;
 /// Requests that a client with more than that may have carried out at once.
 pub const SHARE_REQUESTS_MAX: usize = 256;
-/// What a message socket with something new may be read before all others had their turn.
+/// Bytes read from a message socket with something new before all others have their turn.
 pub const FRESH_ACK_BYTES_MAX: usize = 1024;
 /// Clients whose replies are written in one turn.
 pub const TURN_REPLIES_MAX: usize = 1024;
@@ -159,9 +159,9 @@ pub const LIST_PIECE_BYTES: usize = 64 * 1024;
 pub const WORK_LIST_LINES: usize = 2;
 /// Work of `stats`; it adds to that for every so many members.
 pub const WORK_STATS: usize = 16;
-/// A turn that begins so much later than it was to begin follows a standstill.
+/// A turn that begins later than this after its time follows a standstill.
 pub const STANDSTILL_MS: u64 = 1_000;
-/// How long time-outs of peers wait after a standstill: what they sent meanwhile may be under way.
+/// Extra time for timeouts of peers after a standstill: bytes that they sent may be under way.
 pub const STANDSTILL_GRACE_MS: u64 = 1_000;
 /// What one message socket may be read at once. No bytes cost more than acknowledgements: these
 /// are thousands of them.
@@ -173,8 +173,8 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 /// Replies that clients have not taken and requests not carried out, of all clients together; from
 /// here on each may have no more than a share, and a list that is longer waits.
 pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
-/// Of these, unfinished lines and requests not carried out, of all clients together; above it the
-/// longest unfinished lines are refused. It is more where `max_connections` or `max_line` are.
+/// Of these, unfinished lines and requests not carried out, of all clients together. Above it the
+/// longest unfinished lines are refused. A larger `max_connections` or `max_line` raises it.
 pub const INPUT_BYTES_ALL: usize = 48 * 1024 * 1024;
 /// Unfinished lines of the greatest length for which there is room in any case.
 pub const UNFINISHED_LINES_MIN: usize = 8;
@@ -187,9 +187,9 @@ pub const KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 
 /// A peer whose machine acknowledges nothing of what is on its way for this long has gone. Probes
 /// take as long to find that out, so that it makes no difference whether something was on its way.
 pub const PEER_TIMEOUT_MS: u32 = 30_000;
-/// How often the coordinator looks at what has been written and not acknowledged.
+/// Interval at which the coordinator checks sockets with bytes that the peer has not acknowledged.
 pub const PEER_CHECK_MS: u64 = 4_000;
-/// How soon after a write, if it has not looked for as long as that.
+/// Delay of the first such check after a write, if the last check is longer ago than the interval.
 pub const PEER_CHECK_FIRST_MS: u64 = 500;
 /// Sockets that it looks at in one turn.
 pub const TURN_PEER_CHECKS_MAX: usize = 256;
@@ -210,16 +210,16 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
 pub const WAITING_MAX: usize = 1000;
 /// Bytes of those requests; the one that passes it is still taken.
 pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
-/// How long such a request waits before it is given up.
+/// Time that such a request waits before it is given up.
 pub const WAITING_MS_MAX: u64 = 120_000;
 /// How long the participant waits for its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
-/// How long a lookup of the coordinator's name may take.
+/// Timeout of a lookup of the coordinator's name.
 pub const RESOLVING_MS_MAX: u64 = 5_000;
 /// Addresses of one name that are tried in turn.
 pub const RESOLVED_ADDRESSES_MAX: usize = 8;
-/// How long the lookup and all addresses together may take; each address has an equal share of what
-/// is left.
+/// Timeout of the lookup and of all addresses together. Each address has an equal share of the time
+/// that is left.
 pub const CONNECTING_MS_MAX: u64 = 9_000;
 /// Pause between two reports of one kind of connection that was dropped at the listener.
 pub const DROPPED_REPORT_MS: u64 = 10_000;
@@ -292,7 +292,7 @@ pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const PLACES_PAUSE_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
-/// How often, at most, it is checked that a journal is still where it was: files and directories
+/// Shortest interval between two checks that a journal is still where it was: files and directories
 /// can be moved away while they are written.
 pub const JOURNAL_CHECK_MS: u64 = 30_000;
 /// Losses of a journal that are told one by one: a disk can have any number of them.
@@ -303,7 +303,7 @@ pub const STOP_RECORDS_MAX: usize = 64;
 pub const JOURNAL_CLOSE_MS: u64 = 500;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.
 pub const INSPECTIONS_MAX: usize = 4;
-/// How often a loop looks at its clocks where the system does not tell that one was set.
+/// Interval at which a loop looks at its clocks if the system does not report that one was set.
 pub const CLOCK_LOOK_MS: u64 = 60_000;
 /// By how much the wall clock must have moved against the steady one to be worth a record.
 pub const CLOCK_DRIFT_MS: u64 = 100;

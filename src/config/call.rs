@@ -13,7 +13,7 @@ use super::key::{KEYS, Key};
 use super::stderr::report_failure;
 use super::{CoordinatorConfig, Fault, Found, ParticipantConfig, Place};
 
-/// What is left to do once the command line is understood.
+/// Result of a command line: a text to print, or a program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call<R> {
     /// Print this text, which ends in a line feed, and be done.
@@ -22,7 +22,7 @@ pub enum Call<R> {
     Run(R),
 }
 
-/// What the coordinator is to do.
+/// Task of the coordinator program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CoordinatorTask {
     /// Run.
@@ -47,7 +47,7 @@ pub struct CoordinatorRun {
 pub struct ParticipantRun {
     /// The file's.
     pub config: ParticipantConfig,
-    /// What only the command line can say.
+    /// Options that only the command line has.
     pub options: ParticipantOptions,
     /// Diagnostics above it are not shown.
     pub log_level: LevelFilter,

@@ -32,7 +32,7 @@ pub struct CoordinatorConfig {
     pub max_members: usize,
     /// Of these, at one IPv4 address or IPv6 /64 network; loopback is exempt.
     pub max_members_per_address: usize,
-    /// How long a member may be offline before it is forgotten; 0: any time.
+    /// Milliseconds that a member may be offline before it is forgotten; 0: any time.
     pub forget_after_ms: u64,
     /// A line begun must be finished within it.
     pub line_timeout_ms: u64,

@@ -1,4 +1,4 @@
-//! Where the coordinator listens, as a participant's config names it.
+//! Address or name, and port, of the coordinator, as a participant's config names them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,7 +24,7 @@ pub enum Host {
 }
 
 impl Endpoint {
-    /// What is expected of a text, as an error says it.
+    /// Description of a valid text, for errors.
     pub(super) const EXPECTED: &str = "an address or a host name, and a port from 1 to 65535, \
         as in 10.0.0.1 5000, hub:5000 or [::1]:5000";
 
@@ -65,7 +65,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Whether a text can be a host's name. What ends in a number is an address, or a wrong one.
+/// Returns true if a text can be a host's name. A text that ends in a number is an address, or a
+/// wrong one.
 fn is_name(text: &str) -> bool {
     let labels = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {

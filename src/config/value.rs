@@ -64,11 +64,11 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
-/// What is expected in place of a link-local address of IPv6.
+/// Description of a valid address, for errors about link-local addresses of IPv6.
 pub(super) const NOT_LINK_LOCAL: &str = "an address that is not link-local (fe80::/10), as \
     requests cannot name the network interface that such an address belongs to";
 
-/// Whether it is a link-local address of IPv6, with or without its interface.
+/// Returns true for a link-local address of IPv6, with or without its interface.
 pub(super) fn is_link_local(text: &str) -> bool {
     let (ip, _) = text.split_once('%').unwrap_or((text, ""));
     ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())

@@ -22,7 +22,7 @@ pub fn write_line(stream: Stream, line: &str) {
     let line = format!("{line}\n");
     let (done, waited) = mpsc::channel();
     let write = move || {
-        // Where even this cannot be written, there is nothing left to say it with.
+        // If this line cannot be written either, the error is ignored: no other output is left.
         let _ = match stream {
             Stream::Output => io::stdout().write_all(line.as_bytes()),
             Stream::Error => io::stderr().write_all(line.as_bytes()),

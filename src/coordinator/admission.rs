@@ -1,4 +1,4 @@
-//! Which command sockets are let in, and which one gives way when there is no room.
+//! Accepts or refuses command sockets, and closes a silent one when there is no room.
 //!
 //! ```text
 //!   accepted ─┬─► served, silent ──── a whole line ────► served
@@ -7,7 +7,7 @@
 //!             └─► turned away: 421, for a moment beside the table
 //! ```
 //!
-//! Whoever holds sockets and says nothing keeps nobody out, from whatever address.
+//! So clients that hold silent sockets lock nobody out, whatever their addresses.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! How much clients make the coordinator keep, all of them together.
+//! Memory that the coordinator keeps for all clients together.
 //!
 //! ```text
 //!   a client's replies that are not sent     there is room      there is none
@@ -10,9 +10,10 @@
 //! So there is always a share for each, and who reads has all it needs, whatever the others do; but
 //! for a list that is longer than a share, as no other reply can be: it waits for room.
 //!
-//! What was read and cannot be carried out has a bound of its own, as a client that never ends its
-//! line waits for nothing. Above it the longest of these lines are refused. A share is never too
-//! long, so a client that writes its lines in one go does not notice.
+//! Unfinished lines and requests that cannot be carried out yet have a limit of their own, because
+//! a client that never ends its line waits for nothing. Above this limit the longest unfinished
+//! lines are refused. A line within the share of a client is never refused, so a client that writes
+//! its lines in one go does not notice.
 
 use super::peer::Client;
 use crate::event_loop::Connection;
@@ -28,14 +29,14 @@ pub(super) struct ClientMemory {
     kept_bytes: usize,
     /// The part of it that is input: unfinished lines, requests not carried out.
     input_bytes: usize,
-    /// What that may be.
+    /// Limit of `input_bytes`.
     input_bytes_max: usize,
     /// Somebody may be held up only because of what is kept for others.
     holds_up: bool,
 }
 
 impl ClientMemory {
-    /// Nothing is kept yet, for so many clients with lines of so many bytes.
+    /// Starts empty, for `connections_max` clients with lines of `line_bytes_max` bytes.
     pub(super) fn new(connections_max: usize, line_bytes_max: usize) -> Self {
         let shares = connections_max.saturating_mul(CLIENT_BYTES_SHARE);
         let lines = line_bytes_max.saturating_mul(UNFINISHED_LINES_MIN);

@@ -91,7 +91,7 @@ impl Coordinator {
     }
 
     /// Has the oldest command socket that has brought no line give way; `false` if there is none.
-    /// What may have arrived on it is looked at first.
+    /// Reads that client first: its request may have arrived already.
     fn make_room(&mut self, now: Now) -> bool {
         while let Some(key) = self.admission.oldest_silent() {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
@@ -377,7 +377,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        // It may take the rest of its replies now, though no event has told of that yet.
+        // The client may take the rest of its replies now, before an event says so.
         connection.suspect_room();
         let is_gone = connection.flush(READ_BYTES).is_err();
         self.client_memory.charge(connection, client);

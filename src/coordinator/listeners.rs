@@ -43,7 +43,7 @@ impl Coordinator {
         }
     }
 
-    /// It may have come about without an event that told of it.
+    /// The connection may have succeeded without an event, so it is checked once more.
     pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get(key) else { return };
         match peer.connection.connected() {

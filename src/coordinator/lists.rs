@@ -33,7 +33,7 @@ pub(super) struct Lists {
     waiting: VecDeque<ConnId>,
     making: Option<Making>,
     made: Option<Made>,
-    /// It was said that lists wait.
+    /// True once the log says that lists wait.
     is_reported: bool,
 }
 
@@ -56,13 +56,13 @@ struct Made {
 }
 
 impl Lists {
-    /// Whether nothing can be done for those who wait, if there is room or not.
+    /// Returns true if no list is to be made or handed out now.
     pub(super) fn is_idle(&self, memory: &ClientMemory) -> bool {
         let is_awaited = self.made.is_some() || !self.waiting.is_empty();
         self.making.is_none() && (!is_awaited || memory.is_full())
     }
 
-    /// Whether somebody waits for a list.
+    /// Returns true if a client waits for a list.
     fn is_awaited(&self) -> bool {
         self.making.is_some() || self.made.is_some() || !self.waiting.is_empty()
     }

@@ -66,7 +66,7 @@ pub enum Failure {
     CutShort,
     /// A signal came while the journal in this directory was read.
     Stopped(PathBuf),
-    /// So many bytes for the journal in this directory could not be written at the end.
+    /// The end of the journal in this directory, of this many bytes, could not be written.
     Unwritten(PathBuf, usize),
 }
 

@@ -50,9 +50,10 @@ pub(super) struct Client {
     pub(super) is_held_up: bool,
     /// Runs while a line has been begun and not finished.
     pub(super) line_timer: Option<TimerId>,
-    /// That timer has run out: if the next read does not finish the line, the client is refused.
+    /// The line timer has run out: if the next read does not finish the line, the client is
+    /// refused.
     pub(super) is_overdue: bool,
-    /// It stands in the queue of those with replies to be written.
+    /// The client is in the queue of clients with replies to be written.
     pub(super) is_unflushed: bool,
     /// Replies that wait for the journal.
     pub(super) held: Held,

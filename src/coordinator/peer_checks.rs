@@ -17,7 +17,7 @@ use crate::limits::{
 };
 use crate::time::{Millis, Now};
 
-/// When sockets are looked at, and which still wait for it.
+/// Schedule of the checks of sockets, and the sockets that still wait for theirs.
 #[derive(Debug, Default)]
 pub(super) struct PeerChecks {
     /// Something was written that no check has seen acknowledged.
@@ -37,7 +37,7 @@ impl PeerChecks {
         self.is_wanted = true;
     }
 
-    /// Whether a check goes on in the next turn.
+    /// Returns true if a check goes on in the next turn.
     pub(super) fn is_under_way(&self) -> bool {
         !self.waiting.is_empty()
     }

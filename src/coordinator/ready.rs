@@ -28,12 +28,12 @@ use crate::time::Now;
 /// The queue that a socket stands in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Queued {
-    /// None.
+    /// The socket is in no queue.
     #[default]
     No,
-    /// It became ready and was not served since.
+    /// The socket became ready and has not been served since.
     Fresh,
-    /// It used up its share.
+    /// The socket used up its share and has more to be served.
     Leftover,
 }
 
@@ -44,16 +44,16 @@ pub(super) struct Ready {
     leftover: VecDeque<Key>,
 }
 
-/// What one socket may use of a turn at once.
+/// Share of one socket in a turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) requests: usize,
     pub(super) bytes: usize,
 }
 
-/// Of a client with something new.
+/// Share of a client with something new.
 pub(super) const FRESH: Share = Share { requests: FRESH_REQUESTS_MAX, bytes: READ_BYTES };
-/// Of a client that used up that share.
+/// Share of a client that used up its first share.
 const LEFTOVER: Share = Share { requests: SHARE_REQUESTS_MAX, bytes: READ_BYTES };
 
 impl Ready {

@@ -84,7 +84,7 @@ impl Coordinator {
     }
 }
 
-/// What to say of a limit on open files that is below what the config lets in.
+/// Returns a warning if the limit on open files is below what the config allows.
 pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> Option<String> {
     let CoordinatorConfig { max_connections, max_members, .. } = *config;
     let needed = max_connections.saturating_add(max_members) as u64;

@@ -11,14 +11,14 @@ use crate::time::{Millis, Now};
 pub(super) struct Shutdown {
     /// Sockets are waited for no longer than this.
     until: Millis,
-    /// Nothing is.
+    /// The program ends at this time, whatever is left.
     pub(super) ends_at: Millis,
     /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
     /// with bytes unread would have TCP throw away what has not arrived.
     is_drained: bool,
 }
 
-/// Whether there is to be another turn.
+/// Decision about another turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// There is.
@@ -74,14 +74,14 @@ impl Coordinator {
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
             self.say_farewell();
             for (_, peer) in self.peers.iter() {
-                // Where that fails there is nobody to be told.
+                // If this fails, the peer is gone already.
                 let _ = peer.connection.shutdown_write();
             }
         }
         if self.peers.is_empty() { Verdict::Done } else { Verdict::GoOn }
     }
 
-    /// Whether every reply and every delivery that is due has left.
+    /// Returns true if every reply and every delivery that is due was sent.
     fn is_drained(&self) -> bool {
         self.is_idle()
             && self.journal.as_ref().is_none_or(|journal| journal.keeper.is_idle())

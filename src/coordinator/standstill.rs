@@ -1,15 +1,15 @@
 //! Time that passed while nobody looked: the process was stopped, or its machine was suspended.
 //!
-//! A time-out of a peer never ends it before a last look at its socket: see `is_overdue`. After a
-//! standstill that is not enough, as bytes that the peer sent in time may still be under way to
-//! this machine. So these time-outs then wait for a moment longer.
+//! A timeout never ends a peer before a last look at its socket: see `is_overdue`. After a
+//! standstill that is not enough: bytes that the peer sent in time may still be under way to this
+//! machine. So these timeouts are longer then.
 
 use super::peer::{Peer, Role};
 use super::turn::{Coordinator, Timer};
 use crate::limits::{STANDSTILL_GRACE_MS, STANDSTILL_MS};
 use crate::time::Millis;
 
-/// When the loop ran last, and what follows from that for time-outs.
+/// Time of the last turn, and the end of the extra time for timeouts after a standstill.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standstill {
     turn_at: Millis,
@@ -38,7 +38,7 @@ impl Standstill {
 }
 
 impl Coordinator {
-    /// Has a time-out of a peer wait, if it runs out right after a standstill.
+    /// Postpones a timeout of a peer that runs out right after a standstill, and returns true then.
     pub(super) fn postpone(&mut self, timer: Timer, now: Millis) -> bool {
         let due = self.standstill.grace_until;
         let (Timer::Line(key) | Timer::Connect(key) | Timer::Stall(key) | Timer::Linger(key)) =

@@ -16,7 +16,7 @@ use crate::journal::{BootId, Directory, Salt, Store, Unusable};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::protocol::Epoch;
 
-/// Where Linux says which life of the machine this is.
+/// File with an id that Linux draws at each boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A group, the clock that its messages age by, and what writes it down.
@@ -112,8 +112,8 @@ fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize,
     );
 }
 
-/// Which life of the machine this is. Where the system does not say, a start cannot tell the end of
-/// the program from that of the machine: it fears the latter.
+/// Returns the id of this boot of the machine. If the system does not tell it, a start cannot tell
+/// a killed program from a power loss, and assumes a power loss.
 fn boot_id(sync: Sync) -> BootId {
     match read_boot_id() {
         Ok(boot) => boot,

@@ -42,7 +42,7 @@ pub(super) struct Coordinator {
     /// Connections wait for which there was no file, and that was said.
     pub(super) is_out_of_files: bool,
     pub(super) peers: Table<Peer>,
-    /// How many command sockets there are, and may be.
+    /// Number and limits of the command sockets.
     pub(super) admission: Admission,
     /// What is kept for all of them.
     pub(super) client_memory: ClientMemory,
@@ -68,7 +68,7 @@ pub(super) struct Coordinator {
     pub(super) offered: Seq,
     /// The last message socket that was offered something, where those behind it have to wait.
     pub(super) offered_last: Option<Key>,
-    /// Where deliveries begin in a turn that finds nobody waiting for the others.
+    /// Member that a turn without waiting members starts deliveries with.
     pub(super) rotation: Rotation,
     /// The client whose requests are being carried out.
     pub(super) serving: Option<Key>,

@@ -72,8 +72,8 @@ impl Acceptor {
         })
     }
 
-    /// Whether no interface of this machine had the address when it was bound: nobody can connect
-    /// before one has it.
+    /// Returns true if no interface of this machine had the address when the listener was bound.
+    /// Nobody can connect before one has it.
     #[must_use]
     pub fn is_address_missing(&self) -> bool {
         self.is_address_missing

@@ -25,7 +25,7 @@ pub struct Clock {
 enum Reading {
     /// Since the machine was switched on, sleep included.
     Boot(Duration),
-    /// Of a system that has no such clock.
+    /// Clock of a system without `CLOCK_BOOTTIME`.
     Instant(Instant),
 }
 
@@ -73,7 +73,8 @@ impl Clock {
         self.watch.iter().for_each(ClockWatch::note);
     }
 
-    /// When a loop is to look at its clocks that has nothing to do before `deadline`.
+    /// Returns the time at which a loop must look at its clocks if nothing else is due before
+    /// `deadline`.
     #[must_use]
     pub fn look_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
         match (&self.watch, deadline) {

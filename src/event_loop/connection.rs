@@ -105,7 +105,7 @@ impl Connection {
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
         let is_loopback =
             [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from);
-        // To itself a machine connects from the address that it connects to.
+        // A machine connects to itself from the address that it connects to.
         if is_loopback || from.is_ipv4() != address.is_ipv4() {
             return Self::connect(address);
         }
@@ -349,13 +349,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether there may be something for [`Connection::check_peer`] to see.
+    /// Returns true if [`Connection::check_peer`] may find unacknowledged bytes.
     #[must_use]
     pub fn has_written(&self) -> bool {
         self.has_written
     }
 
-    /// What the peer's machine does about the bytes that were written.
+    /// Returns the state of the written bytes: acknowledged or not by the peer's machine.
     ///
     /// # Errors
     ///

@@ -4,16 +4,16 @@ use std::io;
 
 use mio::net::TcpStream;
 
-/// What the peer's machine does about the bytes that were written to a socket.
+/// State of the bytes that were written to a socket, at the peer's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outstanding {
-    /// It has taken all of them.
+    /// The peer acknowledged all of them.
     Nothing,
     /// Some are on their way, or it has no room for them as its program does not read.
     Pending,
     /// Some were sent again, or it was asked for room, and it has not answered.
     Unanswered {
-        /// How often.
+        /// Number of tries.
         tries: u8,
         /// Milliseconds since anything came from it.
         silent_ms: u32,
@@ -49,8 +49,8 @@ mod linux {
     #[derive(Clone, Copy, Debug)]
     struct TcpInfo {
         before_retransmits: [u8; 2],
-        /// How often the same segment was sent again since the peer last took one, for want of an
-        /// answer. What is sent again into a closed window does not count.
+        /// Number of times that the same segment was sent again because no answer came, since the
+        /// peer last took one. Probes of a closed window do not count.
         retransmits: u8,
         /// Probes of a closed window, or of a silent peer, that were not answered.
         probes: u8,
@@ -65,7 +65,7 @@ mod linux {
         unsent_bytes: u32,
     }
 
-    /// How a connection stands.
+    /// State of a connection.
     #[derive(Clone, Copy)]
     struct Standing;
 
@@ -77,7 +77,7 @@ mod linux {
         nix::sys::socket::sockopt::GetStruct<TcpInfo>
     );
 
-    /// Whether this Linux, 4.6 or later, tells all that [`TcpInfo`] has.
+    /// True if this Linux (4.6 or later) fills all fields of [`TcpInfo`].
     static IS_KNOWN: LazyLock<bool> = LazyLock::new(|| {
         let uname = rustix::system::uname();
         is_recent(&uname.release().to_string_lossy())

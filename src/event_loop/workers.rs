@@ -29,7 +29,8 @@ pub trait Sink: Send + 'static {
     /// [`Sink::idle_timeout`].
     fn run(&mut self, batch: Vec<Self::Job>) -> Self::Done;
 
-    /// How long the worker waits for a job before it runs an empty batch; without end if `None`.
+    /// Returns the time that the worker waits for a job before it runs an empty batch; `None` is
+    /// without end.
     fn idle_timeout(&self) -> Option<Duration> {
         None
     }

@@ -5,21 +5,21 @@ use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::HeldBy;
 use crate::time::Millis;
 
-/// What has become of the backlog.
+/// Change of the backlog that an operator must see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BacklogChange {
-    /// It is full: from here on messages are refused.
+    /// The backlog is full: from here on messages are refused.
     Refuses {
         /// `max_backlog`.
         max: u64,
-        /// What keeps it full.
+        /// Cause of the full backlog.
         held_by: HeldBy,
     },
-    /// It is full: from here on the oldest messages are dropped.
+    /// The backlog is full: from here on the oldest messages are dropped.
     Drops {
         /// `max_backlog`.
         max: u64,
-        /// What keeps it full.
+        /// Cause of the full backlog.
         held_by: HeldBy,
     },
     /// For [`BACKLOG_CALM_MS`] no message was refused or dropped.
@@ -47,7 +47,8 @@ impl Fullness {
         self.last_at.replace(now).is_none()
     }
 
-    /// When it ends, unless another message is refused or dropped before.
+    /// Returns the time at which the backlog counts as calm, unless another message is refused or
+    /// dropped before.
     pub(super) fn ends_at(&self) -> Option<Millis> {
         self.last_at.map(|at| at.plus(BACKLOG_CALM_MS))
     }

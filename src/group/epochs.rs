@@ -21,7 +21,7 @@ pub(super) struct Epochs {
     decided: Option<Epoch>,
     /// Drawn ahead.
     drawn: Option<Epoch>,
-    /// When the last one was decided because of what a member named.
+    /// Time of the last new epoch that a number named by a member caused.
     decided_at: Option<Millis>,
     /// Connect-backs that came about meanwhile: they belong to the next one.
     waiting: Vec<LinkId>,
@@ -52,7 +52,8 @@ impl Epochs {
         self.decided.is_some()
     }
 
-    /// Whether a member has had a new epoch begun so short a while ago that none can have another.
+    /// Returns true if a member caused a new epoch so recently that no member can cause another
+    /// one.
     fn is_recent(&self, now: Millis) -> bool {
         self.decided_at.is_some_and(|at| now < at.plus(NEW_EPOCH_PAUSE_MS))
     }

@@ -93,7 +93,7 @@ impl Group {
         self.members.find(id).is_some()
     }
 
-    /// Whether a member has moved or come back since the last [`Group::take_moves`].
+    /// Returns true if a member has moved or come back since the last [`Group::take_moves`].
     #[must_use]
     pub fn has_moves(&self) -> bool {
         !self.moved.is_empty()

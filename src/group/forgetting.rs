@@ -14,8 +14,8 @@ impl Group {
         }
     }
 
-    /// When the next member has been away for too long. While nothing can be written down, none
-    /// is forgotten.
+    /// Returns the time at which the next member must be forgotten. While nothing can be written
+    /// down, no member is forgotten.
     pub(super) fn next_forgetting(&self) -> Option<Millis> {
         if self.rules.forget_after_ms == 0 || self.check_journal().is_err() {
             return None;

@@ -24,7 +24,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Whether this is a connect-back to an address of which members are counted.
+    /// Returns true for a connect-back to an address whose members are counted.
     pub(super) fn counts_at_its_address(&self) -> bool {
         match self {
             Self::Connecting(attempt) => Network::of(attempt.address.ip()).is_some(),

@@ -1,6 +1,6 @@
 //! Lists that a request can ask for.
 
-/// What a list is of.
+/// Content of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// [`super::Group::members`].

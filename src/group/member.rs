@@ -32,19 +32,19 @@ pub(super) struct Member {
     pub(super) link: Option<LinkId>,
     /// The connect-back of a `reconnect` under way.
     pub(super) returning: Option<LinkId>,
-    /// When it was online last; `None` while it is.
+    /// Time at which the member was last online; `None` while it is online.
     away_since: Option<Millis>,
-    /// What of it is to be written down.
+    /// Part of the member that must be written down.
     pub(super) unwritten: Unwritten,
 }
 
-/// What has become of a member since its place was written down last.
+/// Changes of a member since its place was written down last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unwritten {
     Nothing,
     /// Its place has moved.
     Place,
-    /// It has come back: its address may be another one, and its place a lower one.
+    /// The member came back: its address may be another one, and its place a lower one.
     Return,
 }
 
@@ -254,7 +254,7 @@ impl Members {
         self.by_id.values().copied().collect()
     }
 
-    /// Whether the order of those who are away is what the members are.
+    /// Returns true if the list of offline members agrees with the members.
     pub(super) fn is_away_in_order(&self) -> bool {
         let away = self.slots.iter().filter_map(|(slot, member)| {
             let is_away = member.link.is_none() && member.returning.is_none();
@@ -282,14 +282,14 @@ impl Members {
         self.sorted_after(None)
     }
 
-    /// As [`Members::sorted`], from behind an id.
+    /// As [`Members::sorted`], for ids above `id`.
     pub(super) fn sorted_after(&self, id: Option<&str>) -> impl Iterator<Item = &Member> {
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
         let slots = self.by_id.range::<str, _>((from, Bound::Unbounded));
         slots.filter_map(|(_, &slot)| self.at(slot))
     }
 
-    /// How many have a message socket. Linear in the members, in no order.
+    /// Returns the number of members with a message socket. Linear in the members.
     pub(super) fn online(&self) -> usize {
         self.slots.iter().filter(|(_, member)| member.link.is_some()).count()
     }

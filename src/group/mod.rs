@@ -147,7 +147,7 @@ pub enum Input<'a> {
     Lost {
         /// Which.
         link: LinkId,
-        /// How.
+        /// Cause of the end.
         how: SocketEnd,
     },
     /// Everything up to this number is kept where it is to be kept.
@@ -163,7 +163,7 @@ pub enum Input<'a> {
     EpochStored,
     /// Decisions cannot be written down, or can be again.
     JournalFails(bool),
-    /// As many decisions wait to be written down as may, or fewer again.
+    /// True: the journal has as many bytes waiting as it may. False: fewer again.
     JournalFull(bool),
     /// Time has passed.
     Tick,
@@ -234,7 +234,7 @@ pub struct Group {
     /// Members whose places are to be written down.
     moved: Vec<MemberSlot>,
     fullness: Fullness,
-    /// When the input that is being handled happened.
+    /// Time of the input that is being handled.
     now: Millis,
     stats: Stats,
 }
@@ -378,7 +378,7 @@ impl Group {
         self.members_after(None)
     }
 
-    /// As [`Group::members`], from behind an id.
+    /// As [`Group::members`], for ids above `id`.
     pub fn members_after(&self, id: Option<&str>) -> impl Iterator<Item = MemberLine<'_>> {
         self.members.sorted_after(id).map(|member| MemberLine {
             id: &member.id,

@@ -1,4 +1,4 @@
-//! What the log is told of a member: it comes, goes offline, and comes back.
+//! Changes of members that the log reports: a member comes, goes offline, or comes back.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,21 +6,21 @@ use std::net::SocketAddr;
 use super::{Effect, Group};
 use crate::protocol::{Bye, Epoch, Seq, Since};
 
-/// What became of a member.
+/// Change of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Which member.
+    /// Id of the member.
     pub id: Box<str>,
-    /// What.
+    /// Kind of change.
     pub change: Change,
 }
 
-/// What can become of a member.
+/// Kinds of changes of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is a member now, at this address.
+    /// The id became a member, at this address.
     Registered(SocketAddr),
-    /// It is back, at this address.
+    /// The member came back, at this address.
     Reconnected(SocketAddr),
     /// A new message socket replaced the one that it had.
     TakenOver {
@@ -29,14 +29,14 @@ pub enum Change {
         /// Address of the one that was closed.
         from: SocketAddr,
     },
-    /// It has no message socket any more.
+    /// The member lost its message socket.
     Offline {
         /// Address of the one that it had.
         address: SocketAddr,
-        /// Why.
+        /// Cause of the end.
         cause: Cause,
     },
-    /// It has named a number of this epoch that was never given out: a new epoch begins.
+    /// The member named a number of this epoch that was never given out: a new epoch begins.
     NumberNotGivenOut {
         /// The number and its epoch.
         named: Since,
@@ -45,29 +45,30 @@ pub enum Change {
         /// The new epoch.
         begins: Epoch,
     },
-    /// It is no member any more.
+    /// The id ceased to be a member.
     Deregistered,
-    /// It is no member any more, as it was offline for so long.
+    /// The id ceased to be a member, because it was offline for `forget_after`.
     Forgotten {
         /// `forget_after`.
         after_ms: u64,
     },
 }
 
-/// Why a member has no message socket any more.
+/// Cause for the end of a message socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Its id said `disconnect`.
     Disconnected,
     /// The numbers begin a new life: it is to come back in that one.
     NewEpoch,
-    /// It wrote what is no acknowledgement, or acknowledged what was not sent.
+    /// The member wrote a line that is no acknowledgement, or acknowledged a number that was not
+    /// sent.
     BadAck,
     /// The socket ended, or was given up.
     SocketEnded(SocketEnd),
 }
 
-/// How a message socket came to its end, as the operating system or a timer tells it.
+/// End of a message socket, as the operating system or a timer reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketEnd {
     /// The participant ended its direction.
@@ -86,7 +87,7 @@ pub enum SocketEnd {
 }
 
 impl Cause {
-    /// The reason that the member is told, if its socket may still take one.
+    /// Returns the reason for the `bye` line; `None` if the socket cannot take one.
     pub(super) fn bye(&self) -> Option<Bye> {
         match self {
             Self::Disconnected => Some(Bye::Disconnected),

@@ -1,4 +1,4 @@
-//! How many of something there are at each address.
+//! Counts things per IPv4 address or IPv6 /64 network.
 
 use std::collections::BTreeMap;
 use std::fmt;

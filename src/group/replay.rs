@@ -31,20 +31,19 @@ pub enum Recorded<'a> {
     /// Whom it does not name stays what it was, unless [`Replay::keep_named`] follows: the record
     /// that named it may be damaged.
     Snapshot {
-        /// Which life.
+        /// Epoch of these numbers.
         epoch: Epoch,
         /// The last number given out.
         last: Seq,
     },
     /// As [`super::Fact::NewEpoch`].
     NewEpoch {
-        /// Which life.
+        /// Epoch of these numbers.
         epoch: Epoch,
     },
     /// As [`super::Fact::Member`].
     Member(Standpoint),
-    /// Of a member's own numbers above its place these: their messages may be kept nowhere any
-    /// more.
+    /// Part of a member's own numbers above its place. Their messages may be kept nowhere any more.
     Own {
         /// Whose.
         id: &'a str,
@@ -234,7 +233,8 @@ impl Replay {
     }
 
     /// At the front nothing is kept that they could be a hole in: there the history begins later.
-    /// It does so too where too many are lost: what was kept before them is lost with them.
+    /// If too many are lost, the history also begins after them, and messages kept before them are
+    /// lost, too.
     fn restore_lost(&mut self, first: Seq, last: Seq, at: Millis) {
         let history = &mut self.group.history;
         self.lost = self.lost.saturating_add(last.above(history.last()));

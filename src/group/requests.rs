@@ -280,8 +280,9 @@ impl Group {
     }
 }
 
-/// Whether the request comes from the coordinator's own machine and takes a member away: an
-/// operator may do that to any id, or a member whose address has changed would stay for ever.
+/// Returns true if the request comes from the coordinator's own machine and is a `disconnect` or
+/// `deregister`. An operator may send these for any id; otherwise a member whose address has
+/// changed would stay for ever.
 fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
     match command {
         Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),

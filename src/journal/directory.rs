@@ -155,7 +155,7 @@ impl Disk for Directory {
 
     fn lock(&mut self, name: &str) -> io::Result<Option<File>> {
         let path = self.path_of(name)?;
-        // To open a pipe would wait, and a link may lead to the lock of another directory.
+        // Opening a FIFO would block, and a link may lead to the lock of another directory.
         if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(not_ordinary());
         }
@@ -192,7 +192,7 @@ impl Disk for Directory {
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
         let path = self.path_of(name)?;
-        // To open a pipe would wait for somebody to write into it.
+        // Opening a FIFO would block until somebody writes to it.
         if !fs::symlink_metadata(&path)?.is_file() {
             return Err(not_ordinary());
         }

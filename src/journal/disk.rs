@@ -26,14 +26,14 @@ pub trait Disk {
     where
         Self: Sized;
 
-    /// Which file has this name. A symbolic link is a file of its own.
+    /// Returns the id of the file with this name. A symbolic link is a file of its own.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn id_of_name(&mut self, name: &str) -> io::Result<FileId>;
 
-    /// Which file this is.
+    /// Returns the id of an open file.
     ///
     /// # Errors
     ///

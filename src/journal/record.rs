@@ -45,7 +45,7 @@ pub enum Record<'a> {
     /// The first record of every segment: the life of the numbers that follow. The members, one
     /// [`Record::Member`] each, come next.
     Epoch {
-        /// Which life.
+        /// Epoch of these numbers.
         epoch: Epoch,
         /// The number before the first that this segment may hold: the last given out, or, where
         /// messages are written anew, the one before the first of these.
@@ -101,7 +101,7 @@ pub enum Record<'a> {
     },
     /// From here on the numbers live another life; the last one given out stays.
     NewEpoch {
-        /// Which life.
+        /// Epoch of these numbers.
         epoch: Epoch,
     },
     /// The journal goes on in another segment, which has its [`Record::Epoch`] by now: if none is

@@ -71,7 +71,7 @@ pub fn recover<D: Disk>(
     recover_unless(store, replay, || false)
 }
 
-/// As [`recover`], unless `is_stopped`, which is asked again and again, says that it is to end.
+/// As [`recover`], but stops when `is_stopped`, which is called again and again, returns true.
 ///
 /// # Errors
 ///
@@ -275,7 +275,7 @@ impl Fold {
             }
         }
         if self.next.is_some_and(|next| seq.above(next) > LOST_NUMBERS_MAX) {
-            // So many cannot have been lost: the number is wrong.
+            // More numbers are missing than can be lost: the number is wrong.
             self.is_number_in_doubt = true;
             self.segment.iter_mut().for_each(|current| current.note_too_far(seq));
             return false;

@@ -37,13 +37,13 @@ impl BootId {
     /// The system does not say.
     pub const UNKNOWN: Self = Self([0; 16]);
 
-    /// Whether both are known to be the same start of the machine.
+    /// Returns true if both ids are known and are of the same boot.
     #[must_use]
     pub fn is_same(self, other: Self) -> bool {
         self == other && self != Self::UNKNOWN
     }
 
-    /// Whether both are known to be different starts of the machine.
+    /// Returns true if both ids are known and are of different boots.
     #[must_use]
     pub fn is_other(self, other: Self) -> bool {
         self != other && self != Self::UNKNOWN && other != Self::UNKNOWN

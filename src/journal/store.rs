@@ -111,8 +111,8 @@ impl<D: Disk> Store<D> {
     /// Sees that the directory, the lock and the segments are where they were left; returns the
     /// segments that are not: files that were moved away, deleted or replaced. They count as gone.
     ///
-    /// Where another directory has come into the place of this one, the store moves there if it is
-    /// an empty one; all segments are gone then.
+    /// If another directory has replaced this one and is empty, the store moves there. All segments
+    /// are gone then.
     ///
     /// # Errors
     ///

@@ -11,21 +11,21 @@ use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::Seq;
 use crate::text::Counted;
 
-/// Why a directory cannot be used. Nothing in it was changed.
+/// Reason why a directory cannot be used. Nothing in it was changed.
 #[derive(Debug)]
 pub enum Unusable {
     /// The operating system refuses a call without which there is no start.
     System {
-        /// What cannot be done.
+        /// Description of the call that failed.
         what: &'static str,
-        /// Why.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// A segment that may be whole cannot be read.
     Unreadable {
         /// The file.
         name: String,
-        /// Why.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// Another coordinator is at work in it.
@@ -42,7 +42,7 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// Whether it is about a file that is not there any more.
+    /// Returns true if a file is not there any more.
     #[must_use]
     pub fn is_of_no_file(&self) -> bool {
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -54,7 +54,7 @@ impl Unusable {
     }
 }
 
-/// What to do about an error before the next try.
+/// Returns what the operator must do about an error before the next try.
 fn advice(error: &io::Error) -> &'static str {
     let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -115,7 +115,7 @@ pub enum Trouble {
         bytes: u64,
         /// The first place.
         first: Range<u64>,
-        /// Of these places, records that are as they were written, and say what cannot be.
+        /// Number of these places that are whole records with impossible values.
         impossible: u64,
     },
     /// Messages in a segment have numbers so far above the others that they are not used.
@@ -127,7 +127,7 @@ pub enum Trouble {
         /// How many messages.
         messages: u64,
     },
-    /// So many numbers are missing that what was kept before them is lost, too.
+    /// More numbers are missing than can be: the messages before them are lost, too.
     GivenUp {
         /// The next number.
         before: Seq,

@@ -1,4 +1,4 @@
-//! How the limits are related: checked by the compiler.
+//! Relations between the limits, checked by the compiler.
 
 use super::*;
 

@@ -20,7 +20,7 @@ use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
 use crate::session::{CommandSocket, Input};
 use crate::time::Millis;
 
-/// Where the coordinator is, and how its addresses are found.
+/// Address or name of the coordinator, and the resolver for a name.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) coordinator: Endpoint,
@@ -46,10 +46,10 @@ pub(super) struct Dialing {
     resolved_by: Millis,
     /// All addresses have failed by then.
     until: Millis,
-    /// To be tried.
+    /// Addresses that are still to be tried.
     addresses: VecDeque<SocketAddr>,
     current: Option<Current>,
-    /// What came of the addresses before.
+    /// Errors of the addresses that were tried.
     failures: Vec<String>,
 }
 

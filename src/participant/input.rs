@@ -10,10 +10,10 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::stdio::dup2_stdin;
 
-/// Which lines of standard input are commands.
+/// Part of standard input that is read as commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// None: standard input belongs to somebody else.
+    /// Nothing: standard input belongs to another program.
     Nothing,
     /// All up to its end.
     ToItsEnd,
@@ -61,6 +61,6 @@ pub(super) fn wait_until_readable() -> io::Result<()> {
 
 /// Gives standard input up: from here on its writers learn that nobody reads what they write.
 pub(super) fn close_stdin() {
-    // Where there is no /dev/null, the writers learn it when the program ends.
+    // Without /dev/null the writers get the error only when the program ends.
     let _ = File::open("/dev/null").and_then(|null| Ok(dup2_stdin(null)?));
 }

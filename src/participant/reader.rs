@@ -54,7 +54,8 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
             Ok(line) => line,
             Err(ReadlineError::Eof) => break Typed::End,
             Err(ReadlineError::Signal(Signal::Resize)) => continue,
-            // As in a shell, the key clears a line that has text, and ends the program otherwise.
+            // Ctrl-C clears a line that has text, as in a shell. On an empty line it ends the
+            // program.
             Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
             // The line is gone; what it was, is said of what has made it so.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -101,7 +102,7 @@ pub(super) fn read_lines(mut input: impl BufRead, mut writers: Option<Writers>, 
         let typed = match read_line(&mut input) {
             Ok(Some(typed)) => typed,
             Ok(None) if writers.as_mut().is_some_and(|writers| writers.wait().is_ok()) => continue,
-            // What cannot be read has ended.
+            // An input that cannot be read counts as ended.
             Ok(None) | Err(_) => break Typed::End,
         };
         if matches!(&typed, Typed::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {

@@ -32,7 +32,7 @@ impl Resolver {
     }
 }
 
-/// What the thread works on.
+/// State of the resolver thread.
 #[derive(Debug)]
 struct Lookup {
     name: String,
@@ -55,8 +55,8 @@ impl Sink for Lookup {
     }
 }
 
-/// Whether a coordinator can be at an address. A request cannot name the interface of a link-local
-/// one.
+/// Returns true if a coordinator can be at an address. Link-local addresses do not count: a request
+/// cannot name their interface.
 fn is_usable(ip: IpAddr) -> bool {
     let is_link_local = |ip: Ipv6Addr| ip.is_unicast_link_local();
     let link_local = matches!(ip, IpAddr::V6(ip) if is_link_local(ip));

@@ -255,7 +255,7 @@ impl Participant {
         }
     }
 
-    /// Whether a message socket that was left alone is wanted again.
+    /// Returns true if a message socket that was not read is to be read again.
     pub(super) fn is_any_wanted_again(&self) -> bool {
         self.sockets.iter().any(|(_, socket)| match socket.role {
             Role::Messages(number) => socket.rests && self.parts.session.wants_message_line(number),

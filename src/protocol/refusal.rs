@@ -71,7 +71,7 @@ pub enum Refusal {
     BacklogFull {
         /// `max_backlog`.
         max: u64,
-        /// What keeps it full.
+        /// Cause of the full backlog.
         held_by: HeldBy,
     },
     /// 507: the last number was given out.
@@ -83,7 +83,7 @@ pub enum Refusal {
     },
 }
 
-/// What there is no room for.
+/// Table that has no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoRoom {
     /// Another member.
@@ -117,7 +117,7 @@ pub enum NoRoom {
     },
 }
 
-/// What keeps the backlog full.
+/// Cause of a full backlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeldBy {
     /// The member that needs the oldest message.
@@ -340,7 +340,7 @@ impl fmt::Display for Misstep {
 mod tests {
     use super::*;
 
-    /// Where there is something that the peer can do, the words say what.
+    /// If the peer can do something about a refusal, the text says what.
     #[test]
     fn a_refusal_says_what_is_wrong_and_what_to_do_next() {
         let (here, there): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());

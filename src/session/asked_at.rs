@@ -23,7 +23,7 @@ impl AskedAt {
         self.0.clear();
     }
 
-    /// Whether a takeover by this address is the participant's own.
+    /// Returns true if a takeover by this address is the participant's own.
     pub(super) fn contains(&self, address: SocketAddr) -> bool {
         self.0.contains(&address)
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::protocol::{Bye, Seq};
 use crate::text;
 
-/// What follows from a takeover by another program.
+/// Consequence of a takeover by another program, for the user.
 pub(super) const TAKEN_OVER: &str =
     "another program uses this id; staying offline, `reconnect` takes the id back";
 

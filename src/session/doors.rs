@@ -40,7 +40,7 @@ pub enum Input<'a> {
     DialFailed {
         /// Which.
         socket: CommandSocket,
-        /// What was tried, and the operating system's words.
+        /// The call that failed, and the operating system's words.
         reason: &'a str,
     },
     /// A line came in on a command socket.

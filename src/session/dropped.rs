@@ -10,28 +10,29 @@ use crate::time::Millis;
 /// A connection to the listener was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Where it came from.
+    /// Address that the connection came from.
     pub peer: IpAddr,
-    /// Why it was dropped.
+    /// Reason why the connection was dropped.
     pub why: NotTheCoordinator,
-    /// How many were dropped for the same kind of reason since the last report.
+    /// Number of connections that were dropped for the same kind of reason since the last report.
     pub unreported: u64,
 }
 
-/// What shows that a connection is not the coordinator's.
+/// Sign that a connection is not the coordinator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTheCoordinator {
-    /// It comes from another address than the coordinator has: this one, if it was ever reached.
+    /// The connection comes from another address than the coordinator's, which this is, if it was
+    /// ever reached.
     Address(Option<IpAddr>),
     /// Its first line was not the greeting that was asked for, or it ended before that.
     Greeting,
-    /// It said nothing in time.
+    /// The connection sent no greeting in time.
     Silent,
-    /// Others came after it, and it had not greeted.
+    /// Others came after the connection, which had not greeted.
     Displaced,
 }
 
-/// When each kind was reported last, and what came since.
+/// Time of the last report of each kind, and the number of connections since.
 #[derive(Debug, Default)]
 pub(super) struct DropReports([Kind; 4]);
 

@@ -19,9 +19,9 @@ pub(super) struct InFlight {
 pub(super) enum Asked {
     /// The user's.
     User(Pending),
-    /// That of the attempt under way.
+    /// The request of the attempt to become online that is under way.
     Attempt,
-    /// To say goodbye.
+    /// The `disconnect` before the participant ends.
     Leave,
     /// Nobody's any more: the reply is taken out of the line, and that is all.
     Nobody,

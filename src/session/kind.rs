@@ -3,9 +3,9 @@
 /// The two ways to become online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// As a new member.
+    /// `register`: as a new member.
     Register,
-    /// As a member that was offline, or takes over from itself.
+    /// `reconnect`: as a member that was offline, or takes over from itself.
     Reconnect,
 }
 

@@ -67,7 +67,7 @@ pub use waiting::NotSent;
 pub struct Settings {
     /// Who it speaks for; see [`crate::protocol::is_id`].
     pub id: Box<str>,
-    /// Where the coordinator is, as its user names it.
+    /// Address or name of the coordinator, and its port, as the user writes them.
     pub coordinator: Box<str>,
     /// What the message log remembers.
     pub memory: Memory,

@@ -1,4 +1,4 @@
-//! What the user is told, in words that are safe for a terminal.
+//! Notices to the user, in words that are safe for a terminal.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -29,14 +29,14 @@ pub enum Notice {
     Unanswered {
         /// Which.
         command: &'static str,
-        /// What an `msend` was to send.
+        /// Text of an `msend`.
         text: Option<Box<str>>,
     },
     /// A request that was given up before it was sent.
     NotSent {
         /// Which.
         command: &'static str,
-        /// What an `msend` was to send.
+        /// Text of an `msend`.
         text: Option<Box<str>>,
         /// Why.
         why: NotSent,
@@ -45,7 +45,7 @@ pub enum Notice {
     Waiting,
     /// Requests that waited are sent.
     SendingWaiting {
-        /// How many.
+        /// Number of commands.
         commands: usize,
     },
     /// The port that the operating system picked.
@@ -55,9 +55,9 @@ pub enum Notice {
     },
     /// The coordinator's name stands for another address than before, or for the first one.
     Connected {
-        /// As the user names it.
+        /// Coordinator as the user names it.
         name: Box<str>,
-        /// Where it was reached.
+        /// Address at which the coordinator was reached.
         address: SocketAddr,
     },
     /// The message socket broke.
@@ -98,7 +98,7 @@ pub enum Notice {
         /// Its words.
         reply: Box<str>,
     },
-    /// Of an epoch, the number that comes next, and the last one taken, which is not below.
+    /// The next number, and the last one taken of the same epoch, which is not below it.
     NumbersWentBack(Seq, Seq),
     /// The message log cannot be written.
     LogFails {
@@ -150,12 +150,12 @@ pub enum Why {
     },
     /// The command socket could not be connected in time.
     DialTimeout {
-        /// As the user names it.
+        /// Coordinator as the user names it.
         coordinator: Box<str>,
     },
     /// No reply came in time.
     NoReply {
-        /// As the user names it.
+        /// Coordinator as the user names it.
         coordinator: Box<str>,
     },
     /// The coordinator said `OK` and did not greet.
@@ -177,9 +177,9 @@ pub struct Status {
     pub id: Box<str>,
     /// Whether messages come.
     pub state: State,
-    /// Where the coordinator is, as the user names it.
+    /// Address or name of the coordinator, and its port, as the user names them.
     pub coordinator: Box<str>,
-    /// Where it was reached last.
+    /// Address at which the coordinator was reached last.
     pub address: Option<SocketAddr>,
     /// Where it listens, or listened last.
     pub port: Option<u16>,

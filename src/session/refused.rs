@@ -1,10 +1,10 @@
-//! What it means for a session that comes back by itself when it is refused.
+//! Refusals of a session that comes back by itself.
 
 use super::{Session, Why};
 
 impl Session {
-    /// Why the coordinator does not let us in. What is refused for our address stays so until
-    /// somebody does something about it: from here on the pauses are the longest.
+    /// Returns the reason of a refusal, for the user. A refusal because of the address (403) stays
+    /// until somebody acts, so the pauses between the tries become the longest ones.
     pub(super) fn why_refused(&mut self, code: u16, line: &str) -> Why {
         let line = line.into();
         if code != 403 {
@@ -18,8 +18,8 @@ impl Session {
     }
 }
 
-/// The reason of a 403 begins with the part that is wrong: this one is the id, which belongs to
-/// another address.
+/// Returns true if the id belongs to another address: the reason of a 403 begins with the part that
+/// is wrong.
 fn is_about_id(line: &str) -> bool {
     line.starts_with("ERR 403 id: ")
 }

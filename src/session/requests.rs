@@ -90,7 +90,7 @@ impl Requests {
         self.in_flight.iter().any(|request| request.asked == Asked::Nobody)
     }
 
-    /// Whether a command may be sent before the replies to those in flight are here.
+    /// Returns true if a command may be sent before the replies to the requests in flight are here.
     pub(super) fn has_room_for(&self, is_message: bool) -> bool {
         if !is_message {
             return !self.is_busy_for_user();
@@ -102,7 +102,7 @@ impl Requests {
         };
         self.in_flight.len() < IN_FLIGHT_MAX
             && self.bytes < IN_FLIGHT_BYTES_MAX
-            // Whatever is in flight is of one sort, but for what nobody waits for.
+            // All requests in flight are of one sort, except those that nobody waits for.
             && self.in_flight.back().is_none_or(|last| may_follow(&last.asked))
     }
 

@@ -238,9 +238,10 @@ impl Session {
     /// The coordinator goes on with this number: a reply says so, or, if it was lost, the first
     /// line of the message socket.
     ///
-    /// It was told the last number of this epoch that was taken here, or has let this id in as a
-    /// new member, who gets nothing from before. So a number that is not above has gone back: what
-    /// comes is new, though it has numbers that were taken here before.
+    /// Notices that numbers went back. The coordinator knows the last number of this epoch that was
+    /// taken here, or has this id as a new member, which gets no older messages. So if the next
+    /// number is not above the last one taken, the numbers went back: the messages to come are new,
+    /// although messages with these numbers were taken before.
     pub(super) fn note_next(&mut self, epoch: Option<Epoch>, next: Seq) {
         let Memory { epoch: ours, last } = self.taken.memory;
         let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
@@ -257,7 +258,7 @@ impl Session {
     pub(super) fn note_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
         let is_greeted = self.attempt.as_ref().is_some_and(|attempt| attempt.greeted);
         let stream = self.stream.as_mut().filter(|_| is_greeted);
-        // In an epoch that is new here, what came before the reply was taken.
+        // In an epoch that is new here, messages that came before the reply were taken.
         let has_begun = stream.as_ref().is_some_and(|stream| stream.brought > Seq::ZERO);
         if let Some(stream) = stream {
             stream.is_next_known = true;
@@ -267,8 +268,8 @@ impl Session {
         }
     }
 
-    /// Whether nothing may be read before the reply has said if the numbers went back: what has
-    /// numbers that were taken here before is a repeat, or new.
+    /// Returns true if no message may be read before the reply shows whether the numbers went back.
+    /// Until then a message with a number that was taken before can be a repeat, or new.
     fn is_next_awaited(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.greeted && attempt.is_asked())
             && self.taken.memory.last > Seq::ZERO

@@ -71,7 +71,7 @@ impl UserCommand {
         }
     }
 
-    /// What it costs to keep.
+    /// Returns the bytes that it costs to keep the command.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Ask(ask) => ask.bytes(),
@@ -95,7 +95,7 @@ impl Ask {
         }
     }
 
-    /// What it costs to keep.
+    /// Returns the bytes that it costs to keep the command.
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Msend(text) => text.len(),
@@ -116,7 +116,7 @@ impl Ask {
         matches!(self, Self::Msend(_))
     }
 
-    /// Whether it asks to go offline.
+    /// Returns true if the command makes the participant go offline.
     pub(super) const fn is_leave(&self) -> bool {
         matches!(self, Self::Disconnect | Self::Deregister)
     }

@@ -25,10 +25,10 @@ pub(super) struct Pending {
     since: Millis,
 }
 
-/// Why a request of the user was given up before it was sent.
+/// Reason why a request of the user was given up before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// This many requests wait already, or as many bytes as may wait.
+    /// This many requests wait already: their number or their bytes reached the limit.
     TooMany(usize),
     /// The request has waited for as long as it may.
     TooOld,
@@ -47,8 +47,8 @@ pub(super) struct Waiting {
     bytes: usize,
     /// Requests numbered so far.
     numbered: u64,
-    /// Nothing is sent before this time, though the message socket stands: the coordinator could
-    /// not be reached, or does not take messages.
+    /// No request is sent before this time, although the message socket is connected: the
+    /// coordinator could not be reached, or does not take messages.
     hold: Option<Millis>,
     pauses: Backoff,
     /// The user knows of this outage.
@@ -136,7 +136,7 @@ impl Waiting {
 }
 
 impl Session {
-    /// Whether requests of the user wait instead of being sent.
+    /// Returns true if requests of the user wait instead of being sent.
     pub(super) fn is_in_outage(&self) -> bool {
         self.is_coming_back() || self.waiting.hold.is_some()
     }
@@ -145,14 +145,14 @@ impl Session {
         self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user())
     }
 
-    /// Whether a message that was not sent may be sent later: the session is online as far as it
-    /// knows, or comes back by itself.
+    /// Returns true if a message that was not sent may be sent later: the session is online as far
+    /// as it knows, or comes back by itself.
     fn may_send_later(&self) -> bool {
         let is_online = self.home.is_some() && self.stream.is_some();
         self.ending.is_none() && (is_online || self.is_coming_back())
     }
 
-    /// Whether a command goes to the requests that wait, as it is a message or stands behind one.
+    /// Returns true if a command must wait: it is a message, or stands behind one.
     pub(super) fn must_wait(&self, command: &UserCommand) -> bool {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {

@@ -1,5 +1,5 @@
-//! When it is checked that the journal is still where it was: what is written to a file that was
-//! moved away, or into a directory that another one has replaced, is lost at the next start.
+//! Schedule of the checks that the journal is still where it was. Records in a file that was moved
+//! away, or in a directory that another one has replaced, are lost at the next start.
 //!
 //! A check is a few calls of the operating system. It comes before the first thing that is written
 //! after a pause, and once more when the interval has passed since; so a journal to which nothing
@@ -32,7 +32,7 @@ impl Checks {
         false
     }
 
-    /// Whether a check is due though nothing is written now.
+    /// Returns true if a check is due although nothing is written now.
     pub(super) fn is_due(&mut self, now: Millis) -> bool {
         let is_due = self.due.is_some_and(|due| due <= now);
         if is_due {

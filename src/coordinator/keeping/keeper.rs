@@ -63,7 +63,7 @@ pub struct Keeper {
     /// Everything up to here is.
     safe: Seq,
     failing: Option<Failing>,
-    /// Why, as it was said last.
+    /// Reason of the failure that was reported last.
     reason: String,
     checks: Checks,
     /// Who was deregistered, and in which commit, as long as that is not safe.
@@ -161,7 +161,7 @@ impl Keeper {
         }
     }
 
-    /// Whether the worker is to begin a segment, for which it may need a file.
+    /// Returns true if the worker is to begin a segment, for which it may need a file.
     #[must_use]
     pub fn is_beginning(&self) -> bool {
         self.segment.begun > self.done.0
@@ -291,7 +291,7 @@ impl Keeper {
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
         let header = Header { serial, salt, boot, sync };
-        // What a rescue goes back to is of the old epoch; a new one comes behind all that.
+        // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
         let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {

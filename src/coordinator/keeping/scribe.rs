@@ -43,7 +43,7 @@ pub struct Begin {
     pub(super) farewell: Vec<u8>,
     /// It holds everything that a failure before it kept from being written.
     pub(super) is_rescue: bool,
-    /// It holds every message that is kept: no segment before it is needed.
+    /// True if the segment holds every kept message, so that no earlier segment is needed.
     pub(super) is_whole: bool,
 }
 
@@ -199,7 +199,8 @@ impl<D: Disk> Scribe<D> {
         }
     }
 
-    /// Whether a start would find what was written; if not, nothing more is written there.
+    /// Returns true if a start would find the written records. If not, nothing more is written
+    /// there.
     fn check(&mut self, commit: u64, report: &mut Written) -> bool {
         match self.store.missing(self.writer.as_ref()) {
             Ok(missing) if missing.is_empty() => return true,

@@ -109,7 +109,7 @@ impl LineLimit {
         summaries
     }
 
-    /// When the next summary is due; none while nothing was left out.
+    /// Returns the time of the next summary; `None` while no line was left out.
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         let windows = self.subjects.values().chain(self.levels.values());
         windows.filter(|window| window.left_out > 0).map(|window| window.ends_at).min()

@@ -10,7 +10,7 @@ use simple_logger::SimpleLogger;
 use super::{Diagnostic, Print};
 use crate::time::UnixMillis;
 
-/// Who reads standard error.
+/// Reader of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// People and their tools: level, date and time.

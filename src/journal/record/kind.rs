@@ -1,6 +1,6 @@
 //! Kinds of records, as a byte of their header says.
 
-/// Which of the records.
+/// Kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {

@@ -46,7 +46,7 @@ impl<'a> Runs<'a> {
         runs.are_apart().then_some(runs)
     }
 
-    /// Whether each run is one, and stands above the one before it without touching it.
+    /// Returns true if each run is valid, and is above the run before it without touching it.
     fn are_apart(self) -> bool {
         let mut next = Seq::ZERO.next();
         let all = self.iter().all(|(first, last)| {

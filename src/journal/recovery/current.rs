@@ -19,12 +19,12 @@ pub(super) struct Current {
     pub(super) has_epoch: bool,
     /// The life of its first number.
     pub(super) epoch: Option<Epoch>,
-    /// When it was begun: what it begins with is older, or as old.
+    /// Time at which the segment was begun. The records at its beginning are older, or as old.
     pub(super) begun_at: Millis,
     damaged_places: u64,
     damaged_bytes: u64,
     damaged_first: Option<Range<u64>>,
-    /// Of these places, the records that are whole and say what cannot be.
+    /// Number of these places that are whole records with impossible values.
     impossible: u64,
     /// The first message that is too far above the one before it, and how many there are.
     too_far: Option<(Seq, u64)>,
@@ -71,18 +71,18 @@ impl Current {
         self.damaged_first.get_or_insert(bytes);
     }
 
-    /// This number is too far above the one before it.
+    /// Counts a number that is too far above the one before it.
     pub(super) fn note_too_far(&mut self, seq: Seq) {
         let (_, messages) = self.too_far.get_or_insert((seq, 0));
         *messages = messages.saturating_add(1);
     }
 
-    /// Whether not all of it can be used, so that people may want to look at it.
+    /// Returns true if a part of the segment cannot be used, so that people may want to look at it.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged_first.is_some() || self.too_far.is_some()
     }
 
-    /// What is wrong with it, but for its end.
+    /// Returns the troubles of the segment, except for its end.
     pub(super) fn troubles(self) -> impl Iterator<Item = Trouble> {
         let serial = self.header.serial;
         let (places, bytes, impossible) =

@@ -143,7 +143,7 @@ impl<D: Disk> Store<D> {
         all
     }
 
-    /// Whether a start would find nothing: no segment, nor a file that has the name of one.
+    /// Returns true if a start would find nothing: no segment, and no file with the name of one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.rejected.is_empty()

@@ -5,10 +5,10 @@ use crate::group::Group;
 use crate::journal::Record;
 use crate::time::Now;
 
-/// What has come of the end of a journal.
+/// Outcome of writing the end of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Nothing yet.
+    /// The end is not written yet.
     Pending,
     /// All is written and safe.
     Written,

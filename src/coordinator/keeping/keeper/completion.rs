@@ -56,7 +56,7 @@ impl Keeper {
         }
     }
 
-    /// What stood in segments that are gone is nowhere: all that is kept is written anew.
+    /// Drops segments that are missing. All kept messages must then be written again.
     fn note_missing(&mut self, missing: &[u64]) {
         if missing.is_empty() {
             return;

@@ -6,7 +6,7 @@ use crate::protocol::Epoch;
 use crate::time::Millis;
 
 impl Keeper {
-    /// It is synced, whatever the mode.
+    /// The record is synced in every mode.
     pub(super) fn put_new_epoch(&mut self, epoch: Epoch, at: Millis) {
         self.put(&Record::NewEpoch { epoch }, at);
         self.is_awaited = true;

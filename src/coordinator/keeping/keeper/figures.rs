@@ -1,4 +1,4 @@
-//! What the keeper counts: segments, commits, syncs, and what waits for the disk.
+//! Counters of the keeper: segments, commits, syncs, and bytes that wait for the disk.
 
 use super::Keeper;
 use crate::coordinator::keeping::tally::Tally;
@@ -14,7 +14,8 @@ impl Keeper {
         self.waiting_bytes() >= self.terms.waiting_bytes_max
     }
 
-    /// Returns whether as much waits for the disk as may, if that has changed since the last call.
+    /// Returns true if as many bytes wait for the disk as may, false if fewer do again, and `None`
+    /// if this has not changed since the last call.
     pub fn take_fullness(&mut self) -> Option<bool> {
         let is_full = self.is_full();
         let was_full = std::mem::replace(&mut self.waiting.is_reported, is_full);
