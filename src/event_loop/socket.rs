@@ -23,9 +23,9 @@ pub(super) struct Listening {
 /// connections arrive as soon as an interface has it.
 pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
     let bound = match address.ip() {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => bind(address, |socket| {
-            sockopt::set_ipv6_v6only(socket, false) //.
-        }),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            bind(address, |socket| sockopt::set_ipv6_v6only(socket, false))
+        }
         IpAddr::V4(_) | IpAddr::V6(_) => TcpListener::bind(address),
     };
     let is_missing = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL);

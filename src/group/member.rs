@@ -81,11 +81,11 @@ impl Member {
     /// These numbers are its own, as was written down; who sent them may be known no more.
     pub(super) fn restore_own(&mut self, runs: Vec<(Seq, Seq)>, history: &mut History) {
         let (lowest, highest) = (self.place.next(), history.last());
-        let runs = runs.into_iter();
-        let runs = runs.map(|(first, last)| OwnRun {
+        let within = |(first, last): (Seq, Seq)| OwnRun {
             first: first.max(lowest),
-            last: last.min(highest), //.
-        });
+            last: last.min(highest),
+        };
+        let runs = runs.into_iter().map(within);
         self.own.add(runs.filter(|run| run.first <= run.last).collect());
         self.move_to(self.place, history);
     }

@@ -276,10 +276,8 @@ impl<D: Disk> Store<D> {
 
     /// Replaces `bytes` with those of a whole segment.
     pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), Unusable> {
-        let name = self.segments.get(&serial).map_or_else(
-            || name::of_segment(serial), //.
-            |segment| segment.name.clone(),
-        );
+        let found = self.segments.get(&serial).map(|segment| segment.name.clone());
+        let name = found.unwrap_or_else(|| name::of_segment(serial));
         let read = self.disk.read(&name, u64::MAX, bytes);
         read.map_err(|error| Unusable::Unreadable { name, error })
     }

@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use super::NotSent;
 use super::bye_words::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::user_command::{Ask, BadCommand};
-use crate::limits::{REPLY_TIMEOUT_MS, WAITING_MS_MAX};
+use crate::limits::{REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::text::{self, Counted};
 
-/// Something to tell the user. Replies are shown as they came, what happens by itself begins
-/// with `* `, what the user did wrong or must look at with `error: `.
+/// A line for the user. A reply is shown as it came. An event begins with `* `, and a mistake or
+/// a failure with `error: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A line of the coordinator's, in answer to the user.
@@ -266,10 +266,7 @@ impl fmt::Display for Notice {
                 write!(f, "* registered anew, messages may have been missed: {reply}")
             }
             Self::NumbersWentBack(next, last) => fmt_went_back(*next, *last, f),
-            Self::LogFails { reason } => {
-                write!(f, "error: message log: {reason}; ")?;
-                f.write_str("until it can be written, messages are not acknowledged")
-            }
+            Self::LogFails { reason } => write!(f, "error: message log: {reason}; {NOT_ACKED}"),
             Self::LogWrites => f.write_str("* message log: it can be written again"),
             Self::Status(status) => status.fmt(f),
             Self::Help => f.write_str(HELP),
@@ -317,7 +314,8 @@ impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooMany(commands) => {
-                write!(f, "{commands} commands wait for the coordinator already")
+                let commands = Counted(*commands, "command waits", "commands wait");
+                write!(f, "{commands} already (at most {WAITING_MAX}, {WAITING_BYTES_MAX} bytes)")
             }
             Self::TooOld => write!(f, "not online within {WAITING_S_MAX} s"),
             Self::Unreachable(why) => why.fmt(f),
@@ -372,6 +370,7 @@ impl fmt::Display for Behind<'_> {
     }
 }
 
+const NOT_ACKED: &str = "until it can be written, messages are not acknowledged";
 const WAITING: &str = "and are sent when online again";
 const WAITING_S_MAX: u64 = WAITING_MS_MAX.div_euclid(1000);
 

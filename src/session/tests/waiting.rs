@@ -209,9 +209,10 @@ fn what_waits_is_bounded_in_number_and_each_text_above_is_named() {
     rig.forget();
     rig.user("msend one\u{1b}");
     rig.user("msend more");
+    let full = "1000 commands wait already (at most 1000, 1048576 bytes)";
     rig.expect(&[
-        "show error: msend: not sent: 1000 commands wait for the coordinator already: one\\u{1b}",
-        "show error: msend: not sent: 1000 commands wait for the coordinator already: more",
+        &format!("show error: msend: not sent: {full}: one\\u{{1b}}"),
+        &format!("show error: msend: not sent: {full}: more"),
     ]);
     assert_eq!(rig.waiting(), 1000);
     assert!(rig.session.wants_user_lines(), "the user can still say something");
