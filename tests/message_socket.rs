@@ -7,10 +7,11 @@ mod support;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 
+use groupcast::limits::TURN_OFFER_SOCKETS_MAX;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use support::coordinator::Coordinator;
-use support::listener::Listener;
+use support::listener::{Listener, MessageSocket};
 use support::member::Member;
 use support::{DEADLINE, Timer, number};
 
@@ -196,6 +197,40 @@ fn an_idle_message_socket_is_not_a_stalled_one() {
     stuck.until_offline();
     alice.msend("still there");
     bob.socket().delivery(151, "alice", "still there");
+}
+
+/// A request right behind the reply to `msend` is carried out one turn after the first deliveries.
+/// Now and then this test is slower than that, so it tries again.
+#[test]
+fn a_turn_delivers_to_so_many_members_and_the_others_get_theirs_in_the_next() {
+    let coordinator = Coordinator::start(30, &[]);
+    let mut alice = coordinator.join("alice", "");
+    let mut client = coordinator.client();
+    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let count = TURN_OFFER_SOCKETS_MAX as u64 + 100;
+    let mut sockets: Vec<MessageSocket> = (0..count)
+        .map(|number| {
+            client.say(&format!("m{number}#register {}#127.0.0.1", listener.port()));
+            client.expect_start("OK register ");
+            listener.accept()
+        })
+        .collect();
+    let timer = Timer::start(DEADLINE);
+    let (mut seq, mut was_seen) = (0, false);
+    while !was_seen {
+        assert!(timer.left().is_some(), "all {count} members were served at once {seq} times");
+        seq = alice.msend("hi");
+        let first = alice.command.stat("deliveries_out");
+        was_seen = first == (seq - 1) * count + TURN_OFFER_SOCKETS_MAX as u64;
+        while alice.command.stat("deliveries_out") < seq * count {
+            assert!(timer.left().is_some(), "message {seq} does not go out");
+        }
+    }
+    for socket in &mut sockets {
+        (1..=seq).for_each(|seq| {
+            socket.delivery(seq, "alice", "hi");
+        });
+    }
 }
 
 /// The poll reports sockets in the order in which something came on them.

@@ -11,7 +11,7 @@ use crate::event_loop::{Connection, Fill, Key};
 use crate::group::{Input, LinkId, SocketEnd};
 use crate::limits::{
     ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
-    WORK_ACK_BYTES, WORK_CONNECT,
+    TURN_OFFER_SOCKETS_MAX, WORK_ACK_BYTES, WORK_CONNECT,
 };
 use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
@@ -133,10 +133,14 @@ impl Coordinator {
             None => self.rotation.next(keys.len()),
         };
         let (behind, ahead) = keys.split_at(first.min(keys.len()));
-        let (mut written, mut keys) = (0, ahead.iter().chain(behind).copied());
+        let (mut written, mut sockets) = (0, 0);
+        let mut keys = ahead.iter().chain(behind).copied();
         for key in keys.by_ref() {
-            written += self.offer_to(key, now);
-            if written >= TURN_OFFER_BYTES_MAX && !self.group.offers_once() {
+            let bytes = self.offer_to(key, now);
+            written += bytes;
+            sockets += usize::from(bytes > 0);
+            let is_enough = written >= TURN_OFFER_BYTES_MAX || sockets >= TURN_OFFER_SOCKETS_MAX;
+            if is_enough && !self.group.offers_once() {
                 self.offered_last = Some(key);
                 break;
             }

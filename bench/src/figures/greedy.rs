@@ -35,6 +35,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     for (sockets, target_ms) in PINGERS {
         pings(setup, report, sockets, target_ms)?;
     }
+    messages(setup, report)?;
     acknowledgements(setup, report)?;
     lists(setup, report)?;
     going_back(setup, report)
@@ -57,6 +58,21 @@ fn pings(setup: &Setup, report: &mut Report, sockets: usize, target_ms: f64) -> 
     }
     probe.run(&mut crowd, SAMPLES)?;
     probe.say(report, &format!("{sockets} pipeline ping"), Some(target_ms));
+    Ok(())
+}
+
+/// One message after another, each for all members.
+fn messages(setup: &Setup, report: &mut Report) -> Result<()> {
+    let coordinator = start(setup)?;
+    let door = Door::open()?;
+    let mut probe = Probe::observer(&coordinator)?;
+    let _members = members(&coordinator, &door)?;
+    let mut command = coordinator.command()?;
+    let _own = door.register(&mut command, "publisher", false)?;
+    let request = b"publisher#msend hello#127.0.0.1\n";
+    let mut crowd = [Greedy::once(command.into_stream(), request, 1)?];
+    probe.run(&mut crowd, SAMPLES)?;
+    probe.say(report, &format!("messages for {MEMBERS} members"), Some(20.0));
     Ok(())
 }
 
@@ -83,7 +99,7 @@ fn lists(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut crowd = Vec::new();
     for _ in 0..ASKERS {
         let socket = coordinator.command()?.into_stream();
-        crowd.push(Greedy::once(socket, b"x#members#127.0.0.1\n")?);
+        crowd.push(Greedy::once(socket, b"x#members#127.0.0.1\n", MEMBERS + 1)?);
     }
     probe.run(&mut crowd, SAMPLES)?;
     probe.say(report, &format!("{ASKERS} ask for {MEMBERS} members"), Some(20.0));
@@ -240,10 +256,10 @@ impl Greedy {
         Ok(Self { stream: unblocked(stream)?, piece, written: 0, answer_lines: None, lines: 0 })
     }
 
-    fn once(stream: TcpStream, request: &[u8]) -> Result<Self> {
+    /// One that asks again only when the lines of the answer have come.
+    fn once(stream: TcpStream, request: &[u8], answer_lines: usize) -> Result<Self> {
         let (stream, piece) = (unblocked(stream)?, request.to_vec());
-        // The members, and the line before them.
-        Ok(Self { stream, piece, written: 0, answer_lines: Some(MEMBERS + 1), lines: 0 })
+        Ok(Self { stream, piece, written: 0, answer_lines: Some(answer_lines), lines: 0 })
     }
 
     fn pump(&mut self) -> Result<()> {
