@@ -67,7 +67,7 @@ pub const RECORD_RUNS_MAX: usize = 2048;
 
 /// Time after the last refused or dropped message until the backlog no longer counts as full.
 pub const BACKLOG_CALM_MS: u64 = 10_000;
-/// `forget_after`: how long a member may be offline; 0 stands for any time.
+/// `forget_after`: time that a member may be offline; 0 stands for any time.
 pub const FORGET_AFTER_MS_DEFAULT: u64 = 0;
 /// Longest `forget_after` that can be asked for: ten years.
 pub const FORGET_AFTER_MS_HIGHEST: u64 = 10 * 31_536_000_000;
@@ -160,7 +160,7 @@ pub const TURN_LIST_LINES_MAX: usize = 1024;
 pub const LIST_PIECE_BYTES: usize = 64 * 1024;
 /// Work of a line in a list of members.
 pub const WORK_LIST_LINES: usize = 2;
-/// Work of `stats`; it adds to that for every so many members.
+/// Work of `stats`, and further work for the members that it counts.
 pub const WORK_STATS: usize = 16;
 /// A turn that begins later than this after its time follows a standstill.
 pub const STANDSTILL_MS: u64 = 1_000;
@@ -312,9 +312,9 @@ pub const CLOCK_LOOK_MS: u64 = 60_000;
 pub const CLOCK_DRIFT_MS: u64 = 100;
 /// Longest pause between two syncs of the journal that can be asked for: one hour.
 pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
-/// Records waiting for the log worker; what comes above it is dropped, counted and said.
+/// Records waiting for the log worker. Further ones are dropped and counted, and the log says so.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
-/// Lines of level `info` and above are counted over so many milliseconds.
+/// Window over which lines of level `info` and above are counted.
 pub const LOG_WINDOW_MS: u64 = 60_000;
 /// Lines about one subject (a member, an address) that are printed in this time.
 pub const LOG_SUBJECT_LINES_MAX: usize = 20;

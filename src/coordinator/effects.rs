@@ -80,7 +80,7 @@ impl Coordinator {
             client.phase = Phase::Serving;
         }
         if client.is_deaf {
-            // Nobody hears it.
+            // The client is gone: the reply is dropped.
         } else if commit.is_none() && client.held.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);

@@ -17,7 +17,7 @@ use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
 
 impl Coordinator {
-    /// Sees what has become of a connect-back.
+    /// Checks whether a connect-back has succeeded or failed.
     pub(super) fn finish_dialing(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Role::Dialing { link, deadline } = peer.role else { return };
@@ -36,7 +36,7 @@ impl Coordinator {
                 self.carry_out(now);
                 self.offerable.push(key);
                 self.spend(WORK_CONNECT);
-                // The event may have told of more than the connection.
+                // The event may have reported readable bytes, too.
                 self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
             }
             Err(error) => self.fail_dialing(key, &error, now),
@@ -74,7 +74,7 @@ impl Coordinator {
         }
     }
 
-    /// Reads what a member writes on its message socket, about so many bytes.
+    /// Reads about `bytes_max` bytes that a member wrote on its message socket.
     pub(super) fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
         let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
             return;
@@ -270,8 +270,8 @@ impl From<io::Error> for SocketEnd {
     }
 }
 
-/// Takes all keys out, each of them once: who is there for two reasons must not have two shares of
-/// a turn, and two shares of the next one for each of them.
+/// Takes all keys out, each of them once: a socket that is listed twice must not have two shares of
+/// a turn.
 fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
     let mut keys = mem::take(keys);
     keys.sort_unstable();

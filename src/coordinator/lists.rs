@@ -5,8 +5,8 @@
 //!   long    waiting ──► making, a piece each turn ──► made: given to all, as far as there is room
 //! ```
 //!
-//! One long list is for all clients that asked before it was begun. Whoever asks later waits for
-//! the next one, so that nobody gets a list from before its request.
+//! One long list is for all clients that asked before it was begun. A client that asks later waits
+//! for the next list, so that no client gets a list from before its request.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -122,8 +122,8 @@ impl Lists {
 }
 
 impl Coordinator {
-    /// Answers with a list, a short one at once; one a turn for each client, as it takes so many
-    /// bytes that ask for it next to nothing.
+    /// Answers with a list; a short list is made at once. A client gets at most one list in a turn,
+    /// because a request of a few bytes costs so much.
     pub(super) fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
         let client = self.peers.get_mut(key_of(to)).and_then(Peer::client);
         let is_heard = client.is_some_and(|(_, client)| !client.is_deaf);

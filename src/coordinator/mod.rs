@@ -100,7 +100,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The signals that the loop hears of.
+/// Signals that the loop handles.
 const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
 
 impl Failure {

@@ -1,9 +1,9 @@
-//! Machines that have gone without a word while bytes were on their way to them.
+//! Finds machines that have gone while bytes were on their way to them.
 //!
-//! TCP's keepalive probes only who is silent while nothing is on its way. For the rest there is
-//! `TCP_USER_TIMEOUT`, but that also ends a connection whose peer is there and does not read: of a
-//! member, that is what `stall_timeout` is for; a client is throttled for as long as it likes. So
-//! the coordinator looks for itself, as long as something that it has written is outstanding.
+//! TCP's keepalive probes a silent peer only while nothing is on its way to it. For the rest there
+//! is `TCP_USER_TIMEOUT`, but it also ends a connection whose peer is there and does not read. Such
+//! a member has `stall_timeout`, and such a client is throttled without a time limit. So the
+//! coordinator checks its sockets itself, as long as written bytes are outstanding.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -54,7 +54,7 @@ impl Coordinator {
         self.peer_checks = PeerChecks { is_wanted, is_armed, last, waiting, unanswered };
     }
 
-    /// Goes on with a check, a share of it in each turn, and sees to the next one.
+    /// Continues a check, a share of it in each turn, and arms the timer of the next one.
     pub(super) fn check_peers(&mut self, now: Now) {
         for _ in 0..TURN_PEER_CHECKS_MAX {
             let Some(key) = self.peer_checks.waiting.pop() else { break };

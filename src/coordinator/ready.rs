@@ -119,7 +119,7 @@ impl Coordinator {
         {
             self.attend_listener(key, FRESH_ACK_BYTES_MAX, now);
         }
-        // Each of them once: unlike requests, acknowledgements without end are of use to nobody.
+        // Each of them once: unlike requests, endless acknowledgements need not be served at once.
         for _ in 0..self.ready_listeners.leftover.len() {
             if self.work_left > 0
                 && let Some(key) = self.ready_listeners.pop(false, &mut self.peers)

@@ -95,7 +95,7 @@ pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> O
     ))
 }
 
-/// Members come and go where an operator sees it.
+/// Logs a change of a member.
 pub(super) fn log_note(note: &Note) {
     let id = &note.id;
     match &note.change {
@@ -118,7 +118,7 @@ pub(super) fn log_note(note: &Note) {
     }
 }
 
-/// A full backlog is told of once, and its end once, however many messages it costs.
+/// Logs a full backlog once, and its end once, however many messages are refused or dropped.
 pub(super) fn log_backlog(change: &BacklogChange) {
     match change {
         BacklogChange::Refuses { max, held_by } => log::warn!(

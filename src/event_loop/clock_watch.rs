@@ -32,7 +32,7 @@ impl ClockWatch {
         Ok(Self { timer })
     }
 
-    /// Reads what came; that sets the timer again.
+    /// Reads the event, which arms the timer again.
     pub(super) fn note(&self) {
         // An error says that nothing came, or that the timer was canceled, which is what it is for.
         let _ = self.timer.wait();

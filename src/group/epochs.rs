@@ -1,4 +1,4 @@
-//! Lives of the numbers: the one that is, and the one that comes after it.
+//! Epochs: the current one, and the next one.
 //!
 //! ```text
 //!            a number that was never given out         written down
@@ -13,17 +13,17 @@ use crate::limits::NEW_EPOCH_PAUSE_MS;
 use crate::protocol::{Epoch, Malformed, Options, Refusal};
 use crate::time::Millis;
 
-/// The life of the numbers, and what is known of the next one.
+/// The current epoch, and what is known of the next one.
 #[derive(Debug)]
 pub(super) struct Epochs {
     current: Epoch,
-    /// Decided, and not written down yet: nobody is told of it.
+    /// The next epoch: decided, not yet written down, and not yet sent to anybody.
     decided: Option<Epoch>,
-    /// Drawn ahead.
+    /// Random epoch drawn ahead, for the next decision.
     drawn: Option<Epoch>,
     /// Time of the last new epoch that a number named by a member caused.
     decided_at: Option<Millis>,
-    /// Connect-backs that came about meanwhile: they belong to the next one.
+    /// Connect-backs that succeeded meanwhile: they belong to the next epoch.
     waiting: Vec<LinkId>,
 }
 
@@ -44,7 +44,7 @@ impl Epochs {
         self.drawn = Some(epoch);
     }
 
-    /// Has a connect-back that came about wait for the next epoch; `false` if none was decided.
+    /// Makes a connect-back that succeeded wait for the next epoch; `false` if none was decided.
     pub(super) fn hold_back(&mut self, link: LinkId) -> bool {
         if self.decided.is_some() {
             self.waiting.push(link);
@@ -60,11 +60,11 @@ impl Epochs {
 }
 
 impl Group {
-    /// A number of this epoch above the last one given out was given out all the same: by a
-    /// coordinator that went on from where this one did, before the journal was put back. So the
-    /// numbers went back, and a new epoch begins.
+    /// Begins a new epoch if `since` names a number of this epoch above the last one given out.
+    /// Such a number was given out before the journal was replaced by an older copy, so the numbers
+    /// went back.
     ///
-    /// Any member can name any number, so this happens once in a while at most.
+    /// Any member can name any number, so this happens at most once in [`NEW_EPOCH_PAUSE_MS`].
     pub(super) fn check_since(
         &mut self,
         id: &str,
@@ -96,7 +96,8 @@ impl Group {
         self.record(Fact::NewEpoch { epoch });
     }
 
-    /// The new life begins: what a member names, or acknowledges, of the old one counts no more.
+    /// The new epoch begins: numbers of the old one that a member names or acknowledges no longer
+    /// count.
     pub(super) fn on_epoch_stored(&mut self) {
         let Some(epoch) = self.epochs.decided.take() else { return };
         self.epochs.current = epoch;

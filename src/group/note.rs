@@ -59,7 +59,7 @@ pub enum Change {
 pub enum Cause {
     /// Its id said `disconnect`.
     Disconnected,
-    /// The numbers begin a new life: it is to come back in that one.
+    /// A new epoch begins: the member must come back in it.
     NewEpoch,
     /// The member wrote a line that is no acknowledgement, or acknowledged a number that was not
     /// sent.
@@ -77,7 +77,7 @@ pub enum SocketEnd {
     Reset,
     /// TCP got no answer in time.
     TimedOut,
-    /// The socket took nothing of what was due for so many milliseconds.
+    /// The socket took no byte for `stall_timeout`, although some were due.
     Stalled {
         /// `stall_timeout`.
         timeout_ms: u64,

@@ -155,8 +155,8 @@ fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
 pub(super) enum Read<'a> {
     /// A record of so many bytes.
     Whole { at: Millis, record: Record<'a>, bytes: usize },
-    /// A header that is whole, before a body that is none; together so many bytes. With
-    /// `is_whole` the checksum of the body holds, and what the record says cannot be.
+    /// A whole header before a bad body, `bytes` long together. With `is_whole` the checksum of the
+    /// body is right, and the values of the record are impossible.
     BadBody { kind: Kind, bytes: usize, is_whole: bool },
     /// The first bytes of a record; the others would stand behind the end.
     Cut,

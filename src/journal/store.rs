@@ -170,7 +170,7 @@ impl<D: Disk> Store<D> {
         let serial = header.serial;
         if serial > SERIAL_MAX {
             return Err(io::Error::other(
-                "no segment number is left: move the segment with the highest one away",
+                "no segment number is left: move the segment with the highest number away",
             ));
         }
         if self.lock.is_none() || serial < self.next_serial() {

@@ -16,7 +16,7 @@ pub enum Sync {
 }
 
 impl Sync {
-    /// The word that stands for it, or what words there are.
+    /// Parses a word; the error lists the valid words.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let pause_ms = || {
             let digits =
@@ -53,7 +53,7 @@ pub enum Overflow {
 }
 
 impl Overflow {
-    /// The word that stands for it, or what words there are.
+    /// Parses a word; the error lists the valid words.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let all = [Self::Reject, Self::DropOldest];
         let found = all.into_iter().find(|overflow| overflow.to_string() == text);

@@ -84,7 +84,7 @@ impl Output {
         self.printer.hand_over();
     }
 
-    /// Returns what came of printing. The printed text's memory is used again.
+    /// Returns the results of printing. The memory of the printed text is used again.
     pub(super) fn completions(&mut self) -> Vec<std::io::Result<()>> {
         let printed = self.printer.completions().into_iter();
         let results = printed.map(|Printed { result, spare }| {
@@ -105,7 +105,7 @@ impl Output {
         self.printer.waiting.len() >= bytes_max
     }
 
-    /// Says what was dropped at this point of the output.
+    /// Writes the numbers of dropped messages and lines at this point of the output.
     fn push_counts(&mut self) {
         for dropped in [
             Counted(std::mem::take(&mut self.messages_dropped), "message", "messages"),

@@ -81,7 +81,8 @@ impl Session {
         if Some(peer.to_canonical()) != coordinator {
             return self.drop_stranger(socket, peer, NotTheCoordinator::Address(coordinator), now);
         }
-        // The coordinator greets at once; whoever has waited longest is least likely to be it.
+        // The coordinator greets at once, so the oldest connection is the least likely to be the
+        // coordinator.
         let displaced = match door.candidates.len() >= CANDIDATES_MAX {
             true => door.candidates.pop_front(),
             false => None,

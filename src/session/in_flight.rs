@@ -17,13 +17,13 @@ pub(super) struct InFlight {
 /// On whose behalf a request was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The user's.
+    /// The request of the user.
     User(Pending),
     /// The request of the attempt to become online that is under way.
     Attempt,
     /// The `disconnect` before the participant ends.
     Leave,
-    /// Nobody's any more: the reply is taken out of the line, and that is all.
+    /// The request of nobody any more: its reply is read and dropped.
     Nobody,
 }
 

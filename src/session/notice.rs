@@ -53,7 +53,7 @@ pub enum Notice {
         /// It.
         port: u16,
     },
-    /// The coordinator's name stands for another address than before, or for the first one.
+    /// The coordinator's name leads to another address than before, or to the first one.
     Connected {
         /// Coordinator as the user names it.
         name: Box<str>,

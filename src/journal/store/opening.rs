@@ -68,7 +68,11 @@ impl<D: Disk> Store<D> {
         for (serial, start, named, name) in misnamed {
             store.serial_highest = store.serial_highest.max(named);
             if store.segments.contains_key(&serial) {
-                store.reject(named, name, format!("segment {serial} a second time"));
+                store.reject(
+                    named,
+                    name,
+                    format!("another file holds segment {serial:016x} already"),
+                );
             } else {
                 store.admit(serial, start, name);
             }
@@ -98,7 +102,7 @@ impl<D: Disk> Store<D> {
             Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => None,
         };
         if header.serial > SERIAL_MAX {
-            return Ok(Err("its serial number is none".to_owned()));
+            return Ok(Err("its serial number is out of range".to_owned()));
         }
         Ok(Ok((header.serial, start)))
     }
@@ -118,7 +122,7 @@ impl<D: Disk> Store<D> {
         self.rejected.push(Rejected { name, reason, aside: None });
     }
 
-    /// A segment whose beginning made sense turns out to be none.
+    /// Rejects a segment with a good beginning that turns out to be no segment.
     pub(in crate::journal) fn reject_segment(&mut self, serial: u64, reason: String) {
         self.note_unreadable(serial);
         let Some(segment) = self.segments.remove(&serial) else { return };

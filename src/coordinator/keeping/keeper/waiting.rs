@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Bytes of the commits that were handed over, until the worker has said what came of them.
+/// Bytes of the commits that were handed over and that the worker has not reported as done or
+/// failed.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// Each commit, with its bytes.
@@ -18,7 +19,7 @@ impl Waiting {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Commits up to `settled` have come to something or nothing.
+    /// Removes commits up to `settled`, which are done or failed.
     pub(super) fn settle(&mut self, settled: u64) {
         while let Some((_, bytes)) = self.commits.front().filter(|(commit, _)| *commit <= settled) {
             self.bytes = self.bytes.saturating_sub(*bytes);
