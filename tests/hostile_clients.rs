@@ -214,6 +214,31 @@ fn a_turn_carries_out_so_many_requests_however_many_sockets_have_them() {
     assert_eq!(errors(&mut other), (crowd * count) as u64);
 }
 
+/// A client gets one list a turn, and goes on behind those that have something new.
+#[test]
+fn those_who_ask_for_many_lists_do_not_stand_before_a_client_with_one_request() {
+    let coordinator = Coordinator::start(30, &[]);
+    let crowd = 1_000;
+    let mut greedy: Vec<_> = (0..crowd).map(|_| coordinator.client()).collect();
+    let mut other = coordinator.client();
+    for client in greedy.iter_mut().chain([&mut other]) {
+        client.check(PING, "OK ping");
+    }
+    coordinator.stop();
+    let count = 30;
+    let lists = "x\nx#stats#127.0.0.1\n".repeat(count);
+    greedy.iter_mut().for_each(|client| client.write(lists.as_bytes()));
+    coordinator.go_on();
+    // One mistake of each is carried out a round. The last rounds have fewer clients.
+    let errors: Vec<u64> = (0..crowd * count)
+        .map(|_| other.stat("errors"))
+        .take_while(|errors| *errors < (crowd * (count - 2)) as u64)
+        .collect();
+    let fewest = errors.windows(2).skip(1).map(|pair| pair[1] - pair[0]).min();
+    let fewest = fewest.expect("no two replies came while the crowd was served");
+    assert!(fewest < crowd as u64 / 2, "{fewest} of {crowd} were served before a newcomer");
+}
+
 #[test]
 fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);

@@ -173,7 +173,7 @@ impl Coordinator {
             Phase::Serving | Phase::Waiting | Phase::Ended | Phase::Refused(_) => (),
         }
         if goes_on {
-            self.wake(key);
+            self.go_on(key);
         }
         if flushed == Flush::Yielded || (flushed == Flush::Empty && has_list && !is_held) {
             self.unflush(key);

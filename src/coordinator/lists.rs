@@ -146,7 +146,7 @@ impl Coordinator {
                 Role::Dialing { .. } | Role::Listener(_) => false,
             });
             let keys: Vec<Key> = held_up.map(|(key, _)| key).collect();
-            keys.into_iter().for_each(|key| self.wake(key)); // Who may not is held up again.
+            keys.into_iter().for_each(|key| self.go_on(key)); // Who may not is held up again.
         }
         self.give_lists();
     }

@@ -96,6 +96,12 @@ impl Coordinator {
         self.enqueue(key, Queued::Leftover);
     }
 
+    /// Has a client served again that was held up. If requests of it are left, it is no newcomer.
+    pub(super) fn go_on(&mut self, key: Key) {
+        let has_more = self.peers.get(key).is_some_and(|peer| !peer.connection.input.is_empty());
+        self.enqueue(key, if has_more { Queued::Leftover } else { Queued::Fresh });
+    }
+
     fn enqueue(&mut self, key: Key, queued: Queued) {
         if let Some(peer) = self.peers.get_mut(key) {
             let ready = match peer.role {
