@@ -49,6 +49,22 @@ fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
 }
 
 #[test]
+fn what_a_file_name_holds_does_not_drive_the_terminal() {
+    let absent = "a\u{1b}[2J\nb\u{2028}c\u{202e}d";
+    let shown = "a\\u{1b}[2J\\u{a}b\\u{2028}c\\u{202e}d";
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        let words =
+            format!("{name}: {shown}: cannot be read: No such file or directory (os error 2)\n");
+        check(program, &[absent], (2, "", &words));
+        let words = format!("{name}: Unrecognized option: '{shown}'\n");
+        let output = run(program, &[&format!("--{absent}")]);
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(&words));
+    }
+    let words = format!("coordinator: journal {shown}: there is no such directory\n");
+    check(COORDINATOR, &["--inspect", absent], (1, "", &words));
+}
+
+#[test]
 fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
     for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
         let words =

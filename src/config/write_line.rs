@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::limits::DIAGNOSTICS_CLOSE_MS;
+use crate::text;
 
 /// A standard stream to write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub enum Stream {
 
 /// Writes a line to a standard stream. If nobody reads the stream and its pipe is full, the line is
 /// given up after half a second: a program must start and end all the same.
+///
+/// What could drive a terminal, as in the name of a file, is written as an escape.
 pub fn write_line(stream: Stream, line: &str) {
-    let line = format!("{line}\n");
+    let line = format!("{}\n", text::for_terminal(line));
     let (done, waited) = mpsc::channel();
     let write = move || {
         // If this line cannot be written either, the error is ignored: no other output is left.

@@ -22,7 +22,7 @@ const WALLS: [(&str, &[&str]); 11] = [
     ("time", &[]),
     ("text", &[]),
     ("protocol", &["limits", "time"]),
-    ("config", &["limits", "protocol"]),
+    ("config", &["limits", "protocol", "text"]),
     ("group", &["limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
     ("journal", &["limits", "protocol", "text", "time"]),
