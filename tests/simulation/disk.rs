@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use groupcast::protocol::Delivery;
 use groupcast::session::Entry;
 
-use crate::life::Ledger;
+use crate::ledger::Ledger;
 use crate::model::Model;
 use crate::nature::{Event, Nature};
 

@@ -24,7 +24,7 @@
 //! Three judges watch. `Group::check` sweeps over the group's own invariants after every input.
 //! `model*.rs` is a second coordinator, too simple to be wrong: told everything before the group
 //! is, it says what each reply, each byte on each message socket (`stream.rs`), and each member and
-//! message after a start must be. `life.rs` has a `Ledger` for each member that remembers, which
+//! message after a start must be. `ledger.rs` has a `Ledger` for each member that remembers, which
 //! knows nothing of coordinators: each message of others since its registration comes once or is
 //! counted once.
 //!
@@ -53,6 +53,7 @@ mod hub;
 mod hub_clients;
 mod hub_journal;
 mod hub_links;
+mod ledger;
 mod life;
 mod model;
 mod model_away;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use groupcast::protocol::{Epoch, LineBuffer};
 
 use crate::hub::HUB;
-use crate::life::Ledger;
+use crate::ledger::Ledger;
 use crate::nature::{Event, Node};
 use crate::net::End;
 use crate::rng::Rng;
