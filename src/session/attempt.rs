@@ -38,6 +38,9 @@ pub(super) struct Attempt {
     phase: Phase,
     pub(super) door: Door,
     pub(super) greeted: bool,
+    /// No message of the epoch had been taken when the coordinator greeted, so the session takes
+    /// messages that come before the reply.
+    pub(super) began_empty: bool,
     /// Tries since a reply to the user's was lost.
     lost_replies: u32,
     /// What was said last about a failure, so that it is said once.
@@ -63,6 +66,7 @@ impl Attempt {
             phase,
             door: Door::default(),
             greeted: false,
+            began_empty: false,
             lost_replies: 0,
             said: None,
         }

@@ -256,14 +256,12 @@ impl Session {
 
     /// The reply to the attempt that brought this message socket says with what it begins.
     pub(super) fn note_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let is_greeted = self.attempt.as_ref().is_some_and(|attempt| attempt.greeted);
-        let stream = self.stream.as_mut().filter(|_| is_greeted);
-        // In an epoch that is new here, messages that came before the reply were taken.
-        let has_begun = stream.as_ref().is_some_and(|stream| stream.brought > Seq::ZERO);
-        if let Some(stream) = stream {
+        let greeted = self.attempt.as_ref().filter(|attempt| attempt.greeted);
+        let began_empty = greeted.is_some_and(|attempt| attempt.began_empty);
+        if let Some(stream) = self.stream.as_mut().filter(|_| greeted.is_some()) {
             stream.is_next_known = true;
         }
-        if !has_begun {
+        if !began_empty {
             self.note_next(epoch, next);
         }
     }
@@ -306,6 +304,9 @@ impl Session {
         }
         if self.taken.memory.epoch != Some(epoch) {
             self.append(Entry::Epoch(epoch));
+        }
+        if let Some(attempt) = &mut self.attempt {
+            attempt.began_empty = self.taken.memory.last == Seq::ZERO;
         }
     }
 

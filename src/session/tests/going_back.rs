@@ -95,6 +95,24 @@ fn in_a_new_epoch_a_reply_that_comes_late_is_no_news() {
     rig.expect(&[&format!("show {}", ok("reconnect", 4)), "append 5 bob: five"]);
 }
 
+/// The end of the message socket does not make the reply any newer.
+#[test]
+fn a_reply_that_comes_after_the_end_of_the_socket_it_is_about_is_no_news() {
+    let mut rig = Rig::with(|settings| settings.memory = Memory::default());
+    rig.user("register 9001");
+    rig.listening(9001);
+    rig.dialed(1);
+    rig.hello(1);
+    rig.message(1, "1#bob#0#one");
+    rig.written(2);
+    rig.messages_closed(1);
+    rig.forget();
+    rig.reply(1, &ok("register", 1));
+    let effects: Vec<String> = rig.effects.drain(..).map(brief).collect();
+    assert_eq!(effects[0], format!("show {}", ok("register", 1)));
+    assert!(!effects.iter().any(|effect| effect.starts_with("append")), "{effects:?}");
+}
+
 /// It claims to go back on a socket that has brought more: nothing of that may end the program.
 #[test]
 fn a_coordinator_that_goes_back_while_the_old_socket_is_there_is_believed() {
