@@ -16,7 +16,8 @@ pub(crate) struct Disk {
     /// What is written, held to what must be there.
     pub(crate) ledger: Ledger,
     pub(crate) entries: u64,
-    pending: VecDeque<Entry>,
+    /// With how often the coordinator had been put back from a copy when it sent that.
+    pending: VecDeque<(Entry, u32)>,
     writing: usize,
     waits_for_retry: bool,
     pub(crate) fails_until: u64,
@@ -49,7 +50,7 @@ impl Disk {
         &self.ledger
     }
 
-    pub(crate) fn append(&mut self, entry: Entry, nature: &mut Nature, life: u32) {
+    pub(crate) fn append(&mut self, entry: (Entry, u32), nature: &mut Nature, life: u32) {
         self.pending.push_back(entry);
         if self.writing == 0 && !self.waits_for_retry {
             self.write(nature, life);
@@ -106,22 +107,25 @@ impl Disk {
     }
 
     fn keep(&mut self, count: usize, model: &Model) {
-        for entry in self.pending.drain(..count) {
+        for (entry, copies) in self.pending.drain(..count) {
             self.entries += 1;
             let life = |ledger: &Ledger| &model.lives[&ledger.epoch.expect("no number without")];
             match entry {
+                Entry::Epoch(epoch) if self.ledger.epoch == Some(epoch) => {
+                    self.ledger.begin_anew();
+                }
                 Entry::Epoch(epoch) => self.ledger.begin(epoch),
                 Entry::Message(message) => {
                     let (seq, accepted) = (message.seq(), message.accepted());
                     let (sender, text) = (message.sender(), message.text());
                     let line = Delivery { seq, sender, accepted, text }.to_string();
                     let life = life(&self.ledger);
-                    self.ledger.take(life, seq.as_u64(), &line);
+                    self.ledger.take(life, copies, seq.as_u64(), &line);
                 }
                 Entry::Gap(gap) => {
                     let numbers = [gap.count, gap.first.as_u64(), gap.last.as_u64()];
                     let life = life(&self.ledger);
-                    self.ledger.take_gap(life, numbers, false);
+                    self.ledger.take_gap(life, copies, numbers, false);
                 }
             }
             self.unsynced.push(self.ledger.clone());

@@ -66,29 +66,31 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct Keep {
     pub(crate) storage: Storage,
-    sync: Sync,
+    pub(crate) sync: Sync,
     segment_bytes_max: u64,
     waiting_bytes_max: usize,
-    boot: u8,
+    pub(crate) boot: u8,
     pub(crate) wall_ahead: i64,
     /// Group time, and what the wall clock read then, since when it was moved or counted anew.
-    spans: Vec<(u64, i128)>,
-    end: Option<Downfall>,
-    cleanness: Cleanness,
+    pub(crate) spans: Vec<(u64, i128)>,
+    pub(crate) end: Option<Downfall>,
+    pub(crate) cleanness: Cleanness,
     /// How starts have written since the last one that came up, that one included.
-    syncs: Vec<Sync>,
+    pub(crate) syncs: Vec<Sync>,
     /// Epochs drawn by starts that never came up.
-    drawn: Vec<Epoch>,
-    is_scrambled: bool,
+    pub(crate) drawn: Vec<Epoch>,
+    pub(crate) is_scrambled: bool,
+    /// What is there was put back from a copy, and perhaps one of another boot.
+    pub(crate) copy_boot: Option<u8>,
     /// A start that has not come up yet.
-    starting: Option<Starting>,
+    pub(crate) starting: Option<Starting>,
     pub(crate) starts: u32,
     /// Segments removed with messages in them that had not expired.
     pub(crate) removed_early: u64,
 }
 
 #[derive(Debug)]
-struct Starting {
+pub(crate) struct Starting {
     start: u32,
     opened: Opened<Storage>,
     at: u64,
@@ -98,7 +100,7 @@ struct Starting {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cleanness {
+pub(crate) enum Cleanness {
     No,
     Perhaps,
     Yes,
@@ -131,6 +133,7 @@ impl Keep {
             syncs: Vec::new(),
             drawn: Vec::new(),
             is_scrambled: false,
+            copy_boot: None,
             starting: None,
             starts: 0,
             removed_early: 0,
@@ -225,6 +228,10 @@ impl World {
             Journal { keeper, scribe, jobs, writing, written, done, closing_at, has_failed, sync };
         let wall_ahead = keep.wall_ahead;
         self.put_up(group, Some(journal), now.steady, wall_ahead);
+        if self.model.must_begin {
+            self.tell(Input::BeginEpoch);
+            self.keep();
+        }
     }
 
     fn compare(&mut self, group: &Group, now: Now, opened_at: u64, written: (BTreeSet<u64>, u64)) {
@@ -233,12 +240,14 @@ impl World {
         let syncs = std::mem::replace(&mut keep.syncs, vec![keep.sync]);
         let cleanness = std::mem::replace(&mut keep.cleanness, Cleanness::No);
         let is_scrambled = std::mem::take(&mut keep.is_scrambled);
+        let copy_boot = keep.copy_boot.take();
         let Some(end) = keep.end.take() else {
             return model.begin_anew(group.epoch());
         };
         let unsafe_syncs = syncs[..syncs.len() - 1].iter().filter(|sync| **sync != Sync::Always);
         let unsafe_syncs = unsafe_syncs.count();
-        let was_unsafe = end.by_power && unsafe_syncs > 0 && cleanness != Cleanness::Yes;
+        let is_other_boot = end.by_power || copy_boot.is_some_and(|boot| boot != keep.boot);
+        let was_unsafe = is_other_boot && unsafe_syncs > 0 && cleanness != Cleanness::Yes;
         let all_unsafe = unsafe_syncs + 1 == syncs.len() && cleanness == Cleanness::No;
         let earlier = &drawn[..drawn.len().saturating_sub(1)];
         let back = Comeback {
@@ -246,10 +255,11 @@ impl World {
             was_clean: cleanness == Cleanness::Yes && !end.by_power,
             opened_at,
             may_be_new: was_unsafe || is_scrambled || earlier.contains(&group.epoch()),
-            must_be_new: end.by_power && all_unsafe,
+            must_be_new: is_other_boot && all_unsafe,
             sync: keep.sync,
             written: written.0,
             begun_after: written.1,
+            is_copy: copy_boot.is_some(),
         };
         model.come_back(group, now, &back);
     }

@@ -12,40 +12,94 @@ use crate::life::{Life, Registration};
 pub(crate) struct Ledger {
     id: String,
     /// What was acknowledged and then lost by the member itself: it may be gone.
-    excused: BTreeMap<Epoch, u64>,
+    excused: BTreeMap<(Epoch, u32), u64>,
     pub(crate) epoch: Option<Epoch>,
     pub(crate) last: u64,
+    /// Which life of this epoch the last number is of: [`Life::copies`].
+    copies: Option<u32>,
+    /// The member knows that the numbers went back, and had taken so much before.
+    told: Option<u64>,
+    /// Up to here all was taken before the numbers went back: it may come again.
+    again: u64,
+    /// How often the numbers had passed those of the member before it came back: then nobody can
+    /// know that they went back.
+    pub(crate) unnoticed: u64,
 }
 
 impl Ledger {
     pub(crate) fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), excused: BTreeMap::new(), epoch: None, last: 0 }
-    }
-
-    pub(crate) fn begin(&mut self, epoch: Epoch) {
-        if self.epoch != Some(epoch) {
-            self.epoch = Some(epoch);
-            self.last = 0;
+        Self {
+            id: id.to_owned(),
+            excused: BTreeMap::new(),
+            epoch: None,
+            last: 0,
+            copies: None,
+            told: None,
+            again: 0,
+            unnoticed: 0,
         }
     }
 
+    /// The coordinator greets in this epoch.
+    pub(crate) fn begin(&mut self, epoch: Epoch) {
+        if self.epoch != Some(epoch) {
+            self.epoch = Some(epoch);
+            (self.last, self.copies, self.told, self.again) = (0, None, None, 0);
+        }
+    }
+
+    /// The member has noted that numbers of its epoch begin anew.
+    pub(crate) fn begin_anew(&mut self) {
+        self.told = self.told.max(Some(self.last.max(self.again)));
+        self.last = 0;
+    }
+
+    /// What comes now is of the life that the epoch had when the coordinator had been put back so
+    /// often. Where that is another one than before, all that the two do not share is still to
+    /// come, unless the member has named a number that the coordinator had to take for its own.
+    pub(crate) fn follow<'a>(&mut self, newest: &'a Life, copies: u32) -> &'a Life {
+        let life = newest.at(copies);
+        let Some(before) = self.copies.replace(life.copies) else { return life };
+        let id = &self.id;
+        if before == life.copies {
+            assert_eq!(self.told, None, "{id}: the numbers did not go back");
+            return life;
+        }
+        assert!(before < life.copies, "{id}: of a life that is over");
+        let shared = newest.at(before).shared(life);
+        self.again = self.told.unwrap_or_default().max(self.again).min(shared);
+        if self.told.take().is_none() && self.last > shared {
+            if life.named(id) >= self.last {
+                self.unnoticed += 1;
+            } else {
+                self.last = shared;
+            }
+        }
+        life
+    }
+
     /// The registration that a number belongs to, and the number above which nothing was taken.
-    fn base(&self, life: &Life, seq: u64) -> (u32, u64) {
+    fn base(&self, newest: &Life, life: &Life, seq: u64) -> (u32, u64) {
         let registration = life.registration(&self.id, seq);
         let registration = registration.unwrap_or_else(|| panic!("{}: {seq} before", self.id));
-        (registration.number, registration.after.max(self.last).max(self.excused(&registration)))
+        let taken = self.last.max(self.again).max(self.excused(newest, life, &registration));
+        (registration.number, registration.after.max(taken))
     }
 
     /// Up to here everything may be gone: it was acknowledged.
-    fn excused(&self, registration: &Registration) -> u64 {
-        let excused = self.epoch.and_then(|epoch| self.excused.get(&epoch)).copied();
-        excused.unwrap_or_default().max(registration.had)
+    fn excused(&self, newest: &Life, life: &Life, registration: &Registration) -> u64 {
+        let excused = self.excused.iter().filter(|((epoch, _), _)| Some(*epoch) == self.epoch);
+        let excused = excused.map(|(&(_, copies), &seq)| match copies == life.copies {
+            true => seq,
+            false => seq.min(newest.at(copies).shared(life)),
+        });
+        excused.max().unwrap_or_default().max(registration.had)
     }
 
     /// The member has acknowledged what it has not seen: it may never see it.
     pub(crate) fn excuse(&mut self, seq: u64) {
-        if let Some(epoch) = self.epoch {
-            let most = self.excused.entry(epoch).or_default();
+        if let (Some(epoch), Some(copies)) = (self.epoch, self.copies) {
+            let most = self.excused.entry((epoch, copies)).or_default();
             *most = seq.max(*most);
         }
     }
@@ -58,12 +112,13 @@ impl Ledger {
     }
 
     /// A message was taken, that was not taken before.
-    pub(crate) fn take(&mut self, life: &Life, seq: u64, line: &str) {
+    pub(crate) fn take(&mut self, newest: &Life, copies: u32, seq: u64, line: &str) {
+        let life = self.follow(newest, copies);
         let Self { id, last, .. } = self;
         assert!(seq > *last, "{id}: {seq} after {last}: twice, or out of order");
         assert!(seq <= life.last(), "{id}: {seq} was never given out");
         assert_eq!(line, life.message(seq).line.trim_end_matches('\n'), "{id}: not what was sent");
-        let (who, base) = self.base(life, seq);
+        let (who, base) = self.base(newest, life, seq);
         assert_ne!(life.message(seq).sender, who, "{}: its own message {seq}", self.id);
         let hole = life.true_others(base, seq - 1, who).next();
         assert_eq!(hole, None, "{}: neither delivered nor counted before {seq}", self.id);
@@ -73,21 +128,25 @@ impl Ledger {
     /// A gap was taken. One that repeats what was taken may do so only where `may_repeat`.
     pub(crate) fn take_gap(
         &mut self,
-        life: &Life,
+        newest: &Life,
+        copies: u32,
         [count, first, last]: [u64; 3],
         may_repeat: bool,
     ) {
+        let life = self.follow(newest, copies);
         let id = &self.id;
+        let may_repeat = may_repeat || first <= self.again;
         assert!(last <= life.last(), "{id}: a gap of what was never given out");
         if may_repeat && last <= self.last {
             return;
         }
         let registration = life.registration(id, last);
-        if registration.is_some_and(|registration| first <= self.excused(&registration)) {
+        let excused = registration.map(|it| self.excused(newest, life, &it));
+        if excused.is_some_and(|excused| first <= excused) {
             self.last = last.max(self.last);
             return;
         }
-        let (who, base) = self.base(life, last);
+        let (who, base) = self.base(newest, life, last);
         let lost: Vec<u64> = life.true_others(first - 1, last, who).collect();
         let passing: Vec<u64> = life.others(first - 1, last, who).collect();
         let is_all = |lost: &Vec<u64>| {
@@ -103,14 +162,14 @@ impl Ledger {
     }
 
     /// Nothing is left that should have come.
-    pub(crate) fn is_complete(&self, life: &Life) -> bool {
-        let (who, base) = match life.registration(&self.id, life.last() + 1) {
-            Some(registration) => {
-                let taken = self.last.max(self.excused(&registration));
-                (registration.number, registration.after.max(taken))
-            }
-            None => return false,
-        };
-        life.true_others(base, life.last(), who).next().is_none()
+    pub(crate) fn is_complete(&self, newest: &Life) -> bool {
+        let last = newest.last();
+        if newest.registration(&self.id, last + 1).is_none() {
+            return false;
+        }
+        let mut ledger = self.clone();
+        ledger.follow(newest, u32::MAX);
+        let (who, base) = ledger.base(newest, newest, last + 1);
+        newest.true_others(base, last, who).next().is_none()
     }
 }

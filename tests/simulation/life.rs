@@ -1,6 +1,7 @@
 //! What was said in one life of the numbers, and who was there to hear it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use groupcast::limits::Sync;
 
@@ -68,6 +69,13 @@ pub(crate) struct Life {
     /// The last number that may be sent.
     pub(crate) released: u64,
     registrations: BTreeMap<String, Vec<Registration>>,
+    /// How often the coordinator had been put back from a copy when this one began.
+    pub(crate) copies: u32,
+    /// The same epoch, before the coordinator was put back: numbers that were given out again.
+    before: Vec<Rc<Self>>,
+    /// The highest number that each id has named at a reconnect, and that was taken for one of
+    /// this life.
+    named: BTreeMap<String, u64>,
 }
 
 impl Life {
@@ -91,7 +99,39 @@ impl Life {
 
     /// The same messages in another life of the numbers, where nobody has registered.
     pub(crate) fn go_on(&self) -> Self {
-        Self { registrations: BTreeMap::new(), ..self.clone() }
+        let (registrations, named) = (BTreeMap::new(), BTreeMap::new());
+        Self { registrations, named, before: Vec::new(), ..self.clone() }
+    }
+
+    /// It is what a copy held, and goes on where another life of the same epoch was.
+    pub(crate) fn take_the_place_of(&mut self, mut old: Self, copies: u32) {
+        self.before = std::mem::take(&mut old.before);
+        self.before.push(Rc::new(old));
+        self.named.clear();
+        self.copies = copies;
+    }
+
+    /// The life of this epoch when the coordinator had been put back so often.
+    pub(crate) fn at(&self, copies: u32) -> &Self {
+        let before = self.before.iter().map(|life| &**life);
+        let mut all = before.chain(std::iter::once(self));
+        all.rfind(|life| life.copies <= copies).expect("no life so early")
+    }
+
+    /// Up to which number two lives have the same messages.
+    pub(crate) fn shared(&self, other: &Self) -> u64 {
+        let pairs = self.messages.iter().zip(&other.messages);
+        pairs.take_while(|(one, other)| one.line == other.line).count() as u64
+    }
+
+    /// A member that came back has named a number that is not above the last one.
+    pub(crate) fn note_named(&mut self, id: &str, seq: u64) {
+        let named = self.named.entry(id.to_owned()).or_default();
+        *named = seq.max(*named);
+    }
+
+    pub(crate) fn named(&self, id: &str) -> u64 {
+        self.named.get(id).copied().unwrap_or_default()
     }
 
     /// Messages under the name of a member are its own, whatever registrations were lost.
@@ -131,7 +171,10 @@ impl Life {
     pub(crate) fn enter(&mut self, id: &str, registration: Registration) {
         let registrations = self.registrations.entry(id.to_owned()).or_default();
         match registrations.last_mut().filter(|last| last.number == registration.number) {
-            Some(last) => last.after = last.after.min(registration.after),
+            Some(last) => {
+                last.after = last.after.min(registration.after);
+                last.had = last.had.max(registration.had);
+            }
             None => registrations.push(registration),
         }
     }

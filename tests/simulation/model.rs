@@ -15,7 +15,7 @@ use crate::model_wants::Want;
 use crate::sights::{Sight, Sights};
 use crate::stream::Stream;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) registered_at: u64,
@@ -76,6 +76,8 @@ pub(crate) struct Model {
     pub(crate) decided_at: Option<u64>,
     /// Connected while one was decided.
     pub(crate) waiting: Vec<LinkId>,
+    /// The journal was put back from a copy, and the operator wants a new epoch.
+    pub(crate) must_begin: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
     pub(crate) sights: Sights,
@@ -107,6 +109,7 @@ impl Model {
             decided: None,
             decided_at: None,
             waiting: Vec::new(),
+            must_begin: false,
             has_come_back: false,
             sights: Sights::new(),
         }
@@ -124,6 +127,7 @@ impl Model {
             lives: std::mem::take(&mut self.lives),
             texts: std::mem::take(&mut self.texts),
             registrations: self.registrations,
+            must_begin: self.must_begin,
             sights: std::mem::take(&mut self.sights),
             ..Self::new(self.rules.clone(), epoch)
         }

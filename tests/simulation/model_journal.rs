@@ -44,9 +44,51 @@ pub(crate) struct Comeback {
     /// The number before the first that its newest segment may have: of all up to here that it has
     /// itself, each member's own are written down, whatever became of the messages.
     pub(crate) begun_after: u64,
+    /// It was put back from a copy.
+    pub(crate) is_copy: bool,
+}
+
+/// What a coordinator was when somebody copied its directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Copied {
+    epoch: Epoch,
+    decided: Option<Epoch>,
+    life: Life,
+    members: BTreeMap<String, Member>,
+    roll: BTreeMap<String, Vec<RollEntry>>,
+    front: u64,
+    exposed: u64,
+}
+
+impl Copied {
+    pub(crate) fn last(&self) -> (Epoch, u64) {
+        (self.epoch, self.life.last())
+    }
 }
 
 impl Model {
+    pub(crate) fn copy(&self) -> Copied {
+        Copied {
+            epoch: self.epoch,
+            decided: self.decided,
+            life: self.life().clone(),
+            members: self.members.clone(),
+            roll: self.roll.clone(),
+            front: self.front,
+            exposed: self.exposed,
+        }
+    }
+
+    /// The next coordinator begins with what this one was then. What members have taken since is
+    /// not undone.
+    pub(crate) fn put_back(&mut self, copied: Copied, copies: u32, must_begin: bool) {
+        let Copied { epoch, decided, mut life, members, roll, front, exposed } = copied;
+        *self = Self { decided, members, roll, front, exposed, must_begin, ..self.next(epoch) };
+        let old = self.lives.remove(&epoch).expect("that was the epoch once");
+        life.take_the_place_of(old, copies);
+        self.lives.insert(epoch, life);
+    }
+
     pub(crate) fn enter_on_roll(&mut self, id: &str, standing: Option<Registration>) -> FactId {
         let nobody = RollEntry { standing: None, promise: None, peak: 0 };
         let entries = self.roll.entry(id.to_owned()).or_insert_with(|| vec![nobody]);
@@ -149,6 +191,9 @@ impl Model {
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
             self.see(Sight::NewEpochBegun);
         } else if epoch == self.epoch {
+            if back.is_copy {
+                self.see(Sight::BackFromCopy);
+            }
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
             self.see(match (back.was_clean, back.end.by_power) {
                 (true, _) => Sight::BackFromOrder,
@@ -159,8 +204,9 @@ impl Model {
         } else {
             assert!(back.may_be_new, "a new epoch for no reason: {back:?}");
             self.see(Sight::BackInNewEpoch);
-            assert!(!self.lives.contains_key(&epoch), "an old epoch");
+            assert!(back.is_copy || !self.lives.contains_key(&epoch), "an old epoch");
         }
+        self.must_begin &= epoch == self.epoch;
         epoch
     }
 
@@ -171,7 +217,12 @@ impl Model {
         let first = group.lines(Seq::ZERO).next();
         let front = first.map_or(last + 1, |(seq, ..)| seq.as_u64());
         if is_new {
-            lives.insert(epoch, life.go_on());
+            let mut new = life.go_on();
+            if let Some(old) = lives.remove(&epoch) {
+                let copies = life.copies;
+                new.take_the_place_of(old, copies); // The copy is of when it had been decided.
+            }
+            lives.insert(epoch, new);
         } else {
             lives.insert(old, life);
         }
@@ -223,8 +274,12 @@ impl Model {
         };
         let place = found.place.as_u64();
         // Where later registrations are lost, their places may not be.
-        let peak = entries[at..].iter().map(|entry| entry.peak).max();
-        assert!(Some(place) <= peak, "{id} never took {place}: {entries:?}");
+        let peak = entries[at..].iter().map(|entry| entry.peak).max().unwrap_or_default();
+        // A member that went back behind its place may find that it had all but what is its own.
+        assert!(
+            place <= self.life().skip_own(peak, number),
+            "{id} never took {place}: {entries:?}"
+        );
         if back.was_clean && old.is_some_and(|old| old.number == number) {
             let stood = old.map(|old| (old.place.min(last), old.address));
             assert_eq!(stood, Some((place, found.address)), "{id}: place and address");

@@ -25,6 +25,7 @@ impl Model {
         if self.decided.is_some() {
             return self.waiting.push(link);
         }
+        assert!(!self.must_begin, "let in under numbers that may be given out for a second time");
         let attempt = self.attempts.remove(&link).expect("connected without having been asked");
         if attempt.registers {
             self.admit(link, &attempt);
@@ -63,6 +64,9 @@ impl Model {
         let member = self.members.get_mut(&attempt.id).unwrap();
         let life = self.lives.get_mut(&self.epoch).unwrap();
         life.pass_lost(member.number, member.place);
+        if let Some(since) = attempt.since.filter(|since| since.epoch == self.epoch) {
+            life.note_named(&attempt.id, since.seq.as_u64());
+        }
         let (epoch, front, life) = (self.epoch, self.front, &*life);
         member.returning = None;
         member.address = attempt.address;
@@ -122,6 +126,7 @@ impl Model {
     /// The new epoch is written down: everybody comes back in that one, where it stands.
     pub(crate) fn epoch_stored(&mut self) {
         self.see(Sight::NewEpochBegun);
+        self.must_begin = false;
         let epoch = self.decided.take().expect("decided before it is stored");
         let mut life = self.life().go_on();
         for (id, member) in &self.members {

@@ -49,6 +49,8 @@ pub(crate) enum Event {
     Stored(u32),
     /// Something goes wrong.
     Fault,
+    /// Somebody copies the coordinator's directory, or puts the copy back.
+    Backup,
     /// A stranger lets go.
     Leave(End),
 }
@@ -71,6 +73,8 @@ pub(crate) struct Nature {
     pub(crate) rng: Rng,
     /// Nothing goes wrong any more.
     pub(crate) calm: bool,
+    /// How often the coordinator was put back from a copy.
+    pub(crate) copies: u32,
     pub(crate) conns: Vec<Conn>,
     pub(crate) listeners: BTreeMap<SocketAddr, Node>,
     inboxes: BTreeMap<Node, Inbox>,
@@ -85,6 +89,7 @@ impl Nature {
             now: 0,
             rng: Rng::new(seed),
             calm: false,
+            copies: 0,
             conns: Vec::new(),
             listeners: BTreeMap::new(),
             inboxes: BTreeMap::new(),

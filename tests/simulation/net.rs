@@ -46,6 +46,8 @@ pub(crate) struct Conn {
     /// Nothing gets through any more.
     dead: bool,
     latency: u64,
+    /// How often the coordinator had been put back from a copy when it was dialed.
+    pub(crate) copies: u32,
     /// What flows to each side.
     pipes: [Pipe; 2],
 }
@@ -98,6 +100,7 @@ impl Nature {
             closed: [false; 2],
             dead: false,
             latency,
+            copies: self.copies,
             pipes,
         });
         let fate = if self.calm { 99 } else { self.rng.below(100) };

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
-    CommandSocket, Effect, Input, Memory, MessageSocket, Notice, Session, Settings, State, Status,
+    CommandSocket, Effect, Entry, Input, Memory, MessageSocket, Notice, Session, Settings, State,
+    Status,
 };
 use groupcast::time::Millis;
 
@@ -40,6 +41,8 @@ pub(crate) struct Person {
     /// It comes back by itself.
     pub(crate) reconnects: bool,
     ends: bool,
+    /// The connection that a line is of which is handed in.
+    reading: Option<End>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Person {
             fates: Texts::default(),
             reconnects,
             ends: false,
+            reading: None,
         }
     }
 }
@@ -185,7 +189,7 @@ impl World {
                 let ack = &mut messages.expect("acknowledged where it came").ack;
                 *ack = Some(seq.as_u64());
             }
-            Effect::Append(entry) => person.disk.append(entry, nature, person.life),
+            Effect::Append(entry) => self.append(i, entry),
             Effect::RetryLog => person.disk.retry(nature, person.life),
             Effect::Show(Notice::Status(status)) => person.status = Some(status),
             Effect::Show(notice) => {
@@ -194,6 +198,13 @@ impl World {
             }
             Effect::Exit { .. } => person.ends = true,
         }
+    }
+
+    fn append(&mut self, i: usize, entry: Entry) {
+        let World { people, nature, .. } = self;
+        let person = &mut people[i];
+        let copies = person.reading.map(|end| nature.conns[end.conn].copies);
+        person.disk.append((entry, copies.unwrap_or_default()), nature, person.life);
     }
 
     fn listen(&mut self, i: usize, port: u16) {
@@ -342,7 +353,9 @@ impl World {
         let line = messages.input.next_line(max);
         if let Ok(Some(line)) = line {
             let line = line.to_vec();
+            person.reading = Some(messages.end);
             self.input(i, Input::MessageLine { socket, line: &line });
+            self.people[i].reading = None;
             return true;
         }
         if line.is_err() || messages.ending.is_some() {

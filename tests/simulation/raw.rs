@@ -275,15 +275,17 @@ impl World {
             return; // The end comes right behind it.
         }
         let life = &model.lives[&raw.ledger.epoch.unwrap()];
+        let copies = nature.conns[end.conn].copies;
+        raw.ledger.follow(life, copies);
         let is_loose = raw.habit == Habit::Loose;
         if fields[0] == "gap" {
             let gap = [1, 2, 3].map(|at| fields[at].parse().unwrap());
             messages.brought = gap[2];
-            raw.ledger.take_gap(life, gap, is_loose);
+            raw.ledger.take_gap(life, copies, gap, is_loose);
         } else {
             messages.brought = fields[0].parse().unwrap();
             if messages.brought > raw.ledger.last || !is_loose {
-                raw.ledger.take(life, messages.brought, line);
+                raw.ledger.take(life, copies, messages.brought, line);
             }
         }
     }

@@ -51,6 +51,7 @@ impl World {
                 sync: keep.terms().sync,
                 written: twin.numbers(),
                 begun_after: twin.begun_after(),
+                is_copy: false,
             };
             let group = opened.expect("a disk that does its work").group;
             drop(model.surviving(&group, now, &back));

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::SEEDS;
+
 /// Something that a promise is for, and that chance has to bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sight {
@@ -60,13 +62,25 @@ pub(crate) enum Sight {
     NewEpochBegun,
     /// It did not, as another one had just begun.
     NewEpochRefused,
+    /// A coordinator came back from a copy, in the epoch of the copy.
+    BackFromCopy,
+    /// A participant said that the numbers went back.
+    NumbersWentBack,
+    /// The numbers had passed those of a member before it came back from before the copy was put
+    /// back: it misses messages, and nobody can know.
+    NobodyCouldKnow,
 }
 
 /// How often each was seen.
 pub(crate) type Sights = BTreeMap<Sight, u64>;
 
 impl Sight {
-    pub(crate) const ALL: [Self; 27] = [
+    /// In how many runs it must have come about.
+    pub(crate) fn seeds(self) -> u64 {
+        if self == Self::NobodyCouldKnow { 300 } else { SEEDS }
+    }
+
+    pub(crate) const ALL: [Self; 30] = [
         Self::SinceBelowPlace,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -94,5 +108,8 @@ impl Sight {
         Self::GaveWay,
         Self::NewEpochBegun,
         Self::NewEpochRefused,
+        Self::BackFromCopy,
+        Self::NumbersWentBack,
+        Self::NobodyCouldKnow,
     ];
 }

@@ -119,6 +119,33 @@ impl Storage {
         Self(Rc::new(RefCell::new(self.state().clone())))
     }
 
+    /// A copy of the directory as it is at this moment, whatever is being written to it.
+    pub(crate) fn copy(&self, now: u64) -> Self {
+        let copy = self.twin();
+        copy.kill(now);
+        copy
+    }
+
+    /// A directory with what this copy holds, all of it on the disk.
+    pub(crate) fn put_back(&self, now: u64) -> Self {
+        let storage = self.twin();
+        storage.begin(now);
+        let mut state = storage.state();
+        for file in &mut state.files {
+            *file = File {
+                safe: file.bytes.len(),
+                bytes: std::mem::take(&mut file.bytes),
+                ..File::default()
+            };
+        }
+        state.safe_names = state.names.clone();
+        state.changes.clear();
+        state.fails_until = 0;
+        state.slow_until = 0;
+        drop(state);
+        storage
+    }
+
     fn state(&self) -> RefMut<'_, State> {
         self.0.borrow_mut()
     }

@@ -100,6 +100,8 @@ impl Texts {
             model.see(Sight::TextNotSent);
             self.change(text, Fate::NotSent, &[Fate::Typed, Fate::Returned]);
             assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
+        } else if let Notice::NumbersWentBack(..) = notice {
+            model.see(Sight::NumbersWentBack);
         } else if let Notice::SendingWaiting { .. } = notice {
             model.see(Sight::TextsWaited);
         } else if let Notice::Reply(line) = notice

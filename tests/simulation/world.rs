@@ -6,6 +6,7 @@ use groupcast::limits::Overflow;
 use groupcast::protocol::Epoch;
 use groupcast::time::Millis;
 
+use crate::backup::Backups;
 use crate::hub::{HUB, Hub};
 use crate::hub_journal::{Journal, Keep};
 use crate::model::Model;
@@ -27,6 +28,7 @@ pub(crate) struct World {
     hubs: u32,
     /// The coordinator's directory and clock, if it keeps a journal.
     pub(crate) keep: Option<Keep>,
+    pub(crate) backups: Option<Backups>,
     pub(crate) model: Model,
     pub(crate) people: Vec<Person>,
     pub(crate) raws: Vec<Raw>,
@@ -62,6 +64,7 @@ impl World {
             nature,
             hub: None,
             hubs: 0,
+            backups: Backups::of(seed, keep.is_some()),
             keep,
             model: Model::new(rules, epoch),
             people: people.map(|(i, person)| Person::new(i, person)).collect(),
@@ -78,6 +81,9 @@ impl World {
             world.nature.after(2, Event::Act(i));
         }
         world.nature.after(3_000, Event::Fault);
+        if world.backups.is_some() {
+            world.nature.after(2_000, Event::Backup);
+        }
         world
     }
 
@@ -128,6 +134,7 @@ impl World {
                 }
             }
             Event::Fault => self.on_fault(),
+            Event::Backup => self.on_backup(),
             Event::Leave(end) => self.nature.close(end),
         }
     }
@@ -313,7 +320,11 @@ impl World {
         let comebacks = self.keep.as_ref().map_or(0, |_| self.hubs - 1);
         let removed_early = self.keep.as_ref().map_or(0, |keep| keep.removed_early);
         let (steps, hubs) = (self.step, self.hubs);
-        let sights = self.model.sights.clone();
+        let mut sights = self.model.sights.clone();
+        let people = self.people.iter().map(|person| &person.disk.ledger);
+        let ledgers = people.chain(self.raws.iter().map(|raw| &raw.ledger));
+        let unnoticed = ledgers.map(|ledger| ledger.unnoticed).sum();
+        sights.insert(Sight::NobodyCouldKnow, unnoticed);
         Outcome {
             hash,
             virtual_ms,
