@@ -159,7 +159,11 @@ impl Fold {
                 self.is_number_in_doubt = true;
             }
             Some(Kind::Epoch | Kind::NewEpoch) => self.is_epoch_in_doubt = true,
-            Some(Kind::Continued) | None => {
+            None => {
+                // It may have begun a new epoch, and no later record says that again.
+                (self.is_number_in_doubt, self.is_epoch_in_doubt) = (true, true);
+            }
+            Some(Kind::Continued) => {
                 self.is_number_in_doubt = true;
                 self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
             }

@@ -19,6 +19,7 @@ pub(crate) enum Sample {
     Place(String, u64),
     Clock(u64),
     Safe(u64),
+    NewEpoch(u64),
     Continued,
     Closed,
 }
@@ -54,6 +55,7 @@ impl Sample {
             Self::Place(id, place) => then(Record::Place { id, place: Seq::new(*place) }),
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
             Self::Safe(last) => then(Record::Safe { last: Seq::new(*last) }),
+            Self::NewEpoch(epoch) => then(Record::NewEpoch { epoch: Epoch::new(*epoch) }),
             Self::Continued => then(Record::Continued),
             Self::Closed => then(Record::Closed),
         }
@@ -74,6 +76,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
         (id(), seq()).prop_map(|(id, place)| Sample::Place(id, place)),
         any::<u64>().prop_map(Sample::Clock),
         seq().prop_map(Sample::Safe),
+        any::<u64>().prop_map(Sample::NewEpoch),
         Just(Sample::Continued),
         Just(Sample::Closed),
     ]
@@ -182,6 +185,8 @@ fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
         (Sample::Place(id(), above), 0, false),
         (Sample::Safe(last), 0, true),
         (Sample::Safe(u64::MAX), 0, false),
+        (Sample::NewEpoch(u64::MAX), RECORD_TIME_MS_MAX, true),
+        (Sample::NewEpoch(0), RECORD_TIME_MS_MAX + 1, false),
         (Sample::Clock(u64::MAX), RECORD_TIME_MS_MAX, true),
         (Sample::Clock(0), RECORD_TIME_MS_MAX + 1, false),
         (Sample::Closed, u64::MAX, false),

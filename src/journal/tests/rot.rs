@@ -3,7 +3,12 @@
 use super::disk::MemoryDisk;
 use super::*;
 
-/// A journal of three segments, the last one closed in good order.
+/// The epoch of all messages but the last ones, and the one that begins before these.
+const EPOCH: u64 = 0xfeed;
+const NEW_EPOCH: u64 = 0xabba;
+
+/// A journal of three segments, the last one closed in good order. A new epoch begins in the last
+/// one, after its second message.
 #[derive(Clone, Copy)]
 struct Recording {
     /// Messages of each segment.
@@ -25,6 +30,10 @@ impl Recording {
         3 * self.messages
     }
 
+    fn last_of_old_epoch(self) -> u64 {
+        2 * self.messages + 2
+    }
+
     fn text(self, seq: u64) -> String {
         format!("text {seq} {}", "x".repeat(self.text_bytes + seq as usize))
     }
@@ -35,10 +44,13 @@ impl Recording {
         let mut old: Option<Writer<_>> = None;
         for serial in 1..=3 {
             let (first, last) = ((serial - 1) * self.messages + 1, serial * self.messages);
-            let mut batch = Batch::new(serial).start(0xfeed, first - 1, first);
+            let mut batch = Batch::new(serial).start(EPOCH, first - 1, first);
             for seq in first..=last {
                 batch = batch.message(seq, &self.text(seq));
                 batch = batch.add(Record::Place { id: "alice", place: Seq::new(seq) }, seq);
+                if seq == self.last_of_old_epoch() {
+                    batch = batch.add(Record::NewEpoch { epoch: Epoch::new(NEW_EPOCH) }, seq);
+                }
             }
             if serial == 3 {
                 batch = batch.add(Record::Safe { last: Seq::new(last) }, last);
@@ -89,6 +101,8 @@ impl Recording {
             self.check(&told, if in_header { self.messages } else { 1 }, &what);
         }
         assert!(!told.recovered.troubles.is_empty(), "{what}");
+        let is_new = told.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        assert!(is_new || told.recovered.lost_tail, "{what}: back in an epoch that has ended");
         if in_header {
             assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
             assert_eq!(told.recovered.lost_tail, serial == 3, "{what}");
@@ -105,6 +119,9 @@ impl Recording {
         for (seq, found) in &told.messages {
             assert_eq!(*found, self.text(*seq));
         }
+        let is_behind = told.messages.contains_key(&(self.last_of_old_epoch() + 1));
+        let is_new = told.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        assert!(is_new || !is_behind, "length {length}: what comes behind is of the new epoch");
         // Without its epoch, the segment before says that this one is not all there.
         assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
         for trouble in &told.recovered.troubles {
@@ -121,6 +138,7 @@ impl Recording {
         disk.put(&name(serial), disk.get(&name(serial))[..length].to_vec());
         let told = tell_all(disk);
         assert!(!told.recovered.lost_tail, "{length} of {serial}");
+        assert_eq!(told.recovered.epoch, Some(Epoch::new(NEW_EPOCH)), "{length} of {serial}");
         if told.messages.contains_key(&1) || serial > 1 {
             self.check(&told, self.messages, &format!("{length} of {serial}"));
         }
@@ -161,7 +179,7 @@ fn what_is_whole_is_recovered_exactly() {
     let told = tell_all(SHORT.disk());
     SHORT.check(&told, 0, "whole");
     let Recovered { epoch, last, at, clock, header: newest, .. } = told.recovered;
-    assert_eq!((epoch, last), (Some(Epoch::new(0xfeed)), Seq::new(SHORT.last())));
+    assert_eq!((epoch, last), (Some(Epoch::new(NEW_EPOCH)), Seq::new(SHORT.last())));
     assert_eq!(
         (at, clock),
         (Millis::new(12), Some((Millis::new(9), UnixMillis(1_700_000_000_009))))
