@@ -1,4 +1,5 @@
 mod displaced;
+mod new_epoch;
 
 use std::path::Path;
 
