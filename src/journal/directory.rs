@@ -115,7 +115,9 @@ fn explained(what: &str, error: &io::Error) -> io::Error {
 }
 
 fn missing_above(above: &Path) -> io::Error {
-    let missing = above.ancestors().take_while(|path| !path.exists()).last().unwrap_or(above);
+    // The last ancestor of a relative path is empty.
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing = above.ancestors().take_while(is_missing).last().unwrap_or(above);
     let missing = missing.display();
     io::Error::new(
         ErrorKind::NotFound,

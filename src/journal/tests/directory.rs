@@ -89,6 +89,16 @@ fn only_the_last_directory_of_a_path_is_created() {
 }
 
 #[test]
+fn a_relative_path_names_the_directory_that_is_missing_above_it() {
+    for (path, missing) in [("absent/journal", "absent"), ("absent/b/c/journal", "absent")] {
+        for open in [Directory::create, Directory::open] {
+            let error = open(Path::new(path)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{missing} is not there: ")), "{path}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_path_that_is_no_directory_says_what_it_is() {
     let temporary = tempfile::tempdir().unwrap();
     let root = temporary.path();
