@@ -48,7 +48,8 @@ pub struct Standpoint {
     pub registered_at: Seq,
     /// Its place.
     pub place: Seq,
-    /// Its own numbers above that: the first and the last of each run, lowest first.
+    /// Its own numbers above that, and those below it of messages that are kept: the first and the
+    /// last of each run, lowest first.
     pub own: Box<[(Seq, Seq)]>,
 }
 

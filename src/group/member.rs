@@ -51,7 +51,8 @@ pub(super) enum Unwritten {
 impl Member {
     pub(super) fn standpoint(&self) -> Standpoint {
         let Self { ref id, address, registered_at, place, ref own, .. } = *self;
-        let own = own.above(place).map(|run| (run.first.max(place.next()), run.last)).collect();
+        // Below the place, too: the member may go back, and the messages be gone at the next start.
+        let own = own.above(Seq::ZERO).map(|run| (run.first, run.last)).collect();
         Standpoint { id: id.clone(), address, registered_at, place, own }
     }
 
@@ -72,22 +73,31 @@ impl Member {
     pub(super) fn restore_place(&mut self, place: Seq, history: &mut History) {
         let place = place.min(history.last()).max(self.registered_at);
         if place >= self.place {
-            self.move_to(place, history);
+            self.advance(place, history);
         } else {
-            self.move_back_to(place, history);
+            self.stand_at(place, history);
         }
+    }
+
+    /// A message of its own that was written down.
+    pub(super) fn restore_published(&mut self, seq: Seq, history: &mut History) {
+        self.own.push(seq);
+        self.advance(self.place, history);
+    }
+
+    /// Everything that was written down is restored. Until then no number is forgotten: a record
+    /// behind it may have gone back below what is kept by now.
+    pub(super) fn restored(&mut self, history: &History) {
+        self.trim_own(history);
     }
 
     /// These numbers are its own, as was written down; who sent them may be known no more.
     pub(super) fn restore_own(&mut self, runs: Vec<(Seq, Seq)>, history: &mut History) {
-        let (lowest, highest) = (self.place.next(), history.last());
-        let within = |(first, last): (Seq, Seq)| OwnRun {
-            first: first.max(lowest),
-            last: last.min(highest),
-        };
+        let highest = history.last();
+        let within = |(first, last): (Seq, Seq)| OwnRun { first, last: last.min(highest) };
         let runs = runs.into_iter().map(within);
         self.own.add(runs.filter(|run| run.first <= run.last).collect());
-        self.move_to(self.place, history);
+        self.advance(self.place, history);
     }
 
     pub(super) fn place(&self) -> Seq {
@@ -100,16 +110,23 @@ impl Member {
 
     /// Everything up to `place` counts as delivered; what is own right behind it, too.
     pub(super) fn move_to(&mut self, place: Seq, history: &mut History) {
+        if self.advance(place, history) {
+            self.trim_own(history);
+        }
+    }
+
+    /// As [`Member::move_to`], with every own number remembered; `false` if it stays where it is.
+    fn advance(&mut self, place: Seq, history: &mut History) -> bool {
         let place = self.own.skip(place.max(self.place));
         if place == self.place {
-            return;
+            return false;
         }
         self.place = place;
-        self.trim_own(history);
         if history.is_past(self.block, place) {
             history.leave(self.block);
             self.block = history.enter(place);
         }
+        true
     }
 
     /// The member has published `seq`, and is never sent it.
@@ -142,6 +159,11 @@ impl Member {
 
     fn move_back_to(&mut self, place: Seq, history: &mut History) {
         self.own.go_back(self.place, history.front(), history.lost());
+        self.stand_at(place, history);
+    }
+
+    /// The place is this one, or behind the own numbers right above it.
+    fn stand_at(&mut self, place: Seq, history: &mut History) {
         self.place = self.own.skip(place);
         history.leave(self.block);
         self.block = history.enter(self.place);
@@ -269,6 +291,11 @@ impl Members {
 
     /// Lets one member forget what it need not remember. With one for each message, members that
     /// have ceased to send hold no more than one run for each kept message and each member.
+    /// See [`Member::restored`].
+    pub(super) fn restored(&mut self, history: &History) {
+        self.slots.iter_mut().for_each(|(_, member)| member.restored(history));
+    }
+
     pub(super) fn trim_one(&mut self, history: &History) {
         if let Some(member) = self.slots.get_mut(self.trimmed_next) {
             member.trim_own(history);

@@ -43,7 +43,7 @@ pub enum Recorded<'a> {
     },
     /// As [`super::Fact::Member`].
     Member(Standpoint),
-    /// Part of a member's own numbers above its place. Their messages may be kept nowhere any more.
+    /// Part of a member's own numbers. Their messages may be kept nowhere any more.
     Own {
         /// Whose.
         id: &'a str,
@@ -135,6 +135,7 @@ impl Replay {
     pub fn finish(mut self, epoch: Epoch) -> Group {
         self.restore_own();
         let group = &mut self.group;
+        group.members.restored(&group.history);
         group.epochs = Epochs::new(epoch);
         group.stats = super::Stats::default();
         group.moved.clear();
@@ -220,7 +221,7 @@ impl Replay {
         let sender = group.members.find(delivery.sender);
         let seq = group.history.append(line, at);
         if let Some(member) = sender.and_then(|slot| group.members.at_mut(slot)) {
-            member.published(seq, None, &mut group.history);
+            member.restore_published(seq, &mut group.history);
         }
     }
 

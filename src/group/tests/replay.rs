@@ -1,5 +1,7 @@
 //! What was written down makes the group that it was written down of.
 
+mod own;
+
 use proptest::prelude::*;
 
 use super::World;
@@ -243,7 +245,11 @@ proptest! {
             scribe.take(step);
         }
         let replayed = scribe.replayed();
+        let expired = scribe.world.group.stats().expired;
         scribe.take(&Step::Store);
+        // A member that is online without acks=1 passes over what expires before it is stored.
+        // After a start it is offline, and gets a gap.
+        prop_assume!(scribe.world.group.stats().expired == expired);
         prop_assert_eq!(seen(replayed), seen(scribe.world));
     }
 
@@ -261,20 +267,6 @@ proptest! {
         let resumed = scribe.resumed(&snapshot, last, begun);
         prop_assert_eq!(seen(resumed), seen(scribe.world));
     }
-}
-
-#[test]
-fn own_messages_are_not_counted_where_nothing_but_a_snapshot_tells_of_them() {
-    let mut scribe = Scribe::new();
-    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
-    [1, 0, 0, 1, 0].iter().for_each(|&who| scribe.take(&Step::Send(who)));
-    scribe.take(&Step::Store);
-    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
-    scribe.take(&Step::Pass(200));
-    let mut world = scribe.resumed(&snapshot, Seq::new(5), scribe.journal.len());
-    let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=0 expired=2"), "{reply}");
-    assert_eq!(world.read(ann), "gap 2 1-4");
 }
 
 #[test]
@@ -318,26 +310,6 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
 }
 
 #[test]
-fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
-    let mut scribe = Scribe::new();
-    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
-    [1, 0, 1, 1].iter().for_each(|&who| scribe.take(&Step::Send(who)));
-    // As the next segment has it at its beginning.
-    let ann = scribe.world.group.standpoints().next().unwrap();
-    assert_eq!(&*ann.own, [(Seq::new(2), Seq::new(2))]);
-    scribe.journal.push((scribe.at(), Kept::Member(ann)));
-    scribe.take(&Step::Send(1));
-    scribe.journal.retain(|(_, kept)| match kept {
-        Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
-        Kept::Member(_) | Kept::Deregistered(_) | Kept::Place(..) => true,
-    });
-    let mut world = scribe.replayed();
-    let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=3 expired=0"), "{reply}");
-    assert_eq!(world.read(ann), "text gap 1 3-3 text text");
-}
-
-#[test]
 fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
     let mut scribe = Scribe::new();
     scribe.take(&Step::Register(0));
@@ -374,18 +346,4 @@ fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
     let group = replay.finish(Epoch::new(1));
     group.check();
     assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));
-}
-
-#[test]
-fn who_goes_back_behind_all_that_is_kept_has_not_sent_what_was_there() {
-    let mut scribe = Scribe::new();
-    (1..3).for_each(|who| scribe.take(&Step::Register(who)));
-    [Step::Send(1), Step::Store, Step::Read(2, 13)].iter().for_each(|step| scribe.take(step));
-    let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
-    let begun = scribe.journal.len();
-    let back = [Step::Send(2), Step::Ack(2), Step::Return(2, Some(0))];
-    back.iter().for_each(|step| scribe.take(step));
-    let resumed = scribe.resumed(&snapshot, Seq::new(1), begun);
-    let stands = |world: &World| world.group.standpoints().collect::<Vec<_>>();
-    assert_eq!(stands(&resumed), stands(&scribe.world));
 }
