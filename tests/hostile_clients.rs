@@ -323,6 +323,21 @@ fn a_storm_of_all_kinds_leaves_nothing_behind() {
     assert_eq!(alice.msend("still here"), 1);
 }
 
+/// The operating system's limit may be the first that is reached.
+#[test]
+fn silent_sockets_that_hold_all_files_keep_nobody_out() {
+    let coordinator = Coordinator::start(30, &[]);
+    coordinator.client().check(PING, "OK ping");
+    coordinator.limit_files(Some(40));
+    let mut silent: Vec<_> = (0..60).map(|_| coordinator.client()).collect();
+    for _ in 0..20 {
+        coordinator.client().check(PING, "OK ping");
+    }
+    silent[0].expect_start("ERR 421 too many connections: no file is left ");
+    silent[0].expect_eof();
+    coordinator.limit_files(None);
+}
+
 #[test]
 fn silent_sockets_keep_nobody_out() {
     let coordinator = Coordinator::start(30, &["max_connections=50"]);

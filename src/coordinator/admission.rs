@@ -98,7 +98,7 @@ impl Admission {
 
     /// The refusal for a command socket that gives way.
     pub(super) fn give_way(&self) -> NoRoom {
-        NoRoom::Silent { max: self.max }
+        NoRoom::Silent { max: Some(self.max) }
     }
 
     /// Counts a command socket that was accepted.

@@ -37,6 +37,7 @@ impl Coordinator {
                 Accept::Resting => return self.arm_accept_timer(),
                 Accept::OutOfFiles(error) => {
                     self.note_files(Some(&error));
+                    self.make_room(&NoRoom::Silent { max: None }, now);
                     return self.arm_accept_timer();
                 }
             }
@@ -65,7 +66,8 @@ impl Coordinator {
         let mut connection = Connection::new(stream);
         let Ok(local) = connection.local_addr() else { return }; // It is gone already.
         let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
-            let has_room = !self.admission.is_full() || self.make_room(now);
+            let has_room =
+                !self.admission.is_full() || self.make_room(&self.admission.give_way(), now);
             (!has_room).then(|| self.admission.full())
         });
         if refusal.is_some() && self.admission.is_crowded() {
@@ -92,7 +94,7 @@ impl Coordinator {
 
     /// Has the oldest command socket that has brought no line give way; `false` if there is none.
     /// Reads that client first: its request may have arrived already.
-    fn make_room(&mut self, now: Now) -> bool {
+    fn make_room(&mut self, why: &NoRoom, now: Now) -> bool {
         while let Some(key) = self.admission.oldest_silent() {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
                 connection.suspect_input();
@@ -100,9 +102,10 @@ impl Coordinator {
             self.serve(key, FRESH, now);
             self.unflush(key);
             if self.admission.oldest_silent() == Some(key) {
-                let is_crowded = self.admission.is_crowded();
-                self.refuse(key, &self.admission.give_way().into(), now.steady);
-                if is_crowded {
+                let is_closed_now =
+                    self.admission.is_crowded() || matches!(why, NoRoom::Silent { max: None });
+                self.refuse(key, &why.clone().into(), now.steady);
+                if is_closed_now {
                     self.buried.push(key); // With its reply written, if the socket takes it.
                 }
                 return true;

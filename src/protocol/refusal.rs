@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Malformed, Seq};
+use super::{Malformed, NoRoom, Seq};
 
 /// A refusal: a code for programs, words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,40 +79,6 @@ pub enum Refusal {
     /// 507: the sender has too many messages among those of others that it has not acked.
     TooManyUnacked {
         /// Ranges of its own numbers.
-        max: usize,
-    },
-}
-
-/// Table that has no room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoRoom {
-    /// Another member.
-    Members {
-        /// `max_members`.
-        max: usize,
-    },
-    /// Another member at this address.
-    MembersAt {
-        /// The IPv4 address, or the IPv6 network.
-        address: Box<str>,
-        /// `max_members_per_address`.
-        max: usize,
-    },
-    /// Another command socket.
-    Connections {
-        /// `max_connections`.
-        max: usize,
-    },
-    /// Another command socket from this address.
-    ConnectionsFrom {
-        /// The IPv4 address, or the IPv6 network.
-        address: Box<str>,
-        /// `max_connections_per_address`.
-        max: usize,
-    },
-    /// A command socket that has brought no request: it gives way to another one.
-    Silent {
-        /// `max_connections`.
         max: usize,
     },
 }
@@ -273,36 +239,6 @@ fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> 
         "line of {bytes} bytes not finished, and all clients together have more than {max} bytes \
          of such lines: connect and send it in one go"
     )
-}
-
-impl fmt::Display for NoRoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Members { max } => write!(
-                f,
-                "too many members: {max} is the limit (max_members): deregister one first"
-            ),
-            Self::MembersAt { address, max } => write!(
-                f,
-                "too many members at {address}: {max} is the limit (max_members_per_address): \
-                 deregister one of them first"
-            ),
-            Self::Connections { max } => write!(
-                f,
-                "too many connections: {max} is the limit (max_connections): try again later"
-            ),
-            Self::ConnectionsFrom { address, max } => write!(
-                f,
-                "too many connections from {address}: {max} is the limit \
-                 (max_connections_per_address): close one of them first"
-            ),
-            Self::Silent { max } => write!(
-                f,
-                "too many connections: {max} is the limit (max_connections), and no request has \
-                 come on this one: connect again when you have a request"
-            ),
-        }
-    }
 }
 
 impl HeldBy {

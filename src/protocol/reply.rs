@@ -297,7 +297,7 @@ mod tests {
                 (Refusal::ShuttingDown, 503),
                 (NoRoom::MembersAt { address: shown.clone(), max }.into(), 421),
                 (NoRoom::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
-                (NoRoom::Silent { max }.into(), 421),
+                (NoRoom::Silent { max: Some(max) }.into(), 421),
                 (Refusal::JournalFails, 506),
                 (Refusal::BacklogFull { max: max as u64, held_by: HeldBy::Journal }, 507),
                 (Refusal::TooManyUnacked { max }, 507),
