@@ -142,6 +142,15 @@ fn a_segment_that_the_user_may_not_read_refuses_the_start_and_stays_what_it_is()
     assert!(code == Some(1) && said.contains(expected), "{code:?} {said}");
     allow(&segment, 0o600);
     assert_eq!(contents(&data), before);
+    // And of a directory in which no file is to be made.
+    allow(&segment, 0o666);
+    allow(&data, 0o555);
+    let Some(command) = unprivileged(&program) else { return };
+    let (code, said) = run(command, &data);
+    let expected = "let the user that the coordinator runs as write in the directory";
+    assert!(code == Some(1) && said.contains(expected), "{code:?} {said}");
+    allow(&segment, 0o600);
+    assert_eq!(contents(&data), before);
     // And of a directory that is not to be entered.
     allow(&data, 0);
     let Some(command) = unprivileged(&program) else { return };

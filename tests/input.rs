@@ -176,7 +176,7 @@ fn with_exit_on_error_the_first_command_that_fails_is_the_last() {
         commands.iter().for_each(|command| options.extend(["-e", command]));
         let mut alice = Running::start(home.command_as_is(&options));
         alice.expect(&said);
-        alice.expect("error: quit: not done: 2 commands\n");
+        alice.expect("error: --exit-on-error: not done, as the one before failed: 2 commands\n");
         assert_eq!(alice.wait(), Some(1), "{}", alice.said);
         assert_eq!(alice.said.lines().count(), said.lines().count() + 1, "{}", alice.said);
     }

@@ -19,7 +19,8 @@ use crate::event_loop::{
     wait,
 };
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
-use crate::session::{Effect, Input, Notice, Session};
+use crate::session::{Effect, Input, Session};
+use crate::text::Counted;
 use crate::time::Millis;
 
 /// What a participant is put together from.
@@ -268,7 +269,10 @@ impl Participant {
             self.parts.exits_on_error = false;
             let commands = std::mem::take(&mut self.parts.commands).len();
             if commands > 0 {
-                self.parts.output.push_line(&Notice::Undone { commands });
+                let left = Counted(commands, "command", "commands");
+                self.parts.output.push_line(&format_args!(
+                    "error: --exit-on-error: not done, as the one before failed: {left}"
+                ));
             }
             self.handle(Input::UserLine(b"quit"), now);
             return false;

@@ -127,6 +127,11 @@ fn explained(error: &io::Error, bytes: u64) -> io::Error {
             "{error}: a start writes a new segment of {bytes} bytes; make room for it and start \
              again, nothing was changed"
         )
+    } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&kind) {
+        format!(
+            "a new segment cannot be written: {error}; nothing was changed: let the user that the \
+             coordinator runs as write in the directory"
+        )
     } else {
         format!("a new segment cannot be written: {error}")
     };
