@@ -20,7 +20,7 @@ pub enum Stream {
 /// Writes a line to a standard stream. If nobody reads the stream and its pipe is full, the line is
 /// given up after half a second: a program must start and end all the same.
 ///
-/// What could drive a terminal, as in the name of a file, is written as an escape.
+/// Characters that could drive a terminal, as in the name of a file, are escaped.
 pub fn write_line(stream: Stream, line: &str) {
     let line = format!("{}\n", text::for_terminal(line));
     let (done, waited) = mpsc::channel();

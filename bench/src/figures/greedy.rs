@@ -1,4 +1,4 @@
-//! What one client's requests have to wait for while others ask for all they can.
+//! Times that one client's requests wait while others ask for all they can.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -177,7 +177,7 @@ impl Probe {
 
     /// Measures while the crowd is served as well, all by this one thread.
     fn run(&mut self, crowd: &mut [Greedy], samples: usize) -> Result<()> {
-        // Who was there first has an advantage that lasts until all others have written.
+        // The first client has an advantage until all others have written.
         for greedy in crowd.iter_mut() {
             greedy.pump()?;
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::protocol::HeldBy;
 
 impl World {
-    /// What the log is told of the backlog by this input.
+    /// The line about the backlog that this input causes in the log.
     fn told(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
         self.group.handle(input, now);

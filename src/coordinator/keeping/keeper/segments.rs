@@ -14,7 +14,7 @@ pub(crate) struct Current {
     pub(crate) bytes: u64,
     /// From here on it is closed and another one begun.
     pub(crate) bytes_max: u64,
-    /// What both clocks read when that was written down last.
+    /// Both clocks at the last record of them.
     pub(crate) noted: Now,
     /// It says of everything up to here that it is safe against power loss.
     pub(crate) noted_safe: Seq,

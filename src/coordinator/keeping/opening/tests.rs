@@ -155,7 +155,7 @@ fn a_start_costs_as_much_as_the_journal_is_long() {
         assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
         cost
     };
-    // Where each run costs as much as there are, four times as many cost 16 times as much.
+    // If each run cost as much as all runs, four times as many would cost 16 times as much.
     let ratios: Vec<u64> = (0..3).map(|_| cost_ns(80_000) / cost_ns(20_000)).collect();
     assert!(ratios.iter().any(|ratio| *ratio < 8), "{ratios:?}");
 }

@@ -11,7 +11,7 @@ use crate::coordinator::keeping::rig::{decide, terms};
 use crate::journal::{BootId, Directory, Runs};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 
-/// What stands in a record, and when it was written.
+/// The content of a record, and the time at which it was written.
 #[derive(Clone, Copy, Debug)]
 enum Fact {
     Epoch(u64),
