@@ -110,6 +110,9 @@ pub const DRAIN_MS: u64 = 2_000;
 pub const FAREWELL_MS: u64 = 250;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// How long a command socket is silent before it gives way because no file is left: its first
+/// request may be on its way.
+pub const SILENT_MS_MIN: u64 = 1_000;
 /// Connections that may wait to be accepted; the system cuts it to its own bound.
 pub const ACCEPT_QUEUE: i32 = 4096;
 /// Connections accepted in one turn before others have theirs.

@@ -16,8 +16,9 @@ use super::peer::{Client, Phase};
 use crate::config::CoordinatorConfig;
 use crate::event_loop::Key;
 use crate::group::PerAddress;
-use crate::limits::REFUSED_CONNECTIONS_MAX;
+use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
 use crate::protocol::NoRoom;
+use crate::time::Millis;
 
 /// The count of command sockets, and the order of those that have brought no line yet.
 #[derive(Debug)]
@@ -31,8 +32,9 @@ pub(super) struct Admission {
     /// Command sockets that are told that there is no room.
     turned_away: usize,
     per_address: PerAddress,
-    /// Served ones that have brought no whole line, in the order in which they came.
-    silent: BTreeMap<u64, Key>,
+    /// Served ones that have brought no whole line, each with the time at which it was accepted, in
+    /// the order in which they came.
+    silent: BTreeMap<u64, (Key, Millis)>,
     next_serial: u64,
     counters: Counters,
 }
@@ -102,10 +104,10 @@ impl Admission {
     }
 
     /// Counts a command socket that was accepted.
-    pub(super) fn enter(&mut self, key: Key, client: &mut Client) {
+    pub(super) fn enter(&mut self, key: Key, client: &mut Client, now: Millis) {
         self.served += 1;
         self.per_address.add(client.peer);
-        self.silent.insert(self.next_serial, key);
+        self.silent.insert(self.next_serial, (key, now));
         client.silent = Some(self.next_serial);
         self.next_serial += 1;
     }
@@ -119,7 +121,13 @@ impl Admission {
 
     /// The oldest command socket that has brought no whole line.
     pub(super) fn oldest_silent(&self) -> Option<Key> {
-        self.silent.first_key_value().map(|(_, key)| *key)
+        self.silent.first_key_value().map(|(_, (key, _))| *key)
+    }
+
+    /// Returns true if that one was accepted so long ago that its first request is overdue.
+    pub(super) fn is_oldest_overdue(&self, now: Millis) -> bool {
+        let oldest = self.silent.first_key_value();
+        oldest.is_some_and(|(_, (_, since))| now.since(*since) >= SILENT_MS_MIN)
     }
 
     /// A served command socket is told that there is no room for it.

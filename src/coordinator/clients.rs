@@ -37,7 +37,9 @@ impl Coordinator {
                 Accept::Resting => return self.arm_accept_timer(),
                 Accept::OutOfFiles(error) => {
                     self.note_files(Some(&error));
-                    self.make_room(&NoRoom::Silent { max: None }, now);
+                    if self.admission.is_oldest_overdue(now.steady) {
+                        self.make_room(&NoRoom::Silent { max: None }, now);
+                    }
                     return self.arm_accept_timer();
                 }
             }
@@ -84,7 +86,7 @@ impl Coordinator {
             log::warn!("{address}: no keepalive: {error}");
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
-        self.admission.enter(key, &mut client);
+        self.admission.enter(key, &mut client, now.steady);
         self.peers.insert(Peer::new(connection, Role::Client(Box::new(client))));
         log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
