@@ -129,7 +129,7 @@ pub const TURN_BYTES_MAX: usize = 256 * 1024;
 pub const TURN_OFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Message sockets that are written to in one turn, before requests have theirs: a write costs
 /// several microseconds, however short it is.
-pub const TURN_OFFER_SOCKETS_MAX: usize = 512;
+pub const TURN_OFFER_SOCKETS_MAX: usize = 384;
 /// Work for requests in one turn, one quarter of it at least for those who used up their share. A
 /// unit is about a quarter of a microsecond, so this is about 2 ms.
 pub const TURN_WORK_MAX: usize = 8192;
