@@ -81,7 +81,7 @@ impl Admission {
         self.served >= self.max
     }
 
-    /// No more can be told that there is no room: they are closed at once.
+    /// Returns true if further refused clients are closed at once, without a reply.
     pub(super) fn is_crowded(&self) -> bool {
         self.turned_away >= REFUSED_CONNECTIONS_MAX
     }
@@ -112,7 +112,7 @@ impl Admission {
         self.next_serial += 1;
     }
 
-    /// A whole line has come, or none will be read any more: it gives way to nobody.
+    /// A whole line has come, or no further line will be read: the client is not silent.
     pub(super) fn on_line(&mut self, client: &mut Client) {
         if let Some(serial) = client.silent.take() {
             self.silent.remove(&serial);

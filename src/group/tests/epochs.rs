@@ -41,7 +41,7 @@ fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
         let expected = "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0";
         assert_eq!(reply.to_string(), expected);
         assert_eq!(world.read(bob), "hello#aB#0000000000000002");
-        // What is named of the old life means nothing in the new one.
+        // A number of the old epoch means nothing in the new one.
         let how = "reconnect acks=1 since=0000000000000001:2";
         let (_, reply) = world.connect("ann", how);
         assert!(reply.to_string().contains("epoch=0000000000000002 next=3"), "{reply}");

@@ -12,7 +12,7 @@ fn world() -> World {
     })
 }
 
-/// Who is forgotten by this turn, as the journal is told.
+/// Members that this turn forgets, as the journal records them.
 fn forgotten(world: &mut World) -> Vec<String> {
     let effects = world.input(Input::Tick).into_iter().map(|effect| {
         let Effect::Record(Fact::Deregistered { id }) = effect else { panic!("{effect:?}") };

@@ -1,7 +1,7 @@
 use super::*;
 
 impl World {
-    /// What is written on each message socket that is closed by this.
+    /// Last bytes on each message socket that this input closes.
     fn last_words(&mut self, input: Input<'_>) -> Vec<String> {
         let closed = self.input(input).into_iter().filter_map(|effect| match effect {
             Effect::Close { last_words, .. } => Some(String::from_utf8(last_words.into()).unwrap()),

@@ -31,7 +31,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
             "{operator}"
         );
         assert_eq!(world.reply_to(operator, "ann#disconnect"), "ERR 409 already offline");
-        // What is under way is cancelled as ever.
+        // A pending connect-back is cancelled, as for any other client.
         let link = world.dial(1, "ann#reconnect 9900");
         let effects = world.request_of(operator, "ann#deregister");
         let cancelled = Misstep::Cancelled.into();

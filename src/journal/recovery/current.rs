@@ -14,7 +14,7 @@ use crate::time::Millis;
 pub(super) struct Current {
     pub(super) header: Header,
     pub(super) summary: SegmentSummary,
-    /// Where a later segment goes on.
+    /// The point at which a later segment continues.
     resumed: Option<Start>,
     pub(super) has_epoch: bool,
     /// The life of its first number.
