@@ -1,17 +1,13 @@
 //! Whoever loses what it had confirmed is found out; what was measured is written down.
 
-#![cfg(test)]
-
-mod support;
-
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::programs;
 use groupcast_bench::peers::installed;
-use support::programs;
 
 fn durability(arguments: &[&str], path: Option<&Path>) -> Output {
     let mut durability = Command::new(env!("CARGO_BIN_EXE_durability"));

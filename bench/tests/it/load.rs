@@ -1,20 +1,15 @@
 //! The harness finds every fault of a coordinator that errs, and none of the real one.
 
-#![cfg(test)]
-
-mod faulty;
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use faulty::Wrong;
+use crate::faulty::{self, Wrong};
+use crate::support::programs;
 use groupcast_bench::load::outcome::Outcome;
 use groupcast_bench::load::plan::{Pace, Plan};
 use groupcast_bench::load::run::{Setup, Target, run};
-use support::programs;
 
 fn setup(target: Target) -> Setup {
     let participant = programs().join("participant");

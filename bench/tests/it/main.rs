@@ -1,0 +1,8 @@
+//! Whole programs of the bench against real and faulty servers.
+
+#![cfg(test)]
+
+mod durability;
+mod faulty;
+mod load;
+mod support;
