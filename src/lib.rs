@@ -9,7 +9,7 @@
 //!    ┌────┴────────────┐
 //!  coordinator    participant        shells: sockets, clock, files
 //!    │     └──┬────────┘  │
-//!    │   event_loop       │          what both loops share
+//!    │       net          │          what both loops share
 //!    ├── journal          │          the coordinator's records on disk
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
@@ -25,10 +25,10 @@
 
 pub mod config;
 pub mod coordinator;
-pub mod event_loop;
 pub mod group;
 pub mod journal;
 pub mod limits;
+pub mod net;
 #[cfg(feature = "participant")]
 pub mod participant;
 pub mod protocol;

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::net::TcpStream;
 
-use groupcast::event_loop::{Accept, Acceptor, Connection, LISTENER, raise_file_limit, wait};
 use groupcast::limits;
+use groupcast::net::{Accept, Acceptor, Connection, LISTENER, raise_file_limit, wait};
 use groupcast::time::Millis;
 use mio::{Events, Poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -5,7 +5,6 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use groupcast::event_loop::Wheel;
 use groupcast::group::{
     ConnId,
     Effect,
@@ -30,6 +29,7 @@ use groupcast::journal::{
     read, //.
 };
 use groupcast::limits::Overflow;
+use groupcast::net::Wheel;
 use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 

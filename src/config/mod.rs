@@ -9,11 +9,11 @@
 //! An option wins over the same key in the file. A value that breaks a rule is an error wherever it
 //! stands, also where an option replaces it: a config file is either right or not.
 
-mod call;
+mod cli;
 mod coordinator;
 mod coordinator_file;
 mod endpoint;
-mod fault;
+mod error;
 mod key;
 mod lines;
 mod participant;
@@ -21,10 +21,10 @@ mod stderr;
 mod value;
 mod write_line;
 
-pub use call::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
+pub use cli::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
 pub use coordinator::CoordinatorConfig;
 pub use endpoint::{Endpoint, Host};
-pub use fault::{Fault, Found, Place};
+pub use error::{Fault, Found, Place};
 pub use participant::ParticipantConfig;
 pub use stderr::{report_failure, stderr_is_journal};
 pub use write_line::{Stream, write_line};

@@ -14,9 +14,9 @@ use std::net::IpAddr;
 
 use super::peer::{Client, Phase};
 use crate::config::CoordinatorConfig;
-use crate::event_loop::Key;
 use crate::group::PerAddress;
 use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
+use crate::net::Key;
 use crate::protocol::NoRoom;
 use crate::time::Millis;
 

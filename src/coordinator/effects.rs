@@ -6,13 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use mio::Token;
 use rustix::io::Errno;
 
-use super::listeners::say_last;
+use super::messages::say_last;
 use super::peer::{Peer, Phase, Role};
 use super::report;
-use super::turn::{Coordinator, Timer};
-use crate::event_loop::{Connection, Flush, Key};
+use super::server::{Coordinator, Timer};
 use crate::group::{ConnId, Effect, Input, LinkId};
 use crate::limits::{TURN_BYTES_MAX, TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_CONNECT};
+use crate::net::{Connection, Flush, Key};
 use crate::protocol::{Epoch, Reply};
 use crate::time::Now;
 

@@ -6,13 +6,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::keeping::{age, apply};
+use super::journaling::{age, apply};
 use super::{Failure, rules};
 use crate::config::CoordinatorConfig;
-use crate::event_loop::Clock;
 use crate::group::{Replay, Rules};
 use crate::journal::{Directory, Event, Record, Recovered, Store, SyncMode, Unusable, recover};
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
+use crate::net::Clock;
 use crate::protocol::Epoch;
 use crate::time::{Millis, UnixMillis};
 

@@ -5,12 +5,12 @@ use std::io;
 use mio::{Events, Registry};
 
 use super::Failure;
-use super::keeping::{End, Keeper, Opened, Progress, Scribe};
-use super::turn::Coordinator;
-use crate::event_loop::{Full, Pool, Signal, Worker, wait};
+use super::journaling::{End, Keeper, Opened, Progress, Scribe};
+use super::server::Coordinator;
 use crate::group::{Group, Input};
 use crate::journal::{Directory, Salt};
 use crate::limits::JOURNAL_QUEUE_MAX;
+use crate::net::{Full, Pool, Signal, Worker, wait};
 use crate::time::{Millis, Now};
 
 /// Both sides, and the way between them.

@@ -14,15 +14,15 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::client_memory::ClientMemory;
+use super::budget::ClientMemory;
 use super::effects::key_of;
 use super::peer::{Peer, Role};
-use super::turn::Coordinator;
-use crate::event_loop::Key;
+use super::server::Coordinator;
 use crate::group::{ConnId, Group, Listing};
 use crate::limits::{
     CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX, WORK_LIST_LINES, WORK_STATS,
 };
+use crate::net::Key;
 use crate::protocol::{Refusal, Reply};
 use crate::time::Now;
 

@@ -14,22 +14,22 @@
 //! is decided there.
 
 mod admission;
-mod client_memory;
-mod clients;
+mod budget;
+mod commands;
 mod effects;
 mod inspect;
 mod journal;
-pub mod keeping;
-mod listeners;
+pub mod journaling;
 mod lists;
+mod liveness;
+mod messages;
 mod peer;
-mod peer_checks;
 mod ready;
 mod report;
+mod server;
 mod shutdown;
-mod standstill;
-mod start;
-mod turn;
+mod startup;
+mod suspend;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -43,15 +43,15 @@ use mio::{Events, Poll};
 use crate::config::{
     CoordinatorConfig, CoordinatorRun, CoordinatorTask, Stream, stderr_is_journal, write_line,
 };
-use crate::event_loop::{
+use crate::group::{Input, Rules};
+use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
+use crate::net::{
     Acceptor, Diagnostics, LISTENER, Reader, Signal, Signals, ignore_harmless_signals,
     print_to_stderr, raise_file_limit,
 };
-use crate::group::{Input, Rules};
-use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
 use crate::protocol::Epoch;
+use server::Coordinator;
 use shutdown::Verdict;
-use turn::Coordinator;
 
 /// Why the coordinator could not start, go on, or end well.
 #[derive(Debug)]
@@ -177,11 +177,11 @@ impl Coordinator {
             );
         }
         let rules = rules(config, listening);
-        let beginning = start::begin(config, rules, poll.registry(), &mut signals)?;
+        let beginning = startup::begin(config, rules, poll.registry(), &mut signals)?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
         let begins_epoch = run.new_epoch && beginning.keeps_epoch;
         let mut coordinator = Self::new(config, beginning, poll, signals, acceptor);
-        coordinator.prepare_epoch(Epoch::new(start::draw()?), begins_epoch);
+        coordinator.prepare_epoch(Epoch::new(startup::draw()?), begins_epoch);
         write_line(Stream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
     }

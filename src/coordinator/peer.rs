@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 
-use super::keeping::Held;
+use super::journaling::Held;
 use super::ready::Queued;
-use crate::event_loop::{Connection, TimerId};
 use crate::group::LinkId;
 use crate::limits::LIST_PIECE_BYTES;
+use crate::net::{Connection, TimerId};
 
 /// One socket and what it is for.
 #[derive(Debug)]

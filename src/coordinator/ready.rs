@@ -17,12 +17,12 @@
 use std::collections::VecDeque;
 
 use super::peer::{Listener, Peer, Role};
-use super::turn::Coordinator;
-use crate::event_loop::{Key, Table};
+use super::server::Coordinator;
 use crate::limits::{
     FRESH_ACK_BYTES_MAX, FRESH_REQUESTS_MAX, READ_BYTES, SHARE_REQUESTS_MAX, TURN_ACK_BYTES_MAX,
     TURN_ACK_WORK_MAX, TURN_WORK_MAX, WORK_ACK_SOCKET, WORK_REQUEST_SOCKET,
 };
+use crate::net::{Key, Table};
 use crate::time::Now;
 
 /// The queue that a socket stands in.

@@ -3,11 +3,11 @@
 use std::fmt::Display;
 
 use super::admission;
-use super::turn::Coordinator;
+use super::server::Coordinator;
 use crate::config::CoordinatorConfig;
-use crate::event_loop::Acceptor;
 use crate::group::{BacklogChange, Change, Note};
 use crate::limits::BACKLOG_CALM_MS;
+use crate::net::Acceptor;
 use crate::protocol::Since;
 use crate::text::Counted;
 use crate::time::Millis;

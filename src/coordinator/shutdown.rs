@@ -1,9 +1,9 @@
 //! The end of the coordinator: what is due leaves first, within bounds.
 
-use super::turn::{Coordinator, Timer};
-use crate::event_loop::{Key, Signal};
+use super::server::{Coordinator, Timer};
 use crate::group::Input;
 use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS};
+use crate::net::{Key, Signal};
 use crate::time::{Millis, Now};
 
 /// The end of the coordinator.

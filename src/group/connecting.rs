@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::link::{Attempt, Link, Purpose, Wishes};
-use super::names::{LinkId, MemberSlot};
-use super::outlet::Outlet;
+use super::ids::{LinkId, MemberSlot};
+use super::links::{Attempt, Link, Purpose, Wishes};
+use super::outbound::Outlet;
 use super::{Cause, Change, Effect, Group};
 use crate::protocol::{Bye, Misstep, Refusal, Reply};
 

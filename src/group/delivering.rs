@@ -1,6 +1,6 @@
 //! How far each member has got: what was written, acknowledged, lost.
 
-use super::names::LinkId;
+use super::ids::LinkId;
 use super::{Cause, Change, Group};
 use crate::protocol::{Bye, Seq};
 use crate::time::Millis;

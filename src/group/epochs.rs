@@ -7,7 +7,7 @@
 //!                                                      connect-backs that wait go on
 //! ```
 
-use super::names::LinkId;
+use super::ids::LinkId;
 use super::{Cause, Change, Effect, Fact, Group};
 use crate::limits::NEW_EPOCH_PAUSE_MS;
 use crate::protocol::{Epoch, Malformed, Options, Refusal};

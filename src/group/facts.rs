@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::member::Unwritten;
-use super::names::MemberSlot;
+use super::ids::MemberSlot;
+use super::members::Unwritten;
 use super::{Effect, Group};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;

@@ -1,6 +1,6 @@
 //! Members that have been away for too long are members no more.
 
-use super::names::MemberSlot;
+use super::ids::MemberSlot;
 use super::{Change, Fact, Group};
 use crate::limits::TURN_FORGETS_MAX;
 use crate::time::Millis;

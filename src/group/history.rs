@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::block::{Block, Line};
-use super::own_runs::{OwnRun, OwnRuns};
+use super::ranges::{OwnRun, OwnRuns};
 use crate::protocol::Seq;
 use crate::time::Millis;
 

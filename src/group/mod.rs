@@ -21,23 +21,23 @@
 
 mod backlog;
 mod block;
+mod commands;
 mod connecting;
 mod delivering;
 mod epochs;
 mod facts;
 mod forgetting;
 mod history;
+mod ids;
 mod invariants;
-mod link;
+mod links;
 mod listing;
-mod member;
-mod names;
-mod note;
-mod outlet;
-mod own_runs;
+mod member_change;
+mod members;
+mod outbound;
 mod per_address;
+mod ranges;
 mod replay;
-mod requests;
 mod stats;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -50,16 +50,16 @@ use crate::time::{Millis, Now};
 use backlog::Fullness;
 use epochs::Epochs;
 use history::History;
-use link::{Link, Links};
-use member::Members;
-use names::MemberSlot;
+use ids::MemberSlot;
+use links::{Link, Links};
+use members::Members;
 
 pub use backlog::BacklogChange;
 pub use facts::{Fact, Move, Standpoint};
+pub use ids::{ConnId, LinkId};
 pub use listing::Listing;
-pub use names::{ConnId, LinkId};
-pub use note::{Cause, Change, Note, SocketEnd};
-pub use outlet::Run;
+pub use member_change::{Cause, Change, Note, SocketEnd};
+pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
 pub use replay::{Recorded, Replay};
 pub use stats::{Standing, Stats};
@@ -351,8 +351,8 @@ impl Group {
     pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
         match self.links.at(link)? {
             Link::Connecting(attempt) => match attempt.purpose {
-                link::Purpose::Reconnect(slot) => self.members.at(slot)?.link,
-                link::Purpose::Register(_) => None,
+                links::Purpose::Reconnect(slot) => self.members.at(slot)?.link,
+                links::Purpose::Register(_) => None,
             },
             Link::Open { .. } => None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::epochs::Epochs;
 use super::facts::Standpoint;
-use super::names::MemberSlot;
+use super::ids::MemberSlot;
 use super::{Group, Rules};
 use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{Delivery, Epoch, Seq};

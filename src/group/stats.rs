@@ -2,7 +2,7 @@
 
 use crate::protocol::{Epoch, Seq};
 
-use super::own_runs::OwnRuns;
+use super::ranges::OwnRuns;
 use super::{Cause, Group, SocketEnd};
 
 /// Counters since the start, and how things stand.

@@ -31,23 +31,23 @@
 
 mod directory;
 mod disk;
-mod name;
+mod file_name;
+mod issues;
 mod record;
 mod recovered;
 mod recovery;
 mod segment;
 mod spare;
 mod store;
-mod trouble;
 
 pub use directory::Directory;
 pub use disk::{Disk, FileId};
+pub use issues::{Rejected, Trouble, Unusable};
 pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
 pub use recovery::{Event, recover, recover_unless};
 pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
 pub use store::{Store, Writer};
-pub use trouble::{Rejected, Trouble, Unusable};
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@
 //! the last of a run.
 
 mod kind;
-mod runs;
+mod ranges;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +28,7 @@ use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
 
 pub use kind::Kind;
-pub use runs::Runs;
+pub use ranges::Runs;
 
 /// Bytes before the body of a record.
 pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();

@@ -1,9 +1,9 @@
 //! What a journal comes to.
 
 use super::disk::Disk;
+use super::issues::Trouble;
 use super::segment::Header;
 use super::store::Store;
-use super::trouble::Trouble;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 

@@ -26,11 +26,11 @@ use std::ops::Range;
 use current::Current;
 
 use super::disk::Disk;
+use super::issues::{Trouble, Unusable};
 use super::record::{Kind, Record, number};
 use super::recovered::Recovered;
 use super::segment::{self, Found, Header};
 use super::store::{Start, Store};
-use super::trouble::{Trouble, Unusable};
 use crate::limits::{LOSSES_TOLD_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;

@@ -19,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::disk::Disk;
-use super::name::{self, Role, SERIAL_MAX};
+use super::file_name::{self, Role, SERIAL_MAX};
+use super::issues::{Rejected, Unusable};
 use super::segment::Header;
-use super::trouble::{Rejected, Unusable};
 use crate::protocol::{Epoch, Seq};
 
 const LOCK: &str = "lock";
@@ -91,7 +91,7 @@ impl<D: Disk> Store<D> {
     /// Renames a file to a name that none has. Power loss may give it its old name back.
     fn move_aside(&mut self, name: &str) -> io::Result<String> {
         let free = |aside: &String| !self.asides.contains(aside);
-        let mut names = (1..=u64::MAX).map(|number| name::of_aside(name, number));
+        let mut names = (1..=u64::MAX).map(|number| file_name::of_aside(name, number));
         let aside = names.find(free).ok_or(io::ErrorKind::AlreadyExists)?;
         self.disk.rename(name, &aside)?;
         self.asides.insert(aside.clone());
@@ -151,7 +151,7 @@ impl<D: Disk> Store<D> {
 
     fn move_into(&mut self, mut successor: D) -> io::Result<()> {
         let lock = successor.lock(LOCK)?.ok_or_else(in_use)?;
-        let is_segment = |name: &String| matches!(name::parse(name), Some((_, Role::Segment)));
+        let is_segment = |name: &String| matches!(file_name::parse(name), Some((_, Role::Segment)));
         if successor.list()?.iter().any(is_segment) {
             return Err(io::Error::other(
                 "another journal is in the place of this one: put the directory back",
@@ -177,8 +177,8 @@ impl<D: Disk> Store<D> {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.serial_highest = serial;
-        let name = name::of_segment(serial);
-        let name_new = name::of_new(&name);
+        let name = file_name::of_segment(serial);
+        let name_new = file_name::of_new(&name);
         let mut writer = Writer { serial, file: self.disk.create(&name_new)?, has_failed: false };
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
@@ -277,7 +277,7 @@ impl<D: Disk> Store<D> {
     /// Replaces `bytes` with those of a whole segment.
     pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), Unusable> {
         let found = self.segments.get(&serial).map(|segment| segment.name.clone());
-        let name = found.unwrap_or_else(|| name::of_segment(serial));
+        let name = found.unwrap_or_else(|| file_name::of_segment(serial));
         let read = self.disk.read(&name, u64::MAX, bytes);
         read.map_err(|error| Unusable::Unreadable { name, error })
     }

@@ -26,8 +26,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::event_loop::Sink;
 use crate::limits::LOG_WRITE_TRIES;
+use crate::net::Sink;
 use crate::protocol::{Epoch, Seq};
 use crate::session::Memory;
 use crate::text;

@@ -15,7 +15,7 @@
 //! No rule of the session stands here. What stands here is how much is read before something else
 //! has its turn. The message log and the acknowledgements never wait for the printer.
 
-mod dialing;
+mod dialer;
 mod input;
 mod message_log;
 mod outbox;
@@ -24,10 +24,10 @@ mod prompt;
 mod reader;
 mod resolver;
 mod screen;
+mod server;
 mod socket;
 mod sockets;
-mod terminal;
-mod turn;
+mod tty;
 
 use std::fmt;
 use std::io;
@@ -38,22 +38,22 @@ use log::LevelFilter;
 use mio::{Events, Poll};
 
 use crate::config::{ParticipantOptions, ParticipantRun, stderr_is_journal};
-use crate::event_loop::{
-    Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
-    raise_file_limit,
-};
 use crate::limits::{
     DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
 };
+use crate::net::{
+    Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
+    raise_file_limit,
+};
 use crate::session::{Session, Settings};
 use crate::text;
-use dialing::Directory;
+use dialer::Directory;
 use input::Reading;
 use message_log::MessageLog;
 use outbox::Outbox;
 use output::Output;
 use prompt::Prompt;
-use turn::Participant;
+use server::Participant;
 
 pub use message_log::Unusable;
 
@@ -157,7 +157,7 @@ impl Participant {
                 "cannot watch for steps of the wall clock, checking once a minute: {error}"
             );
         }
-        Ok(Self::new(turn::Parts {
+        Ok(Self::new(server::Parts {
             session,
             directory,
             poll,

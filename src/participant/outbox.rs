@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::message_log::Orders;
-use crate::event_loop::{Full, Sink, Worker};
+use crate::net::{Full, Sink, Worker};
 
 /// What grows: text, orders.
 pub(super) trait Gather: Default {

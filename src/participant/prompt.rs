@@ -18,9 +18,9 @@ use mio::Waker;
 use super::input::{Reading, Writers, close_stdin};
 use super::reader::{Desk, Typed, read_lines, read_terminal};
 use super::screen::{PASTES_ARE_BRACKETED, Screen};
-use super::terminal::Terminal;
-use crate::event_loop::{Diagnostic, Print, Sink};
+use super::tty::Terminal;
 use crate::limits::USER_LINES_WAITING_MAX;
+use crate::net::{Diagnostic, Print, Sink};
 
 /// The user's side of the program.
 pub(super) struct Prompt {

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-use crate::event_loop::{Pool, Sink, Worker};
 use crate::limits::RESOLVED_ADDRESSES_MAX;
+use crate::net::{Pool, Sink, Worker};
 
 /// Looks up one name, time and again. A lookup under way when the program ends is left alone.
 #[derive(Debug)]

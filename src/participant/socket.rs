@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use crate::event_loop::{Connection, Flush};
+use crate::net::{Connection, Flush};
 use crate::protocol::{Ack, Seq};
 use crate::session::{CommandSocket, MessageSocket};
 

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::TcpStream;
 
+use super::server::{Participant, Timer};
 use super::socket::{Role, Socket};
-use super::turn::{Participant, Timer};
 use crate::config::Host;
-use crate::event_loop::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
 use crate::limits::{KEEPALIVE, LINE_BYTES_HIGHEST, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
+use crate::net::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
 use crate::protocol::Seq;
 use crate::session::{CommandSocket, Input, MessageSocket};
 use crate::time::Millis;

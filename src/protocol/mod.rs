@@ -2,21 +2,21 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod bye;
+mod error;
 mod gap;
+mod limit_reached;
 mod line;
 mod message;
-mod no_room;
 mod number;
-mod refusal;
 mod reply;
 mod request;
 
 pub use bye::Bye;
+pub use error::{HeldBy, Misstep, Refusal};
 pub use gap::Gap;
+pub use limit_reached::NoRoom;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};
-pub use no_room::NoRoom;
 pub use number::{Epoch, Seq, push_number};
-pub use refusal::{HeldBy, Misstep, Refusal};
 pub use reply::{Fields, MemberLine, Reply, ReplyLine};
 pub use request::{Command, Malformed, Options, Request, Since, is_id, is_text};

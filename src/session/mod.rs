@@ -17,21 +17,21 @@
 //! The message log is the memory: a number counts as taken when its entry went to the log, and
 //! is acknowledged, or named in `since=`, only when the shell has said that the entry is written.
 
-mod asked_at;
-mod attempt;
 mod backoff;
 mod bye_words;
-mod door;
-mod doors;
 mod dropped;
-mod ending;
 mod entry;
+mod handshake;
 mod in_flight;
-mod kind;
+mod inbox;
+mod io;
+mod join;
+mod join_kind;
 mod notice;
+mod own_addresses;
 mod refused;
 mod requests;
-mod taking;
+mod shutdown;
 mod user_command;
 mod waiting;
 
@@ -43,22 +43,22 @@ use std::collections::VecDeque;
 use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
 use crate::time::Millis;
 
-use asked_at::AskedAt;
-use attempt::{Attempt, Port};
 use backoff::Backoff;
 use dropped::DropReports;
-use ending::Ending;
+use inbox::{Stream, Taken};
+use join::{Attempt, Port};
+use own_addresses::AskedAt;
 use requests::Requests;
-use taking::{Stream, Taken};
+use shutdown::Ending;
 use user_command::{Ask, UserCommand};
 use waiting::Waiting;
 
-pub use doors::{CommandSocket, Effect, Input, MessageSocket};
 pub use dropped::{Dropped, NotTheCoordinator};
 pub use entry::{Entry, Message};
-pub use kind::Kind;
+pub use inbox::Memory;
+pub use io::{CommandSocket, Effect, Input, MessageSocket};
+pub use join_kind::Kind;
 pub use notice::{Notice, State, Status, Why};
-pub use taking::Memory;
 pub use user_command::BadCommand;
 pub use waiting::NotSent;
 

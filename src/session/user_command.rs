@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::kind::Kind;
+use super::join_kind::Kind;
 use crate::limits::LISTEN_PORT_MIN;
 use crate::protocol::Command;
 

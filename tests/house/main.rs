@@ -26,12 +26,9 @@ const WALLS: [(&str, &[&str]); 11] = [
     ("group", &["limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
     ("journal", &["limits", "protocol", "text", "time"]),
-    ("event_loop", &["limits", "protocol", "text", "time"]),
-    (
-        "coordinator",
-        &["config", "event_loop", "group", "journal", "limits", "protocol", "text", "time"],
-    ),
-    ("participant", &["config", "event_loop", "limits", "protocol", "session", "text", "time"]),
+    ("net", &["limits", "protocol", "text", "time"]),
+    ("coordinator", &["config", "net", "group", "journal", "limits", "protocol", "text", "time"]),
+    ("participant", &["config", "net", "limits", "protocol", "session", "text", "time"]),
 ];
 
 /// Parts that decide and do nothing.
@@ -288,16 +285,16 @@ fn crossed_walls_are_seen() {
         ("group", "// crate::session\nlet x = \"crate::session\";", &[]),
         ("group", "use crate::session::Session;", &["uses session"]),
         ("group", "use crate::{protocol::Seq, config::Overflow};", &["uses config"]),
-        ("event_loop", "fn f(x: &crate::group::Group) {}", &["uses group"]),
+        ("net", "fn f(x: &crate::group::Group) {}", &["uses group"]),
         ("journal", "use crate::coordinator;", &["uses coordinator"]),
-        ("coordinator", "use crate::{group, session, event_loop};", &["uses session"]),
+        ("coordinator", "use crate::{group, session, net};", &["uses session"]),
         ("limits", "use crate::*;", &["uses *"]),
         ("time", "use super::super::x;", &["climbs with super::super, where no wall is seen"]),
     ] {
         assert_eq!(walls_crossed(part, source), expected, "{source}");
     }
     assert_eq!(bin_walls_crossed("use groupcast::{config::settle, coordinator};"), [""; 0]);
-    assert_eq!(bin_walls_crossed("groupcast::event_loop::run();"), ["uses event_loop"]);
+    assert_eq!(bin_walls_crossed("groupcast::net::run();"), ["uses net"]);
 }
 
 #[test]

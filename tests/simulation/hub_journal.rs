@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use groupcast::coordinator::keeping::{
+use groupcast::coordinator::journaling::{
     Draw, Held, Job, Keeper, Opened, Progress, Recovery, Scribe, Terms, Written,
 };
 use groupcast::group::{Group, Input};

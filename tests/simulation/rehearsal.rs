@@ -1,6 +1,6 @@
 //! The end of a coordinator, tried on a copy of its disk: what would be left.
 
-use groupcast::coordinator::keeping::{Draw, Job, Recovery};
+use groupcast::coordinator::journaling::{Draw, Job, Recovery};
 use groupcast::journal::{Salt, Store};
 use groupcast::protocol::Epoch;
 use groupcast::time::Now;

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use crate::journal::issues::Trouble;
 use crate::journal::recovered::SegmentSummary;
 use crate::journal::segment::Header;
 use crate::journal::store::Start;
-use crate::journal::trouble::Trouble;
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 

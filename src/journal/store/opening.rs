@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LOCK, Segment, Start, Store};
 use crate::journal::disk::Disk;
-use crate::journal::name::{self, Role, SERIAL_MAX};
+use crate::journal::file_name::{self, Role, SERIAL_MAX};
+use crate::journal::issues::{Rejected, Unusable};
 use crate::journal::record::Record;
 use crate::journal::segment::{self, BadHeader, Found, START_BYTES};
-use crate::journal::trouble::{Rejected, Unusable};
 
 impl<D: Disk> Store<D> {
     /// Takes a directory into use: locks it, and finds its segments.
@@ -51,7 +51,7 @@ impl<D: Disk> Store<D> {
         };
         let mut misnamed = Vec::new();
         for name in names {
-            match name::parse(&name) {
+            match file_name::parse(&name) {
                 Some((named, Role::Segment)) => match store.look_into(&name)? {
                     Ok((serial, start)) if serial == named => store.admit(serial, start, name),
                     Ok((serial, start)) => misnamed.push((serial, start, named, name)),

@@ -3,10 +3,10 @@
 mod asking;
 mod dropped;
 mod going_back;
+mod inbox;
 mod joining;
 mod leaving;
 mod refused;
-mod taking;
 mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};

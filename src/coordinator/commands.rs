@@ -1,0 +1,397 @@
+//! Command sockets: requests in.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+
+use mio::Token;
+use mio::net::TcpStream;
+
+use super::journaling::Keeper;
+use super::peer::{Client, Peer, Phase, Refused, Role};
+use super::ready::{FRESH, Queued, Share};
+use super::server::{Coordinator, Timer};
+use crate::group::{ConnId, Input, Origin};
+use crate::limits::{
+    CLIENT_BYTES_SHARE, KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES,
+};
+use crate::net::{Accept, Connection, Fill, Key};
+use crate::protocol::{Command, LineBuffer, NoRoom, Refusal, Reply, Request, TooLong};
+use crate::time::{Millis, Now};
+
+impl Coordinator {
+    /// Takes in who is waiting to be accepted.
+    pub(super) fn accept(&mut self, now: Now) {
+        let keeper = self.journal.as_ref().map(|journal| &journal.keeper);
+        let is_beginning = keeper.is_some_and(Keeper::is_beginning);
+        if is_beginning && self.is_out_of_files {
+            // The one file that may be free meanwhile is that of the segment.
+            self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
+        }
+        loop {
+            let Some(acceptor) = &mut self.acceptor else { return };
+            match acceptor.accept(now.steady) {
+                Accept::Taken(stream, peer) => self.admit(stream, peer, now),
+                Accept::Yielded => return,
+                Accept::Drained => return self.note_files(None),
+                Accept::Resting => return self.arm_accept_timer(),
+                Accept::OutOfFiles(error) => {
+                    self.note_files(Some(&error));
+                    if self.admission.is_oldest_overdue(now.steady) {
+                        self.make_room(&NoRoom::Silent { max: None }, now);
+                    }
+                    return self.arm_accept_timer();
+                }
+            }
+        }
+    }
+
+    /// Says when files run out, and when all who waited for one are in; not what is between.
+    fn note_files(&mut self, shortage: Option<&io::Error>) {
+        let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
+        match shortage {
+            Some(error) if !was_out => log::warn!("accepting rests: {error}"),
+            None if was_out => log::info!("accepting goes on: nobody waits any more"),
+            Some(_) | None => (),
+        }
+    }
+
+    fn arm_accept_timer(&mut self) {
+        let due = self.acceptor.as_ref().and_then(|acceptor| acceptor.retry_at());
+        if let (None, Some(due)) = (self.accept_timer, due) {
+            self.accept_timer = Some(self.wheel.insert(due, Timer::Accept));
+        }
+    }
+
+    /// Takes a command socket in. One on which nothing has come may give way to it.
+    fn admit(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
+        let mut connection = Connection::new(stream);
+        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
+        let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
+            let has_room =
+                !self.admission.is_full() || self.make_room(&self.admission.give_way(), now);
+            (!has_room).then(|| self.admission.full())
+        });
+        if refusal.is_some() && self.admission.is_crowded() {
+            self.admission.note_dropped();
+            log::debug!("{address}: dropped, as too many are being refused already");
+            return;
+        }
+        let key = self.peers.next_key();
+        if let Err(error) = connection.register(self.poll.registry(), key) {
+            log::warn!("{address}: cannot be watched: {error}");
+            return;
+        }
+        if let Err(error) = connection.keep_alive(KEEPALIVE) {
+            log::warn!("{address}: no keepalive: {error}");
+        }
+        let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
+        self.admission.enter(key, &mut client, now.steady);
+        self.peers.insert(Peer::new(connection, Role::Client(Box::new(client))));
+        log::debug!("{address}: connected");
+        if let Some(refusal) = refusal {
+            self.refuse(key, &refusal.into(), now.steady);
+        }
+    }
+
+    /// Has the oldest command socket that has brought no line give way; `false` if there is none.
+    /// Reads that client first: its request may have arrived already.
+    fn make_room(&mut self, why: &NoRoom, now: Now) -> bool {
+        while let Some(key) = self.admission.oldest_silent() {
+            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
+                connection.suspect_input();
+            }
+            self.serve(key, FRESH, now);
+            self.unflush(key);
+            if self.admission.oldest_silent() == Some(key) {
+                let is_closed_now =
+                    self.admission.is_crowded() || matches!(why, NoRoom::Silent { max: None });
+                self.refuse(key, &why.clone().into(), now.steady);
+                if is_closed_now {
+                    self.buried.push(key); // With its reply written, if the socket takes it.
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Carries out the requests of a command socket, as far as they are there, may be carried out,
+    /// and fit into its share.
+    pub(super) fn serve(&mut self, key: Key, share: Share, now: Now) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Phase::Refused(_) = client.phase {
+            return self.discard(key, share.bytes);
+        }
+        client.has_list = false;
+        let mut input = mem::take(&mut connection.input);
+        self.serving = Some(key);
+        let (mut left, mut may_be_more) = (share, true);
+        self.carry_out_lines(key, &mut input, &mut left, now);
+        while may_be_more && left.requests > 0 && left.bytes > 0 && self.may_be_served(key) {
+            may_be_more = self.read(key, &mut input, &mut left);
+            self.carry_out_lines(key, &mut input, &mut left, now);
+        }
+        let is_share_used = (left.requests == 0 && !input.is_empty()) || may_be_more;
+        let comes_back = is_share_used && self.may_be_served(key);
+        if !comes_back && self.has_ended(key) && self.may_be_served(key) {
+            self.carry_out_last(key, &mut input, &mut left, now);
+        }
+        self.serving = None;
+        let requests = share.requests - left.requests;
+        self.spend(requests + (share.bytes - left.bytes) / WORK_BYTES);
+        if comes_back {
+            self.come_back(key);
+        }
+        self.pause(key, input, requests > 0, comes_back, now.steady);
+    }
+
+    /// Reads a piece; whether there may be more.
+    ///
+    /// A piece is short, so that little is kept of requests that are not carried out in this turn.
+    /// Only of a line that is longer more is read at once.
+    fn read(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share) -> bool {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return false;
+        };
+        let piece_bytes =
+            input.len().clamp(CLIENT_BYTES_SHARE, self.client_memory.read_bytes()).min(left.bytes);
+        connection.input = mem::take(input);
+        let filled = connection.fill(&mut self.scratch, piece_bytes);
+        *input = mem::take(&mut connection.input);
+        match filled {
+            Ok(filled) => {
+                left.bytes = left.bytes.saturating_sub(filled.bytes());
+                matches!(filled, Fill::Yielded(_))
+            }
+            Err(error) => {
+                log::debug!("{}: {error}", client.peer);
+                client.has_failed = true;
+                client.is_deaf = true;
+                false
+            }
+        }
+    }
+
+    /// Whether nothing more will come from a client.
+    fn has_ended(&mut self, key: Key) -> bool {
+        let client = self.peers.get_mut(key).and_then(Peer::client);
+        client.is_some_and(|(connection, client)| {
+            client.has_failed || connection.is_input_ended() //.
+        })
+    }
+
+    fn may_be_served(&mut self, key: Key) -> bool {
+        let client = self.peers.get_mut(key).and_then(Peer::client);
+        client.is_some_and(|(connection, client)| {
+            let has_room = client.unsent_bytes(connection) < self.client_memory.outbox_bytes_max();
+            client.phase == Phase::Serving && has_room && !client.has_list
+        })
+    }
+
+    /// Carries out the requests that are there.
+    fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+        while left.requests > 0 && self.may_be_served(key) {
+            match input.next_line(self.config.max_line) {
+                Ok(Some(line)) => self.carry_out_line(key, line, now),
+                Ok(None) => return,
+                Err(TooLong { max }) => self.refuse(key, &Refusal::TooLong { max }, now.steady),
+            }
+            left.requests -= 1;
+        }
+    }
+
+    /// The bytes before the end of a stream are a request, whatever is missing behind them; but
+    /// not those before its failure.
+    fn carry_out_last(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
+        let was_cut = client.has_failed;
+        if let Some(line) = input.last_line()
+            && !was_cut
+        {
+            self.carry_out_line(key, line, now);
+            left.requests = left.requests.saturating_sub(1);
+        }
+        if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
+            && client.phase == Phase::Serving
+        {
+            client.phase = Phase::Ended;
+        }
+    }
+
+    fn carry_out_line(&mut self, key: Key, line: &[u8], now: Now) {
+        let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
+        self.admission.on_line(client);
+        let conn = ConnId(Token::from(key).0);
+        match Request::parse(line) {
+            Ok(request) => {
+                client.phase = Phase::Waiting;
+                let origin = Origin { conn, peer: client.peer, local: client.local };
+                // Nothing for each message above `trace`: there may be a million in a second.
+                let is_message = matches!(request.command, Command::Msend { .. });
+                let level = if is_message { log::Level::Trace } else { log::Level::Debug };
+                log::log!(level, "{}: {request}", client.peer);
+                if let Some(link) = self.group.ends(&request) {
+                    self.hear_out(link, now); // Acknowledgements that have arrived still count.
+                }
+                self.group.handle(Input::Request { origin, request }, now);
+                self.carry_out(now);
+            }
+            Err(malformed) => self.answer(conn, &Reply::from(malformed)),
+        }
+    }
+
+    /// Leaves a client until something happens to it, with what was read and not used.
+    ///
+    /// The time-out of a line runs while the client lets us wait, not while we let it wait.
+    fn pause(
+        &mut self,
+        key: Key,
+        input: LineBuffer,
+        is_served: bool,
+        comes_back: bool,
+        now: Millis,
+    ) {
+        let ends = self.has_ended(key);
+        let may_go_on = self.may_be_served(key);
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Phase::Refused(_) = client.phase {
+            return; // The input is forgotten.
+        }
+        client.is_held_up = client.phase == Phase::Serving && !may_go_on;
+        if client.is_held_up {
+            self.client_memory.note_held_up();
+        }
+        let is_unfinished = may_go_on && !ends && !input.is_empty();
+        connection.input = input;
+        connection.input.shrink();
+        self.client_memory.charge(connection, client);
+        if is_served || !is_unfinished {
+            client.is_overdue = false;
+            if let Some(timer) = client.line_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        if comes_back || !is_unfinished {
+            return;
+        }
+        if client.is_overdue {
+            let timeout_ms = self.config.line_timeout_ms;
+            return self.refuse(key, &Refusal::Unfinished { timeout_ms }, now);
+        }
+        if client.line_timer.is_none() {
+            let due = now.plus(self.config.line_timeout_ms);
+            client.line_timer = Some(self.wheel.insert(due, Timer::Line(key)));
+        }
+    }
+
+    /// The rest of the line may have arrived: it is refused if a last look does not find it.
+    pub(super) fn on_line_timeout(&mut self, key: Key) {
+        if let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) {
+            client.line_timer = None;
+            client.is_overdue = true;
+            connection.suspect_input();
+            self.wake(key);
+        }
+    }
+
+    /// Refuses those with the longest unfinished lines, if all clients together have too much.
+    pub(super) fn limit_input(&mut self, now: Millis) {
+        let Some((excess, max)) = self.client_memory.excess_input() else { return };
+        let long = self.peers.iter().filter_map(|(key, peer)| match &peer.role {
+            Role::Client(client)
+                if client.phase == Phase::Serving
+                    && client.input_bytes > CLIENT_BYTES_SHARE
+                    && peer.queued == Queued::No =>
+            {
+                Some((client.input_bytes, key))
+            }
+            Role::Client(_) | Role::Dialing { .. } | Role::Listener(_) => None,
+        });
+        let mut long: Vec<(usize, Key)> = long.collect();
+        long.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut freed, mut refused) = (0, 0);
+        for (bytes, key) in long {
+            if freed >= excess {
+                break;
+            }
+            freed += bytes;
+            refused += 1;
+            self.refuse(key, &Refusal::TooMuchUnfinished { bytes, max }, now);
+        }
+        log::debug!(
+            "{refused} unfinished lines of {freed} bytes refused: {max} bytes are the limit"
+        );
+    }
+
+    /// Tells a client why it is not served any more, and sees to it that it can read that: closing
+    /// at once, with bytes unread, would have TCP throw the reply away.
+    fn refuse(&mut self, key: Key, refusal: &Refusal, now: Millis) {
+        self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()));
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        if let Some(timer) = client.line_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        let at_the_door = matches!(refusal, Refusal::NoRoom(_));
+        if at_the_door {
+            let is_silent = matches!(refusal, Refusal::NoRoom(NoRoom::Silent { .. }));
+            self.admission.turn_away(client, is_silent);
+        } else {
+            self.admission.on_line(client);
+        }
+        connection.input.clear();
+        client.phase = Phase::Refused(Refused {
+            discard_bytes: LINGER_BYTES_MAX,
+            unsent_bytes: client.unsent_bytes(connection),
+            is_shut_down: false,
+            at_the_door,
+        });
+        self.client_memory.charge(connection, client);
+        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+    }
+
+    /// Reads what a refused client still sends, and throws it away.
+    fn discard(&mut self, key: Key, bytes_max: usize) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        let has_unsent = client.unsent_bytes(connection) > 0;
+        let Phase::Refused(refused) = &mut client.phase else { return };
+        let filled = connection.fill(&mut self.scratch, refused.discard_bytes.clamp(1, bytes_max));
+        connection.input.clear();
+        match filled {
+            Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
+                refused.discard_bytes -= bytes;
+                self.spend(bytes / WORK_BYTES);
+                if let Ok(Fill::Yielded(_)) = filled {
+                    self.come_back(key);
+                }
+            }
+            Ok(Fill::Eof(_)) if has_unsent => (),
+            Ok(_) | Err(_) => self.buried.push(key),
+        }
+    }
+
+    pub(super) fn on_linger_timeout(&mut self, key: Key, now: Millis) {
+        let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
+            return;
+        };
+        // The client may take the rest of its replies now, before an event says so.
+        connection.suspect_room();
+        let is_gone = connection.flush(READ_BYTES).is_err();
+        self.client_memory.charge(connection, client);
+        let unsent = client.unsent_bytes(connection);
+        let Phase::Refused(refused) = &mut client.phase else { return };
+        if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
+            return self.buried.push(key);
+        }
+        refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
+        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+    }
+}

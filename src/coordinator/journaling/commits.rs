@@ -1,0 +1,399 @@
+//! The loop's side of the journal: what goes into it, and what may be confirmed.
+//!
+//! ```text
+//!   facts of a turn ─► records ─► commit 7 ─► worker: one write, one sync ─► done ─► replies,
+//!                                 commit 8 ─► (waits; written with what else waits)  deliveries
+//! ```
+//!
+//! A failed write or sync seals the segment: nothing is confirmed from it again. Where the members
+//! stand, and every message that no other segment is known to hold, goes into a fresh one, tried
+//! again and again until it succeeds; what waits for its reply waits for that.
+
+mod closing;
+mod completion;
+mod epoch;
+mod retention;
+mod segments;
+mod stats;
+mod waiting;
+
+use std::collections::VecDeque;
+
+use super::Terms;
+use super::checks::Checks;
+use super::cursors;
+use super::metrics::Tally;
+use super::snapshot::{Snapshot, mode, put_member, snapshot};
+use super::writer::{Begin, Job};
+use crate::group::{Fact, Group};
+use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
+use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, Sync};
+use crate::protocol::{Reply, Seq};
+use crate::time::{Millis, Now};
+
+use waiting::Waiting;
+
+pub use closing::End;
+pub(super) use segments::{Closed, Current};
+
+/// The journal as the loop sees it.
+#[derive(Debug)]
+pub struct Keeper {
+    terms: Terms,
+    ttl_ms: u64,
+    /// What the worker is to be asked next.
+    jobs: VecDeque<Job>,
+    /// The segment that records are made for.
+    segment: Current,
+    /// Records not yet handed over.
+    records: Vec<u8>,
+    waiting: Waiting,
+    /// Whether somebody waits for them.
+    is_awaited: bool,
+    /// The commit that they will be.
+    next: u64,
+    /// The last commit that came to something or nothing.
+    settled: u64,
+    /// Commits on their way, with the last number given out by then.
+    commits: VecDeque<(u64, Seq)>,
+    /// The last commit that is done, and the last number by then.
+    done: (u64, Seq),
+    /// The last commit that is safe against power loss.
+    synced: u64,
+    /// Everything up to here is.
+    safe: Seq,
+    failing: Option<Failing>,
+    /// Reason of the failure that was reported last.
+    reason: String,
+    checks: Checks,
+    /// Who was deregistered, and in which commit, as long as that is not safe.
+    deregistered: VecDeque<(u64, Box<str>)>,
+    places: cursors::Pause,
+    /// With a pause between syncs: when the next one is due.
+    sync_at: Option<Millis>,
+    is_syncing: bool,
+    /// The last commit before the last sync that was asked for, with the last number by then.
+    covered: (u64, Seq),
+    /// Segments that are only read, oldest first.
+    closed: VecDeque<Closed>,
+    is_removing: bool,
+    /// The commit of a new epoch, until that is done.
+    new_epoch: Option<u64>,
+    tally: Tally,
+    /// The commit that ends the journal in good order.
+    closing: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failing {
+    /// The next try.
+    RetryAt(Millis),
+    /// This commit is a try.
+    Trying(u64),
+}
+
+/// Where a journal goes on.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) terms: Terms,
+    pub(super) ttl_ms: u64,
+    pub(super) segment: Current,
+    pub(super) safe: Seq,
+    pub(super) closed: VecDeque<Closed>,
+}
+
+/// What completions came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// This commit is done and all before it, and with them everything up to this number.
+    pub done: Option<(u64, Seq)>,
+    /// The journal has begun, or ceased, to fail.
+    pub fails: Option<bool>,
+    /// A new epoch is done: it counts before what is done besides.
+    pub new_epoch: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(start: Start) -> Self {
+        let Start { terms, ttl_ms, segment, safe, closed } = start;
+        Self {
+            terms,
+            ttl_ms,
+            jobs: VecDeque::new(),
+            segment,
+            records: Vec::new(),
+            waiting: Waiting::default(),
+            is_awaited: false,
+            next: 1,
+            settled: 0,
+            commits: VecDeque::new(),
+            done: (0, safe),
+            synced: 0,
+            safe,
+            failing: None,
+            reason: String::new(),
+            checks: Checks::new(segment.noted.steady),
+            deregistered: VecDeque::new(),
+            places: cursors::Pause::default(),
+            sync_at: None,
+            is_syncing: false,
+            covered: (0, safe),
+            closed,
+            is_removing: false,
+            new_epoch: None,
+            tally: Tally::default(),
+            closing: None,
+        }
+    }
+
+    /// The commit that a reply to what is decided now has to wait for, if it has to.
+    pub fn awaited(&self, reply: &Reply) -> Option<u64> {
+        match reply {
+            Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
+            // A return is written down late, as places are: a disk that is full need not keep
+            // anybody away from what is there to be delivered.
+            Reply::Reconnect { .. }
+            | Reply::Disconnect
+            | Reply::Members { .. }
+            | Reply::Stats { .. }
+            | Reply::Ping
+            | Reply::Refused(_) => None,
+        }
+    }
+
+    /// Returns true if the worker is to begin a segment, for which it may need a file.
+    #[must_use]
+    pub fn is_beginning(&self) -> bool {
+        self.segment.begun > self.done.0
+    }
+
+    /// What the worker is to be asked next.
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// There was no room for this job: it is the next one again.
+    pub fn take_back(&mut self, job: Job) {
+        self.jobs.push_front(job);
+    }
+
+    /// Whether all that was decided is done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.commits.is_empty() && self.records.is_empty()
+    }
+
+    /// Writes a decision down.
+    pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
+        self.is_awaited |= !matches!(fact, Fact::Returned { .. });
+        self.note_clock(now);
+        match fact {
+            Fact::Returned { place } => {
+                // Now already: what it needs must be there when that is written down.
+                self.segment.needed = self.segment.needed.min(place.next());
+            }
+            Fact::Member(standpoint) => {
+                put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
+            }
+            Fact::Deregistered { id } => {
+                self.put(&Record::Deregistered { id }, now.steady);
+                self.deregistered.push_back((self.next, id.clone()));
+            }
+            Fact::NewEpoch { epoch } => self.put_new_epoch(*epoch, now.steady),
+            Fact::Accepted { seq } => {
+                if let Some((_, line, at)) = group.lines(seq.before()).next() {
+                    self.put(&Record::Accepted { line }, at);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, record: &Record<'_>, at: Millis) {
+        encode(record, at, self.segment.salt, &mut self.records);
+    }
+
+    /// The end of a turn: hands over what was decided in it. Where a segment begins, `draw` draws
+    /// its salt; without one that waits.
+    pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
+        self.note_clock(now);
+        if self.places.ends(group.has_moves(), now.steady) {
+            if self.is_full() {
+                self.places.put_off(now.steady); // A place more often does not make it worse.
+            } else {
+                cursors::put(group, now.steady, self.segment.salt, &mut self.records);
+            }
+        }
+        if let Some(Failing::RetryAt(_)) = self.failing {
+            self.records.clear(); // What the group knows by then goes into the fresh segment.
+        } else if !self.records.is_empty() {
+            self.hand_over(group, now, &mut draw);
+        }
+        self.tend(group, now, &mut draw);
+    }
+
+    fn hand_over(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        if self.next.saturating_sub(self.settled) > JOURNAL_COMMITS_MAX {
+            return; // The next turn has them too.
+        }
+        self.note_safe(now.steady);
+        let is_always = self.terms.sync == Sync::Always || self.new_epoch == Some(self.next);
+        let must_sync = std::mem::take(&mut self.is_awaited) && is_always;
+        let (commit, records) = (self.next, std::mem::take(&mut self.records));
+        self.segment.bytes += records.len() as u64;
+        if self.checks.precedes_write(now.steady) {
+            self.jobs.push_back(Job::Check);
+        }
+        self.append(commit, records, must_sync, group.last());
+        if self.segment.bytes >= self.segment.bytes_max
+            && let Some(salt) = draw()
+        {
+            self.begin(group, group.last(), salt, false, now);
+        }
+    }
+
+    fn append(&mut self, commit: u64, records: Vec<u8>, must_sync: bool, last: Seq) {
+        self.waiting.hand_over(commit, records.len());
+        self.jobs.push_back(Job::Append { commit, records, must_sync });
+        self.push_commit(last);
+    }
+
+    fn push_commit(&mut self, last: Seq) {
+        self.commits.push_back((self.next, last));
+        self.next += 1;
+    }
+
+    /// The journal notes the wall clock whenever it has moved against the steady one: also when
+    /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
+    /// stands before what is decided after it, as that may be cut off.
+    fn note_clock(&mut self, now: Now) {
+        let noted = self.segment.noted;
+        let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
+        if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
+            self.put(&Record::Clock { unix: now.unix }, now.steady);
+            self.is_awaited = true; // A power loss may be the next thing that happens.
+            self.segment.noted = now;
+        }
+    }
+
+    /// The journal notes what of it is safe, as far as it has something else to write: a start has
+    /// to write the rest anew.
+    fn note_safe(&mut self, at: Millis) {
+        if self.safe > self.segment.noted_safe {
+            self.put(&Record::Safe { last: self.safe }, at);
+            self.segment.noted_safe = self.safe;
+        }
+    }
+
+    /// Begins a segment with where the members stand, and the messages behind `after`.
+    fn begin(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
+        let mut farewell = Vec::new();
+        encode(&Record::Continued, now.steady, self.segment.salt, &mut farewell);
+        let (serial, commit) = (self.segment.serial + 1, self.next);
+        let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
+        let header = Header { serial, salt, boot, sync };
+        // A rescue writes records of the old epoch; the record of a new epoch comes after them.
+        let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
+        let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
+        for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
+            encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
+        }
+        let Current { serial: old, mut bytes, begun, .. } = self.segment;
+        if !is_rescue {
+            bytes += farewell.len() as u64;
+        }
+        let (newest, last) = (now.steady, group.last());
+        self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
+        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
+        let bytes_max = self.terms.segment_bytes(members_bytes);
+        self.segment = Current {
+            serial,
+            salt,
+            begun: commit,
+            bytes,
+            bytes_max,
+            noted: now,
+            noted_safe: group.last(),
+            needed,
+        };
+        self.waiting.hand_over(commit, records.len());
+        self.checks.note(now.steady);
+        let is_whole = self.safe == Seq::ZERO;
+        self.jobs.push_back(Job::Begin(Begin {
+            commit,
+            header,
+            records,
+            farewell,
+            is_rescue,
+            is_whole,
+        }));
+        if is_rescue {
+            // It stands for all that came to nothing.
+            let done = self.done.0;
+            self.closed.retain(|closed| closed.begun <= done);
+            self.commits.clear();
+            self.records.clear();
+            self.failing = Some(Failing::Trying(commit));
+        }
+        self.push_commit(group.last());
+        if is_rescue && self.new_epoch.is_some() {
+            self.put_new_epoch(group.decided_epoch(), now.steady);
+        }
+    }
+
+    /// Sees to what is due: another try, a sync, the end of a segment.
+    fn tend(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+        self.remove_due(group, now.steady);
+        if let Some(Failing::RetryAt(at)) = self.failing
+            && at <= now.steady
+        {
+            match draw() {
+                Some(salt) => {
+                    // What is gone meanwhile is written by nobody, and was given its number.
+                    let kept = group.lines(self.safe).next();
+                    let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
+                    self.begin(group, after, salt, true, now);
+                }
+                None => self.retry_later(now.steady),
+            }
+        }
+        if self.failing.is_some() {
+            return; // There is no segment to be synced.
+        }
+        if self.checks.is_due(now.steady) {
+            self.jobs.push_back(Job::Check);
+        }
+        if let Sync::Every(pause_ms) = self.terms.sync {
+            if self.sync_at.is_some_and(|at| at <= now.steady) {
+                self.sync_at = None;
+                self.is_syncing = true;
+                self.covered = self.commits.back().copied().unwrap_or(self.done);
+                self.jobs.push_back(Job::Sync);
+            }
+            if !self.is_syncing && self.sync_at.is_none() && self.done.0 > self.synced {
+                self.sync_at = Some(now.steady.plus(pause_ms));
+            }
+        }
+    }
+
+    fn retry_later(&mut self, now: Millis) {
+        self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
+    }
+
+    /// When there is something to be seen to, though nothing happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        match self.failing {
+            Some(Failing::RetryAt(at)) => Some(at),
+            Some(Failing::Trying(_)) => None,
+            None => {
+                let removal = self.removal_at();
+                let check = self.checks.deadline();
+                let all = [self.sync_at, self.places.deadline(), removal, check];
+                all.into_iter().flatten().min()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What came of the jobs: what is done, what is safe, and what has to be written anew.
+
+use super::{Failing, Keeper, Progress};
+use crate::coordinator::journaling::Written;
+use crate::limits::Sync;
+use crate::protocol::Seq;
+use crate::time::Millis;
+
+impl Keeper {
+    /// Learns what came of a batch of jobs, in the order of the batches.
+    pub fn take(&mut self, written: Written, now: Millis, progress: &mut Progress) {
+        let Written { done, failed, synced, trouble, syncs, has_synced, .. } = written;
+        let Written { removed, kept, missing, .. } = written;
+        syncs.into_iter().for_each(|took| self.tally.note_sync(took));
+        self.settled = self.settled.max(done.max(failed).unwrap_or_default());
+        self.waiting.settle(self.settled);
+        self.is_syncing &= !has_synced;
+        if removed.iter().any(|serial| self.closed.front().is_some_and(|it| it.serial == *serial)) {
+            self.closed.pop_front();
+            self.is_removing = false;
+        }
+        self.is_removing &= kept.is_empty();
+        if let Some(done) = done {
+            self.finish(done, progress); // If it came after a failure, it made up for it.
+        }
+        self.note_synced(done, synced);
+        self.note_missing(&missing);
+        let Some(failed) = failed else { return };
+        if let Some(Failing::Trying(commit)) = self.failing
+            && failed < commit
+        {
+            return; // Of before the try that is under way.
+        }
+        if done.is_some_and(|done| done > failed) {
+            return;
+        }
+        self.tally.failures += 1;
+        let is_new = self.failing.is_none();
+        self.say_why(trouble.unwrap_or_default(), is_new);
+        if is_new {
+            progress.fails = Some(true);
+            self.sync_at = None;
+        }
+        if is_new || !missing.is_empty() {
+            self.failing = Some(Failing::RetryAt(now)); // At once, to a fresh segment.
+        } else {
+            self.retry_later(now);
+        }
+    }
+
+    /// Says that the journal fails, once for each reason.
+    fn say_why(&mut self, trouble: String, is_new: bool) {
+        if is_new || !trouble.is_empty() && trouble != self.reason {
+            log::error!("the journal cannot be written, nothing is accepted: {trouble}");
+            self.reason = trouble;
+        }
+    }
+
+    /// Drops segments that are missing. All kept messages must then be written again.
+    fn note_missing(&mut self, missing: &[u64]) {
+        if missing.is_empty() {
+            return;
+        }
+        self.safe = Seq::ZERO;
+        self.closed.retain(|closed| !missing.contains(&closed.serial));
+        if missing.contains(&self.segment.serial) {
+            self.segment.begun = u64::MAX; // No commit begins it: there is no such segment.
+        }
+        self.is_removing = false;
+    }
+
+    fn note_synced(&mut self, done: Option<u64>, synced: Option<u64>) {
+        // With `never`, what is written is as safe as it will be.
+        let settled = if self.terms.sync == Sync::Never { done } else { synced };
+        while let (Some((commit, _)), Some(settled)) = (self.deregistered.front(), settled)
+            && *commit <= settled
+        {
+            self.deregistered.pop_front();
+        }
+        if let Some(commit) = synced {
+            self.synced = self.synced.max(commit);
+            let known = [self.done, (self.segment.begun, self.segment.noted_safe), self.covered];
+            for (_, last) in known.into_iter().filter(|(covered, _)| *covered <= commit) {
+                self.safe = self.safe.max(last);
+            }
+        }
+    }
+
+    fn finish(&mut self, done: u64, progress: &mut Progress) {
+        while let Some(&(commit, last)) = self.commits.front()
+            && commit <= done
+        {
+            self.commits.pop_front();
+            self.done = (commit, last);
+            self.tally.commits += 1;
+        }
+        if let Some(Failing::Trying(commit)) = self.failing
+            && commit <= done
+        {
+            log::info!("the journal can be written again");
+            self.failing = None;
+            progress.fails = Some(false);
+        }
+        if self.new_epoch.take_if(|commit| *commit <= self.done.0).is_some() {
+            progress.new_epoch = true;
+        }
+        progress.done = Some(self.done);
+    }
+}

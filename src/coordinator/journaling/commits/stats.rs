@@ -1,0 +1,48 @@
+//! Counters of the keeper: segments, commits, syncs, and bytes that wait for the disk.
+
+use super::Keeper;
+use crate::coordinator::journaling::metrics::Tally;
+
+impl Keeper {
+    /// Returns the bytes of records that the disk has not taken.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.bytes().saturating_add(self.records.len())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting_bytes() >= self.terms.waiting_bytes_max
+    }
+
+    /// Returns true if as many bytes wait for the disk as may, false if fewer do again, and `None`
+    /// if this has not changed since the last call.
+    pub fn take_fullness(&mut self) -> Option<bool> {
+        let is_full = self.is_full();
+        let was_full = std::mem::replace(&mut self.waiting.is_reported, is_full);
+        (is_full != was_full).then_some(is_full)
+    }
+
+    /// Bytes and number of all segments.
+    fn size(&self) -> (u64, usize) {
+        let closed = self.closed.iter().map(|closed| (closed.begun, closed.bytes));
+        let all = closed.chain([(self.segment.begun, self.segment.bytes)]);
+        let there = all.filter(|(begun, _)| *begun <= self.done.0);
+        there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
+    }
+
+    /// The lines of `stats` about the journal.
+    #[must_use]
+    pub fn stats(&self) -> [(&'static str, String); 7] {
+        let (bytes, segments) = self.size();
+        let Tally { commits, failures, .. } = self.tally;
+        [
+            ("journal_bytes", bytes.to_string()),
+            ("journal_segments", segments.to_string()),
+            ("journal_commits", commits.to_string()),
+            ("journal_failures", failures.to_string()),
+            ("journal_waiting_bytes", self.waiting_bytes().to_string()),
+            ("journal_sync_us_p50", self.tally.sync_us(50).to_string()),
+            ("journal_sync_us_p99", self.tally.sync_us(99).to_string()),
+        ]
+    }
+}

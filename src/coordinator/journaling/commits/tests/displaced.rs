@@ -1,0 +1,165 @@
+//! Segments and directories that somebody moves away while they are written.
+
+use std::fs;
+use std::path::Path;
+
+use crate::coordinator::journaling::testing::{self, ask, at, carry_out, decide, jobs};
+use crate::coordinator::journaling::{Job, Opened, Progress, Written};
+use crate::journal::Directory;
+use crate::limits::{JOURNAL_CHECK_MS, Sync};
+use crate::protocol::Seq;
+
+fn open(path: &Path, now: u64) -> Opened<Directory> {
+    testing::open(path, testing::terms(7, Sync::Always, 2_000), now)
+}
+
+/// Ends turns until nothing is to be done any more.
+fn settle(opened: &mut Opened<Directory>, now: u64) {
+    for turn in 0..10 {
+        decide(opened, now + turn * 1_000, &[]);
+        let jobs = jobs(opened);
+        if jobs.is_empty() && opened.keeper.failing.is_none() {
+            return;
+        }
+        carry_out(opened, now + turn * 1_000, jobs);
+    }
+    panic!("it fails for ever");
+}
+
+/// A journal of some segments with 40 messages that bob needs; the group time.
+fn talk(path: &Path) -> (Opened<Directory>, u64) {
+    let mut opened = open(path, 0);
+    ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
+    for seq in 1..=40 {
+        let replies =
+            ask(&mut opened, 1 + seq, &[&format!("alice#msend text {seq} {}", "x".repeat(90))]);
+        assert_eq!(replies, [format!("OK msend seq={seq}")]);
+    }
+    (opened, 50)
+}
+
+fn names(path: &Path) -> Vec<std::path::PathBuf> {
+    let all = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> =
+        all.filter(|it| it.extension().is_some_and(|it| it == "journal")).collect();
+    all.sort();
+    all
+}
+
+/// A start finds all messages, in the same epoch.
+#[track_caller]
+fn check_start(path: &Path, last: u64) {
+    let opened = open(path, 1_000_000);
+    assert_eq!(opened.group.last(), Seq::new(last));
+    assert_eq!(opened.group.epoch().as_u64(), 0, "the epoch that the first start drew");
+    assert_eq!(opened.group.standpoints().count(), 2);
+    let kept = opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+    assert!(kept.eq(1..=last), "some are gone");
+}
+
+/// Time does not pass for messages: they would be gone for good reason.
+const SOON: u64 = JOURNAL_CHECK_MS + 100;
+
+#[test]
+fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confirmed() {
+    let template = tempfile::tempdir().unwrap();
+    let (opened, _) = talk(template.path());
+    let count = names(template.path()).len();
+    drop(opened);
+    assert!(count >= 4, "{count}");
+    for moved in 0..count {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        fs::create_dir(&path).unwrap();
+        let (mut opened, _) = talk(&path);
+        fs::rename(&names(&path)[moved], directory.path().join("elsewhere")).unwrap();
+        decide(&mut opened, SOON, &["alice#msend 41"]);
+        let jobs = jobs(&mut opened);
+        assert!(matches!(jobs[..], [Job::Check, Job::Append { .. }]), "{jobs:?}");
+        let mut progress = Progress::default();
+        let written = opened.scribe.write(jobs);
+        opened.keeper.take(written, at(SOON).steady, &mut progress);
+        assert_eq!(progress, Progress { fails: Some(true), ..Progress::default() });
+        settle(&mut opened, SOON);
+        let stats = opened.keeper.stats();
+        assert_eq!(stats[1].1, names(&path).len().to_string(), "{stats:?}");
+        drop(opened);
+        check_start(&path, 41);
+    }
+}
+
+#[test]
+fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    fs::create_dir(&path).unwrap();
+    let (mut opened, now) = talk(&path);
+    fs::rename(names(&path).last().unwrap(), directory.path().join("elsewhere")).unwrap();
+    while let Some(deadline) = opened.keeper.deadline() {
+        assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
+        ask(&mut opened, deadline.as_u64(), &[]); // A place is written down; then all is at rest.
+        if opened.keeper.failing.is_some() {
+            settle(&mut opened, deadline.as_u64());
+            drop(opened);
+            return check_start(&path, 40);
+        }
+    }
+    panic!("it was not noticed");
+}
+
+/// No timer is left where nothing was written since the last check: nobody is woken for nothing.
+#[test]
+fn a_journal_that_is_not_written_is_checked_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = testing::open(directory.path(), testing::terms(7, Sync::Always, 1 << 20), 0);
+    assert_eq!(opened.keeper.deadline(), None);
+    ask(&mut opened, 1, &["alice#register 9000"]);
+    let deadline = opened.keeper.deadline().unwrap().as_u64();
+    assert_eq!(deadline, JOURNAL_CHECK_MS);
+    ask(&mut opened, deadline, &[]);
+    assert_eq!(opened.keeper.deadline(), None);
+}
+
+#[test]
+fn a_directory_that_is_moved_away_fails_the_journal_until_it_is_back_or_an_empty_one_is_there() {
+    for comes_back in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, away] = ["data", "away"].map(|name| directory.path().join(name));
+        fs::create_dir(&path).unwrap();
+        let (mut opened, _) = talk(&path);
+        fs::rename(&path, &away).unwrap();
+        for turn in 0..3 {
+            decide(&mut opened, SOON + turn * 1_000, &[]);
+            let jobs = jobs(&mut opened);
+            carry_out(&mut opened, SOON + turn * 1_000, jobs);
+            assert!(opened.keeper.failing.is_some(), "{turn}");
+        }
+        match comes_back {
+            true => fs::rename(&away, &path).unwrap(),
+            false => fs::create_dir(&path).unwrap(),
+        }
+        settle(&mut opened, SOON + 5_000);
+        drop(opened);
+        check_start(&path, 40);
+    }
+}
+
+/// A try that was made before a loss was known holds too little to stand for what is lost.
+#[test]
+fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data");
+    fs::create_dir(&path).unwrap();
+    let (mut opened, _) = talk(&path);
+    let written = Written { failed: Some(1_000), ..Default::default() };
+    opened.keeper.take(written, at(100).steady, &mut Progress::default());
+    decide(&mut opened, 100, &[]);
+    let mut jobs = jobs(&mut opened);
+    assert!(matches!(jobs[..], [Job::Begin(_)]), "{jobs:?}");
+    fs::remove_file(&names(&path)[0]).unwrap();
+    jobs.insert(0, Job::Check);
+    carry_out(&mut opened, 100, jobs);
+    settle(&mut opened, 101);
+    drop(opened);
+    check_start(&path, 40);
+}

@@ -1,0 +1,95 @@
+//! A new epoch whose record cannot be written at first.
+
+use super::*;
+use crate::group::{Effect, Input};
+use crate::protocol::Epoch;
+
+const NEW: u64 = 9;
+
+/// Decides a new epoch, and ends the turn.
+fn decide_epoch(opened: &mut Opened<Directory>, steady: u64) {
+    let Opened { group, keeper, .. } = opened;
+    group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady));
+    group.handle(Input::BeginEpoch, at(steady));
+    while let Some(effect) = group.poll_effect() {
+        if let Effect::Record(fact) = effect {
+            keeper.record(&fact, group, at(steady));
+        }
+    }
+    keeper.commit(group, at(steady), || Some(Salt(steady)));
+}
+
+/// The epoch, the members and the last number that a start on a copy of the directory finds.
+fn found(path: &Path) -> (u64, usize, u64) {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let group = open(copy.path(), Sync::Always).group;
+    (group.epoch().as_u64(), group.standpoints().count(), group.last().as_u64())
+}
+
+/// A group of two with a message, a new epoch, and tries to write that which fail.
+fn failed(path: &Path, failures: u64) -> Opened<Directory> {
+    let mut opened = testing::open(path, testing::terms(7, Sync::Always, 1 << 20), 1);
+    testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
+    decide_epoch(&mut opened, 3);
+    for failure in 1..=failures {
+        let failed = Some(opened.keeper.next - 1);
+        assert!(!jobs(&mut opened).is_empty(), "failure {failure}");
+        let mut progress = Progress::default();
+        let written = Written { failed, ..Written::default() };
+        opened.keeper.take(written, at(10_000 * failure).steady, &mut progress);
+        assert!(!progress.new_epoch && progress.done.is_none(), "{progress:?}");
+        let later = at(10_000 * failure + 5_000);
+        opened.keeper.commit(&mut opened.group, later, || Some(Salt(failure)));
+    }
+    opened
+}
+
+#[test]
+fn a_new_epoch_that_could_not_be_written_begins_once_the_fresh_segment_has_it_and_not_before() {
+    for failures in 0..4 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut opened = failed(directory.path(), failures);
+        let mut has_begun = false;
+        for turn in 0..4 {
+            let epoch = if has_begun { NEW } else { 1 };
+            assert_eq!(found(directory.path()), (epoch, 2, 1), "turn {turn} after {failures}");
+            let mut progress = Progress::default();
+            let jobs = jobs(&mut opened);
+            let written = opened.scribe.write(jobs);
+            let now = at(60_000 + turn);
+            opened.keeper.take(written, now.steady, &mut progress);
+            assert!(!(progress.new_epoch && has_begun), "it begins once");
+            if progress.new_epoch {
+                opened.group.handle(Input::EpochStored, now);
+                has_begun = true;
+            }
+            opened.keeper.commit(&mut opened.group, now, || Some(Salt(turn)));
+        }
+        assert!(has_begun, "after {failures} failures");
+        assert_eq!(found(directory.path()), (NEW, 2, 1), "after {failures} failures");
+    }
+}
+
+/// Also where the turn that decides the new epoch fills the segment.
+#[test]
+fn a_segment_that_begins_behind_a_new_epoch_is_of_that_one() {
+    let mut begun = 0;
+    for messages in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut opened = testing::open(directory.path(), testing::terms(7, Sync::Always, 300), 1);
+        testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001 acks=1"]);
+        for _ in 0..messages {
+            testing::ask(&mut opened, 2, &["alice#msend 12345678"]);
+        }
+        let serial = opened.keeper.segment.serial;
+        decide_epoch(&mut opened, 3);
+        begun += usize::from(opened.keeper.segment.serial > serial);
+        let work = jobs(&mut opened);
+        testing::carry_out(&mut opened, 4, work);
+        assert_eq!(found(directory.path()), (NEW, 2, messages), "behind {messages} messages");
+    }
+    assert!(begun > 0, "no segment began in the turn that decided");
+}

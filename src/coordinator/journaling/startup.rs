@@ -1,0 +1,239 @@
+//! The beginning: what a journal holds becomes a group, and the journal goes on in a fresh segment.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+
+use super::Terms;
+use super::commits::{Closed, Current, Keeper, Start};
+use super::snapshot::{Snapshot, mode, snapshot};
+use super::writer::Scribe;
+use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
+use crate::journal::{
+    BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, Unusable,
+    delivery, encode, recover_unless,
+};
+use crate::limits::Sync;
+use crate::protocol::{Epoch, Seq};
+use crate::time::{Millis, Now, UnixMillis};
+
+/// What was read of a journal, before it is gone on with.
+#[derive(Debug)]
+pub struct Recovery {
+    replay: Replay,
+    recovered: Recovered,
+    ttl_ms: u64,
+}
+
+/// A group that is kept, and its journal.
+#[derive(Debug)]
+pub struct Opened<D: Disk> {
+    /// As it was left; nobody is online.
+    pub group: Group,
+    /// The loop's side.
+    pub keeper: Keeper,
+    /// The worker's side.
+    pub scribe: Scribe<D>,
+}
+
+/// What is drawn at random for a beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// For numbers that do not go on where they were.
+    pub epoch: Epoch,
+    /// Of the first segment.
+    pub salt: Salt,
+}
+
+impl Recovery {
+    /// Reads all that there is, unless `is_stopped` says so before the end. Damage keeps it from
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] if a segment cannot be read, or if it was stopped: nothing was changed.
+    pub fn read<D: Disk>(
+        store: &mut Store<D>,
+        rules: Rules,
+        is_stopped: impl FnMut() -> bool,
+    ) -> Result<Self, Unusable> {
+        let ttl_ms = rules.ttl_ms;
+        let mut replay = Replay::new(rules, Epoch::new(0));
+        let recovered = recover_unless(store, |event| apply(&mut replay, event), is_stopped)?;
+        Ok(Self { replay, recovered, ttl_ms })
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The group time that it is when the wall clock reads `unix`.
+    #[must_use]
+    pub fn age(&self, unix: UnixMillis) -> Millis {
+        age(&self.recovered, unix)
+    }
+
+    /// Goes on in a fresh segment. The group time is that of [`Recovery::age`], or later.
+    ///
+    /// # Errors
+    ///
+    /// The disk's: then nothing has begun.
+    pub fn open<D: Disk>(
+        self,
+        mut store: Store<D>,
+        terms: Terms,
+        draw: Draw,
+        now: Now,
+    ) -> io::Result<Opened<D>> {
+        let Self { replay, recovered, ttl_ms } = self;
+        let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, terms.boot));
+        let mut group = replay.finish(epoch.unwrap_or(draw.epoch));
+        group.start(now.steady);
+        let (serial, salt) = (store.next_serial(), draw.salt);
+        let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
+        let Snapshot { records, members_bytes } =
+            snapshot(&group, group.epoch(), safe(&recovered, terms, &group), salt, now);
+        let bytes = (HEADER_BYTES + records.len()) as u64;
+        let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
+        let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
+        let (safe, mut closed) = (group.last(), closed(&recovered, now));
+        let segment = Current {
+            serial,
+            salt,
+            begun: 0,
+            bytes,
+            bytes_max,
+            noted: now,
+            noted_safe: safe,
+            needed,
+        };
+        // Where that cannot be said, it is as if the program had ended here.
+        if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
+        {
+            last.bytes += bytes;
+        }
+        let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
+        Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
+    }
+}
+
+/// Says how much room a start needs, if that is what it wants for.
+fn explained(error: &io::Error, bytes: u64) -> io::Error {
+    let kind = error.kind();
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    let words = if full.contains(&kind) {
+        format!(
+            "{error}: a start writes a new segment of {bytes} bytes; make room for it and start \
+             again, nothing was changed"
+        )
+    } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&kind) {
+        format!(
+            "a new segment cannot be written: {error}; nothing was changed: let the user that the \
+             coordinator runs as write in the directory"
+        )
+    } else {
+        format!("a new segment cannot be written: {error}")
+    };
+    io::Error::new(kind, words)
+}
+
+/// The last number that need not be written anew.
+///
+/// A program that was killed may have left what it wrote to the system, and a sync of it may have
+/// failed, which is told once: whoever syncs the file again may be told that all is well, though
+/// what failed is only in memory, and lost with the power. So what the last segment was given
+/// after what it says to be safe goes into the fresh one, and from there into no other.
+fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
+    let last = group.last();
+    let Some(header) = recovered.header.filter(|header| !header.boot.is_other(terms.boot)) else {
+        return last; // What was read is what the disk holds.
+    };
+    // The last number has to be there for those behind it to be given out.
+    if terms.sync == Sync::Never || group.lines(last.before()).next().is_none() {
+        return last;
+    }
+    let settled = match header.sync {
+        SyncMode::Always | SyncMode::Interval => recovered.settled,
+        SyncMode::Never => Seq::ZERO,
+    };
+    group.lines(settled).next().map_or(last, |(seq, ..)| seq.before())
+}
+
+/// Says at the end of the last segment that another one follows, which is missed from then on if it
+/// is not there; how many bytes that takes.
+fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> io::Result<u64> {
+    let Some(Header { serial, salt, .. }) = recovered.header else { return Ok(0) };
+    let mut record = Vec::new();
+    encode(&Record::Continued, now.steady, salt, &mut record);
+    let mut last = store.reopen(serial)?;
+    store.append(&mut last, &record)?;
+    Ok(record.len() as u64)
+}
+
+/// Numbers go on where they were if none can have been given out that is not there.
+fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
+    let is_safe = recovered.header.is_some_and(|header| {
+        recovered.is_clean || header.boot.is_same(boot) || header.sync == SyncMode::Always
+    });
+    is_safe && !recovered.lost_tail
+}
+
+/// The group time that it is now: the age of the last record, and what the wall clock says has
+/// passed since, which is nothing if it was set back.
+pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
+    let Some((noted_at, noted)) = recovered.clock else { return recovered.at };
+    let last = noted.0.saturating_add(recovered.at.since(noted_at));
+    recovered.at.plus(unix.0.saturating_sub(last))
+}
+
+fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
+    let segments = recovered.segments.iter();
+    segments
+        .map(|segment| Closed {
+            serial: segment.serial,
+            begun: 0,
+            bytes: segment.bytes,
+            newest: segment.newest.unwrap_or(Millis::ZERO).min(now.steady),
+            last: segment.last,
+        })
+        .collect()
+}
+
+pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
+    match event {
+        Event::AllNamed => replay.keep_named(),
+        Event::Lost { first, last } => replay.lose(first, last),
+        Event::Fact { at, record: Record::Own { id, runs } } => {
+            let runs: Vec<(Seq, Seq)> = runs.iter().collect();
+            replay.apply(Recorded::Own { id, runs: &runs }, at);
+        }
+        Event::Fact { at, record } => {
+            if let Some(recorded) = recorded(&record) {
+                replay.apply(recorded, at);
+            }
+        }
+    }
+}
+
+fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
+    match *record {
+        Record::Epoch { epoch, last } => Some(Recorded::Snapshot { epoch, last }),
+        Record::Member { id, address, registered_at, place } => {
+            let (id, own) = (id.into(), Box::default()); // That has records of its own.
+            Some(Recorded::Member(Standpoint { id, address, registered_at, place, own }))
+        }
+        Record::NewEpoch { epoch } => Some(Recorded::NewEpoch { epoch }),
+        Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
+        Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
+        Record::Place { id, place } => Some(Recorded::Place { id, place }),
+        Record::Own { .. }
+        | Record::Clock { .. }
+        | Record::Safe { .. }
+        | Record::Continued
+        | Record::Closed => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

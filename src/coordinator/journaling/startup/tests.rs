@@ -1,0 +1,174 @@
+mod extremes;
+
+use std::path::Path;
+
+use super::*;
+use crate::coordinator::journaling::testing::{self, ask, segments};
+use crate::journal::{Directory, Runs};
+use crate::limits::RECORD_RUNS_MAX;
+
+fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> Opened<Directory> {
+    testing::open(path, testing::terms(boot, sync, 1 << 20), now)
+}
+
+/// The numbers of the messages in the newest segment.
+fn newest(path: &Path) -> Vec<u64> {
+    segments(path).pop_last().unwrap().1
+}
+
+/// Messages 1 and 2 in one life of the program, 3 in the next, all of one start of the machine.
+fn two_lives(path: &Path, sync: Sync) {
+    let mut opened = open(path, 1, sync, 0);
+    ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
+    ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
+    drop(opened);
+    let mut opened = open(path, 1, sync, 1_000);
+    assert_eq!(opened.group.last(), Seq::new(2));
+    ask(&mut opened, 1_010, &["alice#reconnect 9000", "alice#msend three"]);
+}
+
+/// A start needs room for next to nothing but the members, however much the last life has written.
+#[test]
+fn what_is_known_to_be_safe_is_not_written_anew() {
+    for (sync, written_anew) in [(Sync::Always, vec![3]), (Sync::Every(1_000), vec![1, 2, 3])] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let mut opened = open(path, 1, sync, 0);
+        ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
+        for text in ["one", "two", "three"] {
+            ask(&mut opened, 20, &[&format!("alice#msend {text}")]);
+        }
+        drop(opened);
+        let opened = open(path, 1, sync, 1_000);
+        assert_eq!(newest(path), written_anew, "{sync:?}");
+        assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
+    }
+}
+
+/// The system tells of a sync that failed once, and then never again.
+#[test]
+fn what_the_last_segment_was_given_is_written_anew_at_a_start_and_once_only() {
+    for sync in [Sync::Always, Sync::Every(1_000)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        two_lives(path, sync);
+        assert_eq!(newest(path), [1, 2, 3], "{sync:?}: written anew, and one more");
+        drop(open(path, 1, sync, 2_000));
+        assert_eq!(newest(path), [3], "{sync:?}: the others stood in a beginning");
+        let opened = open(path, 1, sync, 3_000);
+        assert_eq!(newest(path), [0; 0], "{sync:?}: it did too");
+        assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
+        assert_eq!(opened.group.last(), Seq::new(3), "{sync:?}");
+    }
+}
+
+#[test]
+fn what_a_machine_finds_that_was_started_anew_is_on_its_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    two_lives(directory.path(), Sync::Always);
+    drop(open(directory.path(), 2, Sync::Always, 2_000));
+    assert_eq!(newest(directory.path()), [0; 0]);
+}
+
+/// Both may be so: the machine was started anew, and it was not.
+#[test]
+fn where_the_machine_does_not_say_when_it_was_started_nothing_is_relied_on() {
+    for (sync, is_kept) in [(Sync::Always, true), (Sync::Every(1_000), false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let mut opened = open(path, 0, sync, 0);
+        ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
+        ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
+        drop(opened);
+        let opened = open(path, 0, sync, 1_000);
+        assert_eq!(newest(path), [1, 2], "{sync:?}: a sync of them may have failed");
+        assert_eq!(opened.group.epoch() == Epoch::new(0), is_kept, "{sync:?}");
+    }
+}
+
+#[test]
+fn nothing_that_was_never_synced_is_trusted_once_it_has_to_be_safe() {
+    let directory = tempfile::tempdir().unwrap();
+    two_lives(directory.path(), Sync::Never);
+    assert_eq!(newest(directory.path()), [3]);
+    drop(open(directory.path(), 1, Sync::Every(1_000), 2_000));
+    assert_eq!(newest(directory.path()), [1, 2, 3]);
+}
+
+#[test]
+fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let mut opened = open(path, 1, Sync::Always, 0);
+    ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000 acks=1"]);
+    let sent = ["bob#msend 1", "alice#msend 2", "alice#msend 3", "bob#msend 4", "alice#msend 5"];
+    ask(&mut opened, 20, &sent);
+    drop(opened);
+    let mut opened = open(path, 2, Sync::Always, 1_000);
+    ask(&mut opened, 70_000, &[]);
+    drop(opened);
+    let mut opened = open(path, 3, Sync::Always, 71_000);
+    assert_eq!(segments(path).len(), 2, "that of the first life is gone");
+    let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
+    let [reply] = &replies[..] else { panic!("{replies:?}") };
+    assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2"), "{reply}");
+}
+
+/// A journal of two segments, each of which says that so many runs are alice's own.
+#[cfg(target_os = "linux")]
+fn journal_of_runs(path: &Path, count: u64) {
+    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+    let (epoch, last) = (Epoch::new(7), Seq::new(3 * count));
+    let runs: Vec<(Seq, Seq)> =
+        (1..=count).map(|third| (Seq::new(3 * third), Seq::new(3 * third))).collect();
+    for serial in 1..=2 {
+        let (salt, boot) = (Salt(serial), BootId([1; 16]));
+        let (address, registered_at) = ("127.0.0.1:9000".parse().unwrap(), Seq::ZERO);
+        let mut records = Vec::new();
+        let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
+        put(&Record::Epoch { epoch, last });
+        put(&Record::Member { id: "alice", address, registered_at, place: Seq::ZERO });
+        for runs in runs.chunks(RECORD_RUNS_MAX) {
+            put(&Record::Own { id: "alice", runs: Runs::encode(runs, &mut Vec::new()) });
+        }
+        put(&Record::Clock { unix: UnixMillis(0) });
+        let header = Header { serial, salt, boot, sync: SyncMode::Always };
+        store.create(&header, &records).unwrap();
+    }
+}
+
+/// Two that talk in turn and acknowledge nothing have as many runs as messages.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_costs_as_much_as_the_journal_is_long() {
+    let used_ns = || {
+        let used = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        used.split(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let cost_ns = |count: u64| {
+        let directory = tempfile::tempdir().unwrap();
+        journal_of_runs(directory.path(), count);
+        let before = used_ns();
+        let opened = open(directory.path(), 1, Sync::Always, 0);
+        let cost = used_ns() - before;
+        let alice = opened.group.standpoints().next().unwrap();
+        assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
+        cost
+    };
+    // If each run cost as much as all runs, four times as many would cost 16 times as much.
+    let ratios: Vec<u64> = (0..3).map(|_| cost_ns(80_000) / cost_ns(20_000)).collect();
+    assert!(ratios.iter().any(|ratio| *ratio < 8), "{ratios:?}");
+}
+
+#[test]
+fn a_segment_that_a_start_began_is_missed_when_it_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    two_lives(path, Sync::Always);
+    let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
+    std::fs::remove_file(segments.max().unwrap()).unwrap();
+    let opened = open(path, 1, Sync::Always, 2_000);
+    assert_eq!(opened.group.last(), Seq::new(2));
+    assert_eq!(opened.group.epoch(), Epoch::new(2_000), "numbers above 2 may have been given out");
+}

@@ -1,0 +1,250 @@
+//! Journals made by hand, with right checksums and numbers at the ends of their ranges.
+
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::coordinator::journaling::Terms;
+use crate::coordinator::journaling::testing::{decide, terms};
+use crate::journal::{BootId, Directory, Runs};
+use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
+
+/// The content of a record, and the time at which it was written.
+#[derive(Clone, Copy, Debug)]
+enum Fact {
+    Epoch(u64),
+    Member(u64, u64),
+    Own(u64, u64),
+    Message(u64),
+    Place(u64),
+    Safe(u64),
+    Clock(u64),
+}
+
+fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
+    let (id, address) = ("alice", "127.0.0.1:9000".parse().unwrap());
+    let (mut line, mut bytes) = (Vec::new(), Vec::new());
+    let record = match fact {
+        Fact::Epoch(last) => Record::Epoch { epoch: Epoch::new(7), last: Seq::new(last) },
+        Fact::Member(registered_at, place) => {
+            let (registered_at, place) = (Seq::new(registered_at), Seq::new(place));
+            Record::Member { id, address, registered_at, place }
+        }
+        Fact::Own(first, last) => {
+            let runs = Runs::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);
+            Record::Own { id, runs }
+        }
+        Fact::Message(seq) => {
+            line.extend_from_slice(format!("{seq}#bob#0#text {seq}\n").as_bytes());
+            Record::Accepted { line: &line }
+        }
+        Fact::Place(place) => Record::Place { id, place: Seq::new(place) },
+        Fact::Safe(last) => Record::Safe { last: Seq::new(last) },
+        Fact::Clock(unix) => Record::Clock { unix: UnixMillis(unix) },
+    };
+    encode(&record, Millis::new(at), salt, out);
+}
+
+/// Writes each list of facts as a segment of its own.
+fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
+    let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+    for (serial, facts) in (1..).zip(segments) {
+        let salt = Salt(serial);
+        let header = Header { serial, salt, boot: BootId([1; 16]), sync: SyncMode::Always };
+        let mut records = Vec::new();
+        facts.iter().for_each(|(fact, at)| put(*fact, *at, salt, &mut records));
+        store.create(&header, &records).unwrap();
+    }
+}
+
+/// A group that goes on with what is there, when it is as late as the journal says.
+struct Start {
+    opened: Opened<Directory>,
+    now: u64,
+    troubles: Vec<String>,
+}
+
+impl Start {
+    fn of(path: &Path) -> Self {
+        let terms: Terms = terms(1, Sync::Always, 1 << 20);
+        let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
+        let recovery = Recovery::read(&mut store, testing::rules(), || false).unwrap();
+        let now = recovery.age(UnixMillis(1_700_000_000_000)).as_u64();
+        let troubles = recovery.recovered().troubles.iter().map(ToString::to_string).collect();
+        let draw = Draw { epoch: Epoch::new(99), salt: Salt(now) };
+        let opened = recovery.open(store, terms, draw, testing::at(now)).unwrap();
+        Self { opened, now, troubles }
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        let replies = decide(&mut self.opened, self.now, &[line]);
+        let jobs = testing::jobs(&mut self.opened);
+        testing::carry_out(&mut self.opened, self.now, jobs);
+        replies.into_iter().next().unwrap()
+    }
+
+    fn last(&self) -> u64 {
+        self.opened.group.last().as_u64()
+    }
+
+    #[track_caller]
+    fn has_said(&self, what: &str) {
+        assert!(self.troubles.iter().any(|it| it.contains(what)), "{what}: {:?}", self.troubles);
+    }
+
+    fn kept(&self) -> Vec<u64> {
+        self.opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect()
+    }
+}
+
+/// A segment that begins behind `last` with alice, who needs all that follows.
+fn segment(last: u64, messages: &[u64]) -> Vec<(Fact, u64)> {
+    let start = [Fact::Epoch(last), Fact::Member(0, 0), Fact::Clock(1_700_000_000_000)];
+    let messages = messages.iter().map(|seq| Fact::Message(*seq));
+    start.into_iter().chain(messages).map(|fact| (fact, 0)).collect()
+}
+
+fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, Start) {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), segments);
+    let start = Start::of(directory.path());
+    (directory, start)
+}
+
+#[test]
+fn a_number_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
+    let (_directory, mut start) = of(&[segment(0, &[1, 2, 1 << 62, (1 << 62) + 1])]);
+    start.has_said("message 4611686018427387904 is more than 4194304 above the one before it: 2 ");
+    assert_eq!((start.last(), start.kept()), (2, vec![1, 2]));
+    assert_eq!(start.opened.group.epoch(), Epoch::new(99), "numbers above 2 may be given out");
+    assert!(start.ask("bob#register 9001").contains(" next=3 "));
+    assert_eq!(start.ask("bob#msend three"), "OK msend seq=3");
+}
+
+#[test]
+fn a_number_that_no_message_can_have_is_damage() {
+    for seq in [SEQ_MAX + 1, u64::MAX] {
+        let (_directory, mut start) = of(&[segment(0, &[1, 2, seq])]);
+        start.has_said("1 of them with impossible values: a number, a time or a name");
+        assert_eq!(start.kept(), [1, 2]);
+        start.ask("bob#register 9001");
+        assert_eq!(start.ask("bob#msend four"), "OK msend seq=4", "one message was damaged");
+    }
+}
+
+#[test]
+fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
+    let (directory, mut start) = of(&[segment(SEQ_MAX - 2, &[SEQ_MAX - 1])]);
+    start.ask("bob#register 9001");
+    assert_eq!(start.ask("bob#msend the last"), format!("OK msend seq={SEQ_MAX}"));
+    let refused = format!(
+        "ERR 507 no number left: {SEQ_MAX} was the last: start the coordinator with a new data_dir"
+    );
+    for _ in 0..2 {
+        assert_eq!(start.ask("bob#msend one more"), refused);
+    }
+    drop(start);
+    let mut start = Start::of(directory.path());
+    assert_eq!((start.last(), start.kept()), (SEQ_MAX, vec![SEQ_MAX - 1, SEQ_MAX]));
+    let reply = start.ask("alice#reconnect 9000 acks=1");
+    let expired = SEQ_MAX - 2;
+    assert!(reply.ends_with(&format!(" missed=2 expired={expired}")), "{reply}");
+    start.ask("bob#reconnect 9001");
+    assert_eq!(start.ask("bob#msend one more"), refused);
+}
+
+/// The newest segment is believed: the ones between may have been deleted.
+#[test]
+fn where_too_many_numbers_are_missing_before_a_segment_what_was_kept_before_them_is_given_up() {
+    for last in [LOST_NUMBERS_MAX + 3, 1 << 62, SEQ_MAX - 10] {
+        let (_directory, mut start) = of(&[segment(0, &[1, 2]), segment(last, &[last + 1])]);
+        start.has_said(&format!("more than {LOST_NUMBERS_MAX} numbers are missing before "));
+        assert_eq!((start.last(), start.kept()), (last + 1, vec![last + 1]));
+        let reply = start.ask("alice#reconnect 9000 acks=1");
+        assert!(reply.ends_with(&format!(" missed=1 expired={last}")), "{reply}");
+    }
+}
+
+/// Each hole is small enough; all of them together are not.
+#[test]
+fn the_holes_of_a_journal_take_no_more_memory_than_is_allowed_for_all_of_them() {
+    let hole = LOST_NUMBERS_MAX / 8;
+    let messages: Vec<u64> = (0..100).map(|number| 1 + number * hole).collect();
+    let (_directory, start) = of(&[segment(0, &messages)]);
+    let kept = start.kept();
+    assert_eq!(start.last(), 1 + 99 * hole);
+    assert!(kept.len() <= 9 && kept.last() == messages.last(), "{kept:?}");
+}
+
+#[test]
+fn a_member_that_goes_back_from_the_end_of_the_range_costs_no_walk_over_all_numbers() {
+    let mut facts = segment(1 << 62, &[]);
+    facts.extend([(Fact::Member(1 << 62, 1 << 62), 0), (Fact::Member(0, 0), 0)]);
+    let (_directory, mut start) = of(&[facts]);
+    let reply = start.ask("alice#reconnect 9000 acks=1");
+    assert!(reply.ends_with(" missed=0 expired=4611686018427387904"), "{reply}");
+}
+
+/// Numbers from both ends of their ranges, some of them impossible.
+fn any_number() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => 0..6_u64,
+        1 => Just(3_000),
+        1 => (0..3_u64).prop_map(|more| LOST_NUMBERS_MAX * 1_000 + more),
+        1 => (0..3_u64).prop_map(|more| (1 << 62) + more),
+        1 => (0..3_u64).prop_map(|less| SEQ_MAX - less),
+        1 => (1..3_u64).prop_map(|more| SEQ_MAX + more),
+        1 => (0..3_u64).prop_map(|less| u64::MAX - less),
+    ]
+}
+
+fn any_fact() -> impl Strategy<Value = (Fact, u64)> {
+    let fact = prop_oneof![
+        1 => any_number().prop_map(Fact::Epoch),
+        2 => (any_number(), any_number()).prop_map(|(at, place)| Fact::Member(at, place)),
+        2 => (any_number(), any_number()).prop_map(|(first, last)| Fact::Own(first, last)),
+        4 => any_number().prop_map(Fact::Message),
+        2 => any_number().prop_map(Fact::Place),
+        1 => any_number().prop_map(Fact::Safe),
+        1 => any_number().prop_map(Fact::Clock),
+    ];
+    let at = prop_oneof![
+        4 => 0..10_u64,
+        1 => 0..100_000_u64,
+        1 => GROUP_TIME_MS_MAX - 3..=GROUP_TIME_MS_MAX + 3,
+        1 => RECORD_TIME_MS_MAX - 3..=RECORD_TIME_MS_MAX + 3,
+        1 => Just(u64::MAX),
+    ];
+    (fact, at)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_numbers_a_journal_holds_a_group_goes_on_with_them(
+        segments in vec((any_number(), vec(any_fact(), 0..12)), 1..4),
+    ) {
+        let begun = |(last, facts): (u64, Vec<(Fact, u64)>)| {
+            segment(last, &[]).into_iter().chain(facts).collect()
+        };
+        let segments: Vec<Vec<(Fact, u64)>> = segments.into_iter().map(begun).collect();
+        let (directory, mut start) = of(&segments);
+        let last = start.last();
+        assert!(last <= SEQ_MAX);
+        assert!(start.ask("zed#register 9002 acks=1").starts_with("OK register "));
+        let accepted = start.ask("zed#msend text");
+        match last < SEQ_MAX {
+            true => assert_eq!(accepted, format!("OK msend seq={}", last + 1)),
+            false => assert!(accepted.starts_with("ERR 507 no number left"), "{accepted}"),
+        }
+        let back = start.ask("alice#reconnect 9000 acks=1 since=0000000000000063:0");
+        assert!(back.starts_with("OK ") || back.starts_with("ERR 404 "), "{back}");
+        let (last, members) = (start.last(), start.opened.group.standpoints().count());
+        drop(start);
+        let again = Start::of(directory.path());
+        assert_eq!((again.last(), again.opened.group.standpoints().count()), (last, members));
+    }
+}

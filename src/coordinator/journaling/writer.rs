@@ -1,0 +1,273 @@
+//! The journal's worker: it writes what it is handed, and says what is safe.
+
+use std::io;
+use std::time::Duration;
+
+use crate::journal::{Directory, Disk, Header, Store, SyncMode, Writer};
+use crate::net::{Sink, Stopwatch};
+
+/// What the journal's worker is asked to do.
+#[derive(Debug)]
+pub enum Job {
+    /// Write these records; `commit` is done with them.
+    Append {
+        /// Its number.
+        commit: u64,
+        /// One behind the other.
+        records: Vec<u8>,
+        /// Whether they must be safe against power loss before they count.
+        must_sync: bool,
+    },
+    /// Begin a segment.
+    Begin(Begin),
+    /// Make safe what was written so far.
+    Sync,
+    /// See that what was written is still where a start will look for it.
+    Check,
+    /// Nothing in this segment is needed any more.
+    Remove {
+        /// Which.
+        serial: u64,
+    },
+}
+
+/// A segment to be begun.
+#[derive(Debug)]
+pub struct Begin {
+    /// What is done with it.
+    pub(super) commit: u64,
+    pub(super) header: Header,
+    /// What it begins with.
+    pub(super) records: Vec<u8>,
+    /// For the end of the segment before it, once there is this one.
+    pub(super) farewell: Vec<u8>,
+    /// It holds everything that a failure before it kept from being written.
+    pub(super) is_rescue: bool,
+    /// True if the segment holds every kept message, so that no earlier segment is needed.
+    pub(super) is_whole: bool,
+}
+
+/// What came of a batch of jobs.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The last commit that is done.
+    pub(super) done: Option<u64>,
+    /// The last commit of those that came to nothing.
+    pub(super) failed: Option<u64>,
+    /// The last commit that is safe against power loss, with all before it.
+    pub(super) synced: Option<u64>,
+    /// Why something could not be done.
+    pub(super) trouble: Option<String>,
+    /// How long each sync took.
+    pub(super) syncs: Vec<Duration>,
+    /// Whether a sync that was asked for by itself has come to its end, good or bad.
+    pub(super) has_synced: bool,
+    /// Segments that are gone, or stay for a reason that was logged.
+    pub(super) removed: Vec<u64>,
+    /// Segments that must stay for now.
+    pub(super) kept: Vec<u64>,
+    /// Segments that somebody else moved away, deleted or replaced.
+    pub(super) missing: Vec<u64>,
+}
+
+impl Written {
+    fn fail(&mut self, commit: u64, error: &io::Error) {
+        self.fail_for(commit, error.to_string());
+    }
+
+    fn fail_for(&mut self, commit: u64, trouble: String) {
+        self.failed = Some(commit);
+        self.trouble = Some(trouble);
+    }
+}
+
+/// The worker's side of the journal.
+#[derive(Debug)]
+pub struct Scribe<D: Disk> {
+    store: Store<D>,
+    /// None once it has failed: nothing is ever confirmed from that file again.
+    writer: Option<Writer<D::File>>,
+    /// The last commit that was written.
+    written: u64,
+    /// The last commit that was synced.
+    synced: u64,
+    /// Segments are missing, and what is kept of them stands nowhere yet.
+    is_incomplete: bool,
+}
+
+impl<D: Disk> Scribe<D> {
+    pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
+        Self { store, writer: Some(writer), written: 0, synced: 0, is_incomplete: false }
+    }
+
+    /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
+    /// one sync.
+    pub fn write(&mut self, batch: Vec<Job>) -> Written {
+        let mut report = Written::default();
+        let mut jobs = batch.into_iter().peekable();
+        while let Some(job) = jobs.next() {
+            match job {
+                Job::Append { mut commit, mut records, mut must_sync } => {
+                    let follows = |job: &Job| matches!(job, Job::Append { .. });
+                    while let Some(Job::Append { commit: next, records: more, must_sync: must }) =
+                        jobs.next_if(follows)
+                    {
+                        commit = next;
+                        records.extend_from_slice(&more);
+                        must_sync |= must;
+                    }
+                    self.append(commit, &records, must_sync, &mut report);
+                }
+                Job::Begin(begin) => self.begin(&begin, &mut report),
+                Job::Sync => {
+                    report.has_synced = true;
+                    self.sync_written(&mut report);
+                }
+                Job::Check => {
+                    self.check(self.written, &mut report);
+                }
+                Job::Remove { serial } => self.remove(serial, &mut report),
+            }
+        }
+        report
+    }
+
+    fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut Written) {
+        let Some(mut writer) = self.writer.take() else {
+            report.failed = Some(commit);
+            return;
+        };
+        let appended = self.store.append(&mut writer, records).and_then(|()| match must_sync {
+            true => self.sync(&mut writer, report),
+            false => Ok(()),
+        });
+        match appended {
+            Ok(()) => {
+                self.writer = Some(writer);
+                self.written = commit;
+                report.done = Some(commit);
+                if must_sync {
+                    self.note_synced(report);
+                }
+            }
+            Err(error) => {
+                self.store.close(writer);
+                report.fail(commit, &error);
+            }
+        }
+    }
+
+    fn begin(&mut self, begin: &Begin, report: &mut Written) {
+        let Begin { commit, header, records, farewell, is_rescue, is_whole } = begin;
+        if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
+            return;
+        }
+        if self.is_incomplete && !is_whole {
+            report.failed = Some(*commit); // It was made before the loss was known.
+            return;
+        }
+        let mut old = self.writer.take();
+        if old.is_none() && !is_rescue {
+            report.failed = Some(*commit);
+            return;
+        }
+        // No later sync looks back here.
+        if header.sync != SyncMode::Never
+            && self.synced < self.written
+            && let Some(old) = &mut old
+            && let Err(error) = self.sync(old, report)
+        {
+            return report.fail(*commit, &error);
+        }
+        let watch = Stopwatch::start();
+        let begun = self.store.create(header, records);
+        match begun {
+            Ok(writer) => {
+                report.syncs.push(watch.elapsed());
+                if let Some(mut old) = old {
+                    // Without it a loss of the new segment would not be noticed; it costs no more.
+                    let _ = self.store.append(&mut old, farewell);
+                    self.store.close(old);
+                }
+                self.writer = Some(writer);
+                self.written = *commit;
+                self.is_incomplete = false;
+                report.done = Some(*commit);
+                self.note_synced(report);
+            }
+            Err(error) => report.fail(*commit, &error),
+        }
+    }
+
+    /// Returns true if a start would find the written records. If not, nothing more is written
+    /// there.
+    fn check(&mut self, commit: u64, report: &mut Written) -> bool {
+        match self.store.missing(self.writer.as_ref()) {
+            Ok(missing) if missing.is_empty() => return true,
+            Ok(missing) => {
+                report.fail_for(commit, gone(&missing));
+                report.missing.extend(missing);
+                self.is_incomplete = true;
+            }
+            Err(error) => report.fail(commit, &error),
+        }
+        self.writer = None;
+        false
+    }
+
+    fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut Written) -> io::Result<()> {
+        let watch = Stopwatch::start();
+        self.store.sync(writer)?;
+        report.syncs.push(watch.elapsed());
+        Ok(())
+    }
+
+    fn note_synced(&mut self, report: &mut Written) {
+        self.synced = self.written;
+        report.synced = Some(self.written);
+    }
+
+    fn sync_written(&mut self, report: &mut Written) {
+        let Some(mut writer) = self.writer.take() else { return };
+        match self.sync(&mut writer, report) {
+            Ok(()) => {
+                self.writer = Some(writer);
+                self.note_synced(report);
+            }
+            Err(error) => {
+                self.store.close(writer);
+                report.fail(self.written, &error);
+            }
+        }
+    }
+
+    fn remove(&mut self, serial: u64, report: &mut Written) {
+        if self.store.serials().last().is_none_or(|newest| *newest <= serial) {
+            // Where the members stand is in no later segment yet.
+            return report.kept.push(serial);
+        }
+        if let Err(error) = self.store.remove(serial) {
+            // What is not needed does no harm; the next start sees to it.
+            log::warn!("segment {serial:016x} cannot be removed: {error}");
+        }
+        report.removed.push(serial);
+    }
+}
+
+fn gone(missing: &[u64]) -> String {
+    let count = missing.len();
+    let first = missing.first().copied().unwrap_or_default();
+    format!(
+        "{count} segments were moved away, deleted or replaced, {first:016x} the first of them; \
+         what is kept of their messages is written anew"
+    )
+}
+
+impl Sink for Scribe<Directory> {
+    type Job = Job;
+    type Done = Written;
+
+    fn run(&mut self, batch: Vec<Job>) -> Written {
+        self.write(batch)
+    }
+}

@@ -1,0 +1,280 @@
+//! Message sockets: connecting back, deliveries out, acknowledgements in.
+
+use std::io::{self, IoSlice};
+use std::mem;
+
+use rustix::io::Errno;
+
+use super::peer::{Listener, Peer, Role};
+use super::server::{Coordinator, Timer};
+use crate::group::{Input, LinkId, SocketEnd};
+use crate::limits::{
+    ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
+    TURN_OFFER_SOCKETS_MAX, WORK_ACK_BYTES, WORK_CONNECT,
+};
+use crate::net::{Connection, Fill, Key};
+use crate::protocol::{Ack, LineBuffer};
+use crate::time::{Millis, Now};
+
+impl Coordinator {
+    /// Checks whether a connect-back has succeeded or failed.
+    pub(super) fn finish_dialing(&mut self, key: Key, now: Now) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let Role::Dialing { link, deadline } = peer.role else { return };
+        match peer.connection.connected() {
+            Ok(false) => (),
+            Ok(true) => {
+                self.wheel.cancel(deadline);
+                if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
+                    log::warn!("message socket {link}: no keepalive: {error}");
+                }
+                peer.role = Role::Listener(Listener::new(link));
+                if let Some(old) = self.group.replaces(link) {
+                    self.hear_out(old, now);
+                }
+                self.group.handle(Input::Connected { link }, now);
+                self.carry_out(now);
+                self.offerable.push(key);
+                self.spend(WORK_CONNECT);
+                // The event may have reported readable bytes, too.
+                self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
+            }
+            Err(error) => self.fail_dialing(key, &error, now),
+        }
+    }
+
+    /// The connection may have succeeded without an event, so it is checked once more.
+    pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
+        let Some(peer) = self.peers.get(key) else { return };
+        match peer.connection.connected() {
+            Ok(false) => self.fail_dialing(key, &Errno::TIMEDOUT.into(), now),
+            Ok(true) | Err(_) => self.finish_dialing(key, now),
+        }
+    }
+
+    fn fail_dialing(&mut self, key: Key, error: &io::Error, now: Now) {
+        let Some(Role::Dialing { link, .. }) = self.peers.get(key).map(|peer| &peer.role) else {
+            return;
+        };
+        let link = *link;
+        self.links.remove(&link);
+        self.buried.push(key);
+        let reason = error.to_string().into();
+        self.group.handle(Input::ConnectFailed { link, reason }, now);
+        self.carry_out(now);
+    }
+
+    /// Takes the acknowledgements that have arrived on a message socket which is about to end,
+    /// those too of which no event has told yet.
+    pub(super) fn hear_out(&mut self, link: LinkId, now: Now) {
+        let Some(&key) = self.links.get(&link) else { return };
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+            connection.suspect_input();
+            self.hear_up_to(TURN_BYTES_MAX, key, now);
+        }
+    }
+
+    /// Reads about `bytes_max` bytes that a member wrote on its message socket.
+    pub(super) fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        let link = listener.link;
+        let filled = connection.fill(&mut self.scratch, bytes_max);
+        let mut input = mem::take(&mut connection.input);
+        self.take_acks(link, &mut input, now);
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+            connection.input = input;
+        }
+        self.spend(filled.as_ref().map_or(0, |filled| filled.bytes() / WORK_ACK_BYTES));
+        match filled {
+            Ok(Fill::Drained(_)) => (),
+            Ok(Fill::Yielded(_)) => self.come_back(key),
+            Ok(Fill::Eof(_)) => self.end(link, SocketEnd::Closed, now),
+            Err(error) => self.end(link, SocketEnd::from(error), now),
+        }
+    }
+
+    fn take_acks(&mut self, link: LinkId, input: &mut LineBuffer, now: Now) {
+        while self.group.takes_acks(link) {
+            let acknowledged = match input.next_line(ACK_LINE_BYTES_MAX) {
+                Ok(None) => return,
+                Ok(Some(line)) => Ack::parse(line).ok(),
+                Err(_) => None,
+            };
+            self.group.handle(
+                match acknowledged {
+                    Some(Ack { seq }) => Input::Acknowledged { link, seq },
+                    None => Input::Garbled { link },
+                },
+                now,
+            );
+            self.carry_out(now);
+        }
+        input.clear(); // Whatever it was, nobody asked for it.
+    }
+
+    /// Offers what is due: to all if there is something new, else to those who may take more. Who
+    /// waited for the others in the turn before comes first; where nobody had to, the first one is
+    /// another in every turn.
+    pub(super) fn offer(&mut self, now: Now) {
+        let mut keys = take_distinct(&mut self.offerable);
+        let released = self.group.released();
+        if released > self.offered {
+            self.offered = released;
+            keys.clear();
+            keys.extend(self.links.values());
+        }
+        let first = match self.offered_last.take() {
+            Some(last) => {
+                keys.sort_unstable();
+                keys.partition_point(|key| *key <= last)
+            }
+            None => self.rotation.next(keys.len()),
+        };
+        let (behind, ahead) = keys.split_at(first.min(keys.len()));
+        let (mut written, mut sockets) = (0, 0);
+        let mut keys = ahead.iter().chain(behind).copied();
+        for key in keys.by_ref() {
+            let bytes = self.offer_to(key, now);
+            written += bytes;
+            sockets += usize::from(bytes > 0);
+            let is_enough = written >= TURN_OFFER_BYTES_MAX || sockets >= TURN_OFFER_SOCKETS_MAX;
+            if is_enough && !self.group.offers_once() {
+                self.offered_last = Some(key);
+                break;
+            }
+        }
+        self.offerable.extend(keys);
+        if written > 0 {
+            self.peer_checks.want();
+        }
+        self.group.handle(Input::Offered, now);
+    }
+
+    /// Offers what is due to one member, as much as is its share; how many bytes it took.
+    fn offer_to(&mut self, key: Key, now: Now) -> usize {
+        let mut written = 0;
+        let failed = loop {
+            let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener)
+            else {
+                return written;
+            };
+            let link = listener.link;
+            if !connection.is_writable() {
+                break None;
+            }
+            let Some(run) = self.group.run_for(link) else { break None };
+            if written >= TURN_BYTES_MAX && !self.group.offers_once() {
+                self.offerable.push(key); // The others first: no event will remind us.
+                break None;
+            }
+            match connection.write_vectored(run.slices()) {
+                Ok(0) => break None,
+                Ok(bytes) => {
+                    written += bytes;
+                    self.group.handle(Input::Wrote { link, bytes }, now);
+                }
+                Err(error) => break Some(error),
+            }
+        };
+        match failed {
+            None => self.watch_for_stall(key, written > 0, now.steady),
+            Some(error) => self.lose(key, error.into(), now),
+        }
+        written
+    }
+
+    /// Has a timer run exactly while bytes are due that the socket does not take.
+    fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        let is_stuck = !connection.is_writable() && self.group.is_due(listener.link);
+        if (has_moved || !is_stuck)
+            && let Some(timer) = listener.stall_timer.take()
+        {
+            self.wheel.cancel(timer);
+        }
+        if is_stuck && listener.stall_timer.is_none() {
+            let due = now.plus(self.config.stall_timeout_ms);
+            listener.stall_timer = Some(self.wheel.insert(due, Timer::Stall(key)));
+        }
+    }
+
+    /// Gives up a member that took nothing for too long. A socket that takes bytes again, which the
+    /// events of this turn may have told, is offered what is due instead. No offer is tried on the
+    /// others: the operating system takes some bytes even where the peer takes none.
+    pub(super) fn on_stall(&mut self, key: Key, now: Now) {
+        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+            return;
+        };
+        listener.stall_timer = None;
+        if !connection.is_writable() && self.group.is_due(listener.link) {
+            let timeout_ms = self.config.stall_timeout_ms;
+            self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
+        }
+    }
+
+    /// A message socket has failed: what it had brought still counts.
+    pub(super) fn lose(&mut self, key: Key, how: SocketEnd, now: Now) {
+        let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
+        let link = listener.link;
+        self.hear_out(link, now);
+        self.end(link, how, now);
+    }
+
+    /// A message socket is at its end: the group has it closed.
+    fn end(&mut self, link: LinkId, how: SocketEnd, now: Now) {
+        if self.links.contains_key(&link) {
+            self.group.handle(Input::Lost { link, how }, now);
+            self.carry_out(now);
+        }
+    }
+
+    /// A new epoch is written down: all message sockets of the old one end.
+    pub(super) fn begin_epoch(&mut self, now: Now) {
+        for link in self.links.keys().copied().collect::<Vec<LinkId>>() {
+            self.hear_out(link, now);
+        }
+        self.group.handle(Input::EpochStored, now);
+        self.carry_out(now);
+        self.offerable.extend(self.links.values()); // Those that have waited for it are greeted.
+    }
+
+    /// Tells all members that acknowledge of the end of the coordinator.
+    pub(super) fn say_farewell(&mut self) {
+        for (&link, &key) in &self.links {
+            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+                say_last(connection, &self.group.farewell(link));
+            }
+        }
+    }
+}
+
+/// Writes as much of `words` as the socket takes at once. An error is not reported: the connection
+/// is closed right behind them.
+pub(super) fn say_last(connection: &mut Connection, words: &[u8]) {
+    if !words.is_empty() {
+        let _ = connection.write_vectored(&[IoSlice::new(words)]);
+    }
+}
+
+impl From<io::Error> for SocketEnd {
+    fn from(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED) => Self::Reset,
+            Some(Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH) => Self::TimedOut,
+            Some(_) | None => Self::Failed(error.to_string().into()),
+        }
+    }
+}
+
+/// Takes all keys out, each of them once: a socket that is listed twice must not have two shares of
+/// a turn.
+fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
+    let mut keys = mem::take(keys);
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

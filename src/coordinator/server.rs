@@ -1,0 +1,293 @@
+//! One turn of the loop, and what it stands on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::mem;
+
+use mio::{Events, Poll};
+
+use super::admission::Admission;
+use super::budget::ClientMemory;
+use super::journal::Journal;
+use super::lists::Lists;
+use super::liveness::PeerChecks;
+use super::peer::{Peer, Role};
+use super::ready::Ready;
+use super::shutdown::{Shutdown, Verdict};
+use super::startup::Beginning;
+use super::suspend::Standstill;
+use crate::config::CoordinatorConfig;
+use crate::group::{Group, Input, LinkId};
+use crate::limits::READ_BYTES;
+use crate::net::{
+    Acceptor, CLOCK, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER,
+    Wheel, wait,
+};
+use crate::protocol::Seq;
+use crate::time::{Millis, Now};
+
+/// The coordinator's sockets, timers and queues, around its group.
+#[derive(Debug)]
+pub(super) struct Coordinator {
+    pub(super) config: CoordinatorConfig,
+    pub(super) group: Group,
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    /// The group time of the start.
+    pub(super) started: Millis,
+    pub(super) signals: Signals,
+    /// Gone once the shutdown has begun.
+    pub(super) acceptor: Option<Acceptor>,
+    pub(super) accept_timer: Option<TimerId>,
+    /// Connections wait for which there was no file, and that was said.
+    pub(super) is_out_of_files: bool,
+    pub(super) peers: Table<Peer>,
+    /// Number and limits of the command sockets.
+    pub(super) admission: Admission,
+    /// What is kept for all of them.
+    pub(super) client_memory: ClientMemory,
+    pub(super) lists: Lists,
+    /// Connect-backs and message sockets by the group's names for them.
+    pub(super) links: BTreeMap<LinkId, Key>,
+    pub(super) wheel: Wheel<Timer>,
+    pub(super) group_timer: Option<(Millis, TimerId)>,
+    pub(super) peer_checks: PeerChecks,
+    /// Command sockets with an event, that stopped early, or that may go on for another reason.
+    pub(super) ready_clients: Ready,
+    /// Connect-backs and message sockets likewise.
+    pub(super) ready_listeners: Ready,
+    /// Work that the sockets being served may still cause in this turn.
+    pub(super) work_left: usize,
+    /// Command sockets with replies to be written, or an end to come to.
+    pub(super) unflushed: VecDeque<Key>,
+    /// Message sockets that may take more than they took last time.
+    pub(super) offerable: Vec<Key>,
+    /// To be closed at the end of the turn.
+    pub(super) buried: Vec<Key>,
+    /// Message sockets were offered everything up to here.
+    pub(super) offered: Seq,
+    /// The last message socket that was offered something, where those behind it have to wait.
+    pub(super) offered_last: Option<Key>,
+    /// Member that a turn without waiting members starts deliveries with.
+    pub(super) rotation: Rotation,
+    /// The client whose requests are being carried out.
+    pub(super) serving: Option<Key>,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) counters: Counters,
+    pub(super) shutdown: Option<Shutdown>,
+    pub(super) journal: Option<Journal>,
+    journal_timer: Option<(Millis, TimerId)>,
+    pub(super) standstill: Standstill,
+    /// Clients with replies that wait for the journal.
+    pub(super) holding: Vec<Key>,
+}
+
+/// What is counted outside the group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// `ERR` replies.
+    pub(super) errors: u64,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// A line has not been finished in time.
+    Line(Key),
+    /// A connect-back has not come about in time.
+    Connect(Key),
+    /// A message socket has taken nothing for too long.
+    Stall(Key),
+    /// Written bytes may be outstanding.
+    PeerCheck,
+    /// A refused client has had its time.
+    Linger(Key),
+    /// Accepting has rested.
+    Accept,
+    /// A block of the history has expired.
+    Group,
+    /// The journal is to be tried again, synced, or a part of it removed.
+    Journal,
+    /// The shutdown has taken long enough.
+    Shutdown,
+}
+
+impl Coordinator {
+    pub(super) fn new(
+        config: CoordinatorConfig,
+        beginning: Beginning,
+        poll: Poll,
+        signals: Signals,
+        acceptor: Acceptor,
+    ) -> Self {
+        let Beginning { group, clock, journal, .. } = beginning;
+        let started = clock.now().steady;
+        let client_memory = ClientMemory::new(config.max_connections, config.max_line);
+        let mut coordinator = Self {
+            admission: Admission::new(&config),
+            config,
+            group,
+            poll,
+            clock,
+            started,
+            signals,
+            acceptor: Some(acceptor),
+            accept_timer: None,
+            is_out_of_files: false,
+            peers: Table::new(),
+            client_memory,
+            lists: Lists::default(),
+            links: BTreeMap::new(),
+            wheel: Wheel::new(),
+            group_timer: None,
+            peer_checks: PeerChecks::default(),
+            ready_clients: Ready::default(),
+            ready_listeners: Ready::default(),
+            work_left: 0,
+            unflushed: VecDeque::new(),
+            offerable: Vec::new(),
+            buried: Vec::new(),
+            offered: Seq::ZERO,
+            offered_last: None,
+            rotation: Rotation::default(),
+            serving: None,
+            scratch: vec![0; READ_BYTES].into(),
+            counters: Counters::default(),
+            shutdown: None,
+            journal,
+            journal_timer: None,
+            standstill: Standstill::new(started),
+            holding: Vec::new(),
+        };
+        coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
+        coordinator
+    }
+
+    /// As long as it takes for something to happen, and all that comes of it.
+    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Verdict> {
+        let deadline = if self.is_idle() { self.wheel.next_deadline() } else { Some(Millis::ZERO) };
+        let before = self.clock.now().steady;
+        wait(&mut self.poll, events, before, self.clock.look_by(deadline, before))?;
+        let now = self.clock.now();
+        self.standstill.begin_turn(deadline, now.steady);
+        let mut signalled = false;
+        for event in &*events {
+            match event.token() {
+                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
+                SIGNALS => signalled = true,
+                CLOCK => self.clock.note(), // Both clocks are looked at in every turn.
+                WAKER => (),                // What the worker has done is looked for in every turn.
+                token => self.note(Key::from(token), event),
+            }
+        }
+        self.take_stored(now);
+        while let Some(timer) = self.wheel.pop_due(now.steady) {
+            self.on_timer(timer, now);
+        }
+        self.serve_listeners(now);
+        self.serve_clients(now);
+        self.limit_input(now.steady);
+        self.accept(now); // Behind the timers: its own must be done to be set again.
+        let is_second = signalled && self.on_signal(now);
+        self.group.handle(Input::Tick, now);
+        self.carry_out(now);
+        self.write_replies();
+        self.offer(now);
+        self.check_peers(now);
+        self.keep(now);
+        self.bury();
+        self.give_room(); // Behind all that makes it.
+        self.arm_timers();
+        Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
+        self.ready_clients.is_empty()
+            && self.ready_listeners.is_empty()
+            && self.offerable.is_empty()
+            && self.unflushed.is_empty()
+            && !self.peer_checks.is_under_way()
+            && self.lists.is_idle(&self.client_memory)
+            && !self.acceptor.as_ref().is_some_and(may_accept)
+    }
+
+    fn note(&mut self, key: Key, event: &mio::event::Event) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.connection.note(event);
+            self.wake(key);
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Now) {
+        if self.postpone(timer, now.steady) {
+            return;
+        }
+        match timer {
+            Timer::Line(key) => self.on_line_timeout(key),
+            Timer::Connect(key) => self.on_connect_timeout(key, now),
+            Timer::Stall(key) => self.on_stall(key, now),
+            Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
+            Timer::PeerCheck => self.begin_peer_check(now.steady),
+            Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
+            Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
+            Timer::Journal => self.journal_timer = None, // Its part of this turn sees to it.
+            Timer::Shutdown => (),                     // The verdict sees to it.
+        }
+    }
+
+    /// Closes what was buried in this turn: no handler does, so that none meets a socket half gone.
+    fn bury(&mut self) {
+        for key in mem::take(&mut self.buried) {
+            let Some(peer) = self.peers.remove(key) else { continue };
+            match peer.role {
+                Role::Client(mut client) => {
+                    self.client_memory.release(&peer.connection, &client);
+                    if let Some(timer) = client.line_timer {
+                        self.wheel.cancel(timer);
+                    }
+                    self.admission.leave(&mut client);
+                }
+                Role::Dialing { deadline, .. } => {
+                    self.wheel.cancel(deadline);
+                }
+                Role::Listener(listener) => {
+                    if let Some(timer) = listener.stall_timer {
+                        self.wheel.cancel(timer);
+                    }
+                }
+            }
+            debug_assert!(
+                !self.admission.is_empty() || self.client_memory.kept_bytes() == 0,
+                "what is kept is kept for one"
+            );
+            drop(peer.connection);
+            if let Some(acceptor) = &mut self.acceptor {
+                acceptor.file_closed();
+            }
+        }
+    }
+
+    fn arm_timers(&mut self) {
+        let due = self.group.next_deadline();
+        rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
+        let due = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
+        rearm(&mut self.wheel, &mut self.journal_timer, due, Timer::Journal);
+    }
+}
+
+/// Has a timer run out at `due`, and at no other time.
+fn rearm(
+    wheel: &mut Wheel<Timer>,
+    armed: &mut Option<(Millis, TimerId)>,
+    due: Option<Millis>,
+    timer: Timer,
+) {
+    if due == armed.map(|(deadline, _)| deadline) {
+        return;
+    }
+    if let Some((_, id)) = armed.take() {
+        wheel.cancel(id);
+    }
+    *armed = due.map(|due| (due, wheel.insert(due, timer)));
+}

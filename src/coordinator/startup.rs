@@ -1,0 +1,150 @@
+//! The start: a group from its journal, or from nothing.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use mio::Registry;
+
+use super::Failure;
+use super::journal::Journal;
+use super::journaling::{Draw, Recovery, Terms};
+use crate::config::CoordinatorConfig;
+use crate::group::{Group, Rules};
+use crate::journal::{BootId, Directory, Salt, Store, Unusable};
+use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
+use crate::net::{Clock, Signal, Signals};
+use crate::protocol::Epoch;
+
+/// File with an id that Linux draws at each boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// A group, the clock that its messages age by, and what writes it down.
+pub(super) struct Beginning {
+    pub(super) group: Group,
+    pub(super) clock: Clock,
+    pub(super) journal: Option<Journal>,
+    /// The numbers are those of the journal: nobody has said that they may have gone back.
+    pub(super) keeps_epoch: bool,
+}
+
+/// What every start draws anew.
+pub(super) fn draw() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| {
+        Failure::System("cannot draw a random number", io::Error::other(error)) //.
+    })
+}
+
+/// Begins with what the journal has, if there is one. A signal ends that.
+pub(super) fn begin(
+    config: &CoordinatorConfig,
+    rules: Rules,
+    registry: &Registry,
+    signals: &mut Signals,
+) -> Result<Beginning, Failure> {
+    let Some(directory) = &config.data_dir else {
+        let group = Group::new(rules, Epoch::new(draw()?));
+        return Ok(Beginning {
+            group,
+            clock: watched(Clock::start(), registry),
+            journal: None,
+            keeps_epoch: false,
+        });
+    };
+    let failed = |why: &dyn fmt::Display| Failure::Journal(directory.clone(), why.to_string());
+    let disk = Directory::create(directory).map_err(|error| failed(&error))?;
+    let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
+    let is_new = store.is_empty();
+    let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
+    let recovery = Recovery::read(&mut store, rules, is_asked_to_end);
+    let recovery = recovery.map_err(|unusable| match unusable {
+        Unusable::Stopped => Failure::Stopped(directory.clone()),
+        Unusable::System { .. }
+        | Unusable::Unreadable { .. }
+        | Unusable::InUse
+        | Unusable::Version { .. } => failed(&unusable),
+    })?;
+    for trouble in &recovery.recovered().troubles {
+        log::warn!("journal {}: {trouble}", directory.display());
+    }
+    let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
+    let clock = watched(clock, registry);
+    let terms = Terms {
+        sync: config.sync,
+        segment_bytes_max: SEGMENT_BYTES_MAX,
+        waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
+        boot: boot_id(config.sync),
+    };
+    let drawn = Draw { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
+    let (segments, lost) = {
+        let recovered = recovery.recovered();
+        (recovered.segments.len(), recovered.messages_lost)
+    };
+    let opened = recovery.open(store, terms, drawn, clock.now()).map_err(|error| failed(&error))?;
+    log_beginning(directory, &opened.group, is_new, segments, lost);
+    let keeps_epoch = opened.group.epoch() != drawn.epoch;
+    let (group, journal) = Journal::start(opened, registry)
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    Ok(Beginning { group, clock, journal: Some(journal), keeps_epoch })
+}
+
+/// A clock that wakes the loop, where the system can do that.
+fn watched(mut clock: Clock, registry: &Registry) -> Clock {
+    if let Err(error) = clock.watch(registry) {
+        log::debug!("cannot watch for steps of the wall clock, checking once a minute: {error}");
+    }
+    clock
+}
+
+fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize, lost: u64) {
+    if is_new {
+        log::warn!(
+            "new, empty journal in {}: if there was one, see whether its disk is mounted",
+            directory.display()
+        );
+        return;
+    }
+    let standing = group.standing();
+    log::info!(
+        "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",
+        standing.members,
+        standing.history_messages,
+    );
+}
+
+/// Returns the id of this boot of the machine. If the system does not tell it, a start cannot tell
+/// a killed program from a power loss, and assumes a power loss.
+fn boot_id(sync: Sync) -> BootId {
+    match read_boot_id() {
+        Ok(boot) => boot,
+        Err(reason) => {
+            if sync != Sync::Always {
+                log::warn!(
+                    "{BOOT_ID}: {reason}. With sync={sync}, a new epoch begins after each end that \
+                     is not in good order, also where the machine was not started anew. If systemd \
+                     hides the file, set ProcSubset=all"
+                );
+            }
+            BootId::UNKNOWN
+        }
+    }
+}
+
+fn read_boot_id() -> Result<BootId, String> {
+    let text = std::fs::read_to_string(BOOT_ID).map_err(|error| error.to_string())?;
+    let digits = text.trim().replace('-', "");
+    let bits = u128::from_str_radix(&digits, 16).ok().filter(|bits| *bits > 0);
+    let bits = bits.ok_or_else(|| format!("found {:?}, expected an id", text.trim()))?;
+    Ok(BootId(bits.to_be_bytes()))
+}
+
+impl Sync {
+    /// How it is said at the start.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Always => "synced before anything is confirmed".to_owned(),
+            Self::Every(pause_ms) => format!("synced every {pause_ms} ms"),
+            Self::Never => "synced when the system gets to it".to_owned(),
+        }
+    }
+}

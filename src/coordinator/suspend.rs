@@ -1,0 +1,82 @@
+//! Time that passed while nobody looked: the process was stopped, or its machine was suspended.
+//!
+//! A timeout never ends a peer before a last look at its socket: see `is_overdue`. After a
+//! standstill that is not enough: bytes that the peer sent in time may still be under way to this
+//! machine. So these timeouts are longer then.
+
+use super::peer::{Peer, Role};
+use super::server::{Coordinator, Timer};
+use crate::limits::{STANDSTILL_GRACE_MS, STANDSTILL_MS};
+use crate::time::Millis;
+
+/// Time of the last turn, and the end of the extra time for timeouts after a standstill.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standstill {
+    turn_at: Millis,
+    grace_until: Millis,
+}
+
+impl Standstill {
+    /// The loop starts.
+    pub(super) fn new(started: Millis) -> Self {
+        Self { turn_at: started, grace_until: started }
+    }
+
+    /// A turn begins that was to begin at `deadline`, at the latest.
+    pub(super) fn begin_turn(&mut self, deadline: Option<Millis>, now: Millis) {
+        let due = deadline.map_or(now, |deadline| deadline.max(self.turn_at));
+        let late_ms = now.since(due);
+        self.turn_at = now;
+        if late_ms >= STANDSTILL_MS {
+            self.grace_until = now.plus(STANDSTILL_GRACE_MS);
+            log::warn!(
+                "did not run for {late_ms} ms (stopped, suspended, or no CPU left for it): \
+                 timeouts of peers are {STANDSTILL_GRACE_MS} ms longer"
+            );
+        }
+    }
+}
+
+impl Coordinator {
+    /// Postpones a timeout of a peer that runs out right after a standstill, and returns true then.
+    pub(super) fn postpone(&mut self, timer: Timer, now: Millis) -> bool {
+        let due = self.standstill.grace_until;
+        let (Timer::Line(key) | Timer::Connect(key) | Timer::Stall(key) | Timer::Linger(key)) =
+            timer
+        else {
+            return false; // Nothing that a peer sends puts these off.
+        };
+        if now >= due {
+            return false;
+        }
+        let id = self.wheel.insert(due, timer);
+        match self.peers.get_mut(key).map(|Peer { role, .. }| role) {
+            Some(Role::Dialing { deadline, .. }) => *deadline = id,
+            Some(Role::Listener(listener)) => listener.stall_timer = Some(id),
+            // One that is refused has no timer to be cancelled.
+            Some(Role::Client(client)) if matches!(timer, Timer::Line(_)) => {
+                client.line_timer = Some(id);
+            }
+            Some(Role::Client(_)) | None => (),
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_turn_that_is_much_too_late_gives_more_time() {
+        let at = Millis::new;
+        let mut standstill = Standstill::new(at(5));
+        standstill.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
+        standstill.begin_turn(None, at(500_000)); // Nothing was due, however long it took.
+        standstill.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));
+        assert_eq!(standstill.grace_until, at(5));
+        let last = standstill.turn_at;
+        standstill.begin_turn(Some(at(0)), last.plus(STANDSTILL_MS));
+        assert_eq!(standstill.grace_until, last.plus(STANDSTILL_MS + STANDSTILL_GRACE_MS));
+    }
+}

@@ -1,0 +1,296 @@
+//! What each request does, or why it does nothing.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::ids::{ConnId, LinkId, MemberSlot};
+use super::links::{Attempt, Link, Purpose, Wishes};
+use super::{Cause, Change, Effect, Fact, Group, Listing, Origin};
+use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
+use crate::protocol::{
+    Bye, Command, Delivery, HeldBy, Misstep, NoRoom, Options, Refusal, Reply, Request, Seq,
+};
+use crate::time::{Millis, Now};
+
+impl Group {
+    pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+        match self.carry_out(origin, request, now) {
+            Ok(Some(reply)) => self.reply(origin.conn, reply),
+            Ok(None) => (), // A list, or a connect-back is under way.
+            Err(refusal) => self.reply(origin.conn, refusal),
+        }
+    }
+
+    /// The checks stand in the order in which their refusals take precedence.
+    fn carry_out(
+        &mut self,
+        origin: Origin,
+        request: &Request<'_>,
+        now: Now,
+    ) -> Result<Option<Reply>, Refusal> {
+        if self.is_shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        match request.command {
+            Command::Members => return Ok(self.list(origin.conn, Listing::Members)),
+            Command::Stats => return Ok(self.list(origin.conn, Listing::Stats)),
+            Command::Ping => return Ok(Some(Reply::Ping)),
+            Command::Register { port, .. } | Command::Reconnect { port, .. } => {
+                self.check_ip(origin, request.ip)?;
+                self.check_port(origin, request.ip, port)?;
+            }
+            Command::Deregister | Command::Disconnect | Command::Msend { .. } => {
+                self.check_ip(origin, request.ip)?;
+            }
+        }
+        if let Command::Register { port, options } = request.command {
+            self.register(origin, request.id, SocketAddr::new(request.ip, port), &options)?;
+            return Ok(None);
+        }
+        let slot = self.members.find(request.id).ok_or(Refusal::NotAMember)?;
+        if !is_operator(origin, &request.command) {
+            self.check_owner(slot, request.ip)?;
+        }
+        match request.command {
+            Command::Reconnect { port, options } => {
+                self.check_since(request.id, &options, now.steady)?;
+                self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
+                Ok(None)
+            }
+            Command::Deregister => self.deregister(slot).map(Some),
+            Command::Disconnect => self.disconnect(slot).map(Some),
+            Command::Msend { text } => self.publish(slot, text, now).map(Some),
+            Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
+                Ok(None) // Answered above.
+            }
+        }
+    }
+
+    fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
+        self.effects.push_back(Effect::List { to, listing });
+        None
+    }
+
+    /// The coordinator must not be made to connect to third parties, as FTP's PORT command once
+    /// allowed (RFC 2577, section 3).
+    fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), Refusal> {
+        let peer = origin.peer.to_canonical();
+        let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let is_shared = named.is_multicast() || named == Ipv4Addr::BROADCAST;
+        if named.is_unspecified() || is_shared || is_link_local {
+            return Err(Refusal::Unusable(named));
+        }
+        if named != peer && !self.rules.foreign_ip_allowed {
+            return Err(Refusal::Foreign { named, peer });
+        }
+        Ok(())
+    }
+
+    fn check_port(&self, origin: Origin, ip: IpAddr, port: u16) -> Result<(), Refusal> {
+        if port < LISTEN_PORT_MIN {
+            return Err(Refusal::LowPort(port));
+        }
+        let own = self.rules.listening;
+        let is_own_ip =
+            ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
+        if port == own.port() && is_own_ip {
+            return Err(Refusal::OwnPort(port));
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), Refusal> {
+        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+        let owner = member.address.ip();
+        if owner == ip || self.rules.foreign_ip_allowed {
+            Ok(())
+        } else {
+            Err(Refusal::IdElsewhere { owner, named: ip })
+        }
+    }
+
+    fn register(
+        &mut self,
+        origin: Origin,
+        id: &str,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) -> Result<(), Refusal> {
+        if let Some(slot) = self.members.find(id) {
+            self.check_owner(slot, address.ip())?;
+            return Err(Misstep::AlreadyAMember.into());
+        }
+        if self.entering.contains_key(id) {
+            return Err(Misstep::AlreadyRegistering.into());
+        }
+        self.check_room(address.ip())?;
+        self.check_journal()?;
+        let link = self.connect(origin, Purpose::Register(id.into()), address, options);
+        self.entering.insert(id.into(), link);
+        self.members.per_address.add(address.ip());
+        Ok(())
+    }
+
+    /// There is room for another member, and for another one at this address.
+    fn check_room(&self, ip: IpAddr) -> Result<(), Refusal> {
+        let max = self.rules.members_max;
+        if self.members.len().saturating_add(self.entering.len()) >= max {
+            return Err(NoRoom::Members { max }.into());
+        }
+        let max = self.rules.members_per_address_max;
+        match self.members.per_address.full(ip, max) {
+            Some(network) => {
+                Err(NoRoom::MembersAt { address: network.to_string().into(), max }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn reconnect(
+        &mut self,
+        origin: Origin,
+        slot: MemberSlot,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) {
+        self.cancel_return(slot, Misstep::Superseded);
+        let link = self.connect(origin, Purpose::Reconnect(slot), address, options);
+        if let Some(member) = self.members.at_mut(slot) {
+            member.returning = Some(link);
+        }
+        self.members.update_away(slot, self.now);
+    }
+
+    fn connect(
+        &mut self,
+        origin: Origin,
+        purpose: Purpose,
+        address: SocketAddr,
+        options: &Options<'_>,
+    ) -> LinkId {
+        let (conn, wishes) = (origin.conn, Wishes::new(options));
+        let link = self.links.insert(Link::Connecting(Attempt { purpose, address, conn, wishes }));
+        let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
+        self.effects.push_back(Effect::Connect { link, address, from });
+        link
+    }
+
+    fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
+        let was_returning = self.cancel_return(slot, Misstep::Cancelled);
+        let link = self.members.at(slot).and_then(|member| member.link);
+        if let Some(link) = link {
+            self.on_link_end(link, Cause::Disconnected);
+        }
+        let was_online = link.is_some();
+        if was_online || was_returning {
+            Ok(Reply::Disconnect)
+        } else {
+            Err(Misstep::AlreadyOffline.into())
+        }
+    }
+
+    fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
+        self.check_journal()?;
+        self.cancel_return(slot, Misstep::Cancelled);
+        self.close_link(slot, Some(Bye::Deregistered));
+        self.forget(slot, Change::Deregistered);
+        Ok(Reply::Deregister)
+    }
+
+    /// Nothing is accepted that could not be written down.
+    pub(super) fn check_journal(&self) -> Result<(), Refusal> {
+        match (self.is_journal_failing, self.is_journal_full) {
+            (true, _) => Err(Refusal::JournalFails),
+            (false, true) => Err(Refusal::JournalFull),
+            (false, false) => Ok(()),
+        }
+    }
+
+    fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, Refusal> {
+        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+        if member.link.is_none() {
+            return Err(Misstep::OfflineCannotSend.into());
+        }
+        self.check_journal()?;
+        if self.history.last() >= Seq::LAST {
+            return Err(Refusal::NoNumberLeft);
+        }
+        if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
+            return Err(Refusal::TooManyUnacked { max: OWN_RUNS_MAX });
+        }
+        let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
+        self.line.clear();
+        Delivery { seq, sender, accepted, text }.encode(&mut self.line);
+        self.make_room(self.line.len() as u64)?;
+        Ok(self.accept(slot, text.len() as u64, now.steady))
+    }
+
+    fn accept(&mut self, slot: MemberSlot, text_bytes: u64, now: Millis) -> Reply {
+        let seq = self.history.append(&self.line, now);
+        self.members.trim_one(&self.history);
+        if let Some(member) = self.members.at_mut(slot) {
+            let outlet = member.link.and_then(|link| self.links.open_mut(link));
+            member.published(seq, outlet.map(|(_, outlet)| outlet), &mut self.history);
+        }
+        if self.rules.is_journaled {
+            self.record(Fact::Accepted { seq });
+        } else {
+            self.history.release(seq);
+        }
+        self.note_move(slot);
+        self.stats.messages_in = self.stats.messages_in.saturating_add(1);
+        self.stats.bytes_in = self.stats.bytes_in.saturating_add(text_bytes);
+        Reply::Msend { seq }
+    }
+
+    fn refuse_as_full(&mut self, max: u64, held_by: HeldBy) -> Refusal {
+        self.on_refused(max, &held_by);
+        Refusal::BacklogFull { max, held_by }
+    }
+
+    /// Sees to it that a line of so many bytes fits into the backlog.
+    fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let max = self.rules.backlog_bytes_max;
+        let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
+        if !exceeds(self.history.bytes_from(self.history.front())) {
+            return Ok(()); // What is kept is at least what is needed, and known at once.
+        }
+        let mut oldest = self.find_needed();
+        let needed_bytes = self.history.bytes_from(oldest);
+        if exceeds(needed_bytes) {
+            match self.rules.overflow {
+                Overflow::Reject => {
+                    let held_by = self.backlog_holder(needed_bytes);
+                    return Err(self.refuse_as_full(max, held_by));
+                }
+                Overflow::DropOldest => {
+                    let first = oldest;
+                    while exceeds(self.history.bytes_from(oldest)) {
+                        oldest = oldest.next();
+                    }
+                    if oldest > self.history.released().next() {
+                        // What is not stored yet is not lost to anybody.
+                        return Err(self.refuse_as_full(max, HeldBy::Journal));
+                    }
+                    self.on_dropped(oldest.above(first), max, needed_bytes);
+                    self.lose_before(oldest);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if the request comes from the coordinator's own machine and is a `disconnect` or
+/// `deregister`. An operator may send these for any id; otherwise a member whose address has
+/// changed would stay for ever.
+fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
+    match command {
+        Command::Deregister | Command::Disconnect => origin.peer.to_canonical().is_loopback(),
+        Command::Register { .. }
+        | Command::Reconnect { .. }
+        | Command::Msend { .. }
+        | Command::Members
+        | Command::Stats
+        | Command::Ping => false,
+    }
+}

@@ -1,0 +1,156 @@
+//! Links: each is one connect-back, from the request for it to the end of its message socket.
+
+use std::net::SocketAddr;
+
+use slab::Slab;
+
+use super::ids::{ConnId, LinkId, MemberSlot};
+use super::outbound::Outlet;
+use super::per_address::Network;
+use crate::protocol::{Epoch, MessageLine, Options, Since};
+
+/// One link.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// A connect-back is under way.
+    Connecting(Attempt),
+    /// There is a message socket.
+    Open {
+        /// Whose.
+        member: MemberSlot,
+        /// What goes out on it.
+        outlet: Outlet,
+    },
+}
+
+impl Link {
+    /// Returns true for a connect-back to an address whose members are counted.
+    pub(super) fn counts_at_its_address(&self) -> bool {
+        match self {
+            Self::Connecting(attempt) => Network::of(attempt.address.ip()).is_some(),
+            Self::Open { .. } => false,
+        }
+    }
+}
+
+/// A connect-back under way.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) purpose: Purpose,
+    pub(super) address: SocketAddr,
+    /// The command socket that waits for the outcome.
+    pub(super) conn: ConnId,
+    pub(super) wishes: Wishes,
+}
+
+/// What a connect-back is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A new member with this id.
+    Register(Box<str>),
+    /// The return of a member.
+    Reconnect(MemberSlot),
+}
+
+/// The options of a request, kept until its connection is made.
+#[derive(Clone, Debug)]
+pub(super) struct Wishes {
+    pub(super) acks: bool,
+    nonce: Option<Box<str>>,
+    pub(super) since: Option<Since>,
+}
+
+impl Wishes {
+    pub(super) fn new(options: &Options<'_>) -> Self {
+        let Options { acks, nonce, since } = *options;
+        Self { acks, nonce: nonce.map(Box::from), since }
+    }
+
+    /// What the coordinator greets with.
+    pub(super) fn hello(&self, epoch: Epoch) -> Option<MessageLine<'_>> {
+        self.nonce.as_deref().map(|nonce| MessageLine::Hello { nonce, epoch })
+    }
+}
+
+/// All links, found by their id in constant time.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Slab<(u32, Link)>,
+    /// Serial number of the next link. It comes round after 4 billion of them: an id is long
+    /// forgotten by then.
+    next_serial: u32,
+}
+
+impl Links {
+    pub(super) fn insert(&mut self, link: Link) -> LinkId {
+        let serial = self.next_serial;
+        self.next_serial = serial.wrapping_add(1);
+        let slot = self.slots.insert((serial, link));
+        LinkId::new(slot, serial)
+    }
+
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        self.at(id)?;
+        self.slots.try_remove(id.slot()).map(|(_, link)| link)
+    }
+
+    pub(super) fn at(&self, id: LinkId) -> Option<&Link> {
+        let (serial, link) = self.slots.get(id.slot())?;
+        (*serial == id.serial()).then_some(link)
+    }
+
+    /// The message socket of a link, if it has come to that.
+    pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outlet)> {
+        match self.at(id)? {
+            Link::Open { member, outlet } => Some((*member, outlet)),
+            Link::Connecting(_) => None,
+        }
+    }
+
+    /// As [`Links::open`].
+    pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outlet)> {
+        let (serial, link) = self.slots.get_mut(id.slot())?;
+        match link {
+            Link::Open { member, outlet } if *serial == id.serial() => Some((*member, outlet)),
+            Link::Open { .. } | Link::Connecting(_) => None,
+        }
+    }
+
+    /// Makes a link that was connecting an open one.
+    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outlet: Outlet) {
+        if let Some((serial, link)) = self.slots.get_mut(id.slot())
+            && *serial == id.serial()
+        {
+            *link = Link::Open { member, outlet };
+        }
+    }
+
+    /// All message sockets.
+    pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outlet)> {
+        self.slots.iter_mut().filter_map(|(_, (_, link))| match link {
+            Link::Open { member, outlet } => Some((*member, outlet)),
+            Link::Connecting(_) => None,
+        })
+    }
+
+    /// All message sockets, by their names.
+    pub(super) fn all_open(&self) -> Vec<LinkId> {
+        let slots = self.slots.iter().filter_map(|(slot, (serial, link))| match link {
+            Link::Open { .. } => Some(LinkId::new(slot, *serial)),
+            Link::Connecting(_) => None,
+        });
+        slots.collect()
+    }
+
+    /// All connect-backs under way.
+    pub(super) fn connecting(&self) -> impl Iterator<Item = LinkId> {
+        self.slots.iter().filter_map(|(slot, (serial, link))| match link {
+            Link::Connecting(_) => Some(LinkId::new(slot, *serial)),
+            Link::Open { .. } => None,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

@@ -1,0 +1,289 @@
+//! What goes out on one message socket, and how far it has got.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use super::block::Line;
+use super::history::{History, Piece};
+use super::ranges::OwnRuns;
+use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, TOLD_GAPS_MAX};
+use crate::protocol::{Bye, Gap, MessageLine, Seq};
+
+/// The writing half of a message socket: a place in the history and the little that is its own.
+///
+/// ```text
+///   sent       rest      gap      cursor
+///    │   ┌──────┴───┐  ┌──┴──┐      │
+///  ──●───│line begun│──│ lost│──────●──── history ──►
+/// ```
+///
+/// `sent` is the last number whose last byte was handed to the operating system, `cursor` the one
+/// after which the history is still to be offered. They differ only while there is a rest or a gap.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    /// The member acknowledges, and is told of gaps.
+    pub(super) acks: bool,
+    rest: Option<Box<Rest>>,
+    gap: Option<Box<DueGap>>,
+    cursor: Seq,
+    sent: Seq,
+    /// Gaps sent and not yet acknowledged: numbers inside them may not be named.
+    told: VecDeque<Gap>,
+}
+
+/// The end of a line that must be finished, whatever becomes of its message.
+#[derive(Debug)]
+struct Rest {
+    bytes: Vec<u8>,
+    written: usize,
+    brings: Brings,
+}
+
+/// What a line is to the member once its last byte is out.
+#[derive(Clone, Copy, Debug)]
+enum Brings {
+    Nothing,
+    Message(Seq),
+    Gap(Gap),
+}
+
+/// A gap whose line has not begun: it may still grow.
+#[derive(Debug)]
+struct DueGap {
+    gap: Gap,
+    line: Vec<u8>,
+}
+
+impl Outlet {
+    /// Starts after `place`; `hello` goes before everything else.
+    pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, place: Seq) -> Self {
+        let rest = hello.map(|hello| {
+            let bytes = format!("{hello}\n").into_bytes();
+            Box::new(Rest { bytes, written: 0, brings: Brings::Nothing })
+        });
+        Self { acks, rest, gap: None, cursor: place, sent: place, told: VecDeque::new() }
+    }
+
+    /// The last number that the member can have seen the end of.
+    pub(super) fn sent(&self) -> Seq {
+        self.sent
+    }
+
+    /// The lowest number that can come next.
+    pub(super) fn next(&self) -> Seq {
+        self.cursor.next()
+    }
+
+    /// The last bytes of a socket that is closed: the end of a line that was begun, and why. Empty
+    /// for a member that does not acknowledge, which may not know the line.
+    pub(super) fn last_words(&self, bye: Bye) -> Box<[u8]> {
+        if !self.acks {
+            return Box::default();
+        }
+        let begun = self.rest.as_ref().and_then(|rest| rest.bytes.get(rest.written..));
+        let mut bytes = begun.unwrap_or_default().to_vec();
+        bytes.extend_from_slice(format!("{}\n", MessageLine::Bye(&bye.to_string())).as_bytes());
+        bytes.into_boxed_slice()
+    }
+
+    /// Whether anything is to be written.
+    pub(super) fn is_due(&self, history: &History, own: &OwnRuns) -> bool {
+        let is_begun = self.rest.is_some() || self.gap.is_some();
+        is_begun || history.pieces(self.cursor, own).next().is_some()
+    }
+
+    /// What is to be written next, as much as one call should take; `None` if nothing is due.
+    pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a OwnRuns) -> Option<Run<'a>> {
+        if !self.is_due(history, own) {
+            return None; // Most who ask have everything, and a run is a kilobyte to be laid out.
+        }
+        let mut run = Run::default();
+        if let Some(rest) = &self.rest {
+            run.push(rest.bytes.get(rest.written..).unwrap_or_default());
+        }
+        if let Some(due) = &self.gap {
+            run.push(&due.line);
+        }
+        for piece in history.pieces(self.cursor, own) {
+            if run.is_full() {
+                break;
+            }
+            run.push(piece.bytes());
+        }
+        Some(run)
+    }
+
+    /// `bytes` of the last run are out: how many messages were brought to their end by them. What
+    /// stands behind them is still to be passed over.
+    pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &OwnRuns) -> u64 {
+        let (left, finished) = self.wrote_rest(bytes);
+        let left = self.wrote_gap(left);
+        self.wrote_history(left, history, own).saturating_add(finished)
+    }
+
+    /// Goes on with the line that was begun: how many bytes are left for what comes after it, and
+    /// how many messages it finished.
+    fn wrote_rest(&mut self, bytes: usize) -> (usize, u64) {
+        let Some(mut rest) = self.rest.take() else { return (bytes, 0) };
+        let due = rest.bytes.len().saturating_sub(rest.written);
+        let Some(left) = bytes.checked_sub(due) else {
+            rest.written = rest.written.saturating_add(bytes);
+            self.rest = Some(rest);
+            return (0, 0);
+        };
+        match rest.brings {
+            Brings::Nothing => (left, 0),
+            Brings::Message(seq) => {
+                self.sent = seq;
+                (left, 1)
+            }
+            Brings::Gap(gap) => {
+                self.told(gap);
+                (left, 0)
+            }
+        }
+    }
+
+    /// Writes the gap that stands before the cursor; how many bytes are left for the history.
+    fn wrote_gap(&mut self, bytes: usize) -> usize {
+        if bytes == 0 {
+            return 0; // Not begun: it may still grow.
+        }
+        let Some(due) = self.gap.take() else { return bytes };
+        let DueGap { gap, line } = *due;
+        if let Some(left) = bytes.checked_sub(line.len()) {
+            self.told(gap);
+            return left;
+        }
+        let brings = Brings::Gap(gap);
+        self.rest = Some(Box::new(Rest { bytes: line, written: bytes, brings }));
+        0
+    }
+
+    /// Moves the cursor over so many bytes; how many messages that brings to their end.
+    fn wrote_history(&mut self, bytes: usize, history: &History, own: &OwnRuns) -> u64 {
+        let (mut left, mut deliveries) = (bytes, 0_u64);
+        for piece in history.pieces(self.cursor, own) {
+            if left == 0 {
+                break;
+            }
+            let Some(behind) = left.checked_sub(piece.bytes().len()) else {
+                return deliveries.saturating_add(self.wrote_part(piece, left));
+            };
+            left = behind;
+            self.cursor = piece.last;
+            deliveries = deliveries.saturating_add(piece.messages());
+        }
+        debug_assert_eq!(left, 0, "no more was written than there is");
+        deliveries
+    }
+
+    /// The socket took a part of a piece: whole lines, and perhaps the beginning of one.
+    fn wrote_part(&mut self, piece: Piece<'_>, bytes: usize) -> u64 {
+        let Line { seq, behind, is_begun } = piece.line_at(bytes);
+        self.sent = seq.before();
+        self.cursor = seq.before();
+        if is_begun {
+            // Copied at once: the message may be gone by the time the socket takes more.
+            let rest = Rest { bytes: behind.to_vec(), written: 0, brings: Brings::Message(seq) };
+            self.rest = Some(Box::new(rest));
+            self.cursor = seq;
+        }
+        seq.above(piece.first)
+    }
+
+    /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
+    /// messages of others were gone.
+    pub(super) fn pass_over(&mut self, history: &History, own: &OwnRuns) -> u64 {
+        let mut count = 0_u64;
+        loop {
+            self.cursor = own.skip(self.cursor);
+            let through = history.gone_after(self.cursor);
+            if through <= self.cursor {
+                break;
+            }
+            if let Some(lost) = own.gap(self.cursor, through) {
+                count = count.saturating_add(lost.count);
+                self.lose(lost);
+            }
+            self.cursor = through;
+        }
+        let all_is_out = self.rest.is_none() && self.gap.is_none();
+        self.sent = if all_is_out { self.cursor } else { own.skip(self.sent) };
+        count
+    }
+
+    /// A gap is due, or the one that is due has grown.
+    fn lose(&mut self, lost: Gap) {
+        if self.acks {
+            let gap = self.gap.take().map_or(lost, |due| due.gap.joined(lost));
+            let line = format!("{gap}\n").into_bytes();
+            self.gap = Some(Box::new(DueGap { gap, line }));
+        }
+    }
+
+    /// Whether what is offered next is still kept.
+    pub(super) fn reaches(&self, front: Seq) -> bool {
+        self.cursor >= front.before()
+    }
+
+    /// Takes an acknowledgement: `false` if this connection did not bring that number.
+    pub(super) fn acknowledge(&mut self, seq: Seq) -> bool {
+        let is_inside = |gap: &Gap| gap.first <= seq && seq < gap.last;
+        if seq > self.sent || self.told.iter().any(is_inside) {
+            return false;
+        }
+        while self.told.front().is_some_and(|gap| gap.last <= seq) {
+            self.told.pop_front();
+        }
+        true
+    }
+
+    fn told(&mut self, gap: Gap) {
+        self.sent = gap.last;
+        if self.told.len() == TOLD_GAPS_MAX {
+            self.told.pop_front(); // A number inside it will pass for one that may be named.
+        }
+        self.told.push_back(gap);
+    }
+}
+
+/// Bytes that come next on a message socket, as slices for one vectored write.
+#[derive(Debug)]
+pub struct Run<'a> {
+    slices: [IoSlice<'a>; RUN_SLICES_MAX],
+    count: usize,
+    bytes: usize,
+}
+
+impl Default for Run<'_> {
+    fn default() -> Self {
+        Self { slices: [IoSlice::new(&[]); RUN_SLICES_MAX], count: 0, bytes: 0 }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The slices, at least one, none of them empty.
+    #[must_use]
+    pub fn slices(&self) -> &[IoSlice<'a>] {
+        self.slices.get(..self.count).unwrap_or_default()
+    }
+
+    /// Bytes of all slices together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn push(&mut self, bytes: &'a [u8]) {
+        if let Some(slice) = self.slices.get_mut(self.count) {
+            *slice = IoSlice::new(bytes);
+            self.count = self.count.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(bytes.len());
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= RUN_BYTES_MAX || self.count == RUN_SLICES_MAX
+    }
+}

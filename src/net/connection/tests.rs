@@ -1,0 +1,289 @@
+use std::net::{TcpListener, TcpStream as Peer};
+
+use mio::{Events, Poll};
+use rustix::net::{AddressFamily, SocketType};
+
+use super::*;
+use crate::limits::{KEEPALIVE, Keepalive};
+use crate::net::{Clock, Table, wait};
+use crate::time::Millis;
+
+const LOOPBACK: &str = "127.0.0.1:0";
+const WAIT_MS: u64 = 10_000;
+
+struct Loop {
+    poll: Poll,
+    connections: Table<Connection>,
+}
+
+impl Loop {
+    fn new() -> Self {
+        Self { poll: Poll::new().unwrap(), connections: Table::new() }
+    }
+
+    fn add(&mut self, mut connection: Connection) -> Key {
+        self.connections.insert_with(|key| {
+            connection.register(self.poll.registry(), key).unwrap();
+            connection
+        })
+    }
+
+    /// A connection and its peer, which blocks.
+    fn pair(&mut self) -> (Key, Peer) {
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_millis(WAIT_MS))).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (self.add(Connection::new(TcpStream::from_std(stream))), peer)
+    }
+
+    fn of(&mut self, key: Key) -> &mut Connection {
+        self.connections.get_mut(key).unwrap()
+    }
+
+    /// Handles events until `done` says so.
+    fn until(&mut self, key: Key, mut done: impl FnMut(&mut Connection) -> bool) {
+        let clock = Clock::start();
+        let mut events = Events::with_capacity(16);
+        while !done(self.of(key)) {
+            let now = clock.now().steady;
+            assert!(now < Millis::new(WAIT_MS), "no edge came: {:?}", self.of(key));
+            wait(&mut self.poll, &mut events, now, Some(Millis::new(WAIT_MS))).unwrap();
+            for event in &events {
+                self.connections.get_mut(event.token().into()).unwrap().note(event);
+            }
+        }
+    }
+
+    /// Reads as the loops do until nothing more can come.
+    fn read_all(&mut self, key: Key) -> (Vec<u8>, io::Result<()>) {
+        let (mut result, mut total) = (None, 0);
+        self.until(key, |connection| {
+            let mut scratch = [0; 1000];
+            while result.is_none() && connection.is_readable() {
+                match connection.fill(&mut scratch, 2500) {
+                    Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) => total += bytes,
+                    Ok(Fill::Eof(bytes)) => {
+                        total += bytes;
+                        result = Some(Ok(()));
+                    }
+                    Err(error) => result = Some(Err(error)),
+                }
+            }
+            result.is_some()
+        });
+        let bytes = self.of(key).input.last_line().unwrap_or_default().to_vec();
+        assert_eq!(bytes.len(), total, "what was read was reported before the end was");
+        (bytes, result.unwrap())
+    }
+}
+
+#[test]
+fn reading_stops_at_the_bound_and_remembers_that_there_is_more() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    peer.write_all(&[b'x'; 2048]).unwrap();
+    let mut total = 0;
+    looped.until(key, |connection| {
+        while connection.is_readable() {
+            match connection.fill(&mut [0; 64], 200).unwrap() {
+                Fill::Yielded(bytes) => {
+                    assert_eq!(bytes, 200);
+                    assert!(connection.is_readable(), "no edge will come for the rest");
+                    total += bytes;
+                }
+                Fill::Drained(bytes) => {
+                    assert!(!connection.is_readable());
+                    total += bytes;
+                }
+                Fill::Eof(_) => unreachable!("the peer is still there"),
+            }
+        }
+        total == 2048
+    });
+    assert_eq!(looped.of(key).input.len(), 2048);
+    assert_eq!(looped.of(key).fill(&mut [0; 64], 200).unwrap(), Fill::Drained(0));
+}
+
+#[test]
+fn what_came_before_the_end_is_read_before_the_end() {
+    for half_closed in [false, true] {
+        let mut looped = Loop::new();
+        let (key, mut peer) = looped.pair();
+        if half_closed {
+            looped.of(key).shutdown_write().unwrap(); // The FIN then comes as a hang-up.
+        }
+        peer.write_all(&[b'x'; 70_001]).unwrap();
+        drop(peer);
+        let (bytes, end) = looped.read_all(key);
+        assert_eq!(bytes.len(), 70_001);
+        assert!(end.is_ok());
+        assert!(!looped.of(key).is_readable());
+        assert!(looped.of(key).is_input_ended());
+    }
+}
+
+#[test]
+fn what_came_before_a_reset_is_read_before_the_error() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    peer.write_all(&[b'x'; 5101]).unwrap();
+    sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    let (bytes, end) = looped.read_all(key);
+    assert_eq!(bytes.len(), 5101);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+fn send_urgent(peer: &Peer) {
+    rustix::net::send(peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+}
+
+#[test]
+fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
+    for is_told_first in [false, true] {
+        let mut looped = Loop::new();
+        let (key, mut peer) = looped.pair();
+        peer.write_all(b"before").unwrap();
+        if is_told_first {
+            looped.until(key, |connection| connection.is_readable());
+        }
+        send_urgent(&peer);
+        peer.write_all(b"after").unwrap();
+        looped.until(key, |connection| {
+            if connection.is_readable() {
+                connection.fill(&mut [0; 64], 200).unwrap();
+            }
+            connection.input.len() == "beforeafter".len()
+        });
+    }
+}
+
+#[test]
+fn an_end_that_comes_between_an_event_and_its_read_is_found() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    peer.write_all(b"last").unwrap();
+    looped.until(key, |connection| connection.is_readable());
+    drop(peer);
+    let (bytes, end) = looped.read_all(key);
+    assert_eq!((bytes.as_slice(), end.is_ok()), (b"last".as_slice(), true));
+}
+
+#[test]
+fn what_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    let sent = vec![b'x'; 16 * 1024 * 1024];
+    let connection = looped.of(key);
+    connection.output.extend_from_slice(&sent);
+    assert_eq!(connection.flush(10).unwrap(), Flush::Yielded);
+    assert_eq!(connection.output.len(), sent.len() - 10);
+    assert_eq!(connection.flush(usize::MAX).unwrap(), Flush::Blocked);
+    assert!(!connection.is_writable());
+    let reader = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).unwrap();
+        received.len()
+    });
+    looped.until(key, |connection| connection.flush(usize::MAX).unwrap() == Flush::Empty);
+    assert!(!looped.of(key).output.try_reclaim(1), "no memory is left to be used again");
+    looped.of(key).shutdown_write().unwrap();
+    assert_eq!(reader.join().unwrap(), sent.len());
+}
+
+#[test]
+fn memory_goes_back_as_it_is_written() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    let (piece, count) = (vec![b'x'; 64 * 1024], 40);
+    looped.of(key).output.extend_from_slice(&piece.repeat(count));
+    let mut received = piece.clone();
+    for _ in 1..count {
+        looped.until(key, |connection| connection.flush(piece.len()).unwrap() != Flush::Blocked);
+        let output = &mut looped.of(key).output;
+        let left = output.len();
+        assert!(!output.try_reclaim(left + 1), "more is held than what is left, {left}, and again");
+        peer.read_exact(&mut received).unwrap();
+    }
+}
+
+#[test]
+fn a_vectored_write_answers_zero_until_an_edge_comes() {
+    let mut looped = Loop::new();
+    let (key, mut peer) = looped.pair();
+    let piece = [b'x'; 60_000];
+    let mut written = 0;
+    loop {
+        let slices = [IoSlice::new(&piece), IoSlice::new(&piece)];
+        match looped.of(key).write_vectored(&slices).unwrap() {
+            0 => break,
+            bytes => written += bytes,
+        }
+    }
+    assert!(!looped.of(key).is_writable());
+    let mut received = vec![0; written];
+    peer.read_exact(&mut received).unwrap();
+    looped.until(key, |connection| connection.is_writable());
+    assert_eq!(looped.of(key).write_vectored(&[IoSlice::new(b"rest")]).unwrap(), 4);
+}
+
+#[test]
+fn writing_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
+    let mut looped = Loop::new();
+    let (key, peer) = looped.pair();
+    sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    let (_, end) = looped.read_all(key);
+    assert!(end.is_err());
+    assert!(looped.of(key).write_vectored(&[IoSlice::new(b"late")]).is_err());
+    looped.of(key).output.extend_from_slice(b"late");
+    assert!(looped.of(key).flush(100).is_err());
+}
+
+#[test]
+fn connecting_ends_well_or_with_the_reason() {
+    let mut looped = Loop::new();
+    let listener = TcpListener::bind(LOOPBACK).unwrap();
+    let open = listener.local_addr().unwrap();
+    let key = looped.add(Connection::connect(open).unwrap());
+    looped.until(key, |connection| connection.connected().unwrap());
+    assert_eq!(looped.of(key).peer_addr().unwrap(), open);
+    drop(listener);
+    let refused = Connection::connect(open).and_then(|connection| {
+        let key = looped.add(connection);
+        looped.until(key, |connection| connection.is_writable());
+        looped.of(key).connected()
+    });
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_connection_to_itself_is_no_connection() {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
+    let stream = Peer::from(socket);
+    rustix::net::connect(&stream, &stream.local_addr().unwrap()).unwrap();
+    let connection = Connection::new(TcpStream::from_std(stream));
+    assert_eq!(connection.connected().unwrap_err().to_string(), "connected to itself");
+}
+
+#[test]
+fn keepalive_is_what_the_limits_say() {
+    let mut looped = Loop::new();
+    let (key, _peer) = looped.pair();
+    let connection = looped.of(key);
+    connection.keep_alive(KEEPALIVE).unwrap();
+    assert!(sockopt::socket_keepalive(&connection.stream).unwrap());
+    let idle_s = sockopt::tcp_keepidle(&connection.stream).unwrap().as_secs();
+    let interval_s = sockopt::tcp_keepintvl(&connection.stream).unwrap().as_secs();
+    let probes = sockopt::tcp_keepcnt(&connection.stream).unwrap();
+    assert_eq!(Keepalive { idle_s, interval_s, probes }, KEEPALIVE);
+    assert!(connection.stream.nodelay().unwrap());
+}
+
+#[test]
+fn a_connection_is_small() {
+    assert!(size_of::<Connection>() <= 128, "{}", size_of::<Connection>());
+}

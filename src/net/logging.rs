@@ -1,0 +1,309 @@
+//! Diagnostics: formatted where they happen, printed by a worker: no terminal stalls a loop.
+
+mod rate_limit;
+mod stderr;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::clock::{Stopwatch, unix_now};
+use super::worker::{Sink, Worker};
+use crate::limits::DIAGNOSTICS_QUEUE_MAX;
+use crate::text::{self, Counted};
+use crate::time::{Millis, UnixMillis};
+use rate_limit::LineLimit;
+
+pub use stderr::{Reader, print_to_stderr};
+
+/// One thing to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// When it happened.
+    pub time: UnixMillis,
+    /// How much it matters.
+    pub level: Level,
+    /// Which part of the program says it.
+    pub target: String,
+    /// One line that is safe for a terminal: it may hold what a peer sent.
+    pub text: String,
+}
+
+/// Prints diagnostics: standard error's is [`print_to_stderr`].
+pub type Print = Box<dyn FnMut(&Diagnostic) -> io::Result<()> + Send>;
+
+/// The process's diagnostics. Whoever holds this can wait at the end for the last of them.
+#[derive(Clone, Debug)]
+pub struct Diagnostics {
+    desk: Arc<Desk>,
+}
+
+impl Diagnostics {
+    /// From here on everything of `level` and above, said with the macros of `log`, goes to
+    /// `print`. Of what the libraries below say, only warnings and errors.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread for it, or diagnostics are installed already.
+    pub fn install(level: LevelFilter, print: Print) -> io::Result<Self> {
+        let diagnostics = Self::new(print)?;
+        log::set_boxed_logger(Box::new(diagnostics.clone())).map_err(io::Error::other)?;
+        log::set_max_level(level);
+        Ok(diagnostics)
+    }
+
+    fn new(print: Print) -> io::Result<Self> {
+        let lost = Arc::new(AtomicU64::new(0));
+        let (limit, running) = (LineLimit::default(), Stopwatch::start());
+        let printer = Printer { print, lost: Arc::clone(&lost), limit, running };
+        let worker = Worker::start("diagnostics", DIAGNOSTICS_QUEUE_MAX, printer, None)?;
+        Ok(Self { desk: Arc::new(Desk { worker, lost }) })
+    }
+
+    /// Takes no more, and waits until all is printed; `false` if that needs longer than `wait`.
+    /// Then standard error is stuck, and may block who writes to it directly.
+    #[must_use]
+    pub fn close(&self, wait: Duration) -> bool {
+        self.desk.worker.close(wait)
+    }
+}
+
+#[derive(Debug)]
+struct Desk {
+    worker: Worker<Printer>,
+    /// Those for which there was no room, or which could not be printed, and that was not said yet.
+    lost: Arc<AtomicU64>,
+}
+
+impl Log for Diagnostics {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with(env!("CARGO_PKG_NAME"));
+        ours || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let diagnostic = Diagnostic {
+            time: unix_now(),
+            level: record.level(),
+            target: record.target().to_owned(),
+            text: text::for_terminal(&record.args().to_string()).to_string(),
+        };
+        if self.desk.worker.try_submit(diagnostic).is_err() {
+            self.desk.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does nothing: who wants to wait says how long.
+    fn flush(&self) {}
+}
+
+/// The worker's side.
+struct Printer {
+    print: Print,
+    lost: Arc<AtomicU64>,
+    limit: LineLimit,
+    /// Measures the time that the limit needs: the wall clock may jump.
+    running: Stopwatch,
+}
+
+impl Printer {
+    fn now(&self) -> Millis {
+        Millis::new(u64::try_from(self.running.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Prints the summaries of lines that were left out until `now`; how many could not be printed.
+    fn summarize(&mut self, now: Millis) -> u64 {
+        let mut failed = 0;
+        for mut summary in self.limit.end_windows(now) {
+            summary.time = unix_now();
+            failed += u64::from((self.print)(&summary).is_err());
+        }
+        failed
+    }
+}
+
+impl Sink for Printer {
+    type Job = Diagnostic;
+    type Done = ();
+
+    fn run(&mut self, batch: Vec<Diagnostic>) {
+        // What was lost up to here came behind this batch, which filled the queue.
+        let mut lost = self.lost.swap(0, Ordering::Relaxed);
+        let now = self.now();
+        lost = lost.saturating_add(self.summarize(now));
+        for diagnostic in &batch {
+            if self.limit.admits(diagnostic, now) {
+                lost = lost.saturating_add(u64::from((self.print)(diagnostic).is_err()));
+            }
+        }
+        if lost > 0 {
+            let lines = Counted(lost, "line was", "lines were");
+            let notice = Diagnostic {
+                time: unix_now(),
+                level: Level::Warn,
+                target: module_path!().to_owned(),
+                text: format!("log: {lines} lost here: standard error was not read in time"),
+            };
+            if (self.print)(&notice).is_err() {
+                self.lost.fetch_add(lost, Ordering::Relaxed); // Reported when printing works again.
+            }
+        }
+    }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        Some(self.limit.next_deadline()?.duration_since(self.now()))
+    }
+
+    /// Prints the summaries that are not due yet: nobody will come back to print them.
+    fn finish(&mut self) {
+        self.summarize(Millis::new(u64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::limits::LOG_SUBJECT_LINES_MAX;
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    fn say(diagnostics: &Diagnostics, target: &str, level: Level, text: &str) {
+        let mut record = Record::builder();
+        diagnostics.log(&record.level(level).target(target).args(format_args!("{text}")).build());
+    }
+
+    fn info(diagnostics: &Diagnostics, text: &str) {
+        say(diagnostics, "groupcast::test", Level::Info, text);
+    }
+
+    /// What is being printed, by a printer that then waits to be told how it went.
+    fn gated() -> (Diagnostics, Sender<bool>, Receiver<String>) {
+        let (gate, told) = channel();
+        let (sender, printed) = channel();
+        let diagnostics = Diagnostics::new(Box::new(move |diagnostic| {
+            let _ = sender.send(diagnostic.text.clone());
+            let well = told.recv().unwrap_or(true);
+            if well { Ok(()) } else { Err(io::Error::other("told so")) }
+        }));
+        (diagnostics.unwrap(), gate, printed)
+    }
+
+    #[test]
+    fn a_stuck_printer_stops_nobody_and_what_was_lost_is_said_where_it_is_missing() {
+        let (diagnostics, gate, printed) = gated();
+        info(&diagnostics, "first");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
+        for number in 0..DIAGNOSTICS_QUEUE_MAX + 3 {
+            say(&diagnostics, "groupcast::test", Level::Debug, &number.to_string());
+        }
+        drop(gate);
+        for number in 0..DIAGNOSTICS_QUEUE_MAX {
+            assert_eq!(printed.recv_timeout(WAIT).unwrap(), number.to_string());
+        }
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 3 lines were lost here: standard error was not read in time"
+        );
+        info(&diagnostics, "last");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "last");
+        assert!(diagnostics.close(WAIT));
+    }
+
+    #[test]
+    fn what_could_not_be_printed_is_said_once_something_can() {
+        let (diagnostics, gate, printed) = gated();
+        info(&diagnostics, "first");
+        gate.send(false).unwrap();
+        gate.send(false).unwrap();
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 1 line was lost here: standard error was not read in time"
+        );
+        drop(gate);
+        info(&diagnostics, "second");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "second");
+        assert_eq!(
+            printed.recv_timeout(WAIT).unwrap(),
+            "log: 1 line was lost here: standard error was not read in time"
+        );
+        assert!(diagnostics.close(WAIT));
+        assert!(printed.try_recv().is_err(), "said once");
+    }
+
+    #[test]
+    fn a_peer_cannot_drive_the_terminal_and_libraries_are_heard_when_it_matters() {
+        let (diagnostics, gate, printed) = gated();
+        drop(gate);
+        say(&diagnostics, "mio::poll", Level::Info, "not ours");
+        say(&diagnostics, "mio::poll", Level::Warn, "matters");
+        info(&diagnostics, "a\u{1b}[2J\nb\u{9b}c é\u{2028}#");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), "matters");
+        assert_eq!(printed.recv_timeout(WAIT).unwrap(), r"a\u{1b}[2J\u{a}b\u{9b}c é\u{2028}#");
+    }
+
+    #[test]
+    fn lines_that_were_left_out_are_summarised_when_the_log_is_closed() {
+        let (diagnostics, gate, printed) = gated();
+        drop(gate);
+        (0..50).for_each(|number| info(&diagnostics, &format!("bob: flap {number}")));
+        assert!(diagnostics.close(WAIT));
+        let lines: Vec<String> = printed.try_iter().collect();
+        assert_eq!(lines.len(), LOG_SUBJECT_LINES_MAX + 1);
+        let summary =
+            format!("{} more lines in 60 s, the last: flap 49", 50 - LOG_SUBJECT_LINES_MAX);
+        assert_eq!(lines.last().unwrap(), &format!("bob: {summary}"));
+    }
+
+    const CHILD: &str = "DIAGNOSTICS_TEST_CHILD";
+
+    /// A process of its own, for it installs what there can be only one of.
+    fn child(stderr: Stdio) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "net::logging::tests::in_a_child", "--nocapture"]);
+        command.env(CHILD, "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        command
+    }
+
+    #[test]
+    fn in_a_child() {
+        if std::env::var_os(CHILD).is_some() {
+            let diagnostics =
+                Diagnostics::install(LevelFilter::Info, print_to_stderr(Reader::People, false))
+                    .unwrap();
+            log::info!("member a came");
+            log::debug!("not asked for");
+            log::set_max_level(LevelFilter::Debug);
+            log::debug!("asked for");
+            assert!(diagnostics.close(WAIT));
+        }
+    }
+
+    #[test]
+    fn standard_error_gets_lines_of_the_level_that_is_set() {
+        let output = child(Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        assert!(lines[0].starts_with("INFO  [20"), "{stderr}");
+        assert!(lines[0].ends_with("Z] member a came"), "{stderr}");
+        assert!(lines[1].ends_with("Z] asked for"), "{stderr}");
+        assert!(output.status.success());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_under_standard_error_ends_nothing() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        assert!(child(full.into()).status().unwrap().success());
+    }
+}

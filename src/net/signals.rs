@@ -1,0 +1,141 @@
+//! Signals as a source of readiness.
+
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mio::net::UnixStream;
+use mio::{Interest, Registry};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::{flag, low_level};
+
+use super::SIGNALS;
+
+/// A signal that a program may care about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Somebody asked it to end.
+    Terminate,
+    /// Ctrl-C.
+    Interrupt,
+    /// Its terminal is gone, or a file was rotated.
+    Hangup,
+    /// It was stopped and goes on.
+    Continue,
+}
+
+impl Signal {
+    const fn number(self) -> i32 {
+        match self {
+            Self::Terminate => SIGTERM,
+            Self::Interrupt => SIGINT,
+            Self::Hangup => SIGHUP,
+            Self::Continue => SIGCONT,
+        }
+    }
+}
+
+/// Signals that are watched, each through a socket of its own, into which the handler writes one
+/// byte: so none is mistaken for another, and two of a kind are two.
+///
+/// `SIGPIPE` needs no care: Rust's runtime ignores it before `main`, on which vectored writes, the
+/// only ones without `MSG_NOSIGNAL`, rely.
+#[derive(Debug)]
+pub struct Signals {
+    watched: Vec<(Signal, UnixStream)>,
+}
+
+impl Signals {
+    /// Watches `signals` from here to the end of the process; they are reported under [`SIGNALS`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the sockets and the poll.
+    pub fn watch(registry: &Registry, signals: &[Signal]) -> io::Result<Self> {
+        let mut watched = Vec::with_capacity(signals.len());
+        for &signal in signals {
+            let (mut reader, writer) = UnixStream::pair()?;
+            registry.register(&mut reader, SIGNALS, Interest::READABLE)?;
+            low_level::pipe::register(
+                signal.number(),
+                std::os::unix::net::UnixStream::from(writer),
+            )?;
+            watched.push((signal, reader));
+        }
+        Ok(Self { watched })
+    }
+
+    /// What came since the last call; of different signals the order is not known.
+    #[must_use]
+    pub fn drain(&mut self) -> Vec<Signal> {
+        let mut came = Vec::new();
+        for (signal, reader) in &mut self.watched {
+            let mut bytes = [0; 64];
+            loop {
+                match reader.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(count) => came.extend(std::iter::repeat_n(*signal, count)),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => break, // `WouldBlock`; a socket to ourselves knows no other.
+                }
+            }
+        }
+        came
+    }
+}
+
+/// Signals that end a program by default and have no meaning for ours. With SIGXFSZ ignored a write
+/// fails where a file may not grow further, and the program goes on.
+const HARMLESS_SIGNALS: [i32; 3] = [SIGXFSZ, SIGUSR1, SIGUSR2];
+
+/// Has SIGXFSZ, SIGUSR1 and SIGUSR2 do nothing until the end of the process.
+///
+/// # Errors
+///
+/// Those of the operating system.
+pub fn ignore_harmless_signals() -> io::Result<()> {
+    HARMLESS_SIGNALS.into_iter().try_for_each(ignore)
+}
+
+/// Has a signal do nothing.
+fn ignore(number: i32) -> io::Result<()> {
+    // A handler that sets a flag that nobody reads: that takes no `unsafe`, `SIG_IGN` would.
+    flag::register(number, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Events, Poll};
+
+    use super::*;
+    use crate::net::wait;
+    use crate::time::Millis;
+
+    #[test]
+    fn watched_signals_are_told_apart_and_counted_and_ignored_ones_do_nothing() {
+        let mut poll = Poll::new().unwrap();
+        let watched = [Signal::Terminate, Signal::Interrupt];
+        let mut signals = Signals::watch(poll.registry(), &watched).unwrap();
+        ignore_harmless_signals().unwrap();
+        assert!(signals.drain().is_empty());
+        for round in 0..2 {
+            for number in [SIGUSR1, SIGUSR2, SIGXFSZ, SIGINT, SIGTERM, SIGTERM] {
+                low_level::raise(number).unwrap();
+            }
+            let mut events = Events::with_capacity(4);
+            wait(&mut poll, &mut events, Millis::ZERO, Some(Millis::new(10_000))).unwrap();
+            assert!(events.iter().any(|event| event.token() == SIGNALS), "round {round}");
+            let came = signals.drain();
+            assert_eq!(came, [Signal::Terminate, Signal::Terminate, Signal::Interrupt]);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_runtime_ignores_sigpipe() {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+        assert_ne!(ignored & 1 << (signal_hook::consts::SIGPIPE - 1), 0);
+    }
+}

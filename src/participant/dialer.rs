@@ -1,0 +1,179 @@
+//! The way to a command socket: a name is resolved, and its addresses are tried in turn.
+//!
+//! ```text
+//!             answer              refused, or no answer in its share of the time
+//!   resolving ──────▶ connecting ─────────────────────────▶ connecting to the next
+//!       │                 │ connected                               │ none is left
+//!       └─▶ failed        └─▶ command socket                        └─▶ failed, with all reasons
+//! ```
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+
+use super::resolver::Resolver;
+use super::server::{Participant, Timer};
+use super::socket::Role;
+use crate::config::{Endpoint, Host};
+use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
+use crate::net::{Connection, Key, Pool};
+use crate::session::{CommandSocket, Input};
+use crate::time::Millis;
+
+/// Address or name of the coordinator, and the resolver for a name.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) coordinator: Endpoint,
+    /// None if the config has an address.
+    resolver: Option<Resolver>,
+}
+
+impl Directory {
+    pub(super) fn new(coordinator: &Endpoint, pool: &Pool) -> io::Result<Self> {
+        let resolver = match &coordinator.host {
+            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
+            Host::Address(_) => None,
+        };
+        Ok(Self { coordinator: coordinator.clone(), resolver })
+    }
+}
+
+/// A command socket on its way.
+#[derive(Debug)]
+pub(super) struct Dialing {
+    socket: CommandSocket,
+    /// The lookup has failed by then.
+    resolved_by: Millis,
+    /// All addresses have failed by then.
+    until: Millis,
+    /// Addresses that are still to be tried.
+    addresses: VecDeque<SocketAddr>,
+    current: Option<Current>,
+    /// Errors of the addresses that were tried.
+    failures: Vec<String>,
+}
+
+/// The address being tried.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    key: Key,
+    address: SocketAddr,
+    until: Millis,
+}
+
+impl Participant {
+    pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
+        let directory = &mut self.parts.directory;
+        let port = directory.coordinator.port;
+        let mut dialing = Dialing {
+            socket,
+            resolved_by: now.plus(RESOLVING_MS_MAX),
+            until: now.plus(CONNECTING_MS_MAX),
+            addresses: VecDeque::new(),
+            current: None,
+            failures: Vec::new(),
+        };
+        match (&directory.coordinator.host, &mut directory.resolver) {
+            (Host::Address(ip), _) => {
+                dialing.addresses.push_back(SocketAddr::new(*ip, port));
+                self.dialing = Some(dialing);
+                self.try_next_address(now);
+            }
+            (Host::Name(_), Some(resolver)) => {
+                resolver.ask();
+                self.come_back_at(dialing.resolved_by, Timer::Dial);
+                self.dialing = Some(dialing);
+            }
+            (Host::Name(_), None) => (), // A name has a resolver.
+        }
+    }
+
+    /// Takes what the resolver has found.
+    pub(super) fn take_addresses(&mut self, now: Millis) {
+        let resolver = self.parts.directory.resolver.as_mut();
+        let Some(answer) = resolver.and_then(Resolver::answer) else { return };
+        let Some(dialing) = &mut self.dialing else { return };
+        if dialing.current.is_some() {
+            return; // The answer to a lookup that was given up.
+        }
+        match answer {
+            Ok(addresses) if addresses.is_empty() => {
+                self.fail_dialing("the name has no address that can be used", now);
+            }
+            Ok(addresses) => {
+                dialing.addresses = addresses.into();
+                self.try_next_address(now);
+            }
+            Err(error) => self.fail_dialing(&format!("cannot be resolved: {error}"), now),
+        }
+    }
+
+    fn try_next_address(&mut self, now: Millis) {
+        while let Some(dialing) = &mut self.dialing {
+            let left = u64::try_from(dialing.addresses.len()).unwrap_or(u64::MAX).max(1);
+            let share = dialing.until.since(now).div_euclid(left);
+            let Some(address) = dialing.addresses.pop_front() else {
+                return self.fail_connecting(now);
+            };
+            let role = Role::Dialing(dialing.socket);
+            let added = Connection::connect(address).and_then(|it| self.add(it, role));
+            let Some(dialing) = &mut self.dialing else { return };
+            match added {
+                Ok(key) => {
+                    let until = now.plus(share);
+                    dialing.current = Some(Current { key, address, until });
+                    return self.come_back_at(until, Timer::Dial);
+                }
+                Err(error) => dialing.failures.push(format!("{address}: {error}")),
+            }
+        }
+    }
+
+    /// The address being tried leads nowhere.
+    pub(super) fn on_connect_failed(&mut self, key: Key, reason: &str, now: Millis) {
+        let Some(dialing) = &mut self.dialing else { return };
+        let Some(current) = dialing.current.take_if(|current| current.key == key) else { return };
+        dialing.failures.push(format!("{}: {reason}", current.address));
+        self.try_next_address(now);
+    }
+
+    /// Gives up a lookup, or an address being tried, that has had its time.
+    pub(super) fn expire_dialing(&mut self, now: Millis) {
+        let Some(dialing) = &self.dialing else { return };
+        match dialing.current {
+            Some(current) if current.until <= now => {
+                self.dead.push(current.key);
+                self.on_connect_failed(current.key, "no answer", now);
+            }
+            None if dialing.resolved_by <= now => {
+                let seconds = RESOLVING_MS_MAX.div_euclid(1000);
+                self.fail_dialing(&format!("cannot be resolved: no answer in {seconds} s"), now);
+            }
+            Some(_) | None => (),
+        }
+    }
+
+    fn fail_connecting(&mut self, now: Millis) {
+        let Some(dialing) = &mut self.dialing else { return };
+        let (socket, failures) = (dialing.socket, std::mem::take(&mut dialing.failures));
+        self.dialing = None;
+        let coordinator = &self.parts.directory.coordinator;
+        let reason = match &coordinator.host {
+            Host::Address(_) => format!("cannot connect to {}", failures.join("; ")),
+            Host::Name(_) => format!("cannot connect to {coordinator}: {}", failures.join("; ")),
+        };
+        self.handle(Input::DialFailed { socket, reason: &reason }, now);
+    }
+
+    fn fail_dialing(&mut self, reason: &str, now: Millis) {
+        let Some(Dialing { socket, .. }) = self.dialing.take() else { return };
+        let reason = format!("{}: {reason}", self.parts.directory.coordinator);
+        self.handle(Input::DialFailed { socket, reason: &reason }, now);
+    }
+}
+
+impl Dialing {
+    pub(super) fn is_for(&self, socket: CommandSocket) -> bool {
+        self.socket == socket
+    }
+}

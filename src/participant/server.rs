@@ -1,0 +1,324 @@
+//! One turn of the loop, and what the session wants of it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use mio::{Events, Poll};
+
+use super::dialer::{Dialing, Directory};
+use super::message_log::{MessageLog, Order, Report};
+use super::outbox::Outbox;
+use super::output::Output;
+use super::prompt::Prompt;
+use super::reader::Typed;
+use super::socket::Socket;
+use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
+use crate::net::{
+    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel,
+    wait,
+};
+use crate::session::{Effect, Input, Session};
+use crate::text::Counted;
+use crate::time::Millis;
+
+/// What a participant is put together from.
+pub(super) struct Parts {
+    pub(super) session: Session,
+    pub(super) directory: Directory,
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) signals: Signals,
+    pub(super) log: Outbox<MessageLog>,
+    pub(super) output: Output,
+    /// To be carried out before anything that is typed.
+    pub(super) commands: VecDeque<String>,
+    /// The first of them that fails is the last one. `false` once all are done.
+    pub(super) exits_on_error: bool,
+    pub(super) typed: Receiver<Typed>,
+    pub(super) prompt: Prompt,
+}
+
+/// The loop and all that it holds.
+pub(super) struct Participant {
+    pub(super) parts: Parts,
+    pub(super) sockets: Table<Socket>,
+    /// Sockets to be closed at the end of the turn.
+    pub(super) dead: Vec<Key>,
+    pub(super) listener: Option<Acceptor>,
+    pub(super) dialing: Option<Dialing>,
+    /// Connections that came in so far.
+    pub(super) accepted: u64,
+    pub(super) scratch: Box<[u8]>,
+    /// Something stopped early, and no event will tell.
+    pub(super) must_come_back: bool,
+    wheel: Wheel<Timer>,
+    session_timer: Option<(Millis, TimerId)>,
+    /// Some output could not be printed.
+    lost_output: bool,
+    /// Nobody reads standard output.
+    is_unread: bool,
+    exit: Option<Exit>,
+}
+
+/// What is due; the loop looks after all of it in every turn, so it need only wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    Session,
+    Accept,
+    Dial,
+    Exit,
+}
+
+#[derive(Clone, Copy)]
+struct Exit {
+    code: u8,
+    until: Millis,
+}
+
+impl Participant {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            sockets: Table::new(),
+            dead: Vec::new(),
+            listener: None,
+            dialing: None,
+            accepted: 0,
+            scratch: vec![0; READ_BYTES].into(),
+            must_come_back: true,
+            wheel: Wheel::new(),
+            session_timer: None,
+            lost_output: false,
+            is_unread: false,
+            exit: None,
+        }
+    }
+
+    /// Sleeps until something is to be done, and does it; the exit code when all is done.
+    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Option<u8>> {
+        let before = self.parts.clock.now().steady;
+        let deadline = match std::mem::take(&mut self.must_come_back) {
+            true => Some(before),
+            false => self.wheel.next_deadline(),
+        };
+        let look_by = self.parts.clock.look_by(deadline, before);
+        wait(&mut self.parts.poll, events, before, look_by)?;
+        let now = self.parts.clock.now().steady;
+        let mut signals = Vec::new();
+        for event in &*events {
+            match event.token() {
+                LISTENER => self.listener.iter_mut().for_each(Acceptor::note),
+                SIGNALS => signals.extend(self.parts.signals.drain()), // One event for each kind.
+                CLOCK => self.parts.clock.note(), // What is due by now is done in every turn.
+                WAKER => (), // Completions and lines are looked for in every turn.
+                token => {
+                    if let Some(socket) = self.sockets.get_mut(token.into()) {
+                        socket.connection.note(event);
+                    }
+                }
+            }
+        }
+        self.take_completions(now);
+        self.take_addresses(now);
+        signals.into_iter().for_each(|signal| self.on_signal(signal, now));
+        self.accept(now);
+        for key in self.sockets.keys().collect::<Vec<_>>() {
+            self.serve(key, now);
+        }
+        while let Some(timer) = self.wheel.pop_due(now) {
+            self.on_timer(timer, now);
+        }
+        self.take_lines(now);
+        self.flush(now);
+        self.parts.log.hand_over();
+        self.parts.output.hand_over();
+        self.bury();
+        self.must_come_back |= self.is_any_wanted_again();
+        self.set_timer();
+        Ok(self.exit_code(now))
+    }
+
+    /// Hands an input to the session, and carries out what it wants.
+    pub(super) fn handle(&mut self, input: Input<'_>, now: Millis) {
+        self.parts.session.handle(input, now);
+        self.carry_out(now);
+    }
+
+    pub(super) fn carry_out(&mut self, now: Millis) {
+        while let Some(effect) = self.parts.session.poll_effect() {
+            match effect {
+                Effect::Dial { socket } => self.dial(socket, now),
+                Effect::HangUp { socket } => self.hang_up(socket),
+                Effect::Send { socket, line } => self.send(socket, &line),
+                Effect::Listen { port } => self.listen(port, now),
+                Effect::CloseListener => self.listener = None,
+                Effect::Report(dropped) => log::warn!("{dropped}"),
+                Effect::CloseMessages { socket } => self.close_messages(socket),
+                Effect::Ack { socket, seq } => self.ack(socket, seq),
+                Effect::Append(entry) => {
+                    self.parts.output.push_entry(&entry);
+                    self.parts.log.waiting.append(&entry);
+                }
+                Effect::RetryLog => self.parts.log.waiting.push(Order::Retry),
+                Effect::Show(notice) => self.parts.output.push_line(&notice),
+                Effect::Exit { code } => {
+                    let until = now.plus(PRINT_CLOSE_MS);
+                    self.exit = Some(Exit { code, until });
+                    self.wheel.insert(until, Timer::Exit);
+                }
+            }
+        }
+    }
+
+    fn take_completions(&mut self, now: Millis) {
+        for report in self.parts.log.completions() {
+            let Report { written, trouble, is_checked, begun, spare } = report;
+            self.parts.log.waiting.reuse(spare);
+            if let Some(words) = begun {
+                self.parts.output.push_line(&format_args!("* message log: {words}"));
+            }
+            if written > 0 || is_checked && trouble.is_none() {
+                self.handle(Input::LogWritten { entries: written }, now);
+            }
+            if let Some(reason) = trouble {
+                self.handle(Input::LogFailed { reason: &reason }, now);
+            }
+        }
+        for result in self.parts.output.completions() {
+            if self.note_printed(result) {
+                self.handle(Input::Stop, now);
+            }
+        }
+    }
+
+    /// Whether standard output has lost who read it; true once, for a second wish to stop would not
+    /// wait for the goodbye. What could not be printed for another reason is a failure, said once.
+    fn note_printed(&mut self, printed: io::Result<()>) -> bool {
+        match printed {
+            Ok(()) => false,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                let is_new = !std::mem::replace(&mut self.is_unread, true);
+                if is_new {
+                    log::warn!("nobody reads standard output any more");
+                }
+                is_new
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.lost_output, true) {
+                    log::error!("standard output: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal, now: Millis) {
+        match signal {
+            Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
+            Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
+            Signal::Continue => {
+                self.parts.output.push_control(self.parts.prompt.resume());
+            }
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Millis) {
+        match timer {
+            Timer::Session => {
+                self.session_timer = None;
+                self.handle(Input::Tick, now);
+            }
+            Timer::Accept => self.accept(now),
+            Timer::Dial => self.expire_dialing(now),
+            Timer::Exit => (),
+        }
+    }
+
+    /// The user's lines, as long as the session takes them: those of the command line first.
+    fn take_lines(&mut self, now: Millis) {
+        while self.exit.is_none()
+            && self.parts.session.wants_user_lines()
+            && self.parts.output.takes_commands()
+            && self.may_go_on_after_command(now)
+        {
+            if let Some(line) = self.parts.commands.pop_front() {
+                self.handle(Input::UserLine(line.as_bytes()), now);
+                continue;
+            }
+            let Ok(typed) = self.parts.typed.try_recv() else { return };
+            match typed {
+                Typed::Line(line) => self.handle(Input::UserLine(&line), now),
+                Typed::TooLong => {
+                    self.handle(Input::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
+                }
+                Typed::End => self.handle(Input::EndOfInput, now),
+                Typed::Interrupt => self.handle(Input::Stop, now),
+            }
+        }
+    }
+
+    /// With `--exit-on-error` each command of the command line waits for the one before, and the
+    /// first that fails quits.
+    fn may_go_on_after_command(&mut self, now: Millis) -> bool {
+        if !self.parts.exits_on_error {
+            return true;
+        }
+        if self.parts.session.has_failed() {
+            self.parts.exits_on_error = false;
+            let commands = std::mem::take(&mut self.parts.commands).len();
+            if commands > 0 {
+                let left = Counted(commands, "command", "commands");
+                self.parts.output.push_line(&format_args!(
+                    "error: --exit-on-error: not done, as the one before failed: {left}"
+                ));
+            }
+            self.handle(Input::UserLine(b"quit"), now);
+            return false;
+        }
+        let is_idle = self.parts.session.is_idle();
+        self.parts.exits_on_error = !is_idle || !self.parts.commands.is_empty();
+        is_idle
+    }
+
+    pub(super) fn come_back_at(&mut self, deadline: Millis, timer: Timer) {
+        self.wheel.insert(deadline, timer);
+    }
+
+    fn set_timer(&mut self) {
+        let deadline = self.parts.session.next_deadline();
+        if self.session_timer.map(|(set, _)| set) == deadline {
+            return;
+        }
+        if let Some((_, timer)) = self.session_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.session_timer =
+            deadline.map(|deadline| (deadline, self.wheel.insert(deadline, Timer::Session)));
+    }
+
+    /// The exit code, once what is to be printed is with the printer, or has waited for long.
+    fn exit_code(&self, now: Millis) -> Option<u8> {
+        let Exit { code, until } = self.exit?;
+        (self.parts.output.is_handed_over() || until <= now).then_some(code)
+    }
+
+    /// Waits for the workers, and leaves the terminal as it was found; `false` if something was
+    /// not printed or not written.
+    pub(super) fn close(&mut self, wait: Duration) -> bool {
+        let is_printed = self.parts.output.close(wait);
+        for result in self.parts.output.completions() {
+            self.note_printed(result);
+        }
+        if !is_printed {
+            log::warn!("the last output could not be printed in time");
+        }
+        let is_written = self.parts.log.close(wait);
+        if !is_written {
+            log::error!("the last entries of the message log could not be written in time");
+        }
+        self.parts.prompt.restore(&self.parts.typed, wait);
+        is_printed && is_written && !self.lost_output
+    }
+}

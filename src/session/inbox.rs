@@ -1,0 +1,393 @@
+//! What came on the message socket: taken once, written, acknowledged.
+//!
+//! ```text
+//!                    acked        written          last taken
+//!   numbers  ──────────┴─────────────┴─────────────────┴──────────>
+//!             acknowledged   may be     with the log      not seen
+//! ```
+
+use std::collections::VecDeque;
+
+use super::join::Port;
+use super::{Attempt, Effect, Entry, MessageSocket, Notice, Session, Why};
+use crate::limits::{
+    DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
+    UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
+};
+use crate::protocol::{Bye, Epoch, MessageLine, Seq, Since};
+use crate::time::Millis;
+
+/// What the message log remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The life of the last number; none before the first greeting ever.
+    pub epoch: Option<Epoch>,
+    /// The last number taken in it.
+    pub last: Seq,
+}
+
+/// The message socket.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) socket: MessageSocket,
+    port: Port,
+    opened: Millis,
+    /// The user left; what is still on its way is taken, and the end is expected.
+    pub(super) leaving: bool,
+    /// The reply has said with which number it begins.
+    is_next_known: bool,
+    /// The last number that this connection brought, a repeat too.
+    pub(super) brought: Seq,
+    /// The last number acknowledged on this connection.
+    pub(super) acked: Seq,
+}
+
+/// What was taken, and how much of it is written.
+#[derive(Debug)]
+pub(super) struct Taken {
+    memory: Memory,
+    /// The last number of this epoch that is written, once no other epoch is unwritten.
+    written: Seq,
+    unwritten: VecDeque<Unwritten>,
+    bytes: usize,
+    /// Changes of epoch among the unwritten.
+    epochs: usize,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unwritten {
+    bytes: usize,
+    mark: Mark,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    Number(Seq),
+    Epoch,
+}
+
+/// The log cannot be written.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    /// None while a try is under way.
+    retry_at: Option<Millis>,
+}
+
+impl Taken {
+    pub(super) const fn new(memory: Memory) -> Self {
+        Self {
+            memory,
+            written: memory.last,
+            unwritten: VecDeque::new(),
+            bytes: 0,
+            epochs: 0,
+            trouble: None,
+        }
+    }
+
+    pub(super) const fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// How many entries are with the log.
+    pub(super) fn unwritten(&self) -> usize {
+        self.unwritten.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.unwritten.len() < UNWRITTEN_ENTRIES_MAX && self.bytes < UNWRITTEN_BYTES_MAX
+    }
+
+    /// Whether all that was taken is written.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unwritten.is_empty()
+    }
+
+    /// Whether the log cannot be written at present.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// What to name at a reconnect: only what is written, for what is named may be forgotten there.
+    pub(super) fn since(&self) -> Option<Since> {
+        let seq = self.safe().filter(|seq| *seq > Seq::ZERO)?;
+        Some(Since { epoch: self.memory.epoch?, seq })
+    }
+
+    /// The last number of this epoch that is written.
+    fn safe(&self) -> Option<Seq> {
+        (self.epochs == 0).then_some(self.written)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.trouble.and_then(|trouble| trouble.retry_at)
+    }
+
+    pub(super) fn retry_is_due(&mut self, now: Millis) -> bool {
+        let is_due = self.retry_at().is_some_and(|at| at <= now);
+        if is_due {
+            self.trouble = Some(Trouble { retry_at: None });
+        }
+        is_due
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let mark = match entry {
+            Entry::Message(message) => Mark::Number(message.seq()),
+            Entry::Gap(gap) => Mark::Number(gap.last),
+            Entry::Epoch(epoch) => {
+                self.memory.epoch = Some(*epoch);
+                Mark::Epoch
+            }
+        };
+        match mark {
+            Mark::Number(seq) => self.memory.last = seq,
+            Mark::Epoch => {
+                self.memory.last = Seq::ZERO;
+                self.epochs = self.epochs.saturating_add(1);
+            }
+        }
+        let bytes = entry.bytes();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unwritten.push_back(Unwritten { bytes, mark });
+    }
+
+    fn on_written(&mut self, entries: usize) {
+        for _ in 0..entries {
+            let Some(Unwritten { bytes, mark }) = self.unwritten.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(bytes);
+            match mark {
+                Mark::Number(seq) => self.written = seq,
+                Mark::Epoch => {
+                    self.written = Seq::ZERO;
+                    self.epochs = self.epochs.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn check(&self) {
+        assert!(self.epochs <= self.unwritten.len());
+        assert!(self.epochs > 0 || self.written <= self.memory.last, "written but not taken");
+        assert!(!self.unwritten.is_empty() || self.bytes == 0 && self.epochs == 0);
+        assert!(!self.unwritten.is_empty() || self.written == self.memory.last);
+    }
+}
+
+impl Session {
+    /// Whether a line of a connection that came in may be handed in now. If not, it waits where it
+    /// is, and so does an end of stream behind it: in the end it is the coordinator that waits.
+    #[must_use]
+    pub fn wants_message_line(&self, socket: MessageSocket) -> bool {
+        if self.is_candidate(socket) {
+            return true;
+        }
+        let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
+        let is_held_back = self.attempt.as_ref().is_some_and(Attempt::holds_back);
+        is_stream
+            && !is_held_back
+            && !self.is_next_awaited()
+            && self.ending.is_none()
+            && self.taken.has_room()
+    }
+
+    /// How long a line of such a connection may be, with its end. What `max_line` the coordinator
+    /// has is not known here.
+    #[must_use]
+    pub fn message_line_bytes_max(&self, socket: MessageSocket) -> usize {
+        match self.is_candidate(socket) {
+            true => HELLO_LINE_BYTES_MAX.saturating_add("\r".len()),
+            false => LINE_BYTES_HIGHEST.saturating_add(DELIVERY_EXTRA_BYTES),
+        }
+    }
+
+    pub(super) fn on_message_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
+        if self.is_candidate(socket) {
+            return self.on_greeting(socket, line, now);
+        }
+        let Some(stream) = &mut self.stream else { return };
+        if stream.socket != socket {
+            return;
+        }
+        let parsed = std::str::from_utf8(line).map(MessageLine::parse);
+        let (first, last, entry) = match parsed {
+            Ok(Ok(MessageLine::Delivery(delivery))) => {
+                (delivery.seq, delivery.seq, Entry::Message(delivery.into()))
+            }
+            Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, Entry::Gap(gap)),
+            Ok(Ok(MessageLine::Bye(reason))) => {
+                self.effects.push_back(Effect::CloseMessages { socket });
+                return self.on_bye(reason, now);
+            }
+            Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
+                self.effects.push_back(Effect::CloseMessages { socket });
+                return self.end_stream(Why::BadMessage, now);
+            }
+        };
+        let is_first = stream.brought == Seq::ZERO && !stream.is_next_known;
+        stream.brought = stream.brought.max(last);
+        if is_first {
+            self.note_next(self.taken.memory.epoch, first);
+        }
+        if last > self.taken.memory.last {
+            self.append(entry);
+        }
+    }
+
+    /// The coordinator goes on with this number: a reply says so, or, if it was lost, the first
+    /// line of the message socket.
+    ///
+    /// Notices that numbers went back. The coordinator knows the last number of this epoch that was
+    /// taken here, or has this id as a new member, which gets no older messages. So if the next
+    /// number is not above the last one taken, the numbers went back: the messages to come are new,
+    /// although messages with these numbers were taken before.
+    pub(super) fn note_next(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let Memory { epoch: ours, last } = self.taken.memory;
+        let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
+            return;
+        };
+        self.show(Notice::NumbersWentBack(next, last));
+        self.append(Entry::Epoch(epoch));
+        if let Some(stream) = &mut self.stream {
+            stream.acked = Seq::ZERO;
+        }
+    }
+
+    /// The reply to the attempt that brought this message socket says with what it begins.
+    pub(super) fn note_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let greeted = self.attempt.as_ref().filter(|attempt| attempt.greeted);
+        let began_empty = greeted.is_some_and(|attempt| attempt.began_empty);
+        if let Some(stream) = self.stream.as_mut().filter(|_| greeted.is_some()) {
+            stream.is_next_known = true;
+        }
+        if !began_empty {
+            self.note_next(epoch, next);
+        }
+    }
+
+    /// Returns true if no message may be read before the reply shows whether the numbers went back.
+    /// Until then a message with a number that was taken before can be a repeat, or new.
+    fn is_next_awaited(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.greeted && attempt.is_asked())
+            && self.taken.memory.last > Seq::ZERO
+            && self.stream.as_ref().is_some_and(|stream| stream.brought == Seq::ZERO)
+    }
+
+    fn append(&mut self, entry: Entry) {
+        self.taken.take(&entry);
+        self.effects.push_back(Effect::Append(entry));
+    }
+
+    /// The coordinator has greeted: from here on nothing is read from the socket before.
+    pub(super) fn replace_stream(
+        &mut self,
+        socket: MessageSocket,
+        port: Port,
+        epoch: Epoch,
+        is_next_known: bool,
+        now: Millis,
+    ) {
+        let stream = Stream {
+            socket,
+            port,
+            opened: now,
+            leaving: false,
+            is_next_known,
+            brought: Seq::ZERO,
+            acked: Seq::ZERO,
+        };
+        self.waiting.release();
+        self.asked_at.clear();
+        if let Some(old) = self.stream.replace(stream) {
+            self.effects.push_back(Effect::CloseMessages { socket: old.socket });
+        }
+        if self.taken.memory.epoch != Some(epoch) {
+            self.append(Entry::Epoch(epoch));
+        }
+        if let Some(attempt) = &mut self.attempt {
+            attempt.began_empty = self.taken.memory.last == Seq::ZERO;
+        }
+    }
+
+    /// The user left, and the coordinator agreed.
+    pub(super) fn leave_stream(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.leaving = true;
+        }
+    }
+
+    /// The user wanted to leave, and the coordinator did not agree.
+    pub(super) fn keep_stream(&mut self) {
+        self.home = self.stream.as_ref().map(|stream| stream.port);
+    }
+
+    pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
+        self.forget_candidate(socket, now);
+        if self.stream.as_ref().is_some_and(|stream| stream.socket == socket) {
+            self.end_stream(Why::System(reason.into()), now);
+        }
+    }
+
+    /// The coordinator says why it closes the message socket.
+    ///
+    /// After a takeover by another program with this id nothing is done by itself any more: each
+    /// of the two would take the id from the other, for ever.
+    fn on_bye(&mut self, reason: &str, now: Millis) {
+        let is_ours = |by| self.asked_at.contains(by);
+        match Bye::parse(reason) {
+            Some(Bye::TakenOver(by)) if !is_ours(by) && !self.is_end_expected() => {
+                self.stream = None;
+                self.home = None;
+                if self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user()) {
+                    self.give_up_attempt();
+                }
+                self.show(Notice::TakenOver(by));
+            }
+            Some(_) | None => self.end_stream(Why::Bye(reason.into()), now),
+        }
+    }
+
+    fn is_end_expected(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.leaving)
+            || self.ending.is_some()
+            || self.requests.is_leaving()
+            || self.attempt.as_ref().is_some_and(Attempt::may_take_over)
+    }
+
+    fn end_stream(&mut self, why: Why, now: Millis) {
+        let is_expected = self.is_end_expected();
+        let Some(stream) = self.stream.take() else { return };
+        if now.since(stream.opened) >= RETRY_RESET_MS {
+            self.backoff.reset();
+        }
+        if !is_expected {
+            self.show(Notice::MessagesLost { why });
+        }
+        self.resume(now);
+    }
+
+    pub(super) fn on_log_written(&mut self, entries: usize) {
+        self.taken.on_written(entries);
+        if self.taken.trouble.take().is_some() {
+            self.show(Notice::LogWrites);
+        }
+    }
+
+    pub(super) fn on_log_failed(&mut self, reason: &str, now: Millis) {
+        let retry_at = Some(now.plus(LOG_RETRY_MS));
+        if self.taken.trouble.replace(Trouble { retry_at }).is_none() {
+            self.show(Notice::LogFails { reason: reason.into() });
+        }
+    }
+
+    /// Acknowledges what is written, as far as this connection brought it.
+    pub(super) fn acknowledge(&mut self) {
+        let (Some(stream), Some(safe)) = (&mut self.stream, self.taken.safe()) else { return };
+        let seq = safe.min(stream.brought);
+        if seq > stream.acked && !stream.leaving {
+            stream.acked = seq;
+            self.effects.push_back(Effect::Ack { socket: stream.socket, seq });
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Becoming online: `register` and `reconnect`, asked by the user or after a break.
+//!
+//! ```text
+//!            Listening      log written        OK          hello
+//!   Opening ──────────> Ready ────────> Asked ────> Granted ────> (online)
+//!      ^                                  │ hello          ^
+//!      │ after a pause                    └── greeted ─────┘ the two come in either order
+//!   Paused <──── reply lost, or by itself and refused ─────
+//! ```
+
+use std::net::SocketAddr;
+
+use super::handshake::Door;
+use super::in_flight::Asked;
+use super::join_kind::Kind;
+use super::{Effect, MessageSocket, Notice, Session, State, Why};
+use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
+use crate::protocol::{Command, Epoch, Fields, Options, Seq};
+use crate::time::Millis;
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) number: u16,
+    /// The user left it to the operating system: another one will do as well.
+    is_any: bool,
+}
+
+/// One `register` or `reconnect`, through all its tries.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    kind: Kind,
+    /// Asked by the user, who waits for it; otherwise the session's own idea.
+    is_for_user: bool,
+    /// On 404 it becomes a `register`: a lost one may not have been carried out.
+    may_register: bool,
+    port: Port,
+    phase: Phase,
+    pub(super) door: Door,
+    pub(super) greeted: bool,
+    /// No message of the epoch had been taken when the coordinator greeted, so the session takes
+    /// messages that come before the reply.
+    pub(super) began_empty: bool,
+    /// Tries since a reply to the user's was lost.
+    lost_replies: u32,
+    /// What was said last about a failure, so that it is said once.
+    said: Option<Why>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Paused { until: Millis },
+    Opening,
+    Ready,
+    Asked,
+    Granted { until: Millis },
+}
+
+impl Attempt {
+    fn new(kind: Kind, is_for_user: bool, port: Port, phase: Phase) -> Self {
+        Self {
+            kind,
+            is_for_user,
+            may_register: !is_for_user,
+            port,
+            phase,
+            door: Door::default(),
+            greeted: false,
+            began_empty: false,
+            lost_replies: 0,
+            said: None,
+        }
+    }
+
+    pub(super) const fn is_for_user(&self) -> bool {
+        self.is_for_user
+    }
+
+    /// Whether the user asked for it, and nothing says yet that it has come about.
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.is_for_user && !self.is_granted() && !self.greeted
+    }
+
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Paused { .. })
+    }
+
+    pub(super) const fn is_asked(&self) -> bool {
+        matches!(self.phase, Phase::Asked)
+    }
+
+    pub(super) const fn is_granted(&self) -> bool {
+        matches!(self.phase, Phase::Granted { .. })
+    }
+
+    pub(super) const fn wants_to_ask(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    pub(super) const fn port(&self) -> Port {
+        self.port
+    }
+
+    /// Whether the message socket that is there must not be read: what `since` names is exact
+    /// only if nothing is taken between the request and the new socket.
+    pub(super) const fn holds_back(&self) -> bool {
+        let is_under_way =
+            matches!(self.phase, Phase::Ready | Phase::Asked | Phase::Granted { .. });
+        is_under_way && !self.greeted && matches!(self.kind, Kind::Reconnect)
+    }
+
+    /// Whether the coordinator may already have closed the old socket for the new one.
+    pub(super) const fn may_take_over(&self) -> bool {
+        matches!(self.phase, Phase::Asked | Phase::Granted { .. }) && !self.greeted
+    }
+
+    /// `None` once it is online and only the reply is missing.
+    pub(super) fn state(&self, now: Millis) -> Option<State> {
+        match (self.phase, self.kind) {
+            (Phase::Paused { until }, _) => Some(State::Paused { ms: until.since(now) }),
+            _ if self.greeted => None,
+            (_, Kind::Register) => Some(State::Registering),
+            (_, Kind::Reconnect) => Some(State::Reconnecting),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let phase = match self.phase {
+            Phase::Paused { until } | Phase::Granted { until } => Some(until),
+            Phase::Opening | Phase::Ready | Phase::Asked => None,
+        };
+        phase.into_iter().chain(self.door.deadline()).min()
+    }
+
+    pub(super) fn check(&self) {
+        self.door.check();
+        let must_be_shut = self.greeted || self.is_waiting();
+        assert!(!must_be_shut || self.door.is_shut(), "one connection, then the door is shut");
+    }
+}
+
+impl Session {
+    /// The user's `register` or `reconnect`; a reconnect of the session's own gives way to it.
+    pub(super) fn join(&mut self, kind: Kind, port: u16) {
+        self.give_up_attempt();
+        let port = Port { number: port, is_any: port == 0 };
+        self.attempt = Some(Attempt::new(kind, true, port, Phase::Opening));
+        self.effects.push_back(Effect::Listen { port: port.number });
+    }
+
+    /// Comes back by itself, if that is wanted and nothing is under way.
+    pub(super) fn resume(&mut self, now: Millis) {
+        let is_idle = self.stream.is_none() && self.attempt.is_none() && self.ending.is_none();
+        let Some(port) = self.home else { return };
+        if !is_idle || !self.settings.reconnects {
+            return;
+        }
+        let ms = self.backoff.next_ms();
+        let phase = Phase::Paused { until: now.plus(ms) };
+        self.attempt = Some(Attempt::new(Kind::Reconnect, false, port, phase));
+        self.show(Notice::Paused { ms });
+    }
+
+    /// Forgets the attempt; a message socket that it brought stays.
+    pub(super) fn give_up_attempt(&mut self) {
+        self.shut_door();
+        self.attempt = None;
+        self.requests.abandon_attempt();
+    }
+
+    /// Does the next step of the attempt that need not wait.
+    pub(super) fn pursue(&mut self, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        match attempt.phase {
+            Phase::Paused { until } if until <= now => {
+                attempt.phase = Phase::Opening;
+                attempt.greeted = false;
+                self.effects.push_back(Effect::Listen { port: attempt.port.number });
+            }
+            Phase::Ready => self.ask_to_join(now),
+            Phase::Paused { .. } | Phase::Opening | Phase::Asked | Phase::Granted { .. } => (),
+        }
+    }
+
+    fn ask_to_join(&mut self, now: Millis) {
+        let Some(attempt) = &self.attempt else { return };
+        let kind = attempt.kind;
+        // What is on its way into the log belongs into `since`, or the coordinator might count
+        // as lost what will stand there. The user is not kept waiting for a log that fails.
+        if kind == Kind::Reconnect && !self.taken.is_settled() {
+            if attempt.is_for_user && self.taken.is_in_trouble() {
+                self.fail_attempt(Why::LogFails, now);
+            }
+            return;
+        }
+        if self.requests.is_busy() {
+            return;
+        }
+        if !self.is_linked(now) {
+            return;
+        }
+        let Some(attempt) = &self.attempt else { return };
+        let port = attempt.port.number;
+        let options = Options { acks: true, nonce: Some(attempt.door.nonce()), since: None };
+        let since = self.taken.since();
+        let command = match kind {
+            Kind::Register => Command::Register { port, options },
+            Kind::Reconnect => Command::Reconnect { port, options: Options { since, ..options } },
+        };
+        let Some(line) = self.request_line(&command) else { return };
+        if let Some(ip) = self.ip() {
+            self.asked_at.push(SocketAddr::new(ip, port));
+        }
+        self.send(Asked::Attempt, kind.word(), line, now);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.phase = Phase::Asked;
+        }
+    }
+
+    /// The request was not looked at.
+    pub(super) fn ask_again(&mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.phase = Phase::Ready;
+        }
+    }
+
+    pub(super) fn on_listening(&mut self, port: u16, nonce: u128) {
+        let Some(attempt) = &mut self.attempt else {
+            return self.effects.push_back(Effect::CloseListener);
+        };
+        if attempt.phase != Phase::Opening {
+            return;
+        }
+        let says_where = attempt.is_for_user && attempt.port.number == 0;
+        attempt.port.number = port;
+        attempt.door.open(nonce);
+        attempt.phase = Phase::Ready;
+        if says_where {
+            self.show(Notice::Listening { port });
+        }
+    }
+
+    pub(super) fn on_listen_failed(&mut self, reason: &str, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if attempt.phase != Phase::Opening {
+            return;
+        }
+        let port = attempt.port.number;
+        if attempt.port.is_any {
+            attempt.port.number = 0;
+        }
+        self.fail_attempt(Why::NoListener { port, reason: reason.into() }, now);
+    }
+
+    /// The coordinator came in: its connection is the message socket now.
+    pub(super) fn on_greeted(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
+        self.shut_door();
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.greeted = true;
+        let port = attempt.port;
+        let is_granted = matches!(attempt.phase, Phase::Granted { .. });
+        self.replace_stream(socket, port, epoch, is_granted, now);
+        if is_granted {
+            self.finish_attempt(now);
+        }
+    }
+
+    /// `OK`: said when it comes, done when the greeting is there too.
+    pub(super) fn grant_attempt(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.phase = Phase::Granted { until: now.plus(GREETING_TIMEOUT_MS) };
+        self.home = Some(attempt.port);
+        let reply = line.into();
+        let is_greeted = attempt.greeted;
+        let notice = match (attempt.is_for_user, attempt.kind) {
+            (true, _) => Notice::Reply(reply),
+            (false, Kind::Register) => Notice::RegisteredAnew { reply },
+            (false, Kind::Reconnect) => Notice::Reconnected { reply },
+        };
+        self.show(notice);
+        if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
+            && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
+        {
+            self.note_reply(epoch, next);
+        }
+        if is_greeted {
+            self.finish_attempt(now);
+        }
+    }
+
+    fn finish_attempt(&mut self, now: Millis) {
+        if let Some(attempt) = self.attempt.take() {
+            self.home = Some(attempt.port);
+        }
+        self.resume(now); // In case that the new message socket is gone already.
+    }
+
+    /// `ERR`.
+    pub(super) fn refuse_attempt(&mut self, code: u16, line: &str, now: Millis) {
+        self.drop_greeted_stream();
+        let Some(attempt) = &mut self.attempt else { return };
+        if code == 404
+            && attempt.kind == Kind::Reconnect
+            && attempt.may_register
+            && attempt.door.is_open()
+        {
+            // Decided before any connection was made: listener and nonce are as good as new.
+            attempt.kind = Kind::Register;
+            attempt.phase = Phase::Ready;
+            return self.show(Notice::Forgotten);
+        }
+        if attempt.is_for_user && attempt.lost_replies == 0 {
+            self.show(Notice::Reply(line.into()));
+            return self.end_in_failure(now);
+        }
+        let is_for_user = attempt.is_for_user;
+        let why = self.why_refused(code, line);
+        match (is_for_user, code) {
+            // What was lost is still under way over there.
+            (true, 409) | (false, _) => self.try_later(why, now),
+            (true, _) => {
+                self.show(Notice::Reply(line.into()));
+                self.end_in_failure(now);
+            }
+        }
+    }
+
+    /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
+    /// may greet before it can confirm, and end in between.
+    pub(super) fn lose_attempt(&mut self, why: Why, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if attempt.greeted && self.stream.is_some() {
+            return self.finish_attempt(now);
+        }
+        attempt.may_register |= attempt.kind == Kind::Register;
+        self.try_later(why, now);
+    }
+
+    /// It did not come to a reply, or not to a greeting.
+    pub(super) fn fail_attempt(&mut self, why: Why, now: Millis) {
+        let Some(attempt) = &mut self.attempt else { return };
+        let command = attempt.kind.word();
+        if !attempt.is_for_user || attempt.lost_replies > 0 {
+            return self.try_later(why, now);
+        }
+        self.show(Notice::Failed { command, why });
+        self.end_in_failure(now);
+    }
+
+    fn try_later(&mut self, why: Why, now: Millis) {
+        self.shut_door();
+        let Some(attempt) = &mut self.attempt else { return };
+        let command = attempt.kind.word();
+        if attempt.is_for_user {
+            attempt.lost_replies = attempt.lost_replies.saturating_add(1);
+        }
+        if attempt.is_for_user && attempt.lost_replies > LOST_REPLIES_MAX {
+            self.show(Notice::Failed { command, why });
+            return self.end_in_failure(now);
+        }
+        let ms = self.backoff.next_ms();
+        attempt.kind = Kind::Reconnect;
+        attempt.phase = Phase::Paused { until: now.plus(ms) };
+        attempt.greeted = false;
+        if attempt.said.replace(why.clone()) != Some(why.clone()) {
+            self.show(Notice::TryFailed { command, why, ms });
+        }
+    }
+
+    fn end_in_failure(&mut self, now: Millis) {
+        self.shut_door();
+        self.attempt = None;
+        self.failed = true;
+        self.resume(now);
+    }
+
+    fn drop_greeted_stream(&mut self) {
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.greeted)
+            && let Some(stream) = self.stream.take()
+        {
+            self.effects.push_back(Effect::CloseMessages { socket: stream.socket });
+        }
+    }
+
+    pub(super) fn expire_attempt(&mut self, now: Millis) {
+        self.expire_candidates(now);
+        let Some(attempt) = &self.attempt else { return };
+        match attempt.phase {
+            Phase::Granted { until } if until <= now => self.fail_attempt(Why::NoGreeting, now),
+            Phase::Granted { .. }
+            | Phase::Paused { .. }
+            | Phase::Opening
+            | Phase::Ready
+            | Phase::Asked => (),
+        }
+    }
+}
