@@ -18,14 +18,14 @@ demo: all
 # What the coordinator costs on this machine. Redis is measured beside it where it is installed.
 figures:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/figures" $(FIGURES)
+	"$(TARGET)/release/bench" cost $(FIGURES)
 
 # Groupcast and others at the same work, side by side; writes bench/RESULTS.md and its plots.
 # Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.
 BENCH = --out bench
 bench:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/sidebyside" $(BENCH)
+	"$(TARGET)/release/bench" compare $(BENCH)
 
 # The others, from Debian's packages. Those that are missing are named in the results.
 bench-peers:
@@ -36,7 +36,7 @@ bench-peers:
 DURABILITY = --out bench
 durability:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/durability" $(DURABILITY)
+	"$(TARGET)/release/bench" durability $(DURABILITY)
 
 micro:
 	$(CARGO) bench --locked -p groupcast-bench --bench minds
@@ -44,7 +44,7 @@ micro:
 # Members under load, verified while it is measured; what to load, and how, see bench/README.md.
 loadtest:
 	$(CARGO) build --release --locked --workspace
-	"$(TARGET)/release/loadtest" $(LOADTEST)
+	"$(TARGET)/release/bench" load $(LOADTEST)
 
 LOADTEST = --participants 500 --publishers 5 --rate 200 --duration 5 --churn 20
 

@@ -31,7 +31,7 @@ pub(super) fn play(case: &Case, programs: &Programs, peer: Peer) -> Result<Value
 
 /// The bytes, once, and nothing else.
 fn floor(case: &Case, programs: &Programs) -> Result<Values> {
-    let floor = Floor::start(&programs.floor, true, programs.cores)?;
+    let floor = Floor::start(&programs.bench, true, programs.cores)?;
     let idle = floor.server.usage()?.rss_bytes;
     let _publisher = fill(&floor, case)?;
     values(case, &floor.server, idle)

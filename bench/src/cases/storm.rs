@@ -112,7 +112,7 @@ pub(super) fn publish(command: &mut CommandSocket, case: &Case) -> Result<()> {
 
 /// The floor has the bytes too, and copies them to everybody who connects.
 fn floor(case: &Case, programs: &Programs) -> Result<Values> {
-    let floor = Floor::start(&programs.floor, true, programs.cores)?;
+    let floor = Floor::start(&programs.bench, true, programs.cores)?;
     let (members, text_bytes) = (case.plan.receivers, case.plan.text_bytes);
     let wire = move || Box::new(Deliveries::copied(text_bytes)) as Box<dyn Wire>;
     let _publisher = fill(&floor, case)?;

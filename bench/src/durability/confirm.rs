@@ -50,10 +50,8 @@ impl Contestant {
 
 /// Two tables: what a second brings, and what a message costs.
 fn with(setup: &Setup, publishers: usize, heard: &mut dyn FnMut(&str)) -> Result<[Table; 2]> {
-    let (rounds, span) = match setup.is_quick {
-        true => (1, Duration::from_millis(300)),
-        false => (ROUNDS, Duration::from_millis(1_000)),
-    };
+    let span = Duration::from_millis(if setup.is_quick { 300 } else { 1_000 });
+    let rounds = setup.rounds_or(ROUNDS);
     let batches = [1, publishers * IN_FLIGHT as usize];
     let mut disk = batches.map(|batch| Row::new(&format!("the disk, {batch} at once")));
     let mut contestants = STORES.map(|store| Contestant::new(store, setup));

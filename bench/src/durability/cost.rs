@@ -20,7 +20,8 @@ const ROUNDS: usize = 7;
 pub(super) fn measure(setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<Table>> {
     let found = CASES.into_iter().find(|case| case.name == FAN_OUT);
     let case = found.ok_or_else(|| Failure::Wrong(format!("there is no case {FAN_OUT}")))?;
-    let (case, rounds) = if setup.is_quick { (case.quick(), 1) } else { (case, ROUNDS) };
+    let case = if setup.is_quick { case.quick() } else { case };
+    let rounds = setup.rounds_or(ROUNDS);
     Ok([false, true].map(|acks| with(setup, &case, rounds, acks, heard)).into())
 }
 

@@ -22,6 +22,7 @@ mod journal;
 mod place;
 mod recovery;
 mod redis_stream;
+mod run;
 mod stage;
 mod store;
 mod table;
@@ -35,6 +36,7 @@ pub use document::document;
 pub use goals::{Goal, goals};
 pub use jetstream::version as nats_version;
 pub use place::Place;
+pub use run::SUBCOMMAND;
 pub use store::{STORES, Store};
 pub use table::{Row, Table};
 
@@ -61,8 +63,17 @@ pub struct Setup {
     pub nats: PathBuf,
     /// Where everything is stored.
     pub place: Place,
+    /// Rounds of each measurement, if not the default.
+    pub rounds: Option<usize>,
     /// Only shortly, for trying.
     pub is_quick: bool,
+}
+
+impl Setup {
+    /// Rounds of a measurement that has `usual` rounds by default.
+    fn rounds_or(&self, usual: usize) -> usize {
+        self.rounds.unwrap_or(if self.is_quick { 1 } else { usual })
+    }
 }
 
 impl Part {

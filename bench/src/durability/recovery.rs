@@ -24,7 +24,8 @@ const IN_FLIGHT: u64 = 1_000;
 const ROUNDS: usize = 5;
 
 pub(super) fn measure(setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<Table>> {
-    let (rounds, bytes) = if setup.is_quick { (1, BYTES / 4) } else { (ROUNDS, BYTES) };
+    let bytes = if setup.is_quick { BYTES / 4 } else { BYTES };
+    let rounds = setup.rounds_or(ROUNDS);
     let mut rows = Vec::new();
     for (name, text_bytes) in [("100 B", 100), ("1 KiB", 1024)] {
         let directory = setup.place.fresh()?;

@@ -1,6 +1,5 @@
 //! The command line of `loadtest`: options in, plans out.
 
-use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +7,7 @@ use std::str::FromStr;
 use getopts::{Matches, Options};
 
 use super::plan::{Pace, Plan};
-use crate::program;
+use crate::cli;
 
 const DURATION_S_DEFAULT: f64 = 5.0;
 
@@ -19,8 +18,8 @@ pub struct Call {
     pub plans: Vec<Plan>,
     /// A coordinator that runs already.
     pub coordinator: Option<SocketAddr>,
-    /// The directory that our own programs are in, if not this program's.
-    pub programs: Option<PathBuf>,
+    /// The directory of the programs.
+    pub programs: PathBuf,
     /// Where results go for programs.
     pub json: Option<PathBuf>,
     /// Where the plots go.
@@ -32,8 +31,7 @@ pub struct Call {
 /// All options.
 #[must_use]
 pub fn options() -> Options {
-    let mut options = Options::new();
-    options.optflag("h", "help", "show this");
+    let mut options = cli::options();
     options.optopt("", "coordinator", "one that runs; default: start one", "HOST:PORT");
     options.optflag("", "processes", "real participants, driven over their prompts");
     options.optopt("", "participants", "members (default 500)", "N,...");
@@ -51,30 +49,25 @@ pub fn options() -> Options {
     options.optopt("", "json", "write the results of all steps", "FILE");
     options.optopt("", "plot", "draw latency and throughput of all steps", "FILE.svg");
     options.optflag("", "system-calls", "have perf count the coordinator's");
-    options.optopt("", "programs", "where coordinator and participant are", "DIRECTORY");
     options
 }
 
 impl Call {
-    /// Reads the arguments; `None` where help is asked for.
+    /// Reads the options.
     ///
     /// # Errors
     ///
     /// What is wrong, in words.
-    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let matches = program::parse(&options(), arguments)?;
-        if matches.opt_present("help") {
-            return Ok(None);
-        }
+    pub fn new(matches: &Matches) -> Result<Self, String> {
         let path = |name| matches.opt_str(name).map(PathBuf::from);
-        Ok(Some(Self {
-            plans: plans(&matches)?,
+        Ok(Self {
+            plans: plans(matches)?,
             coordinator: matches.opt_str("coordinator").map(|text| address(&text)).transpose()?,
-            programs: path("programs"),
+            programs: cli::directory(matches, "programs"),
             json: path("json"),
             plot: path("plot"),
             counts_system_calls: matches.opt_present("system-calls"),
-        }))
+        })
     }
 }
 
@@ -141,16 +134,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
-    fn parse(line: &str) -> Result<Option<Call>, String> {
-        Call::parse(line.split_whitespace().map(OsString::from))
+    fn parse(line: &str) -> Result<Call, String> {
+        Call::new(&cli::parse(&options(), line.split_whitespace().map(OsString::from))?)
     }
 
     #[test]
     fn lists_make_a_sweep_of_all_combinations() {
         let call = parse("--participants 10,100 --rate 5,50.5 --messages 7 --seed 3 --no-acks");
-        let plans = call.unwrap().unwrap().plans;
+        let plans = call.unwrap().plans;
         let steps: Vec<_> = plans.iter().map(|plan| (plan.participants, plan.pace)).collect();
         let (slow, fast) = (Pace::Rate(5.0), Pace::Rate(50.5));
         assert_eq!(steps, [(10, slow), (10, fast), (100, slow), (100, fast)]);
@@ -178,6 +173,5 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
         }
-        assert_eq!(parse("--help"), Ok(None));
     }
 }

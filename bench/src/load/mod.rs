@@ -28,6 +28,7 @@ pub mod run;
 mod settling;
 mod source;
 mod stamp;
+pub mod sweep;
 mod syscalls;
 mod taker;
 mod team;

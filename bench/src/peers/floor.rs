@@ -32,7 +32,7 @@ impl Floor {
     /// Those of starting it.
     pub fn start(program: &Path, keeps: bool, cores: Option<Cores>) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(keeps.then_some("--keep"));
+        command.arg("floor").args(keeps.then_some("--keep"));
         let mut start = || {
             let mut server = Server::start("the floor", &mut command)?;
             let line = server.line()?;

@@ -11,12 +11,45 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
 
+use getopts::{Matches, Options};
 use memchr::memrchr;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::cores::widen;
+use crate::Subcommand;
+use crate::cli::Stop;
+use crate::cores::{raise_file_limit, widen};
+use crate::failure::Failure;
+
+/// The subcommand, which is a process of its own as every peer is.
+pub const SUBCOMMAND: Subcommand = Subcommand {
+    name: "floor",
+    about: "a server that only copies bytes",
+    details: "It prints its address and serves until it is ended.",
+    is_hidden: true,
+    options,
+    run,
+};
+
+fn options() -> Options {
+    let mut options = Options::new();
+    options.optflag("h", "help", "show this");
+    options.optflag("", "keep", "keep everything for subscribers that come later");
+    options
+}
+
+fn run(matches: &Matches) -> Result<ExitCode, Stop> {
+    raise_file_limit();
+    let serve = || {
+        let mut floor = Floor::open(matches.opt_present("keep"))?;
+        writeln!(io::stdout(), "{}", floor.address()?)?;
+        floor.run()
+    };
+    serve().map_err(Failure::system("the floor ends"))?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// The first byte of who publishes.
 pub const PUBLISHER: u8 = b'P';

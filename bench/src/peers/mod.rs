@@ -19,6 +19,9 @@ pub mod wire;
 
 use std::path::PathBuf;
 
+use getopts::Matches;
+
+use crate::cli;
 use crate::coordinator::Start;
 use crate::cores::Cores;
 use crate::failure::Result;
@@ -64,10 +67,24 @@ pub struct Programs {
     pub coordinator: PathBuf,
     /// The participant.
     pub participant: PathBuf,
-    /// The floor.
-    pub floor: PathBuf,
+    /// This program, which has the floor as a subcommand.
+    pub bench: PathBuf,
     /// A core for each side, if there are two.
     pub cores: Option<Cores>,
+}
+
+impl Programs {
+    /// Finds the programs where the command line says, and the cores.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking for the cores.
+    pub fn find(matches: &Matches) -> Result<Self> {
+        let directory = cli::directory(matches, "programs");
+        let [coordinator, participant] =
+            ["coordinator", "participant"].map(|it| directory.join(it));
+        Ok(Self { coordinator, participant, bench: cli::own_program(), cores: Cores::find()? })
+    }
 }
 
 impl Peer {
@@ -112,7 +129,7 @@ impl Peer {
     pub fn stage(self, programs: &Programs, plan: Plan) -> Result<Stage> {
         let cores = programs.cores;
         match self {
-            Self::Floor => floor::Floor::start(&programs.floor, false, cores)?.stage(plan),
+            Self::Floor => floor::Floor::start(&programs.bench, false, cores)?.stage(plan),
             Self::Groupcast | Self::GroupcastAcks => {
                 let start = Start { cores, ..Start::new(&programs.coordinator, TTL_S, &[]) };
                 groupcast::stage(start.run()?, plan, self == Self::GroupcastAcks)

@@ -10,13 +10,13 @@ use crate::support::programs;
 use groupcast_bench::peers::installed;
 
 fn durability(arguments: &[&str], path: Option<&Path>) -> Output {
-    let mut durability = Command::new(env!("CARGO_BIN_EXE_durability"));
+    let mut durability = Command::new(env!("CARGO_BIN_EXE_bench"));
     if let Some(first) = path {
         let others = env::var_os("PATH").unwrap_or_default();
         let all = [first.to_owned()].into_iter().chain(env::split_paths(&others));
         durability.env("PATH", env::join_paths(all).unwrap());
     }
-    durability.args(arguments).output().unwrap()
+    durability.arg("durability").args(arguments).output().unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -81,7 +81,7 @@ fn what_was_measured_is_written_down() {
     assert!(output.status.success(), "{text}");
     let written = fs::read_to_string(Path::new(out).join("DURABILITY.md")).unwrap();
     for part in [
-        "Written by `make durability` (`durability --quick ",
+        "Written by `make durability` (`bench durability --quick ",
         "everything stored on ",
         "| confirmed, 1 publisher: groupcast to NATS JetStream | above 1.00 | — | not measured |",
         "### confirmed, 100 publishers",

@@ -129,8 +129,8 @@ fn real_participants_log_what_they_are_promised() {
 }
 
 fn loadtest(arguments: &[&str]) -> Output {
-    let mut loadtest = Command::new(env!("CARGO_BIN_EXE_loadtest"));
-    loadtest.args(arguments).arg("--programs").arg(programs()).output().unwrap()
+    let mut loadtest = Command::new(env!("CARGO_BIN_EXE_bench"));
+    loadtest.arg("load").args(arguments).arg("--programs").arg(programs()).output().unwrap()
 }
 
 #[test]

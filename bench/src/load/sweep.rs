@@ -1,50 +1,41 @@
-//! Many members, a load, and a report: options -> runs -> exit code.
+//! `bench load`: options -> runs -> report -> exit code.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use groupcast_bench::cores::raise_file_limit;
-use groupcast_bench::failure::{Failure, Result};
-use groupcast_bench::load::call::{Call, options};
-use groupcast_bench::load::outcome::Outcome;
-use groupcast_bench::load::plot;
-use groupcast_bench::load::run::{Setup, Target, run};
-use groupcast_bench::load::watch::Interrupt;
-use groupcast_bench::program::{complain, directory, say};
+use getopts::Matches;
 use signal_hook::consts::SIGINT;
 
-const BRIEF: &str = "loadtest [options]: members under load, verified while it is measured.
-Lists (N,...) make a sweep. Exit code 0: nothing lost, doubled, reordered or altered;
-1: something was, or could not be measured; 2: usage; 130: ended by Ctrl-C.";
+use super::call::{Call, options};
+use super::outcome::Outcome;
+use super::plot;
+use super::run::{Setup, Target, run};
+use super::watch::Interrupt;
+use crate::Subcommand;
+use crate::cli::{Stop, print};
+use crate::cores::raise_file_limit;
+use crate::failure::{Failure, Result};
 
-fn main() -> ExitCode {
-    let call = match Call::parse(env::args_os().skip(1)) {
-        Ok(Some(call)) => call,
-        Ok(None) => {
-            say(&options().usage(BRIEF));
-            return ExitCode::SUCCESS;
-        }
-        Err(fault) => {
-            complain("loadtest", &fault);
-            return ExitCode::from(2);
-        }
-    };
-    raise_file_limit();
-    match sweep(&call) {
-        Ok(code) => code,
-        Err(failure) => {
-            complain("loadtest", &failure);
-            ExitCode::FAILURE
-        }
-    }
-}
+/// The subcommand.
+pub const SUBCOMMAND: Subcommand = Subcommand {
+    name: "load",
+    about: "members under load, verified while they are measured",
+    details: "Lists (N,...) make a sweep. Exit code 0: nothing lost, doubled, reordered or altered;
+1: something was, or could not be measured; 2: usage; 130: ended by Ctrl-C.",
+    is_hidden: false,
+    options,
+    run: |matches: &Matches| -> std::result::Result<ExitCode, Stop> {
+        let call = Call::new(matches)?;
+        raise_file_limit();
+        Ok(sweep(&call)?)
+    },
+};
 
 fn sweep(call: &Call) -> Result<ExitCode> {
-    let programs = call.programs.clone().unwrap_or_else(directory);
+    let programs = &call.programs;
     let target = match call.coordinator {
         Some(address) => Target::Running(address),
         None => Target::Own(programs.join("coordinator")),
@@ -57,9 +48,9 @@ fn sweep(call: &Call) -> Result<ExitCode> {
     };
     let mut outcomes: Vec<Outcome> = Vec::new();
     for plan in &call.plans {
-        say(&format!("{plan}\n"));
+        print(&format!("{plan}\n"));
         let outcome = run(&setup, plan)?;
-        say(&format!("{outcome}\n"));
+        print(&format!("{outcome}\n"));
         outcomes.push(outcome);
         write_results(call, &outcomes)?;
         if outcomes.iter().any(|outcome| outcome.is_interrupted) {

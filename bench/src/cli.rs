@@ -1,0 +1,224 @@
+//! The command line: options that several subcommands share, output, and where the programs are.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use getopts::{Matches, Options};
+
+use crate::failure::{Failure, Result};
+use crate::{SUBCOMMANDS, Subcommand};
+
+/// The reason why a subcommand ends early.
+#[derive(Debug)]
+pub enum Stop {
+    /// The command line is wrong.
+    Usage(String),
+    /// The work could not be done.
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<String> for Stop {
+    fn from(fault: String) -> Self {
+        Self::Usage(fault)
+    }
+}
+
+/// Runs the subcommand that the arguments name.
+pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let name = arguments.next().unwrap_or_default();
+    let name = name.to_string_lossy();
+    if matches!(&*name, "help" | "-h" | "--help") {
+        print(&help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.name == name) else {
+        print_error(format_args!("bench: found {name:?}, expected a subcommand\n\n{}", help()));
+        return ExitCode::from(2);
+    };
+    let (program, options) = (format!("bench {name}"), (subcommand.options)());
+    let ended = match parse(&options, arguments) {
+        Ok(matches) if matches.opt_present("help") => {
+            let Subcommand { about, details, .. } = subcommand;
+            print(&options.usage(&format!("{program} [options]: {about}\n{details}")));
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(matches) => (subcommand.run)(&matches),
+        Err(fault) => Err(fault.into()),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(Stop::Usage(fault)) => {
+            print_error(format_args!("{program}: {fault}"));
+            ExitCode::from(2)
+        }
+        Err(Stop::Failed(failure)) => {
+            print_error(format_args!("{program}: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = "bench SUBCOMMAND [options]: measures groupcast on this machine\n\n".to_owned();
+    for Subcommand { name, about, .. } in SUBCOMMANDS.iter().filter(|it| !it.is_hidden) {
+        text += &format!("    {name:<12}{about}\n");
+    }
+    text + "\n`bench SUBCOMMAND --help` shows the options of a subcommand.\n"
+}
+
+/// Parses options. Arguments that are not options are refused.
+///
+/// # Errors
+///
+/// The fault, in words.
+pub fn parse(
+    options: &Options,
+    arguments: impl Iterator<Item = OsString>,
+) -> std::result::Result<Matches, String> {
+    let matches = options.parse(arguments).map_err(|fault| fault.to_string())?;
+    match matches.free.first() {
+        None => Ok(matches),
+        Some(free) => Err(format!("there are no arguments besides options: found {free:?}")),
+    }
+}
+
+/// Options with `--help` and `--programs`, which all subcommands have.
+#[must_use]
+pub fn options() -> Options {
+    let mut options = Options::new();
+    options.optflag("h", "help", "show this");
+    let about = "directory of coordinator and participant (default: that of bench)";
+    options.optopt("", "programs", about, "DIRECTORY");
+    options
+}
+
+/// Adds `--only`, which can be given several times.
+pub fn add_only(options: &mut Options, names: &[&str]) {
+    add_choice(options, "only", names, "NAME");
+}
+
+/// Adds an option with a fixed set of values, which can be given several times.
+pub fn add_choice(options: &mut Options, option: &str, names: &[&str], hint: &str) {
+    let about = format!("one of {} (repeatable; default: all)", listed(names));
+    options.optmulti("", option, &about, hint);
+}
+
+/// Adds `--quick`.
+pub fn add_quick(options: &mut Options) {
+    options.optflag("", "quick", "one short round of each measurement, to try the program");
+}
+
+/// Adds `--rounds`.
+pub fn add_rounds(options: &mut Options, default: &str) {
+    options.optopt("", "rounds", &format!("rounds of each measurement ({default})"), "N");
+}
+
+/// Adds `--out`.
+pub fn add_out(options: &mut Options, files: &str) {
+    options.optopt("", "out", &format!("directory that {files} is written into"), "DIRECTORY");
+}
+
+/// Value of `--rounds`.
+///
+/// # Errors
+///
+/// A value that is not a whole number from 1.
+pub fn rounds(matches: &Matches) -> std::result::Result<Option<usize>, Stop> {
+    match matches.opt_get("rounds") {
+        Ok(None | Some(1..)) => Ok(matches.opt_get("rounds").unwrap_or_default()),
+        Ok(Some(_)) | Err(_) => {
+            Err("--rounds: expected a whole number from 1".to_owned().into()) //.
+        }
+    }
+}
+
+/// Names given with `option`. All names are chosen if the option is not given.
+///
+/// # Errors
+///
+/// A name that is not one of `names`.
+pub fn chosen<'a>(
+    matches: &Matches,
+    option: &str,
+    names: &[&'a str],
+) -> std::result::Result<Vec<&'a str>, Stop> {
+    let given = matches.opt_strs(option);
+    if let Some(unknown) = given.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Stop::Usage(format!(
+            "--{option}: found {unknown:?}, expected one of {}",
+            listed(names)
+        )));
+    }
+    let is_chosen = |name: &&str| given.is_empty() || given.iter().any(|it| it == name);
+    Ok(names.iter().copied().filter(is_chosen).collect())
+}
+
+fn listed(names: &[&str]) -> String {
+    let quoted = |name: &&str| match name.contains(' ') {
+        true => format!("{name:?}"),
+        false => (*name).to_owned(),
+    };
+    names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+/// Directory given with `option`. The default is the directory of this program.
+#[must_use]
+pub fn directory(matches: &Matches, option: &str) -> PathBuf {
+    matches.opt_str(option).map_or_else(
+        || own_program().parent().map_or_else(PathBuf::new, PathBuf::from),
+        PathBuf::from,
+    )
+}
+
+/// Path of this program.
+#[must_use]
+pub fn own_program() -> PathBuf {
+    env::current_exe().unwrap_or_default()
+}
+
+/// This command line, as a document cites it.
+#[must_use]
+pub fn command_line() -> String {
+    let words: Vec<String> = env::args().skip(1).collect();
+    format!("bench {}", words.join(" "))
+}
+
+/// Writes a file into a directory.
+///
+/// # Errors
+///
+/// Those of the file.
+pub fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
+    let path = directory.join(name);
+    let written = fs::write(&path, text);
+    written.map_err(Failure::system(format!("cannot write {}", path.display())))
+}
+
+/// Exit code of a subcommand that counts failed rounds.
+#[must_use]
+pub fn exit_code(failures: usize) -> ExitCode {
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints text on standard output.
+pub fn print(text: &str) {
+    // A reader that closed the pipe does not need the rest.
+    let _ = write!(io::stdout(), "{text}");
+}
+
+/// Prints a line on standard error.
+pub fn print_error(fault: impl Display) {
+    // Without standard error, the exit code still tells the failure.
+    let _ = writeln!(io::stderr(), "{fault}");
+}
