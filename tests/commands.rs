@@ -29,7 +29,10 @@ fn an_unknown_id_may_register_or_look_and_nothing_else() {
     assert!(!client.stats().is_empty());
     let bob = coordinator.join("bob", "");
     assert!(bob.epoch().len() == 16, "{}", bob.reply);
-    assert_eq!(bob.reply, format!("OK register epoch={} next=1 ttl=30", bob.epoch()));
+    assert_eq!(
+        bob.reply,
+        format!("OK register epoch={} next=1 ttl=30 max_line=65536", bob.epoch())
+    );
 }
 
 #[test]
@@ -155,13 +158,19 @@ fn a_reply_to_reconnect_says_what_was_missed() {
     assert_eq!(number(&bob.line(), "pending"), 3);
     let reply = bob.reconnect("");
     let epoch = field(&reply, "epoch");
-    assert_eq!(reply, format!("OK reconnect epoch={epoch} next=2 ttl=30 missed=3 expired=0"));
+    assert_eq!(
+        reply,
+        format!("OK reconnect epoch={epoch} next=2 ttl=30 missed=3 expired=0 max_line=65536")
+    );
     bob.socket().delivery(2, "alice", "two");
     bob.socket().delivery(3, "alice", "three");
     bob.socket().delivery(4, "alice", "four");
     bob.until_place(4);
     let reply = bob.reconnect("");
-    assert_eq!(reply, format!("OK reconnect epoch={epoch} next=5 ttl=30 missed=0 expired=0"));
+    assert_eq!(
+        reply,
+        format!("OK reconnect epoch={epoch} next=5 ttl=30 missed=0 expired=0 max_line=65536")
+    );
 }
 
 #[test]
@@ -221,7 +230,7 @@ fn members_are_listed_by_the_bytes_of_their_ids() {
 
 #[test]
 fn stats_count_what_happened() {
-    let coordinator = Coordinator::start(30, &[]);
+    let coordinator = Coordinator::start(30, &["max_line=4k"]);
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "");
     coordinator.join("carol", "").disconnect();
@@ -233,6 +242,7 @@ fn stats_count_what_happened() {
         ("epoch", alice.epoch()),
         ("next_seq", "2"),
         ("ttl_s", "30"),
+        ("max_line", "4096"),
         ("members", "3"),
         ("online", "2"),
         ("offline", "1"),

@@ -35,7 +35,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     ));
     alice.write("register 0\n");
     let port = listening_port(&mut alice);
-    alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60\n"));
+    alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60 max_line=65536\n"));
     alice.expect(&format!("* epoch {epoch}: numbers begin anew\n"));
     alice.write("msend  two  spaces # and more \n");
     alice.expect("OK msend seq=1\n");
@@ -59,7 +59,9 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.write("members\nreconnect 0\n");
     alice.expect("pending=1 acked=2\n");
     listening_port(&mut alice);
-    alice.expect(&format!("OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0\n"));
+    alice.expect(&format!(
+        "OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0 max_line=65536\n"
+    ));
     alice.expect("3 bob: missed\n");
     alice.write("deregister\nmembers\nquit\n");
     alice.expect("OK deregister\nOK members 1\nbob online ");
@@ -223,7 +225,7 @@ fn help_names_every_command_and_stats_every_counter() {
     let mut lines = said.lines();
     let count = lines.next().and_then(|line| line.strip_prefix("OK stats ")).unwrap();
     assert_eq!((code, lines.count().to_string()), (Some(0), count.to_owned()));
-    assert!(said.contains("\nttl_s 60\nmembers 0\n"), "{said}");
+    assert!(said.contains("\nttl_s 60\nmax_line 65536\nmembers 0\n"), "{said}");
 }
 
 #[test]

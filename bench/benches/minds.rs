@@ -50,6 +50,7 @@ fn msend() -> String {
 fn rules() -> Rules {
     Rules {
         ttl_ms: 60_000,
+        line_bytes_max: 4096,
         members_per_address_max: usize::MAX,
         forget_after_ms: 0,
         members_max: 10_000,

@@ -18,11 +18,12 @@ impl Coordinator {
         let (stats, standing) = (self.group.stats(), self.group.standing());
         let admission::Counters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 31] = [
+        let lines: [(&str, &dyn Display); 32] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
             ("epoch", &standing.epoch),
             ("next_seq", &standing.next_seq),
             ("ttl_s", &standing.ttl_s),
+            ("max_line", &self.config.max_line),
             ("members", &standing.members),
             ("online", &standing.online),
             ("offline", &(standing.members - standing.online)),

@@ -38,7 +38,12 @@ impl Group {
         }
         self.record_member(slot);
         self.note(id, Change::Registered(address));
-        Reply::Register { epoch: self.epoch(), next: place.next(), ttl_s: self.ttl_s() }
+        Reply::Register {
+            epoch: self.epoch(),
+            next: place.next(),
+            ttl_s: self.ttl_s(),
+            line_bytes_max: self.rules.line_bytes_max,
+        }
     }
 
     /// A member is back: it goes on right after its place, with a gap first if that is gone.
@@ -71,6 +76,7 @@ impl Group {
             ttl_s: self.rules.ttl_ms / 1000,
             missed: member.pending(&self.history),
             expired,
+            line_bytes_max: self.rules.line_bytes_max,
         };
         if !outlet.acks {
             member.move_to(outlet.sent(), &mut self.history);

@@ -69,6 +69,8 @@ pub use stats::{Standing, Stats};
 pub struct Rules {
     /// Milliseconds that a message lives.
     pub ttl_ms: u64,
+    /// `max_line`: longest request line in bytes, LF included.
+    pub line_bytes_max: usize,
     /// Members, and registrations under way.
     pub members_max: usize,
     /// Of these, at one address.
@@ -243,14 +245,13 @@ impl Group {
     /// A group without members, at the beginning of an epoch.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
-        let history = History::new(rules.ttl_ms);
         Self {
+            history: History::new(rules.ttl_ms),
             rules,
             epochs: Epochs::new(epoch),
             members: Members::default(),
             entering: BTreeMap::new(),
             links: Links::default(),
-            history,
             effects: VecDeque::new(),
             line: Vec::new(),
             is_shutting_down: false,

@@ -31,6 +31,7 @@ impl World {
     fn with(change: impl FnOnce(&mut Rules)) -> Self {
         let mut rules = Rules {
             ttl_ms: 60_000,
+            line_bytes_max: 4096,
             members_max: 10,
             members_per_address_max: 10,
             forget_after_ms: 0,
@@ -260,7 +261,7 @@ fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
     let (ann, reply) = world.connect("ann", "reconnect");
     assert_eq!(
         reply.to_string(),
-        "OK reconnect epoch=0000000000000001 next=2 ttl=60 missed=1 expired=0"
+        "OK reconnect epoch=0000000000000001 next=2 ttl=60 missed=1 expired=0 max_line=4096"
     );
     assert_eq!(world.read(ann), "b");
 }
@@ -287,7 +288,10 @@ fn who_names_a_number_below_its_place_gets_again_what_is_kept() {
     }
     world.now = 101;
     let (ann, reply) = world.connect("ann", "reconnect acks=1 since=0000000000000001:1");
-    assert!(reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0"), "{reply}");
+    assert!(
+        reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0 max_line=4096"),
+        "{reply}"
+    );
     assert_eq!(world.read(ann), "b", "what was acknowledged and is gone is no gap");
     let (ann, _) = world.connect("ann", "reconnect acks=1 since=0000000000000002:1");
     assert_eq!(world.read(ann), "b", "another epoch is ignored");

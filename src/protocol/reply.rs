@@ -17,6 +17,8 @@ pub enum Reply {
         next: Seq,
         /// Seconds that a message lives.
         ttl_s: u64,
+        /// `max_line`: longest request line in bytes, LF included.
+        line_bytes_max: usize,
     },
     /// The member is online again.
     Reconnect {
@@ -30,6 +32,8 @@ pub enum Reply {
         missed: u64,
         /// Lost messages of others above it.
         expired: u64,
+        /// `max_line`: longest request line in bytes, LF included.
+        line_bytes_max: usize,
     },
     /// The id is forgotten.
     Deregister,
@@ -60,13 +64,14 @@ impl fmt::Display for Reply {
     /// The line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Register { epoch, next, ttl_s } => {
-                write!(f, "OK register epoch={epoch} next={next} ttl={ttl_s}")
-            }
-            Self::Reconnect { epoch, next, ttl_s, missed, expired } => write!(
+            Self::Register { epoch, next, ttl_s, line_bytes_max } => write!(
+                f,
+                "OK register epoch={epoch} next={next} ttl={ttl_s} max_line={line_bytes_max}"
+            ),
+            Self::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max } => write!(
                 f,
                 "OK reconnect epoch={epoch} next={next} ttl={ttl_s} missed={missed} \
-                 expired={expired}"
+                 expired={expired} max_line={line_bytes_max}"
             ),
             Self::Deregister => f.write_str("OK deregister"),
             Self::Disconnect => f.write_str("OK disconnect"),
@@ -252,17 +257,19 @@ mod tests {
         fn replies_read_as_they_were_written(
             bits in any::<u64>(),
             [next, ttl_s, missed, expired] in any::<[u64; 4]>(),
-            count in any::<usize>(),
+            [count, line_bytes_max] in any::<[usize; 2]>(),
         ) {
             let (epoch, next) = (Epoch::new(bits), Seq::new(next));
             let life = [
                 ("epoch", epoch.to_string()),
                 ("next", next.to_string()),
                 ("ttl", ttl_s.to_string()),
+                ("max_line", line_bytes_max.to_string()),
             ];
-            check(&Reply::Register { epoch, next, ttl_s }, "register", None, &life);
+            let reply = Reply::Register { epoch, next, ttl_s, line_bytes_max };
+            check(&reply, "register", None, &life);
             let lost = [("missed", missed.to_string()), ("expired", expired.to_string())];
-            let reply = Reply::Reconnect { epoch, next, ttl_s, missed, expired };
+            let reply = Reply::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max };
             check(&reply, "reconnect", None, &[&life[..], &lost].concat());
             check(&Reply::Msend { seq: next }, "msend", None, &[("seq", next.to_string())]);
             let number = u64::try_from(count).ok();

@@ -192,8 +192,9 @@ impl Session {
             && self.taken.has_room()
     }
 
-    /// How long a line of such a connection may be, with its end. What `max_line` the coordinator
-    /// has is not known here.
+    /// How long a line of such a connection may be, with its end. The first message can come
+    /// before the reply that names `max_line`, and kept messages can be from before a start with a
+    /// smaller one.
     #[must_use]
     pub fn message_line_bytes_max(&self, socket: MessageSocket) -> usize {
         match self.is_candidate(socket) {

@@ -54,7 +54,8 @@ impl Model {
         self.members.insert(attempt.id.clone(), member);
         self.open(link, attempt, last);
         let ttl = self.rules.ttl_ms / 1000;
-        let line = format!("OK register epoch={} next={} ttl={ttl}", self.epoch, last + 1);
+        let (epoch, next, max_line) = (self.epoch, last + 1, self.rules.line_bytes_max);
+        let line = format!("OK register epoch={epoch} next={next} ttl={ttl} max_line={max_line}");
         self.want(attempt.conn, Want::Line(line));
     }
 
@@ -87,7 +88,7 @@ impl Model {
             places = (from..=gone.max(lowest)).collect();
         }
         let number = member.number;
-        let ttl = self.rules.ttl_ms / 1000;
+        let (ttl, max_line) = (self.rules.ttl_ms / 1000, self.rules.line_bytes_max);
         let replies = places.into_iter().map(|place| {
             let place = life.skip_own(place, number);
             let (end, gap) = life.pass(place, front, number);
@@ -95,7 +96,8 @@ impl Model {
             let missed = life.kept(place, front, number);
             let expired = gap.map_or(0, |[count, ..]| count);
             let reply = format!(
-                "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} expired={expired}"
+                "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} \
+                 expired={expired} max_line={max_line}"
             );
             (reply, place)
         });

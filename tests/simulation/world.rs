@@ -2,7 +2,7 @@
 //! them.
 
 use groupcast::group::{Group, Input, Rules};
-use groupcast::limits::Overflow;
+use groupcast::limits::{LINE_BYTES_DEFAULT, Overflow};
 use groupcast::protocol::Epoch;
 use groupcast::time::Millis;
 
@@ -44,6 +44,7 @@ impl World {
         let raws = (0..raws).map(|i| Raw::new(usize::try_from(i).unwrap(), rng)).collect();
         let rules = Rules {
             ttl_ms: 1_000 * rng.pick(&[0, 1, 3, 20, 20, 100, 3_600]),
+            line_bytes_max: LINE_BYTES_DEFAULT,
             members_max: 100,
             members_per_address_max: 1,
             // Of its own chance, so that it changes nothing else.

@@ -20,6 +20,7 @@ pub(super) fn at(steady: u64) -> Now {
 pub(super) fn rules() -> Rules {
     Rules {
         ttl_ms: 60_000,
+        line_bytes_max: 4096,
         members_max: 10,
         members_per_address_max: 10,
         forget_after_ms: 0,

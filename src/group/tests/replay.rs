@@ -303,7 +303,10 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
     });
     let mut world = scribe.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0"), "{reply}");
+    assert!(
+        reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0 max_line=4096"),
+        "{reply}"
+    );
     assert_eq!(world.group.standing().history_messages, 3, "what is lost is not kept");
     assert_eq!(world.read(ann), "text gap 2 2-3 text text");
     assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");

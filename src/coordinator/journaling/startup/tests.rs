@@ -111,7 +111,7 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
     assert_eq!(segments(path).len(), 2, "that of the first life is gone");
     let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
     let [reply] = &replies[..] else { panic!("{replies:?}") };
-    assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2"), "{reply}");
+    assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2 max_line=4096"), "{reply}");
 }
 
 /// A journal of two segments, each of which says that so many runs are alice's own.

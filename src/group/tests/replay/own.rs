@@ -15,7 +15,7 @@ fn who_goes_back_behind_a_snapshot_has_still_sent_its_own_messages_though_they_a
     back.iter().for_each(|step| scribe.take(step));
     let mut world = scribe.resumed(&snapshot, Seq::new(2), begun);
     let (eve, reply) = world.connect("eve", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=0 expired=1"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=0 expired=1 max_line=4096"), "{reply}");
     assert_eq!(world.read(eve), "gap 1 1-1");
 }
 
@@ -29,7 +29,7 @@ fn own_messages_are_not_counted_where_nothing_but_a_snapshot_tells_of_them() {
     scribe.take(&Step::Pass(200));
     let mut world = scribe.resumed(&snapshot, Seq::new(5), scribe.journal.len());
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=0 expired=2"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=0 expired=2 max_line=4096"), "{reply}");
     assert_eq!(world.read(ann), "gap 2 1-4");
 }
 
@@ -49,7 +49,7 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     });
     let mut world = scribe.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=3 expired=0"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=3 expired=0 max_line=4096"), "{reply}");
     assert_eq!(world.read(ann), "text gap 1 3-3 text text");
 }
 

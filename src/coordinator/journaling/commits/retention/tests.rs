@@ -169,7 +169,7 @@ fn who_asks_for_older_messages_again_needs_them_after_the_next_start_too() {
     let mut scene = scene.start_again();
     let reply = scene.bob_has(1);
     let missed = scene.opened.group.last().as_u64() - 1;
-    assert!(reply.ends_with(&format!("missed={missed} expired=0")), "{reply}");
+    assert!(reply.ends_with(&format!("missed={missed} expired=0 max_line=4096")), "{reply}");
     scene.bob_has(all);
     (0..10).for_each(|_| drop(scene.ask(&[])));
     assert_eq!(scene.serials(), [1, 2, 3, 4, 5, 6], "power loss, and it has not");
@@ -189,7 +189,7 @@ fn what_went_is_offered_to_nobody_again_and_is_no_loss() {
     let kept = scene.opened.group.last().as_u64() - gone;
     for _ in 0..2 {
         let reply = scene.bob_has(1);
-        let expected = format!("next={} ttl=60 missed={kept} expired=0", gone + 1);
+        let expected = format!("next={} ttl=60 missed={kept} expired=0 max_line=4096", gone + 1);
         assert!(reply.ends_with(&expected), "{reply}, not {expected}");
         scene = scene.start_again();
     }
