@@ -51,7 +51,7 @@ LOADTEST = --participants 500 --publishers 5 --rate 200 --duration 5 --churn 20
 # Real programs are killed at random; TORTURE_SEED and TORTURE_KILLS choose how and how often.
 torture:
 	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
-	    $(CARGO) test --release --locked --test torture -- --nocapture what_was_confirmed
+	    $(CARGO) test --release --locked --test faults -- --nocapture torture::what_was_confirmed
 
 test:
 	$(CARGO) test --locked --workspace --all-targets

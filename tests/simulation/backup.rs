@@ -7,9 +7,9 @@ use crate::hub_journal::{Cleanness, Keep};
 use crate::life::Downfall;
 use crate::model_journal::Copied;
 use crate::nature::{Event, Node};
-use crate::rng::Rng;
 use crate::storage::Storage;
 use crate::world::World;
+use support::rng::Rng;
 
 /// Who takes copies, by a chance of its own, so that it changes nothing for the others.
 #[derive(Debug)]

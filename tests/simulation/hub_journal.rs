@@ -20,10 +20,10 @@ use crate::life::{Downfall, Promise};
 use crate::model_journal::{Comeback, FactId};
 use crate::nature::{Event, Node};
 use crate::net::End;
-use crate::rng::Rng;
 use crate::sights::Sight;
 use crate::storage::Storage;
 use crate::world::World;
+use support::rng::Rng;
 
 /// The journal of one life of the coordinator.
 #[derive(Debug)]

@@ -69,8 +69,6 @@ mod net;
 mod person;
 mod raw;
 mod rehearsal;
-#[path = "../support/rng.rs"]
-mod rng;
 mod sights;
 mod storage;
 mod stream;

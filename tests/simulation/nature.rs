@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::net::SocketAddr;
 
 use crate::net::{Conn, End};
-use crate::rng::Rng;
+use support::rng::Rng;
 
 /// Who can hold a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,8 @@ use crate::hub::HUB;
 use crate::ledger::Ledger;
 use crate::nature::{Event, Node};
 use crate::net::End;
-use crate::rng::Rng;
 use crate::world::World;
+use support::rng::Rng;
 
 /// What a member thinks of acknowledging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

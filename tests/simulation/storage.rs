@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use groupcast::journal::{Disk, FileId};
 
-use crate::rng::Rng;
+use support::rng::Rng;
 
 /// The lock is no file among the others.
 const LOCK: &str = "lock";

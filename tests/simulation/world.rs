@@ -13,9 +13,9 @@ use crate::model::Model;
 use crate::nature::{Event, Nature, Node};
 use crate::person::Person;
 use crate::raw::Raw;
-use crate::rng::Rng;
 use crate::sights::{Sight, Sights};
 use crate::storage::Fault;
+use support::rng::Rng;
 
 /// One run of one seed.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ mod files;
 mod page;
 mod real;
 mod sockets;
+#[expect(unreachable_pub, reason = "the tests include this file, too")]
 mod terms;
 mod trace;
 

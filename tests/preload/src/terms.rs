@@ -4,7 +4,7 @@
 /// What calls are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u64)]
-pub(crate) enum Kind {
+pub enum Kind {
     Open,
     Create,
     MakeDirectory,
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 /// What is done at a call; those of them that say `From` do it at all that follow, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u64)]
-pub(crate) enum Action {
+pub enum Action {
     None,
     KillBefore,
     KillAfter,
@@ -54,7 +54,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 9] = [
+    pub const ALL: [Self; 9] = [
         Self::None,
         Self::KillBefore,
         Self::KillAfter,
@@ -68,30 +68,30 @@ impl Action {
 }
 
 /// What is done, see [`Action`].
-pub(crate) const ACTION: usize = 0;
+pub const ACTION: usize = 0;
 /// At a call of this [`Kind`].
-pub(crate) const KIND: usize = 1;
+pub const KIND: usize = 1;
 /// At which of them, from 1.
-pub(crate) const CALL: usize = 2;
+pub const CALL: usize = 2;
 /// With what it fails.
-pub(crate) const ERRNO: usize = 3;
+pub const ERRNO: usize = 3;
 /// How much of it is done, of 256.
-pub(crate) const PART: usize = 4;
+pub const PART: usize = 4;
 /// How often it was done.
-pub(crate) const FIRED: usize = 5;
+pub const FIRED: usize = 5;
 /// Milliseconds that the machine has slept.
-pub(crate) const SLEPT_MS: usize = 6;
+pub const SLEPT_MS: usize = 6;
 /// Milliseconds that its wall clock is ahead, or behind as a negative number.
-pub(crate) const WALL_SET_MS: usize = 7;
+pub const WALL_SET_MS: usize = 7;
 /// Where the calls of each kind are counted.
-pub(crate) const COUNTS: usize = 16;
+pub const COUNTS: usize = 16;
 /// Words of the page.
-pub(crate) const WORDS: usize = COUNTS + Kind::AnyChange as usize + 1;
+pub const WORDS: usize = COUNTS + Kind::AnyChange as usize + 1;
 
 /// What a program did, or what became of its files; as a byte it is the letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Operation {
+pub enum Operation {
     Begin = b'B',
     Create = b'C',
     MakeDirectory = b'D',

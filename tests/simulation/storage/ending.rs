@@ -1,7 +1,7 @@
 //! What the end of a program, or of the machine, leaves on the disk.
 
 use super::{Change, Done, File, State};
-use crate::rng::Rng;
+use support::rng::Rng;
 
 impl File {
     /// Answers whether something else than a beginning is left of what was not synced.

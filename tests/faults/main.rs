@@ -1,0 +1,12 @@
+//! Faults of the machine under the real programs: a kill at any call, the loss of power, disks that
+//! fail, fill up or do not answer, and kills at random under load.
+
+#![cfg(test)]
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+mod crash_points;
+mod disk_full;
+mod hung_disk;
+mod io_errors;
+mod power_loss;
+mod torture;

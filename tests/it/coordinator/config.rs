@@ -1,0 +1,201 @@
+//! Both programs at the shell: their options, what they say, and the config files as shipped.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use groupcast::config::{
+    Call, CoordinatorConfig, CoordinatorRun, CoordinatorTask, Host, ParticipantRun,
+};
+
+const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
+const PARTICIPANT: &str = env!("CARGO_BIN_EXE_participant");
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let top = env!("CARGO_MANIFEST_DIR");
+    Command::new(program).current_dir(top).args(arguments).output().unwrap()
+}
+
+/// What a program answers: exit code, standard output, standard error.
+#[track_caller]
+fn check(program: &str, arguments: &[&str], expected: (i32, &str, &str)) {
+    let output = run(program, arguments);
+    let words = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (code, stdout, stderr) = expected;
+    let expected = (Some(code), stdout.to_owned(), stderr.to_owned());
+    assert_eq!((output.status.code(), words(&output.stdout), words(&output.stderr)), expected);
+}
+
+#[test]
+fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        check(program, &["--version"], (0, &format!("{name} {version}\n"), ""));
+        let help = run(program, &["--help"]);
+        assert!(help.status.success() && help.stderr.is_empty());
+        assert!(String::from_utf8(help.stdout).unwrap().contains("--log-level LEVEL"));
+    }
+    let file = "config/coordinator.txt";
+    check(COORDINATOR, &["--check", file], (0, "config/coordinator.txt: valid\n", ""));
+    for number in 1..=3 {
+        let file = format!("config/participant{number}.txt");
+        check(PARTICIPANT, &["--check", &file], (0, &format!("{file}: valid\n"), ""));
+    }
+}
+
+#[test]
+fn what_a_file_name_holds_does_not_drive_the_terminal() {
+    let absent = "a\u{1b}[2J\nb\u{2028}c\u{202e}d";
+    let shown = "a\\u{1b}[2J\\u{a}b\\u{2028}c\\u{202e}d";
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        let words =
+            format!("{name}: {shown}: cannot be read: No such file or directory (os error 2)\n");
+        check(program, &[absent], (2, "", &words));
+        let words = format!("{name}: Unrecognized option: '{shown}'\n");
+        let output = run(program, &[&format!("--{absent}")]);
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with(&words));
+    }
+    let words = format!("coordinator: journal {shown}: there is no such directory\n");
+    check(COORDINATOR, &["--inspect", absent], (1, "", &words));
+}
+
+#[test]
+fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
+    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+        let words =
+            format!("{name}: found 0 config files, expected one\n{name}: see '{name} --help'\n");
+        check(program, &[], (2, "", &words));
+        let words =
+            format!("{name}: absent.txt: cannot be read: No such file or directory (os error 2)\n");
+        check(program, &["absent.txt"], (2, "", &words));
+        check(program, &["--check", "absent.txt"], (2, "", &words));
+    }
+    check(
+        COORDINATOR,
+        &["--overflow", "never", "config/coordinator.txt"],
+        (
+            2,
+            "",
+            "coordinator: --overflow: found \"never\", expected reject or drop-oldest\n\
+             coordinator: see 'coordinator --help'\n",
+        ),
+    );
+    check(
+        COORDINATOR,
+        &["config/participant1.txt"],
+        (
+            2,
+            "",
+            "coordinator: config/participant1.txt:4: port: found \"alice\", \
+             expected a port from 0 to 65535\n",
+        ),
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_text_that_cannot_be_written_is_exit_code_1() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = Command::new(COORDINATOR).arg("--version").stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = top.join("config/coordinator.txt");
+    let load = |path: &Path| match CoordinatorRun::from_arguments([path.into()]) {
+        Ok(Call::Run(CoordinatorTask::Serve(run))) => run.config,
+        other => panic!("{other:?}"),
+    };
+    let config = load(&shipped);
+    assert_eq!(config, CoordinatorConfig::new(5000, 60));
+
+    let text = std::fs::read_to_string(&shipped).unwrap();
+    let is_key =
+        |line: &&str| line.starts_with("// ") && !line.contains(", ") && line.contains('=');
+    let uncommented: String = text
+        .lines()
+        .map(|line| if is_key(&line) { line.trim_start_matches("// ") } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, &uncommented).unwrap();
+    assert_eq!(load(&path), config);
+    assert_eq!(text.lines().filter(is_key).count(), 15);
+
+    for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        let path = top.join(format!("config/participant{number}.txt"));
+        let Ok(Call::Run(run)) = ParticipantRun::from_arguments([path.into()]) else {
+            panic!("participant{number}.txt");
+        };
+        assert_eq!(run.config.id, id);
+        assert_eq!(run.config.log_file, Path::new(&format!("{id}.log")));
+        assert_eq!(run.config.coordinator.port, config.listen.port());
+        let host = run.config.coordinator.host;
+        assert!(matches!(host, Host::Address(ip) if ip.is_loopback()), "{host:?}");
+    }
+}
+
+#[test]
+fn a_limit_on_open_files_below_what_the_config_lets_in_is_said_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, "0\n60\nbind=127.0.0.1\nmax_connections=1000000\n").unwrap();
+    for (members, is_warned) in [(10_000, true), (100, false)] {
+        let (connections, limit) = if is_warned { (1_000_000, 500) } else { (200, 500) };
+        let mut coordinator = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), COORDINATOR])
+            .args([format!("--max-members={members}"), format!("--max-connections={connections}")])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains(" 500 files"), "{said}");
+        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
+        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        let warning = "max_connections=1000000 and max_members=10000 need 1010000 files, and 500 \
+                       can be open: raise the limit";
+        assert_eq!(shown.contains(warning), is_warned, "{shown}");
+        assert_eq!(shown.contains("can be open"), is_warned, "{shown}");
+    }
+}
+
+#[test]
+fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.txt");
+    std::fs::write(&path, "0\n60\nbind=127.0.0.1\n").unwrap();
+    for (option, shows_messages) in [("-v", false), ("-vv", true)] {
+        let mut coordinator = Command::new(COORDINATOR)
+            .arg(option)
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let (_, behind) = said.split_once("listening on ").unwrap();
+        let mut client = TcpStream::connect(behind.split(',').next().unwrap()).unwrap();
+        client.write_all(b"bob\nbob#ping#127.0.0.1\nbob#msend hi#127.0.0.1\n").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut replies = String::new();
+        client.read_to_string(&mut replies).unwrap();
+        assert_eq!(replies.lines().count(), 3, "{replies}");
+        drop(client);
+        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
+        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        assert!(shown.contains("127.0.0.1: bob#ping#127.0.0.1\n"), "{shown}");
+        assert!(shown.contains("127.0.0.1: ERR 400 command: missing"), "{shown}");
+        assert!(shown.contains("127.0.0.1: ERR 404 not a member: register first\n"), "{shown}");
+        assert_eq!(shown.contains("msend hi"), shows_messages, "{shown}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The coordinator as a program: config, files, output, journal, start and end.
+
+#[cfg(feature = "participant")]
+mod backup;
+mod config;
+#[cfg(target_os = "linux")]
+mod data_dir;
+mod diagnostics;
+#[cfg(feature = "participant")]
+mod durable;
+mod inspect;
+mod shutdown;
+mod standstill;
+mod unread;

@@ -1,0 +1,7 @@
+//! Clients and members that ask for more than their share, and what protects the others.
+
+mod clients;
+mod files;
+mod members;
+mod memory;
+mod out_of_files;

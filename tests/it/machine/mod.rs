@@ -1,0 +1,8 @@
+//! The machine around the programs: addresses, networks, clocks.
+
+#[cfg(target_os = "linux")]
+mod addresses;
+#[cfg(all(target_os = "linux", target_env = "gnu", feature = "participant"))]
+mod clocks;
+#[cfg(all(target_os = "linux", feature = "participant"))]
+mod network;

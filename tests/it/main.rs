@@ -1,0 +1,11 @@
+//! The real programs, run as users run them: the coordinator with clients of the tests' own, the
+//! participant with a real coordinator or one that says what the test says.
+
+#![cfg(test)]
+
+mod coordinator;
+mod hostile;
+mod machine;
+#[cfg(feature = "participant")]
+mod participant;
+mod wire;

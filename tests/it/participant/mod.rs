@@ -1,0 +1,11 @@
+//! The participant as a program, with a real coordinator or a fake one.
+
+mod coming_back;
+mod input;
+mod leaving;
+mod message_log;
+mod names;
+mod program;
+mod prompt;
+mod takeover;
+mod terminal;

@@ -1,0 +1,8 @@
+//! What a client sees of the coordinator on its command sockets and message sockets.
+
+mod acked;
+mod commands;
+mod errors;
+mod framing;
+mod loss;
+mod message_socket;

@@ -1,0 +1,84 @@
+//! What every test of a running program needs: the program itself, sockets that wait with
+//! deadlines, and a transcript of all that passed for when something was not as it should be.
+//!
+//! ```text
+//!   Coordinator ── process, temporary config ──┐
+//!   Member = Client + Listener + MessageSocket ├── Scene: transcript, exit status, stderr
+//!   Client, MessageSocket ── both a Wire ──────┘
+//! ```
+//!
+//! Nothing here sleeps. Silence is proved by a later line that must come and does come next.
+
+pub mod coordinator;
+pub mod fake;
+pub mod listener;
+pub mod member;
+#[cfg(target_os = "linux")]
+pub mod netns;
+pub mod participant;
+pub mod port;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub mod preload;
+pub mod rng;
+pub mod scene;
+pub mod vitals;
+pub mod wire;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that must happen. Reached only by tests that fail.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Path of one of the two programs. Cargo names it to the tests that it runs; an older cargo does
+/// not, but puts it above the directory of the test's own program.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    env::var_os(format!("CARGO_BIN_EXE_{name}")).map_or_else(
+        || {
+            let test = env::current_exe().unwrap();
+            test.parent().and_then(Path::parent).unwrap().join(name)
+        },
+        PathBuf::from,
+    )
+}
+
+/// The time that is left for something.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    start: Instant,
+    limit: Duration,
+}
+
+impl Timer {
+    /// Starts to run.
+    #[expect(clippy::disallowed_methods, reason = "the tests' only clock")]
+    pub fn start(limit: Duration) -> Self {
+        Self { start: Instant::now(), limit }
+    }
+
+    /// What has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// What is left of the limit; `None` at its end.
+    pub fn left(&self) -> Option<Duration> {
+        self.limit.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero())
+    }
+}
+
+/// The value of `key` in a reply or a line of `members`.
+#[track_caller]
+pub fn field<'a>(line: &'a str, key: &str) -> &'a str {
+    let value = line.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("no {key}= in {line:?}"))
+}
+
+/// The number that `key` has in a reply or a line of `members`.
+#[track_caller]
+pub fn number(line: &str, key: &str) -> u64 {
+    let value = field(line, key);
+    value.parse().unwrap_or_else(|_| panic!("{key}={value} is not a number in {line:?}"))
+}
