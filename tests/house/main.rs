@@ -261,7 +261,7 @@ fn nothing_is_left_undone() {
 }
 
 #[test]
-fn every_limit_that_can_be_moved_is_in_the_help_the_shipped_config_and_the_readme() {
+fn every_limit_that_can_be_moved_is_in_the_help_the_shipped_config_and_the_reference() {
     let output = Command::new(env!("CARGO_BIN_EXE_coordinator")).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let (limits, config) = (read("src/limits.rs"), read("config/coordinator.txt"));
@@ -271,9 +271,10 @@ fn every_limit_that_can_be_moved_is_in_the_help_the_shipped_config_and_the_readm
     for key in limits {
         assert!(shipped.contains(&key), "{key}");
     }
-    let readme = read("README.md");
+    let reference = read("config/README.md");
     for key in &shipped {
-        assert!(readme.contains(&format!("| `{key}` |")), "{key} has no row in README.md");
+        let row = format!("| `{key}` |");
+        assert!(reference.contains(&row), "{key} has no row in config/README.md");
     }
 }
 
