@@ -1,7 +1,28 @@
-//! A group of programs on small machines talks: what one sends, all the others get, in one order,
-//! and whoever was away gets what it missed as long as it has not expired.
+//! Ordered group messaging for small machines: one member sends a text, and all other members get
+//! it, in one order. A member that was away gets the messages that it missed, as long as they have
+//! not expired.
 //!
-//! The crate is two programs, [`coordinator`] and `participant`, around two minds:
+//! The crate is two programs: `coordinator` serves one group, and each `participant` is a member
+//! with a prompt and a message log. Both run one event loop on one thread. Other threads exist only
+//! for disks and the terminal.
+//!
+//! # What is stable
+//!
+//! The programs, the wire and the files are stable. The Rust API is not.
+//!
+//! | interface | stable | described in |
+//! | --- | --- | --- |
+//! | the programs: options, config keys, exit codes, replies | yes | `config/README.md` |
+//! | the wire: version 1, lines of text on two TCP connections | yes | [`protocol`] |
+//! | the files: config files, message log, journal | yes | `config/README.md` |
+//! | words in errors, notices and log lines | no, they are for people | |
+//! | the Rust API: modules, types, functions | no, it changes with the source | here |
+//!
+//! Yes means: a later version reads today's files, and serves clients that follow today's
+//! PROTOCOL.md. `CHANGELOG.md` lists each change. To write a client in any language, read
+//! [`protocol`]: a client needs nothing of this crate.
+//!
+//! # Map
 //!
 //! ```text
 //!        bin
@@ -9,7 +30,7 @@
 //!    ┌────┴────────────┐
 //!  coordinator    participant        shells: sockets, clock, files
 //!    │     └──┬────────┘  │
-//!    │       net          │          what both loops share
+//!    │       net          │          shared by both loops
 //!    ├── journal          │          the coordinator's records on disk
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
@@ -17,11 +38,10 @@
 //!     limits   time   text
 //! ```
 //!
-//! A shell turns readiness into inputs and effects into system calls. A mind is a deterministic
-//! state machine with one door in and one door out, so that everything it decides can be tested
-//! without a socket, a clock or a file. Arrows go down only; a test over the sources keeps that.
-//!
-//! What a program must do to take part is in [`protocol`], which is the full specification.
+//! A shell turns readiness into inputs, and effects into system calls. A mind is a deterministic
+//! state machine: one function takes inputs, and effects come out. So every decision can be tested
+//! without a socket, a clock or a file, and replayed from a seed. Arrows go down only:
+//! `tests/house` checks that. `src/README.md` follows a message through the modules.
 
 pub mod config;
 pub mod coordinator;
