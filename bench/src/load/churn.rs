@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use serde::Serialize;
 
-use super::chance::Chance;
 use super::plan::Plan;
+use super::random::Chance;
 
 /// How a member goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use std::io::{ErrorKind, Read};
 
 use mio::net::TcpStream;
 
-use super::book::Book;
-use super::fault::{Fault, shown};
-use super::team::{Awaited, State};
+use super::members::{Awaited, State};
+use super::recorder::Book;
+use super::verifier::fault::{Fault, shown};
 use crate::stream::{Output, WholeLines, lines};
 
 /// Longest line that is put together.

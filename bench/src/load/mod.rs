@@ -7,31 +7,25 @@
 //!                    Book: Verifier (what is right), Measure (how fast) ─▶ Outcome ─▶ SVG
 //! ```
 
-mod book;
-pub mod call;
-mod chance;
+pub mod arguments;
 mod churn;
-mod crowd;
-mod crowd_team;
-mod driver;
-mod fault;
-mod measure;
+mod lightweight;
+mod lightweight_members;
 mod member;
+mod members;
+mod metrics;
 pub mod outcome;
 mod pacer;
 mod participant;
 pub mod plan;
 pub mod plot;
 mod processes;
-mod records;
+pub mod progress;
+mod random;
+mod recorder;
 pub mod run;
-mod settling;
-mod source;
-mod stamp;
 pub mod sweep;
 mod syscalls;
-mod taker;
-mod team;
 mod timer;
 mod verifier;
-pub mod watch;
+mod workload;

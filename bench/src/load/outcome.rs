@@ -201,7 +201,7 @@ impl fmt::Display for Costs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::measure::Measure;
+    use crate::load::metrics::Measure;
 
     #[test]
     fn times_of_a_known_histogram_are_known() {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
 
-use super::book::Book;
-use super::fault::{Fault, shown};
 use super::member::read_all;
-use super::stamp::Stamp;
-use super::team::{Awaited, State};
+use super::members::{Awaited, State};
+use super::recorder::Book;
+use super::verifier::fault::{Fault, shown};
+use super::verifier::stamp::Stamp;
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::process::Usage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::stamp::TEXT_BYTES_MIN;
+use super::verifier::stamp::TEXT_BYTES_MIN;
 
 /// When the next message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -13,13 +13,13 @@ use std::time::Duration;
 use mio::{Events, Poll, Token};
 use tempfile::TempDir;
 
-use super::book::Book;
-use super::fault::{Fault, shown};
+use super::members::{State, Team};
 use super::participant::Participant;
 use super::plan::Plan;
-use super::taker::ToldGap;
-use super::team::{State, Team};
+use super::recorder::Book;
 use super::timer::Timer;
+use super::verifier::fault::{Fault, shown};
+use super::verifier::receiver::ToldGap;
 use crate::command::{CommandSocket, DEADLINE, value_of};
 use crate::failure::{Failure, Result};
 

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::book::Book;
 use super::churn::Goings;
-use super::crowd::Crowd;
-use super::driver::Driver;
-use super::measure::Measure;
+use super::lightweight::Crowd;
+use super::members::Team;
+use super::metrics::Measure;
 use super::outcome::{Costs, Outcome, Times};
 use super::plan::Plan;
 use super::processes::Processes;
+use super::progress::{Interrupt, Watch};
+use super::recorder::Book;
 use super::syscalls::SystemCalls;
-use super::team::Team;
 use super::verifier::{Promise, Verifier};
-use super::watch::{Interrupt, Watch};
+use super::workload::Driver;
 use crate::command::CommandSocket;
 use crate::coordinator::{Coordinator, Start};
 use crate::cores::Cores;

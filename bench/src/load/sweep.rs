@@ -9,11 +9,11 @@ use std::sync::atomic::AtomicBool;
 use getopts::Matches;
 use signal_hook::consts::SIGINT;
 
-use super::call::{Call, options};
+use super::arguments::{Call, options};
 use super::outcome::Outcome;
 use super::plot;
+use super::progress::Interrupt;
 use super::run::{Setup, Target, run};
-use super::watch::Interrupt;
 use crate::Subcommand;
 use crate::cli::{Stop, print};
 use crate::cores::raise_file_limit;

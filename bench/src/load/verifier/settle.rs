@@ -1,12 +1,12 @@
 //! The slow half of verifying: what only later deliveries and replies decide.
 
 use super::fault::Fault;
-use super::taker::{Passed, ToldGap};
-use super::verifier::{Promise, Verifier};
+use super::receiver::{Passed, ToldGap};
+use super::{Promise, Verifier};
 
 impl Verifier {
     /// Decides what can be decided, and forgets what everybody is past.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for member in 0..self.takers.len() {
             self.pass_own(member);
             self.settle_passed(member);
@@ -99,7 +99,7 @@ impl Verifier {
     }
 
     /// Whether everything sent is answered and has reached everybody.
-    pub(super) fn is_complete(&mut self) -> bool {
+    pub(crate) fn is_complete(&mut self) -> bool {
         let is_answered = self.sources.iter().all(|source| source.unanswered() == 0);
         is_answered && {
             self.settle();
@@ -110,31 +110,31 @@ impl Verifier {
 
     /// Texts of `member` without a reply.
     #[must_use]
-    pub(super) fn unanswered(&self, member: usize) -> usize {
+    pub(crate) fn unanswered(&self, member: usize) -> usize {
         self.sources.get(member).map_or(0, |source| source.unanswered())
     }
 
     /// Of all members together.
     #[must_use]
-    pub(super) fn unanswered_of_all(&self) -> usize {
+    pub(crate) fn unanswered_of_all(&self) -> usize {
         self.sources.iter().map(|source| source.unanswered()).sum()
     }
 
     /// Whether message `seq` is with `members` members.
     #[must_use]
-    pub(super) fn is_with(&self, seq: u64, members: usize) -> bool {
+    pub(crate) fn is_with(&self, seq: u64, members: usize) -> bool {
         self.records.get(seq).is_none_or(|record| record.taken as usize >= members)
     }
 
     /// The number after the highest that is known.
     #[must_use]
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.records.end()
     }
 
     /// Nothing more will come: what has not come is lost. The coordinator's own next number is
     /// `next`, if it was asked.
-    pub(super) fn finish(&mut self, next: Option<u64>, now_ns: u64) {
+    pub(crate) fn finish(&mut self, next: Option<u64>, now_ns: u64) {
         let expected = self.records.end();
         // Whoever is alone may have sent what it never heard of again.
         let is_alone = self.takers.len() == 1;

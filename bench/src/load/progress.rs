@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::book::Book;
 use super::plan::Plan;
+use super::recorder::Book;
 
 /// Set whenever the user asks for the end.
 pub type Interrupt = Arc<AtomicBool>;

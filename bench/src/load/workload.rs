@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::book::Book;
 use super::churn::{Churn, Going, Goings};
-use super::fault::Fault;
+use super::members::{State, Team};
 use super::pacer::Pacer;
 use super::plan::Plan;
-use super::team::{State, Team};
-use super::watch::Watch;
+use super::progress::Watch;
+use super::recorder::Book;
+use super::verifier::fault::Fault;
 use crate::failure::Result;
 
 /// What is waited for nothing before the clock is looked at again.

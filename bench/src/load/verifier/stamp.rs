@@ -14,22 +14,22 @@ const DUE_DIGITS: usize = 16;
 const FILLER: &[u8] = b"-#groupcast";
 
 /// Shortest text: the three numbers.
-pub(super) const TEXT_BYTES_MIN: usize = PUBLISHER_DIGITS + COUNTER_DIGITS + DUE_DIGITS;
+pub(crate) const TEXT_BYTES_MIN: usize = PUBLISHER_DIGITS + COUNTER_DIGITS + DUE_DIGITS;
 
 /// The numbers that a text begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Index of the member that sent it.
-    pub(super) publisher: usize,
+    pub(crate) publisher: usize,
     /// How many it had sent before.
-    pub(super) counter: u64,
+    pub(crate) counter: u64,
     /// When it was due.
-    pub(super) due_ns: u64,
+    pub(crate) due_ns: u64,
 }
 
 impl Stamp {
     /// Appends the text, of `bytes`.
-    pub(super) fn push(&self, output: &mut Vec<u8>, bytes: usize) {
+    pub(crate) fn push(&self, output: &mut Vec<u8>, bytes: usize) {
         push_hex(output, self.publisher as u64, PUBLISHER_DIGITS);
         push_hex(output, self.counter, COUNTER_DIGITS);
         push_hex(output, self.due_ns, DUE_DIGITS);
@@ -39,7 +39,7 @@ impl Stamp {
 
     /// The stamp of a text of `bytes`; `None` if not every byte of it is as it was sent.
     #[must_use]
-    pub(super) fn parse(text: &[u8], bytes: usize) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8], bytes: usize) -> Option<Self> {
         let (publisher, rest) = text.split_at_checked(PUBLISHER_DIGITS)?;
         let (counter, rest) = rest.split_at_checked(COUNTER_DIGITS)?;
         let (due_ns, filler) = rest.split_at_checked(DUE_DIGITS)?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use mio::Token;
 use mio::net::TcpStream;
 
-use super::book::Book;
-use super::crowd::{BOTH, Crowd, command_token};
-use super::fault::Fault;
+use super::lightweight::{BOTH, Crowd, command_token};
 use super::member::Commands;
-use super::team::{State, Team};
+use super::members::{State, Team};
+use super::recorder::Book;
+use super::verifier::fault::Fault;
 use crate::failure::Result;
 
 /// How long is listened for what should not come.

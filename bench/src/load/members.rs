@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::book::Book;
+use super::recorder::Book;
 use crate::failure::Result;
 
 /// What a member is doing.

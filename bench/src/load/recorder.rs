@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::fault::{Fault, shown};
-use super::measure::Measure;
+use super::metrics::Measure;
 use super::verifier::Verifier;
+use super::verifier::fault::{Fault, shown};
 use crate::clock;
 
 /// Verifier, measure, and the clock that both go by.

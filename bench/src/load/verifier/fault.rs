@@ -7,7 +7,7 @@ const DESCRIBED_MAX: usize = 10;
 
 /// One thing that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Neither delivered nor counted in a gap.
     Lost { seq: u64 },
     /// Delivered, or counted in a gap, and delivered again.
@@ -76,14 +76,14 @@ impl fmt::Display for Fault {
 
 /// All faults of a run: how many, and the first of them in words.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     count: u64,
     described: Vec<String>,
 }
 
 impl Faults {
     /// Takes one down; `who` it happened to.
-    pub(super) fn add(&mut self, who: &str, fault: &Fault) {
+    pub(crate) fn add(&mut self, who: &str, fault: &Fault) {
         self.count += 1;
         if self.described.len() < DESCRIBED_MAX {
             self.described.push(format!("{who}: {fault}"));
@@ -92,20 +92,20 @@ impl Faults {
 
     /// How many there are.
     #[must_use]
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The first of them.
     #[must_use]
-    pub(super) fn described(&self) -> &[String] {
+    pub(crate) fn described(&self) -> &[String] {
         &self.described
     }
 }
 
 /// Bytes of a peer as they can be shown, cut where they get long.
 #[must_use]
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     const CHARS_MAX: usize = 120;
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches('\n');

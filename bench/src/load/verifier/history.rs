@@ -8,41 +8,41 @@
 
 use std::collections::VecDeque;
 
-use super::source::Origin;
+use super::publisher::Origin;
 
 /// One number.
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Whose it is, from the reply or from the first delivery.
-    pub(super) origin: Option<Origin>,
+    pub(crate) origin: Option<Origin>,
     /// As the first one got it, with its LF; empty until then.
-    pub(super) line: Box<[u8]>,
+    pub(crate) line: Box<[u8]>,
     /// How many members have it, or were told that it is lost.
-    pub(super) taken: u32,
+    pub(crate) taken: u32,
 }
 
 impl Record {
     /// Whether it is known to be `member`'s own.
-    pub(super) fn is_of(&self, member: usize) -> bool {
+    pub(crate) fn is_of(&self, member: usize) -> bool {
         self.origin.is_some_and(|origin| origin.stamp.publisher == member)
     }
 }
 
 /// Numbers from `base` on.
 #[derive(Debug)]
-pub(super) struct Records {
+pub(crate) struct Records {
     base: u64,
     records: VecDeque<Record>,
 }
 
 impl Records {
     /// None yet; the first number to come is `base`.
-    pub(super) fn new(base: u64) -> Self {
+    pub(crate) fn new(base: u64) -> Self {
         Self { base, records: VecDeque::new() }
     }
 
     /// The number after the highest known.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.base + self.records.len() as u64
     }
 
@@ -50,17 +50,17 @@ impl Records {
         usize::try_from(seq.wrapping_sub(self.base)).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn get(&self, seq: u64) -> Option<&Record> {
+    pub(crate) fn get(&self, seq: u64) -> Option<&Record> {
         self.records.get(self.index(seq))
     }
 
-    pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Record> {
+    pub(crate) fn get_mut(&mut self, seq: u64) -> Option<&mut Record> {
         let index = self.index(seq);
         self.records.get_mut(index)
     }
 
     /// The record of `seq`, made if it is above all others but not absurdly so.
-    pub(super) fn reach(&mut self, seq: u64) -> Option<&mut Record> {
+    pub(crate) fn reach(&mut self, seq: u64) -> Option<&mut Record> {
         const AHEAD_MAX: u64 = 1 << 22;
         if seq < self.base || seq >= self.end() + AHEAD_MAX {
             return None;
@@ -73,7 +73,7 @@ impl Records {
     }
 
     /// Counts `first` to `last` as taken by one more.
-    pub(super) fn count_taken(&mut self, first: u64, last: u64) {
+    pub(crate) fn count_taken(&mut self, first: u64, last: u64) {
         let end = self.end();
         for seq in first..=last.min(end) {
             if let Some(record) = self.get_mut(seq) {
@@ -83,7 +83,7 @@ impl Records {
     }
 
     /// The oldest record, if it is below `limit`; it is forgotten.
-    pub(super) fn forget_below(&mut self, limit: u64) -> Option<(u64, Record)> {
+    pub(crate) fn forget_below(&mut self, limit: u64) -> Option<(u64, Record)> {
         if self.base >= limit {
             return None;
         }

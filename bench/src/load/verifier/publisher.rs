@@ -16,15 +16,15 @@ struct Sent {
 
 /// Whose text a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) stamp: Stamp,
+pub(crate) struct Origin {
+    pub(crate) stamp: Stamp,
     /// Which connection of the publisher's it was sent on: order holds within one only.
-    pub(super) life: u32,
+    pub(crate) life: u32,
 }
 
 /// A publisher's texts on their way.
 #[derive(Debug, Default)]
-pub(super) struct Source {
+pub(crate) struct Source {
     counter: u64,
     life: u32,
     /// Without a reply yet, in the order of sending.
@@ -37,7 +37,7 @@ pub(super) struct Source {
 
 impl Source {
     /// The next text of publisher `publisher`.
-    pub(super) fn send(&mut self, publisher: usize, due_ns: u64) -> Stamp {
+    pub(crate) fn send(&mut self, publisher: usize, due_ns: u64) -> Stamp {
         let (counter, life) = (self.counter, self.life);
         self.counter += 1;
         self.sent.push_back(Sent { counter, due_ns, life, seq: None });
@@ -45,29 +45,29 @@ impl Source {
     }
 
     /// Texts without a reply.
-    pub(super) fn unanswered(&self) -> usize {
+    pub(crate) fn unanswered(&self) -> usize {
         self.sent.len()
     }
 
     /// Whether it may own a number that nobody knows of.
-    pub(super) fn has_unknown(&self) -> bool {
+    pub(crate) fn has_unknown(&self) -> bool {
         !self.unknown.is_empty() || !self.sent.is_empty()
     }
 
     /// The oldest text without a reply has one: its number if a delivery told it, and its origin.
-    pub(super) fn answered(&mut self, publisher: usize) -> Option<(Option<u64>, Origin)> {
+    pub(crate) fn answered(&mut self, publisher: usize) -> Option<(Option<u64>, Origin)> {
         let Sent { counter, due_ns, life, seq } = self.sent.pop_front()?;
         Some((seq, Origin { stamp: Stamp { publisher, counter, due_ns }, life }))
     }
 
     /// The connection is gone, and with it the replies to come.
-    pub(super) fn broken(&mut self) {
+    pub(crate) fn broken(&mut self) {
         self.life += 1;
         self.unknown.extend(self.sent.drain(..).filter(|sent| sent.seq.is_none()));
     }
 
     /// A text was delivered as message `seq`; `None` if no such text is on its way.
-    pub(super) fn claim(&mut self, stamp: Stamp, seq: u64) -> Option<Origin> {
+    pub(crate) fn claim(&mut self, stamp: Stamp, seq: u64) -> Option<Origin> {
         let is_it = |sent: &Sent| (sent.counter, sent.due_ns) == (stamp.counter, stamp.due_ns);
         let first = self.sent.front().map_or(u64::MAX, |first| first.counter);
         let index = usize::try_from(stamp.counter.wrapping_sub(first)).unwrap_or(usize::MAX);
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// Everybody is past a text of it; whether it stands where it was sent.
-    pub(super) fn settle(&mut self, origin: &Origin) -> bool {
+    pub(crate) fn settle(&mut self, origin: &Origin) -> bool {
         let (life, counter) = (origin.life, origin.stamp.counter);
         // What was left behind by a crash may overtake, and be overtaken by, what came after it.
         let in_turn = self.settled.is_none_or(|settled| life != settled.0 || counter > settled.1);

@@ -14,14 +14,21 @@
 //! The usual case costs little and always the same: the line that comes is, byte for byte, the one
 //! that another member got next.
 
+pub(super) mod fault;
+mod history;
+mod publisher;
+pub(super) mod receiver;
+mod settle;
+pub(super) mod stamp;
+
 use memchr::memchr;
 use serde::Serialize;
 
-use super::fault::{Fault, Faults, shown};
-use super::records::Records;
-use super::source::Source;
-use super::stamp::Stamp;
-use super::taker::{Passed, Taker, ToldGap};
+use self::fault::{Fault, Faults, shown};
+use self::history::Records;
+use self::publisher::Source;
+use self::receiver::{Passed, Taker, ToldGap};
+use self::stamp::Stamp;
 
 /// Numbers passed over at once that are looked at one by one; more is absurd.
 const JUMP_MAX: u64 = 1 << 20;
@@ -30,15 +37,15 @@ const FAULTS_MAX: u64 = 1_000;
 
 /// What is promised on this run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Promise {
+pub(crate) struct Promise {
     /// Bytes of each text.
-    pub(super) text_bytes: usize,
+    pub(crate) text_bytes: usize,
     /// Whether losses are told.
-    pub(super) acks: bool,
+    pub(crate) acks: bool,
     /// How long each message must be kept.
-    pub(super) ttl_ns: u64,
+    pub(crate) ttl_ns: u64,
     /// Whether messages may be dropped earlier, to make room.
-    pub(super) may_drop: bool,
+    pub(crate) may_drop: bool,
 }
 
 /// What was taken so far.
@@ -56,19 +63,19 @@ pub struct Taken {
 
 /// Sees everything that is sent, answered and delivered.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(crate) struct Verifier {
     promise: Promise,
-    pub(super) records: Records,
-    pub(super) sources: Vec<Source>,
-    pub(super) takers: Vec<Taker>,
-    pub(super) taken: Taken,
+    pub(crate) records: Records,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) takers: Vec<Taker>,
+    pub(crate) taken: Taken,
     faults: Faults,
 }
 
 impl Verifier {
     /// Members `ids`, by index, who registered when the number to come was that beside them.
     #[must_use]
-    pub(super) fn new(promise: Promise, ids: Vec<(String, u64)>) -> Self {
+    pub(crate) fn new(promise: Promise, ids: Vec<(String, u64)>) -> Self {
         let base = ids.iter().map(|(_, first)| *first).min().unwrap_or(1);
         let sources = ids.iter().map(|_| Source::default()).collect();
         let takers = ids.into_iter().map(|(id, first)| Taker::new(id, first)).collect();
@@ -77,47 +84,47 @@ impl Verifier {
     }
 
     /// How many members there are.
-    pub(super) fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.takers.len()
     }
 
     /// What went wrong so far.
     #[must_use]
-    pub(super) fn faults(&self) -> &Faults {
+    pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 
     /// What was taken so far.
     #[must_use]
-    pub(super) fn taken(&self) -> Taken {
+    pub(crate) fn taken(&self) -> Taken {
         self.taken
     }
 
     /// Whether so much is wrong that there is no point in going on.
     #[must_use]
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(crate) fn is_hopeless(&self) -> bool {
         self.faults.count() > FAULTS_MAX
     }
 
     /// The highest number that `member` has taken: what it names with `since`.
     #[must_use]
-    pub(super) fn place(&self, member: usize) -> u64 {
+    pub(crate) fn place(&self, member: usize) -> u64 {
         self.takers.get(member).map_or(0, |taker| taker.next - 1)
     }
 
     /// Takes down a fault that was found elsewhere.
-    pub(super) fn fault(&mut self, member: usize, fault: &Fault) {
+    pub(crate) fn fault(&mut self, member: usize, fault: &Fault) {
         let who = self.takers.get(member).map_or("the run", |taker| taker.id.as_str());
         self.faults.add(who, fault);
     }
 
     /// The stamp of the next text that `member` sends.
-    pub(super) fn send(&mut self, member: usize, due_ns: u64) -> Option<Stamp> {
+    pub(crate) fn send(&mut self, member: usize, due_ns: u64) -> Option<Stamp> {
         Some(self.sources.get_mut(member)?.send(member, due_ns))
     }
 
     /// The oldest unanswered text of `member` was accepted as `seq`.
-    pub(super) fn accepted(&mut self, member: usize, seq: u64) {
+    pub(crate) fn accepted(&mut self, member: usize, seq: u64) {
         let answered = self.sources.get_mut(member).and_then(|source| source.answered(member));
         let Some((told, origin)) = answered else {
             return self.fault(member, &Fault::Reply { line: format!("OK msend seq={seq}") });
@@ -134,7 +141,7 @@ impl Verifier {
     }
 
     /// The oldest unanswered text of `member` was not accepted, as `line` says.
-    pub(super) fn refused(&mut self, member: usize, line: &[u8]) {
+    pub(crate) fn refused(&mut self, member: usize, line: &[u8]) {
         let answered = self.sources.get_mut(member).and_then(|source| source.answered(member));
         if answered.is_none_or(|(told, _)| told.is_some()) {
             self.fault(member, &Fault::Reply { line: shown(line) });
@@ -142,21 +149,21 @@ impl Verifier {
     }
 
     /// The command socket of `member` is gone.
-    pub(super) fn broken(&mut self, member: usize) {
+    pub(crate) fn broken(&mut self, member: usize) {
         if let Some(source) = self.sources.get_mut(member) {
             source.broken();
         }
     }
 
     /// `member` has come back.
-    pub(super) fn is_back(&mut self, member: usize) {
+    pub(crate) fn is_back(&mut self, member: usize) {
         if let Some(taker) = self.takers.get_mut(member) {
             taker.is_back = true;
         }
     }
 
     /// Takes whole lines of a message socket; `delivered` gets when each message was due.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         member: usize,
         run: &[u8],
@@ -230,7 +237,7 @@ impl Verifier {
 
     /// One delivery, wherever it was read; when it was due, if it is one that had to come. An empty
     /// `line` is not compared with what others got.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         member: usize,
         seq: u64,
@@ -302,7 +309,7 @@ impl Verifier {
     }
 
     /// Notes what `member` did not get below `end`, if it is not its own.
-    pub(super) fn pass_over(&mut self, member: usize, end: u64, at_ns: u64) {
+    pub(crate) fn pass_over(&mut self, member: usize, end: u64, at_ns: u64) {
         let Some(taker) = self.takers.get_mut(member) else { return };
         let is_after_break = taker.is_back && !self.promise.acks;
         for seq in taker.next..end {
@@ -313,7 +320,7 @@ impl Verifier {
         taker.next = taker.next.max(end);
     }
 
-    pub(super) fn take_gap(&mut self, member: usize, gap: ToldGap) {
+    pub(crate) fn take_gap(&mut self, member: usize, gap: ToldGap) {
         let next = self.takers.get(member).map_or(0, |taker| taker.next);
         let line = gap.line();
         let why = if !self.promise.acks {
@@ -338,11 +345,10 @@ impl Verifier {
         self.fault(member, &Fault::Gap { line, why: why.to_owned() });
     }
 
-    pub(super) fn promise(&self) -> Promise {
+    pub(crate) fn promise(&self) -> Promise {
         self.promise
     }
 }
 
 #[cfg(test)]
-#[path = "verifier_tests.rs"]
 mod tests;

@@ -7,12 +7,12 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::book::Book;
-use super::fault::Fault;
 use super::member::{Commands, Inbox, Member};
+use super::members::State;
 use super::plan::{Pace, Plan};
-use super::team::State;
+use super::recorder::Book;
 use super::timer::Timer;
+use super::verifier::fault::Fault;
 use crate::command::{CommandSocket, Door, value_of};
 use crate::failure::{Failure, Result};
 
