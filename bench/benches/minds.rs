@@ -11,25 +11,25 @@ use groupcast::group::{
     Group,
     Input,
     LinkId,
+    MemberState, //.
     Origin,
-    Recorded,
+    RecoveredFact,
     Replay,
     Rules,
-    Standpoint, //.
 };
 use groupcast::journal::{
     BootId,
-    Found,
-    Header,
     Record,
     Salt,
+    SegmentHeader,
+    SegmentItem,
     SyncMode,
     delivery,
     encode,
     read, //.
 };
 use groupcast::limits::Overflow;
-use groupcast::net::Wheel;
+use groupcast::net::TimerWheel;
 use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
@@ -186,7 +186,7 @@ fn wheel(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wheel");
     group.throughput(Throughput::Elements(TIMERS));
     group.bench_function("insert and cancel", |bencher| {
-        let mut wheel = Wheel::new();
+        let mut wheel = TimerWheel::new();
         bencher.iter(|| {
             let ids: Vec<_> = (0..TIMERS)
                 .map(|index| wheel.insert(Millis::new(60_000 + 7 * index), index))
@@ -198,13 +198,13 @@ fn wheel(criterion: &mut Criterion) {
     });
     group.bench_function("insert and fall due", |bencher| {
         let fill = || {
-            let mut wheel = Wheel::new();
+            let mut wheel = TimerWheel::new();
             for index in 0..TIMERS {
                 wheel.insert(Millis::new(7 * index), index);
             }
             wheel
         };
-        let empty = |mut wheel: Wheel<u64>| {
+        let empty = |mut wheel: TimerWheel<u64>| {
             while let Some(value) = wheel.pop_due(Millis::new(7 * TIMERS)) {
                 black_box(value);
             }
@@ -238,8 +238,8 @@ fn replay(members: u64) -> Replay {
         let (registered_at, place) = (Seq::new(0), Seq::new(0));
         let (id, address) = (member(index).into(), (HOME, 9000).into());
         let own = Box::default();
-        let standpoint = Standpoint { id, address, registered_at, place, own };
-        replay.apply(Recorded::Member(standpoint), Millis::new(0));
+        let standpoint = MemberState { id, address, registered_at, place, own };
+        replay.apply(RecoveredFact::Member(standpoint), Millis::new(0));
     }
     replay
 }
@@ -248,14 +248,14 @@ fn replay(members: u64) -> Replay {
 fn recover(segment: &[u8], mut replay: Replay) -> Replay {
     let Ok((_, records)) = read(black_box(segment)) else { return replay };
     for found in records {
-        let Found::Record { at, record } = found else { continue };
+        let SegmentItem::Record { at, record } = found else { continue };
         match record {
             Record::Accepted { line } => {
                 if let Some(delivery) = delivery(line) {
-                    replay.apply(Recorded::Accepted { line, delivery }, at);
+                    replay.apply(RecoveredFact::Accepted { line, delivery }, at);
                 }
             }
-            Record::Place { id, place } => replay.apply(Recorded::Place { id, place }, at),
+            Record::Acked { id, place } => replay.apply(RecoveredFact::Acked { id, place }, at),
             Record::Epoch { .. }
             | Record::Member { .. }
             | Record::Own { .. }
@@ -284,12 +284,12 @@ fn journal(criterion: &mut Criterion) {
     });
     let mut segment = Vec::new();
     let (boot, sync) = (BootId([0; 16]), SyncMode::Always);
-    Header { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
+    SegmentHeader { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
     put(&lines, &mut segment);
     group.bench_function("read", |bencher| {
         bencher.iter(|| {
             let records = read(black_box(&segment)).map(|(_, records)| records);
-            let is_whole = |found: &Found<'_>| matches!(found, Found::Record { .. });
+            let is_whole = |found: &SegmentItem<'_>| matches!(found, SegmentItem::Record { .. });
             let whole = records.into_iter().flatten().filter(is_whole).count();
             assert_eq!(whole as u64, MESSAGES, "all of them are as they were written");
         });
@@ -302,7 +302,7 @@ fn journal(criterion: &mut Criterion) {
     for index in 0..MESSAGES {
         let id = &member(index);
         let place = Seq::new(MESSAGES / 2);
-        encode(&Record::Place { id, place }, Millis::new(8), Salt(1), &mut segment);
+        encode(&Record::Acked { id, place }, Millis::new(8), Salt(1), &mut segment);
     }
     group.throughput(Throughput::Elements(2 * MESSAGES));
     group.bench_function("read and replay with as many places", |bencher| {

@@ -9,13 +9,13 @@ use getopts::{Matches, Options};
 use log::LevelFilter;
 
 use super::coordinator_file::Overrides;
-use super::key::{KEYS, Key};
+use super::key::{ConfigKey, KEYS};
 use super::stderr::report_failure;
-use super::{CoordinatorConfig, Fault, Found, ParticipantConfig, Place};
+use super::{ConfigError, CoordinatorConfig, FoundValue, Location, ParticipantConfig};
 
 /// Result of a command line: a text to print, or a program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call<R> {
+pub enum Invocation<R> {
     /// Print this text, which ends in a line feed, and be done.
     Show(String),
     /// Run the program.
@@ -91,7 +91,7 @@ impl CoordinatorRun {
     /// The first thing that is wrong with the command line, or else with the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Call<CoordinatorTask>, Fault> {
+    ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
         let mut options = common_options("info");
         options.optflag("", "new-epoch", "begin a new epoch: data_dir was put back from a copy");
         options.optopt("", "inspect", "print what the journal in DIR holds, run nothing", "DIR");
@@ -103,16 +103,17 @@ impl CoordinatorRun {
             options.optopt("", &key.option(), &about, key.hint);
         }
         let matches = matches(&options, arguments)?;
-        let about = About { program: Self::PROGRAM, purpose: PASSES_ON, file: COORDINATOR_FILE };
+        let about =
+            ProgramInfo { program: Self::PROGRAM, purpose: PASSES_ON, file: COORDINATOR_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
-            return Ok(Call::Show(text));
+            return Ok(Invocation::Show(text));
         }
         if let Some(directory) = inspected(&matches)? {
-            return Ok(Call::Run(CoordinatorTask::Inspect(directory)));
+            return Ok(Invocation::Run(CoordinatorTask::Inspect(directory)));
         }
         let log_level = log_level(&matches, LevelFilter::Info)?;
         let file = config_file(&matches)?;
-        let value = |key: &'static Key| Some((key, matches.opt_str(&key.option())?));
+        let value = |key: &'static ConfigKey| Some((key, matches.opt_str(&key.option())?));
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
         let new_epoch = matches.opt_present("new-epoch");
@@ -131,7 +132,7 @@ impl ParticipantRun {
     /// The first thing that is wrong with the command line, or else with the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Call<Self>, Fault> {
+    ) -> Result<Invocation<Self>, ConfigError> {
         let mut options = common_options("warn");
         options
             .optmulti("e", "execute", EXECUTE, "CMD")
@@ -142,9 +143,10 @@ impl ParticipantRun {
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
             .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
         let matches = matches(&options, arguments)?;
-        let about = About { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
+        let about =
+            ProgramInfo { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
         if let Some(text) = about.asked_for(&matches, &options) {
-            return Ok(Call::Show(text));
+            return Ok(Invocation::Show(text));
         }
         let log_level = log_level(&matches, LevelFilter::Warn)?;
         let file = config_file(&matches)?;
@@ -167,10 +169,10 @@ impl ParticipantRun {
 /// # Errors
 ///
 /// 0 if the text was shown, 1 if it could not be written, 2 if the call was at fault.
-pub fn settle<R>(program: &str, call: Result<Call<R>, Fault>) -> Result<R, ExitCode> {
+pub fn settle<R>(program: &str, call: Result<Invocation<R>, ConfigError>) -> Result<R, ExitCode> {
     match call {
-        Ok(Call::Run(run)) => Ok(run),
-        Ok(Call::Show(text)) => match io::stdout().write_all(text.as_bytes()) {
+        Ok(Invocation::Run(run)) => Ok(run),
+        Ok(Invocation::Show(text)) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => Err(ExitCode::SUCCESS),
             Err(_) => Err(ExitCode::FAILURE),
         },
@@ -185,13 +187,13 @@ pub fn settle<R>(program: &str, call: Result<Call<R>, Fault>) -> Result<R, ExitC
 }
 
 /// What a program says of itself.
-struct About {
+struct ProgramInfo {
     program: &'static str,
     purpose: &'static str,
     file: &'static str,
 }
 
-impl About {
+impl ProgramInfo {
     /// The text for `--help` or `--version`.
     fn asked_for(&self, matches: &Matches, options: &Options) -> Option<String> {
         let Self { program, purpose, file } = self;
@@ -220,60 +222,64 @@ fn common_options(default_level: &str) -> Options {
 fn matches(
     options: &Options,
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Matches, Fault> {
+) -> Result<Matches, ConfigError> {
     let arguments = arguments.into_iter().map(|argument| {
-        let not_utf8 = |bytes| Fault::Usage(format!("argument {bytes:?} is not UTF-8"));
+        let not_utf8 = |bytes| ConfigError::Usage(format!("argument {bytes:?} is not UTF-8"));
         argument.into_string().map_err(not_utf8)
     });
-    let arguments = arguments.collect::<Result<Vec<String>, Fault>>()?;
-    options.parse(arguments).map_err(|fail| Fault::Usage(fail.to_string()))
+    let arguments = arguments.collect::<Result<Vec<String>, ConfigError>>()?;
+    options.parse(arguments).map_err(|fail| ConfigError::Usage(fail.to_string()))
 }
 
-fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Fault> {
+fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, ConfigError> {
     let steps = matches.opt_count("verbose");
     let Some(word) = matches.opt_str("log-level") else {
         let louder = LevelFilter::iter().skip_while(|level| *level < default).nth(steps);
         return Ok(louder.unwrap_or(LevelFilter::Trace));
     };
     if steps > 0 {
-        return Err(Fault::Usage("found both --verbose and --log-level, expected one".to_owned()));
+        return Err(ConfigError::Usage(
+            "found both --verbose and --log-level, expected one".to_owned(),
+        ));
     }
-    word.parse().map_err(|_| Fault::Field {
-        place: Place::Option,
+    word.parse().map_err(|_| ConfigError::Field {
+        place: Location::Option,
         field: "log_level",
-        found: Found::Text(word),
+        found: FoundValue::Text(word),
         expected: "off, error, warn, info, debug or trace".to_owned(),
     })
 }
 
 /// The directory that is to be looked into, and nothing else done.
-fn inspected(matches: &Matches) -> Result<Option<PathBuf>, Fault> {
+fn inspected(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
     let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
     let is_other = ["check", "verbose", "log-level", "new-epoch"]
         .iter()
         .any(|option| matches.opt_present(option));
     match is_key || is_other || !matches.free.is_empty() {
-        true => Err(Fault::Usage("found more beside --inspect, expected it alone".to_owned())),
+        true => {
+            Err(ConfigError::Usage("found more beside --inspect, expected it alone".to_owned()))
+        }
         false => Ok(Some(directory.into())),
     }
 }
 
 /// The one argument that is not an option.
-fn config_file(matches: &Matches) -> Result<&str, Fault> {
+fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
     match matches.free.as_slice() {
         [file] => Ok(file),
         files => {
             let found = files.len();
-            Err(Fault::Usage(format!("found {found} config files, expected one")))
+            Err(ConfigError::Usage(format!("found {found} config files, expected one")))
         }
     }
 }
 
-fn checked<R>(matches: &Matches, file: &str, run: R) -> Call<R> {
+fn checked<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
     match matches.opt_present("check") {
-        true => Call::Show(format!("{file}: valid\n")),
-        false => Call::Run(run),
+        true => Invocation::Show(format!("{file}: valid\n")),
+        false => Invocation::Run(run),
     }
 }
 

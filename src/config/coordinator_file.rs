@@ -3,71 +3,80 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::key::{KEYS, Key};
-use super::lines::{self, Line, Lines};
-use super::{CoordinatorConfig, Fault, Found, Place, value};
+use super::key::{ConfigKey, KEYS};
+use super::lines::{self, ConfigLine, ConfigLines};
+use super::{ConfigError, CoordinatorConfig, FoundValue, Location, value};
 use crate::limits::TTL_SECONDS_MAX;
 
 /// Options with their values, in any order, each key at most once.
-pub(super) type Overrides = [(&'static Key, String)];
+pub(super) type Overrides = [(&'static ConfigKey, String)];
 
 /// Where each key that was written stands, and its value as written.
-type Written = BTreeMap<&'static str, (Place, String)>;
+type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
 
 impl CoordinatorConfig {
     /// The config of the file at `path`, with `overrides` over it.
-    pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Self, Fault> {
+    pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::parse(path, &lines::read(path)?, overrides)
     }
 
-    fn parse(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Self, Fault> {
-        let mut lines = Lines::new(path, bytes);
+    fn parse(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut lines = ConfigLines::new(path, bytes);
         let mut config = Self::new(parse_port(&mut lines)?, parse_ttl(&mut lines)?);
-        let mut written = Written::new();
+        let mut written = WrittenKeys::new();
         while let Some(line) = lines.next()? {
             config.take_line(&line, &mut written)?;
         }
         for (key, text) in overrides {
             if let Err(expected) = (key.assign)(&mut config, text) {
-                let found = Found::Text(text.clone());
-                return Err(Fault::Field {
-                    place: Place::Option,
+                let found = FoundValue::Text(text.clone());
+                return Err(ConfigError::Field {
+                    place: Location::Option,
                     field: key.name,
                     found,
                     expected,
                 });
             }
-            written.insert(key.name, (Place::Option, text.clone()));
+            written.insert(key.name, (Location::Option, text.clone()));
         }
         config.check_backlog(&mut written)?;
         check_sync(&mut written)?;
         Ok(config)
     }
 
-    fn take_line(&mut self, line: &Line<'_>, written: &mut Written) -> Result<(), Fault> {
+    fn take_line(
+        &mut self,
+        line: &ConfigLine<'_>,
+        written: &mut WrittenKeys,
+    ) -> Result<(), ConfigError> {
         let Some((name, text)) = line.text.split_once('=') else {
             return Err(line.fault("line", line.text, "key=value".to_owned()));
         };
         let (name, text) = (name.trim_end(), text.trim_start());
-        let Some(key) = Key::find(name) else {
+        let Some(key) = ConfigKey::find(name) else {
             return Err(line.fault("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
         };
-        if let Some((Place::Line { number: first, .. }, _)) = written.get(key.name) {
-            let (found, expected) = (Found::Again { first: *first }, "it once".to_owned());
-            return Err(Fault::Field { place: line.place(), field: key.name, found, expected });
+        if let Some((Location::Line { number: first, .. }, _)) = written.get(key.name) {
+            let (found, expected) = (FoundValue::Again { first: *first }, "it once".to_owned());
+            return Err(ConfigError::Field {
+                place: line.place(),
+                field: key.name,
+                found,
+                expected,
+            });
         }
         written.insert(key.name, (line.place(), text.to_owned()));
         (key.assign)(self, text).map_err(|expected| line.fault(key.name, text, expected))
     }
 
     /// No `max_line` exceeds the default backlog: see `limits`.
-    fn check_backlog(&self, written: &mut Written) -> Result<(), Fault> {
+    fn check_backlog(&self, written: &mut WrittenKeys) -> Result<(), ConfigError> {
         let lowest = value::wide(self.max_line).saturating_mul(2);
         match written.remove("max_backlog") {
-            Some((place, text)) if self.max_backlog < lowest => Err(Fault::Field {
+            Some((place, text)) if self.max_backlog < lowest => Err(ConfigError::Field {
                 place,
                 field: "max_backlog",
-                found: Found::Text(text),
+                found: FoundValue::Text(text),
                 expected: format!("at least {}, twice max_line", value::show_size(lowest)),
             }),
             Some(_) | None => Ok(()),
@@ -77,19 +86,19 @@ impl CoordinatorConfig {
 
 /// Nothing is synced where nothing is kept. Who says so himself, by an empty `data_dir`, may leave
 /// the other where it stands.
-fn check_sync(written: &mut Written) -> Result<(), Fault> {
+fn check_sync(written: &mut WrittenKeys) -> Result<(), ConfigError> {
     match written.remove("sync") {
-        Some((place, text)) if !written.contains_key("data_dir") => Err(Fault::Field {
+        Some((place, text)) if !written.contains_key("data_dir") => Err(ConfigError::Field {
             place,
             field: "sync",
-            found: Found::Text(text),
+            found: FoundValue::Text(text),
             expected: "data_dir beside it, without which nothing is kept on disk".to_owned(),
         }),
         Some(_) | None => Ok(()),
     }
 }
 
-fn parse_port(lines: &mut Lines<'_>) -> Result<u16, Fault> {
+fn parse_port(lines: &mut ConfigLines<'_>) -> Result<u16, ConfigError> {
     let expected = "a port from 0 to 65535";
     let line = lines.require("port", expected)?;
     let port = value::whole(line.text, 0..=u64::from(u16::MAX)).ok();
@@ -97,7 +106,7 @@ fn parse_port(lines: &mut Lines<'_>) -> Result<u16, Fault> {
     port.ok_or_else(|| line.fault("port", line.text, expected.to_owned()))
 }
 
-fn parse_ttl(lines: &mut Lines<'_>) -> Result<u64, Fault> {
+fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
     let expected = format!("whole seconds from 0 to {TTL_SECONDS_MAX}");
     let line = lines.require("ttl", &expected)?;
     let ttl_s = value::whole(line.text, 0..=TTL_SECONDS_MAX);
@@ -114,7 +123,7 @@ mod tests {
     fn check(text: &str, options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>) {
         let overrides: Vec<_> = options
             .iter()
-            .map(|(name, value)| (Key::find(name).unwrap(), (*value).to_owned()))
+            .map(|(name, value)| (ConfigKey::find(name).unwrap(), (*value).to_owned()))
             .collect();
         let config = CoordinatorConfig::parse(Path::new("c.txt"), text.as_bytes(), &overrides);
         assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
@@ -201,7 +210,7 @@ mod tests {
         for key in &KEYS {
             assert_ne!((key.show)(&config), (key.show)(&DEFAULT), "{}", key.name);
         }
-        let lines = |show: &dyn Fn(&Key) -> String| {
+        let lines = |show: &dyn Fn(&ConfigKey) -> String| {
             let lines = KEYS.each_ref().map(|key| format!("{} = {}\n", key.name, show(key)));
             format!("5000\n60\n{}", lines.concat())
         };
@@ -249,7 +258,7 @@ mod tests {
             check(&file, &[], Err(&format!("c.txt:4: {key}: {wrong}")));
             let option = key.replace('_', "-");
             check("5000\n60\n", &[(key, value)], Err(&format!("--{option}: {wrong}")));
-            let fine = (Key::find(key).unwrap().show)(&DEFAULT);
+            let fine = (ConfigKey::find(key).unwrap().show)(&DEFAULT);
             check(&file, &[(key, &fine)], Err(&format!("c.txt:4: {key}: {wrong}")));
         }
     }

@@ -7,7 +7,7 @@ use crate::limits::CONFIG_BYTES_MAX;
 
 /// The first thing that was wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ConfigError {
     /// The command line could not be understood.
     Usage(String),
     /// The operating system would not read the file.
@@ -25,11 +25,11 @@ pub enum Fault {
     /// A field is not as it must be.
     Field {
         /// Where it stands.
-        place: Place,
+        place: Location,
         /// Which it is, as the config file calls it.
         field: &'static str,
         /// What is there.
-        found: Found,
+        found: FoundValue,
         /// What should be.
         expected: String,
     },
@@ -37,7 +37,7 @@ pub enum Fault {
 
 /// Where a field was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// In a file.
     Line {
         /// As it was named.
@@ -51,7 +51,7 @@ pub enum Place {
 
 /// What stood where something else was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundValue {
     /// This text.
     Text(String),
     /// A line that is not UTF-8.
@@ -68,18 +68,18 @@ pub enum Found {
 /// Characters of a text that a message shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
-impl Fault {
+impl ConfigError {
     /// Whether `--help` knows better.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::Field { place: Place::Option, .. } => true,
+            Self::Usage(_) | Self::Field { place: Location::Option, .. } => true,
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Field { .. } => false,
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(words) => f.write_str(words),
@@ -90,20 +90,20 @@ impl fmt::Display for Fault {
                 let path = path.display();
                 write!(f, "{path}: found more than {CONFIG_BYTES_MAX} bytes, expected fewer")
             }
-            Self::Field { place: Place::Line { path, number }, field, found, expected } => {
+            Self::Field { place: Location::Line { path, number }, field, found, expected } => {
                 let path = path.display();
                 write!(f, "{path}:{number}: {field}: found {found}, expected {expected}")
             }
-            Self::Field { place: Place::Option, field, found, expected } => {
+            Self::Field { place: Location::Option, field, found, expected } => {
                 write!(f, "--{}: found {found}, expected {expected}", field.replace('_', "-"))
             }
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ConfigError {}
 
-impl fmt::Display for Found {
+impl fmt::Display for FoundValue {
     /// Text is quoted and its control characters escaped: it must not drive the terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

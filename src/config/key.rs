@@ -12,7 +12,7 @@ use crate::limits::{Overflow, Sync};
 
 /// What can be set by `key=value` in the file and by `--key VALUE` on the command line.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     /// As the file has it; the option has `-` where this has `_`.
     pub(super) name: &'static str,
     /// Stands for the value in the help: its unit or its choices.
@@ -25,7 +25,7 @@ pub(super) struct Key {
     pub(super) show: fn(&CoordinatorConfig) -> String,
 }
 
-impl Key {
+impl ConfigKey {
     /// The key of this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.name == name)
@@ -42,8 +42,8 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// In the order of the help.
-pub(super) static KEYS: [Key; 15] = [
-    Key {
+pub(super) static KEYS: [ConfigKey; 15] = [
+    ConfigKey {
         name: "bind",
         hint: "IP",
         about: "address to listen on",
@@ -53,7 +53,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.listen.ip().to_string(),
     },
-    Key {
+    ConfigKey {
         name: "max_backlog",
         hint: "BYTES",
         about: "kept messages that some member still needs, at least twice max_line",
@@ -63,7 +63,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_size(config.max_backlog),
     },
-    Key {
+    ConfigKey {
         name: "overflow",
         hint: "reject|drop-oldest",
         about: "when max_backlog is reached: refuse the new message, or drop the oldest ones",
@@ -73,7 +73,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.overflow.to_string(),
     },
-    Key {
+    ConfigKey {
         name: "max_line",
         hint: "BYTES",
         about: "longest request line, its line feed included",
@@ -83,7 +83,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_size(value::wide(config.max_line)),
     },
-    Key {
+    ConfigKey {
         name: "max_connections",
         hint: "COUNT",
         about: "command sockets at a time",
@@ -93,7 +93,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.max_connections.to_string(),
     },
-    Key {
+    ConfigKey {
         name: "max_connections_per_address",
         hint: "COUNT",
         about: "of these, from one IPv4 address or IPv6 /64 network; loopback is exempt",
@@ -103,7 +103,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.max_connections_per_address.to_string(),
     },
-    Key {
+    ConfigKey {
         name: "max_members",
         hint: "COUNT",
         about: "members, offline ones and registrations under way included",
@@ -113,7 +113,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.max_members.to_string(),
     },
-    Key {
+    ConfigKey {
         name: "max_members_per_address",
         hint: "COUNT",
         about: "of these, at one IPv4 address or IPv6 /64 network; loopback is exempt",
@@ -123,7 +123,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| config.max_members_per_address.to_string(),
     },
-    Key {
+    ConfigKey {
         name: "forget_after",
         hint: "SECONDS",
         about: "a member that is offline for so long is deregistered; 0: never",
@@ -133,7 +133,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_seconds(config.forget_after_ms),
     },
-    Key {
+    ConfigKey {
         name: "line_timeout",
         hint: "SECONDS",
         about: "a request line begun must be finished within it",
@@ -143,7 +143,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_seconds(config.line_timeout_ms),
     },
-    Key {
+    ConfigKey {
         name: "connect_timeout",
         hint: "SECONDS",
         about: "connecting back to a participant must succeed within it",
@@ -153,7 +153,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_seconds(config.connect_timeout_ms),
     },
-    Key {
+    ConfigKey {
         name: "stall_timeout",
         hint: "SECONDS",
         about: "a member that takes no byte for so long though some are due becomes offline",
@@ -163,7 +163,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| value::show_seconds(config.stall_timeout_ms),
     },
-    Key {
+    ConfigKey {
         name: "allow_foreign_ip",
         hint: "yes|no",
         about: "whether requests may name addresses that they do not come from",
@@ -173,7 +173,7 @@ pub(super) static KEYS: [Key; 15] = [
         },
         show: |config| if config.allow_foreign_ip { "yes" } else { "no" }.to_owned(),
     },
-    Key {
+    ConfigKey {
         name: "data_dir",
         hint: "DIR",
         about: "keep members and messages in this directory, across any end; its parent must exist",
@@ -186,7 +186,7 @@ pub(super) static KEYS: [Key; 15] = [
             None => String::new(),
         },
     },
-    Key {
+    ConfigKey {
         name: "sync",
         hint: "always|<n>ms|never",
         about: "when what is kept there is made safe against power loss: before it is confirmed, \

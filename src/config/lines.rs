@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Fault, Found, Place};
+use super::{ConfigError, FoundValue, Location};
 use crate::limits::CONFIG_BYTES_MAX;
 
 /// Hands out one line after the other, trimmed, without blank ones and comments.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(super) struct ConfigLines<'a> {
     path: &'a Path,
     rest: &'a [u8],
     /// Number of the line handed out or skipped last.
@@ -18,7 +18,7 @@ pub(super) struct Lines<'a> {
 
 /// A line that says something.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct ConfigLine<'a> {
     path: &'a Path,
     /// From 1; skipped lines count.
     pub(super) number: usize,
@@ -27,27 +27,27 @@ pub(super) struct Line<'a> {
 }
 
 /// The whole file. What is too large is not read to its end, which it may not have.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let unreadable =
-        |e: io::Error| Fault::Unreadable { path: path.to_owned(), reason: e.to_string() };
+        |e: io::Error| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() };
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     let bytes_max = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX);
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > CONFIG_BYTES_MAX {
-        return Err(Fault::TooLarge { path: path.to_owned() });
+        return Err(ConfigError::TooLarge { path: path.to_owned() });
     }
     Ok(bytes)
 }
 
-impl<'a> Lines<'a> {
+impl<'a> ConfigLines<'a> {
     /// The lines of `bytes`, which stand in the file at `path`.
     pub(super) const fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
         Self { path, rest: bytes, number: 0 }
     }
 
     /// The next line that says something, or `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Line<'a>>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<ConfigLine<'a>>, ConfigError> {
         while !self.rest.is_empty() {
             let end = self.rest.iter().position(|&byte| byte == b'\n');
             let (line, rest) = match end.and_then(|end| self.rest.split_at_checked(end)) {
@@ -58,10 +58,10 @@ impl<'a> Lines<'a> {
             self.number = self.number.saturating_add(1);
             let text = match std::str::from_utf8(line) {
                 Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK),
-                Err(_) => return Err(self.fault("line", Found::NotUtf8, "UTF-8 text")),
+                Err(_) => return Err(self.fault("line", FoundValue::NotUtf8, "UTF-8 text")),
             };
             if !text.is_empty() && !text.starts_with("//") {
-                return Ok(Some(Line { path: self.path, number: self.number, text }));
+                return Ok(Some(ConfigLine { path: self.path, number: self.number, text }));
             }
         }
         Ok(None)
@@ -72,29 +72,29 @@ impl<'a> Lines<'a> {
         &mut self,
         field: &'static str,
         expected: &str,
-    ) -> Result<Line<'a>, Fault> {
+    ) -> Result<ConfigLine<'a>, ConfigError> {
         match self.next()? {
             Some(line) => Ok(line),
-            None => Err(self.fault(field, Found::EndOfFile, expected)),
+            None => Err(self.fault(field, FoundValue::EndOfFile, expected)),
         }
     }
 
-    fn fault(&self, field: &'static str, found: Found, expected: &str) -> Fault {
-        let place = Place::Line { path: self.path.to_owned(), number: self.number.max(1) };
-        Fault::Field { place, field, found, expected: expected.to_owned() }
+    fn fault(&self, field: &'static str, found: FoundValue, expected: &str) -> ConfigError {
+        let place = Location::Line { path: self.path.to_owned(), number: self.number.max(1) };
+        ConfigError::Field { place, field, found, expected: expected.to_owned() }
     }
 }
 
-impl Line<'_> {
+impl ConfigLine<'_> {
     /// Where the line stands.
-    pub(super) fn place(&self) -> Place {
-        Place::Line { path: self.path.to_owned(), number: self.number }
+    pub(super) fn place(&self) -> Location {
+        Location::Line { path: self.path.to_owned(), number: self.number }
     }
 
     /// This line does not say what the `field` should be.
-    pub(super) fn fault(&self, field: &'static str, text: &str, expected: String) -> Fault {
-        let found = Found::Text(text.to_owned());
-        Fault::Field { place: self.place(), field, found, expected }
+    pub(super) fn fault(&self, field: &'static str, text: &str, expected: String) -> ConfigError {
+        let found = FoundValue::Text(text.to_owned());
+        ConfigError::Field { place: self.place(), field, found, expected }
     }
 }
 

@@ -21,10 +21,12 @@ mod stderr;
 mod value;
 mod write_line;
 
-pub use cli::{Call, CoordinatorRun, CoordinatorTask, ParticipantOptions, ParticipantRun, settle};
+pub use cli::{
+    CoordinatorRun, CoordinatorTask, Invocation, ParticipantOptions, ParticipantRun, settle,
+};
 pub use coordinator::CoordinatorConfig;
 pub use endpoint::{Endpoint, Host};
-pub use error::{Fault, Found, Place};
+pub use error::{ConfigError, FoundValue, Location};
 pub use participant::ParticipantConfig;
 pub use stderr::{report_failure, stderr_is_journal};
-pub use write_line::{Stream, write_line};
+pub use write_line::{StandardStream, write_line};

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::lines::{self, Line, Lines};
-use super::{Endpoint, Fault};
+use super::lines::{self, ConfigLine, ConfigLines};
+use super::{ConfigError, Endpoint};
 use crate::protocol::is_id;
 
 /// Who a participant is, what it writes to, and whom it talks to, checked.
@@ -19,12 +19,12 @@ pub struct ParticipantConfig {
 
 impl ParticipantConfig {
     /// The config of the file at `path`.
-    pub(super) fn load(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(path, &lines::read(path)?)
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Fault> {
-        let mut lines = Lines::new(path, bytes);
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let mut lines = ConfigLines::new(path, bytes);
         let id = field(&mut lines, "participant_id", "1 to 64 of A-Z a-z 0-9 . _ -", |text| {
             is_id(text).then(|| text.to_owned())
         })?;
@@ -41,12 +41,12 @@ impl ParticipantConfig {
 
 /// The next line as `parse` understands it.
 fn field<'a, T>(
-    lines: &mut Lines<'a>,
+    lines: &mut ConfigLines<'a>,
     name: &'static str,
     expected: &str,
     parse: impl FnOnce(&'a str) -> Option<T>,
-) -> Result<T, Fault> {
-    let line: Line<'a> = lines.require(name, expected)?;
+) -> Result<T, ConfigError> {
+    let line: ConfigLine<'a> = lines.require(name, expected)?;
     parse(line.text).ok_or_else(|| line.fault(name, line.text, expected.to_owned()))
 }
 

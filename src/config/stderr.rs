@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use super::write_line::{Stream, write_line};
+use super::write_line::{StandardStream, write_line};
 
 /// Returns whether standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
 /// inode (systemd.exec(5)). A program that was started by a service inherits the variable and may
@@ -30,5 +30,5 @@ fn stderr_name() -> io::Result<String> {
 /// Says on standard error why `program` cannot run, with the priority of an error in the journal.
 pub fn report_failure(program: &str, failure: &dyn Display) {
     let priority = if stderr_is_journal() { "<3>" } else { "" };
-    write_line(Stream::Error, &format!("{priority}{program}: {failure}"));
+    write_line(StandardStream::Error, &format!("{priority}{program}: {failure}"));
 }

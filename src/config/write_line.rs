@@ -10,7 +10,7 @@ use crate::text;
 
 /// A standard stream to write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum StandardStream {
     /// Standard output.
     Output,
     /// Standard error.
@@ -21,14 +21,14 @@ pub enum Stream {
 /// given up after half a second: a program must start and end all the same.
 ///
 /// Characters that could drive a terminal, as in the name of a file, are escaped.
-pub fn write_line(stream: Stream, line: &str) {
+pub fn write_line(stream: StandardStream, line: &str) {
     let line = format!("{}\n", text::for_terminal(line));
     let (done, waited) = mpsc::channel();
     let write = move || {
         // If this line cannot be written either, the error is ignored: no other output is left.
         let _ = match stream {
-            Stream::Output => io::stdout().write_all(line.as_bytes()),
-            Stream::Error => io::stderr().write_all(line.as_bytes()),
+            StandardStream::Output => io::stdout().write_all(line.as_bytes()),
+            StandardStream::Error => io::stderr().write_all(line.as_bytes()),
         };
         let _ = done.send(());
     };

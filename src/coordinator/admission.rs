@@ -12,12 +12,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::peer::{Client, Phase};
+use super::peer::{Client, ClientPhase};
 use crate::config::CoordinatorConfig;
 use crate::group::PerAddress;
 use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
 use crate::net::Key;
-use crate::protocol::NoRoom;
+use crate::protocol::LimitReached;
 use crate::time::Millis;
 
 /// The count of command sockets, and the order of those that have brought no line yet.
@@ -36,12 +36,12 @@ pub(super) struct Admission {
     /// the order in which they came.
     silent: BTreeMap<u64, (Key, Millis)>,
     next_serial: u64,
-    counters: Counters,
+    counters: AdmissionCounters,
 }
 
 /// Command sockets since the start that got no service.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct AdmissionCounters {
     /// There was no room for them.
     pub(super) refused: u64,
     /// They had brought no line, and gave way.
@@ -58,7 +58,7 @@ impl Admission {
             per_address: PerAddress::default(),
             silent: BTreeMap::new(),
             next_serial: 0,
-            counters: Counters::default(),
+            counters: AdmissionCounters::default(),
         }
     }
 
@@ -67,7 +67,7 @@ impl Admission {
         self.served
     }
 
-    pub(super) fn counters(&self) -> Counters {
+    pub(super) fn counters(&self) -> AdmissionCounters {
         self.counters
     }
 
@@ -87,20 +87,20 @@ impl Admission {
     }
 
     /// The refusal for one more command socket from `ip`, if there are too many from there.
-    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<NoRoom> {
+    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
         let network = self.per_address.full(ip, self.per_address_max)?;
         let (address, max) = (network.to_string().into(), self.per_address_max);
-        Some(NoRoom::ConnectionsFrom { address, max })
+        Some(LimitReached::ConnectionsFrom { address, max })
     }
 
     /// The refusal for one more command socket when the table is full.
-    pub(super) fn full(&self) -> NoRoom {
-        NoRoom::Connections { max: self.max }
+    pub(super) fn full(&self) -> LimitReached {
+        LimitReached::Connections { max: self.max }
     }
 
     /// The refusal for a command socket that gives way.
-    pub(super) fn give_way(&self) -> NoRoom {
-        NoRoom::Silent { max: Some(self.max) }
+    pub(super) fn give_way(&self) -> LimitReached {
+        LimitReached::Silent { max: Some(self.max) }
     }
 
     /// Counts a command socket that was accepted.
@@ -152,8 +152,11 @@ impl Admission {
     pub(super) fn leave(&mut self, client: &mut Client) {
         self.on_line(client);
         match client.phase {
-            Phase::Refused(refused) if refused.at_the_door => self.turned_away -= 1,
-            Phase::Refused(_) | Phase::Serving | Phase::Waiting | Phase::Ended => {
+            ClientPhase::Refused(refused) if refused.at_the_door => self.turned_away -= 1,
+            ClientPhase::Refused(_)
+            | ClientPhase::Serving
+            | ClientPhase::Waiting
+            | ClientPhase::Ended => {
                 self.served -= 1;
                 self.per_address.remove(client.peer);
             }

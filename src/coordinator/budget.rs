@@ -24,7 +24,7 @@ use crate::net::Connection;
 
 /// What is kept for all clients, and who waits for it to become less.
 #[derive(Debug, Default)]
-pub(super) struct ClientMemory {
+pub(super) struct Budget {
     /// The sum of what the clients are counted for.
     kept_bytes: usize,
     /// The part of it that is input: unfinished lines, requests not carried out.
@@ -35,7 +35,7 @@ pub(super) struct ClientMemory {
     holds_up: bool,
 }
 
-impl ClientMemory {
+impl Budget {
     /// Starts empty, for `connections_max` clients with lines of `line_bytes_max` bytes.
     pub(super) fn new(connections_max: usize, line_bytes_max: usize) -> Self {
         let shares = connections_max.saturating_mul(CLIENT_BYTES_SHARE);

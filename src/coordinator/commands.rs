@@ -7,23 +7,23 @@ use std::net::SocketAddr;
 use mio::Token;
 use mio::net::TcpStream;
 
-use super::journaling::Keeper;
-use super::peer::{Client, Peer, Phase, Refused, Role};
+use super::journaling::Commits;
+use super::peer::{Client, ClientPhase, Peer, PeerRole, Refused};
 use super::ready::{FRESH, Queued, Share};
-use super::server::{Coordinator, Timer};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::{ConnId, Input, Origin};
 use crate::limits::{
     CLIENT_BYTES_SHARE, KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES,
 };
 use crate::net::{Accept, Connection, Fill, Key};
-use crate::protocol::{Command, LineBuffer, NoRoom, Refusal, Reply, Request, TooLong};
+use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::{Millis, Now};
 
 impl Coordinator {
     /// Takes in who is waiting to be accepted.
     pub(super) fn accept(&mut self, now: Now) {
         let keeper = self.journal.as_ref().map(|journal| &journal.keeper);
-        let is_beginning = keeper.is_some_and(Keeper::is_beginning);
+        let is_beginning = keeper.is_some_and(Commits::is_beginning);
         if is_beginning && self.is_out_of_files {
             // The one file that may be free meanwhile is that of the segment.
             self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
@@ -38,7 +38,7 @@ impl Coordinator {
                 Accept::OutOfFiles(error) => {
                     self.note_files(Some(&error));
                     if self.admission.is_oldest_overdue(now.steady) {
-                        self.make_room(&NoRoom::Silent { max: None }, now);
+                        self.make_room(&LimitReached::Silent { max: None }, now);
                     }
                     return self.arm_accept_timer();
                 }
@@ -59,7 +59,7 @@ impl Coordinator {
     fn arm_accept_timer(&mut self) {
         let due = self.acceptor.as_ref().and_then(|acceptor| acceptor.retry_at());
         if let (None, Some(due)) = (self.accept_timer, due) {
-            self.accept_timer = Some(self.wheel.insert(due, Timer::Accept));
+            self.accept_timer = Some(self.wheel.insert(due, CoordinatorTimer::Accept));
         }
     }
 
@@ -87,7 +87,7 @@ impl Coordinator {
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.admission.enter(key, &mut client, now.steady);
-        self.peers.insert(Peer::new(connection, Role::Client(Box::new(client))));
+        self.peers.insert(Peer::new(connection, PeerRole::Client(Box::new(client))));
         log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
             self.refuse(key, &refusal.into(), now.steady);
@@ -96,7 +96,7 @@ impl Coordinator {
 
     /// Has the oldest command socket that has brought no line give way; `false` if there is none.
     /// Reads that client first: its request may have arrived already.
-    fn make_room(&mut self, why: &NoRoom, now: Now) -> bool {
+    fn make_room(&mut self, why: &LimitReached, now: Now) -> bool {
         while let Some(key) = self.admission.oldest_silent() {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
                 connection.suspect_input();
@@ -104,8 +104,8 @@ impl Coordinator {
             self.serve(key, FRESH, now);
             self.unflush(key);
             if self.admission.oldest_silent() == Some(key) {
-                let is_closed_now =
-                    self.admission.is_crowded() || matches!(why, NoRoom::Silent { max: None });
+                let is_closed_now = self.admission.is_crowded()
+                    || matches!(why, LimitReached::Silent { max: None });
                 self.refuse(key, &why.clone().into(), now.steady);
                 if is_closed_now {
                     self.buried.push(key); // With its reply written, if the socket takes it.
@@ -122,7 +122,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        if let Phase::Refused(_) = client.phase {
+        if let ClientPhase::Refused(_) = client.phase {
             return self.discard(key, share.bytes);
         }
         client.has_list = false;
@@ -187,7 +187,7 @@ impl Coordinator {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
             let has_room = client.unsent_bytes(connection) < self.client_memory.outbox_bytes_max();
-            client.phase == Phase::Serving && has_room && !client.has_list
+            client.phase == ClientPhase::Serving && has_room && !client.has_list
         })
     }
 
@@ -197,7 +197,9 @@ impl Coordinator {
             match input.next_line(self.config.max_line) {
                 Ok(Some(line)) => self.carry_out_line(key, line, now),
                 Ok(None) => return,
-                Err(TooLong { max }) => self.refuse(key, &Refusal::TooLong { max }, now.steady),
+                Err(TooLong { max }) => {
+                    self.refuse(key, &RequestError::TooLong { max }, now.steady);
+                }
             }
             left.requests -= 1;
         }
@@ -215,9 +217,9 @@ impl Coordinator {
             left.requests = left.requests.saturating_sub(1);
         }
         if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
-            && client.phase == Phase::Serving
+            && client.phase == ClientPhase::Serving
         {
-            client.phase = Phase::Ended;
+            client.phase = ClientPhase::Ended;
         }
     }
 
@@ -227,7 +229,7 @@ impl Coordinator {
         let conn = ConnId(Token::from(key).0);
         match Request::parse(line) {
             Ok(request) => {
-                client.phase = Phase::Waiting;
+                client.phase = ClientPhase::Waiting;
                 let origin = Origin { conn, peer: client.peer, local: client.local };
                 // Nothing for each message above `trace`: there may be a million in a second.
                 let is_message = matches!(request.command, Command::Msend { .. });
@@ -259,10 +261,10 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        if let Phase::Refused(_) = client.phase {
+        if let ClientPhase::Refused(_) = client.phase {
             return; // The input is forgotten.
         }
-        client.is_held_up = client.phase == Phase::Serving && !may_go_on;
+        client.is_held_up = client.phase == ClientPhase::Serving && !may_go_on;
         if client.is_held_up {
             self.client_memory.note_held_up();
         }
@@ -281,11 +283,11 @@ impl Coordinator {
         }
         if client.is_overdue {
             let timeout_ms = self.config.line_timeout_ms;
-            return self.refuse(key, &Refusal::Unfinished { timeout_ms }, now);
+            return self.refuse(key, &RequestError::Unfinished { timeout_ms }, now);
         }
         if client.line_timer.is_none() {
             let due = now.plus(self.config.line_timeout_ms);
-            client.line_timer = Some(self.wheel.insert(due, Timer::Line(key)));
+            client.line_timer = Some(self.wheel.insert(due, CoordinatorTimer::Line(key)));
         }
     }
 
@@ -303,14 +305,14 @@ impl Coordinator {
     pub(super) fn limit_input(&mut self, now: Millis) {
         let Some((excess, max)) = self.client_memory.excess_input() else { return };
         let long = self.peers.iter().filter_map(|(key, peer)| match &peer.role {
-            Role::Client(client)
-                if client.phase == Phase::Serving
+            PeerRole::Client(client)
+                if client.phase == ClientPhase::Serving
                     && client.input_bytes > CLIENT_BYTES_SHARE
                     && peer.queued == Queued::No =>
             {
                 Some((client.input_bytes, key))
             }
-            Role::Client(_) | Role::Dialing { .. } | Role::Listener(_) => None,
+            PeerRole::Client(_) | PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => None,
         });
         let mut long: Vec<(usize, Key)> = long.collect();
         long.sort_unstable_by(|one, other| other.cmp(one));
@@ -321,7 +323,7 @@ impl Coordinator {
             }
             freed += bytes;
             refused += 1;
-            self.refuse(key, &Refusal::TooMuchUnfinished { bytes, max }, now);
+            self.refuse(key, &RequestError::TooMuchUnfinished { bytes, max }, now);
         }
         log::debug!(
             "{refused} unfinished lines of {freed} bytes refused: {max} bytes are the limit"
@@ -330,7 +332,7 @@ impl Coordinator {
 
     /// Tells a client why it is not served any more, and sees to it that it can read that: closing
     /// at once, with bytes unread, would have TCP throw the reply away.
-    fn refuse(&mut self, key: Key, refusal: &Refusal, now: Millis) {
+    fn refuse(&mut self, key: Key, refusal: &RequestError, now: Millis) {
         self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()));
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
@@ -338,22 +340,23 @@ impl Coordinator {
         if let Some(timer) = client.line_timer.take() {
             self.wheel.cancel(timer);
         }
-        let at_the_door = matches!(refusal, Refusal::NoRoom(_));
+        let at_the_door = matches!(refusal, RequestError::LimitReached(_));
         if at_the_door {
-            let is_silent = matches!(refusal, Refusal::NoRoom(NoRoom::Silent { .. }));
+            let is_silent =
+                matches!(refusal, RequestError::LimitReached(LimitReached::Silent { .. }));
             self.admission.turn_away(client, is_silent);
         } else {
             self.admission.on_line(client);
         }
         connection.input.clear();
-        client.phase = Phase::Refused(Refused {
+        client.phase = ClientPhase::Refused(Refused {
             discard_bytes: LINGER_BYTES_MAX,
             unsent_bytes: client.unsent_bytes(connection),
             is_shut_down: false,
             at_the_door,
         });
         self.client_memory.charge(connection, client);
-        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+        self.wheel.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 
     /// Reads what a refused client still sends, and throws it away.
@@ -362,7 +365,7 @@ impl Coordinator {
             return;
         };
         let has_unsent = client.unsent_bytes(connection) > 0;
-        let Phase::Refused(refused) = &mut client.phase else { return };
+        let ClientPhase::Refused(refused) = &mut client.phase else { return };
         let filled = connection.fill(&mut self.scratch, refused.discard_bytes.clamp(1, bytes_max));
         connection.input.clear();
         match filled {
@@ -387,11 +390,11 @@ impl Coordinator {
         let is_gone = connection.flush(READ_BYTES).is_err();
         self.client_memory.charge(connection, client);
         let unsent = client.unsent_bytes(connection);
-        let Phase::Refused(refused) = &mut client.phase else { return };
+        let ClientPhase::Refused(refused) = &mut client.phase else { return };
         if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
             return self.buried.push(key);
         }
         refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
-        self.wheel.insert(now.plus(LINGER_MS), Timer::Linger(key));
+        self.wheel.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 }

@@ -7,9 +7,9 @@ use mio::Token;
 use rustix::io::Errno;
 
 use super::messages::say_last;
-use super::peer::{Peer, Phase, Role};
+use super::peer::{ClientPhase, Peer, PeerRole};
 use super::report;
-use super::server::{Coordinator, Timer};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::{ConnId, Effect, Input, LinkId};
 use crate::limits::{TURN_BYTES_MAX, TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_CONNECT};
 use crate::net::{Connection, Flush, Key};
@@ -32,7 +32,7 @@ impl Coordinator {
                     }
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
-                Effect::Note(note) => report::log_note(&note),
+                Effect::MemberChange(note) => report::log_note(&note),
                 Effect::Backlog(change) => report::log_backlog(&change),
             }
         }
@@ -75,9 +75,9 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return; // It is gone; what it asked for was done.
         };
-        let has_waited = client.phase == Phase::Waiting && client.list.is_empty();
+        let has_waited = client.phase == ClientPhase::Waiting && client.list.is_empty();
         if has_waited {
-            client.phase = Phase::Serving;
+            client.phase = ClientPhase::Serving;
         }
         if client.is_deaf {
             // The client is gone: the reply is dropped.
@@ -157,20 +157,23 @@ impl Coordinator {
             client.is_held_up = false;
         }
         let (has_list, is_held) = (!client.list.is_empty(), client.held.bytes() > 0);
-        if had_list && !has_list && client.phase == Phase::Waiting {
-            client.phase = Phase::Serving;
+        if had_list && !has_list && client.phase == ClientPhase::Waiting {
+            client.phase = ClientPhase::Serving;
             goes_on = true;
         }
         let is_done = flushed == Flush::Empty && unsent_bytes == 0;
         match &mut client.phase {
-            Phase::Ended if is_done => self.buried.push(key),
-            Phase::Refused(refused) if is_done && !refused.is_shut_down => {
+            ClientPhase::Ended if is_done => self.buried.push(key),
+            ClientPhase::Refused(refused) if is_done && !refused.is_shut_down => {
                 refused.is_shut_down = true;
                 if client.is_deaf || connection.shutdown_write().is_err() {
                     self.buried.push(key);
                 }
             }
-            Phase::Serving | Phase::Waiting | Phase::Ended | Phase::Refused(_) => (),
+            ClientPhase::Serving
+            | ClientPhase::Waiting
+            | ClientPhase::Ended
+            | ClientPhase::Refused(_) => (),
         }
         if goes_on {
             self.go_on(key);
@@ -192,8 +195,8 @@ impl Coordinator {
         match begun {
             Ok(connection) => {
                 let due = now.steady.plus(self.config.connect_timeout_ms);
-                let deadline = self.wheel.insert(due, Timer::Connect(key));
-                self.peers.insert(Peer::new(connection, Role::Dialing { link, deadline }));
+                let deadline = self.wheel.insert(due, CoordinatorTimer::Connect(key));
+                self.peers.insert(Peer::new(connection, PeerRole::Connecting { link, deadline }));
                 self.links.insert(link, key);
             }
             Err(error) => {

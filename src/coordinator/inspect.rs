@@ -7,10 +7,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::journaling::{age, apply};
-use super::{Failure, rules};
+use super::{CoordinatorError, rules};
 use crate::config::CoordinatorConfig;
 use crate::group::{Replay, Rules};
-use crate::journal::{Directory, Event, Record, Recovered, Store, SyncMode, Unusable, recover};
+use crate::journal::{
+    Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, recover,
+};
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
 use crate::net::Clock;
 use crate::protocol::Epoch;
@@ -46,13 +48,13 @@ impl Messages {
 ///
 /// # Errors
 ///
-/// [`Failure`] if the directory cannot be read, or what was read not be printed.
-pub(super) fn inspect(directory: &Path) -> Result<(), Failure> {
+/// [`CoordinatorError`] if the directory cannot be read, or what was read not be printed.
+pub(super) fn inspect(directory: &Path) -> Result<(), CoordinatorError> {
     let findings =
-        read(directory).map_err(|error| Failure::Journal(directory.to_owned(), error))?;
+        read(directory).map_err(|error| CoordinatorError::Journal(directory.to_owned(), error))?;
     let report = findings.report(Clock::start().now().unix);
     let printed = io::stdout().write_all(report.as_bytes());
-    printed.map_err(|error| Failure::System("cannot print", error))
+    printed.map_err(|error| CoordinatorError::System("cannot print", error))
 }
 
 fn read(directory: &Path) -> Result<Findings, String> {
@@ -78,7 +80,7 @@ fn read(directory: &Path) -> Result<Findings, String> {
 }
 
 /// `None`: there is no journal.
-fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Unusable> {
+fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, JournalError> {
     if store.is_empty() {
         return Ok(None);
     }
@@ -87,7 +89,7 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Unusab
     let mut replay = Replay::new(rules, Epoch::new(0));
     let mut messages = Messages::default();
     let recovered = recover(store, |event| {
-        if let Event::Fact { at, record: Record::Accepted { line } } = event {
+        if let RecoveryEvent::Fact { at, record: Record::Accepted { line } } = event {
             messages.note(line, at);
         }
         apply(&mut replay, event);

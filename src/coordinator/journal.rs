@@ -4,8 +4,8 @@ use std::io;
 
 use mio::{Events, Registry};
 
-use super::Failure;
-use super::journaling::{End, Keeper, Opened, Progress, Scribe};
+use super::CoordinatorError;
+use super::journaling::{Commits, JournalEnd, OpenedJournal, Progress, SegmentWriter};
 use super::server::Coordinator;
 use crate::group::{Group, Input};
 use crate::journal::{Directory, Salt};
@@ -16,17 +16,17 @@ use crate::time::{Millis, Now};
 /// Both sides, and the way between them.
 #[derive(Debug)]
 pub(super) struct Journal {
-    pub(super) keeper: Keeper,
-    worker: Worker<Scribe<Directory>>,
+    pub(super) keeper: Commits,
+    worker: Worker<SegmentWriter<Directory>>,
 }
 
 impl Journal {
     /// Sends the scribe to work, on a thread that wakes the loop of `registry`.
     pub(super) fn start(
-        opened: Opened<Directory>,
+        opened: OpenedJournal<Directory>,
         registry: &Registry,
     ) -> io::Result<(Group, Self)> {
-        let Opened { group, keeper, scribe } = opened;
+        let OpenedJournal { group, keeper, scribe } = opened;
         let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, scribe)?;
         Ok((group, Self { keeper, worker }))
     }
@@ -46,7 +46,7 @@ impl Journal {
         self.hand_over();
     }
 
-    /// Hands over what is still to be told: see [`Keeper::end`].
+    /// Hands over what is still to be told: see [`Commits::end`].
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
         self.keeper.close(group, now);
         self.hand_over();
@@ -107,7 +107,7 @@ impl Coordinator {
 
     /// The end: tells the journal what it still has to be told, and waits for that until the
     /// shutdown has had its time, or a second signal comes.
-    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), Failure> {
+    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let ends_at = self.shutdown.map_or(Millis::ZERO, |shutdown| shutdown.ends_at);
         journal.close(&mut self.group, self.clock.now());
@@ -115,17 +115,17 @@ impl Coordinator {
             let now = self.clock.now().steady;
             let _ = journal.take_completions(now);
             match journal.keeper.end() {
-                End::Written => return Ok(()),
-                End::Pending if now < ends_at => journal.hand_over(),
-                End::Pending | End::Failed => {
+                JournalEnd::Written => return Ok(()),
+                JournalEnd::Pending if now < ends_at => journal.hand_over(),
+                JournalEnd::Pending | JournalEnd::Failed => {
                     let bytes = journal.keeper.waiting_bytes();
                     let directory = self.config.data_dir.clone().unwrap_or_default();
-                    return Err(Failure::Unwritten(directory, bytes));
+                    return Err(CoordinatorError::Unwritten(directory, bytes));
                 }
             }
-            wait(&mut self.poll, events, now, Some(ends_at)).map_err(Failure::poll)?;
+            wait(&mut self.poll, events, now, Some(ends_at)).map_err(CoordinatorError::poll)?;
             if self.signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
-                return Err(Failure::CutShort);
+                return Err(CoordinatorError::CutShort);
             }
         }
     }

@@ -14,16 +14,16 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::budget::ClientMemory;
+use super::budget::Budget;
 use super::effects::key_of;
-use super::peer::{Peer, Role};
+use super::peer::{Peer, PeerRole};
 use super::server::Coordinator;
 use crate::group::{ConnId, Group, Listing};
 use crate::limits::{
     CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX, WORK_LIST_LINES, WORK_STATS,
 };
 use crate::net::Key;
-use crate::protocol::{Refusal, Reply};
+use crate::protocol::{Reply, RequestError};
 use crate::time::Now;
 
 /// Long lists of members, and the clients that wait for them.
@@ -31,15 +31,15 @@ use crate::time::Now;
 pub(super) struct Lists {
     /// Clients that asked for a list that is not begun.
     waiting: VecDeque<ConnId>,
-    making: Option<Making>,
-    made: Option<Made>,
+    making: Option<ListInProgress>,
+    made: Option<FinishedList>,
     /// True once the log says that lists wait.
     is_reported: bool,
 }
 
 /// A list that is being made.
 #[derive(Debug)]
-struct Making {
+struct ListInProgress {
     takers: VecDeque<ConnId>,
     lines: String,
     count: usize,
@@ -49,7 +49,7 @@ struct Making {
 
 /// A list that is made, for clients that do not have it yet.
 #[derive(Debug)]
-struct Made {
+struct FinishedList {
     takers: VecDeque<ConnId>,
     lines: Bytes,
     count: usize,
@@ -57,7 +57,7 @@ struct Made {
 
 impl Lists {
     /// Returns true if no list is to be made or handed out now.
-    pub(super) fn is_idle(&self, memory: &ClientMemory) -> bool {
+    pub(super) fn is_idle(&self, memory: &Budget) -> bool {
         let is_awaited = self.made.is_some() || !self.waiting.is_empty();
         self.making.is_none() && (!is_awaited || memory.is_full())
     }
@@ -67,7 +67,7 @@ impl Lists {
         self.making.is_some() || self.made.is_some() || !self.waiting.is_empty()
     }
 
-    fn wait(&mut self, to: ConnId, memory: &ClientMemory) {
+    fn wait(&mut self, to: ConnId, memory: &Budget) {
         if memory.is_full() && !mem::replace(&mut self.is_reported, true) {
             let kept_bytes = memory.kept_bytes();
             log::warn!(
@@ -81,7 +81,8 @@ impl Lists {
     fn make(&mut self, group: &Group) {
         if self.making.is_none() && !self.waiting.is_empty() {
             let takers = mem::take(&mut self.waiting);
-            self.making = Some(Making { takers, lines: String::new(), count: 0, last: None });
+            self.making =
+                Some(ListInProgress { takers, lines: String::new(), count: 0, last: None });
         }
         let Some(mut making) = self.making.take() else { return };
         let (before, from) = (making.count, making.last.take());
@@ -96,8 +97,8 @@ impl Lists {
         if making.last.is_some() {
             self.making = Some(making);
         } else {
-            let Making { takers, lines, count, .. } = making;
-            self.made = Some(Made { takers, lines: lines.into(), count });
+            let ListInProgress { takers, lines, count, .. } = making;
+            self.made = Some(FinishedList { takers, lines: lines.into(), count });
         }
     }
 
@@ -142,8 +143,8 @@ impl Coordinator {
     pub(super) fn give_room(&mut self) {
         if self.client_memory.has_room_again() {
             let held_up = self.peers.iter().filter(|(_, peer)| match &peer.role {
-                Role::Client(client) => client.is_held_up,
-                Role::Dialing { .. } | Role::Listener(_) => false,
+                PeerRole::Client(client) => client.is_held_up,
+                PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => false,
             });
             let keys: Vec<Key> = held_up.map(|(key, _)| key).collect();
             keys.into_iter().for_each(|key| self.go_on(key)); // Who may not is held up again.
@@ -172,7 +173,7 @@ impl Coordinator {
     /// At shutdown nobody waits for a list any more.
     pub(super) fn refuse_lists(&mut self) {
         for to in self.lists.give_up() {
-            self.answer(to, &Reply::Refused(Refusal::ShuttingDown));
+            self.answer(to, &Reply::Refused(RequestError::ShuttingDown));
         }
     }
 

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use super::peer::{Phase, Role};
-use super::server::{Coordinator, Timer};
+use super::peer::{ClientPhase, PeerRole};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::SocketEnd;
 use crate::limits::{
     KEEPALIVE, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS, TURN_PEER_CHECKS_MAX,
 };
-use crate::net::{Key, Outstanding};
+use crate::net::{Key, UnackedBytes};
 use crate::time::{Millis, Now};
 
 /// Schedule of the checks of sockets, and the sockets that still wait for theirs.
 #[derive(Debug, Default)]
-pub(super) struct PeerChecks {
+pub(super) struct Liveness {
     /// Something was written that no check has seen acknowledged.
     is_wanted: bool,
     is_armed: bool,
@@ -31,7 +31,7 @@ pub(super) struct PeerChecks {
     unanswered: BTreeMap<Key, Millis>,
 }
 
-impl PeerChecks {
+impl Liveness {
     /// Something was written.
     pub(super) fn want(&mut self) {
         self.is_wanted = true;
@@ -51,7 +51,7 @@ impl Coordinator {
         let mut unanswered = mem::take(&mut self.peer_checks.unanswered);
         unanswered.retain(|key, _| self.peers.contains(*key));
         let (is_wanted, is_armed, last) = (false, false, Some(now));
-        self.peer_checks = PeerChecks { is_wanted, is_armed, last, waiting, unanswered };
+        self.peer_checks = Liveness { is_wanted, is_armed, last, waiting, unanswered };
     }
 
     /// Continues a check, a share of it in each turn, and arms the timer of the next one.
@@ -65,7 +65,7 @@ impl Coordinator {
             checks.is_armed = true;
             let soon = now.steady.plus(PEER_CHECK_FIRST_MS);
             let due = checks.last.map_or(soon, |last| soon.max(last.plus(PEER_CHECK_MS)));
-            self.wheel.insert(due, Timer::PeerCheck);
+            self.wheel.insert(due, CoordinatorTimer::PeerCheck);
         }
     }
 
@@ -73,14 +73,14 @@ impl Coordinator {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let checks = &mut self.peer_checks;
         match peer.connection.check_peer() {
-            Ok(Outstanding::Nothing | Outstanding::Unknown) => {
+            Ok(UnackedBytes::Nothing | UnackedBytes::Unknown) => {
                 checks.unanswered.remove(&key);
             }
-            Ok(Outstanding::Pending) => {
+            Ok(UnackedBytes::Pending) => {
                 checks.unanswered.remove(&key);
                 checks.want();
             }
-            Ok(Outstanding::Unanswered { tries, silent_ms }) => {
+            Ok(UnackedBytes::Unanswered { tries, silent_ms }) => {
                 checks.want();
                 let since = *checks.unanswered.entry(key).or_insert(now.steady);
                 if has_gone(tries, silent_ms, now.steady.since(since)) {
@@ -95,19 +95,19 @@ impl Coordinator {
     fn give_up(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match &mut peer.role {
-            Role::Client(client) => {
+            PeerRole::Client(client) => {
                 log::debug!("{}: its machine does not answer", client.peer);
                 client.has_failed = true;
                 client.is_deaf = true;
                 peer.connection.output.clear();
-                if let Phase::Refused(_) = client.phase {
+                if let ClientPhase::Refused(_) = client.phase {
                     self.buried.push(key);
                 }
                 self.wake(key);
                 self.unflush(key);
             }
-            Role::Listener(_) => self.lose(key, SocketEnd::TimedOut, now),
-            Role::Dialing { .. } => (), // It has a deadline of its own.
+            PeerRole::MemberSocket(_) => self.lose(key, SocketEnd::TimedOut, now),
+            PeerRole::Connecting { .. } => (), // It has a deadline of its own.
         }
     }
 }

@@ -5,8 +5,8 @@ use std::mem;
 
 use rustix::io::Errno;
 
-use super::peer::{Listener, Peer, Role};
-use super::server::{Coordinator, Timer};
+use super::peer::{MemberSocket, Peer, PeerRole};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::{Input, LinkId, SocketEnd};
 use crate::limits::{
     ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
@@ -20,7 +20,7 @@ impl Coordinator {
     /// Checks whether a connect-back has succeeded or failed.
     pub(super) fn finish_dialing(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let Role::Dialing { link, deadline } = peer.role else { return };
+        let PeerRole::Connecting { link, deadline } = peer.role else { return };
         match peer.connection.connected() {
             Ok(false) => (),
             Ok(true) => {
@@ -28,7 +28,7 @@ impl Coordinator {
                 if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
                     log::warn!("message socket {link}: no keepalive: {error}");
                 }
-                peer.role = Role::Listener(Listener::new(link));
+                peer.role = PeerRole::MemberSocket(MemberSocket::new(link));
                 if let Some(old) = self.group.replaces(link) {
                     self.hear_out(old, now);
                 }
@@ -53,7 +53,8 @@ impl Coordinator {
     }
 
     fn fail_dialing(&mut self, key: Key, error: &io::Error, now: Now) {
-        let Some(Role::Dialing { link, .. }) = self.peers.get(key).map(|peer| &peer.role) else {
+        let Some(PeerRole::Connecting { link, .. }) = self.peers.get(key).map(|peer| &peer.role)
+        else {
             return;
         };
         let link = *link;
@@ -198,7 +199,7 @@ impl Coordinator {
         }
         if is_stuck && listener.stall_timer.is_none() {
             let due = now.plus(self.config.stall_timeout_ms);
-            listener.stall_timer = Some(self.wheel.insert(due, Timer::Stall(key)));
+            listener.stall_timer = Some(self.wheel.insert(due, CoordinatorTimer::Stall(key)));
         }
     }
 

@@ -41,7 +41,8 @@ use log::LevelFilter;
 use mio::{Events, Poll};
 
 use crate::config::{
-    CoordinatorConfig, CoordinatorRun, CoordinatorTask, Stream, stderr_is_journal, write_line,
+    CoordinatorConfig, CoordinatorRun, CoordinatorTask, StandardStream, stderr_is_journal,
+    write_line,
 };
 use crate::group::{Input, Rules};
 use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, RESERVE_FILES};
@@ -55,7 +56,7 @@ use shutdown::Verdict;
 
 /// Why the coordinator could not start, go on, or end well.
 #[derive(Debug)]
-pub enum Failure {
+pub enum CoordinatorError {
     /// It cannot listen on this address.
     Listen(SocketAddr, io::Error),
     /// The journal in this directory.
@@ -70,7 +71,7 @@ pub enum Failure {
     Unwritten(PathBuf, usize),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CoordinatorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
@@ -103,7 +104,7 @@ impl fmt::Display for Failure {
 /// Signals that the loop handles.
 const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
 
-impl Failure {
+impl CoordinatorError {
     fn poll(error: io::Error) -> Self {
         Self::System("cannot poll", error)
     }
@@ -113,8 +114,8 @@ impl Failure {
 ///
 /// # Errors
 ///
-/// [`Failure`]: the exit code is 1 then.
-pub fn run(task: &CoordinatorTask) -> Result<(), Failure> {
+/// [`CoordinatorError`]: the exit code is 1 then.
+pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
         CoordinatorTask::Inspect(directory) => inspect::inspect(directory),
@@ -122,8 +123,8 @@ pub fn run(task: &CoordinatorTask) -> Result<(), Failure> {
 }
 
 /// Runs a coordinator until a signal ends it.
-fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
-    let system = |what| move |error| Failure::System(what, error);
+fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
+    let system = |what| move |error| CoordinatorError::System(what, error);
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let print = print_to_stderr(reader, run.log_level > LevelFilter::Info);
     let diagnostics =
@@ -135,7 +136,7 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
         coordinator.close_journal(&mut events)
     });
     let result = match result {
-        Err(stopped @ Failure::Stopped(_)) => {
+        Err(stopped @ CoordinatorError::Stopped(_)) => {
             log::info!("{stopped}; nothing has changed");
             Ok(()) // As it was asked.
         }
@@ -148,9 +149,9 @@ fn serve(run: &CoordinatorRun) -> Result<(), Failure> {
 
 impl Coordinator {
     /// Listens, and says so on standard output.
-    fn start(run: &CoordinatorRun) -> Result<Self, Failure> {
+    fn start(run: &CoordinatorRun) -> Result<Self, CoordinatorError> {
         let config = &run.config;
-        let system = |what| move |error| Failure::System(what, error);
+        let system = |what| move |error| CoordinatorError::System(what, error);
         let files = match raise_file_limit() {
             Ok(Some(files)) => files.to_string(),
             Ok(None) => "any number of".to_owned(),
@@ -165,7 +166,7 @@ impl Coordinator {
         let poll = Poll::new().map_err(system("cannot poll"))?;
         let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
             .map_err(system("cannot watch for signals"))?;
-        let listen = |error| Failure::Listen(config.listen, error);
+        let listen = |error| CoordinatorError::Listen(config.listen, error);
         let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
         acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
         let listening = acceptor.local_addr().map_err(listen)?;
@@ -182,7 +183,7 @@ impl Coordinator {
         let begins_epoch = run.new_epoch && beginning.keeps_epoch;
         let mut coordinator = Self::new(config, beginning, poll, signals, acceptor);
         coordinator.prepare_epoch(Epoch::new(startup::draw()?), begins_epoch);
-        write_line(Stream::Output, &coordinator.first_line(&files));
+        write_line(StandardStream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
     }
 
@@ -198,13 +199,13 @@ impl Coordinator {
         }
     }
 
-    fn run(&mut self, events: &mut Events) -> Result<(), Failure> {
+    fn run(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         loop {
             match self.turn(events) {
                 Ok(Verdict::GoOn) => (),
                 Ok(Verdict::Done) => return Ok(()),
-                Ok(Verdict::CutShort) => return Err(Failure::CutShort),
-                Err(error) => return Err(Failure::poll(error)),
+                Ok(Verdict::CutShort) => return Err(CoordinatorError::CutShort),
+                Err(error) => return Err(CoordinatorError::poll(error)),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 
-use super::journaling::Held;
+use super::journaling::PendingReplies;
 use super::ready::Queued;
 use crate::group::LinkId;
 use crate::limits::LIST_PIECE_BYTES;
@@ -14,20 +14,20 @@ use crate::net::{Connection, TimerId};
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) connection: Connection,
-    pub(super) role: Role,
+    pub(super) role: PeerRole,
     /// The queue in which it waits to be served.
     pub(super) queued: Queued,
 }
 
 /// What a socket is for.
 #[derive(Debug)]
-pub(super) enum Role {
+pub(super) enum PeerRole {
     /// A command socket. Boxed: a message socket needs a tenth of that memory.
     Client(Box<Client>),
     /// A connect-back under way, and its deadline.
-    Dialing { link: LinkId, deadline: TimerId },
+    Connecting { link: LinkId, deadline: TimerId },
     /// A message socket.
-    Listener(Listener),
+    MemberSocket(MemberSocket),
 }
 
 /// A command socket.
@@ -37,7 +37,7 @@ pub(super) struct Client {
     pub(super) peer: IpAddr,
     /// Our own address on it.
     pub(super) local: IpAddr,
-    pub(super) phase: Phase,
+    pub(super) phase: ClientPhase,
     /// Its serial number while it has brought no whole line.
     pub(super) silent: Option<u64>,
     /// Nothing more can be read.
@@ -56,7 +56,7 @@ pub(super) struct Client {
     /// The client is in the queue of clients with replies to be written.
     pub(super) is_unflushed: bool,
     /// Replies that wait for the journal.
-    pub(super) held: Held,
+    pub(super) held: PendingReplies,
     /// A long list that it is given: what is not in the output yet. It waits for all of that.
     pub(super) list: Bytes,
     /// What it is counted for in the sum over all clients.
@@ -74,7 +74,7 @@ pub(super) struct Client {
 ///      └──► refused              413, 408, 421, or shutting down: what comes is discarded
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ClientPhase {
     /// Requests are read.
     Serving,
     /// A request waits for its connect-back, or for room; those behind it wait for it.
@@ -100,13 +100,13 @@ pub(super) struct Refused {
 
 /// A message socket.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Listener {
+pub(super) struct MemberSocket {
     pub(super) link: LinkId,
     /// Runs while bytes are due and the socket takes none.
     pub(super) stall_timer: Option<TimerId>,
 }
 
-impl Listener {
+impl MemberSocket {
     /// A message socket that was just connected.
     pub(super) fn new(link: LinkId) -> Self {
         Self { link, stall_timer: None }
@@ -119,7 +119,7 @@ impl Client {
         Self {
             peer,
             local,
-            phase: Phase::Serving,
+            phase: ClientPhase::Serving,
             silent: None,
             has_failed: false,
             is_deaf: false,
@@ -128,7 +128,7 @@ impl Client {
             line_timer: None,
             is_overdue: false,
             is_unflushed: false,
-            held: Held::default(),
+            held: PendingReplies::default(),
             list: Bytes::new(),
             kept_bytes: 0,
             input_bytes: 0,
@@ -151,21 +151,21 @@ impl Client {
 
 impl Peer {
     /// A socket that nobody has looked at yet.
-    pub(super) fn new(connection: Connection, role: Role) -> Self {
+    pub(super) fn new(connection: Connection, role: PeerRole) -> Self {
         Self { connection, role, queued: Queued::No }
     }
 
     pub(super) fn client(&mut self) -> Option<(&mut Connection, &mut Client)> {
         match &mut self.role {
-            Role::Client(client) => Some((&mut self.connection, client)),
-            Role::Dialing { .. } | Role::Listener(_) => None,
+            PeerRole::Client(client) => Some((&mut self.connection, client)),
+            PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => None,
         }
     }
 
-    pub(super) fn listener(&mut self) -> Option<(&mut Connection, &mut Listener)> {
+    pub(super) fn listener(&mut self) -> Option<(&mut Connection, &mut MemberSocket)> {
         match &mut self.role {
-            Role::Listener(listener) => Some((&mut self.connection, listener)),
-            Role::Client(_) | Role::Dialing { .. } => None,
+            PeerRole::MemberSocket(listener) => Some((&mut self.connection, listener)),
+            PeerRole::Client(_) | PeerRole::Connecting { .. } => None,
         }
     }
 }

@@ -16,13 +16,13 @@
 
 use std::collections::VecDeque;
 
-use super::peer::{Listener, Peer, Role};
+use super::peer::{MemberSocket, Peer, PeerRole};
 use super::server::Coordinator;
 use crate::limits::{
     FRESH_ACK_BYTES_MAX, FRESH_REQUESTS_MAX, READ_BYTES, SHARE_REQUESTS_MAX, TURN_ACK_BYTES_MAX,
     TURN_ACK_WORK_MAX, TURN_WORK_MAX, WORK_ACK_SOCKET, WORK_REQUEST_SOCKET,
 };
-use crate::net::{Key, Table};
+use crate::net::{Key, Slots};
 use crate::time::Now;
 
 /// The queue that a socket stands in.
@@ -73,7 +73,7 @@ impl Ready {
     }
 
     /// Takes out the next socket, of those that still exist.
-    fn pop(&mut self, is_fresh: bool, peers: &mut Table<Peer>) -> Option<Key> {
+    fn pop(&mut self, is_fresh: bool, peers: &mut Slots<Peer>) -> Option<Key> {
         let queue = if is_fresh { &mut self.fresh } else { &mut self.leftover };
         while let Some(key) = queue.pop_front() {
             if let Some(peer) = peers.get_mut(key) {
@@ -105,8 +105,10 @@ impl Coordinator {
     fn enqueue(&mut self, key: Key, queued: Queued) {
         if let Some(peer) = self.peers.get_mut(key) {
             let ready = match peer.role {
-                Role::Client(_) => &mut self.ready_clients,
-                Role::Dialing { .. } | Role::Listener(_) => &mut self.ready_listeners,
+                PeerRole::Client(_) => &mut self.ready_clients,
+                PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => {
+                    &mut self.ready_listeners
+                }
             };
             ready.push(key, peer, queued);
         }
@@ -159,14 +161,14 @@ impl Coordinator {
     fn attend_listener(&mut self, key: Key, bytes_max: usize, now: Now) {
         self.spend(WORK_ACK_SOCKET);
         match self.peers.get(key).map(|peer| &peer.role) {
-            Some(Role::Dialing { .. }) => self.finish_dialing(key, now),
-            Some(&Role::Listener(Listener { link, .. })) => {
+            Some(PeerRole::Connecting { .. }) => self.finish_dialing(key, now),
+            Some(&PeerRole::MemberSocket(MemberSocket { link, .. })) => {
                 self.hear_up_to(bytes_max, key, now);
                 if self.group.is_due(link) {
                     self.offerable.push(key); // It may have become writable.
                 }
             }
-            Some(Role::Client(_)) | None => (),
+            Some(PeerRole::Client(_)) | None => (),
         }
     }
 }

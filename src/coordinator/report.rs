@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::admission;
 use super::server::Coordinator;
 use crate::config::CoordinatorConfig;
-use crate::group::{BacklogChange, Change, Note};
+use crate::group::{BacklogChange, ChangeKind, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::net::Acceptor;
 use crate::protocol::Since;
@@ -16,7 +16,7 @@ impl Coordinator {
     /// The lines behind `OK stats`.
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
         let (stats, standing) = (self.group.stats(), self.group.standing());
-        let admission::Counters { refused, displaced } = self.admission.counters();
+        let admission::AdmissionCounters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
         let lines: [(&str, &dyn Display); 32] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
@@ -97,22 +97,22 @@ pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> O
 }
 
 /// Logs a change of a member.
-pub(super) fn log_note(note: &Note) {
+pub(super) fn log_note(note: &MemberChange) {
     let id = &note.id;
     match &note.change {
-        Change::Registered(address) => log::info!("{id}: registered at {address}"),
-        Change::Reconnected(address) => log::info!("{id}: reconnected at {address}"),
-        Change::TakenOver { by, from } => {
+        ChangeKind::Registered(address) => log::info!("{id}: registered at {address}"),
+        ChangeKind::Reconnected(address) => log::info!("{id}: reconnected at {address}"),
+        ChangeKind::TakenOver { by, from } => {
             log::info!("{id}: reconnected at {by}, taken over from {from}");
         }
-        Change::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
-        Change::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
+        ChangeKind::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
+        ChangeKind::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
             "{id}: names number {seq} of epoch {epoch}, and {last} is the last one given out, so \
              the numbers went back (was data_dir put back from a copy?): epoch {begins} begins, \
              members and messages stay. After putting back a copy, start with --new-epoch"
         ),
-        Change::Deregistered => log::info!("{id}: deregistered"),
-        Change::Forgotten { after_ms } => {
+        ChangeKind::Deregistered => log::info!("{id}: deregistered"),
+        ChangeKind::Forgotten { after_ms } => {
             let (seconds, millis) = (after_ms / 1000, after_ms % 1000);
             log::info!("{id}: deregistered: offline for {seconds}.{millis:03} s (forget_after)");
         }

@@ -7,21 +7,21 @@ use std::mem;
 use mio::{Events, Poll};
 
 use super::admission::Admission;
-use super::budget::ClientMemory;
+use super::budget::Budget;
 use super::journal::Journal;
 use super::lists::Lists;
-use super::liveness::PeerChecks;
-use super::peer::{Peer, Role};
+use super::liveness::Liveness;
+use super::peer::{Peer, PeerRole};
 use super::ready::Ready;
 use super::shutdown::{Shutdown, Verdict};
-use super::startup::Beginning;
-use super::suspend::Standstill;
+use super::startup::Startup;
+use super::suspend::SuspendGrace;
 use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId};
 use crate::limits::READ_BYTES;
 use crate::net::{
-    Acceptor, CLOCK, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Table, TimerId, WAKER,
-    Wheel, wait,
+    Acceptor, CLOCK, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Slots, TimerId, TimerWheel,
+    WAKER, wait,
 };
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
@@ -41,17 +41,17 @@ pub(super) struct Coordinator {
     pub(super) accept_timer: Option<TimerId>,
     /// Connections wait for which there was no file, and that was said.
     pub(super) is_out_of_files: bool,
-    pub(super) peers: Table<Peer>,
+    pub(super) peers: Slots<Peer>,
     /// Number and limits of the command sockets.
     pub(super) admission: Admission,
     /// What is kept for all of them.
-    pub(super) client_memory: ClientMemory,
+    pub(super) client_memory: Budget,
     pub(super) lists: Lists,
     /// Connect-backs and message sockets by the group's names for them.
     pub(super) links: BTreeMap<LinkId, Key>,
-    pub(super) wheel: Wheel<Timer>,
+    pub(super) wheel: TimerWheel<CoordinatorTimer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
-    pub(super) peer_checks: PeerChecks,
+    pub(super) peer_checks: Liveness,
     /// Command sockets with an event, that stopped early, or that may go on for another reason.
     pub(super) ready_clients: Ready,
     /// Connect-backs and message sockets likewise.
@@ -73,25 +73,25 @@ pub(super) struct Coordinator {
     /// The client whose requests are being carried out.
     pub(super) serving: Option<Key>,
     pub(super) scratch: Box<[u8]>,
-    pub(super) counters: Counters,
+    pub(super) counters: ServerCounters,
     pub(super) shutdown: Option<Shutdown>,
     pub(super) journal: Option<Journal>,
     journal_timer: Option<(Millis, TimerId)>,
-    pub(super) standstill: Standstill,
+    pub(super) standstill: SuspendGrace,
     /// Clients with replies that wait for the journal.
     pub(super) holding: Vec<Key>,
 }
 
 /// What is counted outside the group.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct ServerCounters {
     /// `ERR` replies.
     pub(super) errors: u64,
 }
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Timer {
+pub(super) enum CoordinatorTimer {
     /// A line has not been finished in time.
     Line(Key),
     /// A connect-back has not come about in time.
@@ -115,14 +115,14 @@ pub(super) enum Timer {
 impl Coordinator {
     pub(super) fn new(
         config: CoordinatorConfig,
-        beginning: Beginning,
+        beginning: Startup,
         poll: Poll,
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
-        let Beginning { group, clock, journal, .. } = beginning;
+        let Startup { group, clock, journal, .. } = beginning;
         let started = clock.now().steady;
-        let client_memory = ClientMemory::new(config.max_connections, config.max_line);
+        let client_memory = Budget::new(config.max_connections, config.max_line);
         let mut coordinator = Self {
             admission: Admission::new(&config),
             config,
@@ -134,13 +134,13 @@ impl Coordinator {
             acceptor: Some(acceptor),
             accept_timer: None,
             is_out_of_files: false,
-            peers: Table::new(),
+            peers: Slots::new(),
             client_memory,
             lists: Lists::default(),
             links: BTreeMap::new(),
-            wheel: Wheel::new(),
+            wheel: TimerWheel::new(),
             group_timer: None,
-            peer_checks: PeerChecks::default(),
+            peer_checks: Liveness::default(),
             ready_clients: Ready::default(),
             ready_listeners: Ready::default(),
             work_left: 0,
@@ -152,11 +152,11 @@ impl Coordinator {
             rotation: Rotation::default(),
             serving: None,
             scratch: vec![0; READ_BYTES].into(),
-            counters: Counters::default(),
+            counters: ServerCounters::default(),
             shutdown: None,
             journal,
             journal_timer: None,
-            standstill: Standstill::new(started),
+            standstill: SuspendGrace::new(started),
             holding: Vec::new(),
         };
         coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
@@ -219,20 +219,22 @@ impl Coordinator {
         }
     }
 
-    fn on_timer(&mut self, timer: Timer, now: Now) {
+    fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
         if self.postpone(timer, now.steady) {
             return;
         }
         match timer {
-            Timer::Line(key) => self.on_line_timeout(key),
-            Timer::Connect(key) => self.on_connect_timeout(key, now),
-            Timer::Stall(key) => self.on_stall(key, now),
-            Timer::Linger(key) => self.on_linger_timeout(key, now.steady),
-            Timer::PeerCheck => self.begin_peer_check(now.steady),
-            Timer::Accept => self.accept_timer = None, // Accepting is tried in every turn.
-            Timer::Group => self.group_timer = None,   // The tick of this turn sees to it.
-            Timer::Journal => self.journal_timer = None, // Its part of this turn sees to it.
-            Timer::Shutdown => (),                     // The verdict sees to it.
+            CoordinatorTimer::Line(key) => self.on_line_timeout(key),
+            CoordinatorTimer::Connect(key) => self.on_connect_timeout(key, now),
+            CoordinatorTimer::Stall(key) => self.on_stall(key, now),
+            CoordinatorTimer::Linger(key) => self.on_linger_timeout(key, now.steady),
+            CoordinatorTimer::PeerCheck => self.begin_peer_check(now.steady),
+            // Every turn tries to accept.
+            CoordinatorTimer::Accept => self.accept_timer = None,
+            // The steps of every turn do the work of these three.
+            CoordinatorTimer::Group => self.group_timer = None,
+            CoordinatorTimer::Journal => self.journal_timer = None,
+            CoordinatorTimer::Shutdown => (),
         }
     }
 
@@ -241,17 +243,17 @@ impl Coordinator {
         for key in mem::take(&mut self.buried) {
             let Some(peer) = self.peers.remove(key) else { continue };
             match peer.role {
-                Role::Client(mut client) => {
+                PeerRole::Client(mut client) => {
                     self.client_memory.release(&peer.connection, &client);
                     if let Some(timer) = client.line_timer {
                         self.wheel.cancel(timer);
                     }
                     self.admission.leave(&mut client);
                 }
-                Role::Dialing { deadline, .. } => {
+                PeerRole::Connecting { deadline, .. } => {
                     self.wheel.cancel(deadline);
                 }
-                Role::Listener(listener) => {
+                PeerRole::MemberSocket(listener) => {
                     if let Some(timer) = listener.stall_timer {
                         self.wheel.cancel(timer);
                     }
@@ -270,18 +272,18 @@ impl Coordinator {
 
     fn arm_timers(&mut self) {
         let due = self.group.next_deadline();
-        rearm(&mut self.wheel, &mut self.group_timer, due, Timer::Group);
+        rearm(&mut self.wheel, &mut self.group_timer, due, CoordinatorTimer::Group);
         let due = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
-        rearm(&mut self.wheel, &mut self.journal_timer, due, Timer::Journal);
+        rearm(&mut self.wheel, &mut self.journal_timer, due, CoordinatorTimer::Journal);
     }
 }
 
 /// Has a timer run out at `due`, and at no other time.
 fn rearm(
-    wheel: &mut Wheel<Timer>,
+    wheel: &mut TimerWheel<CoordinatorTimer>,
     armed: &mut Option<(Millis, TimerId)>,
     due: Option<Millis>,
-    timer: Timer,
+    timer: CoordinatorTimer,
 ) {
     if due == armed.map(|(deadline, _)| deadline) {
         return;

@@ -1,6 +1,6 @@
 //! The end of the coordinator: what is due leaves first, within bounds.
 
-use super::server::{Coordinator, Timer};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::Input;
 use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS};
 use crate::net::{Key, Signal};
@@ -48,7 +48,7 @@ impl Coordinator {
             let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
             let ends_at = now.steady.plus(DRAIN_MS);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
-            self.wheel.insert(until, Timer::Shutdown);
+            self.wheel.insert(until, CoordinatorTimer::Shutdown);
             self.group.handle(Input::ShutDown, now);
             self.refuse_lists();
             let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
@@ -70,7 +70,7 @@ impl Coordinator {
         }
         if !is_drained && self.is_drained() {
             let until = until.min(now.plus(FAREWELL_MS));
-            self.wheel.insert(until, Timer::Shutdown);
+            self.wheel.insert(until, CoordinatorTimer::Shutdown);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
             self.say_farewell();
             for (_, peer) in self.peers.iter() {

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use mio::Registry;
 
-use super::Failure;
+use super::CoordinatorError;
 use super::journal::Journal;
-use super::journaling::{Draw, Recovery, Terms};
+use super::journaling::{JournalContents, JournalOptions, RandomValues};
 use crate::config::CoordinatorConfig;
 use crate::group::{Group, Rules};
-use crate::journal::{BootId, Directory, Salt, Store, Unusable};
+use crate::journal::{BootId, Directory, JournalError, Salt, Store};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::net::{Clock, Signal, Signals};
 use crate::protocol::Epoch;
@@ -20,7 +20,7 @@ use crate::protocol::Epoch;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A group, the clock that its messages age by, and what writes it down.
-pub(super) struct Beginning {
+pub(super) struct Startup {
     pub(super) group: Group,
     pub(super) clock: Clock,
     pub(super) journal: Option<Journal>,
@@ -29,9 +29,9 @@ pub(super) struct Beginning {
 }
 
 /// What every start draws anew.
-pub(super) fn draw() -> Result<u64, Failure> {
+pub(super) fn draw() -> Result<u64, CoordinatorError> {
     getrandom::u64().map_err(|error| {
-        Failure::System("cannot draw a random number", io::Error::other(error)) //.
+        CoordinatorError::System("cannot draw a random number", io::Error::other(error)) //.
     })
 }
 
@@ -41,41 +41,42 @@ pub(super) fn begin(
     rules: Rules,
     registry: &Registry,
     signals: &mut Signals,
-) -> Result<Beginning, Failure> {
+) -> Result<Startup, CoordinatorError> {
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw()?));
-        return Ok(Beginning {
+        return Ok(Startup {
             group,
             clock: watched(Clock::start(), registry),
             journal: None,
             keeps_epoch: false,
         });
     };
-    let failed = |why: &dyn fmt::Display| Failure::Journal(directory.clone(), why.to_string());
+    let failed =
+        |why: &dyn fmt::Display| CoordinatorError::Journal(directory.clone(), why.to_string());
     let disk = Directory::create(directory).map_err(|error| failed(&error))?;
     let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
     let is_new = store.is_empty();
     let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
-    let recovery = Recovery::read(&mut store, rules, is_asked_to_end);
+    let recovery = JournalContents::read(&mut store, rules, is_asked_to_end);
     let recovery = recovery.map_err(|unusable| match unusable {
-        Unusable::Stopped => Failure::Stopped(directory.clone()),
-        Unusable::System { .. }
-        | Unusable::Unreadable { .. }
-        | Unusable::InUse
-        | Unusable::Version { .. } => failed(&unusable),
+        JournalError::Stopped => CoordinatorError::Stopped(directory.clone()),
+        JournalError::System { .. }
+        | JournalError::Unreadable { .. }
+        | JournalError::InUse
+        | JournalError::Version { .. } => failed(&unusable),
     })?;
     for trouble in &recovery.recovered().troubles {
         log::warn!("journal {}: {trouble}", directory.display());
     }
     let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
     let clock = watched(clock, registry);
-    let terms = Terms {
+    let terms = JournalOptions {
         sync: config.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
         boot: boot_id(config.sync),
     };
-    let drawn = Draw { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
+    let drawn = RandomValues { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
     let (segments, lost) = {
         let recovered = recovery.recovered();
         (recovered.segments.len(), recovered.messages_lost)
@@ -84,8 +85,8 @@ pub(super) fn begin(
     log_beginning(directory, &opened.group, is_new, segments, lost);
     let keeps_epoch = opened.group.epoch() != drawn.epoch;
     let (group, journal) = Journal::start(opened, registry)
-        .map_err(|error| Failure::System("cannot start a thread", error))?;
-    Ok(Beginning { group, clock, journal: Some(journal), keeps_epoch })
+        .map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
+    Ok(Startup { group, clock, journal: Some(journal), keeps_epoch })
 }
 
 /// A clock that wakes the loop, where the system can do that.

@@ -4,19 +4,19 @@
 //! standstill that is not enough: bytes that the peer sent in time may still be under way to this
 //! machine. So these timeouts are longer then.
 
-use super::peer::{Peer, Role};
-use super::server::{Coordinator, Timer};
+use super::peer::{Peer, PeerRole};
+use super::server::{Coordinator, CoordinatorTimer};
 use crate::limits::{STANDSTILL_GRACE_MS, STANDSTILL_MS};
 use crate::time::Millis;
 
 /// Time of the last turn, and the end of the extra time for timeouts after a standstill.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standstill {
+pub(super) struct SuspendGrace {
     turn_at: Millis,
     grace_until: Millis,
 }
 
-impl Standstill {
+impl SuspendGrace {
     /// The loop starts.
     pub(super) fn new(started: Millis) -> Self {
         Self { turn_at: started, grace_until: started }
@@ -39,10 +39,12 @@ impl Standstill {
 
 impl Coordinator {
     /// Postpones a timeout of a peer that runs out right after a standstill, and returns true then.
-    pub(super) fn postpone(&mut self, timer: Timer, now: Millis) -> bool {
+    pub(super) fn postpone(&mut self, timer: CoordinatorTimer, now: Millis) -> bool {
         let due = self.standstill.grace_until;
-        let (Timer::Line(key) | Timer::Connect(key) | Timer::Stall(key) | Timer::Linger(key)) =
-            timer
+        let (CoordinatorTimer::Line(key)
+        | CoordinatorTimer::Connect(key)
+        | CoordinatorTimer::Stall(key)
+        | CoordinatorTimer::Linger(key)) = timer
         else {
             return false; // Nothing that a peer sends puts these off.
         };
@@ -51,13 +53,13 @@ impl Coordinator {
         }
         let id = self.wheel.insert(due, timer);
         match self.peers.get_mut(key).map(|Peer { role, .. }| role) {
-            Some(Role::Dialing { deadline, .. }) => *deadline = id,
-            Some(Role::Listener(listener)) => listener.stall_timer = Some(id),
+            Some(PeerRole::Connecting { deadline, .. }) => *deadline = id,
+            Some(PeerRole::MemberSocket(listener)) => listener.stall_timer = Some(id),
             // One that is refused has no timer to be cancelled.
-            Some(Role::Client(client)) if matches!(timer, Timer::Line(_)) => {
+            Some(PeerRole::Client(client)) if matches!(timer, CoordinatorTimer::Line(_)) => {
                 client.line_timer = Some(id);
             }
-            Some(Role::Client(_)) | None => (),
+            Some(PeerRole::Client(_)) | None => (),
         }
         true
     }
@@ -70,7 +72,7 @@ mod tests {
     #[test]
     fn only_a_turn_that_is_much_too_late_gives_more_time() {
         let at = Millis::new;
-        let mut standstill = Standstill::new(at(5));
+        let mut standstill = SuspendGrace::new(at(5));
         standstill.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
         standstill.begin_turn(None, at(500_000)); // Nothing was due, however long it took.
         standstill.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));

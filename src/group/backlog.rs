@@ -2,7 +2,7 @@
 
 use super::{Effect, Group};
 use crate::limits::BACKLOG_CALM_MS;
-use crate::protocol::HeldBy;
+use crate::protocol::BacklogHolder;
 use crate::time::Millis;
 
 /// Change of the backlog that an operator must see.
@@ -13,14 +13,14 @@ pub enum BacklogChange {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: HeldBy,
+        held_by: BacklogHolder,
     },
     /// The backlog is full: from here on the oldest messages are dropped.
     Drops {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: HeldBy,
+        held_by: BacklogHolder,
     },
     /// For [`BACKLOG_CALM_MS`] no message was refused or dropped.
     Calm {
@@ -33,13 +33,13 @@ pub enum BacklogChange {
 
 /// The refusals and drops since the backlog was full, while the last one is not long ago.
 #[derive(Debug, Default)]
-pub(super) struct Fullness {
+pub(super) struct BacklogState {
     last_at: Option<Millis>,
     refused: u64,
     dropped: u64,
 }
 
-impl Fullness {
+impl BacklogState {
     /// Counts messages that were refused or dropped; `true` if these are the first.
     fn count(&mut self, refused: u64, dropped: u64, now: Millis) -> bool {
         self.refused = self.refused.saturating_add(refused);
@@ -62,7 +62,7 @@ impl Fullness {
 
 impl Group {
     /// Counts a message that was refused.
-    pub(super) fn on_refused(&mut self, max: u64, held_by: &HeldBy) {
+    pub(super) fn on_refused(&mut self, max: u64, held_by: &BacklogHolder) {
         if self.fullness.count(1, 0, self.now) {
             let held_by = held_by.clone();
             self.effects.push_back(Effect::Backlog(BacklogChange::Refuses { max, held_by }));
@@ -86,11 +86,11 @@ impl Group {
     }
 
     /// The member that needs the oldest message. To be called after [`Group::find_needed`].
-    pub(super) fn backlog_holder(&self, bytes: u64) -> HeldBy {
+    pub(super) fn backlog_holder(&self, bytes: u64) -> BacklogHolder {
         let lowest = self.members.known_lowest().and_then(|(slot, _)| self.members.at(slot));
         match lowest {
-            Some(member) => HeldBy::Member { id: member.id.clone(), bytes },
-            None => HeldBy::Journal,
+            Some(member) => BacklogHolder::Member { id: member.id.clone(), bytes },
+            None => BacklogHolder::Journal,
         }
     }
 }

@@ -16,13 +16,13 @@ pub(super) struct Block {
     /// When the first line was accepted.
     accepted: Millis,
     bytes: Vec<u8>,
-    index: Vec<Entry>,
+    index: Vec<BlockEntry>,
     /// Members whose next line stands here, or stood at the end when they got here.
     pub(super) readers: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct BlockEntry {
     /// Where the line ends in the block's bytes.
     end: u32,
     /// Milliseconds after the block's first line.
@@ -46,7 +46,7 @@ impl Block {
             return false;
         };
         self.bytes.extend_from_slice(line);
-        self.index.push(Entry { end, accepted_after_ms });
+        self.index.push(BlockEntry { end, accepted_after_ms });
         true
     }
 
@@ -89,12 +89,12 @@ impl Block {
     }
 
     /// The line that the `bytes`th byte behind the beginning of line `first` belongs to.
-    pub(super) fn line_at(&self, first: Seq, bytes: usize) -> Line<'_> {
+    pub(super) fn line_at(&self, first: Seq, bytes: usize) -> LineAt<'_> {
         let at = self.offset_of(first).saturating_add(bytes);
         let passed = self.index.partition_point(|entry| entry.end as usize <= at);
         let seq = Seq::new(self.first.as_u64().saturating_add(passed as u64));
         let Range { start, end } = self.offset_of(seq)..self.offset_of(seq.next());
-        Line { seq, behind: self.bytes.get(at..end).unwrap_or_default(), is_begun: start < at }
+        LineAt { seq, behind: self.bytes.get(at..end).unwrap_or_default(), is_begun: start < at }
     }
 
     /// Where a line begins; the end of the block for the number behind its last.
@@ -106,7 +106,7 @@ impl Block {
         }
     }
 
-    fn entry(&self, seq: Seq) -> Option<&Entry> {
+    fn entry(&self, seq: Seq) -> Option<&BlockEntry> {
         self.index.get(self.position(seq))
     }
 
@@ -117,7 +117,7 @@ impl Block {
 
 /// A line of a block, seen from a place somewhere in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(super) struct LineAt<'a> {
     pub(super) seq: Seq,
     /// Its bytes from that place on.
     pub(super) behind: &'a [u8],
@@ -125,7 +125,7 @@ pub(super) struct Line<'a> {
     pub(super) is_begun: bool,
 }
 
-const _: () = assert!(size_of::<Entry>() == 8, "what a kept message costs beside its line");
+const _: () = assert!(size_of::<BlockEntry>() == 8, "what a kept message costs beside its line");
 
 #[cfg(test)]
 mod tests {
@@ -149,7 +149,7 @@ mod tests {
             (7, 2, 7, "\n", true),
         ] {
             let behind = behind.as_bytes();
-            let expected = Line { seq: Seq::new(seq), behind, is_begun };
+            let expected = LineAt { seq: Seq::new(seq), behind, is_begun };
             assert_eq!(block.line_at(Seq::new(from), bytes), expected, "{from} {bytes}");
         }
         assert_eq!(block.lines(Seq::new(6), Seq::new(7)), b"bcd\nef\n");

@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::ids::{ConnId, LinkId, MemberSlot};
-use super::links::{Attempt, Link, Purpose, Wishes};
-use super::{Cause, Change, Effect, Fact, Group, Listing, Origin};
+use super::links::{ConnectBack, ConnectOptions, ConnectPurpose, Link};
+use super::{ChangeKind, Effect, Fact, Group, Listing, OfflineCause, Origin};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
 use crate::protocol::{
-    Bye, Command, Delivery, HeldBy, Misstep, NoRoom, Options, Refusal, Reply, Request, Seq,
+    BacklogHolder, Bye, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
+    RequestError, Seq,
 };
 use crate::time::{Millis, Now};
 
@@ -26,9 +27,9 @@ impl Group {
         origin: Origin,
         request: &Request<'_>,
         now: Now,
-    ) -> Result<Option<Reply>, Refusal> {
+    ) -> Result<Option<Reply>, RequestError> {
         if self.is_shutting_down {
-            return Err(Refusal::ShuttingDown);
+            return Err(RequestError::ShuttingDown);
         }
         match request.command {
             Command::Members => return Ok(self.list(origin.conn, Listing::Members)),
@@ -46,7 +47,7 @@ impl Group {
             self.register(origin, request.id, SocketAddr::new(request.ip, port), &options)?;
             return Ok(None);
         }
-        let slot = self.members.find(request.id).ok_or(Refusal::NotAMember)?;
+        let slot = self.members.find(request.id).ok_or(RequestError::NotAMember)?;
         if !is_operator(origin, &request.command) {
             self.check_owner(slot, request.ip)?;
         }
@@ -72,39 +73,39 @@ impl Group {
 
     /// The coordinator must not be made to connect to third parties, as FTP's PORT command once
     /// allowed (RFC 2577, section 3).
-    fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), Refusal> {
+    fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), RequestError> {
         let peer = origin.peer.to_canonical();
         let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
         let is_shared = named.is_multicast() || named == Ipv4Addr::BROADCAST;
         if named.is_unspecified() || is_shared || is_link_local {
-            return Err(Refusal::Unusable(named));
+            return Err(RequestError::Unusable(named));
         }
         if named != peer && !self.rules.foreign_ip_allowed {
-            return Err(Refusal::Foreign { named, peer });
+            return Err(RequestError::Foreign { named, peer });
         }
         Ok(())
     }
 
-    fn check_port(&self, origin: Origin, ip: IpAddr, port: u16) -> Result<(), Refusal> {
+    fn check_port(&self, origin: Origin, ip: IpAddr, port: u16) -> Result<(), RequestError> {
         if port < LISTEN_PORT_MIN {
-            return Err(Refusal::LowPort(port));
+            return Err(RequestError::LowPort(port));
         }
         let own = self.rules.listening;
         let is_own_ip =
             ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
         if port == own.port() && is_own_ip {
-            return Err(Refusal::OwnPort(port));
+            return Err(RequestError::OwnPort(port));
         }
         Ok(())
     }
 
-    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), Refusal> {
-        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), RequestError> {
+        let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
         let owner = member.address.ip();
         if owner == ip || self.rules.foreign_ip_allowed {
             Ok(())
         } else {
-            Err(Refusal::IdElsewhere { owner, named: ip })
+            Err(RequestError::IdElsewhere { owner, named: ip })
         }
     }
 
@@ -114,32 +115,32 @@ impl Group {
         id: &str,
         address: SocketAddr,
         options: &Options<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         if let Some(slot) = self.members.find(id) {
             self.check_owner(slot, address.ip())?;
-            return Err(Misstep::AlreadyAMember.into());
+            return Err(Conflict::AlreadyAMember.into());
         }
         if self.entering.contains_key(id) {
-            return Err(Misstep::AlreadyRegistering.into());
+            return Err(Conflict::AlreadyRegistering.into());
         }
         self.check_room(address.ip())?;
         self.check_journal()?;
-        let link = self.connect(origin, Purpose::Register(id.into()), address, options);
+        let link = self.connect(origin, ConnectPurpose::Register(id.into()), address, options);
         self.entering.insert(id.into(), link);
         self.members.per_address.add(address.ip());
         Ok(())
     }
 
     /// There is room for another member, and for another one at this address.
-    fn check_room(&self, ip: IpAddr) -> Result<(), Refusal> {
+    fn check_room(&self, ip: IpAddr) -> Result<(), RequestError> {
         let max = self.rules.members_max;
         if self.members.len().saturating_add(self.entering.len()) >= max {
-            return Err(NoRoom::Members { max }.into());
+            return Err(LimitReached::Members { max }.into());
         }
         let max = self.rules.members_per_address_max;
         match self.members.per_address.full(ip, max) {
             Some(network) => {
-                Err(NoRoom::MembersAt { address: network.to_string().into(), max }.into())
+                Err(LimitReached::MembersAt { address: network.to_string().into(), max }.into())
             }
             None => Ok(()),
         }
@@ -152,8 +153,8 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) {
-        self.cancel_return(slot, Misstep::Superseded);
-        let link = self.connect(origin, Purpose::Reconnect(slot), address, options);
+        self.cancel_return(slot, Conflict::Superseded);
+        let link = self.connect(origin, ConnectPurpose::Reconnect(slot), address, options);
         if let Some(member) = self.members.at_mut(slot) {
             member.returning = Some(link);
         }
@@ -163,59 +164,60 @@ impl Group {
     fn connect(
         &mut self,
         origin: Origin,
-        purpose: Purpose,
+        purpose: ConnectPurpose,
         address: SocketAddr,
         options: &Options<'_>,
     ) -> LinkId {
-        let (conn, wishes) = (origin.conn, Wishes::new(options));
-        let link = self.links.insert(Link::Connecting(Attempt { purpose, address, conn, wishes }));
+        let (conn, wishes) = (origin.conn, ConnectOptions::new(options));
+        let link =
+            self.links.insert(Link::Connecting(ConnectBack { purpose, address, conn, wishes }));
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
         self.effects.push_back(Effect::Connect { link, address, from });
         link
     }
 
-    fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
-        let was_returning = self.cancel_return(slot, Misstep::Cancelled);
+    fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
+        let was_returning = self.cancel_return(slot, Conflict::Cancelled);
         let link = self.members.at(slot).and_then(|member| member.link);
         if let Some(link) = link {
-            self.on_link_end(link, Cause::Disconnected);
+            self.on_link_end(link, OfflineCause::Disconnected);
         }
         let was_online = link.is_some();
         if was_online || was_returning {
             Ok(Reply::Disconnect)
         } else {
-            Err(Misstep::AlreadyOffline.into())
+            Err(Conflict::AlreadyOffline.into())
         }
     }
 
-    fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, Refusal> {
+    fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
         self.check_journal()?;
-        self.cancel_return(slot, Misstep::Cancelled);
+        self.cancel_return(slot, Conflict::Cancelled);
         self.close_link(slot, Some(Bye::Deregistered));
-        self.forget(slot, Change::Deregistered);
+        self.forget(slot, ChangeKind::Deregistered);
         Ok(Reply::Deregister)
     }
 
     /// Nothing is accepted that could not be written down.
-    pub(super) fn check_journal(&self) -> Result<(), Refusal> {
+    pub(super) fn check_journal(&self) -> Result<(), RequestError> {
         match (self.is_journal_failing, self.is_journal_full) {
-            (true, _) => Err(Refusal::JournalFails),
-            (false, true) => Err(Refusal::JournalFull),
+            (true, _) => Err(RequestError::JournalFails),
+            (false, true) => Err(RequestError::JournalFull),
             (false, false) => Ok(()),
         }
     }
 
-    fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, Refusal> {
-        let Some(member) = self.members.at(slot) else { return Err(Refusal::NotAMember) };
+    fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, RequestError> {
+        let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
         if member.link.is_none() {
-            return Err(Misstep::OfflineCannotSend.into());
+            return Err(Conflict::OfflineCannotSend.into());
         }
         self.check_journal()?;
         if self.history.last() >= Seq::LAST {
-            return Err(Refusal::NoNumberLeft);
+            return Err(RequestError::NoNumberLeft);
         }
         if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
-            return Err(Refusal::TooManyUnacked { max: OWN_RUNS_MAX });
+            return Err(RequestError::TooManyUnacked { max: OWN_RUNS_MAX });
         }
         let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
         self.line.clear();
@@ -242,13 +244,13 @@ impl Group {
         Reply::Msend { seq }
     }
 
-    fn refuse_as_full(&mut self, max: u64, held_by: HeldBy) -> Refusal {
+    fn refuse_as_full(&mut self, max: u64, held_by: BacklogHolder) -> RequestError {
         self.on_refused(max, &held_by);
-        Refusal::BacklogFull { max, held_by }
+        RequestError::BacklogFull { max, held_by }
     }
 
     /// Sees to it that a line of so many bytes fits into the backlog.
-    fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
+    fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
         let max = self.rules.backlog_bytes_max;
         let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
         if !exceeds(self.history.bytes_from(self.history.front())) {
@@ -269,7 +271,7 @@ impl Group {
                     }
                     if oldest > self.history.released().next() {
                         // What is not stored yet is not lost to anybody.
-                        return Err(self.refuse_as_full(max, HeldBy::Journal));
+                        return Err(self.refuse_as_full(max, BacklogHolder::Journal));
                     }
                     self.on_dropped(oldest.above(first), max, needed_bytes);
                     self.lose_before(oldest);

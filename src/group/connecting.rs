@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use super::ids::{LinkId, MemberSlot};
-use super::links::{Attempt, Link, Purpose, Wishes};
-use super::outbound::Outlet;
-use super::{Cause, Change, Effect, Group};
-use crate::protocol::{Bye, Misstep, Refusal, Reply};
+use super::links::{ConnectBack, ConnectOptions, ConnectPurpose, Link};
+use super::outbound::Outbound;
+use super::{ChangeKind, Effect, Group, OfflineCause};
+use crate::protocol::{Bye, Conflict, Reply, RequestError};
 
 impl Group {
     pub(super) fn on_connected(&mut self, link: LinkId) {
@@ -14,16 +14,22 @@ impl Group {
         if self.epochs.hold_back(link) {
             return;
         }
-        let Attempt { purpose, address, conn, wishes } = attempt.clone();
+        let ConnectBack { purpose, address, conn, wishes } = attempt.clone();
         let reply = match purpose {
-            Purpose::Register(id) => self.admit(link, id, address, &wishes),
-            Purpose::Reconnect(slot) => self.readmit(link, slot, address, &wishes),
+            ConnectPurpose::Register(id) => self.admit(link, id, address, &wishes),
+            ConnectPurpose::Reconnect(slot) => self.readmit(link, slot, address, &wishes),
         };
         self.reply(conn, reply);
     }
 
     /// A registration has come about: from here on the member sees what is accepted.
-    fn admit(&mut self, link: LinkId, id: Box<str>, address: SocketAddr, wishes: &Wishes) -> Reply {
+    fn admit(
+        &mut self,
+        link: LinkId,
+        id: Box<str>,
+        address: SocketAddr,
+        wishes: &ConnectOptions,
+    ) -> Reply {
         self.entering.remove(&id);
         self.members.per_address.remove(address.ip());
         let slot = self.members.insert(id.clone(), address, &mut self.history);
@@ -31,13 +37,13 @@ impl Group {
         self.links.establish(
             link,
             slot,
-            Outlet::new(wishes.acks, wishes.hello(self.epoch()), place),
+            Outbound::new(wishes.acks, wishes.hello(self.epoch()), place),
         );
         if let Some(member) = self.members.at_mut(slot) {
             member.link = Some(link);
         }
         self.record_member(slot);
-        self.note(id, Change::Registered(address));
+        self.note(id, ChangeKind::Registered(address));
         Reply::Register {
             epoch: self.epoch(),
             next: place.next(),
@@ -52,7 +58,7 @@ impl Group {
         link: LinkId,
         slot: MemberSlot,
         address: SocketAddr,
-        wishes: &Wishes,
+        wishes: &ConnectOptions,
     ) -> Reply {
         let epoch = self.epoch();
         let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
@@ -60,7 +66,7 @@ impl Group {
         self.members.set_address(slot, address);
         let Some(member) = self.members.at_mut(slot) else {
             debug_assert!(false, "who deregisters cancels the return");
-            return Misstep::Cancelled.into();
+            return Conflict::Cancelled.into();
         };
         member.returning = None;
         member.link = Some(link);
@@ -68,7 +74,7 @@ impl Group {
             member.has_taken(since.seq, &mut self.history);
         }
         let place = member.place();
-        let mut outlet = Outlet::new(wishes.acks, wishes.hello(epoch), place);
+        let mut outlet = Outbound::new(wishes.acks, wishes.hello(epoch), place);
         let expired = outlet.pass_over(&self.history, member.own());
         let reply = Reply::Reconnect {
             epoch,
@@ -91,8 +97,8 @@ impl Group {
             self.note(
                 id,
                 match was_online {
-                    true => Change::TakenOver { by: address, from },
-                    false => Change::Reconnected(address),
+                    true => ChangeKind::TakenOver { by: address, from },
+                    false => ChangeKind::Reconnected(address),
                 },
             );
         }
@@ -100,7 +106,7 @@ impl Group {
     }
 
     /// A connection ended before it could become a message socket.
-    pub(super) fn on_waiting_end(&mut self, link: LinkId, cause: &Cause) {
+    pub(super) fn on_waiting_end(&mut self, link: LinkId, cause: &OfflineCause) {
         if matches!(self.links.at(link), Some(Link::Connecting(_))) {
             self.on_connect_failed(link, cause.to_string().into());
             self.give_up(link);
@@ -109,7 +115,7 @@ impl Group {
 
     pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
         if let Some(attempt) = self.end_attempt(link) {
-            let refusal = Refusal::ConnectFailed { address: attempt.address, reason };
+            let refusal = RequestError::ConnectFailed { address: attempt.address, reason };
             self.reply(attempt.conn, refusal);
         }
     }
@@ -121,21 +127,21 @@ impl Group {
         for link in pending {
             if let Some(attempt) = self.end_attempt(link) {
                 self.give_up(link);
-                self.reply(attempt.conn, Refusal::ShuttingDown);
+                self.reply(attempt.conn, RequestError::ShuttingDown);
             }
         }
     }
 
     /// A connect-back comes to nothing: as if it had never been asked for.
-    fn end_attempt(&mut self, link: LinkId) -> Option<Attempt> {
+    fn end_attempt(&mut self, link: LinkId) -> Option<ConnectBack> {
         let Link::Connecting(_) = self.links.at(link)? else { return None };
         let Link::Connecting(attempt) = self.links.remove(link)? else { return None };
         match &attempt.purpose {
-            Purpose::Register(id) => {
+            ConnectPurpose::Register(id) => {
                 self.entering.remove(id);
                 self.members.per_address.remove(attempt.address.ip());
             }
-            Purpose::Reconnect(slot) => {
+            ConnectPurpose::Reconnect(slot) => {
                 if let Some(member) = self.members.at_mut(*slot) {
                     member.returning = None;
                 }
@@ -146,7 +152,7 @@ impl Group {
     }
 
     /// Ends the connect-back of a `reconnect`; whether there was one.
-    pub(super) fn cancel_return(&mut self, slot: MemberSlot, why: Misstep) -> bool {
+    pub(super) fn cancel_return(&mut self, slot: MemberSlot, why: Conflict) -> bool {
         let returning = self.members.at(slot).and_then(|member| member.returning);
         let Some((link, attempt)) =
             returning.and_then(|link| Some((link, self.end_attempt(link)?)))

@@ -1,7 +1,7 @@
 //! How far each member has got: what was written, acknowledged, lost.
 
 use super::ids::LinkId;
-use super::{Cause, Change, Group};
+use super::{ChangeKind, Group, OfflineCause};
 use crate::protocol::{Bye, Seq};
 use crate::time::Millis;
 
@@ -36,12 +36,12 @@ impl Group {
             member.move_to(seq, &mut self.history);
             self.note_move(slot);
         } else {
-            self.on_link_end(link, Cause::BadAck);
+            self.on_link_end(link, OfflineCause::BadAck);
         }
     }
 
     /// A message socket is at its end: its member is offline, and its place stays.
-    pub(super) fn on_link_end(&mut self, link: LinkId, cause: Cause) {
+    pub(super) fn on_link_end(&mut self, link: LinkId, cause: OfflineCause) {
         let Some((slot, _)) = self.links.open(link) else {
             return self.on_waiting_end(link, &cause);
         };
@@ -49,7 +49,7 @@ impl Group {
         self.close_link(slot, cause.bye());
         if let Some(member) = self.members.at(slot) {
             let (id, address) = (member.id.clone(), member.address);
-            self.note(id, Change::Offline { address, cause });
+            self.note(id, ChangeKind::Offline { address, cause });
         }
     }
 

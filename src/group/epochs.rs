@@ -8,9 +8,9 @@
 //! ```
 
 use super::ids::LinkId;
-use super::{Cause, Change, Effect, Fact, Group};
+use super::{ChangeKind, Effect, Fact, Group, OfflineCause};
 use crate::limits::NEW_EPOCH_PAUSE_MS;
-use crate::protocol::{Epoch, Malformed, Options, Refusal};
+use crate::protocol::{Epoch, Malformed, Options, RequestError};
 use crate::time::Millis;
 
 /// The current epoch, and what is known of the next one.
@@ -70,7 +70,7 @@ impl Group {
         id: &str,
         options: &Options<'_>,
         now: Millis,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let last = self.history.last();
         let Some(since) = options.since.filter(|since| since.epoch == self.epoch()) else {
             return Ok(());
@@ -82,7 +82,7 @@ impl Group {
         let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
         self.check_journal()?;
         self.epochs.decided_at = Some(now);
-        self.note(id.into(), Change::NumberNotGivenOut { named: since, last, begins });
+        self.note(id.into(), ChangeKind::NumberNotGivenOut { named: since, last, begins });
         self.on_begin_epoch();
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Group {
         let Some(epoch) = self.epochs.decided.take() else { return };
         self.epochs.current = epoch;
         for link in self.links.all_open() {
-            self.on_link_end(link, Cause::NewEpoch);
+            self.on_link_end(link, OfflineCause::NewEpoch);
         }
         for link in std::mem::take(&mut self.epochs.waiting) {
             self.on_connected(link);

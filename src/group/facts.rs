@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::ids::MemberSlot;
-use super::members::Unwritten;
+use super::members::UnrecordedChange;
 use super::{Effect, Group};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
@@ -13,9 +13,9 @@ use crate::time::Millis;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// A member is new.
-    Member(Standpoint),
+    Member(MemberState),
     /// A member has come back: it may have gone back, and needs what stands above this place. That
-    /// is written down with its next [`Move`].
+    /// is written down with its next [`CursorUpdate`].
     Returned {
         /// Its place.
         place: Seq,
@@ -39,7 +39,7 @@ pub enum Fact {
 
 /// All that is to be known of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standpoint {
+pub struct MemberState {
     /// Its id.
     pub id: Box<str>,
     /// Where it was connected to last.
@@ -55,7 +55,7 @@ pub struct Standpoint {
 
 /// A member whose place is to be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Move<'a> {
+pub struct CursorUpdate<'a> {
     /// Its id.
     pub id: &'a str,
     /// Its place.
@@ -84,7 +84,7 @@ impl Group {
     }
 
     /// Where all members stand, in the order of their ids.
-    pub fn standpoints(&self) -> impl Iterator<Item = Standpoint> {
+    pub fn standpoints(&self) -> impl Iterator<Item = MemberState> {
         self.members.sorted().map(|member| member.standpoint())
     }
 
@@ -101,16 +101,16 @@ impl Group {
     }
 
     /// The members that have moved or come back since the last call, each once.
-    pub fn take_moves(&mut self, mut put: impl FnMut(Move<'_>)) {
+    pub fn take_moves(&mut self, mut put: impl FnMut(CursorUpdate<'_>)) {
         for slot in std::mem::take(&mut self.moved) {
             let Some(member) = self.members.at_mut(slot) else { continue };
-            let unwritten = std::mem::replace(&mut member.unwritten, Unwritten::Nothing);
+            let unwritten = std::mem::replace(&mut member.unwritten, UnrecordedChange::Nothing);
             let returned = match unwritten {
-                Unwritten::Nothing => continue, // Another member was given the slot.
-                Unwritten::Place => None,
-                Unwritten::Return => Some((member.address, member.registered_at)),
+                UnrecordedChange::Nothing => continue, // Another member was given the slot.
+                UnrecordedChange::Acked => None,
+                UnrecordedChange::Return => Some((member.address, member.registered_at)),
             };
-            put(Move { id: &member.id, place: member.place(), returned });
+            put(CursorUpdate { id: &member.id, place: member.place(), returned });
         }
     }
 
@@ -128,29 +128,29 @@ impl Group {
 
     /// A member's place may have moved: that is written down once, however often it did.
     pub(super) fn note_move(&mut self, slot: MemberSlot) {
-        self.note_unwritten(slot, Unwritten::Place);
+        self.note_unwritten(slot, UnrecordedChange::Acked);
     }
 
     /// A member has come back: that is written down once, however often it did.
     pub(super) fn note_return(&mut self, slot: MemberSlot) {
-        self.note_unwritten(slot, Unwritten::Return);
+        self.note_unwritten(slot, UnrecordedChange::Return);
         if let Some(place) = self.members.at(slot).map(|member| member.place()) {
             self.record(Fact::Returned { place });
         }
     }
 
-    fn note_unwritten(&mut self, slot: MemberSlot, what: Unwritten) {
+    fn note_unwritten(&mut self, slot: MemberSlot, what: UnrecordedChange) {
         if !self.rules.is_journaled {
             return;
         }
         let Some(member) = self.members.at_mut(slot) else { return };
         match (member.unwritten, what) {
-            (Unwritten::Nothing, _) => {
+            (UnrecordedChange::Nothing, _) => {
                 member.unwritten = what;
                 self.moved.push(slot);
             }
-            (Unwritten::Place, Unwritten::Return) => member.unwritten = what,
-            (Unwritten::Place | Unwritten::Return, _) => (),
+            (UnrecordedChange::Acked, UnrecordedChange::Return) => member.unwritten = what,
+            (UnrecordedChange::Acked | UnrecordedChange::Return, _) => (),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Members that have been away for too long are members no more.
 
 use super::ids::MemberSlot;
-use super::{Change, Fact, Group};
+use super::{ChangeKind, Fact, Group};
 use crate::limits::TURN_FORGETS_MAX;
 use crate::time::Millis;
 
@@ -29,12 +29,12 @@ impl Group {
             let is_due = self.next_forgetting().is_some_and(|at| at <= self.now);
             let Some((_, slot)) = self.members.away_longest().filter(|_| is_due) else { return };
             self.stats.forgotten = self.stats.forgotten.saturating_add(1);
-            self.forget(slot, Change::Forgotten { after_ms: self.rules.forget_after_ms });
+            self.forget(slot, ChangeKind::Forgotten { after_ms: self.rules.forget_after_ms });
         }
     }
 
     /// Removes a member, which has no message socket and no connect-back any more.
-    pub(super) fn forget(&mut self, slot: MemberSlot, change: Change) {
+    pub(super) fn forget(&mut self, slot: MemberSlot, change: ChangeKind) {
         if let Some(member) = self.members.remove(slot, &mut self.history) {
             self.record(Fact::Deregistered { id: member.id.clone() });
             self.note(member.id, change);

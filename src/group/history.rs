@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::block::{Block, Line};
-use super::ranges::{OwnRun, OwnRuns};
+use super::block::{Block, LineAt};
+use super::ranges::{SeqRange, SeqRanges};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -32,7 +32,7 @@ pub(super) struct History {
     /// The last number that may be sent: it is where it is to be kept.
     released: Seq,
     /// Numbers above `front` whose messages were lost on the way here.
-    lost: OwnRuns,
+    lost: SeqRanges,
     /// Readers of the block that comes first, while there is no block.
     readers_waiting: usize,
     ttl_ms: u64,
@@ -53,7 +53,7 @@ impl History {
             front: Seq::ZERO.next(),
             last: Seq::ZERO,
             released: Seq::ZERO,
-            lost: OwnRuns::default(),
+            lost: SeqRanges::default(),
             readers_waiting: 0,
             ttl_ms,
         }
@@ -95,7 +95,7 @@ impl History {
     }
 
     /// Numbers not below the front whose messages were lost.
-    pub(super) fn lost(&self) -> &OwnRuns {
+    pub(super) fn lost(&self) -> &SeqRanges {
         &self.lost
     }
 
@@ -105,7 +105,7 @@ impl History {
     }
 
     /// How many messages above `place` are kept, but for those of `own`.
-    pub(super) fn others(&self, place: Seq, own: &OwnRuns) -> u64 {
+    pub(super) fn others(&self, place: Seq, own: &SeqRanges) -> u64 {
         let after = place.max(self.front.before());
         let lost = self.lost.above(after);
         let lost = lost.map(|run| own.others(run.first.before().max(after), run.last));
@@ -233,15 +233,15 @@ impl History {
     pub(super) fn pieces<'a>(
         &'a self,
         after: Seq,
-        own: &'a OwnRuns,
-    ) -> impl Iterator<Item = Piece<'a>> {
+        own: &'a SeqRanges,
+    ) -> impl Iterator<Item = HistorySlice<'a>> {
         let mut own = own.above(after).peekable();
         let mut next = after.next();
         let mut position = self.position(next);
         let lost = self.lost.above(after).next().map(|run| run.first.before());
         let end = lost.map_or(self.released, |end| end.min(self.released));
         std::iter::from_fn(move || {
-            while let Some(OwnRun { last, .. }) = own.next_if(|run| run.first <= next) {
+            while let Some(SeqRange { last, .. }) = own.next_if(|run| run.first <= next) {
                 next = last.next();
             }
             if next > end {
@@ -254,7 +254,7 @@ impl History {
             let until = own.peek().map_or(end, |run| run.first.before().min(end));
             let (first, last) = (next, until.min(block.last()));
             next = last.next();
-            Some(Piece { block, first, last })
+            Some(HistorySlice { block, first, last })
         })
     }
 
@@ -282,13 +282,13 @@ impl History {
 
 /// Whole lines that stand one behind the other in one block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece<'a> {
+pub(super) struct HistorySlice<'a> {
     block: &'a Block,
     pub(super) first: Seq,
     pub(super) last: Seq,
 }
 
-impl<'a> Piece<'a> {
+impl<'a> HistorySlice<'a> {
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.block.lines(self.first, self.last)
     }
@@ -298,7 +298,7 @@ impl<'a> Piece<'a> {
     }
 
     /// The line that the `bytes`th byte of the piece belongs to.
-    pub(super) fn line_at(&self, bytes: usize) -> Line<'a> {
+    pub(super) fn line_at(&self, bytes: usize) -> LineAt<'a> {
         self.block.line_at(self.first, bytes)
     }
 }

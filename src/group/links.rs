@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use slab::Slab;
 
 use super::ids::{ConnId, LinkId, MemberSlot};
-use super::outbound::Outlet;
+use super::outbound::Outbound;
 use super::per_address::Network;
 use crate::protocol::{Epoch, MessageLine, Options, Since};
 
@@ -13,13 +13,13 @@ use crate::protocol::{Epoch, MessageLine, Options, Since};
 #[derive(Debug)]
 pub(super) enum Link {
     /// A connect-back is under way.
-    Connecting(Attempt),
+    Connecting(ConnectBack),
     /// There is a message socket.
     Open {
         /// Whose.
         member: MemberSlot,
         /// What goes out on it.
-        outlet: Outlet,
+        outlet: Outbound,
     },
 }
 
@@ -35,17 +35,17 @@ impl Link {
 
 /// A connect-back under way.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
-    pub(super) purpose: Purpose,
+pub(super) struct ConnectBack {
+    pub(super) purpose: ConnectPurpose,
     pub(super) address: SocketAddr,
     /// The command socket that waits for the outcome.
     pub(super) conn: ConnId,
-    pub(super) wishes: Wishes,
+    pub(super) wishes: ConnectOptions,
 }
 
 /// What a connect-back is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum ConnectPurpose {
     /// A new member with this id.
     Register(Box<str>),
     /// The return of a member.
@@ -54,13 +54,13 @@ pub(super) enum Purpose {
 
 /// The options of a request, kept until its connection is made.
 #[derive(Clone, Debug)]
-pub(super) struct Wishes {
+pub(super) struct ConnectOptions {
     pub(super) acks: bool,
     nonce: Option<Box<str>>,
     pub(super) since: Option<Since>,
 }
 
-impl Wishes {
+impl ConnectOptions {
     pub(super) fn new(options: &Options<'_>) -> Self {
         let Options { acks, nonce, since } = *options;
         Self { acks, nonce: nonce.map(Box::from), since }
@@ -100,7 +100,7 @@ impl Links {
     }
 
     /// The message socket of a link, if it has come to that.
-    pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outlet)> {
+    pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outbound)> {
         match self.at(id)? {
             Link::Open { member, outlet } => Some((*member, outlet)),
             Link::Connecting(_) => None,
@@ -108,7 +108,7 @@ impl Links {
     }
 
     /// As [`Links::open`].
-    pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outlet)> {
+    pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outbound)> {
         let (serial, link) = self.slots.get_mut(id.slot())?;
         match link {
             Link::Open { member, outlet } if *serial == id.serial() => Some((*member, outlet)),
@@ -117,7 +117,7 @@ impl Links {
     }
 
     /// Makes a link that was connecting an open one.
-    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outlet: Outlet) {
+    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outlet: Outbound) {
         if let Some((serial, link)) = self.slots.get_mut(id.slot())
             && *serial == id.serial()
         {
@@ -126,7 +126,7 @@ impl Links {
     }
 
     /// All message sockets.
-    pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outlet)> {
+    pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outbound)> {
         self.slots.iter_mut().filter_map(|(_, (_, link))| match link {
             Link::Open { member, outlet } => Some((*member, outlet)),
             Link::Connecting(_) => None,

@@ -8,16 +8,16 @@ use crate::protocol::{Bye, Epoch, Seq, Since};
 
 /// Change of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct MemberChange {
     /// Id of the member.
     pub id: Box<str>,
     /// Kind of change.
-    pub change: Change,
+    pub change: ChangeKind,
 }
 
 /// Kinds of changes of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum ChangeKind {
     /// The id became a member, at this address.
     Registered(SocketAddr),
     /// The member came back, at this address.
@@ -34,7 +34,7 @@ pub enum Change {
         /// Address of the one that it had.
         address: SocketAddr,
         /// Cause of the end.
-        cause: Cause,
+        cause: OfflineCause,
     },
     /// The member named a number of this epoch that was never given out: a new epoch begins.
     NumberNotGivenOut {
@@ -56,7 +56,7 @@ pub enum Change {
 
 /// Cause for the end of a message socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum OfflineCause {
     /// Its id said `disconnect`.
     Disconnected,
     /// A new epoch begins: the member must come back in it.
@@ -86,7 +86,7 @@ pub enum SocketEnd {
     Failed(Box<str>),
 }
 
-impl Cause {
+impl OfflineCause {
     /// Returns the reason for the `bye` line; `None` if the socket cannot take one.
     pub(super) fn bye(&self) -> Option<Bye> {
         match self {
@@ -103,12 +103,12 @@ impl Cause {
 }
 
 impl Group {
-    pub(super) fn note(&mut self, id: Box<str>, change: Change) {
-        self.effects.push_back(Effect::Note(Note { id, change }));
+    pub(super) fn note(&mut self, id: Box<str>, change: ChangeKind) {
+        self.effects.push_back(Effect::MemberChange(MemberChange { id, change }));
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for OfflineCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected => f.write_str("disconnected"),

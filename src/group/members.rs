@@ -6,12 +6,12 @@ use std::ops::Bound;
 
 use slab::Slab;
 
-use super::facts::Standpoint;
+use super::facts::MemberState;
 use super::history::{BlockSerial, History};
 use super::ids::{LinkId, MemberSlot};
-use super::outbound::Outlet;
+use super::outbound::Outbound;
 use super::per_address::PerAddress;
-use super::ranges::{OwnRun, OwnRuns};
+use super::ranges::{SeqRange, SeqRanges};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -26,7 +26,7 @@ pub(super) struct Member {
     /// The last number that counts as delivered.
     place: Seq,
     /// Its own numbers above `place`.
-    own: OwnRuns,
+    own: SeqRanges,
     block: BlockSerial,
     /// Its message socket: a member is online if it has one.
     pub(super) link: Option<LinkId>,
@@ -35,25 +35,25 @@ pub(super) struct Member {
     /// Time at which the member was last online; `None` while it is online.
     away_since: Option<Millis>,
     /// Part of the member that must be written down.
-    pub(super) unwritten: Unwritten,
+    pub(super) unwritten: UnrecordedChange,
 }
 
 /// Changes of a member since its place was written down last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unwritten {
+pub(super) enum UnrecordedChange {
     Nothing,
     /// Its place has moved.
-    Place,
+    Acked,
     /// The member came back: its address may be another one, and its place a lower one.
     Return,
 }
 
 impl Member {
-    pub(super) fn standpoint(&self) -> Standpoint {
+    pub(super) fn standpoint(&self) -> MemberState {
         let Self { ref id, address, registered_at, place, ref own, .. } = *self;
         // Below the place, too: the member may go back, and the messages be gone at the next start.
         let own = own.above(Seq::ZERO).map(|run| (run.first, run.last)).collect();
-        Standpoint { id: id.clone(), address, registered_at, place, own }
+        MemberState { id: id.clone(), address, registered_at, place, own }
     }
 
     /// Stands where it was written down to stand.
@@ -94,7 +94,7 @@ impl Member {
     /// These numbers are its own, as was written down; who sent them may be known no more.
     pub(super) fn restore_own(&mut self, runs: Vec<(Seq, Seq)>, history: &mut History) {
         let highest = history.last();
-        let within = |(first, last): (Seq, Seq)| OwnRun { first, last: last.min(highest) };
+        let within = |(first, last): (Seq, Seq)| SeqRange { first, last: last.min(highest) };
         let runs = runs.into_iter().map(within);
         self.own.add(runs.filter(|run| run.first <= run.last).collect());
         self.advance(self.place, history);
@@ -104,7 +104,7 @@ impl Member {
         self.place
     }
 
-    pub(super) fn own(&self) -> &OwnRuns {
+    pub(super) fn own(&self) -> &SeqRanges {
         &self.own
     }
 
@@ -133,7 +133,7 @@ impl Member {
     pub(super) fn published(
         &mut self,
         seq: Seq,
-        outlet: Option<&mut Outlet>,
+        outlet: Option<&mut Outbound>,
         history: &mut History,
     ) {
         self.own.push(seq);
@@ -211,12 +211,12 @@ impl Members {
             address,
             registered_at: place,
             place,
-            own: OwnRuns::default(),
+            own: SeqRanges::default(),
             block: history.enter(place),
             link: None,
             returning: None,
             away_since: None,
-            unwritten: Unwritten::Nothing,
+            unwritten: UnrecordedChange::Nothing,
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");

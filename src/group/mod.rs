@@ -47,7 +47,7 @@ use crate::limits::Overflow;
 use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
 use crate::time::{Millis, Now};
 
-use backlog::Fullness;
+use backlog::BacklogState;
 use epochs::Epochs;
 use history::History;
 use ids::MemberSlot;
@@ -55,14 +55,14 @@ use links::{Link, Links};
 use members::Members;
 
 pub use backlog::BacklogChange;
-pub use facts::{Fact, Move, Standpoint};
+pub use facts::{CursorUpdate, Fact, MemberState};
 pub use ids::{ConnId, LinkId};
 pub use listing::Listing;
-pub use member_change::{Cause, Change, Note, SocketEnd};
+pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
-pub use replay::{Recorded, Replay};
-pub use stats::{Standing, Stats};
+pub use replay::{RecoveredFact, Replay};
+pub use stats::{Gauges, Stats};
 
 /// The rules that one group is kept by.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ pub enum Effect {
     /// Draw bits for [`Input::DrawnEpoch`]; a group has none at its start.
     DrawEpoch,
     /// A member came, went or moved: for the log.
-    Note(Note),
+    MemberChange(MemberChange),
     /// The backlog is full, or is so no more: for the log.
     Backlog(BacklogChange),
 }
@@ -235,7 +235,7 @@ pub struct Group {
     is_journal_full: bool,
     /// Members whose places are to be written down.
     moved: Vec<MemberSlot>,
-    fullness: Fullness,
+    fullness: BacklogState,
     /// Time of the input that is being handled.
     now: Millis,
     stats: Stats,
@@ -258,7 +258,7 @@ impl Group {
             is_journal_failing: false,
             is_journal_full: false,
             moved: Vec::new(),
-            fullness: Fullness::default(),
+            fullness: BacklogState::default(),
             now: Millis::ZERO,
             stats: Stats::default(),
         }
@@ -275,8 +275,8 @@ impl Group {
             Input::Wrote { link, bytes } => self.on_wrote(link, bytes),
             Input::Offered => self.on_offered(),
             Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
-            Input::Garbled { link } => self.on_link_end(link, Cause::BadAck),
-            Input::Lost { link, how } => self.on_link_end(link, Cause::SocketEnded(how)),
+            Input::Garbled { link } => self.on_link_end(link, OfflineCause::BadAck),
+            Input::Lost { link, how } => self.on_link_end(link, OfflineCause::SocketEnded(how)),
             Input::Stored { through } => self.on_stored(through, now.steady),
             Input::DrawnEpoch(epoch) => self.epochs.drawn(epoch),
             Input::BeginEpoch => self.on_begin_epoch(),
@@ -352,8 +352,8 @@ impl Group {
     pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
         match self.links.at(link)? {
             Link::Connecting(attempt) => match attempt.purpose {
-                links::Purpose::Reconnect(slot) => self.members.at(slot)?.link,
-                links::Purpose::Register(_) => None,
+                links::ConnectPurpose::Reconnect(slot) => self.members.at(slot)?.link,
+                links::ConnectPurpose::Register(_) => None,
             },
             Link::Open { .. } => None,
         }

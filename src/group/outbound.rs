@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use super::block::Line;
-use super::history::{History, Piece};
-use super::ranges::OwnRuns;
+use super::block::LineAt;
+use super::history::{History, HistorySlice};
+use super::ranges::SeqRanges;
 use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, TOLD_GAPS_MAX};
 use crate::protocol::{Bye, Gap, MessageLine, Seq};
 
@@ -20,11 +20,11 @@ use crate::protocol::{Bye, Gap, MessageLine, Seq};
 /// `sent` is the last number whose last byte was handed to the operating system, `cursor` the one
 /// after which the history is still to be offered. They differ only while there is a rest or a gap.
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(super) struct Outbound {
     /// The member acknowledges, and is told of gaps.
     pub(super) acks: bool,
-    rest: Option<Box<Rest>>,
-    gap: Option<Box<DueGap>>,
+    rest: Option<Box<PartialLine>>,
+    gap: Option<Box<PendingGap>>,
     cursor: Seq,
     sent: Seq,
     /// Gaps sent and not yet acknowledged: numbers inside them may not be named.
@@ -33,15 +33,15 @@ pub(super) struct Outlet {
 
 /// The end of a line that must be finished, whatever becomes of its message.
 #[derive(Debug)]
-struct Rest {
+struct PartialLine {
     bytes: Vec<u8>,
     written: usize,
-    brings: Brings,
+    brings: LineKind,
 }
 
 /// What a line is to the member once its last byte is out.
 #[derive(Clone, Copy, Debug)]
-enum Brings {
+enum LineKind {
     Nothing,
     Message(Seq),
     Gap(Gap),
@@ -49,17 +49,17 @@ enum Brings {
 
 /// A gap whose line has not begun: it may still grow.
 #[derive(Debug)]
-struct DueGap {
+struct PendingGap {
     gap: Gap,
     line: Vec<u8>,
 }
 
-impl Outlet {
+impl Outbound {
     /// Starts after `place`; `hello` goes before everything else.
     pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, place: Seq) -> Self {
         let rest = hello.map(|hello| {
             let bytes = format!("{hello}\n").into_bytes();
-            Box::new(Rest { bytes, written: 0, brings: Brings::Nothing })
+            Box::new(PartialLine { bytes, written: 0, brings: LineKind::Nothing })
         });
         Self { acks, rest, gap: None, cursor: place, sent: place, told: VecDeque::new() }
     }
@@ -87,13 +87,13 @@ impl Outlet {
     }
 
     /// Whether anything is to be written.
-    pub(super) fn is_due(&self, history: &History, own: &OwnRuns) -> bool {
+    pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
         let is_begun = self.rest.is_some() || self.gap.is_some();
         is_begun || history.pieces(self.cursor, own).next().is_some()
     }
 
     /// What is to be written next, as much as one call should take; `None` if nothing is due.
-    pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a OwnRuns) -> Option<Run<'a>> {
+    pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a SeqRanges) -> Option<Run<'a>> {
         if !self.is_due(history, own) {
             return None; // Most who ask have everything, and a run is a kilobyte to be laid out.
         }
@@ -115,7 +115,7 @@ impl Outlet {
 
     /// `bytes` of the last run are out: how many messages were brought to their end by them. What
     /// stands behind them is still to be passed over.
-    pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &OwnRuns) -> u64 {
+    pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (left, finished) = self.wrote_rest(bytes);
         let left = self.wrote_gap(left);
         self.wrote_history(left, history, own).saturating_add(finished)
@@ -132,12 +132,12 @@ impl Outlet {
             return (0, 0);
         };
         match rest.brings {
-            Brings::Nothing => (left, 0),
-            Brings::Message(seq) => {
+            LineKind::Nothing => (left, 0),
+            LineKind::Message(seq) => {
                 self.sent = seq;
                 (left, 1)
             }
-            Brings::Gap(gap) => {
+            LineKind::Gap(gap) => {
                 self.told(gap);
                 (left, 0)
             }
@@ -150,18 +150,18 @@ impl Outlet {
             return 0; // Not begun: it may still grow.
         }
         let Some(due) = self.gap.take() else { return bytes };
-        let DueGap { gap, line } = *due;
+        let PendingGap { gap, line } = *due;
         if let Some(left) = bytes.checked_sub(line.len()) {
             self.told(gap);
             return left;
         }
-        let brings = Brings::Gap(gap);
-        self.rest = Some(Box::new(Rest { bytes: line, written: bytes, brings }));
+        let brings = LineKind::Gap(gap);
+        self.rest = Some(Box::new(PartialLine { bytes: line, written: bytes, brings }));
         0
     }
 
     /// Moves the cursor over so many bytes; how many messages that brings to their end.
-    fn wrote_history(&mut self, bytes: usize, history: &History, own: &OwnRuns) -> u64 {
+    fn wrote_history(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
         for piece in history.pieces(self.cursor, own) {
             if left == 0 {
@@ -179,13 +179,14 @@ impl Outlet {
     }
 
     /// The socket took a part of a piece: whole lines, and perhaps the beginning of one.
-    fn wrote_part(&mut self, piece: Piece<'_>, bytes: usize) -> u64 {
-        let Line { seq, behind, is_begun } = piece.line_at(bytes);
+    fn wrote_part(&mut self, piece: HistorySlice<'_>, bytes: usize) -> u64 {
+        let LineAt { seq, behind, is_begun } = piece.line_at(bytes);
         self.sent = seq.before();
         self.cursor = seq.before();
         if is_begun {
             // Copied at once: the message may be gone by the time the socket takes more.
-            let rest = Rest { bytes: behind.to_vec(), written: 0, brings: Brings::Message(seq) };
+            let rest =
+                PartialLine { bytes: behind.to_vec(), written: 0, brings: LineKind::Message(seq) };
             self.rest = Some(Box::new(rest));
             self.cursor = seq;
         }
@@ -194,7 +195,7 @@ impl Outlet {
 
     /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
     /// messages of others were gone.
-    pub(super) fn pass_over(&mut self, history: &History, own: &OwnRuns) -> u64 {
+    pub(super) fn pass_over(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
             self.cursor = own.skip(self.cursor);
@@ -218,7 +219,7 @@ impl Outlet {
         if self.acks {
             let gap = self.gap.take().map_or(lost, |due| due.gap.joined(lost));
             let line = format!("{gap}\n").into_bytes();
-            self.gap = Some(Box::new(DueGap { gap, line }));
+            self.gap = Some(Box::new(PendingGap { gap, line }));
         }
     }
 

@@ -13,32 +13,32 @@ use crate::protocol::{Gap, Seq};
 /// ```
 ///
 /// Two runs never touch. What is own is skipped, never sent, and never counted as lost. Below the
-/// place the runs of kept messages stay, for a member that goes back: see [`OwnRuns::go_back`]. A
+/// place the runs of kept messages stay, for a member that goes back: see [`SeqRanges::go_back`]. A
 /// member that does not publish owns no memory here.
 #[derive(Debug, Default)]
-pub(super) struct OwnRuns {
-    runs: VecDeque<OwnRun>,
+pub(super) struct SeqRanges {
+    runs: VecDeque<SeqRange>,
 }
 
 /// Numbers from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OwnRun {
+pub(super) struct SeqRange {
     pub(super) first: Seq,
     pub(super) last: Seq,
 }
 
-impl OwnRuns {
+impl SeqRanges {
     /// Adds a number above all others.
     pub(super) fn push(&mut self, seq: Seq) {
         match self.runs.back_mut() {
             Some(run) if run.last.next() == seq => run.last = seq,
-            Some(_) | None => self.runs.push_back(OwnRun { first: seq, last: seq }),
+            Some(_) | None => self.runs.push_back(SeqRange { first: seq, last: seq }),
         }
     }
 
     /// Adds runs, wherever they belong; some of their numbers may be there already. Linear in what
     /// is added, and in what stands above the first number that is new.
-    pub(super) fn add(&mut self, mut runs: Vec<OwnRun>) {
+    pub(super) fn add(&mut self, mut runs: Vec<SeqRange>) {
         runs.retain(|run| !self.has(*run));
         runs.sort_unstable_by_key(|run| run.first);
         let Some(lowest) = runs.first().map(|run| run.first) else { return };
@@ -54,14 +54,14 @@ impl OwnRuns {
     }
 
     /// Adds a run that begins at no number below the beginning of the last one.
-    fn join(&mut self, run: OwnRun) {
+    fn join(&mut self, run: SeqRange) {
         match self.runs.back_mut() {
             Some(last) if last.last.next() >= run.first => last.last = last.last.max(run.last),
             Some(_) | None => self.runs.push_back(run),
         }
     }
 
-    fn has(&self, run: OwnRun) -> bool {
+    fn has(&self, run: SeqRange) -> bool {
         let it = self.above(run.last.before()).next();
         it.is_some_and(|it| it.first <= run.first && run.last <= it.last)
     }
@@ -79,15 +79,15 @@ impl OwnRuns {
             return;
         }
         let above = self.runs.split_off(self.passed(place));
-        for OwnRun { mut first, last } in std::mem::take(&mut self.runs) {
+        for SeqRange { mut first, last } in std::mem::take(&mut self.runs) {
             for gone in lost.above(first.before()).take_while(|gone| gone.first <= last) {
                 if first < gone.first {
-                    self.join(OwnRun { first, last: gone.first.before() });
+                    self.join(SeqRange { first, last: gone.first.before() });
                 }
                 first = gone.last.next();
             }
             if first <= last {
-                self.join(OwnRun { first, last });
+                self.join(SeqRange { first, last });
             }
         }
         above.into_iter().for_each(|run| self.join(run));
@@ -114,14 +114,14 @@ impl OwnRuns {
     }
 
     /// The runs that reach above `place`, lowest first.
-    pub(super) fn above(&self, place: Seq) -> impl Iterator<Item = OwnRun> {
+    pub(super) fn above(&self, place: Seq) -> impl Iterator<Item = SeqRange> {
         self.runs.range(self.passed(place)..).copied()
     }
 
     /// Returns the number of runs that end at or below `place`: at once where these are all runs
     /// or all but one, as of members that have everything.
     fn passed(&self, place: Seq) -> usize {
-        let is_passed = |run: &OwnRun| run.last <= place;
+        let is_passed = |run: &SeqRange| run.last <= place;
         let mut newest = self.runs.iter().rev();
         if newest.next().is_none_or(is_passed) {
             return self.runs.len();
@@ -162,8 +162,8 @@ impl OwnRuns {
 mod tests {
     use super::*;
 
-    fn runs_of(numbers: &[u64]) -> OwnRuns {
-        let mut runs = OwnRuns::default();
+    fn runs_of(numbers: &[u64]) -> SeqRanges {
+        let mut runs = SeqRanges::default();
         numbers.iter().for_each(|&number| runs.push(Seq::new(number)));
         runs
     }
@@ -203,7 +203,7 @@ mod tests {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             for (first, last) in (1..=7).flat_map(|first| (first..=7).map(move |it| (first, it))) {
                 let mut runs = runs_of(&own);
-                runs.add(vec![OwnRun { first: Seq::new(first), last: Seq::new(last) }]);
+                runs.add(vec![SeqRange { first: Seq::new(first), last: Seq::new(last) }]);
                 let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
                 let all: Vec<u64> = (1..=7).filter(is_in).collect();
                 assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {first} {last}");
@@ -218,8 +218,8 @@ mod tests {
         for (set, more) in (0..1 << 6).flat_map(|set| (0..1 << 6).map(move |more| (set, more))) {
             let own: Vec<u64> = numbers_in(set).collect();
             let all: Vec<u64> = numbers_in(set | more).collect();
-            let single = |number| OwnRun { first: Seq::new(number), last: Seq::new(number) };
-            let added: Vec<OwnRun> = numbers_in(more).map(single).collect();
+            let single = |number| SeqRange { first: Seq::new(number), last: Seq::new(number) };
+            let added: Vec<SeqRange> = numbers_in(more).map(single).collect();
             let reversed = added.iter().rev().copied().collect();
             for added in [added, reversed] {
                 let mut runs = runs_of(&own);

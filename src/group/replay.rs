@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::epochs::Epochs;
-use super::facts::Standpoint;
+use super::facts::MemberState;
 use super::ids::MemberSlot;
 use super::{Group, Rules};
 use crate::limits::LOST_NUMBERS_MAX;
@@ -26,7 +26,7 @@ pub struct Replay {
 
 /// One thing that was written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded<'a> {
+pub enum RecoveredFact<'a> {
     /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
     /// Whom it does not name stays what it was, unless [`Replay::keep_named`] follows: the record
     /// that named it may be damaged.
@@ -42,7 +42,7 @@ pub enum Recorded<'a> {
         epoch: Epoch,
     },
     /// As [`super::Fact::Member`].
-    Member(Standpoint),
+    Member(MemberState),
     /// Part of a member's own numbers. Their messages may be kept nowhere any more.
     Own {
         /// Whose.
@@ -63,7 +63,7 @@ pub enum Recorded<'a> {
         delivery: Delivery<'a>,
     },
     /// A member's place.
-    Place {
+    Acked {
         /// Whose.
         id: &'a str,
         /// Where.
@@ -97,27 +97,27 @@ impl Replay {
 
     /// Messages were lost here.
     pub fn lose(&mut self, first: Seq, last: Seq) {
-        self.apply(Recorded::Lost { first, last }, self.message_at);
+        self.apply(RecoveredFact::Lost { first, last }, self.message_at);
     }
 
     /// Applies what was written down at group time `at`.
-    pub fn apply(&mut self, recorded: Recorded<'_>, at: Millis) {
-        if let Recorded::Own { id, runs } = recorded {
+    pub fn apply(&mut self, recorded: RecoveredFact<'_>, at: Millis) {
+        if let RecoveredFact::Own { id, runs } = recorded {
             return self.gather_own(id, runs);
         }
         self.restore_own();
         match recorded {
-            Recorded::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
-            Recorded::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
-            Recorded::Member(standpoint) => self.restore_member(standpoint),
-            Recorded::Own { .. } => (), // Above.
-            Recorded::Deregistered { id } => self.forget(id),
-            Recorded::Accepted { line, delivery } => {
+            RecoveredFact::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
+            RecoveredFact::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
+            RecoveredFact::Member(standpoint) => self.restore_member(standpoint),
+            RecoveredFact::Own { .. } => (), // Above.
+            RecoveredFact::Deregistered { id } => self.forget(id),
+            RecoveredFact::Accepted { line, delivery } => {
                 self.restore_message(line, &delivery, at);
                 self.message_at = self.message_at.max(at);
             }
-            Recorded::Place { id, place } => self.restore_place(id, place),
-            Recorded::Lost { first, last } => self.restore_lost(first, last, at),
+            RecoveredFact::Acked { id, place } => self.restore_place(id, place),
+            RecoveredFact::Lost { first, last } => self.restore_lost(first, last, at),
         }
         let group = &mut self.group;
         group.members.moved_back();
@@ -165,8 +165,8 @@ impl Replay {
         }
     }
 
-    fn restore_member(&mut self, standpoint: Standpoint) {
-        let Standpoint { id, address, registered_at, place, own } = standpoint;
+    fn restore_member(&mut self, standpoint: MemberState) {
+        let MemberState { id, address, registered_at, place, own } = standpoint;
         self.named.insert(id.clone());
         let group = &mut self.group;
         let slot = match group.members.find(&id) {

@@ -2,8 +2,8 @@
 
 use crate::protocol::{Epoch, Seq};
 
-use super::ranges::OwnRuns;
-use super::{Cause, Group, SocketEnd};
+use super::ranges::SeqRanges;
+use super::{Group, OfflineCause, SocketEnd};
 
 /// Counters since the start, and how things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,12 @@ pub struct Stats {
     /// Message sockets that a new one replaced.
     pub takeovers: u64,
     /// Message sockets that ended, by how.
-    pub lost: Lost,
+    pub lost: LostSockets,
 }
 
 /// Message sockets that ended without a request, by how they did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostSockets {
     /// The participant ended its direction.
     pub closed: u64,
     /// The connection was reset.
@@ -49,15 +49,15 @@ pub struct Lost {
 
 impl Stats {
     /// A message socket has ended.
-    pub(super) fn note_end(&mut self, cause: &Cause) {
+    pub(super) fn note_end(&mut self, cause: &OfflineCause) {
         let counter = match cause {
-            Cause::Disconnected | Cause::NewEpoch => return,
-            Cause::BadAck => &mut self.lost.bad_ack,
-            Cause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
-            Cause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,
-            Cause::SocketEnded(SocketEnd::TimedOut) => &mut self.lost.timeout,
-            Cause::SocketEnded(SocketEnd::Stalled { .. }) => &mut self.lost.stalled,
-            Cause::SocketEnded(SocketEnd::Failed(_)) => &mut self.lost.error,
+            OfflineCause::Disconnected | OfflineCause::NewEpoch => return,
+            OfflineCause::BadAck => &mut self.lost.bad_ack,
+            OfflineCause::SocketEnded(SocketEnd::Closed) => &mut self.lost.closed,
+            OfflineCause::SocketEnded(SocketEnd::Reset) => &mut self.lost.reset,
+            OfflineCause::SocketEnded(SocketEnd::TimedOut) => &mut self.lost.timeout,
+            OfflineCause::SocketEnded(SocketEnd::Stalled { .. }) => &mut self.lost.stalled,
+            OfflineCause::SocketEnded(SocketEnd::Failed(_)) => &mut self.lost.error,
         };
         *counter = counter.saturating_add(1);
     }
@@ -65,7 +65,7 @@ impl Stats {
 
 /// How a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Gauges {
     /// The life of the numbers.
     pub epoch: Epoch,
     /// The next number to be given out.
@@ -97,15 +97,15 @@ impl Group {
 
     /// How things stand. Linear in the members.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> Gauges {
         let needed = self.needed();
-        Standing {
+        Gauges {
             epoch: self.epoch(),
             next_seq: self.history.last().next(),
             ttl_s: self.ttl_s(),
             members: self.members.len(),
             online: self.members.online(),
-            history_messages: self.history.others(needed.before(), &OwnRuns::default()),
+            history_messages: self.history.others(needed.before(), &SeqRanges::default()),
             history_bytes: self.history.bytes_from(needed),
         }
     }

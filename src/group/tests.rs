@@ -11,7 +11,7 @@ mod strangers;
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::protocol::{Misstep, NoRoom, Refusal};
+use crate::protocol::{Conflict, LimitReached, RequestError};
 use crate::time::UnixMillis;
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -50,7 +50,9 @@ impl World {
         self.group.handle(input, now);
         self.group.check();
         let effects = std::iter::from_fn(|| self.group.poll_effect());
-        effects.filter(|effect| !matches!(effect, Effect::Note(_) | Effect::Backlog(_))).collect()
+        effects
+            .filter(|effect| !matches!(effect, Effect::MemberChange(_) | Effect::Backlog(_)))
+            .collect()
     }
 
     fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
@@ -68,7 +70,7 @@ impl World {
             | Effect::Close { .. }
             | Effect::Record(_)
             | Effect::DrawEpoch
-            | Effect::Note(_)
+            | Effect::MemberChange(_)
             | Effect::Backlog(_) => None,
         });
         let replies: Vec<Reply> = replies.collect();
@@ -312,27 +314,27 @@ fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
     let old = world.register("ann", "");
     let first = world.dial(1, "ann#reconnect 9001");
     let effects = world.request_from(2, "ann#reconnect 9002");
-    let superseded = Reply::from(Misstep::Superseded);
+    let superseded = Reply::from(Conflict::Superseded);
     assert_eq!(effects[0], Effect::Close { link: first, last_words: Box::default() });
     assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
     assert!(world.input(Input::Connected { link: first }).is_empty(), "it is nobody's any more");
     world.input(Input::Lost { link: old, how: SocketEnd::Closed });
     let effects = world.request_from(3, "ann#disconnect");
-    let cancelled = Reply::from(Misstep::Cancelled);
+    let cancelled = Reply::from(Conflict::Cancelled);
     assert_eq!(effects[1], Effect::Reply { to: ConnId(2), reply: cancelled });
     assert_eq!(effects[2], Effect::Reply { to: ConnId(3), reply: Reply::Disconnect });
-    assert_eq!(world.request("ann#disconnect"), Misstep::AlreadyOffline.into());
+    assert_eq!(world.request("ann#disconnect"), Conflict::AlreadyOffline.into());
 }
 
 #[test]
 fn while_a_registration_is_under_way_the_id_is_no_member_but_takes_its_room() {
     let mut world = World::with(|rules| rules.members_max = 1);
     let link = world.dial(1, "ann#register 9001");
-    assert_eq!(world.request("ann#register 9002"), Misstep::AlreadyRegistering.into());
+    assert_eq!(world.request("ann#register 9002"), Conflict::AlreadyRegistering.into());
     for line in ["ann#disconnect", "ann#deregister", "ann#reconnect 9002", "ann#msend x"] {
-        assert_eq!(world.request(line), Refusal::NotAMember.into(), "{line}");
+        assert_eq!(world.request(line), RequestError::NotAMember.into(), "{line}");
     }
-    assert_eq!(world.request("bob#register 9002"), NoRoom::Members { max: 1 }.into());
+    assert_eq!(world.request("bob#register 9002"), LimitReached::Members { max: 1 }.into());
     world.input(Input::ConnectFailed { link, reason: "no".into() });
     world.register("bob", "");
 }
@@ -367,7 +369,7 @@ fn shutting_down_refuses_what_is_new_and_what_is_pending() {
     world.register("ann", "");
     let link = world.dial(1, "bob#register 9001");
     let effects = world.input(Input::ShutDown);
-    let refused = Reply::from(Refusal::ShuttingDown);
+    let refused = Reply::from(RequestError::ShuttingDown);
     let told = Effect::Reply { to: ConnId(1), reply: refused.clone() };
     assert_eq!(effects, [Effect::Close { link, last_words: Box::default() }, told]);
     for line in ["ann#msend x", "eve#ping", "eve#register 80"] {

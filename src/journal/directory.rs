@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, FileId};
-use super::spare::Spare;
+use super::spare::SpareDescriptor;
 
 /// A directory of the operating system.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Directory {
     path: PathBuf,
     handle: File,
     id: FileId,
-    spare: Spare,
+    spare: SpareDescriptor,
 }
 
 impl Directory {
@@ -64,7 +64,7 @@ impl Directory {
         let open = || {
             let handle = File::open(path)?;
             let id = id(&handle.metadata()?);
-            Ok(Self { path: path.to_owned(), handle, id, spare: Spare::default() })
+            Ok(Self { path: path.to_owned(), handle, id, spare: SpareDescriptor::default() })
         };
         open().map_err(|error| explained("cannot be opened", &error))
     }

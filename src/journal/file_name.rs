@@ -9,7 +9,7 @@ pub(super) const SERIAL_MAX: u64 = u64::MAX / 2;
 
 /// What a file is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum FileRole {
     Segment,
     /// A segment that was never finished.
     New,
@@ -18,7 +18,7 @@ pub(super) enum Role {
 }
 
 /// The serial number that a name says, and what the file is there for; `None`: it is not ours.
-pub(super) fn parse(name: &str) -> Option<(u64, Role)> {
+pub(super) fn parse(name: &str) -> Option<(u64, FileRole)> {
     let (digits, rest) = name.split_at_checked(16)?;
     let is_lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     if !digits.bytes().all(is_lower_hex) {
@@ -26,9 +26,9 @@ pub(super) fn parse(name: &str) -> Option<(u64, Role)> {
     }
     let serial = u64::from_str_radix(digits, 16).ok().filter(|serial| *serial <= SERIAL_MAX)?;
     match rest.strip_prefix(SUFFIX)? {
-        "" => Some((serial, Role::Segment)),
-        SUFFIX_NEW => Some((serial, Role::New)),
-        rest => rest.starts_with(SUFFIX_ASIDE).then_some((serial, Role::Aside)),
+        "" => Some((serial, FileRole::Segment)),
+        SUFFIX_NEW => Some((serial, FileRole::New)),
+        rest => rest.starts_with(SUFFIX_ASIDE).then_some((serial, FileRole::Aside)),
     }
 }
 
@@ -52,9 +52,9 @@ mod tests {
     fn a_name_says_what_it_was_made_of() {
         let name = of_segment(0xab);
         assert_eq!(name, "00000000000000ab.journal");
-        assert_eq!(parse(&name), Some((0xab, Role::Segment)));
-        assert_eq!(parse(&of_new(&name)), Some((0xab, Role::New)));
-        assert_eq!(parse(&of_aside(&name, 7)), Some((0xab, Role::Aside)));
+        assert_eq!(parse(&name), Some((0xab, FileRole::Segment)));
+        assert_eq!(parse(&of_new(&name)), Some((0xab, FileRole::New)));
+        assert_eq!(parse(&of_aside(&name, 7)), Some((0xab, FileRole::Aside)));
         assert!(parse(&of_segment(SERIAL_MAX)).is_some());
         for foreign in [
             "",

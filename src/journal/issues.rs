@@ -13,7 +13,7 @@ use crate::text::Counted;
 
 /// Reason why a directory cannot be used. Nothing in it was changed.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum JournalError {
     /// The operating system refuses a call without which there is no start.
     System {
         /// Description of the call that failed.
@@ -41,7 +41,7 @@ pub enum Unusable {
     },
 }
 
-impl Unusable {
+impl JournalError {
     /// Returns true if a file is not there any more.
     #[must_use]
     pub fn is_of_no_file(&self) -> bool {
@@ -68,7 +68,7 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System { what, error } => {
@@ -102,7 +102,7 @@ pub struct Rejected {
 
 /// Something that is not as it should be.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum Issue {
     /// A file that bears the name of a segment and cannot be read as one.
     Rejected(Rejected),
     /// A segment is damaged; what is whole in it is used.
@@ -168,7 +168,7 @@ pub enum Trouble {
 
 const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of its range";
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(Rejected { name, reason, aside }) => {

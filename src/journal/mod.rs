@@ -42,11 +42,13 @@ mod store;
 
 pub use directory::Directory;
 pub use disk::{Disk, FileId};
-pub use issues::{Rejected, Trouble, Unusable};
-pub use record::{BODY_BYTES_MAX, Kind, Record, Runs, Salt, delivery, encode};
+pub use issues::{Issue, JournalError, Rejected};
+pub use record::{BODY_BYTES_MAX, EncodedRanges, Record, RecordKind, Salt, delivery, encode};
 pub use recovered::{Recovered, SegmentSummary};
-pub use recovery::{Event, recover, recover_unless};
-pub use segment::{BadHeader, BootId, Found, HEADER_BYTES, Header, Records, SyncMode, read};
+pub use recovery::{RecoveryEvent, recover, recover_unless};
+pub use segment::{
+    BadHeader, BootId, HEADER_BYTES, Records, SegmentHeader, SegmentItem, SyncMode, read,
+};
 pub use store::{Store, Writer};
 
 #[cfg(test)]

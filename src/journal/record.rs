@@ -27,8 +27,8 @@ use crate::limits::{
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
 
-pub use kind::Kind;
-pub use ranges::Runs;
+pub use kind::RecordKind;
+pub use ranges::EncodedRanges;
 
 /// Bytes before the body of a record.
 pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();
@@ -69,7 +69,7 @@ pub enum Record<'a> {
         /// Who.
         id: &'a str,
         /// The numbers, as far as this record has them.
-        runs: Runs<'a>,
+        runs: EncodedRanges<'a>,
     },
     /// An id is a member no more.
     Deregistered {
@@ -82,7 +82,7 @@ pub enum Record<'a> {
         line: &'a [u8],
     },
     /// A member has taken more.
-    Place {
+    Acked {
         /// Who.
         id: &'a str,
         /// The last number that counts as delivered to it.
@@ -152,12 +152,12 @@ fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
 
 /// What stands at the beginning of some bytes.
 #[derive(Debug)]
-pub(super) enum Read<'a> {
+pub(super) enum ReadRecord<'a> {
     /// A record of so many bytes.
     Whole { at: Millis, record: Record<'a>, bytes: usize },
     /// A whole header before a bad body, `bytes` long together. With `is_whole` the checksum of the
     /// body is right, and the values of the record are impossible.
-    BadBody { kind: Kind, bytes: usize, is_whole: bool },
+    BadBody { kind: RecordKind, bytes: usize, is_whole: bool },
     /// The first bytes of a record; the others would stand behind the end.
     Cut,
     /// No record begins here.
@@ -165,25 +165,28 @@ pub(super) enum Read<'a> {
 }
 
 /// Reads what `bytes`, which are not none, begin with.
-pub(super) fn read(bytes: &[u8], salt: Salt) -> Read<'_> {
+pub(super) fn read(bytes: &[u8], salt: Salt) -> ReadRecord<'_> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         let is_prefix = match bytes {
-            [MARK, kind, ..] => Kind::of(*kind).is_some(),
+            [MARK, kind, ..] => RecordKind::of(*kind).is_some(),
             [MARK] => true,
             _ => false,
         };
-        return if is_prefix { Read::Cut } else { Read::Nothing };
+        return if is_prefix { ReadRecord::Cut } else { ReadRecord::Nothing };
     };
-    let Some(Header { kind, body_bytes, body_crc, at }) = Header::read(header, salt) else {
-        return Read::Nothing;
+    let Some(RecordHeader { kind, body_bytes, body_crc, at }) = RecordHeader::read(header, salt)
+    else {
+        return ReadRecord::Nothing;
     };
-    let Some(body) = rest.get(..body_bytes) else { return Read::Cut };
+    let Some(body) = rest.get(..body_bytes) else { return ReadRecord::Cut };
     let bytes = HEADER_BYTES.saturating_add(body_bytes);
     let is_whole = crc32fast::hash(body) == body_crc;
     let record = Record::of(kind, body).filter(|_| at.as_u64() <= RECORD_TIME_MS_MAX);
     match record.filter(|_| is_whole) {
-        Some(record) => Read::Whole { at: at.min(Millis::new(GROUP_TIME_MS_MAX)), record, bytes },
-        None => Read::BadBody { kind, bytes, is_whole },
+        Some(record) => {
+            ReadRecord::Whole { at: at.min(Millis::new(GROUP_TIME_MS_MAX)), record, bytes }
+        }
+        None => ReadRecord::BadBody { kind, bytes, is_whole },
     }
 }
 
@@ -192,23 +195,23 @@ pub(super) fn find_header(bytes: &[u8], from: usize, salt: Salt) -> Option<usize
     let candidates = bytes.get(from..)?;
     memchr::memchr_iter(MARK, candidates).map(|at| from.saturating_add(at)).find(|at| {
         let header = bytes.get(*at..).and_then(<[u8]>::first_chunk);
-        header.is_some_and(|header| Header::read(header, salt).is_some())
+        header.is_some_and(|header| RecordHeader::read(header, salt).is_some())
     })
 }
 
-struct Header {
-    kind: Kind,
+struct RecordHeader {
+    kind: RecordKind,
     body_bytes: usize,
     body_crc: u32,
     at: Millis,
 }
 
-impl Header {
+impl RecordHeader {
     fn read(bytes: &[u8; HEADER_BYTES], salt: Salt) -> Option<Self> {
         let fields = bytes.first_chunk()?;
         let bytes: &mut &[u8] = &mut bytes.as_slice();
         let [mark, kind] = take(bytes)?;
-        let kind = Kind::of(kind).filter(|_| mark == MARK)?;
+        let kind = RecordKind::of(kind).filter(|_| mark == MARK)?;
         let body_bytes = usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()?;
         if body_bytes > BODY_BYTES_MAX {
             return None; // Before its checksum: a search has many places to look at.
@@ -221,12 +224,12 @@ impl Header {
 }
 
 impl<'a> Record<'a> {
-    fn put_body(&self, out: &mut Vec<u8>) -> Kind {
+    fn put_body(&self, out: &mut Vec<u8>) -> RecordKind {
         match *self {
             Self::Epoch { epoch, last } => {
                 out.extend_from_slice(&epoch.as_u64().to_le_bytes());
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
-                Kind::Epoch
+                RecordKind::Epoch
             }
             Self::Member { id, address, registered_at, place } => {
                 out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
@@ -243,50 +246,50 @@ impl<'a> Record<'a> {
                     }
                 }
                 out.extend_from_slice(id.as_bytes());
-                Kind::Member
+                RecordKind::Member
             }
             Self::Own { id, runs } => {
                 runs.put(out);
                 out.extend_from_slice(id.as_bytes());
-                Kind::Own
+                RecordKind::Own
             }
             Self::Deregistered { id } => {
                 out.extend_from_slice(id.as_bytes());
-                Kind::Deregistered
+                RecordKind::Deregistered
             }
             Self::Accepted { line } => {
                 out.extend_from_slice(line);
-                Kind::Accepted
+                RecordKind::Accepted
             }
-            Self::Place { id, place } => {
+            Self::Acked { id, place } => {
                 out.extend_from_slice(&place.as_u64().to_le_bytes());
                 out.extend_from_slice(id.as_bytes());
-                Kind::Place
+                RecordKind::Acked
             }
             Self::Clock { unix: UnixMillis(unix) } => {
                 out.extend_from_slice(&unix.to_le_bytes());
-                Kind::Clock
+                RecordKind::Clock
             }
             Self::Safe { last } => {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
-                Kind::Safe
+                RecordKind::Safe
             }
             Self::NewEpoch { epoch } => {
                 out.extend_from_slice(&epoch.as_u64().to_le_bytes());
-                Kind::NewEpoch
+                RecordKind::NewEpoch
             }
-            Self::Continued => Kind::Continued,
-            Self::Closed => Kind::Closed,
+            Self::Continued => RecordKind::Continued,
+            Self::Closed => RecordKind::Closed,
         }
     }
 
-    fn of(kind: Kind, mut body: &'a [u8]) -> Option<Self> {
+    fn of(kind: RecordKind, mut body: &'a [u8]) -> Option<Self> {
         let body = &mut body;
         let record = match kind {
-            Kind::Epoch => {
+            RecordKind::Epoch => {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
             }
-            Kind::Member => {
+            RecordKind::Member => {
                 let (registered_at, place) = (take_seq(body)?, take_seq(body)?);
                 let port = u16::from_le_bytes(take(body)?);
                 let ip = match take(body)? {
@@ -297,19 +300,19 @@ impl<'a> Record<'a> {
                 let address = SocketAddr::new(ip, port);
                 Self::Member { id: take_id(body)?, address, registered_at, place }
             }
-            Kind::Own => Self::Own { runs: Runs::take(body)?, id: take_id(body)? },
-            Kind::Deregistered => Self::Deregistered { id: take_id(body)? },
-            Kind::Accepted => {
+            RecordKind::Own => Self::Own { runs: EncodedRanges::take(body)?, id: take_id(body)? },
+            RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
+            RecordKind::Accepted => {
                 let line = std::mem::take(body);
                 delivery(line)?;
                 Self::Accepted { line }
             }
-            Kind::Place => Self::Place { place: take_seq(body)?, id: take_id(body)? },
-            Kind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
-            Kind::Safe => Self::Safe { last: take_seq(body)? },
-            Kind::NewEpoch => Self::NewEpoch { epoch: Epoch::new(take_u64(body)?) },
-            Kind::Continued => Self::Continued,
-            Kind::Closed => Self::Closed,
+            RecordKind::Acked => Self::Acked { place: take_seq(body)?, id: take_id(body)? },
+            RecordKind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
+            RecordKind::Safe => Self::Safe { last: take_seq(body)? },
+            RecordKind::NewEpoch => Self::NewEpoch { epoch: Epoch::new(take_u64(body)?) },
+            RecordKind::Continued => Self::Continued,
+            RecordKind::Closed => Self::Closed,
         };
         body.is_empty().then_some(record)
     }

@@ -1,8 +1,8 @@
 //! What a journal comes to.
 
 use super::disk::Disk;
-use super::issues::Trouble;
-use super::segment::Header;
+use super::issues::Issue;
+use super::segment::SegmentHeader;
 use super::store::Store;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -22,7 +22,7 @@ pub struct Recovered {
     /// The last group time for which it is known what the wall clock read.
     pub clock: Option<(Millis, UnixMillis)>,
     /// How, and in which life of the machine, the last records were written.
-    pub header: Option<Header>,
+    pub header: Option<SegmentHeader>,
     /// Whether the program had stopped in good order.
     pub is_clean: bool,
     /// Whether numbers above `last` may have been given out, or the epoch may not be the last one.
@@ -32,7 +32,7 @@ pub struct Recovered {
     /// All segments, in order.
     pub segments: Vec<SegmentSummary>,
     /// What somebody must look at.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<Issue>,
 }
 
 impl Recovered {
@@ -42,7 +42,7 @@ impl Recovered {
             return;
         }
         for trouble in &mut self.troubles {
-            let Trouble::Torn { serial, bytes, cut } = trouble else { continue };
+            let Issue::Torn { serial, bytes, cut } = trouble else { continue };
             let done = store.cut(*serial, bytes.start);
             let mut segments = self.segments.iter_mut();
             if let (Ok(()), Some(segment)) = (&done, segments.find(|it| it.serial == *serial)) {

@@ -23,21 +23,21 @@ mod current;
 
 use std::ops::Range;
 
-use current::Current;
+use current::CurrentSegment;
 
 use super::disk::Disk;
-use super::issues::{Trouble, Unusable};
-use super::record::{Kind, Record, number};
+use super::issues::{Issue, JournalError};
+use super::record::{Record, RecordKind, number};
 use super::recovered::Recovered;
-use super::segment::{self, Found, Header};
-use super::store::{Start, Store};
+use super::segment::{self, SegmentHeader, SegmentItem};
+use super::store::{FirstRecord, Store};
 use crate::limits::{LOSSES_TOLD_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
 /// What a journal says, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum RecoveryEvent<'a> {
     /// A record. The times of two never decrease, but for those of [`Record::Accepted`], which do
     /// not among themselves: messages may be written anew later on. Their numbers rise by one but
     /// for those that were lost.
@@ -63,11 +63,11 @@ pub enum Event<'a> {
 ///
 /// # Errors
 ///
-/// [`Unusable`] if a segment cannot be read: nothing was changed.
+/// [`JournalError`] if a segment cannot be read: nothing was changed.
 pub fn recover<D: Disk>(
     store: &mut Store<D>,
-    replay: impl FnMut(Event<'_>),
-) -> Result<Recovered, Unusable> {
+    replay: impl FnMut(RecoveryEvent<'_>),
+) -> Result<Recovered, JournalError> {
     recover_unless(store, replay, || false)
 }
 
@@ -75,13 +75,13 @@ pub fn recover<D: Disk>(
 ///
 /// # Errors
 ///
-/// As [`recover`], and [`Unusable::Stopped`].
+/// As [`recover`], and [`JournalError::Stopped`].
 pub fn recover_unless<D: Disk>(
     store: &mut Store<D>,
-    mut replay: impl FnMut(Event<'_>),
+    mut replay: impl FnMut(RecoveryEvent<'_>),
     mut is_stopped: impl FnMut() -> bool,
-) -> Result<Recovered, Unusable> {
-    let mut fold = Fold::default();
+) -> Result<Recovered, JournalError> {
+    let mut fold = RecoveryState::default();
     let mut bytes = Vec::new();
     for (serial, resumed) in store.resumptions() {
         store.read(serial, &mut bytes)?;
@@ -91,21 +91,21 @@ pub fn recover_unless<D: Disk>(
                 fold.begin(header, bytes.len(), resumed);
                 let torn = records.enumerate().try_fold(None, |_, (count, found)| {
                     let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
-                    goes_on.then(|| fold.take(found, &mut replay)).ok_or(Unusable::Stopped)
+                    goes_on.then(|| fold.take(found, &mut replay)).ok_or(JournalError::Stopped)
                 })?;
                 fold.end(store, torn);
             }
         }
     }
     match is_stopped() {
-        true => Err(Unusable::Stopped),
+        true => Err(JournalError::Stopped),
         false => Ok(fold.finish(store, &mut replay)),
     }
 }
 
 /// What was read so far.
 #[derive(Debug, Default)]
-struct Fold {
+struct RecoveryState {
     recovered: Recovered,
     /// The next number, once one is known.
     next: Option<Seq>,
@@ -121,60 +121,64 @@ struct Fold {
     is_snapshot_whole: bool,
     /// An epoch record is missing.
     is_epoch_in_doubt: bool,
-    segment: Option<Current>,
+    segment: Option<CurrentSegment>,
     /// Losses among the troubles, and messages lost beside them.
     losses_told: usize,
     lost_untold: u64,
 }
 
-impl Fold {
-    fn begin(&mut self, header: Header, bytes: usize, resumed: Option<Start>) {
-        self.segment = Some(Current::new(header, bytes as u64, resumed));
+impl RecoveryState {
+    fn begin(&mut self, header: SegmentHeader, bytes: usize, resumed: Option<FirstRecord>) {
+        self.segment = Some(CurrentSegment::new(header, bytes as u64, resumed));
     }
 
     /// Takes in what was found; answers where the segment is torn, if that is what was found.
-    fn take(&mut self, found: Found<'_>, replay: &mut impl FnMut(Event<'_>)) -> Option<Range<u64>> {
+    fn take(
+        &mut self,
+        found: SegmentItem<'_>,
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
+    ) -> Option<Range<u64>> {
         match found {
-            Found::Record { at, record } => {
+            SegmentItem::Record { at, record } => {
                 self.take_record(at, record, replay);
                 None
             }
-            Found::Damage { bytes, kind, is_whole } => {
+            SegmentItem::Damage { bytes, kind, is_whole } => {
                 self.take_damage(bytes, kind, is_whole);
                 None
             }
-            Found::Torn { bytes } => {
+            SegmentItem::Torn { bytes } => {
                 self.recovered.is_clean = false;
                 Some(bytes)
             }
         }
     }
 
-    fn take_damage(&mut self, bytes: Range<u64>, kind: Option<Kind>, is_whole: bool) {
+    fn take_damage(&mut self, bytes: Range<u64>, kind: Option<RecordKind>, is_whole: bool) {
         self.recovered.is_clean = false;
         self.is_snapshot_whole = false;
         match kind {
-            Some(Kind::Accepted) => {
+            Some(RecordKind::Accepted) => {
                 self.damaged_messages = self.damaged_messages.saturating_add(1);
                 self.is_number_in_doubt = true;
             }
-            Some(Kind::Epoch | Kind::NewEpoch) => self.is_epoch_in_doubt = true,
+            Some(RecordKind::Epoch | RecordKind::NewEpoch) => self.is_epoch_in_doubt = true,
             None => {
                 // It may have begun a new epoch, and no later record says that again.
                 (self.is_number_in_doubt, self.is_epoch_in_doubt) = (true, true);
             }
-            Some(Kind::Continued) => {
+            Some(RecordKind::Continued) => {
                 self.is_number_in_doubt = true;
                 self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
             }
             Some(
-                Kind::Member
-                | Kind::Own
-                | Kind::Deregistered
-                | Kind::Place
-                | Kind::Clock
-                | Kind::Safe
-                | Kind::Closed,
+                RecordKind::Member
+                | RecordKind::Own
+                | RecordKind::Deregistered
+                | RecordKind::Acked
+                | RecordKind::Clock
+                | RecordKind::Safe
+                | RecordKind::Closed,
             ) => {}
         }
         if let Some(current) = &mut self.segment {
@@ -186,7 +190,7 @@ impl Fold {
         &mut self,
         at: Millis,
         mut record: Record<'_>,
-        replay: &mut impl FnMut(Event<'_>),
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) {
         let own_at = at;
         let at = match record {
@@ -198,7 +202,7 @@ impl Fold {
             | Record::Member { .. }
             | Record::Own { .. }
             | Record::Deregistered { .. }
-            | Record::Place { .. }
+            | Record::Acked { .. }
             | Record::Clock { .. }
             | Record::Safe { .. }
             | Record::NewEpoch { .. }
@@ -216,7 +220,7 @@ impl Fold {
             Record::Member { registered_at, place, .. } => {
                 self.place_highest = self.place_highest.max(registered_at).max(place);
             }
-            Record::Place { place, .. } => self.place_highest = self.place_highest.max(place),
+            Record::Acked { place, .. } => self.place_highest = self.place_highest.max(place),
             Record::Accepted { line } => {
                 if !self.take_number(at, line, replay) {
                     return;
@@ -226,7 +230,7 @@ impl Fold {
             Record::Clock { unix } => {
                 self.recovered.clock = Some((own_at, unix));
                 if std::mem::take(&mut self.is_snapshot_whole) {
-                    replay(Event::AllNamed);
+                    replay(RecoveryEvent::AllNamed);
                 }
             }
             Record::Safe { last } => {
@@ -237,11 +241,16 @@ impl Fold {
             Record::Closed => self.recovered.is_clean = true,
             Record::Own { .. } | Record::Deregistered { .. } => (),
         }
-        replay(Event::Fact { at, record });
+        replay(RecoveryEvent::Fact { at, record });
     }
 
     /// The last number that need not be looked for behind it: a later segment has those above.
-    fn take_epoch(&mut self, epoch: Epoch, last: Seq, replay: &mut impl FnMut(Event<'_>)) -> Seq {
+    fn take_epoch(
+        &mut self,
+        epoch: Epoch,
+        last: Seq,
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
+    ) -> Seq {
         let Some(current) = &mut self.segment else { return last };
         current.has_epoch = true;
         current.epoch = Some(epoch);
@@ -263,7 +272,12 @@ impl Fold {
     }
 
     /// Whether the message of this line is one that was not seen before.
-    fn take_number(&mut self, at: Millis, line: &[u8], replay: &mut impl FnMut(Event<'_>)) -> bool {
+    fn take_number(
+        &mut self,
+        at: Millis,
+        line: &[u8],
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
+    ) -> bool {
         let Some(seq) = number(line) else { return false };
         let is_new = self.next.is_none_or(|next| seq >= next);
         if let Some(current) = &mut self.segment {
@@ -294,21 +308,21 @@ impl Fold {
     }
 
     /// The next number is `next`, unless it is higher already; what stands between is lost.
-    fn advance(&mut self, next: Seq, replay: &mut impl FnMut(Event<'_>)) {
+    fn advance(&mut self, next: Seq, replay: &mut impl FnMut(RecoveryEvent<'_>)) {
         if let Some(first) = self.next.filter(|first| *first < next) {
             let last = next.before();
             let lost = last.above(first.before());
             if lost > LOST_NUMBERS_MAX {
-                self.recovered.troubles.push(Trouble::GivenUp { before: next });
+                self.recovered.troubles.push(Issue::GivenUp { before: next });
             }
             self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
             if self.losses_told < LOSSES_TOLD_MAX {
                 self.losses_told = self.losses_told.saturating_add(1);
-                self.recovered.troubles.push(Trouble::Lost { first, last });
+                self.recovered.troubles.push(Issue::Lost { first, last });
             } else {
                 self.lost_untold = self.lost_untold.saturating_add(lost);
             }
-            replay(Event::Lost { first, last });
+            replay(RecoveryEvent::Lost { first, last });
         }
         self.next = self.next.max(Some(next));
     }
@@ -320,7 +334,7 @@ impl Fold {
         current.summary.last = self.next.map_or(Seq::ZERO, Seq::before);
         let troubles = &mut self.recovered.troubles;
         if let Some(bytes) = torn {
-            troubles.push(Trouble::Torn { serial, bytes, cut: None });
+            troubles.push(Issue::Torn { serial, bytes, cut: None });
         }
         if current.is_damaged() {
             store.mark_damaged(serial);
@@ -332,7 +346,7 @@ impl Fold {
     fn finish<D: Disk>(
         mut self,
         store: &mut Store<D>,
-        replay: &mut impl FnMut(Event<'_>),
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) -> Recovered {
         if let Some(next) = self.next {
             let next = Seq::new(next.as_u64().saturating_add(self.damaged_messages));
@@ -346,18 +360,18 @@ impl Fold {
         let is_above = self.place_highest > recovered.last;
         if self.lost_untold > 0 {
             let messages = self.lost_untold;
-            recovered.troubles.push(Trouble::MoreLost { messages });
+            recovered.troubles.push(Issue::MoreLost { messages });
         }
         if is_missing {
-            recovered.troubles.push(Trouble::NewestMissing);
+            recovered.troubles.push(Issue::NewestMissing);
         }
         if is_above {
-            recovered.troubles.push(Trouble::PlaceAboveLast(self.place_highest));
+            recovered.troubles.push(Issue::PlaceAboveLast(self.place_highest));
         }
         recovered.lost_tail = is_missing || is_above;
         recovered.is_clean &= !recovered.lost_tail;
         recovered.cut_torn(store);
-        recovered.troubles.splice(0..0, store.tidy().into_iter().map(Trouble::Rejected));
+        recovered.troubles.splice(0..0, store.tidy().into_iter().map(Issue::Rejected));
         recovered
     }
 }

@@ -16,7 +16,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::record::{self, Kind, Read, Record, Salt, take, take_u64};
+use super::record::{self, ReadRecord, Record, RecordKind, Salt, take, take_u64};
 use crate::time::Millis;
 
 /// Bytes of the header of a segment.
@@ -64,7 +64,7 @@ pub enum SyncMode {
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct SegmentHeader {
     /// Its place in the order of all segments of a journal.
     pub serial: u64,
     /// Random bits that no other segment has.
@@ -75,7 +75,7 @@ pub struct Header {
     pub sync: SyncMode,
 }
 
-impl Header {
+impl SegmentHeader {
     /// Appends the header.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut start = MAGIC.to_vec();
@@ -154,7 +154,7 @@ impl fmt::Display for BadHeader {
 
 /// What stands in a segment, in its order and without a hole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum SegmentItem<'a> {
     /// A record that is as it was written.
     Record {
         /// Its group time.
@@ -167,7 +167,7 @@ pub enum Found<'a> {
         /// Where.
         bytes: Range<u64>,
         /// What it was, if it is the body of one record and nothing else.
-        kind: Option<Kind>,
+        kind: Option<RecordKind>,
         /// The record is as it was written, and says what cannot be.
         is_whole: bool,
     },
@@ -183,8 +183,8 @@ pub enum Found<'a> {
 /// # Errors
 ///
 /// [`BadHeader`]: nothing in it can be read.
-pub fn read(bytes: &[u8]) -> Result<(Header, Records<'_>), BadHeader> {
-    let header = Header::read(bytes)?;
+pub fn read(bytes: &[u8]) -> Result<(SegmentHeader, Records<'_>), BadHeader> {
+    let header = SegmentHeader::read(bytes)?;
     Ok((header, Records { bytes, position: HEADER_BYTES, salt: header.salt }))
 }
 
@@ -197,34 +197,38 @@ pub struct Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    type Item = Found<'a>;
+    type Item = SegmentItem<'a>;
 
-    fn next(&mut self) -> Option<Found<'a>> {
+    fn next(&mut self) -> Option<SegmentItem<'a>> {
         let start = self.position;
         let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
         let found = match record::read(rest, self.salt) {
-            Read::Whole { at, record, bytes } => {
+            ReadRecord::Whole { at, record, bytes } => {
                 self.position = start.saturating_add(bytes);
-                return Some(Found::Record { at, record });
+                return Some(SegmentItem::Record { at, record });
             }
-            Read::BadBody { kind, bytes, is_whole } => {
+            ReadRecord::BadBody { kind, bytes, is_whole } => {
                 let end = start.saturating_add(bytes);
                 // Where bytes are missing, the body reaches into the records that follow.
                 let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
                 if next.is_none_or(|next| next >= end) && self.may_follow(end) {
                     self.position = end;
-                    Found::Damage { bytes: range(start, end), kind: Some(kind), is_whole }
+                    SegmentItem::Damage { bytes: range(start, end), kind: Some(kind), is_whole }
                 } else {
                     self.skip_from(start)
                 }
             }
-            Read::Cut => {
+            ReadRecord::Cut => {
                 let damage = self.skip_from(start);
                 // Nothing stands behind what a killed writer leaves.
                 let is_last = self.position == self.bytes.len();
-                if is_last { Found::Torn { bytes: range(start, self.position) } } else { damage }
+                if is_last {
+                    SegmentItem::Torn { bytes: range(start, self.position) }
+                } else {
+                    damage
+                }
             }
-            Read::Nothing => self.skip_from(start),
+            ReadRecord::Nothing => self.skip_from(start),
         };
         Some(found)
     }
@@ -234,13 +238,13 @@ impl Records<'_> {
     /// Whether the segment ends here, or something that looks like a record begins.
     fn may_follow(&self, position: usize) -> bool {
         let rest = self.bytes.get(position..).unwrap_or_default();
-        rest.is_empty() || !matches!(record::read(rest, self.salt), Read::Nothing)
+        rest.is_empty() || !matches!(record::read(rest, self.salt), ReadRecord::Nothing)
     }
 
-    fn skip_from<'b>(&mut self, start: usize) -> Found<'b> {
+    fn skip_from<'b>(&mut self, start: usize) -> SegmentItem<'b> {
         let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
         self.position = next.unwrap_or(self.bytes.len());
-        Found::Damage { bytes: range(start, self.position), kind: None, is_whole: false }
+        SegmentItem::Damage { bytes: range(start, self.position), kind: None, is_whole: false }
     }
 }
 

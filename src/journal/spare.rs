@@ -15,9 +15,9 @@ use rustix::io::{Errno, FdFlags, dup2, fcntl_setfd};
 
 /// A descriptor in reserve, if there was one to be had.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Option<OwnedFd>);
+pub(super) struct SpareDescriptor(Option<OwnedFd>);
 
-impl Spare {
+impl SpareDescriptor {
     /// Opens a file; where there is no descriptor for it, the spare one is given up.
     pub(super) fn open(&mut self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
         match open() {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     /// Opens a file at the second attempt, as when one was closed between; how many there were.
-    fn attempts(spare: &mut Spare) -> (u32, bool) {
+    fn attempts(spare: &mut SpareDescriptor) -> (u32, bool) {
         let count = Cell::new(0_u32);
         let opened = spare.open(|| {
             count.set(count.get().saturating_add(1));
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_spare_descriptor_is_given_up_once_and_comes_back_with_the_next_file_that_is_closed() {
-        let mut spare = Spare::default();
+        let mut spare = SpareDescriptor::default();
         assert_eq!(attempts(&mut spare), (1, false), "there is none");
         spare.refill(null());
         assert_eq!(attempts(&mut spare), (2, true));
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn another_error_costs_no_spare_descriptor() {
-        let mut spare = Spare::default();
+        let mut spare = SpareDescriptor::default();
         spare.refill(null());
         assert!(spare.open(|| Err(Errno::NOSPC.into())).is_err());
         assert_eq!(attempts(&mut spare), (2, true));

@@ -19,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::disk::Disk;
-use super::file_name::{self, Role, SERIAL_MAX};
-use super::issues::{Rejected, Unusable};
-use super::segment::Header;
+use super::file_name::{self, FileRole, SERIAL_MAX};
+use super::issues::{JournalError, Rejected};
+use super::segment::SegmentHeader;
 use crate::protocol::{Epoch, Seq};
 
 const LOCK: &str = "lock";
@@ -48,13 +48,13 @@ pub struct Store<D: Disk> {
 struct Segment {
     name: String,
     /// Of a segment that was found here.
-    start: Option<Start>,
+    start: Option<FirstRecord>,
     is_damaged: bool,
 }
 
 /// What the first record of a segment says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start {
+pub(super) struct FirstRecord {
     pub(super) epoch: Epoch,
     pub(super) last: Seq,
 }
@@ -151,7 +151,8 @@ impl<D: Disk> Store<D> {
 
     fn move_into(&mut self, mut successor: D) -> io::Result<()> {
         let lock = successor.lock(LOCK)?.ok_or_else(in_use)?;
-        let is_segment = |name: &String| matches!(file_name::parse(name), Some((_, Role::Segment)));
+        let is_segment =
+            |name: &String| matches!(file_name::parse(name), Some((_, FileRole::Segment)));
         if successor.list()?.iter().any(is_segment) {
             return Err(io::Error::other(
                 "another journal is in the place of this one: put the directory back",
@@ -166,7 +167,11 @@ impl<D: Disk> Store<D> {
     /// # Errors
     ///
     /// The operating system's; then there is no such segment, and its number is not used again.
-    pub fn create(&mut self, header: &Header, records: &[u8]) -> io::Result<Writer<D::File>> {
+    pub fn create(
+        &mut self,
+        header: &SegmentHeader,
+        records: &[u8],
+    ) -> io::Result<Writer<D::File>> {
         let serial = header.serial;
         if serial > SERIAL_MAX {
             return Err(io::Error::other(
@@ -275,11 +280,11 @@ impl<D: Disk> Store<D> {
     }
 
     /// Replaces `bytes` with those of a whole segment.
-    pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), Unusable> {
+    pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
         let found = self.segments.get(&serial).map(|segment| segment.name.clone());
         let name = found.unwrap_or_else(|| file_name::of_segment(serial));
         let read = self.disk.read(&name, u64::MAX, bytes);
-        read.map_err(|error| Unusable::Unreadable { name, error })
+        read.map_err(|error| JournalError::Unreadable { name, error })
     }
 
     /// All segments as they were found, each with the lowest number that a later one goes back to.
@@ -287,14 +292,14 @@ impl<D: Disk> Store<D> {
     /// A program that fails to write or to sync goes on in a new segment, from the last number that
     /// is safe. What stands above that in the old one may have holes, and was never confirmed from
     /// there.
-    pub(super) fn resumptions(&self) -> Vec<(u64, Option<Start>)> {
-        let mut later: Option<Start> = None;
+    pub(super) fn resumptions(&self) -> Vec<(u64, Option<FirstRecord>)> {
+        let mut later: Option<FirstRecord> = None;
         let mut all = Vec::new();
         for (serial, segment) in self.segments.iter().rev() {
             all.push((*serial, later));
-            if let Some(Start { epoch, last }) = segment.start {
+            if let Some(FirstRecord { epoch, last }) = segment.start {
                 let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
-                later = Some(Start { epoch, last: last.min(later_last) });
+                later = Some(FirstRecord { epoch, last: last.min(later_last) });
             }
         }
         all.reverse();

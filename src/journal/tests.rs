@@ -18,8 +18,8 @@ use crate::time::{Millis, UnixMillis};
 
 const BOOT: BootId = BootId(*b"0123456789abcdef");
 
-fn header(serial: u64) -> Header {
-    Header { serial, salt: Salt(serial * 0x9E37_79B9), boot: BOOT, sync: SyncMode::Always }
+fn header(serial: u64) -> SegmentHeader {
+    SegmentHeader { serial, salt: Salt(serial * 0x9E37_79B9), boot: BOOT, sync: SyncMode::Always }
 }
 
 fn line(seq: u64, text: &str) -> Vec<u8> {
@@ -76,18 +76,18 @@ fn tell<D: Disk>(store: &mut Store<D>) -> Told {
     try_tell(store).unwrap()
 }
 
-fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, Unusable> {
+fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
     let (mut messages, mut lost, mut members) = (BTreeMap::new(), Vec::new(), 0);
     let mut next = None;
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
     let recovered = recover(store, |event| match event {
-        Event::AllNamed => (),
-        Event::Lost { first, last } => {
+        RecoveryEvent::AllNamed => (),
+        RecoveryEvent::Lost { first, last } => {
             assert!(next.is_none_or(|next| next == first) && first <= last);
             lost.push((first.as_u64(), last.as_u64()));
             next = Some(last.next());
         }
-        Event::Fact { at, record } => {
+        RecoveryEvent::Fact { at, record } => {
             let is_message = matches!(record, Record::Accepted { .. });
             let last_at = if is_message { &mut message_at } else { &mut last_at };
             assert!(at >= *last_at, "{record:?}");
@@ -103,7 +103,7 @@ fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, Unusable> {
                 Record::Epoch { .. }
                 | Record::Deregistered { .. }
                 | Record::Own { .. }
-                | Record::Place { .. }
+                | Record::Acked { .. }
                 | Record::Clock { .. }
                 | Record::Safe { .. }
                 | Record::NewEpoch { .. }
@@ -114,7 +114,7 @@ fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, Unusable> {
     })?;
     assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
     let told = recovered.troubles.iter().filter_map(|trouble| {
-        let Trouble::Lost { first, last } = trouble else { return None };
+        let Issue::Lost { first, last } = trouble else { return None };
         Some((first.as_u64(), last.as_u64()))
     });
     assert!(told.eq(lost.iter().copied().take(LOSSES_TOLD_MAX)), "{lost:?} {recovered:?}");

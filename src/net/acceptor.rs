@@ -16,8 +16,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
-use super::Reserve;
-use super::socket::{self, Listening};
+use super::FileReserve;
+use super::socket::{self, BoundListener};
 use crate::limits;
 use crate::time::Millis;
 
@@ -30,7 +30,7 @@ use crate::time::Millis;
 pub struct Acceptor {
     listener: TcpListener,
     is_address_missing: bool,
-    reserve: Reserve,
+    reserve: FileReserve,
     ready: bool,
     rests_until: Option<Millis>,
     /// What this turn may still take.
@@ -60,11 +60,11 @@ impl Acceptor {
     ///
     /// Those of the socket: the address is in use, or not ours, or not allowed.
     pub fn bind(address: SocketAddr, reserve_files: usize) -> io::Result<Self> {
-        let Listening { listener, is_address_missing } = socket::listen(address)?;
+        let BoundListener { listener, is_address_missing } = socket::listen(address)?;
         Ok(Self {
             listener,
             is_address_missing,
-            reserve: Reserve::new(reserve_files),
+            reserve: FileReserve::new(reserve_files),
             ready: false,
             rests_until: None,
             left: limits::TURN_ACCEPTS_MAX,

@@ -15,21 +15,21 @@ use crate::time::{Millis, Now, UnixMillis};
 /// clock that does (`CLOCK_BOOTTIME` of Linux).
 #[derive(Debug)]
 pub struct Clock {
-    start: Reading,
+    start: ClockReading,
     offset: Millis,
     watch: Option<ClockWatch>,
 }
 
 /// A reading of the steady clock.
 #[derive(Clone, Copy, Debug)]
-enum Reading {
+enum ClockReading {
     /// Since the machine was switched on, sleep included.
     Boot(Duration),
     /// Clock of a system without `CLOCK_BOOTTIME`.
     Instant(Instant),
 }
 
-impl Reading {
+impl ClockReading {
     #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
     fn take() -> Self {
         boot_time().map_or_else(|| Self::Instant(Instant::now()), Self::Boot)
@@ -54,7 +54,7 @@ impl Clock {
     /// Begins to count at `offset`.
     #[must_use]
     pub fn start_at(offset: Millis) -> Self {
-        Self { start: Reading::take(), offset, watch: None }
+        Self { start: ClockReading::take(), offset, watch: None }
     }
 
     /// Wakes the loop of `registry` as soon as the machine has slept or its wall clock was set: a

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use rustix::net::sockopt;
 
-use super::{Key, Outstanding, socket, unacked};
+use super::{Key, UnackedBytes, socket, unacked};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
@@ -360,10 +360,10 @@ impl Connection {
     /// # Errors
     ///
     /// Those of the operating system.
-    pub fn check_peer(&mut self) -> io::Result<Outstanding> {
+    pub fn check_peer(&mut self) -> io::Result<UnackedBytes> {
         let outstanding = unacked::outstanding(&self.stream)?;
         self.has_written =
-            matches!(outstanding, Outstanding::Pending | Outstanding::Unanswered { .. });
+            matches!(outstanding, UnackedBytes::Pending | UnackedBytes::Unanswered { .. });
         Ok(outstanding)
     }
 

@@ -15,7 +15,7 @@ use super::worker::{Sink, Worker};
 use crate::limits::DIAGNOSTICS_QUEUE_MAX;
 use crate::text::{self, Counted};
 use crate::time::{Millis, UnixMillis};
-use rate_limit::LineLimit;
+use rate_limit::RateLimit;
 
 pub use stderr::{Reader, print_to_stderr};
 
@@ -38,7 +38,7 @@ pub type Print = Box<dyn FnMut(&Diagnostic) -> io::Result<()> + Send>;
 /// The process's diagnostics. Whoever holds this can wait at the end for the last of them.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
-    desk: Arc<Desk>,
+    desk: Arc<LogQueue>,
 }
 
 impl Diagnostics {
@@ -57,10 +57,10 @@ impl Diagnostics {
 
     fn new(print: Print) -> io::Result<Self> {
         let lost = Arc::new(AtomicU64::new(0));
-        let (limit, running) = (LineLimit::default(), Stopwatch::start());
-        let printer = Printer { print, lost: Arc::clone(&lost), limit, running };
+        let (limit, running) = (RateLimit::default(), Stopwatch::start());
+        let printer = LogPrinter { print, lost: Arc::clone(&lost), limit, running };
         let worker = Worker::start("diagnostics", DIAGNOSTICS_QUEUE_MAX, printer, None)?;
-        Ok(Self { desk: Arc::new(Desk { worker, lost }) })
+        Ok(Self { desk: Arc::new(LogQueue { worker, lost }) })
     }
 
     /// Takes no more, and waits until all is printed; `false` if that needs longer than `wait`.
@@ -72,8 +72,8 @@ impl Diagnostics {
 }
 
 #[derive(Debug)]
-struct Desk {
-    worker: Worker<Printer>,
+struct LogQueue {
+    worker: Worker<LogPrinter>,
     /// Those for which there was no room, or which could not be printed, and that was not said yet.
     lost: Arc<AtomicU64>,
 }
@@ -104,15 +104,15 @@ impl Log for Diagnostics {
 }
 
 /// The worker's side.
-struct Printer {
+struct LogPrinter {
     print: Print,
     lost: Arc<AtomicU64>,
-    limit: LineLimit,
+    limit: RateLimit,
     /// Measures the time that the limit needs: the wall clock may jump.
     running: Stopwatch,
 }
 
-impl Printer {
+impl LogPrinter {
     fn now(&self) -> Millis {
         Millis::new(u64::try_from(self.running.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -128,7 +128,7 @@ impl Printer {
     }
 }
 
-impl Sink for Printer {
+impl Sink for LogPrinter {
     type Job = Diagnostic;
     type Done = ();
 

@@ -37,12 +37,12 @@ pub use clock::{Clock, Stopwatch};
 pub use connection::{Connection, Fill, Flush};
 pub use files::raise_file_limit;
 pub use logging::{Diagnostic, Diagnostics, Print, Reader, print_to_stderr};
-pub use reserve::Reserve;
+pub use reserve::FileReserve;
 pub use rotation::Rotation;
 pub use signals::{Signal, Signals, ignore_harmless_signals};
-pub use slots::{CLOCK, Key, LISTENER, SIGNALS, Table, WAKER};
-pub use timers::{TICK_MS, TimerId, Wheel};
-pub use unacked::Outstanding;
+pub use slots::{CLOCK, Key, LISTENER, SIGNALS, Slots, WAKER};
+pub use timers::{TICK_MS, TimerId, TimerWheel};
+pub use unacked::UnackedBytes;
 pub use worker::{Full, Pool, Sink, Worker};
 
 use crate::time::Millis;

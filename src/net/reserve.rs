@@ -4,12 +4,12 @@ use std::fs::File;
 
 /// Files held back from clients: with all others taken, a member can still be connected back.
 #[derive(Debug, Default)]
-pub struct Reserve {
+pub struct FileReserve {
     files: Vec<File>,
     files_max: usize,
 }
 
-impl Reserve {
+impl FileReserve {
     /// A reserve of `files_max`, as far as there are files for it.
     #[must_use]
     pub fn new(files_max: usize) -> Self {
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_reserve_gives_what_it_holds_and_takes_it_back() {
-        let mut reserve = Reserve::new(2);
+        let mut reserve = FileReserve::new(2);
         assert!(reserve.release_one());
         assert!(reserve.release_one());
         assert!(!reserve.release_one());

@@ -20,7 +20,7 @@ const HALF_MAX: usize = (1 << HALF_BITS) - 1;
 /// The generation above it belongs to the reserved tokens.
 const GENERATION_MAX: usize = HALF_MAX - 1;
 
-/// Names one value of a [`Table`] for as long as it is there, and nothing after.
+/// Names one value of a [`Slots`] for as long as it is there, and nothing after.
 ///
 /// ```text
 ///  high half     low half
@@ -69,19 +69,19 @@ impl fmt::Display for Key {
 /// A slot's generation goes up each time its value leaves, so a key that outlived its value (a late
 /// event, a timer) finds nobody, not the value that moved in.
 #[derive(Debug)]
-pub struct Table<T> {
+pub struct Slots<T> {
     values: Slab<T>,
     /// By slot: the generation of the value in it, or of the next one.
     generations: Vec<u32>,
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for Slots<T> {
     fn default() -> Self {
         Self { values: Slab::new(), generations: Vec::new() }
     }
 }
 
-impl<T> Table<T> {
+impl<T> Slots<T> {
     /// Values that a table can hold.
     pub const LEN_MAX: usize = HALF_MAX;
 
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_key_finds_its_value_until_it_is_removed_and_nobody_after() {
-        let mut table = Table::new();
+        let mut table = Slots::new();
         let first = table.insert("first");
         assert_eq!(table.get(first), Some(&"first"));
         assert_eq!(table.remove(first), Some("first"));
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_the_way_through_a_token() {
-        let mut table = Table::new();
+        let mut table = Slots::new();
         let keys: Vec<Key> = (0..5).map(|value| table.insert(value)).collect();
         table.remove(keys[3]);
         let key = table.insert(7);
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_value_may_know_its_own_key() {
-        let mut table = Table::new();
+        let mut table = Slots::new();
         table.insert_with(|key| key);
         let key = table.insert_with(|key| key);
         assert_eq!(table.get(key), Some(&key));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn iteration_brings_the_keys_that_find_the_values() {
-        let mut table = Table::new();
+        let mut table = Slots::new();
         let keys: Vec<Key> = (0..4).map(|value| table.insert(value)).collect();
         table.remove(keys[1]);
         table.insert(9);
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_generation_wraps_without_ever_making_a_reserved_token() {
-        let mut table = Table::new();
+        let mut table = Slots::new();
         let first = table.insert(());
         table.remove(first);
         table.generations[0] = u32::try_from(GENERATION_MAX).unwrap();

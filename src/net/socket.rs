@@ -11,7 +11,7 @@ use rustix::net::{self, AddressFamily, SocketType, sockopt};
 use crate::limits::ACCEPT_QUEUE;
 
 /// A listener, and whether its address is one that no interface of this machine has yet.
-pub(super) struct Listening {
+pub(super) struct BoundListener {
     pub(super) listener: TcpListener,
     pub(super) is_address_missing: bool,
 }
@@ -21,7 +21,7 @@ pub(super) struct Listening {
 /// `::` is every address, IPv4 included, however the system is configured. A single address that
 /// no interface has, as while the machine starts, is listened on where the system allows that:
 /// connections arrive as soon as an interface has it.
-pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
+pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
     let bound = match address.ip() {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
             bind(address, |socket| sockopt::set_ipv6_v6only(socket, false))
@@ -38,7 +38,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
     };
     // Asking again lengthens the queue, for which mio has a fixed length.
     net::listen(&listener, ACCEPT_QUEUE)?;
-    Ok(Listening { listener, is_address_missing })
+    Ok(BoundListener { listener, is_address_missing })
 }
 
 /// Begins a connection from our address `from`, which is of the family of `address`.

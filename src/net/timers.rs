@@ -43,10 +43,10 @@ pub struct TimerId {
 ///
 /// Its memory is that of the most timers it ever held at once.
 #[derive(Debug)]
-pub struct Wheel<T> {
-    entries: Slab<Entry<T>>,
+pub struct TimerWheel<T> {
+    entries: Slab<TimerEntry<T>>,
     /// Level by level, slot by slot. No entry in them is before `tick`.
-    lists: Vec<List>,
+    lists: Vec<TimerList>,
     /// By level: a bit for each slot whose list is not empty.
     occupied: [u64; LEVELS],
     tick: u64,
@@ -54,7 +54,7 @@ pub struct Wheel<T> {
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct TimerEntry<T> {
     value: T,
     /// The tick at which it is due; that of its insertion if its deadline was past already.
     tick: u64,
@@ -64,18 +64,18 @@ struct Entry<T> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct List {
+struct TimerList {
     first: u32,
     last: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Position {
     level: usize,
     slot: usize,
 }
 
-impl Place {
+impl Position {
     fn of(tick: u64, wheel_tick: u64) -> Self {
         let differing = (tick ^ wheel_tick).checked_ilog2().unwrap_or(0);
         let level = differing / DIGIT_BITS;
@@ -95,19 +95,19 @@ impl Place {
     }
 }
 
-impl<T> Default for Wheel<T> {
+impl<T> Default for TimerWheel<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Wheel<T> {
+impl<T> TimerWheel<T> {
     /// A wheel without timers.
     #[must_use]
     pub fn new() -> Self {
         Self {
             entries: Slab::new(),
-            lists: vec![List { first: NIL, last: NIL }; LEVELS * SLOTS],
+            lists: vec![TimerList { first: NIL, last: NIL }; LEVELS * SLOTS],
             occupied: [0; LEVELS],
             tick: 0,
             generation: NonZeroU32::MIN,
@@ -126,15 +126,16 @@ impl<T> Wheel<T> {
         self.entries.is_empty()
     }
 
-    /// Has `value` come out of [`Wheel::pop_due`] at `deadline`, or up to a tick later.
+    /// Has `value` come out of [`TimerWheel::pop_due`] at `deadline`, or up to a tick later.
     pub fn insert(&mut self, deadline: Millis, value: T) -> TimerId {
         let tick = deadline.as_u64().div_ceil(TICK_MS).max(self.tick);
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let generation = self.generation;
         assert!(self.len() < NIL as usize, "each timer belongs to something that is bounded");
-        let at = self.entries.insert(Entry { value, tick, generation, before: NIL, after: NIL });
+        let at =
+            self.entries.insert(TimerEntry { value, tick, generation, before: NIL, after: NIL });
         let at = at as u32;
-        self.push_back(at, Place::of(tick, self.tick));
+        self.push_back(at, Position::of(tick, self.tick));
         TimerId { at, generation }
     }
 
@@ -144,7 +145,7 @@ impl<T> Wheel<T> {
         if entry.generation != id.generation {
             return None;
         }
-        let place = Place::of(entry.tick, self.tick);
+        let place = Position::of(entry.tick, self.tick);
         self.remove(id.at, place)
     }
 
@@ -170,7 +171,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// When to call [`Wheel::pop_due`] again: never too late.
+    /// When to call [`TimerWheel::pop_due`] again: never too late.
     ///
     /// For a timer far away this is when it comes down a level, so that it costs a wake-up for each
     /// of its levels: three for one that is hours away.
@@ -181,26 +182,26 @@ impl<T> Wheel<T> {
     }
 
     /// Where the earliest entries are.
-    fn first(&self) -> Option<Place> {
+    fn first(&self) -> Option<Position> {
         let (level, slots) = self.occupied.iter().enumerate().find(|(_, slots)| **slots != 0)?;
-        Some(Place { level, slot: slots.trailing_zeros() as usize })
+        Some(Position { level, slot: slots.trailing_zeros() as usize })
     }
 
     /// Moves what stands in a slot, in its order, to where the tick, now in its window, wants it.
-    fn move_down(&mut self, first: u32, place: Place) {
+    fn move_down(&mut self, first: u32, place: Position) {
         if let Some(list) = self.lists.get_mut(place.list()) {
-            *list = List { first: NIL, last: NIL };
+            *list = TimerList { first: NIL, last: NIL };
         }
         self.mark(place, false);
         let mut at = first;
         while let Some(entry) = self.entry_mut(at) {
             let (tick, after) = (entry.tick, entry.after);
-            self.push_back(at, Place::of(tick, self.tick));
+            self.push_back(at, Position::of(tick, self.tick));
             at = after;
         }
     }
 
-    fn push_back(&mut self, at: u32, place: Place) {
+    fn push_back(&mut self, at: u32, place: Position) {
         let Some(list) = self.lists.get_mut(place.list()) else { return };
         let last = std::mem::replace(&mut list.last, at);
         if last == NIL {
@@ -216,8 +217,8 @@ impl<T> Wheel<T> {
         self.mark(place, true);
     }
 
-    fn remove(&mut self, at: u32, place: Place) -> Option<T> {
-        let Entry { value, before, after, .. } = self.entries.try_remove(at as usize)?;
+    fn remove(&mut self, at: u32, place: Position) -> Option<T> {
+        let TimerEntry { value, before, after, .. } = self.entries.try_remove(at as usize)?;
         if let Some(entry) = self.entry_mut(before) {
             entry.after = after;
         }
@@ -237,18 +238,18 @@ impl<T> Wheel<T> {
         Some(value)
     }
 
-    fn mark(&mut self, place: Place, occupied: bool) {
+    fn mark(&mut self, place: Position, occupied: bool) {
         if let Some(slots) = self.occupied.get_mut(place.level) {
             let bit = 1 << place.slot;
             *slots = if occupied { *slots | bit } else { *slots & !bit };
         }
     }
 
-    fn entry(&self, at: u32) -> Option<&Entry<T>> {
+    fn entry(&self, at: u32) -> Option<&TimerEntry<T>> {
         self.entries.get(at as usize)
     }
 
-    fn entry_mut(&mut self, at: u32) -> Option<&mut Entry<T>> {
+    fn entry_mut(&mut self, at: u32) -> Option<&mut TimerEntry<T>> {
         self.entries.get_mut(at as usize)
     }
 }

@@ -6,7 +6,7 @@ use mio::net::TcpStream;
 
 /// State of the bytes that were written to a socket, at the peer's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outstanding {
+pub enum UnackedBytes {
     /// The peer acknowledged all of them.
     Nothing,
     /// Some are on their way, or it has no room for them as its program does not read.
@@ -28,8 +28,8 @@ pub enum Outstanding {
 ///
 /// Those of the operating system.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn outstanding(_: &TcpStream) -> io::Result<Outstanding> {
-    Ok(Outstanding::Unknown)
+pub(super) fn outstanding(_: &TcpStream) -> io::Result<UnackedBytes> {
+    Ok(UnackedBytes::Unknown)
 }
 
 #[cfg(target_os = "linux")]
@@ -42,7 +42,7 @@ mod linux {
     use nix::getsockopt_impl;
     use nix::sys::socket::getsockopt;
 
-    use super::{Outstanding, TcpStream, io};
+    use super::{TcpStream, UnackedBytes, io};
 
     /// The beginning of Linux's `struct tcp_info`, which only ever grew at its end.
     #[repr(C)]
@@ -67,10 +67,10 @@ mod linux {
 
     /// State of a connection.
     #[derive(Clone, Copy)]
-    struct Standing;
+    struct TcpInfoOption;
 
     getsockopt_impl!(
-        Standing,
+        TcpInfoOption,
         libc::IPPROTO_TCP,
         libc::TCP_INFO,
         TcpInfo,
@@ -89,20 +89,24 @@ mod linux {
         (number(), number()) >= (Some(4), Some(6))
     }
 
-    pub(crate) fn outstanding(stream: &TcpStream) -> io::Result<Outstanding> {
-        if *IS_KNOWN { Ok(read(&getsockopt(stream, Standing)?)) } else { Ok(Outstanding::Unknown) }
+    pub(crate) fn outstanding(stream: &TcpStream) -> io::Result<UnackedBytes> {
+        if *IS_KNOWN {
+            Ok(read(&getsockopt(stream, TcpInfoOption)?))
+        } else {
+            Ok(UnackedBytes::Unknown)
+        }
     }
 
-    fn read(info: &TcpInfo) -> Outstanding {
+    fn read(info: &TcpInfo) -> UnackedBytes {
         let tries = match (info.unacked, info.unsent_bytes) {
-            (0, 0) => return Outstanding::Nothing,
+            (0, 0) => return UnackedBytes::Nothing,
             // The window is closed: the peer is asked for it, in the end every two minutes.
             (0, _) => info.probes,
             (_, _) => info.retransmits,
         };
         match tries {
-            0 => Outstanding::Pending,
-            _ => Outstanding::Unanswered { tries, silent_ms: info.last_ack_received_ms },
+            0 => UnackedBytes::Pending,
+            _ => UnackedBytes::Unanswered { tries, silent_ms: info.last_ack_received_ms },
         }
     }
 }

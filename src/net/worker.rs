@@ -73,7 +73,7 @@ impl Pool {
 
 /// The loop's end of a worker. Dropping it lets the thread finish what waits, unattended.
 pub struct Worker<S: Sink> {
-    desk: Arc<Desk<S::Job, S::Done>>,
+    desk: Arc<Shared<S::Job, S::Done>>,
     jobs_max: usize,
 }
 
@@ -95,7 +95,7 @@ impl<S: Sink> Worker<S> {
         sink: S,
         waker: Option<Arc<Waker>>,
     ) -> io::Result<Self> {
-        let worker = Self { desk: Arc::new(Desk::default()), jobs_max };
+        let worker = Self { desk: Arc::new(Shared::default()), jobs_max };
         let desk = Arc::clone(&worker.desk);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             work(&desk, sink, waker.as_deref());
@@ -138,7 +138,7 @@ impl<S: Sink> Worker<S> {
         papers.left
     }
 
-    fn shut(&self) -> MutexGuard<'_, Papers<S::Job, S::Done>> {
+    fn shut(&self) -> MutexGuard<'_, SharedState<S::Job, S::Done>> {
         let mut papers = self.desk.papers();
         papers.closed = true;
         self.desk.arrived.notify_one();
@@ -159,34 +159,34 @@ impl<S: Sink> fmt::Debug for Worker<S> {
 }
 
 /// Where both sides meet; held for moments only, never during work.
-struct Desk<J, D> {
-    papers: Mutex<Papers<J, D>>,
+struct Shared<J, D> {
+    papers: Mutex<SharedState<J, D>>,
     arrived: Condvar,
     left: Condvar,
 }
 
-struct Papers<J, D> {
+struct SharedState<J, D> {
     jobs: Vec<J>,
     done: Vec<D>,
     closed: bool,
     left: bool,
 }
 
-impl<J, D> Default for Desk<J, D> {
+impl<J, D> Default for Shared<J, D> {
     fn default() -> Self {
-        let papers = Papers { jobs: Vec::new(), done: Vec::new(), closed: false, left: false };
+        let papers = SharedState { jobs: Vec::new(), done: Vec::new(), closed: false, left: false };
         Self { papers: Mutex::new(papers), arrived: Condvar::new(), left: Condvar::new() }
     }
 }
 
-impl<J, D> Desk<J, D> {
-    fn papers(&self) -> MutexGuard<'_, Papers<J, D>> {
+impl<J, D> Shared<J, D> {
+    fn papers(&self) -> MutexGuard<'_, SharedState<J, D>> {
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for jobs, for no longer than `timeout`; `None` when there will be none.
     fn next_batch(&self, timeout: Option<Duration>) -> Option<Vec<J>> {
-        let is_idle = |papers: &mut Papers<J, D>| papers.jobs.is_empty() && !papers.closed;
+        let is_idle = |papers: &mut SharedState<J, D>| papers.jobs.is_empty() && !papers.closed;
         let papers = self.papers();
         let mut papers = match timeout {
             None => {
@@ -202,7 +202,7 @@ impl<J, D> Desk<J, D> {
     }
 }
 
-fn work<S: Sink>(desk: &Desk<S::Job, S::Done>, mut sink: S, waker: Option<&Waker>) {
+fn work<S: Sink>(desk: &Shared<S::Job, S::Done>, mut sink: S, waker: Option<&Waker>) {
     let _end = EndOnPanic;
     while let Some(batch) = desk.next_batch(sink.idle_timeout()) {
         let done = sink.run(batch);

@@ -12,23 +12,23 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::resolver::Resolver;
-use super::server::{Participant, Timer};
-use super::socket::Role;
+use super::server::{Participant, ParticipantTimer};
+use super::socket::SocketRole;
 use crate::config::{Endpoint, Host};
 use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
 use crate::net::{Connection, Key, Pool};
-use crate::session::{CommandSocket, Input};
+use crate::session::{CommandSocket, SessionInput};
 use crate::time::Millis;
 
 /// Address or name of the coordinator, and the resolver for a name.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct CoordinatorAddress {
     pub(super) coordinator: Endpoint,
     /// None if the config has an address.
     resolver: Option<Resolver>,
 }
 
-impl Directory {
+impl CoordinatorAddress {
     pub(super) fn new(coordinator: &Endpoint, pool: &Pool) -> io::Result<Self> {
         let resolver = match &coordinator.host {
             Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
@@ -40,7 +40,7 @@ impl Directory {
 
 /// A command socket on its way.
 #[derive(Debug)]
-pub(super) struct Dialing {
+pub(super) struct Dialer {
     socket: CommandSocket,
     /// The lookup has failed by then.
     resolved_by: Millis,
@@ -48,14 +48,14 @@ pub(super) struct Dialing {
     until: Millis,
     /// Addresses that are still to be tried.
     addresses: VecDeque<SocketAddr>,
-    current: Option<Current>,
+    current: Option<ConnectAttempt>,
     /// Errors of the addresses that were tried.
     failures: Vec<String>,
 }
 
 /// The address being tried.
 #[derive(Clone, Copy, Debug)]
-struct Current {
+struct ConnectAttempt {
     key: Key,
     address: SocketAddr,
     until: Millis,
@@ -65,7 +65,7 @@ impl Participant {
     pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
         let directory = &mut self.parts.directory;
         let port = directory.coordinator.port;
-        let mut dialing = Dialing {
+        let mut dialing = Dialer {
             socket,
             resolved_by: now.plus(RESOLVING_MS_MAX),
             until: now.plus(CONNECTING_MS_MAX),
@@ -81,7 +81,7 @@ impl Participant {
             }
             (Host::Name(_), Some(resolver)) => {
                 resolver.ask();
-                self.come_back_at(dialing.resolved_by, Timer::Dial);
+                self.come_back_at(dialing.resolved_by, ParticipantTimer::Dial);
                 self.dialing = Some(dialing);
             }
             (Host::Name(_), None) => (), // A name has a resolver.
@@ -115,14 +115,14 @@ impl Participant {
             let Some(address) = dialing.addresses.pop_front() else {
                 return self.fail_connecting(now);
             };
-            let role = Role::Dialing(dialing.socket);
+            let role = SocketRole::Dialer(dialing.socket);
             let added = Connection::connect(address).and_then(|it| self.add(it, role));
             let Some(dialing) = &mut self.dialing else { return };
             match added {
                 Ok(key) => {
                     let until = now.plus(share);
-                    dialing.current = Some(Current { key, address, until });
-                    return self.come_back_at(until, Timer::Dial);
+                    dialing.current = Some(ConnectAttempt { key, address, until });
+                    return self.come_back_at(until, ParticipantTimer::Dial);
                 }
                 Err(error) => dialing.failures.push(format!("{address}: {error}")),
             }
@@ -162,17 +162,17 @@ impl Participant {
             Host::Address(_) => format!("cannot connect to {}", failures.join("; ")),
             Host::Name(_) => format!("cannot connect to {coordinator}: {}", failures.join("; ")),
         };
-        self.handle(Input::DialFailed { socket, reason: &reason }, now);
+        self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
     }
 
     fn fail_dialing(&mut self, reason: &str, now: Millis) {
-        let Some(Dialing { socket, .. }) = self.dialing.take() else { return };
+        let Some(Dialer { socket, .. }) = self.dialing.take() else { return };
         let reason = format!("{}: {reason}", self.parts.directory.coordinator);
-        self.handle(Input::DialFailed { socket, reason: &reason }, now);
+        self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
     }
 }
 
-impl Dialing {
+impl Dialer {
     pub(super) fn is_for(&self, socket: CommandSocket) -> bool {
         self.socket == socket
     }

@@ -29,15 +29,15 @@ use std::path::{Path, PathBuf};
 use crate::limits::LOG_WRITE_TRIES;
 use crate::net::Sink;
 use crate::protocol::{Epoch, Seq};
-use crate::session::Memory;
+use crate::session::LogPosition;
 use crate::text;
-use file_state::{FileId, FileState};
+use file_state::{FileState, LogFileId};
 
-pub(super) use lines::{Lines, Orders};
+pub(super) use lines::{Lines, LogBatch};
 
 /// Why a file cannot be the message log. It was not touched.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum MessageLogError {
     /// The operating system would not open, lock, read or cut it.
     System(io::Error),
     /// A device, a pipe: nothing that remembers.
@@ -50,13 +50,13 @@ pub enum Unusable {
     OfAnother(String),
 }
 
-impl From<io::Error> for Unusable {
+impl From<io::Error> for MessageLogError {
     fn from(error: io::Error) -> Self {
         Self::System(error)
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for MessageLogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
@@ -72,7 +72,7 @@ impl fmt::Display for Unusable {
 
 /// What the log's thread is asked to do.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum LogJob {
     /// Write these at the end.
     Append(Lines),
     /// Write at the end that the numbers begin anew.
@@ -85,16 +85,16 @@ pub(super) enum Order {
 
 /// What came of a batch of orders.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct LogReport {
     /// How many of the oldest unwritten entries are written now.
     pub(super) written: usize,
     /// Why the others are not.
     pub(super) trouble: Option<String>,
-    /// The file was checked because of [`Order::Retry`] or [`Order::Rotate`].
+    /// The file was checked because of [`LogJob::Retry`] or [`LogJob::Rotate`].
     pub(super) is_checked: bool,
-    /// A new file began without [`Order::Rotate`]: words for the user.
+    /// A new file began without [`LogJob::Rotate`]: words for the user.
     pub(super) begun: Option<String>,
-    /// For [`Orders::reuse`]: memory that is not given back need not be got again.
+    /// For [`LogBatch::reuse`]: memory that is not given back need not be got again.
     pub(super) spare: String,
 }
 
@@ -106,17 +106,17 @@ pub(super) struct MessageLog {
     path: PathBuf,
     /// Opened to append: no write leaves a hole where the file was truncated.
     file: File,
-    file_id: FileId,
+    file_id: LogFileId,
     /// Whether only that counts as written which is safe against power loss.
     must_sync: bool,
     /// The length up to which the file is as it should be.
     length: u64,
     /// What the file remembers at that length.
-    memory: Memory,
+    memory: LogPosition,
     /// Lines that are not yet written, and what will be remembered with them.
     unwritten: String,
     unwritten_entries: usize,
-    unwritten_memory: Memory,
+    unwritten_memory: LogPosition,
 }
 
 impl MessageLog {
@@ -125,16 +125,16 @@ impl MessageLog {
     ///
     /// # Errors
     ///
-    /// [`Unusable`]; nothing that it remembers was touched.
-    pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, Unusable> {
+    /// [`MessageLogError`]; nothing that it remembers was touched.
+    pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, MessageLogError> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(Unusable::NoFile);
+            return Err(MessageLogError::NoFile);
         }
         match file.try_lock() {
             Ok(()) => (),
-            Err(TryLockError::WouldBlock) => return Err(Unusable::InUse),
+            Err(TryLockError::WouldBlock) => return Err(MessageLogError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let (memory, length) = recovery::recover(&file, id)?;
@@ -151,7 +151,7 @@ impl MessageLog {
             id: id.to_owned(),
             path: absolute.unwrap_or_else(|| path.to_owned()),
             file,
-            file_id: FileId::of(&metadata),
+            file_id: LogFileId::of(&metadata),
             must_sync,
             length,
             memory,
@@ -162,7 +162,7 @@ impl MessageLog {
     }
 
     /// What it remembers.
-    pub(super) const fn memory(&self) -> Memory {
+    pub(super) const fn memory(&self) -> LogPosition {
         self.memory
     }
 
@@ -178,17 +178,17 @@ impl MessageLog {
 
     fn begin(&mut self, epoch: Epoch) {
         let line = match self.unwritten_memory.epoch {
-            None => Header { id: &self.id, epoch, last: Seq::ZERO }.to_string(),
+            None => LogHeader { id: &self.id, epoch, last: Seq::ZERO }.to_string(),
             Some(_) => format!("# epoch {epoch}\n"),
         };
         self.unwritten.push_str(&line);
-        self.unwritten_memory = Memory { epoch: Some(epoch), last: Seq::ZERO };
+        self.unwritten_memory = LogPosition { epoch: Some(epoch), last: Seq::ZERO };
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
     /// Writes all that is unwritten into the file under the log's name. Returns the number of
     /// entries written, or the reason in words.
-    fn write(&mut self, report: &mut Report) -> Result<usize, String> {
+    fn write(&mut self, report: &mut LogReport) -> Result<usize, String> {
         for _ in 0..LOG_WRITE_TRIES {
             self.check_file(report)?;
             if self.write_once().map_err(|error| error.to_string())? {
@@ -200,7 +200,7 @@ impl MessageLog {
     }
 
     /// Compares the file with its name, and begins a new one if it is not what was written.
-    fn check_file(&mut self, report: &mut Report) -> Result<(), String> {
+    fn check_file(&mut self, report: &mut LogReport) -> Result<(), String> {
         let state = FileState::of(&self.file, self.file_id, &self.path, self.length)
             .map_err(|error| format!("{}: {error}", self.path_shown()))?;
         let begun = match state {
@@ -248,13 +248,13 @@ impl MessageLog {
 
     /// Removes what a failed write has left behind: it is not whole. A file that another program
     /// has overwritten is not touched.
-    fn cut_back(&mut self) -> Result<(), Unusable> {
+    fn cut_back(&mut self) -> Result<(), MessageLogError> {
         recovery::recover(&self.file, &self.id)?;
         Ok(self.file.set_len(self.length)?)
     }
 
     /// Goes on in the same file, of which only a part or nothing is left.
-    fn begin_again(&mut self) -> Result<(), Unusable> {
+    fn begin_again(&mut self) -> Result<(), MessageLogError> {
         let (_, length) = recovery::recover(&self.file, &self.id)?;
         self.file.set_len(length)?;
         self.length = u64::MAX; // If the header fails, the file counts as truncated still.
@@ -262,7 +262,7 @@ impl MessageLog {
     }
 
     /// Goes on in a new file of the same name. The old one is released.
-    fn begin_new_file(&mut self) -> Result<(), Unusable> {
+    fn begin_new_file(&mut self) -> Result<(), MessageLogError> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
         new.memory = self.memory;
         new.write_header(new.length)?;
@@ -274,11 +274,11 @@ impl MessageLog {
     }
 
     /// Writes what is remembered behind `length` bytes, ahead of all unwritten lines.
-    fn write_header(&mut self, length: u64) -> Result<(), Unusable> {
+    fn write_header(&mut self, length: u64) -> Result<(), MessageLogError> {
         let header = match self.memory {
-            Memory { epoch: None, .. } => String::new(),
-            Memory { epoch: Some(epoch), last } => {
-                let header = Header { id: &self.id, epoch, last };
+            LogPosition { epoch: None, .. } => String::new(),
+            LogPosition { epoch: Some(epoch), last } => {
+                let header = LogHeader { id: &self.id, epoch, last };
                 if length == 0 { header.to_string() } else { header.without_id() }
             }
         };
@@ -294,7 +294,7 @@ impl MessageLog {
         text::for_terminal(&self.path.display().to_string()).to_string()
     }
 
-    fn write_into(&mut self, report: &mut Report) {
+    fn write_into(&mut self, report: &mut LogReport) {
         match self.write(report) {
             Ok(entries) => {
                 report.written = report.written.saturating_add(entries);
@@ -306,18 +306,18 @@ impl MessageLog {
 }
 
 impl Sink for MessageLog {
-    type Job = Orders;
-    type Done = Report;
+    type Job = LogBatch;
+    type Done = LogReport;
 
-    fn run(&mut self, batch: Vec<Orders>) -> Report {
-        let mut report = Report::default();
+    fn run(&mut self, batch: Vec<LogBatch>) -> LogReport {
+        let mut report = LogReport::default();
         let mut is_expected = false;
         for order in batch.into_iter().flatten() {
             match order {
-                Order::Append(lines) => self.append(lines),
-                Order::Begin(epoch) => self.begin(epoch),
-                Order::Retry => report.is_checked = true,
-                Order::Rotate => {
+                LogJob::Append(lines) => self.append(lines),
+                LogJob::Begin(epoch) => self.begin(epoch),
+                LogJob::Retry => report.is_checked = true,
+                LogJob::Rotate => {
                     report.is_checked = true;
                     is_expected = true;
                 }
@@ -341,19 +341,19 @@ fn sync_name(path: &Path) -> io::Result<()> {
 }
 
 /// The first lines of a file.
-struct Header<'a> {
+struct LogHeader<'a> {
     id: &'a str,
     epoch: Epoch,
     last: Seq,
 }
 
-impl Header<'_> {
+impl LogHeader<'_> {
     fn without_id(&self) -> String {
         format!("# epoch {}\n# last {}\n", self.epoch, self.last)
     }
 }
 
-impl fmt::Display for Header<'_> {
+impl fmt::Display for LogHeader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "# id {}\n{}", self.id, self.without_id())
     }

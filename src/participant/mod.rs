@@ -47,26 +47,26 @@ use crate::net::{
 };
 use crate::session::{Session, Settings};
 use crate::text;
-use dialer::Directory;
-use input::Reading;
+use dialer::CoordinatorAddress;
+use input::InputMode;
 use message_log::MessageLog;
 use outbox::Outbox;
 use output::Output;
 use prompt::Prompt;
 use server::Participant;
 
-pub use message_log::Unusable;
+pub use message_log::MessageLogError;
 
 /// Why the participant could not start or go on.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ParticipantError {
     /// This file cannot be the message log.
-    Log(PathBuf, Unusable),
+    Log(PathBuf, MessageLogError),
     /// The operating system refused something without which nothing goes.
     System(&'static str, io::Error),
 }
 
-impl Failure {
+impl ParticipantError {
     /// 2 for what the config asked for and cannot be had, 1 for everything else.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
@@ -77,7 +77,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ParticipantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log(path, unusable) => {
@@ -94,13 +94,13 @@ impl fmt::Display for Failure {
 ///
 /// # Errors
 ///
-/// [`Failure`], which has an exit code too.
-pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
-    let system = |what| move |error| Failure::System(what, error);
+/// [`ParticipantError`], which has an exit code too.
+pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
+    let system = |what| move |error| ParticipantError::System(what, error);
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
     let path = &run.config.log_file;
     let log = MessageLog::open(path, &run.config.id, run.options.sync)
-        .map_err(|unusable| Failure::Log(path.clone(), unusable))?;
+        .map_err(|unusable| ParticipantError::Log(path.clone(), unusable))?;
     let prompt = Prompt::new(reading(&run.options));
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let has_modules = run.log_level > LevelFilter::Info;
@@ -115,17 +115,21 @@ pub fn run(run: &ParticipantRun) -> Result<u8, Failure> {
 }
 
 /// Decides what is read of standard input.
-fn reading(options: &ParticipantOptions) -> Reading {
+fn reading(options: &ParticipantOptions) -> InputMode {
     match (options.reads_input(), options.follow) {
-        (false, _) => Reading::Nothing,
-        (true, false) => Reading::ToItsEnd,
-        (true, true) => Reading::OfEachWriter,
+        (false, _) => InputMode::Nothing,
+        (true, false) => InputMode::ToItsEnd,
+        (true, true) => InputMode::OfEachWriter,
     }
 }
 
 impl Participant {
-    fn start(run: &ParticipantRun, log: MessageLog, mut prompt: Prompt) -> Result<Self, Failure> {
-        let system = |what| move |error| Failure::System(what, error);
+    fn start(
+        run: &ParticipantRun,
+        log: MessageLog,
+        mut prompt: Prompt,
+    ) -> Result<Self, ParticipantError> {
+        let system = |what| move |error| ParticipantError::System(what, error);
         if let Err(error) = raise_file_limit() {
             log::warn!("the limit on open files stays what it was: {error}");
         }
@@ -134,7 +138,7 @@ impl Participant {
         let signals = Signals::watch(poll.registry(), &watched)
             .map_err(system("cannot watch for signals"))?;
         let seed = getrandom::u64().map_err(|error| {
-            Failure::System("cannot draw a random number", io::Error::other(error))
+            ParticipantError::System("cannot draw a random number", io::Error::other(error))
         })?;
         let session = Session::new(Settings {
             id: run.config.id.as_str().into(),
@@ -149,7 +153,8 @@ impl Participant {
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
-        let directory = Directory::new(&run.config.coordinator, &pool).map_err(system(thread))?;
+        let directory =
+            CoordinatorAddress::new(&run.config.coordinator, &pool).map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
         let mut clock = Clock::start();
         if let Err(error) = clock.watch(poll.registry()) {
@@ -172,13 +177,13 @@ impl Participant {
         }))
     }
 
-    fn run(&mut self) -> Result<u8, Failure> {
+    fn run(&mut self) -> Result<u8, ParticipantError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let result = loop {
             match self.turn(&mut events) {
                 Ok(None) => (),
                 Ok(Some(code)) => break Ok(code),
-                Err(error) => break Err(Failure::System("cannot poll", error)),
+                Err(error) => break Err(ParticipantError::System("cannot poll", error)),
             }
         };
         let is_all_done = self.close(Duration::from_millis(PRINT_CLOSE_MS));

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::message_log::Orders;
+use super::message_log::LogBatch;
 use crate::net::{Full, Sink, Worker};
 
 /// What grows: text, orders.
-pub(super) trait Gather: Default {
+pub(super) trait Batch: Default {
     fn is_empty(&self) -> bool;
 }
 
-impl Gather for String {
+impl Batch for String {
     fn is_empty(&self) -> bool {
         self.is_empty()
     }
 }
 
-impl Gather for Orders {
+impl Batch for LogBatch {
     fn is_empty(&self) -> bool {
         self.is_empty()
     }
@@ -31,7 +31,7 @@ pub(super) struct Outbox<S: Sink> {
 
 impl<S: Sink> Outbox<S>
 where
-    S::Job: Gather,
+    S::Job: Batch,
 {
     pub(super) fn new(worker: Worker<S>) -> Self {
         Self { worker, waiting: S::Job::default() }

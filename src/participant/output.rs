@@ -12,16 +12,16 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::outbox::Outbox;
-use super::prompt::{Printed, Printer};
+use super::prompt::{OutputPrinter, Printed};
 use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
 };
-use crate::session::Entry;
+use crate::session::LogEntry;
 use crate::text::Counted;
 
 /// The text that waits, and the numbers of messages and lines that did not fit.
 pub(super) struct Output {
-    printer: Outbox<Printer>,
+    printer: Outbox<OutputPrinter>,
     /// Messages are neither shown nor counted.
     is_quiet: bool,
     messages_dropped: u64,
@@ -29,16 +29,18 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(printer: Outbox<Printer>, is_quiet: bool) -> Self {
+    pub(super) fn new(printer: Outbox<OutputPrinter>, is_quiet: bool) -> Self {
         Self { printer, is_quiet, messages_dropped: 0, lines_dropped: 0 }
     }
 
     /// Shows an entry of the message log. Only messages are dropped early.
-    pub(super) fn push_entry(&mut self, entry: &Entry) {
+    pub(super) fn push_entry(&mut self, entry: &LogEntry) {
         let (bytes_max, dropped) = match entry {
-            Entry::Message(_) if self.is_quiet => return,
-            Entry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
-            Entry::Gap(_) | Entry::Epoch(_) => (UNPRINTED_LINES_BYTES_MAX, &mut self.lines_dropped),
+            LogEntry::Message(_) if self.is_quiet => return,
+            LogEntry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
+            LogEntry::Gap(_) | LogEntry::Epoch(_) => {
+                (UNPRINTED_LINES_BYTES_MAX, &mut self.lines_dropped)
+            }
         };
         if self.printer.waiting.len() >= bytes_max {
             *dropped = dropped.saturating_add(1);

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use super::input::{Reading, Writers, close_stdin};
-use super::reader::{Desk, Typed, read_lines, read_terminal};
+use super::input::{InputMode, Writers, close_stdin};
+use super::reader::{InputSender, UserInput, read_lines, read_terminal};
 use super::screen::{PASTES_ARE_BRACKETED, Screen};
 use super::tty::Terminal;
 use crate::limits::USER_LINES_WAITING_MAX;
@@ -26,14 +26,15 @@ use crate::net::{Diagnostic, Print, Sink};
 pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
-    reading: Reading,
+    reading: InputMode,
 }
 
 impl Prompt {
     /// With line editing if lines are read and both sides of the user are a terminal.
-    pub(super) fn new(reading: Reading) -> Self {
-        let is_terminal =
-            reading != Reading::Nothing && io::stdin().is_terminal() && io::stdout().is_terminal();
+    pub(super) fn new(reading: InputMode) -> Self {
+        let is_terminal = reading != InputMode::Nothing
+            && io::stdin().is_terminal()
+            && io::stdout().is_terminal();
         match is_terminal.then(Screen::with_editor).and_then(Result::ok) {
             Some((screen, editor)) => {
                 let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
@@ -48,35 +49,35 @@ impl Prompt {
     /// # Errors
     ///
     /// If there can be no further thread, or a FIFO cannot be watched.
-    pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<Typed>> {
+    pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<UserInput>> {
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
             let screen = Arc::clone(&self.screen);
             // Without a bound but the user's patience: while the reader waited for the loop, the
             // printer would wait for the reader, and in the end the loop for the printer.
             let (sender, receiver) = mpsc::channel();
-            let desk = Desk::new(waker, move |typed| sender.send(typed).is_ok());
+            let desk = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
             reader.spawn(move || read_terminal(editor, &screen, &desk))?;
             return Ok(receiver);
         }
         let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
-        let desk = Desk::new(waker, move |typed| sender.send(typed).is_ok());
+        let desk = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
         let writers = match self.reading {
-            Reading::Nothing => {
+            InputMode::Nothing => {
                 close_stdin(); // Nobody can write what nobody reads.
-                desk.hand_in(Typed::End);
+                desk.hand_in(UserInput::End);
                 return Ok(receiver);
             }
-            Reading::ToItsEnd => None,
-            Reading::OfEachWriter => Writers::of_stdin()?,
+            InputMode::ToItsEnd => None,
+            InputMode::OfEachWriter => Writers::of_stdin()?,
         };
         reader.spawn(move || read_lines(io::stdin().lock(), writers, &desk))?;
         Ok(receiver)
     }
 
     /// What the printer's thread prints to.
-    pub(super) fn printer(&self) -> Printer {
-        Printer { screen: Arc::clone(&self.screen) }
+    pub(super) fn printer(&self) -> OutputPrinter {
+        OutputPrinter { screen: Arc::clone(&self.screen) }
     }
 
     /// What diagnostics are printed with where they would damage the line being typed.
@@ -99,7 +100,7 @@ impl Prompt {
     }
 
     /// Leaves the terminal as it was found, also while a line is being typed.
-    pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
+    pub(super) fn restore(&self, typed: &Receiver<UserInput>, wait: Duration) {
         self.terminal.iter().for_each(|terminal| terminal.restore(typed, wait));
     }
 }
@@ -112,11 +113,11 @@ pub(super) struct Printed {
 }
 
 /// The printer's thread.
-pub(super) struct Printer {
+pub(super) struct OutputPrinter {
     screen: Arc<Screen>,
 }
 
-impl Sink for Printer {
+impl Sink for OutputPrinter {
     type Job = String;
     type Done = Printed;
 

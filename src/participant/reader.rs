@@ -12,7 +12,7 @@ use crate::limits::USER_LINE_BYTES_MAX;
 
 /// What comes from the user.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum UserInput {
     /// A line without its end.
     Line(Vec<u8>),
     /// A line that was not kept, for it has too many bytes.
@@ -24,19 +24,22 @@ pub(super) enum Typed {
 }
 
 /// The reader's way to the loop.
-pub(super) struct Desk {
-    send: Box<dyn Fn(Typed) -> bool + Send>,
+pub(super) struct InputSender {
+    send: Box<dyn Fn(UserInput) -> bool + Send>,
     waker: Arc<Waker>,
 }
 
-impl Desk {
+impl InputSender {
     /// `send` may wait; it says whether anybody is there to take what it is given.
-    pub(super) fn new(waker: Arc<Waker>, send: impl Fn(Typed) -> bool + Send + 'static) -> Self {
+    pub(super) fn new(
+        waker: Arc<Waker>,
+        send: impl Fn(UserInput) -> bool + Send + 'static,
+    ) -> Self {
         Self { send: Box::new(send), waker }
     }
 
     /// Waits while the loop has enough; `false` if there is no loop any more.
-    pub(super) fn hand_in(&self, typed: Typed) -> bool {
+    pub(super) fn hand_in(&self, typed: UserInput) -> bool {
         let is_taken = (self.send)(typed);
         // It fails only if its file descriptor is bad: then the poll fails too, and says so.
         let _ = self.waker.wake();
@@ -45,26 +48,26 @@ impl Desk {
 }
 
 /// Line editing, until the user ends it or the loop is gone.
-pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
+pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &InputSender) {
     let end = loop {
         screen.begin_line();
         let line = editor.readline("participant> ");
         screen.end_line();
         let line = match line {
             Ok(line) => line,
-            Err(ReadlineError::Eof) => break Typed::End,
+            Err(ReadlineError::Eof) => break UserInput::End,
             Err(ReadlineError::Signal(Signal::Resize)) => continue,
             // Ctrl-C clears a line that has text, as in a shell. On an empty line it ends the
             // program.
             Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
             // The line is gone; what it was, is said of what has made it so.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                match desk.hand_in(Typed::Line(vec![NEVER_IN_UTF8])) {
+                match desk.hand_in(UserInput::Line(vec![NEVER_IN_UTF8])) {
                     true => continue,
                     false => return,
                 }
             }
-            Err(_) => break Typed::Interrupt,
+            Err(_) => break UserInput::Interrupt,
         };
         if !line.trim().is_empty() {
             // An editor without a history still edits.
@@ -72,7 +75,7 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &Desk) {
         }
         // What was pasted may be several lines.
         for line in line.split('\n') {
-            let typed = Typed::Line(line.as_bytes().to_vec());
+            let typed = UserInput::Line(line.as_bytes().to_vec());
             if ends_program(line) {
                 drop(editor);
                 desk.hand_in(typed);
@@ -97,15 +100,19 @@ fn ends_program(line: &str) -> bool {
 /// Plain lines, until there are no more or the loop is gone. With `writers` the end of what one of
 /// them wrote is not the end. Nobody can write more than is read: the end is known to the writers
 /// before it is to the loop.
-pub(super) fn read_lines(mut input: impl BufRead, mut writers: Option<Writers>, desk: &Desk) {
+pub(super) fn read_lines(
+    mut input: impl BufRead,
+    mut writers: Option<Writers>,
+    desk: &InputSender,
+) {
     let last = loop {
         let typed = match read_line(&mut input) {
             Ok(Some(typed)) => typed,
             Ok(None) if writers.as_mut().is_some_and(|writers| writers.wait().is_ok()) => continue,
             // An input that cannot be read counts as ended.
-            Ok(None) | Err(_) => break Typed::End,
+            Ok(None) | Err(_) => break UserInput::End,
         };
-        if matches!(&typed, Typed::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
+        if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
             break typed;
         }
         if !desk.hand_in(typed) {
@@ -117,7 +124,7 @@ pub(super) fn read_lines(mut input: impl BufRead, mut writers: Option<Writers>, 
 }
 
 /// The next line, without its end; bytes before the end of input are one too.
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Typed>> {
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<UserInput>> {
     let mut line = Vec::new();
     let mut is_too_long = false;
     loop {
@@ -144,11 +151,11 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Typed>> {
         let used = part.len().saturating_add(usize::from(end.is_some()));
         input.consume(used);
         if is_whole && is_too_long {
-            return Ok(Some(Typed::TooLong));
+            return Ok(Some(UserInput::TooLong));
         }
         if is_whole {
             let _ = line.pop_if(|byte| *byte == b'\r');
-            return Ok(Some(Typed::Line(line)));
+            return Ok(Some(UserInput::Line(line)));
         }
     }
 }
@@ -159,13 +166,13 @@ mod tests {
 
     use super::*;
 
-    fn read_all(input: &[u8], capacity: usize) -> Vec<Typed> {
+    fn read_all(input: &[u8], capacity: usize) -> Vec<UserInput> {
         let mut input = BufReader::with_capacity(capacity, input);
         std::iter::from_fn(|| read_line(&mut input).unwrap()).collect()
     }
 
-    fn line(text: &str) -> Typed {
-        Typed::Line(text.into())
+    fn line(text: &str) -> UserInput {
+        UserInput::Line(text.into())
     }
 
     #[test]
@@ -184,6 +191,6 @@ mod tests {
         let exceeds = "x".repeat(USER_LINE_BYTES_MAX);
         let input = format!("{exceeds}\n{fits}\nnext\n{exceeds}");
         let lines = read_all(input.as_bytes(), 8192);
-        assert_eq!(lines, [Typed::TooLong, line(&fits), line("next"), Typed::TooLong]);
+        assert_eq!(lines, [UserInput::TooLong, line(&fits), line("next"), UserInput::TooLong]);
     }
 }

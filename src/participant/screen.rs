@@ -25,7 +25,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, ExternalPrinter, Helper};
 
 /// Edits lines below what is printed.
-pub(super) type Editor = rustyline::Editor<Above, DefaultHistory>;
+pub(super) type Editor = rustyline::Editor<PromptHelper, DefaultHistory>;
 
 /// Standard output, which the line being typed may share.
 pub(super) struct Screen {
@@ -57,7 +57,7 @@ impl Screen {
         let nudge = editor.create_external_printer().ok();
         let nudge = nudge.map(|nudge| Mutex::new(Box::new(nudge) as Box<_>));
         let screen = Arc::new(Self::new(nudge));
-        editor.set_helper(Some(Above(Arc::clone(&screen))));
+        editor.set_helper(Some(PromptHelper(Arc::clone(&screen))));
         Ok((screen, editor))
     }
 
@@ -147,9 +147,9 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Has the editor draw what waits above its prompt.
-pub(super) struct Above(Arc<Screen>);
+pub(super) struct PromptHelper(Arc<Screen>);
 
-impl Highlighter for Above {
+impl Highlighter for PromptHelper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
         let mut text = std::mem::take(&mut *lock(&self.0.waiting));
         text.push_str(prompt);
@@ -157,12 +157,12 @@ impl Highlighter for Above {
     }
 }
 
-impl Completer for Above {
+impl Completer for PromptHelper {
     type Candidate = String;
 }
 
 /// Hints at nothing, but is shown the line whenever it changes.
-impl Hinter for Above {
+impl Hinter for PromptHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
@@ -171,6 +171,6 @@ impl Hinter for Above {
     }
 }
 
-impl Validator for Above {}
+impl Validator for PromptHelper {}
 
-impl Helper for Above {}
+impl Helper for PromptHelper {}

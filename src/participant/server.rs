@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 
-use super::dialer::{Dialing, Directory};
-use super::message_log::{MessageLog, Order, Report};
+use super::dialer::{CoordinatorAddress, Dialer};
+use super::message_log::{LogJob, LogReport, MessageLog};
 use super::outbox::Outbox;
 use super::output::Output;
 use super::prompt::Prompt;
-use super::reader::Typed;
+use super::reader::UserInput;
 use super::socket::Socket;
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::net::{
-    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Table, TimerId, WAKER, Wheel,
-    wait,
+    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Slots, TimerId, TimerWheel,
+    WAKER, wait,
 };
-use crate::session::{Effect, Input, Session};
+use crate::session::{Session, SessionEffect, SessionInput};
 use crate::text::Counted;
 use crate::time::Millis;
 
 /// What a participant is put together from.
 pub(super) struct Parts {
     pub(super) session: Session,
-    pub(super) directory: Directory,
+    pub(super) directory: CoordinatorAddress,
     pub(super) poll: Poll,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
@@ -36,24 +36,24 @@ pub(super) struct Parts {
     pub(super) commands: VecDeque<String>,
     /// The first of them that fails is the last one. `false` once all are done.
     pub(super) exits_on_error: bool,
-    pub(super) typed: Receiver<Typed>,
+    pub(super) typed: Receiver<UserInput>,
     pub(super) prompt: Prompt,
 }
 
 /// The loop and all that it holds.
 pub(super) struct Participant {
     pub(super) parts: Parts,
-    pub(super) sockets: Table<Socket>,
+    pub(super) sockets: Slots<Socket>,
     /// Sockets to be closed at the end of the turn.
     pub(super) dead: Vec<Key>,
     pub(super) listener: Option<Acceptor>,
-    pub(super) dialing: Option<Dialing>,
+    pub(super) dialing: Option<Dialer>,
     /// Connections that came in so far.
     pub(super) accepted: u64,
     pub(super) scratch: Box<[u8]>,
     /// Something stopped early, and no event will tell.
     pub(super) must_come_back: bool,
-    wheel: Wheel<Timer>,
+    wheel: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
     /// Some output could not be printed.
     lost_output: bool,
@@ -64,7 +64,7 @@ pub(super) struct Participant {
 
 /// What is due; the loop looks after all of it in every turn, so it need only wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Timer {
+pub(super) enum ParticipantTimer {
     Session,
     Accept,
     Dial,
@@ -81,14 +81,14 @@ impl Participant {
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             parts,
-            sockets: Table::new(),
+            sockets: Slots::new(),
             dead: Vec::new(),
             listener: None,
             dialing: None,
             accepted: 0,
             scratch: vec![0; READ_BYTES].into(),
             must_come_back: true,
-            wheel: Wheel::new(),
+            wheel: TimerWheel::new(),
             session_timer: None,
             lost_output: false,
             is_unread: false,
@@ -141,7 +141,7 @@ impl Participant {
     }
 
     /// Hands an input to the session, and carries out what it wants.
-    pub(super) fn handle(&mut self, input: Input<'_>, now: Millis) {
+    pub(super) fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         self.parts.session.handle(input, now);
         self.carry_out(now);
     }
@@ -149,24 +149,24 @@ impl Participant {
     pub(super) fn carry_out(&mut self, now: Millis) {
         while let Some(effect) = self.parts.session.poll_effect() {
             match effect {
-                Effect::Dial { socket } => self.dial(socket, now),
-                Effect::HangUp { socket } => self.hang_up(socket),
-                Effect::Send { socket, line } => self.send(socket, &line),
-                Effect::Listen { port } => self.listen(port, now),
-                Effect::CloseListener => self.listener = None,
-                Effect::Report(dropped) => log::warn!("{dropped}"),
-                Effect::CloseMessages { socket } => self.close_messages(socket),
-                Effect::Ack { socket, seq } => self.ack(socket, seq),
-                Effect::Append(entry) => {
+                SessionEffect::Dial { socket } => self.dial(socket, now),
+                SessionEffect::HangUp { socket } => self.hang_up(socket),
+                SessionEffect::Send { socket, line } => self.send(socket, &line),
+                SessionEffect::Listen { port } => self.listen(port, now),
+                SessionEffect::CloseListener => self.listener = None,
+                SessionEffect::Report(dropped) => log::warn!("{dropped}"),
+                SessionEffect::CloseMessages { socket } => self.close_messages(socket),
+                SessionEffect::Ack { socket, seq } => self.ack(socket, seq),
+                SessionEffect::Append(entry) => {
                     self.parts.output.push_entry(&entry);
                     self.parts.log.waiting.append(&entry);
                 }
-                Effect::RetryLog => self.parts.log.waiting.push(Order::Retry),
-                Effect::Show(notice) => self.parts.output.push_line(&notice),
-                Effect::Exit { code } => {
+                SessionEffect::RetryLog => self.parts.log.waiting.push(LogJob::Retry),
+                SessionEffect::Show(notice) => self.parts.output.push_line(&notice),
+                SessionEffect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit = Some(Exit { code, until });
-                    self.wheel.insert(until, Timer::Exit);
+                    self.wheel.insert(until, ParticipantTimer::Exit);
                 }
             }
         }
@@ -174,21 +174,21 @@ impl Participant {
 
     fn take_completions(&mut self, now: Millis) {
         for report in self.parts.log.completions() {
-            let Report { written, trouble, is_checked, begun, spare } = report;
+            let LogReport { written, trouble, is_checked, begun, spare } = report;
             self.parts.log.waiting.reuse(spare);
             if let Some(words) = begun {
                 self.parts.output.push_line(&format_args!("* message log: {words}"));
             }
             if written > 0 || is_checked && trouble.is_none() {
-                self.handle(Input::LogWritten { entries: written }, now);
+                self.handle(SessionInput::LogWritten { entries: written }, now);
             }
             if let Some(reason) = trouble {
-                self.handle(Input::LogFailed { reason: &reason }, now);
+                self.handle(SessionInput::LogFailed { reason: &reason }, now);
             }
         }
         for result in self.parts.output.completions() {
             if self.note_printed(result) {
-                self.handle(Input::Stop, now);
+                self.handle(SessionInput::Stop, now);
             }
         }
     }
@@ -216,23 +216,23 @@ impl Participant {
 
     fn on_signal(&mut self, signal: Signal, now: Millis) {
         match signal {
-            Signal::Terminate | Signal::Interrupt => self.handle(Input::Stop, now),
-            Signal::Hangup => self.parts.log.waiting.push(Order::Rotate),
+            Signal::Terminate | Signal::Interrupt => self.handle(SessionInput::Stop, now),
+            Signal::Hangup => self.parts.log.waiting.push(LogJob::Rotate),
             Signal::Continue => {
                 self.parts.output.push_control(self.parts.prompt.resume());
             }
         }
     }
 
-    fn on_timer(&mut self, timer: Timer, now: Millis) {
+    fn on_timer(&mut self, timer: ParticipantTimer, now: Millis) {
         match timer {
-            Timer::Session => {
+            ParticipantTimer::Session => {
                 self.session_timer = None;
-                self.handle(Input::Tick, now);
+                self.handle(SessionInput::Tick, now);
             }
-            Timer::Accept => self.accept(now),
-            Timer::Dial => self.expire_dialing(now),
-            Timer::Exit => (),
+            ParticipantTimer::Accept => self.accept(now),
+            ParticipantTimer::Dial => self.expire_dialing(now),
+            ParticipantTimer::Exit => (),
         }
     }
 
@@ -244,17 +244,17 @@ impl Participant {
             && self.may_go_on_after_command(now)
         {
             if let Some(line) = self.parts.commands.pop_front() {
-                self.handle(Input::UserLine(line.as_bytes()), now);
+                self.handle(SessionInput::UserLine(line.as_bytes()), now);
                 continue;
             }
             let Ok(typed) = self.parts.typed.try_recv() else { return };
             match typed {
-                Typed::Line(line) => self.handle(Input::UserLine(&line), now),
-                Typed::TooLong => {
-                    self.handle(Input::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
+                UserInput::Line(line) => self.handle(SessionInput::UserLine(&line), now),
+                UserInput::TooLong => {
+                    self.handle(SessionInput::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
                 }
-                Typed::End => self.handle(Input::EndOfInput, now),
-                Typed::Interrupt => self.handle(Input::Stop, now),
+                UserInput::End => self.handle(SessionInput::EndOfInput, now),
+                UserInput::Interrupt => self.handle(SessionInput::Stop, now),
             }
         }
     }
@@ -274,7 +274,7 @@ impl Participant {
                     "error: --exit-on-error: not done, as the one before failed: {left}"
                 ));
             }
-            self.handle(Input::UserLine(b"quit"), now);
+            self.handle(SessionInput::UserLine(b"quit"), now);
             return false;
         }
         let is_idle = self.parts.session.is_idle();
@@ -282,7 +282,7 @@ impl Participant {
         is_idle
     }
 
-    pub(super) fn come_back_at(&mut self, deadline: Millis, timer: Timer) {
+    pub(super) fn come_back_at(&mut self, deadline: Millis, timer: ParticipantTimer) {
         self.wheel.insert(deadline, timer);
     }
 
@@ -294,8 +294,8 @@ impl Participant {
         if let Some((_, timer)) = self.session_timer.take() {
             self.wheel.cancel(timer);
         }
-        self.session_timer =
-            deadline.map(|deadline| (deadline, self.wheel.insert(deadline, Timer::Session)));
+        self.session_timer = deadline
+            .map(|deadline| (deadline, self.wheel.insert(deadline, ParticipantTimer::Session)));
     }
 
     /// The exit code, once what is to be printed is with the printer, or has waited for long.

@@ -11,7 +11,7 @@ use crate::session::{CommandSocket, MessageSocket};
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) connection: Connection,
-    pub(super) role: Role,
+    pub(super) role: SocketRole,
     /// Left with lines that the session did not want: no event will tell when it does.
     pub(super) rests: bool,
     /// The last acknowledgement that is not yet on its way: a later one stands for it.
@@ -19,15 +19,15 @@ pub(super) struct Socket {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum SocketRole {
     /// Not yet connected.
-    Dialing(CommandSocket),
+    Dialer(CommandSocket),
     Commands(CommandSocket),
     Messages(MessageSocket),
 }
 
 impl Socket {
-    pub(super) fn new(connection: Connection, role: Role) -> Self {
+    pub(super) fn new(connection: Connection, role: SocketRole) -> Self {
         Self { connection, role, rests: false, ack: None }
     }
 

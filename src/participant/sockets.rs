@@ -5,20 +5,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::net::TcpStream;
 
-use super::server::{Participant, Timer};
-use super::socket::{Role, Socket};
+use super::server::{Participant, ParticipantTimer};
+use super::socket::{Socket, SocketRole};
 use crate::config::Host;
 use crate::limits::{KEEPALIVE, LINE_BYTES_HIGHEST, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
 use crate::net::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
 use crate::protocol::Seq;
-use crate::session::{CommandSocket, Input, MessageSocket};
+use crate::session::{CommandSocket, MessageSocket, SessionInput};
 use crate::time::Millis;
 
 /// Why a connection ended, in words for the user.
 const ENDED: &str = "closed by the coordinator";
 
 /// What is to be done about a connection next.
-enum Next {
+enum NextStep {
     /// A line was handed in.
     GoOn,
     /// No line is there: read.
@@ -31,9 +31,9 @@ enum Next {
 impl Participant {
     pub(super) fn listen(&mut self, port: u16, now: Millis) {
         match self.bind(port) {
-            Ok((port, nonce)) => self.handle(Input::Listening { port, nonce }, now),
+            Ok((port, nonce)) => self.handle(SessionInput::BoundListener { port, nonce }, now),
             Err(error) => {
-                self.handle(Input::ListenFailed { reason: &error.to_string() }, now);
+                self.handle(SessionInput::ListenFailed { reason: &error.to_string() }, now);
             }
         }
     }
@@ -72,7 +72,9 @@ impl Participant {
                 Accept::OutOfFiles(error) => {
                     log::warn!("no connection can be accepted: {error}");
                     let retry_at = listener.retry_at();
-                    retry_at.into_iter().for_each(|at| self.come_back_at(at, Timer::Accept));
+                    retry_at
+                        .into_iter()
+                        .for_each(|at| self.come_back_at(at, ParticipantTimer::Accept));
                     return;
                 }
                 Accept::Drained | Accept::Resting => return,
@@ -84,13 +86,13 @@ impl Participant {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let connection = Connection::new(stream);
-        match self.add(connection, Role::Messages(number)) {
-            Ok(_) => self.handle(Input::Accepted { socket: number, peer }, now),
+        match self.add(connection, SocketRole::Messages(number)) {
+            Ok(_) => self.handle(SessionInput::Accepted { socket: number, peer }, now),
             Err(error) => log::warn!("a connection from {peer} was not taken: {error}"),
         }
     }
 
-    pub(super) fn add(&mut self, mut connection: Connection, role: Role) -> io::Result<Key> {
+    pub(super) fn add(&mut self, mut connection: Connection, role: SocketRole) -> io::Result<Key> {
         let watched = connection
             .keep_alive(KEEPALIVE)
             .and_then(|()| connection.give_up_after(PEER_TIMEOUT_MS));
@@ -118,83 +120,83 @@ impl Participant {
         let mut bytes = 0;
         loop {
             let next = match self.next_line(key, now) {
-                Next::Read if bytes >= TURN_BYTES_MAX => {
+                NextStep::Read if bytes >= TURN_BYTES_MAX => {
                     self.must_come_back = true;
-                    Next::Rest
+                    NextStep::Rest
                 }
-                Next::Read => self.read(key, &mut bytes),
-                next @ (Next::GoOn | Next::Rest | Next::Close(_)) => next,
+                NextStep::Read => self.read(key, &mut bytes),
+                next @ (NextStep::GoOn | NextStep::Rest | NextStep::Close(_)) => next,
             };
             match next {
-                Next::GoOn | Next::Read => self.carry_out(now),
-                Next::Rest => return,
-                Next::Close(reason) => return self.report_end(key, &reason, now),
+                NextStep::GoOn | NextStep::Read => self.carry_out(now),
+                NextStep::Rest => return,
+                NextStep::Close(reason) => return self.report_end(key, &reason, now),
             }
         }
     }
 
     /// Hands in the next line that was read.
-    fn next_line(&mut self, key: Key, now: Millis) -> Next {
+    fn next_line(&mut self, key: Key, now: Millis) -> NextStep {
         if self.dead.contains(&key) {
-            return Next::Rest;
+            return NextStep::Rest;
         }
         let session = &mut self.parts.session;
-        let Some(socket) = self.sockets.get_mut(key) else { return Next::Rest };
+        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Rest };
         socket.rests = false;
         let connection = &mut socket.connection;
         let (input, role) = (&mut connection.input, socket.role);
         match role {
-            Role::Dialing(number) => {
+            SocketRole::Dialer(number) => {
                 if !connection.is_writable() {
-                    return Next::Rest;
+                    return NextStep::Rest;
                 }
                 let ends = || Ok((connection.local_addr()?, connection.peer_addr()?));
                 match connection.connected().and_then(|stands| stands.then(ends).transpose()) {
-                    Ok(None) => return Next::Rest,
+                    Ok(None) => return NextStep::Rest,
                     Ok(Some((local, coordinator))) => {
-                        socket.role = Role::Commands(number);
+                        socket.role = SocketRole::Commands(number);
                         self.dialing = None;
                         let (socket, ip) = (number, local.ip());
-                        session.handle(Input::Dialed { socket, ip, coordinator }, now);
+                        session.handle(SessionInput::Dialed { socket, ip, coordinator }, now);
                     }
-                    Err(error) => return Next::Close(error.to_string()),
+                    Err(error) => return NextStep::Close(error.to_string()),
                 }
             }
-            Role::Commands(number) => match input.next_line(LINE_BYTES_HIGHEST) {
+            SocketRole::Commands(number) => match input.next_line(LINE_BYTES_HIGHEST) {
                 Ok(Some(line)) => {
-                    session.handle(Input::ReplyLine { socket: number, line }, now);
+                    session.handle(SessionInput::ReplyLine { socket: number, line }, now);
                 }
-                Ok(None) => return Next::Read,
-                Err(too_long) => return Next::Close(too_long.to_string()),
+                Ok(None) => return NextStep::Read,
+                Err(too_long) => return NextStep::Close(too_long.to_string()),
             },
-            Role::Messages(number) if session.wants_message_line(number) => {
+            SocketRole::Messages(number) if session.wants_message_line(number) => {
                 match input.next_line(session.message_line_bytes_max(number)) {
                     Ok(Some(line)) => {
-                        session.handle(Input::MessageLine { socket: number, line }, now);
+                        session.handle(SessionInput::MessageLine { socket: number, line }, now);
                     }
-                    Ok(None) => return Next::Read,
-                    Err(too_long) => return Next::Close(too_long.to_string()),
+                    Ok(None) => return NextStep::Read,
+                    Err(too_long) => return NextStep::Close(too_long.to_string()),
                 }
             }
-            Role::Messages(_) => {
+            SocketRole::Messages(_) => {
                 socket.rests = true;
-                return Next::Rest;
+                return NextStep::Rest;
             }
         }
-        Next::GoOn
+        NextStep::GoOn
     }
 
-    fn read(&mut self, key: Key, bytes: &mut usize) -> Next {
-        let Some(socket) = self.sockets.get_mut(key) else { return Next::Rest };
+    fn read(&mut self, key: Key, bytes: &mut usize) -> NextStep {
+        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Rest };
         let fill = socket.connection.fill(&mut self.scratch, READ_BYTES);
         if let Ok(fill) = &fill {
             *bytes = bytes.saturating_add(fill.bytes());
         }
         match fill {
-            Ok(Fill::Drained(0)) => Next::Rest,
-            Ok(Fill::Eof(0)) => Next::Close(ENDED.to_owned()),
-            Ok(Fill::Drained(_) | Fill::Yielded(_) | Fill::Eof(_)) => Next::GoOn,
-            Err(error) => Next::Close(error.to_string()),
+            Ok(Fill::Drained(0)) => NextStep::Rest,
+            Ok(Fill::Eof(0)) => NextStep::Close(ENDED.to_owned()),
+            Ok(Fill::Drained(_) | Fill::Yielded(_) | Fill::Eof(_)) => NextStep::GoOn,
+            Err(error) => NextStep::Close(error.to_string()),
         }
     }
 
@@ -203,37 +205,38 @@ impl Participant {
         let (role, unsent) = (socket.role, socket.connection.output.len());
         self.dead.push(key);
         let input = match role {
-            Role::Dialing(_) => return self.on_connect_failed(key, reason, now),
-            Role::Commands(socket) => Input::CommandsClosed { socket, reason, unsent },
-            Role::Messages(socket) => Input::MessagesClosed { socket, reason },
+            SocketRole::Dialer(_) => return self.on_connect_failed(key, reason, now),
+            SocketRole::Commands(socket) => SessionInput::CommandsClosed { socket, reason, unsent },
+            SocketRole::Messages(socket) => SessionInput::MessagesClosed { socket, reason },
         };
         self.handle(input, now);
     }
 
-    fn find(&mut self, is_it: impl Fn(Role) -> bool) -> Option<(Key, &mut Socket)> {
+    fn find(&mut self, is_it: impl Fn(SocketRole) -> bool) -> Option<(Key, &mut Socket)> {
         self.sockets.iter_mut().find(|(_, socket)| is_it(socket.role))
     }
 
     pub(super) fn hang_up(&mut self, number: CommandSocket) {
         self.dialing.take_if(|dialing| dialing.is_for(number));
-        let is_it = |role| role == Role::Dialing(number) || role == Role::Commands(number);
+        let is_it =
+            |role| role == SocketRole::Dialer(number) || role == SocketRole::Commands(number);
         let key = self.find(is_it).map(|(key, _)| key);
         self.dead.extend(key);
     }
 
     pub(super) fn close_messages(&mut self, number: MessageSocket) {
-        let key = self.find(|role| role == Role::Messages(number)).map(|(key, _)| key);
+        let key = self.find(|role| role == SocketRole::Messages(number)).map(|(key, _)| key);
         self.dead.extend(key);
     }
 
     pub(super) fn send(&mut self, number: CommandSocket, line: &str) {
-        if let Some((_, socket)) = self.find(|role| role == Role::Commands(number)) {
+        if let Some((_, socket)) = self.find(|role| role == SocketRole::Commands(number)) {
             socket.connection.output.extend_from_slice(line.as_bytes());
         }
     }
 
     pub(super) fn ack(&mut self, number: MessageSocket, seq: Seq) {
-        if let Some((_, socket)) = self.find(|role| role == Role::Messages(number)) {
+        if let Some((_, socket)) = self.find(|role| role == SocketRole::Messages(number)) {
             socket.ack = Some(seq);
         }
     }
@@ -244,7 +247,7 @@ impl Participant {
         for is_messages in [true, false] {
             for key in self.sockets.keys().collect::<Vec<_>>() {
                 let Some(socket) = self.sockets.get_mut(key) else { continue };
-                if matches!(socket.role, Role::Messages(_)) == is_messages
+                if matches!(socket.role, SocketRole::Messages(_)) == is_messages
                     && !self.dead.contains(&key)
                     && let Err(error) = socket.flush()
                 {
@@ -258,8 +261,10 @@ impl Participant {
     /// Returns true if a message socket that was not read is to be read again.
     pub(super) fn is_any_wanted_again(&self) -> bool {
         self.sockets.iter().any(|(_, socket)| match socket.role {
-            Role::Messages(number) => socket.rests && self.parts.session.wants_message_line(number),
-            Role::Dialing(_) | Role::Commands(_) => false,
+            SocketRole::Messages(number) => {
+                socket.rests && self.parts.session.wants_message_line(number)
+            }
+            SocketRole::Dialer(_) | SocketRole::Commands(_) => false,
         })
     }
 

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpgrp, getpid, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-use super::reader::Typed;
+use super::reader::UserInput;
 use super::screen::{Editor, Screen};
 
 /// The terminal, and who reads it.
@@ -51,7 +51,7 @@ impl Terminal {
     }
 
     /// Leaves it as it was found, also while a line is being typed.
-    pub(super) fn restore(&self, typed: &Receiver<Typed>, wait: Duration) {
+    pub(super) fn restore(&self, typed: &Receiver<UserInput>, wait: Duration) {
         let Some(found) = &self.found else { return };
         self.screen.close();
         let is_edited = self.screen.is_editing() && !is_reader_ended(typed, wait);
@@ -76,14 +76,16 @@ fn takes_text() -> bool {
 ///
 /// It is safe to interrupt ourselves: the signal is watched from before the first line to the end
 /// of the process, by the editor while it reads and by the loop otherwise.
-fn is_reader_ended(typed: &Receiver<Typed>, wait: Duration) -> bool {
+fn is_reader_ended(typed: &Receiver<UserInput>, wait: Duration) -> bool {
     if kill_process(getpid(), Signal::INT).is_err() {
         return false;
     }
     loop {
         match typed.recv_timeout(wait) {
-            Ok(Typed::Line(_) | Typed::TooLong) => (),
-            Ok(Typed::End | Typed::Interrupt) | Err(RecvTimeoutError::Disconnected) => return true,
+            Ok(UserInput::Line(_) | UserInput::TooLong) => (),
+            Ok(UserInput::End | UserInput::Interrupt) | Err(RecvTimeoutError::Disconnected) => {
+                return true;
+            }
             Err(RecvTimeoutError::Timeout) => return false,
         }
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Malformed, NoRoom, Seq};
+use super::{LimitReached, Malformed, Seq};
 
 /// A refusal: a code for programs, words for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestError {
     /// 400: the request could not be understood.
     Malformed(Malformed),
     /// 403: no participant can listen there (unspecified, multicast,
@@ -39,7 +39,7 @@ pub enum Refusal {
         timeout_ms: u64,
     },
     /// 409: not now.
-    Misstep(Misstep),
+    Conflict(Conflict),
     /// 413: a line has more bytes than it may.
     TooLong {
         /// `max_line`.
@@ -53,7 +53,7 @@ pub enum Refusal {
         max: usize,
     },
     /// 421: no room.
-    NoRoom(NoRoom),
+    LimitReached(LimitReached),
     /// 502: the connect-back failed.
     ConnectFailed {
         /// Where to.
@@ -72,7 +72,7 @@ pub enum Refusal {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: HeldBy,
+        held_by: BacklogHolder,
     },
     /// 507: the last number was given out.
     NoNumberLeft,
@@ -85,7 +85,7 @@ pub enum Refusal {
 
 /// Cause of a full backlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeldBy {
+pub enum BacklogHolder {
     /// The member that needs the oldest message.
     Member {
         /// Its id.
@@ -99,7 +99,7 @@ pub enum HeldBy {
 
 /// A request that does not go with the state its id is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misstep {
+pub enum Conflict {
     /// `register` of a member.
     AlreadyAMember,
     /// `register` while another one is under way.
@@ -114,7 +114,7 @@ pub enum Misstep {
     Cancelled,
 }
 
-impl Refusal {
+impl RequestError {
     /// The code on the wire.
     #[must_use]
     pub const fn code(&self) -> u16 {
@@ -127,9 +127,9 @@ impl Refusal {
             | Self::IdElsewhere { .. } => 403,
             Self::NotAMember => 404,
             Self::Unfinished { .. } => 408,
-            Self::Misstep(_) => 409,
+            Self::Conflict(_) => 409,
             Self::TooLong { .. } | Self::TooMuchUnfinished { .. } => 413,
-            Self::NoRoom(_) => 421,
+            Self::LimitReached(_) => 421,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
             Self::JournalFails | Self::JournalFull => 506,
@@ -138,25 +138,25 @@ impl Refusal {
     }
 }
 
-impl From<Malformed> for Refusal {
+impl From<Malformed> for RequestError {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
     }
 }
 
-impl From<NoRoom> for Refusal {
-    fn from(no_room: NoRoom) -> Self {
-        Self::NoRoom(no_room)
+impl From<LimitReached> for RequestError {
+    fn from(no_room: LimitReached) -> Self {
+        Self::LimitReached(no_room)
     }
 }
 
-impl From<Misstep> for Refusal {
-    fn from(misstep: Misstep) -> Self {
-        Self::Misstep(misstep)
+impl From<Conflict> for RequestError {
+    fn from(misstep: Conflict) -> Self {
+        Self::Conflict(misstep)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RequestError {
     /// `<code> <reason>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.code())?;
@@ -183,12 +183,12 @@ impl fmt::Display for Refusal {
             Self::Unfinished { timeout_ms } => {
                 write!(f, "line not finished within {timeout_ms} ms: connect and send it again")
             }
-            Self::Misstep(misstep) => misstep.fmt(f),
+            Self::Conflict(misstep) => misstep.fmt(f),
             Self::TooLong { max } => {
                 write!(f, "line exceeds {max} bytes (max_line): send a shorter one")
             }
             Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
-            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::LimitReached(no_room) => no_room.fmt(f),
             Self::ConnectFailed { address, reason } => {
                 write!(f, "cannot connect to {address}, where you have to listen: {reason}")
             }
@@ -241,7 +241,7 @@ fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> 
     )
 }
 
-impl HeldBy {
+impl BacklogHolder {
     const fn advice(&self) -> &'static str {
         match self {
             Self::Member { .. } => "try again when it has acked them, or deregister it",
@@ -250,7 +250,7 @@ impl HeldBy {
     }
 }
 
-impl fmt::Display for HeldBy {
+impl fmt::Display for BacklogHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Member { id, bytes } => write!(f, "{id} has not acked {bytes} bytes"),
@@ -259,7 +259,7 @@ impl fmt::Display for HeldBy {
     }
 }
 
-impl fmt::Display for Misstep {
+impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyAMember => "already a member: reconnect",
@@ -280,47 +280,47 @@ mod tests {
     #[test]
     fn a_refusal_says_what_is_wrong_and_what_to_do_next() {
         let (here, there): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());
-        let held_by = HeldBy::Member { id: "bob".into(), bytes: 90 };
+        let held_by = BacklogHolder::Member { id: "bob".into(), bytes: 90 };
         for (refusal, expected) in [
             (
-                Refusal::Foreign { named: here, peer: there },
+                RequestError::Foreign { named: here, peer: there },
                 "403 ip: 10.0.0.7 is not 10.0.0.8, where this request comes from: name 10.0.0.8, \
                  or start the coordinator with allow_foreign_ip=yes",
             ),
             (
-                Refusal::LowPort(80),
+                RequestError::LowPort(80),
                 "403 port: 80 is below 1024: listen on a port from 1024 to 65535",
             ),
             (
-                Refusal::IdElsewhere { owner: here, named: there },
+                RequestError::IdElsewhere { owner: here, named: there },
                 "403 id: registered from 10.0.0.7, not from 10.0.0.8: use another id, or \
                  deregister this one on the coordinator's machine",
             ),
-            (Refusal::NotAMember, "404 not a member: register first"),
-            (Misstep::AlreadyAMember.into(), "409 already a member: reconnect"),
-            (Misstep::AlreadyRegistering.into(), "409 already registering: wait for its reply"),
-            (Misstep::OfflineCannotSend.into(), "409 offline: reconnect first"),
+            (RequestError::NotAMember, "404 not a member: register first"),
+            (Conflict::AlreadyAMember.into(), "409 already a member: reconnect"),
+            (Conflict::AlreadyRegistering.into(), "409 already registering: wait for its reply"),
+            (Conflict::OfflineCannotSend.into(), "409 offline: reconnect first"),
             (
-                Refusal::TooLong { max: 512 },
+                RequestError::TooLong { max: 512 },
                 "413 line exceeds 512 bytes (max_line): send a shorter one",
             ),
             (
-                NoRoom::MembersAt { address: "10.0.0.7".into(), max: 256 }.into(),
+                LimitReached::MembersAt { address: "10.0.0.7".into(), max: 256 }.into(),
                 "421 too many members at 10.0.0.7: 256 is the limit (max_members_per_address): \
                  deregister one of them first",
             ),
             (
-                NoRoom::ConnectionsFrom { address: "2001:db8::/64".into(), max: 256 }.into(),
+                LimitReached::ConnectionsFrom { address: "2001:db8::/64".into(), max: 256 }.into(),
                 "421 too many connections from 2001:db8::/64: 256 is the limit \
                  (max_connections_per_address): close one of them first",
             ),
             (
-                Refusal::BacklogFull { max: 100, held_by },
+                RequestError::BacklogFull { max: 100, held_by },
                 "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
                  bytes: try again when it has acked them, or deregister it",
             ),
             (
-                Refusal::BacklogFull { max: 100, held_by: HeldBy::Journal },
+                RequestError::BacklogFull { max: 100, held_by: BacklogHolder::Journal },
                 "507 backlog full: 100 bytes is the limit (max_backlog), the newest messages \
                  wait for the disk: try again later",
             ),

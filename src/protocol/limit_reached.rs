@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Table that has no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoRoom {
+pub enum LimitReached {
     /// Another member.
     Members {
         /// `max_members`.
@@ -36,7 +36,7 @@ pub enum NoRoom {
     },
 }
 
-impl fmt::Display for NoRoom {
+impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Members { max } => write!(

@@ -12,9 +12,9 @@ mod reply;
 mod request;
 
 pub use bye::Bye;
-pub use error::{HeldBy, Misstep, Refusal};
+pub use error::{BacklogHolder, Conflict, RequestError};
 pub use gap::Gap;
-pub use limit_reached::NoRoom;
+pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};
 pub use number::{Epoch, Seq, push_number};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::number::parse_number;
-use super::{Epoch, Refusal, Seq};
+use super::{Epoch, RequestError, Seq};
 
 /// The first line of a reply; `members` and `stats` have lines of their own behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum Reply {
     /// Here.
     Ping,
     /// Nothing was changed.
-    Refused(Refusal),
+    Refused(RequestError),
 }
 
 impl fmt::Display for Reply {
@@ -84,7 +84,7 @@ impl fmt::Display for Reply {
     }
 }
 
-impl<R: Into<Refusal>> From<R> for Reply {
+impl<R: Into<RequestError>> From<R> for Reply {
     fn from(refusal: R) -> Self {
         Self::Refused(refusal.into())
     }
@@ -175,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::{HeldBy, Malformed, Misstep, NoRoom};
+    use crate::protocol::{BacklogHolder, Conflict, LimitReached, Malformed};
 
     #[test]
     fn a_participant_reads_what_it_knows_and_passes_over_the_rest() {
@@ -288,27 +288,27 @@ mod tests {
             let address = SocketAddr::new(named, port);
             let shown: Box<str> = named.to_string().into();
             for (refusal, expected) in [
-                (Refusal::Malformed(Malformed::Id), 400),
-                (Refusal::Unusable(named), 403),
-                (Refusal::Foreign { named, peer }, 403),
-                (Refusal::LowPort(port), 403),
-                (Refusal::OwnPort(port), 403),
-                (Refusal::IdElsewhere { owner: peer, named }, 403),
-                (Refusal::NotAMember, 404),
-                (Refusal::Unfinished { timeout_ms: max as u64 }, 408),
-                (Refusal::Misstep(Misstep::Cancelled), 409),
-                (Refusal::TooLong { max }, 413),
-                (NoRoom::Members { max }.into(), 421),
-                (NoRoom::Connections { max }.into(), 421),
-                (Refusal::ConnectFailed { address, reason: words.clone().into() }, 502),
-                (Refusal::ShuttingDown, 503),
-                (NoRoom::MembersAt { address: shown.clone(), max }.into(), 421),
-                (NoRoom::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
-                (NoRoom::Silent { max: Some(max) }.into(), 421),
-                (Refusal::JournalFails, 506),
-                (Refusal::BacklogFull { max: max as u64, held_by: HeldBy::Journal }, 507),
-                (Refusal::TooManyUnacked { max }, 507),
-                (Refusal::NoNumberLeft, 507),
+                (RequestError::Malformed(Malformed::Id), 400),
+                (RequestError::Unusable(named), 403),
+                (RequestError::Foreign { named, peer }, 403),
+                (RequestError::LowPort(port), 403),
+                (RequestError::OwnPort(port), 403),
+                (RequestError::IdElsewhere { owner: peer, named }, 403),
+                (RequestError::NotAMember, 404),
+                (RequestError::Unfinished { timeout_ms: max as u64 }, 408),
+                (RequestError::Conflict(Conflict::Cancelled), 409),
+                (RequestError::TooLong { max }, 413),
+                (LimitReached::Members { max }.into(), 421),
+                (LimitReached::Connections { max }.into(), 421),
+                (RequestError::ConnectFailed { address, reason: words.clone().into() }, 502),
+                (RequestError::ShuttingDown, 503),
+                (LimitReached::MembersAt { address: shown.clone(), max }.into(), 421),
+                (LimitReached::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
+                (LimitReached::Silent { max: Some(max) }.into(), 421),
+                (RequestError::JournalFails, 506),
+                (RequestError::BacklogFull { max: max as u64, held_by: BacklogHolder::Journal }, 507),
+                (RequestError::TooManyUnacked { max }, 507),
+                (RequestError::NoNumberLeft, 507),
             ] {
                 let shown = refusal.to_string();
                 let line = Reply::from(refusal).to_string();

@@ -3,24 +3,24 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Effect, Session};
+use super::{Session, SessionEffect};
 use crate::limits::DROPPED_REPORT_MS;
 use crate::time::Millis;
 
 /// A connection to the listener was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
+pub struct DroppedConnection {
     /// Address that the connection came from.
     pub peer: IpAddr,
     /// Reason why the connection was dropped.
-    pub why: NotTheCoordinator,
+    pub why: DropReason,
     /// Number of connections that were dropped for the same kind of reason since the last report.
     pub unreported: u64,
 }
 
 /// Sign that a connection is not the coordinator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTheCoordinator {
+pub enum DropReason {
     /// The connection comes from another address than the coordinator's, which this is, if it was
     /// ever reached.
     Address(Option<IpAddr>),
@@ -34,16 +34,16 @@ pub enum NotTheCoordinator {
 
 /// Time of the last report of each kind, and the number of connections since.
 #[derive(Debug, Default)]
-pub(super) struct DropReports([Kind; 4]);
+pub(super) struct DropReports([ReportState; 4]);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Kind {
+struct ReportState {
     silent_until: Option<Millis>,
     unreported: u64,
 }
 
-impl NotTheCoordinator {
-    const fn of<'a>(&self, reports: &'a mut DropReports) -> &'a mut Kind {
+impl DropReason {
+    const fn of<'a>(&self, reports: &'a mut DropReports) -> &'a mut ReportState {
         let [address, greeting, silent, displaced] = &mut reports.0;
         match self {
             Self::Address(_) => address,
@@ -57,7 +57,7 @@ impl NotTheCoordinator {
 impl Session {
     /// Reports a connection that is dropped, unless one of its kind was reported a moment ago: a
     /// stranger must not fill the log.
-    pub(super) fn report_dropped(&mut self, peer: IpAddr, why: NotTheCoordinator, now: Millis) {
+    pub(super) fn report_dropped(&mut self, peer: IpAddr, why: DropReason, now: Millis) {
         let kind = why.of(&mut self.dropped);
         if kind.silent_until.is_some_and(|until| now < until) {
             kind.unreported = kind.unreported.saturating_add(1);
@@ -66,29 +66,27 @@ impl Session {
         kind.silent_until = Some(now.plus(DROPPED_REPORT_MS));
         let unreported = std::mem::take(&mut kind.unreported);
         let peer = peer.to_canonical();
-        self.effects.push_back(Effect::Report(Dropped { peer, why, unreported }));
+        self.effects.push_back(SessionEffect::Report(DroppedConnection { peer, why, unreported }));
     }
 }
 
-impl fmt::Display for Dropped {
+impl fmt::Display for DroppedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { peer, why, unreported } = self;
         write!(f, "a connection from {peer} to the listener was dropped: ")?;
         match why {
-            NotTheCoordinator::Address(Some(coordinator)) => write!(
+            DropReason::Address(Some(coordinator)) => write!(
                 f,
                 "it does not come from {coordinator}, the coordinator's address; if it was the \
                  coordinator, its address is translated on the way (NAT): give the participant \
                  an address of the coordinator that is not"
             ),
-            NotTheCoordinator::Address(None) => {
+            DropReason::Address(None) => {
                 f.write_str("the coordinator was not asked to connect yet")
             }
-            NotTheCoordinator::Greeting => {
-                f.write_str("its greeting is not the one that was asked for")
-            }
-            NotTheCoordinator::Silent => f.write_str("it did not greet in time"),
-            NotTheCoordinator::Displaced => f.write_str("it had not greeted when others connected"),
+            DropReason::Greeting => f.write_str("its greeting is not the one that was asked for"),
+            DropReason::Silent => f.write_str("it did not greet in time"),
+            DropReason::Displaced => f.write_str("it had not greeted when others connected"),
         }?;
         match unreported {
             0 => Ok(()),

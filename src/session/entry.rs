@@ -8,7 +8,7 @@ use crate::time::UnixMillis;
 
 /// One entry of the message log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum LogEntry {
     /// A message.
     Message(Message),
     /// Messages lost.
@@ -83,7 +83,7 @@ impl From<Delivery<'_>> for Message {
     }
 }
 
-impl Entry {
+impl LogEntry {
     /// About what it costs to keep.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {

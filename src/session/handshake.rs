@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{Effect, MessageSocket, NotTheCoordinator, Session};
+use super::{DropReason, MessageSocket, Session, SessionEffect};
 use crate::limits::{CANDIDATES_MAX, GREETING_TIMEOUT_MS};
 use crate::protocol::MessageLine;
 use crate::time::Millis;
@@ -11,7 +11,7 @@ use crate::time::Millis;
 /// Open from the moment that the listener is there until somebody has greeted with the nonce, or
 /// the attempt is over.
 #[derive(Debug, Default)]
-pub(super) struct Door {
+pub(super) struct Handshake {
     nonce: Box<str>,
     is_open: bool,
     candidates: VecDeque<Candidate>,
@@ -25,7 +25,7 @@ struct Candidate {
     until: Millis,
 }
 
-impl Door {
+impl Handshake {
     pub(super) fn open(&mut self, nonce: u128) {
         self.nonce = format!("{nonce:032x}").into();
         self.is_open = true;
@@ -76,10 +76,10 @@ impl Session {
         let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
         let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
         let Some(door) = door.filter(|door| door.is_open) else {
-            return self.effects.push_back(Effect::CloseMessages { socket });
+            return self.effects.push_back(SessionEffect::CloseMessages { socket });
         };
         if Some(peer.to_canonical()) != coordinator {
-            return self.drop_stranger(socket, peer, NotTheCoordinator::Address(coordinator), now);
+            return self.drop_stranger(socket, peer, DropReason::Address(coordinator), now);
         }
         // The coordinator greets at once, so the oldest connection is the least likely to be the
         // coordinator.
@@ -90,18 +90,12 @@ impl Session {
         let until = now.plus(GREETING_TIMEOUT_MS);
         door.candidates.push_back(Candidate { socket, peer, until });
         if let Some(Candidate { socket, peer, .. }) = displaced {
-            self.drop_stranger(socket, peer, NotTheCoordinator::Displaced, now);
+            self.drop_stranger(socket, peer, DropReason::Displaced, now);
         }
     }
 
-    fn drop_stranger(
-        &mut self,
-        socket: MessageSocket,
-        peer: IpAddr,
-        why: NotTheCoordinator,
-        now: Millis,
-    ) {
-        self.effects.push_back(Effect::CloseMessages { socket });
+    fn drop_stranger(&mut self, socket: MessageSocket, peer: IpAddr, why: DropReason, now: Millis) {
+        self.effects.push_back(SessionEffect::CloseMessages { socket });
         self.report_dropped(peer, why, now);
     }
 
@@ -115,7 +109,7 @@ impl Session {
             }
             Ok(_) | Err(_) => {
                 let Some(Candidate { peer, .. }) = candidate else { return };
-                self.drop_stranger(socket, peer, NotTheCoordinator::Greeting, now);
+                self.drop_stranger(socket, peer, DropReason::Greeting, now);
             }
         }
     }
@@ -124,7 +118,7 @@ impl Session {
     pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
         let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
         if let Some(Candidate { peer, .. }) = door.and_then(|door| door.forget(socket)) {
-            self.report_dropped(peer, NotTheCoordinator::Greeting, now);
+            self.report_dropped(peer, DropReason::Greeting, now);
         }
     }
 
@@ -132,10 +126,10 @@ impl Session {
     pub(super) fn shut_door(&mut self) {
         let Some(attempt) = &mut self.attempt else { return };
         if std::mem::take(&mut attempt.door.is_open) {
-            self.effects.push_back(Effect::CloseListener);
+            self.effects.push_back(SessionEffect::CloseListener);
         }
         for Candidate { socket, .. } in attempt.door.candidates.drain(..) {
-            self.effects.push_back(Effect::CloseMessages { socket });
+            self.effects.push_back(SessionEffect::CloseMessages { socket });
         }
     }
 
@@ -145,7 +139,7 @@ impl Session {
             && until <= now
         {
             attempt.door.candidates.pop_front();
-            self.drop_stranger(socket, peer, NotTheCoordinator::Silent, now);
+            self.drop_stranger(socket, peer, DropReason::Silent, now);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::waiting::Pending;
+use super::waiting::UserRequest;
 
 /// A request without its reply.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) asked: Asked,
+    pub(super) asked: RequestSource,
     pub(super) word: &'static str,
     pub(super) bytes: usize,
     /// Lines still to come behind `OK members` and `OK stats`.
@@ -16,11 +16,11 @@ pub(super) struct InFlight {
 
 /// On whose behalf a request was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestSource {
     /// The request of the user.
-    User(Pending),
+    User(UserRequest),
     /// The request of the attempt to become online that is under way.
-    Attempt,
+    Join,
     /// The `disconnect` before the participant ends.
     Leave,
     /// The request of nobody any more: its reply is read and dropped.

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::join::Port;
-use super::{Attempt, Effect, Entry, MessageSocket, Notice, Session, Why};
+use super::{Join, LogEntry, MessageSocket, Notice, Reason, Session, SessionEffect};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
     UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
@@ -19,7 +19,7 @@ use crate::time::Millis;
 
 /// What the message log remembers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct LogPosition {
     /// The life of the last number; none before the first greeting ever.
     pub epoch: Option<Epoch>,
     /// The last number taken in it.
@@ -28,7 +28,7 @@ pub struct Memory {
 
 /// The message socket.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct MessageStream {
     pub(super) socket: MessageSocket,
     port: Port,
     opened: Millis,
@@ -44,38 +44,38 @@ pub(super) struct Stream {
 
 /// What was taken, and how much of it is written.
 #[derive(Debug)]
-pub(super) struct Taken {
-    memory: Memory,
+pub(super) struct Inbox {
+    memory: LogPosition,
     /// The last number of this epoch that is written, once no other epoch is unwritten.
     written: Seq,
-    unwritten: VecDeque<Unwritten>,
+    unwritten: VecDeque<UnwrittenEntry>,
     bytes: usize,
     /// Changes of epoch among the unwritten.
     epochs: usize,
-    trouble: Option<Trouble>,
+    trouble: Option<LogFailure>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Unwritten {
+struct UnwrittenEntry {
     bytes: usize,
-    mark: Mark,
+    mark: EntryMark,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Mark {
+enum EntryMark {
     Number(Seq),
     Epoch,
 }
 
 /// The log cannot be written.
 #[derive(Clone, Copy, Debug)]
-struct Trouble {
+struct LogFailure {
     /// None while a try is under way.
     retry_at: Option<Millis>,
 }
 
-impl Taken {
-    pub(super) const fn new(memory: Memory) -> Self {
+impl Inbox {
+    pub(super) const fn new(memory: LogPosition) -> Self {
         Self {
             memory,
             written: memory.last,
@@ -86,7 +86,7 @@ impl Taken {
         }
     }
 
-    pub(super) const fn memory(&self) -> Memory {
+    pub(super) const fn memory(&self) -> LogPosition {
         self.memory
     }
 
@@ -127,39 +127,39 @@ impl Taken {
     pub(super) fn retry_is_due(&mut self, now: Millis) -> bool {
         let is_due = self.retry_at().is_some_and(|at| at <= now);
         if is_due {
-            self.trouble = Some(Trouble { retry_at: None });
+            self.trouble = Some(LogFailure { retry_at: None });
         }
         is_due
     }
 
-    fn take(&mut self, entry: &Entry) {
+    fn take(&mut self, entry: &LogEntry) {
         let mark = match entry {
-            Entry::Message(message) => Mark::Number(message.seq()),
-            Entry::Gap(gap) => Mark::Number(gap.last),
-            Entry::Epoch(epoch) => {
+            LogEntry::Message(message) => EntryMark::Number(message.seq()),
+            LogEntry::Gap(gap) => EntryMark::Number(gap.last),
+            LogEntry::Epoch(epoch) => {
                 self.memory.epoch = Some(*epoch);
-                Mark::Epoch
+                EntryMark::Epoch
             }
         };
         match mark {
-            Mark::Number(seq) => self.memory.last = seq,
-            Mark::Epoch => {
+            EntryMark::Number(seq) => self.memory.last = seq,
+            EntryMark::Epoch => {
                 self.memory.last = Seq::ZERO;
                 self.epochs = self.epochs.saturating_add(1);
             }
         }
         let bytes = entry.bytes();
         self.bytes = self.bytes.saturating_add(bytes);
-        self.unwritten.push_back(Unwritten { bytes, mark });
+        self.unwritten.push_back(UnwrittenEntry { bytes, mark });
     }
 
     fn on_written(&mut self, entries: usize) {
         for _ in 0..entries {
-            let Some(Unwritten { bytes, mark }) = self.unwritten.pop_front() else { return };
+            let Some(UnwrittenEntry { bytes, mark }) = self.unwritten.pop_front() else { return };
             self.bytes = self.bytes.saturating_sub(bytes);
             match mark {
-                Mark::Number(seq) => self.written = seq,
-                Mark::Epoch => {
+                EntryMark::Number(seq) => self.written = seq,
+                EntryMark::Epoch => {
                     self.written = Seq::ZERO;
                     self.epochs = self.epochs.saturating_sub(1);
                 }
@@ -184,7 +184,7 @@ impl Session {
             return true;
         }
         let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
-        let is_held_back = self.attempt.as_ref().is_some_and(Attempt::holds_back);
+        let is_held_back = self.attempt.as_ref().is_some_and(Join::holds_back);
         is_stream
             && !is_held_back
             && !self.is_next_awaited()
@@ -214,16 +214,16 @@ impl Session {
         let parsed = std::str::from_utf8(line).map(MessageLine::parse);
         let (first, last, entry) = match parsed {
             Ok(Ok(MessageLine::Delivery(delivery))) => {
-                (delivery.seq, delivery.seq, Entry::Message(delivery.into()))
+                (delivery.seq, delivery.seq, LogEntry::Message(delivery.into()))
             }
-            Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, Entry::Gap(gap)),
+            Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, LogEntry::Gap(gap)),
             Ok(Ok(MessageLine::Bye(reason))) => {
-                self.effects.push_back(Effect::CloseMessages { socket });
+                self.effects.push_back(SessionEffect::CloseMessages { socket });
                 return self.on_bye(reason, now);
             }
             Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
-                self.effects.push_back(Effect::CloseMessages { socket });
-                return self.end_stream(Why::BadMessage, now);
+                self.effects.push_back(SessionEffect::CloseMessages { socket });
+                return self.end_stream(Reason::BadMessage, now);
             }
         };
         let is_first = stream.brought == Seq::ZERO && !stream.is_next_known;
@@ -244,12 +244,12 @@ impl Session {
     /// number is not above the last one taken, the numbers went back: the messages to come are new,
     /// although messages with these numbers were taken before.
     pub(super) fn note_next(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let Memory { epoch: ours, last } = self.taken.memory;
+        let LogPosition { epoch: ours, last } = self.taken.memory;
         let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
             return;
         };
         self.show(Notice::NumbersWentBack(next, last));
-        self.append(Entry::Epoch(epoch));
+        self.append(LogEntry::Epoch(epoch));
         if let Some(stream) = &mut self.stream {
             stream.acked = Seq::ZERO;
         }
@@ -275,9 +275,9 @@ impl Session {
             && self.stream.as_ref().is_some_and(|stream| stream.brought == Seq::ZERO)
     }
 
-    fn append(&mut self, entry: Entry) {
+    fn append(&mut self, entry: LogEntry) {
         self.taken.take(&entry);
-        self.effects.push_back(Effect::Append(entry));
+        self.effects.push_back(SessionEffect::Append(entry));
     }
 
     /// The coordinator has greeted: from here on nothing is read from the socket before.
@@ -289,7 +289,7 @@ impl Session {
         is_next_known: bool,
         now: Millis,
     ) {
-        let stream = Stream {
+        let stream = MessageStream {
             socket,
             port,
             opened: now,
@@ -301,10 +301,10 @@ impl Session {
         self.waiting.release();
         self.asked_at.clear();
         if let Some(old) = self.stream.replace(stream) {
-            self.effects.push_back(Effect::CloseMessages { socket: old.socket });
+            self.effects.push_back(SessionEffect::CloseMessages { socket: old.socket });
         }
         if self.taken.memory.epoch != Some(epoch) {
-            self.append(Entry::Epoch(epoch));
+            self.append(LogEntry::Epoch(epoch));
         }
         if let Some(attempt) = &mut self.attempt {
             attempt.began_empty = self.taken.memory.last == Seq::ZERO;
@@ -326,7 +326,7 @@ impl Session {
     pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
         self.forget_candidate(socket, now);
         if self.stream.as_ref().is_some_and(|stream| stream.socket == socket) {
-            self.end_stream(Why::System(reason.into()), now);
+            self.end_stream(Reason::System(reason.into()), now);
         }
     }
 
@@ -345,7 +345,7 @@ impl Session {
                 }
                 self.show(Notice::TakenOver(by));
             }
-            Some(_) | None => self.end_stream(Why::Bye(reason.into()), now),
+            Some(_) | None => self.end_stream(Reason::Bye(reason.into()), now),
         }
     }
 
@@ -353,10 +353,10 @@ impl Session {
         self.stream.as_ref().is_some_and(|stream| stream.leaving)
             || self.ending.is_some()
             || self.requests.is_leaving()
-            || self.attempt.as_ref().is_some_and(Attempt::may_take_over)
+            || self.attempt.as_ref().is_some_and(Join::may_take_over)
     }
 
-    fn end_stream(&mut self, why: Why, now: Millis) {
+    fn end_stream(&mut self, why: Reason, now: Millis) {
         let is_expected = self.is_end_expected();
         let Some(stream) = self.stream.take() else { return };
         if now.since(stream.opened) >= RETRY_RESET_MS {
@@ -377,7 +377,7 @@ impl Session {
 
     pub(super) fn on_log_failed(&mut self, reason: &str, now: Millis) {
         let retry_at = Some(now.plus(LOG_RETRY_MS));
-        if self.taken.trouble.replace(Trouble { retry_at }).is_none() {
+        if self.taken.trouble.replace(LogFailure { retry_at }).is_none() {
             self.show(Notice::LogFails { reason: reason.into() });
         }
     }
@@ -388,7 +388,7 @@ impl Session {
         let seq = safe.min(stream.brought);
         if seq > stream.acked && !stream.leaving {
             stream.acked = seq;
-            self.effects.push_back(Effect::Ack { socket: stream.socket, seq });
+            self.effects.push_back(SessionEffect::Ack { socket: stream.socket, seq });
         }
     }
 }

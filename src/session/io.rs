@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Dropped, Entry, Notice};
+use super::{DroppedConnection, LogEntry, Notice};
 use crate::protocol::Seq;
 
 /// A command socket, numbered by the session when it asks for one.
@@ -15,7 +15,7 @@ pub struct MessageSocket(pub u64);
 
 /// Everything that can happen. What concerns a socket that is no longer in use is ignored.
 #[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
+pub enum SessionInput<'a> {
     /// The user wrote a line; here it is without its end.
     UserLine(&'a [u8]),
     /// The user wrote a line of more than `max` bytes, which was not kept.
@@ -60,7 +60,7 @@ pub enum Input<'a> {
         unsent: usize,
     },
     /// The listener is there.
-    Listening {
+    BoundListener {
         /// Where.
         port: u16,
         /// 128 bits that nobody can guess, never used before.
@@ -97,7 +97,7 @@ pub enum Input<'a> {
         /// How many.
         entries: usize,
     },
-    /// Entries could not be written. The shell keeps them for [`Effect::RetryLog`].
+    /// Entries could not be written. The shell keeps them for [`SessionEffect::RetryLog`].
     LogFailed {
         /// The operating system's words.
         reason: &'a str,
@@ -108,7 +108,7 @@ pub enum Input<'a> {
 
 /// Everything that a session can want, to be carried out in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum SessionEffect {
     /// Connect a command socket to the coordinator.
     Dial {
         /// Its number.
@@ -126,7 +126,7 @@ pub enum Effect {
         /// The line and its LF.
         line: Box<str>,
     },
-    /// Listen, to be answered by [`Input::Listening`] or [`Input::ListenFailed`].
+    /// Listen, to be answered by [`SessionInput::BoundListener`] or [`SessionInput::ListenFailed`].
     Listen {
         /// Where; 0 leaves it to the operating system.
         port: u16,
@@ -146,11 +146,11 @@ pub enum Effect {
         seq: Seq,
     },
     /// Put an entry at the end of the message log, and show it.
-    Append(Entry),
+    Append(LogEntry),
     /// Try to write what could not be written.
     RetryLog,
     /// Warn of connections that were dropped.
-    Report(Dropped),
+    Report(DroppedConnection),
     /// Tell the user.
     Show(Notice),
     /// End the program. Nothing comes after it.

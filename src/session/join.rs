@@ -10,10 +10,10 @@
 
 use std::net::SocketAddr;
 
-use super::handshake::Door;
-use super::in_flight::Asked;
-use super::join_kind::Kind;
-use super::{Effect, MessageSocket, Notice, Session, State, Why};
+use super::handshake::Handshake;
+use super::in_flight::RequestSource;
+use super::join_kind::JoinKind;
+use super::{MessageSocket, Notice, Reason, Session, SessionEffect, SessionState};
 use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Fields, Options, Seq};
 use crate::time::Millis;
@@ -28,15 +28,15 @@ pub(super) struct Port {
 
 /// One `register` or `reconnect`, through all its tries.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    kind: Kind,
+pub(super) struct Join {
+    kind: JoinKind,
     /// Asked by the user, who waits for it; otherwise the session's own idea.
     is_for_user: bool,
     /// On 404 it becomes a `register`: a lost one may not have been carried out.
     may_register: bool,
     port: Port,
-    phase: Phase,
-    pub(super) door: Door,
+    phase: JoinPhase,
+    pub(super) door: Handshake,
     pub(super) greeted: bool,
     /// No message of the epoch had been taken when the coordinator greeted, so the session takes
     /// messages that come before the reply.
@@ -44,11 +44,11 @@ pub(super) struct Attempt {
     /// Tries since a reply to the user's was lost.
     lost_replies: u32,
     /// What was said last about a failure, so that it is said once.
-    said: Option<Why>,
+    said: Option<Reason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum JoinPhase {
     Paused { until: Millis },
     Opening,
     Ready,
@@ -56,15 +56,15 @@ enum Phase {
     Granted { until: Millis },
 }
 
-impl Attempt {
-    fn new(kind: Kind, is_for_user: bool, port: Port, phase: Phase) -> Self {
+impl Join {
+    fn new(kind: JoinKind, is_for_user: bool, port: Port, phase: JoinPhase) -> Self {
         Self {
             kind,
             is_for_user,
             may_register: !is_for_user,
             port,
             phase,
-            door: Door::default(),
+            door: Handshake::default(),
             greeted: false,
             began_empty: false,
             lost_replies: 0,
@@ -82,19 +82,19 @@ impl Attempt {
     }
 
     pub(super) const fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Paused { .. })
+        matches!(self.phase, JoinPhase::Paused { .. })
     }
 
     pub(super) const fn is_asked(&self) -> bool {
-        matches!(self.phase, Phase::Asked)
+        matches!(self.phase, JoinPhase::Asked)
     }
 
     pub(super) const fn is_granted(&self) -> bool {
-        matches!(self.phase, Phase::Granted { .. })
+        matches!(self.phase, JoinPhase::Granted { .. })
     }
 
     pub(super) const fn wants_to_ask(&self) -> bool {
-        matches!(self.phase, Phase::Ready)
+        matches!(self.phase, JoinPhase::Ready)
     }
 
     pub(super) const fn port(&self) -> Port {
@@ -105,29 +105,29 @@ impl Attempt {
     /// only if nothing is taken between the request and the new socket.
     pub(super) const fn holds_back(&self) -> bool {
         let is_under_way =
-            matches!(self.phase, Phase::Ready | Phase::Asked | Phase::Granted { .. });
-        is_under_way && !self.greeted && matches!(self.kind, Kind::Reconnect)
+            matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Granted { .. });
+        is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
     }
 
     /// Whether the coordinator may already have closed the old socket for the new one.
     pub(super) const fn may_take_over(&self) -> bool {
-        matches!(self.phase, Phase::Asked | Phase::Granted { .. }) && !self.greeted
+        matches!(self.phase, JoinPhase::Asked | JoinPhase::Granted { .. }) && !self.greeted
     }
 
     /// `None` once it is online and only the reply is missing.
-    pub(super) fn state(&self, now: Millis) -> Option<State> {
+    pub(super) fn state(&self, now: Millis) -> Option<SessionState> {
         match (self.phase, self.kind) {
-            (Phase::Paused { until }, _) => Some(State::Paused { ms: until.since(now) }),
+            (JoinPhase::Paused { until }, _) => Some(SessionState::Paused { ms: until.since(now) }),
             _ if self.greeted => None,
-            (_, Kind::Register) => Some(State::Registering),
-            (_, Kind::Reconnect) => Some(State::Reconnecting),
+            (_, JoinKind::Register) => Some(SessionState::Registering),
+            (_, JoinKind::Reconnect) => Some(SessionState::Reconnecting),
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let phase = match self.phase {
-            Phase::Paused { until } | Phase::Granted { until } => Some(until),
-            Phase::Opening | Phase::Ready | Phase::Asked => None,
+            JoinPhase::Paused { until } | JoinPhase::Granted { until } => Some(until),
+            JoinPhase::Opening | JoinPhase::Ready | JoinPhase::Asked => None,
         };
         phase.into_iter().chain(self.door.deadline()).min()
     }
@@ -141,11 +141,11 @@ impl Attempt {
 
 impl Session {
     /// The user's `register` or `reconnect`; a reconnect of the session's own gives way to it.
-    pub(super) fn join(&mut self, kind: Kind, port: u16) {
+    pub(super) fn join(&mut self, kind: JoinKind, port: u16) {
         self.give_up_attempt();
         let port = Port { number: port, is_any: port == 0 };
-        self.attempt = Some(Attempt::new(kind, true, port, Phase::Opening));
-        self.effects.push_back(Effect::Listen { port: port.number });
+        self.attempt = Some(Join::new(kind, true, port, JoinPhase::Opening));
+        self.effects.push_back(SessionEffect::Listen { port: port.number });
     }
 
     /// Comes back by itself, if that is wanted and nothing is under way.
@@ -156,8 +156,8 @@ impl Session {
             return;
         }
         let ms = self.backoff.next_ms();
-        let phase = Phase::Paused { until: now.plus(ms) };
-        self.attempt = Some(Attempt::new(Kind::Reconnect, false, port, phase));
+        let phase = JoinPhase::Paused { until: now.plus(ms) };
+        self.attempt = Some(Join::new(JoinKind::Reconnect, false, port, phase));
         self.show(Notice::Paused { ms });
     }
 
@@ -172,13 +172,16 @@ impl Session {
     pub(super) fn pursue(&mut self, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
         match attempt.phase {
-            Phase::Paused { until } if until <= now => {
-                attempt.phase = Phase::Opening;
+            JoinPhase::Paused { until } if until <= now => {
+                attempt.phase = JoinPhase::Opening;
                 attempt.greeted = false;
-                self.effects.push_back(Effect::Listen { port: attempt.port.number });
+                self.effects.push_back(SessionEffect::Listen { port: attempt.port.number });
             }
-            Phase::Ready => self.ask_to_join(now),
-            Phase::Paused { .. } | Phase::Opening | Phase::Asked | Phase::Granted { .. } => (),
+            JoinPhase::Ready => self.ask_to_join(now),
+            JoinPhase::Paused { .. }
+            | JoinPhase::Opening
+            | JoinPhase::Asked
+            | JoinPhase::Granted { .. } => (),
         }
     }
 
@@ -187,9 +190,9 @@ impl Session {
         let kind = attempt.kind;
         // What is on its way into the log belongs into `since`, or the coordinator might count
         // as lost what will stand there. The user is not kept waiting for a log that fails.
-        if kind == Kind::Reconnect && !self.taken.is_settled() {
+        if kind == JoinKind::Reconnect && !self.taken.is_settled() {
             if attempt.is_for_user && self.taken.is_in_trouble() {
-                self.fail_attempt(Why::LogFails, now);
+                self.fail_attempt(Reason::LogFails, now);
             }
             return;
         }
@@ -204,52 +207,54 @@ impl Session {
         let options = Options { acks: true, nonce: Some(attempt.door.nonce()), since: None };
         let since = self.taken.since();
         let command = match kind {
-            Kind::Register => Command::Register { port, options },
-            Kind::Reconnect => Command::Reconnect { port, options: Options { since, ..options } },
+            JoinKind::Register => Command::Register { port, options },
+            JoinKind::Reconnect => {
+                Command::Reconnect { port, options: Options { since, ..options } }
+            }
         };
         let Some(line) = self.request_line(&command) else { return };
         if let Some(ip) = self.ip() {
             self.asked_at.push(SocketAddr::new(ip, port));
         }
-        self.send(Asked::Attempt, kind.word(), line, now);
+        self.send(RequestSource::Join, kind.word(), line, now);
         if let Some(attempt) = &mut self.attempt {
-            attempt.phase = Phase::Asked;
+            attempt.phase = JoinPhase::Asked;
         }
     }
 
     /// The request was not looked at.
     pub(super) fn ask_again(&mut self) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.phase = Phase::Ready;
+            attempt.phase = JoinPhase::Ready;
         }
     }
 
     pub(super) fn on_listening(&mut self, port: u16, nonce: u128) {
         let Some(attempt) = &mut self.attempt else {
-            return self.effects.push_back(Effect::CloseListener);
+            return self.effects.push_back(SessionEffect::CloseListener);
         };
-        if attempt.phase != Phase::Opening {
+        if attempt.phase != JoinPhase::Opening {
             return;
         }
         let says_where = attempt.is_for_user && attempt.port.number == 0;
         attempt.port.number = port;
         attempt.door.open(nonce);
-        attempt.phase = Phase::Ready;
+        attempt.phase = JoinPhase::Ready;
         if says_where {
-            self.show(Notice::Listening { port });
+            self.show(Notice::BoundListener { port });
         }
     }
 
     pub(super) fn on_listen_failed(&mut self, reason: &str, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
-        if attempt.phase != Phase::Opening {
+        if attempt.phase != JoinPhase::Opening {
             return;
         }
         let port = attempt.port.number;
         if attempt.port.is_any {
             attempt.port.number = 0;
         }
-        self.fail_attempt(Why::NoListener { port, reason: reason.into() }, now);
+        self.fail_attempt(Reason::NoListener { port, reason: reason.into() }, now);
     }
 
     /// The coordinator came in: its connection is the message socket now.
@@ -258,7 +263,7 @@ impl Session {
         let Some(attempt) = &mut self.attempt else { return };
         attempt.greeted = true;
         let port = attempt.port;
-        let is_granted = matches!(attempt.phase, Phase::Granted { .. });
+        let is_granted = matches!(attempt.phase, JoinPhase::Granted { .. });
         self.replace_stream(socket, port, epoch, is_granted, now);
         if is_granted {
             self.finish_attempt(now);
@@ -268,14 +273,14 @@ impl Session {
     /// `OK`: said when it comes, done when the greeting is there too.
     pub(super) fn grant_attempt(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
-        attempt.phase = Phase::Granted { until: now.plus(GREETING_TIMEOUT_MS) };
+        attempt.phase = JoinPhase::Granted { until: now.plus(GREETING_TIMEOUT_MS) };
         self.home = Some(attempt.port);
         let reply = line.into();
         let is_greeted = attempt.greeted;
         let notice = match (attempt.is_for_user, attempt.kind) {
             (true, _) => Notice::Reply(reply),
-            (false, Kind::Register) => Notice::RegisteredAnew { reply },
-            (false, Kind::Reconnect) => Notice::Reconnected { reply },
+            (false, JoinKind::Register) => Notice::RegisteredAnew { reply },
+            (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
         };
         self.show(notice);
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
@@ -300,13 +305,13 @@ impl Session {
         self.drop_greeted_stream();
         let Some(attempt) = &mut self.attempt else { return };
         if code == 404
-            && attempt.kind == Kind::Reconnect
+            && attempt.kind == JoinKind::Reconnect
             && attempt.may_register
             && attempt.door.is_open()
         {
             // Decided before any connection was made: listener and nonce are as good as new.
-            attempt.kind = Kind::Register;
-            attempt.phase = Phase::Ready;
+            attempt.kind = JoinKind::Register;
+            attempt.phase = JoinPhase::Ready;
             return self.show(Notice::Forgotten);
         }
         if attempt.is_for_user && attempt.lost_replies == 0 {
@@ -327,17 +332,17 @@ impl Session {
 
     /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
     /// may greet before it can confirm, and end in between.
-    pub(super) fn lose_attempt(&mut self, why: Why, now: Millis) {
+    pub(super) fn lose_attempt(&mut self, why: Reason, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
         if attempt.greeted && self.stream.is_some() {
             return self.finish_attempt(now);
         }
-        attempt.may_register |= attempt.kind == Kind::Register;
+        attempt.may_register |= attempt.kind == JoinKind::Register;
         self.try_later(why, now);
     }
 
     /// It did not come to a reply, or not to a greeting.
-    pub(super) fn fail_attempt(&mut self, why: Why, now: Millis) {
+    pub(super) fn fail_attempt(&mut self, why: Reason, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
         let command = attempt.kind.word();
         if !attempt.is_for_user || attempt.lost_replies > 0 {
@@ -347,7 +352,7 @@ impl Session {
         self.end_in_failure(now);
     }
 
-    fn try_later(&mut self, why: Why, now: Millis) {
+    fn try_later(&mut self, why: Reason, now: Millis) {
         self.shut_door();
         let Some(attempt) = &mut self.attempt else { return };
         let command = attempt.kind.word();
@@ -359,8 +364,8 @@ impl Session {
             return self.end_in_failure(now);
         }
         let ms = self.backoff.next_ms();
-        attempt.kind = Kind::Reconnect;
-        attempt.phase = Phase::Paused { until: now.plus(ms) };
+        attempt.kind = JoinKind::Reconnect;
+        attempt.phase = JoinPhase::Paused { until: now.plus(ms) };
         attempt.greeted = false;
         if attempt.said.replace(why.clone()) != Some(why.clone()) {
             self.show(Notice::TryFailed { command, why, ms });
@@ -378,7 +383,7 @@ impl Session {
         if self.attempt.as_ref().is_some_and(|attempt| attempt.greeted)
             && let Some(stream) = self.stream.take()
         {
-            self.effects.push_back(Effect::CloseMessages { socket: stream.socket });
+            self.effects.push_back(SessionEffect::CloseMessages { socket: stream.socket });
         }
     }
 
@@ -386,12 +391,14 @@ impl Session {
         self.expire_candidates(now);
         let Some(attempt) = &self.attempt else { return };
         match attempt.phase {
-            Phase::Granted { until } if until <= now => self.fail_attempt(Why::NoGreeting, now),
-            Phase::Granted { .. }
-            | Phase::Paused { .. }
-            | Phase::Opening
-            | Phase::Ready
-            | Phase::Asked => (),
+            JoinPhase::Granted { until } if until <= now => {
+                self.fail_attempt(Reason::NoGreeting, now);
+            }
+            JoinPhase::Granted { .. }
+            | JoinPhase::Paused { .. }
+            | JoinPhase::Opening
+            | JoinPhase::Ready
+            | JoinPhase::Asked => (),
         }
     }
 }

@@ -45,20 +45,20 @@ use crate::time::Millis;
 
 use backoff::Backoff;
 use dropped::DropReports;
-use inbox::{Stream, Taken};
-use join::{Attempt, Port};
-use own_addresses::AskedAt;
+use inbox::{Inbox, MessageStream};
+use join::{Join, Port};
+use own_addresses::OwnAddresses;
 use requests::Requests;
-use shutdown::Ending;
+use shutdown::SessionShutdown;
 use user_command::{Ask, UserCommand};
-use waiting::Waiting;
+use waiting::WaitingRequests;
 
-pub use dropped::{Dropped, NotTheCoordinator};
-pub use entry::{Entry, Message};
-pub use inbox::Memory;
-pub use io::{CommandSocket, Effect, Input, MessageSocket};
-pub use join_kind::Kind;
-pub use notice::{Notice, State, Status, Why};
+pub use dropped::{DropReason, DroppedConnection};
+pub use entry::{LogEntry, Message};
+pub use inbox::LogPosition;
+pub use io::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
+pub use join_kind::JoinKind;
+pub use notice::{Notice, Reason, SessionState, Status};
 pub use user_command::BadCommand;
 pub use waiting::NotSent;
 
@@ -70,7 +70,7 @@ pub struct Settings {
     /// Address or name of the coordinator, and its port, as the user writes them.
     pub coordinator: Box<str>,
     /// What the message log remembers.
-    pub memory: Memory,
+    pub memory: LogPosition,
     /// Whether it comes back by itself when its message socket breaks.
     pub reconnects: bool,
     /// Whether it goes on after the end of the user's input.
@@ -86,24 +86,24 @@ pub struct Session {
     requests: Requests,
     queue: VecDeque<UserCommand>,
     queue_bytes: usize,
-    waiting: Waiting,
-    attempt: Option<Attempt>,
-    stream: Option<Stream>,
-    taken: Taken,
-    asked_at: AskedAt,
+    waiting: WaitingRequests,
+    attempt: Option<Join>,
+    stream: Option<MessageStream>,
+    taken: Inbox,
+    asked_at: OwnAddresses,
     /// Where to listen when coming back by itself; `None` until the coordinator let us in once,
     /// and again when the user asked to leave.
     home: Option<Port>,
     backoff: Backoff,
-    ending: Option<Ending>,
+    ending: Option<SessionShutdown>,
     /// The very last effect, and nothing is handled any more.
-    exit: Option<Effect>,
+    exit: Option<SessionEffect>,
     over: bool,
     /// Whether a command failed: the exit code.
     failed: bool,
     /// Connections that were dropped at the listener.
     dropped: DropReports,
-    effects: VecDeque<Effect>,
+    effects: VecDeque<SessionEffect>,
 }
 
 impl Session {
@@ -114,11 +114,11 @@ impl Session {
             requests: Requests::default(),
             queue: VecDeque::new(),
             queue_bytes: 0,
-            waiting: Waiting::new(settings.seed.wrapping_add(1)),
+            waiting: WaitingRequests::new(settings.seed.wrapping_add(1)),
             attempt: None,
             stream: None,
-            taken: Taken::new(settings.memory),
-            asked_at: AskedAt::default(),
+            taken: Inbox::new(settings.memory),
+            asked_at: OwnAddresses::default(),
             home: None,
             backoff: Backoff::new(settings.seed),
             ending: None,
@@ -132,35 +132,37 @@ impl Session {
     }
 
     /// The one door in.
-    pub fn handle(&mut self, input: Input<'_>, now: Millis) {
+    pub fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         if self.over {
             return;
         }
         match input {
-            Input::UserLine(line) => self.on_user_line(line),
-            Input::UserLineTooLong { max } => {
+            SessionInput::UserLine(line) => self.on_user_line(line),
+            SessionInput::UserLineTooLong { max } => {
                 self.enqueue(UserCommand::Bad(BadCommand::TooLong(max)));
             }
-            Input::EndOfInput => self.on_end_of_input(),
-            Input::Stop => self.on_stop(now),
-            Input::Dialed { socket, ip, coordinator } => self.on_dialed(socket, ip, coordinator),
-            Input::DialFailed { socket, reason } => {
-                self.on_dial_failed(socket, Why::System(reason.into()), now);
+            SessionInput::EndOfInput => self.on_end_of_input(),
+            SessionInput::Stop => self.on_stop(now),
+            SessionInput::Dialed { socket, ip, coordinator } => {
+                self.on_dialed(socket, ip, coordinator);
             }
-            Input::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
-            Input::CommandsClosed { socket, reason, unsent } => {
-                self.on_commands_closed(socket, &Why::System(reason.into()), unsent, now);
+            SessionInput::DialFailed { socket, reason } => {
+                self.on_dial_failed(socket, Reason::System(reason.into()), now);
             }
-            Input::Listening { port, nonce } => self.on_listening(port, nonce),
-            Input::ListenFailed { reason } => self.on_listen_failed(reason, now),
-            Input::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
-            Input::MessageLine { socket, line } => self.on_message_line(socket, line, now),
-            Input::MessagesClosed { socket, reason } => {
+            SessionInput::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
+            SessionInput::CommandsClosed { socket, reason, unsent } => {
+                self.on_commands_closed(socket, &Reason::System(reason.into()), unsent, now);
+            }
+            SessionInput::BoundListener { port, nonce } => self.on_listening(port, nonce),
+            SessionInput::ListenFailed { reason } => self.on_listen_failed(reason, now),
+            SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
+            SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line, now),
+            SessionInput::MessagesClosed { socket, reason } => {
                 self.on_messages_closed(socket, reason, now);
             }
-            Input::LogWritten { entries } => self.on_log_written(entries),
-            Input::LogFailed { reason } => self.on_log_failed(reason, now),
-            Input::Tick => (),
+            SessionInput::LogWritten { entries } => self.on_log_written(entries),
+            SessionInput::LogFailed { reason } => self.on_log_failed(reason, now),
+            SessionInput::Tick => (),
         }
         self.expire(now);
         self.acknowledge();
@@ -171,11 +173,11 @@ impl Session {
     }
 
     /// The one door out.
-    pub fn poll_effect(&mut self) -> Option<Effect> {
+    pub fn poll_effect(&mut self) -> Option<SessionEffect> {
         self.effects.pop_front().or_else(|| self.exit.take())
     }
 
-    /// When [`Input::Tick`] is due at latest.
+    /// When [`SessionInput::Tick`] is due at latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         if self.over {
@@ -183,7 +185,7 @@ impl Session {
         }
         [
             self.requests.deadline(),
-            self.attempt.as_ref().and_then(Attempt::deadline),
+            self.attempt.as_ref().and_then(Join::deadline),
             self.taken.retry_at(),
             self.waiting.deadline(),
             self.ending.as_ref().map(|ending| ending.until),
@@ -213,7 +215,7 @@ impl Session {
         self.queue.is_empty()
             && self.waiting.is_empty()
             && self.requests.has_room_for(false)
-            && !self.attempt.as_ref().is_some_and(Attempt::is_for_user)
+            && !self.attempt.as_ref().is_some_and(Join::is_for_user)
     }
 
     /// Tells if a command of the user has failed.
@@ -227,7 +229,7 @@ impl Session {
         self.expire_attempt(now);
         self.expire_waiting(now);
         if self.taken.retry_is_due(now) {
-            self.effects.push_back(Effect::RetryLog);
+            self.effects.push_back(SessionEffect::RetryLog);
         }
         self.expire_ending(now);
     }
@@ -260,7 +262,7 @@ impl Session {
     }
 
     fn show(&mut self, notice: Notice) {
-        self.effects.push_back(Effect::Show(notice));
+        self.effects.push_back(SessionEffect::Show(notice));
     }
 
     /// Carries out what the user asked for, in order, as far as it need not wait.
@@ -290,7 +292,7 @@ impl Session {
     /// Whether the next command of the user can be carried out now; dials if that is all it needs.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
-        let joining_for_user = self.attempt.as_ref().is_some_and(Attempt::is_for_user);
+        let joining_for_user = self.attempt.as_ref().is_some_and(Join::is_for_user);
         let is_behind = !self.waiting.is_empty() && !self.is_in_outage();
         if joining_for_user || is_behind {
             return false;
@@ -322,8 +324,8 @@ impl Session {
         let attempt = self.attempt.as_ref();
         let state = match (attempt.and_then(|attempt| attempt.state(now)), &self.stream) {
             (Some(state), _) => state,
-            (None, Some(stream)) if !stream.leaving => State::Online,
-            (None, Some(_) | None) => State::Offline,
+            (None, Some(stream)) if !stream.leaving => SessionState::Online,
+            (None, Some(_) | None) => SessionState::Offline,
         };
         let memory = self.taken.memory();
         Status {
@@ -331,7 +333,7 @@ impl Session {
             state,
             coordinator: self.settings.coordinator.clone(),
             address: self.requests.coordinator(),
-            port: attempt.map(Attempt::port).or(self.home).map(|port| port.number),
+            port: attempt.map(Join::port).or(self.home).map(|port| port.number),
             epoch: memory.epoch,
             last: memory.last,
             unwritten: self.taken.unwritten(),

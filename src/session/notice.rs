@@ -23,7 +23,7 @@ pub enum Notice {
         /// Which.
         command: &'static str,
         /// Why.
-        why: Why,
+        why: Reason,
     },
     /// A request that may or may not have been carried out. It is not sent again.
     Unanswered {
@@ -49,7 +49,7 @@ pub enum Notice {
         commands: usize,
     },
     /// The port that the operating system picked.
-    Listening {
+    BoundListener {
         /// It.
         port: u16,
     },
@@ -63,14 +63,14 @@ pub enum Notice {
     /// The message socket broke.
     MessagesLost {
         /// Why.
-        why: Why,
+        why: Reason,
     },
     /// Another program with this id, which listens here, is online.
     TakenOver(SocketAddr),
     /// The command socket broke.
     CommandsLost {
         /// Why.
-        why: Why,
+        why: Reason,
     },
     /// A reconnect follows.
     Paused {
@@ -82,7 +82,7 @@ pub enum Notice {
         /// What was tried.
         command: &'static str,
         /// Why it failed.
-        why: Why,
+        why: Reason,
         /// The next one in so many milliseconds.
         ms: u64,
     },
@@ -127,7 +127,7 @@ pub enum Notice {
 
 /// Why something did not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum Reason {
     /// The operating system's words.
     System(Box<str>),
     /// The coordinator's words, `ERR` and all.
@@ -176,7 +176,7 @@ pub struct Status {
     /// Who it speaks for.
     pub id: Box<str>,
     /// Whether messages come.
-    pub state: State,
+    pub state: SessionState,
     /// Address or name of the coordinator, and its port, as the user names them.
     pub coordinator: Box<str>,
     /// Address at which the coordinator was reached last.
@@ -197,7 +197,7 @@ pub struct Status {
 
 /// Whether messages come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SessionState {
     /// No, and nothing is done about it.
     Offline,
     /// Not yet.
@@ -235,10 +235,10 @@ impl fmt::Display for Notice {
                     None => f.write_str("it was done"),
                     Some(_) => f.write_str("this was accepted; it is not sent again"),
                 }?;
-                Behind(text).fmt(f)
+                QuotedText(text).fmt(f)
             }
             Self::NotSent { command, text, why } => {
-                write!(f, "error: {command}: not sent: {why}{}", Behind(text))
+                write!(f, "error: {command}: not sent: {why}{}", QuotedText(text))
             }
             Self::Waiting => {
                 write!(f, "* not online: texts wait up to {WAITING_S_MAX} s {WAITING}")
@@ -246,7 +246,7 @@ impl fmt::Display for Notice {
             Self::SendingWaiting { commands } => {
                 write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
-            Self::Listening { port } => write!(f, "* listening on port {port}"),
+            Self::BoundListener { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
             Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
             Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
@@ -282,7 +282,7 @@ impl fmt::Display for Notice {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(words) | Self::Refused(words) => text::for_terminal(words).fmt(f),
@@ -346,7 +346,7 @@ impl fmt::Display for Status {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for SessionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offline => f.write_str("offline"),
@@ -359,9 +359,9 @@ impl fmt::Display for State {
 }
 
 /// A text, if there is one, behind what is said of it.
-struct Behind<'a>(&'a Option<Box<str>>);
+struct QuotedText<'a>(&'a Option<Box<str>>);
 
-impl fmt::Display for Behind<'_> {
+impl fmt::Display for QuotedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(text) => write!(f, ": {}", text::for_terminal(text)),

@@ -7,9 +7,9 @@ use crate::limits::ASKED_AT_MAX;
 
 /// Addresses of requests since the message socket that is there came about.
 #[derive(Debug, Default)]
-pub(super) struct AskedAt(VecDeque<SocketAddr>);
+pub(super) struct OwnAddresses(VecDeque<SocketAddr>);
 
-impl AskedAt {
+impl OwnAddresses {
     /// The coordinator is asked to connect to this one. The oldest is forgotten if there are many.
     pub(super) fn push(&mut self, address: SocketAddr) {
         if self.0.len() == ASKED_AT_MAX {

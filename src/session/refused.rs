@@ -1,19 +1,19 @@
 //! Refusals of a session that comes back by itself.
 
-use super::{Session, Why};
+use super::{Reason, Session};
 
 impl Session {
     /// Returns the reason of a refusal, for the user. A refusal because of the address (403) stays
     /// until somebody acts, so the pauses between the tries become the longest ones.
-    pub(super) fn why_refused(&mut self, code: u16, line: &str) -> Why {
+    pub(super) fn why_refused(&mut self, code: u16, line: &str) -> Reason {
         let line = line.into();
         if code != 403 {
-            return Why::Refused(line);
+            return Reason::Refused(line);
         }
         self.backoff.slow_down();
         match self.requests.own_ip().filter(|_| is_about_id(&line)) {
-            Some(ip) => Why::IdElsewhere { id: self.settings.id.clone(), ip, line },
-            None => Why::Refused(line),
+            Some(ip) => Reason::IdElsewhere { id: self.settings.id.clone(), ip, line },
+            None => Reason::Refused(line),
         }
     }
 }

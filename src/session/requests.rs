@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::in_flight::{Asked, InFlight, handed_over};
-use super::waiting::Pending;
-use super::{Ask, CommandSocket, Effect, NotSent, Notice, Session, Why};
+use super::in_flight::{InFlight, RequestSource, handed_over};
+use super::waiting::UserRequest;
+use super::{Ask, CommandSocket, NotSent, Notice, Reason, Session, SessionEffect};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
@@ -13,7 +13,7 @@ use crate::time::Millis;
 /// The command socket and what was asked on it.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    link: Link,
+    link: CommandSocketState,
     /// The address that the last command socket reached the coordinator at.
     coordinator: Option<SocketAddr>,
     in_flight: VecDeque<InFlight>,
@@ -24,7 +24,7 @@ pub(super) struct Requests {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum Link {
+enum CommandSocketState {
     #[default]
     Closed,
     Dialing {
@@ -41,8 +41,8 @@ impl Requests {
     /// Our address on the command socket that is there.
     pub(super) fn own_ip(&self) -> Option<IpAddr> {
         match self.link {
-            Link::Open { ip, .. } => Some(ip),
-            Link::Closed | Link::Dialing { .. } => None,
+            CommandSocketState::Open { ip, .. } => Some(ip),
+            CommandSocketState::Closed | CommandSocketState::Dialing { .. } => None,
         }
     }
 
@@ -52,9 +52,9 @@ impl Requests {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         match self.link {
-            Link::Dialing { until, .. } => Some(until),
-            Link::Open { .. } if !self.in_flight.is_empty() => Some(self.reply_due),
-            Link::Open { .. } | Link::Closed => None,
+            CommandSocketState::Dialing { until, .. } => Some(until),
+            CommandSocketState::Open { .. } if !self.in_flight.is_empty() => Some(self.reply_due),
+            CommandSocketState::Open { .. } | CommandSocketState::Closed => None,
         }
     }
 
@@ -65,29 +65,29 @@ impl Requests {
 
     /// Whether somebody waits for a reply.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.iter().any(|request| request.asked != Asked::Nobody)
+        self.in_flight.iter().any(|request| request.asked != RequestSource::Nobody)
     }
 
     /// As [`Self::is_busy`]; but what the session does by itself is nothing to wait for.
     fn is_busy_for_user(&self) -> bool {
         self.in_flight.iter().any(|request| match request.asked {
-            Asked::User(_) | Asked::Leave => true,
-            Asked::Attempt | Asked::Nobody => false,
+            RequestSource::User(_) | RequestSource::Leave => true,
+            RequestSource::Join | RequestSource::Nobody => false,
         })
     }
 
     /// Whether the user has asked to leave.
     pub(super) fn is_leaving(&self) -> bool {
         self.in_flight.iter().any(|request| match &request.asked {
-            Asked::User(request) => request.ask.is_leave(),
-            Asked::Leave => true,
-            Asked::Attempt | Asked::Nobody => false,
+            RequestSource::User(request) => request.ask.is_leave(),
+            RequestSource::Leave => true,
+            RequestSource::Join | RequestSource::Nobody => false,
         })
     }
 
     /// Whether a reply is on its way that nobody waits for.
     pub(super) fn is_any_abandoned(&self) -> bool {
-        self.in_flight.iter().any(|request| request.asked == Asked::Nobody)
+        self.in_flight.iter().any(|request| request.asked == RequestSource::Nobody)
     }
 
     /// Returns true if a command may be sent before the replies to the requests in flight are here.
@@ -95,10 +95,10 @@ impl Requests {
         if !is_message {
             return !self.is_busy_for_user();
         }
-        let may_follow = |asked: &Asked| match asked {
-            Asked::User(request) => request.ask.is_message(),
-            Asked::Nobody => true,
-            Asked::Attempt | Asked::Leave => false,
+        let may_follow = |asked: &RequestSource| match asked {
+            RequestSource::User(request) => request.ask.is_message(),
+            RequestSource::Nobody => true,
+            RequestSource::Join | RequestSource::Leave => false,
         };
         self.in_flight.len() < IN_FLIGHT_MAX
             && self.bytes < IN_FLIGHT_BYTES_MAX
@@ -109,17 +109,17 @@ impl Requests {
     /// The reply to the attempt's request is nobody's any more.
     pub(super) fn abandon_attempt(&mut self) {
         for request in &mut self.in_flight {
-            if request.asked == Asked::Attempt {
-                request.asked = Asked::Nobody;
+            if request.asked == RequestSource::Join {
+                request.asked = RequestSource::Nobody;
             }
         }
     }
 
     fn is_open(&self, asked: CommandSocket) -> bool {
-        matches!(self.link, Link::Open { socket, .. } if socket == asked)
+        matches!(self.link, CommandSocketState::Open { socket, .. } if socket == asked)
     }
 
-    fn pop(&mut self) -> Option<Asked> {
+    fn pop(&mut self) -> Option<RequestSource> {
         let request = self.in_flight.pop_front()?;
         self.bytes = self.bytes.saturating_sub(request.bytes);
         Some(request.asked)
@@ -127,13 +127,13 @@ impl Requests {
 
     /// Closed, and these were in flight.
     fn close(&mut self) -> VecDeque<InFlight> {
-        self.link = Link::Closed;
+        self.link = CommandSocketState::Closed;
         self.bytes = 0;
         std::mem::take(&mut self.in_flight)
     }
 
     pub(super) fn check(&self) {
-        let is_open = matches!(self.link, Link::Open { .. });
+        let is_open = matches!(self.link, CommandSocketState::Open { .. });
         assert!(is_open || self.in_flight.is_empty(), "nothing is in flight without a socket");
         assert!(self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2), "the window is kept");
     }
@@ -143,14 +143,14 @@ impl Session {
     /// Whether there is a command socket to write to; if not, one is asked for.
     pub(super) fn is_linked(&mut self, now: Millis) -> bool {
         match self.requests.link {
-            Link::Open { .. } => true,
-            Link::Dialing { .. } => false,
-            Link::Closed => {
+            CommandSocketState::Open { .. } => true,
+            CommandSocketState::Dialing { .. } => false,
+            CommandSocketState::Closed => {
                 self.requests.dials = self.requests.dials.saturating_add(1);
                 let socket = CommandSocket(self.requests.dials);
                 let until = now.plus(DIAL_TIMEOUT_MS);
-                self.requests.link = Link::Dialing { socket, until };
-                self.effects.push_back(Effect::Dial { socket });
+                self.requests.link = CommandSocketState::Dialing { socket, until };
+                self.effects.push_back(SessionEffect::Dial { socket });
                 false
             }
         }
@@ -158,10 +158,12 @@ impl Session {
 
     pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr, address: SocketAddr) {
         match self.requests.link {
-            Link::Dialing { socket, .. } if socket == dialed => {
-                self.requests.link = Link::Open { socket, ip: ip.to_canonical() };
+            CommandSocketState::Dialing { socket, .. } if socket == dialed => {
+                self.requests.link = CommandSocketState::Open { socket, ip: ip.to_canonical() };
             }
-            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => return,
+            CommandSocketState::Dialing { .. }
+            | CommandSocketState::Closed
+            | CommandSocketState::Open { .. } => return,
         }
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let is_new = self.requests.coordinator.replace(address) != Some(address);
@@ -173,44 +175,52 @@ impl Session {
     }
 
     /// Sends a request of the user.
-    pub(super) fn ask(&mut self, request: Pending, now: Millis) {
+    pub(super) fn ask(&mut self, request: UserRequest, now: Millis) {
         if request.ask.is_leave() {
             self.home = None; // From here on nobody is surprised by the end of the message socket.
         }
         let Some(line) = self.request_line(&request.ask.command()) else { return };
         let word = request.ask.command().word();
-        self.send(Asked::User(request), word, line, now);
+        self.send(RequestSource::User(request), word, line, now);
     }
 
     pub(super) fn ip(&self) -> Option<IpAddr> {
-        if let Link::Open { ip, .. } = self.requests.link { Some(ip) } else { None }
+        if let CommandSocketState::Open { ip, .. } = self.requests.link { Some(ip) } else { None }
     }
 
     /// The line of a request on the command socket that is open.
     pub(super) fn request_line(&self, command: &Command<'_>) -> Option<Box<str>> {
-        let Link::Open { ip, .. } = self.requests.link else { return None };
+        let CommandSocketState::Open { ip, .. } = self.requests.link else { return None };
         let request = Request { id: &self.settings.id, command: *command, ip };
         Some(format!("{request}\n").into())
     }
 
-    pub(super) fn send(&mut self, asked: Asked, word: &'static str, line: Box<str>, now: Millis) {
-        let Link::Open { socket, .. } = self.requests.link else { return };
+    pub(super) fn send(
+        &mut self,
+        asked: RequestSource,
+        word: &'static str,
+        line: Box<str>,
+        now: Millis,
+    ) {
+        let CommandSocketState::Open { socket, .. } = self.requests.link else { return };
         if self.requests.in_flight.is_empty() {
             self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
         }
         let bytes = line.len();
         self.requests.bytes = self.requests.bytes.saturating_add(bytes);
         self.requests.in_flight.push_back(InFlight { asked, word, bytes, rows: 0 });
-        self.effects.push_back(Effect::Send { socket, line });
+        self.effects.push_back(SessionEffect::Send { socket, line });
     }
 
-    pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Why, now: Millis) {
+    pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason, now: Millis) {
         match self.requests.link {
-            Link::Dialing { socket, .. } if socket == failed => (),
-            Link::Dialing { .. } | Link::Closed | Link::Open { .. } => return,
+            CommandSocketState::Dialing { socket, .. } if socket == failed => (),
+            CommandSocketState::Dialing { .. }
+            | CommandSocketState::Closed
+            | CommandSocketState::Open { .. } => return,
         }
-        self.requests.link = Link::Closed;
-        if self.attempt.as_ref().is_some_and(super::Attempt::wants_to_ask) {
+        self.requests.link = CommandSocketState::Closed;
+        if self.attempt.as_ref().is_some_and(super::Join::wants_to_ask) {
             return self.fail_attempt(why, now);
         }
         if self.ending.is_some() {
@@ -239,7 +249,7 @@ impl Session {
         let (Ok(line), Some(oldest)) =
             (std::str::from_utf8(line), self.requests.in_flight.front_mut())
         else {
-            return self.break_commands(&Why::BadReply, now);
+            return self.break_commands(&Reason::BadReply, now);
         };
         if oldest.rows > 0 {
             oldest.rows = oldest.rows.saturating_sub(1);
@@ -254,25 +264,25 @@ impl Session {
             Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
                 let has_rows = matches!(
                     &oldest.asked,
-                    Asked::User(Pending { ask: Ask::Members | Ask::Stats, .. })
+                    RequestSource::User(UserRequest { ask: Ask::Members | Ask::Stats, .. })
                 );
                 match fields.count() {
                     Some(rows) if has_rows && rows > 0 => {
                         oldest.rows = rows;
                         self.show(Notice::Reply(line.into()));
                     }
-                    None if has_rows => self.break_commands(&Why::BadReply, now),
+                    None if has_rows => self.break_commands(&Reason::BadReply, now),
                     Some(_) | None => self.on_ok(line, fields, now),
                 }
             }
             Some(ReplyLine::Err { code, .. }) => self.on_err(code, line, now),
-            Some(ReplyLine::Ok { .. }) | None => self.break_commands(&Why::BadReply, now),
+            Some(ReplyLine::Ok { .. }) | None => self.break_commands(&Reason::BadReply, now),
         }
     }
 
     fn on_ok(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         match self.requests.pop() {
-            Some(Asked::User(request)) => {
+            Some(RequestSource::User(request)) => {
                 self.show(Notice::Reply(line.into()));
                 match request.ask {
                     Ask::Msend(_) => self.waiting.on_accepted(),
@@ -280,20 +290,20 @@ impl Session {
                     Ask::Members | Ask::Stats | Ask::Ping => (),
                 }
             }
-            Some(Asked::Attempt) => self.grant_attempt(line, fields, now),
-            Some(Asked::Leave) => self.exit(Some(Notice::Reply(line.into()))),
-            Some(Asked::Nobody) | None => (),
+            Some(RequestSource::Join) => self.grant_attempt(line, fields, now),
+            Some(RequestSource::Leave) => self.exit(Some(Notice::Reply(line.into()))),
+            Some(RequestSource::Nobody) | None => (),
         }
     }
 
     fn on_err(&mut self, code: u16, line: &str, now: Millis) {
         let word = self.requests.in_flight.front().map(|request| request.word);
         match self.requests.pop() {
-            Some(Asked::User(request)) => self.on_refused(code, line, request, now),
-            Some(Asked::Attempt) => self.refuse_attempt(code, line, now),
+            Some(RequestSource::User(request)) => self.on_refused(code, line, request, now),
+            Some(RequestSource::Join) => self.refuse_attempt(code, line, now),
             // There was nothing to say goodbye to.
-            Some(Asked::Leave) => self.exit(None),
-            Some(Asked::Nobody) | None => (),
+            Some(RequestSource::Leave) => self.exit(None),
+            Some(RequestSource::Nobody) | None => (),
         }
         // To a `register`, 421 is about members and not about the socket.
         if matches!(code, 408 | 413) || code == 421 && word != Some("register") {
@@ -304,19 +314,19 @@ impl Session {
     /// The coordinator closes this socket and has not looked at what came behind the request that
     /// it refused: all of that can be sent again.
     fn take_back_requests(&mut self) {
-        if let Link::Open { socket, .. } = self.requests.link {
-            self.effects.push_back(Effect::HangUp { socket });
+        if let CommandSocketState::Open { socket, .. } = self.requests.link {
+            self.effects.push_back(SessionEffect::HangUp { socket });
         }
         let mut undone = 0_usize;
         for request in self.requests.close() {
             match request.asked {
-                Asked::User(_) if self.ending.is_some() => {
+                RequestSource::User(_) if self.ending.is_some() => {
                     undone = undone.saturating_add(1);
                 }
-                Asked::User(request) => self.waiting.insert(request),
-                Asked::Attempt => self.ask_again(),
-                Asked::Leave => self.say_goodbye_again(),
-                Asked::Nobody => (),
+                RequestSource::User(request) => self.waiting.insert(request),
+                RequestSource::Join => self.ask_again(),
+                RequestSource::Leave => self.say_goodbye_again(),
+                RequestSource::Nobody => (),
             }
         }
         self.leave_undone(undone);
@@ -326,7 +336,7 @@ impl Session {
     pub(super) fn on_commands_closed(
         &mut self,
         socket: CommandSocket,
-        why: &Why,
+        why: &Reason,
         unsent: usize,
         now: Millis,
     ) {
@@ -338,28 +348,28 @@ impl Session {
         let handed_over = handed_over(&in_flight, unsent);
         for (number, request) in in_flight.into_iter().enumerate() {
             match request.asked {
-                Asked::User(request) if number >= handed_over => match self.ending {
+                RequestSource::User(request) if number >= handed_over => match self.ending {
                     Some(_) => self.not_sent(&request, NotSent::Quit),
                     None => self.waiting.insert(request),
                 },
-                Asked::User(Pending { ask, .. }) => {
+                RequestSource::User(UserRequest { ask, .. }) => {
                     self.failed = true;
                     self.show(Notice::unanswered(&ask));
                 }
-                Asked::Attempt => self.lose_attempt(why.clone(), now),
-                Asked::Leave => {
+                RequestSource::Join => self.lose_attempt(why.clone(), now),
+                RequestSource::Leave => {
                     let command = request.word;
                     self.exit_failed(Notice::Failed { command, why: why.clone() });
                 }
-                Asked::Nobody => (),
+                RequestSource::Nobody => (),
             }
         }
     }
 
     /// The peer made a mistake, or says nothing: no more of it.
-    fn break_commands(&mut self, why: &Why, now: Millis) {
-        let Link::Open { socket, .. } = self.requests.link else { return };
-        self.effects.push_back(Effect::HangUp { socket });
+    fn break_commands(&mut self, why: &Reason, now: Millis) {
+        let CommandSocketState::Open { socket, .. } = self.requests.link else { return };
+        self.effects.push_back(SessionEffect::HangUp { socket });
         self.on_commands_closed(socket, why, 0, now);
     }
 
@@ -368,16 +378,16 @@ impl Session {
             return;
         }
         match self.requests.link {
-            Link::Dialing { socket, .. } => {
-                self.effects.push_back(Effect::HangUp { socket });
+            CommandSocketState::Dialing { socket, .. } => {
+                self.effects.push_back(SessionEffect::HangUp { socket });
                 let coordinator = self.settings.coordinator.clone();
-                self.on_dial_failed(socket, Why::DialTimeout { coordinator }, now);
+                self.on_dial_failed(socket, Reason::DialTimeout { coordinator }, now);
             }
-            Link::Open { .. } => {
+            CommandSocketState::Open { .. } => {
                 let coordinator = self.settings.coordinator.clone();
-                self.break_commands(&Why::NoReply { coordinator }, now);
+                self.break_commands(&Reason::NoReply { coordinator }, now);
             }
-            Link::Closed => (),
+            CommandSocketState::Closed => (),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
 
-use super::in_flight::Asked;
-use super::{Attempt, Effect, NotSent, Notice, Session, UserCommand};
+use super::in_flight::RequestSource;
+use super::{Join, NotSent, Notice, Session, SessionEffect, UserCommand};
 use crate::limits::LEAVE_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
 
 /// The program is about to end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ending {
+pub(super) struct SessionShutdown {
     /// It ends now, whatever is left to do.
     pub(super) until: Millis,
     /// `disconnect` is sent.
@@ -38,7 +38,7 @@ impl Session {
 
     /// What the user asked for and nobody will do any more has failed.
     fn count_undone(&mut self) {
-        let is_joining = self.attempt.as_ref().is_some_and(Attempt::is_waited_for);
+        let is_joining = self.attempt.as_ref().is_some_and(Join::is_waited_for);
         let queued = self.queue.iter().filter(|command| match command {
             UserCommand::Join { .. } | UserCommand::Ask(_) => true,
             UserCommand::Status | UserCommand::Help | UserCommand::Quit | UserCommand::Bad(_) => {
@@ -57,13 +57,13 @@ impl Session {
     }
 
     pub(super) fn begin_to_leave(&mut self, now: Millis) {
-        let is_awaited = self.attempt.as_ref().is_some_and(Attempt::is_granted);
+        let is_awaited = self.attempt.as_ref().is_some_and(Join::is_granted);
         self.give_up_attempt();
         self.drop_waiting(&NotSent::Quit);
         self.home = None;
         self.queue.clear();
         self.queue_bytes = 0;
-        self.ending = Some(Ending { until: now.plus(LEAVE_MS), asked: false, is_awaited });
+        self.ending = Some(SessionShutdown { until: now.plus(LEAVE_MS), asked: false, is_awaited });
     }
 
     pub(super) fn leave_if_done(&mut self, now: Millis) {
@@ -82,13 +82,13 @@ impl Session {
             return;
         }
         let Some(line) = self.request_line(&Command::Disconnect) else { return };
-        self.send(Asked::Leave, Command::Disconnect.word(), line, now);
-        self.ending = self.ending.map(|ending| Ending { asked: true, ..ending });
+        self.send(RequestSource::Leave, Command::Disconnect.word(), line, now);
+        self.ending = self.ending.map(|ending| SessionShutdown { asked: true, ..ending });
     }
 
     /// The goodbye was not looked at.
     pub(super) fn say_goodbye_again(&mut self) {
-        self.ending = self.ending.map(|ending| Ending { asked: false, ..ending });
+        self.ending = self.ending.map(|ending| SessionShutdown { asked: false, ..ending });
     }
 
     pub(super) fn expire_ending(&mut self, now: Millis) {
@@ -116,6 +116,6 @@ impl Session {
             self.show(notice);
         }
         self.over = true;
-        self.exit = Some(Effect::Exit { code: u8::from(self.failed) });
+        self.exit = Some(SessionEffect::Exit { code: u8::from(self.failed) });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::join_kind::Kind;
+use super::join_kind::JoinKind;
 use crate::limits::LISTEN_PORT_MIN;
 use crate::protocol::Command;
 
@@ -10,7 +10,7 @@ use crate::protocol::Command;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UserCommand {
     /// `register PORT` or `reconnect PORT`.
-    Join { kind: Kind, port: u16 },
+    Join { kind: JoinKind, port: u16 },
     /// What needs nothing but a request and its reply.
     Ask(Ask),
     /// `status`
@@ -53,8 +53,8 @@ impl UserCommand {
         let arguments = behind.unwrap_or_default().trim();
         let command = match word {
             "" => return Ok(None),
-            "register" => return parse_join(Kind::Register, arguments).map(Some),
-            "reconnect" => return parse_join(Kind::Reconnect, arguments).map(Some),
+            "register" => return parse_join(JoinKind::Register, arguments).map(Some),
+            "reconnect" => return parse_join(JoinKind::Reconnect, arguments).map(Some),
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
             "members" => Self::Ask(Ask::Members),
@@ -122,7 +122,7 @@ impl Ask {
     }
 }
 
-fn parse_join(kind: Kind, port: &str) -> Result<UserCommand, BadCommand> {
+fn parse_join(kind: JoinKind, port: &str) -> Result<UserCommand, BadCommand> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse() {
         Ok(port) if digits && (port == 0 || port >= LISTEN_PORT_MIN) => {
@@ -199,10 +199,10 @@ mod tests {
     fn the_other_commands_do_not_mind_spaces_around_them() {
         let join = |kind, port| Ok(Some(UserCommand::Join { kind, port }));
         for (line, expected) in [
-            ("register 9001", join(Kind::Register, 9001)),
-            ("register 1024", join(Kind::Register, 1024)),
-            ("register 65535", join(Kind::Register, 65535)),
-            ("  reconnect   0 ", join(Kind::Reconnect, 0)),
+            ("register 9001", join(JoinKind::Register, 9001)),
+            ("register 1024", join(JoinKind::Register, 1024)),
+            ("register 65535", join(JoinKind::Register, 65535)),
+            ("  reconnect   0 ", join(JoinKind::Reconnect, 0)),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Members)))),
             ("quit", Ok(Some(UserCommand::Quit))),
             (" exit ", Ok(Some(UserCommand::Quit))),

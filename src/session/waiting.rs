@@ -11,13 +11,13 @@
 use std::collections::VecDeque;
 
 use super::backoff::Backoff;
-use super::{Ask, Attempt, Notice, Session, UserCommand, Why};
+use super::{Ask, Join, Notice, Reason, Session, UserCommand};
 use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::time::Millis;
 
 /// A request of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pending {
+pub(super) struct UserRequest {
     pub(super) ask: Ask,
     /// Position among all requests of the user.
     order: u64,
@@ -33,7 +33,7 @@ pub enum NotSent {
     /// The request has waited for as long as it may.
     TooOld,
     /// There is no connection, and nothing that would bring the participant back.
-    Unreachable(Why),
+    Unreachable(Reason),
     /// The user asked to go offline.
     Left,
     /// The participant ends.
@@ -42,8 +42,8 @@ pub enum NotSent {
 
 /// The requests that wait.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    requests: VecDeque<Pending>,
+pub(super) struct WaitingRequests {
+    requests: VecDeque<UserRequest>,
     bytes: usize,
     /// Requests numbered so far.
     numbered: u64,
@@ -55,7 +55,7 @@ pub(super) struct Waiting {
     reported: bool,
 }
 
-impl Waiting {
+impl WaitingRequests {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             requests: VecDeque::new(),
@@ -68,9 +68,9 @@ impl Waiting {
     }
 
     /// Gives a request its position. Requests must be numbered in the order of the user's commands.
-    pub(super) fn number(&mut self, ask: Ask, now: Millis) -> Pending {
+    pub(super) fn number(&mut self, ask: Ask, now: Millis) -> UserRequest {
         self.numbered = self.numbered.saturating_add(1);
-        Pending { ask, order: self.numbered, since: now }
+        UserRequest { ask, order: self.numbered, since: now }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -86,13 +86,13 @@ impl Waiting {
     }
 
     /// Puts a request at its position. One that was in flight stands before those that were not.
-    pub(super) fn insert(&mut self, request: Pending) {
+    pub(super) fn insert(&mut self, request: UserRequest) {
         self.bytes = self.bytes.saturating_add(request.ask.bytes());
         let at = self.requests.partition_point(|other| other.order < request.order);
         self.requests.insert(at, request);
     }
 
-    fn pop(&mut self) -> Option<Pending> {
+    fn pop(&mut self) -> Option<UserRequest> {
         let request = self.requests.pop_front()?;
         self.bytes = self.bytes.saturating_sub(request.ask.bytes());
         if self.requests.is_empty() {
@@ -101,8 +101,8 @@ impl Waiting {
         Some(request)
     }
 
-    fn pop_expired(&mut self, now: Millis) -> Option<Pending> {
-        let is_expired = |request: &Pending| request.since.plus(WAITING_MS_MAX) <= now;
+    fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
+        let is_expired = |request: &UserRequest| request.since.plus(WAITING_MS_MAX) <= now;
         self.requests.front().is_some_and(is_expired).then(|| self.pop())?
     }
 
@@ -164,7 +164,7 @@ impl Session {
     }
 
     /// Keeps a request until the coordinator is back, if there is room for it.
-    pub(super) fn wait(&mut self, request: Pending) {
+    pub(super) fn wait(&mut self, request: UserRequest) {
         match self.waiting.has_room() {
             true => self.waiting.insert(request),
             false => self.not_sent(&request, NotSent::TooMany(self.waiting.len())),
@@ -183,8 +183,8 @@ impl Session {
     }
 
     fn may_send_waiting(&mut self, now: Millis) -> bool {
-        let Some(Pending { ask, .. }) = self.waiting.requests.front() else { return false };
-        let is_joining = self.attempt.as_ref().is_some_and(Attempt::is_for_user);
+        let Some(UserRequest { ask, .. }) = self.waiting.requests.front() else { return false };
+        let is_joining = self.attempt.as_ref().is_some_and(Join::is_for_user);
         let may_ask = self.ending.is_none() && !is_joining && !self.is_in_outage();
         may_ask && self.requests.has_room_for(ask.is_message()) && self.is_linked(now)
     }
@@ -217,7 +217,7 @@ impl Session {
     }
 
     /// Takes the oldest request that is not sent.
-    pub(super) fn take_unsent(&mut self, now: Millis) -> Option<Pending> {
+    pub(super) fn take_unsent(&mut self, now: Millis) -> Option<UserRequest> {
         if !self.waiting.is_empty() {
             return self.waiting.pop();
         }
@@ -229,7 +229,7 @@ impl Session {
     /// A request was refused. A message waits instead if the coordinator says that this member is
     /// not online, or ends: the refusal has changed nothing, and the message socket is about to
     /// end.
-    pub(super) fn on_refused(&mut self, code: u16, line: &str, request: Pending, now: Millis) {
+    pub(super) fn on_refused(&mut self, code: u16, line: &str, request: UserRequest, now: Millis) {
         let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
         if is_away && self.may_send_later() {
             self.waiting.insert(request);
@@ -267,7 +267,7 @@ impl Session {
         }
     }
 
-    pub(super) fn not_sent(&mut self, request: &Pending, why: NotSent) {
+    pub(super) fn not_sent(&mut self, request: &UserRequest, why: NotSent) {
         self.failed = true;
         self.show(Notice::not_sent(&request.ask, why));
     }

@@ -6,7 +6,7 @@ use groupcast::protocol::Epoch;
 use crate::hub_journal::{Cleanness, Keep};
 use crate::life::Downfall;
 use crate::model_journal::Copied;
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::storage::Storage;
 use crate::world::World;
 use support::rng::Rng;
@@ -94,17 +94,17 @@ impl World {
         if !is_wanted
             || backups.copy.is_some() && backups.rng.percent(if is_split { 40 } else { 97 })
         {
-            return nature.after(pause, Event::Backup);
+            return nature.after(pause, RecoveryEvent::Backup);
         }
         if backups.copy.is_none() {
-            nature.after(pause, Event::Backup);
+            nature.after(pause, RecoveryEvent::Backup);
             backups.copy = Copy::take(keep, hub.is_some(), model.copy(), nature.now);
             let is_taken = backups.copy.is_some();
             return self.trace(|| format!("copied: {is_taken}"));
         }
         let begins_epoch = backups.rng.percent(20);
         let ms = backups.rng.pick(&[100, 2_000, 70_000, 70_000]);
-        nature.after(pause + ms, Event::Backup);
+        nature.after(pause + ms, RecoveryEvent::Backup);
         self.put_back(begins_epoch);
         for node in above {
             self.nature.inbox(node).paused_until = self.nature.now + ms;

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use groupcast::protocol::Delivery;
-use groupcast::session::Entry;
+use groupcast::session::LogEntry;
 
 use crate::ledger::Ledger;
 use crate::model::Model;
-use crate::nature::{Event, Nature};
+use crate::nature::{Nature, RecoveryEvent};
 
 /// The log and what is on its way into it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Disk {
     pub(crate) ledger: Ledger,
     pub(crate) entries: u64,
     /// With how often the coordinator had been put back from a copy when it sent that.
-    pending: VecDeque<(Entry, u32)>,
+    pending: VecDeque<(LogEntry, u32)>,
     writing: usize,
     waits_for_retry: bool,
     pub(crate) fails_until: u64,
@@ -50,7 +50,7 @@ impl Disk {
         &self.ledger
     }
 
-    pub(crate) fn append(&mut self, entry: (Entry, u32), nature: &mut Nature, life: u32) {
+    pub(crate) fn append(&mut self, entry: (LogEntry, u32), nature: &mut Nature, life: u32) {
         self.pending.push_back(entry);
         if self.writing == 0 && !self.waits_for_retry {
             self.write(nature, life);
@@ -66,7 +66,7 @@ impl Disk {
     fn write(&mut self, nature: &mut Nature, life: u32) {
         self.writing = self.pending.len();
         let ms = if nature.calm { 1 } else { nature.rng.pick(&[0, 1, 1, 5, 100, 3_000]) };
-        nature.after(ms, Event::Disk(self.person, life));
+        nature.after(ms, RecoveryEvent::Disk(self.person, life));
     }
 
     /// The write under way is done: how many entries it wrote, or that it failed.
@@ -111,18 +111,18 @@ impl Disk {
             self.entries += 1;
             let life = |ledger: &Ledger| &model.lives[&ledger.epoch.expect("no number without")];
             match entry {
-                Entry::Epoch(epoch) if self.ledger.epoch == Some(epoch) => {
+                LogEntry::Epoch(epoch) if self.ledger.epoch == Some(epoch) => {
                     self.ledger.begin_anew();
                 }
-                Entry::Epoch(epoch) => self.ledger.begin(epoch),
-                Entry::Message(message) => {
+                LogEntry::Epoch(epoch) => self.ledger.begin(epoch),
+                LogEntry::Message(message) => {
                     let (seq, accepted) = (message.seq(), message.accepted());
                     let (sender, text) = (message.sender(), message.text());
                     let line = Delivery { seq, sender, accepted, text }.to_string();
                     let life = life(&self.ledger);
                     self.ledger.take(life, copies, seq.as_u64(), &line);
                 }
-                Entry::Gap(gap) => {
+                LogEntry::Gap(gap) => {
                     let numbers = [gap.count, gap.first.as_u64(), gap.last.as_u64()];
                     let life = life(&self.ledger);
                     self.ledger.take_gap(life, copies, numbers, false);

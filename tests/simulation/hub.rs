@@ -10,7 +10,7 @@ use groupcast::time::{Millis, Now, UnixMillis};
 
 use crate::hub_clients::Client;
 use crate::hub_journal::Journal;
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::net::End;
 use crate::world::World;
 
@@ -180,7 +180,7 @@ impl World {
                     self.report_fullness();
                 }
                 Effect::DrawEpoch => self.draw_epoch(),
-                Effect::Note(_) | Effect::Backlog(_) => (),
+                Effect::MemberChange(_) | Effect::Backlog(_) => (),
             }
         }
         self.model.note_who_is_away(now.steady.as_u64());
@@ -294,6 +294,6 @@ impl World {
         self.nature.abandon(Node::Hub, with_machine);
         let pause = self.nature.rng.pick(&[10, 500, 5_000, 40_000]);
         let pause = if self.nature.calm { 10 } else { pause };
-        self.nature.after(pause, Event::Start(Node::Hub));
+        self.nature.after(pause, RecoveryEvent::Start(Node::Hub));
     }
 }

@@ -7,7 +7,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use groupcast::coordinator::journaling::{
-    Draw, Held, Job, Keeper, Opened, Progress, Recovery, Scribe, Terms, Written,
+    Commits, JournalContents, JournalOptions, OpenedJournal, PendingReplies, Progress,
+    RandomValues, SegmentWriter, WriterJob, WriterReport,
 };
 use groupcast::group::{Group, Input};
 use groupcast::journal::{BootId, Salt, Store};
@@ -18,7 +19,7 @@ use groupcast::time::{Millis, Now};
 use crate::hub::wall;
 use crate::life::{Downfall, Promise};
 use crate::model_journal::{Comeback, FactId};
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::net::End;
 use crate::sights::Sight;
 use crate::storage::Storage;
@@ -28,12 +29,12 @@ use support::rng::Rng;
 /// The journal of one life of the coordinator.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    pub(crate) keeper: Keeper,
-    scribe: Scribe<Storage>,
-    jobs: Vec<Job>,
+    pub(crate) keeper: Commits,
+    scribe: SegmentWriter<Storage>,
+    jobs: Vec<WriterJob>,
     /// What the scribe is at, or rather what will have come of it.
-    writing: Option<Written>,
-    written: Vec<Written>,
+    writing: Option<WriterReport>,
+    written: Vec<WriterReport>,
     /// The last commit that is done.
     done: u64,
     closing_at: Option<u64>,
@@ -44,7 +45,7 @@ pub(crate) struct Journal {
 /// Replies that wait, and what each of them confirms.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    held: Held,
+    held: PendingReplies,
     put: usize,
     out: usize,
     facts: VecDeque<(usize, FactId)>,
@@ -92,7 +93,7 @@ pub(crate) struct Keep {
 #[derive(Debug)]
 pub(crate) struct Starting {
     start: u32,
-    opened: Opened<Storage>,
+    opened: OpenedJournal<Storage>,
     at: u64,
     clock: Now,
     /// What stood in the journal, and before what its newest segment began.
@@ -140,9 +141,9 @@ impl Keep {
         }
     }
 
-    pub(crate) fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> JournalOptions {
         let Self { sync, segment_bytes_max, waiting_bytes_max, boot, .. } = *self;
-        Terms { sync, segment_bytes_max, waiting_bytes_max, boot: BootId([boot; 16]) }
+        JournalOptions { sync, segment_bytes_max, waiting_bytes_max, boot: BootId([boot; 16]) }
     }
 
     /// From here on group time and wall clock go on together.
@@ -185,10 +186,11 @@ impl World {
             keep.sync = nature.rng.pick(&SYNCS);
         }
         let written = (keep.storage.numbers(), keep.storage.begun_after());
-        let draw = Draw { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
+        let draw =
+            RandomValues { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
         let opened = Store::open(keep.storage.clone()).map_err(|error| error.to_string());
         let opened = opened.and_then(|mut store| {
-            let recovery = Recovery::read(&mut store, rules, || false);
+            let recovery = JournalContents::read(&mut store, rules, || false);
             let recovery = recovery.map_err(|unusable| unusable.to_string())?;
             let unix = wall(nature.now, keep.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
@@ -204,9 +206,9 @@ impl World {
             Ok((opened, now)) => {
                 let (start, at) = (keep.starts, nature.now);
                 keep.starting = Some(Starting { start, opened, at, clock: now, written });
-                nature.after(took, Event::Up(keep.starts));
+                nature.after(took, RecoveryEvent::Up(keep.starts));
             }
-            Err(_) => nature.after(took + 1_000, Event::Start(Node::Hub)),
+            Err(_) => nature.after(took + 1_000, RecoveryEvent::Start(Node::Hub)),
         }
     }
 
@@ -214,8 +216,9 @@ impl World {
     pub(crate) fn come_up(&mut self, start: u32) {
         let Some(keep) = &mut self.keep else { return };
         let Some(starting) = keep.starting.take_if(|it| it.start == start) else { return };
-        let Starting { opened: Opened { group, keeper, scribe }, at, clock, written, .. } =
-            starting;
+        let Starting {
+            opened: OpenedJournal { group, keeper, scribe }, at, clock, written, ..
+        } = starting;
         let steady = clock.steady.plus(self.nature.now - at);
         let now = Now { steady, unix: wall(self.nature.now, keep.wall_ahead) };
         keep.note_clock(now);
@@ -359,7 +362,7 @@ impl World {
             let early = keep.removes_early(&journal.jobs, oldest);
             journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
             let took = keep.storage.clock() - nature.now;
-            nature.after(took, Event::Stored(hub.life));
+            nature.after(took, RecoveryEvent::Stored(hub.life));
             if early > 0 {
                 keep.removed_early += early;
                 self.rehearse();
@@ -409,7 +412,7 @@ impl World {
         let now = self.nature.now;
         let Some(keep) = &mut self.keep else { return };
         if keep.starting.take().is_some() {
-            self.nature.after(1_000, Event::Start(Node::Hub));
+            self.nature.after(1_000, RecoveryEvent::Start(Node::Hub));
         }
         let troubled_at = keep.storage.troubled_at();
         let end = keep.end.get_or_insert(Downfall { at: now, by_power: false, troubled_at });

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use groupcast::group::{Group, Standpoint};
+use groupcast::group::{Group, MemberState};
 use groupcast::limits::Sync;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
@@ -135,7 +135,7 @@ impl Model {
         let roll = std::mem::take(&mut self.roll);
         let old = std::mem::take(&mut self.members);
         self.begin_again(epoch, life, group);
-        let mut found: BTreeMap<Box<str>, Standpoint> =
+        let mut found: BTreeMap<Box<str>, MemberState> =
             group.standpoints().map(|standpoint| (standpoint.id.clone(), standpoint)).collect();
         for (id, entries) in roll {
             let standpoint = found.remove(id.as_str());
@@ -235,7 +235,7 @@ impl Model {
         &mut self,
         id: &str,
         entries: &[RollEntry],
-        found: Option<Standpoint>,
+        found: Option<MemberState>,
         old: Option<&Member>,
         back: &Comeback,
     ) {
@@ -288,7 +288,7 @@ impl Model {
     }
 
     /// A member stands where it was found.
-    fn take_in(&mut self, id: &str, standing: Registration, found: &Standpoint, opened_at: u64) {
+    fn take_in(&mut self, id: &str, standing: Registration, found: &MemberState, opened_at: u64) {
         let (number, place) = (standing.number, found.place.as_u64());
         let registered_at = found.registered_at.as_u64();
         let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));

@@ -22,7 +22,7 @@ pub(crate) enum Node {
 
 /// What happens at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum RecoveryEvent {
     /// The next packet gets to this end.
     Arrive(End),
     /// This end may write again.
@@ -78,7 +78,7 @@ pub(crate) struct Nature {
     pub(crate) conns: Vec<Conn>,
     pub(crate) listeners: BTreeMap<SocketAddr, Node>,
     inboxes: BTreeMap<Node, Inbox>,
-    queue: BTreeMap<(u64, u64), Event>,
+    queue: BTreeMap<(u64, u64), RecoveryEvent>,
     events: u64,
     trace: DefaultHasher,
 }
@@ -99,13 +99,13 @@ impl Nature {
         }
     }
 
-    pub(crate) fn after(&mut self, ms: u64, event: Event) {
+    pub(crate) fn after(&mut self, ms: u64, event: RecoveryEvent) {
         self.events += 1;
         self.queue.insert((self.now + ms, self.events), event);
     }
 
     /// The next event, at whose moment it is now; `None` if the next one is later than `until`.
-    pub(crate) fn next_event(&mut self, until: u64) -> Option<Event> {
+    pub(crate) fn next_event(&mut self, until: u64) -> Option<RecoveryEvent> {
         let first = self.queue.first_key_value().map(|(&first, _)| first);
         let Some((at, number)) = first.filter(|&(at, _)| at <= until) else {
             self.now = until;
@@ -133,7 +133,7 @@ impl Nature {
         let at = at.max(now).max(inbox.paused_until);
         if node != Node::Nobody && inbox.turn_at.is_none_or(|turn_at| at < turn_at) {
             inbox.turn_at = Some(at);
-            self.after(at - now, Event::Turn(node));
+            self.after(at - now, RecoveryEvent::Turn(node));
         }
     }
 

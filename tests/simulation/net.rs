@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::nature::{Event, Nature, Node};
+use crate::nature::{Nature, Node, RecoveryEvent};
 
 /// One end of a connection: 0 dialed, 1 was dialed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,8 +106,8 @@ impl Nature {
         let fate = if self.calm { 99 } else { self.rng.below(100) };
         match fate {
             0..=2 => (), // Never answered.
-            3..=6 => self.after(latency, Event::Dialed(conn)),
-            _ => self.after(latency, Event::Reach(conn)),
+            3..=6 => self.after(latency, RecoveryEvent::Dialed(conn)),
+            _ => self.after(latency, RecoveryEvent::Reach(conn)),
         }
         End { conn, side: 0 }
     }
@@ -124,7 +124,7 @@ impl Nature {
             self.inbox(owner).accepted.push(End { conn, side: 1 });
             self.wake_soon(owner);
         }
-        self.after(latency, Event::Dialed(conn));
+        self.after(latency, RecoveryEvent::Dialed(conn));
     }
 
     pub(crate) fn on_dialed(&mut self, conn: usize) {
@@ -178,7 +178,7 @@ impl Nature {
         pipe.last_at = pipe.last_at.max(now + conn.latency + jitter);
         pipe.flying.push_back((pipe.last_at, packet));
         let delay = pipe.last_at - now;
-        self.after(delay, Event::Arrive(to));
+        self.after(delay, RecoveryEvent::Arrive(to));
     }
 
     pub(crate) fn arrive(&mut self, end: End) {
@@ -212,7 +212,7 @@ impl Nature {
         if count > 0 && pipe.is_blocked && !conn.dead {
             pipe.is_blocked = false;
             let latency = conn.latency;
-            self.after(latency, Event::Writable(end.peer()));
+            self.after(latency, RecoveryEvent::Writable(end.peer()));
         }
         (bytes, ending)
     }

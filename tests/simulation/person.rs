@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
-    CommandSocket, Effect, Entry, Input, Memory, MessageSocket, Notice, Session, Settings, State,
-    Status,
+    CommandSocket, LogEntry, LogPosition, MessageSocket, Notice, Session, SessionEffect,
+    SessionInput, SessionState, Settings, Status,
 };
 use groupcast::time::Millis;
 
 use crate::disk::Disk;
 use crate::hub::HUB;
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::net::{End, Ending};
 use crate::sights::Sight;
 use crate::texts::Texts;
@@ -104,7 +104,7 @@ impl World {
         person.session = Some(Session::new(Settings {
             id: person.id.as_str().into(),
             coordinator: HUB.to_string().into(),
-            memory: Memory { epoch: ledger.epoch, last },
+            memory: LogPosition { epoch: ledger.epoch, last },
             reconnects: person.reconnects,
             stays: true,
             seed,
@@ -130,10 +130,10 @@ impl World {
         person.waiting.clear();
         nature.abandon(Node::Person(i), with_machine);
         let pause = if nature.calm { 10 } else { nature.rng.pick(&[10, 800, 6_000, 60_000]) };
-        nature.after(pause, Event::Start(Node::Person(i)));
+        nature.after(pause, RecoveryEvent::Start(Node::Person(i)));
     }
 
-    pub(crate) fn input(&mut self, i: usize, input: Input<'_>) {
+    pub(crate) fn input(&mut self, i: usize, input: SessionInput<'_>) {
         let now = Millis::new(self.nature.now - self.people[i].started);
         let Some(session) = &mut self.people[i].session else { return };
         session.handle(input, now);
@@ -142,32 +142,32 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, i: usize, effect: Effect) {
+    fn carry_out(&mut self, i: usize, effect: SessionEffect) {
         self.trace(|| format!("p{i}: {effect:?}"));
         let World { people, nature, model, .. } = self;
         let person = &mut people[i];
         match effect {
-            Effect::Dial { socket } => {
+            SessionEffect::Dial { socket } => {
                 let end = nature.dial(Node::Person(i), person.ip, HUB);
                 let (input, output) = (LineBuffer::default(), Vec::new());
                 let commands =
                     Commands { end, is_connected: false, input, output, registers: false };
                 person.commands.insert(socket.0, commands);
             }
-            Effect::HangUp { socket } => {
+            SessionEffect::HangUp { socket } => {
                 let commands = person.commands.remove(&socket.0);
                 person.fates.on_closed(socket.0, 0);
                 nature.close(commands.expect("hung up once").end);
             }
-            Effect::Send { socket, line } => {
+            SessionEffect::Send { socket, line } => {
                 let commands = person.commands.get_mut(&socket.0);
                 let commands = commands.expect("sent where there is a socket");
                 commands.registers = line.contains("#register ");
                 commands.output.extend(line.as_bytes());
                 person.fates.on_send(socket.0, &line);
             }
-            Effect::Listen { port } => self.listen(i, port),
-            Effect::CloseListener => {
+            SessionEffect::Listen { port } => self.listen(i, port),
+            SessionEffect::CloseListener => {
                 let listens = person.listens.take().expect("closed once");
                 nature.listeners.remove(&listens);
                 let inbox = std::mem::take(&mut nature.inbox(Node::Person(i)).accepted);
@@ -175,7 +175,7 @@ impl World {
                     nature.close(end);
                 }
             }
-            Effect::CloseMessages { socket } => {
+            SessionEffect::CloseMessages { socket } => {
                 let messages = person.messages.remove(&socket.0);
                 let end = messages.expect("closed once").end;
                 if nature.rng.percent(50) {
@@ -183,24 +183,24 @@ impl World {
                 }
                 nature.close(end);
             }
-            Effect::Report(_) => model.see(Sight::StrangerReported),
-            Effect::Ack { socket, seq } => {
+            SessionEffect::Report(_) => model.see(Sight::StrangerReported),
+            SessionEffect::Ack { socket, seq } => {
                 let messages = person.messages.get_mut(&socket.0);
                 let ack = &mut messages.expect("acknowledged where it came").ack;
                 *ack = Some(seq.as_u64());
             }
-            Effect::Append(entry) => self.append(i, entry),
-            Effect::RetryLog => person.disk.retry(nature, person.life),
-            Effect::Show(Notice::Status(status)) => person.status = Some(status),
-            Effect::Show(notice) => {
+            SessionEffect::Append(entry) => self.append(i, entry),
+            SessionEffect::RetryLog => person.disk.retry(nature, person.life),
+            SessionEffect::Show(Notice::Status(status)) => person.status = Some(status),
+            SessionEffect::Show(notice) => {
                 person.fates.on_notice(&notice, model);
                 person.replies.push(notice.to_string());
             }
-            Effect::Exit { .. } => person.ends = true,
+            SessionEffect::Exit { .. } => person.ends = true,
         }
     }
 
-    fn append(&mut self, i: usize, entry: Entry) {
+    fn append(&mut self, i: usize, entry: LogEntry) {
         let World { people, nature, .. } = self;
         let person = &mut people[i];
         let copies = person.reading.map(|end| nature.conns[end.conn].copies);
@@ -211,7 +211,7 @@ impl World {
         let World { people, nature, .. } = self;
         let person = &mut people[i];
         if !nature.calm && nature.rng.percent(4) {
-            return self.input(i, Input::ListenFailed { reason: "address in use" });
+            return self.input(i, SessionInput::ListenFailed { reason: "address in use" });
         }
         person.ports += 1;
         let port = if port == 0 { person.ports } else { port };
@@ -219,7 +219,7 @@ impl World {
         assert_eq!(person.listens.replace(address), None, "one listener at a time");
         nature.listeners.insert(address, Node::Person(i));
         let nonce = u128::from(nature.rng.next());
-        self.input(i, Input::Listening { port, nonce });
+        self.input(i, SessionInput::BoundListener { port, nonce });
     }
 
     pub(crate) fn person_turn(&mut self, i: usize, ready: Vec<End>, accepted: Vec<End>) {
@@ -242,7 +242,7 @@ impl World {
         let now = Millis::new(self.nature.now - self.people[i].started);
         let is_due = |session: &Session| session.next_deadline().is_some_and(|due| due <= now);
         if self.people[i].session.as_ref().is_some_and(is_due) {
-            self.input(i, Input::Tick);
+            self.input(i, SessionInput::Tick);
             let is_due = self.people[i].session.as_ref().is_some_and(is_due);
             assert!(!is_due, "p{i}: a deadline that stays would make the loop spin");
         }
@@ -272,7 +272,7 @@ impl World {
         let (input, output) = (LineBuffer::default(), Vec::new());
         person.messages.insert(socket, Messages { end, input, ending: None, ack: None, output });
         let peer = self.nature.conns[end.conn].from;
-        self.input(i, Input::Accepted { socket: MessageSocket(socket), peer });
+        self.input(i, SessionInput::Accepted { socket: MessageSocket(socket), peer });
     }
 
     fn attend_commands(&mut self, i: usize, number: u64) {
@@ -287,13 +287,13 @@ impl World {
                 Some(true) => {
                     commands.is_connected = true;
                     let ip = person.ip;
-                    self.input(i, Input::Dialed { socket, ip, coordinator: HUB });
+                    self.input(i, SessionInput::Dialed { socket, ip, coordinator: HUB });
                 }
                 Some(false) => {
                     person.commands.remove(&number);
                     nature.close(end);
                     let reason = "connection refused";
-                    return self.input(i, Input::DialFailed { socket, reason });
+                    return self.input(i, SessionInput::DialFailed { socket, reason });
                 }
             }
         }
@@ -307,7 +307,7 @@ impl World {
             commands.registers = false;
             let text = String::from_utf8_lossy(&line);
             self.people[i].fates.on_reply(number, &text, &self.model.texts);
-            self.input(i, Input::ReplyLine { socket, line: &line });
+            self.input(i, SessionInput::ReplyLine { socket, line: &line });
             self.people[i].fates.after_reply();
         }
         if ending.is_none() {
@@ -318,11 +318,15 @@ impl World {
             let unsent = commands.output.len();
             self.people[i].fates.on_closed(number, unsent);
             let said = self.people[i].replies.len();
-            self.input(i, Input::CommandsClosed { socket, reason: "closed", unsent });
+            self.input(i, SessionInput::CommandsClosed { socket, reason: "closed", unsent });
             let gives_up = |line: &String| line.starts_with("error: re");
             if commands.registers && !self.people[i].replies[said..].iter().any(gives_up) {
                 let state = self.state(i);
-                assert_ne!(state, Some(State::Offline), "p{i}: a lost register is forgotten");
+                assert_ne!(
+                    state,
+                    Some(SessionState::Offline),
+                    "p{i}: a lost register is forgotten"
+                );
             }
         }
     }
@@ -354,14 +358,14 @@ impl World {
         if let Ok(Some(line)) = line {
             let line = line.to_vec();
             person.reading = Some(messages.end);
-            self.input(i, Input::MessageLine { socket, line: &line });
+            self.input(i, SessionInput::MessageLine { socket, line: &line });
             self.people[i].reading = None;
             return true;
         }
         if line.is_err() || messages.ending.is_some() {
             nature.close(messages.end);
             person.messages.remove(&number);
-            self.input(i, Input::MessagesClosed { socket, reason: "closed" });
+            self.input(i, SessionInput::MessagesClosed { socket, reason: "closed" });
             return true;
         }
         let (bytes, ending) = nature.read(messages.end, 700);
@@ -397,11 +401,11 @@ impl World {
         }
         let paused_until = nature.inbox(Node::Person(i)).paused_until;
         if paused_until > nature.now {
-            return nature.after(paused_until - nature.now, Event::Disk(i, life));
+            return nature.after(paused_until - nature.now, RecoveryEvent::Disk(i, life));
         }
         match person.disk.done(nature, model, life) {
-            Some(entries) => self.input(i, Input::LogWritten { entries }),
-            None => self.input(i, Input::LogFailed { reason: "no space left" }),
+            Some(entries) => self.input(i, SessionInput::LogWritten { entries }),
+            None => self.input(i, SessionInput::LogFailed { reason: "no space left" }),
         }
         self.after_input(i);
     }

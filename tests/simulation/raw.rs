@@ -7,7 +7,7 @@ use groupcast::protocol::{Epoch, LineBuffer};
 
 use crate::hub::HUB;
 use crate::ledger::Ledger;
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::net::End;
 use crate::world::World;
 use support::rng::Rng;
@@ -76,7 +76,7 @@ impl World {
     /// A raw member does something.
     pub(crate) fn act(&mut self, i: usize) {
         let next = if self.nature.calm { 400 } else { self.nature.rng.between(5, 4_000) };
-        self.nature.after(next, Event::Act(i));
+        self.nature.after(next, RecoveryEvent::Act(i));
         if self.nature.is_paused(Node::Raw(i)) {
             return;
         }

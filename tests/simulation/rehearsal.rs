@@ -1,6 +1,6 @@
 //! The end of a coordinator, tried on a copy of its disk: what would be left.
 
-use groupcast::coordinator::journaling::{Draw, Job, Recovery};
+use groupcast::coordinator::journaling::{JournalContents, RandomValues, WriterJob};
 use groupcast::journal::{Salt, Store};
 use groupcast::protocol::Epoch;
 use groupcast::time::Now;
@@ -13,10 +13,13 @@ use crate::world::World;
 
 impl Keep {
     /// How many segments are to be removed with messages in them that were accepted since `oldest`.
-    pub(crate) fn removes_early(&self, jobs: &[Job], oldest: u64) -> u64 {
-        let is_early = |job: &&Job| match job {
-            Job::Remove { serial } => self.storage.newest(*serial) >= Some(oldest),
-            Job::Append { .. } | Job::Begin(_) | Job::Sync | Job::Check => false,
+    pub(crate) fn removes_early(&self, jobs: &[WriterJob], oldest: u64) -> u64 {
+        let is_early = |job: &&WriterJob| match job {
+            WriterJob::Remove { serial } => self.storage.newest(*serial) >= Some(oldest),
+            WriterJob::Append { .. }
+            | WriterJob::NewSegment(_)
+            | WriterJob::Sync
+            | WriterJob::Check => false,
         };
         jobs.iter().filter(is_early).count() as u64
     }
@@ -36,11 +39,11 @@ impl World {
             }
             twin.heal(at);
             let mut store = Store::open(twin.clone()).expect("a disk that does its work");
-            let recovery = Recovery::read(&mut store, model.rules.clone(), || false);
+            let recovery = JournalContents::read(&mut store, model.rules.clone(), || false);
             let recovery = recovery.expect("a disk that does its work");
             let unix = wall(at, keep.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
-            let draw = Draw { epoch: Epoch::new(0), salt: Salt(0) };
+            let draw = RandomValues { epoch: Epoch::new(0), salt: Salt(0) };
             let opened = recovery.open(store, keep.terms(), draw, now);
             let back = Comeback {
                 end: Downfall { at, by_power, troubled_at },

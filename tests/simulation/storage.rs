@@ -41,7 +41,7 @@ struct State {
     names: BTreeMap<String, usize>,
     safe_names: BTreeMap<String, usize>,
     /// Changes of names since the directory was synced.
-    changes: Vec<Change>,
+    changes: Vec<ChangeKind>,
     /// What was done since the program was last heard of, and when: begun, ended.
     done: Vec<(u64, u64, Done)>,
     fault: Fault,
@@ -79,7 +79,7 @@ pub(crate) enum Fault {
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum ChangeKind {
     Link(String, usize),
     Rename(String, String, usize),
     Unlink(String),
@@ -92,7 +92,7 @@ enum Done {
     Synced { file: usize, safe: usize, cut: Vec<u8> },
     Cut { file: usize },
     Changed { names: BTreeMap<String, usize> },
-    SyncedNames { names: BTreeMap<String, usize>, changes: Vec<Change> },
+    SyncedNames { names: BTreeMap<String, usize>, changes: Vec<ChangeKind> },
 }
 
 impl Storage {
@@ -247,16 +247,16 @@ impl State {
         (begun, if fails { Err(kind.into()) } else { Ok(()) })
     }
 
-    fn change(&mut self, begun: u64, change: Change) {
+    fn change(&mut self, begun: u64, change: ChangeKind) {
         let names = self.names.clone();
         match &change {
-            Change::Link(name, file) => drop(self.names.insert(name.clone(), *file)),
-            Change::Rename(from, to, file) => {
+            ChangeKind::Link(name, file) => drop(self.names.insert(name.clone(), *file)),
+            ChangeKind::Rename(from, to, file) => {
                 self.names.remove(from);
                 let replaced = self.names.insert(to.clone(), *file);
                 assert_eq!(replaced, None, "{to} is overwritten");
             }
-            Change::Unlink(name) => {
+            ChangeKind::Unlink(name) => {
                 assert!(!name.contains("damaged"), "{name} is deleted");
                 self.names.remove(name);
             }
@@ -321,7 +321,7 @@ impl Disk for Storage {
         }
         let file = state.files.len();
         state.files.push(File::default());
-        state.change(begun, Change::Link(name.to_owned(), file));
+        state.change(begun, ChangeKind::Link(name.to_owned(), file));
         Ok(file)
     }
 
@@ -386,7 +386,7 @@ impl Disk for Storage {
         let (begun, called) = state.call(false, false);
         called?;
         let file = state.find(from)?;
-        state.change(begun, Change::Rename(from.to_owned(), to.to_owned(), file));
+        state.change(begun, ChangeKind::Rename(from.to_owned(), to.to_owned(), file));
         Ok(())
     }
 
@@ -395,7 +395,7 @@ impl Disk for Storage {
         let (begun, called) = state.call(false, false);
         called?;
         state.find(name)?;
-        state.change(begun, Change::Unlink(name.to_owned()));
+        state.change(begun, ChangeKind::Unlink(name.to_owned()));
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! What users type, and what becomes of everybody once nothing goes wrong any more.
 
-use groupcast::session::{Input, State};
+use groupcast::session::{SessionInput, SessionState};
 
-use crate::nature::{Event, Node};
+use crate::nature::{Node, RecoveryEvent};
 use crate::world::World;
 
 impl World {
@@ -12,10 +12,10 @@ impl World {
         }
         let hurry = self.nature.rng.pick(&[30, 400, 400, 3_000, 20_000]);
         let pause = self.nature.rng.between(1, hurry);
-        self.nature.after(pause, Event::User(i));
+        self.nature.after(pause, RecoveryEvent::User(i));
         let (lines, kind) = (self.nature.rng.pick(&[1, 1, 2, 5]), self.nature.rng.below(100));
         if kind == 96 && !self.nature.is_paused(Node::Person(i)) {
-            self.input(i, Input::Stop);
+            self.input(i, SessionInput::Stop);
             return self.after_input(i);
         }
         for _ in 0..lines {
@@ -54,12 +54,12 @@ impl World {
         }
         self.trace(|| format!("p{i}: > {}", line.chars().take(60).collect::<String>()));
         self.people[i].fates.on_typed(line);
-        self.input(i, Input::UserLine(line.as_bytes()));
+        self.input(i, SessionInput::UserLine(line.as_bytes()));
         self.after_input(i);
     }
 
     /// What a session says of itself, if it can say it at once.
-    pub(crate) fn state(&mut self, i: usize) -> Option<State> {
+    pub(crate) fn state(&mut self, i: usize) -> Option<SessionState> {
         self.people[i].status = None;
         self.say(i, "status");
         self.people[i].status.take().map(|status| status.state)
@@ -71,7 +71,7 @@ impl World {
         let mut returns = Vec::new();
         for i in 0..self.people.len() {
             let state = self.state(i);
-            let is_in = matches!(state, Some(State::Online | State::Paused { .. }));
+            let is_in = matches!(state, Some(SessionState::Online | SessionState::Paused { .. }));
             returns.push(is_in && self.people[i].reconnects);
         }
         self.nature.calm_down();
@@ -93,10 +93,10 @@ impl World {
         let mut wants = Vec::new();
         for (i, returns) in returns.into_iter().enumerate() {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
-            let is_settled = matches!(state, State::Online | State::Offline);
+            let is_settled = matches!(state, SessionState::Online | SessionState::Offline);
             assert!(is_settled, "p{i} is still {state:?}");
-            assert!(!returns || state == State::Online, "p{i} did not come back by itself");
-            wants.push(state == State::Offline);
+            assert!(!returns || state == SessionState::Online, "p{i} did not come back by itself");
+            wants.push(state == SessionState::Offline);
         }
         // Where the journal takes one record at a time, one of them gets in at each try (506).
         let registers = std::iter::repeat_n("register 0", self.people.len());
@@ -110,7 +110,7 @@ impl World {
             // Whoever was about to come back by itself may be refused, and pause once more.
             self.run_until(self.nature.now + 45_000);
             for (i, wants) in wants.iter_mut().enumerate() {
-                *wants = *wants && self.state(i) != Some(State::Online);
+                *wants = *wants && self.state(i) != Some(SessionState::Online);
             }
         }
         assert!(!wants.contains(&true), "not all got online: {wants:?}");

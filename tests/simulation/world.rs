@@ -10,7 +10,7 @@ use crate::backup::Backups;
 use crate::hub::{HUB, Hub};
 use crate::hub_journal::{Journal, Keep};
 use crate::model::Model;
-use crate::nature::{Event, Nature, Node};
+use crate::nature::{Nature, Node, RecoveryEvent};
 use crate::person::Person;
 use crate::raw::Raw;
 use crate::sights::{Sight, Sights};
@@ -74,16 +74,16 @@ impl World {
         world.start_hub();
         for i in 0..world.people.len() {
             world.start_person(i);
-            world.nature.after(1, Event::User(i));
+            world.nature.after(1, RecoveryEvent::User(i));
         }
         for i in 0..world.raws.len() {
             let address = world.raws[i].address;
             world.nature.listeners.insert(address, Node::Raw(i));
-            world.nature.after(2, Event::Act(i));
+            world.nature.after(2, RecoveryEvent::Act(i));
         }
-        world.nature.after(3_000, Event::Fault);
+        world.nature.after(3_000, RecoveryEvent::Fault);
         if world.backups.is_some() {
-            world.nature.after(2_000, Event::Backup);
+            world.nature.after(2_000, RecoveryEvent::Backup);
         }
         world
     }
@@ -102,13 +102,13 @@ impl World {
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: RecoveryEvent) {
         match event {
-            Event::Arrive(end) => self.nature.arrive(end),
-            Event::Writable(end) => self.nature.notify(end),
-            Event::Reach(conn) => self.nature.reach(conn),
-            Event::Dialed(conn) => self.nature.on_dialed(conn),
-            Event::Turn(node) => {
+            RecoveryEvent::Arrive(end) => self.nature.arrive(end),
+            RecoveryEvent::Writable(end) => self.nature.notify(end),
+            RecoveryEvent::Reach(conn) => self.nature.reach(conn),
+            RecoveryEvent::Dialed(conn) => self.nature.on_dialed(conn),
+            RecoveryEvent::Turn(node) => {
                 let Some((ready, accepted)) = self.nature.begin_turn(node) else { return };
                 match node {
                     Node::Hub => self.hub_turn(ready, accepted),
@@ -117,15 +117,15 @@ impl World {
                     Node::Nobody => (),
                 }
             }
-            Event::Disk(i, life) => self.on_disk(i, life),
-            Event::User(i) => self.on_user(i),
-            Event::Act(i) => self.act(i),
-            Event::Start(Node::Hub) => self.start_hub(),
-            Event::Start(Node::Person(i)) => self.start_person(i),
-            Event::Start(Node::Raw(_) | Node::Nobody) => (),
-            Event::Up(start) => self.come_up(start),
-            Event::Stored(life) => self.on_stored(life),
-            Event::Gone(life) => {
+            RecoveryEvent::Disk(i, life) => self.on_disk(i, life),
+            RecoveryEvent::User(i) => self.on_user(i),
+            RecoveryEvent::Act(i) => self.act(i),
+            RecoveryEvent::Start(Node::Hub) => self.start_hub(),
+            RecoveryEvent::Start(Node::Person(i)) => self.start_person(i),
+            RecoveryEvent::Start(Node::Raw(_) | Node::Nobody) => (),
+            RecoveryEvent::Up(start) => self.come_up(start),
+            RecoveryEvent::Stored(life) => self.on_stored(life),
+            RecoveryEvent::Gone(life) => {
                 let is_there = self.hub.as_ref().is_some_and(|hub| hub.life == life);
                 if is_there {
                     self.say_farewell();
@@ -134,9 +134,9 @@ impl World {
                     self.end_hub(false);
                 }
             }
-            Event::Fault => self.on_fault(),
-            Event::Backup => self.on_backup(),
-            Event::Leave(end) => self.nature.close(end),
+            RecoveryEvent::Fault => self.on_fault(),
+            RecoveryEvent::Backup => self.on_backup(),
+            RecoveryEvent::Leave(end) => self.nature.close(end),
         }
     }
 
@@ -179,7 +179,7 @@ impl World {
             return;
         }
         let next = self.nature.rng.between(100, 9_000);
-        self.nature.after(next, Event::Fault);
+        self.nature.after(next, RecoveryEvent::Fault);
         if self.keep.is_some() && self.nature.rng.percent(40) {
             return self.on_journal_fault();
         }
@@ -276,7 +276,7 @@ impl World {
         self.nature.listeners.remove(&HUB);
         self.tell(Input::ShutDown);
         let ms = self.nature.rng.between(1, 2_000);
-        self.nature.after(ms, Event::Gone(life));
+        self.nature.after(ms, RecoveryEvent::Gone(life));
         self.nature.wake_soon(Node::Hub);
     }
 
@@ -297,7 +297,7 @@ impl World {
         ]);
         let _ = self.nature.write(end, text);
         let stay = self.nature.rng.between(1, 20_000);
-        self.nature.after(stay, Event::Leave(end));
+        self.nature.after(stay, RecoveryEvent::Leave(end));
     }
 
     /// Somebody on the coordinator's machine takes a member away.
@@ -311,7 +311,7 @@ impl World {
         }
         let end = self.nature.dial(Node::Nobody, "127.0.0.1".parse().unwrap(), HUB);
         let _ = self.nature.write(end, format!("{id}#{command}#127.0.0.1\n").as_bytes());
-        self.nature.after(20_000, Event::Leave(end));
+        self.nature.after(20_000, RecoveryEvent::Leave(end));
     }
 
     pub(crate) fn result(&self) -> Outcome {

@@ -54,21 +54,21 @@ fn help_and_version_need_no_config_file_and_come_before_what_is_wrong_with_it() 
     assert_eq!(version.map(|call| text(&call)), Ok(expected));
 }
 
-fn text<R>(call: &Call<R>) -> String {
+fn text<R>(call: &Invocation<R>) -> String {
     match call {
-        Call::Show(text) => text.clone(),
-        Call::Run(_) => panic!("nothing shown"),
+        Invocation::Show(text) => text.clone(),
+        Invocation::Run(_) => panic!("nothing shown"),
     }
 }
 
-fn run<R>(call: Result<Call<R>, Fault>) -> R {
+fn run<R>(call: Result<Invocation<R>, ConfigError>) -> R {
     match call.unwrap() {
-        Call::Run(run) => run,
-        Call::Show(text) => panic!("{text}"),
+        Invocation::Run(run) => run,
+        Invocation::Show(text) => panic!("{text}"),
     }
 }
 
-fn served(call: Result<Call<CoordinatorTask>, Fault>) -> CoordinatorRun {
+fn served(call: Result<Invocation<CoordinatorTask>, ConfigError>) -> CoordinatorRun {
     match run(call) {
         CoordinatorTask::Serve(run) => run,
         CoordinatorTask::Inspect(directory) => panic!("{}", directory.display()),

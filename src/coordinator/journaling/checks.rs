@@ -10,12 +10,12 @@ use crate::time::Millis;
 
 /// The last check, and when the next one is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Checks {
+pub(super) struct LocationChecks {
     last: Millis,
     due: Option<Millis>,
 }
 
-impl Checks {
+impl LocationChecks {
     /// All is where it was.
     pub(super) fn new(now: Millis) -> Self {
         Self { last: now, due: None }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_check_comes_before_a_write_after_a_pause_and_once_after_writes() {
-        let mut checks = Checks::new(Millis::ZERO);
+        let mut checks = LocationChecks::new(Millis::ZERO);
         let interval = Millis::new(JOURNAL_CHECK_MS);
         assert!(!checks.precedes_write(Millis::new(1)));
         assert!(!checks.precedes_write(Millis::new(2)));

@@ -19,35 +19,35 @@ mod waiting;
 
 use std::collections::VecDeque;
 
-use super::Terms;
-use super::checks::Checks;
+use super::JournalOptions;
+use super::checks::LocationChecks;
 use super::cursors;
-use super::metrics::Tally;
+use super::metrics::JournalMetrics;
 use super::snapshot::{Snapshot, mode, put_member, snapshot};
-use super::writer::{Begin, Job};
+use super::writer::{NewSegment, WriterJob};
 use crate::group::{Fact, Group};
-use crate::journal::{HEADER_BYTES, Header, Record, Salt, encode};
+use crate::journal::{HEADER_BYTES, Record, Salt, SegmentHeader, encode};
 use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, Sync};
 use crate::protocol::{Reply, Seq};
 use crate::time::{Millis, Now};
 
-use waiting::Waiting;
+use waiting::UnwrittenBytes;
 
-pub use closing::End;
-pub(super) use segments::{Closed, Current};
+pub use closing::JournalEnd;
+pub(super) use segments::{ClosedSegment, OpenSegment};
 
 /// The journal as the loop sees it.
 #[derive(Debug)]
-pub struct Keeper {
-    terms: Terms,
+pub struct Commits {
+    terms: JournalOptions,
     ttl_ms: u64,
     /// What the worker is to be asked next.
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<WriterJob>,
     /// The segment that records are made for.
-    segment: Current,
+    segment: OpenSegment,
     /// Records not yet handed over.
     records: Vec<u8>,
-    waiting: Waiting,
+    waiting: UnwrittenBytes,
     /// Whether somebody waits for them.
     is_awaited: bool,
     /// The commit that they will be.
@@ -65,21 +65,21 @@ pub struct Keeper {
     failing: Option<Failing>,
     /// Reason of the failure that was reported last.
     reason: String,
-    checks: Checks,
+    checks: LocationChecks,
     /// Who was deregistered, and in which commit, as long as that is not safe.
     deregistered: VecDeque<(u64, Box<str>)>,
-    places: cursors::Pause,
+    places: cursors::CursorFlush,
     /// With a pause between syncs: when the next one is due.
     sync_at: Option<Millis>,
     is_syncing: bool,
     /// The last commit before the last sync that was asked for, with the last number by then.
     covered: (u64, Seq),
     /// Segments that are only read, oldest first.
-    closed: VecDeque<Closed>,
+    closed: VecDeque<ClosedSegment>,
     is_removing: bool,
     /// The commit of a new epoch, until that is done.
     new_epoch: Option<u64>,
-    tally: Tally,
+    tally: JournalMetrics,
     /// The commit that ends the journal in good order.
     closing: Option<u64>,
 }
@@ -94,12 +94,12 @@ enum Failing {
 
 /// Where a journal goes on.
 #[derive(Debug)]
-pub(super) struct Start {
-    pub(super) terms: Terms,
+pub(super) struct ResumePoint {
+    pub(super) terms: JournalOptions,
     pub(super) ttl_ms: u64,
-    pub(super) segment: Current,
+    pub(super) segment: OpenSegment,
     pub(super) safe: Seq,
-    pub(super) closed: VecDeque<Closed>,
+    pub(super) closed: VecDeque<ClosedSegment>,
 }
 
 /// What completions came to.
@@ -113,16 +113,16 @@ pub struct Progress {
     pub new_epoch: bool,
 }
 
-impl Keeper {
-    pub(super) fn new(start: Start) -> Self {
-        let Start { terms, ttl_ms, segment, safe, closed } = start;
+impl Commits {
+    pub(super) fn new(start: ResumePoint) -> Self {
+        let ResumePoint { terms, ttl_ms, segment, safe, closed } = start;
         Self {
             terms,
             ttl_ms,
             jobs: VecDeque::new(),
             segment,
             records: Vec::new(),
-            waiting: Waiting::default(),
+            waiting: UnwrittenBytes::default(),
             is_awaited: false,
             next: 1,
             settled: 0,
@@ -132,16 +132,16 @@ impl Keeper {
             safe,
             failing: None,
             reason: String::new(),
-            checks: Checks::new(segment.noted.steady),
+            checks: LocationChecks::new(segment.noted.steady),
             deregistered: VecDeque::new(),
-            places: cursors::Pause::default(),
+            places: cursors::CursorFlush::default(),
             sync_at: None,
             is_syncing: false,
             covered: (0, safe),
             closed,
             is_removing: false,
             new_epoch: None,
-            tally: Tally::default(),
+            tally: JournalMetrics::default(),
             closing: None,
         }
     }
@@ -168,12 +168,12 @@ impl Keeper {
     }
 
     /// What the worker is to be asked next.
-    pub fn poll_job(&mut self) -> Option<Job> {
+    pub fn poll_job(&mut self) -> Option<WriterJob> {
         self.jobs.pop_front()
     }
 
     /// There was no room for this job: it is the next one again.
-    pub fn take_back(&mut self, job: Job) {
+    pub fn take_back(&mut self, job: WriterJob) {
         self.jobs.push_front(job);
     }
 
@@ -241,7 +241,7 @@ impl Keeper {
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
         if self.checks.precedes_write(now.steady) {
-            self.jobs.push_back(Job::Check);
+            self.jobs.push_back(WriterJob::Check);
         }
         self.append(commit, records, must_sync, group.last());
         if self.segment.bytes >= self.segment.bytes_max
@@ -253,7 +253,7 @@ impl Keeper {
 
     fn append(&mut self, commit: u64, records: Vec<u8>, must_sync: bool, last: Seq) {
         self.waiting.hand_over(commit, records.len());
-        self.jobs.push_back(Job::Append { commit, records, must_sync });
+        self.jobs.push_back(WriterJob::Append { commit, records, must_sync });
         self.push_commit(last);
     }
 
@@ -290,22 +290,22 @@ impl Keeper {
         encode(&Record::Continued, now.steady, self.segment.salt, &mut farewell);
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
-        let header = Header { serial, salt, boot, sync };
+        let header = SegmentHeader { serial, salt, boot, sync };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
         let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
-        let Current { serial: old, mut bytes, begun, .. } = self.segment;
+        let OpenSegment { serial: old, mut bytes, begun, .. } = self.segment;
         if !is_rescue {
             bytes += farewell.len() as u64;
         }
         let (newest, last) = (now.steady, group.last());
-        self.closed.push_back(Closed { serial: old, begun, bytes, newest, last });
+        self.closed.push_back(ClosedSegment { serial: old, begun, bytes, newest, last });
         let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
         let bytes_max = self.terms.segment_bytes(members_bytes);
-        self.segment = Current {
+        self.segment = OpenSegment {
             serial,
             salt,
             begun: commit,
@@ -318,7 +318,7 @@ impl Keeper {
         self.waiting.hand_over(commit, records.len());
         self.checks.note(now.steady);
         let is_whole = self.safe == Seq::ZERO;
-        self.jobs.push_back(Job::Begin(Begin {
+        self.jobs.push_back(WriterJob::NewSegment(NewSegment {
             commit,
             header,
             records,
@@ -360,14 +360,14 @@ impl Keeper {
             return; // There is no segment to be synced.
         }
         if self.checks.is_due(now.steady) {
-            self.jobs.push_back(Job::Check);
+            self.jobs.push_back(WriterJob::Check);
         }
         if let Sync::Every(pause_ms) = self.terms.sync {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
                 self.sync_at = None;
                 self.is_syncing = true;
                 self.covered = self.commits.back().copied().unwrap_or(self.done);
-                self.jobs.push_back(Job::Sync);
+                self.jobs.push_back(WriterJob::Sync);
             }
             if !self.is_syncing && self.sync_at.is_none() && self.done.0 > self.synced {
                 self.sync_at = Some(now.steady.plus(pause_ms));

@@ -5,16 +5,16 @@
 //! would wake the worker, and the worker the loop, for every few of them. So it is with members
 //! that come back: a few bytes for each of them and pause, however often one does.
 
-use crate::group::{Group, Move};
+use crate::group::{CursorUpdate, Group};
 use crate::journal::{Record, Salt, encode};
 use crate::limits::PLACES_PAUSE_MS;
 use crate::time::Millis;
 
 /// The pause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pause(Option<Millis>);
+pub(super) struct CursorFlush(Option<Millis>);
 
-impl Pause {
+impl CursorFlush {
     /// When it ends, if it has begun.
     pub(super) fn deadline(self) -> Option<Millis> {
         self.0
@@ -40,10 +40,10 @@ impl Pause {
 
 /// Writes down the places that have moved, and the members that have come back.
 pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    group.take_moves(|Move { id, place, returned }| {
+    group.take_moves(|CursorUpdate { id, place, returned }| {
         let record = match returned {
             Some((address, registered_at)) => Record::Member { id, address, registered_at, place },
-            None => Record::Place { id, place },
+            None => Record::Acked { id, place },
         };
         encode(&record, at, salt, records);
     });
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn places_that_move_one_after_the_other_are_written_down_together() {
-        let mut pause = Pause::default();
+        let mut pause = CursorFlush::default();
         let (begin, end) = (Millis::new(1_000), Millis::new(1_000 + PLACES_PAUSE_MS));
         assert!(!pause.ends(false, begin));
         assert_eq!(pause.deadline(), None);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Commits, and how long syncs took.
 #[derive(Clone, Debug)]
-pub(super) struct Tally {
+pub(super) struct JournalMetrics {
     pub(super) commits: u64,
     /// Times that the journal could not be written.
     pub(super) failures: u64,
@@ -14,13 +14,13 @@ pub(super) struct Tally {
 
 const POWERS: usize = 40;
 
-impl Default for Tally {
+impl Default for JournalMetrics {
     fn default() -> Self {
         Self { commits: 0, failures: 0, syncs: [0; POWERS] }
     }
 }
 
-impl Tally {
+impl JournalMetrics {
     pub(super) fn note_sync(&mut self, took: Duration) {
         let power = took.as_micros().max(1).ilog2() as usize;
         if let Some(count) = self.syncs.get_mut(power.min(POWERS - 1)) {
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_percentile_is_the_power_of_two_above_it() {
-        let mut tally = Tally::default();
+        let mut tally = JournalMetrics::default();
         assert_eq!(tally.sync_us(50), 0);
         for micros in [1, 3, 100, 100, 100, 100, 100, 100, 100, 5_000] {
             tally.note_sync(Duration::from_micros(micros));

@@ -1,25 +1,25 @@
-//! Keeping a group across any end of its program: what its journal is told, what may be confirmed,
-//! and how a group begins with what was kept.
+//! The journal between the group and the disk: records for facts, commits, retention, startup.
 //!
-//! Three parts that know neither sockets nor threads nor clocks, and files only as a
-//! [`Disk`](crate::journal::Disk). Whoever runs them says what time it is, carries jobs one way and
-//! what came of them the other, and holds replies back for as long as they have to wait:
+//! No part of this room knows a socket, a thread or a clock. Files are reached through a
+//! [`Disk`](crate::journal::Disk) only. The caller passes the time, carries jobs to the worker and
+//! reports back, and keeps replies until their commit is done:
 //!
 //! ```text
-//!   start    Recovery::read ─► open ─► Group, Keeper, Scribe
+//!   start    JournalContents::read ─► open ─► Group, Commits, SegmentWriter
 //!
-//!   loop     Group ─ Fact ─► Keeper ─ Job ─────► Scribe ─► Store     worker
-//!              ▲               │ ▲                  │
-//!              └─ Stored ──────┤ └─ Written ◄───────┘
-//!                              └─► Held: replies that wait for their commit
+//!   loop     Group ─ Fact ──► Commits ─ WriterJob ────► SegmentWriter ─► Store     worker
+//!              ▲               │ ▲                        │
+//!              └─ Stored ──────┤ └─ WriterReport ◄────────┘
+//!                              └─► PendingReplies: replies that wait for their commit
 //! ```
 //!
-//! A turn tells the [`Keeper`] each [`Effect::Record`](crate::group::Effect::Record), ends with
-//! [`Keeper::commit`], and hands the jobs to the [`Scribe`], which may be at work for as long as
-//! the disk is slow. What it answers goes to [`Keeper::take`]; the [`Progress`] that comes of it
-//! goes to the group as [`Input::Stored`](crate::group::Input::Stored) and
-//! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`Held::release`]. Whenever
-//! something was told, [`Keeper::take_fullness`] says whether the group may decide more.
+//! In each turn [`Commits`] takes the [`Effect::Record`](crate::group::Effect::Record) effects of
+//! the group. At the end of the turn [`Commits::commit`] makes one job of them for the
+//! [`SegmentWriter`]. A slow disk may keep the writer at work for any time. Its report goes to
+//! [`Commits::take`]. The [`Progress`] that results goes to the group as
+//! [`Input::Stored`](crate::group::Input::Stored) and
+//! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`PendingReplies::release`].
+//! [`Commits::take_fullness`] reports when the group must stop making facts, and when it may go on.
 
 mod checks;
 mod commits;
@@ -35,15 +35,15 @@ mod writer;
 use crate::journal::BootId;
 use crate::limits::{SEGMENT_SNAPSHOTS_MIN, Sync};
 
-pub use commits::{End, Keeper, Progress};
-pub use pending::Held;
-pub use startup::{Draw, Opened, Recovery};
+pub use commits::{Commits, JournalEnd, Progress};
+pub use pending::PendingReplies;
+pub use startup::{JournalContents, OpenedJournal, RandomValues};
 pub(super) use startup::{age, apply};
-pub use writer::{Begin, Job, Scribe, Written};
+pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};
 
 /// How a journal is to be kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct JournalOptions {
     /// When what is written is made safe against power loss.
     pub sync: Sync,
     /// From here on a segment is closed and another one begun, if it is long enough for what it
@@ -55,7 +55,7 @@ pub struct Terms {
     pub boot: BootId,
 }
 
-impl Terms {
+impl JournalOptions {
     /// Where a segment is closed that says so much of the members at its beginning.
     fn segment_bytes(&self, members_bytes: u64) -> u64 {
         self.segment_bytes_max.max(members_bytes.saturating_mul(SEGMENT_SNAPSHOTS_MIN))

@@ -7,12 +7,12 @@ use bytes::BytesMut;
 /// What one client is to be sent as soon as it may be: replies in the order of their requests, each
 /// with the commit that it waits for; those behind one that waits do too.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct PendingReplies {
     replies: VecDeque<(u64, BytesMut)>,
     bytes: usize,
 }
 
-impl Held {
+impl PendingReplies {
     /// Keeps a reply back until `commit` is done, or until what it stands behind is.
     pub fn hold(&mut self, commit: Option<u64>, reply: &[u8]) {
         let commit = commit.unwrap_or_default();
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_reply_waits_for_its_commit_and_for_what_it_stands_behind() {
-        let mut held = Held::default();
+        let mut held = PendingReplies::default();
         for (commit, reply) in [(Some(3), "a"), (None, "b"), (Some(5), "c"), (Some(4), "d")] {
             held.hold(commit, reply.as_bytes());
         }

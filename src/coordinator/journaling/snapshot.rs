@@ -1,7 +1,7 @@
 //! What a segment begins with.
 
-use crate::group::{Group, Standpoint};
-use crate::journal::{Record, Runs, Salt, SyncMode, encode};
+use crate::group::{Group, MemberState};
+use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
 use crate::limits::{RECORD_RUNS_MAX, Sync};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
@@ -36,7 +36,7 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
             if it.registered_at > after {
                 put_member(&it, at, salt, &mut records);
             } else if place > after {
-                encode(&Record::Place { id, place }, at, salt, &mut records);
+                encode(&Record::Acked { id, place }, at, salt, &mut records);
             }
             let above = it.own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
             put_own(id, above, at, salt, &mut records);
@@ -54,8 +54,8 @@ pub(super) fn mode(sync: Sync) -> SyncMode {
 }
 
 /// Writes down that an id is a member.
-pub(super) fn put_member(standpoint: &Standpoint, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    let Standpoint { ref id, address, registered_at, place, .. } = *standpoint;
+pub(super) fn put_member(standpoint: &MemberState, at: Millis, salt: Salt, records: &mut Vec<u8>) {
+    let MemberState { ref id, address, registered_at, place, .. } = *standpoint;
     encode(&Record::Member { id, address, registered_at, place }, at, salt, records);
 }
 
@@ -70,7 +70,7 @@ fn put_own(
     let runs: Vec<(Seq, Seq)> = runs.filter(|(first, last)| first <= last).collect();
     let mut bytes = Vec::new();
     for runs in runs.chunks(RECORD_RUNS_MAX) {
-        let runs = Runs::encode(runs, &mut bytes);
+        let runs = EncodedRanges::encode(runs, &mut bytes);
         encode(&Record::Own { id, runs }, at, salt, records);
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
-use super::Terms;
-use super::commits::{Closed, Current, Keeper, Start};
+use super::JournalOptions;
+use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
 use super::snapshot::{Snapshot, mode, snapshot};
-use super::writer::Scribe;
-use crate::group::{Group, Recorded, Replay, Rules, Standpoint};
+use super::writer::SegmentWriter;
+use crate::group::{Group, MemberState, RecoveredFact, Replay, Rules};
 use crate::journal::{
-    BootId, Disk, Event, HEADER_BYTES, Header, Record, Recovered, Salt, Store, SyncMode, Unusable,
-    delivery, encode, recover_unless,
+    BootId, Disk, HEADER_BYTES, JournalError, Record, Recovered, RecoveryEvent, Salt,
+    SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
 };
 use crate::limits::Sync;
 use crate::protocol::{Epoch, Seq};
@@ -18,7 +18,7 @@ use crate::time::{Millis, Now, UnixMillis};
 
 /// What was read of a journal, before it is gone on with.
 #[derive(Debug)]
-pub struct Recovery {
+pub struct JournalContents {
     replay: Replay,
     recovered: Recovered,
     ttl_ms: u64,
@@ -26,36 +26,36 @@ pub struct Recovery {
 
 /// A group that is kept, and its journal.
 #[derive(Debug)]
-pub struct Opened<D: Disk> {
+pub struct OpenedJournal<D: Disk> {
     /// As it was left; nobody is online.
     pub group: Group,
     /// The loop's side.
-    pub keeper: Keeper,
+    pub keeper: Commits,
     /// The worker's side.
-    pub scribe: Scribe<D>,
+    pub scribe: SegmentWriter<D>,
 }
 
 /// What is drawn at random for a beginning.
 #[derive(Clone, Copy, Debug)]
-pub struct Draw {
+pub struct RandomValues {
     /// For numbers that do not go on where they were.
     pub epoch: Epoch,
     /// Of the first segment.
     pub salt: Salt,
 }
 
-impl Recovery {
+impl JournalContents {
     /// Reads all that there is, unless `is_stopped` says so before the end. Damage keeps it from
     /// nothing.
     ///
     /// # Errors
     ///
-    /// [`Unusable`] if a segment cannot be read, or if it was stopped: nothing was changed.
+    /// [`JournalError`] if a segment cannot be read, or if it was stopped: nothing was changed.
     pub fn read<D: Disk>(
         store: &mut Store<D>,
         rules: Rules,
         is_stopped: impl FnMut() -> bool,
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, JournalError> {
         let ttl_ms = rules.ttl_ms;
         let mut replay = Replay::new(rules, Epoch::new(0));
         let recovered = recover_unless(store, |event| apply(&mut replay, event), is_stopped)?;
@@ -74,7 +74,7 @@ impl Recovery {
         age(&self.recovered, unix)
     }
 
-    /// Goes on in a fresh segment. The group time is that of [`Recovery::age`], or later.
+    /// Goes on in a fresh segment. The group time is that of [`JournalContents::age`], or later.
     ///
     /// # Errors
     ///
@@ -82,23 +82,23 @@ impl Recovery {
     pub fn open<D: Disk>(
         self,
         mut store: Store<D>,
-        terms: Terms,
-        draw: Draw,
+        terms: JournalOptions,
+        draw: RandomValues,
         now: Now,
-    ) -> io::Result<Opened<D>> {
+    ) -> io::Result<OpenedJournal<D>> {
         let Self { replay, recovered, ttl_ms } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, terms.boot));
         let mut group = replay.finish(epoch.unwrap_or(draw.epoch));
         group.start(now.steady);
         let (serial, salt) = (store.next_serial(), draw.salt);
-        let header = Header { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
+        let header = SegmentHeader { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
         let Snapshot { records, members_bytes } =
             snapshot(&group, group.epoch(), safe(&recovered, terms, &group), salt, now);
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
         let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
         let (safe, mut closed) = (group.last(), closed(&recovered, now));
-        let segment = Current {
+        let segment = OpenSegment {
             serial,
             salt,
             begun: 0,
@@ -113,8 +113,8 @@ impl Recovery {
         {
             last.bytes += bytes;
         }
-        let keeper = Keeper::new(Start { terms, ttl_ms, segment, safe, closed });
-        Ok(Opened { group, keeper, scribe: Scribe::new(store, writer) })
+        let keeper = Commits::new(ResumePoint { terms, ttl_ms, segment, safe, closed });
+        Ok(OpenedJournal { group, keeper, scribe: SegmentWriter::new(store, writer) })
     }
 }
 
@@ -144,7 +144,7 @@ fn explained(error: &io::Error, bytes: u64) -> io::Error {
 /// failed, which is told once: whoever syncs the file again may be told that all is well, though
 /// what failed is only in memory, and lost with the power. So what the last segment was given
 /// after what it says to be safe goes into the fresh one, and from there into no other.
-fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
+fn safe(recovered: &Recovered, terms: JournalOptions, group: &Group) -> Seq {
     let last = group.last();
     let Some(header) = recovered.header.filter(|header| !header.boot.is_other(terms.boot)) else {
         return last; // What was read is what the disk holds.
@@ -163,7 +163,7 @@ fn safe(recovered: &Recovered, terms: Terms, group: &Group) -> Seq {
 /// Says at the end of the last segment that another one follows, which is missed from then on if it
 /// is not there; how many bytes that takes.
 fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> io::Result<u64> {
-    let Some(Header { serial, salt, .. }) = recovered.header else { return Ok(0) };
+    let Some(SegmentHeader { serial, salt, .. }) = recovered.header else { return Ok(0) };
     let mut record = Vec::new();
     encode(&Record::Continued, now.steady, salt, &mut record);
     let mut last = store.reopen(serial)?;
@@ -187,10 +187,10 @@ pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
     recovered.at.plus(unix.0.saturating_sub(last))
 }
 
-fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
+fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
     let segments = recovered.segments.iter();
     segments
-        .map(|segment| Closed {
+        .map(|segment| ClosedSegment {
             serial: segment.serial,
             begun: 0,
             bytes: segment.bytes,
@@ -200,15 +200,15 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<Closed> {
         .collect()
 }
 
-pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
+pub(crate) fn apply(replay: &mut Replay, event: RecoveryEvent<'_>) {
     match event {
-        Event::AllNamed => replay.keep_named(),
-        Event::Lost { first, last } => replay.lose(first, last),
-        Event::Fact { at, record: Record::Own { id, runs } } => {
+        RecoveryEvent::AllNamed => replay.keep_named(),
+        RecoveryEvent::Lost { first, last } => replay.lose(first, last),
+        RecoveryEvent::Fact { at, record: Record::Own { id, runs } } => {
             let runs: Vec<(Seq, Seq)> = runs.iter().collect();
-            replay.apply(Recorded::Own { id, runs: &runs }, at);
+            replay.apply(RecoveredFact::Own { id, runs: &runs }, at);
         }
-        Event::Fact { at, record } => {
+        RecoveryEvent::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {
                 replay.apply(recorded, at);
             }
@@ -216,17 +216,19 @@ pub(crate) fn apply(replay: &mut Replay, event: Event<'_>) {
     }
 }
 
-fn recorded<'a>(record: &Record<'a>) -> Option<Recorded<'a>> {
+fn recorded<'a>(record: &Record<'a>) -> Option<RecoveredFact<'a>> {
     match *record {
-        Record::Epoch { epoch, last } => Some(Recorded::Snapshot { epoch, last }),
+        Record::Epoch { epoch, last } => Some(RecoveredFact::Snapshot { epoch, last }),
         Record::Member { id, address, registered_at, place } => {
             let (id, own) = (id.into(), Box::default()); // That has records of its own.
-            Some(Recorded::Member(Standpoint { id, address, registered_at, place, own }))
+            Some(RecoveredFact::Member(MemberState { id, address, registered_at, place, own }))
         }
-        Record::NewEpoch { epoch } => Some(Recorded::NewEpoch { epoch }),
-        Record::Deregistered { id } => Some(Recorded::Deregistered { id }),
-        Record::Accepted { line } => Some(Recorded::Accepted { line, delivery: delivery(line)? }),
-        Record::Place { id, place } => Some(Recorded::Place { id, place }),
+        Record::NewEpoch { epoch } => Some(RecoveredFact::NewEpoch { epoch }),
+        Record::Deregistered { id } => Some(RecoveredFact::Deregistered { id }),
+        Record::Accepted { line } => {
+            Some(RecoveredFact::Accepted { line, delivery: delivery(line)? })
+        }
+        Record::Acked { id, place } => Some(RecoveredFact::Acked { id, place }),
         Record::Own { .. }
         | Record::Clock { .. }
         | Record::Safe { .. }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::{Draw, Job, Keeper, Opened, Progress, Recovery, Terms};
+use super::{
+    Commits, JournalContents, JournalOptions, OpenedJournal, Progress, RandomValues, WriterJob,
+};
 use crate::group::{ConnId, Effect, Group, Input, Origin, Rules};
-use crate::journal::{BootId, Directory, Found, Record, Salt, Store, delivery, read};
+use crate::journal::{BootId, Directory, Record, Salt, SegmentItem, Store, delivery, read};
 use crate::limits::{Overflow, Sync};
 use crate::protocol::{Epoch, Request};
 use crate::time::{Millis, Now, UnixMillis};
@@ -32,25 +34,29 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-pub(super) fn open(path: &Path, terms: Terms, now: u64) -> Opened<Directory> {
+pub(super) fn open(path: &Path, terms: JournalOptions, now: u64) -> OpenedJournal<Directory> {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let recovery = Recovery::read(&mut store, rules(), || false).unwrap();
-    let draw = Draw { epoch: Epoch::new(now), salt: Salt(now) };
+    let recovery = JournalContents::read(&mut store, rules(), || false).unwrap();
+    let draw = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
     recovery.open(store, terms, draw, at(now)).unwrap()
 }
 
-pub(super) fn terms(boot: u8, sync: Sync, segment_bytes_max: u64) -> Terms {
-    Terms { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
+pub(super) fn terms(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOptions {
+    JournalOptions { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
 }
 
 /// What the worker is to be asked.
-pub(super) fn jobs(opened: &mut Opened<Directory>) -> Vec<Job> {
+pub(super) fn jobs(opened: &mut OpenedJournal<Directory>) -> Vec<WriterJob> {
     std::iter::from_fn(|| opened.keeper.poll_job()).collect()
 }
 
 /// Asks, and carries out whatever the group wants; the end of the turn is handed over.
-pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
-    let Opened { group, keeper, .. } = opened;
+pub(super) fn decide(
+    opened: &mut OpenedJournal<Directory>,
+    now: u64,
+    lines: &[&str],
+) -> Vec<String> {
+    let OpenedJournal { group, keeper, .. } = opened;
     let mut replies = Vec::new();
     let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
     for line in lines {
@@ -68,7 +74,7 @@ pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -
                 Effect::List { .. }
                 | Effect::Close { .. }
                 | Effect::DrawEpoch
-                | Effect::Note(_)
+                | Effect::MemberChange(_)
                 | Effect::Backlog(_) => (),
             }
         }
@@ -78,8 +84,8 @@ pub(super) fn decide(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -
 }
 
 /// Carries out what the worker was asked.
-pub(super) fn carry_out(opened: &mut Opened<Directory>, now: u64, jobs: Vec<Job>) {
-    let Opened { group, keeper, scribe } = opened;
+pub(super) fn carry_out(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
+    let OpenedJournal { group, keeper, scribe } = opened;
     let mut progress = Progress::default();
     keeper.take(scribe.write(jobs), at(now).steady, &mut progress);
     if progress.new_epoch {
@@ -91,14 +97,14 @@ pub(super) fn carry_out(opened: &mut Opened<Directory>, now: u64, jobs: Vec<Job>
     report_fullness(group, keeper, now);
 }
 
-fn report_fullness(group: &mut Group, keeper: &mut Keeper, now: u64) {
+fn report_fullness(group: &mut Group, keeper: &mut Commits, now: u64) {
     if let Some(is_full) = keeper.take_fullness() {
         group.handle(Input::JournalFull(is_full), at(now));
     }
 }
 
 /// As [`decide`]; the end of the turn is written.
-pub(super) fn ask(opened: &mut Opened<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
+pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
     let replies = decide(opened, now, lines);
     let jobs = jobs(opened);
     carry_out(opened, now, jobs);
@@ -113,8 +119,10 @@ pub(super) fn segments(path: &Path) -> BTreeMap<u64, Vec<u64>> {
         let bytes = std::fs::read(name).unwrap();
         let (header, records) = read(&bytes).unwrap();
         let numbers = records.filter_map(|found| match found {
-            Found::Record { record: Record::Accepted { line }, .. } => delivery(line),
-            Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. } => None,
+            SegmentItem::Record { record: Record::Accepted { line }, .. } => delivery(line),
+            SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => {
+                None
+            }
         });
         (header.serial, numbers.map(|delivery| delivery.seq.as_u64()).collect())
     });

@@ -3,12 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use crate::journal::{Directory, Disk, Header, Store, SyncMode, Writer};
+use crate::journal::{Directory, Disk, SegmentHeader, Store, SyncMode, Writer};
 use crate::net::{Sink, Stopwatch};
 
 /// What the journal's worker is asked to do.
 #[derive(Debug)]
-pub enum Job {
+pub enum WriterJob {
     /// Write these records; `commit` is done with them.
     Append {
         /// Its number.
@@ -19,7 +19,7 @@ pub enum Job {
         must_sync: bool,
     },
     /// Begin a segment.
-    Begin(Begin),
+    NewSegment(NewSegment),
     /// Make safe what was written so far.
     Sync,
     /// See that what was written is still where a start will look for it.
@@ -33,10 +33,10 @@ pub enum Job {
 
 /// A segment to be begun.
 #[derive(Debug)]
-pub struct Begin {
+pub struct NewSegment {
     /// What is done with it.
     pub(super) commit: u64,
-    pub(super) header: Header,
+    pub(super) header: SegmentHeader,
     /// What it begins with.
     pub(super) records: Vec<u8>,
     /// For the end of the segment before it, once there is this one.
@@ -49,7 +49,7 @@ pub struct Begin {
 
 /// What came of a batch of jobs.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct WriterReport {
     /// The last commit that is done.
     pub(super) done: Option<u64>,
     /// The last commit of those that came to nothing.
@@ -70,7 +70,7 @@ pub struct Written {
     pub(super) missing: Vec<u64>,
 }
 
-impl Written {
+impl WriterReport {
     fn fail(&mut self, commit: u64, error: &io::Error) {
         self.fail_for(commit, error.to_string());
     }
@@ -83,7 +83,7 @@ impl Written {
 
 /// The worker's side of the journal.
 #[derive(Debug)]
-pub struct Scribe<D: Disk> {
+pub struct SegmentWriter<D: Disk> {
     store: Store<D>,
     /// None once it has failed: nothing is ever confirmed from that file again.
     writer: Option<Writer<D::File>>,
@@ -95,22 +95,25 @@ pub struct Scribe<D: Disk> {
     is_incomplete: bool,
 }
 
-impl<D: Disk> Scribe<D> {
+impl<D: Disk> SegmentWriter<D> {
     pub(super) fn new(store: Store<D>, writer: Writer<D::File>) -> Self {
         Self { store, writer: Some(writer), written: 0, synced: 0, is_incomplete: false }
     }
 
     /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
     /// one sync.
-    pub fn write(&mut self, batch: Vec<Job>) -> Written {
-        let mut report = Written::default();
+    pub fn write(&mut self, batch: Vec<WriterJob>) -> WriterReport {
+        let mut report = WriterReport::default();
         let mut jobs = batch.into_iter().peekable();
         while let Some(job) = jobs.next() {
             match job {
-                Job::Append { mut commit, mut records, mut must_sync } => {
-                    let follows = |job: &Job| matches!(job, Job::Append { .. });
-                    while let Some(Job::Append { commit: next, records: more, must_sync: must }) =
-                        jobs.next_if(follows)
+                WriterJob::Append { mut commit, mut records, mut must_sync } => {
+                    let follows = |job: &WriterJob| matches!(job, WriterJob::Append { .. });
+                    while let Some(WriterJob::Append {
+                        commit: next,
+                        records: more,
+                        must_sync: must,
+                    }) = jobs.next_if(follows)
                     {
                         commit = next;
                         records.extend_from_slice(&more);
@@ -118,21 +121,21 @@ impl<D: Disk> Scribe<D> {
                     }
                     self.append(commit, &records, must_sync, &mut report);
                 }
-                Job::Begin(begin) => self.begin(&begin, &mut report),
-                Job::Sync => {
+                WriterJob::NewSegment(begin) => self.begin(&begin, &mut report),
+                WriterJob::Sync => {
                     report.has_synced = true;
                     self.sync_written(&mut report);
                 }
-                Job::Check => {
+                WriterJob::Check => {
                     self.check(self.written, &mut report);
                 }
-                Job::Remove { serial } => self.remove(serial, &mut report),
+                WriterJob::Remove { serial } => self.remove(serial, &mut report),
             }
         }
         report
     }
 
-    fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut Written) {
+    fn append(&mut self, commit: u64, records: &[u8], must_sync: bool, report: &mut WriterReport) {
         let Some(mut writer) = self.writer.take() else {
             report.failed = Some(commit);
             return;
@@ -157,8 +160,8 @@ impl<D: Disk> Scribe<D> {
         }
     }
 
-    fn begin(&mut self, begin: &Begin, report: &mut Written) {
-        let Begin { commit, header, records, farewell, is_rescue, is_whole } = begin;
+    fn begin(&mut self, begin: &NewSegment, report: &mut WriterReport) {
+        let NewSegment { commit, header, records, farewell, is_rescue, is_whole } = begin;
         if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
             return;
         }
@@ -201,7 +204,7 @@ impl<D: Disk> Scribe<D> {
 
     /// Returns true if a start would find the written records. If not, nothing more is written
     /// there.
-    fn check(&mut self, commit: u64, report: &mut Written) -> bool {
+    fn check(&mut self, commit: u64, report: &mut WriterReport) -> bool {
         match self.store.missing(self.writer.as_ref()) {
             Ok(missing) if missing.is_empty() => return true,
             Ok(missing) => {
@@ -215,19 +218,19 @@ impl<D: Disk> Scribe<D> {
         false
     }
 
-    fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut Written) -> io::Result<()> {
+    fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut WriterReport) -> io::Result<()> {
         let watch = Stopwatch::start();
         self.store.sync(writer)?;
         report.syncs.push(watch.elapsed());
         Ok(())
     }
 
-    fn note_synced(&mut self, report: &mut Written) {
+    fn note_synced(&mut self, report: &mut WriterReport) {
         self.synced = self.written;
         report.synced = Some(self.written);
     }
 
-    fn sync_written(&mut self, report: &mut Written) {
+    fn sync_written(&mut self, report: &mut WriterReport) {
         let Some(mut writer) = self.writer.take() else { return };
         match self.sync(&mut writer, report) {
             Ok(()) => {
@@ -241,7 +244,7 @@ impl<D: Disk> Scribe<D> {
         }
     }
 
-    fn remove(&mut self, serial: u64, report: &mut Written) {
+    fn remove(&mut self, serial: u64, report: &mut WriterReport) {
         if self.store.serials().last().is_none_or(|newest| *newest <= serial) {
             // Where the members stand is in no later segment yet.
             return report.kept.push(serial);
@@ -263,11 +266,11 @@ fn gone(missing: &[u64]) -> String {
     )
 }
 
-impl Sink for Scribe<Directory> {
-    type Job = Job;
-    type Done = Written;
+impl Sink for SegmentWriter<Directory> {
+    type Job = WriterJob;
+    type Done = WriterReport;
 
-    fn run(&mut self, batch: Vec<Job>) -> Written {
+    fn run(&mut self, batch: Vec<WriterJob>) -> WriterReport {
         self.write(batch)
     }
 }

@@ -13,7 +13,7 @@ enum Step {
     Append { bytes: usize },
     Pass { millis: u64 },
     Drop { messages: u64 },
-    Move { reader: usize, messages: u64 },
+    CursorUpdate { reader: usize, messages: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -23,7 +23,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..60_u64).prop_map(|millis| Step::Pass { millis }),
         1 => (0..4_u64).prop_map(|messages| Step::Drop { messages }),
         6 => (0..3_usize, 1..9_u64)
-            .prop_map(|(reader, messages)| Step::Move { reader, messages }),
+            .prop_map(|(reader, messages)| Step::CursorUpdate { reader, messages }),
     ]
 }
 
@@ -71,7 +71,7 @@ impl World {
                 self.front = (self.front + messages).min(self.last() + 1);
                 self.history.drop_before(Seq::new(self.front));
             }
-            Step::Move { reader, messages } => self.advance(reader, messages),
+            Step::CursorUpdate { reader, messages } => self.advance(reader, messages),
         }
     }
 
@@ -98,7 +98,7 @@ impl World {
     }
 
     fn check(&self, own: &BTreeSet<u64>) {
-        let mut runs = OwnRuns::default();
+        let mut runs = SeqRanges::default();
         own.iter().for_each(|&number| runs.push(Seq::new(number)));
         for (place, _) in self.readers {
             let after = place.max(self.history.front().before());

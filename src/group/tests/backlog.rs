@@ -1,7 +1,7 @@
 //! A full backlog: who is told what.
 
 use super::*;
-use crate::protocol::HeldBy;
+use crate::protocol::BacklogHolder;
 
 impl World {
     /// The line about the backlog that this input causes in the log.
@@ -17,7 +17,7 @@ impl World {
             | Effect::Close { .. }
             | Effect::Record(_)
             | Effect::DrawEpoch
-            | Effect::Note(_) => None,
+            | Effect::MemberChange(_) => None,
         });
         changes.collect()
     }
@@ -37,8 +37,8 @@ fn a_refusal_names_the_member_that_needs_the_oldest_message() {
     world.send("bob", "aa"); // 11 bytes each.
     world.send("bob", "bb");
     let full = |id: &str, bytes| -> Reply {
-        let held_by = HeldBy::Member { id: id.into(), bytes };
-        Refusal::BacklogFull { max: 24, held_by }.into()
+        let held_by = BacklogHolder::Member { id: id.into(), bytes };
+        RequestError::BacklogFull { max: 24, held_by }.into()
     };
     world.read(ann);
     world.read(eve);
@@ -59,7 +59,7 @@ fn the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over() {
     world.register("bob", "");
     world.send("bob", "aa");
     world.send("bob", "bb");
-    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
+    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
     let refuses = BacklogChange::Refuses { max: 24, held_by };
     assert_eq!(world.told_of("bob#msend cc"), std::slice::from_ref(&refuses));
     for now in (0..20_000).step_by(9_999) {
@@ -88,7 +88,7 @@ fn the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over() {
     world.register("bob", "");
     world.send("bob", "aa");
     world.send("bob", "bb");
-    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
+    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
     let drops = BacklogChange::Drops { max: 24, held_by };
     assert_eq!(world.told_of("bob#msend cc"), [drops]);
     assert_eq!(world.told_of("bob#msend dd"), []);
@@ -104,8 +104,8 @@ fn a_full_backlog_refuses_until_somebody_has_caught_up() {
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "aa"); // 11 bytes each.
     world.send("bob", "bb");
-    let held_by = HeldBy::Member { id: "ann".into(), bytes: 22 };
-    let full = Reply::from(Refusal::BacklogFull { max: 24, held_by });
+    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
+    let full = Reply::from(RequestError::BacklogFull { max: 24, held_by });
     assert_eq!(world.request("bob#msend cc"), full);
     assert_eq!(world.read(ann), "aa bb");
     assert_eq!(world.request("bob#msend cc"), full, "sent is not acknowledged");

@@ -52,9 +52,9 @@ fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
 #[test]
 fn only_a_member_at_its_own_address_has_a_new_epoch_begun_and_not_twice_in_ten_seconds() {
     let (mut world, _) = world(false);
-    assert_eq!(world.request(&format!("eve#{ABOVE}")), Refusal::NotAMember.into());
+    assert_eq!(world.request(&format!("eve#{ABOVE}")), RequestError::NotAMember.into());
     world.input(Input::JournalFails(true));
-    assert_eq!(world.request(&format!("bob#{ABOVE}")), Refusal::JournalFails.into());
+    assert_eq!(world.request(&format!("bob#{ABOVE}")), RequestError::JournalFails.into());
     world.input(Input::JournalFails(false));
     assert_eq!(world.group.decided_epoch(), Epoch::new(1));
     let link = world.dial(1, &format!("bob#{ABOVE}"));
@@ -79,7 +79,7 @@ fn a_connection_that_ends_while_it_waits_for_the_epoch_is_refused() {
         matches!(
             &effects[..],
             [
-                Effect::Reply { reply: Reply::Refused(Refusal::ConnectFailed { .. }), .. },
+                Effect::Reply { reply: Reply::Refused(RequestError::ConnectFailed { .. }), .. },
                 Effect::Close { .. },
             ]
         ),

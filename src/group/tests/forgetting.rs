@@ -36,7 +36,7 @@ fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
     assert!(forgotten(&mut world).is_empty());
     world.now = 1_500;
     assert_eq!(forgotten(&mut world), ["ann"]);
-    assert_eq!(world.request("ann#disconnect"), Refusal::NotAMember.into());
+    assert_eq!(world.request("ann#disconnect"), RequestError::NotAMember.into());
     assert_eq!(world.group.next_deadline(), Some(Millis::new(1_700)));
     world.now = 1_700;
     assert_eq!(forgotten(&mut world), ["bob"]);
@@ -94,7 +94,7 @@ fn after_a_start_the_time_counts_from_there() {
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(1));
     for standpoint in world.group.standpoints() {
-        replay.apply(Recorded::Member(standpoint), Millis::new(40));
+        replay.apply(RecoveredFact::Member(standpoint), Millis::new(40));
     }
     world.group = replay.finish(Epoch::new(1));
     world.now = 7_000;

@@ -11,7 +11,7 @@ impl World {
             | Effect::Record(_)
             | Effect::Backlog(_)
             | Effect::DrawEpoch
-            | Effect::Note(_) => None,
+            | Effect::MemberChange(_) => None,
         });
         closed.collect()
     }

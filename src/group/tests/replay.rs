@@ -5,28 +5,28 @@ mod own;
 use proptest::prelude::*;
 
 use super::World;
-use crate::group::{Effect, Fact, Input, LinkId, Move, Recorded, Replay, Standpoint};
+use crate::group::{CursorUpdate, Effect, Fact, Input, LinkId, MemberState, RecoveredFact, Replay};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
 
 /// A record as a journal would keep it.
 #[derive(Clone, Debug)]
 enum Kept {
-    Member(Standpoint),
+    Member(MemberState),
     Deregistered(Box<str>),
     Accepted(String),
-    Place(Box<str>, Seq),
+    Acked(Box<str>, Seq),
 }
 
 impl Kept {
-    fn recorded(&self) -> Recorded<'_> {
+    fn recorded(&self) -> RecoveredFact<'_> {
         match self {
-            Self::Member(standpoint) => Recorded::Member(standpoint.clone()),
-            Self::Deregistered(id) => Recorded::Deregistered { id },
+            Self::Member(standpoint) => RecoveredFact::Member(standpoint.clone()),
+            Self::Deregistered(id) => RecoveredFact::Deregistered { id },
             Self::Accepted(line) => {
-                Recorded::Accepted { line: line.as_bytes(), delivery: delivery(line) }
+                RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(line) }
             }
-            Self::Place(id, place) => Recorded::Place { id, place: *place },
+            Self::Acked(id, place) => RecoveredFact::Acked { id, place: *place },
         }
     }
 }
@@ -113,18 +113,18 @@ impl Scribe {
                 | Effect::Reply { .. }
                 | Effect::List { .. }
                 | Effect::DrawEpoch
-                | Effect::Note(_)
+                | Effect::MemberChange(_)
                 | Effect::Backlog(_) => (),
             }
         }
         let journal = &mut self.journal;
-        self.world.group.take_moves(|Move { id, place, returned }| {
+        self.world.group.take_moves(|CursorUpdate { id, place, returned }| {
             let kept = match returned {
                 Some((address, registered_at)) => {
                     let (id, own) = (id.into(), Box::default());
-                    Kept::Member(Standpoint { id, address, registered_at, place, own })
+                    Kept::Member(MemberState { id, address, registered_at, place, own })
                 }
-                None => Kept::Place(id.into(), place),
+                None => Kept::Acked(id.into(), place),
             };
             journal.push((at, kept));
         });
@@ -182,15 +182,15 @@ impl Scribe {
     }
 
     /// The group as a snapshot has it, and what was written down behind the first `begun` records.
-    fn resumed(&self, snapshot: &[Standpoint], last: Seq, begun: usize) -> World {
+    fn resumed(&self, snapshot: &[MemberState], last: Seq, begun: usize) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-        replay.apply(Recorded::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
+        replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
         for standpoint in snapshot {
             let (id, own) = (&*standpoint.id, standpoint.own.clone());
-            let standpoint = Standpoint { own: Box::default(), ..standpoint.clone() };
-            replay.apply(Recorded::Member(standpoint.clone()), Millis::ZERO);
-            replay.apply(Recorded::Own { id, runs: &own }, Millis::ZERO);
+            let standpoint = MemberState { own: Box::default(), ..standpoint.clone() };
+            replay.apply(RecoveredFact::Member(standpoint.clone()), Millis::ZERO);
+            replay.apply(RecoveredFact::Own { id, runs: &own }, Millis::ZERO);
         }
         for (at, kept) in &self.journal[begun..] {
             replay.apply(kept.recorded(), *at);
@@ -205,7 +205,8 @@ impl Scribe {
     fn replayed(&self) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-        replay.apply(Recorded::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO }, Millis::ZERO);
+        replay
+            .apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO }, Millis::ZERO);
         for (at, kept) in &self.journal {
             replay.apply(kept.recorded(), *at);
         }
@@ -260,7 +261,7 @@ proptest! {
     ) {
         let mut scribe = Scribe::new();
         before.iter().for_each(|step| scribe.take(step));
-        let snapshot: Vec<Standpoint> = scribe.world.group.standpoints().collect();
+        let snapshot: Vec<MemberState> = scribe.world.group.standpoints().collect();
         let (last, begun) = (scribe.world.group.last(), scribe.journal.len());
         behind.iter().for_each(|step| scribe.take(step));
         [Step::Store, Step::Pass(200)].iter().for_each(|step| scribe.take(step));
@@ -284,7 +285,7 @@ fn what_has_expired_goes_while_the_rest_is_read() {
     let mut replay = Replay::new(World::new(100).group.rules, Epoch::new(1));
     for seq in 1..=10 {
         let line = format!("{seq}#ann#0#text\n");
-        let recorded = Recorded::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
+        let recorded = RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
         replay.apply(recorded, Millis::new(50 * seq));
     }
     let group = replay.finish(Epoch::new(1));
@@ -299,7 +300,7 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
     (0..5).for_each(|_| scribe.take(&Step::Send(1)));
     scribe.journal.retain(|(_, kept)| match kept {
         Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
-        Kept::Member(_) | Kept::Deregistered(_) | Kept::Place(..) => true,
+        Kept::Member(_) | Kept::Deregistered(_) | Kept::Acked(..) => true,
     });
     let mut world = scribe.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
@@ -322,9 +323,9 @@ fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
     for (at, kept) in &scribe.journal {
         replay.apply(kept.recorded(), *at);
     }
-    replay.apply(Recorded::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
+    replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
     let [ann, bob] = [0, 1].map(|nth| scribe.world.group.standpoints().nth(nth).unwrap());
-    replay.apply(Recorded::Member(bob.clone()), Millis::ZERO);
+    replay.apply(RecoveredFact::Member(bob.clone()), Millis::ZERO);
     let group = replay.finish(Epoch::new(3));
     assert_eq!(group.standpoints().collect::<Vec<_>>(), [ann, bob]);
     assert_eq!((group.epoch(), group.last()), (Epoch::new(3), Seq::new(9)));
@@ -341,11 +342,11 @@ fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
         replay.apply(kept.recorded(), *at);
     }
     let (low, late) = (Seq::ZERO, Millis::new(200));
-    replay.apply(Recorded::Place { id: "bob", place: Seq::new(1) }, Millis::ZERO);
-    replay.apply(Recorded::Place { id: "eve", place: Seq::new(2) }, Millis::ZERO);
+    replay.apply(RecoveredFact::Acked { id: "bob", place: Seq::new(1) }, Millis::ZERO);
+    replay.apply(RecoveredFact::Acked { id: "eve", place: Seq::new(2) }, Millis::ZERO);
     // Now the messages expire, and whoever is the lowest is looked for.
-    replay.apply(Recorded::Place { id: "ann", place: Seq::new(2) }, late);
-    replay.apply(Recorded::Place { id: "eve", place: low }, late);
+    replay.apply(RecoveredFact::Acked { id: "ann", place: Seq::new(2) }, late);
+    replay.apply(RecoveredFact::Acked { id: "eve", place: low }, late);
     let group = replay.finish(Epoch::new(1));
     group.check();
     assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));

@@ -1,7 +1,7 @@
 //! What is not written down yet: it may turn out never to have been accepted.
 
 use super::*;
-use crate::protocol::HeldBy;
+use crate::protocol::BacklogHolder;
 
 #[test]
 fn what_is_not_stored_is_not_lost_to_anybody_before_it_is() {
@@ -31,7 +31,8 @@ fn what_is_not_stored_does_not_make_room() {
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.request("bob#msend aa");
     world.request("bob#msend bb");
-    let refused = Reply::from(Refusal::BacklogFull { max: 24, held_by: HeldBy::Journal });
+    let refused =
+        Reply::from(RequestError::BacklogFull { max: 24, held_by: BacklogHolder::Journal });
     assert_eq!(world.request("bob#msend cc"), refused);
     world.input(Input::Stored { through: Seq::new(2) });
     assert_eq!(world.request("bob#msend cc"), Reply::Msend { seq: Seq::new(3) });

@@ -34,7 +34,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
         // A pending connect-back is cancelled, as for any other client.
         let link = world.dial(1, "ann#reconnect 9900");
         let effects = world.request_of(operator, "ann#deregister");
-        let cancelled = Misstep::Cancelled.into();
+        let cancelled = Conflict::Cancelled.into();
         assert_eq!(effects[0], Effect::Close { link, last_words: Box::default() });
         assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: cancelled });
         assert_eq!(effects[2], Effect::Reply { to: ConnId(7), reply: Reply::Deregister });

@@ -3,7 +3,7 @@
 /// Kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum RecordKind {
     /// [`super::Record::Epoch`].
     Epoch = 1,
     /// [`super::Record::Member`].
@@ -12,8 +12,8 @@ pub enum Kind {
     Deregistered = 3,
     /// [`super::Record::Accepted`].
     Accepted = 4,
-    /// [`super::Record::Place`].
-    Place = 5,
+    /// [`super::Record::Acked`].
+    Acked = 5,
     /// [`super::Record::Clock`].
     Clock = 6,
     /// [`super::Record::Continued`].
@@ -28,20 +28,20 @@ pub enum Kind {
     NewEpoch = 11,
 }
 
-impl Kind {
+impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 11] = [
-            Kind::Epoch,
-            Kind::Member,
-            Kind::Deregistered,
-            Kind::Accepted,
-            Kind::Place,
-            Kind::Clock,
-            Kind::Continued,
-            Kind::Closed,
-            Kind::Own,
-            Kind::Safe,
-            Kind::NewEpoch,
+        const ALL: [RecordKind; 11] = [
+            RecordKind::Epoch,
+            RecordKind::Member,
+            RecordKind::Deregistered,
+            RecordKind::Accepted,
+            RecordKind::Acked,
+            RecordKind::Clock,
+            RecordKind::Continued,
+            RecordKind::Closed,
+            RecordKind::Own,
+            RecordKind::Safe,
+            RecordKind::NewEpoch,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }

@@ -10,9 +10,9 @@ const _: () = assert!(RECORD_RUNS_MAX * RUN_BYTES < super::BODY_BYTES_MAX / 2, "
 
 /// Runs of numbers, each with its first and its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Runs<'a>(&'a [[u8; RUN_BYTES]]);
+pub struct EncodedRanges<'a>(&'a [[u8; RUN_BYTES]]);
 
-impl<'a> Runs<'a> {
+impl<'a> EncodedRanges<'a> {
     /// Makes a list of at most [`RECORD_RUNS_MAX`] runs, whose bytes replace those in `out`.
     pub fn encode(runs: &[(Seq, Seq)], out: &'a mut Vec<u8>) -> Self {
         debug_assert!(runs.len() <= RECORD_RUNS_MAX, "a record has no room for more");

@@ -16,7 +16,7 @@ pub(crate) enum Sample {
     Own(String, Vec<(u64, u64)>),
     Deregistered(String),
     Accepted(u64, String, u64, String),
-    Place(String, u64),
+    Acked(String, u64),
     Clock(u64),
     Safe(u64),
     NewEpoch(u64),
@@ -44,7 +44,7 @@ impl Sample {
                 let runs = runs.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
                 let runs = runs.collect::<Vec<_>>();
                 let mut bytes = b"what it held before".to_vec();
-                let encoded = Runs::encode(&runs, &mut bytes);
+                let encoded = EncodedRanges::encode(&runs, &mut bytes);
                 then(Record::Own { id, runs: encoded })
             }
             Self::Deregistered(id) => then(Record::Deregistered { id }),
@@ -52,7 +52,7 @@ impl Sample {
                 let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
                 then(Record::Accepted { line: line.as_bytes() })
             }
-            Self::Place(id, place) => then(Record::Place { id, place: Seq::new(*place) }),
+            Self::Acked(id, place) => then(Record::Acked { id, place: Seq::new(*place) }),
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
             Self::Safe(last) => then(Record::Safe { last: Seq::new(*last) }),
             Self::NewEpoch(epoch) => then(Record::NewEpoch { epoch: Epoch::new(*epoch) }),
@@ -73,7 +73,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
         (id(), any_runs()).prop_map(|(id, runs)| Sample::Own(id, runs)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
-        (id(), seq()).prop_map(|(id, place)| Sample::Place(id, place)),
+        (id(), seq()).prop_map(|(id, place)| Sample::Acked(id, place)),
         any::<u64>().prop_map(Sample::Clock),
         seq().prop_map(Sample::Safe),
         any::<u64>().prop_map(Sample::NewEpoch),
@@ -113,10 +113,10 @@ proptest! {
         let bytes = encoded(&sample, at, salt);
         let followed = [&bytes[..], &behind].concat();
         sample.with(|written| match read(&followed, Salt(salt)) {
-            Read::Whole { at: read_at, record, bytes: length } => {
+            ReadRecord::Whole { at: read_at, record, bytes: length } => {
                 assert_eq!((read_at, record, length), (Millis::new(at), written, bytes.len()));
             }
-            other @ (Read::BadBody { .. } | Read::Cut | Read::Nothing) => panic!("{other:?}"),
+            other @ (ReadRecord::BadBody { .. } | ReadRecord::Cut | ReadRecord::Nothing) => panic!("{other:?}"),
         });
     }
 
@@ -127,7 +127,7 @@ proptest! {
         let bytes = encoded(&sample, at, salt);
         for cut in 1..bytes.len() {
             let read = read(&bytes[..cut], Salt(salt));
-            assert!(matches!(read, Read::Cut), "cut at {cut}: {read:?}");
+            assert!(matches!(read, ReadRecord::Cut), "cut at {cut}: {read:?}");
         }
     }
 
@@ -137,7 +137,7 @@ proptest! {
     ) {
         let bytes = encoded(&sample, 1, salt);
         let other = other.map_or(!salt, |bit| salt ^ (1 << bit));
-        assert!(matches!(read(&bytes, Salt(other)), Read::Nothing));
+        assert!(matches!(read(&bytes, Salt(other)), ReadRecord::Nothing));
         assert_eq!(find_header(&bytes, 0, Salt(other)), None);
     }
 
@@ -146,10 +146,10 @@ proptest! {
         let _ = delivery(&bytes);
         let _ = find_header(&bytes, 0, Salt(salt));
         if !bytes.is_empty() {
-            assert!(!matches!(read(&bytes, Salt(salt)), Read::Whole { .. }));
+            assert!(!matches!(read(&bytes, Salt(salt)), ReadRecord::Whole { .. }));
         }
         for kind in 0..=u8::MAX {
-            let kind = Kind::of(kind);
+            let kind = RecordKind::of(kind);
             let _ = kind.map(|kind| Record::of(kind, &bytes));
         }
     }
@@ -161,7 +161,10 @@ fn a_body_that_means_nothing_is_damage_though_its_checksum_holds() {
         let mut bytes = Vec::new();
         encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
         let read = read(&bytes, Salt(1));
-        assert!(matches!(read, Read::BadBody { kind: Kind::Accepted, .. }), "{line:?}: {read:?}");
+        assert!(
+            matches!(read, ReadRecord::BadBody { kind: RecordKind::Accepted, .. }),
+            "{line:?}: {read:?}"
+        );
     }
 }
 
@@ -181,8 +184,8 @@ fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
         (Sample::Accepted(last, id(), u64::MAX, "x".to_owned()), 0, true),
         (Sample::Accepted(above, id(), 0, "x".to_owned()), 0, false),
         (Sample::Accepted(u64::MAX, id(), 0, "x".to_owned()), 0, false),
-        (Sample::Place(id(), last), 0, true),
-        (Sample::Place(id(), above), 0, false),
+        (Sample::Acked(id(), last), 0, true),
+        (Sample::Acked(id(), above), 0, false),
         (Sample::Safe(last), 0, true),
         (Sample::Safe(u64::MAX), 0, false),
         (Sample::NewEpoch(u64::MAX), RECORD_TIME_MS_MAX, true),
@@ -201,11 +204,16 @@ fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
         let mut bytes = Vec::new();
         sample.with(|record| encode(&record, Millis::new(at), Salt(1), &mut bytes));
         match read(&bytes, Salt(1)) {
-            Read::Whole { bytes: length, .. } if is_possible => assert_eq!(length, bytes.len()),
-            Read::BadBody { bytes: length, is_whole: true, .. } if !is_possible => {
+            ReadRecord::Whole { bytes: length, .. } if is_possible => {
                 assert_eq!(length, bytes.len());
             }
-            other @ (Read::Whole { .. } | Read::BadBody { .. } | Read::Cut | Read::Nothing) => {
+            ReadRecord::BadBody { bytes: length, is_whole: true, .. } if !is_possible => {
+                assert_eq!(length, bytes.len());
+            }
+            other @ (ReadRecord::Whole { .. }
+            | ReadRecord::BadBody { .. }
+            | ReadRecord::Cut
+            | ReadRecord::Nothing) => {
                 panic!("{sample:?} at {at}: {other:?}");
             }
         }
@@ -217,10 +225,10 @@ fn a_length_above_the_longest_body_is_no_header() {
     let line = vec![b'x'; BODY_BYTES_MAX];
     let mut bytes = Vec::new();
     encode(&Record::Accepted { line: &line }, Millis::ZERO, Salt(1), &mut bytes);
-    assert!(matches!(read(&bytes, Salt(1)), Read::BadBody { .. }));
+    assert!(matches!(read(&bytes, Salt(1)), ReadRecord::BadBody { .. }));
     let mut fields: [u8; FIELDS_BYTES] = *bytes.first_chunk().unwrap();
     fields[2..6].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
     bytes[..FIELDS_BYTES].copy_from_slice(&fields);
     bytes[FIELDS_BYTES..HEADER_BYTES].copy_from_slice(&header_crc(&fields, Salt(1)).to_le_bytes());
-    assert!(matches!(read(&bytes, Salt(1)), Read::Nothing));
+    assert!(matches!(read(&bytes, Salt(1)), ReadRecord::Nothing));
 }

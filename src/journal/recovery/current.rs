@@ -2,20 +2,20 @@
 
 use std::ops::Range;
 
-use crate::journal::issues::Trouble;
+use crate::journal::issues::Issue;
 use crate::journal::recovered::SegmentSummary;
-use crate::journal::segment::Header;
-use crate::journal::store::Start;
+use crate::journal::segment::SegmentHeader;
+use crate::journal::store::FirstRecord;
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
 /// The segment that is being read.
 #[derive(Debug)]
-pub(super) struct Current {
-    pub(super) header: Header,
+pub(super) struct CurrentSegment {
+    pub(super) header: SegmentHeader,
     pub(super) summary: SegmentSummary,
     /// The point at which a later segment continues.
-    resumed: Option<Start>,
+    resumed: Option<FirstRecord>,
     pub(super) has_epoch: bool,
     /// The life of its first number.
     pub(super) epoch: Option<Epoch>,
@@ -33,8 +33,8 @@ pub(super) struct Current {
     pub(super) messages_unused: u64,
 }
 
-impl Current {
-    pub(super) fn new(header: Header, bytes: u64, resumed: Option<Start>) -> Self {
+impl CurrentSegment {
+    pub(super) fn new(header: SegmentHeader, bytes: u64, resumed: Option<FirstRecord>) -> Self {
         let (serial, last) = (header.serial, Seq::ZERO);
         Self {
             header,
@@ -57,8 +57,9 @@ impl Current {
     /// epoch record it counts as one of the life that the later one says. One that goes on in the
     /// first epoch has them too: a new one behind that was never confirmed.
     pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
-        let is_same =
-            |it: &Start| !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch;
+        let is_same = |it: &FirstRecord| {
+            !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch
+        };
         self.resumed.filter(is_same).map(|it| it.last)
     }
 
@@ -83,11 +84,11 @@ impl Current {
     }
 
     /// Returns the troubles of the segment, except for its end.
-    pub(super) fn troubles(self) -> impl Iterator<Item = Trouble> {
+    pub(super) fn troubles(self) -> impl Iterator<Item = Issue> {
         let serial = self.header.serial;
         let (places, bytes, impossible) =
             (self.damaged_places, self.damaged_bytes, self.impossible);
-        let damaged = self.damaged_first.map(|first| Trouble::Damaged {
+        let damaged = self.damaged_first.map(|first| Issue::Damaged {
             serial,
             places,
             bytes,
@@ -95,9 +96,9 @@ impl Current {
             impossible,
         });
         let too_far =
-            self.too_far.map(|(first, messages)| Trouble::TooFar { serial, first, messages });
+            self.too_far.map(|(first, messages)| Issue::TooFar { serial, first, messages });
         let messages = self.messages_unused;
-        let twice = self.is_other_life.then_some(Trouble::NumbersTwice { serial, messages });
+        let twice = self.is_other_life.then_some(Issue::NumbersTwice { serial, messages });
         [damaged, too_far, twice].into_iter().flatten()
     }
 }

@@ -12,8 +12,13 @@ use crate::journal::record::tests::{Sample, any_sample};
 
 const SALT: Salt = Salt(0x0123_4567_89ab_cdef);
 
-fn header() -> Header {
-    Header { serial: 7, salt: SALT, boot: BootId(*b"0123456789abcdef"), sync: SyncMode::Interval }
+fn header() -> SegmentHeader {
+    SegmentHeader {
+        serial: 7,
+        salt: SALT,
+        boot: BootId(*b"0123456789abcdef"),
+        sync: SyncMode::Interval,
+    }
 }
 
 /// A segment and where its records begin; the last place is its end.
@@ -38,7 +43,7 @@ fn recorded() -> Vec<Sample> {
         let text = format!("message {seq} \u{e9}").repeat(1 + seq as usize % 13);
         samples.push(Sample::Accepted(seq, id(seq % 5), 1_700_000_000_000 + seq, text));
         if seq % 4 == 0 {
-            samples.push(Sample::Place(id(seq % 3), seq));
+            samples.push(Sample::Acked(id(seq % 3), seq));
         }
         if seq % 100 == 0 {
             samples.push(Sample::Deregistered(id(4)));
@@ -53,17 +58,19 @@ fn recorded() -> Vec<Sample> {
 fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], bit: usize) {
     let mut records = Records { bytes, position: starts[first], salt: SALT };
     match records.next().unwrap() {
-        Found::Damage { bytes: range, kind, .. } => {
+        SegmentItem::Damage { bytes: range, kind, .. } => {
             let cost = starts[first] as u64..starts[first + 1] as u64;
             assert_eq!(range, cost, "bit {bit}: more or less than the record was lost");
             // Only where the body is hit, where the header that says it is as it was.
             assert!(kind.is_none_or(|kind| kind as u8 == bytes[starts[first] + 1]), "bit {bit}");
         }
-        other @ (Found::Record { .. } | Found::Torn { .. }) => panic!("bit {bit}: {other:?}"),
+        other @ (SegmentItem::Record { .. } | SegmentItem::Torn { .. }) => {
+            panic!("bit {bit}: {other:?}")
+        }
     }
     match (records.next(), samples.get(first + 1)) {
         (None, None) => (),
-        (Some(Found::Record { record, .. }), Some(sample)) => {
+        (Some(SegmentItem::Record { record, .. }), Some(sample)) => {
             sample.with(|expected| assert_eq!(record, expected, "bit {bit}"));
         }
         (found, expected) => panic!("bit {bit}: {found:?} instead of {expected:?}"),
@@ -97,15 +104,15 @@ fn every_flipped_bit_costs_the_record_that_it_stands_in_and_nothing_else() {
 fn every_flipped_bit_of_the_header_is_seen() {
     let (mut bytes, _) = written(&[]);
     assert_eq!(bytes.len(), HEADER_BYTES);
-    assert_eq!(Header::read(&bytes), Ok(header()));
+    assert_eq!(SegmentHeader::read(&bytes), Ok(header()));
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let expected = if bit < 64 { BadHeader::Foreign } else { BadHeader::Damaged };
-        assert_eq!(Header::read(&bytes), Err(expected), "bit {bit}");
+        assert_eq!(SegmentHeader::read(&bytes), Err(expected), "bit {bit}");
         bytes[bit / 8] ^= 1 << (bit % 8);
     }
     for cut in 0..bytes.len() {
-        assert!(Header::read(&bytes[..cut]).is_err(), "cut at {cut}");
+        assert!(SegmentHeader::read(&bytes[..cut]).is_err(), "cut at {cut}");
     }
 }
 
@@ -114,7 +121,7 @@ fn a_later_version_is_told_from_damage() {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&2_u32.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    assert_eq!(Header::read(&bytes), Err(BadHeader::Version(2)));
+    assert_eq!(SegmentHeader::read(&bytes), Err(BadHeader::Version(2)));
     assert_eq!(BadHeader::Version(2).to_string(), "of version 2, and 1 is known");
 }
 
@@ -125,7 +132,7 @@ fn every_length_is_a_whole_segment_or_one_with_a_torn_end() {
     for cut in HEADER_BYTES..=bytes.len() {
         let whole = starts.partition_point(|start| *start <= cut) - 1;
         let mut records = Records { bytes: &bytes[..cut], position: starts[whole], salt: SALT };
-        let torn = Found::Torn { bytes: starts[whole] as u64..cut as u64 };
+        let torn = SegmentItem::Torn { bytes: starts[whole] as u64..cut as u64 };
         assert_eq!(records.next(), (starts[whole] < cut).then_some(torn), "cut at {cut}");
         assert_eq!(records.next(), None);
     }
@@ -140,7 +147,7 @@ fn a_whole_record_that_is_damaged_is_no_torn_one() {
         let damage = whole.len() as u64..bytes.len() as u64;
         assert_eq!(
             last,
-            Found::Damage { bytes: damage, kind: None, is_whole: false },
+            SegmentItem::Damage { bytes: damage, kind: None, is_whole: false },
             "{behind:?}"
         );
     }
@@ -150,10 +157,10 @@ fn a_whole_record_that_is_damaged_is_no_torn_one() {
 fn survivors(bytes: &[u8], start: usize, what: &str) -> usize {
     let mut records = Records { bytes, position: start, salt: SALT };
     let damage = records.next();
-    assert!(matches!(damage, Some(Found::Damage { kind: None, .. })), "{what}: {damage:?}");
+    assert!(matches!(damage, Some(SegmentItem::Damage { kind: None, .. })), "{what}: {damage:?}");
     let mut survivors = 0;
     for found in records {
-        assert!(matches!(found, Found::Record { .. }), "{what}: {found:?}");
+        assert!(matches!(found, SegmentItem::Record { .. }), "{what}: {found:?}");
         survivors += 1;
     }
     survivors
@@ -194,7 +201,7 @@ proptest! {
         assert_eq!(read_header, header());
         for (at, sample) in samples.iter().enumerate() {
             let at = Millis::new(at as u64);
-            sample.with(|record| assert_eq!(records.next(), Some(Found::Record { at, record })));
+            sample.with(|record| assert_eq!(records.next(), Some(SegmentItem::Record { at, record })));
         }
         assert_eq!(records.next(), None);
     }
@@ -214,7 +221,7 @@ proptest! {
         }
         let mut left = samples.iter();
         for found in read(&bytes).unwrap().1 {
-            if let Found::Record { record, .. } = found {
+            if let SegmentItem::Record { record, .. } = found {
                 let is_written = left.by_ref().any(|sample| sample.with(|one| one == record));
                 assert!(is_written, "{record:?}");
             }
@@ -222,7 +229,7 @@ proptest! {
         let mut position = HEADER_BYTES as u64;
         let mut records = read(&bytes).unwrap().1;
         while let Some(found) = records.next() {
-            if let Found::Damage { bytes, .. } | Found::Torn { bytes } = found {
+            if let SegmentItem::Damage { bytes, .. } | SegmentItem::Torn { bytes } = found {
                 assert_eq!(bytes.start, position);
                 assert_eq!(bytes.end, records.position as u64);
             }

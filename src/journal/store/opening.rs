@@ -6,22 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LOCK, Segment, Start, Store};
+use super::{FirstRecord, LOCK, Segment, Store};
 use crate::journal::disk::Disk;
-use crate::journal::file_name::{self, Role, SERIAL_MAX};
-use crate::journal::issues::{Rejected, Unusable};
+use crate::journal::file_name::{self, FileRole, SERIAL_MAX};
+use crate::journal::issues::{JournalError, Rejected};
 use crate::journal::record::Record;
-use crate::journal::segment::{self, BadHeader, Found, START_BYTES};
+use crate::journal::segment::{self, BadHeader, START_BYTES, SegmentItem};
 
 impl<D: Disk> Store<D> {
     /// Takes a directory into use: locks it, and finds its segments.
     ///
     /// # Errors
     ///
-    /// [`Unusable`]; damaged segments are no reason, segments that cannot be read are.
-    pub fn open(mut disk: D) -> Result<Self, Unusable> {
-        let lock = disk.lock(LOCK).map_err(Unusable::system("cannot take the file lock"))?;
-        let lock = lock.ok_or(Unusable::InUse)?;
+    /// [`JournalError`]; damaged segments are no reason, segments that cannot be read are.
+    pub fn open(mut disk: D) -> Result<Self, JournalError> {
+        let lock = disk.lock(LOCK).map_err(JournalError::system("cannot take the file lock"))?;
+        let lock = lock.ok_or(JournalError::InUse)?;
         let mut store = Self::list(disk)?;
         store.lock = Some(lock);
         Ok(store)
@@ -31,13 +31,13 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     ///
-    /// [`Unusable`].
-    pub fn inspect(disk: D) -> Result<Self, Unusable> {
+    /// [`JournalError`].
+    pub fn inspect(disk: D) -> Result<Self, JournalError> {
         Self::list(disk)
     }
 
-    fn list(mut disk: D) -> Result<Self, Unusable> {
-        let mut names = disk.list().map_err(Unusable::system("cannot list the directory"))?;
+    fn list(mut disk: D) -> Result<Self, JournalError> {
+        let mut names = disk.list().map_err(JournalError::system("cannot list the directory"))?;
         names.sort();
         let mut store = Self {
             disk,
@@ -52,13 +52,13 @@ impl<D: Disk> Store<D> {
         let mut misnamed = Vec::new();
         for name in names {
             match file_name::parse(&name) {
-                Some((named, Role::Segment)) => match store.look_into(&name)? {
+                Some((named, FileRole::Segment)) => match store.look_into(&name)? {
                     Ok((serial, start)) if serial == named => store.admit(serial, start, name),
                     Ok((serial, start)) => misnamed.push((serial, start, named, name)),
                     Err(reason) => store.reject(named, name, reason),
                 },
-                Some((named, Role::New)) => store.unfinished.push((named, name)),
-                Some((named, Role::Aside)) => {
+                Some((named, FileRole::New)) => store.unfinished.push((named, name)),
+                Some((named, FileRole::Aside)) => {
                     store.note_unreadable(named);
                     store.asides.insert(name);
                 }
@@ -81,25 +81,31 @@ impl<D: Disk> Store<D> {
     }
 
     /// The serial number of a segment and what it begins with, or why the file is none.
-    fn look_into(&mut self, name: &str) -> Result<Result<(u64, Option<Start>), String>, Unusable> {
+    fn look_into(
+        &mut self,
+        name: &str,
+    ) -> Result<Result<(u64, Option<FirstRecord>), String>, JournalError> {
         let mut bytes = Vec::new();
         self.disk
             .read(name, START_BYTES as u64, &mut bytes)
-            .map_err(|error| Unusable::Unreadable { name: name.to_owned(), error })?;
+            .map_err(|error| JournalError::Unreadable { name: name.to_owned(), error })?;
         let (header, mut records) = match segment::read(&bytes) {
             Ok(read) => read,
             Err(BadHeader::Version(version)) => {
-                return Err(Unusable::Version { name: name.to_owned(), version });
+                return Err(JournalError::Version { name: name.to_owned(), version });
             }
             Err(bad @ (BadHeader::Foreign | BadHeader::Damaged)) => {
                 return Ok(Err(bad.to_string()));
             }
         };
         let start = match records.next() {
-            Some(Found::Record { record: Record::Epoch { epoch, last }, .. }) => {
-                Some(Start { epoch, last })
+            Some(SegmentItem::Record { record: Record::Epoch { epoch, last }, .. }) => {
+                Some(FirstRecord { epoch, last })
             }
-            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => None,
+            Some(
+                SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. },
+            )
+            | None => None,
         };
         if header.serial > SERIAL_MAX {
             return Ok(Err("its serial number is out of range".to_owned()));
@@ -107,7 +113,7 @@ impl<D: Disk> Store<D> {
         Ok(Ok((header.serial, start)))
     }
 
-    fn admit(&mut self, serial: u64, start: Option<Start>, name: String) {
+    fn admit(&mut self, serial: u64, start: Option<FirstRecord>, name: String) {
         self.serial_highest = self.serial_highest.max(serial);
         self.segments.insert(serial, Segment { name, start, is_damaged: false });
     }

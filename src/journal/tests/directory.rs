@@ -26,7 +26,7 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("a");
     let mut store = Store::open(Directory::create(&path).unwrap()).unwrap();
-    assert!(matches!(Store::open(Directory::create(&path).unwrap()), Err(Unusable::InUse)));
+    assert!(matches!(Store::open(Directory::create(&path).unwrap()), Err(JournalError::InUse)));
     let mut writer = store.create(&header(1), &[]).unwrap();
     let batch = Batch::new(1).start(1, 0, 0).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
@@ -146,10 +146,10 @@ fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
     let held = journal(&real);
     symlink("real", &link).unwrap();
     let again = || Store::open(Directory::create(&link).unwrap());
-    assert!(matches!(again(), Err(Unusable::InUse)));
+    assert!(matches!(again(), Err(JournalError::InUse)));
     let moved = temporary.path().join("moved");
     fs::rename(&real, &moved).unwrap();
-    assert!(matches!(Store::open(Directory::open(&moved).unwrap()), Err(Unusable::InUse)));
+    assert!(matches!(Store::open(Directory::open(&moved).unwrap()), Err(JournalError::InUse)));
     drop(held);
     assert!(Store::open(Directory::open(&moved).unwrap()).is_ok());
 }
@@ -232,7 +232,7 @@ fn a_directory_that_is_gone_is_missed_and_an_empty_one_takes_its_place() {
     fs::remove_file(path.join(FIRST)).unwrap();
     assert_eq!(store.missing(Some(&writer)).unwrap(), [1]);
     store.create(&header(store.next_serial()), &[]).unwrap();
-    assert!(matches!(Store::open(Directory::open(&path).unwrap()), Err(Unusable::InUse)));
+    assert!(matches!(Store::open(Directory::open(&path).unwrap()), Err(JournalError::InUse)));
     assert!(Store::open(Directory::open(&away).unwrap()).is_ok(), "the old lock is given back");
 }
 
@@ -243,7 +243,7 @@ fn a_lock_file_that_was_deleted_is_taken_anew() {
     let open = || Store::open(Directory::open(temporary.path()).unwrap());
     fs::remove_file(temporary.path().join("lock")).unwrap();
     assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
-    assert!(matches!(open(), Err(Unusable::InUse)));
+    assert!(matches!(open(), Err(JournalError::InUse)));
     fs::remove_file(temporary.path().join("lock")).unwrap();
     let theirs = open().unwrap();
     let error = store.missing(Some(&writer)).unwrap_err().to_string();

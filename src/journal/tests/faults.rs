@@ -123,7 +123,7 @@ fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
 fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str) {
     disk.fail(None);
     let told = tell_all(disk.clone());
-    let is_rejected = |trouble: &Trouble| matches!(trouble, Trouble::Rejected(_));
+    let is_rejected = |trouble: &Issue| matches!(trouble, Issue::Rejected(_));
     let has_garbage = told.recovered.troubles.iter().any(is_rejected);
     assert!(!has_garbage, "{what}: a name stands for nothing: {told:?}");
     let is_told = second.troubles > 0 || !told.recovered.troubles.is_empty();
@@ -237,7 +237,7 @@ fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
         match disk.fired().first().copied() {
             None => break,
             Some("open" | "set_length" | "sync") => {
-                let [Trouble::Torn { cut: Some(Err(_)), .. }] = &told.recovered.troubles[..] else {
+                let [Issue::Torn { cut: Some(Err(_)), .. }] = &told.recovered.troubles[..] else {
                     panic!("{told:?}");
                 };
                 assert_eq!(told.messages.len(), 17);

@@ -16,7 +16,7 @@ fn disk_of(batches: Vec<Batch>) -> MemoryDisk {
 fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
     let mut facts = Vec::new();
     recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
-        if let Event::Fact { at, record } = event {
+        if let RecoveryEvent::Fact { at, record } = event {
             facts.push((at.as_u64(), format!("{record:?}")));
         }
     })
@@ -55,7 +55,7 @@ fn all_are_named_where_nothing_of_a_snapshot_is_damaged() {
     let named = |disk: &MemoryDisk| {
         let mut times = 0;
         recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
-            times += usize::from(event == Event::AllNamed);
+            times += usize::from(event == RecoveryEvent::AllNamed);
         })
         .unwrap();
         times

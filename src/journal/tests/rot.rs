@@ -47,7 +47,7 @@ impl Recording {
             let mut batch = Batch::new(serial).start(EPOCH, first - 1, first);
             for seq in first..=last {
                 batch = batch.message(seq, &self.text(seq));
-                batch = batch.add(Record::Place { id: "alice", place: Seq::new(seq) }, seq);
+                batch = batch.add(Record::Acked { id: "alice", place: Seq::new(seq) }, seq);
                 if seq == self.last_of_old_epoch() {
                     batch = batch.add(Record::NewEpoch { epoch: Epoch::new(NEW_EPOCH) }, seq);
                 }
@@ -125,7 +125,7 @@ impl Recording {
         // Without its epoch, the segment before says that this one is not all there.
         assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
         for trouble in &told.recovered.troubles {
-            if let Trouble::Torn { bytes: torn, cut, .. } = trouble {
+            if let Issue::Torn { bytes: torn, cut, .. } = trouble {
                 assert!(cut.as_ref().unwrap().is_ok() && torn.end == length as u64);
                 assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
             }
@@ -319,7 +319,7 @@ fn a_later_version_is_refused_and_nothing_is_touched() {
     disk.put(&name(1), Vec::new());
     let names = disk.names();
     let refused = Store::open(disk.clone());
-    assert!(matches!(refused, Err(Unusable::Version { version: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(JournalError::Version { version: 2, .. })), "{refused:?}");
     assert_eq!(disk.names(), names);
 }
 
@@ -349,7 +349,7 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let told = tell(&mut store);
     SHORT.check(&told, 0, "anew");
     assert!(told.recovered.lost_tail);
-    let is_twice = |it: &Trouble| matches!(it, Trouble::NumbersTwice { serial: 4, messages: 2 });
+    let is_twice = |it: &Issue| matches!(it, Issue::NumbersTwice { serial: 4, messages: 2 });
     assert!(told.recovered.troubles.iter().any(is_twice), "{told:?}");
 }
 
@@ -384,7 +384,7 @@ fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
         let mut writer = store.create(&header(1), &[]).unwrap();
-        let place_record = Record::Place { id: "alice", place: Seq::new(place) };
+        let place_record = Record::Acked { id: "alice", place: Seq::new(place) };
         let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
         store.append(&mut writer, &batch.add(place_record, 2).bytes).unwrap();
         assert_eq!(tell(&mut store).recovered.lost_tail, place > 2);

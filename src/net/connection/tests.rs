@@ -5,7 +5,7 @@ use rustix::net::{AddressFamily, SocketType};
 
 use super::*;
 use crate::limits::{KEEPALIVE, Keepalive};
-use crate::net::{Clock, Table, wait};
+use crate::net::{Clock, Slots, wait};
 use crate::time::Millis;
 
 const LOOPBACK: &str = "127.0.0.1:0";
@@ -13,12 +13,12 @@ const WAIT_MS: u64 = 10_000;
 
 struct Loop {
     poll: Poll,
-    connections: Table<Connection>,
+    connections: Slots<Connection>,
 }
 
 impl Loop {
     fn new() -> Self {
-        Self { poll: Poll::new().unwrap(), connections: Table::new() }
+        Self { poll: Poll::new().unwrap(), connections: Slots::new() }
     }
 
     fn add(&mut self, mut connection: Connection) -> Key {

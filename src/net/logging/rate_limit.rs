@@ -24,7 +24,7 @@ use crate::time::Millis;
 
 /// The limits on lines, and the lines that were left out and not yet reported.
 #[derive(Debug, Default)]
-pub(super) struct LineLimit {
+pub(super) struct RateLimit {
     subjects: BTreeMap<Box<str>, Window>,
     levels: BTreeMap<Level, Window>,
 }
@@ -67,7 +67,7 @@ impl Window {
     }
 }
 
-impl LineLimit {
+impl RateLimit {
     /// Decides whether a line is printed now.
     pub(super) fn admits(&mut self, diagnostic: &Diagnostic, now: Millis) -> bool {
         if diagnostic.level > Level::Info {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_subject_that_causes_too_many_lines_gets_one_summary_in_each_window() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         for number in 0..7500 {
             let is_printed = limit.admits(&info(&format!("bob: reconnected {number}")), END);
             assert_eq!(is_printed, number < LOG_SUBJECT_LINES_MAX, "{number}");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_noisy_subject_hides_no_other() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         for _ in 0..=LOG_LEVEL_LINES_MAX {
             limit.admits(&info("bob: disconnected"), Millis::ZERO);
         }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn many_subjects_together_are_limited_too_and_cost_bounded_memory() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         let printed = (0..10_000)
             .filter(|number| limit.admits(&info(&format!("m{number}: registered")), Millis::ZERO));
         assert_eq!(printed.count(), LOG_LEVEL_LINES_MAX);
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn one_line_too_many_is_one_line() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         (0..=LOG_SUBJECT_LINES_MAX).for_each(|_| {
             limit.admits(&info("accepting again"), Millis::ZERO);
         });
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn connections_from_one_address_are_one_subject() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         let printed = (0..1000).filter(|port| {
             let text = format!("10.0.0.7:{port}: no keepalive");
             limit.admits(&line(Level::Warn, &text), Millis::ZERO)
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn lines_that_were_asked_for_are_not_limited() {
-        let mut limit = LineLimit::default();
+        let mut limit = RateLimit::default();
         assert!((0..5000).all(|_| limit.admits(&line(Level::Debug, "a: b"), Millis::ZERO)));
         assert_eq!(limit.next_deadline(), None);
     }

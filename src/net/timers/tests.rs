@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn check(steps: &[Step]) {
-    let (mut wheel, mut model) = (Wheel::new(), Model::default());
+    let (mut wheel, mut model) = (TimerWheel::new(), Model::default());
     let (mut now, mut last, mut ids) = (Millis::ZERO, Millis::ZERO, Vec::new());
     for step in steps {
         match *step {
@@ -109,7 +109,7 @@ proptest! {
 #[test]
 fn a_timer_is_late_by_less_than_a_tick_and_never_early() {
     for deadline in (0..2_000).map(Millis::new) {
-        let mut wheel = Wheel::new();
+        let mut wheel = TimerWheel::new();
         wheel.insert(deadline, ());
         let due = (0..).find(|ms| wheel.pop_due(Millis::new(*ms)).is_some()).unwrap();
         assert!((0..TICK_MS).contains(&(due - deadline.as_u64())), "{deadline}: {due} ms");
@@ -119,7 +119,7 @@ fn a_timer_is_late_by_less_than_a_tick_and_never_early() {
 #[test]
 fn a_timer_hours_away_costs_a_handful_of_wake_ups() {
     for hours in [1, 5, 24, 24 * 365] {
-        let mut wheel = Wheel::new();
+        let mut wheel = TimerWheel::new();
         let mut now = Millis::new(12_345);
         assert_eq!(wheel.pop_due(now), None);
         wheel.insert(now.plus(hours * 3_600_000), ());
@@ -136,7 +136,7 @@ fn a_timer_hours_away_costs_a_handful_of_wake_ups() {
 
 #[test]
 fn the_end_of_time_can_be_waited_for() {
-    let mut wheel = Wheel::new();
+    let mut wheel = TimerWheel::new();
     wheel.insert(Millis::new(u64::MAX), ());
     assert_eq!(wheel.pop_due(Millis::new(u64::MAX / 2)), None);
     assert!(wheel.next_deadline().is_some());
@@ -144,7 +144,7 @@ fn the_end_of_time_can_be_waited_for() {
 
 #[test]
 fn an_id_that_is_done_cancels_nobody() {
-    let mut wheel = Wheel::new();
+    let mut wheel = TimerWheel::new();
     let first = wheel.insert(Millis::ZERO, "first");
     assert_eq!(wheel.pop_due(Millis::ZERO), Some("first"));
     let second = wheel.insert(Millis::ZERO, "second");
@@ -157,7 +157,7 @@ fn an_id_that_is_done_cancels_nobody() {
 
 #[test]
 fn memory_is_that_of_the_most_timers_at_once() {
-    let mut wheel = Wheel::new();
+    let mut wheel = TimerWheel::new();
     for ms in 0..10_000 {
         let id = wheel.insert(Millis::new(ms + 1_000_000), ms);
         wheel.cancel(id);

@@ -23,9 +23,9 @@ pub(super) enum FileState {
 
 /// Names a file for as long as it is open: its device and its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId(u64, u64);
+pub(super) struct LogFileId(u64, u64);
 
-impl FileId {
+impl LogFileId {
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self(metadata.dev(), metadata.ino())
     }
@@ -33,9 +33,11 @@ impl FileId {
 
 impl FileState {
     /// Compares the file with its name too: with one system call if the name leads to the file.
-    pub(super) fn of(file: &File, id: FileId, path: &Path, length: u64) -> io::Result<Self> {
+    pub(super) fn of(file: &File, id: LogFileId, path: &Path, length: u64) -> io::Result<Self> {
         match fs::metadata(path) {
-            Ok(named) if FileId::of(&named) == id => return Ok(Self::of_metadata(&named, length)),
+            Ok(named) if LogFileId::of(&named) == id => {
+                return Ok(Self::of_metadata(&named, length));
+            }
             Ok(_) => (),
             Err(error) if is_absence(&error) => (),
             Err(error) => return Err(error), // Nobody knows which file the name leads to.
@@ -74,7 +76,7 @@ impl fmt::Display for FileState {
 /// Tells if this path leads to the open file.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    FileId::of(&named) == FileId::of(&open)
+    LogFileId::of(&named) == LogFileId::of(&open)
 }
 
 /// Tells if there is no file of that name, its directory perhaps missing too.

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::Order;
+use super::LogJob;
 use crate::protocol::{Gap, Seq, push_number};
-use crate::session::Entry;
+use crate::session::LogEntry;
 use crate::text;
 use crate::time::UnixMillis;
 
@@ -16,36 +16,36 @@ pub(in crate::participant) struct Lines {
     pub(super) text: String,
     pub(super) entries: usize,
     pub(super) last: Seq,
-    second: Second,
+    second: SecondText,
 }
 
 /// Orders on their way to the log, and what memory there is for more lines.
 #[derive(Debug, Default)]
-pub(in crate::participant) struct Orders {
-    orders: Vec<Order>,
+pub(in crate::participant) struct LogBatch {
+    orders: Vec<LogJob>,
     spare: String,
 }
 
-impl Orders {
+impl LogBatch {
     pub(in crate::participant) fn is_empty(&self) -> bool {
         self.orders.is_empty()
     }
 
-    pub(in crate::participant) fn push(&mut self, order: Order) {
+    pub(in crate::participant) fn push(&mut self, order: LogJob) {
         self.orders.push(order);
     }
 
     /// Puts an entry behind all that waits: with the lines that stand last there, if any do.
-    pub(in crate::participant) fn append(&mut self, entry: &Entry) {
-        if let Entry::Epoch(epoch) = entry {
-            return self.push(Order::Begin(*epoch));
+    pub(in crate::participant) fn append(&mut self, entry: &LogEntry) {
+        if let LogEntry::Epoch(epoch) = entry {
+            return self.push(LogJob::Begin(*epoch));
         }
-        if let Some(Order::Append(lines)) = self.orders.last_mut() {
+        if let Some(LogJob::Append(lines)) = self.orders.last_mut() {
             return lines.push(entry);
         }
         let mut lines = Lines { text: std::mem::take(&mut self.spare), ..Lines::default() };
         lines.push(entry);
-        self.push(Order::Append(lines));
+        self.push(LogJob::Append(lines));
     }
 
     /// Has the next lines stand in the memory of lines that were written.
@@ -54,9 +54,9 @@ impl Orders {
     }
 }
 
-impl IntoIterator for Orders {
-    type Item = Order;
-    type IntoIter = std::vec::IntoIter<Order>;
+impl IntoIterator for LogBatch {
+    type Item = LogJob;
+    type IntoIter = std::vec::IntoIter<LogJob>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.orders.into_iter()
@@ -64,10 +64,10 @@ impl IntoIterator for Orders {
 }
 
 impl Lines {
-    fn push(&mut self, entry: &Entry) {
+    fn push(&mut self, entry: &LogEntry) {
         let text = &mut self.text;
         match entry {
-            Entry::Message(message) => {
+            LogEntry::Message(message) => {
                 self.last = message.seq();
                 push_number(text, message.seq().as_u64());
                 text.push('\t');
@@ -78,12 +78,12 @@ impl Lines {
                 message.push_text(text, text::for_file);
                 text.push('\n');
             }
-            Entry::Gap(Gap { count, first, last }) => {
+            LogEntry::Gap(Gap { count, first, last }) => {
                 self.last = *last;
                 // A string takes everything.
                 let _ = writeln!(text, "# gap {count} {first} {last}");
             }
-            Entry::Epoch(_) => return, // It is an order of its own.
+            LogEntry::Epoch(_) => return, // It is an order of its own.
         }
         self.entries = self.entries.saturating_add(1);
     }
@@ -91,13 +91,13 @@ impl Lines {
 
 /// A second in words: most messages share theirs with the one before.
 #[derive(Debug, Default)]
-struct Second {
+struct SecondText {
     number: u64,
     /// As RFC 3339 has it, without its end; empty until there was one.
     words: String,
 }
 
-impl Second {
+impl SecondText {
     /// A time that the format has a year for, whatever the coordinator says.
     fn push_rfc_3339(&mut self, text: &mut String, UnixMillis(millis): UnixMillis) {
         let millis = millis.min(UnixMillis::END_OF_9999.0);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_time_reads_as_rfc_3339_has_it_whatever_came_before() {
-        let mut second = Second::default();
+        let mut second = SecondText::default();
         for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (1_795_341_900_123, "2026-11-22T10:05:00.123Z"),
@@ -140,22 +140,22 @@ mod tests {
 
     #[test]
     fn entries_that_follow_each_other_are_one_order_and_an_epoch_is_its_own() {
-        let mut waiting = Orders::default();
+        let mut waiting = LogBatch::default();
         let gap = |first| {
             let (first, last) = (Seq::new(first), Seq::new(first));
-            Entry::Gap(Gap { count: 1, first, last })
+            LogEntry::Gap(Gap { count: 1, first, last })
         };
         waiting.append(&gap(1));
         waiting.append(&gap(2));
-        waiting.append(&Entry::Epoch(crate::protocol::Epoch::new(1)));
+        waiting.append(&LogEntry::Epoch(crate::protocol::Epoch::new(1)));
         waiting.append(&gap(1));
-        waiting.push(Order::Rotate);
+        waiting.push(LogJob::Rotate);
         waiting.append(&gap(2));
         let orders: Vec<_> = waiting
             .into_iter()
             .map(|order| match order {
-                Order::Append(lines) => (lines.entries, lines.last.as_u64()),
-                Order::Begin(_) | Order::Retry | Order::Rotate => (0, 0),
+                LogJob::Append(lines) => (lines.entries, lines.last.as_u64()),
+                LogJob::Begin(_) | LogJob::Retry | LogJob::Rotate => (0, 0),
             })
             .collect();
         assert_eq!(orders, [(2, 2), (0, 0), (1, 1), (0, 0), (1, 2)]);

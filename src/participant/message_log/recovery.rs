@@ -13,13 +13,13 @@ use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::Unusable;
+use super::MessageLogError;
 use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES, LOG_WRITE_BYTES_MAX};
 use crate::protocol::{Epoch, Seq, is_id};
-use crate::session::Memory;
+use crate::session::LogPosition;
 
 /// What a file remembers, and the length up to which it is whole. Changes nothing.
-pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> {
+pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), MessageLogError> {
     let end = file.metadata()?.len();
     let begin = end_of_zeros(file, 0, end)?;
     let whole = begin_of_zeros(file, begin, end)?;
@@ -28,28 +28,32 @@ pub(super) fn recover(file: &File, id: &str) -> Result<(Memory, u64), Unusable> 
         return recover_padded(file, &beginning, whole);
     }
     match check_header(&beginning, id)? {
-        Beginning::Nothing if end_of_zeros(file, whole, end)? == end => {
-            return Ok((Memory::default(), 0));
+        LogBeginning::Nothing if end_of_zeros(file, whole, end)? == end => {
+            return Ok((LogPosition::default(), 0));
         }
-        Beginning::Nothing => return Err(Unusable::Foreign),
-        Beginning::Header => (),
+        LogBeginning::Nothing => return Err(MessageLogError::Foreign),
+        LogBeginning::Header => (),
     }
     let length = end_of_last_line(file, whole)?;
     let last = last_number(file, length)?;
     let epoch = last_epoch(file, length)?;
-    Ok((Memory { epoch: Some(epoch), last }, length))
+    Ok((LogPosition { epoch: Some(epoch), last }, length))
 }
 
 /// Keeps the lines of a file that begins with zeros. They are remembered if they name an epoch; if
 /// not, the coordinator knows what was acknowledged.
-fn recover_padded(file: &File, beginning: &[u8], whole: u64) -> Result<(Memory, u64), Unusable> {
+fn recover_padded(
+    file: &File,
+    beginning: &[u8],
+    whole: u64,
+) -> Result<(LogPosition, u64), MessageLogError> {
     if !is_line_of_log(beginning) {
-        return Err(Unusable::Foreign);
+        return Err(MessageLogError::Foreign);
     }
     let length = end_of_last_line(file, whole)?;
     let memory = match last_epoch(file, length) {
-        Ok(epoch) => Memory { epoch: Some(epoch), last: last_number(file, length)? },
-        Err(Unusable::Foreign) => Memory::default(),
+        Ok(epoch) => LogPosition { epoch: Some(epoch), last: last_number(file, length)? },
+        Err(MessageLogError::Foreign) => LogPosition::default(),
         Err(unusable) => return Err(unusable),
     };
     Ok((memory, length))
@@ -92,7 +96,7 @@ fn end_of_zeros(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-enum Beginning {
+enum LogBeginning {
     /// Nothing was ever written, or not even the header to its end.
     Nothing,
     Header,
@@ -103,9 +107,9 @@ const HEADER_BYTES_MAX: u64 = "# id \n# epoch 0123456789abcdef\n# last 184467440
     as u64
     + ID_BYTES_MAX as u64;
 
-fn check_header(beginning: &[u8], id: &str) -> Result<Beginning, Unusable> {
+fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogError> {
     if beginning.is_empty() {
-        return Ok(Beginning::Nothing);
+        return Ok(LogBeginning::Nothing);
     }
     let mut lines = beginning.split(|byte| *byte == b'\n');
     let mut line = || lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or("");
@@ -113,16 +117,16 @@ fn check_header(beginning: &[u8], id: &str) -> Result<Beginning, Unusable> {
     let is_whole = lines.next().is_some();
     let other = first.strip_prefix("# id ").filter(|other| is_id(other) && *other != id);
     if let (Some(other), true) = (other, beginning.contains(&b'\n')) {
-        return Err(Unusable::OfAnother(other.to_owned()));
+        return Err(MessageLogError::OfAnother(other.to_owned()));
     }
     let epoch = second.strip_prefix("# epoch ").and_then(Epoch::parse);
     let last = third.strip_prefix("# last ").and_then(Seq::parse);
     if first == format!("# id {id}") && epoch.is_some() && last.is_some() && is_whole {
-        return Ok(Beginning::Header);
+        return Ok(LogBeginning::Header);
     }
     match is_torn_header(beginning, id) {
-        true => Ok(Beginning::Nothing),
-        false => Err(Unusable::Foreign),
+        true => Ok(LogBeginning::Nothing),
+        false => Err(MessageLogError::Foreign),
     }
 }
 
@@ -187,7 +191,7 @@ fn number_of(line: &[u8]) -> Numbered {
 }
 
 /// The last epoch that begins before `end`; there is one, in the header.
-fn last_epoch(file: &File, end: u64) -> Result<Epoch, Unusable> {
+fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
     const MARK: &[u8] = b"\n# epoch ";
     let mark = memmem::FinderRev::new(MARK);
     let mut before = end;
@@ -199,7 +203,7 @@ fn last_epoch(file: &File, end: u64) -> Result<Epoch, Unusable> {
         }
         before = at;
     }
-    Err(Unusable::Foreign)
+    Err(MessageLogError::Foreign)
 }
 
 /// Where `find` finds something, chunk by chunk, backwards from `end`. Each chunk is read with the

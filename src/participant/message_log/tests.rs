@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::protocol::{Delivery, Gap};
-use crate::session::Entry;
+use crate::session::LogEntry;
 use crate::time::UnixMillis;
 
 mod files;
@@ -26,7 +26,7 @@ impl Bench {
         self.directory.path().join("aside")
     }
 
-    fn open(&self) -> Result<MessageLog, Unusable> {
+    fn open(&self) -> Result<MessageLog, MessageLogError> {
         MessageLog::open(&self.path(), "alice", false)
     }
 
@@ -35,7 +35,7 @@ impl Bench {
     }
 
     /// What a file of this content remembers, and what is left of it.
-    fn recover(&self, content: &[u8]) -> Result<(Memory, Vec<u8>), Unusable> {
+    fn recover(&self, content: &[u8]) -> Result<(LogPosition, Vec<u8>), MessageLogError> {
         fs::write(self.path(), content).unwrap();
         let memory = self.open().map(|log| log.memory());
         let left = fs::read(self.path()).unwrap();
@@ -46,36 +46,36 @@ impl Bench {
     }
 }
 
-fn order(entry: &Entry) -> Order {
-    let mut orders = Orders::default();
+fn order(entry: &LogEntry) -> LogJob {
+    let mut orders = LogBatch::default();
     orders.append(entry);
     orders.into_iter().next().unwrap()
 }
 
-fn message(seq: u64, text: &str) -> Order {
+fn message(seq: u64, text: &str) -> LogJob {
     let (seq, accepted) = (Seq::new(seq), UnixMillis(1_795_341_900_123));
-    order(&Entry::Message(Delivery { seq, accepted, sender: "bob", text }.into()))
+    order(&LogEntry::Message(Delivery { seq, accepted, sender: "bob", text }.into()))
 }
 
-fn epoch() -> Order {
-    order(&Entry::Epoch(Epoch::parse(EPOCH).unwrap()))
+fn epoch() -> LogJob {
+    order(&LogEntry::Epoch(Epoch::parse(EPOCH).unwrap()))
 }
 
-fn gap(count: u64, first: u64, last: u64) -> Order {
-    order(&Entry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
+fn gap(count: u64, first: u64, last: u64) -> LogJob {
+    order(&LogEntry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
 }
 
-fn memory(last: u64) -> Memory {
-    Memory { epoch: Epoch::parse(EPOCH), last: Seq::new(last) }
+fn memory(last: u64) -> LogPosition {
+    LogPosition { epoch: Epoch::parse(EPOCH), last: Seq::new(last) }
 }
 
-fn run(log: &mut MessageLog, list: Vec<Order>) -> Report {
-    let mut orders = Orders::default();
+fn run(log: &mut MessageLog, list: Vec<LogJob>) -> LogReport {
+    let mut orders = LogBatch::default();
     list.into_iter().for_each(|order| orders.push(order));
     log.run(vec![orders])
 }
 
-fn written(log: &mut MessageLog, orders: Vec<Order>) -> usize {
+fn written(log: &mut MessageLog, orders: Vec<LogJob>) -> usize {
     let report = run(log, orders);
     assert_eq!(report.trouble, None);
     report.written
@@ -107,9 +107,9 @@ fn written_lines_leave_their_memory_to_the_next_ones_and_nothing_else() {
     let spare = run(&mut log, vec![message(1, &text)]).spare;
     assert!(spare.is_empty() && spare.capacity() > text.len());
     let before = bench.content();
-    let mut orders = Orders::default();
+    let mut orders = LogBatch::default();
     orders.reuse(spare);
-    orders.append(&Entry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
+    orders.append(&LogEntry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
     assert!(log.run(vec![orders]).spare.capacity() > text.len());
     assert_eq!(bench.content(), format!("{before}# gap 1 2 2\n"));
 }
@@ -154,7 +154,7 @@ fn a_header_that_was_interrupted_is_written_again() {
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 10\n");
     for cut in 0..header.len() {
         let (found, left) = bench.recover(&header.as_bytes()[..cut]).unwrap();
-        assert_eq!((found, left), (Memory::default(), Vec::new()), "cut at {cut}");
+        assert_eq!((found, left), (LogPosition::default(), Vec::new()), "cut at {cut}");
     }
 }
 
@@ -166,7 +166,7 @@ fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them()
         for zeros in [1, header.len() - cut, 5_000, 200_000] {
             let content = [&header.as_bytes()[..cut], &vec![0; zeros]].concat();
             let (found, left) = bench.recover(&content).unwrap();
-            assert_eq!((found, left), (Memory::default(), Vec::new()), "cut at {cut}");
+            assert_eq!((found, left), (LogPosition::default(), Vec::new()), "cut at {cut}");
         }
     }
     let safe = format!("{header}11\tt\tbob\tx\n");
@@ -183,7 +183,7 @@ fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them()
 #[test]
 fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start() {
     let bench = Bench::new();
-    let nothing = Memory::default();
+    let nothing = LogPosition::default();
     for zeros in [1, 300, 70_000] {
         for (lines, found) in [
             ("8\tt\tbob\tx\n", nothing),
@@ -218,7 +218,7 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
     let bench = Bench::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
     assert!(
-        matches!(bench.recover(of_bob.as_bytes()), Err(Unusable::OfAnother(id)) if id == "bob")
+        matches!(bench.recover(of_bob.as_bytes()), Err(MessageLogError::OfAnother(id)) if id == "bob")
     );
     for content in [
         "dear diary",
@@ -233,11 +233,14 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
         "\u{0}\u{0}8 t bob x\n",
         "# id alice\n# ep\u{0}\u{0}x",
     ] {
-        assert!(matches!(bench.recover(content.as_bytes()), Err(Unusable::Foreign)), "{content:?}");
+        assert!(
+            matches!(bench.recover(content.as_bytes()), Err(MessageLogError::Foreign)),
+            "{content:?}"
+        );
     }
     let held = Bench::new();
     let log = held.open().unwrap();
-    assert!(matches!(held.open(), Err(Unusable::InUse)));
+    assert!(matches!(held.open(), Err(MessageLogError::InUse)));
     drop(log);
     assert!(held.open().is_ok());
 }
@@ -254,7 +257,7 @@ fn what_could_not_be_written_is_written_later_and_whole() {
     assert!(report.trouble.is_some());
     log.file = file;
     fs::write(bench.path(), format!("{before}2\t2026-")).unwrap();
-    assert_eq!(written(&mut log, vec![message(3, "three"), Order::Retry]), 2);
+    assert_eq!(written(&mut log, vec![message(3, "three"), LogJob::Retry]), 2);
     let line = |seq, text| format!("{seq}\t2026-11-22T10:05:00.123Z\tbob\t{text}\n");
     assert_eq!(bench.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
 }
@@ -280,10 +283,10 @@ fn with_sync_nothing_counts_as_written_before_it_is_safe() {
     let report = run(&mut log, vec![epoch(), message(1, "one"), message(2, "two")]);
     assert_eq!(report.written, 0);
     assert!(report.trouble.is_some());
-    assert_eq!(log.memory(), Memory::default());
+    assert_eq!(log.memory(), LogPosition::default());
     (log.file, log.path) = (file, path);
     fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
-    assert_eq!(written(&mut log, vec![Order::Retry]), 3);
+    assert_eq!(written(&mut log, vec![LogJob::Retry]), 3);
     assert!(bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
     assert_eq!(log.memory(), memory(2));
 }
@@ -295,7 +298,7 @@ fn with_sync_a_new_file_is_safe_before_it_takes_over() {
     let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
     assert_eq!(written(&mut log, vec![epoch(), message(1, "one")]), 2);
     fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
-    assert_eq!(written(&mut log, vec![Order::Rotate, message(2, "two")]), 1);
+    assert_eq!(written(&mut log, vec![LogJob::Rotate, message(2, "two")]), 1);
     assert!(log.must_sync, "the new file is as the old one");
 }
 

@@ -16,7 +16,7 @@ fn msends_are_pipelined_and_everything_else_waits_for_them() {
     rig.reply(1, "OK ping");
     rig.expect(&["show OK ping", "send 1 me#msend c#10.0.0.2"]);
     rig.reply(1, "OK msend seq=2");
-    assert!(matches!(rig.effects.last(), Some(Effect::Show(Notice::Status(_)))));
+    assert!(matches!(rig.effects.last(), Some(SessionEffect::Show(Notice::Status(_)))));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn sockets_no_longer_in_use_are_not_listened_to() {
 fn a_wrong_line_of_the_user_is_an_error_of_its_own() {
     let mut rig = Rig::new();
     rig.user("hello");
-    rig.input(Input::UserLineTooLong { max: 10 });
+    rig.input(SessionInput::UserLineTooLong { max: 10 });
     rig.user("");
     rig.expect(&[
         "show error: unknown command 'hello'; 'help' lists them",

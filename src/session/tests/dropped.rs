@@ -1,7 +1,7 @@
 use super::*;
 
-fn is_report(effect: &Effect) -> bool {
-    matches!(effect, Effect::Report(_))
+fn is_report(effect: &SessionEffect) -> bool {
+    matches!(effect, SessionEffect::Report(_))
 }
 
 /// A session that has asked to be connected to.
@@ -17,7 +17,7 @@ fn asked() -> Rig {
 #[test]
 fn a_stranger_is_reported_with_its_address_and_the_reason() {
     let mut rig = asked();
-    rig.input(Input::Accepted { socket: MessageSocket(1), peer: STRANGER });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(1), peer: STRANGER });
     rig.accepted(2);
     rig.message(2, "1#bob#0#text");
     rig.accepted(3);
@@ -49,7 +49,7 @@ fn a_connection_that_ends_without_a_greeting_is_reported_too() {
 fn a_stranger_cannot_fill_the_log() {
     let mut rig = asked();
     for socket in 0..1_000 {
-        rig.input(Input::Accepted { socket: MessageSocket(socket), peer: STRANGER });
+        rig.input(SessionInput::Accepted { socket: MessageSocket(socket), peer: STRANGER });
     }
     rig.accepted(1_000);
     rig.message(1_000, "hello");
@@ -57,11 +57,11 @@ fn a_stranger_cannot_fill_the_log() {
     assert_eq!(rig.effects.len(), 2, "each kind once: {:?}", rig.effects);
     rig.forget();
     rig.now += 9_999;
-    rig.input(Input::Accepted { socket: MessageSocket(1_001), peer: STRANGER });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(1_001), peer: STRANGER });
     rig.now += 1;
-    rig.input(Input::Accepted { socket: MessageSocket(1_002), peer: STRANGER });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(1_002), peer: STRANGER });
     rig.effects.retain(is_report);
-    let Effect::Report(dropped) = rig.effects.remove(0) else { panic!() };
+    let SessionEffect::Report(dropped) = rig.effects.remove(0) else { panic!() };
     assert_eq!((dropped.peer, dropped.unreported), (STRANGER, 1_000));
     assert!(dropped.to_string().ends_with(" (1000 more since the last report)"), "{dropped}");
     assert!(rig.effects.is_empty());
@@ -74,17 +74,18 @@ fn only_the_address_at_which_the_coordinator_was_reached_may_connect() {
     rig.user("register 9001");
     rig.listening(9001);
     let (socket, ip) = (CommandSocket(1), IpAddr::from([10, 0, 0, 2]));
-    rig.input(Input::Accepted { socket: MessageSocket(1), peer: other });
-    rig.input(Input::Dialed { socket, ip, coordinator: (other, 5000).into() });
-    rig.effects.retain(|effect| matches!(effect, Effect::Show(_) | Effect::Report(_)));
+    rig.input(SessionInput::Accepted { socket: MessageSocket(1), peer: other });
+    rig.input(SessionInput::Dialed { socket, ip, coordinator: (other, 5000).into() });
+    rig.effects
+        .retain(|effect| matches!(effect, SessionEffect::Show(_) | SessionEffect::Report(_)));
     rig.expect(&[
         "report a connection from 10.0.0.7 to the listener was dropped: the coordinator was not \
          asked to connect yet",
         "show * connected to hub.test:5000 at 10.0.0.7:5000",
     ]);
-    rig.input(Input::Accepted { socket: MessageSocket(2), peer: COORDINATOR });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(2), peer: COORDINATOR });
     assert!(!rig.wants(2));
-    rig.input(Input::Accepted { socket: MessageSocket(3), peer: other });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(3), peer: other });
     assert!(rig.wants(3));
     let status = rig.session.status(Millis::ZERO).to_string();
     assert!(status.contains("\ncoordinator hub.test:5000 at 10.0.0.7:5000\n"), "{status}");

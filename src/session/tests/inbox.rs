@@ -45,7 +45,7 @@ fn a_gap_is_taken_and_acknowledged_as_a_number() {
 
 #[test]
 fn a_new_epoch_begins_the_numbers_anew() {
-    let memory = Memory { epoch: Some(Epoch::new(1)), last: Seq::new(50) };
+    let memory = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(50) };
     let mut rig = Rig::with(|settings| settings.memory = memory);
     rig.user("reconnect 9001");
     rig.listening(9001);
@@ -68,7 +68,7 @@ fn a_new_epoch_begins_the_numbers_anew() {
 #[test]
 fn in_the_same_epoch_what_the_log_remembers_is_not_taken_again() {
     let epoch = Epoch::parse(EPOCH);
-    let mut rig = Rig::with(|settings| settings.memory = Memory { epoch, last: Seq::new(2) });
+    let mut rig = Rig::with(|settings| settings.memory = LogPosition { epoch, last: Seq::new(2) });
     rig.user("reconnect 9001");
     rig.listening(9001);
     rig.dialed(1);
@@ -85,11 +85,11 @@ fn what_is_no_message_costs_the_connection_and_the_session_comes_back() {
         let mut rig = Rig::online();
         rig.message(1, line);
         assert_eq!(brief(rig.effects.remove(0)), "close 1");
-        assert!(matches!(rig.state(), State::Paused { .. }), "{line:?}");
+        assert!(matches!(rig.state(), SessionState::Paused { .. }), "{line:?}");
     }
     let mut rig = Rig::online();
-    rig.input(Input::MessageLine { socket: MessageSocket(1), line: b"1#bob#0#\xff" });
-    assert!(matches!(rig.state(), State::Paused { .. }));
+    rig.input(SessionInput::MessageLine { socket: MessageSocket(1), line: b"1#bob#0#\xff" });
+    assert!(matches!(rig.state(), SessionState::Paused { .. }));
 }
 
 #[test]
@@ -113,14 +113,14 @@ fn a_log_that_cannot_be_written_is_said_tried_again_and_acknowledged_later() {
     let mut rig = Rig::online();
     rig.message(1, "1#bob#0#one");
     rig.forget();
-    rig.input(Input::LogFailed { reason: "disk full" });
+    rig.input(SessionInput::LogFailed { reason: "disk full" });
     assert_eq!(rig.effects.len(), 1);
     for _ in 0..3 {
         rig.forget();
         assert_eq!(rig.wait_for_deadline(), 1_000);
         rig.expect(&["retry log"]);
         assert_eq!(rig.session.next_deadline(), None);
-        rig.input(Input::LogFailed { reason: "disk full" });
+        rig.input(SessionInput::LogFailed { reason: "disk full" });
         rig.expect(&[]);
     }
     rig.wait_for_deadline();
@@ -135,7 +135,7 @@ fn a_reconnect_waits_for_the_log_so_that_what_is_taken_is_never_counted_as_lost(
     rig.message(1, "1#bob#0#one");
     rig.written(1);
     rig.message(1, "2#bob#0#two");
-    rig.input(Input::LogFailed { reason: "disk full" });
+    rig.input(SessionInput::LogFailed { reason: "disk full" });
     rig.messages_closed(1);
     rig.forget();
     rig.wait(400);
@@ -172,7 +172,7 @@ fn after_a_takeover_by_another_program_it_stays_offline_until_the_user_asks() {
         "show * taken over by 10.0.0.2:9001: another program uses this id; staying offline, \
          `reconnect` takes the id back",
     ]);
-    assert_eq!((rig.state(), rig.session.next_deadline()), (State::Offline, None));
+    assert_eq!((rig.state(), rig.session.next_deadline()), (SessionState::Offline, None));
     rig.wait(600_000);
     rig.expect(&[]);
     rig.user("reconnect 9002");
@@ -180,7 +180,7 @@ fn after_a_takeover_by_another_program_it_stays_offline_until_the_user_asks() {
     rig.hello(2);
     rig.reply(1, &format!("OK reconnect epoch={EPOCH} next=1 ttl=60 missed=0 expired=0"));
     rig.messages_closed(2);
-    assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+    assert!(matches!(rig.state(), SessionState::Paused { .. }), "{:?}", rig.state());
 }
 
 /// The reply to a `reconnect` was lost, and its connection came too late to be let in.
@@ -193,7 +193,7 @@ fn a_takeover_by_a_try_of_ones_own_that_was_given_up_is_not_that_of_another() {
     rig.forget();
     rig.message(1, "bye#taken over by 10.0.0.2:9002");
     rig.expect(&["close 1", "show * message connection lost: taken over by 10.0.0.2:9002"]);
-    assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+    assert!(matches!(rig.state(), SessionState::Paused { .. }), "{:?}", rig.state());
 }
 
 #[test]
@@ -208,6 +208,6 @@ fn a_reason_is_said_in_words_and_it_comes_back() {
         rig.message(1, &format!("bye#{reason}"));
         rig.effects.pop(); // When it tries again.
         rig.expect(&["close 1", &format!("show * message connection lost: {words}")]);
-        assert!(matches!(rig.state(), State::Paused { .. }), "{:?}", rig.state());
+        assert!(matches!(rig.state(), SessionState::Paused { .. }), "{:?}", rig.state());
     }
 }

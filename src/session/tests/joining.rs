@@ -3,8 +3,8 @@ use super::*;
 const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
 const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
 
-fn is_close(effect: &Effect) -> bool {
-    matches!(effect, Effect::CloseMessages { .. })
+fn is_close(effect: &SessionEffect) -> bool {
+    matches!(effect, SessionEffect::CloseMessages { .. })
 }
 
 #[test]
@@ -16,7 +16,7 @@ fn a_register_listens_first_and_asks_then() {
     rig.expect(&["dial 1"]);
     rig.dialed(1);
     rig.expect(&["send 1 me#register 9001 acks=1 nonce=1#10.0.0.2"]);
-    assert_eq!(rig.state(), State::Registering);
+    assert_eq!(rig.state(), SessionState::Registering);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn reply_and_greeting_come_in_either_order() {
         rig.user("register 0");
         rig.listening(40_000);
         rig.dialed(1);
-        rig.effects.retain(|effect| matches!(effect, Effect::Show(_)));
+        rig.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
         rig.expect(&["show * listening on port 40000"]);
         if greeting_first {
             rig.hello(7);
@@ -37,11 +37,11 @@ fn reply_and_greeting_come_in_either_order() {
             rig.expect(&[&format!("show {OK_REGISTER}")]);
         } else {
             rig.reply(1, OK_REGISTER);
-            assert_eq!(rig.state(), State::Registering);
+            assert_eq!(rig.state(), SessionState::Registering);
             rig.hello(7);
             assert_eq!(rig.effects.len(), 3);
         }
-        assert_eq!(rig.state(), State::Online);
+        assert_eq!(rig.state(), SessionState::Online);
     }
 }
 
@@ -52,7 +52,7 @@ fn who_does_not_greet_with_the_nonce_is_dropped_and_takes_nobodys_place() {
     rig.listening(9001);
     rig.dialed(1);
     rig.forget();
-    rig.input(Input::Accepted { socket: MessageSocket(1), peer: STRANGER });
+    rig.input(SessionInput::Accepted { socket: MessageSocket(1), peer: STRANGER });
     rig.effects.retain(is_close);
     rig.expect(&["close 1"]);
     for (socket, line) in
@@ -114,14 +114,14 @@ fn a_refusal_drops_the_message_socket_that_came_before_it() {
     rig.forget();
     rig.reply(1, "ERR 409 superseded by a later reconnect");
     rig.expect(&["close 1", "show ERR 409 superseded by a later reconnect"]);
-    assert_eq!(rig.state(), State::Offline);
+    assert_eq!(rig.state(), SessionState::Offline);
 }
 
 #[test]
 fn without_a_listener_or_a_coordinator_a_command_fails_at_once() {
     let mut rig = Rig::new();
     rig.user("register 9001");
-    rig.input(Input::ListenFailed { reason: "in use" });
+    rig.input(SessionInput::ListenFailed { reason: "in use" });
     rig.expect(&["listen 9001", "show error: register: cannot listen on port 9001: in use"]);
     rig.user("register 9001");
     rig.listening(9001);
@@ -141,7 +141,7 @@ fn a_coordinator_that_says_ok_and_does_not_greet_is_reconnected_to() {
     assert_eq!(rig.wait_for_deadline(), 5_000);
     let shown = "show error: register: the coordinator did not greet in time";
     assert_eq!(brief(rig.effects.remove(0)), shown);
-    assert!(matches!(rig.state(), State::Paused { .. }));
+    assert!(matches!(rig.state(), SessionState::Paused { .. }));
 }
 
 #[test]
@@ -152,7 +152,8 @@ fn a_lost_register_becomes_a_reconnect_and_on_404_a_register() {
     rig.dialed(1);
     rig.forget();
     rig.commands_closed(1);
-    let Effect::Show(Notice::TryFailed { command: "register", ms: paused, .. }) = rig.effects[2]
+    let SessionEffect::Show(Notice::TryFailed { command: "register", ms: paused, .. }) =
+        rig.effects[2]
     else {
         panic!("{:?}", rig.effects);
     };
@@ -168,11 +169,11 @@ fn a_lost_register_becomes_a_reconnect_and_on_404_a_register() {
     ]);
     rig.reply(2, OK_REGISTER);
     rig.hello(1);
-    assert_eq!(rig.state(), State::Online);
-    rig.input(Input::EndOfInput);
+    assert_eq!(rig.state(), SessionState::Online);
+    rig.input(SessionInput::EndOfInput);
     rig.written(1);
     rig.reply(2, "OK disconnect");
-    assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 0 }));
+    assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 0 }));
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn a_lost_reply_does_not_matter_once_the_coordinator_has_greeted() {
     rig.dialed(1);
     rig.hello(1);
     rig.commands_closed(1);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
 }
 
 #[test]
@@ -193,13 +194,13 @@ fn replies_that_keep_getting_lost_end_in_a_failure() {
     for try_number in 1..=6 {
         rig.listening(9001);
         rig.dialed(try_number);
-        assert_eq!(rig.state(), State::Reconnecting);
+        assert_eq!(rig.state(), SessionState::Reconnecting);
         rig.commands_closed(try_number);
         if try_number < 6 {
             rig.wait_for_deadline();
         }
     }
-    assert_eq!(rig.state(), State::Offline);
+    assert_eq!(rig.state(), SessionState::Offline);
     assert_eq!(rig.session.next_deadline(), None);
 }
 
@@ -207,7 +208,9 @@ fn replies_that_keep_getting_lost_end_in_a_failure() {
 fn a_broken_message_socket_is_said_and_reconnected_at_the_same_port() {
     let mut rig = Rig::online();
     rig.messages_closed(1);
-    let Some(Effect::Show(Notice::Paused { ms })) = rig.effects.pop() else { panic!("no pause") };
+    let Some(SessionEffect::Show(Notice::Paused { ms })) = rig.effects.pop() else {
+        panic!("no pause")
+    };
     rig.expect(&["show * message connection lost: reset"]);
     assert!((200..=400).contains(&ms), "{ms}");
     rig.wait(ms - 1);
@@ -220,7 +223,7 @@ fn a_broken_message_socket_is_said_and_reconnected_at_the_same_port() {
     rig.expect(&[&format!("show * reconnected: {OK_RECONNECT}")]);
     rig.hello(2);
     rig.expect(&["close listener"]);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
 }
 
 #[test]
@@ -241,7 +244,7 @@ fn pauses_grow_until_a_connection_has_lived_for_a_while() {
     rig.dialed(10);
     rig.reply(10, OK_RECONNECT);
     rig.hello(2);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
     rig.wait(10_000);
     rig.messages_closed(2);
     assert!(rig.wait_for_deadline() <= 400);
@@ -258,7 +261,7 @@ fn a_failure_that_goes_on_is_said_once() {
         rig.listening(9001);
         rig.dial_failed(socket);
     }
-    rig.effects.retain(|effect| matches!(effect, Effect::Show(_)));
+    rig.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
     assert_eq!(rig.effects.len(), 1, "{:?}", rig.effects);
 }
 
@@ -297,7 +300,7 @@ fn nobody_comes_back_who_was_told_not_to_or_went_away() {
             rig.messages_closed(1);
             rig.expect(&[&format!("show OK {word}")]);
             assert_eq!(rig.session.next_deadline(), None);
-            assert_eq!(rig.state(), State::Offline);
+            assert_eq!(rig.state(), SessionState::Offline);
         }
     }
 }
@@ -314,7 +317,7 @@ fn a_register_of_which_nothing_is_left_but_a_greeting_is_not_forgotten() {
         rig.written(1);
         rig.messages_closed(1);
         rig.commands_closed(1);
-        assert!(matches!(rig.state(), State::Paused { .. }), "{reconnects}");
+        assert!(matches!(rig.state(), SessionState::Paused { .. }), "{reconnects}");
         rig.wait_for_deadline();
         rig.listening(9001);
         rig.dialed(2);
@@ -322,7 +325,7 @@ fn a_register_of_which_nothing_is_left_but_a_greeting_is_not_forgotten() {
         rig.reply(2, "ERR 404 not a member");
         rig.reply(2, OK_REGISTER);
         rig.hello(2);
-        assert_eq!(rig.state(), State::Online);
+        assert_eq!(rig.state(), SessionState::Online);
         assert_eq!(brief(rig.effects.remove(2)), format!("show {OK_REGISTER}"), "{reconnects}");
     }
 }
@@ -349,7 +352,7 @@ fn the_users_word_goes_before_a_reconnect_of_the_sessions_own() {
     rig.expect(&["send 1 me#reconnect 9002 acks=1 nonce=3#10.0.0.2"]);
     rig.reply(1, OK_RECONNECT);
     rig.hello(3);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn a_takeover_reads_no_more_from_the_old_socket_and_keeps_it_if_refused() {
     ]);
     rig.reply(1, "ERR 503 shutting down");
     assert!(rig.wants(1));
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
 
     rig.user("reconnect 9002");
     rig.listening(9002);

@@ -22,7 +22,7 @@ fn the_end_of_input_waits_for_what_was_said_before_it() {
     let mut rig = Rig::new();
     rig.user("register 9001");
     rig.user("msend hi");
-    rig.input(Input::EndOfInput);
+    rig.input(SessionInput::EndOfInput);
     rig.listening(9001);
     rig.dialed(1);
     rig.hello(1);
@@ -38,9 +38,9 @@ fn the_end_of_input_waits_for_what_was_said_before_it() {
 #[test]
 fn who_stays_does_not_mind_the_end_of_input() {
     let mut rig = Rig::with(|settings| settings.stays = true);
-    rig.input(Input::EndOfInput);
+    rig.input(SessionInput::EndOfInput);
     rig.expect(&[]);
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&["exit 0"]);
 }
 
@@ -50,11 +50,11 @@ fn a_signal_does_not_wait_for_commands_and_a_second_one_for_nothing() {
     rig.user("msend a");
     rig.user("ping");
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&["show error: quit: not done: 1 command"]);
     rig.reply(1, "OK msend seq=1");
     rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&[
         "show error: quit: not waited for: 0 entries of the message log, 1 reply",
         "exit 1",
@@ -69,7 +69,7 @@ fn who_is_let_in_and_not_yet_greeted_says_goodbye_too() {
     rig.dialed(1);
     rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&["close listener", "send 1 me#disconnect#10.0.0.2"]);
     rig.reply(1, "OK disconnect");
     rig.expect(&["show OK disconnect", "exit 0"]);
@@ -82,7 +82,7 @@ fn a_register_that_is_not_waited_for_is_undone() {
     rig.listening(9001);
     rig.dialed(1);
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&[
         "show error: quit: not done: 1 command",
         "close listener",
@@ -100,7 +100,7 @@ fn what_a_signal_leaves_undone_is_said_and_is_a_failure() {
         rig.user(command);
     }
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&["show error: quit: not done: 3 commands", "exit 1"]);
 }
 
@@ -108,7 +108,7 @@ fn what_a_signal_leaves_undone_is_said_and_is_a_failure() {
 fn leaving_has_an_end_whatever_happens() {
     let mut rig = Rig::online();
     rig.message(1, "1#bob#0#one");
-    rig.input(Input::LogFailed { reason: "disk full" });
+    rig.input(SessionInput::LogFailed { reason: "disk full" });
     rig.user("quit");
     rig.forget();
     rig.wait(4_999);
@@ -120,13 +120,13 @@ fn leaving_has_an_end_whatever_happens() {
     ]);
     for deaf in [false, true] {
         let mut rig = Rig::online();
-        rig.input(Input::Stop);
+        rig.input(SessionInput::Stop);
         if deaf {
             assert_eq!(rig.wait_for_deadline(), 5_000);
         } else {
             rig.commands_closed(1);
         }
-        assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 1 }));
+        assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 1 }));
         assert_eq!(rig.session.next_deadline(), None, "nothing is waited for behind the end");
     }
 }
@@ -147,7 +147,7 @@ fn what_stands_behind_a_refused_line_at_the_end_is_said_to_be_undone() {
         rig.user(&format!("msend {text}"));
     }
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&[]);
     rig.reply(1, "ERR 413 line exceeds 10 bytes");
     rig.expect(&[
@@ -167,9 +167,9 @@ fn who_is_greeted_and_has_no_reply_yet_has_come_about() {
     rig.hello(1);
     rig.written(1);
     rig.forget();
-    rig.input(Input::Stop);
+    rig.input(SessionInput::Stop);
     rig.expect(&["send 1 me#disconnect#10.0.0.2"]);
     rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
     rig.reply(1, "OK disconnect");
-    assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 0 }));
+    assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 0 }));
 }

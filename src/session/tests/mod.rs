@@ -23,7 +23,7 @@ struct Rig {
     session: Session,
     now: u64,
     nonce: u128,
-    effects: Vec<Effect>,
+    effects: Vec<SessionEffect>,
 }
 
 impl Rig {
@@ -35,7 +35,7 @@ impl Rig {
         let mut settings = Settings {
             id: "me".into(),
             coordinator: "10.0.0.1:5000".into(),
-            memory: Memory::default(),
+            memory: LogPosition::default(),
             reconnects: true,
             stays: false,
             seed: 1,
@@ -61,7 +61,7 @@ impl Rig {
         self
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    fn input(&mut self, input: SessionInput<'_>) {
         self.session.handle(input, Millis::new(self.now));
         while let Some(effect) = self.session.poll_effect() {
             self.effects.push(effect);
@@ -69,26 +69,29 @@ impl Rig {
     }
 
     fn user(&mut self, line: &str) {
-        self.input(Input::UserLine(line.as_bytes()));
+        self.input(SessionInput::UserLine(line.as_bytes()));
     }
 
     fn listening(&mut self, port: u16) {
         self.nonce += 1;
-        self.input(Input::Listening { port, nonce: self.nonce });
+        self.input(SessionInput::BoundListener { port, nonce: self.nonce });
     }
 
     fn dialed(&mut self, socket: u64) {
         let ip = IpAddr::from([10, 0, 0, 2]);
         let coordinator = (COORDINATOR, 5000).into();
-        self.input(Input::Dialed { socket: CommandSocket(socket), ip, coordinator });
+        self.input(SessionInput::Dialed { socket: CommandSocket(socket), ip, coordinator });
     }
 
     fn dial_failed(&mut self, socket: u64) {
-        self.input(Input::DialFailed { socket: CommandSocket(socket), reason: "refused" });
+        self.input(SessionInput::DialFailed { socket: CommandSocket(socket), reason: "refused" });
     }
 
     fn reply(&mut self, socket: u64, line: &str) {
-        self.input(Input::ReplyLine { socket: CommandSocket(socket), line: line.as_bytes() });
+        self.input(SessionInput::ReplyLine {
+            socket: CommandSocket(socket),
+            line: line.as_bytes(),
+        });
     }
 
     fn commands_closed(&mut self, socket: u64) {
@@ -98,15 +101,18 @@ impl Rig {
     /// The last `unsent` bytes of the requests have not left.
     fn commands_closed_with(&mut self, socket: u64, unsent: usize) {
         let socket = CommandSocket(socket);
-        self.input(Input::CommandsClosed { socket, reason: "reset", unsent });
+        self.input(SessionInput::CommandsClosed { socket, reason: "reset", unsent });
     }
 
     fn accepted(&mut self, socket: u64) {
-        self.input(Input::Accepted { socket: MessageSocket(socket), peer: COORDINATOR });
+        self.input(SessionInput::Accepted { socket: MessageSocket(socket), peer: COORDINATOR });
     }
 
     fn message(&mut self, socket: u64, line: &str) {
-        self.input(Input::MessageLine { socket: MessageSocket(socket), line: line.as_bytes() });
+        self.input(SessionInput::MessageLine {
+            socket: MessageSocket(socket),
+            line: line.as_bytes(),
+        });
     }
 
     fn hello(&mut self, socket: u64) {
@@ -115,16 +121,16 @@ impl Rig {
     }
 
     fn messages_closed(&mut self, socket: u64) {
-        self.input(Input::MessagesClosed { socket: MessageSocket(socket), reason: "reset" });
+        self.input(SessionInput::MessagesClosed { socket: MessageSocket(socket), reason: "reset" });
     }
 
     fn written(&mut self, entries: usize) {
-        self.input(Input::LogWritten { entries });
+        self.input(SessionInput::LogWritten { entries });
     }
 
     fn wait(&mut self, ms: u64) {
         self.now += ms;
-        self.input(Input::Tick);
+        self.input(SessionInput::Tick);
     }
 
     /// Waits for the next deadline.
@@ -139,7 +145,7 @@ impl Rig {
         self.session.wants_message_line(MessageSocket(socket))
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> SessionState {
         self.session.status(Millis::new(self.now)).state
     }
 
@@ -156,26 +162,26 @@ impl Rig {
 }
 
 /// An effect in a few words; the nonce, which the rig counts, as a small number.
-fn brief(effect: Effect) -> String {
+fn brief(effect: SessionEffect) -> String {
     match effect {
-        Effect::Dial { socket } => format!("dial {}", socket.0),
-        Effect::HangUp { socket } => format!("hang up {}", socket.0),
-        Effect::Send { socket, line } => {
+        SessionEffect::Dial { socket } => format!("dial {}", socket.0),
+        SessionEffect::HangUp { socket } => format!("hang up {}", socket.0),
+        SessionEffect::Send { socket, line } => {
             let line = line.trim_end_matches('\n').replace(&"0".repeat(31), "");
             format!("send {} {line}", socket.0)
         }
-        Effect::Listen { port } => format!("listen {port}"),
-        Effect::CloseListener => "close listener".to_owned(),
-        Effect::CloseMessages { socket } => format!("close {}", socket.0),
-        Effect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),
-        Effect::Append(entry) => {
+        SessionEffect::Listen { port } => format!("listen {port}"),
+        SessionEffect::CloseListener => "close listener".to_owned(),
+        SessionEffect::CloseMessages { socket } => format!("close {}", socket.0),
+        SessionEffect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),
+        SessionEffect::Append(entry) => {
             let mut text = "append ".to_owned();
             entry.push_to(&mut text);
             text
         }
-        Effect::Report(dropped) => format!("report {dropped}"),
-        Effect::RetryLog => "retry log".to_owned(),
-        Effect::Show(notice) => format!("show {notice}"),
-        Effect::Exit { code } => format!("exit {code}"),
+        SessionEffect::Report(dropped) => format!("report {dropped}"),
+        SessionEffect::RetryLog => "retry log".to_owned(),
+        SessionEffect::Show(notice) => format!("show {notice}"),
+        SessionEffect::Exit { code } => format!("exit {code}"),
     }
 }

@@ -12,8 +12,8 @@ fn an_id_that_belongs_to_another_address_is_said_to_and_tried_again_after_long_p
     rig.listening(9001);
     rig.forget();
     rig.reply(1, ELSEWHERE);
-    rig.effects.retain(|effect| matches!(effect, Effect::Show(_)));
-    let [Effect::Show(notice)] = &rig.effects[..] else { panic!("{:?}", rig.effects) };
+    rig.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
+    let [SessionEffect::Show(notice)] = &rig.effects[..] else { panic!("{:?}", rig.effects) };
     let said = notice.to_string();
     let words = "* reconnect failed: me is registered from another address, and the address of \
                  this participant is 10.0.0.2 now: have the operator send me#deregister#127.0.0.1";
@@ -24,7 +24,7 @@ fn an_id_that_belongs_to_another_address_is_said_to_and_tried_again_after_long_p
         assert!(rig.wait_for_deadline() >= 15_000);
         rig.listening(9001);
         rig.reply(1, ELSEWHERE);
-        let shows = rig.effects.iter().filter(|effect| matches!(effect, Effect::Show(_)));
+        let shows = rig.effects.iter().filter(|effect| matches!(effect, SessionEffect::Show(_)));
         assert_eq!(shows.count(), 0, "it was said");
     }
     // The operator has deregistered it.
@@ -34,7 +34,7 @@ fn an_id_that_belongs_to_another_address_is_said_to_and_tried_again_after_long_p
     rig.forget();
     rig.reply(1, &format!("OK register epoch={EPOCH} next=1 ttl=60"));
     rig.hello(2);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
 }
 
 #[test]

@@ -14,13 +14,13 @@ impl Rig {
 
     /// Comes back by itself with command socket 1.
     fn comes_back(&mut self) {
-        while matches!(self.state(), State::Paused { .. }) {
+        while matches!(self.state(), SessionState::Paused { .. }) {
             self.wait_for_deadline();
         }
         self.listening(9001);
         self.reply(1, OK_RECONNECT);
         self.hello(2);
-        let is_own = |effect: &Effect| {
+        let is_own = |effect: &SessionEffect| {
             let text = brief(effect.clone());
             text.contains("reconnect") || text.contains("listen")
         };
@@ -65,7 +65,7 @@ fn what_is_sent_in_an_outage_is_sent_in_order_once_online() {
     assert_eq!(rig.waiting(), 0);
     rig.user("quit");
     rig.reply(1, "OK disconnect");
-    assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 0 }), "waiting is no failure");
+    assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 0 }), "waiting is no failure");
 }
 
 #[test]
@@ -77,7 +77,9 @@ fn what_does_not_need_the_coordinator_does_not_wait_behind_what_does() {
     rig.user("nonsense");
     rig.forget();
     rig.user("status");
-    let Some(Effect::Show(Notice::Status(status))) = rig.effects.pop() else { panic!("no status") };
+    let Some(SessionEffect::Show(Notice::Status(status))) = rig.effects.pop() else {
+        panic!("no status")
+    };
     assert!(status.to_string().contains("\nwaiting 2\n"), "{status}");
 }
 
@@ -97,7 +99,7 @@ fn a_coordinator_that_is_away_for_a_moment_is_looked_for_again() {
     rig.user("msend b");
     rig.dial_failed(2);
     rig.expect(&["dial 2", WAITING]);
-    assert_eq!(rig.state(), State::Online);
+    assert_eq!(rig.state(), SessionState::Online);
     let mut pauses = Vec::new();
     for socket in 3..6 {
         pauses.push(rig.wait_for_deadline());
@@ -234,14 +236,14 @@ fn what_waits_is_bounded_in_bytes() {
 #[test]
 fn what_waits_too_long_is_given_up_by_name() {
     let mut rig = Rig::outage();
-    rig.input(Input::Tick);
+    rig.input(SessionInput::Tick);
     rig.user("msend old");
     rig.now += 1;
     rig.user("msend young");
     rig.forget();
     let listen_fails = |rig: &mut Rig| {
-        if matches!(rig.state(), State::Reconnecting) {
-            rig.input(Input::ListenFailed { reason: "in use" });
+        if matches!(rig.state(), SessionState::Reconnecting) {
+            rig.input(SessionInput::ListenFailed { reason: "in use" });
         }
     };
     let start = rig.now - 1;
@@ -258,7 +260,7 @@ fn what_waits_too_long_is_given_up_by_name() {
     }
     assert_eq!(rig.now - start, 120_001);
     rig.user("quit");
-    assert_eq!(rig.effects.last(), Some(&Effect::Exit { code: 1 }));
+    assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 1 }));
 }
 
 #[test]
@@ -285,7 +287,7 @@ fn who_leaves_is_told_what_is_not_sent() {
 
 #[test]
 fn what_waits_at_the_end_is_named_and_is_a_failure() {
-    for input in [Input::Stop, Input::EndOfInput, Input::UserLine(b"quit")] {
+    for input in [SessionInput::Stop, SessionInput::EndOfInput, SessionInput::UserLine(b"quit")] {
         let mut rig = Rig::outage();
         rig.user("msend a");
         rig.user("ping");
@@ -349,7 +351,7 @@ fn who_asks_twice_to_leave_does_not_come_back() {
         rig.reply(1, refusal);
         rig.messages_closed(1);
         rig.forget();
-        assert_eq!(rig.state(), State::Offline);
+        assert_eq!(rig.state(), SessionState::Offline);
         rig.user("msend a");
         rig.expect(&["send 1 me#msend a#10.0.0.2"]);
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use groupcast::config::{
-    Call, CoordinatorConfig, CoordinatorRun, CoordinatorTask, Host, ParticipantRun,
+    CoordinatorConfig, CoordinatorRun, CoordinatorTask, Host, Invocation, ParticipantRun,
 };
 
 const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
@@ -108,7 +108,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = top.join("config/coordinator.txt");
     let load = |path: &Path| match CoordinatorRun::from_arguments([path.into()]) {
-        Ok(Call::Run(CoordinatorTask::Serve(run))) => run.config,
+        Ok(Invocation::Run(CoordinatorTask::Serve(run))) => run.config,
         other => panic!("{other:?}"),
     };
     let config = load(&shipped);
@@ -130,7 +130,7 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));
-        let Ok(Call::Run(run)) = ParticipantRun::from_arguments([path.into()]) else {
+        let Ok(Invocation::Run(run)) = ParticipantRun::from_arguments([path.into()]) else {
             panic!("participant{number}.txt");
         };
         assert_eq!(run.config.id, id);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use groupcast::journal::{Found, Record, delivery, read};
+use groupcast::journal::{Record, SegmentItem, delivery, read};
 
 use super::{File, Storage};
 
@@ -27,15 +27,17 @@ impl Storage {
             lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
             for found in records {
                 match found {
-                    Found::Record { record: Record::Accepted { line }, at } => {
+                    SegmentItem::Record { record: Record::Accepted { line }, at } => {
                         let seq = delivery(line).map(|delivery| delivery.seq);
                         lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
                     }
-                    Found::Record { record: Record::Member { id, place, .. }, .. } => {
+                    SegmentItem::Record { record: Record::Member { id, place, .. }, .. } => {
                         lines.push_str(&format!(" {id}:{place}"));
                     }
-                    Found::Record { record, at } => lines.push_str(&format!(" {record:?}@{at}")),
-                    damage @ (Found::Damage { .. } | Found::Torn { .. }) => {
+                    SegmentItem::Record { record, at } => {
+                        lines.push_str(&format!(" {record:?}@{at}"));
+                    }
+                    damage @ (SegmentItem::Damage { .. } | SegmentItem::Torn { .. }) => {
                         lines.push_str(&format!(" {damage:?}"));
                     }
                 }
@@ -51,7 +53,7 @@ impl Storage {
         let read = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
         let found = read.flat_map(|(_, records)| records);
         let numbers = found.filter_map(|found| {
-            let Found::Record { record: Record::Accepted { line }, .. } = found else {
+            let SegmentItem::Record { record: Record::Accepted { line }, .. } = found else {
                 return None;
             };
             delivery(line)
@@ -65,8 +67,10 @@ impl Storage {
         let file = state.names.get(&format!("{serial:016x}.journal"))?;
         let (_, records) = read(&state.files[*file].bytes).ok()?;
         let accepted = records.filter_map(|found| match found {
-            Found::Record { record: Record::Accepted { .. }, at } => Some(at.as_u64()),
-            Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. } => None,
+            SegmentItem::Record { record: Record::Accepted { .. }, at } => Some(at.as_u64()),
+            SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => {
+                None
+            }
         });
         accepted.max()
     }
@@ -79,8 +83,11 @@ impl Storage {
         let newest = newest.max_by_key(|(header, _)| header.serial);
         let first = newest.and_then(|(_, mut records)| records.next());
         match first {
-            Some(Found::Record { record: Record::Epoch { last, .. }, .. }) => last.as_u64(),
-            Some(Found::Record { .. } | Found::Damage { .. } | Found::Torn { .. }) | None => 0,
+            Some(SegmentItem::Record { record: Record::Epoch { last, .. }, .. }) => last.as_u64(),
+            Some(
+                SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. },
+            )
+            | None => 0,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the end of a program, or of the machine, leaves on the disk.
 
-use super::{Change, Done, File, State};
+use super::{ChangeKind, Done, File, State};
 use support::rng::Rng;
 
 impl File {
@@ -90,12 +90,12 @@ impl State {
                 continue;
             }
             match change {
-                Change::Link(name, file) => drop(names.insert(name, file)),
-                Change::Rename(from, to, file) => {
+                ChangeKind::Link(name, file) => drop(names.insert(name, file)),
+                ChangeKind::Rename(from, to, file) => {
                     names.remove(&from);
                     names.insert(to, file);
                 }
-                Change::Unlink(name) => drop(names.remove(&name)),
+                ChangeKind::Unlink(name) => drop(names.remove(&name)),
             }
         }
         self.safe_names = names.clone();

@@ -1,13 +1,13 @@
 //! The end of a journal in good order.
 
-use super::{Keeper, cursors};
+use super::{Commits, cursors};
 use crate::group::Group;
 use crate::journal::Record;
 use crate::time::Now;
 
 /// Outcome of writing the end of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum JournalEnd {
     /// The end is not written yet.
     Pending,
     /// All is written and safe.
@@ -16,7 +16,7 @@ pub enum End {
     Failed,
 }
 
-impl Keeper {
+impl Commits {
     /// The end: the last places, and that it was an end in good order.
     pub fn close(&mut self, group: &mut Group, now: Now) {
         cursors::put(group, now.steady, self.segment.salt, &mut self.records);
@@ -28,14 +28,14 @@ impl Keeper {
         }
     }
 
-    /// Returns what has come of [`Keeper::close`].
+    /// Returns what has come of [`Commits::close`].
     #[must_use]
-    pub fn end(&self) -> End {
+    pub fn end(&self) -> JournalEnd {
         match self.closing {
-            Some(_) if self.failing.is_some() => End::Failed,
-            Some(closing) if closing <= self.done.0 => End::Written,
-            Some(_) => End::Pending,
-            None => End::Failed,
+            Some(_) if self.failing.is_some() => JournalEnd::Failed,
+            Some(closing) if closing <= self.done.0 => JournalEnd::Written,
+            Some(_) => JournalEnd::Pending,
+            None => JournalEnd::Failed,
         }
     }
 }

@@ -1,16 +1,16 @@
 //! What came of the jobs: what is done, what is safe, and what has to be written anew.
 
-use super::{Failing, Keeper, Progress};
-use crate::coordinator::journaling::Written;
+use super::{Commits, Failing, Progress};
+use crate::coordinator::journaling::WriterReport;
 use crate::limits::Sync;
 use crate::protocol::Seq;
 use crate::time::Millis;
 
-impl Keeper {
+impl Commits {
     /// Learns what came of a batch of jobs, in the order of the batches.
-    pub fn take(&mut self, written: Written, now: Millis, progress: &mut Progress) {
-        let Written { done, failed, synced, trouble, syncs, has_synced, .. } = written;
-        let Written { removed, kept, missing, .. } = written;
+    pub fn take(&mut self, written: WriterReport, now: Millis, progress: &mut Progress) {
+        let WriterReport { done, failed, synced, trouble, syncs, has_synced, .. } = written;
+        let WriterReport { removed, kept, missing, .. } = written;
         syncs.into_iter().for_each(|took| self.tally.note_sync(took));
         self.settled = self.settled.max(done.max(failed).unwrap_or_default());
         self.waiting.settle(self.settled);

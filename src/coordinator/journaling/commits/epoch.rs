@@ -1,11 +1,11 @@
 //! A new epoch on its way to the disk.
 
-use super::Keeper;
+use super::Commits;
 use crate::journal::Record;
 use crate::protocol::Epoch;
 use crate::time::Millis;
 
-impl Keeper {
+impl Commits {
     /// The record is synced in every mode.
     pub(super) fn put_new_epoch(&mut self, epoch: Epoch, at: Millis) {
         self.put(&Record::NewEpoch { epoch }, at);

@@ -18,12 +18,12 @@
 //! Until it has expired the segment before the one that is written stays, needed or not. If the
 //! newest file turns out to be damaged, it says who is a member and where.
 
-use super::{Closed, Keeper};
-use crate::coordinator::journaling::Job;
+use super::{ClosedSegment, Commits};
+use crate::coordinator::journaling::WriterJob;
 use crate::group::Group;
 use crate::time::Millis;
 
-impl Keeper {
+impl Commits {
     /// Lets the oldest segment go, if it is time.
     pub(super) fn remove_due(&mut self, group: &mut Group, now: Millis) {
         let Some(oldest) = self.removable() else { return };
@@ -36,7 +36,7 @@ impl Keeper {
         }
         let serial = oldest.serial;
         self.is_removing = true;
-        self.jobs.push_back(Job::Remove { serial });
+        self.jobs.push_back(WriterJob::Remove { serial });
     }
 
     /// When that is.
@@ -47,17 +47,17 @@ impl Keeper {
 
     /// The oldest segment, if a later one is there to say where the members stand. That need not be
     /// one that can be written: what has expired may be what fills the disk.
-    fn removable(&self) -> Option<&Closed> {
+    fn removable(&self) -> Option<&ClosedSegment> {
         let later = self.closed.get(1).map_or(self.segment.begun, |closed| closed.begun);
         let is_removable = !self.is_removing && later <= self.done.0;
         self.closed.front().filter(|_| is_removable)
     }
 
-    fn expires(&self, closed: &Closed) -> Millis {
+    fn expires(&self, closed: &ClosedSegment) -> Millis {
         closed.newest.plus(self.ttl_ms).plus(1)
     }
 
-    fn is_needed(&self, oldest: &Closed) -> bool {
+    fn is_needed(&self, oldest: &ClosedSegment) -> bool {
         let is_begun = self.segment.begun <= self.done.0;
         self.closed.len() < 2 || !is_begun || self.segment.needed <= oldest.last
     }

@@ -6,7 +6,7 @@ use crate::time::{Millis, Now};
 
 /// The segment that is written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Current {
+pub(crate) struct OpenSegment {
     pub(crate) serial: u64,
     pub(crate) salt: Salt,
     /// The commit that it begins with: before that is done there is no such segment.
@@ -24,7 +24,7 @@ pub(crate) struct Current {
 
 /// A segment that is only read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedSegment {
     pub(crate) serial: u64,
     /// As [`Current::begun`].
     pub(crate) begun: u64,

@@ -1,9 +1,9 @@
 //! Counters of the keeper: segments, commits, syncs, and bytes that wait for the disk.
 
-use super::Keeper;
-use crate::coordinator::journaling::metrics::Tally;
+use super::Commits;
+use crate::coordinator::journaling::metrics::JournalMetrics;
 
-impl Keeper {
+impl Commits {
     /// Returns the bytes of records that the disk has not taken.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
@@ -34,7 +34,7 @@ impl Keeper {
     #[must_use]
     pub fn stats(&self) -> [(&'static str, String); 7] {
         let (bytes, segments) = self.size();
-        let Tally { commits, failures, .. } = self.tally;
+        let JournalMetrics { commits, failures, .. } = self.tally;
         [
             ("journal_bytes", bytes.to_string()),
             ("journal_segments", segments.to_string()),

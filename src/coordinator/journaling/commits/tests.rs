@@ -5,22 +5,22 @@ use std::path::Path;
 
 use super::*;
 use crate::coordinator::journaling::testing::{self, at, jobs};
-use crate::coordinator::journaling::{Opened, Written};
+use crate::coordinator::journaling::{OpenedJournal, WriterReport};
 use crate::journal::Directory;
 use crate::limits::PLACES_PAUSE_MS;
 
-fn open(path: &Path, sync: Sync) -> Opened<Directory> {
+fn open(path: &Path, sync: Sync) -> OpenedJournal<Directory> {
     testing::open(path, testing::terms(7, sync, 2_000), 0)
 }
 
 /// Decides something, and ends the turn.
-fn turn(opened: &mut Opened<Directory>, steady: u64) {
-    let Opened { group, keeper, .. } = opened;
+fn turn(opened: &mut OpenedJournal<Directory>, steady: u64) {
+    let OpenedJournal { group, keeper, .. } = opened;
     keeper.record(&Fact::Deregistered { id: "alice".into() }, group, at(steady));
     keeper.commit(group, at(steady), || Some(Salt(steady)));
 }
 
-fn stat(keeper: &Keeper, key: &str) -> u64 {
+fn stat(keeper: &Commits, key: &str) -> u64 {
     let stats = keeper.stats();
     let (_, value) = stats.iter().find(|(name, _)| *name == key).unwrap();
     value.parse().unwrap()
@@ -35,7 +35,7 @@ fn tries_that_fail_are_counted_and_are_no_segments() {
     for failures in 1..=5 {
         let failed = Some(opened.keeper.next - 1);
         assert_eq!(jobs(&mut opened).len(), 1, "{failures}");
-        let written = Written { failed, ..Written::default() };
+        let written = WriterReport { failed, ..WriterReport::default() };
         let now = at(10_000 * failures);
         opened.keeper.take(written, now.steady, &mut Progress::default());
         assert_eq!(stat(&opened.keeper, "journal_failures"), failures);
@@ -104,8 +104,11 @@ fn a_job_that_finds_no_room_keeps_its_place() {
     let commits: Vec<u64> = jobs(&mut opened)
         .into_iter()
         .filter_map(|job| match job {
-            Job::Append { commit, .. } => Some(commit),
-            Job::Begin(_) | Job::Sync | Job::Check | Job::Remove { .. } => None,
+            WriterJob::Append { commit, .. } => Some(commit),
+            WriterJob::NewSegment(_)
+            | WriterJob::Sync
+            | WriterJob::Check
+            | WriterJob::Remove { .. } => None,
         })
         .collect();
     assert!(commits.len() == 2 && commits.is_sorted(), "{commits:?}");
@@ -134,7 +137,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
     for moves in [&["bob#reconnect 9001 acks=1"][..], &["alice#msend some words"], &[]] {
         let directory = tempfile::tempdir().unwrap();
         let terms = testing::terms(7, Sync::Always, 1 << 20);
-        let terms = Terms { waiting_bytes_max: WAITING_BYTES, ..terms };
+        let terms = JournalOptions { waiting_bytes_max: WAITING_BYTES, ..terms };
         let mut opened = testing::open(directory.path(), terms, 0);
         testing::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
         let lines = [&["alice#msend one"], moves].concat();
@@ -146,8 +149,11 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
             assert!(waiting < WAITING_BYTES as u64 + 200, "{waiting} in turn {turn} of {lines:?}");
         }
         let bytes = handed_over.iter().map(|job| match job {
-            Job::Append { records, .. } => records.len(),
-            Job::Begin(_) | Job::Sync | Job::Check | Job::Remove { .. } => 0,
+            WriterJob::Append { records, .. } => records.len(),
+            WriterJob::NewSegment(_)
+            | WriterJob::Sync
+            | WriterJob::Check
+            | WriterJob::Remove { .. } => 0,
         });
         assert_eq!(stat(&opened.keeper, "journal_waiting_bytes"), bytes.sum::<usize>() as u64);
         let now = 501 * PLACES_PAUSE_MS;

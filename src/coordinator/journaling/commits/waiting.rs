@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// Bytes of the commits that were handed over and that the worker has not reported as done or
 /// failed.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct UnwrittenBytes {
     /// Each commit, with its bytes.
     commits: VecDeque<(u64, usize)>,
     bytes: usize,
@@ -13,7 +13,7 @@ pub(super) struct Waiting {
     pub(super) is_reported: bool,
 }
 
-impl Waiting {
+impl UnwrittenBytes {
     pub(super) fn hand_over(&mut self, commit: u64, bytes: usize) {
         self.commits.push_back((commit, bytes));
         self.bytes = self.bytes.saturating_add(bytes);
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn what_is_settled_does_not_wait() {
-        let mut waiting = Waiting::default();
+        let mut waiting = UnwrittenBytes::default();
         (1..=4).for_each(|commit| waiting.hand_over(commit, 10));
         waiting.settle(0);
         assert_eq!(waiting.bytes(), 40);

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::coordinator::journaling::testing::{self, ask, segments};
-use crate::journal::{Directory, Runs};
+use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RUNS_MAX;
 
-fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> Opened<Directory> {
+fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> OpenedJournal<Directory> {
     testing::open(path, testing::terms(boot, sync, 1 << 20), now)
 }
 
@@ -129,10 +129,10 @@ fn journal_of_runs(path: &Path, count: u64) {
         put(&Record::Epoch { epoch, last });
         put(&Record::Member { id: "alice", address, registered_at, place: Seq::ZERO });
         for runs in runs.chunks(RECORD_RUNS_MAX) {
-            put(&Record::Own { id: "alice", runs: Runs::encode(runs, &mut Vec::new()) });
+            put(&Record::Own { id: "alice", runs: EncodedRanges::encode(runs, &mut Vec::new()) });
         }
         put(&Record::Clock { unix: UnixMillis(0) });
-        let header = Header { serial, salt, boot, sync: SyncMode::Always };
+        let header = SegmentHeader { serial, salt, boot, sync: SyncMode::Always };
         store.create(&header, &records).unwrap();
     }
 }

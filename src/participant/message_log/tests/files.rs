@@ -11,13 +11,13 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
     written(&mut log, vec![epoch(), message(1, "one")]);
     let moved = bench.directory.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
-    let report = run(&mut log, vec![gap(1, 2, 2), Order::Rotate, message(3, "three")]);
+    let report = run(&mut log, vec![gap(1, 2, 2), LogJob::Rotate, message(3, "three")]);
     assert_eq!((report.written, report.begun), (2, None), "who sends the signal knows");
     assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n"));
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n# gap 1 2 2\n3\t");
     assert!(bench.content().starts_with(&header), "{}", bench.content());
     assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
-    assert!(matches!(bench.open(), Err(Unusable::InUse)));
+    assert!(matches!(bench.open(), Err(MessageLogError::InUse)));
     drop(log);
     assert_eq!(bench.open().unwrap().memory(), memory(3));
 }
@@ -26,12 +26,12 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
 fn nothing_is_written_elsewhere_while_the_name_leads_to_a_file_of_somebody_else() {
     let bench = Bench::new();
     let mut log = bench.open().unwrap();
-    assert_eq!(written(&mut log, vec![epoch(), Order::Rotate, message(1, "one")]), 2);
+    assert_eq!(written(&mut log, vec![epoch(), LogJob::Rotate, message(1, "one")]), 2);
     let moved = bench.directory.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
     let before = fs::read(&moved).unwrap();
     fs::write(bench.path(), "dear diary").unwrap();
-    let report = run(&mut log, vec![Order::Rotate, message(2, "two")]);
+    let report = run(&mut log, vec![LogJob::Rotate, message(2, "two")]);
     assert_eq!(report.written, 0);
     let expected = format!(
         "{} was moved away, and no new file begins: not empty, and does not begin as a message \
@@ -41,7 +41,7 @@ fn nothing_is_written_elsewhere_while_the_name_leads_to_a_file_of_somebody_else(
     assert_eq!(report.trouble, Some(expected));
     assert_eq!((bench.content().as_str(), fs::read(&moved).unwrap()), ("dear diary", before));
     fs::remove_file(bench.path()).unwrap();
-    assert_eq!(written(&mut log, vec![Order::Retry]), 1);
+    assert_eq!(written(&mut log, vec![LogJob::Retry]), 1);
     assert!(bench.content().ends_with("# last 1\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
 }
 
@@ -128,7 +128,7 @@ fn without_its_directory_nothing_counts_as_written_until_it_is_back() {
     let mut log = MessageLog::open(&path, "alice", true).unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
     fs::remove_dir_all(&directory).unwrap();
-    for orders in [vec![message(2, "two")], vec![Order::Retry]] {
+    for orders in [vec![message(2, "two")], vec![LogJob::Retry]] {
         let report = run(&mut log, orders);
         assert_eq!(report.written, 0);
         let shown = path.display();
@@ -136,7 +136,7 @@ fn without_its_directory_nothing_counts_as_written_until_it_is_back() {
         assert_eq!(report.trouble, Some(format!("{shown} was deleted, {absent}")));
     }
     fs::create_dir(&directory).unwrap();
-    assert_eq!(written(&mut log, vec![Order::Retry, message(3, "three")]), 2);
+    assert_eq!(written(&mut log, vec![LogJob::Retry, message(3, "three")]), 2);
     let content = fs::read_to_string(&path).unwrap();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n2\t");
     assert!(content.starts_with(&header) && content.ends_with("\tthree\n"), "{content}");
@@ -147,7 +147,7 @@ fn a_check_that_finds_all_well_says_so_without_anything_to_write() {
     let bench = Bench::new();
     let mut log = bench.open().unwrap();
     written(&mut log, vec![epoch()]);
-    for order in [Order::Retry, Order::Rotate] {
+    for order in [LogJob::Retry, LogJob::Rotate] {
         let report = run(&mut log, vec![order]);
         assert!(report.is_checked && report.trouble.is_none() && report.begun.is_none());
     }
@@ -235,7 +235,7 @@ proptest! {
                 Act::Move => archive.take_away(),
                 Act::MoveAndSignal => {
                     archive.take_away();
-                    written(&mut log, vec![Order::Rotate]);
+                    written(&mut log, vec![LogJob::Rotate]);
                     assert!(archive.path.exists());
                 }
                 Act::MoveAndCreate => {
@@ -249,12 +249,12 @@ proptest! {
                 Act::LoseDirectory => {
                     archive.keep();
                     fs::remove_dir_all(&archive.directory).unwrap();
-                    assert!(run(&mut log, vec![Order::Retry]).trouble.is_some());
+                    assert!(run(&mut log, vec![LogJob::Retry]).trouble.is_some());
                     fs::create_dir(&archive.directory).unwrap();
-                    written(&mut log, vec![Order::Retry]);
+                    written(&mut log, vec![LogJob::Retry]);
                 }
                 Act::StartAgain => {
-                    written(&mut log, vec![Order::Retry]);
+                    written(&mut log, vec![LogJob::Retry]);
                     drop(log);
                     log = MessageLog::open(&archive.path, "alice", false).unwrap();
                     assert_eq!(log.memory(), memory(sent.len() as u64));

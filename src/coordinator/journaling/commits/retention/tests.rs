@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::Opened;
+use crate::coordinator::journaling::OpenedJournal;
 use crate::coordinator::journaling::testing::{self, ask, carry_out, decide, jobs, segments};
 use crate::journal::Directory;
 use crate::limits::{PLACES_PAUSE_MS, Sync};
@@ -12,7 +12,7 @@ use crate::protocol::Seq;
 /// Alice sends, bob is there; nothing is near to expire.
 struct Scene {
     directory: tempfile::TempDir,
-    opened: Opened<Directory>,
+    opened: OpenedJournal<Directory>,
     now: u64,
 }
 
@@ -59,18 +59,18 @@ impl Scene {
     }
 
     /// What the worker is asked while nothing comes of it.
-    fn decide(&mut self, lines: &[&str]) -> Vec<Job> {
+    fn decide(&mut self, lines: &[&str]) -> Vec<WriterJob> {
         self.now += 1;
         decide(&mut self.opened, self.now, lines);
         let jobs = jobs(&mut self.opened);
-        assert!(!jobs.iter().any(|job| matches!(job, Job::Remove { .. })), "{jobs:?}");
+        assert!(!jobs.iter().any(|job| matches!(job, WriterJob::Remove { .. })), "{jobs:?}");
         jobs
     }
 
     /// Alice sends until a further segment is to be begun.
-    fn fill_and_wait(&mut self) -> Vec<Job> {
+    fn fill_and_wait(&mut self) -> Vec<WriterJob> {
         let mut waiting = Vec::new();
-        while !waiting.iter().any(|job| matches!(job, Job::Begin(_))) {
+        while !waiting.iter().any(|job| matches!(job, WriterJob::NewSegment(_))) {
             waiting.extend(self.decide(&[&format!("alice#msend {}", "x".repeat(300))]));
         }
         waiting
@@ -87,7 +87,7 @@ impl Scene {
     }
 }
 
-fn open(path: &Path, now: u64) -> Opened<Directory> {
+fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
     testing::open(path, testing::terms(1, Sync::Always, 2_000), now)
 }
 

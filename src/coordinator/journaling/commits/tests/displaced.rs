@@ -4,17 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use crate::coordinator::journaling::testing::{self, ask, at, carry_out, decide, jobs};
-use crate::coordinator::journaling::{Job, Opened, Progress, Written};
+use crate::coordinator::journaling::{OpenedJournal, Progress, WriterJob, WriterReport};
 use crate::journal::Directory;
 use crate::limits::{JOURNAL_CHECK_MS, Sync};
 use crate::protocol::Seq;
 
-fn open(path: &Path, now: u64) -> Opened<Directory> {
+fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
     testing::open(path, testing::terms(7, Sync::Always, 2_000), now)
 }
 
 /// Ends turns until nothing is to be done any more.
-fn settle(opened: &mut Opened<Directory>, now: u64) {
+fn settle(opened: &mut OpenedJournal<Directory>, now: u64) {
     for turn in 0..10 {
         decide(opened, now + turn * 1_000, &[]);
         let jobs = jobs(opened);
@@ -27,7 +27,7 @@ fn settle(opened: &mut Opened<Directory>, now: u64) {
 }
 
 /// A journal of some segments with 40 messages that bob needs; the group time.
-fn talk(path: &Path) -> (Opened<Directory>, u64) {
+fn talk(path: &Path) -> (OpenedJournal<Directory>, u64) {
     let mut opened = open(path, 0);
     ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
     for seq in 1..=40 {
@@ -75,7 +75,7 @@ fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confir
         fs::rename(&names(&path)[moved], directory.path().join("elsewhere")).unwrap();
         decide(&mut opened, SOON, &["alice#msend 41"]);
         let jobs = jobs(&mut opened);
-        assert!(matches!(jobs[..], [Job::Check, Job::Append { .. }]), "{jobs:?}");
+        assert!(matches!(jobs[..], [WriterJob::Check, WriterJob::Append { .. }]), "{jobs:?}");
         let mut progress = Progress::default();
         let written = opened.scribe.write(jobs);
         opened.keeper.take(written, at(SOON).steady, &mut progress);
@@ -151,13 +151,13 @@ fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
     let path = directory.path().join("data");
     fs::create_dir(&path).unwrap();
     let (mut opened, _) = talk(&path);
-    let written = Written { failed: Some(1_000), ..Default::default() };
+    let written = WriterReport { failed: Some(1_000), ..Default::default() };
     opened.keeper.take(written, at(100).steady, &mut Progress::default());
     decide(&mut opened, 100, &[]);
     let mut jobs = jobs(&mut opened);
-    assert!(matches!(jobs[..], [Job::Begin(_)]), "{jobs:?}");
+    assert!(matches!(jobs[..], [WriterJob::NewSegment(_)]), "{jobs:?}");
     fs::remove_file(&names(&path)[0]).unwrap();
-    jobs.insert(0, Job::Check);
+    jobs.insert(0, WriterJob::Check);
     carry_out(&mut opened, 100, jobs);
     settle(&mut opened, 101);
     drop(opened);

@@ -7,8 +7,8 @@ use crate::protocol::Epoch;
 const NEW: u64 = 9;
 
 /// Decides a new epoch, and ends the turn.
-fn decide_epoch(opened: &mut Opened<Directory>, steady: u64) {
-    let Opened { group, keeper, .. } = opened;
+fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
+    let OpenedJournal { group, keeper, .. } = opened;
     group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady));
     group.handle(Input::BeginEpoch, at(steady));
     while let Some(effect) = group.poll_effect() {
@@ -30,7 +30,7 @@ fn found(path: &Path) -> (u64, usize, u64) {
 }
 
 /// A group of two with a message, a new epoch, and tries to write that which fail.
-fn failed(path: &Path, failures: u64) -> Opened<Directory> {
+fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
     let mut opened = testing::open(path, testing::terms(7, Sync::Always, 1 << 20), 1);
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
     decide_epoch(&mut opened, 3);
@@ -38,7 +38,7 @@ fn failed(path: &Path, failures: u64) -> Opened<Directory> {
         let failed = Some(opened.keeper.next - 1);
         assert!(!jobs(&mut opened).is_empty(), "failure {failure}");
         let mut progress = Progress::default();
-        let written = Written { failed, ..Written::default() };
+        let written = WriterReport { failed, ..WriterReport::default() };
         opened.keeper.take(written, at(10_000 * failure).steady, &mut progress);
         assert!(!progress.new_epoch && progress.done.is_none(), "{progress:?}");
         let later = at(10_000 * failure + 5_000);

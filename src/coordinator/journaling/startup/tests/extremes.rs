@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::coordinator::journaling::Terms;
+use crate::coordinator::journaling::JournalOptions;
 use crate::coordinator::journaling::testing::{decide, terms};
-use crate::journal::{BootId, Directory, Runs};
+use crate::journal::{BootId, Directory, EncodedRanges};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 
 /// The content of a record, and the time at which it was written.
@@ -18,7 +18,7 @@ enum Fact {
     Member(u64, u64),
     Own(u64, u64),
     Message(u64),
-    Place(u64),
+    Acked(u64),
     Safe(u64),
     Clock(u64),
 }
@@ -33,14 +33,14 @@ fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
             Record::Member { id, address, registered_at, place }
         }
         Fact::Own(first, last) => {
-            let runs = Runs::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);
+            let runs = EncodedRanges::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);
             Record::Own { id, runs }
         }
         Fact::Message(seq) => {
             line.extend_from_slice(format!("{seq}#bob#0#text {seq}\n").as_bytes());
             Record::Accepted { line: &line }
         }
-        Fact::Place(place) => Record::Place { id, place: Seq::new(place) },
+        Fact::Acked(place) => Record::Acked { id, place: Seq::new(place) },
         Fact::Safe(last) => Record::Safe { last: Seq::new(last) },
         Fact::Clock(unix) => Record::Clock { unix: UnixMillis(unix) },
     };
@@ -52,7 +52,7 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     for (serial, facts) in (1..).zip(segments) {
         let salt = Salt(serial);
-        let header = Header { serial, salt, boot: BootId([1; 16]), sync: SyncMode::Always };
+        let header = SegmentHeader { serial, salt, boot: BootId([1; 16]), sync: SyncMode::Always };
         let mut records = Vec::new();
         facts.iter().for_each(|(fact, at)| put(*fact, *at, salt, &mut records));
         store.create(&header, &records).unwrap();
@@ -60,20 +60,20 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
 }
 
 /// A group that goes on with what is there, when it is as late as the journal says.
-struct Start {
-    opened: Opened<Directory>,
+struct ResumePoint {
+    opened: OpenedJournal<Directory>,
     now: u64,
     troubles: Vec<String>,
 }
 
-impl Start {
+impl ResumePoint {
     fn of(path: &Path) -> Self {
-        let terms: Terms = terms(1, Sync::Always, 1 << 20);
+        let terms: JournalOptions = terms(1, Sync::Always, 1 << 20);
         let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-        let recovery = Recovery::read(&mut store, testing::rules(), || false).unwrap();
+        let recovery = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
         let now = recovery.age(UnixMillis(1_700_000_000_000)).as_u64();
         let troubles = recovery.recovered().troubles.iter().map(ToString::to_string).collect();
-        let draw = Draw { epoch: Epoch::new(99), salt: Salt(now) };
+        let draw = RandomValues { epoch: Epoch::new(99), salt: Salt(now) };
         let opened = recovery.open(store, terms, draw, testing::at(now)).unwrap();
         Self { opened, now, troubles }
     }
@@ -106,10 +106,10 @@ fn segment(last: u64, messages: &[u64]) -> Vec<(Fact, u64)> {
     start.into_iter().chain(messages).map(|fact| (fact, 0)).collect()
 }
 
-fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, Start) {
+fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, ResumePoint) {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), segments);
-    let start = Start::of(directory.path());
+    let start = ResumePoint::of(directory.path());
     (directory, start)
 }
 
@@ -146,7 +146,7 @@ fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
         assert_eq!(start.ask("bob#msend one more"), refused);
     }
     drop(start);
-    let mut start = Start::of(directory.path());
+    let mut start = ResumePoint::of(directory.path());
     assert_eq!((start.last(), start.kept()), (SEQ_MAX, vec![SEQ_MAX - 1, SEQ_MAX]));
     let reply = start.ask("alice#reconnect 9000 acks=1");
     let expired = SEQ_MAX - 2;
@@ -206,7 +206,7 @@ fn any_fact() -> impl Strategy<Value = (Fact, u64)> {
         2 => (any_number(), any_number()).prop_map(|(at, place)| Fact::Member(at, place)),
         2 => (any_number(), any_number()).prop_map(|(first, last)| Fact::Own(first, last)),
         4 => any_number().prop_map(Fact::Message),
-        2 => any_number().prop_map(Fact::Place),
+        2 => any_number().prop_map(Fact::Acked),
         1 => any_number().prop_map(Fact::Safe),
         1 => any_number().prop_map(Fact::Clock),
     ];
@@ -244,7 +244,7 @@ proptest! {
         assert!(back.starts_with("OK ") || back.starts_with("ERR 404 "), "{back}");
         let (last, members) = (start.last(), start.opened.group.standpoints().count());
         drop(start);
-        let again = Start::of(directory.path());
+        let again = ResumePoint::of(directory.path());
         assert_eq!((again.last(), again.opened.group.standpoints().count()), (last, members));
     }
 }
