@@ -191,7 +191,6 @@ impl Coordinator {
         })
     }
 
-    /// Carries out the requests that are there.
     fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
         while left.requests > 0 && self.may_be_served(key) {
             match input.next_line(self.config.max_line) {

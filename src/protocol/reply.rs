@@ -306,7 +306,10 @@ mod tests {
                 (LimitReached::ConnectionsFrom { address: shown.clone(), max }.into(), 421),
                 (LimitReached::Silent { max: Some(max) }.into(), 421),
                 (RequestError::JournalFails, 506),
-                (RequestError::BacklogFull { max: max as u64, held_by: BacklogHolder::Journal }, 507),
+                (
+                    RequestError::BacklogFull { max: max as u64, held_by: BacklogHolder::Journal },
+                    507,
+                ),
                 (RequestError::TooManyUnacked { max }, 507),
                 (RequestError::NoNumberLeft, 507),
             ] {

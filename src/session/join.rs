@@ -18,7 +18,6 @@ use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Fields, Options, Seq};
 use crate::time::Millis;
 
-/// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Port {
     pub(super) number: u16,
@@ -168,7 +167,6 @@ impl Session {
         self.requests.abandon_attempt();
     }
 
-    /// Does the next step of the attempt that need not wait.
     pub(super) fn pursue(&mut self, now: Millis) {
         let Some(attempt) = &mut self.attempt else { return };
         match attempt.phase {
@@ -196,10 +194,7 @@ impl Session {
             }
             return;
         }
-        if self.requests.is_busy() {
-            return;
-        }
-        if !self.is_linked(now) {
+        if self.requests.is_busy() || !self.is_linked(now) {
             return;
         }
         let Some(attempt) = &self.attempt else { return };

@@ -12,9 +12,10 @@
 //! # What is real, and what is played
 //!
 //! Real are the two minds, and all of the journal but its thread and its files: `Group`,
-//! `Session`, `Commits`, `SegmentWriter`, `JournalContents`, and the format on the disk. Played, more simply than
-//! the programs do it, are both shells: `hub*.rs` is the coordinator's (sockets, turns, the
-//! journal's jobs), `person.rs` and `disk.rs` are the participant's (sockets, prompt, message log),
+//! `Session`, `Commits`, `SegmentWriter`, `JournalContents`, and the format on the disk. The shells
+//! of both programs are simulated in a simpler form: `hub*.rs` is the coordinator's
+//! (sockets, turns, the journal's jobs), `person.rs` and `disk.rs` are the participant's (sockets,
+//! prompt, message log),
 //! `raw.rs` is other people's programs. `nature.rs` has time, chance and the queue of what happens
 //! next, `net.rs` the wires, `storage.rs` the coordinator's disk; `world.rs` brings faults about
 //! and ties all together.

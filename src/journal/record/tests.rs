@@ -116,7 +116,9 @@ proptest! {
             ReadRecord::Whole { at: read_at, record, bytes: length } => {
                 assert_eq!((read_at, record, length), (Millis::new(at), written, bytes.len()));
             }
-            other @ (ReadRecord::BadBody { .. } | ReadRecord::Cut | ReadRecord::Nothing) => panic!("{other:?}"),
+            other @ (ReadRecord::BadBody { .. } | ReadRecord::Cut | ReadRecord::Nothing) => {
+                panic!("{other:?}")
+            }
         });
     }
 

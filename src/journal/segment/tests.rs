@@ -201,7 +201,9 @@ proptest! {
         assert_eq!(read_header, header());
         for (at, sample) in samples.iter().enumerate() {
             let at = Millis::new(at as u64);
-            sample.with(|record| assert_eq!(records.next(), Some(SegmentItem::Record { at, record })));
+            sample.with(|record| {
+                assert_eq!(records.next(), Some(SegmentItem::Record { at, record }));
+            });
         }
         assert_eq!(records.next(), None);
     }

@@ -217,9 +217,8 @@ fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start()
 fn a_file_that_is_not_its_own_is_refused_untouched() {
     let bench = Bench::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
-    assert!(
-        matches!(bench.recover(of_bob.as_bytes()), Err(MessageLogError::OfAnother(id)) if id == "bob")
-    );
+    let recovered = bench.recover(of_bob.as_bytes());
+    assert!(matches!(recovered, Err(MessageLogError::OfAnother(id)) if id == "bob"));
     for content in [
         "dear diary",
         "\n",
