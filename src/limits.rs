@@ -59,11 +59,11 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Slices of one run. The operating system takes at least 1024 (`IOV_MAX`), on POSIX at least 16.
 pub const RUN_SLICES_MAX: usize = 64;
 /// Gaps told to a member and not yet acknowledged, of which the numbers inside are remembered.
-pub const TOLD_GAPS_MAX: usize = 1024;
+pub const SENT_GAPS_MAX: usize = 1024;
 /// Runs of a member's own numbers above its place: what it may publish without acknowledging.
-pub const OWN_RUNS_MAX: usize = 256 * 1024;
+pub const OWN_RANGES_MAX: usize = 256 * 1024;
 /// Runs in one record of the journal; a member with more has several.
-pub const RECORD_RUNS_MAX: usize = 2048;
+pub const RECORD_RANGES_MAX: usize = 2048;
 
 /// Time after the last refused or dropped message until the backlog no longer counts as full.
 pub const BACKLOG_CALM_MS: u64 = 10_000;
@@ -107,7 +107,7 @@ pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long a shutdown takes at most: for replies and deliveries to leave, and for the journal.
 pub const DRAIN_MS: u64 = 2_000;
 /// How long it then waits for its peers to end their sides.
-pub const FAREWELL_MS: u64 = 250;
+pub const PEER_CLOSE_MS: u64 = 250;
 /// How long accepting rests, at most, once the process has run out of files.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// How long a command socket is silent before it gives way because no file is left: its first
@@ -126,10 +126,10 @@ pub const RESERVE_FILES: usize = 4;
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
 /// What all message sockets together are written in one turn, before requests have theirs: some
 /// milliseconds' worth, however many members are owed however much.
-pub const TURN_OFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const TURN_DELIVERY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Message sockets that are written to in one turn, before requests have theirs: a write costs
 /// several microseconds, however short it is.
-pub const TURN_OFFER_SOCKETS_MAX: usize = 384;
+pub const TURN_DELIVERY_SOCKETS_MAX: usize = 384;
 /// Work for requests in one turn, one quarter of it at least for those who used up their share. A
 /// unit is about a quarter of a microsecond, so this is about 2 ms.
 pub const TURN_WORK_MAX: usize = 8192;
@@ -295,14 +295,14 @@ pub const JOURNAL_COMMITS_MAX: u64 = JOURNAL_QUEUE_MAX as u64 - 8;
 /// Bytes of records that wait for the disk; from here on nothing is accepted that makes more.
 pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// The pause between a place that moves and the record that says so, and what moved meanwhile.
-pub const PLACES_PAUSE_MS: u64 = 100;
+pub const CURSOR_FLUSH_MS: u64 = 100;
 /// The pause before a journal that cannot be written is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
 /// Shortest interval between two checks that a journal is still where it was: files and directories
 /// can be moved away while they are written.
 pub const JOURNAL_CHECK_MS: u64 = 30_000;
 /// Losses of a journal that are told one by one: a disk can have any number of them.
-pub const LOSSES_TOLD_MAX: usize = 100;
+pub const LOSSES_REPORTED_MAX: usize = 100;
 /// Records that a start reads before it looks for a signal to end.
 pub const STOP_RECORDS_MAX: usize = 64;
 /// The end of [`DRAIN_MS`] that is kept for the end of the journal.

@@ -235,11 +235,11 @@ fn member(index: u64) -> String {
 fn replay(members: u64) -> Replay {
     let mut replay = Replay::new(rules(), Epoch::new(1));
     for index in 0..members {
-        let (registered_at, place) = (Seq::new(0), Seq::new(0));
+        let (registered_at, acked) = (Seq::new(0), Seq::new(0));
         let (id, address) = (member(index).into(), (HOME, 9000).into());
         let own = Box::default();
-        let standpoint = MemberState { id, address, registered_at, place, own };
-        replay.apply(RecoveredFact::Member(standpoint), Millis::new(0));
+        let member_state = MemberState { id, address, registered_at, acked, own };
+        replay.apply(RecoveredFact::Member(member_state), Millis::new(0));
     }
     replay
 }
@@ -255,13 +255,13 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
                     replay.apply(RecoveredFact::Accepted { line, delivery }, at);
                 }
             }
-            Record::Acked { id, place } => replay.apply(RecoveredFact::Acked { id, place }, at),
+            Record::Acked { id, acked } => replay.apply(RecoveredFact::Acked { id, acked }, at),
             Record::Epoch { .. }
             | Record::Member { .. }
             | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Clock { .. }
-            | Record::Safe { .. }
+            | Record::Durable { .. }
             | Record::NewEpoch { .. }
             | Record::Continued
             | Record::Closed => (),
@@ -301,8 +301,8 @@ fn journal(criterion: &mut Criterion) {
     // Of a wide group the journal has more places than messages.
     for index in 0..MESSAGES {
         let id = &member(index);
-        let place = Seq::new(MESSAGES / 2);
-        encode(&Record::Acked { id, place }, Millis::new(8), Salt(1), &mut segment);
+        let acked = Seq::new(MESSAGES / 2);
+        encode(&Record::Acked { id, acked }, Millis::new(8), Salt(1), &mut segment);
     }
     group.throughput(Throughput::Elements(2 * MESSAGES));
     group.bench_function("read and replay with as many places", |bencher| {

@@ -176,9 +176,9 @@ pub fn settle<R>(program: &str, call: Result<Invocation<R>, ConfigError>) -> Res
             Ok(()) => Err(ExitCode::SUCCESS),
             Err(_) => Err(ExitCode::FAILURE),
         },
-        Err(fault) => {
-            report_failure(program, &fault);
-            if fault.is_usage() {
+        Err(error) => {
+            report_failure(program, &error);
+            if error.is_usage() {
                 report_failure(program, &format_args!("see '{program} --help'"));
             }
             Err(ExitCode::from(2))
@@ -243,7 +243,7 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Con
         ));
     }
     word.parse().map_err(|_| ConfigError::Field {
-        place: Location::Option,
+        location: Location::Option,
         field: "log_level",
         found: FoundValue::Text(word),
         expected: "off, error, warn, info, debug or trace".to_owned(),

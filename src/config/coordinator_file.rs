@@ -31,7 +31,7 @@ impl CoordinatorConfig {
             if let Err(expected) = (key.assign)(&mut config, text) {
                 let found = FoundValue::Text(text.clone());
                 return Err(ConfigError::Field {
-                    place: Location::Option,
+                    location: Location::Option,
                     field: key.name,
                     found,
                     expected,
@@ -50,31 +50,31 @@ impl CoordinatorConfig {
         written: &mut WrittenKeys,
     ) -> Result<(), ConfigError> {
         let Some((name, text)) = line.text.split_once('=') else {
-            return Err(line.fault("line", line.text, "key=value".to_owned()));
+            return Err(line.error("line", line.text, "key=value".to_owned()));
         };
         let (name, text) = (name.trim_end(), text.trim_start());
         let Some(key) = ConfigKey::find(name) else {
-            return Err(line.fault("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
+            return Err(line.error("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
         };
         if let Some((Location::Line { number: first, .. }, _)) = written.get(key.name) {
             let (found, expected) = (FoundValue::Again { first: *first }, "it once".to_owned());
             return Err(ConfigError::Field {
-                place: line.place(),
+                location: line.location(),
                 field: key.name,
                 found,
                 expected,
             });
         }
-        written.insert(key.name, (line.place(), text.to_owned()));
-        (key.assign)(self, text).map_err(|expected| line.fault(key.name, text, expected))
+        written.insert(key.name, (line.location(), text.to_owned()));
+        (key.assign)(self, text).map_err(|expected| line.error(key.name, text, expected))
     }
 
     /// No `max_line` exceeds the default backlog: see `limits`.
     fn check_backlog(&self, written: &mut WrittenKeys) -> Result<(), ConfigError> {
         let lowest = value::wide(self.max_line).saturating_mul(2);
         match written.remove("max_backlog") {
-            Some((place, text)) if self.max_backlog < lowest => Err(ConfigError::Field {
-                place,
+            Some((location, text)) if self.max_backlog < lowest => Err(ConfigError::Field {
+                location,
                 field: "max_backlog",
                 found: FoundValue::Text(text),
                 expected: format!("at least {}, twice max_line", value::show_size(lowest)),
@@ -88,8 +88,8 @@ impl CoordinatorConfig {
 /// the other where it stands.
 fn check_sync(written: &mut WrittenKeys) -> Result<(), ConfigError> {
     match written.remove("sync") {
-        Some((place, text)) if !written.contains_key("data_dir") => Err(ConfigError::Field {
-            place,
+        Some((location, text)) if !written.contains_key("data_dir") => Err(ConfigError::Field {
+            location,
             field: "sync",
             found: FoundValue::Text(text),
             expected: "data_dir beside it, without which nothing is kept on disk".to_owned(),
@@ -103,14 +103,14 @@ fn parse_port(lines: &mut ConfigLines<'_>) -> Result<u16, ConfigError> {
     let line = lines.require("port", expected)?;
     let port = value::whole(line.text, 0..=u64::from(u16::MAX)).ok();
     let port = port.and_then(|port| u16::try_from(port).ok());
-    port.ok_or_else(|| line.fault("port", line.text, expected.to_owned()))
+    port.ok_or_else(|| line.error("port", line.text, expected.to_owned()))
 }
 
 fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
     let expected = format!("whole seconds from 0 to {TTL_SECONDS_MAX}");
     let line = lines.require("ttl", &expected)?;
     let ttl_s = value::whole(line.text, 0..=TTL_SECONDS_MAX);
-    ttl_s.map_err(|_| line.fault("ttl", line.text, expected))
+    ttl_s.map_err(|_| line.error("ttl", line.text, expected))
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
             .map(|(name, value)| (ConfigKey::find(name).unwrap(), (*value).to_owned()))
             .collect();
         let config = CoordinatorConfig::parse(Path::new("c.txt"), text.as_bytes(), &overrides);
-        assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
+        assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
 
     const DEFAULT: CoordinatorConfig = CoordinatorConfig::new(5000, 60);

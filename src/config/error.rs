@@ -25,7 +25,7 @@ pub enum ConfigError {
     /// A field is not as it must be.
     Field {
         /// Where it stands.
-        place: Location,
+        location: Location,
         /// Which it is, as the config file calls it.
         field: &'static str,
         /// What is there.
@@ -73,7 +73,7 @@ impl ConfigError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::Field { place: Location::Option, .. } => true,
+            Self::Usage(_) | Self::Field { location: Location::Option, .. } => true,
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Field { .. } => false,
         }
     }
@@ -90,11 +90,11 @@ impl fmt::Display for ConfigError {
                 let path = path.display();
                 write!(f, "{path}: found more than {CONFIG_BYTES_MAX} bytes, expected fewer")
             }
-            Self::Field { place: Location::Line { path, number }, field, found, expected } => {
+            Self::Field { location: Location::Line { path, number }, field, found, expected } => {
                 let path = path.display();
                 write!(f, "{path}:{number}: {field}: found {found}, expected {expected}")
             }
-            Self::Field { place: Location::Option, field, found, expected } => {
+            Self::Field { location: Location::Option, field, found, expected } => {
                 write!(f, "--{}: found {found}, expected {expected}", field.replace('_', "-"))
             }
         }

@@ -58,7 +58,7 @@ impl<'a> ConfigLines<'a> {
             self.number = self.number.saturating_add(1);
             let text = match std::str::from_utf8(line) {
                 Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK),
-                Err(_) => return Err(self.fault("line", FoundValue::NotUtf8, "UTF-8 text")),
+                Err(_) => return Err(self.error("line", FoundValue::NotUtf8, "UTF-8 text")),
             };
             if !text.is_empty() && !text.starts_with("//") {
                 return Ok(Some(ConfigLine { path: self.path, number: self.number, text }));
@@ -75,26 +75,26 @@ impl<'a> ConfigLines<'a> {
     ) -> Result<ConfigLine<'a>, ConfigError> {
         match self.next()? {
             Some(line) => Ok(line),
-            None => Err(self.fault(field, FoundValue::EndOfFile, expected)),
+            None => Err(self.error(field, FoundValue::EndOfFile, expected)),
         }
     }
 
-    fn fault(&self, field: &'static str, found: FoundValue, expected: &str) -> ConfigError {
-        let place = Location::Line { path: self.path.to_owned(), number: self.number.max(1) };
-        ConfigError::Field { place, field, found, expected: expected.to_owned() }
+    fn error(&self, field: &'static str, found: FoundValue, expected: &str) -> ConfigError {
+        let location = Location::Line { path: self.path.to_owned(), number: self.number.max(1) };
+        ConfigError::Field { location, field, found, expected: expected.to_owned() }
     }
 }
 
 impl ConfigLine<'_> {
     /// Where the line stands.
-    pub(super) fn place(&self) -> Location {
+    pub(super) fn location(&self) -> Location {
         Location::Line { path: self.path.to_owned(), number: self.number }
     }
 
     /// This line does not say what the `field` should be.
-    pub(super) fn fault(&self, field: &'static str, text: &str, expected: String) -> ConfigError {
+    pub(super) fn error(&self, field: &'static str, text: &str, expected: String) -> ConfigError {
         let found = FoundValue::Text(text.to_owned());
-        ConfigError::Field { place: self.place(), field, found, expected }
+        ConfigError::Field { location: self.location(), field, found, expected }
     }
 }
 

@@ -31,10 +31,10 @@ impl ParticipantConfig {
         let log_file = field(&mut lines, "log_file_name", "the name of a file", file_name)?;
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
-            .map_err(|expected| line.fault("coordinator", line.text, expected.to_owned()))?;
+            .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
         match lines.next()? {
             None => Ok(Self { id, log_file, coordinator }),
-            Some(line) => Err(line.fault("line", line.text, "nothing more".to_owned())),
+            Some(line) => Err(line.error("line", line.text, "nothing more".to_owned())),
         }
     }
 }
@@ -47,7 +47,7 @@ fn field<'a, T>(
     parse: impl FnOnce(&'a str) -> Option<T>,
 ) -> Result<T, ConfigError> {
     let line: ConfigLine<'a> = lines.require(name, expected)?;
-    parse(line.text).ok_or_else(|| line.fault(name, line.text, expected.to_owned()))
+    parse(line.text).ok_or_else(|| line.error(name, line.text, expected.to_owned()))
 }
 
 /// A name that can be a file's: not a directory's, and nothing that drives a terminal.
@@ -72,7 +72,7 @@ mod tests {
             log_file: log_file.into(),
             coordinator: Endpoint::parse(coordinator).unwrap(),
         });
-        assert_eq!(config.map_err(|fault| fault.to_string()), expected.map_err(str::to_owned));
+        assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Admission {
     pub(super) fn leave(&mut self, client: &mut Client) {
         self.on_line(client);
         match client.phase {
-            ClientPhase::Refused(refused) if refused.at_the_door => self.turned_away -= 1,
+            ClientPhase::Refused(refused) if refused.over_limit => self.turned_away -= 1,
             ClientPhase::Refused(_)
             | ClientPhase::Serving
             | ClientPhase::Waiting

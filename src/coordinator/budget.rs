@@ -32,7 +32,7 @@ pub(super) struct Budget {
     /// Limit of `input_bytes`.
     input_bytes_max: usize,
     /// Somebody may be held up only because of what is kept for others.
-    holds_up: bool,
+    throttles: bool,
 }
 
 impl Budget {
@@ -55,13 +55,13 @@ impl Budget {
     }
 
     /// A client is not served on until it has read, or there is room.
-    pub(super) fn note_held_up(&mut self) {
-        self.holds_up |= self.is_full();
+    pub(super) fn note_throttled(&mut self) {
+        self.throttles |= self.is_full();
     }
 
     /// Whether there is room again for those who were held up without; says so once.
     pub(super) fn has_room_again(&mut self) -> bool {
-        !self.is_full() && std::mem::take(&mut self.holds_up)
+        !self.is_full() && std::mem::take(&mut self.throttles)
     }
 
     /// The most that is read from a client at once, and kept of its requests if they may not be

@@ -22,8 +22,8 @@ use crate::time::{Millis, Now};
 impl Coordinator {
     /// Takes in who is waiting to be accepted.
     pub(super) fn accept(&mut self, now: Now) {
-        let keeper = self.journal.as_ref().map(|journal| &journal.keeper);
-        let is_beginning = keeper.is_some_and(Commits::is_beginning);
+        let commits = self.journal.as_ref().map(|journal| &journal.commits);
+        let is_beginning = commits.is_some_and(Commits::is_beginning);
         if is_beginning && self.is_out_of_files {
             // The one file that may be free meanwhile is that of the segment.
             self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
@@ -31,10 +31,10 @@ impl Coordinator {
         loop {
             let Some(acceptor) = &mut self.acceptor else { return };
             match acceptor.accept(now.steady) {
-                Accept::Taken(stream, peer) => self.admit(stream, peer, now),
+                Accept::Taken(stream, peer) => self.add_client(stream, peer, now),
                 Accept::Yielded => return,
                 Accept::Drained => return self.note_files(None),
-                Accept::Resting => return self.arm_accept_timer(),
+                Accept::Paused => return self.arm_accept_timer(),
                 Accept::OutOfFiles(error) => {
                     self.note_files(Some(&error));
                     if self.admission.is_oldest_overdue(now.steady) {
@@ -59,12 +59,12 @@ impl Coordinator {
     fn arm_accept_timer(&mut self) {
         let due = self.acceptor.as_ref().and_then(|acceptor| acceptor.retry_at());
         if let (None, Some(due)) = (self.accept_timer, due) {
-            self.accept_timer = Some(self.wheel.insert(due, CoordinatorTimer::Accept));
+            self.accept_timer = Some(self.timers.insert(due, CoordinatorTimer::Accept));
         }
     }
 
     /// Takes a command socket in. One on which nothing has come may give way to it.
-    fn admit(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
+    fn add_client(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
         let mut connection = Connection::new(stream);
         let Ok(local) = connection.local_addr() else { return }; // It is gone already.
         let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
@@ -99,7 +99,7 @@ impl Coordinator {
     fn make_room(&mut self, why: &LimitReached, now: Now) -> bool {
         while let Some(key) = self.admission.oldest_silent() {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
-                connection.suspect_input();
+                connection.assume_readable();
             }
             self.serve(key, FRESH, now);
             self.unflush(key);
@@ -108,7 +108,8 @@ impl Coordinator {
                     || matches!(why, LimitReached::Silent { max: None });
                 self.refuse(key, &why.clone().into(), now.steady);
                 if is_closed_now {
-                    self.buried.push(key); // With its reply written, if the socket takes it.
+                    // With its reply written, if the socket takes it.
+                    self.marked_for_close.push(key);
                 }
                 return true;
             }
@@ -129,15 +130,15 @@ impl Coordinator {
         let mut input = mem::take(&mut connection.input);
         self.serving = Some(key);
         let (mut left, mut may_be_more) = (share, true);
-        self.carry_out_lines(key, &mut input, &mut left, now);
+        self.serve_lines(key, &mut input, &mut left, now);
         while may_be_more && left.requests > 0 && left.bytes > 0 && self.may_be_served(key) {
             may_be_more = self.read(key, &mut input, &mut left);
-            self.carry_out_lines(key, &mut input, &mut left, now);
+            self.serve_lines(key, &mut input, &mut left, now);
         }
         let is_share_used = (left.requests == 0 && !input.is_empty()) || may_be_more;
         let comes_back = is_share_used && self.may_be_served(key);
         if !comes_back && self.has_ended(key) && self.may_be_served(key) {
-            self.carry_out_last(key, &mut input, &mut left, now);
+            self.serve_last_line(key, &mut input, &mut left, now);
         }
         self.serving = None;
         let requests = share.requests - left.requests;
@@ -157,7 +158,7 @@ impl Coordinator {
             return false;
         };
         let piece_bytes =
-            input.len().clamp(CLIENT_BYTES_SHARE, self.client_memory.read_bytes()).min(left.bytes);
+            input.len().clamp(CLIENT_BYTES_SHARE, self.budget.read_bytes()).min(left.bytes);
         connection.input = mem::take(input);
         let filled = connection.fill(&mut self.scratch, piece_bytes);
         *input = mem::take(&mut connection.input);
@@ -169,7 +170,7 @@ impl Coordinator {
             Err(error) => {
                 log::debug!("{}: {error}", client.peer);
                 client.has_failed = true;
-                client.is_deaf = true;
+                client.write_closed = true;
                 false
             }
         }
@@ -186,15 +187,15 @@ impl Coordinator {
     fn may_be_served(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
         client.is_some_and(|(connection, client)| {
-            let has_room = client.unsent_bytes(connection) < self.client_memory.outbox_bytes_max();
+            let has_room = client.unsent_bytes(connection) < self.budget.outbox_bytes_max();
             client.phase == ClientPhase::Serving && has_room && !client.has_list
         })
     }
 
-    fn carry_out_lines(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+    fn serve_lines(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
         while left.requests > 0 && self.may_be_served(key) {
             match input.next_line(self.config.max_line) {
-                Ok(Some(line)) => self.carry_out_line(key, line, now),
+                Ok(Some(line)) => self.serve_line(key, line, now),
                 Ok(None) => return,
                 Err(TooLong { max }) => {
                     self.refuse(key, &RequestError::TooLong { max }, now.steady);
@@ -206,13 +207,13 @@ impl Coordinator {
 
     /// The bytes before the end of a stream are a request, whatever is missing behind them; but
     /// not those before its failure.
-    fn carry_out_last(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
+    fn serve_last_line(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
         let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         let was_cut = client.has_failed;
         if let Some(line) = input.last_line()
             && !was_cut
         {
-            self.carry_out_line(key, line, now);
+            self.serve_line(key, line, now);
             left.requests = left.requests.saturating_sub(1);
         }
         if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
@@ -222,7 +223,7 @@ impl Coordinator {
         }
     }
 
-    fn carry_out_line(&mut self, key: Key, line: &[u8], now: Now) {
+    fn serve_line(&mut self, key: Key, line: &[u8], now: Now) {
         let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         self.admission.on_line(client);
         let conn = ConnId(Token::from(key).0);
@@ -235,10 +236,11 @@ impl Coordinator {
                 let level = if is_message { log::Level::Trace } else { log::Level::Debug };
                 log::log!(level, "{}: {request}", client.peer);
                 if let Some(link) = self.group.ends(&request) {
-                    self.hear_out(link, now); // Acknowledgements that have arrived still count.
+                    // Acknowledgements that have arrived still count.
+                    self.read_all_acks(link, now);
                 }
                 self.group.handle(Input::Request { origin, request }, now);
-                self.carry_out(now);
+                self.run_effects(now);
             }
             Err(malformed) => self.answer(conn, &Reply::from(malformed)),
         }
@@ -263,18 +265,18 @@ impl Coordinator {
         if let ClientPhase::Refused(_) = client.phase {
             return; // The input is forgotten.
         }
-        client.is_held_up = client.phase == ClientPhase::Serving && !may_go_on;
-        if client.is_held_up {
-            self.client_memory.note_held_up();
+        client.is_throttled = client.phase == ClientPhase::Serving && !may_go_on;
+        if client.is_throttled {
+            self.budget.note_throttled();
         }
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
         connection.input.shrink();
-        self.client_memory.charge(connection, client);
+        self.budget.charge(connection, client);
         if is_served || !is_unfinished {
             client.is_overdue = false;
             if let Some(timer) = client.line_timer.take() {
-                self.wheel.cancel(timer);
+                self.timers.cancel(timer);
             }
         }
         if comes_back || !is_unfinished {
@@ -286,7 +288,7 @@ impl Coordinator {
         }
         if client.line_timer.is_none() {
             let due = now.plus(self.config.line_timeout_ms);
-            client.line_timer = Some(self.wheel.insert(due, CoordinatorTimer::Line(key)));
+            client.line_timer = Some(self.timers.insert(due, CoordinatorTimer::Line(key)));
         }
     }
 
@@ -295,14 +297,14 @@ impl Coordinator {
         if let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) {
             client.line_timer = None;
             client.is_overdue = true;
-            connection.suspect_input();
+            connection.assume_readable();
             self.wake(key);
         }
     }
 
     /// Refuses those with the longest unfinished lines, if all clients together have too much.
     pub(super) fn limit_input(&mut self, now: Millis) {
-        let Some((excess, max)) = self.client_memory.excess_input() else { return };
+        let Some((excess, max)) = self.budget.excess_input() else { return };
         let long = self.peers.iter().filter_map(|(key, peer)| match &peer.role {
             PeerRole::Client(client)
                 if client.phase == ClientPhase::Serving
@@ -337,10 +339,10 @@ impl Coordinator {
             return;
         };
         if let Some(timer) = client.line_timer.take() {
-            self.wheel.cancel(timer);
+            self.timers.cancel(timer);
         }
-        let at_the_door = matches!(refusal, RequestError::LimitReached(_));
-        if at_the_door {
+        let over_limit = matches!(refusal, RequestError::LimitReached(_));
+        if over_limit {
             let is_silent =
                 matches!(refusal, RequestError::LimitReached(LimitReached::Silent { .. }));
             self.admission.turn_away(client, is_silent);
@@ -352,10 +354,10 @@ impl Coordinator {
             discard_bytes: LINGER_BYTES_MAX,
             unsent_bytes: client.unsent_bytes(connection),
             is_shut_down: false,
-            at_the_door,
+            over_limit,
         });
-        self.client_memory.charge(connection, client);
-        self.wheel.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
+        self.budget.charge(connection, client);
+        self.timers.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 
     /// Reads what a refused client still sends, and throws it away.
@@ -376,7 +378,7 @@ impl Coordinator {
                 }
             }
             Ok(Fill::Eof(_)) if has_unsent => (),
-            Ok(_) | Err(_) => self.buried.push(key),
+            Ok(_) | Err(_) => self.marked_for_close.push(key),
         }
     }
 
@@ -385,15 +387,15 @@ impl Coordinator {
             return;
         };
         // The client may take the rest of its replies now, before an event says so.
-        connection.suspect_room();
+        connection.assume_writable();
         let is_gone = connection.flush(READ_BYTES).is_err();
-        self.client_memory.charge(connection, client);
+        self.budget.charge(connection, client);
         let unsent = client.unsent_bytes(connection);
         let ClientPhase::Refused(refused) = &mut client.phase else { return };
         if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
-            return self.buried.push(key);
+            return self.marked_for_close.push(key);
         }
         refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
-        self.wheel.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
+        self.timers.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 }

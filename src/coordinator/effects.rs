@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use mio::Token;
 use rustix::io::Errno;
 
-use super::messages::say_last;
+use super::messages::write_last;
 use super::peer::{ClientPhase, Peer, PeerRole};
 use super::report;
 use super::server::{Coordinator, CoordinatorTimer};
@@ -18,16 +18,16 @@ use crate::time::Now;
 
 impl Coordinator {
     /// Does what the group wants, until it wants nothing more.
-    pub(super) fn carry_out(&mut self, now: Now) {
+    pub(super) fn run_effects(&mut self, now: Now) {
         while let Some(effect) = self.group.poll_effect() {
             match effect {
                 Effect::Reply { to, reply } => self.answer(to, &reply),
                 Effect::List { to, listing } => self.list(to, listing, now),
                 Effect::Connect { link, address, from } => self.dial(link, from, address, now),
-                Effect::Close { link, last_words } => self.close(link, &last_words),
+                Effect::Close { link, closing_bytes } => self.close(link, &closing_bytes),
                 Effect::Record(fact) => {
                     if let Some(journal) = &mut self.journal {
-                        journal.keeper.record(&fact, &self.group, now);
+                        journal.commits.record(&fact, &self.group, now);
                         self.report_fullness(now);
                     }
                 }
@@ -46,23 +46,23 @@ impl Coordinator {
                 log::debug!("{}: {reply}", client.peer);
             }
         }
-        let commit = self.journal.as_ref().and_then(|journal| journal.keeper.awaited(reply));
+        let commit = self.journal.as_ref().and_then(|journal| journal.commits.awaited(reply));
         self.append(to, commit, format_args!("{reply}\n"));
     }
 
     /// Commits up to `done` are: whoever waits for one of them may be answered.
     pub(super) fn release_replies(&mut self, done: u64) {
-        for key in std::mem::take(&mut self.holding) {
+        for key in std::mem::take(&mut self.with_pending_replies) {
             let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
                 continue;
             };
-            while let Some(replies) = client.held.release(done) {
-                if !client.is_deaf {
+            while let Some(replies) = client.pending_replies.release(done) {
+                if !client.write_closed {
                     connection.output.extend_from_slice(&replies);
                 }
             }
-            if client.held.bytes() > 0 {
-                self.holding.push(key);
+            if client.pending_replies.bytes() > 0 {
+                self.with_pending_replies.push(key);
             }
             self.unflush(key);
         }
@@ -79,18 +79,18 @@ impl Coordinator {
         if has_waited {
             client.phase = ClientPhase::Serving;
         }
-        if client.is_deaf {
+        if client.write_closed {
             // The client is gone: the reply is dropped.
-        } else if commit.is_none() && client.held.bytes() == 0 {
+        } else if commit.is_none() && client.pending_replies.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = connection.output.write_fmt(text);
         } else {
-            if client.held.bytes() == 0 {
-                self.holding.push(key);
+            if client.pending_replies.bytes() == 0 {
+                self.with_pending_replies.push(key);
             }
-            client.held.hold(commit, text.to_string().as_bytes());
+            client.pending_replies.hold(commit, text.to_string().as_bytes());
         }
-        self.client_memory.charge(connection, client);
+        self.budget.charge(connection, client);
         self.unflush(key);
         if has_waited && self.serving != Some(key) {
             self.wake(key);
@@ -134,40 +134,41 @@ impl Coordinator {
         };
         client.is_unflushed = false;
         let had_list = !client.list.is_empty();
-        if client.is_deaf {
+        if client.write_closed {
             client.list.clear();
         }
         client.unroll_list(&mut connection.output);
         let due = connection.output.len();
         let flushed = connection.flush(TURN_BYTES_MAX).unwrap_or_else(|error| {
             log::debug!("{}: {error}", client.peer);
-            client.is_deaf = true;
+            client.write_closed = true;
             connection.output.clear();
             client.list.clear();
             Flush::Empty
         });
         let written = due.saturating_sub(connection.output.len());
         if connection.has_written() {
-            self.peer_checks.want();
+            self.liveness.want();
         }
-        self.client_memory.charge(connection, client);
+        self.budget.charge(connection, client);
         let unsent_bytes = client.unsent_bytes(connection);
-        let mut goes_on = client.is_held_up && unsent_bytes < self.client_memory.outbox_bytes_max();
+        let mut goes_on = client.is_throttled && unsent_bytes < self.budget.outbox_bytes_max();
         if goes_on {
-            client.is_held_up = false;
+            client.is_throttled = false;
         }
-        let (has_list, is_held) = (!client.list.is_empty(), client.held.bytes() > 0);
+        let (has_list, has_pending_replies) =
+            (!client.list.is_empty(), client.pending_replies.bytes() > 0);
         if had_list && !has_list && client.phase == ClientPhase::Waiting {
             client.phase = ClientPhase::Serving;
             goes_on = true;
         }
         let is_done = flushed == Flush::Empty && unsent_bytes == 0;
         match &mut client.phase {
-            ClientPhase::Ended if is_done => self.buried.push(key),
+            ClientPhase::Ended if is_done => self.marked_for_close.push(key),
             ClientPhase::Refused(refused) if is_done && !refused.is_shut_down => {
                 refused.is_shut_down = true;
-                if client.is_deaf || connection.shutdown_write().is_err() {
-                    self.buried.push(key);
+                if client.write_closed || connection.shutdown_write().is_err() {
+                    self.marked_for_close.push(key);
                 }
             }
             ClientPhase::Serving
@@ -178,7 +179,9 @@ impl Coordinator {
         if goes_on {
             self.go_on(key);
         }
-        if flushed == Flush::Yielded || (flushed == Flush::Empty && has_list && !is_held) {
+        if flushed == Flush::Yielded
+            || (flushed == Flush::Empty && has_list && !has_pending_replies)
+        {
             self.unflush(key);
         }
         written
@@ -195,7 +198,7 @@ impl Coordinator {
         match begun {
             Ok(connection) => {
                 let due = now.steady.plus(self.config.connect_timeout_ms);
-                let deadline = self.wheel.insert(due, CoordinatorTimer::Connect(key));
+                let deadline = self.timers.insert(due, CoordinatorTimer::Connect(key));
                 self.peers.insert(Peer::new(connection, PeerRole::Connecting { link, deadline }));
                 self.links.insert(link, key);
             }
@@ -225,15 +228,15 @@ impl Coordinator {
     }
 
     /// Gives up a connect-back, or closes a message socket.
-    fn close(&mut self, link: LinkId, last_words: &[u8]) {
+    fn close(&mut self, link: LinkId, closing_bytes: &[u8]) {
         let Some(key) = self.links.remove(&link) else { return };
         if let Some(peer) = self.peers.get_mut(key) {
             // Unread bytes would make TCP throw away what was written and has not arrived.
-            peer.connection.suspect_input();
+            peer.connection.assume_readable();
             let _ = peer.connection.fill(&mut self.scratch, TURN_BYTES_MAX);
-            say_last(&mut peer.connection, last_words);
+            write_last(&mut peer.connection, closing_bytes);
         }
-        self.buried.push(key);
+        self.marked_for_close.push(key);
     }
 }
 

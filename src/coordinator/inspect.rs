@@ -117,18 +117,18 @@ impl Findings {
             format!("newest_age_ms {}", age_ms(messages.ends.map(|(_, newest)| newest))),
         ];
         let group = replay.finish(epoch.unwrap_or(Epoch::new(0)));
-        lines.push(format!("members {}", group.standpoints().count()));
-        lines.extend(group.standpoints().map(|member| {
-            let (id, address, place) = (member.id, member.address, member.place);
-            format!("{id} {address} place={place} registered_at={}", member.registered_at)
+        lines.push(format!("members {}", group.member_states().count()));
+        lines.extend(group.member_states().map(|member| {
+            let (id, address, acked) = (member.id, member.address, member.acked);
+            format!("{id} {address} place={acked} registered_at={}", member.registered_at)
         }));
         lines.push(format!("segments {}", recovered.segments.len()));
         lines.extend(recovered.segments.iter().map(|segment| {
             let (serial, bytes, newest) = (segment.serial, segment.bytes, segment.newest);
             format!("{serial:016x} bytes={bytes} newest_age_ms={}", age_ms(newest))
         }));
-        lines.push(format!("troubles {}", recovered.troubles.len()));
-        lines.extend(recovered.troubles.iter().map(ToString::to_string));
+        lines.push(format!("troubles {}", recovered.issues.len()));
+        lines.extend(recovered.issues.iter().map(ToString::to_string));
         lines.join("\n") + "\n"
     }
 }

@@ -16,7 +16,7 @@ use crate::time::{Millis, Now};
 /// Both sides, and the way between them.
 #[derive(Debug)]
 pub(super) struct Journal {
-    pub(super) keeper: Commits,
+    pub(super) commits: Commits,
     worker: Worker<SegmentWriter<Directory>>,
 }
 
@@ -26,37 +26,37 @@ impl Journal {
         opened: OpenedJournal<Directory>,
         registry: &Registry,
     ) -> io::Result<(Group, Self)> {
-        let OpenedJournal { group, keeper, scribe } = opened;
-        let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, scribe)?;
-        Ok((group, Self { keeper, worker }))
+        let OpenedJournal { group, commits, writer } = opened;
+        let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, writer)?;
+        Ok((group, Self { commits, worker }))
     }
 
     /// What the worker has done since the last call.
     pub(super) fn take_completions(&mut self, now: Millis) -> Progress {
         let mut progress = Progress::default();
         for written in self.worker.completions() {
-            self.keeper.take(written, now, &mut progress);
+            self.commits.take(written, now, &mut progress);
         }
         progress
     }
 
     /// The end of a turn: hands over what was decided in it.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
-        self.keeper.commit(group, now, || getrandom::u64().map(Salt).ok());
+        self.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
         self.hand_over();
     }
 
     /// Hands over what is still to be told: see [`Commits::end`].
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
-        self.keeper.close(group, now);
+        self.commits.close(group, now);
         self.hand_over();
     }
 
     /// Hands over what the keeper has for the worker, as far as that has room.
     pub(super) fn hand_over(&mut self) {
-        while let Some(job) = self.keeper.poll_job() {
+        while let Some(job) = self.commits.poll_job() {
             if let Err(Full(job)) = self.worker.try_submit(job) {
-                return self.keeper.take_back(job); // What is done before it brings the next turn.
+                return self.commits.take_back(job); // What is done before it brings the next turn.
             }
         }
     }
@@ -64,7 +64,7 @@ impl Journal {
 
 impl Coordinator {
     /// Learns from the journal what may be confirmed and sent.
-    pub(super) fn take_stored(&mut self, now: Now) {
+    pub(super) fn take_committed(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else { return };
         let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
         if let Some(fails) = fails {
@@ -74,7 +74,7 @@ impl Coordinator {
             self.begin_epoch(now);
         }
         if let Some((commit, through)) = done {
-            self.group.handle(Input::Stored { through }, now);
+            self.group.handle(Input::Committed { through }, now);
             self.release_replies(commit);
         }
         self.report_fullness(now);
@@ -83,10 +83,10 @@ impl Coordinator {
     /// Tells the group when as much waits for the disk as may, and when less does again.
     pub(super) fn report_fullness(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal
-            && let Some(is_full) = journal.keeper.take_fullness()
+            && let Some(is_full) = journal.commits.take_fullness()
         {
             if is_full {
-                let bytes = journal.keeper.waiting_bytes();
+                let bytes = journal.commits.waiting_bytes();
                 log::warn!(
                     "journal: the disk is slow: {bytes} bytes wait for it; until fewer wait, \
                      requests that must be written down get ERR 506"
@@ -97,7 +97,7 @@ impl Coordinator {
     }
 
     /// Hands to the journal what was decided in this turn.
-    pub(super) fn keep(&mut self, now: Now) {
+    pub(super) fn commit_turn(&mut self, now: Now) {
         match &mut self.journal {
             Some(journal) => journal.commit(&mut self.group, now),
             None if self.group.decided_epoch() != self.group.epoch() => self.begin_epoch(now),
@@ -114,11 +114,11 @@ impl Coordinator {
         loop {
             let now = self.clock.now().steady;
             let _ = journal.take_completions(now);
-            match journal.keeper.end() {
+            match journal.commits.end() {
                 JournalEnd::Written => return Ok(()),
                 JournalEnd::Pending if now < ends_at => journal.hand_over(),
                 JournalEnd::Pending | JournalEnd::Failed => {
-                    let bytes = journal.keeper.waiting_bytes();
+                    let bytes = journal.commits.waiting_bytes();
                     let directory = self.config.data_dir.clone().unwrap_or_default();
                     return Err(CoordinatorError::Unwritten(directory, bytes));
                 }

@@ -58,12 +58,12 @@ struct FinishedList {
 impl Lists {
     /// Returns true if no list is to be made or handed out now.
     pub(super) fn is_idle(&self, memory: &Budget) -> bool {
-        let is_awaited = self.made.is_some() || !self.waiting.is_empty();
-        self.making.is_none() && (!is_awaited || memory.is_full())
+        let must_flush = self.made.is_some() || !self.waiting.is_empty();
+        self.making.is_none() && (!must_flush || memory.is_full())
     }
 
     /// Returns true if a client waits for a list.
-    fn is_awaited(&self) -> bool {
+    fn must_flush(&self) -> bool {
         self.making.is_some() || self.made.is_some() || !self.waiting.is_empty()
     }
 
@@ -127,26 +127,26 @@ impl Coordinator {
     /// because a request of a few bytes costs so much.
     pub(super) fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
         let client = self.peers.get_mut(key_of(to)).and_then(Peer::client);
-        let is_heard = client.is_some_and(|(_, client)| !client.is_deaf);
-        let lines = match (is_heard, listing) {
+        let is_reachable = client.is_some_and(|(_, client)| !client.write_closed);
+        let lines = match (is_reachable, listing) {
             (false, Listing::Members | Listing::Stats) => Some(String::new()),
             (true, Listing::Members) => self.short_list(),
             (true, Listing::Stats) => Some(self.list_stats(now)),
         };
         match lines {
             Some(lines) => self.give_lines(to, &lines),
-            None => self.lists.wait(to, &self.client_memory),
+            None => self.lists.wait(to, &self.budget),
         }
     }
 
     /// Has everybody go on who waited for what was kept for others.
     pub(super) fn give_room(&mut self) {
-        if self.client_memory.has_room_again() {
-            let held_up = self.peers.iter().filter(|(_, peer)| match &peer.role {
-                PeerRole::Client(client) => client.is_held_up,
+        if self.budget.has_room_again() {
+            let throttled = self.peers.iter().filter(|(_, peer)| match &peer.role {
+                PeerRole::Client(client) => client.is_throttled,
                 PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => false,
             });
-            let keys: Vec<Key> = held_up.map(|(key, _)| key).collect();
+            let keys: Vec<Key> = throttled.map(|(key, _)| key).collect();
             keys.into_iter().for_each(|key| self.go_on(key)); // Who may not is held up again.
         }
         self.give_lists();
@@ -154,18 +154,18 @@ impl Coordinator {
 
     /// Makes a piece of a long list, and gives it to those who wait, for whom there is room.
     fn give_lists(&mut self) {
-        if self.lists.is_idle(&self.client_memory) {
+        if self.lists.is_idle(&self.budget) {
             return;
         }
         if self.lists.made.is_none() {
             self.lists.make(&self.group);
         }
-        while !self.client_memory.is_full()
+        while !self.budget.is_full()
             && let Some((to, lines, count)) = self.lists.next()
         {
             self.give_list(to, lines, count);
         }
-        if !self.lists.is_awaited() && mem::take(&mut self.lists.is_reported) {
+        if !self.lists.must_flush() && mem::take(&mut self.lists.is_reported) {
             log::info!("long lists of members do not wait any more");
         }
     }
@@ -187,7 +187,7 @@ impl Coordinator {
     /// Gives a client a long list, which is copied to its socket piece by piece.
     fn give_list(&mut self, to: ConnId, lines: Bytes, count: usize) {
         if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client)
-            && !client.is_deaf
+            && !client.write_closed
         {
             client.list = lines;
         }
@@ -202,7 +202,7 @@ impl Coordinator {
             return None;
         }
         self.spend(count * WORK_LIST_LINES);
-        let is_free = !self.client_memory.is_full() && !self.lists.is_awaited();
+        let is_free = !self.budget.is_full() && !self.lists.must_flush();
         let bytes_max = if is_free { usize::MAX } else { CLIENT_BYTES_SHARE };
         let mut lines = format!("{}\n", Reply::Members { count });
         for member in self.group.members() {

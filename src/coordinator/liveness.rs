@@ -48,30 +48,30 @@ impl Coordinator {
     pub(super) fn begin_peer_check(&mut self, now: Millis) {
         let written = self.peers.iter().filter(|(_, peer)| peer.connection.has_written());
         let waiting = written.map(|(key, _)| key).collect();
-        let mut unanswered = mem::take(&mut self.peer_checks.unanswered);
+        let mut unanswered = mem::take(&mut self.liveness.unanswered);
         unanswered.retain(|key, _| self.peers.contains(*key));
         let (is_wanted, is_armed, last) = (false, false, Some(now));
-        self.peer_checks = Liveness { is_wanted, is_armed, last, waiting, unanswered };
+        self.liveness = Liveness { is_wanted, is_armed, last, waiting, unanswered };
     }
 
     /// Continues a check, a share of it in each turn, and arms the timer of the next one.
     pub(super) fn check_peers(&mut self, now: Now) {
         for _ in 0..TURN_PEER_CHECKS_MAX {
-            let Some(key) = self.peer_checks.waiting.pop() else { break };
+            let Some(key) = self.liveness.waiting.pop() else { break };
             self.check_peer(key, now);
         }
-        let checks = &mut self.peer_checks;
+        let checks = &mut self.liveness;
         if checks.is_wanted && !checks.is_armed && checks.waiting.is_empty() {
             checks.is_armed = true;
             let soon = now.steady.plus(PEER_CHECK_FIRST_MS);
             let due = checks.last.map_or(soon, |last| soon.max(last.plus(PEER_CHECK_MS)));
-            self.wheel.insert(due, CoordinatorTimer::PeerCheck);
+            self.timers.insert(due, CoordinatorTimer::PeerCheck);
         }
     }
 
     fn check_peer(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let checks = &mut self.peer_checks;
+        let checks = &mut self.liveness;
         match peer.connection.check_peer() {
             Ok(UnackedBytes::Nothing | UnackedBytes::Unknown) => {
                 checks.unanswered.remove(&key);
@@ -98,10 +98,10 @@ impl Coordinator {
             PeerRole::Client(client) => {
                 log::debug!("{}: its machine does not answer", client.peer);
                 client.has_failed = true;
-                client.is_deaf = true;
+                client.write_closed = true;
                 peer.connection.output.clear();
                 if let ClientPhase::Refused(_) = client.phase {
-                    self.buried.push(key);
+                    self.marked_for_close.push(key);
                 }
                 self.wake(key);
                 self.unflush(key);

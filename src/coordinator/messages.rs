@@ -9,8 +9,8 @@ use super::peer::{MemberSocket, Peer, PeerRole};
 use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::{Input, LinkId, SocketEnd};
 use crate::limits::{
-    ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX,
-    TURN_OFFER_SOCKETS_MAX, WORK_ACK_BYTES, WORK_CONNECT,
+    ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_ACK_BYTES_MAX, TURN_BYTES_MAX, TURN_DELIVERY_BYTES_MAX,
+    TURN_DELIVERY_SOCKETS_MAX, WORK_ACK_BYTES, WORK_CONNECT,
 };
 use crate::net::{Connection, Fill, Key};
 use crate::protocol::{Ack, LineBuffer};
@@ -18,28 +18,28 @@ use crate::time::{Millis, Now};
 
 impl Coordinator {
     /// Checks whether a connect-back has succeeded or failed.
-    pub(super) fn finish_dialing(&mut self, key: Key, now: Now) {
+    pub(super) fn finish_connect_back(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let PeerRole::Connecting { link, deadline } = peer.role else { return };
         match peer.connection.connected() {
             Ok(false) => (),
             Ok(true) => {
-                self.wheel.cancel(deadline);
+                self.timers.cancel(deadline);
                 if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
                     log::warn!("message socket {link}: no keepalive: {error}");
                 }
                 peer.role = PeerRole::MemberSocket(MemberSocket::new(link));
                 if let Some(old) = self.group.replaces(link) {
-                    self.hear_out(old, now);
+                    self.read_all_acks(old, now);
                 }
                 self.group.handle(Input::Connected { link }, now);
-                self.carry_out(now);
-                self.offerable.push(key);
+                self.run_effects(now);
+                self.writable.push(key);
                 self.spend(WORK_CONNECT);
                 // The event may have reported readable bytes, too.
-                self.hear_up_to(TURN_ACK_BYTES_MAX, key, now);
+                self.read_acks(TURN_ACK_BYTES_MAX, key, now);
             }
-            Err(error) => self.fail_dialing(key, &error, now),
+            Err(error) => self.fail_connect_back(key, &error, now),
         }
     }
 
@@ -47,44 +47,46 @@ impl Coordinator {
     pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get(key) else { return };
         match peer.connection.connected() {
-            Ok(false) => self.fail_dialing(key, &Errno::TIMEDOUT.into(), now),
-            Ok(true) | Err(_) => self.finish_dialing(key, now),
+            Ok(false) => self.fail_connect_back(key, &Errno::TIMEDOUT.into(), now),
+            Ok(true) | Err(_) => self.finish_connect_back(key, now),
         }
     }
 
-    fn fail_dialing(&mut self, key: Key, error: &io::Error, now: Now) {
+    fn fail_connect_back(&mut self, key: Key, error: &io::Error, now: Now) {
         let Some(PeerRole::Connecting { link, .. }) = self.peers.get(key).map(|peer| &peer.role)
         else {
             return;
         };
         let link = *link;
         self.links.remove(&link);
-        self.buried.push(key);
+        self.marked_for_close.push(key);
         let reason = error.to_string().into();
         self.group.handle(Input::ConnectFailed { link, reason }, now);
-        self.carry_out(now);
+        self.run_effects(now);
     }
 
     /// Takes the acknowledgements that have arrived on a message socket which is about to end,
     /// those too of which no event has told yet.
-    pub(super) fn hear_out(&mut self, link: LinkId, now: Now) {
+    pub(super) fn read_all_acks(&mut self, link: LinkId, now: Now) {
         let Some(&key) = self.links.get(&link) else { return };
-        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
-            connection.suspect_input();
-            self.hear_up_to(TURN_BYTES_MAX, key, now);
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
+            connection.assume_readable();
+            self.read_acks(TURN_BYTES_MAX, key, now);
         }
     }
 
     /// Reads about `bytes_max` bytes that a member wrote on its message socket.
-    pub(super) fn hear_up_to(&mut self, bytes_max: usize, key: Key, now: Now) {
-        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+    pub(super) fn read_acks(&mut self, bytes_max: usize, key: Key, now: Now) {
+        let Some((connection, message_socket)) =
+            self.peers.get_mut(key).and_then(Peer::message_socket)
+        else {
             return;
         };
-        let link = listener.link;
+        let link = message_socket.link;
         let filled = connection.fill(&mut self.scratch, bytes_max);
         let mut input = mem::take(&mut connection.input);
         self.take_acks(link, &mut input, now);
-        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
+        if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
             connection.input = input;
         }
         self.spend(filled.as_ref().map_or(0, |filled| filled.bytes() / WORK_ACK_BYTES));
@@ -110,7 +112,7 @@ impl Coordinator {
                 },
                 now,
             );
-            self.carry_out(now);
+            self.run_effects(now);
         }
         input.clear(); // Whatever it was, nobody asked for it.
     }
@@ -118,15 +120,15 @@ impl Coordinator {
     /// Offers what is due: to all if there is something new, else to those who may take more. Who
     /// waited for the others in the turn before comes first; where nobody had to, the first one is
     /// another in every turn.
-    pub(super) fn offer(&mut self, now: Now) {
-        let mut keys = take_distinct(&mut self.offerable);
+    pub(super) fn deliver(&mut self, now: Now) {
+        let mut keys = take_distinct(&mut self.writable);
         let released = self.group.released();
-        if released > self.offered {
-            self.offered = released;
+        if released > self.delivered_through {
+            self.delivered_through = released;
             keys.clear();
             keys.extend(self.links.values());
         }
-        let first = match self.offered_last.take() {
+        let first = match self.delivered_last.take() {
             Some(last) => {
                 keys.sort_unstable();
                 keys.partition_point(|key| *key <= last)
@@ -137,37 +139,39 @@ impl Coordinator {
         let (mut written, mut sockets) = (0, 0);
         let mut keys = ahead.iter().chain(behind).copied();
         for key in keys.by_ref() {
-            let bytes = self.offer_to(key, now);
+            let bytes = self.deliver_to(key, now);
             written += bytes;
             sockets += usize::from(bytes > 0);
-            let is_enough = written >= TURN_OFFER_BYTES_MAX || sockets >= TURN_OFFER_SOCKETS_MAX;
-            if is_enough && !self.group.offers_once() {
-                self.offered_last = Some(key);
+            let is_enough =
+                written >= TURN_DELIVERY_BYTES_MAX || sockets >= TURN_DELIVERY_SOCKETS_MAX;
+            if is_enough && !self.group.delivers_once() {
+                self.delivered_last = Some(key);
                 break;
             }
         }
-        self.offerable.extend(keys);
+        self.writable.extend(keys);
         if written > 0 {
-            self.peer_checks.want();
+            self.liveness.want();
         }
-        self.group.handle(Input::Offered, now);
+        self.group.handle(Input::Delivered, now);
     }
 
     /// Offers what is due to one member, as much as is its share; how many bytes it took.
-    fn offer_to(&mut self, key: Key, now: Now) -> usize {
+    fn deliver_to(&mut self, key: Key, now: Now) -> usize {
         let mut written = 0;
         let failed = loop {
-            let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener)
+            let Some((connection, message_socket)) =
+                self.peers.get_mut(key).and_then(Peer::message_socket)
             else {
                 return written;
             };
-            let link = listener.link;
+            let link = message_socket.link;
             if !connection.is_writable() {
                 break None;
             }
             let Some(run) = self.group.run_for(link) else { break None };
-            if written >= TURN_BYTES_MAX && !self.group.offers_once() {
-                self.offerable.push(key); // The others first: no event will remind us.
+            if written >= TURN_BYTES_MAX && !self.group.delivers_once() {
+                self.writable.push(key); // The others first: no event will remind us.
                 break None;
             }
             match connection.write_vectored(run.slices()) {
@@ -188,18 +192,21 @@ impl Coordinator {
 
     /// Has a timer run exactly while bytes are due that the socket does not take.
     fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
-        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+        let Some((connection, message_socket)) =
+            self.peers.get_mut(key).and_then(Peer::message_socket)
+        else {
             return;
         };
-        let is_stuck = !connection.is_writable() && self.group.is_due(listener.link);
+        let is_stuck = !connection.is_writable() && self.group.is_due(message_socket.link);
         if (has_moved || !is_stuck)
-            && let Some(timer) = listener.stall_timer.take()
+            && let Some(timer) = message_socket.stall_timer.take()
         {
-            self.wheel.cancel(timer);
+            self.timers.cancel(timer);
         }
-        if is_stuck && listener.stall_timer.is_none() {
+        if is_stuck && message_socket.stall_timer.is_none() {
             let due = now.plus(self.config.stall_timeout_ms);
-            listener.stall_timer = Some(self.wheel.insert(due, CoordinatorTimer::Stall(key)));
+            message_socket.stall_timer =
+                Some(self.timers.insert(due, CoordinatorTimer::Stall(key)));
         }
     }
 
@@ -207,11 +214,13 @@ impl Coordinator {
     /// events of this turn may have told, is offered what is due instead. No offer is tried on the
     /// others: the operating system takes some bytes even where the peer takes none.
     pub(super) fn on_stall(&mut self, key: Key, now: Now) {
-        let Some((connection, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else {
+        let Some((connection, message_socket)) =
+            self.peers.get_mut(key).and_then(Peer::message_socket)
+        else {
             return;
         };
-        listener.stall_timer = None;
-        if !connection.is_writable() && self.group.is_due(listener.link) {
+        message_socket.stall_timer = None;
+        if !connection.is_writable() && self.group.is_due(message_socket.link) {
             let timeout_ms = self.config.stall_timeout_ms;
             self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
         }
@@ -219,9 +228,12 @@ impl Coordinator {
 
     /// A message socket has failed: what it had brought still counts.
     pub(super) fn lose(&mut self, key: Key, how: SocketEnd, now: Now) {
-        let Some((_, listener)) = self.peers.get_mut(key).and_then(Peer::listener) else { return };
-        let link = listener.link;
-        self.hear_out(link, now);
+        let Some((_, message_socket)) = self.peers.get_mut(key).and_then(Peer::message_socket)
+        else {
+            return;
+        };
+        let link = message_socket.link;
+        self.read_all_acks(link, now);
         self.end(link, how, now);
     }
 
@@ -229,25 +241,25 @@ impl Coordinator {
     fn end(&mut self, link: LinkId, how: SocketEnd, now: Now) {
         if self.links.contains_key(&link) {
             self.group.handle(Input::Lost { link, how }, now);
-            self.carry_out(now);
+            self.run_effects(now);
         }
     }
 
     /// A new epoch is written down: all message sockets of the old one end.
     pub(super) fn begin_epoch(&mut self, now: Now) {
         for link in self.links.keys().copied().collect::<Vec<LinkId>>() {
-            self.hear_out(link, now);
+            self.read_all_acks(link, now);
         }
-        self.group.handle(Input::EpochStored, now);
-        self.carry_out(now);
-        self.offerable.extend(self.links.values()); // Those that have waited for it are greeted.
+        self.group.handle(Input::EpochCommitted, now);
+        self.run_effects(now);
+        self.writable.extend(self.links.values()); // Those that have waited for it are greeted.
     }
 
     /// Tells all members that acknowledge of the end of the coordinator.
-    pub(super) fn say_farewell(&mut self) {
+    pub(super) fn send_goodbyes(&mut self) {
         for (&link, &key) in &self.links {
-            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::listener) {
-                say_last(connection, &self.group.farewell(link));
+            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
+                write_last(connection, &self.group.goodbye(link));
             }
         }
     }
@@ -255,7 +267,7 @@ impl Coordinator {
 
 /// Writes as much of `words` as the socket takes at once. An error is not reported: the connection
 /// is closed right behind them.
-pub(super) fn say_last(connection: &mut Connection, words: &[u8]) {
+pub(super) fn write_last(connection: &mut Connection, words: &[u8]) {
     if !words.is_empty() {
         let _ = connection.write_vectored(&[IoSlice::new(words)]);
     }

@@ -178,10 +178,10 @@ impl Coordinator {
             );
         }
         let rules = rules(config, listening);
-        let beginning = startup::begin(config, rules, poll.registry(), &mut signals)?;
+        let startup = startup::begin(config, rules, poll.registry(), &mut signals)?;
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
-        let begins_epoch = run.new_epoch && beginning.keeps_epoch;
-        let mut coordinator = Self::new(config, beginning, poll, signals, acceptor);
+        let begins_epoch = run.new_epoch && startup.keeps_epoch;
+        let mut coordinator = Self::new(config, startup, poll, signals, acceptor);
         coordinator.prepare_epoch(Epoch::new(startup::draw()?), begins_epoch);
         write_line(StandardStream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
@@ -194,8 +194,8 @@ impl Coordinator {
         if begins_now {
             log::info!("epoch {} ends and {epoch} begins, by --new-epoch", self.group.epoch());
             self.group.handle(Input::BeginEpoch, now);
-            self.carry_out(now);
-            self.keep(now);
+            self.run_effects(now);
+            self.commit_turn(now);
         }
     }
 

@@ -43,11 +43,11 @@ pub(super) struct Client {
     /// Nothing more can be read.
     pub(super) has_failed: bool,
     /// Nothing more can be written: what it asked for is done all the same.
-    pub(super) is_deaf: bool,
+    pub(super) write_closed: bool,
     /// It has been given a list in this turn, which may be all that the others can wait for.
     pub(super) has_list: bool,
     /// It is not served on: it does not read its replies, or the others come first.
-    pub(super) is_held_up: bool,
+    pub(super) is_throttled: bool,
     /// Runs while a line has been begun and not finished.
     pub(super) line_timer: Option<TimerId>,
     /// The line timer has run out: if the next read does not finish the line, the client is
@@ -56,7 +56,7 @@ pub(super) struct Client {
     /// The client is in the queue of clients with replies to be written.
     pub(super) is_unflushed: bool,
     /// Replies that wait for the journal.
-    pub(super) held: PendingReplies,
+    pub(super) pending_replies: PendingReplies,
     /// A long list that it is given: what is not in the output yet. It waits for all of that.
     pub(super) list: Bytes,
     /// What it is counted for in the sum over all clients.
@@ -95,7 +95,7 @@ pub(super) struct Refused {
     /// Our side is shut down.
     pub(super) is_shut_down: bool,
     /// There was no room for it, so it does not count as a connection.
-    pub(super) at_the_door: bool,
+    pub(super) over_limit: bool,
 }
 
 /// A message socket.
@@ -122,13 +122,13 @@ impl Client {
             phase: ClientPhase::Serving,
             silent: None,
             has_failed: false,
-            is_deaf: false,
+            write_closed: false,
             has_list: false,
-            is_held_up: false,
+            is_throttled: false,
             line_timer: None,
             is_overdue: false,
             is_unflushed: false,
-            held: PendingReplies::default(),
+            pending_replies: PendingReplies::default(),
             list: Bytes::new(),
             kept_bytes: 0,
             input_bytes: 0,
@@ -137,12 +137,12 @@ impl Client {
 
     /// Replies that have not been handed to the operating system.
     pub(super) fn unsent_bytes(&self, connection: &Connection) -> usize {
-        connection.output.len() + self.held.bytes() + self.list.len()
+        connection.output.len() + self.pending_replies.bytes() + self.list.len()
     }
 
     /// Moves a piece of its list to the output, behind all replies that come before it.
     pub(super) fn unroll_list(&mut self, output: &mut BytesMut) {
-        if self.held.bytes() == 0 && output.len() < LIST_PIECE_BYTES {
+        if self.pending_replies.bytes() == 0 && output.len() < LIST_PIECE_BYTES {
             let bytes = self.list.len().min(LIST_PIECE_BYTES);
             output.extend_from_slice(&self.list.split_to(bytes));
         }
@@ -162,9 +162,9 @@ impl Peer {
         }
     }
 
-    pub(super) fn listener(&mut self) -> Option<(&mut Connection, &mut MemberSocket)> {
+    pub(super) fn message_socket(&mut self) -> Option<(&mut Connection, &mut MemberSocket)> {
         match &mut self.role {
-            PeerRole::MemberSocket(listener) => Some((&mut self.connection, listener)),
+            PeerRole::MemberSocket(message_socket) => Some((&mut self.connection, message_socket)),
             PeerRole::Client(_) | PeerRole::Connecting { .. } => None,
         }
     }

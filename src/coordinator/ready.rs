@@ -107,7 +107,7 @@ impl Coordinator {
             let ready = match peer.role {
                 PeerRole::Client(_) => &mut self.ready_clients,
                 PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => {
-                    &mut self.ready_listeners
+                    &mut self.ready_message_sockets
                 }
             };
             ready.push(key, peer, queued);
@@ -120,19 +120,19 @@ impl Coordinator {
     }
 
     /// Takes acknowledgements and connections, as much as a turn may.
-    pub(super) fn serve_listeners(&mut self, now: Now) {
+    pub(super) fn serve_message_sockets(&mut self, now: Now) {
         self.work_left = TURN_ACK_WORK_MAX;
         while self.work_left > TURN_ACK_WORK_MAX / 4
-            && let Some(key) = self.ready_listeners.pop(true, &mut self.peers)
+            && let Some(key) = self.ready_message_sockets.pop(true, &mut self.peers)
         {
-            self.attend_listener(key, FRESH_ACK_BYTES_MAX, now);
+            self.on_message_socket_ready(key, FRESH_ACK_BYTES_MAX, now);
         }
         // Each of them once: unlike requests, endless acknowledgements need not be served at once.
-        for _ in 0..self.ready_listeners.leftover.len() {
+        for _ in 0..self.ready_message_sockets.leftover.len() {
             if self.work_left > 0
-                && let Some(key) = self.ready_listeners.pop(false, &mut self.peers)
+                && let Some(key) = self.ready_message_sockets.pop(false, &mut self.peers)
             {
-                self.attend_listener(key, TURN_ACK_BYTES_MAX, now);
+                self.on_message_socket_ready(key, TURN_ACK_BYTES_MAX, now);
             }
         }
     }
@@ -143,29 +143,29 @@ impl Coordinator {
         while self.work_left > TURN_WORK_MAX / 4
             && let Some(key) = self.ready_clients.pop(true, &mut self.peers)
         {
-            self.attend_client(key, FRESH, now);
+            self.on_client_ready(key, FRESH, now);
         }
         while self.work_left > 0
             && let Some(key) = self.ready_clients.pop(false, &mut self.peers)
         {
-            self.attend_client(key, LEFTOVER, now);
+            self.on_client_ready(key, LEFTOVER, now);
         }
     }
 
-    fn attend_client(&mut self, key: Key, share: Share, now: Now) {
+    fn on_client_ready(&mut self, key: Key, share: Share, now: Now) {
         self.spend(WORK_REQUEST_SOCKET);
         self.serve(key, share, now);
         self.unflush(key);
     }
 
-    fn attend_listener(&mut self, key: Key, bytes_max: usize, now: Now) {
+    fn on_message_socket_ready(&mut self, key: Key, bytes_max: usize, now: Now) {
         self.spend(WORK_ACK_SOCKET);
         match self.peers.get(key).map(|peer| &peer.role) {
-            Some(PeerRole::Connecting { .. }) => self.finish_dialing(key, now),
+            Some(PeerRole::Connecting { .. }) => self.finish_connect_back(key, now),
             Some(&PeerRole::MemberSocket(MemberSocket { link, .. })) => {
-                self.hear_up_to(bytes_max, key, now);
+                self.read_acks(bytes_max, key, now);
                 if self.group.is_due(link) {
-                    self.offerable.push(key); // It may have become writable.
+                    self.writable.push(key); // It may have become writable.
                 }
             }
             Some(PeerRole::Client(_)) | None => (),

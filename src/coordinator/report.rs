@@ -15,25 +15,25 @@ use crate::time::Millis;
 impl Coordinator {
     /// The lines behind `OK stats`.
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
-        let (stats, standing) = (self.group.stats(), self.group.standing());
+        let (stats, gauges) = (self.group.stats(), self.group.gauges());
         let admission::AdmissionCounters { refused, displaced } = self.admission.counters();
         let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
         let lines: [(&str, &dyn Display); 32] = [
             ("uptime_s", &(now.since(self.started) / 1000)),
-            ("epoch", &standing.epoch),
-            ("next_seq", &standing.next_seq),
-            ("ttl_s", &standing.ttl_s),
+            ("epoch", &gauges.epoch),
+            ("next_seq", &gauges.next_seq),
+            ("ttl_s", &gauges.ttl_s),
             ("max_line", &self.config.max_line),
-            ("members", &standing.members),
-            ("online", &standing.online),
-            ("offline", &(standing.members - standing.online)),
+            ("members", &gauges.members),
+            ("online", &gauges.online),
+            ("offline", &(gauges.members - gauges.online)),
             ("connections", &self.admission.served()),
             ("connections_refused", &refused),
             ("connections_displaced", &displaced),
-            ("client_bytes", &self.client_memory.kept_bytes()),
-            ("input_bytes", &self.client_memory.input_bytes()),
-            ("history_messages", &standing.history_messages),
-            ("history_bytes", &standing.history_bytes),
+            ("client_bytes", &self.budget.kept_bytes()),
+            ("input_bytes", &self.budget.input_bytes()),
+            ("history_messages", &gauges.history_messages),
+            ("history_bytes", &gauges.history_bytes),
             ("messages_in", &stats.messages_in),
             ("bytes_in", &stats.bytes_in),
             ("deliveries_out", &stats.deliveries_out),
@@ -55,7 +55,7 @@ impl Coordinator {
         let mut lines: Vec<_> =
             lines.into_iter().map(|(key, value)| (key, value.to_string())).collect();
         if let Some(journal) = &self.journal {
-            lines.extend(journal.keeper.stats());
+            lines.extend(journal.commits.stats());
         }
         lines
     }
@@ -63,7 +63,7 @@ impl Coordinator {
     /// The line printed once everything is ready: where, for how long, how much, and kept where.
     pub(super) fn first_line(&self, files: &str) -> String {
         let config = &self.config;
-        let standing = self.group.standing();
+        let gauges = self.group.gauges();
         format!(
             "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
              connections, {} bytes a line, {} bytes of backlog ({}), {files} files; messages are \
@@ -71,7 +71,7 @@ impl Coordinator {
             env!("CARGO_PKG_VERSION"),
             config.listen,
             self.group.decided_epoch(),
-            standing.ttl_s,
+            gauges.ttl_s,
             config.max_members,
             config.max_connections,
             config.max_line,
@@ -122,12 +122,12 @@ pub(super) fn log_note(note: &MemberChange) {
 /// Logs a full backlog once, and its end once, however many messages are refused or dropped.
 pub(super) fn log_backlog(change: &BacklogChange) {
     match change {
-        BacklogChange::Refuses { max, held_by } => log::warn!(
-            "backlog full: {max} bytes is the limit (max_backlog): messages are refused: {held_by}"
+        BacklogChange::Refuses { max, holder } => log::warn!(
+            "backlog full: {max} bytes is the limit (max_backlog): messages are refused: {holder}"
         ),
-        BacklogChange::Drops { max, held_by } => log::warn!(
+        BacklogChange::Drops { max, holder } => log::warn!(
             "backlog full: {max} bytes is the limit (max_backlog): the oldest messages are \
-             dropped: {held_by}"
+             dropped: {holder}"
         ),
         BacklogChange::Calm { refused, dropped } => log::warn!(
             "backlog: nothing was refused or dropped for {} s; before that {} refused and {} \

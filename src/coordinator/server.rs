@@ -45,29 +45,29 @@ pub(super) struct Coordinator {
     /// Number and limits of the command sockets.
     pub(super) admission: Admission,
     /// What is kept for all of them.
-    pub(super) client_memory: Budget,
+    pub(super) budget: Budget,
     pub(super) lists: Lists,
     /// Connect-backs and message sockets by the group's names for them.
     pub(super) links: BTreeMap<LinkId, Key>,
-    pub(super) wheel: TimerWheel<CoordinatorTimer>,
+    pub(super) timers: TimerWheel<CoordinatorTimer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
-    pub(super) peer_checks: Liveness,
+    pub(super) liveness: Liveness,
     /// Command sockets with an event, that stopped early, or that may go on for another reason.
     pub(super) ready_clients: Ready,
     /// Connect-backs and message sockets likewise.
-    pub(super) ready_listeners: Ready,
+    pub(super) ready_message_sockets: Ready,
     /// Work that the sockets being served may still cause in this turn.
     pub(super) work_left: usize,
     /// Command sockets with replies to be written, or an end to come to.
     pub(super) unflushed: VecDeque<Key>,
     /// Message sockets that may take more than they took last time.
-    pub(super) offerable: Vec<Key>,
+    pub(super) writable: Vec<Key>,
     /// To be closed at the end of the turn.
-    pub(super) buried: Vec<Key>,
+    pub(super) marked_for_close: Vec<Key>,
     /// Message sockets were offered everything up to here.
-    pub(super) offered: Seq,
+    pub(super) delivered_through: Seq,
     /// The last message socket that was offered something, where those behind it have to wait.
-    pub(super) offered_last: Option<Key>,
+    pub(super) delivered_last: Option<Key>,
     /// Member that a turn without waiting members starts deliveries with.
     pub(super) rotation: Rotation,
     /// The client whose requests are being carried out.
@@ -77,9 +77,9 @@ pub(super) struct Coordinator {
     pub(super) shutdown: Option<Shutdown>,
     pub(super) journal: Option<Journal>,
     journal_timer: Option<(Millis, TimerId)>,
-    pub(super) standstill: SuspendGrace,
+    pub(super) suspend_grace: SuspendGrace,
     /// Clients with replies that wait for the journal.
-    pub(super) holding: Vec<Key>,
+    pub(super) with_pending_replies: Vec<Key>,
 }
 
 /// What is counted outside the group.
@@ -115,14 +115,14 @@ pub(super) enum CoordinatorTimer {
 impl Coordinator {
     pub(super) fn new(
         config: CoordinatorConfig,
-        beginning: Startup,
+        startup: Startup,
         poll: Poll,
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
-        let Startup { group, clock, journal, .. } = beginning;
+        let Startup { group, clock, journal, .. } = startup;
         let started = clock.now().steady;
-        let client_memory = Budget::new(config.max_connections, config.max_line);
+        let budget = Budget::new(config.max_connections, config.max_line);
         let mut coordinator = Self {
             admission: Admission::new(&config),
             config,
@@ -135,20 +135,20 @@ impl Coordinator {
             accept_timer: None,
             is_out_of_files: false,
             peers: Slots::new(),
-            client_memory,
+            budget,
             lists: Lists::default(),
             links: BTreeMap::new(),
-            wheel: TimerWheel::new(),
+            timers: TimerWheel::new(),
             group_timer: None,
-            peer_checks: Liveness::default(),
+            liveness: Liveness::default(),
             ready_clients: Ready::default(),
-            ready_listeners: Ready::default(),
+            ready_message_sockets: Ready::default(),
             work_left: 0,
             unflushed: VecDeque::new(),
-            offerable: Vec::new(),
-            buried: Vec::new(),
-            offered: Seq::ZERO,
-            offered_last: None,
+            writable: Vec::new(),
+            marked_for_close: Vec::new(),
+            delivered_through: Seq::ZERO,
+            delivered_last: None,
             rotation: Rotation::default(),
             serving: None,
             scratch: vec![0; READ_BYTES].into(),
@@ -156,8 +156,8 @@ impl Coordinator {
             shutdown: None,
             journal,
             journal_timer: None,
-            standstill: SuspendGrace::new(started),
-            holding: Vec::new(),
+            suspend_grace: SuspendGrace::new(started),
+            with_pending_replies: Vec::new(),
         };
         coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
         coordinator
@@ -165,11 +165,12 @@ impl Coordinator {
 
     /// As long as it takes for something to happen, and all that comes of it.
     pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Verdict> {
-        let deadline = if self.is_idle() { self.wheel.next_deadline() } else { Some(Millis::ZERO) };
+        let deadline =
+            if self.is_idle() { self.timers.next_deadline() } else { Some(Millis::ZERO) };
         let before = self.clock.now().steady;
-        wait(&mut self.poll, events, before, self.clock.look_by(deadline, before))?;
+        wait(&mut self.poll, events, before, self.clock.wake_by(deadline, before))?;
         let now = self.clock.now();
-        self.standstill.begin_turn(deadline, now.steady);
+        self.suspend_grace.begin_turn(deadline, now.steady);
         let mut signalled = false;
         for event in &*events {
             match event.token() {
@@ -180,22 +181,22 @@ impl Coordinator {
                 token => self.note(Key::from(token), event),
             }
         }
-        self.take_stored(now);
-        while let Some(timer) = self.wheel.pop_due(now.steady) {
+        self.take_committed(now);
+        while let Some(timer) = self.timers.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
-        self.serve_listeners(now);
+        self.serve_message_sockets(now);
         self.serve_clients(now);
         self.limit_input(now.steady);
         self.accept(now); // Behind the timers: its own must be done to be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
-        self.carry_out(now);
+        self.run_effects(now);
         self.write_replies();
-        self.offer(now);
+        self.deliver(now);
         self.check_peers(now);
-        self.keep(now);
-        self.bury();
+        self.commit_turn(now);
+        self.close_marked();
         self.give_room(); // Behind all that makes it.
         self.arm_timers();
         Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
@@ -204,11 +205,11 @@ impl Coordinator {
     pub(super) fn is_idle(&self) -> bool {
         let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
         self.ready_clients.is_empty()
-            && self.ready_listeners.is_empty()
-            && self.offerable.is_empty()
+            && self.ready_message_sockets.is_empty()
+            && self.writable.is_empty()
             && self.unflushed.is_empty()
-            && !self.peer_checks.is_under_way()
-            && self.lists.is_idle(&self.client_memory)
+            && !self.liveness.is_under_way()
+            && self.lists.is_idle(&self.budget)
             && !self.acceptor.as_ref().is_some_and(may_accept)
     }
 
@@ -239,28 +240,28 @@ impl Coordinator {
     }
 
     /// Closes what was buried in this turn: no handler does, so that none meets a socket half gone.
-    fn bury(&mut self) {
-        for key in mem::take(&mut self.buried) {
+    fn close_marked(&mut self) {
+        for key in mem::take(&mut self.marked_for_close) {
             let Some(peer) = self.peers.remove(key) else { continue };
             match peer.role {
                 PeerRole::Client(mut client) => {
-                    self.client_memory.release(&peer.connection, &client);
+                    self.budget.release(&peer.connection, &client);
                     if let Some(timer) = client.line_timer {
-                        self.wheel.cancel(timer);
+                        self.timers.cancel(timer);
                     }
                     self.admission.leave(&mut client);
                 }
                 PeerRole::Connecting { deadline, .. } => {
-                    self.wheel.cancel(deadline);
+                    self.timers.cancel(deadline);
                 }
-                PeerRole::MemberSocket(listener) => {
-                    if let Some(timer) = listener.stall_timer {
-                        self.wheel.cancel(timer);
+                PeerRole::MemberSocket(message_socket) => {
+                    if let Some(timer) = message_socket.stall_timer {
+                        self.timers.cancel(timer);
                     }
                 }
             }
             debug_assert!(
-                !self.admission.is_empty() || self.client_memory.kept_bytes() == 0,
+                !self.admission.is_empty() || self.budget.kept_bytes() == 0,
                 "what is kept is kept for one"
             );
             drop(peer.connection);
@@ -272,15 +273,15 @@ impl Coordinator {
 
     fn arm_timers(&mut self) {
         let due = self.group.next_deadline();
-        rearm(&mut self.wheel, &mut self.group_timer, due, CoordinatorTimer::Group);
-        let due = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
-        rearm(&mut self.wheel, &mut self.journal_timer, due, CoordinatorTimer::Journal);
+        rearm(&mut self.timers, &mut self.group_timer, due, CoordinatorTimer::Group);
+        let due = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
+        rearm(&mut self.timers, &mut self.journal_timer, due, CoordinatorTimer::Journal);
     }
 }
 
 /// Has a timer run out at `due`, and at no other time.
 fn rearm(
-    wheel: &mut TimerWheel<CoordinatorTimer>,
+    timers: &mut TimerWheel<CoordinatorTimer>,
     armed: &mut Option<(Millis, TimerId)>,
     due: Option<Millis>,
     timer: CoordinatorTimer,
@@ -289,7 +290,7 @@ fn rearm(
         return;
     }
     if let Some((_, id)) = armed.take() {
-        wheel.cancel(id);
+        timers.cancel(id);
     }
-    *armed = due.map(|due| (due, wheel.insert(due, timer)));
+    *armed = due.map(|due| (due, timers.insert(due, timer)));
 }

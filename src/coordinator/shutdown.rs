@@ -2,7 +2,7 @@
 
 use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::Input;
-use crate::limits::{DRAIN_MS, FAREWELL_MS, JOURNAL_CLOSE_MS};
+use crate::limits::{DRAIN_MS, JOURNAL_CLOSE_MS, PEER_CLOSE_MS};
 use crate::net::{Key, Signal};
 use crate::time::{Millis, Now};
 
@@ -48,7 +48,7 @@ impl Coordinator {
             let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
             let ends_at = now.steady.plus(DRAIN_MS);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
-            self.wheel.insert(until, CoordinatorTimer::Shutdown);
+            self.timers.insert(until, CoordinatorTimer::Shutdown);
             self.group.handle(Input::ShutDown, now);
             self.refuse_lists();
             let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
@@ -63,16 +63,16 @@ impl Coordinator {
         };
         if until <= now {
             if !is_drained {
-                self.say_farewell();
+                self.send_goodbyes();
                 log::warn!("shut down before everything due was sent");
             }
             return Verdict::Done;
         }
         if !is_drained && self.is_drained() {
-            let until = until.min(now.plus(FAREWELL_MS));
-            self.wheel.insert(until, CoordinatorTimer::Shutdown);
+            let until = until.min(now.plus(PEER_CLOSE_MS));
+            self.timers.insert(until, CoordinatorTimer::Shutdown);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
-            self.say_farewell();
+            self.send_goodbyes();
             for (_, peer) in self.peers.iter() {
                 // If this fails, the peer is gone already.
                 let _ = peer.connection.shutdown_write();
@@ -84,7 +84,7 @@ impl Coordinator {
     /// Returns true if every reply and every delivery that is due was sent.
     fn is_drained(&self) -> bool {
         self.is_idle()
-            && self.journal.as_ref().is_none_or(|journal| journal.keeper.is_idle())
+            && self.journal.as_ref().is_none_or(|journal| journal.commits.is_idle())
             && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
             && !self.links.keys().any(|&link| self.group.is_due(link))
     }

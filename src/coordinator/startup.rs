@@ -65,12 +65,12 @@ pub(super) fn begin(
         | JournalError::InUse
         | JournalError::Version { .. } => failed(&unusable),
     })?;
-    for trouble in &recovery.recovered().troubles {
-        log::warn!("journal {}: {trouble}", directory.display());
+    for issue in &recovery.recovered().issues {
+        log::warn!("journal {}: {issue}", directory.display());
     }
     let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
     let clock = watched(clock, registry);
-    let terms = JournalOptions {
+    let options = JournalOptions {
         sync: config.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
@@ -81,7 +81,8 @@ pub(super) fn begin(
         let recovered = recovery.recovered();
         (recovered.segments.len(), recovered.messages_lost)
     };
-    let opened = recovery.open(store, terms, drawn, clock.now()).map_err(|error| failed(&error))?;
+    let opened =
+        recovery.open(store, options, drawn, clock.now()).map_err(|error| failed(&error))?;
     log_beginning(directory, &opened.group, is_new, segments, lost);
     let keeps_epoch = opened.group.epoch() != drawn.epoch;
     let (group, journal) = Journal::start(opened, registry)
@@ -105,11 +106,11 @@ fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize,
         );
         return;
     }
-    let standing = group.standing();
+    let gauges = group.gauges();
     log::info!(
         "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",
-        standing.members,
-        standing.history_messages,
+        gauges.members,
+        gauges.history_messages,
     );
 }
 

@@ -40,7 +40,7 @@ impl SuspendGrace {
 impl Coordinator {
     /// Postpones a timeout of a peer that runs out right after a standstill, and returns true then.
     pub(super) fn postpone(&mut self, timer: CoordinatorTimer, now: Millis) -> bool {
-        let due = self.standstill.grace_until;
+        let due = self.suspend_grace.grace_until;
         let (CoordinatorTimer::Line(key)
         | CoordinatorTimer::Connect(key)
         | CoordinatorTimer::Stall(key)
@@ -51,10 +51,10 @@ impl Coordinator {
         if now >= due {
             return false;
         }
-        let id = self.wheel.insert(due, timer);
+        let id = self.timers.insert(due, timer);
         match self.peers.get_mut(key).map(|Peer { role, .. }| role) {
             Some(PeerRole::Connecting { deadline, .. }) => *deadline = id,
-            Some(PeerRole::MemberSocket(listener)) => listener.stall_timer = Some(id),
+            Some(PeerRole::MemberSocket(message_socket)) => message_socket.stall_timer = Some(id),
             // One that is refused has no timer to be cancelled.
             Some(PeerRole::Client(client)) if matches!(timer, CoordinatorTimer::Line(_)) => {
                 client.line_timer = Some(id);
@@ -72,13 +72,13 @@ mod tests {
     #[test]
     fn only_a_turn_that_is_much_too_late_gives_more_time() {
         let at = Millis::new;
-        let mut standstill = SuspendGrace::new(at(5));
-        standstill.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
-        standstill.begin_turn(None, at(500_000)); // Nothing was due, however long it took.
-        standstill.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));
-        assert_eq!(standstill.grace_until, at(5));
-        let last = standstill.turn_at;
-        standstill.begin_turn(Some(at(0)), last.plus(STANDSTILL_MS));
-        assert_eq!(standstill.grace_until, last.plus(STANDSTILL_MS + STANDSTILL_GRACE_MS));
+        let mut suspend_grace = SuspendGrace::new(at(5));
+        suspend_grace.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
+        suspend_grace.begin_turn(None, at(500_000)); // Nothing was due, however long it took.
+        suspend_grace.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));
+        assert_eq!(suspend_grace.grace_until, at(5));
+        let last = suspend_grace.turn_at;
+        suspend_grace.begin_turn(Some(at(0)), last.plus(STANDSTILL_MS));
+        assert_eq!(suspend_grace.grace_until, last.plus(STANDSTILL_MS + STANDSTILL_GRACE_MS));
     }
 }

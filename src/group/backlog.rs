@@ -13,14 +13,14 @@ pub enum BacklogChange {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: BacklogHolder,
+        holder: BacklogHolder,
     },
     /// The backlog is full: from here on the oldest messages are dropped.
     Drops {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: BacklogHolder,
+        holder: BacklogHolder,
     },
     /// For [`BACKLOG_CALM_MS`] no message was refused or dropped.
     Calm {
@@ -62,10 +62,10 @@ impl BacklogState {
 
 impl Group {
     /// Counts a message that was refused.
-    pub(super) fn on_refused(&mut self, max: u64, held_by: &BacklogHolder) {
+    pub(super) fn on_refused(&mut self, max: u64, holder: &BacklogHolder) {
         if self.fullness.count(1, 0, self.now) {
-            let held_by = held_by.clone();
-            self.effects.push_back(Effect::Backlog(BacklogChange::Refuses { max, held_by }));
+            let holder = holder.clone();
+            self.effects.push_back(Effect::Backlog(BacklogChange::Refuses { max, holder }));
         }
     }
 
@@ -73,8 +73,8 @@ impl Group {
     pub(super) fn on_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
         self.stats.dropped = self.stats.dropped.saturating_add(dropped);
         if self.fullness.count(0, dropped, self.now) {
-            let held_by = self.backlog_holder(needed_bytes);
-            self.effects.push_back(Effect::Backlog(BacklogChange::Drops { max, held_by }));
+            let holder = self.backlog_holder(needed_bytes);
+            self.effects.push_back(Effect::Backlog(BacklogChange::Drops { max, holder }));
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::ids::{ConnId, LinkId, MemberSlot};
 use super::links::{ConnectBack, ConnectOptions, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Fact, Group, Listing, OfflineCause, Origin};
-use crate::limits::{LISTEN_PORT_MIN, OWN_RUNS_MAX, Overflow};
+use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
     BacklogHolder, Bye, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
     RequestError, Seq,
@@ -14,7 +14,7 @@ use crate::time::{Millis, Now};
 
 impl Group {
     pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
-        match self.carry_out(origin, request, now) {
+        match self.execute(origin, request, now) {
             Ok(Some(reply)) => self.reply(origin.conn, reply),
             Ok(None) => (), // A list, or a connect-back is under way.
             Err(refusal) => self.reply(origin.conn, refusal),
@@ -22,7 +22,7 @@ impl Group {
     }
 
     /// The checks stand in the order in which their refusals take precedence.
-    fn carry_out(
+    fn execute(
         &mut self,
         origin: Origin,
         request: &Request<'_>,
@@ -120,13 +120,13 @@ impl Group {
             self.check_owner(slot, address.ip())?;
             return Err(Conflict::AlreadyAMember.into());
         }
-        if self.entering.contains_key(id) {
+        if self.registering.contains_key(id) {
             return Err(Conflict::AlreadyRegistering.into());
         }
         self.check_room(address.ip())?;
         self.check_journal()?;
         let link = self.connect(origin, ConnectPurpose::Register(id.into()), address, options);
-        self.entering.insert(id.into(), link);
+        self.registering.insert(id.into(), link);
         self.members.per_address.add(address.ip());
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Group {
     /// There is room for another member, and for another one at this address.
     fn check_room(&self, ip: IpAddr) -> Result<(), RequestError> {
         let max = self.rules.members_max;
-        if self.members.len().saturating_add(self.entering.len()) >= max {
+        if self.members.len().saturating_add(self.registering.len()) >= max {
             return Err(LimitReached::Members { max }.into());
         }
         let max = self.rules.members_per_address_max;
@@ -153,12 +153,12 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) {
-        self.cancel_return(slot, Conflict::Superseded);
+        self.cancel_reconnect(slot, Conflict::Superseded);
         let link = self.connect(origin, ConnectPurpose::Reconnect(slot), address, options);
         if let Some(member) = self.members.at_mut(slot) {
-            member.returning = Some(link);
+            member.reconnecting = Some(link);
         }
-        self.members.update_away(slot, self.now);
+        self.members.update_offline(slot, self.now);
     }
 
     fn connect(
@@ -168,22 +168,22 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) -> LinkId {
-        let (conn, wishes) = (origin.conn, ConnectOptions::new(options));
+        let (conn, options) = (origin.conn, ConnectOptions::new(options));
         let link =
-            self.links.insert(Link::Connecting(ConnectBack { purpose, address, conn, wishes }));
+            self.links.insert(Link::Connecting(ConnectBack { purpose, address, conn, options }));
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
         self.effects.push_back(Effect::Connect { link, address, from });
         link
     }
 
     fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
-        let was_returning = self.cancel_return(slot, Conflict::Cancelled);
+        let was_reconnecting = self.cancel_reconnect(slot, Conflict::Cancelled);
         let link = self.members.at(slot).and_then(|member| member.link);
         if let Some(link) = link {
             self.on_link_end(link, OfflineCause::Disconnected);
         }
         let was_online = link.is_some();
-        if was_online || was_returning {
+        if was_online || was_reconnecting {
             Ok(Reply::Disconnect)
         } else {
             Err(Conflict::AlreadyOffline.into())
@@ -192,7 +192,7 @@ impl Group {
 
     fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
         self.check_journal()?;
-        self.cancel_return(slot, Conflict::Cancelled);
+        self.cancel_reconnect(slot, Conflict::Cancelled);
         self.close_link(slot, Some(Bye::Deregistered));
         self.forget(slot, ChangeKind::Deregistered);
         Ok(Reply::Deregister)
@@ -216,8 +216,8 @@ impl Group {
         if self.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
         }
-        if member.own().count_above(member.place()) >= OWN_RUNS_MAX {
-            return Err(RequestError::TooManyUnacked { max: OWN_RUNS_MAX });
+        if member.own().count_above(member.acked()) >= OWN_RANGES_MAX {
+            return Err(RequestError::TooManyUnacked { max: OWN_RANGES_MAX });
         }
         let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
         self.line.clear();
@@ -230,23 +230,23 @@ impl Group {
         let seq = self.history.append(&self.line, now);
         self.members.trim_one(&self.history);
         if let Some(member) = self.members.at_mut(slot) {
-            let outlet = member.link.and_then(|link| self.links.open_mut(link));
-            member.published(seq, outlet.map(|(_, outlet)| outlet), &mut self.history);
+            let outbound = member.link.and_then(|link| self.links.open_mut(link));
+            member.published(seq, outbound.map(|(_, outbound)| outbound), &mut self.history);
         }
         if self.rules.is_journaled {
             self.record(Fact::Accepted { seq });
         } else {
             self.history.release(seq);
         }
-        self.note_move(slot);
+        self.mark_cursor_changed(slot);
         self.stats.messages_in = self.stats.messages_in.saturating_add(1);
         self.stats.bytes_in = self.stats.bytes_in.saturating_add(text_bytes);
         Reply::Msend { seq }
     }
 
-    fn refuse_as_full(&mut self, max: u64, held_by: BacklogHolder) -> RequestError {
-        self.on_refused(max, &held_by);
-        RequestError::BacklogFull { max, held_by }
+    fn refuse_as_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
+        self.on_refused(max, &holder);
+        RequestError::BacklogFull { max, holder }
     }
 
     /// Sees to it that a line of so many bytes fits into the backlog.
@@ -261,8 +261,8 @@ impl Group {
         if exceeds(needed_bytes) {
             match self.rules.overflow {
                 Overflow::Reject => {
-                    let held_by = self.backlog_holder(needed_bytes);
-                    return Err(self.refuse_as_full(max, held_by));
+                    let holder = self.backlog_holder(needed_bytes);
+                    return Err(self.refuse_as_full(max, holder));
                 }
                 Overflow::DropOldest => {
                     let first = oldest;

@@ -14,30 +14,30 @@ impl Group {
         if self.epochs.hold_back(link) {
             return;
         }
-        let ConnectBack { purpose, address, conn, wishes } = attempt.clone();
+        let ConnectBack { purpose, address, conn, options } = attempt.clone();
         let reply = match purpose {
-            ConnectPurpose::Register(id) => self.admit(link, id, address, &wishes),
-            ConnectPurpose::Reconnect(slot) => self.readmit(link, slot, address, &wishes),
+            ConnectPurpose::Register(id) => self.add_member(link, id, address, &options),
+            ConnectPurpose::Reconnect(slot) => self.readmit(link, slot, address, &options),
         };
         self.reply(conn, reply);
     }
 
     /// A registration has come about: from here on the member sees what is accepted.
-    fn admit(
+    fn add_member(
         &mut self,
         link: LinkId,
         id: Box<str>,
         address: SocketAddr,
-        wishes: &ConnectOptions,
+        options: &ConnectOptions,
     ) -> Reply {
-        self.entering.remove(&id);
+        self.registering.remove(&id);
         self.members.per_address.remove(address.ip());
         let slot = self.members.insert(id.clone(), address, &mut self.history);
-        let place = self.history.last();
+        let acked = self.history.last();
         self.links.establish(
             link,
             slot,
-            Outbound::new(wishes.acks, wishes.hello(self.epoch()), place),
+            Outbound::new(options.acks, options.hello(self.epoch()), acked),
         );
         if let Some(member) = self.members.at_mut(slot) {
             member.link = Some(link);
@@ -46,7 +46,7 @@ impl Group {
         self.note(id, ChangeKind::Registered(address));
         Reply::Register {
             epoch: self.epoch(),
-            next: place.next(),
+            next: acked.next(),
             ttl_s: self.ttl_s(),
             line_bytes_max: self.rules.line_bytes_max,
         }
@@ -58,7 +58,7 @@ impl Group {
         link: LinkId,
         slot: MemberSlot,
         address: SocketAddr,
-        wishes: &ConnectOptions,
+        options: &ConnectOptions,
     ) -> Reply {
         let epoch = self.epoch();
         let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
@@ -68,31 +68,31 @@ impl Group {
             debug_assert!(false, "who deregisters cancels the return");
             return Conflict::Cancelled.into();
         };
-        member.returning = None;
+        member.reconnecting = None;
         member.link = Some(link);
-        if let Some(since) = wishes.since.filter(|since| since.epoch == epoch) {
-            member.has_taken(since.seq, &mut self.history);
+        if let Some(since) = options.since.filter(|since| since.epoch == epoch) {
+            member.resume_after(since.seq, &mut self.history);
         }
-        let place = member.place();
-        let mut outlet = Outbound::new(wishes.acks, wishes.hello(epoch), place);
-        let expired = outlet.pass_over(&self.history, member.own());
+        let acked = member.acked();
+        let mut outbound = Outbound::new(options.acks, options.hello(epoch), acked);
+        let expired = outbound.skip_missing(&self.history, member.own());
         let reply = Reply::Reconnect {
             epoch,
-            next: outlet.next(),
+            next: outbound.next(),
             ttl_s: self.rules.ttl_ms / 1000,
             missed: member.pending(&self.history),
             expired,
             line_bytes_max: self.rules.line_bytes_max,
         };
-        if !outlet.acks {
-            member.move_to(outlet.sent(), &mut self.history);
+        if !outbound.acks {
+            member.acknowledge_through(outbound.sent(), &mut self.history);
         }
-        self.members.moved_back();
-        self.members.update_away(slot, self.now);
+        self.members.cursor_went_back();
+        self.members.update_offline(slot, self.now);
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
         self.stats.takeovers = self.stats.takeovers.saturating_add(u64::from(was_online));
-        self.links.establish(link, slot, outlet);
-        self.note_return(slot);
+        self.links.establish(link, slot, outbound);
+        self.mark_reconnected(slot);
         if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
             self.note(
                 id,
@@ -138,24 +138,24 @@ impl Group {
         let Link::Connecting(attempt) = self.links.remove(link)? else { return None };
         match &attempt.purpose {
             ConnectPurpose::Register(id) => {
-                self.entering.remove(id);
+                self.registering.remove(id);
                 self.members.per_address.remove(attempt.address.ip());
             }
             ConnectPurpose::Reconnect(slot) => {
                 if let Some(member) = self.members.at_mut(*slot) {
-                    member.returning = None;
+                    member.reconnecting = None;
                 }
-                self.members.update_away(*slot, self.now);
+                self.members.update_offline(*slot, self.now);
             }
         }
         Some(attempt)
     }
 
     /// Ends the connect-back of a `reconnect`; whether there was one.
-    pub(super) fn cancel_return(&mut self, slot: MemberSlot, why: Conflict) -> bool {
-        let returning = self.members.at(slot).and_then(|member| member.returning);
+    pub(super) fn cancel_reconnect(&mut self, slot: MemberSlot, why: Conflict) -> bool {
+        let reconnecting = self.members.at(slot).and_then(|member| member.reconnecting);
         let Some((link, attempt)) =
-            returning.and_then(|link| Some((link, self.end_attempt(link)?)))
+            reconnecting.and_then(|link| Some((link, self.end_attempt(link)?)))
         else {
             return false;
         };
@@ -165,7 +165,7 @@ impl Group {
     }
 
     fn give_up(&mut self, link: LinkId) {
-        self.effects.push_back(Effect::Close { link, last_words: Box::default() });
+        self.effects.push_back(Effect::Close { link, closing_bytes: Box::default() });
     }
 
     /// Closes a member's message socket, and says why if anybody may be told; whether it had one.
@@ -173,12 +173,12 @@ impl Group {
         let Some(link) = self.members.at_mut(slot).and_then(|member| member.link.take()) else {
             return false;
         };
-        let outlet = self.links.open(link).map(|(_, outlet)| outlet);
-        let last_words = outlet.zip(bye).map(|(outlet, bye)| outlet.last_words(bye));
+        let outbound = self.links.open(link).map(|(_, outbound)| outbound);
+        let closing_bytes = outbound.zip(bye).map(|(outbound, bye)| outbound.closing_bytes(bye));
         self.links.remove(link);
-        self.members.update_away(slot, self.now);
-        let last_words = last_words.unwrap_or_default();
-        self.effects.push_back(Effect::Close { link, last_words });
+        self.members.update_offline(slot, self.now);
+        let closing_bytes = closing_bytes.unwrap_or_default();
+        self.effects.push_back(Effect::Close { link, closing_bytes });
         true
     }
 

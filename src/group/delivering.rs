@@ -7,34 +7,34 @@ use crate::time::Millis;
 
 impl Group {
     pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize) {
-        let Some((slot, outlet)) = self.links.open_mut(link) else { return };
+        let Some((slot, outbound)) = self.links.open_mut(link) else { return };
         let Some(member) = self.members.at_mut(slot) else { return };
-        let deliveries = outlet.wrote(bytes, &self.history, member.own());
-        let gone = outlet.pass_over(&self.history, member.own());
-        if !outlet.acks {
-            member.move_to(outlet.sent(), &mut self.history);
+        let deliveries = outbound.wrote(bytes, &self.history, member.own());
+        let gone = outbound.skip_missing(&self.history, member.own());
+        if !outbound.acks {
+            member.acknowledge_through(outbound.sent(), &mut self.history);
         }
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(gone > 0));
         self.stats.deliveries_out = self.stats.deliveries_out.saturating_add(deliveries);
         self.stats.bytes_out = self.stats.bytes_out.saturating_add(bytes as u64);
-        self.note_move(slot);
+        self.mark_cursor_changed(slot);
     }
 
     /// Everything up to `through` is kept where it is to be kept: it may be sent.
-    pub(super) fn on_stored(&mut self, through: Seq, now: Millis) {
+    pub(super) fn on_committed(&mut self, through: Seq, now: Millis) {
         self.history.release(through);
         self.expire(now); // What has waited for too long is never begun.
     }
 
     pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
-        let Some((slot, outlet)) = self.links.open_mut(link) else { return };
+        let Some((slot, outbound)) = self.links.open_mut(link) else { return };
         let Some(member) = self.members.at_mut(slot) else { return };
-        if !outlet.acks || seq <= member.place() {
+        if !outbound.acks || seq <= member.acked() {
             return;
         }
-        if outlet.acknowledge(seq) {
-            member.move_to(seq, &mut self.history);
-            self.note_move(slot);
+        if outbound.acknowledge(seq) {
+            member.acknowledge_through(seq, &mut self.history);
+            self.mark_cursor_changed(slot);
         } else {
             self.on_link_end(link, OfflineCause::BadAck);
         }
@@ -55,14 +55,14 @@ impl Group {
 
     /// The last bytes of a message socket when the coordinator ends.
     #[must_use]
-    pub fn farewell(&self, link: LinkId) -> Box<[u8]> {
+    pub fn goodbye(&self, link: LinkId) -> Box<[u8]> {
         let open = self.links.open(link);
-        open.map_or_else(Box::default, |(_, outlet)| outlet.last_words(Bye::ShuttingDown))
+        open.map_or_else(Box::default, |(_, outbound)| outbound.closing_bytes(Bye::ShuttingDown))
     }
 
     /// With a time to live of 0 a message had its only chance in this turn.
-    pub(super) fn on_offered(&mut self) {
-        if self.offers_once() {
+    pub(super) fn on_delivered(&mut self) {
+        if self.delivers_once() {
             self.expire_before(self.history.released().next());
         }
         self.history.trim();
@@ -71,7 +71,7 @@ impl Group {
     /// What is not stored yet may turn out never to have been accepted: it is not lost to anybody
     /// before that is known.
     pub(super) fn expire(&mut self, now: Millis) {
-        if !self.offers_once() {
+        if !self.delivers_once() {
             let front = self.history.unexpired(now);
             self.expire_before(front.min(self.history.released().next()));
         }
@@ -88,21 +88,21 @@ impl Group {
     /// Everything before `front` goes: whoever was not offered it yet passes over it.
     pub(super) fn lose_before(&mut self, front: Seq) {
         self.history.drop_before(front);
-        let mut moved = Vec::new();
-        for (slot, outlet) in self.links.all_open_mut() {
+        let mut changed_cursors = Vec::new();
+        for (slot, outbound) in self.links.all_open_mut() {
             let Some(member) = self.members.at_mut(slot) else { continue };
-            if outlet.reaches(front) {
+            if outbound.reaches(front) {
                 continue;
             }
-            if outlet.pass_over(&self.history, member.own()) > 0 {
+            if outbound.skip_missing(&self.history, member.own()) > 0 {
                 self.stats.gaps = self.stats.gaps.saturating_add(1);
             }
-            if !outlet.acks {
-                member.move_to(outlet.sent(), &mut self.history);
-                moved.push(slot);
+            if !outbound.acks {
+                member.acknowledge_through(outbound.sent(), &mut self.history);
+                changed_cursors.push(slot);
             }
         }
-        moved.into_iter().for_each(|slot| self.note_move(slot));
+        changed_cursors.into_iter().for_each(|slot| self.mark_cursor_changed(slot));
     }
 
     /// Lets go of all messages up to `last`, for good: they are removed from where they are kept,
@@ -116,12 +116,12 @@ impl Group {
     /// Linear in the members.
     #[must_use]
     pub fn needed(&self) -> Seq {
-        self.needed_above(self.members.lowest_place())
+        self.needed_above(self.members.lowest_acked())
     }
 
     /// As [`Group::needed`], but at once where the member that needs it has not moved.
     pub(super) fn find_needed(&mut self) -> Seq {
-        let lowest = self.members.find_lowest_place();
+        let lowest = self.members.find_lowest_acked();
         self.needed_above(lowest)
     }
 

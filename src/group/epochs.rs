@@ -98,7 +98,7 @@ impl Group {
 
     /// The new epoch begins: numbers of the old one that a member names or acknowledges no longer
     /// count.
-    pub(super) fn on_epoch_stored(&mut self) {
+    pub(super) fn on_epoch_committed(&mut self) {
         let Some(epoch) = self.epochs.decided.take() else { return };
         self.epochs.current = epoch;
         for link in self.links.all_open() {

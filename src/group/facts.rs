@@ -16,9 +16,9 @@ pub enum Fact {
     Member(MemberState),
     /// A member has come back: it may have gone back, and needs what stands above this place. That
     /// is written down with its next [`CursorUpdate`].
-    Returned {
+    Reconnected {
         /// Its place.
-        place: Seq,
+        acked: Seq,
     },
     /// A member is one no more.
     Deregistered {
@@ -47,7 +47,7 @@ pub struct MemberState {
     /// The last number before it was registered.
     pub registered_at: Seq,
     /// Its place.
-    pub place: Seq,
+    pub acked: Seq,
     /// Its own numbers above that, and those below it of messages that are kept: the first and the
     /// last of each run, lowest first.
     pub own: Box<[(Seq, Seq)]>,
@@ -59,9 +59,9 @@ pub struct CursorUpdate<'a> {
     /// Its id.
     pub id: &'a str,
     /// Its place.
-    pub place: Seq,
+    pub acked: Seq,
     /// If it has come back: its address, and the last number before it was registered.
-    pub returned: Option<(SocketAddr, Seq)>,
+    pub reconnected: Option<(SocketAddr, Seq)>,
 }
 
 impl Group {
@@ -84,8 +84,8 @@ impl Group {
     }
 
     /// Where all members stand, in the order of their ids.
-    pub fn standpoints(&self) -> impl Iterator<Item = MemberState> {
-        self.members.sorted().map(|member| member.standpoint())
+    pub fn member_states(&self) -> impl Iterator<Item = MemberState> {
+        self.members.sorted().map(|member| member.member_state())
     }
 
     /// Whether an id is a member.
@@ -94,23 +94,24 @@ impl Group {
         self.members.find(id).is_some()
     }
 
-    /// Returns true if a member has moved or come back since the last [`Group::take_moves`].
+    /// Returns true if a member has moved or come back since the last
+    /// [`Group::take_cursor_updates`].
     #[must_use]
-    pub fn has_moves(&self) -> bool {
-        !self.moved.is_empty()
+    pub fn has_cursor_updates(&self) -> bool {
+        !self.changed_cursors.is_empty()
     }
 
     /// The members that have moved or come back since the last call, each once.
-    pub fn take_moves(&mut self, mut put: impl FnMut(CursorUpdate<'_>)) {
-        for slot in std::mem::take(&mut self.moved) {
+    pub fn take_cursor_updates(&mut self, mut put: impl FnMut(CursorUpdate<'_>)) {
+        for slot in std::mem::take(&mut self.changed_cursors) {
             let Some(member) = self.members.at_mut(slot) else { continue };
-            let unwritten = std::mem::replace(&mut member.unwritten, UnrecordedChange::Nothing);
-            let returned = match unwritten {
+            let unrecorded = std::mem::replace(&mut member.unrecorded, UnrecordedChange::Nothing);
+            let reconnected = match unrecorded {
                 UnrecordedChange::Nothing => continue, // Another member was given the slot.
                 UnrecordedChange::Acked => None,
-                UnrecordedChange::Return => Some((member.address, member.registered_at)),
+                UnrecordedChange::Reconnected => Some((member.address, member.registered_at)),
             };
-            put(CursorUpdate { id: &member.id, place: member.place(), returned });
+            put(CursorUpdate { id: &member.id, acked: member.acked(), reconnected });
         }
     }
 
@@ -122,35 +123,35 @@ impl Group {
 
     pub(super) fn record_member(&mut self, slot: MemberSlot) {
         if let Some(member) = self.members.at(slot) {
-            self.record(Fact::Member(member.standpoint()));
+            self.record(Fact::Member(member.member_state()));
         }
     }
 
     /// A member's place may have moved: that is written down once, however often it did.
-    pub(super) fn note_move(&mut self, slot: MemberSlot) {
-        self.note_unwritten(slot, UnrecordedChange::Acked);
+    pub(super) fn mark_cursor_changed(&mut self, slot: MemberSlot) {
+        self.mark_unrecorded(slot, UnrecordedChange::Acked);
     }
 
     /// A member has come back: that is written down once, however often it did.
-    pub(super) fn note_return(&mut self, slot: MemberSlot) {
-        self.note_unwritten(slot, UnrecordedChange::Return);
-        if let Some(place) = self.members.at(slot).map(|member| member.place()) {
-            self.record(Fact::Returned { place });
+    pub(super) fn mark_reconnected(&mut self, slot: MemberSlot) {
+        self.mark_unrecorded(slot, UnrecordedChange::Reconnected);
+        if let Some(acked) = self.members.at(slot).map(|member| member.acked()) {
+            self.record(Fact::Reconnected { acked });
         }
     }
 
-    fn note_unwritten(&mut self, slot: MemberSlot, what: UnrecordedChange) {
+    fn mark_unrecorded(&mut self, slot: MemberSlot, what: UnrecordedChange) {
         if !self.rules.is_journaled {
             return;
         }
         let Some(member) = self.members.at_mut(slot) else { return };
-        match (member.unwritten, what) {
+        match (member.unrecorded, what) {
             (UnrecordedChange::Nothing, _) => {
-                member.unwritten = what;
-                self.moved.push(slot);
+                member.unrecorded = what;
+                self.changed_cursors.push(slot);
             }
-            (UnrecordedChange::Acked, UnrecordedChange::Return) => member.unwritten = what,
-            (UnrecordedChange::Acked | UnrecordedChange::Return, _) => (),
+            (UnrecordedChange::Acked, UnrecordedChange::Reconnected) => member.unrecorded = what,
+            (UnrecordedChange::Acked | UnrecordedChange::Reconnected, _) => (),
         }
     }
 }

@@ -10,7 +10,7 @@ impl Group {
     pub fn start(&mut self, now: Millis) {
         self.now = now;
         for slot in self.members.slots() {
-            self.members.update_away(slot, now);
+            self.members.update_offline(slot, now);
         }
     }
 
@@ -20,14 +20,14 @@ impl Group {
         if self.rules.forget_after_ms == 0 || self.check_journal().is_err() {
             return None;
         }
-        self.members.away_longest().map(|(since, _)| since.plus(self.rules.forget_after_ms))
+        self.members.offline_longest().map(|(since, _)| since.plus(self.rules.forget_after_ms))
     }
 
     /// Forgets the members that have been away for too long, a share of them in each turn.
-    pub(super) fn forget_away(&mut self) {
+    pub(super) fn forget_offline(&mut self) {
         for _ in 0..TURN_FORGETS_MAX {
             let is_due = self.next_forgetting().is_some_and(|at| at <= self.now);
-            let Some((_, slot)) = self.members.away_longest().filter(|_| is_due) else { return };
+            let Some((_, slot)) = self.members.offline_longest().filter(|_| is_due) else { return };
             self.stats.forgotten = self.stats.forgotten.saturating_add(1);
             self.forget(slot, ChangeKind::Forgotten { after_ms: self.rules.forget_after_ms });
         }

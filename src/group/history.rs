@@ -99,14 +99,14 @@ impl History {
         &self.lost
     }
 
-    /// The last number that is gone of those right behind `place`: expired, dropped or lost.
-    pub(super) fn gone_after(&self, place: Seq) -> Seq {
-        self.lost.skip(place.max(self.front.before()))
+    /// The last number that is gone of those right behind `acked`: expired, dropped or lost.
+    pub(super) fn missing_after(&self, acked: Seq) -> Seq {
+        self.lost.skip(acked.max(self.front.before()))
     }
 
-    /// How many messages above `place` are kept, but for those of `own`.
-    pub(super) fn others(&self, place: Seq, own: &SeqRanges) -> u64 {
-        let after = place.max(self.front.before());
+    /// How many messages above `acked` are kept, but for those of `own`.
+    pub(super) fn others(&self, acked: Seq, own: &SeqRanges) -> u64 {
+        let after = acked.max(self.front.before());
         let lost = self.lost.above(after);
         let lost = lost.map(|run| own.others(run.first.before().max(after), run.last));
         own.others(after, self.last).saturating_sub(lost.fold(0, u64::saturating_add))
@@ -197,9 +197,9 @@ impl History {
         Some(block.accepted(block.last()).plus(self.ttl_ms).plus(1))
     }
 
-    /// A member arrives at `place`: the block of its next line has a reader more.
-    pub(super) fn enter(&mut self, place: Seq) -> BlockSerial {
-        let position = self.position(place.next());
+    /// A member arrives at `acked`: the block of its next line has a reader more.
+    pub(super) fn enter(&mut self, acked: Seq) -> BlockSerial {
+        let position = self.position(acked.next());
         let readers = self.readers_at(position);
         *readers = readers.saturating_add(1);
         BlockSerial(self.blocks_dropped.saturating_add(position as u64))
@@ -212,9 +212,9 @@ impl History {
         *readers = readers.saturating_sub(1);
     }
 
-    /// Whether the line after `place` stands behind the block that a member had entered.
-    pub(super) fn is_past(&self, serial: BlockSerial, place: Seq) -> bool {
-        self.blocks.get(self.position_of(serial)).is_some_and(|block| block.last() <= place)
+    /// Whether the line after `acked` stands behind the block that a member had entered.
+    pub(super) fn is_past(&self, serial: BlockSerial, acked: Seq) -> bool {
+        self.blocks.get(self.position_of(serial)).is_some_and(|block| block.last() <= acked)
     }
 
     fn position_of(&self, serial: BlockSerial) -> usize {

@@ -19,7 +19,7 @@ pub(super) enum Link {
         /// Whose.
         member: MemberSlot,
         /// What goes out on it.
-        outlet: Outbound,
+        outbound: Outbound,
     },
 }
 
@@ -40,7 +40,7 @@ pub(super) struct ConnectBack {
     pub(super) address: SocketAddr,
     /// The command socket that waits for the outcome.
     pub(super) conn: ConnId,
-    pub(super) wishes: ConnectOptions,
+    pub(super) options: ConnectOptions,
 }
 
 /// What a connect-back is made for.
@@ -102,7 +102,7 @@ impl Links {
     /// The message socket of a link, if it has come to that.
     pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outbound)> {
         match self.at(id)? {
-            Link::Open { member, outlet } => Some((*member, outlet)),
+            Link::Open { member, outbound } => Some((*member, outbound)),
             Link::Connecting(_) => None,
         }
     }
@@ -111,24 +111,24 @@ impl Links {
     pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outbound)> {
         let (serial, link) = self.slots.get_mut(id.slot())?;
         match link {
-            Link::Open { member, outlet } if *serial == id.serial() => Some((*member, outlet)),
+            Link::Open { member, outbound } if *serial == id.serial() => Some((*member, outbound)),
             Link::Open { .. } | Link::Connecting(_) => None,
         }
     }
 
     /// Makes a link that was connecting an open one.
-    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outlet: Outbound) {
+    pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outbound: Outbound) {
         if let Some((serial, link)) = self.slots.get_mut(id.slot())
             && *serial == id.serial()
         {
-            *link = Link::Open { member, outlet };
+            *link = Link::Open { member, outbound };
         }
     }
 
     /// All message sockets.
     pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outbound)> {
         self.slots.iter_mut().filter_map(|(_, (_, link))| match link {
-            Link::Open { member, outlet } => Some((*member, outlet)),
+            Link::Open { member, outbound } => Some((*member, outbound)),
             Link::Connecting(_) => None,
         })
     }

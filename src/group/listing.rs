@@ -5,6 +5,6 @@
 pub enum Listing {
     /// [`super::Group::members`].
     Members,
-    /// [`super::Group::stats`] and [`super::Group::standing`].
+    /// [`super::Group::stats`] and [`super::Group::gauges`].
     Stats,
 }

@@ -24,18 +24,18 @@ pub(super) struct Member {
     /// The place it was registered at: nothing up to here is ever its business.
     pub(super) registered_at: Seq,
     /// The last number that counts as delivered.
-    place: Seq,
-    /// Its own numbers above `place`.
+    acked: Seq,
+    /// Its own numbers above `acked`.
     own: SeqRanges,
     block: BlockSerial,
     /// Its message socket: a member is online if it has one.
     pub(super) link: Option<LinkId>,
     /// The connect-back of a `reconnect` under way.
-    pub(super) returning: Option<LinkId>,
+    pub(super) reconnecting: Option<LinkId>,
     /// Time at which the member was last online; `None` while it is online.
-    away_since: Option<Millis>,
+    offline_since: Option<Millis>,
     /// Part of the member that must be written down.
-    pub(super) unwritten: UnrecordedChange,
+    pub(super) unrecorded: UnrecordedChange,
 }
 
 /// Changes of a member since its place was written down last.
@@ -45,15 +45,15 @@ pub(super) enum UnrecordedChange {
     /// Its place has moved.
     Acked,
     /// The member came back: its address may be another one, and its place a lower one.
-    Return,
+    Reconnected,
 }
 
 impl Member {
-    pub(super) fn standpoint(&self) -> MemberState {
-        let Self { ref id, address, registered_at, place, ref own, .. } = *self;
+    pub(super) fn member_state(&self) -> MemberState {
+        let Self { ref id, address, registered_at, acked, ref own, .. } = *self;
         // Below the place, too: the member may go back, and the messages be gone at the next start.
         let own = own.above(Seq::ZERO).map(|run| (run.first, run.last)).collect();
-        MemberState { id: id.clone(), address, registered_at, place, own }
+        MemberState { id: id.clone(), address, registered_at, acked, own }
     }
 
     /// Stands where it was written down to stand.
@@ -61,70 +61,71 @@ impl Member {
         &mut self,
         address: SocketAddr,
         registered_at: Seq,
-        place: Seq,
+        acked: Seq,
         history: &mut History,
     ) {
         self.address = address;
         self.registered_at = registered_at.min(history.last());
-        self.restore_place(place, history);
+        self.restore_acked(acked, history);
     }
 
     /// A place that was written down; what it passes may not have come down to us.
-    pub(super) fn restore_place(&mut self, place: Seq, history: &mut History) {
-        let place = place.min(history.last()).max(self.registered_at);
-        if place >= self.place {
-            self.advance(place, history);
+    pub(super) fn restore_acked(&mut self, acked: Seq, history: &mut History) {
+        let acked = acked.min(history.last()).max(self.registered_at);
+        if acked >= self.acked {
+            self.advance(acked, history);
         } else {
-            self.stand_at(place, history);
+            self.set_acked(acked, history);
         }
     }
 
     /// A message of its own that was written down.
     pub(super) fn restore_published(&mut self, seq: Seq, history: &mut History) {
         self.own.push(seq);
-        self.advance(self.place, history);
+        self.advance(self.acked, history);
     }
 
     /// Everything that was written down is restored. Until then no number is forgotten: a record
     /// behind it may have gone back below what is kept by now.
-    pub(super) fn restored(&mut self, history: &History) {
+    pub(super) fn finish_restore(&mut self, history: &History) {
         self.trim_own(history);
     }
 
     /// These numbers are its own, as was written down; who sent them may be known no more.
-    pub(super) fn restore_own(&mut self, runs: Vec<(Seq, Seq)>, history: &mut History) {
+    pub(super) fn restore_own(&mut self, ranges: Vec<(Seq, Seq)>, history: &mut History) {
         let highest = history.last();
         let within = |(first, last): (Seq, Seq)| SeqRange { first, last: last.min(highest) };
-        let runs = runs.into_iter().map(within);
-        self.own.add(runs.filter(|run| run.first <= run.last).collect());
-        self.advance(self.place, history);
+        let ranges = ranges.into_iter().map(within);
+        self.own.add(ranges.filter(|run| run.first <= run.last).collect());
+        self.advance(self.acked, history);
     }
 
-    pub(super) fn place(&self) -> Seq {
-        self.place
+    pub(super) fn acked(&self) -> Seq {
+        self.acked
     }
 
     pub(super) fn own(&self) -> &SeqRanges {
         &self.own
     }
 
-    /// Everything up to `place` counts as delivered; what is own right behind it, too.
-    pub(super) fn move_to(&mut self, place: Seq, history: &mut History) {
-        if self.advance(place, history) {
+    /// Everything up to `acked` counts as delivered; what is own right behind it, too.
+    pub(super) fn acknowledge_through(&mut self, acked: Seq, history: &mut History) {
+        if self.advance(acked, history) {
             self.trim_own(history);
         }
     }
 
-    /// As [`Member::move_to`], with every own number remembered; `false` if it stays where it is.
-    fn advance(&mut self, place: Seq, history: &mut History) -> bool {
-        let place = self.own.skip(place.max(self.place));
-        if place == self.place {
+    /// As [`Member::acknowledge_through`], with every own number remembered; `false` if it stays
+    /// where it is.
+    fn advance(&mut self, acked: Seq, history: &mut History) -> bool {
+        let acked = self.own.skip(acked.max(self.acked));
+        if acked == self.acked {
             return false;
         }
-        self.place = place;
-        if history.is_past(self.block, place) {
+        self.acked = acked;
+        if history.is_past(self.block, acked) {
             history.leave(self.block);
-            self.block = history.enter(place);
+            self.block = history.enter(acked);
         }
         true
     }
@@ -133,50 +134,50 @@ impl Member {
     pub(super) fn published(
         &mut self,
         seq: Seq,
-        outlet: Option<&mut Outbound>,
+        outbound: Option<&mut Outbound>,
         history: &mut History,
     ) {
         self.own.push(seq);
-        if let Some(outlet) = outlet {
-            outlet.pass_over(history, &self.own);
+        if let Some(outbound) = outbound {
+            outbound.skip_missing(history, &self.own);
         }
-        self.move_to(self.place, history);
+        self.acknowledge_through(self.acked, history);
     }
 
     /// The member names the last number it has taken in this epoch.
     ///
     /// Below its place it gets again what is kept of the messages after that number, but none from
     /// before its registration; its place moves back to where that begins.
-    pub(super) fn has_taken(&mut self, taken: Seq, history: &mut History) {
-        let oldest = history.front().before().min(self.place);
-        let place = taken.max(self.registered_at).max(oldest);
-        if place >= self.place {
-            self.move_to(place, history);
+    pub(super) fn resume_after(&mut self, taken: Seq, history: &mut History) {
+        let oldest = history.front().before().min(self.acked);
+        let acked = taken.max(self.registered_at).max(oldest);
+        if acked >= self.acked {
+            self.acknowledge_through(acked, history);
         } else {
-            self.move_back_to(place, history);
+            self.go_back_to(acked, history);
         }
     }
 
-    fn move_back_to(&mut self, place: Seq, history: &mut History) {
-        self.own.go_back(self.place, history.front(), history.lost());
-        self.stand_at(place, history);
+    fn go_back_to(&mut self, acked: Seq, history: &mut History) {
+        self.own.go_back(self.acked, history.front(), history.lost());
+        self.set_acked(acked, history);
     }
 
     /// The place is this one, or behind the own numbers right above it.
-    fn stand_at(&mut self, place: Seq, history: &mut History) {
-        self.place = self.own.skip(place);
+    fn set_acked(&mut self, acked: Seq, history: &mut History) {
+        self.acked = self.own.skip(acked);
         history.leave(self.block);
-        self.block = history.enter(self.place);
+        self.block = history.enter(self.acked);
     }
 
     /// Forgets its own numbers that it has behind it, of messages that are not kept.
     fn trim_own(&mut self, history: &History) {
-        self.own.forget_through(self.place.min(history.front().before()));
+        self.own.forget_through(self.acked.min(history.front().before()));
     }
 
     /// Kept messages of others above its place.
     pub(super) fn pending(&self, history: &History) -> u64 {
-        history.others(self.place, &self.own)
+        history.others(self.acked, &self.own)
     }
 }
 
@@ -188,10 +189,10 @@ pub(super) struct Members {
     trimmed_next: usize,
     by_id: BTreeMap<Box<str>, MemberSlot>,
     /// Whose place was the lowest when that was looked for last, and where. For as long as one
-    /// stands there nobody is lower: places only rise, but for [`Members::moved_back`].
+    /// stands there nobody is lower: places only rise, but for [`Members::cursor_went_back`].
     lowest: Option<(MemberSlot, Seq)>,
     /// Members that are offline and not about to return, by when they were online last.
-    away: BTreeSet<(Millis, MemberSlot)>,
+    offline: BTreeSet<(Millis, MemberSlot)>,
     /// Members, and registrations under way.
     pub(super) per_address: PerAddress,
 }
@@ -205,18 +206,18 @@ impl Members {
         history: &mut History,
     ) -> MemberSlot {
         self.per_address.add(address.ip());
-        let place = history.last();
+        let acked = history.last();
         let slot = MemberSlot::new(self.slots.insert(Member {
             id: id.clone(),
             address,
-            registered_at: place,
-            place,
+            registered_at: acked,
+            acked,
             own: SeqRanges::default(),
-            block: history.enter(place),
+            block: history.enter(acked),
             link: None,
-            returning: None,
-            away_since: None,
-            unwritten: UnrecordedChange::Nothing,
+            reconnecting: None,
+            offline_since: None,
+            unrecorded: UnrecordedChange::Nothing,
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");
@@ -227,8 +228,8 @@ impl Members {
         let member = self.slots.try_remove(slot.index())?;
         self.by_id.remove(&member.id);
         self.per_address.remove(member.address.ip());
-        if let Some(since) = member.away_since {
-            self.away.remove(&(since, slot));
+        if let Some(since) = member.offline_since {
+            self.offline.remove(&(since, slot));
         }
         history.leave(member.block);
         Some(member)
@@ -256,19 +257,19 @@ impl Members {
     }
 
     /// A member has come, gone, or is about to return: to be called whenever its links change.
-    pub(super) fn update_away(&mut self, slot: MemberSlot, now: Millis) {
+    pub(super) fn update_offline(&mut self, slot: MemberSlot, now: Millis) {
         let Some(member) = self.slots.get_mut(slot.index()) else { return };
-        let was_away = member.away_since.unwrap_or(now);
-        self.away.remove(&(was_away, slot));
-        member.away_since = member.link.is_none().then_some(was_away);
-        if let (Some(since), None) = (member.away_since, member.returning) {
-            self.away.insert((since, slot));
+        let was_offline = member.offline_since.unwrap_or(now);
+        self.offline.remove(&(was_offline, slot));
+        member.offline_since = member.link.is_none().then_some(was_offline);
+        if let (Some(since), None) = (member.offline_since, member.reconnecting) {
+            self.offline.insert((since, slot));
         }
     }
 
     /// The member that has been away for the longest time, and since when.
-    pub(super) fn away_longest(&self) -> Option<(Millis, MemberSlot)> {
-        self.away.first().copied()
+    pub(super) fn offline_longest(&self) -> Option<(Millis, MemberSlot)> {
+        self.offline.first().copied()
     }
 
     /// All slots that members have.
@@ -277,12 +278,12 @@ impl Members {
     }
 
     /// Returns true if the list of offline members agrees with the members.
-    pub(super) fn is_away_in_order(&self) -> bool {
-        let away = self.slots.iter().filter_map(|(slot, member)| {
-            let is_away = member.link.is_none() && member.returning.is_none();
-            Some((member.away_since.filter(|_| is_away)?, MemberSlot::new(slot)))
+    pub(super) fn is_offline_in_order(&self) -> bool {
+        let offline = self.slots.iter().filter_map(|(slot, member)| {
+            let is_offline = member.link.is_none() && member.reconnecting.is_none();
+            Some((member.offline_since.filter(|_| is_offline)?, MemberSlot::new(slot)))
         });
-        away.collect::<BTreeSet<_>>() == self.away
+        offline.collect::<BTreeSet<_>>() == self.offline
     }
 
     pub(super) fn len(&self) -> usize {
@@ -291,9 +292,9 @@ impl Members {
 
     /// Lets one member forget what it need not remember. With one for each message, members that
     /// have ceased to send hold no more than one run for each kept message and each member.
-    /// See [`Member::restored`].
-    pub(super) fn restored(&mut self, history: &History) {
-        self.slots.iter_mut().for_each(|(_, member)| member.restored(history));
+    /// See [`Member::finish_restore`].
+    pub(super) fn finish_restore(&mut self, history: &History) {
+        self.slots.iter_mut().for_each(|(_, member)| member.finish_restore(history));
     }
 
     pub(super) fn trim_one(&mut self, history: &History) {
@@ -322,32 +323,33 @@ impl Members {
     }
 
     /// The lowest place of all: what stands up to it, everybody has. Linear in the members.
-    pub(super) fn lowest_place(&self) -> Option<Seq> {
-        self.lowest().map(|(_, place)| place)
+    pub(super) fn lowest_acked(&self) -> Option<Seq> {
+        self.lowest().map(|(_, acked)| acked)
     }
 
-    /// As [`Members::lowest_place`], but at once where the lowest has not moved: while one that is
+    /// As [`Members::lowest_acked`], but at once where the lowest has not moved: while one that is
     /// away keeps the backlog full, this is asked for with every message.
-    pub(super) fn find_lowest_place(&mut self) -> Option<Seq> {
+    pub(super) fn find_lowest_acked(&mut self) -> Option<Seq> {
         self.lowest = self.known_lowest().or_else(|| self.lowest());
-        self.lowest.map(|(_, place)| place)
+        self.lowest.map(|(_, acked)| acked)
     }
 
     /// The lowest, if it stands where it was found.
     pub(super) fn known_lowest(&self) -> Option<(MemberSlot, Seq)> {
-        let stands = |&(slot, place): &(MemberSlot, Seq)| {
-            self.at(slot).is_some_and(|member| member.place == place) //.
+        let stands = |&(slot, acked): &(MemberSlot, Seq)| {
+            self.at(slot).is_some_and(|member| member.acked == acked) //.
         };
         self.lowest.filter(stands)
     }
 
     /// Some member may stand lower than it did.
-    pub(super) fn moved_back(&mut self) {
+    pub(super) fn cursor_went_back(&mut self) {
         self.lowest = None;
     }
 
     fn lowest(&self) -> Option<(MemberSlot, Seq)> {
-        let places = self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.place));
-        places.min_by_key(|(_, place)| *place)
+        let acked_records =
+            self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.acked));
+        acked_records.min_by_key(|(_, acked)| *acked)
     }
 }

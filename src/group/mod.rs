@@ -83,7 +83,7 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Whether requests may name, and ids be used from, any address.
     pub foreign_ip_allowed: bool,
-    /// Whether decisions are written down: then nothing is sent before it is [`Input::Stored`].
+    /// Whether decisions are written down: then nothing is sent before it is [`Input::Committed`].
     pub is_journaled: bool,
     /// The coordinator's own listening socket, where nobody is connected back to.
     pub listening: SocketAddr,
@@ -132,7 +132,7 @@ pub enum Input<'a> {
         bytes: usize,
     },
     /// Every message socket that takes bytes was offered all there is: the end of a turn.
-    Offered,
+    Delivered,
     /// A member acknowledged what it took.
     Acknowledged {
         /// On which message socket.
@@ -153,7 +153,7 @@ pub enum Input<'a> {
         how: SocketEnd,
     },
     /// Everything up to this number is kept where it is to be kept.
-    Stored {
+    Committed {
         /// The number.
         through: Seq,
     },
@@ -162,7 +162,7 @@ pub enum Input<'a> {
     /// A new epoch is to begin.
     BeginEpoch,
     /// [`Group::decided_epoch`] is kept, and acknowledgements that arrived are handed in.
-    EpochStored,
+    EpochCommitted,
     /// Decisions cannot be written down, or can be again.
     JournalFails(bool),
     /// True: the journal has as many bytes waiting as it may. False: fewer again.
@@ -205,7 +205,7 @@ pub enum Effect {
         /// Which.
         link: LinkId,
         /// Written first, as far as the socket takes it at once; may be empty.
-        last_words: Box<[u8]>,
+        closing_bytes: Box<[u8]>,
     },
     /// Write a decision down.
     Record(Fact),
@@ -224,7 +224,7 @@ pub struct Group {
     epochs: Epochs,
     members: Members,
     /// Registrations under way, by id.
-    entering: BTreeMap<Box<str>, LinkId>,
+    registering: BTreeMap<Box<str>, LinkId>,
     links: Links,
     history: History,
     effects: VecDeque<Effect>,
@@ -234,7 +234,7 @@ pub struct Group {
     is_journal_failing: bool,
     is_journal_full: bool,
     /// Members whose places are to be written down.
-    moved: Vec<MemberSlot>,
+    changed_cursors: Vec<MemberSlot>,
     fullness: BacklogState,
     /// Time of the input that is being handled.
     now: Millis,
@@ -250,14 +250,14 @@ impl Group {
             rules,
             epochs: Epochs::new(epoch),
             members: Members::default(),
-            entering: BTreeMap::new(),
+            registering: BTreeMap::new(),
             links: Links::default(),
             effects: VecDeque::new(),
             line: Vec::new(),
             is_shutting_down: false,
             is_journal_failing: false,
             is_journal_full: false,
-            moved: Vec::new(),
+            changed_cursors: Vec::new(),
             fullness: BacklogState::default(),
             now: Millis::ZERO,
             stats: Stats::default(),
@@ -273,14 +273,14 @@ impl Group {
             Input::Connected { link } => self.on_connected(link),
             Input::ConnectFailed { link, reason } => self.on_connect_failed(link, reason),
             Input::Wrote { link, bytes } => self.on_wrote(link, bytes),
-            Input::Offered => self.on_offered(),
+            Input::Delivered => self.on_delivered(),
             Input::Acknowledged { link, seq } => self.on_acknowledged(link, seq),
             Input::Garbled { link } => self.on_link_end(link, OfflineCause::BadAck),
             Input::Lost { link, how } => self.on_link_end(link, OfflineCause::SocketEnded(how)),
-            Input::Stored { through } => self.on_stored(through, now.steady),
+            Input::Committed { through } => self.on_committed(through, now.steady),
             Input::DrawnEpoch(epoch) => self.epochs.drawn(epoch),
             Input::BeginEpoch => self.on_begin_epoch(),
-            Input::EpochStored => self.on_epoch_stored(),
+            Input::EpochCommitted => self.on_epoch_committed(),
             Input::JournalFails(fails) => self.is_journal_failing = fails,
             Input::JournalFull(is_full) => self.is_journal_full = is_full,
             Input::Tick => self.on_tick(),
@@ -288,11 +288,11 @@ impl Group {
         }
         debug_assert!(self.history.released() <= self.history.last(), "nothing else is sent");
         debug_assert!(self.history.front() <= self.history.last().next(), "nor is it expired");
-        debug_assert!(self.entering.len() <= self.links.len(), "who registers is connected to");
+        debug_assert!(self.registering.len() <= self.links.len(), "who registers is connected to");
     }
 
     fn on_tick(&mut self) {
-        self.forget_away();
+        self.forget_offline();
         self.end_fullness();
         self.history.trim();
     }
@@ -312,15 +312,15 @@ impl Group {
     /// The bytes that come next on a message socket; `None` if nothing is due there.
     #[must_use]
     pub fn run_for(&self, link: LinkId) -> Option<Run<'_>> {
-        let (slot, outlet) = self.links.open(link)?;
-        outlet.run(&self.history, self.members.at(slot)?.own())
+        let (slot, outbound) = self.links.open(link)?;
+        outbound.run(&self.history, self.members.at(slot)?.own())
     }
 
     /// Whether [`Group::run_for`] has anything to offer.
     #[must_use]
     pub fn is_due(&self, link: LinkId) -> bool {
-        let Some((slot, outlet)) = self.links.open(link) else { return false };
-        self.members.at(slot).is_some_and(|member| outlet.is_due(&self.history, member.own()))
+        let Some((slot, outbound)) = self.links.open(link) else { return false };
+        self.members.at(slot).is_some_and(|member| outbound.is_due(&self.history, member.own()))
     }
 
     /// The last number given out.
@@ -337,14 +337,14 @@ impl Group {
 
     /// Whether each message is offered in the turn of its acceptance only (a time to live of 0).
     #[must_use]
-    pub fn offers_once(&self) -> bool {
+    pub fn delivers_once(&self) -> bool {
         self.rules.ttl_ms == 0
     }
 
     /// Whether what a member writes on its message socket means anything.
     #[must_use]
     pub fn takes_acks(&self, link: LinkId) -> bool {
-        self.links.open(link).is_some_and(|(_, outlet)| outlet.acks)
+        self.links.open(link).is_some_and(|(_, outbound)| outbound.acks)
     }
 
     /// The message socket that ends if this connect-back succeeds.
@@ -386,7 +386,7 @@ impl Group {
             online: member.link.is_some(),
             address: member.address,
             pending: member.pending(&self.history),
-            acked: member.place(),
+            acked: member.acked(),
         })
     }
 

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use super::block::LineAt;
 use super::history::{History, HistorySlice};
 use super::ranges::SeqRanges;
-use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, TOLD_GAPS_MAX};
+use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, SENT_GAPS_MAX};
 use crate::protocol::{Bye, Gap, MessageLine, Seq};
 
 /// The writing half of a message socket: a place in the history and the little that is its own.
@@ -23,12 +23,12 @@ use crate::protocol::{Bye, Gap, MessageLine, Seq};
 pub(super) struct Outbound {
     /// The member acknowledges, and is told of gaps.
     pub(super) acks: bool,
-    rest: Option<Box<PartialLine>>,
+    partial: Option<Box<PartialLine>>,
     gap: Option<Box<PendingGap>>,
     cursor: Seq,
     sent: Seq,
     /// Gaps sent and not yet acknowledged: numbers inside them may not be named.
-    told: VecDeque<Gap>,
+    sent_gaps: VecDeque<Gap>,
 }
 
 /// The end of a line that must be finished, whatever becomes of its message.
@@ -36,7 +36,7 @@ pub(super) struct Outbound {
 struct PartialLine {
     bytes: Vec<u8>,
     written: usize,
-    brings: LineKind,
+    kind: LineKind,
 }
 
 /// What a line is to the member once its last byte is out.
@@ -55,13 +55,13 @@ struct PendingGap {
 }
 
 impl Outbound {
-    /// Starts after `place`; `hello` goes before everything else.
-    pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, place: Seq) -> Self {
-        let rest = hello.map(|hello| {
+    /// Starts after `acked`; `hello` goes before everything else.
+    pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, acked: Seq) -> Self {
+        let partial = hello.map(|hello| {
             let bytes = format!("{hello}\n").into_bytes();
-            Box::new(PartialLine { bytes, written: 0, brings: LineKind::Nothing })
+            Box::new(PartialLine { bytes, written: 0, kind: LineKind::Nothing })
         });
-        Self { acks, rest, gap: None, cursor: place, sent: place, told: VecDeque::new() }
+        Self { acks, partial, gap: None, cursor: acked, sent: acked, sent_gaps: VecDeque::new() }
     }
 
     /// The last number that the member can have seen the end of.
@@ -76,11 +76,11 @@ impl Outbound {
 
     /// The last bytes of a socket that is closed: the end of a line that was begun, and why. Empty
     /// for a member that does not acknowledge, which may not know the line.
-    pub(super) fn last_words(&self, bye: Bye) -> Box<[u8]> {
+    pub(super) fn closing_bytes(&self, bye: Bye) -> Box<[u8]> {
         if !self.acks {
             return Box::default();
         }
-        let begun = self.rest.as_ref().and_then(|rest| rest.bytes.get(rest.written..));
+        let begun = self.partial.as_ref().and_then(|partial| partial.bytes.get(partial.written..));
         let mut bytes = begun.unwrap_or_default().to_vec();
         bytes.extend_from_slice(format!("{}\n", MessageLine::Bye(&bye.to_string())).as_bytes());
         bytes.into_boxed_slice()
@@ -88,7 +88,7 @@ impl Outbound {
 
     /// Whether anything is to be written.
     pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
-        let is_begun = self.rest.is_some() || self.gap.is_some();
+        let is_begun = self.partial.is_some() || self.gap.is_some();
         is_begun || history.pieces(self.cursor, own).next().is_some()
     }
 
@@ -98,8 +98,8 @@ impl Outbound {
             return None; // Most who ask have everything, and a run is a kilobyte to be laid out.
         }
         let mut run = Run::default();
-        if let Some(rest) = &self.rest {
-            run.push(rest.bytes.get(rest.written..).unwrap_or_default());
+        if let Some(partial) = &self.partial {
+            run.push(partial.bytes.get(partial.written..).unwrap_or_default());
         }
         if let Some(due) = &self.gap {
             run.push(&due.line);
@@ -116,29 +116,29 @@ impl Outbound {
     /// `bytes` of the last run are out: how many messages were brought to their end by them. What
     /// stands behind them is still to be passed over.
     pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
-        let (left, finished) = self.wrote_rest(bytes);
+        let (left, finished) = self.wrote_partial(bytes);
         let left = self.wrote_gap(left);
         self.wrote_history(left, history, own).saturating_add(finished)
     }
 
     /// Goes on with the line that was begun: how many bytes are left for what comes after it, and
     /// how many messages it finished.
-    fn wrote_rest(&mut self, bytes: usize) -> (usize, u64) {
-        let Some(mut rest) = self.rest.take() else { return (bytes, 0) };
-        let due = rest.bytes.len().saturating_sub(rest.written);
+    fn wrote_partial(&mut self, bytes: usize) -> (usize, u64) {
+        let Some(mut partial) = self.partial.take() else { return (bytes, 0) };
+        let due = partial.bytes.len().saturating_sub(partial.written);
         let Some(left) = bytes.checked_sub(due) else {
-            rest.written = rest.written.saturating_add(bytes);
-            self.rest = Some(rest);
+            partial.written = partial.written.saturating_add(bytes);
+            self.partial = Some(partial);
             return (0, 0);
         };
-        match rest.brings {
+        match partial.kind {
             LineKind::Nothing => (left, 0),
             LineKind::Message(seq) => {
                 self.sent = seq;
                 (left, 1)
             }
             LineKind::Gap(gap) => {
-                self.told(gap);
+                self.sent_gaps(gap);
                 (left, 0)
             }
         }
@@ -152,11 +152,11 @@ impl Outbound {
         let Some(due) = self.gap.take() else { return bytes };
         let PendingGap { gap, line } = *due;
         if let Some(left) = bytes.checked_sub(line.len()) {
-            self.told(gap);
+            self.sent_gaps(gap);
             return left;
         }
-        let brings = LineKind::Gap(gap);
-        self.rest = Some(Box::new(PartialLine { bytes: line, written: bytes, brings }));
+        let kind = LineKind::Gap(gap);
+        self.partial = Some(Box::new(PartialLine { bytes: line, written: bytes, kind }));
         0
     }
 
@@ -185,9 +185,9 @@ impl Outbound {
         self.cursor = seq.before();
         if is_begun {
             // Copied at once: the message may be gone by the time the socket takes more.
-            let rest =
-                PartialLine { bytes: behind.to_vec(), written: 0, brings: LineKind::Message(seq) };
-            self.rest = Some(Box::new(rest));
+            let partial =
+                PartialLine { bytes: behind.to_vec(), written: 0, kind: LineKind::Message(seq) };
+            self.partial = Some(Box::new(partial));
             self.cursor = seq;
         }
         seq.above(piece.first)
@@ -195,11 +195,11 @@ impl Outbound {
 
     /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
     /// messages of others were gone.
-    pub(super) fn pass_over(&mut self, history: &History, own: &SeqRanges) -> u64 {
+    pub(super) fn skip_missing(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
             self.cursor = own.skip(self.cursor);
-            let through = history.gone_after(self.cursor);
+            let through = history.missing_after(self.cursor);
             if through <= self.cursor {
                 break;
             }
@@ -209,7 +209,7 @@ impl Outbound {
             }
             self.cursor = through;
         }
-        let all_is_out = self.rest.is_none() && self.gap.is_none();
+        let all_is_out = self.partial.is_none() && self.gap.is_none();
         self.sent = if all_is_out { self.cursor } else { own.skip(self.sent) };
         count
     }
@@ -231,21 +231,21 @@ impl Outbound {
     /// Takes an acknowledgement: `false` if this connection did not bring that number.
     pub(super) fn acknowledge(&mut self, seq: Seq) -> bool {
         let is_inside = |gap: &Gap| gap.first <= seq && seq < gap.last;
-        if seq > self.sent || self.told.iter().any(is_inside) {
+        if seq > self.sent || self.sent_gaps.iter().any(is_inside) {
             return false;
         }
-        while self.told.front().is_some_and(|gap| gap.last <= seq) {
-            self.told.pop_front();
+        while self.sent_gaps.front().is_some_and(|gap| gap.last <= seq) {
+            self.sent_gaps.pop_front();
         }
         true
     }
 
-    fn told(&mut self, gap: Gap) {
+    fn sent_gaps(&mut self, gap: Gap) {
         self.sent = gap.last;
-        if self.told.len() == TOLD_GAPS_MAX {
-            self.told.pop_front(); // A number inside it will pass for one that may be named.
+        if self.sent_gaps.len() == SENT_GAPS_MAX {
+            self.sent_gaps.pop_front(); // A number inside it will pass for one that may be named.
         }
-        self.told.push_back(gap);
+        self.sent_gaps.push_back(gap);
     }
 }
 

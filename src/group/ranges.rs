@@ -17,7 +17,7 @@ use crate::protocol::{Gap, Seq};
 /// member that does not publish owns no memory here.
 #[derive(Debug, Default)]
 pub(super) struct SeqRanges {
-    runs: VecDeque<SeqRange>,
+    ranges: VecDeque<SeqRange>,
 }
 
 /// Numbers from `first` to `last`, both included.
@@ -30,21 +30,21 @@ pub(super) struct SeqRange {
 impl SeqRanges {
     /// Adds a number above all others.
     pub(super) fn push(&mut self, seq: Seq) {
-        match self.runs.back_mut() {
+        match self.ranges.back_mut() {
             Some(run) if run.last.next() == seq => run.last = seq,
-            Some(_) | None => self.runs.push_back(SeqRange { first: seq, last: seq }),
+            Some(_) | None => self.ranges.push_back(SeqRange { first: seq, last: seq }),
         }
     }
 
     /// Adds runs, wherever they belong; some of their numbers may be there already. Linear in what
     /// is added, and in what stands above the first number that is new.
-    pub(super) fn add(&mut self, mut runs: Vec<SeqRange>) {
-        runs.retain(|run| !self.has(*run));
-        runs.sort_unstable_by_key(|run| run.first);
-        let Some(lowest) = runs.first().map(|run| run.first) else { return };
-        let from = self.runs.partition_point(|it| it.last.next() < lowest);
-        let mut above = self.runs.split_off(from).into_iter().peekable();
-        for run in runs {
+    pub(super) fn add(&mut self, mut ranges: Vec<SeqRange>) {
+        ranges.retain(|run| !self.has(*run));
+        ranges.sort_unstable_by_key(|run| run.first);
+        let Some(lowest) = ranges.first().map(|run| run.first) else { return };
+        let from = self.ranges.partition_point(|it| it.last.next() < lowest);
+        let mut above = self.ranges.split_off(from).into_iter().peekable();
+        for run in ranges {
             while let Some(lower) = above.next_if(|it| it.first <= run.first) {
                 self.join(lower);
             }
@@ -55,9 +55,9 @@ impl SeqRanges {
 
     /// Adds a run that begins at no number below the beginning of the last one.
     fn join(&mut self, run: SeqRange) {
-        match self.runs.back_mut() {
+        match self.ranges.back_mut() {
             Some(last) if last.last.next() >= run.first => last.last = last.last.max(run.last),
-            Some(_) | None => self.runs.push_back(run),
+            Some(_) | None => self.ranges.push_back(run),
         }
     }
 
@@ -66,20 +66,20 @@ impl SeqRanges {
         it.is_some_and(|it| it.first <= run.first && run.last <= it.last)
     }
 
-    /// Returns the number of runs that reach above `place`.
-    pub(super) fn count_above(&self, place: Seq) -> usize {
-        self.runs.len().saturating_sub(self.passed(place))
+    /// Returns the number of runs that reach above `acked`.
+    pub(super) fn count_above(&self, acked: Seq) -> usize {
+        self.ranges.len().saturating_sub(self.passed(acked))
     }
 
-    /// The member goes back from `place`: of the numbers up to there only those of messages that
+    /// The member goes back from `acked`: of the numbers up to there only those of messages that
     /// are kept count as its own, which are not below `front` and not `lost`.
-    pub(super) fn go_back(&mut self, place: Seq, front: Seq, lost: &Self) {
-        self.forget_through(place.min(front.before()));
-        if lost.above(front.before()).next().is_none_or(|gone| gone.first > place) {
+    pub(super) fn go_back(&mut self, acked: Seq, front: Seq, lost: &Self) {
+        self.forget_through(acked.min(front.before()));
+        if lost.above(front.before()).next().is_none_or(|gone| gone.first > acked) {
             return;
         }
-        let above = self.runs.split_off(self.passed(place));
-        for SeqRange { mut first, last } in std::mem::take(&mut self.runs) {
+        let above = self.ranges.split_off(self.passed(acked));
+        for SeqRange { mut first, last } in std::mem::take(&mut self.ranges) {
             for gone in lost.above(first.before()).take_while(|gone| gone.first <= last) {
                 if first < gone.first {
                     self.join(SeqRange { first, last: gone.first.before() });
@@ -93,43 +93,43 @@ impl SeqRanges {
         above.into_iter().for_each(|run| self.join(run));
     }
 
-    /// `place`, moved on over the own numbers that stand right after it.
-    pub(super) fn skip(&self, place: Seq) -> Seq {
-        match self.above(place).next() {
-            Some(run) if run.first <= place.next() => run.last,
-            Some(_) | None => place,
+    /// `acked`, moved on over the own numbers that stand right after it.
+    pub(super) fn skip(&self, acked: Seq) -> Seq {
+        match self.above(acked).next() {
+            Some(run) if run.first <= acked.next() => run.last,
+            Some(_) | None => acked,
         }
     }
 
-    /// Forgets all numbers up to and including `place`.
-    pub(super) fn forget_through(&mut self, place: Seq) {
-        while let Some(run) = self.runs.front_mut() {
-            if run.last > place {
-                run.first = run.first.max(place.next());
+    /// Forgets all numbers up to and including `acked`.
+    pub(super) fn forget_through(&mut self, acked: Seq) {
+        while let Some(run) = self.ranges.front_mut() {
+            if run.last > acked {
+                run.first = run.first.max(acked.next());
                 return;
             }
-            self.runs.pop_front();
+            self.ranges.pop_front();
         }
-        self.runs = VecDeque::new();
+        self.ranges = VecDeque::new();
     }
 
-    /// The runs that reach above `place`, lowest first.
-    pub(super) fn above(&self, place: Seq) -> impl Iterator<Item = SeqRange> {
-        self.runs.range(self.passed(place)..).copied()
+    /// The runs that reach above `acked`, lowest first.
+    pub(super) fn above(&self, acked: Seq) -> impl Iterator<Item = SeqRange> {
+        self.ranges.range(self.passed(acked)..).copied()
     }
 
-    /// Returns the number of runs that end at or below `place`: at once where these are all runs
+    /// Returns the number of runs that end at or below `acked`: at once where these are all runs
     /// or all but one, as of members that have everything.
-    fn passed(&self, place: Seq) -> usize {
-        let is_passed = |run: &SeqRange| run.last <= place;
-        let mut newest = self.runs.iter().rev();
+    fn passed(&self, acked: Seq) -> usize {
+        let is_passed = |run: &SeqRange| run.last <= acked;
+        let mut newest = self.ranges.iter().rev();
         if newest.next().is_none_or(is_passed) {
-            return self.runs.len();
+            return self.ranges.len();
         }
         if newest.next().is_none_or(is_passed) {
-            return self.runs.len().saturating_sub(1);
+            return self.ranges.len().saturating_sub(1);
         }
-        self.runs.partition_point(is_passed)
+        self.ranges.partition_point(is_passed)
     }
 
     /// How many numbers above `after`, up to and including `through`, are of others.
@@ -149,8 +149,8 @@ impl SeqRanges {
             return None;
         }
         let first = self.skip(after).next();
-        let reached = self.runs.partition_point(|run| run.first <= through);
-        let last = match reached.checked_sub(1).and_then(|at| self.runs.get(at)) {
+        let reached = self.ranges.partition_point(|run| run.first <= through);
+        let last = match reached.checked_sub(1).and_then(|at| self.ranges.get(at)) {
             Some(run) if run.last >= through => run.first.before(),
             Some(_) | None => through,
         };
@@ -163,9 +163,9 @@ mod tests {
     use super::*;
 
     fn runs_of(numbers: &[u64]) -> SeqRanges {
-        let mut runs = SeqRanges::default();
-        numbers.iter().for_each(|&number| runs.push(Seq::new(number)));
-        runs
+        let mut ranges = SeqRanges::default();
+        numbers.iter().for_each(|&number| ranges.push(Seq::new(number)));
+        ranges
     }
 
     /// Compares with a walk over every number, for each set of own numbers out of 1..=7.
@@ -175,23 +175,23 @@ mod tests {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             let is_other = |number: &u64| !own.contains(number);
             for after in 0..=8 {
-                let mut runs = runs_of(&own);
+                let mut ranges = runs_of(&own);
                 let skipped = (after + 1..).find(is_other).unwrap() - 1;
-                assert_eq!(runs.skip(Seq::new(after)), Seq::new(skipped), "{own:?} {after}");
+                assert_eq!(ranges.skip(Seq::new(after)), Seq::new(skipped), "{own:?} {after}");
                 for through in 0..=9 {
                     let others: Vec<u64> = (after + 1..=through).filter(is_other).collect();
                     let (after, through) = (Seq::new(after), Seq::new(through));
-                    assert_eq!(runs.others(after, through), others.len() as u64);
+                    assert_eq!(ranges.others(after, through), others.len() as u64);
                     let gap = others.first().map(|&first| Gap {
                         count: others.len() as u64,
                         first: Seq::new(first),
                         last: Seq::new(*others.last().unwrap()),
                     });
-                    assert_eq!(runs.gap(after, through), gap, "{own:?} {after} {through}");
+                    assert_eq!(ranges.gap(after, through), gap, "{own:?} {after} {through}");
                 }
-                runs.forget_through(Seq::new(after));
+                ranges.forget_through(Seq::new(after));
                 let left: Vec<u64> = own.iter().copied().filter(|&number| number > after).collect();
-                assert_eq!(runs.runs, runs_of(&left).runs, "{own:?} {after}");
+                assert_eq!(ranges.ranges, runs_of(&left).ranges, "{own:?} {after}");
             }
         }
     }
@@ -202,11 +202,11 @@ mod tests {
         for set in 0_u32..1 << 7 {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             for (first, last) in (1..=7).flat_map(|first| (first..=7).map(move |it| (first, it))) {
-                let mut runs = runs_of(&own);
-                runs.add(vec![SeqRange { first: Seq::new(first), last: Seq::new(last) }]);
+                let mut ranges = runs_of(&own);
+                ranges.add(vec![SeqRange { first: Seq::new(first), last: Seq::new(last) }]);
                 let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
                 let all: Vec<u64> = (1..=7).filter(is_in).collect();
-                assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {first} {last}");
+                assert_eq!(ranges.ranges, runs_of(&all).ranges, "{own:?} {first} {last}");
             }
         }
     }
@@ -222,9 +222,9 @@ mod tests {
             let added: Vec<SeqRange> = numbers_in(more).map(single).collect();
             let reversed = added.iter().rev().copied().collect();
             for added in [added, reversed] {
-                let mut runs = runs_of(&own);
-                runs.add(added);
-                assert_eq!(runs.runs, runs_of(&all).runs, "{own:?} {more:b}");
+                let mut ranges = runs_of(&own);
+                ranges.add(added);
+                assert_eq!(ranges.ranges, runs_of(&all).ranges, "{own:?} {more:b}");
             }
         }
     }
@@ -234,16 +234,16 @@ mod tests {
         for set in 0_u32..1 << 7 {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             let lost = runs_of(&[2, 3, 5, 6]);
-            let may_stand = |place: &u64| !(own.contains(place) && own.contains(&(place + 1)));
-            for (place, front) in (0..=8).filter(may_stand).flat_map(|it| [(it, 1), (it, 4)]) {
-                let mut runs = runs_of(&own);
-                runs.go_back(Seq::new(place), Seq::new(front), &lost);
+            let may_stand = |acked: &u64| !(own.contains(acked) && own.contains(&(acked + 1)));
+            for (acked, front) in (0..=8).filter(may_stand).flat_map(|it| [(it, 1), (it, 4)]) {
+                let mut ranges = runs_of(&own);
+                ranges.go_back(Seq::new(acked), Seq::new(front), &lost);
                 let is_known = |number: &u64| {
                     let is_kept = *number >= front && ![2, 3, 5, 6].contains(number);
-                    is_kept || *number > place
+                    is_kept || *number > acked
                 };
                 let known: Vec<u64> = own.iter().copied().filter(is_known).collect();
-                assert_eq!(runs.runs, runs_of(&known).runs, "{own:?} {place} {front}");
+                assert_eq!(ranges.ranges, runs_of(&known).ranges, "{own:?} {acked} {front}");
             }
         }
     }

@@ -28,8 +28,8 @@ pub struct Replay {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveredFact<'a> {
     /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
-    /// Whom it does not name stays what it was, unless [`Replay::keep_named`] follows: the record
-    /// that named it may be damaged.
+    /// Whom it does not name stays what it was, unless [`Replay::restrict_to_named`] follows: the
+    /// record that named it may be damaged.
     Snapshot {
         /// Epoch of these numbers.
         epoch: Epoch,
@@ -48,7 +48,7 @@ pub enum RecoveredFact<'a> {
         /// Whose.
         id: &'a str,
         /// The first and the last of each run.
-        runs: &'a [(Seq, Seq)],
+        ranges: &'a [(Seq, Seq)],
     },
     /// As [`super::Fact::Deregistered`].
     Deregistered {
@@ -67,7 +67,7 @@ pub enum RecoveredFact<'a> {
         /// Whose.
         id: &'a str,
         /// Where.
-        place: Seq,
+        acked: Seq,
     },
     /// These messages were lost.
     Lost {
@@ -87,7 +87,7 @@ impl Replay {
     }
 
     /// The last snapshot has named all members, and whom it has not named is none.
-    pub fn keep_named(&mut self) {
+    pub fn restrict_to_named(&mut self) {
         let group = &mut self.group;
         let named = std::mem::take(&mut self.named);
         let ids = group.members.sorted().map(|member| member.id.clone());
@@ -102,29 +102,29 @@ impl Replay {
 
     /// Applies what was written down at group time `at`.
     pub fn apply(&mut self, recorded: RecoveredFact<'_>, at: Millis) {
-        if let RecoveredFact::Own { id, runs } = recorded {
-            return self.gather_own(id, runs);
+        if let RecoveredFact::Own { id, ranges } = recorded {
+            return self.gather_own(id, ranges);
         }
         self.restore_own();
         match recorded {
             RecoveredFact::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             RecoveredFact::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
-            RecoveredFact::Member(standpoint) => self.restore_member(standpoint),
+            RecoveredFact::Member(member_state) => self.restore_member(member_state),
             RecoveredFact::Own { .. } => (), // Above.
             RecoveredFact::Deregistered { id } => self.forget(id),
             RecoveredFact::Accepted { line, delivery } => {
                 self.restore_message(line, &delivery, at);
                 self.message_at = self.message_at.max(at);
             }
-            RecoveredFact::Acked { id, place } => self.restore_place(id, place),
+            RecoveredFact::Acked { id, acked } => self.restore_acked(id, acked),
             RecoveredFact::Lost { first, last } => self.restore_lost(first, last, at),
         }
         let group = &mut self.group;
-        group.members.moved_back();
+        group.members.cursor_went_back();
         // What was written down is stored. If it did not count as that, it would not expire, and be
         // looked at with every record behind it.
         group.history.release(group.history.last());
-        if !group.offers_once() {
+        if !group.delivers_once() {
             // Nobody is online, and nothing is counted: what a live group does beside this.
             group.history.drop_before(group.history.unexpired(at));
         }
@@ -135,10 +135,10 @@ impl Replay {
     pub fn finish(mut self, epoch: Epoch) -> Group {
         self.restore_own();
         let group = &mut self.group;
-        group.members.restored(&group.history);
+        group.members.finish_restore(&group.history);
         group.epochs = Epochs::new(epoch);
         group.stats = super::Stats::default();
-        group.moved.clear();
+        group.changed_cursors.clear();
         if cfg!(debug_assertions) {
             group.check();
         }
@@ -165,8 +165,8 @@ impl Replay {
         }
     }
 
-    fn restore_member(&mut self, standpoint: MemberState) {
-        let MemberState { id, address, registered_at, place, own } = standpoint;
+    fn restore_member(&mut self, member_state: MemberState) {
+        let MemberState { id, address, registered_at, acked, own } = member_state;
         self.named.insert(id.clone());
         let group = &mut self.group;
         let slot = match group.members.find(&id) {
@@ -175,29 +175,29 @@ impl Replay {
         };
         group.members.set_address(slot, address);
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore(address, registered_at, place, &mut group.history);
+            member.restore(address, registered_at, acked, &mut group.history);
             member.restore_own(own.into_vec(), &mut group.history);
         }
     }
 
-    fn gather_own(&mut self, id: &str, runs: &[(Seq, Seq)]) {
+    fn gather_own(&mut self, id: &str, ranges: &[(Seq, Seq)]) {
         let Some(slot) = self.group.members.find(id) else { return };
         match &mut self.own {
-            Some((of, gathered)) if *of == slot => gathered.extend_from_slice(runs),
+            Some((of, gathered)) if *of == slot => gathered.extend_from_slice(ranges),
             Some(_) | None => {
                 self.restore_own();
-                self.own = Some((slot, runs.to_vec()));
+                self.own = Some((slot, ranges.to_vec()));
             }
         }
     }
 
     fn restore_own(&mut self) {
-        let Some((slot, runs)) = self.own.take() else { return };
+        let Some((slot, ranges)) = self.own.take() else { return };
         let group = &mut self.group;
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore_own(runs, &mut group.history);
+            member.restore_own(ranges, &mut group.history);
         }
-        group.members.moved_back();
+        group.members.cursor_went_back();
     }
 
     fn forget(&mut self, id: &str) {
@@ -225,11 +225,11 @@ impl Replay {
         }
     }
 
-    fn restore_place(&mut self, id: &str, place: Seq) {
+    fn restore_acked(&mut self, id: &str, acked: Seq) {
         let group = &mut self.group;
         let Some(slot) = group.members.find(id) else { return };
         if let Some(member) = group.members.at_mut(slot) {
-            member.restore_place(place, &mut group.history);
+            member.restore_acked(acked, &mut group.history);
         }
     }
 

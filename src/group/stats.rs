@@ -97,7 +97,7 @@ impl Group {
 
     /// How things stand. Linear in the members.
     #[must_use]
-    pub fn standing(&self) -> Gauges {
+    pub fn gauges(&self) -> Gauges {
         let needed = self.needed();
         Gauges {
             epoch: self.epoch(),

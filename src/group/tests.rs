@@ -1,9 +1,9 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 mod backlog;
+mod closing_bytes;
 mod epochs;
 mod forgetting;
-mod last_words;
 mod replay;
 mod stored;
 mod strangers;
@@ -139,10 +139,10 @@ impl World {
 
     /// The last number that a message socket was given the end of.
     fn sent(&self, link: LinkId) -> Option<Seq> {
-        self.group.links.open(link).map(|(_, outlet)| outlet.sent())
+        self.group.links.open(link).map(|(_, outbound)| outbound.sent())
     }
 
-    fn place(&self, id: &str) -> u64 {
+    fn acked(&self, id: &str) -> u64 {
         self.group.members().find(|line| line.id == id).unwrap().acked.as_u64()
     }
 }
@@ -172,7 +172,7 @@ fn everybody_but_the_sender_gets_every_message_in_one_order() {
     assert_eq!(world.read(ann), "b c e");
     assert_eq!(world.read(bob), "a d e");
     assert_eq!(world.read(eve), "a b c d");
-    assert_eq!((world.place("ann"), world.place("bob"), world.place("eve")), (5, 5, 5));
+    assert_eq!((world.acked("ann"), world.acked("bob"), world.acked("eve")), (5, 5, 5));
 }
 
 #[test]
@@ -240,13 +240,13 @@ fn only_numbers_that_the_connection_brought_may_be_acknowledged() {
     for (number, expected) in [(3, Some(3)), (4, Some(5)), (5, Some(5)), (6, Some(6))] {
         let (mut world, ann) = fresh();
         assert!(world.ack(ann, number).is_empty(), "{number}");
-        assert_eq!(Some(world.place("ann")), expected, "{number}");
+        assert_eq!(Some(world.acked("ann")), expected, "{number}");
         assert!(world.ack(ann, 1).is_empty(), "what was passed is ignored");
     }
     for number in [1, 2, 7, u64::MAX] {
         let (mut world, ann) = fresh();
         assert!(garbled(world.ack(ann, number)), "{number}");
-        assert_eq!(world.place("ann"), 0);
+        assert_eq!(world.acked("ann"), 0);
         let online = world.group.members().find(|line| line.id == "ann").unwrap().online;
         assert!(!online, "{number}");
     }
@@ -258,7 +258,7 @@ fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
     let (ann, _) = (world.register("ann", ""), world.register("bob", ""));
     ["a", "b"].iter().for_each(|text| world.send("bob", text));
     world.take(ann, "1#bob#0#a\n2#bob".len());
-    assert_eq!(world.place("ann"), 1);
+    assert_eq!(world.acked("ann"), 1);
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let (ann, reply) = world.connect("ann", "reconnect");
     assert_eq!(
@@ -280,13 +280,13 @@ fn who_names_a_number_below_its_place_gets_again_what_is_kept() {
     world.send("bob", "b"); // 4
     assert_eq!(world.read(ann), "a b");
     world.ack(ann, 4);
-    assert_eq!(world.place("ann"), 4);
+    assert_eq!(world.acked("ann"), 4);
     for (since, expected) in [(0, "a b"), (1, "a b"), (2, "b"), (3, "b"), (4, "")] {
         let (ann, _) =
             world.connect("ann", &format!("reconnect acks=1 since=0000000000000001:{since}"));
         assert_eq!(world.read(ann), expected, "since {since}");
         world.ack(ann, 4);
-        assert_eq!(world.place("ann"), 4, "since {since}");
+        assert_eq!(world.acked("ann"), 4, "since {since}");
     }
     world.now = 101;
     let (ann, reply) = world.connect("ann", "reconnect acks=1 since=0000000000000001:1");
@@ -315,7 +315,7 @@ fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
     let first = world.dial(1, "ann#reconnect 9001");
     let effects = world.request_from(2, "ann#reconnect 9002");
     let superseded = Reply::from(Conflict::Superseded);
-    assert_eq!(effects[0], Effect::Close { link: first, last_words: Box::default() });
+    assert_eq!(effects[0], Effect::Close { link: first, closing_bytes: Box::default() });
     assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
     assert!(world.input(Input::Connected { link: first }).is_empty(), "it is nobody's any more");
     world.input(Input::Lost { link: old, how: SocketEnd::Closed });
@@ -357,9 +357,9 @@ fn with_a_time_to_live_of_zero_a_message_is_offered_in_its_turn_only() {
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "a");
     assert_eq!(world.read(ann), "a");
-    world.input(Input::Offered);
+    world.input(Input::Delivered);
     world.send("bob", "b");
-    world.input(Input::Offered);
+    world.input(Input::Delivered);
     assert_eq!(world.read(ann), "gap 1 2-2");
 }
 
@@ -370,8 +370,8 @@ fn shutting_down_refuses_what_is_new_and_what_is_pending() {
     let link = world.dial(1, "bob#register 9001");
     let effects = world.input(Input::ShutDown);
     let refused = Reply::from(RequestError::ShuttingDown);
-    let told = Effect::Reply { to: ConnId(1), reply: refused.clone() };
-    assert_eq!(effects, [Effect::Close { link, last_words: Box::default() }, told]);
+    let sent_gaps = Effect::Reply { to: ConnId(1), reply: refused.clone() };
+    assert_eq!(effects, [Effect::Close { link, closing_bytes: Box::default() }, sent_gaps]);
     for line in ["ann#msend x", "eve#ping", "eve#register 80"] {
         assert_eq!(world.request(line), refused, "{line}");
     }
@@ -386,9 +386,9 @@ fn what_everybody_has_is_not_kept() {
         world.send("bob", &text);
         world.read(ann);
         world.ack(ann, number);
-        world.input(Input::Offered);
+        world.input(Input::Delivered);
     }
-    let standing = world.group.standing();
-    assert_eq!((standing.history_messages, standing.history_bytes), (0, 0));
+    let gauges = world.group.gauges();
+    assert_eq!((gauges.history_messages, gauges.history_bytes), (0, 0));
     assert!(world.group.history.bytes_from(world.group.history.front()) < 100_000);
 }

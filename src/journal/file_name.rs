@@ -2,7 +2,7 @@
 
 const SUFFIX: &str = ".journal";
 const SUFFIX_NEW: &str = ".new";
-const SUFFIX_ASIDE: &str = ".damaged-";
+const QUARANTINE_SUFFIX: &str = ".damaged-";
 
 /// Highest serial number that a name may say, so that there is always a next one.
 pub(super) const SERIAL_MAX: u64 = u64::MAX / 2;
@@ -14,7 +14,7 @@ pub(super) enum FileRole {
     /// A segment that was never finished.
     New,
     /// A segment that is damaged, kept for people.
-    Aside,
+    Quarantined,
 }
 
 /// The serial number that a name says, and what the file is there for; `None`: it is not ours.
@@ -28,7 +28,7 @@ pub(super) fn parse(name: &str) -> Option<(u64, FileRole)> {
     match rest.strip_prefix(SUFFIX)? {
         "" => Some((serial, FileRole::Segment)),
         SUFFIX_NEW => Some((serial, FileRole::New)),
-        rest => rest.starts_with(SUFFIX_ASIDE).then_some((serial, FileRole::Aside)),
+        rest => rest.starts_with(QUARANTINE_SUFFIX).then_some((serial, FileRole::Quarantined)),
     }
 }
 
@@ -40,8 +40,8 @@ pub(super) fn of_new(segment: &str) -> String {
     format!("{segment}{SUFFIX_NEW}")
 }
 
-pub(super) fn of_aside(segment: &str, number: u64) -> String {
-    format!("{segment}{SUFFIX_ASIDE}{number}")
+pub(super) fn of_quarantined(segment: &str, number: u64) -> String {
+    format!("{segment}{QUARANTINE_SUFFIX}{number}")
 }
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(name, "00000000000000ab.journal");
         assert_eq!(parse(&name), Some((0xab, FileRole::Segment)));
         assert_eq!(parse(&of_new(&name)), Some((0xab, FileRole::New)));
-        assert_eq!(parse(&of_aside(&name, 7)), Some((0xab, FileRole::Aside)));
+        assert_eq!(parse(&of_quarantined(&name, 7)), Some((0xab, FileRole::Quarantined)));
         assert!(parse(&of_segment(SERIAL_MAX)).is_some());
         for foreign in [
             "",

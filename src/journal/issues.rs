@@ -97,7 +97,7 @@ pub struct Rejected {
     /// Why it is none.
     pub reason: String,
     /// The name that it has now, or why it has kept the old one; `None`: nothing was to be changed.
-    pub aside: Option<io::Result<String>>,
+    pub quarantined: Option<io::Result<String>>,
 }
 
 /// Something that is not as it should be.
@@ -110,7 +110,7 @@ pub enum Issue {
         /// Which.
         serial: u64,
         /// In how many places.
-        places: u64,
+        acked_records: u64,
         /// How many bytes.
         bytes: u64,
         /// The first place.
@@ -163,7 +163,7 @@ pub enum Issue {
     /// The newest segments, or the end of the newest, are not there.
     NewestMissing,
     /// A member has taken a number above the last one that is found.
-    PlaceAboveLast(Seq),
+    AckedAboveLast(Seq),
 }
 
 const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of its range";
@@ -171,17 +171,20 @@ const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is 
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected(Rejected { name, reason, aside }) => {
+            Self::Rejected(Rejected { name, reason, quarantined }) => {
                 write!(f, "{name} cannot be used: {reason}")?;
-                match aside {
-                    Some(Ok(aside)) => write!(f, "; it is {aside} now"),
+                match quarantined {
+                    Some(Ok(quarantined)) => write!(f, "; it is {quarantined} now"),
                     Some(Err(error)) => write!(f, "; it cannot be set aside: {error}"),
                     None => Ok(()),
                 }
             }
-            Self::Damaged { serial, places, bytes, first, impossible } => {
-                let places = Counted(*places, "place", "places");
-                write!(f, "segment {serial:016x} is damaged in {places}, {bytes} bytes in all, ")?;
+            Self::Damaged { serial, acked_records, bytes, first, impossible } => {
+                let acked_records = Counted(*acked_records, "place", "places");
+                write!(
+                    f,
+                    "segment {serial:016x} is damaged in {acked_records}, {bytes} bytes in all, "
+                )?;
                 write!(f, "the first from {} to {}", first.start, first.end)?;
                 match impossible {
                     0 => Ok(()),
@@ -216,8 +219,8 @@ impl fmt::Display for Issue {
                 write!(f, "{messages} lost")
             }
             Self::NewestMissing => f.write_str("the newest records are missing"),
-            Self::PlaceAboveLast(place) => {
-                write!(f, "a member has taken message {place}, which is not there")
+            Self::AckedAboveLast(acked) => {
+                write!(f, "a member has taken message {acked}, which is not there")
             }
         }
     }

@@ -19,8 +19,8 @@
 //! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
 //!    failure of either the writer takes nothing more: go on with 2, where the `last` of
 //!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
-//!    So it is at a start too with what the last segment was given above [`Recovered::settled`],
-//!    unless the machine was started anew since: [`Record::Safe`] says what was synced, so that
+//!    So it is at a start too with what the last segment was given above [`Recovered::durable`],
+//!    unless the machine was started anew since: [`Record::Durable`] says what was synced, so that
 //!    this is little.
 //! 4. [`Store::remove`] segments from the oldest on, when no message in them is needed any more.
 //! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.

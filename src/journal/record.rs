@@ -60,7 +60,7 @@ pub enum Record<'a> {
         /// The last number given out before it came.
         registered_at: Seq,
         /// The last number that counts as delivered to it.
-        place: Seq,
+        acked: Seq,
     },
     /// Numbers above a member's place are its own. It stands behind its [`Record::Member`], and
     /// several do if one has no room for all: who sent these is to be known also when the segments
@@ -69,7 +69,7 @@ pub enum Record<'a> {
         /// Who.
         id: &'a str,
         /// The numbers, as far as this record has them.
-        runs: EncodedRanges<'a>,
+        ranges: EncodedRanges<'a>,
     },
     /// An id is a member no more.
     Deregistered {
@@ -86,7 +86,7 @@ pub enum Record<'a> {
         /// Who.
         id: &'a str,
         /// The last number that counts as delivered to it.
-        place: Seq,
+        acked: Seq,
     },
     /// What the wall clock read at this record's group time.
     Clock {
@@ -94,8 +94,8 @@ pub enum Record<'a> {
         unix: UnixMillis,
     },
     /// Everything up to this number has been synced. Of what stands behind it nobody can tell
-    /// later: see [`Recovered::settled`](super::Recovered::settled).
-    Safe {
+    /// later: see [`Recovered::durable`](super::Recovered::settled).
+    Durable {
         /// The number.
         last: Seq,
     },
@@ -136,11 +136,11 @@ pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
     put(header, &[&fields, &header_crc(&fields, salt).to_le_bytes()]);
 }
 
-/// Fills `place` with what the parts are, one behind the other.
-fn put(mut place: &mut [u8], parts: &[&[u8]]) {
+/// Fills `acked` with what the parts are, one behind the other.
+fn put(mut acked: &mut [u8], parts: &[&[u8]]) {
     for part in parts {
         // The parts are as long as the place by construction.
-        let _ = place.write_all(part);
+        let _ = acked.write_all(part);
     }
 }
 
@@ -231,9 +231,9 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
                 RecordKind::Epoch
             }
-            Self::Member { id, address, registered_at, place } => {
+            Self::Member { id, address, registered_at, acked } => {
                 out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
-                out.extend_from_slice(&place.as_u64().to_le_bytes());
+                out.extend_from_slice(&acked.as_u64().to_le_bytes());
                 out.extend_from_slice(&address.port().to_le_bytes());
                 match address.ip() {
                     IpAddr::V4(ip) => {
@@ -248,8 +248,8 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(id.as_bytes());
                 RecordKind::Member
             }
-            Self::Own { id, runs } => {
-                runs.put(out);
+            Self::Own { id, ranges } => {
+                ranges.put(out);
                 out.extend_from_slice(id.as_bytes());
                 RecordKind::Own
             }
@@ -261,8 +261,8 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(line);
                 RecordKind::Accepted
             }
-            Self::Acked { id, place } => {
-                out.extend_from_slice(&place.as_u64().to_le_bytes());
+            Self::Acked { id, acked } => {
+                out.extend_from_slice(&acked.as_u64().to_le_bytes());
                 out.extend_from_slice(id.as_bytes());
                 RecordKind::Acked
             }
@@ -270,9 +270,9 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&unix.to_le_bytes());
                 RecordKind::Clock
             }
-            Self::Safe { last } => {
+            Self::Durable { last } => {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
-                RecordKind::Safe
+                RecordKind::Durable
             }
             Self::NewEpoch { epoch } => {
                 out.extend_from_slice(&epoch.as_u64().to_le_bytes());
@@ -290,7 +290,7 @@ impl<'a> Record<'a> {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
             }
             RecordKind::Member => {
-                let (registered_at, place) = (take_seq(body)?, take_seq(body)?);
+                let (registered_at, acked) = (take_seq(body)?, take_seq(body)?);
                 let port = u16::from_le_bytes(take(body)?);
                 let ip = match take(body)? {
                     [4] => IpAddr::from(take::<4>(body)?),
@@ -298,18 +298,18 @@ impl<'a> Record<'a> {
                     _ => return None,
                 };
                 let address = SocketAddr::new(ip, port);
-                Self::Member { id: take_id(body)?, address, registered_at, place }
+                Self::Member { id: take_id(body)?, address, registered_at, acked }
             }
-            RecordKind::Own => Self::Own { runs: EncodedRanges::take(body)?, id: take_id(body)? },
+            RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
             RecordKind::Accepted => {
                 let line = std::mem::take(body);
                 delivery(line)?;
                 Self::Accepted { line }
             }
-            RecordKind::Acked => Self::Acked { place: take_seq(body)?, id: take_id(body)? },
+            RecordKind::Acked => Self::Acked { acked: take_seq(body)?, id: take_id(body)? },
             RecordKind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
-            RecordKind::Safe => Self::Safe { last: take_seq(body)? },
+            RecordKind::Durable => Self::Durable { last: take_seq(body)? },
             RecordKind::NewEpoch => Self::NewEpoch { epoch: Epoch::new(take_u64(body)?) },
             RecordKind::Continued => Self::Continued,
             RecordKind::Closed => Self::Closed,

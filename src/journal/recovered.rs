@@ -16,7 +16,7 @@ pub struct Recovered {
     pub last: Seq,
     /// The last number that is known to have been synced: it was there when the last segment was
     /// begun, or that says so. What came since may not have been, and nobody can tell.
-    pub settled: Seq,
+    pub durable: Seq,
     /// The group time of the last record.
     pub at: Millis,
     /// The last group time for which it is known what the wall clock read.
@@ -32,7 +32,7 @@ pub struct Recovered {
     /// All segments, in order.
     pub segments: Vec<SegmentSummary>,
     /// What somebody must look at.
-    pub troubles: Vec<Issue>,
+    pub issues: Vec<Issue>,
 }
 
 impl Recovered {
@@ -41,8 +41,8 @@ impl Recovered {
         if !store.is_writable() {
             return;
         }
-        for trouble in &mut self.troubles {
-            let Issue::Torn { serial, bytes, cut } = trouble else { continue };
+        for issue in &mut self.issues {
+            let Issue::Torn { serial, bytes, cut } = issue else { continue };
             let done = store.cut(*serial, bytes.start);
             let mut segments = self.segments.iter_mut();
             if let (Ok(()), Some(segment)) = (&done, segments.find(|it| it.serial == *serial)) {

@@ -31,7 +31,7 @@ use super::record::{Record, RecordKind, number};
 use super::recovered::Recovered;
 use super::segment::{self, SegmentHeader, SegmentItem};
 use super::store::{FirstRecord, Store};
-use crate::limits::{LOSSES_TOLD_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
+use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
@@ -112,7 +112,7 @@ struct RecoveryState {
     /// When the last message was accepted.
     message_at: Millis,
     /// The highest number that a member says to have since the last epoch record.
-    place_highest: Seq,
+    acked_highest: Seq,
     /// Records of messages that are damaged, behind the last number.
     damaged_messages: u64,
     /// Something unknown stands behind the last number.
@@ -123,8 +123,8 @@ struct RecoveryState {
     is_epoch_in_doubt: bool,
     segment: Option<CurrentSegment>,
     /// Losses among the troubles, and messages lost beside them.
-    losses_told: usize,
-    lost_untold: u64,
+    losses_reported: usize,
+    losses_unreported: u64,
 }
 
 impl RecoveryState {
@@ -177,12 +177,12 @@ impl RecoveryState {
                 | RecordKind::Deregistered
                 | RecordKind::Acked
                 | RecordKind::Clock
-                | RecordKind::Safe
+                | RecordKind::Durable
                 | RecordKind::Closed,
             ) => {}
         }
         if let Some(current) = &mut self.segment {
-            current.note_damage(bytes, is_whole);
+            current.record_damage(bytes, is_whole);
         }
     }
 
@@ -204,7 +204,7 @@ impl RecoveryState {
             | Record::Deregistered { .. }
             | Record::Acked { .. }
             | Record::Clock { .. }
-            | Record::Safe { .. }
+            | Record::Durable { .. }
             | Record::NewEpoch { .. }
             | Record::Closed => at.max(self.recovered.at),
         };
@@ -217,10 +217,10 @@ impl RecoveryState {
                 let last = self.take_epoch(epoch, last, replay);
                 record = Record::Epoch { epoch, last };
             }
-            Record::Member { registered_at, place, .. } => {
-                self.place_highest = self.place_highest.max(registered_at).max(place);
+            Record::Member { registered_at, acked, .. } => {
+                self.acked_highest = self.acked_highest.max(registered_at).max(acked);
             }
-            Record::Acked { place, .. } => self.place_highest = self.place_highest.max(place),
+            Record::Acked { acked, .. } => self.acked_highest = self.acked_highest.max(acked),
             Record::Accepted { line } => {
                 if !self.take_number(at, line, replay) {
                     return;
@@ -233,8 +233,8 @@ impl RecoveryState {
                     replay(RecoveryEvent::AllNamed);
                 }
             }
-            Record::Safe { last } => {
-                self.recovered.settled = self.recovered.settled.max(last);
+            Record::Durable { last } => {
+                self.recovered.durable = self.recovered.durable.max(last);
             }
             Record::NewEpoch { epoch } => self.recovered.epoch = Some(epoch),
             Record::Continued => self.is_epoch_in_doubt = true,
@@ -255,7 +255,7 @@ impl RecoveryState {
         current.has_epoch = true;
         current.epoch = Some(epoch);
         current.begun_at = self.recovered.at;
-        self.recovered.settled = last;
+        self.recovered.durable = last;
         self.is_snapshot_whole = true;
         let is_below = self.next.is_some_and(|next| last.next() < next);
         current.is_other_life = is_below && self.recovered.epoch != Some(epoch);
@@ -264,7 +264,7 @@ impl RecoveryState {
         self.is_epoch_in_doubt = current.is_other_life;
         self.is_number_in_doubt = false;
         self.damaged_messages = 0;
-        self.place_highest = Seq::ZERO;
+        self.acked_highest = Seq::ZERO;
         let resumed = current.resumed_in(Some(epoch));
         let last = resumed.map_or(last, |resumed| resumed.min(last));
         self.advance(last.next(), replay);
@@ -286,7 +286,7 @@ impl RecoveryState {
             }
             current.summary.newest = Some(at);
             if at < current.begun_at {
-                self.recovered.settled = seq;
+                self.recovered.durable = seq;
             }
             if current.is_other_life && !is_new {
                 current.messages_unused = current.messages_unused.saturating_add(1);
@@ -295,7 +295,7 @@ impl RecoveryState {
         if self.next.is_some_and(|next| seq.above(next) > LOST_NUMBERS_MAX) {
             // More numbers are missing than can be lost: the number is wrong.
             self.is_number_in_doubt = true;
-            self.segment.iter_mut().for_each(|current| current.note_too_far(seq));
+            self.segment.iter_mut().for_each(|current| current.record_too_far(seq));
             return false;
         }
         if is_new {
@@ -313,14 +313,14 @@ impl RecoveryState {
             let last = next.before();
             let lost = last.above(first.before());
             if lost > LOST_NUMBERS_MAX {
-                self.recovered.troubles.push(Issue::GivenUp { before: next });
+                self.recovered.issues.push(Issue::GivenUp { before: next });
             }
             self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
-            if self.losses_told < LOSSES_TOLD_MAX {
-                self.losses_told = self.losses_told.saturating_add(1);
-                self.recovered.troubles.push(Issue::Lost { first, last });
+            if self.losses_reported < LOSSES_REPORTED_MAX {
+                self.losses_reported = self.losses_reported.saturating_add(1);
+                self.recovered.issues.push(Issue::Lost { first, last });
             } else {
-                self.lost_untold = self.lost_untold.saturating_add(lost);
+                self.losses_unreported = self.losses_unreported.saturating_add(lost);
             }
             replay(RecoveryEvent::Lost { first, last });
         }
@@ -332,15 +332,15 @@ impl RecoveryState {
         let Some(mut current) = self.segment.take() else { return };
         let serial = current.header.serial;
         current.summary.last = self.next.map_or(Seq::ZERO, Seq::before);
-        let troubles = &mut self.recovered.troubles;
+        let issues = &mut self.recovered.issues;
         if let Some(bytes) = torn {
-            troubles.push(Issue::Torn { serial, bytes, cut: None });
+            issues.push(Issue::Torn { serial, bytes, cut: None });
         }
         if current.is_damaged() {
             store.mark_damaged(serial);
         }
         self.recovered.segments.push(current.summary);
-        troubles.extend(current.troubles());
+        issues.extend(current.issues());
     }
 
     fn finish<D: Disk>(
@@ -357,21 +357,21 @@ impl RecoveryState {
         let newest = recovered.header.map_or(0, |header| header.serial);
         let is_unreadable = store.unreadable_highest().is_some_and(|serial| serial > newest);
         let is_missing = self.is_epoch_in_doubt || self.is_number_in_doubt || is_unreadable;
-        let is_above = self.place_highest > recovered.last;
-        if self.lost_untold > 0 {
-            let messages = self.lost_untold;
-            recovered.troubles.push(Issue::MoreLost { messages });
+        let is_above = self.acked_highest > recovered.last;
+        if self.losses_unreported > 0 {
+            let messages = self.losses_unreported;
+            recovered.issues.push(Issue::MoreLost { messages });
         }
         if is_missing {
-            recovered.troubles.push(Issue::NewestMissing);
+            recovered.issues.push(Issue::NewestMissing);
         }
         if is_above {
-            recovered.troubles.push(Issue::PlaceAboveLast(self.place_highest));
+            recovered.issues.push(Issue::AckedAboveLast(self.acked_highest));
         }
         recovered.lost_tail = is_missing || is_above;
         recovered.is_clean &= !recovered.lost_tail;
         recovered.cut_torn(store);
-        recovered.troubles.splice(0..0, store.tidy().into_iter().map(Issue::Rejected));
+        recovered.issues.splice(0..0, store.tidy().into_iter().map(Issue::Rejected));
         recovered
     }
 }

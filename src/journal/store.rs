@@ -89,13 +89,13 @@ fn in_use() -> io::Error {
 
 impl<D: Disk> Store<D> {
     /// Renames a file to a name that none has. Power loss may give it its old name back.
-    fn move_aside(&mut self, name: &str) -> io::Result<String> {
-        let free = |aside: &String| !self.asides.contains(aside);
-        let mut names = (1..=u64::MAX).map(|number| file_name::of_aside(name, number));
-        let aside = names.find(free).ok_or(io::ErrorKind::AlreadyExists)?;
-        self.disk.rename(name, &aside)?;
-        self.asides.insert(aside.clone());
-        Ok(aside)
+    fn rename_damaged(&mut self, name: &str) -> io::Result<String> {
+        let free = |quarantined: &String| !self.asides.contains(quarantined);
+        let mut names = (1..=u64::MAX).map(|number| file_name::of_quarantined(name, number));
+        let quarantined = names.find(free).ok_or(io::ErrorKind::AlreadyExists)?;
+        self.disk.rename(name, &quarantined)?;
+        self.asides.insert(quarantined.clone());
+        Ok(quarantined)
     }
 
     /// The serial numbers of all segments, in order.
@@ -258,7 +258,7 @@ impl<D: Disk> Store<D> {
     pub fn remove(&mut self, serial: u64) -> io::Result<()> {
         let Some(segment) = self.segments.get(&serial) else { return Ok(()) };
         if segment.is_damaged {
-            return self.set_aside(serial).map(drop);
+            return self.quarantine(serial).map(drop);
         }
         self.disk.remove(&segment.name)?;
         self.segments.remove(&serial);
@@ -270,13 +270,13 @@ impl<D: Disk> Store<D> {
     /// # Errors
     ///
     /// The operating system's; the segment may be back at the next start.
-    pub fn set_aside(&mut self, serial: u64) -> io::Result<String> {
+    pub fn quarantine(&mut self, serial: u64) -> io::Result<String> {
         let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         let name = segment.name.clone();
-        let aside = self.move_aside(&name)?;
+        let quarantined = self.rename_damaged(&name)?;
         self.segments.remove(&serial);
         self.disk.sync_directory()?;
-        Ok(aside)
+        Ok(quarantined)
     }
 
     /// Replaces `bytes` with those of a whole segment.

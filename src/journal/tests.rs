@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::*;
-use crate::limits::LOSSES_TOLD_MAX;
+use crate::limits::LOSSES_REPORTED_MAX;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
@@ -46,7 +46,7 @@ impl Batch {
         let address: SocketAddr = "10.0.0.1:5000".parse().unwrap();
         let (seq, last) = (Seq::ZERO, Seq::new(last));
         self.add(Record::Epoch { epoch: Epoch::new(epoch), last }, at)
-            .add(Record::Member { id: "alice", address, registered_at: seq, place: last }, at)
+            .add(Record::Member { id: "alice", address, registered_at: seq, acked: last }, at)
             .add(Record::Clock { unix: UnixMillis(1_700_000_000_000 + at) }, at)
     }
 
@@ -72,11 +72,11 @@ impl Told {
 
 /// Recovers, and checks what holds for whatever is recovered: numbers are told in order, each once,
 /// as found or as lost.
-fn tell<D: Disk>(store: &mut Store<D>) -> Told {
-    try_tell(store).unwrap()
+fn emit<D: Disk>(store: &mut Store<D>) -> Told {
+    try_emit(store).unwrap()
 }
 
-fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
+fn try_emit<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
     let (mut messages, mut lost, mut members) = (BTreeMap::new(), Vec::new(), 0);
     let mut next = None;
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
@@ -105,7 +105,7 @@ fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
                 | Record::Own { .. }
                 | Record::Acked { .. }
                 | Record::Clock { .. }
-                | Record::Safe { .. }
+                | Record::Durable { .. }
                 | Record::NewEpoch { .. }
                 | Record::Continued
                 | Record::Closed => (),
@@ -113,14 +113,14 @@ fn try_tell<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
         }
     })?;
     assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
-    let told = recovered.troubles.iter().filter_map(|trouble| {
-        let Issue::Lost { first, last } = trouble else { return None };
+    let events = recovered.issues.iter().filter_map(|issue| {
+        let Issue::Lost { first, last } = issue else { return None };
         Some((first.as_u64(), last.as_u64()))
     });
-    assert!(told.eq(lost.iter().copied().take(LOSSES_TOLD_MAX)), "{lost:?} {recovered:?}");
+    assert!(events.eq(lost.iter().copied().take(LOSSES_REPORTED_MAX)), "{lost:?} {recovered:?}");
     Ok(Told { messages, lost, members, recovered })
 }
 
-fn tell_all<D: Disk>(disk: D) -> Told {
-    tell(&mut Store::open(disk).unwrap())
+fn emit_all<D: Disk>(disk: D) -> Told {
+    emit(&mut Store::open(disk).unwrap())
 }

@@ -21,7 +21,7 @@ const _: () = assert!(
      coordinators refuse what would have to be"
 );
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_HIGHEST);
-const _: () = assert!(JOURNAL_CLOSE_MS + FAREWELL_MS < DRAIN_MS, "others have their time too");
+const _: () = assert!(JOURNAL_CLOSE_MS + PEER_CLOSE_MS < DRAIN_MS, "others have their time too");
 const _: () = assert!(
     2 * LINE_BYTES_HIGHEST <= JOURNAL_WAITING_BYTES_MAX,
     "one message can be written while another one waits"
@@ -64,7 +64,7 @@ const _: () = assert!(
     CONNECTIONS_DEFAULT * CLIENT_BYTES_SHARE <= CLIENT_BYTES_ALL,
     "the shares of all are no more than what is kept without regard to them"
 );
-const _: () = assert!(TURN_BYTES_MAX <= TURN_OFFER_BYTES_MAX, "one member's share must fit");
+const _: () = assert!(TURN_BYTES_MAX <= TURN_DELIVERY_BYTES_MAX, "one member's share must fit");
 const _: () = assert!(
     LINE_BYTES_DEFAULT < USER_LINE_BYTES_MAX,
     "what is too long for the coordinator is refused by the coordinator"

@@ -32,7 +32,7 @@ pub struct Acceptor {
     is_address_missing: bool,
     reserve: FileReserve,
     ready: bool,
-    rests_until: Option<Millis>,
+    paused_until: Option<Millis>,
     /// What this turn may still take.
     left: usize,
     pauses: u64,
@@ -50,7 +50,7 @@ pub enum Accept {
     /// There is no file, or no memory, for another connection: come back at the retry time.
     OutOfFiles(io::Error),
     /// It is not the retry time yet.
-    Resting,
+    Paused,
 }
 
 impl Acceptor {
@@ -66,7 +66,7 @@ impl Acceptor {
             is_address_missing,
             reserve: FileReserve::new(reserve_files),
             ready: false,
-            rests_until: None,
+            paused_until: None,
             left: limits::TURN_ACCEPTS_MAX,
             pauses: 0,
         })
@@ -95,26 +95,26 @@ impl Acceptor {
 
     /// Writes down that a file of ours was closed: whoever waits for one may have it.
     pub fn file_closed(&mut self) {
-        self.rests_until = None;
+        self.paused_until = None;
     }
 
     /// Lets those who wait go on waiting: nobody is to take a file now.
     pub fn put_off(&mut self, now: Millis) {
         if self.is_due(now) {
-            self.rests_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
+            self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         }
     }
 
     /// Whether `accept` may bring something now; no event tells of it.
     #[must_use]
     pub fn is_due(&self, now: Millis) -> bool {
-        self.ready && self.rests_until.is_none_or(|until| until <= now)
+        self.ready && self.paused_until.is_none_or(|until| until <= now)
     }
 
     /// While out of files: when to call `accept` again.
     #[must_use]
     pub fn retry_at(&self) -> Option<Millis> {
-        self.rests_until.filter(|_| self.ready)
+        self.paused_until.filter(|_| self.ready)
     }
 
     /// How often it ran out of files.
@@ -135,11 +135,11 @@ impl Acceptor {
             return Accept::Drained;
         }
         if !self.is_due(now) {
-            return Accept::Resting;
+            return Accept::Paused;
         }
-        self.rests_until = None;
+        self.paused_until = None;
         if !self.reserve.refill() {
-            return self.rest(Errno::MFILE.into(), now);
+            return self.pause(Errno::MFILE.into(), now);
         }
         while self.left > 0 {
             self.left -= 1;
@@ -151,7 +151,7 @@ impl Acceptor {
                     return Accept::Drained;
                 }
                 Err(error) if is_of_the_peer(&error) => {}
-                Err(error) => return self.rest(error, now),
+                Err(error) => return self.pause(error, now),
             }
         }
         self.left = limits::TURN_ACCEPTS_MAX;
@@ -168,8 +168,8 @@ impl Acceptor {
     }
 
     /// Also for errors that nobody has foreseen: resting cannot spin.
-    fn rest(&mut self, error: io::Error, now: Millis) -> Accept {
-        self.rests_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
+    fn pause(&mut self, error: io::Error, now: Millis) -> Accept {
+        self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         self.left = limits::TURN_ACCEPTS_MAX;
         self.pauses = self.pauses.saturating_add(1);
         Accept::OutOfFiles(error)
@@ -272,16 +272,16 @@ mod tests {
         let mut looped = Loop::new();
         looped.arrive(1);
         assert!(matches!(
-            looped.acceptor.rest(Errno::MFILE.into(), Millis::new(5)),
+            looped.acceptor.pause(Errno::MFILE.into(), Millis::new(5)),
             Accept::OutOfFiles(_)
         ));
         let retry = looped.acceptor.retry_at().unwrap();
         assert_eq!(retry, Millis::new(5 + limits::ACCEPT_PAUSE_MS));
-        assert!(matches!(looped.accept(retry.as_u64() - 1), (0, Accept::Resting)));
+        assert!(matches!(looped.accept(retry.as_u64() - 1), (0, Accept::Paused)));
         assert!(matches!(looped.accept(retry.as_u64()), (1, Accept::Drained)));
         assert_eq!(looped.acceptor.retry_at(), None);
         looped.arrive(1);
-        let _ = looped.acceptor.rest(Errno::NFILE.into(), Millis::new(5));
+        let _ = looped.acceptor.pause(Errno::NFILE.into(), Millis::new(5));
         looped.acceptor.file_closed();
         assert!(looped.acceptor.is_due(Millis::new(5)));
         assert!(matches!(looped.accept(5), (1, Accept::Drained)));

@@ -62,7 +62,7 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// Those of the system: then [`Clock::look_by`] has the loop look now and then.
+    /// Those of the system: then [`Clock::wake_by`] has the loop look now and then.
     pub fn watch(&mut self, registry: &Registry) -> io::Result<()> {
         self.watch = Some(ClockWatch::new(registry)?);
         Ok(())
@@ -76,7 +76,7 @@ impl Clock {
     /// Returns the time at which a loop must look at its clocks if nothing else is due before
     /// `deadline`.
     #[must_use]
-    pub fn look_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
+    pub fn wake_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
         match (&self.watch, deadline) {
             (Some(_), deadline) => deadline,
             (None, None) => Some(now.plus(CLOCK_LOOK_MS)),

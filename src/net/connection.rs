@@ -170,13 +170,13 @@ impl Connection {
     }
 
     /// Has the next [`Connection::fill`] read though no event has come: one may be late.
-    pub fn suspect_input(&mut self) {
+    pub fn assume_readable(&mut self) {
         self.readable = true;
         self.reads_on = true;
     }
 
-    /// As [`Connection::suspect_input`], for the next write.
-    pub fn suspect_room(&mut self) {
+    /// As [`Connection::assume_readable`], for the next write.
+    pub fn assume_writable(&mut self) {
         self.writable = true;
     }
 

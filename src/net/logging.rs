@@ -38,7 +38,7 @@ pub type Print = Box<dyn FnMut(&Diagnostic) -> io::Result<()> + Send>;
 /// The process's diagnostics. Whoever holds this can wait at the end for the last of them.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
-    desk: Arc<LogQueue>,
+    queue: Arc<LogQueue>,
 }
 
 impl Diagnostics {
@@ -60,14 +60,14 @@ impl Diagnostics {
         let (limit, running) = (RateLimit::default(), Stopwatch::start());
         let printer = LogPrinter { print, lost: Arc::clone(&lost), limit, running };
         let worker = Worker::start("diagnostics", DIAGNOSTICS_QUEUE_MAX, printer, None)?;
-        Ok(Self { desk: Arc::new(LogQueue { worker, lost }) })
+        Ok(Self { queue: Arc::new(LogQueue { worker, lost }) })
     }
 
     /// Takes no more, and waits until all is printed; `false` if that needs longer than `wait`.
     /// Then standard error is stuck, and may block who writes to it directly.
     #[must_use]
     pub fn close(&self, wait: Duration) -> bool {
-        self.desk.worker.close(wait)
+        self.queue.worker.close(wait)
     }
 }
 
@@ -94,8 +94,8 @@ impl Log for Diagnostics {
             target: record.target().to_owned(),
             text: text::for_terminal(&record.args().to_string()).to_string(),
         };
-        if self.desk.worker.try_submit(diagnostic).is_err() {
-            self.desk.lost.fetch_add(1, Ordering::Relaxed);
+        if self.queue.worker.try_submit(diagnostic).is_err() {
+            self.queue.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 

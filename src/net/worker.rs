@@ -73,7 +73,7 @@ impl Pool {
 
 /// The loop's end of a worker. Dropping it lets the thread finish what waits, unattended.
 pub struct Worker<S: Sink> {
-    desk: Arc<Shared<S::Job, S::Done>>,
+    shared: Arc<Shared<S::Job, S::Done>>,
     jobs_max: usize,
 }
 
@@ -95,10 +95,10 @@ impl<S: Sink> Worker<S> {
         sink: S,
         waker: Option<Arc<Waker>>,
     ) -> io::Result<Self> {
-        let worker = Self { desk: Arc::new(Shared::default()), jobs_max };
-        let desk = Arc::clone(&worker.desk);
+        let worker = Self { shared: Arc::new(Shared::default()), jobs_max };
+        let shared = Arc::clone(&worker.shared);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            work(&desk, sink, waker.as_deref());
+            work(&shared, sink, waker.as_deref());
         })?;
         Ok(worker)
     }
@@ -109,15 +109,15 @@ impl<S: Sink> Worker<S> {
     ///
     /// [`Full`] with the job: the caller says what becomes of it.
     pub fn try_submit(&self, job: S::Job) -> Result<(), Full<S::Job>> {
-        let mut papers = self.desk.papers();
-        if papers.closed || papers.jobs.len() >= self.jobs_max {
+        let mut state = self.shared.state();
+        if state.closed || state.jobs.len() >= self.jobs_max {
             return Err(Full(job));
         }
-        papers.jobs.push(job);
-        let is_first = papers.jobs.len() == 1;
-        drop(papers); // Who wakes up to a lock that is held goes to sleep again.
+        state.jobs.push(job);
+        let is_first = state.jobs.len() == 1;
+        drop(state); // Who wakes up to a lock that is held goes to sleep again.
         if is_first {
-            self.desk.arrived.notify_one(); // With more than one it knows.
+            self.shared.jobs_ready.notify_one(); // With more than one it knows.
         }
         Ok(())
     }
@@ -125,24 +125,24 @@ impl<S: Sink> Worker<S> {
     /// What came of the batches done since the last call, in order.
     #[must_use]
     pub fn completions(&self) -> Vec<S::Done> {
-        mem::take(&mut self.desk.papers().done)
+        mem::take(&mut self.shared.state().done)
     }
 
     /// Takes no more jobs, and waits until those that were taken are done and the sink is dropped;
     /// `false` if that needs longer than `wait`. The last completions can be fetched after it.
     #[must_use]
     pub fn close(&self, wait: Duration) -> bool {
-        let papers = self.shut();
-        let waited = self.desk.left.wait_timeout_while(papers, wait, |papers| !papers.left);
-        let (papers, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        papers.left
+        let state = self.shut();
+        let waited = self.shared.ended.wait_timeout_while(state, wait, |state| !state.ended);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.ended
     }
 
     fn shut(&self) -> MutexGuard<'_, SharedState<S::Job, S::Done>> {
-        let mut papers = self.desk.papers();
-        papers.closed = true;
-        self.desk.arrived.notify_one();
-        papers
+        let mut state = self.shared.state();
+        state.closed = true;
+        self.shared.jobs_ready.notify_one();
+        state
     }
 }
 
@@ -160,59 +160,59 @@ impl<S: Sink> fmt::Debug for Worker<S> {
 
 /// Where both sides meet; held for moments only, never during work.
 struct Shared<J, D> {
-    papers: Mutex<SharedState<J, D>>,
-    arrived: Condvar,
-    left: Condvar,
+    state: Mutex<SharedState<J, D>>,
+    jobs_ready: Condvar,
+    ended: Condvar,
 }
 
 struct SharedState<J, D> {
     jobs: Vec<J>,
     done: Vec<D>,
     closed: bool,
-    left: bool,
+    ended: bool,
 }
 
 impl<J, D> Default for Shared<J, D> {
     fn default() -> Self {
-        let papers = SharedState { jobs: Vec::new(), done: Vec::new(), closed: false, left: false };
-        Self { papers: Mutex::new(papers), arrived: Condvar::new(), left: Condvar::new() }
+        let state = SharedState { jobs: Vec::new(), done: Vec::new(), closed: false, ended: false };
+        Self { state: Mutex::new(state), jobs_ready: Condvar::new(), ended: Condvar::new() }
     }
 }
 
 impl<J, D> Shared<J, D> {
-    fn papers(&self) -> MutexGuard<'_, SharedState<J, D>> {
-        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, SharedState<J, D>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for jobs, for no longer than `timeout`; `None` when there will be none.
     fn next_batch(&self, timeout: Option<Duration>) -> Option<Vec<J>> {
-        let is_idle = |papers: &mut SharedState<J, D>| papers.jobs.is_empty() && !papers.closed;
-        let papers = self.papers();
-        let mut papers = match timeout {
+        let is_idle = |state: &mut SharedState<J, D>| state.jobs.is_empty() && !state.closed;
+        let state = self.state();
+        let mut state = match timeout {
             None => {
-                self.arrived.wait_while(papers, is_idle).unwrap_or_else(PoisonError::into_inner)
+                self.jobs_ready.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner)
             }
             Some(timeout) => {
-                let waited = self.arrived.wait_timeout_while(papers, timeout, is_idle);
+                let waited = self.jobs_ready.wait_timeout_while(state, timeout, is_idle);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        let batch = mem::take(&mut papers.jobs);
-        (!batch.is_empty() || !papers.closed).then_some(batch)
+        let batch = mem::take(&mut state.jobs);
+        (!batch.is_empty() || !state.closed).then_some(batch)
     }
 }
 
-fn work<S: Sink>(desk: &Shared<S::Job, S::Done>, mut sink: S, waker: Option<&Waker>) {
+fn work<S: Sink>(shared: &Shared<S::Job, S::Done>, mut sink: S, waker: Option<&Waker>) {
     let _end = EndOnPanic;
-    while let Some(batch) = desk.next_batch(sink.idle_timeout()) {
+    while let Some(batch) = shared.next_batch(sink.idle_timeout()) {
         let done = sink.run(batch);
-        desk.papers().done.push(done);
+        shared.state().done.push(done);
         wake(waker);
     }
     sink.finish();
     drop(sink); // Its file is closed before anybody hears that it is.
-    desk.papers().left = true;
-    desk.left.notify_all();
+    shared.state().ended = true;
+    shared.ended.notify_all();
 }
 
 fn wake(waker: Option<&Waker>) {

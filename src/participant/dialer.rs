@@ -63,9 +63,9 @@ struct ConnectAttempt {
 
 impl Participant {
     pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
-        let directory = &mut self.parts.directory;
-        let port = directory.coordinator.port;
-        let mut dialing = Dialer {
+        let coordinator_address = &mut self.parts.coordinator_address;
+        let port = coordinator_address.coordinator.port;
+        let mut dialer = Dialer {
             socket,
             resolved_by: now.plus(RESOLVING_MS_MAX),
             until: now.plus(CONNECTING_MS_MAX),
@@ -73,16 +73,16 @@ impl Participant {
             current: None,
             failures: Vec::new(),
         };
-        match (&directory.coordinator.host, &mut directory.resolver) {
+        match (&coordinator_address.coordinator.host, &mut coordinator_address.resolver) {
             (Host::Address(ip), _) => {
-                dialing.addresses.push_back(SocketAddr::new(*ip, port));
-                self.dialing = Some(dialing);
+                dialer.addresses.push_back(SocketAddr::new(*ip, port));
+                self.dialer = Some(dialer);
                 self.try_next_address(now);
             }
             (Host::Name(_), Some(resolver)) => {
                 resolver.ask();
-                self.come_back_at(dialing.resolved_by, ParticipantTimer::Dial);
-                self.dialing = Some(dialing);
+                self.come_back_at(dialer.resolved_by, ParticipantTimer::Dial);
+                self.dialer = Some(dialer);
             }
             (Host::Name(_), None) => (), // A name has a resolver.
         }
@@ -90,10 +90,10 @@ impl Participant {
 
     /// Takes what the resolver has found.
     pub(super) fn take_addresses(&mut self, now: Millis) {
-        let resolver = self.parts.directory.resolver.as_mut();
+        let resolver = self.parts.coordinator_address.resolver.as_mut();
         let Some(answer) = resolver.and_then(Resolver::answer) else { return };
-        let Some(dialing) = &mut self.dialing else { return };
-        if dialing.current.is_some() {
+        let Some(dialer) = &mut self.dialer else { return };
+        if dialer.current.is_some() {
             return; // The answer to a lookup that was given up.
         }
         match answer {
@@ -101,7 +101,7 @@ impl Participant {
                 self.fail_dialing("the name has no address that can be used", now);
             }
             Ok(addresses) => {
-                dialing.addresses = addresses.into();
+                dialer.addresses = addresses.into();
                 self.try_next_address(now);
             }
             Err(error) => self.fail_dialing(&format!("cannot be resolved: {error}"), now),
@@ -109,43 +109,43 @@ impl Participant {
     }
 
     fn try_next_address(&mut self, now: Millis) {
-        while let Some(dialing) = &mut self.dialing {
-            let left = u64::try_from(dialing.addresses.len()).unwrap_or(u64::MAX).max(1);
-            let share = dialing.until.since(now).div_euclid(left);
-            let Some(address) = dialing.addresses.pop_front() else {
+        while let Some(dialer) = &mut self.dialer {
+            let left = u64::try_from(dialer.addresses.len()).unwrap_or(u64::MAX).max(1);
+            let share = dialer.until.since(now).div_euclid(left);
+            let Some(address) = dialer.addresses.pop_front() else {
                 return self.fail_connecting(now);
             };
-            let role = SocketRole::Dialer(dialing.socket);
+            let role = SocketRole::Dialer(dialer.socket);
             let added = Connection::connect(address).and_then(|it| self.add(it, role));
-            let Some(dialing) = &mut self.dialing else { return };
+            let Some(dialer) = &mut self.dialer else { return };
             match added {
                 Ok(key) => {
                     let until = now.plus(share);
-                    dialing.current = Some(ConnectAttempt { key, address, until });
+                    dialer.current = Some(ConnectAttempt { key, address, until });
                     return self.come_back_at(until, ParticipantTimer::Dial);
                 }
-                Err(error) => dialing.failures.push(format!("{address}: {error}")),
+                Err(error) => dialer.failures.push(format!("{address}: {error}")),
             }
         }
     }
 
     /// The address being tried leads nowhere.
     pub(super) fn on_connect_failed(&mut self, key: Key, reason: &str, now: Millis) {
-        let Some(dialing) = &mut self.dialing else { return };
-        let Some(current) = dialing.current.take_if(|current| current.key == key) else { return };
-        dialing.failures.push(format!("{}: {reason}", current.address));
+        let Some(dialer) = &mut self.dialer else { return };
+        let Some(current) = dialer.current.take_if(|current| current.key == key) else { return };
+        dialer.failures.push(format!("{}: {reason}", current.address));
         self.try_next_address(now);
     }
 
     /// Gives up a lookup, or an address being tried, that has had its time.
     pub(super) fn expire_dialing(&mut self, now: Millis) {
-        let Some(dialing) = &self.dialing else { return };
-        match dialing.current {
+        let Some(dialer) = &self.dialer else { return };
+        match dialer.current {
             Some(current) if current.until <= now => {
-                self.dead.push(current.key);
+                self.marked_for_close.push(current.key);
                 self.on_connect_failed(current.key, "no answer", now);
             }
-            None if dialing.resolved_by <= now => {
+            None if dialer.resolved_by <= now => {
                 let seconds = RESOLVING_MS_MAX.div_euclid(1000);
                 self.fail_dialing(&format!("cannot be resolved: no answer in {seconds} s"), now);
             }
@@ -154,10 +154,10 @@ impl Participant {
     }
 
     fn fail_connecting(&mut self, now: Millis) {
-        let Some(dialing) = &mut self.dialing else { return };
-        let (socket, failures) = (dialing.socket, std::mem::take(&mut dialing.failures));
-        self.dialing = None;
-        let coordinator = &self.parts.directory.coordinator;
+        let Some(dialer) = &mut self.dialer else { return };
+        let (socket, failures) = (dialer.socket, std::mem::take(&mut dialer.failures));
+        self.dialer = None;
+        let coordinator = &self.parts.coordinator_address.coordinator;
         let reason = match &coordinator.host {
             Host::Address(_) => format!("cannot connect to {}", failures.join("; ")),
             Host::Name(_) => format!("cannot connect to {coordinator}: {}", failures.join("; ")),
@@ -166,8 +166,8 @@ impl Participant {
     }
 
     fn fail_dialing(&mut self, reason: &str, now: Millis) {
-        let Some(Dialer { socket, .. }) = self.dialing.take() else { return };
-        let reason = format!("{}: {reason}", self.parts.directory.coordinator);
+        let Some(Dialer { socket, .. }) = self.dialer.take() else { return };
+        let reason = format!("{}: {reason}", self.parts.coordinator_address.coordinator);
         self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
     }
 }

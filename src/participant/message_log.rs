@@ -89,7 +89,7 @@ pub(super) struct LogReport {
     /// How many of the oldest unwritten entries are written now.
     pub(super) written: usize,
     /// Why the others are not.
-    pub(super) trouble: Option<String>,
+    pub(super) failure: Option<String>,
     /// The file was checked because of [`LogJob::Retry`] or [`LogJob::Rotate`].
     pub(super) is_checked: bool,
     /// A new file began without [`LogJob::Rotate`]: words for the user.
@@ -112,7 +112,7 @@ pub(super) struct MessageLog {
     /// The length up to which the file is as it should be.
     length: u64,
     /// What the file remembers at that length.
-    memory: LogPosition,
+    log_position: LogPosition,
     /// Lines that are not yet written, and what will be remembered with them.
     unwritten: String,
     unwritten_entries: usize,
@@ -137,7 +137,7 @@ impl MessageLog {
             Err(TryLockError::WouldBlock) => return Err(MessageLogError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (memory, length) = recovery::recover(&file, id)?;
+        let (log_position, length) = recovery::recover(&file, id)?;
         if length < file.metadata()?.len() {
             file.set_len(length)?;
         }
@@ -154,16 +154,16 @@ impl MessageLog {
             file_id: LogFileId::of(&metadata),
             must_sync,
             length,
-            memory,
+            log_position,
             unwritten: String::new(),
             unwritten_entries: 0,
-            unwritten_memory: memory,
+            unwritten_memory: log_position,
         })
     }
 
     /// What it remembers.
-    pub(super) const fn memory(&self) -> LogPosition {
-        self.memory
+    pub(super) const fn log_position(&self) -> LogPosition {
+        self.log_position
     }
 
     fn append(&mut self, lines: Lines) {
@@ -214,7 +214,7 @@ impl MessageLog {
         };
         let path = self.path_shown();
         begun.map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
-        let last = self.memory.last;
+        let last = self.log_position.last;
         report.begun = Some(format!("{path} {state}: a new file begins after message {last}"));
         Ok(())
     }
@@ -241,7 +241,7 @@ impl MessageLog {
             }
         }
         self.length = length;
-        self.memory = self.unwritten_memory;
+        self.log_position = self.unwritten_memory;
         self.unwritten.clear();
         Ok(true)
     }
@@ -264,7 +264,7 @@ impl MessageLog {
     /// Goes on in a new file of the same name. The old one is released.
     fn begin_new_file(&mut self) -> Result<(), MessageLogError> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
-        new.memory = self.memory;
+        new.log_position = self.log_position;
         new.write_header(new.length)?;
         new.unwritten = std::mem::take(&mut self.unwritten);
         new.unwritten_entries = self.unwritten_entries;
@@ -275,7 +275,7 @@ impl MessageLog {
 
     /// Writes what is remembered behind `length` bytes, ahead of all unwritten lines.
     fn write_header(&mut self, length: u64) -> Result<(), MessageLogError> {
-        let header = match self.memory {
+        let header = match self.log_position {
             LogPosition { epoch: None, .. } => String::new(),
             LogPosition { epoch: Some(epoch), last } => {
                 let header = LogHeader { id: &self.id, epoch, last };
@@ -298,9 +298,9 @@ impl MessageLog {
         match self.write(report) {
             Ok(entries) => {
                 report.written = report.written.saturating_add(entries);
-                report.trouble = None;
+                report.failure = None;
             }
-            Err(reason) => report.trouble = Some(reason),
+            Err(reason) => report.failure = Some(reason),
         }
     }
 }

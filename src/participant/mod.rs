@@ -143,9 +143,9 @@ impl Participant {
         let session = Session::new(Settings {
             id: run.config.id.as_str().into(),
             coordinator: run.config.coordinator.to_string().into(),
-            memory: log.memory(),
+            log_position: log.log_position(),
             reconnects: run.options.reconnect,
-            stays: run.options.follow,
+            stays_after_input: run.options.follow,
             seed,
         });
         let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
@@ -153,7 +153,7 @@ impl Participant {
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
-        let directory =
+        let coordinator_address =
             CoordinatorAddress::new(&run.config.coordinator, &pool).map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
         let mut clock = Clock::start();
@@ -164,7 +164,7 @@ impl Participant {
         }
         Ok(Self::new(server::Parts {
             session,
-            directory,
+            coordinator_address,
             poll,
             clock,
             signals,

@@ -56,22 +56,22 @@ impl Prompt {
             // Without a bound but the user's patience: while the reader waited for the loop, the
             // printer would wait for the reader, and in the end the loop for the printer.
             let (sender, receiver) = mpsc::channel();
-            let desk = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
-            reader.spawn(move || read_terminal(editor, &screen, &desk))?;
+            let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
+            reader.spawn(move || read_terminal(editor, &screen, &sender))?;
             return Ok(receiver);
         }
         let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);
-        let desk = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
+        let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
         let writers = match self.reading {
             InputMode::Nothing => {
                 close_stdin(); // Nobody can write what nobody reads.
-                desk.hand_in(UserInput::End);
+                sender.hand_in(UserInput::End);
                 return Ok(receiver);
             }
             InputMode::ToItsEnd => None,
             InputMode::OfEachWriter => Writers::of_stdin()?,
         };
-        reader.spawn(move || read_lines(io::stdin().lock(), writers, &desk))?;
+        reader.spawn(move || read_lines(io::stdin().lock(), writers, &sender))?;
         Ok(receiver)
     }
 

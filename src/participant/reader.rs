@@ -48,7 +48,7 @@ impl InputSender {
 }
 
 /// Line editing, until the user ends it or the loop is gone.
-pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &InputSender) {
+pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputSender) {
     let end = loop {
         screen.begin_line();
         let line = editor.readline("participant> ");
@@ -62,7 +62,7 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &InputSen
             Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
             // The line is gone; what it was, is said of what has made it so.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                match desk.hand_in(UserInput::Line(vec![NEVER_IN_UTF8])) {
+                match sender.hand_in(UserInput::Line(vec![NEVER_IN_UTF8])) {
                     true => continue,
                     false => return,
                 }
@@ -78,16 +78,16 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, desk: &InputSen
             let typed = UserInput::Line(line.as_bytes().to_vec());
             if ends_program(line) {
                 drop(editor);
-                desk.hand_in(typed);
+                sender.hand_in(typed);
                 return;
             }
-            if !desk.hand_in(typed) {
+            if !sender.hand_in(typed) {
                 return;
             }
         }
     };
     drop(editor); // From here on nothing waits for a line above which it could stand.
-    desk.hand_in(end);
+    sender.hand_in(end);
 }
 
 const NEVER_IN_UTF8: u8 = 0xff;
@@ -103,7 +103,7 @@ fn ends_program(line: &str) -> bool {
 pub(super) fn read_lines(
     mut input: impl BufRead,
     mut writers: Option<Writers>,
-    desk: &InputSender,
+    sender: &InputSender,
 ) {
     let last = loop {
         let typed = match read_line(&mut input) {
@@ -115,12 +115,12 @@ pub(super) fn read_lines(
         if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
             break typed;
         }
-        if !desk.hand_in(typed) {
+        if !sender.hand_in(typed) {
             return;
         }
     };
     close_stdin();
-    desk.hand_in(last);
+    sender.hand_in(last);
 }
 
 /// The next line, without its end; bytes before the end of input are one too.

@@ -26,7 +26,7 @@ use crate::time::Millis;
 /// What a participant is put together from.
 pub(super) struct Parts {
     pub(super) session: Session,
-    pub(super) directory: CoordinatorAddress,
+    pub(super) coordinator_address: CoordinatorAddress,
     pub(super) poll: Poll,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
@@ -45,15 +45,15 @@ pub(super) struct Participant {
     pub(super) parts: Parts,
     pub(super) sockets: Slots<Socket>,
     /// Sockets to be closed at the end of the turn.
-    pub(super) dead: Vec<Key>,
+    pub(super) marked_for_close: Vec<Key>,
     pub(super) listener: Option<Acceptor>,
-    pub(super) dialing: Option<Dialer>,
+    pub(super) dialer: Option<Dialer>,
     /// Connections that came in so far.
     pub(super) accepted: u64,
     pub(super) scratch: Box<[u8]>,
     /// Something stopped early, and no event will tell.
     pub(super) must_come_back: bool,
-    wheel: TimerWheel<ParticipantTimer>,
+    timers: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
     /// Some output could not be printed.
     lost_output: bool,
@@ -82,13 +82,13 @@ impl Participant {
         Self {
             parts,
             sockets: Slots::new(),
-            dead: Vec::new(),
+            marked_for_close: Vec::new(),
             listener: None,
-            dialing: None,
+            dialer: None,
             accepted: 0,
             scratch: vec![0; READ_BYTES].into(),
             must_come_back: true,
-            wheel: TimerWheel::new(),
+            timers: TimerWheel::new(),
             session_timer: None,
             lost_output: false,
             is_unread: false,
@@ -101,10 +101,10 @@ impl Participant {
         let before = self.parts.clock.now().steady;
         let deadline = match std::mem::take(&mut self.must_come_back) {
             true => Some(before),
-            false => self.wheel.next_deadline(),
+            false => self.timers.next_deadline(),
         };
-        let look_by = self.parts.clock.look_by(deadline, before);
-        wait(&mut self.parts.poll, events, before, look_by)?;
+        let wake_by = self.parts.clock.wake_by(deadline, before);
+        wait(&mut self.parts.poll, events, before, wake_by)?;
         let now = self.parts.clock.now().steady;
         let mut signals = Vec::new();
         for event in &*events {
@@ -127,14 +127,14 @@ impl Participant {
         for key in self.sockets.keys().collect::<Vec<_>>() {
             self.serve(key, now);
         }
-        while let Some(timer) = self.wheel.pop_due(now) {
+        while let Some(timer) = self.timers.pop_due(now) {
             self.on_timer(timer, now);
         }
         self.take_lines(now);
         self.flush(now);
         self.parts.log.hand_over();
         self.parts.output.hand_over();
-        self.bury();
+        self.close_marked();
         self.must_come_back |= self.is_any_wanted_again();
         self.set_timer();
         Ok(self.exit_code(now))
@@ -143,10 +143,10 @@ impl Participant {
     /// Hands an input to the session, and carries out what it wants.
     pub(super) fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         self.parts.session.handle(input, now);
-        self.carry_out(now);
+        self.run_effects(now);
     }
 
-    pub(super) fn carry_out(&mut self, now: Millis) {
+    pub(super) fn run_effects(&mut self, now: Millis) {
         while let Some(effect) = self.parts.session.poll_effect() {
             match effect {
                 SessionEffect::Dial { socket } => self.dial(socket, now),
@@ -166,7 +166,7 @@ impl Participant {
                 SessionEffect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit = Some(Exit { code, until });
-                    self.wheel.insert(until, ParticipantTimer::Exit);
+                    self.timers.insert(until, ParticipantTimer::Exit);
                 }
             }
         }
@@ -174,15 +174,15 @@ impl Participant {
 
     fn take_completions(&mut self, now: Millis) {
         for report in self.parts.log.completions() {
-            let LogReport { written, trouble, is_checked, begun, spare } = report;
+            let LogReport { written, failure, is_checked, begun, spare } = report;
             self.parts.log.waiting.reuse(spare);
             if let Some(words) = begun {
                 self.parts.output.push_line(&format_args!("* message log: {words}"));
             }
-            if written > 0 || is_checked && trouble.is_none() {
+            if written > 0 || is_checked && failure.is_none() {
                 self.handle(SessionInput::LogWritten { entries: written }, now);
             }
-            if let Some(reason) = trouble {
+            if let Some(reason) = failure {
                 self.handle(SessionInput::LogFailed { reason: &reason }, now);
             }
         }
@@ -283,7 +283,7 @@ impl Participant {
     }
 
     pub(super) fn come_back_at(&mut self, deadline: Millis, timer: ParticipantTimer) {
-        self.wheel.insert(deadline, timer);
+        self.timers.insert(deadline, timer);
     }
 
     fn set_timer(&mut self) {
@@ -292,10 +292,10 @@ impl Participant {
             return;
         }
         if let Some((_, timer)) = self.session_timer.take() {
-            self.wheel.cancel(timer);
+            self.timers.cancel(timer);
         }
         self.session_timer = deadline
-            .map(|deadline| (deadline, self.wheel.insert(deadline, ParticipantTimer::Session)));
+            .map(|deadline| (deadline, self.timers.insert(deadline, ParticipantTimer::Session)));
     }
 
     /// The exit code, once what is to be printed is with the printer, or has waited for long.

@@ -13,7 +13,7 @@ pub(super) struct Socket {
     pub(super) connection: Connection,
     pub(super) role: SocketRole,
     /// Left with lines that the session did not want: no event will tell when it does.
-    pub(super) rests: bool,
+    pub(super) paused: bool,
     /// The last acknowledgement that is not yet on its way: a later one stands for it.
     pub(super) ack: Option<Seq>,
 }
@@ -28,7 +28,7 @@ pub(super) enum SocketRole {
 
 impl Socket {
     pub(super) fn new(connection: Connection, role: SocketRole) -> Self {
-        Self { connection, role, rests: false, ack: None }
+        Self { connection, role, paused: false, ack: None }
     }
 
     /// Writes what is due, the acknowledgement behind the rest.

@@ -24,14 +24,14 @@ enum NextStep {
     /// No line is there: read.
     Read,
     /// Nothing is wanted of it now.
-    Rest,
+    Pause,
     Close(String),
 }
 
 impl Participant {
     pub(super) fn listen(&mut self, port: u16, now: Millis) {
         match self.bind(port) {
-            Ok((port, nonce)) => self.handle(SessionInput::BoundListener { port, nonce }, now),
+            Ok((port, nonce)) => self.handle(SessionInput::Listening { port, nonce }, now),
             Err(error) => {
                 self.handle(SessionInput::ListenFailed { reason: &error.to_string() }, now);
             }
@@ -52,7 +52,7 @@ impl Participant {
     /// A coordinator on this machine comes from this machine: nobody else need be able to try. The
     /// addresses of a name may be of either family, and change.
     fn listening_address(&self, port: u16) -> SocketAddr {
-        let ip = match self.parts.directory.coordinator.host {
+        let ip = match self.parts.coordinator_address.coordinator.host {
             Host::Address(IpAddr::V4(ip)) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Host::Address(IpAddr::V6(ip)) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             Host::Address(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -77,7 +77,7 @@ impl Participant {
                         .for_each(|at| self.come_back_at(at, ParticipantTimer::Accept));
                     return;
                 }
-                Accept::Drained | Accept::Resting => return,
+                Accept::Drained | Accept::Paused => return,
             }
         }
     }
@@ -122,14 +122,14 @@ impl Participant {
             let next = match self.next_line(key, now) {
                 NextStep::Read if bytes >= TURN_BYTES_MAX => {
                     self.must_come_back = true;
-                    NextStep::Rest
+                    NextStep::Pause
                 }
                 NextStep::Read => self.read(key, &mut bytes),
-                next @ (NextStep::GoOn | NextStep::Rest | NextStep::Close(_)) => next,
+                next @ (NextStep::GoOn | NextStep::Pause | NextStep::Close(_)) => next,
             };
             match next {
-                NextStep::GoOn | NextStep::Read => self.carry_out(now),
-                NextStep::Rest => return,
+                NextStep::GoOn | NextStep::Read => self.run_effects(now),
+                NextStep::Pause => return,
                 NextStep::Close(reason) => return self.report_end(key, &reason, now),
             }
         }
@@ -137,25 +137,25 @@ impl Participant {
 
     /// Hands in the next line that was read.
     fn next_line(&mut self, key: Key, now: Millis) -> NextStep {
-        if self.dead.contains(&key) {
-            return NextStep::Rest;
+        if self.marked_for_close.contains(&key) {
+            return NextStep::Pause;
         }
         let session = &mut self.parts.session;
-        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Rest };
-        socket.rests = false;
+        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Pause };
+        socket.paused = false;
         let connection = &mut socket.connection;
         let (input, role) = (&mut connection.input, socket.role);
         match role {
             SocketRole::Dialer(number) => {
                 if !connection.is_writable() {
-                    return NextStep::Rest;
+                    return NextStep::Pause;
                 }
                 let ends = || Ok((connection.local_addr()?, connection.peer_addr()?));
                 match connection.connected().and_then(|stands| stands.then(ends).transpose()) {
-                    Ok(None) => return NextStep::Rest,
+                    Ok(None) => return NextStep::Pause,
                     Ok(Some((local, coordinator))) => {
                         socket.role = SocketRole::Commands(number);
-                        self.dialing = None;
+                        self.dialer = None;
                         let (socket, ip) = (number, local.ip());
                         session.handle(SessionInput::Dialed { socket, ip, coordinator }, now);
                     }
@@ -179,21 +179,21 @@ impl Participant {
                 }
             }
             SocketRole::Messages(_) => {
-                socket.rests = true;
-                return NextStep::Rest;
+                socket.paused = true;
+                return NextStep::Pause;
             }
         }
         NextStep::GoOn
     }
 
     fn read(&mut self, key: Key, bytes: &mut usize) -> NextStep {
-        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Rest };
+        let Some(socket) = self.sockets.get_mut(key) else { return NextStep::Pause };
         let fill = socket.connection.fill(&mut self.scratch, READ_BYTES);
         if let Ok(fill) = &fill {
             *bytes = bytes.saturating_add(fill.bytes());
         }
         match fill {
-            Ok(Fill::Drained(0)) => NextStep::Rest,
+            Ok(Fill::Drained(0)) => NextStep::Pause,
             Ok(Fill::Eof(0)) => NextStep::Close(ENDED.to_owned()),
             Ok(Fill::Drained(_) | Fill::Yielded(_) | Fill::Eof(_)) => NextStep::GoOn,
             Err(error) => NextStep::Close(error.to_string()),
@@ -203,7 +203,7 @@ impl Participant {
     fn report_end(&mut self, key: Key, reason: &str, now: Millis) {
         let Some(socket) = self.sockets.get(key) else { return };
         let (role, unsent) = (socket.role, socket.connection.output.len());
-        self.dead.push(key);
+        self.marked_for_close.push(key);
         let input = match role {
             SocketRole::Dialer(_) => return self.on_connect_failed(key, reason, now),
             SocketRole::Commands(socket) => SessionInput::CommandsClosed { socket, reason, unsent },
@@ -217,16 +217,16 @@ impl Participant {
     }
 
     pub(super) fn hang_up(&mut self, number: CommandSocket) {
-        self.dialing.take_if(|dialing| dialing.is_for(number));
+        self.dialer.take_if(|dialer| dialer.is_for(number));
         let is_it =
             |role| role == SocketRole::Dialer(number) || role == SocketRole::Commands(number);
         let key = self.find(is_it).map(|(key, _)| key);
-        self.dead.extend(key);
+        self.marked_for_close.extend(key);
     }
 
     pub(super) fn close_messages(&mut self, number: MessageSocket) {
         let key = self.find(|role| role == SocketRole::Messages(number)).map(|(key, _)| key);
-        self.dead.extend(key);
+        self.marked_for_close.extend(key);
     }
 
     pub(super) fn send(&mut self, number: CommandSocket, line: &str) {
@@ -248,7 +248,7 @@ impl Participant {
             for key in self.sockets.keys().collect::<Vec<_>>() {
                 let Some(socket) = self.sockets.get_mut(key) else { continue };
                 if matches!(socket.role, SocketRole::Messages(_)) == is_messages
-                    && !self.dead.contains(&key)
+                    && !self.marked_for_close.contains(&key)
                     && let Err(error) = socket.flush()
                 {
                     self.report_end(key, &error.to_string(), now);
@@ -262,14 +262,14 @@ impl Participant {
     pub(super) fn is_any_wanted_again(&self) -> bool {
         self.sockets.iter().any(|(_, socket)| match socket.role {
             SocketRole::Messages(number) => {
-                socket.rests && self.parts.session.wants_message_line(number)
+                socket.paused && self.parts.session.wants_message_line(number)
             }
             SocketRole::Dialer(_) | SocketRole::Commands(_) => false,
         })
     }
 
-    pub(super) fn bury(&mut self) {
-        for key in std::mem::take(&mut self.dead) {
+    pub(super) fn close_marked(&mut self) {
+        for key in std::mem::take(&mut self.marked_for_close) {
             self.sockets.remove(key);
             self.listener.iter_mut().for_each(Acceptor::file_closed);
         }

@@ -72,7 +72,7 @@ pub enum RequestError {
         /// `max_backlog`.
         max: u64,
         /// Cause of the full backlog.
-        held_by: BacklogHolder,
+        holder: BacklogHolder,
     },
     /// 507: the last number was given out.
     NoNumberLeft,
@@ -205,9 +205,9 @@ impl fmt::Display for RequestError {
             Self::JournalFull => {
                 f.write_str("the journal is behind, because the disk is slow: try again later")
             }
-            Self::BacklogFull { max, held_by } => {
-                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {held_by}: ")?;
-                f.write_str(held_by.advice())
+            Self::BacklogFull { max, holder } => {
+                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {holder}: ")?;
+                f.write_str(holder.advice())
             }
             Self::TooManyUnacked { max } => write!(
                 f,
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_is_wrong_and_what_to_do_next() {
         let (here, there): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());
-        let held_by = BacklogHolder::Member { id: "bob".into(), bytes: 90 };
+        let holder = BacklogHolder::Member { id: "bob".into(), bytes: 90 };
         for (refusal, expected) in [
             (
                 RequestError::Foreign { named: here, peer: there },
@@ -315,12 +315,12 @@ mod tests {
                  (max_connections_per_address): close one of them first",
             ),
             (
-                RequestError::BacklogFull { max: 100, held_by },
+                RequestError::BacklogFull { max: 100, holder },
                 "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
                  bytes: try again when it has acked them, or deregister it",
             ),
             (
-                RequestError::BacklogFull { max: 100, held_by: BacklogHolder::Journal },
+                RequestError::BacklogFull { max: 100, holder: BacklogHolder::Journal },
                 "507 backlog full: 100 bytes is the limit (max_backlog), the newest messages \
                  wait for the disk: try again later",
             ),

@@ -307,7 +307,7 @@ mod tests {
                 (LimitReached::Silent { max: Some(max) }.into(), 421),
                 (RequestError::JournalFails, 506),
                 (
-                    RequestError::BacklogFull { max: max as u64, held_by: BacklogHolder::Journal },
+                    RequestError::BacklogFull { max: max as u64, holder: BacklogHolder::Journal },
                     507,
                 ),
                 (RequestError::TooManyUnacked { max }, 507),

@@ -35,7 +35,7 @@ impl Handshake {
         self.is_open
     }
 
-    pub(super) fn is_shut(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         !self.is_open && self.candidates.is_empty()
     }
 
@@ -67,15 +67,15 @@ impl Handshake {
 impl Session {
     /// Whether such a connection has yet to greet.
     pub(super) fn is_candidate(&self, socket: MessageSocket) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| attempt.door.is_candidate(socket))
+        self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
     }
 
     /// A connection came in. Only the coordinator is let in, and only one that greets with the
     /// nonce stays: others on the coordinator's machine, which may be ours, can connect too.
     pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
         let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
-        let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
-        let Some(door) = door.filter(|door| door.is_open) else {
+        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
+        let Some(handshake) = handshake.filter(|handshake| handshake.is_open) else {
             return self.effects.push_back(SessionEffect::CloseMessages { socket });
         };
         if Some(peer.to_canonical()) != coordinator {
@@ -83,12 +83,12 @@ impl Session {
         }
         // The coordinator greets at once, so the oldest connection is the least likely to be the
         // coordinator.
-        let displaced = match door.candidates.len() >= CANDIDATES_MAX {
-            true => door.candidates.pop_front(),
+        let displaced = match handshake.candidates.len() >= CANDIDATES_MAX {
+            true => handshake.candidates.pop_front(),
             false => None,
         };
         let until = now.plus(GREETING_TIMEOUT_MS);
-        door.candidates.push_back(Candidate { socket, peer, until });
+        handshake.candidates.push_back(Candidate { socket, peer, until });
         if let Some(Candidate { socket, peer, .. }) = displaced {
             self.drop_stranger(socket, peer, DropReason::Displaced, now);
         }
@@ -101,10 +101,10 @@ impl Session {
 
     /// The first line of a connection that came in.
     pub(super) fn on_greeting(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        let candidate = attempt.door.forget(socket);
+        let Some(join) = &mut self.join else { return };
+        let candidate = join.handshake.forget(socket);
         match std::str::from_utf8(line).map(MessageLine::parse) {
-            Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == attempt.door.nonce() => {
+            Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == join.handshake.nonce() => {
                 self.on_greeted(socket, epoch, now);
             }
             Ok(_) | Err(_) => {
@@ -116,29 +116,31 @@ impl Session {
 
     /// A connection ended; if it had not greeted, it was nobody's.
     pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
-        let door = self.attempt.as_mut().map(|attempt| &mut attempt.door);
-        if let Some(Candidate { peer, .. }) = door.and_then(|door| door.forget(socket)) {
+        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
+        if let Some(Candidate { peer, .. }) =
+            handshake.and_then(|handshake| handshake.forget(socket))
+        {
             self.report_dropped(peer, DropReason::Greeting, now);
         }
     }
 
     /// Lets nobody in any more, and sends those away who have not greeted.
-    pub(super) fn shut_door(&mut self) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if std::mem::take(&mut attempt.door.is_open) {
+    pub(super) fn close_handshake(&mut self) {
+        let Some(join) = &mut self.join else { return };
+        if std::mem::take(&mut join.handshake.is_open) {
             self.effects.push_back(SessionEffect::CloseListener);
         }
-        for Candidate { socket, .. } in attempt.door.candidates.drain(..) {
+        for Candidate { socket, .. } in join.handshake.candidates.drain(..) {
             self.effects.push_back(SessionEffect::CloseMessages { socket });
         }
     }
 
     pub(super) fn expire_candidates(&mut self, now: Millis) {
-        while let Some(attempt) = &mut self.attempt
-            && let Some(&Candidate { socket, peer, until }) = attempt.door.candidates.front()
+        while let Some(join) = &mut self.join
+            && let Some(&Candidate { socket, peer, until }) = join.handshake.candidates.front()
             && until <= now
         {
-            attempt.door.candidates.pop_front();
+            join.handshake.candidates.pop_front();
             self.drop_stranger(socket, peer, DropReason::Silent, now);
         }
     }

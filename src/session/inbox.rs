@@ -37,7 +37,7 @@ pub(super) struct MessageStream {
     /// The reply has said with which number it begins.
     is_next_known: bool,
     /// The last number that this connection brought, a repeat too.
-    pub(super) brought: Seq,
+    pub(super) received: Seq,
     /// The last number acknowledged on this connection.
     pub(super) acked: Seq,
 }
@@ -45,14 +45,14 @@ pub(super) struct MessageStream {
 /// What was taken, and how much of it is written.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    memory: LogPosition,
+    log_position: LogPosition,
     /// The last number of this epoch that is written, once no other epoch is unwritten.
     written: Seq,
     unwritten: VecDeque<UnwrittenEntry>,
     bytes: usize,
     /// Changes of epoch among the unwritten.
     epochs: usize,
-    trouble: Option<LogFailure>,
+    failure: Option<LogFailure>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,19 +75,19 @@ struct LogFailure {
 }
 
 impl Inbox {
-    pub(super) const fn new(memory: LogPosition) -> Self {
+    pub(super) const fn new(log_position: LogPosition) -> Self {
         Self {
-            memory,
-            written: memory.last,
+            log_position,
+            written: log_position.last,
             unwritten: VecDeque::new(),
             bytes: 0,
             epochs: 0,
-            trouble: None,
+            failure: None,
         }
     }
 
-    pub(super) const fn memory(&self) -> LogPosition {
-        self.memory
+    pub(super) const fn log_position(&self) -> LogPosition {
+        self.log_position
     }
 
     /// How many entries are with the log.
@@ -100,34 +100,34 @@ impl Inbox {
     }
 
     /// Whether all that was taken is written.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_all_written(&self) -> bool {
         self.unwritten.is_empty()
     }
 
     /// Whether the log cannot be written at present.
-    pub(super) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some()
+    pub(super) fn is_failing(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// What to name at a reconnect: only what is written, for what is named may be forgotten there.
     pub(super) fn since(&self) -> Option<Since> {
-        let seq = self.safe().filter(|seq| *seq > Seq::ZERO)?;
-        Some(Since { epoch: self.memory.epoch?, seq })
+        let seq = self.durable().filter(|seq| *seq > Seq::ZERO)?;
+        Some(Since { epoch: self.log_position.epoch?, seq })
     }
 
     /// The last number of this epoch that is written.
-    fn safe(&self) -> Option<Seq> {
+    fn durable(&self) -> Option<Seq> {
         (self.epochs == 0).then_some(self.written)
     }
 
     pub(super) fn retry_at(&self) -> Option<Millis> {
-        self.trouble.and_then(|trouble| trouble.retry_at)
+        self.failure.and_then(|failure| failure.retry_at)
     }
 
     pub(super) fn retry_is_due(&mut self, now: Millis) -> bool {
         let is_due = self.retry_at().is_some_and(|at| at <= now);
         if is_due {
-            self.trouble = Some(LogFailure { retry_at: None });
+            self.failure = Some(LogFailure { retry_at: None });
         }
         is_due
     }
@@ -137,14 +137,14 @@ impl Inbox {
             LogEntry::Message(message) => EntryMark::Number(message.seq()),
             LogEntry::Gap(gap) => EntryMark::Number(gap.last),
             LogEntry::Epoch(epoch) => {
-                self.memory.epoch = Some(*epoch);
+                self.log_position.epoch = Some(*epoch);
                 EntryMark::Epoch
             }
         };
         match mark {
-            EntryMark::Number(seq) => self.memory.last = seq,
+            EntryMark::Number(seq) => self.log_position.last = seq,
             EntryMark::Epoch => {
-                self.memory.last = Seq::ZERO;
+                self.log_position.last = Seq::ZERO;
                 self.epochs = self.epochs.saturating_add(1);
             }
         }
@@ -169,9 +169,9 @@ impl Inbox {
 
     pub(super) fn check(&self) {
         assert!(self.epochs <= self.unwritten.len());
-        assert!(self.epochs > 0 || self.written <= self.memory.last, "written but not taken");
+        assert!(self.epochs > 0 || self.written <= self.log_position.last, "written but not taken");
         assert!(!self.unwritten.is_empty() || self.bytes == 0 && self.epochs == 0);
-        assert!(!self.unwritten.is_empty() || self.written == self.memory.last);
+        assert!(!self.unwritten.is_empty() || self.written == self.log_position.last);
     }
 }
 
@@ -184,12 +184,12 @@ impl Session {
             return true;
         }
         let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
-        let is_held_back = self.attempt.as_ref().is_some_and(Join::holds_back);
+        let is_held_back = self.join.as_ref().is_some_and(Join::holds_messages_back);
         is_stream
             && !is_held_back
             && !self.is_next_awaited()
-            && self.ending.is_none()
-            && self.taken.has_room()
+            && self.shutdown.is_none()
+            && self.inbox.has_room()
     }
 
     /// How long a line of such a connection may be, with its end. The first message can come
@@ -226,12 +226,12 @@ impl Session {
                 return self.end_stream(Reason::BadMessage, now);
             }
         };
-        let is_first = stream.brought == Seq::ZERO && !stream.is_next_known;
-        stream.brought = stream.brought.max(last);
+        let is_first = stream.received == Seq::ZERO && !stream.is_next_known;
+        stream.received = stream.received.max(last);
         if is_first {
-            self.note_next(self.taken.memory.epoch, first);
+            self.record_next(self.inbox.log_position.epoch, first);
         }
-        if last > self.taken.memory.last {
+        if last > self.inbox.log_position.last {
             self.append(entry);
         }
     }
@@ -243,8 +243,8 @@ impl Session {
     /// taken here, or has this id as a new member, which gets no older messages. So if the next
     /// number is not above the last one taken, the numbers went back: the messages to come are new,
     /// although messages with these numbers were taken before.
-    pub(super) fn note_next(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let LogPosition { epoch: ours, last } = self.taken.memory;
+    pub(super) fn record_next(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let LogPosition { epoch: ours, last } = self.inbox.log_position;
         let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
             return;
         };
@@ -256,27 +256,27 @@ impl Session {
     }
 
     /// The reply to the attempt that brought this message socket says with what it begins.
-    pub(super) fn note_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let greeted = self.attempt.as_ref().filter(|attempt| attempt.greeted);
-        let began_empty = greeted.is_some_and(|attempt| attempt.began_empty);
+    pub(super) fn record_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
+        let greeted = self.join.as_ref().filter(|join| join.greeted);
+        let began_empty = greeted.is_some_and(|join| join.began_empty);
         if let Some(stream) = self.stream.as_mut().filter(|_| greeted.is_some()) {
             stream.is_next_known = true;
         }
         if !began_empty {
-            self.note_next(epoch, next);
+            self.record_next(epoch, next);
         }
     }
 
     /// Returns true if no message may be read before the reply shows whether the numbers went back.
     /// Until then a message with a number that was taken before can be a repeat, or new.
     fn is_next_awaited(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| attempt.greeted && attempt.is_asked())
-            && self.taken.memory.last > Seq::ZERO
-            && self.stream.as_ref().is_some_and(|stream| stream.brought == Seq::ZERO)
+        self.join.as_ref().is_some_and(|join| join.greeted && join.is_asked())
+            && self.inbox.log_position.last > Seq::ZERO
+            && self.stream.as_ref().is_some_and(|stream| stream.received == Seq::ZERO)
     }
 
     fn append(&mut self, entry: LogEntry) {
-        self.taken.take(&entry);
+        self.inbox.take(&entry);
         self.effects.push_back(SessionEffect::Append(entry));
     }
 
@@ -295,19 +295,19 @@ impl Session {
             opened: now,
             leaving: false,
             is_next_known,
-            brought: Seq::ZERO,
+            received: Seq::ZERO,
             acked: Seq::ZERO,
         };
         self.waiting.release();
-        self.asked_at.clear();
+        self.own_addresses.clear();
         if let Some(old) = self.stream.replace(stream) {
             self.effects.push_back(SessionEffect::CloseMessages { socket: old.socket });
         }
-        if self.taken.memory.epoch != Some(epoch) {
+        if self.inbox.log_position.epoch != Some(epoch) {
             self.append(LogEntry::Epoch(epoch));
         }
-        if let Some(attempt) = &mut self.attempt {
-            attempt.began_empty = self.taken.memory.last == Seq::ZERO;
+        if let Some(join) = &mut self.join {
+            join.began_empty = self.inbox.log_position.last == Seq::ZERO;
         }
     }
 
@@ -320,7 +320,7 @@ impl Session {
 
     /// The user wanted to leave, and the coordinator did not agree.
     pub(super) fn keep_stream(&mut self) {
-        self.home = self.stream.as_ref().map(|stream| stream.port);
+        self.last_port = self.stream.as_ref().map(|stream| stream.port);
     }
 
     pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
@@ -335,13 +335,13 @@ impl Session {
     /// After a takeover by another program with this id nothing is done by itself any more: each
     /// of the two would take the id from the other, for ever.
     fn on_bye(&mut self, reason: &str, now: Millis) {
-        let is_ours = |by| self.asked_at.contains(by);
+        let is_ours = |by| self.own_addresses.contains(by);
         match Bye::parse(reason) {
             Some(Bye::TakenOver(by)) if !is_ours(by) && !self.is_end_expected() => {
                 self.stream = None;
-                self.home = None;
-                if self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user()) {
-                    self.give_up_attempt();
+                self.last_port = None;
+                if self.join.as_ref().is_some_and(|join| !join.is_for_user()) {
+                    self.give_up_join();
                 }
                 self.show(Notice::TakenOver(by));
             }
@@ -351,9 +351,9 @@ impl Session {
 
     fn is_end_expected(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.leaving)
-            || self.ending.is_some()
+            || self.shutdown.is_some()
             || self.requests.is_leaving()
-            || self.attempt.as_ref().is_some_and(Join::may_take_over)
+            || self.join.as_ref().is_some_and(Join::may_take_over)
     }
 
     fn end_stream(&mut self, why: Reason, now: Millis) {
@@ -369,23 +369,25 @@ impl Session {
     }
 
     pub(super) fn on_log_written(&mut self, entries: usize) {
-        self.taken.on_written(entries);
-        if self.taken.trouble.take().is_some() {
+        self.inbox.on_written(entries);
+        if self.inbox.failure.take().is_some() {
             self.show(Notice::LogWrites);
         }
     }
 
     pub(super) fn on_log_failed(&mut self, reason: &str, now: Millis) {
         let retry_at = Some(now.plus(LOG_RETRY_MS));
-        if self.taken.trouble.replace(LogFailure { retry_at }).is_none() {
+        if self.inbox.failure.replace(LogFailure { retry_at }).is_none() {
             self.show(Notice::LogFails { reason: reason.into() });
         }
     }
 
     /// Acknowledges what is written, as far as this connection brought it.
     pub(super) fn acknowledge(&mut self) {
-        let (Some(stream), Some(safe)) = (&mut self.stream, self.taken.safe()) else { return };
-        let seq = safe.min(stream.brought);
+        let (Some(stream), Some(durable)) = (&mut self.stream, self.inbox.durable()) else {
+            return;
+        };
+        let seq = durable.min(stream.received);
         if seq > stream.acked && !stream.leaving {
             stream.acked = seq;
             self.effects.push_back(SessionEffect::Ack { socket: stream.socket, seq });

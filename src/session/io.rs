@@ -60,7 +60,7 @@ pub enum SessionInput<'a> {
         unsent: usize,
     },
     /// The listener is there.
-    BoundListener {
+    Listening {
         /// Where.
         port: u16,
         /// 128 bits that nobody can guess, never used before.
@@ -126,7 +126,7 @@ pub enum SessionEffect {
         /// The line and its LF.
         line: Box<str>,
     },
-    /// Listen, to be answered by [`SessionInput::BoundListener`] or [`SessionInput::ListenFailed`].
+    /// Listen, to be answered by [`SessionInput::Listening`] or [`SessionInput::ListenFailed`].
     Listen {
         /// Where; 0 leaves it to the operating system.
         port: u16,

@@ -35,7 +35,7 @@ pub(super) struct Join {
     may_register: bool,
     port: Port,
     phase: JoinPhase,
-    pub(super) door: Handshake,
+    pub(super) handshake: Handshake,
     pub(super) greeted: bool,
     /// No message of the epoch had been taken when the coordinator greeted, so the session takes
     /// messages that come before the reply.
@@ -43,7 +43,7 @@ pub(super) struct Join {
     /// Tries since a reply to the user's was lost.
     lost_replies: u32,
     /// What was said last about a failure, so that it is said once.
-    said: Option<Reason>,
+    reported: Option<Reason>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ enum JoinPhase {
     Opening,
     Ready,
     Asked,
-    Granted { until: Millis },
+    Confirmed { until: Millis },
 }
 
 impl Join {
@@ -63,11 +63,11 @@ impl Join {
             may_register: !is_for_user,
             port,
             phase,
-            door: Handshake::default(),
+            handshake: Handshake::default(),
             greeted: false,
             began_empty: false,
             lost_replies: 0,
-            said: None,
+            reported: None,
         }
     }
 
@@ -77,7 +77,7 @@ impl Join {
 
     /// Whether the user asked for it, and nothing says yet that it has come about.
     pub(super) const fn is_waited_for(&self) -> bool {
-        self.is_for_user && !self.is_granted() && !self.greeted
+        self.is_for_user && !self.is_confirmed() && !self.greeted
     }
 
     pub(super) const fn is_waiting(&self) -> bool {
@@ -88,8 +88,8 @@ impl Join {
         matches!(self.phase, JoinPhase::Asked)
     }
 
-    pub(super) const fn is_granted(&self) -> bool {
-        matches!(self.phase, JoinPhase::Granted { .. })
+    pub(super) const fn is_confirmed(&self) -> bool {
+        matches!(self.phase, JoinPhase::Confirmed { .. })
     }
 
     pub(super) const fn wants_to_ask(&self) -> bool {
@@ -102,15 +102,15 @@ impl Join {
 
     /// Whether the message socket that is there must not be read: what `since` names is exact
     /// only if nothing is taken between the request and the new socket.
-    pub(super) const fn holds_back(&self) -> bool {
+    pub(super) const fn holds_messages_back(&self) -> bool {
         let is_under_way =
-            matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Granted { .. });
+            matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Confirmed { .. });
         is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
     }
 
     /// Whether the coordinator may already have closed the old socket for the new one.
     pub(super) const fn may_take_over(&self) -> bool {
-        matches!(self.phase, JoinPhase::Asked | JoinPhase::Granted { .. }) && !self.greeted
+        matches!(self.phase, JoinPhase::Asked | JoinPhase::Confirmed { .. }) && !self.greeted
     }
 
     /// `None` once it is online and only the reply is missing.
@@ -125,82 +125,85 @@ impl Join {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let phase = match self.phase {
-            JoinPhase::Paused { until } | JoinPhase::Granted { until } => Some(until),
+            JoinPhase::Paused { until } | JoinPhase::Confirmed { until } => Some(until),
             JoinPhase::Opening | JoinPhase::Ready | JoinPhase::Asked => None,
         };
-        phase.into_iter().chain(self.door.deadline()).min()
+        phase.into_iter().chain(self.handshake.deadline()).min()
     }
 
     pub(super) fn check(&self) {
-        self.door.check();
+        self.handshake.check();
         let must_be_shut = self.greeted || self.is_waiting();
-        assert!(!must_be_shut || self.door.is_shut(), "one connection, then the door is shut");
+        assert!(
+            !must_be_shut || self.handshake.is_closed(),
+            "one connection, then the door is shut"
+        );
     }
 }
 
 impl Session {
     /// The user's `register` or `reconnect`; a reconnect of the session's own gives way to it.
     pub(super) fn join(&mut self, kind: JoinKind, port: u16) {
-        self.give_up_attempt();
+        self.give_up_join();
         let port = Port { number: port, is_any: port == 0 };
-        self.attempt = Some(Join::new(kind, true, port, JoinPhase::Opening));
+        self.join = Some(Join::new(kind, true, port, JoinPhase::Opening));
         self.effects.push_back(SessionEffect::Listen { port: port.number });
     }
 
     /// Comes back by itself, if that is wanted and nothing is under way.
     pub(super) fn resume(&mut self, now: Millis) {
-        let is_idle = self.stream.is_none() && self.attempt.is_none() && self.ending.is_none();
-        let Some(port) = self.home else { return };
+        let is_idle = self.stream.is_none() && self.join.is_none() && self.shutdown.is_none();
+        let Some(port) = self.last_port else { return };
         if !is_idle || !self.settings.reconnects {
             return;
         }
         let ms = self.backoff.next_ms();
         let phase = JoinPhase::Paused { until: now.plus(ms) };
-        self.attempt = Some(Join::new(JoinKind::Reconnect, false, port, phase));
+        self.join = Some(Join::new(JoinKind::Reconnect, false, port, phase));
         self.show(Notice::Paused { ms });
     }
 
     /// Forgets the attempt; a message socket that it brought stays.
-    pub(super) fn give_up_attempt(&mut self) {
-        self.shut_door();
-        self.attempt = None;
-        self.requests.abandon_attempt();
+    pub(super) fn give_up_join(&mut self) {
+        self.close_handshake();
+        self.join = None;
+        self.requests.abandon_join();
     }
 
-    pub(super) fn pursue(&mut self, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        match attempt.phase {
+    pub(super) fn advance(&mut self, now: Millis) {
+        let Some(join) = &mut self.join else { return };
+        match join.phase {
             JoinPhase::Paused { until } if until <= now => {
-                attempt.phase = JoinPhase::Opening;
-                attempt.greeted = false;
-                self.effects.push_back(SessionEffect::Listen { port: attempt.port.number });
+                join.phase = JoinPhase::Opening;
+                join.greeted = false;
+                self.effects.push_back(SessionEffect::Listen { port: join.port.number });
             }
             JoinPhase::Ready => self.ask_to_join(now),
             JoinPhase::Paused { .. }
             | JoinPhase::Opening
             | JoinPhase::Asked
-            | JoinPhase::Granted { .. } => (),
+            | JoinPhase::Confirmed { .. } => (),
         }
     }
 
     fn ask_to_join(&mut self, now: Millis) {
-        let Some(attempt) = &self.attempt else { return };
-        let kind = attempt.kind;
+        let Some(join) = &self.join else { return };
+        let kind = join.kind;
         // What is on its way into the log belongs into `since`, or the coordinator might count
         // as lost what will stand there. The user is not kept waiting for a log that fails.
-        if kind == JoinKind::Reconnect && !self.taken.is_settled() {
-            if attempt.is_for_user && self.taken.is_in_trouble() {
-                self.fail_attempt(Reason::LogFails, now);
+        if kind == JoinKind::Reconnect && !self.inbox.is_all_written() {
+            if join.is_for_user && self.inbox.is_failing() {
+                self.fail_join(Reason::LogFails, now);
             }
             return;
         }
-        if self.requests.is_busy() || !self.is_linked(now) {
+        if self.requests.is_busy() || !self.has_command_socket(now) {
             return;
         }
-        let Some(attempt) = &self.attempt else { return };
-        let port = attempt.port.number;
-        let options = Options { acks: true, nonce: Some(attempt.door.nonce()), since: None };
-        let since = self.taken.since();
+        let Some(join) = &self.join else { return };
+        let port = join.port.number;
+        let options = Options { acks: true, nonce: Some(join.handshake.nonce()), since: None };
+        let since = self.inbox.since();
         let command = match kind {
             JoinKind::Register => Command::Register { port, options },
             JoinKind::Reconnect => {
@@ -209,70 +212,70 @@ impl Session {
         };
         let Some(line) = self.request_line(&command) else { return };
         if let Some(ip) = self.ip() {
-            self.asked_at.push(SocketAddr::new(ip, port));
+            self.own_addresses.push(SocketAddr::new(ip, port));
         }
         self.send(RequestSource::Join, kind.word(), line, now);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.phase = JoinPhase::Asked;
+        if let Some(join) = &mut self.join {
+            join.phase = JoinPhase::Asked;
         }
     }
 
     /// The request was not looked at.
     pub(super) fn ask_again(&mut self) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.phase = JoinPhase::Ready;
+        if let Some(join) = &mut self.join {
+            join.phase = JoinPhase::Ready;
         }
     }
 
     pub(super) fn on_listening(&mut self, port: u16, nonce: u128) {
-        let Some(attempt) = &mut self.attempt else {
+        let Some(join) = &mut self.join else {
             return self.effects.push_back(SessionEffect::CloseListener);
         };
-        if attempt.phase != JoinPhase::Opening {
+        if join.phase != JoinPhase::Opening {
             return;
         }
-        let says_where = attempt.is_for_user && attempt.port.number == 0;
-        attempt.port.number = port;
-        attempt.door.open(nonce);
-        attempt.phase = JoinPhase::Ready;
+        let says_where = join.is_for_user && join.port.number == 0;
+        join.port.number = port;
+        join.handshake.open(nonce);
+        join.phase = JoinPhase::Ready;
         if says_where {
-            self.show(Notice::BoundListener { port });
+            self.show(Notice::Listening { port });
         }
     }
 
     pub(super) fn on_listen_failed(&mut self, reason: &str, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if attempt.phase != JoinPhase::Opening {
+        let Some(join) = &mut self.join else { return };
+        if join.phase != JoinPhase::Opening {
             return;
         }
-        let port = attempt.port.number;
-        if attempt.port.is_any {
-            attempt.port.number = 0;
+        let port = join.port.number;
+        if join.port.is_any {
+            join.port.number = 0;
         }
-        self.fail_attempt(Reason::NoListener { port, reason: reason.into() }, now);
+        self.fail_join(Reason::NoListener { port, reason: reason.into() }, now);
     }
 
     /// The coordinator came in: its connection is the message socket now.
     pub(super) fn on_greeted(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
-        self.shut_door();
-        let Some(attempt) = &mut self.attempt else { return };
-        attempt.greeted = true;
-        let port = attempt.port;
-        let is_granted = matches!(attempt.phase, JoinPhase::Granted { .. });
-        self.replace_stream(socket, port, epoch, is_granted, now);
-        if is_granted {
-            self.finish_attempt(now);
+        self.close_handshake();
+        let Some(join) = &mut self.join else { return };
+        join.greeted = true;
+        let port = join.port;
+        let is_confirmed = matches!(join.phase, JoinPhase::Confirmed { .. });
+        self.replace_stream(socket, port, epoch, is_confirmed, now);
+        if is_confirmed {
+            self.finish_join(now);
         }
     }
 
     /// `OK`: said when it comes, done when the greeting is there too.
-    pub(super) fn grant_attempt(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        attempt.phase = JoinPhase::Granted { until: now.plus(GREETING_TIMEOUT_MS) };
-        self.home = Some(attempt.port);
+    pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
+        let Some(join) = &mut self.join else { return };
+        join.phase = JoinPhase::Confirmed { until: now.plus(GREETING_TIMEOUT_MS) };
+        self.last_port = Some(join.port);
         let reply = line.into();
-        let is_greeted = attempt.greeted;
-        let notice = match (attempt.is_for_user, attempt.kind) {
+        let is_greeted = join.greeted;
+        let notice = match (join.is_for_user, join.kind) {
             (true, _) => Notice::Reply(reply),
             (false, JoinKind::Register) => Notice::RegisteredAnew { reply },
             (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
@@ -281,39 +284,39 @@ impl Session {
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
             && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
         {
-            self.note_reply(epoch, next);
+            self.record_reply(epoch, next);
         }
         if is_greeted {
-            self.finish_attempt(now);
+            self.finish_join(now);
         }
     }
 
-    fn finish_attempt(&mut self, now: Millis) {
-        if let Some(attempt) = self.attempt.take() {
-            self.home = Some(attempt.port);
+    fn finish_join(&mut self, now: Millis) {
+        if let Some(join) = self.join.take() {
+            self.last_port = Some(join.port);
         }
         self.resume(now); // In case that the new message socket is gone already.
     }
 
     /// `ERR`.
-    pub(super) fn refuse_attempt(&mut self, code: u16, line: &str, now: Millis) {
+    pub(super) fn refuse_join(&mut self, code: u16, line: &str, now: Millis) {
         self.drop_greeted_stream();
-        let Some(attempt) = &mut self.attempt else { return };
+        let Some(join) = &mut self.join else { return };
         if code == 404
-            && attempt.kind == JoinKind::Reconnect
-            && attempt.may_register
-            && attempt.door.is_open()
+            && join.kind == JoinKind::Reconnect
+            && join.may_register
+            && join.handshake.is_open()
         {
             // Decided before any connection was made: listener and nonce are as good as new.
-            attempt.kind = JoinKind::Register;
-            attempt.phase = JoinPhase::Ready;
+            join.kind = JoinKind::Register;
+            join.phase = JoinPhase::Ready;
             return self.show(Notice::Forgotten);
         }
-        if attempt.is_for_user && attempt.lost_replies == 0 {
+        if join.is_for_user && join.lost_replies == 0 {
             self.show(Notice::Reply(line.into()));
             return self.end_in_failure(now);
         }
-        let is_for_user = attempt.is_for_user;
+        let is_for_user = join.is_for_user;
         let why = self.why_refused(code, line);
         match (is_for_user, code) {
             // What was lost is still under way over there.
@@ -327,20 +330,20 @@ impl Session {
 
     /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
     /// may greet before it can confirm, and end in between.
-    pub(super) fn lose_attempt(&mut self, why: Reason, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        if attempt.greeted && self.stream.is_some() {
-            return self.finish_attempt(now);
+    pub(super) fn lose_join(&mut self, why: Reason, now: Millis) {
+        let Some(join) = &mut self.join else { return };
+        if join.greeted && self.stream.is_some() {
+            return self.finish_join(now);
         }
-        attempt.may_register |= attempt.kind == JoinKind::Register;
+        join.may_register |= join.kind == JoinKind::Register;
         self.try_later(why, now);
     }
 
     /// It did not come to a reply, or not to a greeting.
-    pub(super) fn fail_attempt(&mut self, why: Reason, now: Millis) {
-        let Some(attempt) = &mut self.attempt else { return };
-        let command = attempt.kind.word();
-        if !attempt.is_for_user || attempt.lost_replies > 0 {
+    pub(super) fn fail_join(&mut self, why: Reason, now: Millis) {
+        let Some(join) = &mut self.join else { return };
+        let command = join.kind.word();
+        if !join.is_for_user || join.lost_replies > 0 {
             return self.try_later(why, now);
         }
         self.show(Notice::Failed { command, why });
@@ -348,48 +351,48 @@ impl Session {
     }
 
     fn try_later(&mut self, why: Reason, now: Millis) {
-        self.shut_door();
-        let Some(attempt) = &mut self.attempt else { return };
-        let command = attempt.kind.word();
-        if attempt.is_for_user {
-            attempt.lost_replies = attempt.lost_replies.saturating_add(1);
+        self.close_handshake();
+        let Some(join) = &mut self.join else { return };
+        let command = join.kind.word();
+        if join.is_for_user {
+            join.lost_replies = join.lost_replies.saturating_add(1);
         }
-        if attempt.is_for_user && attempt.lost_replies > LOST_REPLIES_MAX {
+        if join.is_for_user && join.lost_replies > LOST_REPLIES_MAX {
             self.show(Notice::Failed { command, why });
             return self.end_in_failure(now);
         }
         let ms = self.backoff.next_ms();
-        attempt.kind = JoinKind::Reconnect;
-        attempt.phase = JoinPhase::Paused { until: now.plus(ms) };
-        attempt.greeted = false;
-        if attempt.said.replace(why.clone()) != Some(why.clone()) {
+        join.kind = JoinKind::Reconnect;
+        join.phase = JoinPhase::Paused { until: now.plus(ms) };
+        join.greeted = false;
+        if join.reported.replace(why.clone()) != Some(why.clone()) {
             self.show(Notice::TryFailed { command, why, ms });
         }
     }
 
     fn end_in_failure(&mut self, now: Millis) {
-        self.shut_door();
-        self.attempt = None;
+        self.close_handshake();
+        self.join = None;
         self.failed = true;
         self.resume(now);
     }
 
     fn drop_greeted_stream(&mut self) {
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.greeted)
+        if self.join.as_ref().is_some_and(|join| join.greeted)
             && let Some(stream) = self.stream.take()
         {
             self.effects.push_back(SessionEffect::CloseMessages { socket: stream.socket });
         }
     }
 
-    pub(super) fn expire_attempt(&mut self, now: Millis) {
+    pub(super) fn expire_join(&mut self, now: Millis) {
         self.expire_candidates(now);
-        let Some(attempt) = &self.attempt else { return };
-        match attempt.phase {
-            JoinPhase::Granted { until } if until <= now => {
-                self.fail_attempt(Reason::NoGreeting, now);
+        let Some(join) = &self.join else { return };
+        match join.phase {
+            JoinPhase::Confirmed { until } if until <= now => {
+                self.fail_join(Reason::NoGreeting, now);
             }
-            JoinPhase::Granted { .. }
+            JoinPhase::Confirmed { .. }
             | JoinPhase::Paused { .. }
             | JoinPhase::Opening
             | JoinPhase::Ready

@@ -70,11 +70,11 @@ pub struct Settings {
     /// Address or name of the coordinator, and its port, as the user writes them.
     pub coordinator: Box<str>,
     /// What the message log remembers.
-    pub memory: LogPosition,
+    pub log_position: LogPosition,
     /// Whether it comes back by itself when its message socket breaks.
     pub reconnects: bool,
     /// Whether it goes on after the end of the user's input.
-    pub stays: bool,
+    pub stays_after_input: bool,
     /// Any number that other participants are not likely to have: it spreads the pauses.
     pub seed: u64,
 }
@@ -87,15 +87,15 @@ pub struct Session {
     queue: VecDeque<UserCommand>,
     queue_bytes: usize,
     waiting: WaitingRequests,
-    attempt: Option<Join>,
+    join: Option<Join>,
     stream: Option<MessageStream>,
-    taken: Inbox,
-    asked_at: OwnAddresses,
+    inbox: Inbox,
+    own_addresses: OwnAddresses,
     /// Where to listen when coming back by itself; `None` until the coordinator let us in once,
     /// and again when the user asked to leave.
-    home: Option<Port>,
+    last_port: Option<Port>,
     backoff: Backoff,
-    ending: Option<SessionShutdown>,
+    shutdown: Option<SessionShutdown>,
     /// The very last effect, and nothing is handled any more.
     exit: Option<SessionEffect>,
     over: bool,
@@ -115,13 +115,13 @@ impl Session {
             queue: VecDeque::new(),
             queue_bytes: 0,
             waiting: WaitingRequests::new(settings.seed.wrapping_add(1)),
-            attempt: None,
+            join: None,
             stream: None,
-            taken: Inbox::new(settings.memory),
-            asked_at: OwnAddresses::default(),
-            home: None,
+            inbox: Inbox::new(settings.log_position),
+            own_addresses: OwnAddresses::default(),
+            last_port: None,
             backoff: Backoff::new(settings.seed),
-            ending: None,
+            shutdown: None,
             exit: None,
             over: false,
             failed: false,
@@ -153,7 +153,7 @@ impl Session {
             SessionInput::CommandsClosed { socket, reason, unsent } => {
                 self.on_commands_closed(socket, &Reason::System(reason.into()), unsent, now);
             }
-            SessionInput::BoundListener { port, nonce } => self.on_listening(port, nonce),
+            SessionInput::Listening { port, nonce } => self.on_listening(port, nonce),
             SessionInput::ListenFailed { reason } => self.on_listen_failed(reason, now),
             SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
             SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line, now),
@@ -167,7 +167,7 @@ impl Session {
         self.expire(now);
         self.acknowledge();
         self.run_commands(now);
-        self.pursue(now);
+        self.advance(now);
         self.leave_if_done(now);
         self.check();
     }
@@ -185,10 +185,10 @@ impl Session {
         }
         [
             self.requests.deadline(),
-            self.attempt.as_ref().and_then(Join::deadline),
-            self.taken.retry_at(),
+            self.join.as_ref().and_then(Join::deadline),
+            self.inbox.retry_at(),
             self.waiting.deadline(),
-            self.ending.as_ref().map(|ending| ending.until),
+            self.shutdown.as_ref().map(|shutdown| shutdown.until),
         ]
         .into_iter()
         .flatten()
@@ -198,7 +198,7 @@ impl Session {
     /// Whether more lines of the user may come in; if not, they wait where they are.
     #[must_use]
     pub fn wants_user_lines(&self) -> bool {
-        self.ending.is_none()
+        self.shutdown.is_none()
             && self.queue.len() < USER_COMMANDS_MAX
             && self.queue_bytes < USER_COMMANDS_BYTES_MAX
     }
@@ -206,7 +206,7 @@ impl Session {
     /// Whether the end has begun: nothing more is taken, and few replies are still to come.
     #[must_use]
     pub const fn is_leaving(&self) -> bool {
-        self.ending.is_some()
+        self.shutdown.is_some()
     }
 
     /// Tells if every command of the user so far is done.
@@ -215,7 +215,7 @@ impl Session {
         self.queue.is_empty()
             && self.waiting.is_empty()
             && self.requests.has_room_for(false)
-            && !self.attempt.as_ref().is_some_and(Join::is_for_user)
+            && !self.join.as_ref().is_some_and(Join::is_for_user)
     }
 
     /// Tells if a command of the user has failed.
@@ -226,12 +226,12 @@ impl Session {
 
     fn expire(&mut self, now: Millis) {
         self.expire_requests(now);
-        self.expire_attempt(now);
+        self.expire_join(now);
         self.expire_waiting(now);
-        if self.taken.retry_is_due(now) {
+        if self.inbox.retry_is_due(now) {
             self.effects.push_back(SessionEffect::RetryLog);
         }
-        self.expire_ending(now);
+        self.expire_shutdown(now);
     }
 
     fn on_user_line(&mut self, line: &[u8]) {
@@ -268,7 +268,7 @@ impl Session {
     /// Carries out what the user asked for, in order, as far as it need not wait.
     fn run_commands(&mut self, now: Millis) {
         self.send_waiting(now);
-        while self.ending.is_none() && self.may_run_next(now) {
+        while self.shutdown.is_none() && self.may_run_next(now) {
             let Some(command) = self.dequeue() else { break };
             let must_wait = self.must_wait(&command);
             match command {
@@ -292,7 +292,7 @@ impl Session {
     /// Whether the next command of the user can be carried out now; dials if that is all it needs.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
-        let joining_for_user = self.attempt.as_ref().is_some_and(Join::is_for_user);
+        let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
         let is_behind = !self.waiting.is_empty() && !self.is_in_outage();
         if joining_for_user || is_behind {
             return false;
@@ -301,7 +301,7 @@ impl Session {
         if self.must_wait(command) || !self.requests.has_room_for(is_message) {
             return self.must_wait(command);
         }
-        let joins_by_itself = self.attempt.as_ref().is_some_and(|attempt| !attempt.is_waiting());
+        let joins_by_itself = self.join.as_ref().is_some_and(|join| !join.is_waiting());
         match command {
             UserCommand::Join { .. }
             | UserCommand::Status
@@ -310,33 +310,33 @@ impl Session {
             | UserCommand::Bad(_) => true,
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // The user's word goes before what the session would do by itself.
-                self.give_up_attempt();
+                self.give_up_join();
                 self.drop_waiting(&NotSent::Left);
-                self.is_linked(now)
+                self.has_command_socket(now)
             }
             UserCommand::Ask(Ask::Msend(_) | Ask::Members | Ask::Stats | Ask::Ping) => {
-                !joins_by_itself && self.is_linked(now)
+                !joins_by_itself && self.has_command_socket(now)
             }
         }
     }
 
     fn status(&self, now: Millis) -> Status {
-        let attempt = self.attempt.as_ref();
-        let state = match (attempt.and_then(|attempt| attempt.state(now)), &self.stream) {
+        let join = self.join.as_ref();
+        let state = match (join.and_then(|join| join.state(now)), &self.stream) {
             (Some(state), _) => state,
             (None, Some(stream)) if !stream.leaving => SessionState::Online,
             (None, Some(_) | None) => SessionState::Offline,
         };
-        let memory = self.taken.memory();
+        let log_position = self.inbox.log_position();
         Status {
             id: self.settings.id.clone(),
             state,
             coordinator: self.settings.coordinator.clone(),
             address: self.requests.coordinator(),
-            port: attempt.map(Join::port).or(self.home).map(|port| port.number),
-            epoch: memory.epoch,
-            last: memory.last,
-            unwritten: self.taken.unwritten(),
+            port: join.map(Join::port).or(self.last_port).map(|port| port.number),
+            epoch: log_position.epoch,
+            last: log_position.last,
+            unwritten: self.inbox.unwritten(),
             waiting: self.waiting.len(),
             in_flight: self.requests.in_flight(),
         }
@@ -349,15 +349,18 @@ impl Session {
     /// If it does not: that is a bug here.
     pub fn check(&self) {
         self.requests.check();
-        self.taken.check();
+        self.inbox.check();
         self.waiting.check();
-        if let Some(attempt) = &self.attempt {
-            attempt.check();
-            assert!(self.ending.is_none(), "nobody joins who is about to leave");
+        if let Some(join) = &self.join {
+            join.check();
+            assert!(self.shutdown.is_none(), "nobody joins who is about to leave");
         }
         if let Some(stream) = &self.stream {
-            assert!(stream.acked <= stream.brought, "acknowledged what did not come");
-            assert!(stream.acked <= self.taken.memory().last, "acknowledged what was not taken");
+            assert!(stream.acked <= stream.received, "acknowledged what did not come");
+            assert!(
+                stream.acked <= self.inbox.log_position().last,
+                "acknowledged what was not taken"
+            );
         }
     }
 }

@@ -49,7 +49,7 @@ pub enum Notice {
         commands: usize,
     },
     /// The port that the operating system picked.
-    BoundListener {
+    Listening {
         /// It.
         port: u16,
     },
@@ -117,7 +117,7 @@ pub enum Notice {
         commands: usize,
     },
     /// What was not waited for at the end.
-    LeftBehind {
+    Abandoned {
         /// Entries of the message log. They were not acknowledged.
         unwritten: usize,
         /// Requests.
@@ -246,7 +246,7 @@ impl fmt::Display for Notice {
             Self::SendingWaiting { commands } => {
                 write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
-            Self::BoundListener { port } => write!(f, "* listening on port {port}"),
+            Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
             Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
             Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
@@ -273,7 +273,7 @@ impl fmt::Display for Notice {
             Self::Undone { commands } => {
                 write!(f, "error: quit: not done: {}", Counted(*commands, "command", "commands"))
             }
-            Self::LeftBehind { unwritten, unanswered } => {
+            Self::Abandoned { unwritten, unanswered } => {
                 let entries = Counted(*unwritten, "entry", "entries");
                 let replies = Counted(*unanswered, "reply", "replies");
                 write!(f, "error: quit: not waited for: {entries} of the message log, {replies}")

@@ -107,7 +107,7 @@ impl Requests {
     }
 
     /// The reply to the attempt's request is nobody's any more.
-    pub(super) fn abandon_attempt(&mut self) {
+    pub(super) fn abandon_join(&mut self) {
         for request in &mut self.in_flight {
             if request.asked == RequestSource::Join {
                 request.asked = RequestSource::Nobody;
@@ -141,7 +141,7 @@ impl Requests {
 
 impl Session {
     /// Whether there is a command socket to write to; if not, one is asked for.
-    pub(super) fn is_linked(&mut self, now: Millis) -> bool {
+    pub(super) fn has_command_socket(&mut self, now: Millis) -> bool {
         match self.requests.link {
             CommandSocketState::Open { .. } => true,
             CommandSocketState::Dialing { .. } => false,
@@ -177,7 +177,8 @@ impl Session {
     /// Sends a request of the user.
     pub(super) fn ask(&mut self, request: UserRequest, now: Millis) {
         if request.ask.is_leave() {
-            self.home = None; // From here on nobody is surprised by the end of the message socket.
+            // From here on nobody is surprised by the end of the message socket.
+            self.last_port = None;
         }
         let Some(line) = self.request_line(&request.ask.command()) else { return };
         let word = request.ask.command().word();
@@ -220,10 +221,10 @@ impl Session {
             | CommandSocketState::Open { .. } => return,
         }
         self.requests.link = CommandSocketState::Closed;
-        if self.attempt.as_ref().is_some_and(super::Join::wants_to_ask) {
-            return self.fail_attempt(why, now);
+        if self.join.as_ref().is_some_and(super::Join::wants_to_ask) {
+            return self.fail_join(why, now);
         }
-        if self.ending.is_some() {
+        if self.shutdown.is_some() {
             return self.exit_failed(Notice::Failed { command: "disconnect", why });
         }
         if self.waits_for_coordinator(now) {
@@ -290,7 +291,7 @@ impl Session {
                     Ask::Members | Ask::Stats | Ask::Ping => (),
                 }
             }
-            Some(RequestSource::Join) => self.grant_attempt(line, fields, now),
+            Some(RequestSource::Join) => self.confirm_join(line, fields, now),
             Some(RequestSource::Leave) => self.exit(Some(Notice::Reply(line.into()))),
             Some(RequestSource::Nobody) | None => (),
         }
@@ -300,7 +301,7 @@ impl Session {
         let word = self.requests.in_flight.front().map(|request| request.word);
         match self.requests.pop() {
             Some(RequestSource::User(request)) => self.on_refused(code, line, request, now),
-            Some(RequestSource::Join) => self.refuse_attempt(code, line, now),
+            Some(RequestSource::Join) => self.refuse_join(code, line, now),
             // There was nothing to say goodbye to.
             Some(RequestSource::Leave) => self.exit(None),
             Some(RequestSource::Nobody) | None => (),
@@ -320,12 +321,12 @@ impl Session {
         let mut undone = 0_usize;
         for request in self.requests.close() {
             match request.asked {
-                RequestSource::User(_) if self.ending.is_some() => {
+                RequestSource::User(_) if self.shutdown.is_some() => {
                     undone = undone.saturating_add(1);
                 }
                 RequestSource::User(request) => self.waiting.insert(request),
                 RequestSource::Join => self.ask_again(),
-                RequestSource::Leave => self.say_goodbye_again(),
+                RequestSource::Leave => self.retry_disconnect(),
                 RequestSource::Nobody => (),
             }
         }
@@ -348,7 +349,7 @@ impl Session {
         let handed_over = handed_over(&in_flight, unsent);
         for (number, request) in in_flight.into_iter().enumerate() {
             match request.asked {
-                RequestSource::User(request) if number >= handed_over => match self.ending {
+                RequestSource::User(request) if number >= handed_over => match self.shutdown {
                     Some(_) => self.not_sent(&request, NotSent::Quit),
                     None => self.waiting.insert(request),
                 },
@@ -356,7 +357,7 @@ impl Session {
                     self.failed = true;
                     self.show(Notice::unanswered(&ask));
                 }
-                RequestSource::Join => self.lose_attempt(why.clone(), now),
+                RequestSource::Join => self.lose_join(why.clone(), now),
                 RequestSource::Leave => {
                     let command = request.word;
                     self.exit_failed(Notice::Failed { command, why: why.clone() });

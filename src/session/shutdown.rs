@@ -20,15 +20,15 @@ pub(super) struct SessionShutdown {
 impl Session {
     /// The user will say no more; what was said is still done.
     pub(super) fn on_end_of_input(&mut self) {
-        if !self.settings.stays && self.ending.is_none() {
+        if !self.settings.stays_after_input && self.shutdown.is_none() {
             self.enqueue(UserCommand::Quit);
         }
     }
 
     /// A signal does not wait for the commands before it, and a second one for nothing.
     pub(super) fn on_stop(&mut self, now: Millis) {
-        match self.ending {
-            Some(_) => self.leave_rest_behind(),
+        match self.shutdown {
+            Some(_) => self.abandon_rest(),
             None => {
                 self.count_undone();
                 self.begin_to_leave(now);
@@ -38,7 +38,7 @@ impl Session {
 
     /// What the user asked for and nobody will do any more has failed.
     fn count_undone(&mut self) {
-        let is_joining = self.attempt.as_ref().is_some_and(Join::is_waited_for);
+        let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
         let queued = self.queue.iter().filter(|command| match command {
             UserCommand::Join { .. } | UserCommand::Ask(_) => true,
             UserCommand::Status | UserCommand::Help | UserCommand::Quit | UserCommand::Bad(_) => {
@@ -57,50 +57,51 @@ impl Session {
     }
 
     pub(super) fn begin_to_leave(&mut self, now: Millis) {
-        let is_awaited = self.attempt.as_ref().is_some_and(Join::is_granted);
-        self.give_up_attempt();
+        let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
+        self.give_up_join();
         self.drop_waiting(&NotSent::Quit);
-        self.home = None;
+        self.last_port = None;
         self.queue.clear();
         self.queue_bytes = 0;
-        self.ending = Some(SessionShutdown { until: now.plus(LEAVE_MS), asked: false, is_awaited });
+        self.shutdown =
+            Some(SessionShutdown { until: now.plus(LEAVE_MS), asked: false, is_awaited });
     }
 
     pub(super) fn leave_if_done(&mut self, now: Millis) {
-        let must_ask = self.ending.is_some_and(|ending| !ending.asked);
-        if self.over || !must_ask || self.requests.is_busy() || self.taken.unwritten() > 0 {
+        let must_ask = self.shutdown.is_some_and(|shutdown| !shutdown.asked);
+        if self.over || !must_ask || self.requests.is_busy() || self.inbox.unwritten() > 0 {
             return;
         }
         // A `register` that nobody waits for any more may still make us online.
         let may_be_online = self.stream.as_ref().is_some_and(|stream| !stream.leaving)
-            || self.ending.is_some_and(|ending| ending.is_awaited)
+            || self.shutdown.is_some_and(|shutdown| shutdown.is_awaited)
             || self.requests.is_any_abandoned();
         if !may_be_online {
             return self.exit(None);
         }
-        if !self.is_linked(now) {
+        if !self.has_command_socket(now) {
             return;
         }
         let Some(line) = self.request_line(&Command::Disconnect) else { return };
         self.send(RequestSource::Leave, Command::Disconnect.word(), line, now);
-        self.ending = self.ending.map(|ending| SessionShutdown { asked: true, ..ending });
+        self.shutdown = self.shutdown.map(|shutdown| SessionShutdown { asked: true, ..shutdown });
     }
 
     /// The goodbye was not looked at.
-    pub(super) fn say_goodbye_again(&mut self) {
-        self.ending = self.ending.map(|ending| SessionShutdown { asked: false, ..ending });
+    pub(super) fn retry_disconnect(&mut self) {
+        self.shutdown = self.shutdown.map(|shutdown| SessionShutdown { asked: false, ..shutdown });
     }
 
-    pub(super) fn expire_ending(&mut self, now: Millis) {
-        if self.ending.is_some_and(|ending| ending.until <= now) {
-            self.leave_rest_behind();
+    pub(super) fn expire_shutdown(&mut self, now: Millis) {
+        if self.shutdown.is_some_and(|shutdown| shutdown.until <= now) {
+            self.abandon_rest();
         }
     }
 
-    fn leave_rest_behind(&mut self) {
-        let unwritten = self.taken.unwritten();
+    fn abandon_rest(&mut self) {
+        let unwritten = self.inbox.unwritten();
         let unanswered = self.requests.in_flight();
-        self.exit_failed(Notice::LeftBehind { unwritten, unanswered });
+        self.exit_failed(Notice::Abandoned { unwritten, unanswered });
     }
 
     pub(super) fn exit_failed(&mut self, notice: Notice) {

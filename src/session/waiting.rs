@@ -142,14 +142,14 @@ impl Session {
     }
 
     fn is_coming_back(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| !attempt.is_for_user())
+        self.join.as_ref().is_some_and(|join| !join.is_for_user())
     }
 
     /// Returns true if a message that was not sent may be sent later: the session is online as far
     /// as it knows, or comes back by itself.
     fn may_send_later(&self) -> bool {
-        let is_online = self.home.is_some() && self.stream.is_some();
-        self.ending.is_none() && (is_online || self.is_coming_back())
+        let is_online = self.last_port.is_some() && self.stream.is_some();
+        self.shutdown.is_none() && (is_online || self.is_coming_back())
     }
 
     /// Returns true if a command must wait: it is a message, or stands behind one.
@@ -184,9 +184,9 @@ impl Session {
 
     fn may_send_waiting(&mut self, now: Millis) -> bool {
         let Some(UserRequest { ask, .. }) = self.waiting.requests.front() else { return false };
-        let is_joining = self.attempt.as_ref().is_some_and(Join::is_for_user);
-        let may_ask = self.ending.is_none() && !is_joining && !self.is_in_outage();
-        may_ask && self.requests.has_room_for(ask.is_message()) && self.is_linked(now)
+        let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
+        let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
+        may_ask && self.requests.has_room_for(ask.is_message()) && self.has_command_socket(now)
     }
 
     /// Says once in an outage that requests wait.
@@ -246,7 +246,7 @@ impl Session {
 
     /// Sends nothing for a while; coming back has pauses of its own.
     fn hold_back(&mut self, now: Millis) {
-        if self.attempt.is_none() {
+        if self.join.is_none() {
             self.waiting.hold_back(now);
         }
     }

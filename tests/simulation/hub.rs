@@ -110,7 +110,7 @@ impl Hub {
 
     fn deadline(&self) -> Option<u64> {
         let timers = self.links.values().flat_map(|peer| [peer.connects_until, peer.stalls_at]);
-        let journal = self.journal.as_ref().and_then(|journal| journal.keeper.deadline());
+        let journal = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
         let dues = [self.group.next_deadline(), journal].into_iter().flatten();
         // What was due before there was this program is due at once.
         let dues = dues.map(|due| due.since(self.age) + self.started);
@@ -138,14 +138,14 @@ impl World {
             Input::Connected { link } => self.model.connected(*link),
             Input::ConnectFailed { link, .. } => self.model.connect_failed(*link),
             Input::Wrote { .. } => (), // Told with the bytes.
-            Input::Offered => self.model.offered(),
+            Input::Delivered => self.model.offered(),
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
             Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
             Input::Lost { link, how } => self.model.lost(*link, reason(how)),
-            Input::Stored { through } => self.model.stored(*through),
+            Input::Committed { through } => self.model.stored(*through),
             Input::DrawnEpoch(epoch) => self.model.drawn = Some(*epoch),
             Input::BeginEpoch => self.model.begin_epoch(),
-            Input::EpochStored => self.model.epoch_stored(),
+            Input::EpochCommitted => self.model.epoch_stored(),
             Input::JournalFails(fails) => self.model.is_failing = *fails,
             Input::JournalFull(is_full) => self.model.is_full = *is_full,
             Input::Tick => self.model.tick(now.steady.as_u64()),
@@ -156,7 +156,7 @@ impl World {
             match effect {
                 Effect::Reply { to, reply } => {
                     let journal = self.hub().journal.as_ref();
-                    let commit = journal.and_then(|journal| journal.keeper.awaited(&reply));
+                    let commit = journal.and_then(|journal| journal.commits.awaited(&reply));
                     self.answer(to, &reply.to_string(), commit);
                 }
                 Effect::List { to, listing } => self.list(to, listing),
@@ -168,14 +168,14 @@ impl World {
                     let peer = Peer::connecting(end, until);
                     self.hub().links.insert(link, peer);
                 }
-                Effect::Close { link, last_words } => {
-                    self.model.on_close(link, &last_words);
-                    self.drop_link(link, &last_words);
+                Effect::Close { link, closing_bytes } => {
+                    self.model.on_close(link, &closing_bytes);
+                    self.drop_link(link, &closing_bytes);
                 }
                 Effect::Record(fact) => {
                     let Some(hub) = &mut self.hub else { return };
                     if let Some(journal) = &mut hub.journal {
-                        journal.keeper.record(&fact, &hub.group, now);
+                        journal.commits.record(&fact, &hub.group, now);
                     }
                     self.report_fullness();
                 }
@@ -201,7 +201,7 @@ impl World {
         for link in self.hub().links.keys().copied().collect::<Vec<LinkId>>() {
             self.hear(link);
         }
-        self.tell(Input::EpochStored);
+        self.tell(Input::EpochCommitted);
         let links: Vec<LinkId> = self.hub().links.keys().copied().collect();
         self.hub().offerable.extend(links);
     }
@@ -210,13 +210,13 @@ impl World {
         self.hub.as_mut().expect("asked only while there is one")
     }
 
-    pub(crate) fn drop_link(&mut self, link: LinkId, last_words: &[u8]) {
+    pub(crate) fn drop_link(&mut self, link: LinkId, closing_bytes: &[u8]) {
         let Some(peer) = self.hub().links.remove(&link) else { return };
         self.hub().peers.remove(&peer.end);
         // Unread bytes would make the system throw away what was written and has not arrived.
         self.nature.read(peer.end, usize::MAX);
-        if peer.is_writable && !last_words.is_empty() {
-            let _ = self.nature.write(peer.end, last_words);
+        if peer.is_writable && !closing_bytes.is_empty() {
+            let _ = self.nature.write(peer.end, closing_bytes);
         }
         self.nature.close(peer.end);
     }
@@ -231,12 +231,12 @@ impl World {
                 self.answer(to, &text, None);
             }
             Listing::Stats => {
-                let standing = group.standing();
+                let gauges = group.gauges();
                 let online = group.members().filter(|member| member.online).count();
-                assert_eq!((standing.epoch, standing.online), (self.model.epoch, online));
-                assert_eq!(standing.next_seq.as_u64(), self.model.life().last() + 1);
-                assert_eq!(standing.members, self.model.members.len());
-                let members = standing.members;
+                assert_eq!((gauges.epoch, gauges.online), (self.model.epoch, online));
+                assert_eq!(gauges.next_seq.as_u64(), self.model.life().last() + 1);
+                assert_eq!(gauges.members, self.model.members.len());
+                let members = gauges.members;
                 self.check_stats();
                 self.reply(to, &format!("OK stats 1\nmembers {members}"), None, None);
             }

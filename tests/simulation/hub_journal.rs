@@ -29,8 +29,8 @@ use support::rng::Rng;
 /// The journal of one life of the coordinator.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    pub(crate) keeper: Commits,
-    scribe: SegmentWriter<Storage>,
+    pub(crate) commits: Commits,
+    writer: SegmentWriter<Storage>,
     jobs: Vec<WriterJob>,
     /// What the scribe is at, or rather what will have come of it.
     writing: Option<WriterReport>,
@@ -141,7 +141,7 @@ impl Keep {
         }
     }
 
-    pub(crate) fn terms(&self) -> JournalOptions {
+    pub(crate) fn options(&self) -> JournalOptions {
         let Self { sync, segment_bytes_max, waiting_bytes_max, boot, .. } = *self;
         JournalOptions { sync, segment_bytes_max, waiting_bytes_max, boot: BootId([boot; 16]) }
     }
@@ -198,7 +198,7 @@ impl World {
             keep.note_clock(now);
             keep.syncs.push(keep.sync);
             keep.drawn.push(draw.epoch);
-            let opened = recovery.open(store, keep.terms(), draw, now);
+            let opened = recovery.open(store, keep.options(), draw, now);
             opened.map(|opened| (opened, now)).map_err(|error| error.to_string())
         });
         let took = keep.storage.clock() - nature.now;
@@ -217,7 +217,7 @@ impl World {
         let Some(keep) = &mut self.keep else { return };
         let Some(starting) = keep.starting.take_if(|it| it.start == start) else { return };
         let Starting {
-            opened: OpenedJournal { group, keeper, scribe }, at, clock, written, ..
+            opened: OpenedJournal { group, commits, writer }, at, clock, written, ..
         } = starting;
         let steady = clock.steady.plus(self.nature.now - at);
         let now = Now { steady, unix: wall(self.nature.now, keep.wall_ahead) };
@@ -228,7 +228,7 @@ impl World {
         let (jobs, written) = (Vec::new(), Vec::new());
         let (writing, done, closing_at, has_failed) = (None, 0, None, false);
         let journal =
-            Journal { keeper, scribe, jobs, writing, written, done, closing_at, has_failed, sync };
+            Journal { commits, writer, jobs, writing, written, done, closing_at, has_failed, sync };
         let wall_ahead = keep.wall_ahead;
         self.put_up(group, Some(journal), now.steady, wall_ahead);
         if self.model.must_begin {
@@ -275,7 +275,7 @@ impl World {
         let Some(journal) = &mut hub.journal else { return };
         let mut progress = Progress::default();
         for written in std::mem::take(&mut journal.written) {
-            journal.keeper.take(written, steady, &mut progress);
+            journal.commits.take(written, steady, &mut progress);
         }
         journal.has_failed |= progress.fails.is_some();
         if let Some(fails) = progress.fails {
@@ -287,7 +287,7 @@ impl World {
             self.begin_epoch();
         }
         if let Some((commit, through)) = progress.done {
-            self.tell(Input::Stored { through });
+            self.tell(Input::Committed { through });
             if let Some(journal) = &mut self.hub().journal {
                 journal.done = commit;
             }
@@ -301,7 +301,7 @@ impl World {
     /// Tells the group when as much waits for the disk as may, and when less does again.
     pub(crate) fn report_fullness(&mut self) {
         let Some(hub) = &mut self.hub else { return };
-        let fullness = hub.journal.as_mut().and_then(|journal| journal.keeper.take_fullness());
+        let fullness = hub.journal.as_mut().and_then(|journal| journal.commits.take_fullness());
         if let Some(is_full) = fullness {
             if is_full {
                 self.model.see(Sight::JournalFull);
@@ -344,7 +344,7 @@ impl World {
             }
             return;
         };
-        journal.keeper.commit(&mut hub.group, clock, || {
+        journal.commits.commit(&mut hub.group, clock, || {
             let is_drawn = nature.calm || nature.rng.percent(95);
             is_drawn.then(|| Salt(nature.rng.next()))
         });
@@ -355,14 +355,14 @@ impl World {
         let World { hub: Some(hub), nature, keep: Some(keep), model, .. } = self else { return };
         let oldest = hub.clock(nature.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
         let Some(journal) = &mut hub.journal else { return };
-        journal.jobs.extend(std::iter::from_fn(|| journal.keeper.poll_job()));
+        journal.jobs.extend(std::iter::from_fn(|| journal.commits.poll_job()));
         assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
         if journal.writing.is_none() && !journal.jobs.is_empty() {
             keep.storage.begin(nature.now);
             let early = keep.removes_early(&journal.jobs, oldest);
-            journal.writing = Some(journal.scribe.write(std::mem::take(&mut journal.jobs)));
+            journal.writing = Some(journal.writer.write(std::mem::take(&mut journal.jobs)));
             let took = keep.storage.clock() - nature.now;
-            nature.after(took, RecoveryEvent::Stored(hub.life));
+            nature.after(took, RecoveryEvent::Committed(hub.life));
             if early > 0 {
                 keep.removed_early += early;
                 self.rehearse();
@@ -399,9 +399,9 @@ impl World {
         journal.closing_at = Some(now);
         keep.cleanness = Cleanness::Perhaps;
         for written in std::mem::take(&mut journal.written) {
-            journal.keeper.take(written, clock.steady, &mut Progress::default());
+            journal.commits.take(written, clock.steady, &mut Progress::default());
         }
-        journal.keeper.close(&mut hub.group, clock);
+        journal.commits.close(&mut hub.group, clock);
         self.nature.inbox(Node::Hub).paused_until = u64::MAX;
         self.send_jobs();
         self.hub().journal.as_ref().is_some_and(|journal| journal.writing.is_some())
@@ -431,11 +431,11 @@ impl World {
         let Some(journal) = &hub.journal else { return };
         let is_idle = journal.writing.is_none() && journal.written.is_empty();
         let is_sound = keep.storage.troubled_at() < hub.started;
-        if !is_idle || !journal.keeper.is_idle() || !is_sound {
+        if !is_idle || !journal.commits.is_idle() || !is_sound {
             return;
         }
         let (bytes, segments) = keep.storage.segments();
-        let stats = journal.keeper.stats();
+        let stats = journal.commits.stats();
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
         assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));

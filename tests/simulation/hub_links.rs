@@ -105,13 +105,13 @@ impl World {
     pub(crate) fn say_farewell(&mut self) {
         let World { hub: Some(hub), nature, model, .. } = self else { return };
         for (link, peer) in &hub.links {
-            let farewell = hub.group.farewell(*link);
+            let goodbye = hub.group.goodbye(*link);
             let stream = model.streams.get(link);
-            let wanted = stream.map(|stream| stream.last_words("shutting down"));
+            let wanted = stream.map(|stream| stream.closing_bytes("shutting down"));
             let wanted = wanted.unwrap_or_default();
-            assert_eq!(String::from_utf8_lossy(&farewell), wanted, "farewell of {link}");
+            assert_eq!(String::from_utf8_lossy(&goodbye), wanted, "farewell of {link}");
             if peer.is_writable {
-                let _ = nature.write(peer.end, &farewell);
+                let _ = nature.write(peer.end, &goodbye);
             }
         }
     }
@@ -127,7 +127,7 @@ impl World {
         for link in links {
             self.offer_to(link);
         }
-        self.tell(Input::Offered);
+        self.tell(Input::Delivered);
         for (&link, peer) in &self.hub.as_ref().expect("in its turn").links {
             let is_due = self.hub.as_ref().is_some_and(|hub| hub.group.run_for(link).is_some());
             assert_eq!(is_due, self.model.is_due(link), "link {link}: what is due");
@@ -147,7 +147,7 @@ impl World {
             let Some(run) = hub.group.run_for(link).filter(|_| peer.is_writable) else {
                 break false;
             };
-            if written >= TURN_BYTES && !hub.group.offers_once() {
+            if written >= TURN_BYTES && !hub.group.delivers_once() {
                 hub.offerable.insert(link);
                 break false;
             }

@@ -146,8 +146,8 @@ impl Life {
 
     /// A registration stands behind what was lost: that some of it was its own is remembered of
     /// what stands above only, and would have to be read from what is not there.
-    pub(crate) fn pass_lost(&mut self, who: u32, place: u64) {
-        for seq in 1..=place {
+    pub(crate) fn pass_lost(&mut self, who: u32, acked: u64) {
+        for seq in 1..=acked {
             let message = self.message_mut(seq);
             message.is_anonymous |= message.is_lost && message.sender == who;
         }
@@ -155,8 +155,8 @@ impl Life {
 
     /// A registration is known to have sent so much of what stands above its place: all that has
     /// to be known, and of what was lost perhaps some, which nobody else has sent.
-    pub(crate) fn recognize(&mut self, who: u32, place: u64, own: &[(u64, u64)]) {
-        for seq in place + 1..=self.last() {
+    pub(crate) fn recognize(&mut self, who: u32, acked: u64, own: &[(u64, u64)]) {
+        for seq in acked + 1..=self.last() {
             let is_known = own.iter().any(|(first, last)| (*first..=*last).contains(&seq));
             let message = self.message_mut(seq);
             assert!(!is_known || message.sender == who, "{seq} is not its own: {message:?}");
@@ -190,12 +190,12 @@ impl Life {
         seq < front || self.message(seq).is_lost
     }
 
-    /// Where what is gone or own behind `place` ends, and what of others is gone there: how many,
+    /// Where what is gone or own behind `acked` ends, and what of others is gone there: how many,
     /// the first and the last.
-    pub(crate) fn pass(&self, place: u64, front: u64, who: u32) -> (u64, Option<[u64; 3]>) {
+    pub(crate) fn pass(&self, acked: u64, front: u64, who: u32) -> (u64, Option<[u64; 3]>) {
         let mut gap: Option<[u64; 3]> = None;
-        let mut end = place;
-        for seq in place + 1..=self.last() {
+        let mut end = acked;
+        for seq in acked + 1..=self.last() {
             if !self.is_known_own(seq, who) {
                 if !self.is_gone(seq, front) {
                     break;
@@ -208,9 +208,9 @@ impl Life {
         (end, gap)
     }
 
-    /// Messages of others above `place` that are there.
-    pub(crate) fn kept(&self, place: u64, front: u64, who: u32) -> usize {
-        let others = self.others(place, self.last(), who);
+    /// Messages of others above `acked` that are there.
+    pub(crate) fn kept(&self, acked: u64, front: u64, who: u32) -> usize {
+        let others = self.others(acked, self.last(), who);
         others.filter(|&seq| !self.is_gone(seq, front)).count()
     }
 
@@ -249,8 +249,8 @@ impl Life {
         (after + 1..=through.min(self.last())).filter(move |&seq| self.message(seq).sender != who)
     }
 
-    /// `place`, moved on over what a registration sent itself.
-    pub(crate) fn skip_own(&self, place: u64, who: u32) -> u64 {
-        self.others(place, self.last(), who).next().map_or(self.last().max(place), |seq| seq - 1)
+    /// `acked`, moved on over what a registration sent itself.
+    pub(crate) fn skip_own(&self, acked: u64, who: u32) -> u64 {
+        self.others(acked, self.last(), who).next().map_or(self.last().max(acked), |seq| seq - 1)
     }
 }

@@ -134,11 +134,11 @@ fn every_promise_is_kept_whatever_goes_wrong() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    let runs = [3, 4].map(|seed| {
+    let ranges = [3, 4].map(|seed| {
         let outcome = run(seed, false);
         assert_eq!(outcome, run(seed, false), "seed={seed}");
         outcome
     });
-    assert_ne!(runs[0].hash, runs[1].hash);
-    assert!(runs.iter().any(|outcome| outcome.comebacks > 0), "neither keeps a journal");
+    assert_ne!(ranges[0].hash, ranges[1].hash);
+    assert!(ranges.iter().any(|outcome| outcome.comebacks > 0), "neither keeps a journal");
 }

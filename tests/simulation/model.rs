@@ -19,7 +19,7 @@ use crate::stream::Stream;
 pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) registered_at: u64,
-    pub(crate) place: u64,
+    pub(crate) acked: u64,
     /// The highest place it ever had.
     pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
@@ -179,11 +179,11 @@ impl Model {
             if let Some(stream) = member.link.and_then(|link| self.streams.get_mut(&link)) {
                 stream.settle(life, self.front, member.number);
                 if !stream.acks {
-                    member.place = member.place.max(stream.brought);
+                    member.acked = member.acked.max(stream.brought);
                 }
             }
-            member.place = life.skip_own(member.place, member.number);
-            member.peak = member.peak.max(member.place);
+            member.acked = life.skip_own(member.acked, member.number);
+            member.peak = member.peak.max(member.acked);
         }
     }
 
@@ -328,7 +328,7 @@ impl Model {
         let link = self.members.get_mut(id).and_then(|member| member.link.take());
         if let Some(link) = link {
             let stream = self.streams.remove(&link);
-            self.closing.push((link, stream.unwrap().last_words(reason)));
+            self.closing.push((link, stream.unwrap().closing_bytes(reason)));
         }
         link.is_some()
     }
@@ -343,8 +343,8 @@ impl Model {
         }
         let (sender, seq) = (member.number, self.life().last() + 1);
         let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
-        let places = self.members.values().map(|member| member.place);
-        let mut oldest = self.front.max(places.min().unwrap() + 1);
+        let acked_records = self.members.values().map(|member| member.acked);
+        let mut oldest = self.front.max(acked_records.min().unwrap() + 1);
         let kept = |from: u64| -> u64 {
             let kept = (from..seq).map(|seq| self.life().message(seq));
             let kept = kept.filter(|message| !message.is_lost);
@@ -393,8 +393,8 @@ impl Model {
         let mut lines = String::new();
         for (id, member) in &self.members {
             let state = if member.link.is_some() { "online" } else { "offline" };
-            let pending = self.life().kept(member.place, self.front, member.number);
-            let (address, acked) = (member.address, member.place);
+            let pending = self.life().kept(member.acked, self.front, member.number);
+            let (address, acked) = (member.address, member.acked);
             lines.push_str(&format!("\n{id} {state} {address} pending={pending} acked={acked}"));
         }
         lines

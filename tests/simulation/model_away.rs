@@ -34,8 +34,8 @@ impl Model {
     /// How a refusal may name what keeps the backlog full: the members that need the oldest
     /// message, and how much is kept for them.
     pub(crate) fn holders(&self, bytes: u64) -> Vec<String> {
-        let lowest = self.members.values().map(|member| member.place).min();
-        let holders = self.members.iter().filter(|(_, member)| Some(member.place) == lowest);
+        let lowest = self.members.values().map(|member| member.acked).min();
+        let holders = self.members.iter().filter(|(_, member)| Some(member.acked) == lowest);
         holders.map(|(id, _)| format!(" {id} has not acked {bytes} bytes: ")).collect()
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum FactId {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RollEntry {
     /// A member, or none.
-    pub(crate) standing: Option<Registration>,
+    pub(crate) gauges: Option<Registration>,
     promise: Option<Promise>,
     peak: u64,
 }
@@ -89,10 +89,10 @@ impl Model {
         self.lives.insert(epoch, life);
     }
 
-    pub(crate) fn enter_on_roll(&mut self, id: &str, standing: Option<Registration>) -> FactId {
-        let nobody = RollEntry { standing: None, promise: None, peak: 0 };
+    pub(crate) fn enter_on_roll(&mut self, id: &str, gauges: Option<Registration>) -> FactId {
+        let nobody = RollEntry { gauges: None, promise: None, peak: 0 };
         let entries = self.roll.entry(id.to_owned()).or_insert_with(|| vec![nobody]);
-        entries.push(RollEntry { standing, promise: None, peak: 0 });
+        entries.push(RollEntry { gauges, promise: None, peak: 0 });
         FactId::Roll(id.to_owned(), entries.len() - 1)
     }
 
@@ -135,11 +135,13 @@ impl Model {
         let roll = std::mem::take(&mut self.roll);
         let old = std::mem::take(&mut self.members);
         self.begin_again(epoch, life, group);
-        let mut found: BTreeMap<Box<str>, MemberState> =
-            group.standpoints().map(|standpoint| (standpoint.id.clone(), standpoint)).collect();
+        let mut found: BTreeMap<Box<str>, MemberState> = group
+            .member_states()
+            .map(|member_state| (member_state.id.clone(), member_state))
+            .collect();
         for (id, entries) in roll {
-            let standpoint = found.remove(id.as_str());
-            self.restore(&id, &entries, standpoint, old.get(&id), back);
+            let member_state = found.remove(id.as_str());
+            self.restore(&id, &entries, member_state, old.get(&id), back);
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
         self.settle();
@@ -151,7 +153,7 @@ impl Model {
         let (mut life, mut lost) = (self.life().clone(), 0);
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
-        let lowest = group.standpoints().map(|member| member.place.as_u64()).min();
+        let lowest = group.member_states().map(|member| member.acked.as_u64()).min();
         let mut kept = BTreeSet::new();
         for (seq, line, at) in group.lines(Seq::ZERO) {
             let (seq, line) = (seq.as_u64(), String::from_utf8_lossy(line));
@@ -242,7 +244,7 @@ impl Model {
         let binds = |entry: &RollEntry| entry.promise.is_some_and(|it| it.binds(&back.end));
         let certain = entries.iter().rposition(binds).unwrap_or_default();
         let (life, last) = (self.life(), self.life().last());
-        let is_it = |entry: &&RollEntry| match (entry.standing, &found) {
+        let is_it = |entry: &&RollEntry| match (entry.gauges, &found) {
             (None, None) => true,
             (Some(was), Some(is)) => {
                 // Behind messages that are lost it may seem to have come before them.
@@ -254,7 +256,7 @@ impl Model {
         let at = entries.iter().rposition(|entry| is_it(&entry)).filter(|&at| at >= certain);
         let at = at.unwrap_or_else(|| panic!("{id}: {found:?} of {entries:?} {back:?}"));
         let (entry, undone) = (entries[at], &entries[at + 1..]);
-        let undone = undone.iter().filter_map(|entry| Some(entry.standing?.number));
+        let undone = undone.iter().filter_map(|entry| Some(entry.gauges?.number));
         self.life_mut().strike_out(id, &undone.collect::<Vec<u32>>());
         if at + 1 < entries.len() {
             self.see(Sight::RegistrationLost);
@@ -263,45 +265,45 @@ impl Model {
         let sync = if safe { Sync::Always } else { Sync::Never };
         let promise = Some(Promise { at: 0, sync });
         // From here on it has registered where it is found, also if that was before what was lost.
-        let standing = entry.standing.zip(found.as_ref()).map(|(standing, found)| Registration {
-            after: found.registered_at.as_u64(),
-            ..standing
-        });
-        self.roll.insert(id.to_owned(), vec![RollEntry { standing, promise, ..entry }]);
-        let number = entry.standing.map_or(0, |standing| standing.number);
-        let (Some(standing), Some(found)) = (entry.standing, found) else {
+        let gauges = entry
+            .gauges
+            .zip(found.as_ref())
+            .map(|(gauges, found)| Registration { after: found.registered_at.as_u64(), ..gauges });
+        self.roll.insert(id.to_owned(), vec![RollEntry { gauges, promise, ..entry }]);
+        let number = entry.gauges.map_or(0, |gauges| gauges.number);
+        let (Some(gauges), Some(found)) = (entry.gauges, found) else {
             return;
         };
-        let place = found.place.as_u64();
+        let acked = found.acked.as_u64();
         // Where later registrations are lost, their places may not be.
         let peak = entries[at..].iter().map(|entry| entry.peak).max().unwrap_or_default();
         // A member that went back behind its place may find that it had all but what is its own.
         assert!(
-            place <= self.life().skip_own(peak, number),
-            "{id} never took {place}: {entries:?}"
+            acked <= self.life().skip_own(peak, number),
+            "{id} never took {acked}: {entries:?}"
         );
         if back.was_clean && old.is_some_and(|old| old.number == number) {
-            let stood = old.map(|old| (old.place.min(last), old.address));
-            assert_eq!(stood, Some((place, found.address)), "{id}: place and address");
+            let stood = old.map(|old| (old.acked.min(last), old.address));
+            assert_eq!(stood, Some((acked, found.address)), "{id}: place and address");
         }
-        self.take_in(id, standing, &found, back.opened_at);
+        self.take_in(id, gauges, &found, back.opened_at);
     }
 
     /// A member stands where it was found.
-    fn take_in(&mut self, id: &str, standing: Registration, found: &MemberState, opened_at: u64) {
-        let (number, place) = (standing.number, found.place.as_u64());
+    fn take_in(&mut self, id: &str, gauges: Registration, found: &MemberState, opened_at: u64) {
+        let (number, acked) = (gauges.number, found.acked.as_u64());
         let registered_at = found.registered_at.as_u64();
         let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
         let life = self.life_mut();
         life.take_over(id, registered_at, number);
-        life.pass_lost(number, place);
-        life.recognize(number, place, &own.collect::<Vec<_>>());
-        life.enter(id, Registration { after: registered_at, had: place, ..standing });
+        life.pass_lost(number, acked);
+        life.recognize(number, acked, &own.collect::<Vec<_>>());
+        life.enter(id, Registration { after: registered_at, had: acked, ..gauges });
         let member = Member {
             number,
             registered_at,
-            place,
-            peak: place,
+            acked,
+            peak: acked,
             link: None,
             returning: None,
             away_since: Some(opened_at),

@@ -44,7 +44,7 @@ impl Model {
         let member = Member {
             number,
             registered_at: last,
-            place: last,
+            acked: last,
             peak: last,
             link: Some(link),
             returning: None,
@@ -61,10 +61,10 @@ impl Model {
 
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
         self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
-        let lowest = self.members.values().map(|member| member.place).min().unwrap();
+        let lowest = self.members.values().map(|member| member.acked).min().unwrap();
         let member = self.members.get_mut(&attempt.id).unwrap();
         let life = self.lives.get_mut(&self.epoch).unwrap();
-        life.pass_lost(member.number, member.place);
+        life.pass_lost(member.number, member.acked);
         if let Some(since) = attempt.since.filter(|since| since.epoch == self.epoch) {
             life.note_named(&attempt.id, since.seq.as_u64());
         }
@@ -73,33 +73,33 @@ impl Model {
         member.address = attempt.address;
         member.link = Some(link);
         let taken = attempt.since.filter(|since| since.epoch == epoch);
-        let taken = taken.map_or(member.place, |since| since.seq.as_u64());
-        let mut places = vec![taken];
-        let is_below = taken < member.place;
+        let taken = taken.map_or(member.acked, |since| since.seq.as_u64());
+        let mut acked_records = vec![taken];
+        let is_below = taken < member.acked;
         if is_below {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.registered_at);
-            let oldest = from.max((front - 1).min(member.place));
+            let oldest = from.max((front - 1).min(member.acked));
             // What was lost at the front may count as kept from there on, or go with the front:
             // when it was accepted is lost too, and what was taken and is gone is no gap.
             let lost = (front..=life.last()).take_while(|&seq| life.message(seq).is_lost);
-            let gone = oldest.max(lost.last().unwrap_or_default().min(member.place));
+            let gone = oldest.max(lost.last().unwrap_or_default().min(member.acked));
             let from = if self.has_come_back { from } else { oldest };
-            places = (from..=gone.max(lowest)).collect();
+            acked_records = (from..=gone.max(lowest)).collect();
         }
         let number = member.number;
         let (ttl, max_line) = (self.rules.ttl_ms / 1000, self.rules.line_bytes_max);
-        let replies = places.into_iter().map(|place| {
-            let place = life.skip_own(place, number);
-            let (end, gap) = life.pass(place, front, number);
+        let replies = acked_records.into_iter().map(|acked| {
+            let acked = life.skip_own(acked, number);
+            let (end, gap) = life.pass(acked, front, number);
             let next = end + 1;
-            let missed = life.kept(place, front, number);
+            let missed = life.kept(acked, front, number);
             let expired = gap.map_or(0, |[count, ..]| count);
             let reply = format!(
                 "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} \
                  expired={expired} max_line={max_line}"
             );
-            (reply, place)
+            (reply, acked)
         });
         let want = Want::OneOf(attempt.id.clone(), replies.collect());
         if is_below {
@@ -109,9 +109,9 @@ impl Model {
         self.open(link, attempt, 0);
     }
 
-    fn open(&mut self, link: LinkId, attempt: &Attempt, place: u64) {
+    fn open(&mut self, link: LinkId, attempt: &Attempt, acked: u64) {
         let hello = attempt.nonce.as_ref().map(|nonce| format!("hello#{nonce}#{}\n", self.epoch));
-        self.streams.insert(link, Stream::new(attempt.acks, hello, place));
+        self.streams.insert(link, Stream::new(attempt.acks, hello, acked));
     }
 
     pub(crate) fn connect_failed(&mut self, link: LinkId) {
@@ -132,7 +132,7 @@ impl Model {
         let epoch = self.decided.take().expect("decided before it is stored");
         let mut life = self.life().go_on();
         for (id, member) in &self.members {
-            let Member { number, registered_at: after, place: had, .. } = *member;
+            let Member { number, registered_at: after, acked: had, .. } = *member;
             life.enter(id, Registration { number, after, had });
         }
         assert!(self.lives.insert(epoch, life).is_none(), "an old epoch");
@@ -153,8 +153,8 @@ impl Model {
         if let Some(stream) = self.streams.remove(&link) {
             let online = self.members.values_mut().find(|member| member.link == Some(link));
             online.unwrap().link = None;
-            let last_words = reason.map(|reason| stream.last_words(reason));
-            self.closing.push((link, last_words.unwrap_or_default()));
+            let closing_bytes = reason.map(|reason| stream.closing_bytes(reason));
+            self.closing.push((link, closing_bytes.unwrap_or_default()));
         } else if self.attempts.contains_key(&link) {
             self.connect_failed(link);
             self.closing.push((link, String::new()));
@@ -165,11 +165,11 @@ impl Model {
         let life = &self.lives[&self.epoch];
         let Some(stream) = self.streams.get_mut(&link) else { return };
         let member = self.members.values_mut().find(|member| member.link == Some(link)).unwrap();
-        if !stream.acks || seq <= member.place {
+        if !stream.acks || seq <= member.acked {
             return;
         }
         if stream.has_brought(seq) {
-            member.place = life.skip_own(seq, member.number);
+            member.acked = life.skip_own(seq, member.number);
         } else {
             self.see(Sight::AckAboveSent);
             self.lost(link, Some("bad ack"));

@@ -37,22 +37,22 @@ impl Model {
             }
             Want::OneOf(id, replies) => {
                 let found = replies.iter().find(|(line, _)| line == reply);
-                let (_, place) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
+                let (_, acked) = found.unwrap_or_else(|| panic!("{id}: {reply:?}: {replies:?}"));
                 let member = self.members.get_mut(&id).unwrap();
-                member.place = *place;
+                member.acked = *acked;
                 let stream = self.streams.get_mut(&member.link.unwrap()).unwrap();
-                stream.starts_after(*place);
+                stream.starts_after(*acked);
                 self.settle();
             }
         }
     }
 
     /// The coordinator wants to hang up.
-    pub(crate) fn on_close(&mut self, link: LinkId, last_words: &[u8]) {
+    pub(crate) fn on_close(&mut self, link: LinkId, closing_bytes: &[u8]) {
         let at = self.closing.iter().position(|(wanted, _)| *wanted == link);
         let at = at.unwrap_or_else(|| panic!("nobody asked to close {link}"));
         let (_, wanted) = self.closing.remove(at);
-        assert_eq!(String::from_utf8_lossy(last_words), wanted, "last words of {link}");
+        assert_eq!(String::from_utf8_lossy(closing_bytes), wanted, "last words of {link}");
     }
 
     /// All that had to happen has happened.

@@ -46,7 +46,7 @@ pub(crate) enum RecoveryEvent {
     /// A coordinator has read its journal; the number names the start.
     Up(u32),
     /// Its disk is done with what it was told to write; the number names the process.
-    Stored(u32),
+    Committed(u32),
     /// Something goes wrong.
     Fault,
     /// Somebody copies the coordinator's directory, or puts the copy back.

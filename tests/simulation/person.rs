@@ -104,9 +104,9 @@ impl World {
         person.session = Some(Session::new(Settings {
             id: person.id.as_str().into(),
             coordinator: HUB.to_string().into(),
-            memory: LogPosition { epoch: ledger.epoch, last },
+            log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: person.reconnects,
-            stays: true,
+            stays_after_input: true,
             seed,
         }));
     }
@@ -219,7 +219,7 @@ impl World {
         assert_eq!(person.listens.replace(address), None, "one listener at a time");
         nature.listeners.insert(address, Node::Person(i));
         let nonce = u128::from(nature.rng.next());
-        self.input(i, SessionInput::BoundListener { port, nonce });
+        self.input(i, SessionInput::Listening { port, nonce });
     }
 
     pub(crate) fn person_turn(&mut self, i: usize, ready: Vec<End>, accepted: Vec<End>) {

@@ -44,14 +44,14 @@ impl World {
             let unix = wall(at, keep.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
             let draw = RandomValues { epoch: Epoch::new(0), salt: Salt(0) };
-            let opened = recovery.open(store, keep.terms(), draw, now);
+            let opened = recovery.open(store, keep.options(), draw, now);
             let back = Comeback {
                 end: Downfall { at, by_power, troubled_at },
                 was_clean: false,
                 opened_at: now.steady.as_u64(),
                 may_be_new: true,
                 must_be_new: false,
-                sync: keep.terms().sync,
+                sync: keep.options().sync,
                 written: twin.numbers(),
                 begun_after: twin.begun_after(),
                 is_copy: false,

@@ -28,14 +28,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(acks: bool, hello: Option<String>, place: u64) -> Self {
+    pub(crate) fn new(acks: bool, hello: Option<String>, acked: u64) -> Self {
         let line = hello.unwrap_or_default();
         let (out, brings, told) = (0, Brings::Greeting, Vec::new());
-        Self { acks, line, out, brings, begun: place, brought: place, told, shown: 0 }
+        Self { acks, line, out, brings, begun: acked, brought: acked, told, shown: 0 }
     }
 
-    pub(crate) fn starts_after(&mut self, place: u64) {
-        (self.begun, self.brought) = (place, place);
+    pub(crate) fn starts_after(&mut self, acked: u64) {
+        (self.begun, self.brought) = (acked, acked);
     }
 
     /// Passes over what is not for this member: its own, and, if it is not told, what is lost.
@@ -110,7 +110,7 @@ impl Stream {
 
     /// What must be written before it is closed for this reason: the end of a line that was begun,
     /// and why, for a member that acknowledges.
-    pub(crate) fn last_words(&self, reason: &str) -> String {
+    pub(crate) fn closing_bytes(&self, reason: &str) -> String {
         if !self.acks {
             return String::new();
         }

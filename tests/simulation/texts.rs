@@ -27,7 +27,7 @@ enum Fate {
     /// It may have been accepted, and nobody will say.
     Lost,
     /// It was refused, and the user was not told.
-    Returned,
+    Reconnected,
     Confirmed,
     Refused,
     /// The user was told that it is unknown.
@@ -49,7 +49,7 @@ impl Texts {
 
     pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
         if let Some(text) = text_of(line) {
-            self.change(text, Fate::InFlight, &[Fate::Typed, Fate::Returned]);
+            self.change(text, Fate::InFlight, &[Fate::Typed, Fate::Reconnected]);
         }
         self.in_flight.entry(socket).or_default().push_back(line.to_owned());
     }
@@ -62,7 +62,7 @@ impl Texts {
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
             if !reply.starts_with("OK ") {
-                self.change(text, Fate::Returned, &[Fate::InFlight]);
+                self.change(text, Fate::Reconnected, &[Fate::InFlight]);
             } else {
                 let at = self.change(text, Fate::Confirmed, &[Fate::InFlight]);
                 assert!(at > self.confirmed, "confirmed out of order: {text}");
@@ -98,7 +98,7 @@ impl Texts {
             self.change(text, Fate::Unknown, &[Fate::Lost]);
         } else if let Notice::NotSent { text: Some(text), .. } = notice {
             model.see(Sight::TextNotSent);
-            self.change(text, Fate::NotSent, &[Fate::Typed, Fate::Returned]);
+            self.change(text, Fate::NotSent, &[Fate::Typed, Fate::Reconnected]);
             assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
         } else if let Notice::NumbersWentBack(..) = notice {
             model.see(Sight::NumbersWentBack);
@@ -108,7 +108,7 @@ impl Texts {
             && line.starts_with("ERR ")
         {
             // It is the reply that was handed in last.
-            for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Returned) {
+            for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Reconnected) {
                 *fate = Fate::Refused;
             }
         }
@@ -116,7 +116,7 @@ impl Texts {
 
     /// The reply was handed in: what the user was not told of is to be sent again.
     pub(crate) fn after_reply(&mut self) {
-        for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Returned) {
+        for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Reconnected) {
             *fate = Fate::Typed;
         }
     }
@@ -125,7 +125,7 @@ impl Texts {
     pub(crate) fn on_end(&mut self) {
         self.in_flight.clear();
         for (_, fate) in self.fates.values_mut() {
-            if [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Returned].contains(fate) {
+            if [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Reconnected].contains(fate) {
                 *fate = Fate::Gone;
             }
         }
@@ -134,7 +134,8 @@ impl Texts {
     /// Nothing is under way any more.
     pub(crate) fn must_be_settled(&self, who: &str, accepted: &BTreeSet<String>) {
         for (text, (_, fate)) in &self.fates {
-            let is_open = [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Returned].contains(fate);
+            let is_open =
+                [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Reconnected].contains(fate);
             assert!(!is_open, "{who}: nothing became of {text:.20}: {fate:?}");
             let was_left = [Fate::NotSent, Fate::Refused].contains(fate);
             assert!(!was_left || !accepted.contains(text), "{who}: {fate:?}, but accepted: {text}");

@@ -124,7 +124,7 @@ impl World {
             RecoveryEvent::Start(Node::Person(i)) => self.start_person(i),
             RecoveryEvent::Start(Node::Raw(_) | Node::Nobody) => (),
             RecoveryEvent::Up(start) => self.come_up(start),
-            RecoveryEvent::Stored(life) => self.on_stored(life),
+            RecoveryEvent::Committed(life) => self.on_stored(life),
             RecoveryEvent::Gone(life) => {
                 let is_there = self.hub.as_ref().is_some_and(|hub| hub.life == life);
                 if is_there {

@@ -6,11 +6,11 @@ fn arguments(words: &str) -> Vec<OsString> {
 
 #[track_caller]
 fn check(words: &str, expected: &str) {
-    for fault in [
+    for error in [
         CoordinatorRun::from_arguments(arguments(words)).unwrap_err(),
         ParticipantRun::from_arguments(arguments(words)).unwrap_err(),
     ] {
-        assert_eq!((fault.to_string().as_str(), fault.is_usage()), (expected, true), "{words}");
+        assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
     }
 }
 
@@ -33,8 +33,8 @@ fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
 fn an_argument_that_is_not_text_is_said_to_be_none() {
     use std::os::unix::ffi::OsStringExt as _;
     let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
-    let fault = ParticipantRun::from_arguments(wrong).unwrap_err();
-    assert_eq!(fault.to_string(), "argument \"msend \\xFF\" is not UTF-8");
+    let error = ParticipantRun::from_arguments(wrong).unwrap_err();
+    assert_eq!(error.to_string(), "argument \"msend \\xFF\" is not UTF-8");
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn a_journal_is_inspected_without_a_config_file_and_without_anything_else() {
     }
     for words in ["c.txt", "--check", "-v", "--log-level info", "--data-dir x", "--sync never"] {
         let words = format!("--inspect data {words}");
-        let fault = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
+        let error = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
         let expected = "found more beside --inspect, expected it alone";
-        assert_eq!((fault.to_string().as_str(), fault.is_usage()), (expected, true), "{words}");
+        assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
     }
 }
 
@@ -174,9 +174,9 @@ fn a_file_that_is_none_is_one_clear_error() {
         (path("large"), "found more than 65536 bytes, expected fewer"),
         ("/dev/zero".to_owned(), "found more than 65536 bytes, expected fewer"),
     ] {
-        let fault = error(&path);
-        assert_eq!(fault.to_string(), format!("{path}: {expected}"));
-        assert!(!fault.is_usage());
+        let error = error(&path);
+        assert_eq!(error.to_string(), format!("{path}: {expected}"));
+        assert!(!error.is_usage());
     }
     let empty = format!("{}:1: port: found the end of the file", path("empty"));
     assert!(error(&path("empty")).to_string().starts_with(&empty));

@@ -39,7 +39,7 @@ pub(super) use segments::{ClosedSegment, OpenSegment};
 /// The journal as the loop sees it.
 #[derive(Debug)]
 pub struct Commits {
-    terms: JournalOptions,
+    options: JournalOptions,
     ttl_ms: u64,
     /// What the worker is to be asked next.
     jobs: VecDeque<WriterJob>,
@@ -49,11 +49,11 @@ pub struct Commits {
     records: Vec<u8>,
     waiting: UnwrittenBytes,
     /// Whether somebody waits for them.
-    is_awaited: bool,
+    must_flush: bool,
     /// The commit that they will be.
     next: u64,
     /// The last commit that came to something or nothing.
-    settled: u64,
+    finished: u64,
     /// Commits on their way, with the last number given out by then.
     commits: VecDeque<(u64, Seq)>,
     /// The last commit that is done, and the last number by then.
@@ -61,14 +61,14 @@ pub struct Commits {
     /// The last commit that is safe against power loss.
     synced: u64,
     /// Everything up to here is.
-    safe: Seq,
+    durable: Seq,
     failing: Option<Failing>,
     /// Reason of the failure that was reported last.
     reason: String,
     checks: LocationChecks,
     /// Who was deregistered, and in which commit, as long as that is not safe.
     deregistered: VecDeque<(u64, Box<str>)>,
-    places: cursors::CursorFlush,
+    cursor_flush: cursors::CursorFlush,
     /// With a pause between syncs: when the next one is due.
     sync_at: Option<Millis>,
     is_syncing: bool,
@@ -79,7 +79,7 @@ pub struct Commits {
     is_removing: bool,
     /// The commit of a new epoch, until that is done.
     new_epoch: Option<u64>,
-    tally: JournalMetrics,
+    metrics: JournalMetrics,
     /// The commit that ends the journal in good order.
     closing: Option<u64>,
 }
@@ -95,10 +95,10 @@ enum Failing {
 /// Where a journal goes on.
 #[derive(Debug)]
 pub(super) struct ResumePoint {
-    pub(super) terms: JournalOptions,
+    pub(super) options: JournalOptions,
     pub(super) ttl_ms: u64,
     pub(super) segment: OpenSegment,
-    pub(super) safe: Seq,
+    pub(super) durable: Seq,
     pub(super) closed: VecDeque<ClosedSegment>,
 }
 
@@ -115,33 +115,33 @@ pub struct Progress {
 
 impl Commits {
     pub(super) fn new(start: ResumePoint) -> Self {
-        let ResumePoint { terms, ttl_ms, segment, safe, closed } = start;
+        let ResumePoint { options, ttl_ms, segment, durable, closed } = start;
         Self {
-            terms,
+            options,
             ttl_ms,
             jobs: VecDeque::new(),
             segment,
             records: Vec::new(),
             waiting: UnwrittenBytes::default(),
-            is_awaited: false,
+            must_flush: false,
             next: 1,
-            settled: 0,
+            finished: 0,
             commits: VecDeque::new(),
-            done: (0, safe),
+            done: (0, durable),
             synced: 0,
-            safe,
+            durable,
             failing: None,
             reason: String::new(),
             checks: LocationChecks::new(segment.noted.steady),
             deregistered: VecDeque::new(),
-            places: cursors::CursorFlush::default(),
+            cursor_flush: cursors::CursorFlush::default(),
             sync_at: None,
             is_syncing: false,
-            covered: (0, safe),
+            covered: (0, durable),
             closed,
             is_removing: false,
             new_epoch: None,
-            tally: JournalMetrics::default(),
+            metrics: JournalMetrics::default(),
             closing: None,
         }
     }
@@ -185,15 +185,15 @@ impl Commits {
 
     /// Writes a decision down.
     pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
-        self.is_awaited |= !matches!(fact, Fact::Returned { .. });
-        self.note_clock(now);
+        self.must_flush |= !matches!(fact, Fact::Reconnected { .. });
+        self.record_clock(now);
         match fact {
-            Fact::Returned { place } => {
+            Fact::Reconnected { acked } => {
                 // Now already: what it needs must be there when that is written down.
-                self.segment.needed = self.segment.needed.min(place.next());
+                self.segment.needed = self.segment.needed.min(acked.next());
             }
-            Fact::Member(standpoint) => {
-                put_member(standpoint, now.steady, self.segment.salt, &mut self.records);
+            Fact::Member(member_state) => {
+                put_member(member_state, now.steady, self.segment.salt, &mut self.records);
             }
             Fact::Deregistered { id } => {
                 self.put(&Record::Deregistered { id }, now.steady);
@@ -215,10 +215,10 @@ impl Commits {
     /// The end of a turn: hands over what was decided in it. Where a segment begins, `draw` draws
     /// its salt; without one that waits.
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
-        self.note_clock(now);
-        if self.places.ends(group.has_moves(), now.steady) {
+        self.record_clock(now);
+        if self.cursor_flush.ends(group.has_cursor_updates(), now.steady) {
             if self.is_full() {
-                self.places.put_off(now.steady); // A place more often does not make it worse.
+                self.cursor_flush.put_off(now.steady); // A place more often does not make it worse.
             } else {
                 cursors::put(group, now.steady, self.segment.salt, &mut self.records);
             }
@@ -228,16 +228,16 @@ impl Commits {
         } else if !self.records.is_empty() {
             self.hand_over(group, now, &mut draw);
         }
-        self.tend(group, now, &mut draw);
+        self.run_due(group, now, &mut draw);
     }
 
     fn hand_over(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
-        if self.next.saturating_sub(self.settled) > JOURNAL_COMMITS_MAX {
+        if self.next.saturating_sub(self.finished) > JOURNAL_COMMITS_MAX {
             return; // The next turn has them too.
         }
-        self.note_safe(now.steady);
-        let is_always = self.terms.sync == Sync::Always || self.new_epoch == Some(self.next);
-        let must_sync = std::mem::take(&mut self.is_awaited) && is_always;
+        self.record_durable(now.steady);
+        let is_always = self.options.sync == Sync::Always || self.new_epoch == Some(self.next);
+        let must_sync = std::mem::take(&mut self.must_flush) && is_always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
         if self.checks.precedes_write(now.steady) {
@@ -265,31 +265,31 @@ impl Commits {
     /// The journal notes the wall clock whenever it has moved against the steady one: also when
     /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
     /// stands before what is decided after it, as that may be cut off.
-    fn note_clock(&mut self, now: Now) {
+    fn record_clock(&mut self, now: Now) {
         let noted = self.segment.noted;
         let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
         if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
             self.put(&Record::Clock { unix: now.unix }, now.steady);
-            self.is_awaited = true; // A power loss may be the next thing that happens.
+            self.must_flush = true; // A power loss may be the next thing that happens.
             self.segment.noted = now;
         }
     }
 
     /// The journal notes what of it is safe, as far as it has something else to write: a start has
     /// to write the rest anew.
-    fn note_safe(&mut self, at: Millis) {
-        if self.safe > self.segment.noted_safe {
-            self.put(&Record::Safe { last: self.safe }, at);
-            self.segment.noted_safe = self.safe;
+    fn record_durable(&mut self, at: Millis) {
+        if self.durable > self.segment.noted_durable {
+            self.put(&Record::Durable { last: self.durable }, at);
+            self.segment.noted_durable = self.durable;
         }
     }
 
     /// Begins a segment with where the members stand, and the messages behind `after`.
     fn begin(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
-        let mut farewell = Vec::new();
-        encode(&Record::Continued, now.steady, self.segment.salt, &mut farewell);
+        let mut goodbye = Vec::new();
+        encode(&Record::Continued, now.steady, self.segment.salt, &mut goodbye);
         let (serial, commit) = (self.segment.serial + 1, self.next);
-        let (boot, sync) = (self.terms.boot, mode(self.terms.sync));
+        let (boot, sync) = (self.options.boot, mode(self.options.sync));
         let header = SegmentHeader { serial, salt, boot, sync };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
@@ -299,12 +299,12 @@ impl Commits {
         }
         let OpenSegment { serial: old, mut bytes, begun, .. } = self.segment;
         if !is_rescue {
-            bytes += farewell.len() as u64;
+            bytes += goodbye.len() as u64;
         }
         let (newest, last) = (now.steady, group.last());
         self.closed.push_back(ClosedSegment { serial: old, begun, bytes, newest, last });
         let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
-        let bytes_max = self.terms.segment_bytes(members_bytes);
+        let bytes_max = self.options.segment_bytes(members_bytes);
         self.segment = OpenSegment {
             serial,
             salt,
@@ -312,17 +312,17 @@ impl Commits {
             bytes,
             bytes_max,
             noted: now,
-            noted_safe: group.last(),
+            noted_durable: group.last(),
             needed,
         };
         self.waiting.hand_over(commit, records.len());
         self.checks.note(now.steady);
-        let is_whole = self.safe == Seq::ZERO;
+        let is_whole = self.durable == Seq::ZERO;
         self.jobs.push_back(WriterJob::NewSegment(NewSegment {
             commit,
             header,
             records,
-            farewell,
+            goodbye,
             is_rescue,
             is_whole,
         }));
@@ -341,7 +341,7 @@ impl Commits {
     }
 
     /// Sees to what is due: another try, a sync, the end of a segment.
-    fn tend(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+    fn run_due(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
         self.remove_due(group, now.steady);
         if let Some(Failing::RetryAt(at)) = self.failing
             && at <= now.steady
@@ -349,7 +349,7 @@ impl Commits {
             match draw() {
                 Some(salt) => {
                     // What is gone meanwhile is written by nobody, and was given its number.
-                    let kept = group.lines(self.safe).next();
+                    let kept = group.lines(self.durable).next();
                     let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
                     self.begin(group, after, salt, true, now);
                 }
@@ -362,7 +362,7 @@ impl Commits {
         if self.checks.is_due(now.steady) {
             self.jobs.push_back(WriterJob::Check);
         }
-        if let Sync::Every(pause_ms) = self.terms.sync {
+        if let Sync::Every(pause_ms) = self.options.sync {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
                 self.sync_at = None;
                 self.is_syncing = true;
@@ -388,7 +388,7 @@ impl Commits {
             None => {
                 let removal = self.removal_at();
                 let check = self.checks.deadline();
-                let all = [self.sync_at, self.places.deadline(), removal, check];
+                let all = [self.sync_at, self.cursor_flush.deadline(), removal, check];
                 all.into_iter().flatten().min()
             }
         }

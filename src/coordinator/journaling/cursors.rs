@@ -7,7 +7,7 @@
 
 use crate::group::{CursorUpdate, Group};
 use crate::journal::{Record, Salt, encode};
-use crate::limits::PLACES_PAUSE_MS;
+use crate::limits::CURSOR_FLUSH_MS;
 use crate::time::Millis;
 
 /// The pause.
@@ -22,13 +22,13 @@ impl CursorFlush {
 
     /// There is no room for them: later.
     pub(super) fn put_off(&mut self, now: Millis) {
-        self.0 = Some(now.plus(PLACES_PAUSE_MS));
+        self.0 = Some(now.plus(CURSOR_FLUSH_MS));
     }
 
     /// Whether places are to be written down now; the pause begins when the first one has moved.
     pub(super) fn ends(&mut self, have_moved: bool, now: Millis) -> bool {
         if have_moved && self.0.is_none() {
-            self.0 = Some(now.plus(PLACES_PAUSE_MS));
+            self.0 = Some(now.plus(CURSOR_FLUSH_MS));
         }
         let ends = self.0.is_some_and(|at| at <= now);
         if ends {
@@ -40,10 +40,10 @@ impl CursorFlush {
 
 /// Writes down the places that have moved, and the members that have come back.
 pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    group.take_moves(|CursorUpdate { id, place, returned }| {
-        let record = match returned {
-            Some((address, registered_at)) => Record::Member { id, address, registered_at, place },
-            None => Record::Acked { id, place },
+    group.take_cursor_updates(|CursorUpdate { id, acked, reconnected }| {
+        let record = match reconnected {
+            Some((address, registered_at)) => Record::Member { id, address, registered_at, acked },
+            None => Record::Acked { id, acked },
         };
         encode(&record, at, salt, records);
     });
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn places_that_move_one_after_the_other_are_written_down_together() {
         let mut pause = CursorFlush::default();
-        let (begin, end) = (Millis::new(1_000), Millis::new(1_000 + PLACES_PAUSE_MS));
+        let (begin, end) = (Millis::new(1_000), Millis::new(1_000 + CURSOR_FLUSH_MS));
         assert!(!pause.ends(false, begin));
         assert_eq!(pause.deadline(), None);
         assert!(!pause.ends(true, begin));
@@ -65,7 +65,7 @@ mod tests {
         assert!(pause.ends(true, end));
         assert_eq!(pause.deadline(), None);
         assert!(!pause.ends(true, end), "the next ones have a pause of their own");
-        assert!(pause.ends(false, end.plus(PLACES_PAUSE_MS)));
-        assert!(!pause.ends(false, end.plus(2 * PLACES_PAUSE_MS)), "and nothing is left");
+        assert!(pause.ends(false, end.plus(CURSOR_FLUSH_MS)));
+        assert!(!pause.ends(false, end.plus(2 * CURSOR_FLUSH_MS)), "and nothing is left");
     }
 }

@@ -21,7 +21,7 @@ impl Default for JournalMetrics {
 }
 
 impl JournalMetrics {
-    pub(super) fn note_sync(&mut self, took: Duration) {
+    pub(super) fn record_sync(&mut self, took: Duration) {
         let power = took.as_micros().max(1).ilog2() as usize;
         if let Some(count) = self.syncs.get_mut(power.min(POWERS - 1)) {
             *count += 1;
@@ -49,12 +49,12 @@ mod tests {
 
     #[test]
     fn a_percentile_is_the_power_of_two_above_it() {
-        let mut tally = JournalMetrics::default();
-        assert_eq!(tally.sync_us(50), 0);
+        let mut metrics = JournalMetrics::default();
+        assert_eq!(metrics.sync_us(50), 0);
         for micros in [1, 3, 100, 100, 100, 100, 100, 100, 100, 5_000] {
-            tally.note_sync(Duration::from_micros(micros));
+            metrics.record_sync(Duration::from_micros(micros));
         }
-        assert_eq!((tally.sync_us(10), tally.sync_us(20), tally.sync_us(50)), (2, 4, 128));
-        assert_eq!((tally.sync_us(90), tally.sync_us(99)), (128, 8192));
+        assert_eq!((metrics.sync_us(10), metrics.sync_us(20), metrics.sync_us(50)), (2, 4, 128));
+        assert_eq!((metrics.sync_us(90), metrics.sync_us(99)), (128, 8192));
     }
 }

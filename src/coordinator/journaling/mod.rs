@@ -17,7 +17,7 @@
 //! the group. At the end of the turn [`Commits::commit`] makes one job of them for the
 //! [`SegmentWriter`]. A slow disk may keep the writer at work for any time. Its report goes to
 //! [`Commits::take`]. The [`Progress`] that results goes to the group as
-//! [`Input::Stored`](crate::group::Input::Stored) and
+//! [`Input::Committed`](crate::group::Input::Stored) and
 //! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`PendingReplies::release`].
 //! [`Commits::take_fullness`] reports when the group must stop making facts, and when it may go on.
 

@@ -2,7 +2,7 @@
 
 use crate::group::{Group, MemberState};
 use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
-use crate::limits::{RECORD_RUNS_MAX, Sync};
+use crate::limits::{RECORD_RANGES_MAX, Sync};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
 
@@ -19,7 +19,7 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
     let (mut records, at) = (Vec::new(), now.steady);
     let epoch = Record::Epoch { epoch, last: after };
     encode(&epoch, at, salt, &mut records);
-    for it in group.standpoints() {
+    for it in group.member_states() {
         put_member(&it, at, salt, &mut records);
         let below = it.own.iter().map(|(first, last)| (*first, (*last).min(after)));
         put_own(&it.id, below, at, salt, &mut records);
@@ -31,12 +31,12 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
     }
     if after < group.last() {
         // Nobody can stand where no message is yet: now there are these.
-        for it in group.standpoints() {
-            let (id, place) = (&*it.id, it.place);
+        for it in group.member_states() {
+            let (id, acked) = (&*it.id, it.acked);
             if it.registered_at > after {
                 put_member(&it, at, salt, &mut records);
-            } else if place > after {
-                encode(&Record::Acked { id, place }, at, salt, &mut records);
+            } else if acked > after {
+                encode(&Record::Acked { id, acked }, at, salt, &mut records);
             }
             let above = it.own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
             put_own(id, above, at, salt, &mut records);
@@ -54,23 +54,28 @@ pub(super) fn mode(sync: Sync) -> SyncMode {
 }
 
 /// Writes down that an id is a member.
-pub(super) fn put_member(standpoint: &MemberState, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    let MemberState { ref id, address, registered_at, place, .. } = *standpoint;
-    encode(&Record::Member { id, address, registered_at, place }, at, salt, records);
+pub(super) fn put_member(
+    member_state: &MemberState,
+    at: Millis,
+    salt: Salt,
+    records: &mut Vec<u8>,
+) {
+    let MemberState { ref id, address, registered_at, acked, .. } = *member_state;
+    encode(&Record::Member { id, address, registered_at, acked }, at, salt, records);
 }
 
 /// Writes down which numbers are a member's own.
 fn put_own(
     id: &str,
-    runs: impl Iterator<Item = (Seq, Seq)>,
+    ranges: impl Iterator<Item = (Seq, Seq)>,
     at: Millis,
     salt: Salt,
     records: &mut Vec<u8>,
 ) {
-    let runs: Vec<(Seq, Seq)> = runs.filter(|(first, last)| first <= last).collect();
+    let ranges: Vec<(Seq, Seq)> = ranges.filter(|(first, last)| first <= last).collect();
     let mut bytes = Vec::new();
-    for runs in runs.chunks(RECORD_RUNS_MAX) {
-        let runs = EncodedRanges::encode(runs, &mut bytes);
-        encode(&Record::Own { id, runs }, at, salt, records);
+    for ranges in ranges.chunks(RECORD_RANGES_MAX) {
+        let ranges = EncodedRanges::encode(ranges, &mut bytes);
+        encode(&Record::Own { id, ranges }, at, salt, records);
     }
 }

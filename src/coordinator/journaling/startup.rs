@@ -30,9 +30,9 @@ pub struct OpenedJournal<D: Disk> {
     /// As it was left; nobody is online.
     pub group: Group,
     /// The loop's side.
-    pub keeper: Commits,
+    pub commits: Commits,
     /// The worker's side.
-    pub scribe: SegmentWriter<D>,
+    pub writer: SegmentWriter<D>,
 }
 
 /// What is drawn at random for a beginning.
@@ -82,22 +82,22 @@ impl JournalContents {
     pub fn open<D: Disk>(
         self,
         mut store: Store<D>,
-        terms: JournalOptions,
+        options: JournalOptions,
         draw: RandomValues,
         now: Now,
     ) -> io::Result<OpenedJournal<D>> {
         let Self { replay, recovered, ttl_ms } = self;
-        let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, terms.boot));
+        let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, options.boot));
         let mut group = replay.finish(epoch.unwrap_or(draw.epoch));
         group.start(now.steady);
         let (serial, salt) = (store.next_serial(), draw.salt);
-        let header = SegmentHeader { serial, salt, boot: terms.boot, sync: mode(terms.sync) };
+        let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
         let Snapshot { records, members_bytes } =
-            snapshot(&group, group.epoch(), safe(&recovered, terms, &group), salt, now);
+            snapshot(&group, group.epoch(), durable(&recovered, options, &group), salt, now);
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
-        let (bytes_max, needed) = (terms.segment_bytes(members_bytes), group.needed());
-        let (safe, mut closed) = (group.last(), closed(&recovered, now));
+        let (bytes_max, needed) = (options.segment_bytes(members_bytes), group.needed());
+        let (durable, mut closed) = (group.last(), closed(&recovered, now));
         let segment = OpenSegment {
             serial,
             salt,
@@ -105,7 +105,7 @@ impl JournalContents {
             bytes,
             bytes_max,
             noted: now,
-            noted_safe: safe,
+            noted_durable: durable,
             needed,
         };
         // Where that cannot be said, it is as if the program had ended here.
@@ -113,8 +113,8 @@ impl JournalContents {
         {
             last.bytes += bytes;
         }
-        let keeper = Commits::new(ResumePoint { terms, ttl_ms, segment, safe, closed });
-        Ok(OpenedJournal { group, keeper, scribe: SegmentWriter::new(store, writer) })
+        let commits = Commits::new(ResumePoint { options, ttl_ms, segment, durable, closed });
+        Ok(OpenedJournal { group, commits, writer: SegmentWriter::new(store, writer) })
     }
 }
 
@@ -144,20 +144,20 @@ fn explained(error: &io::Error, bytes: u64) -> io::Error {
 /// failed, which is told once: whoever syncs the file again may be told that all is well, though
 /// what failed is only in memory, and lost with the power. So what the last segment was given
 /// after what it says to be safe goes into the fresh one, and from there into no other.
-fn safe(recovered: &Recovered, terms: JournalOptions, group: &Group) -> Seq {
+fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq {
     let last = group.last();
-    let Some(header) = recovered.header.filter(|header| !header.boot.is_other(terms.boot)) else {
+    let Some(header) = recovered.header.filter(|header| !header.boot.is_other(options.boot)) else {
         return last; // What was read is what the disk holds.
     };
     // The last number has to be there for those behind it to be given out.
-    if terms.sync == Sync::Never || group.lines(last.before()).next().is_none() {
+    if options.sync == Sync::Never || group.lines(last.before()).next().is_none() {
         return last;
     }
-    let settled = match header.sync {
-        SyncMode::Always | SyncMode::Interval => recovered.settled,
+    let durable = match header.sync {
+        SyncMode::Always | SyncMode::Interval => recovered.durable,
         SyncMode::Never => Seq::ZERO,
     };
-    group.lines(settled).next().map_or(last, |(seq, ..)| seq.before())
+    group.lines(durable).next().map_or(last, |(seq, ..)| seq.before())
 }
 
 /// Says at the end of the last segment that another one follows, which is missed from then on if it
@@ -202,11 +202,11 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
 
 pub(crate) fn apply(replay: &mut Replay, event: RecoveryEvent<'_>) {
     match event {
-        RecoveryEvent::AllNamed => replay.keep_named(),
+        RecoveryEvent::AllNamed => replay.restrict_to_named(),
         RecoveryEvent::Lost { first, last } => replay.lose(first, last),
-        RecoveryEvent::Fact { at, record: Record::Own { id, runs } } => {
-            let runs: Vec<(Seq, Seq)> = runs.iter().collect();
-            replay.apply(RecoveredFact::Own { id, runs: &runs }, at);
+        RecoveryEvent::Fact { at, record: Record::Own { id, ranges } } => {
+            let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
+            replay.apply(RecoveredFact::Own { id, ranges: &ranges }, at);
         }
         RecoveryEvent::Fact { at, record } => {
             if let Some(recorded) = recorded(&record) {
@@ -219,19 +219,19 @@ pub(crate) fn apply(replay: &mut Replay, event: RecoveryEvent<'_>) {
 fn recorded<'a>(record: &Record<'a>) -> Option<RecoveredFact<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(RecoveredFact::Snapshot { epoch, last }),
-        Record::Member { id, address, registered_at, place } => {
+        Record::Member { id, address, registered_at, acked } => {
             let (id, own) = (id.into(), Box::default()); // That has records of its own.
-            Some(RecoveredFact::Member(MemberState { id, address, registered_at, place, own }))
+            Some(RecoveredFact::Member(MemberState { id, address, registered_at, acked, own }))
         }
         Record::NewEpoch { epoch } => Some(RecoveredFact::NewEpoch { epoch }),
         Record::Deregistered { id } => Some(RecoveredFact::Deregistered { id }),
         Record::Accepted { line } => {
             Some(RecoveredFact::Accepted { line, delivery: delivery(line)? })
         }
-        Record::Acked { id, place } => Some(RecoveredFact::Acked { id, place }),
+        Record::Acked { id, acked } => Some(RecoveredFact::Acked { id, acked }),
         Record::Own { .. }
         | Record::Clock { .. }
-        | Record::Safe { .. }
+        | Record::Durable { .. }
         | Record::Continued
         | Record::Closed => None,
     }

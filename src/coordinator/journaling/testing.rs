@@ -34,20 +34,20 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-pub(super) fn open(path: &Path, terms: JournalOptions, now: u64) -> OpenedJournal<Directory> {
+pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> OpenedJournal<Directory> {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     let recovery = JournalContents::read(&mut store, rules(), || false).unwrap();
     let draw = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
-    recovery.open(store, terms, draw, at(now)).unwrap()
+    recovery.open(store, options, draw, at(now)).unwrap()
 }
 
-pub(super) fn terms(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOptions {
+pub(super) fn options(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOptions {
     JournalOptions { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
 }
 
 /// What the worker is to be asked.
 pub(super) fn jobs(opened: &mut OpenedJournal<Directory>) -> Vec<WriterJob> {
-    std::iter::from_fn(|| opened.keeper.poll_job()).collect()
+    std::iter::from_fn(|| opened.commits.poll_job()).collect()
 }
 
 /// Asks, and carries out whatever the group wants; the end of the turn is handed over.
@@ -56,7 +56,7 @@ pub(super) fn decide(
     now: u64,
     lines: &[&str],
 ) -> Vec<String> {
-    let OpenedJournal { group, keeper, .. } = opened;
+    let OpenedJournal { group, commits, .. } = opened;
     let mut replies = Vec::new();
     let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
     for line in lines {
@@ -67,8 +67,8 @@ pub(super) fn decide(
             match effect {
                 Effect::Connect { link, .. } => group.handle(Input::Connected { link }, at(now)),
                 Effect::Record(fact) => {
-                    keeper.record(&fact, group, at(now));
-                    report_fullness(group, keeper, now);
+                    commits.record(&fact, group, at(now));
+                    report_fullness(group, commits, now);
                 }
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
                 Effect::List { .. }
@@ -79,26 +79,26 @@ pub(super) fn decide(
             }
         }
     }
-    keeper.commit(group, at(now), || Some(Salt(now)));
+    commits.commit(group, at(now), || Some(Salt(now)));
     replies
 }
 
 /// Carries out what the worker was asked.
-pub(super) fn carry_out(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
-    let OpenedJournal { group, keeper, scribe } = opened;
+pub(super) fn run_effects(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
+    let OpenedJournal { group, commits, writer } = opened;
     let mut progress = Progress::default();
-    keeper.take(scribe.write(jobs), at(now).steady, &mut progress);
+    commits.take(writer.write(jobs), at(now).steady, &mut progress);
     if progress.new_epoch {
-        group.handle(Input::EpochStored, at(now));
+        group.handle(Input::EpochCommitted, at(now));
     }
     if let Some((_, through)) = progress.done {
-        group.handle(Input::Stored { through }, at(now));
+        group.handle(Input::Committed { through }, at(now));
     }
-    report_fullness(group, keeper, now);
+    report_fullness(group, commits, now);
 }
 
-fn report_fullness(group: &mut Group, keeper: &mut Commits, now: u64) {
-    if let Some(is_full) = keeper.take_fullness() {
+fn report_fullness(group: &mut Group, commits: &mut Commits, now: u64) {
+    if let Some(is_full) = commits.take_fullness() {
         group.handle(Input::JournalFull(is_full), at(now));
     }
 }
@@ -107,7 +107,7 @@ fn report_fullness(group: &mut Group, keeper: &mut Commits, now: u64) {
 pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
     let replies = decide(opened, now, lines);
     let jobs = jobs(opened);
-    carry_out(opened, now, jobs);
+    run_effects(opened, now, jobs);
     replies
 }
 

@@ -40,7 +40,7 @@ pub struct NewSegment {
     /// What it begins with.
     pub(super) records: Vec<u8>,
     /// For the end of the segment before it, once there is this one.
-    pub(super) farewell: Vec<u8>,
+    pub(super) goodbye: Vec<u8>,
     /// It holds everything that a failure before it kept from being written.
     pub(super) is_rescue: bool,
     /// True if the segment holds every kept message, so that no earlier segment is needed.
@@ -57,7 +57,7 @@ pub struct WriterReport {
     /// The last commit that is safe against power loss, with all before it.
     pub(super) synced: Option<u64>,
     /// Why something could not be done.
-    pub(super) trouble: Option<String>,
+    pub(super) issue: Option<String>,
     /// How long each sync took.
     pub(super) syncs: Vec<Duration>,
     /// Whether a sync that was asked for by itself has come to its end, good or bad.
@@ -75,9 +75,9 @@ impl WriterReport {
         self.fail_for(commit, error.to_string());
     }
 
-    fn fail_for(&mut self, commit: u64, trouble: String) {
+    fn fail_for(&mut self, commit: u64, issue: String) {
         self.failed = Some(commit);
-        self.trouble = Some(trouble);
+        self.issue = Some(issue);
     }
 }
 
@@ -150,7 +150,7 @@ impl<D: Disk> SegmentWriter<D> {
                 self.written = commit;
                 report.done = Some(commit);
                 if must_sync {
-                    self.note_synced(report);
+                    self.mark_synced(report);
                 }
             }
             Err(error) => {
@@ -161,7 +161,7 @@ impl<D: Disk> SegmentWriter<D> {
     }
 
     fn begin(&mut self, begin: &NewSegment, report: &mut WriterReport) {
-        let NewSegment { commit, header, records, farewell, is_rescue, is_whole } = begin;
+        let NewSegment { commit, header, records, goodbye, is_rescue, is_whole } = begin;
         if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
             return;
         }
@@ -189,14 +189,14 @@ impl<D: Disk> SegmentWriter<D> {
                 report.syncs.push(watch.elapsed());
                 if let Some(mut old) = old {
                     // Without it a loss of the new segment would not be noticed; it costs no more.
-                    let _ = self.store.append(&mut old, farewell);
+                    let _ = self.store.append(&mut old, goodbye);
                     self.store.close(old);
                 }
                 self.writer = Some(writer);
                 self.written = *commit;
                 self.is_incomplete = false;
                 report.done = Some(*commit);
-                self.note_synced(report);
+                self.mark_synced(report);
             }
             Err(error) => report.fail(*commit, &error),
         }
@@ -225,7 +225,7 @@ impl<D: Disk> SegmentWriter<D> {
         Ok(())
     }
 
-    fn note_synced(&mut self, report: &mut WriterReport) {
+    fn mark_synced(&mut self, report: &mut WriterReport) {
         self.synced = self.written;
         report.synced = Some(self.written);
     }
@@ -235,7 +235,7 @@ impl<D: Disk> SegmentWriter<D> {
         match self.sync(&mut writer, report) {
             Ok(()) => {
                 self.writer = Some(writer);
-                self.note_synced(report);
+                self.mark_synced(report);
             }
             Err(error) => {
                 self.store.close(writer);

@@ -40,7 +40,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut history = History::new(TTL_MS);
-        let readers = [Seq::ZERO; 3].map(|place| (place, history.enter(place)));
+        let readers = [Seq::ZERO; 3].map(|acked| (acked, history.enter(acked)));
         Self { history, readers, now: Millis::ZERO, lines: Vec::new(), front: 1 }
     }
 
@@ -77,16 +77,16 @@ impl World {
 
     fn advance(&mut self, reader: usize, messages: u64) {
         let last = self.last();
-        let (place, block) = &mut self.readers[reader];
-        let least = place.as_u64().max(self.front - 1);
-        *place = Seq::new((least + messages).min(last));
-        if self.history.is_past(*block, *place) {
+        let (acked, block) = &mut self.readers[reader];
+        let least = acked.as_u64().max(self.front - 1);
+        *acked = Seq::new((least + messages).min(last));
+        if self.history.is_past(*block, *acked) {
             self.history.leave(*block);
-            *block = self.history.enter(*place);
+            *block = self.history.enter(*acked);
         }
         self.history.trim();
         let front = self.history.front().as_u64();
-        let lowest = self.readers.iter().map(|(place, _)| place.as_u64()).min().unwrap();
+        let lowest = self.readers.iter().map(|(acked, _)| acked.as_u64()).min().unwrap();
         assert!(front <= self.front.max(lowest + 1), "trimmed what is needed");
         self.front = front;
     }
@@ -98,11 +98,11 @@ impl World {
     }
 
     fn check(&self, own: &BTreeSet<u64>) {
-        let mut runs = SeqRanges::default();
-        own.iter().for_each(|&number| runs.push(Seq::new(number)));
-        for (place, _) in self.readers {
-            let after = place.max(self.history.front().before());
-            let pieces = self.history.pieces(after, &runs).map(|piece| piece.bytes());
+        let mut ranges = SeqRanges::default();
+        own.iter().for_each(|&number| ranges.push(Seq::new(number)));
+        for (acked, _) in self.readers {
+            let after = acked.max(self.history.front().before());
+            let pieces = self.history.pieces(after, &ranges).map(|piece| piece.bytes());
             let others = self.kept(after).filter(|(number, _)| !own.contains(number));
             let (found, expected) = (pieces.collect::<Vec<_>>(), others.map(|(_, line)| line));
             let expected = expected.collect::<Vec<_>>();
@@ -154,7 +154,7 @@ fn a_block_goes_when_its_last_reader_has_left_it_and_the_tail_stays() {
 #[test]
 fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
     let mut history = History::new(TTL_MS);
-    let away = history.enter(Seq::ZERO);
+    let offline = history.enter(Seq::ZERO);
     let line = vec![b'x'; crate::limits::BLOCK_BYTES];
     history.append(&line, Millis::ZERO);
     history.drop_before(Seq::new(2));
@@ -164,7 +164,7 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
     }
     history.trim();
     assert_eq!(history.front(), Seq::new(2), "the one who is away still needs it");
-    history.leave(away);
+    history.leave(offline);
     history.trim();
     assert_eq!(history.front(), Seq::new(3));
 }

@@ -5,7 +5,7 @@ use crate::protocol::BacklogHolder;
 
 impl World {
     /// The line about the backlog that this input causes in the log.
-    fn told(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
+    fn sent_gaps(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
         self.group.handle(input, now);
         let effects = std::iter::from_fn(|| self.group.poll_effect());
@@ -25,7 +25,7 @@ impl World {
     fn told_of(&mut self, line: &str) -> Vec<BacklogChange> {
         let origin = Origin { conn: ConnId(0), peer: HOME, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{HOME}");
-        self.told(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+        self.sent_gaps(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
     }
 }
 
@@ -37,8 +37,8 @@ fn a_refusal_names_the_member_that_needs_the_oldest_message() {
     world.send("bob", "aa"); // 11 bytes each.
     world.send("bob", "bb");
     let full = |id: &str, bytes| -> Reply {
-        let held_by = BacklogHolder::Member { id: id.into(), bytes };
-        RequestError::BacklogFull { max: 24, held_by }.into()
+        let holder = BacklogHolder::Member { id: id.into(), bytes };
+        RequestError::BacklogFull { max: 24, holder }.into()
     };
     world.read(ann);
     world.read(eve);
@@ -59,21 +59,21 @@ fn the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over() {
     world.register("bob", "");
     world.send("bob", "aa");
     world.send("bob", "bb");
-    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
-    let refuses = BacklogChange::Refuses { max: 24, held_by };
+    let holder = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
+    let refuses = BacklogChange::Refuses { max: 24, holder };
     assert_eq!(world.told_of("bob#msend cc"), std::slice::from_ref(&refuses));
     for now in (0..20_000).step_by(9_999) {
         world.now = now;
         assert_eq!(world.told_of("bob#msend cc"), [], "it is known");
-        assert_eq!(world.told(Input::Tick), []);
+        assert_eq!(world.sent_gaps(Input::Tick), []);
     }
     assert_eq!(world.group.next_deadline(), Some(Millis::new(19_998 + 10_000)));
     world.now = 29_997;
-    assert_eq!(world.told(Input::Tick), []);
+    assert_eq!(world.sent_gaps(Input::Tick), []);
     world.now = 29_998;
     let calm = BacklogChange::Calm { refused: 4, dropped: 0 };
-    assert_eq!(world.told(Input::Tick), [calm]);
-    assert_eq!(world.told(Input::Tick), []);
+    assert_eq!(world.sent_gaps(Input::Tick), [calm]);
+    assert_eq!(world.sent_gaps(Input::Tick), []);
     assert_eq!(world.told_of("bob#msend cc"), [refuses], "it is full again");
     world.read(ann);
 }
@@ -88,13 +88,13 @@ fn the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over() {
     world.register("bob", "");
     world.send("bob", "aa");
     world.send("bob", "bb");
-    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
-    let drops = BacklogChange::Drops { max: 24, held_by };
+    let holder = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
+    let drops = BacklogChange::Drops { max: 24, holder };
     assert_eq!(world.told_of("bob#msend cc"), [drops]);
     assert_eq!(world.told_of("bob#msend dd"), []);
     world.now = 10_000;
     let calm = BacklogChange::Calm { refused: 0, dropped: 2 };
-    assert_eq!(world.told(Input::Tick), [calm]);
+    assert_eq!(world.sent_gaps(Input::Tick), [calm]);
     assert_eq!(world.group.stats().dropped, 2);
 }
 
@@ -104,8 +104,8 @@ fn a_full_backlog_refuses_until_somebody_has_caught_up() {
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "aa"); // 11 bytes each.
     world.send("bob", "bb");
-    let held_by = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
-    let full = Reply::from(RequestError::BacklogFull { max: 24, held_by });
+    let holder = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
+    let full = Reply::from(RequestError::BacklogFull { max: 24, holder });
     assert_eq!(world.request("bob#msend cc"), full);
     assert_eq!(world.read(ann), "aa bb");
     assert_eq!(world.request("bob#msend cc"), full, "sent is not acknowledged");

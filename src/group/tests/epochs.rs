@@ -9,7 +9,7 @@ fn world(is_journaled: bool) -> (World, LinkId) {
     let ann = world.register("ann", "acks=1");
     world.register("bob", "");
     ["one", "two"].iter().for_each(|text| world.send("bob", text));
-    world.input(Input::Stored { through: Seq::new(2) });
+    world.input(Input::Committed { through: Seq::new(2) });
     world.read(ann);
     world.ack(ann, 1);
     (world, ann)
@@ -32,11 +32,11 @@ fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
             (Epoch::new(1), Epoch::new(2))
         );
         world.ack(ann, 2);
-        assert_eq!(world.place("ann"), 2, "what was sent before counts");
+        assert_eq!(world.acked("ann"), 2, "what was sent before counts");
 
-        let effects = world.input(Input::EpochStored);
-        let last_words: Box<[u8]> = (*b"bye#new epoch\n").into();
-        assert!(effects.contains(&Effect::Close { link: ann, last_words }), "{effects:?}");
+        let effects = world.input(Input::EpochCommitted);
+        let closing_bytes: Box<[u8]> = (*b"bye#new epoch\n").into();
+        assert!(effects.contains(&Effect::Close { link: ann, closing_bytes }), "{effects:?}");
         let Some(Effect::Reply { reply, .. }) = effects.last() else { panic!("{effects:?}") };
         let expected =
             "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0 max_line=4096";
@@ -58,7 +58,7 @@ fn only_a_member_at_its_own_address_has_a_new_epoch_begun_and_not_twice_in_ten_s
     world.input(Input::JournalFails(false));
     assert_eq!(world.group.decided_epoch(), Epoch::new(1));
     let link = world.dial(1, &format!("bob#{ABOVE}"));
-    world.input(Input::EpochStored);
+    world.input(Input::EpochCommitted);
     world.input(Input::Connected { link });
     world.input(Input::DrawnEpoch(Epoch::new(3)));
     let again = "bob#reconnect 9001 since=0000000000000002:9";
@@ -85,6 +85,6 @@ fn a_connection_that_ends_while_it_waits_for_the_epoch_is_refused() {
         ),
         "{effects:?}"
     );
-    world.input(Input::EpochStored);
+    world.input(Input::EpochCommitted);
     assert!(world.group.members().all(|line| !line.online));
 }

@@ -93,8 +93,8 @@ fn after_a_start_the_time_counts_from_there() {
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(1));
-    for standpoint in world.group.standpoints() {
-        replay.apply(RecoveredFact::Member(standpoint), Millis::new(40));
+    for member_state in world.group.member_states() {
+        replay.apply(RecoveredFact::Member(member_state), Millis::new(40));
     }
     world.group = replay.finish(Epoch::new(1));
     world.now = 7_000;

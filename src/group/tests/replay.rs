@@ -21,12 +21,12 @@ enum Kept {
 impl Kept {
     fn recorded(&self) -> RecoveredFact<'_> {
         match self {
-            Self::Member(standpoint) => RecoveredFact::Member(standpoint.clone()),
+            Self::Member(member_state) => RecoveredFact::Member(member_state.clone()),
             Self::Deregistered(id) => RecoveredFact::Deregistered { id },
             Self::Accepted(line) => {
                 RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(line) }
             }
-            Self::Acked(id, place) => RecoveredFact::Acked { id, place: *place },
+            Self::Acked(id, acked) => RecoveredFact::Acked { id, acked: *acked },
         }
     }
 }
@@ -50,7 +50,7 @@ const IDS: [&str; 3] = ["ann", "bob", "eve"];
 #[derive(Clone, Debug)]
 enum Step {
     Register(usize),
-    Return(usize, Option<u64>),
+    Reconnected(usize, Option<u64>),
     Leave(usize),
     Forget(usize),
     Send(usize),
@@ -64,7 +64,8 @@ fn step() -> impl Strategy<Value = Step> {
     let who = 0..3_usize;
     prop_oneof![
         2 => who.clone().prop_map(Step::Register),
-        2 => (who.clone(), prop::option::of(0..30_u64)).prop_map(|(who, n)| Step::Return(who, n)),
+        2 => (who.clone(), prop::option::of(0..30_u64))
+            .prop_map(|(who, n)| Step::Reconnected(who, n)),
         1 => who.clone().prop_map(Step::Leave),
         1 => who.clone().prop_map(Step::Forget),
         8 => who.clone().prop_map(Step::Send),
@@ -93,8 +94,8 @@ impl Scribe {
         let (at, mut dialed) = (self.at(), None);
         for effect in effects {
             match effect {
-                Effect::Record(Fact::Member(standpoint)) => {
-                    self.journal.push((at, Kept::Member(standpoint)));
+                Effect::Record(Fact::Member(member_state)) => {
+                    self.journal.push((at, Kept::Member(member_state)));
                 }
                 Effect::Record(Fact::Deregistered { id }) => {
                     self.journal.push((at, Kept::Deregistered(id)));
@@ -109,7 +110,7 @@ impl Scribe {
                 Effect::Close { link, .. } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
-                Effect::Record(Fact::Returned { .. } | Fact::NewEpoch { .. })
+                Effect::Record(Fact::Reconnected { .. } | Fact::NewEpoch { .. })
                 | Effect::Reply { .. }
                 | Effect::List { .. }
                 | Effect::DrawEpoch
@@ -118,13 +119,13 @@ impl Scribe {
             }
         }
         let journal = &mut self.journal;
-        self.world.group.take_moves(|CursorUpdate { id, place, returned }| {
-            let kept = match returned {
+        self.world.group.take_cursor_updates(|CursorUpdate { id, acked, reconnected }| {
+            let kept = match reconnected {
                 Some((address, registered_at)) => {
                     let (id, own) = (id.into(), Box::default());
-                    Kept::Member(MemberState { id, address, registered_at, place, own })
+                    Kept::Member(MemberState { id, address, registered_at, acked, own })
                 }
-                None => Kept::Acked(id.into(), place),
+                None => Kept::Acked(id.into(), acked),
             };
             journal.push((at, kept));
         });
@@ -147,8 +148,8 @@ impl Scribe {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Register(who) => self.join(who, "register 9000 acks=1"),
-            Step::Return(who, None) => self.join(who, "reconnect 9000"),
-            Step::Return(who, Some(taken)) => {
+            Step::Reconnected(who, None) => self.join(who, "reconnect 9000"),
+            Step::Reconnected(who, Some(taken)) => {
                 let line = format!("reconnect 9000 acks=1 since=0000000000000001:{taken}");
                 self.join(who, &line);
             }
@@ -162,8 +163,8 @@ impl Scribe {
                 }
             }
             Step::Ack(who) => {
-                let place = self.links[who].and_then(|link| self.world.sent(link));
-                if let (Some(link), Some(seq)) = (self.links[who], place) {
+                let acked = self.links[who].and_then(|link| self.world.sent(link));
+                if let (Some(link), Some(seq)) = (self.links[who], acked) {
                     let effects = self.world.input(Input::Acknowledged { link, seq });
                     self.write_down(effects);
                 }
@@ -175,7 +176,7 @@ impl Scribe {
             }
             Step::Store => {
                 let through = self.world.group.last();
-                let effects = self.world.input(Input::Stored { through });
+                let effects = self.world.input(Input::Committed { through });
                 self.write_down(effects);
             }
         }
@@ -186,11 +187,11 @@ impl Scribe {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
         replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
-        for standpoint in snapshot {
-            let (id, own) = (&*standpoint.id, standpoint.own.clone());
-            let standpoint = MemberState { own: Box::default(), ..standpoint.clone() };
-            replay.apply(RecoveredFact::Member(standpoint.clone()), Millis::ZERO);
-            replay.apply(RecoveredFact::Own { id, runs: &own }, Millis::ZERO);
+        for member_state in snapshot {
+            let (id, own) = (&*member_state.id, member_state.own.clone());
+            let member_state = MemberState { own: Box::default(), ..member_state.clone() };
+            replay.apply(RecoveredFact::Member(member_state.clone()), Millis::ZERO);
+            replay.apply(RecoveredFact::Own { id, ranges: &own }, Millis::ZERO);
         }
         for (at, kept) in &self.journal[begun..] {
             replay.apply(kept.recorded(), *at);
@@ -261,7 +262,7 @@ proptest! {
     ) {
         let mut scribe = Scribe::new();
         before.iter().for_each(|step| scribe.take(step));
-        let snapshot: Vec<MemberState> = scribe.world.group.standpoints().collect();
+        let snapshot: Vec<MemberState> = scribe.world.group.member_states().collect();
         let (last, begun) = (scribe.world.group.last(), scribe.journal.len());
         behind.iter().for_each(|step| scribe.take(step));
         [Step::Store, Step::Pass(200)].iter().for_each(|step| scribe.take(step));
@@ -273,7 +274,7 @@ proptest! {
 #[test]
 fn a_place_that_moves_over_what_expired_is_written_down() {
     let mut scribe = Scribe::new();
-    let joined = [Step::Register(0), Step::Return(0, None), Step::Register(2)];
+    let joined = [Step::Register(0), Step::Reconnected(0, None), Step::Register(2)];
     joined.iter().for_each(|step| scribe.take(step));
     let steps = [Step::Send(2), Step::Store, Step::Pass(60), Step::Pass(60)];
     steps.iter().for_each(|step| scribe.take(step));
@@ -308,7 +309,7 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
         reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0 max_line=4096"),
         "{reply}"
     );
-    assert_eq!(world.group.standing().history_messages, 3, "what is lost is not kept");
+    assert_eq!(world.group.gauges().history_messages, 3, "what is lost is not kept");
     assert_eq!(world.read(ann), "text gap 2 2-3 text text");
     assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");
 }
@@ -324,10 +325,10 @@ fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
         replay.apply(kept.recorded(), *at);
     }
     replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
-    let [ann, bob] = [0, 1].map(|nth| scribe.world.group.standpoints().nth(nth).unwrap());
+    let [ann, bob] = [0, 1].map(|nth| scribe.world.group.member_states().nth(nth).unwrap());
     replay.apply(RecoveredFact::Member(bob.clone()), Millis::ZERO);
     let group = replay.finish(Epoch::new(3));
-    assert_eq!(group.standpoints().collect::<Vec<_>>(), [ann, bob]);
+    assert_eq!(group.member_states().collect::<Vec<_>>(), [ann, bob]);
     assert_eq!((group.epoch(), group.last()), (Epoch::new(3), Seq::new(9)));
 }
 
@@ -342,12 +343,12 @@ fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
         replay.apply(kept.recorded(), *at);
     }
     let (low, late) = (Seq::ZERO, Millis::new(200));
-    replay.apply(RecoveredFact::Acked { id: "bob", place: Seq::new(1) }, Millis::ZERO);
-    replay.apply(RecoveredFact::Acked { id: "eve", place: Seq::new(2) }, Millis::ZERO);
+    replay.apply(RecoveredFact::Acked { id: "bob", acked: Seq::new(1) }, Millis::ZERO);
+    replay.apply(RecoveredFact::Acked { id: "eve", acked: Seq::new(2) }, Millis::ZERO);
     // Now the messages expire, and whoever is the lowest is looked for.
-    replay.apply(RecoveredFact::Acked { id: "ann", place: Seq::new(2) }, late);
-    replay.apply(RecoveredFact::Acked { id: "eve", place: low }, late);
+    replay.apply(RecoveredFact::Acked { id: "ann", acked: Seq::new(2) }, late);
+    replay.apply(RecoveredFact::Acked { id: "eve", acked: low }, late);
     let group = replay.finish(Epoch::new(1));
     group.check();
-    assert_eq!(group.standpoints().map(|member| member.place).min(), Some(low));
+    assert_eq!(group.member_states().map(|member| member.acked).min(), Some(low));
 }

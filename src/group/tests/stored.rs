@@ -11,13 +11,13 @@ fn what_is_not_stored_is_not_lost_to_anybody_before_it_is() {
     });
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.request("bob#msend one");
-    world.input(Input::Stored { through: Seq::new(1) });
+    world.input(Input::Committed { through: Seq::new(1) });
     world.request("bob#msend two");
     world.now = 101;
     world.input(Input::Tick);
     assert_eq!(world.group.next_deadline(), None, "it waits for its number to be safe");
     assert_eq!(world.read(ann), "gap 1 1-1");
-    world.input(Input::Stored { through: Seq::new(2) });
+    world.input(Input::Committed { through: Seq::new(2) });
     assert_eq!(world.read(ann), "gap 1 2-2");
 }
 
@@ -32,9 +32,9 @@ fn what_is_not_stored_does_not_make_room() {
     world.request("bob#msend aa");
     world.request("bob#msend bb");
     let refused =
-        Reply::from(RequestError::BacklogFull { max: 24, held_by: BacklogHolder::Journal });
+        Reply::from(RequestError::BacklogFull { max: 24, holder: BacklogHolder::Journal });
     assert_eq!(world.request("bob#msend cc"), refused);
-    world.input(Input::Stored { through: Seq::new(2) });
+    world.input(Input::Committed { through: Seq::new(2) });
     assert_eq!(world.request("bob#msend cc"), Reply::Msend { seq: Seq::new(3) });
     assert_eq!(world.read(ann), "gap 1 1-1 bb");
 }
@@ -43,12 +43,12 @@ fn what_is_not_stored_does_not_make_room() {
 fn nothing_is_sent_before_it_is_stored() {
     let mut world = World::with(|rules| rules.is_journaled = true);
     let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
-    world.input(Input::Stored { through: Seq::ZERO });
+    world.input(Input::Committed { through: Seq::ZERO });
     ["a", "b"].iter().for_each(|text| world.send("bob", text));
     assert_eq!(world.read(ann), "");
-    world.input(Input::Stored { through: Seq::new(1) });
+    world.input(Input::Committed { through: Seq::new(1) });
     assert_eq!(world.read(ann), "a");
-    world.input(Input::Stored { through: Seq::new(2) });
+    world.input(Input::Committed { through: Seq::new(2) });
     assert_eq!(world.read(ann), "b");
     assert_eq!(world.read(bob), "");
     world.input(Input::JournalFails(true));

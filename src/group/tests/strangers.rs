@@ -27,7 +27,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
         let effects = world.request_of(operator, "ann#disconnect");
         assert_eq!(
             effects[0],
-            Effect::Close { link: ann, last_words: Box::default() },
+            Effect::Close { link: ann, closing_bytes: Box::default() },
             "{operator}"
         );
         assert_eq!(world.reply_to(operator, "ann#disconnect"), "ERR 409 already offline");
@@ -35,7 +35,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
         let link = world.dial(1, "ann#reconnect 9900");
         let effects = world.request_of(operator, "ann#deregister");
         let cancelled = Conflict::Cancelled.into();
-        assert_eq!(effects[0], Effect::Close { link, last_words: Box::default() });
+        assert_eq!(effects[0], Effect::Close { link, closing_bytes: Box::default() });
         assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: cancelled });
         assert_eq!(effects[2], Effect::Reply { to: ConnId(7), reply: Reply::Deregister });
         assert_eq!(

@@ -22,8 +22,8 @@ pub enum RecordKind {
     Closed = 8,
     /// [`super::Record::Own`].
     Own = 9,
-    /// [`super::Record::Safe`].
-    Safe = 10,
+    /// [`super::Record::Durable`].
+    Durable = 10,
     /// [`super::Record::NewEpoch`].
     NewEpoch = 11,
 }
@@ -40,7 +40,7 @@ impl RecordKind {
             RecordKind::Continued,
             RecordKind::Closed,
             RecordKind::Own,
-            RecordKind::Safe,
+            RecordKind::Durable,
             RecordKind::NewEpoch,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)

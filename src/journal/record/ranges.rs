@@ -1,23 +1,24 @@
 //! A list of runs of numbers, as a record has it: a count, and the first and the last of each.
 
 use super::{take, take_seq};
-use crate::limits::RECORD_RUNS_MAX;
+use crate::limits::RECORD_RANGES_MAX;
 use crate::protocol::Seq;
 
 const RUN_BYTES: usize = 2 * size_of::<u64>();
-const _: () = assert!(RECORD_RUNS_MAX <= u16::MAX as usize, "the count has 16 bits");
-const _: () = assert!(RECORD_RUNS_MAX * RUN_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
+const _: () = assert!(RECORD_RANGES_MAX <= u16::MAX as usize, "the count has 16 bits");
+const _: () =
+    assert!(RECORD_RANGES_MAX * RUN_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
 
 /// Runs of numbers, each with its first and its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodedRanges<'a>(&'a [[u8; RUN_BYTES]]);
 
 impl<'a> EncodedRanges<'a> {
-    /// Makes a list of at most [`RECORD_RUNS_MAX`] runs, whose bytes replace those in `out`.
-    pub fn encode(runs: &[(Seq, Seq)], out: &'a mut Vec<u8>) -> Self {
-        debug_assert!(runs.len() <= RECORD_RUNS_MAX, "a record has no room for more");
+    /// Makes a list of at most [`RECORD_RANGES_MAX`] runs, whose bytes replace those in `out`.
+    pub fn encode(ranges: &[(Seq, Seq)], out: &'a mut Vec<u8>) -> Self {
+        debug_assert!(ranges.len() <= RECORD_RANGES_MAX, "a record has no room for more");
         out.clear();
-        for (first, last) in runs {
+        for (first, last) in ranges {
             out.extend_from_slice(&first.as_u64().to_le_bytes());
             out.extend_from_slice(&last.as_u64().to_le_bytes());
         }
@@ -40,10 +41,10 @@ impl<'a> EncodedRanges<'a> {
 
     pub(super) fn take(body: &mut &'a [u8]) -> Option<Self> {
         let count = usize::from(u16::from_le_bytes(take(body)?));
-        let (runs, rest) = body.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
+        let (ranges, rest) = body.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
         *body = rest;
-        let runs = Self(runs.as_chunks().0);
-        runs.are_apart().then_some(runs)
+        let ranges = Self(ranges.as_chunks().0);
+        ranges.are_apart().then_some(ranges)
     }
 
     /// Returns true if each run is valid, and is above the run before it without touching it.

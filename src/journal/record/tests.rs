@@ -18,7 +18,7 @@ pub(crate) enum Sample {
     Accepted(u64, String, u64, String),
     Acked(String, u64),
     Clock(u64),
-    Safe(u64),
+    Durable(u64),
     NewEpoch(u64),
     Continued,
     Closed,
@@ -34,27 +34,27 @@ impl Sample {
             Self::Epoch(epoch, last) => {
                 then(Record::Epoch { epoch: Epoch::new(*epoch), last: Seq::new(*last) })
             }
-            Self::Member(id, ip, port, registered_at, place) => then(Record::Member {
+            Self::Member(id, ip, port, registered_at, acked) => then(Record::Member {
                 id,
                 address: SocketAddr::new(*ip, *port),
                 registered_at: Seq::new(*registered_at),
-                place: Seq::new(*place),
+                acked: Seq::new(*acked),
             }),
-            Self::Own(id, runs) => {
-                let runs = runs.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
-                let runs = runs.collect::<Vec<_>>();
+            Self::Own(id, ranges) => {
+                let ranges = ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
+                let ranges = ranges.collect::<Vec<_>>();
                 let mut bytes = b"what it held before".to_vec();
-                let encoded = EncodedRanges::encode(&runs, &mut bytes);
-                then(Record::Own { id, runs: encoded })
+                let encoded = EncodedRanges::encode(&ranges, &mut bytes);
+                then(Record::Own { id, ranges: encoded })
             }
             Self::Deregistered(id) => then(Record::Deregistered { id }),
             Self::Accepted(seq, sender, unix_ms, text) => {
                 let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
                 then(Record::Accepted { line: line.as_bytes() })
             }
-            Self::Acked(id, place) => then(Record::Acked { id, place: Seq::new(*place) }),
+            Self::Acked(id, acked) => then(Record::Acked { id, acked: Seq::new(*acked) }),
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
-            Self::Safe(last) => then(Record::Safe { last: Seq::new(*last) }),
+            Self::Durable(last) => then(Record::Durable { last: Seq::new(*last) }),
             Self::NewEpoch(epoch) => then(Record::NewEpoch { epoch: Epoch::new(*epoch) }),
             Self::Continued => then(Record::Continued),
             Self::Closed => then(Record::Closed),
@@ -69,13 +69,13 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     let messages = (1..=SEQ_MAX, id(), any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
     prop_oneof![
         (any::<u64>(), seq()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
-        members.prop_map(|(id, ip, port, at, place)| Sample::Member(id, ip, port, at, place)),
-        (id(), any_runs()).prop_map(|(id, runs)| Sample::Own(id, runs)),
+        members.prop_map(|(id, ip, port, at, acked)| Sample::Member(id, ip, port, at, acked)),
+        (id(), any_runs()).prop_map(|(id, ranges)| Sample::Own(id, ranges)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
-        (id(), seq()).prop_map(|(id, place)| Sample::Acked(id, place)),
+        (id(), seq()).prop_map(|(id, acked)| Sample::Acked(id, acked)),
         any::<u64>().prop_map(Sample::Clock),
-        seq().prop_map(Sample::Safe),
+        seq().prop_map(Sample::Durable),
         any::<u64>().prop_map(Sample::NewEpoch),
         Just(Sample::Continued),
         Just(Sample::Closed),
@@ -188,8 +188,8 @@ fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
         (Sample::Accepted(u64::MAX, id(), 0, "x".to_owned()), 0, false),
         (Sample::Acked(id(), last), 0, true),
         (Sample::Acked(id(), above), 0, false),
-        (Sample::Safe(last), 0, true),
-        (Sample::Safe(u64::MAX), 0, false),
+        (Sample::Durable(last), 0, true),
+        (Sample::Durable(u64::MAX), 0, false),
         (Sample::NewEpoch(u64::MAX), RECORD_TIME_MS_MAX, true),
         (Sample::NewEpoch(0), RECORD_TIME_MS_MAX + 1, false),
         (Sample::Clock(u64::MAX), RECORD_TIME_MS_MAX, true),

@@ -21,7 +21,7 @@ pub(super) struct CurrentSegment {
     pub(super) epoch: Option<Epoch>,
     /// Time at which the segment was begun. The records at its beginning are older, or as old.
     pub(super) begun_at: Millis,
-    damaged_places: u64,
+    damaged_ranges: u64,
     damaged_bytes: u64,
     damaged_first: Option<Range<u64>>,
     /// Number of these places that are whole records with impossible values.
@@ -43,7 +43,7 @@ impl CurrentSegment {
             has_epoch: false,
             epoch: None,
             begun_at: Millis::ZERO,
-            damaged_places: 0,
+            damaged_ranges: 0,
             damaged_bytes: 0,
             damaged_first: None,
             impossible: 0,
@@ -64,16 +64,16 @@ impl CurrentSegment {
     }
 
     /// These bytes are damage; with `is_whole` they are a record that says what cannot be.
-    pub(super) fn note_damage(&mut self, bytes: Range<u64>, is_whole: bool) {
+    pub(super) fn record_damage(&mut self, bytes: Range<u64>, is_whole: bool) {
         let length = bytes.end.saturating_sub(bytes.start);
-        self.damaged_places = self.damaged_places.saturating_add(1);
+        self.damaged_ranges = self.damaged_ranges.saturating_add(1);
         self.damaged_bytes = self.damaged_bytes.saturating_add(length);
         self.impossible = self.impossible.saturating_add(u64::from(is_whole));
         self.damaged_first.get_or_insert(bytes);
     }
 
     /// Counts a number that is too far above the one before it.
-    pub(super) fn note_too_far(&mut self, seq: Seq) {
+    pub(super) fn record_too_far(&mut self, seq: Seq) {
         let (_, messages) = self.too_far.get_or_insert((seq, 0));
         *messages = messages.saturating_add(1);
     }
@@ -84,13 +84,13 @@ impl CurrentSegment {
     }
 
     /// Returns the troubles of the segment, except for its end.
-    pub(super) fn troubles(self) -> impl Iterator<Item = Issue> {
+    pub(super) fn issues(self) -> impl Iterator<Item = Issue> {
         let serial = self.header.serial;
-        let (places, bytes, impossible) =
-            (self.damaged_places, self.damaged_bytes, self.impossible);
+        let (acked_records, bytes, impossible) =
+            (self.damaged_ranges, self.damaged_bytes, self.impossible);
         let damaged = self.damaged_first.map(|first| Issue::Damaged {
             serial,
-            places,
+            acked_records,
             bytes,
             first,
             impossible,

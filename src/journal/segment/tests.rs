@@ -216,8 +216,8 @@ proptest! {
         wounds in vec((any::<prop::sample::Index>(), vec(any::<u8>(), 0..60), 0..60_usize), 1..4),
     ) {
         let (mut bytes, _) = written(&samples);
-        for (place, new, removed) in &wounds {
-            let start = HEADER_BYTES + place.index(bytes.len() - HEADER_BYTES + 1);
+        for (acked, new, removed) in &wounds {
+            let start = HEADER_BYTES + acked.index(bytes.len() - HEADER_BYTES + 1);
             let end = (start + removed).min(bytes.len());
             bytes.splice(start..end, new.iter().copied());
         }

@@ -53,13 +53,15 @@ impl<D: Disk> Store<D> {
         for name in names {
             match file_name::parse(&name) {
                 Some((named, FileRole::Segment)) => match store.look_into(&name)? {
-                    Ok((serial, start)) if serial == named => store.admit(serial, start, name),
+                    Ok((serial, start)) if serial == named => {
+                        store.add_segment(serial, start, name);
+                    }
                     Ok((serial, start)) => misnamed.push((serial, start, named, name)),
                     Err(reason) => store.reject(named, name, reason),
                 },
                 Some((named, FileRole::New)) => store.unfinished.push((named, name)),
-                Some((named, FileRole::Aside)) => {
-                    store.note_unreadable(named);
+                Some((named, FileRole::Quarantined)) => {
+                    store.record_unreadable(named);
                     store.asides.insert(name);
                 }
                 None => (),
@@ -74,7 +76,7 @@ impl<D: Disk> Store<D> {
                     format!("another file holds segment {serial:016x} already"),
                 );
             } else {
-                store.admit(serial, start, name);
+                store.add_segment(serial, start, name);
             }
         }
         Ok(store)
@@ -113,26 +115,26 @@ impl<D: Disk> Store<D> {
         Ok(Ok((header.serial, start)))
     }
 
-    fn admit(&mut self, serial: u64, start: Option<FirstRecord>, name: String) {
+    fn add_segment(&mut self, serial: u64, start: Option<FirstRecord>, name: String) {
         self.serial_highest = self.serial_highest.max(serial);
         self.segments.insert(serial, Segment { name, start, is_damaged: false });
     }
 
-    fn note_unreadable(&mut self, named: u64) {
+    fn record_unreadable(&mut self, named: u64) {
         self.serial_highest = self.serial_highest.max(named);
         self.unreadable_highest = self.unreadable_highest.max(Some(named));
     }
 
     fn reject(&mut self, named: u64, name: String, reason: String) {
-        self.note_unreadable(named);
-        self.rejected.push(Rejected { name, reason, aside: None });
+        self.record_unreadable(named);
+        self.rejected.push(Rejected { name, reason, quarantined: None });
     }
 
     /// Rejects a segment with a good beginning that turns out to be no segment.
     pub(in crate::journal) fn reject_segment(&mut self, serial: u64, reason: String) {
-        self.note_unreadable(serial);
+        self.record_unreadable(serial);
         let Some(segment) = self.segments.remove(&serial) else { return };
-        self.rejected.push(Rejected { name: segment.name, reason, aside: None });
+        self.rejected.push(Rejected { name: segment.name, reason, quarantined: None });
     }
 
     /// Everything was read: renames what was rejected, removes segments that were never finished,
@@ -143,7 +145,7 @@ impl<D: Disk> Store<D> {
             return all;
         }
         for rejected in &mut all {
-            rejected.aside = Some(self.move_aside(&rejected.name));
+            rejected.quarantined = Some(self.rename_damaged(&rejected.name));
         }
         for (named, name) in std::mem::take(&mut self.unfinished) {
             // One that stays takes room and does no other harm: its number is not used again.

@@ -36,25 +36,25 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     assert_eq!((mode(&path), mode(&file), mode(&path.join("lock"))), (0o700, 0o600, 0o600));
     let written = HEADER_BYTES + batch.bytes.len() + 30;
     assert_eq!(fs::metadata(&file).unwrap().len(), written as u64);
-    let looked_at = tell(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
+    let looked_at = emit(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
     drop(store);
     fs::write(path.join("0000000000000002.journal"), "dear diary").unwrap();
     fs::write(path.join("0000000000000003.journal.new"), "").unwrap();
-    let told = tell_all(Directory::open(&path).unwrap());
-    assert_eq!(told.messages, looked_at.messages);
-    assert_eq!(told.messages.len(), 2);
+    let events = emit_all(Directory::open(&path).unwrap());
+    assert_eq!(events.messages, looked_at.messages);
+    assert_eq!(events.messages.len(), 2);
     assert_eq!(fs::metadata(&file).unwrap().len(), (HEADER_BYTES + batch.bytes.len()) as u64);
     assert!(path.join("0000000000000002.journal.damaged-1").is_file());
     assert!(!path.join("0000000000000003.journal.new").exists());
-    assert!(told.recovered.lost_tail);
-    let troubles: Vec<String> = told.recovered.troubles.iter().map(ToString::to_string).collect();
+    assert!(events.recovered.lost_tail);
+    let issues: Vec<String> = events.recovered.issues.iter().map(ToString::to_string).collect();
     assert_eq!(
-        troubles[0],
+        issues[0],
         "0000000000000002.journal cannot be used: does not begin as a segment of a journal does; \
          it is 0000000000000002.journal.damaged-1 now"
     );
     let torn = "segment 0000000000000001 ends in a torn record from ";
-    assert!(troubles[1].starts_with(torn) && troubles[1].ends_with(", which was cut off"));
+    assert!(issues[1].starts_with(torn) && issues[1].ends_with(", which was cut off"));
 }
 
 /// Behind a link there may be a whole segment.
@@ -167,7 +167,7 @@ fn a_path_that_leads_elsewhere_now_is_used_for_nothing() {
     symlink("theirs", &link).unwrap();
     let before = fs::read(theirs.join(FIRST)).unwrap();
     assert!(store.remove(1).is_err());
-    assert!(store.set_aside(1).is_err());
+    assert!(store.quarantine(1).is_err());
     assert!(store.reopen(1).is_err());
     assert!(store.create(&header(2), &[]).is_err());
     assert!(store.read(1, &mut Vec::new()).is_err());
@@ -181,7 +181,7 @@ fn a_path_that_leads_elsewhere_now_is_used_for_nothing() {
     assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
     store.append(&mut writer, &Batch::new(1).message(2, "two").bytes).unwrap();
     drop((store, writer));
-    assert_eq!(tell_all(Directory::open(&ours).unwrap()).messages.len(), 2);
+    assert_eq!(emit_all(Directory::open(&ours).unwrap()).messages.len(), 2);
 }
 
 #[test]

@@ -21,7 +21,7 @@ struct State {
     /// What each file holds, and what of it would survive.
     files: Vec<(Vec<u8>, Vec<u8>)>,
     names: BTreeMap<String, usize>,
-    safe_names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
     calls: u64,
     fault: Option<Fault>,
     fired: Vec<&'static str>,
@@ -48,7 +48,7 @@ impl MemoryDisk {
         let copy = self.copy();
         {
             let mut state = copy.state.borrow_mut();
-            state.names = state.safe_names.clone();
+            state.names = state.durable_names.clone();
             for (bytes, safe) in &mut state.files {
                 bytes.clone_from(safe);
             }
@@ -84,7 +84,7 @@ impl MemoryDisk {
             state.files.push(Default::default());
         }
         state.files[file] = (bytes.clone(), bytes);
-        state.safe_names = state.names.clone();
+        state.durable_names = state.names.clone();
     }
 
     pub(super) fn take(&self, name: &str) -> Vec<u8> {
@@ -211,7 +211,7 @@ impl Disk for MemoryDisk {
     fn sync_directory(&mut self) -> io::Result<()> {
         self.call("sync_directory")?;
         let mut state = self.state.borrow_mut();
-        state.safe_names = state.names.clone();
+        state.durable_names = state.names.clone();
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ struct Outcome {
     confirmed: Vec<(u64, String)>,
     /// Errors that came back to the caller.
     errors: usize,
-    troubles: usize,
+    issues: usize,
 }
 
 /// A coordinator that recovers, and then accepts messages until it cannot go on.
@@ -30,10 +30,10 @@ const ATTEMPTS: usize = 3;
 impl Coordinator {
     fn start(disk: &MemoryDisk, epoch: u64) -> Result<Self, usize> {
         let mut store = Store::open(disk.clone()).map_err(|_| 1_usize)?;
-        let told = try_tell(&mut store).map_err(|_| 1_usize)?;
-        let Recovered { epoch: known, last, lost_tail, troubles, .. } = told.recovered;
+        let events = try_emit(&mut store).map_err(|_| 1_usize)?;
+        let Recovered { epoch: known, last, lost_tail, issues, .. } = events.recovered;
         let known = known.filter(|_| !lost_tail).map_or(epoch, Epoch::as_u64);
-        let outcome = Outcome { troubles: troubles.len(), ..Outcome::default() };
+        let outcome = Outcome { issues: issues.len(), ..Outcome::default() };
         let safe = last.as_u64();
         Ok(Self { store, writer: None, epoch: known, safe, unsafe_texts: Vec::new(), outcome })
     }
@@ -122,15 +122,15 @@ fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
 
 fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str) {
     disk.fail(None);
-    let told = tell_all(disk.clone());
-    let is_rejected = |trouble: &Issue| matches!(trouble, Issue::Rejected(_));
-    let has_garbage = told.recovered.troubles.iter().any(is_rejected);
-    assert!(!has_garbage, "{what}: a name stands for nothing: {told:?}");
-    let is_told = second.troubles > 0 || !told.recovered.troubles.is_empty();
+    let events = emit_all(disk.clone());
+    let is_rejected = |issue: &Issue| matches!(issue, Issue::Rejected(_));
+    let has_garbage = events.recovered.issues.iter().any(is_rejected);
+    assert!(!has_garbage, "{what}: a name stands for nothing: {events:?}");
+    let is_told = second.issues > 0 || !events.recovered.issues.is_empty();
     for (outcome, may_be_told) in [(first, is_told), (second, false)] {
         for (seq, text) in &outcome.confirmed {
-            let is_there = told.messages.get(seq) == Some(text);
-            assert!(is_there || may_be_told, "{what}: {seq} {text} in {told:?}");
+            let is_there = events.messages.get(seq) == Some(text);
+            assert!(is_there || may_be_told, "{what}: {seq} {text} in {events:?}");
         }
     }
 }
@@ -148,7 +148,7 @@ fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
                 let fired = disk.fired();
                 let what = format!("{kind:?} at {at}, torn {torn}, for ever {for_ever}: {fired:?}");
                 if fired.is_empty() {
-                    assert_eq!((first.errors, second.errors, second.troubles), (0, 0, 0));
+                    assert_eq!((first.errors, second.errors, second.issues), (0, 0, 0));
                     assert!(at > 40, "{at} calls are too few");
                     break;
                 }
@@ -158,7 +158,7 @@ fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
                     assert_eq!(second.confirmed.len(), 18, "{what}: service did not return");
                 }
                 let is_retried = kind == io::ErrorKind::Interrupted && fired == ["write"];
-                assert!(is_retried || second.errors + second.troubles > 0, "{what}: unsaid");
+                assert!(is_retried || second.errors + second.issues > 0, "{what}: unsaid");
                 calls.extend(fired);
                 check_after(&disk.without_power(), &first, &second, &what);
                 check_after(&disk, &first, &second, &what);
@@ -205,9 +205,9 @@ fn what_cannot_be_read_refuses_the_start_and_nothing_is_changed() {
         let disk = disk.copy();
         let before = contents(&disk);
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
-        let told = Store::open(disk.clone()).and_then(|mut store| try_tell(&mut store));
+        let events = Store::open(disk.clone()).and_then(|mut store| try_emit(&mut store));
         let fired = disk.fired();
-        match told {
+        match events {
             Err(unusable) => {
                 assert!(matches!(fired[..], ["lock" | "list" | "read"]), "{fired:?}");
                 assert_eq!(contents(&disk), before, "{fired:?}");
@@ -233,16 +233,16 @@ fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
         disk.put(&name, bytes[..bytes.len() - 1].to_vec());
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
         let Ok(mut store) = Store::open(disk.clone()) else { continue };
-        let Ok(told) = try_tell(&mut store) else { continue };
+        let Ok(events) = try_emit(&mut store) else { continue };
         match disk.fired().first().copied() {
             None => break,
             Some("open" | "set_length" | "sync") => {
-                let [Issue::Torn { cut: Some(Err(_)), .. }] = &told.recovered.troubles[..] else {
-                    panic!("{told:?}");
+                let [Issue::Torn { cut: Some(Err(_)), .. }] = &events.recovered.issues[..] else {
+                    panic!("{events:?}");
                 };
-                assert_eq!(told.messages.len(), 17);
+                assert_eq!(events.messages.len(), 17);
             }
-            Some(_) => assert!(!told.recovered.troubles.is_empty()),
+            Some(_) => assert!(!events.recovered.issues.is_empty()),
         }
     }
 }
@@ -260,22 +260,22 @@ fn what_was_written_anew_counts_and_not_what_is_left_of_it_in_the_failed_segment
     let mut writer = store.create(&header(2), &[]).unwrap();
     let batch = Batch::new(2).start(1, 1, 4).message(2, "two").message(3, "three");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let whole = tell_all(disk.clone());
+    let whole = emit_all(disk.clone());
     assert_eq!(whole.messages.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
     let name = "0000000000000001.journal";
     let mut bytes = disk.get(name);
     bytes[HEADER_BYTES + hole..HEADER_BYTES + hole + 30].fill(0);
     disk.put(name, bytes);
-    let told = tell_all(disk.clone());
-    assert_eq!((told.messages, told.lost), (whole.messages, Vec::new()));
-    assert!(!told.recovered.lost_tail);
+    let events = emit_all(disk.clone());
+    assert_eq!((events.messages, events.lost), (whole.messages, Vec::new()));
+    assert!(!events.recovered.lost_tail);
     // The third segment goes back further than the second.
     let mut writer = store.create(&header(3), &[]).unwrap();
     let batch = Batch::new(3).start(1, 0, 5).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let told = tell_all(disk);
-    assert_eq!(told.messages.keys().copied().collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(told.lost, Vec::new());
+    let events = emit_all(disk);
+    assert_eq!(events.messages.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(events.lost, Vec::new());
 }
 
 #[test]

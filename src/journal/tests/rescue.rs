@@ -34,7 +34,7 @@ fn a_message_written_anew_is_as_old_as_before() {
     let two = facts.iter().find(|(_, fact)| fact.starts_with("Accepted") && fact.contains("50"));
     assert_eq!(two.map(|(at, _)| *at), Some(20), "{facts:?}");
     assert_eq!(facts.last().map(|(at, _)| *at), Some(600));
-    assert_eq!(tell_all(disk).recovered.at, Millis::new(600));
+    assert_eq!(emit_all(disk).recovered.at, Millis::new(600));
 }
 
 #[test]

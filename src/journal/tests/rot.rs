@@ -47,13 +47,13 @@ impl Recording {
             let mut batch = Batch::new(serial).start(EPOCH, first - 1, first);
             for seq in first..=last {
                 batch = batch.message(seq, &self.text(seq));
-                batch = batch.add(Record::Acked { id: "alice", place: Seq::new(seq) }, seq);
+                batch = batch.add(Record::Acked { id: "alice", acked: Seq::new(seq) }, seq);
                 if seq == self.last_of_old_epoch() {
                     batch = batch.add(Record::NewEpoch { epoch: Epoch::new(NEW_EPOCH) }, seq);
                 }
             }
             if serial == 3 {
-                batch = batch.add(Record::Safe { last: Seq::new(last) }, last);
+                batch = batch.add(Record::Durable { last: Seq::new(last) }, last);
                 batch = batch.add(Record::Closed, last);
             }
             let mut writer = store.create(&header(serial), &[]).unwrap();
@@ -67,22 +67,22 @@ impl Recording {
         disk
     }
 
-    fn check(self, told: &Told, missing_allowed: u64, what: &str) {
-        for (seq, found) in &told.messages {
+    fn check(self, events: &Told, missing_allowed: u64, what: &str) {
+        for (seq, found) in &events.messages {
             assert_eq!(*found, self.text(*seq), "{what}");
         }
-        for (first, last) in &told.lost {
+        for (first, last) in &events.lost {
             for seq in *first..=*last {
                 assert!((1..=self.last()).contains(&seq), "{what}: {seq} never was");
-                assert!(!told.messages.contains_key(&seq));
+                assert!(!events.messages.contains_key(&seq));
             }
         }
-        let missing = self.last() - told.messages.len() as u64;
-        assert!(missing <= missing_allowed, "{what}: {missing} missing of {told:?}");
-        let is_untold = |seq: &u64| !told.messages.contains_key(seq) && !told.is_lost(*seq);
+        let missing = self.last() - events.messages.len() as u64;
+        assert!(missing <= missing_allowed, "{what}: {missing} missing of {events:?}");
+        let is_untold = |seq: &u64| !events.messages.contains_key(seq) && !events.is_lost(*seq);
         for seq in (1..=self.last()).filter(is_untold) {
-            let is_doubted = seq > told.recovered.last.as_u64() && told.recovered.lost_tail;
-            assert!(is_doubted, "{what}: {seq} vanished without a word: {told:?}");
+            let is_doubted = seq > events.recovered.last.as_u64() && events.recovered.lost_tail;
+            assert!(is_doubted, "{what}: {seq} vanished without a word: {events:?}");
         }
     }
 
@@ -92,20 +92,20 @@ impl Recording {
         let mut rotten = disk.get(&name(serial));
         rotten[bit / 8] ^= 1 << (bit % 8);
         disk.put(&name(serial), rotten.clone());
-        let told = tell_all(disk.clone());
+        let events = emit_all(disk.clone());
         let in_header = bit / 8 < HEADER_BYTES;
         // With the header of the first segment, where the numbers begin is gone.
         if in_header && serial == 1 {
-            assert_eq!(told.messages.len() as u64, 2 * self.messages, "{what}");
+            assert_eq!(events.messages.len() as u64, 2 * self.messages, "{what}");
         } else {
-            self.check(&told, if in_header { self.messages } else { 1 }, &what);
+            self.check(&events, if in_header { self.messages } else { 1 }, &what);
         }
-        assert!(!told.recovered.troubles.is_empty(), "{what}");
-        let is_new = told.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
-        assert!(is_new || told.recovered.lost_tail, "{what}: back in an epoch that has ended");
+        assert!(!events.recovered.issues.is_empty(), "{what}");
+        let is_new = events.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        assert!(is_new || events.recovered.lost_tail, "{what}: back in an epoch that has ended");
         if in_header {
             assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
-            assert_eq!(told.recovered.lost_tail, serial == 3, "{what}");
+            assert_eq!(events.recovered.lost_tail, serial == 3, "{what}");
         }
     }
 
@@ -113,19 +113,23 @@ impl Recording {
     fn cut_newest(self, disk: &MemoryDisk, length: usize) {
         let (disk, bytes) = (disk.copy(), disk.get(&name(3)));
         disk.put(&name(3), bytes[..length].to_vec());
-        let told = tell_all(disk.clone());
-        assert!(!told.recovered.is_clean, "length {length}");
-        assert!(told.lost.is_empty(), "length {length}");
-        for (seq, found) in &told.messages {
+        let events = emit_all(disk.clone());
+        assert!(!events.recovered.is_clean, "length {length}");
+        assert!(events.lost.is_empty(), "length {length}");
+        for (seq, found) in &events.messages {
             assert_eq!(*found, self.text(*seq));
         }
-        let is_behind = told.messages.contains_key(&(self.last_of_old_epoch() + 1));
-        let is_new = told.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        let is_behind = events.messages.contains_key(&(self.last_of_old_epoch() + 1));
+        let is_new = events.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
         assert!(is_new || !is_behind, "length {length}: what comes behind is of the new epoch");
         // Without its epoch, the segment before says that this one is not all there.
-        assert_eq!(told.recovered.lost_tail, told.recovered.header != Some(header(3)), "{length}");
-        for trouble in &told.recovered.troubles {
-            if let Issue::Torn { bytes: torn, cut, .. } = trouble {
+        assert_eq!(
+            events.recovered.lost_tail,
+            events.recovered.header != Some(header(3)),
+            "{length}"
+        );
+        for issue in &events.recovered.issues {
+            if let Issue::Torn { bytes: torn, cut, .. } = issue {
                 assert!(cut.as_ref().unwrap().is_ok() && torn.end == length as u64);
                 assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
             }
@@ -136,11 +140,11 @@ impl Recording {
     fn cut_older(self, disk: &MemoryDisk, serial: u64, length: usize) {
         let disk = disk.copy();
         disk.put(&name(serial), disk.get(&name(serial))[..length].to_vec());
-        let told = tell_all(disk);
-        assert!(!told.recovered.lost_tail, "{length} of {serial}");
-        assert_eq!(told.recovered.epoch, Some(Epoch::new(NEW_EPOCH)), "{length} of {serial}");
-        if told.messages.contains_key(&1) || serial > 1 {
-            self.check(&told, self.messages, &format!("{length} of {serial}"));
+        let events = emit_all(disk);
+        assert!(!events.recovered.lost_tail, "{length} of {serial}");
+        assert_eq!(events.recovered.epoch, Some(Epoch::new(NEW_EPOCH)), "{length} of {serial}");
+        if events.messages.contains_key(&1) || serial > 1 {
+            self.check(&events, self.messages, &format!("{length} of {serial}"));
         }
     }
 
@@ -176,19 +180,20 @@ fn bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told() {
 
 #[test]
 fn what_is_whole_is_recovered_exactly() {
-    let told = tell_all(SHORT.disk());
-    SHORT.check(&told, 0, "whole");
-    let Recovered { epoch, last, at, clock, header: newest, .. } = told.recovered;
+    let events = emit_all(SHORT.disk());
+    SHORT.check(&events, 0, "whole");
+    let Recovered { epoch, last, at, clock, header: newest, .. } = events.recovered;
     assert_eq!((epoch, last), (Some(Epoch::new(NEW_EPOCH)), Seq::new(SHORT.last())));
     assert_eq!(
         (at, clock),
         (Millis::new(12), Some((Millis::new(9), UnixMillis(1_700_000_000_009))))
     );
     assert_eq!(newest, Some(header(3)));
-    assert_eq!((told.recovered.is_clean, told.recovered.lost_tail), (true, false));
-    assert_eq!((told.members, told.recovered.messages_lost), (3, 0));
-    assert!(told.recovered.troubles.is_empty());
-    let newest = told.recovered.segments.iter().map(|it| (it.serial, it.newest.unwrap().as_u64()));
+    assert_eq!((events.recovered.is_clean, events.recovered.lost_tail), (true, false));
+    assert_eq!((events.members, events.recovered.messages_lost), (3, 0));
+    assert!(events.recovered.issues.is_empty());
+    let newest =
+        events.recovered.segments.iter().map(|it| (it.serial, it.newest.unwrap().as_u64()));
     assert_eq!(newest.collect::<Vec<_>>(), [(1, 4), (2, 8), (3, 12)]);
 }
 
@@ -197,16 +202,16 @@ fn segments_that_are_missing_are_told() {
     for serial in 1..=3 {
         let disk = SHORT.disk();
         disk.take(&name(serial));
-        let told = tell_all(disk);
+        let events = emit_all(disk);
         let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
-        assert_eq!(told.lost, expected);
-        assert_eq!(told.recovered.lost_tail, serial == 3);
-        assert_eq!(told.messages.len(), 8);
+        assert_eq!(events.lost, expected);
+        assert_eq!(events.recovered.lost_tail, serial == 3);
+        assert_eq!(events.messages.len(), 8);
     }
     let disk = SHORT.disk();
     (1..=3).for_each(|serial| drop(disk.take(&name(serial))));
-    let told = tell_all(disk);
-    assert_eq!((told.recovered.epoch, told.recovered.last), (None, Seq::ZERO));
+    let events = emit_all(disk);
+    assert_eq!((events.recovered.epoch, events.recovered.last), (None, Seq::ZERO));
 }
 
 #[test]
@@ -216,9 +221,9 @@ fn segments_that_bear_each_others_names_are_read_where_they_belong() {
         let bytes = disk.get(&name(one));
         disk.put(&name(one), disk.get(&name(other)));
         disk.put(&name(other), bytes);
-        let told = tell_all(disk);
-        SHORT.check(&told, 0, "swapped");
-        assert!(told.recovered.is_clean);
+        let events = emit_all(disk);
+        SHORT.check(&events, 0, "swapped");
+        assert!(events.recovered.is_clean);
     }
 }
 
@@ -229,20 +234,20 @@ fn a_segment_that_is_there_twice_counts_once() {
             let disk = SHORT.disk();
             let bytes = disk.get(&name(serial));
             disk.put(&name(copy), bytes.clone());
-            let told = tell_all(disk.clone());
-            SHORT.check(&told, 0, "doubled");
-            assert_eq!(told.recovered.lost_tail, copy > 3, "the name may have been another's");
+            let events = emit_all(disk.clone());
+            SHORT.check(&events, 0, "doubled");
+            assert_eq!(events.recovered.lost_tail, copy > 3, "the name may have been another's");
             assert_eq!(disk.get(&format!("{}.damaged-1", name(copy))), bytes);
         }
         // In place of another.
         for other in (1..=3).filter(|other| *other != serial) {
             let disk = SHORT.disk();
             disk.put(&name(other), disk.get(&name(serial)));
-            let told = tell_all(disk);
+            let events = emit_all(disk);
             if other == 1 {
-                assert_eq!(told.messages.len(), 8);
+                assert_eq!(events.messages.len(), 8);
             } else {
-                SHORT.check(&told, 4, "overwritten with another");
+                SHORT.check(&events, 4, "overwritten with another");
             }
         }
     }
@@ -257,11 +262,11 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
             disk.put(&name(serial), nothing.clone());
             disk.put(&format!("{}.damaged-1", name(serial)), b"of an earlier time".to_vec());
             for start in 0..2 {
-                let told = tell_all(disk.clone());
+                let events = emit_all(disk.clone());
                 let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
-                assert_eq!(told.lost, expected, "start {start}");
+                assert_eq!(events.lost, expected, "start {start}");
                 // Nothing was written yet that would settle it, so that it stays in doubt.
-                assert_eq!(told.recovered.lost_tail, serial == 3, "start {start}");
+                assert_eq!(events.recovered.lost_tail, serial == 3, "start {start}");
             }
             assert_eq!(disk.get(&format!("{}.damaged-2", name(serial))), nothing);
             assert!(!disk.names().contains(&name(serial)));
@@ -271,8 +276,8 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
         let mut bytes = disk.get(&name(serial));
         bytes[HEADER_BYTES..].fill(0);
         disk.put(&name(serial), bytes);
-        let told = tell_all(disk);
-        assert_eq!(told.recovered.lost_tail, serial == 3);
+        let events = emit_all(disk);
+        assert_eq!(events.recovered.lost_tail, serial == 3);
     }
 }
 
@@ -283,29 +288,29 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes.clone());
     let mut store = Store::open(disk.clone()).unwrap();
-    SHORT.check(&tell(&mut store), 0, "damaged");
+    SHORT.check(&emit(&mut store), 0, "damaged");
     store.remove(1).unwrap();
     store.remove(2).unwrap();
     assert_eq!(store.serials(), [3]);
     assert_eq!(disk.get(&format!("{}.damaged-1", name(1))), bytes);
     assert!(!disk.names().iter().any(|file| file.starts_with(&name(2))));
-    assert!(!tell_all(disk).recovered.lost_tail, "what was set aside is older than the newest");
+    assert!(!emit_all(disk).recovered.lost_tail, "what was set aside is older than the newest");
 }
 
 #[test]
 fn losses_beyond_those_that_are_told_one_by_one_are_summed_up() {
     let mut store = Store::open(MemoryDisk::default()).unwrap();
     let mut writer = store.create(&header(1), &[]).unwrap();
-    let losses = LOSSES_TOLD_MAX as u64 + 10;
+    let losses = LOSSES_REPORTED_MAX as u64 + 10;
     let batch = Batch::new(1).start(1, 0, 0);
     let batch = (1..=losses).fold(batch, |batch, number| batch.message(3 * number, "there"));
     store.append(&mut writer, &batch.bytes).unwrap();
-    let told = tell(&mut store);
-    assert_eq!((told.lost.len() as u64, told.recovered.messages_lost), (losses, 2 * losses));
-    let said: Vec<String> = told.recovered.troubles.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), LOSSES_TOLD_MAX + 1);
+    let events = emit(&mut store);
+    assert_eq!((events.lost.len() as u64, events.recovered.messages_lost), (losses, 2 * losses));
+    let said: Vec<String> = events.recovered.issues.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), LOSSES_REPORTED_MAX + 1);
     assert_eq!(said[0], "messages 1 to 2 are lost");
-    assert_eq!(said[LOSSES_TOLD_MAX], "20 further messages are lost");
+    assert_eq!(said[LOSSES_REPORTED_MAX], "20 further messages are lost");
 }
 
 #[test]
@@ -332,8 +337,8 @@ fn to_inspect_changes_nothing() {
     disk.put("0000000000000004.journal.new", Vec::new());
     let (names, bytes) = (disk.names(), disk.get(&name(3)));
     let mut store = Store::inspect(disk.clone()).unwrap();
-    let told = tell(&mut store);
-    assert_eq!((told.messages.len(), told.recovered.troubles.len()), (8, 2));
+    let events = emit(&mut store);
+    assert_eq!((events.messages.len(), events.recovered.issues.len()), (8, 2));
     assert_eq!((disk.names(), disk.get(&name(3))), (names, bytes));
     assert!(store.create(&header(9), &[]).is_err());
 }
@@ -346,11 +351,11 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let mut writer = store.create(&header(4), &[]).unwrap();
     let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let told = tell(&mut store);
-    SHORT.check(&told, 0, "anew");
-    assert!(told.recovered.lost_tail);
+    let events = emit(&mut store);
+    SHORT.check(&events, 0, "anew");
+    assert!(events.recovered.lost_tail);
     let is_twice = |it: &Issue| matches!(it, Issue::NumbersTwice { serial: 4, messages: 2 });
-    assert!(told.recovered.troubles.iter().any(is_twice), "{told:?}");
+    assert!(events.recovered.issues.iter().any(is_twice), "{events:?}");
 }
 
 #[test]
@@ -363,30 +368,30 @@ fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     let mut bytes = disk.get(&name(1));
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes);
-    let told = tell_all(disk.clone());
-    assert_eq!((told.lost, told.recovered.last), (vec![(2, 2)], Seq::new(2)));
-    assert!(told.recovered.lost_tail && told.recovered.messages_lost == 1);
+    let events = emit_all(disk.clone());
+    assert_eq!((events.lost, events.recovered.last), (vec![(2, 2)], Seq::new(2)));
+    assert!(events.recovered.lost_tail && events.recovered.messages_lost == 1);
     // Once a new segment has begun, nothing is in doubt any more.
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(2), &[]).unwrap();
-    let still_doubted = tell_all(disk.clone());
+    let still_doubted = emit_all(disk.clone());
     assert!(still_doubted.recovered.lost_tail, "the new one says nothing yet");
     assert_eq!(still_doubted.recovered.header, Some(header(1)));
     store.append(&mut writer, &Batch::new(2).start(9, 2, 3).bytes).unwrap();
-    let told = tell_all(disk);
-    assert_eq!((told.lost, told.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
-    assert!(!told.recovered.lost_tail);
+    let events = emit_all(disk);
+    assert_eq!((events.lost, events.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
+    assert!(!events.recovered.lost_tail);
 }
 
 #[test]
 fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
-    for place in 1..=3 {
+    for acked in 1..=3 {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
         let mut writer = store.create(&header(1), &[]).unwrap();
-        let place_record = Record::Acked { id: "alice", place: Seq::new(place) };
+        let acked_record = Record::Acked { id: "alice", acked: Seq::new(acked) };
         let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
-        store.append(&mut writer, &batch.add(place_record, 2).bytes).unwrap();
-        assert_eq!(tell(&mut store).recovered.lost_tail, place > 2);
+        store.append(&mut writer, &batch.add(acked_record, 2).bytes).unwrap();
+        assert_eq!(emit(&mut store).recovered.lost_tail, acked > 2);
     }
 }

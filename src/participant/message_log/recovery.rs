@@ -51,12 +51,12 @@ fn recover_padded(
         return Err(MessageLogError::Foreign);
     }
     let length = end_of_last_line(file, whole)?;
-    let memory = match last_epoch(file, length) {
+    let log_position = match last_epoch(file, length) {
         Ok(epoch) => LogPosition { epoch: Some(epoch), last: last_number(file, length)? },
         Err(MessageLogError::Foreign) => LogPosition::default(),
         Err(unusable) => return Err(unusable),
     };
-    Ok((memory, length))
+    Ok((log_position, length))
 }
 
 /// Tells if these bytes begin with a line of a message log, perhaps a torn one.

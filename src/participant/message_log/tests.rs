@@ -10,20 +10,20 @@ mod files;
 const EPOCH: &str = "00000000000000aa";
 
 struct Bench {
-    directory: tempfile::TempDir,
+    coordinator_address: tempfile::TempDir,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { coordinator_address: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.path().join("alice.log")
+        self.coordinator_address.path().join("alice.log")
     }
 
     fn aside(&self) -> PathBuf {
-        self.directory.path().join("aside")
+        self.coordinator_address.path().join("aside")
     }
 
     fn open(&self) -> Result<MessageLog, MessageLogError> {
@@ -37,12 +37,12 @@ impl Bench {
     /// What a file of this content remembers, and what is left of it.
     fn recover(&self, content: &[u8]) -> Result<(LogPosition, Vec<u8>), MessageLogError> {
         fs::write(self.path(), content).unwrap();
-        let memory = self.open().map(|log| log.memory());
+        let log_position = self.open().map(|log| log.log_position());
         let left = fs::read(self.path()).unwrap();
-        if memory.is_err() {
+        if log_position.is_err() {
             assert_eq!(left, content, "what is refused is not touched");
         }
-        memory.map(|memory| (memory, left))
+        log_position.map(|log_position| (log_position, left))
     }
 }
 
@@ -65,7 +65,7 @@ fn gap(count: u64, first: u64, last: u64) -> LogJob {
     order(&LogEntry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
 }
 
-fn memory(last: u64) -> LogPosition {
+fn log_position(last: u64) -> LogPosition {
     LogPosition { epoch: Epoch::parse(EPOCH), last: Seq::new(last) }
 }
 
@@ -77,7 +77,7 @@ fn run(log: &mut MessageLog, list: Vec<LogJob>) -> LogReport {
 
 fn written(log: &mut MessageLog, orders: Vec<LogJob>) -> usize {
     let report = run(log, orders);
-    assert_eq!(report.trouble, None);
+    assert_eq!(report.failure, None);
     report.written
 }
 
@@ -95,7 +95,7 @@ fn a_file_begins_with_its_header_and_has_one_line_for_each_entry() {
     assert_eq!(written(&mut log, vec![epoch()]), 1);
     assert_eq!(bench.content(), format!("{expected}# epoch {EPOCH}\n"));
     drop(log);
-    assert_eq!(bench.open().unwrap().memory(), memory(0));
+    assert_eq!(bench.open().unwrap().log_position(), log_position(0));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn what_a_file_remembers_is_what_stands_last_in_it() {
         let content = format!("{header}{lines}");
         for torn in ["", "9", "99\tt\tbob\tx", "# epoch 00000000000000cc", "\u{fc}"] {
             let (found, left) = bench.recover(format!("{content}{torn}").as_bytes()).unwrap();
-            assert_eq!(found, memory(last), "{lines:?} {torn:?}");
+            assert_eq!(found, log_position(last), "{lines:?} {torn:?}");
             assert_eq!(left, content.as_bytes(), "a torn line is cut");
         }
     }
@@ -144,7 +144,7 @@ fn a_memory_is_found_however_far_from_the_end_it_stands() {
         let content = format!(
             "# id alice\n# epoch 00000000000000bb\n# last 0\n# epoch {EPOCH}\n9\tt\tbob\t{text}\n"
         );
-        assert_eq!(bench.recover(content.as_bytes()).unwrap().0, memory(9), "{length}");
+        assert_eq!(bench.recover(content.as_bytes()).unwrap().0, log_position(9), "{length}");
     }
 }
 
@@ -175,7 +175,11 @@ fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them()
         for torn in ["", "12\tt\tbo", "12\tt\tbob\ty"] {
             let content = format!("{safe}{torn}\0\0\0\n{behind}14\tt\tbob\ttorn");
             let (found, left) = bench.recover(content.as_bytes()).unwrap();
-            assert_eq!((found, left), (memory(11), safe.clone().into_bytes()), "{torn:?} {lines}");
+            assert_eq!(
+                (found, left),
+                (log_position(11), safe.clone().into_bytes()),
+                "{torn:?} {lines}"
+            );
         }
     }
 }
@@ -189,15 +193,15 @@ fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start()
             ("8\tt\tbob\tx\n", nothing),
             ("8\tt\tbob\tx\n9\tt\tbob\ty\n", nothing),
             ("# gap 3 9 12\n", nothing),
-            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n", memory(0)),
-            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n3\tt\tbob\tx\n", memory(3)),
-            ("# id alice\n# epoch 00000000000000aa\n# last 5\n", memory(5)),
+            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n", log_position(0)),
+            ("8\tt\tbob\tx\n# epoch 00000000000000aa\n3\tt\tbob\tx\n", log_position(3)),
+            ("# id alice\n# epoch 00000000000000aa\n# last 5\n", log_position(5)),
         ] {
             for torn in ["", "9", "10\tt\tbob\thal", "10\tt\0\0\0"] {
                 let padded = [&vec![0; zeros], lines.as_bytes()].concat();
                 let content = [&padded, torn.as_bytes()].concat();
-                let (memory, left) = bench.recover(&content).unwrap();
-                assert_eq!((memory, left), (found, padded), "{zeros} {lines:?} {torn:?}");
+                let (log_position, left) = bench.recover(&content).unwrap();
+                assert_eq!((log_position, left), (found, padded), "{zeros} {lines:?} {torn:?}");
             }
         }
         assert_eq!(bench.recover(&vec![0; zeros]).unwrap(), (nothing, Vec::new()));
@@ -208,7 +212,7 @@ fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start()
     let mut log = bench.open().unwrap();
     assert_eq!(written(&mut log, vec![epoch(), message(9, "nine")]), 2);
     drop(log);
-    assert_eq!(bench.open().unwrap().memory(), memory(9));
+    assert_eq!(bench.open().unwrap().log_position(), log_position(9));
     let header = format!("\tx\n# id alice\n# epoch {EPOCH}\n# last 0\n9\t");
     assert!(bench.content().contains(&header), "{:?}", bench.content());
 }
@@ -253,7 +257,7 @@ fn what_could_not_be_written_is_written_later_and_whole() {
     let file = std::mem::replace(&mut log.file, File::open(bench.path()).unwrap());
     let report = run(&mut log, vec![message(2, "two")]);
     assert_eq!(report.written, 0);
-    assert!(report.trouble.is_some());
+    assert!(report.failure.is_some());
     log.file = file;
     fs::write(bench.path(), format!("{before}2\t2026-")).unwrap();
     assert_eq!(written(&mut log, vec![message(3, "three"), LogJob::Retry]), 2);
@@ -281,13 +285,13 @@ fn with_sync_nothing_counts_as_written_before_it_is_safe() {
     let path = std::mem::replace(&mut log.path, NEVER_SAFE.into());
     let report = run(&mut log, vec![epoch(), message(1, "one"), message(2, "two")]);
     assert_eq!(report.written, 0);
-    assert!(report.trouble.is_some());
-    assert_eq!(log.memory(), LogPosition::default());
+    assert!(report.failure.is_some());
+    assert_eq!(log.log_position(), LogPosition::default());
     (log.file, log.path) = (file, path);
     fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
     assert_eq!(written(&mut log, vec![LogJob::Retry]), 3);
     assert!(bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
-    assert_eq!(log.memory(), memory(2));
+    assert_eq!(log.log_position(), log_position(2));
 }
 
 #[cfg(target_os = "linux")]
@@ -296,7 +300,7 @@ fn with_sync_a_new_file_is_safe_before_it_takes_over() {
     let bench = Bench::new();
     let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
     assert_eq!(written(&mut log, vec![epoch(), message(1, "one")]), 2);
-    fs::rename(bench.path(), bench.directory.path().join("moved")).unwrap();
+    fs::rename(bench.path(), bench.coordinator_address.path().join("moved")).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Rotate, message(2, "two")]), 1);
     assert!(log.must_sync, "the new file is as the old one");
 }
@@ -309,6 +313,6 @@ fn a_line_that_says_of_no_epoch_begins_none() {
     for line in ["# epoch 2222\n", "# epoch \n", "# epoch 00000000000000ZZ\n"] {
         let content = format!("{head}{line}");
         let (found, left) = bench.recover(content.as_bytes()).unwrap();
-        assert_eq!((found, left), (memory(7), content.into_bytes()));
+        assert_eq!((found, left), (log_position(7), content.into_bytes()));
     }
 }

@@ -9,8 +9,8 @@ const ANEW: &str = "append * epoch 00000000000000aa: numbers begin anew";
 
 /// One that has taken 8 messages of the epoch, and asks.
 fn asking(command: &str) -> Rig {
-    let memory = LogPosition { epoch: Epoch::parse(EPOCH), last: Seq::new(8) };
-    let mut rig = Rig::with(|settings| settings.memory = memory);
+    let log_position = LogPosition { epoch: Epoch::parse(EPOCH), last: Seq::new(8) };
+    let mut rig = Rig::with(|settings| settings.log_position = log_position);
     rig.user(command);
     rig.listening(9001);
     rig.dialed(1);
@@ -82,8 +82,8 @@ fn where_the_reply_is_lost_the_first_line_tells() {
 /// What the message socket brings before the reply is in the new epoch, as the reply is.
 #[test]
 fn in_a_new_epoch_a_reply_that_comes_late_is_no_news() {
-    let memory = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(8) };
-    let mut rig = Rig::with(|settings| settings.memory = memory);
+    let log_position = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(8) };
+    let mut rig = Rig::with(|settings| settings.log_position = log_position);
     rig.user("reconnect 9001");
     rig.listening(9001);
     rig.dialed(1);
@@ -98,7 +98,7 @@ fn in_a_new_epoch_a_reply_that_comes_late_is_no_news() {
 /// The end of the message socket does not make the reply any newer.
 #[test]
 fn a_reply_that_comes_after_the_end_of_the_socket_it_is_about_is_no_news() {
-    let mut rig = Rig::with(|settings| settings.memory = LogPosition::default());
+    let mut rig = Rig::with(|settings| settings.log_position = LogPosition::default());
     rig.user("register 9001");
     rig.listening(9001);
     rig.dialed(1);

@@ -45,8 +45,8 @@ fn a_gap_is_taken_and_acknowledged_as_a_number() {
 
 #[test]
 fn a_new_epoch_begins_the_numbers_anew() {
-    let memory = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(50) };
-    let mut rig = Rig::with(|settings| settings.memory = memory);
+    let log_position = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(50) };
+    let mut rig = Rig::with(|settings| settings.log_position = log_position);
     rig.user("reconnect 9001");
     rig.listening(9001);
     rig.forget();
@@ -68,7 +68,8 @@ fn a_new_epoch_begins_the_numbers_anew() {
 #[test]
 fn in_the_same_epoch_what_the_log_remembers_is_not_taken_again() {
     let epoch = Epoch::parse(EPOCH);
-    let mut rig = Rig::with(|settings| settings.memory = LogPosition { epoch, last: Seq::new(2) });
+    let mut rig =
+        Rig::with(|settings| settings.log_position = LogPosition { epoch, last: Seq::new(2) });
     rig.user("reconnect 9001");
     rig.listening(9001);
     rig.dialed(1);

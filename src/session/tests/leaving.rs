@@ -37,7 +37,7 @@ fn the_end_of_input_waits_for_what_was_said_before_it() {
 
 #[test]
 fn who_stays_does_not_mind_the_end_of_input() {
-    let mut rig = Rig::with(|settings| settings.stays = true);
+    let mut rig = Rig::with(|settings| settings.stays_after_input = true);
     rig.input(SessionInput::EndOfInput);
     rig.expect(&[]);
     rig.input(SessionInput::Stop);

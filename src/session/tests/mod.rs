@@ -35,9 +35,9 @@ impl Rig {
         let mut settings = Settings {
             id: "me".into(),
             coordinator: "10.0.0.1:5000".into(),
-            memory: LogPosition::default(),
+            log_position: LogPosition::default(),
             reconnects: true,
-            stays: false,
+            stays_after_input: false,
             seed: 1,
         };
         change(&mut settings);
@@ -74,7 +74,7 @@ impl Rig {
 
     fn listening(&mut self, port: u16) {
         self.nonce += 1;
-        self.input(SessionInput::BoundListener { port, nonce: self.nonce });
+        self.input(SessionInput::Listening { port, nonce: self.nonce });
     }
 
     fn dialed(&mut self, socket: u64) {

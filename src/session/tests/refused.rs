@@ -14,11 +14,11 @@ fn an_id_that_belongs_to_another_address_is_said_to_and_tried_again_after_long_p
     rig.reply(1, ELSEWHERE);
     rig.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
     let [SessionEffect::Show(notice)] = &rig.effects[..] else { panic!("{:?}", rig.effects) };
-    let said = notice.to_string();
+    let reported = notice.to_string();
     let words = "* reconnect failed: me is registered from another address, and the address of \
                  this participant is 10.0.0.2 now: have the operator send me#deregister#127.0.0.1";
-    assert!(said.starts_with(words), "{said}");
-    assert!(said.contains(ELSEWHERE), "{said}");
+    assert!(reported.starts_with(words), "{reported}");
+    assert!(reported.contains(ELSEWHERE), "{reported}");
     for _ in 0..5 {
         rig.forget();
         assert!(rig.wait_for_deadline() >= 15_000);

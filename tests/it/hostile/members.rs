@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use groupcast::limits::{TURN_ACK_WORK_MAX, TURN_BYTES_MAX, TURN_OFFER_BYTES_MAX, WORK_ACK_BYTES};
+use groupcast::limits::{
+    TURN_ACK_WORK_MAX, TURN_BYTES_MAX, TURN_DELIVERY_BYTES_MAX, WORK_ACK_BYTES,
+};
 use support::coordinator::Coordinator;
 use support::listener::Listener;
 use support::member::Member;
@@ -68,7 +70,7 @@ fn what_is_owed_to_many_does_not_keep_requests_waiting_for_all_of_it() {
     let (before, after) = (bytes_out(), bytes_out());
     let sent = after - before;
     assert!(sent > 0, "the turn has sent nothing");
-    let bound = TURN_OFFER_BYTES_MAX + TURN_BYTES_MAX;
+    let bound = TURN_DELIVERY_BYTES_MAX + TURN_BYTES_MAX;
     assert!(sent <= bound, "{sent} bytes, while a request waited");
     for mut member in members.into_iter().skip(1) {
         for seq in 1..=10 {

@@ -43,7 +43,7 @@ fn in_a_process_of_its_own() {
 
     let Accept::OutOfFiles(error) = acceptor.accept(Millis::ZERO) else { panic!("no file left") };
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
-    assert!(matches!(acceptor.accept(Millis::ZERO), Accept::Resting));
+    assert!(matches!(acceptor.accept(Millis::ZERO), Accept::Paused));
     wait(&mut poll, &mut events, Millis::ZERO, Some(Millis::new(50))).unwrap();
     assert!(events.is_empty(), "no edge comes for those who wait already");
 

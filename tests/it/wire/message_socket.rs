@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 
-use groupcast::limits::TURN_OFFER_SOCKETS_MAX;
+use groupcast::limits::TURN_DELIVERY_SOCKETS_MAX;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use support::coordinator::Coordinator;
@@ -203,7 +203,7 @@ fn a_turn_delivers_to_so_many_members_and_the_others_get_theirs_in_the_next() {
     let mut alice = coordinator.join("alice", "");
     let mut client = coordinator.client();
     let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
-    let count = TURN_OFFER_SOCKETS_MAX as u64 + 100;
+    let count = TURN_DELIVERY_SOCKETS_MAX as u64 + 100;
     let mut sockets: Vec<MessageSocket> = (0..count)
         .map(|number| {
             client.say(&format!("m{number}#register {}#127.0.0.1", listener.port()));
@@ -217,7 +217,7 @@ fn a_turn_delivers_to_so_many_members_and_the_others_get_theirs_in_the_next() {
         assert!(timer.left().is_some(), "all {count} members were served at once {seq} times");
         seq = alice.msend("hi");
         let first = alice.command.stat("deliveries_out");
-        was_seen = first == (seq - 1) * count + TURN_OFFER_SOCKETS_MAX as u64;
+        was_seen = first == (seq - 1) * count + TURN_DELIVERY_SOCKETS_MAX as u64;
         while alice.command.stat("deliveries_out") < seq * count {
             assert!(timer.left().is_some(), "message {seq} does not go out");
         }

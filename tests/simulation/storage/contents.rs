@@ -31,8 +31,8 @@ impl Storage {
                         let seq = delivery(line).map(|delivery| delivery.seq);
                         lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
                     }
-                    SegmentItem::Record { record: Record::Member { id, place, .. }, .. } => {
-                        lines.push_str(&format!(" {id}:{place}"));
+                    SegmentItem::Record { record: Record::Member { id, acked, .. }, .. } => {
+                        lines.push_str(&format!(" {id}:{acked}"));
                     }
                     SegmentItem::Record { record, at } => {
                         lines.push_str(&format!(" {record:?}@{at}"));

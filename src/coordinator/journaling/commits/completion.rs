@@ -9,11 +9,11 @@ use crate::time::Millis;
 impl Commits {
     /// Learns what came of a batch of jobs, in the order of the batches.
     pub fn take(&mut self, written: WriterReport, now: Millis, progress: &mut Progress) {
-        let WriterReport { done, failed, synced, trouble, syncs, has_synced, .. } = written;
+        let WriterReport { done, failed, synced, issue, syncs, has_synced, .. } = written;
         let WriterReport { removed, kept, missing, .. } = written;
-        syncs.into_iter().for_each(|took| self.tally.note_sync(took));
-        self.settled = self.settled.max(done.max(failed).unwrap_or_default());
-        self.waiting.settle(self.settled);
+        syncs.into_iter().for_each(|took| self.metrics.record_sync(took));
+        self.finished = self.finished.max(done.max(failed).unwrap_or_default());
+        self.waiting.release(self.finished);
         self.is_syncing &= !has_synced;
         if removed.iter().any(|serial| self.closed.front().is_some_and(|it| it.serial == *serial)) {
             self.closed.pop_front();
@@ -23,7 +23,7 @@ impl Commits {
         if let Some(done) = done {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
-        self.note_synced(done, synced);
+        self.mark_synced(done, synced);
         self.note_missing(&missing);
         let Some(failed) = failed else { return };
         if let Some(Failing::Trying(commit)) = self.failing
@@ -34,9 +34,9 @@ impl Commits {
         if done.is_some_and(|done| done > failed) {
             return;
         }
-        self.tally.failures += 1;
+        self.metrics.failures += 1;
         let is_new = self.failing.is_none();
-        self.say_why(trouble.unwrap_or_default(), is_new);
+        self.say_why(issue.unwrap_or_default(), is_new);
         if is_new {
             progress.fails = Some(true);
             self.sync_at = None;
@@ -49,10 +49,10 @@ impl Commits {
     }
 
     /// Says that the journal fails, once for each reason.
-    fn say_why(&mut self, trouble: String, is_new: bool) {
-        if is_new || !trouble.is_empty() && trouble != self.reason {
-            log::error!("the journal cannot be written, nothing is accepted: {trouble}");
-            self.reason = trouble;
+    fn say_why(&mut self, issue: String, is_new: bool) {
+        if is_new || !issue.is_empty() && issue != self.reason {
+            log::error!("the journal cannot be written, nothing is accepted: {issue}");
+            self.reason = issue;
         }
     }
 
@@ -61,7 +61,7 @@ impl Commits {
         if missing.is_empty() {
             return;
         }
-        self.safe = Seq::ZERO;
+        self.durable = Seq::ZERO;
         self.closed.retain(|closed| !missing.contains(&closed.serial));
         if missing.contains(&self.segment.serial) {
             self.segment.begun = u64::MAX; // No commit begins it: there is no such segment.
@@ -69,19 +69,19 @@ impl Commits {
         self.is_removing = false;
     }
 
-    fn note_synced(&mut self, done: Option<u64>, synced: Option<u64>) {
+    fn mark_synced(&mut self, done: Option<u64>, synced: Option<u64>) {
         // With `never`, what is written is as safe as it will be.
-        let settled = if self.terms.sync == Sync::Never { done } else { synced };
-        while let (Some((commit, _)), Some(settled)) = (self.deregistered.front(), settled)
-            && *commit <= settled
+        let finished = if self.options.sync == Sync::Never { done } else { synced };
+        while let (Some((commit, _)), Some(finished)) = (self.deregistered.front(), finished)
+            && *commit <= finished
         {
             self.deregistered.pop_front();
         }
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
-            let known = [self.done, (self.segment.begun, self.segment.noted_safe), self.covered];
+            let known = [self.done, (self.segment.begun, self.segment.noted_durable), self.covered];
             for (_, last) in known.into_iter().filter(|(covered, _)| *covered <= commit) {
-                self.safe = self.safe.max(last);
+                self.durable = self.durable.max(last);
             }
         }
     }
@@ -92,7 +92,7 @@ impl Commits {
         {
             self.commits.pop_front();
             self.done = (commit, last);
-            self.tally.commits += 1;
+            self.metrics.commits += 1;
         }
         if let Some(Failing::Trying(commit)) = self.failing
             && commit <= done

@@ -9,7 +9,7 @@ impl Commits {
     /// The record is synced in every mode.
     pub(super) fn put_new_epoch(&mut self, epoch: Epoch, at: Millis) {
         self.put(&Record::NewEpoch { epoch }, at);
-        self.is_awaited = true;
+        self.must_flush = true;
         self.new_epoch = Some(self.next);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct OpenSegment {
     /// Both clocks at the last record of them.
     pub(crate) noted: Now,
     /// It says of everything up to here that it is safe against power loss.
-    pub(crate) noted_safe: Seq,
+    pub(crate) noted_durable: Seq,
     /// Of what is written down in it, no place makes any message before this one needed.
     pub(crate) needed: Seq,
 }

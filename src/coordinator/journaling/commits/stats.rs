@@ -11,7 +11,7 @@ impl Commits {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.waiting_bytes() >= self.terms.waiting_bytes_max
+        self.waiting_bytes() >= self.options.waiting_bytes_max
     }
 
     /// Returns true if as many bytes wait for the disk as may, false if fewer do again, and `None`
@@ -34,15 +34,15 @@ impl Commits {
     #[must_use]
     pub fn stats(&self) -> [(&'static str, String); 7] {
         let (bytes, segments) = self.size();
-        let JournalMetrics { commits, failures, .. } = self.tally;
+        let JournalMetrics { commits, failures, .. } = self.metrics;
         [
             ("journal_bytes", bytes.to_string()),
             ("journal_segments", segments.to_string()),
             ("journal_commits", commits.to_string()),
             ("journal_failures", failures.to_string()),
             ("journal_waiting_bytes", self.waiting_bytes().to_string()),
-            ("journal_sync_us_p50", self.tally.sync_us(50).to_string()),
-            ("journal_sync_us_p99", self.tally.sync_us(99).to_string()),
+            ("journal_sync_us_p50", self.metrics.sync_us(50).to_string()),
+            ("journal_sync_us_p99", self.metrics.sync_us(99).to_string()),
         ]
     }
 }

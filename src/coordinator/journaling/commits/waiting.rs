@@ -19,9 +19,10 @@ impl UnwrittenBytes {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Removes commits up to `settled`, which are done or failed.
-    pub(super) fn settle(&mut self, settled: u64) {
-        while let Some((_, bytes)) = self.commits.front().filter(|(commit, _)| *commit <= settled) {
+    /// Removes commits up to `finished`, which are done or failed.
+    pub(super) fn release(&mut self, finished: u64) {
+        while let Some((_, bytes)) = self.commits.front().filter(|(commit, _)| *commit <= finished)
+        {
             self.bytes = self.bytes.saturating_sub(*bytes);
             self.commits.pop_front();
         }
@@ -40,11 +41,11 @@ mod tests {
     fn what_is_settled_does_not_wait() {
         let mut waiting = UnwrittenBytes::default();
         (1..=4).for_each(|commit| waiting.hand_over(commit, 10));
-        waiting.settle(0);
+        waiting.release(0);
         assert_eq!(waiting.bytes(), 40);
-        waiting.settle(3);
+        waiting.release(3);
         assert_eq!(waiting.bytes(), 10);
-        waiting.settle(9);
+        waiting.release(9);
         assert_eq!(waiting.bytes(), 0);
     }
 }

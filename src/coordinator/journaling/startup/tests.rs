@@ -5,10 +5,10 @@ use std::path::Path;
 use super::*;
 use crate::coordinator::journaling::testing::{self, ask, segments};
 use crate::journal::{Directory, EncodedRanges};
-use crate::limits::RECORD_RUNS_MAX;
+use crate::limits::RECORD_RANGES_MAX;
 
 fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> OpenedJournal<Directory> {
-    testing::open(path, testing::terms(boot, sync, 1 << 20), now)
+    testing::open(path, testing::options(boot, sync, 1 << 20), now)
 }
 
 /// The numbers of the messages in the newest segment.
@@ -119,7 +119,7 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
 fn journal_of_runs(path: &Path, count: u64) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     let (epoch, last) = (Epoch::new(7), Seq::new(3 * count));
-    let runs: Vec<(Seq, Seq)> =
+    let ranges: Vec<(Seq, Seq)> =
         (1..=count).map(|third| (Seq::new(3 * third), Seq::new(3 * third))).collect();
     for serial in 1..=2 {
         let (salt, boot) = (Salt(serial), BootId([1; 16]));
@@ -127,9 +127,12 @@ fn journal_of_runs(path: &Path, count: u64) {
         let mut records = Vec::new();
         let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
         put(&Record::Epoch { epoch, last });
-        put(&Record::Member { id: "alice", address, registered_at, place: Seq::ZERO });
-        for runs in runs.chunks(RECORD_RUNS_MAX) {
-            put(&Record::Own { id: "alice", runs: EncodedRanges::encode(runs, &mut Vec::new()) });
+        put(&Record::Member { id: "alice", address, registered_at, acked: Seq::ZERO });
+        for ranges in ranges.chunks(RECORD_RANGES_MAX) {
+            put(&Record::Own {
+                id: "alice",
+                ranges: EncodedRanges::encode(ranges, &mut Vec::new()),
+            });
         }
         put(&Record::Clock { unix: UnixMillis(0) });
         let header = SegmentHeader { serial, salt, boot, sync: SyncMode::Always };
@@ -151,7 +154,7 @@ fn a_start_costs_as_much_as_the_journal_is_long() {
         let before = used_ns();
         let opened = open(directory.path(), 1, Sync::Always, 0);
         let cost = used_ns() - before;
-        let alice = opened.group.standpoints().next().unwrap();
+        let alice = opened.group.member_states().next().unwrap();
         assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
         cost
     };

@@ -9,7 +9,7 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
     let bench = Bench::new();
     let mut log = bench.open().unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
-    let moved = bench.directory.path().join("moved");
+    let moved = bench.coordinator_address.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
     let report = run(&mut log, vec![gap(1, 2, 2), LogJob::Rotate, message(3, "three")]);
     assert_eq!((report.written, report.begun), (2, None), "who sends the signal knows");
@@ -19,7 +19,7 @@ fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
     assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
     assert!(matches!(bench.open(), Err(MessageLogError::InUse)));
     drop(log);
-    assert_eq!(bench.open().unwrap().memory(), memory(3));
+    assert_eq!(bench.open().unwrap().log_position(), log_position(3));
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn nothing_is_written_elsewhere_while_the_name_leads_to_a_file_of_somebody_else(
     let bench = Bench::new();
     let mut log = bench.open().unwrap();
     assert_eq!(written(&mut log, vec![epoch(), LogJob::Rotate, message(1, "one")]), 2);
-    let moved = bench.directory.path().join("moved");
+    let moved = bench.coordinator_address.path().join("moved");
     fs::rename(bench.path(), &moved).unwrap();
     let before = fs::read(&moved).unwrap();
     fs::write(bench.path(), "dear diary").unwrap();
@@ -38,7 +38,7 @@ fn nothing_is_written_elsewhere_while_the_name_leads_to_a_file_of_somebody_else(
          log does",
         bench.path().display()
     );
-    assert_eq!(report.trouble, Some(expected));
+    assert_eq!(report.failure, Some(expected));
     assert_eq!((bench.content().as_str(), fs::read(&moved).unwrap()), ("dear diary", before));
     fs::remove_file(bench.path()).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Retry]), 1);
@@ -57,7 +57,7 @@ fn a_file_overwritten_by_another_program_is_not_touched() {
         assert_eq!(report.written, 0);
         let path = bench.path().display().to_string();
         let foreign = "not empty, and does not begin as a message log does";
-        assert_eq!(report.trouble, Some(format!("{path}{state}: {foreign}")));
+        assert_eq!(report.failure, Some(format!("{path}{state}: {foreign}")));
         assert_eq!(bench.content(), diary);
     }
 }
@@ -104,7 +104,7 @@ fn a_file_that_is_gone_is_begun_anew_and_it_is_said_why() {
             written(&mut log, vec![epoch(), message(1, "one")]);
             act(&bench);
             let report = run(&mut log, vec![message(2, "two")]);
-            assert_eq!((report.written, report.trouble), (1, None), "{state}");
+            assert_eq!((report.written, report.failure), (1, None), "{state}");
             let path = bench.path().display().to_string();
             let words = format!("{path} {state}: a new file begins after message 1");
             assert_eq!(report.begun, Some(words));
@@ -114,7 +114,7 @@ fn a_file_that_is_gone_is_begun_anew_and_it_is_said_why() {
             assert_eq!(bench.content(), expected, "{state}");
             assert_eq!(written(&mut log, vec![message(3, "three")]), 1);
             drop(log);
-            assert_eq!(bench.open().unwrap().memory(), memory(3));
+            assert_eq!(bench.open().unwrap().log_position(), log_position(3));
         }
     }
 }
@@ -122,20 +122,20 @@ fn a_file_that_is_gone_is_begun_anew_and_it_is_said_why() {
 #[test]
 fn without_its_directory_nothing_counts_as_written_until_it_is_back() {
     let bench = Bench::new();
-    let directory = bench.directory.path().join("logs");
-    let path = directory.join("alice.log");
-    fs::create_dir(&directory).unwrap();
+    let coordinator_address = bench.coordinator_address.path().join("logs");
+    let path = coordinator_address.join("alice.log");
+    fs::create_dir(&coordinator_address).unwrap();
     let mut log = MessageLog::open(&path, "alice", true).unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
-    fs::remove_dir_all(&directory).unwrap();
+    fs::remove_dir_all(&coordinator_address).unwrap();
     for orders in [vec![message(2, "two")], vec![LogJob::Retry]] {
         let report = run(&mut log, orders);
         assert_eq!(report.written, 0);
         let shown = path.display();
         let absent = "and no new file begins: No such file or directory (os error 2)";
-        assert_eq!(report.trouble, Some(format!("{shown} was deleted, {absent}")));
+        assert_eq!(report.failure, Some(format!("{shown} was deleted, {absent}")));
     }
-    fs::create_dir(&directory).unwrap();
+    fs::create_dir(&coordinator_address).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Retry, message(3, "three")]), 2);
     let content = fs::read_to_string(&path).unwrap();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n2\t");
@@ -149,7 +149,7 @@ fn a_check_that_finds_all_well_says_so_without_anything_to_write() {
     written(&mut log, vec![epoch()]);
     for order in [LogJob::Retry, LogJob::Rotate] {
         let report = run(&mut log, vec![order]);
-        assert!(report.is_checked && report.trouble.is_none() && report.begun.is_none());
+        assert!(report.is_checked && report.failure.is_none() && report.begun.is_none());
     }
     assert!(!run(&mut log, vec![message(1, "one")]).is_checked);
 }
@@ -179,7 +179,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 /// Where the files of a log go that is moved about.
 struct Archive {
     bench: Bench,
-    directory: PathBuf,
+    coordinator_address: PathBuf,
     path: PathBuf,
     files: Vec<String>,
 }
@@ -187,10 +187,10 @@ struct Archive {
 impl Archive {
     fn new() -> Self {
         let bench = Bench::new();
-        let directory = bench.directory.path().join("logs");
-        fs::create_dir(&directory).unwrap();
-        let path = directory.join("alice.log");
-        Self { bench, directory, path, files: Vec::new() }
+        let coordinator_address = bench.coordinator_address.path().join("logs");
+        fs::create_dir(&coordinator_address).unwrap();
+        let path = coordinator_address.join("alice.log");
+        Self { bench, coordinator_address, path, files: Vec::new() }
     }
 
     fn keep(&mut self) {
@@ -199,7 +199,7 @@ impl Archive {
 
     fn take_away(&mut self) {
         self.keep();
-        let aside = self.bench.directory.path().join(self.files.len().to_string());
+        let aside = self.bench.coordinator_address.path().join(self.files.len().to_string());
         let _ = fs::rename(&self.path, aside); // Without a write since, it may not be there.
     }
 
@@ -248,16 +248,16 @@ proptest! {
                 }
                 Act::LoseDirectory => {
                     archive.keep();
-                    fs::remove_dir_all(&archive.directory).unwrap();
-                    assert!(run(&mut log, vec![LogJob::Retry]).trouble.is_some());
-                    fs::create_dir(&archive.directory).unwrap();
+                    fs::remove_dir_all(&archive.coordinator_address).unwrap();
+                    assert!(run(&mut log, vec![LogJob::Retry]).failure.is_some());
+                    fs::create_dir(&archive.coordinator_address).unwrap();
                     written(&mut log, vec![LogJob::Retry]);
                 }
                 Act::StartAgain => {
                     written(&mut log, vec![LogJob::Retry]);
                     drop(log);
                     log = MessageLog::open(&archive.path, "alice", false).unwrap();
-                    assert_eq!(log.memory(), memory(sent.len() as u64));
+                    assert_eq!(log.log_position(), log_position(sent.len() as u64));
                 }
             }
         }

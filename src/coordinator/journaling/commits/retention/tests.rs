@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::*;
 use crate::coordinator::journaling::OpenedJournal;
-use crate::coordinator::journaling::testing::{self, ask, carry_out, decide, jobs, segments};
+use crate::coordinator::journaling::testing::{self, ask, decide, jobs, run_effects, segments};
 use crate::journal::Directory;
-use crate::limits::{PLACES_PAUSE_MS, Sync};
+use crate::limits::{CURSOR_FLUSH_MS, Sync};
 use crate::protocol::Seq;
 
 /// Alice sends, bob is there; nothing is near to expire.
@@ -46,7 +46,7 @@ impl Scene {
     }
 
     fn newest(&self) -> u64 {
-        self.opened.keeper.segment.serial
+        self.opened.commits.segment.serial
     }
 
     /// Alice sends until a further segment is begun; what can go then goes.
@@ -88,7 +88,7 @@ impl Scene {
 }
 
 fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
-    testing::open(path, testing::terms(1, Sync::Always, 2_000), now)
+    testing::open(path, testing::options(1, Sync::Always, 2_000), now)
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_segment_goes_when_nobody_needs_a_message_of_it() {
     scene.bob_has(all.as_u64());
     scene.fill();
     assert_eq!(scene.serials(), [6, 7], "the last but one stays");
-    let stats = scene.opened.keeper.stats();
+    let stats = scene.opened.commits.stats();
     assert!(stats.contains(&("journal_segments", "2".to_owned())), "{stats:?}");
     scene.now += 60_001;
     (0..2).for_each(|_| drop(scene.ask(&[])));
@@ -134,7 +134,7 @@ fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
     for _ in 0..10 {
         assert!(scene.decide(&[]).is_empty());
     }
-    carry_out(&mut scene.opened, scene.now, waiting);
+    run_effects(&mut scene.opened, scene.now, waiting);
     (0..10).for_each(|_| drop(scene.ask(&[])));
     assert_eq!(scene.serials(), [4, 5]);
 }
@@ -150,7 +150,7 @@ fn who_asks_for_older_messages_again_while_a_segment_is_begun_needs_them_until_t
         let since = format!("since={}:{seq}", scene.opened.group.epoch());
         waiting.extend(scene.decide(&[&format!("bob#reconnect 9001 acks=1 {since}")]));
     }
-    carry_out(&mut scene.opened, scene.now, waiting);
+    run_effects(&mut scene.opened, scene.now, waiting);
     (0..10).for_each(|_| drop(scene.ask(&[])));
     assert_eq!(scene.serials(), [1, 2, 3, 4, 5], "all that it has may be forgotten");
     scene.fill();
@@ -201,7 +201,7 @@ fn segments_of_former_lives_go_too() {
     for life in 1..=6 {
         scene.bob_has(scene.opened.group.last().as_u64());
         scene.ask(&["alice#reconnect 9000", "alice#msend one more"]);
-        scene.now += PLACES_PAUSE_MS; // Then it is written down where bob stands.
+        scene.now += CURSOR_FLUSH_MS; // Then it is written down where bob stands.
         scene.ask(&[]);
         assert!(scene.serials().len() <= 3, "in life {life}");
         scene = scene.start_again();

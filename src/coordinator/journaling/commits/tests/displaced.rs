@@ -3,25 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use crate::coordinator::journaling::testing::{self, ask, at, carry_out, decide, jobs};
+use crate::coordinator::journaling::testing::{self, ask, at, decide, jobs, run_effects};
 use crate::coordinator::journaling::{OpenedJournal, Progress, WriterJob, WriterReport};
 use crate::journal::Directory;
 use crate::limits::{JOURNAL_CHECK_MS, Sync};
 use crate::protocol::Seq;
 
 fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
-    testing::open(path, testing::terms(7, Sync::Always, 2_000), now)
+    testing::open(path, testing::options(7, Sync::Always, 2_000), now)
 }
 
 /// Ends turns until nothing is to be done any more.
-fn settle(opened: &mut OpenedJournal<Directory>, now: u64) {
+fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
     for turn in 0..10 {
         decide(opened, now + turn * 1_000, &[]);
         let jobs = jobs(opened);
-        if jobs.is_empty() && opened.keeper.failing.is_none() {
+        if jobs.is_empty() && opened.commits.failing.is_none() {
             return;
         }
-        carry_out(opened, now + turn * 1_000, jobs);
+        run_effects(opened, now + turn * 1_000, jobs);
     }
     panic!("it fails for ever");
 }
@@ -52,7 +52,7 @@ fn check_start(path: &Path, last: u64) {
     let opened = open(path, 1_000_000);
     assert_eq!(opened.group.last(), Seq::new(last));
     assert_eq!(opened.group.epoch().as_u64(), 0, "the epoch that the first start drew");
-    assert_eq!(opened.group.standpoints().count(), 2);
+    assert_eq!(opened.group.member_states().count(), 2);
     let kept = opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
     assert!(kept.eq(1..=last), "some are gone");
 }
@@ -77,11 +77,11 @@ fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confir
         let jobs = jobs(&mut opened);
         assert!(matches!(jobs[..], [WriterJob::Check, WriterJob::Append { .. }]), "{jobs:?}");
         let mut progress = Progress::default();
-        let written = opened.scribe.write(jobs);
-        opened.keeper.take(written, at(SOON).steady, &mut progress);
+        let written = opened.writer.write(jobs);
+        opened.commits.take(written, at(SOON).steady, &mut progress);
         assert_eq!(progress, Progress { fails: Some(true), ..Progress::default() });
-        settle(&mut opened, SOON);
-        let stats = opened.keeper.stats();
+        release(&mut opened, SOON);
+        let stats = opened.commits.stats();
         assert_eq!(stats[1].1, names(&path).len().to_string(), "{stats:?}");
         drop(opened);
         check_start(&path, 41);
@@ -95,11 +95,11 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
     fs::create_dir(&path).unwrap();
     let (mut opened, now) = talk(&path);
     fs::rename(names(&path).last().unwrap(), directory.path().join("elsewhere")).unwrap();
-    while let Some(deadline) = opened.keeper.deadline() {
+    while let Some(deadline) = opened.commits.deadline() {
         assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
         ask(&mut opened, deadline.as_u64(), &[]); // A place is written down; then all is at rest.
-        if opened.keeper.failing.is_some() {
-            settle(&mut opened, deadline.as_u64());
+        if opened.commits.failing.is_some() {
+            release(&mut opened, deadline.as_u64());
             drop(opened);
             return check_start(&path, 40);
         }
@@ -111,13 +111,13 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
 #[test]
 fn a_journal_that_is_not_written_is_checked_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = testing::open(directory.path(), testing::terms(7, Sync::Always, 1 << 20), 0);
-    assert_eq!(opened.keeper.deadline(), None);
+    let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 1 << 20), 0);
+    assert_eq!(opened.commits.deadline(), None);
     ask(&mut opened, 1, &["alice#register 9000"]);
-    let deadline = opened.keeper.deadline().unwrap().as_u64();
+    let deadline = opened.commits.deadline().unwrap().as_u64();
     assert_eq!(deadline, JOURNAL_CHECK_MS);
     ask(&mut opened, deadline, &[]);
-    assert_eq!(opened.keeper.deadline(), None);
+    assert_eq!(opened.commits.deadline(), None);
 }
 
 #[test]
@@ -131,14 +131,14 @@ fn a_directory_that_is_moved_away_fails_the_journal_until_it_is_back_or_an_empty
         for turn in 0..3 {
             decide(&mut opened, SOON + turn * 1_000, &[]);
             let jobs = jobs(&mut opened);
-            carry_out(&mut opened, SOON + turn * 1_000, jobs);
-            assert!(opened.keeper.failing.is_some(), "{turn}");
+            run_effects(&mut opened, SOON + turn * 1_000, jobs);
+            assert!(opened.commits.failing.is_some(), "{turn}");
         }
         match comes_back {
             true => fs::rename(&away, &path).unwrap(),
             false => fs::create_dir(&path).unwrap(),
         }
-        settle(&mut opened, SOON + 5_000);
+        release(&mut opened, SOON + 5_000);
         drop(opened);
         check_start(&path, 40);
     }
@@ -152,14 +152,14 @@ fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
     fs::create_dir(&path).unwrap();
     let (mut opened, _) = talk(&path);
     let written = WriterReport { failed: Some(1_000), ..Default::default() };
-    opened.keeper.take(written, at(100).steady, &mut Progress::default());
+    opened.commits.take(written, at(100).steady, &mut Progress::default());
     decide(&mut opened, 100, &[]);
     let mut jobs = jobs(&mut opened);
     assert!(matches!(jobs[..], [WriterJob::NewSegment(_)]), "{jobs:?}");
     fs::remove_file(&names(&path)[0]).unwrap();
     jobs.insert(0, WriterJob::Check);
-    carry_out(&mut opened, 100, jobs);
-    settle(&mut opened, 101);
+    run_effects(&mut opened, 100, jobs);
+    release(&mut opened, 101);
     drop(opened);
     check_start(&path, 40);
 }

@@ -8,15 +8,15 @@ const NEW: u64 = 9;
 
 /// Decides a new epoch, and ends the turn.
 fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
-    let OpenedJournal { group, keeper, .. } = opened;
+    let OpenedJournal { group, commits, .. } = opened;
     group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady));
     group.handle(Input::BeginEpoch, at(steady));
     while let Some(effect) = group.poll_effect() {
         if let Effect::Record(fact) = effect {
-            keeper.record(&fact, group, at(steady));
+            commits.record(&fact, group, at(steady));
         }
     }
-    keeper.commit(group, at(steady), || Some(Salt(steady)));
+    commits.commit(group, at(steady), || Some(Salt(steady)));
 }
 
 /// The epoch, the members and the last number that a start on a copy of the directory finds.
@@ -26,23 +26,23 @@ fn found(path: &Path) -> (u64, usize, u64) {
         std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
     let group = open(copy.path(), Sync::Always).group;
-    (group.epoch().as_u64(), group.standpoints().count(), group.last().as_u64())
+    (group.epoch().as_u64(), group.member_states().count(), group.last().as_u64())
 }
 
 /// A group of two with a message, a new epoch, and tries to write that which fail.
 fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
-    let mut opened = testing::open(path, testing::terms(7, Sync::Always, 1 << 20), 1);
+    let mut opened = testing::open(path, testing::options(7, Sync::Always, 1 << 20), 1);
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
     decide_epoch(&mut opened, 3);
     for failure in 1..=failures {
-        let failed = Some(opened.keeper.next - 1);
+        let failed = Some(opened.commits.next - 1);
         assert!(!jobs(&mut opened).is_empty(), "failure {failure}");
         let mut progress = Progress::default();
         let written = WriterReport { failed, ..WriterReport::default() };
-        opened.keeper.take(written, at(10_000 * failure).steady, &mut progress);
+        opened.commits.take(written, at(10_000 * failure).steady, &mut progress);
         assert!(!progress.new_epoch && progress.done.is_none(), "{progress:?}");
         let later = at(10_000 * failure + 5_000);
-        opened.keeper.commit(&mut opened.group, later, || Some(Salt(failure)));
+        opened.commits.commit(&mut opened.group, later, || Some(Salt(failure)));
     }
     opened
 }
@@ -58,15 +58,15 @@ fn a_new_epoch_that_could_not_be_written_begins_once_the_fresh_segment_has_it_an
             assert_eq!(found(directory.path()), (epoch, 2, 1), "turn {turn} after {failures}");
             let mut progress = Progress::default();
             let jobs = jobs(&mut opened);
-            let written = opened.scribe.write(jobs);
+            let written = opened.writer.write(jobs);
             let now = at(60_000 + turn);
-            opened.keeper.take(written, now.steady, &mut progress);
+            opened.commits.take(written, now.steady, &mut progress);
             assert!(!(progress.new_epoch && has_begun), "it begins once");
             if progress.new_epoch {
-                opened.group.handle(Input::EpochStored, now);
+                opened.group.handle(Input::EpochCommitted, now);
                 has_begun = true;
             }
-            opened.keeper.commit(&mut opened.group, now, || Some(Salt(turn)));
+            opened.commits.commit(&mut opened.group, now, || Some(Salt(turn)));
         }
         assert!(has_begun, "after {failures} failures");
         assert_eq!(found(directory.path()), (NEW, 2, 1), "after {failures} failures");
@@ -79,16 +79,16 @@ fn a_segment_that_begins_behind_a_new_epoch_is_of_that_one() {
     let mut begun = 0;
     for messages in 0..40 {
         let directory = tempfile::tempdir().unwrap();
-        let mut opened = testing::open(directory.path(), testing::terms(7, Sync::Always, 300), 1);
+        let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 300), 1);
         testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001 acks=1"]);
         for _ in 0..messages {
             testing::ask(&mut opened, 2, &["alice#msend 12345678"]);
         }
-        let serial = opened.keeper.segment.serial;
+        let serial = opened.commits.segment.serial;
         decide_epoch(&mut opened, 3);
-        begun += usize::from(opened.keeper.segment.serial > serial);
+        begun += usize::from(opened.commits.segment.serial > serial);
         let work = jobs(&mut opened);
-        testing::carry_out(&mut opened, 4, work);
+        testing::run_effects(&mut opened, 4, work);
         assert_eq!(found(directory.path()), (NEW, 2, messages), "behind {messages} messages");
     }
     assert!(begun > 0, "no segment began in the turn that decided");

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coordinator::journaling::JournalOptions;
-use crate::coordinator::journaling::testing::{decide, terms};
+use crate::coordinator::journaling::testing::{decide, options};
 use crate::journal::{BootId, Directory, EncodedRanges};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 
@@ -19,7 +19,7 @@ enum Fact {
     Own(u64, u64),
     Message(u64),
     Acked(u64),
-    Safe(u64),
+    Durable(u64),
     Clock(u64),
 }
 
@@ -28,20 +28,20 @@ fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
     let (mut line, mut bytes) = (Vec::new(), Vec::new());
     let record = match fact {
         Fact::Epoch(last) => Record::Epoch { epoch: Epoch::new(7), last: Seq::new(last) },
-        Fact::Member(registered_at, place) => {
-            let (registered_at, place) = (Seq::new(registered_at), Seq::new(place));
-            Record::Member { id, address, registered_at, place }
+        Fact::Member(registered_at, acked) => {
+            let (registered_at, acked) = (Seq::new(registered_at), Seq::new(acked));
+            Record::Member { id, address, registered_at, acked }
         }
         Fact::Own(first, last) => {
-            let runs = EncodedRanges::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);
-            Record::Own { id, runs }
+            let ranges = EncodedRanges::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);
+            Record::Own { id, ranges }
         }
         Fact::Message(seq) => {
             line.extend_from_slice(format!("{seq}#bob#0#text {seq}\n").as_bytes());
             Record::Accepted { line: &line }
         }
-        Fact::Acked(place) => Record::Acked { id, place: Seq::new(place) },
-        Fact::Safe(last) => Record::Safe { last: Seq::new(last) },
+        Fact::Acked(acked) => Record::Acked { id, acked: Seq::new(acked) },
+        Fact::Durable(last) => Record::Durable { last: Seq::new(last) },
         Fact::Clock(unix) => Record::Clock { unix: UnixMillis(unix) },
     };
     encode(&record, Millis::new(at), salt, out);
@@ -63,25 +63,25 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
 struct ResumePoint {
     opened: OpenedJournal<Directory>,
     now: u64,
-    troubles: Vec<String>,
+    issues: Vec<String>,
 }
 
 impl ResumePoint {
     fn of(path: &Path) -> Self {
-        let terms: JournalOptions = terms(1, Sync::Always, 1 << 20);
+        let options: JournalOptions = options(1, Sync::Always, 1 << 20);
         let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
         let recovery = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
         let now = recovery.age(UnixMillis(1_700_000_000_000)).as_u64();
-        let troubles = recovery.recovered().troubles.iter().map(ToString::to_string).collect();
+        let issues = recovery.recovered().issues.iter().map(ToString::to_string).collect();
         let draw = RandomValues { epoch: Epoch::new(99), salt: Salt(now) };
-        let opened = recovery.open(store, terms, draw, testing::at(now)).unwrap();
-        Self { opened, now, troubles }
+        let opened = recovery.open(store, options, draw, testing::at(now)).unwrap();
+        Self { opened, now, issues }
     }
 
     fn ask(&mut self, line: &str) -> String {
         let replies = decide(&mut self.opened, self.now, &[line]);
         let jobs = testing::jobs(&mut self.opened);
-        testing::carry_out(&mut self.opened, self.now, jobs);
+        testing::run_effects(&mut self.opened, self.now, jobs);
         replies.into_iter().next().unwrap()
     }
 
@@ -91,7 +91,7 @@ impl ResumePoint {
 
     #[track_caller]
     fn has_said(&self, what: &str) {
-        assert!(self.troubles.iter().any(|it| it.contains(what)), "{what}: {:?}", self.troubles);
+        assert!(self.issues.iter().any(|it| it.contains(what)), "{what}: {:?}", self.issues);
     }
 
     fn kept(&self) -> Vec<u64> {
@@ -203,11 +203,11 @@ fn any_number() -> impl Strategy<Value = u64> {
 fn any_fact() -> impl Strategy<Value = (Fact, u64)> {
     let fact = prop_oneof![
         1 => any_number().prop_map(Fact::Epoch),
-        2 => (any_number(), any_number()).prop_map(|(at, place)| Fact::Member(at, place)),
+        2 => (any_number(), any_number()).prop_map(|(at, acked)| Fact::Member(at, acked)),
         2 => (any_number(), any_number()).prop_map(|(first, last)| Fact::Own(first, last)),
         4 => any_number().prop_map(Fact::Message),
         2 => any_number().prop_map(Fact::Acked),
-        1 => any_number().prop_map(Fact::Safe),
+        1 => any_number().prop_map(Fact::Durable),
         1 => any_number().prop_map(Fact::Clock),
     ];
     let at = prop_oneof![
@@ -242,9 +242,9 @@ proptest! {
         }
         let back = start.ask("alice#reconnect 9000 acks=1 since=0000000000000063:0");
         assert!(back.starts_with("OK ") || back.starts_with("ERR 404 "), "{back}");
-        let (last, members) = (start.last(), start.opened.group.standpoints().count());
+        let (last, members) = (start.last(), start.opened.group.member_states().count());
         drop(start);
         let again = ResumePoint::of(directory.path());
-        assert_eq!((again.last(), again.opened.group.standpoints().count()), (last, members));
+        assert_eq!((again.last(), again.opened.group.member_states().count()), (last, members));
     }
 }

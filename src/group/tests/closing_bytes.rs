@@ -2,9 +2,11 @@ use super::*;
 
 impl World {
     /// Last bytes on each message socket that this input closes.
-    fn last_words(&mut self, input: Input<'_>) -> Vec<String> {
+    fn closing_bytes(&mut self, input: Input<'_>) -> Vec<String> {
         let closed = self.input(input).into_iter().filter_map(|effect| match effect {
-            Effect::Close { last_words, .. } => Some(String::from_utf8(last_words.into()).unwrap()),
+            Effect::Close { closing_bytes, .. } => {
+                Some(String::from_utf8(closing_bytes.into()).unwrap())
+            }
             Effect::Reply { .. }
             | Effect::List { .. }
             | Effect::Connect { .. }
@@ -32,7 +34,7 @@ fn a_line_that_was_begun_is_finished_before_the_bye_wherever_it_was_cut() {
         let end = lines.get(taken..).unwrap().split_inclusive('\n').next().unwrap();
         let expected = format!("{}bye#closed\n", if is_due { end } else { "" });
         let lost = Input::Lost { link: ann, how: SocketEnd::Closed };
-        assert_eq!(world.last_words(lost), [expected], "cut at {taken}");
+        assert_eq!(world.closing_bytes(lost), [expected], "cut at {taken}");
     }
 }
 
@@ -42,8 +44,8 @@ fn one_that_does_not_acknowledge_is_told_nothing() {
     let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
     world.send("bob", "text");
     world.take(ann, 3);
-    assert_eq!(world.last_words(Input::Lost { link: ann, how: SocketEnd::Closed }), [""]);
-    assert_eq!(world.group.farewell(bob), Box::default());
+    assert_eq!(world.closing_bytes(Input::Lost { link: ann, how: SocketEnd::Closed }), [""]);
+    assert_eq!(world.group.goodbye(bob), Box::default());
 }
 
 #[test]
@@ -51,6 +53,6 @@ fn a_socket_that_failed_is_told_nothing() {
     for how in [SocketEnd::Reset, SocketEnd::TimedOut, SocketEnd::Failed("no route".into())] {
         let mut world = World::new(60_000);
         let ann = world.register("ann", "acks=1");
-        assert_eq!(world.last_words(Input::Lost { link: ann, how }), [""]);
+        assert_eq!(world.closing_bytes(Input::Lost { link: ann, how }), [""]);
     }
 }
