@@ -1,122 +1,19 @@
 //! Command sockets: requests in.
 
-use std::io;
 use std::mem;
-use std::net::SocketAddr;
 
 use mio::Token;
-use mio::net::TcpStream;
 
-use super::journaling::Commits;
-use super::peer::{Client, ClientPhase, Peer, PeerRole, Refused};
-use super::ready::{FRESH, Queued, Share};
+use super::peer::{ClientPhase, Peer, PeerRole, Refused};
+use super::ready::{Queued, Share};
 use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::{ConnId, Input, Origin};
-use crate::limits::{
-    CLIENT_BYTES_SHARE, KEEPALIVE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES,
-};
-use crate::net::{Accept, Connection, Fill, Key};
+use crate::limits::{CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES};
+use crate::net::{Fill, Key};
 use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::{Millis, Now};
 
 impl Coordinator {
-    /// Takes in who is waiting to be accepted.
-    pub(super) fn accept(&mut self, now: Now) {
-        let commits = self.journal.as_ref().map(|journal| &journal.commits);
-        let is_beginning = commits.is_some_and(Commits::is_beginning);
-        if is_beginning && self.is_out_of_files {
-            // The one file that may be free meanwhile is that of the segment.
-            self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
-        }
-        loop {
-            let Some(acceptor) = &mut self.acceptor else { return };
-            match acceptor.accept(now.steady) {
-                Accept::Taken(stream, peer) => self.add_client(stream, peer, now),
-                Accept::Yielded => return,
-                Accept::Drained => return self.note_files(None),
-                Accept::Paused => return self.arm_accept_timer(),
-                Accept::OutOfFiles(error) => {
-                    self.note_files(Some(&error));
-                    if self.admission.is_oldest_overdue(now.steady) {
-                        self.make_room(&LimitReached::Silent { max: None }, now);
-                    }
-                    return self.arm_accept_timer();
-                }
-            }
-        }
-    }
-
-    /// Says when files run out, and when all who waited for one are in; not what is between.
-    fn note_files(&mut self, shortage: Option<&io::Error>) {
-        let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
-        match shortage {
-            Some(error) if !was_out => log::warn!("accepting rests: {error}"),
-            None if was_out => log::info!("accepting goes on: nobody waits any more"),
-            Some(_) | None => (),
-        }
-    }
-
-    fn arm_accept_timer(&mut self) {
-        let due = self.acceptor.as_ref().and_then(|acceptor| acceptor.retry_at());
-        if let (None, Some(due)) = (self.accept_timer, due) {
-            self.accept_timer = Some(self.timers.insert(due, CoordinatorTimer::Accept));
-        }
-    }
-
-    /// Takes a command socket in. One on which nothing has come may give way to it.
-    fn add_client(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
-        let mut connection = Connection::new(stream);
-        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
-        let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
-            let has_room =
-                !self.admission.is_full() || self.make_room(&self.admission.give_way(), now);
-            (!has_room).then(|| self.admission.full())
-        });
-        if refusal.is_some() && self.admission.is_crowded() {
-            self.admission.note_dropped();
-            log::debug!("{address}: dropped, as too many are being refused already");
-            return;
-        }
-        let key = self.peers.next_key();
-        if let Err(error) = connection.register(self.poll.registry(), key) {
-            log::warn!("{address}: cannot be watched: {error}");
-            return;
-        }
-        if let Err(error) = connection.keep_alive(KEEPALIVE) {
-            log::warn!("{address}: no keepalive: {error}");
-        }
-        let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
-        self.admission.enter(key, &mut client, now.steady);
-        self.peers.insert(Peer::new(connection, PeerRole::Client(Box::new(client))));
-        log::debug!("{address}: connected");
-        if let Some(refusal) = refusal {
-            self.refuse(key, &refusal.into(), now.steady);
-        }
-    }
-
-    /// Has the oldest command socket that has brought no line give way; `false` if there is none.
-    /// Reads that client first: its request may have arrived already.
-    fn make_room(&mut self, why: &LimitReached, now: Now) -> bool {
-        while let Some(key) = self.admission.oldest_silent() {
-            if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
-                connection.assume_readable();
-            }
-            self.serve(key, FRESH, now);
-            self.unflush(key);
-            if self.admission.oldest_silent() == Some(key) {
-                let is_closed_now = self.admission.is_crowded()
-                    || matches!(why, LimitReached::Silent { max: None });
-                self.refuse(key, &why.clone().into(), now.steady);
-                if is_closed_now {
-                    // With its reply written, if the socket takes it.
-                    self.marked_for_close.push(key);
-                }
-                return true;
-            }
-        }
-        false
-    }
-
     /// Carries out the requests of a command socket, as far as they are there, may be carried out,
     /// and fit into its share.
     pub(super) fn serve(&mut self, key: Key, share: Share, now: Now) {
@@ -333,7 +230,7 @@ impl Coordinator {
 
     /// Tells a client why it is not served any more, and sees to it that it can read that: closing
     /// at once, with bytes unread, would have TCP throw the reply away.
-    fn refuse(&mut self, key: Key, refusal: &RequestError, now: Millis) {
+    pub(super) fn refuse(&mut self, key: Key, refusal: &RequestError, now: Millis) {
         self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()));
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;

@@ -13,6 +13,7 @@
 //! No rule of the group stands here: who may do what, what a message is worth and when it is gone
 //! is decided there.
 
+mod accept;
 mod admission;
 mod budget;
 mod commands;

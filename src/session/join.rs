@@ -8,138 +8,20 @@
 //!   Paused <──── reply lost, or by itself and refused ─────
 //! ```
 
+mod state;
+
 use std::net::SocketAddr;
 
-use super::handshake::Handshake;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
-use super::{MessageSocket, Notice, Reason, Session, SessionEffect, SessionState};
+use super::{MessageSocket, Notice, Reason, Session, SessionEffect};
 use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Fields, Options, Seq};
 use crate::time::Millis;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Port {
-    pub(super) number: u16,
-    /// The user left it to the operating system: another one will do as well.
-    is_any: bool,
-}
+use state::JoinPhase;
 
-/// One `register` or `reconnect`, through all its tries.
-#[derive(Debug)]
-pub(super) struct Join {
-    kind: JoinKind,
-    /// Asked by the user, who waits for it; otherwise the session's own idea.
-    is_for_user: bool,
-    /// On 404 it becomes a `register`: a lost one may not have been carried out.
-    may_register: bool,
-    port: Port,
-    phase: JoinPhase,
-    pub(super) handshake: Handshake,
-    pub(super) greeted: bool,
-    /// No message of the epoch had been taken when the coordinator greeted, so the session takes
-    /// messages that come before the reply.
-    pub(super) began_empty: bool,
-    /// Tries since a reply to the user's was lost.
-    lost_replies: u32,
-    /// What was said last about a failure, so that it is said once.
-    reported: Option<Reason>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum JoinPhase {
-    Paused { until: Millis },
-    Opening,
-    Ready,
-    Asked,
-    Confirmed { until: Millis },
-}
-
-impl Join {
-    fn new(kind: JoinKind, is_for_user: bool, port: Port, phase: JoinPhase) -> Self {
-        Self {
-            kind,
-            is_for_user,
-            may_register: !is_for_user,
-            port,
-            phase,
-            handshake: Handshake::default(),
-            greeted: false,
-            began_empty: false,
-            lost_replies: 0,
-            reported: None,
-        }
-    }
-
-    pub(super) const fn is_for_user(&self) -> bool {
-        self.is_for_user
-    }
-
-    /// Whether the user asked for it, and nothing says yet that it has come about.
-    pub(super) const fn is_waited_for(&self) -> bool {
-        self.is_for_user && !self.is_confirmed() && !self.greeted
-    }
-
-    pub(super) const fn is_waiting(&self) -> bool {
-        matches!(self.phase, JoinPhase::Paused { .. })
-    }
-
-    pub(super) const fn is_asked(&self) -> bool {
-        matches!(self.phase, JoinPhase::Asked)
-    }
-
-    pub(super) const fn is_confirmed(&self) -> bool {
-        matches!(self.phase, JoinPhase::Confirmed { .. })
-    }
-
-    pub(super) const fn wants_to_ask(&self) -> bool {
-        matches!(self.phase, JoinPhase::Ready)
-    }
-
-    pub(super) const fn port(&self) -> Port {
-        self.port
-    }
-
-    /// Whether the message socket that is there must not be read: what `since` names is exact
-    /// only if nothing is taken between the request and the new socket.
-    pub(super) const fn holds_messages_back(&self) -> bool {
-        let is_under_way =
-            matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Confirmed { .. });
-        is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
-    }
-
-    /// Whether the coordinator may already have closed the old socket for the new one.
-    pub(super) const fn may_take_over(&self) -> bool {
-        matches!(self.phase, JoinPhase::Asked | JoinPhase::Confirmed { .. }) && !self.greeted
-    }
-
-    /// `None` once it is online and only the reply is missing.
-    pub(super) fn state(&self, now: Millis) -> Option<SessionState> {
-        match (self.phase, self.kind) {
-            (JoinPhase::Paused { until }, _) => Some(SessionState::Paused { ms: until.since(now) }),
-            _ if self.greeted => None,
-            (_, JoinKind::Register) => Some(SessionState::Registering),
-            (_, JoinKind::Reconnect) => Some(SessionState::Reconnecting),
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Millis> {
-        let phase = match self.phase {
-            JoinPhase::Paused { until } | JoinPhase::Confirmed { until } => Some(until),
-            JoinPhase::Opening | JoinPhase::Ready | JoinPhase::Asked => None,
-        };
-        phase.into_iter().chain(self.handshake.deadline()).min()
-    }
-
-    pub(super) fn check(&self) {
-        self.handshake.check();
-        let must_be_shut = self.greeted || self.is_waiting();
-        assert!(
-            !must_be_shut || self.handshake.is_closed(),
-            "one connection, then the door is shut"
-        );
-    }
-}
+pub(super) use state::{Join, Port};
 
 impl Session {
     /// The user's `register` or `reconnect`; a reconnect of the session's own gives way to it.
