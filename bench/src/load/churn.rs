@@ -1,4 +1,4 @@
-//! Who leaves, crashes or moves while the load goes on, and when it comes back.
+//! Members that disconnect, crash or take over under load, and the times of their return.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,106 +6,130 @@ use std::collections::BinaryHeap;
 use serde::Serialize;
 
 use super::plan::Plan;
-use super::random::Chance;
 
-/// How a member goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Going {
-    /// It says `disconnect`.
-    Leave,
-    /// Its sockets are closed without a word.
+pub(super) enum Departure {
+    /// The member sends `disconnect`.
+    Disconnect,
+    /// Every socket of the member is closed without a word.
     Crash,
-    /// It asks for a new connection while it has one.
-    Move,
+    /// The member asks for a new connection while it has one.
+    Takeover,
 }
 
-/// How often each happened.
+/// Number of departures of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Goings {
-    /// Left by `disconnect`.
-    pub left: u64,
-    /// Vanished.
-    pub crashed: u64,
-    /// Took over with a new connection.
-    pub moved: u64,
+pub(super) struct Departures {
+    pub(super) disconnected: u64,
+    pub(super) crashed: u64,
+    pub(super) took_over: u64,
 }
 
-/// The plan of goings and returns.
+/// Schedule of departures and returns.
 #[derive(Debug)]
 pub(super) struct Churn {
-    chance: Chance,
+    random: Random,
     interval_ns: u64,
     away_ns: u64,
     next_ns: u64,
+    /// Time of return of each member that is away.
     away: BinaryHeap<Reverse<(u64, usize)>>,
-    pub(super) goings: Goings,
+    pub(super) departures: Departures,
 }
 
 impl Churn {
     pub(super) fn new(plan: &Plan) -> Self {
         let interval_ns = if plan.churn > 0.0 { (1e9 / plan.churn) as u64 } else { u64::MAX };
         let away_ns = plan.away_ms.saturating_mul(1_000_000);
-        let (away, goings) = (BinaryHeap::new(), Goings::default());
-        let chance = Chance::new(plan.seed);
-        Self { chance, interval_ns, away_ns, next_ns: interval_ns, away, goings }
+        let (away, departures) = (BinaryHeap::new(), Departures::default());
+        let random = Random(plan.seed);
+        Self { random, interval_ns, away_ns, next_ns: interval_ns, away, departures }
     }
 
-    /// No more go; who is away still returns.
+    /// Ends the departures; members that are away still return.
     pub(super) fn end(&mut self) {
         self.next_ns = u64::MAX;
     }
 
-    /// Who of `members` goes now, and how; `None` if it is nobody's time.
-    pub(super) fn goes(&mut self, now_ns: u64, members: usize) -> Option<(usize, Going)> {
+    /// Returns the member of `members` that departs now, if it is time, and the kind.
+    pub(super) fn departs(&mut self, now_ns: u64, members: usize) -> Option<(usize, Departure)> {
         if now_ns < self.next_ns {
             return None;
         }
         // From half of the interval to one and a half.
-        let pause_ns = self.interval_ns / 2 + self.chance.below(self.interval_ns);
+        let pause_ns = self.interval_ns / 2 + self.random.below(self.interval_ns);
         self.next_ns = self.next_ns.saturating_add(pause_ns.max(1));
-        let index = self.chance.below(members as u64) as usize;
-        let goings = [Going::Leave, Going::Crash, Going::Move];
-        let going = goings.get(self.chance.below(3) as usize).copied()?;
-        Some((index, going))
+        let index = self.random.below(members as u64) as usize;
+        let kinds = [Departure::Disconnect, Departure::Crash, Departure::Takeover];
+        Some((index, kinds.get(self.random.below(3) as usize).copied()?))
     }
 
-    /// `member` has gone so: when it returns is noted.
-    pub(super) fn gone(&mut self, member: usize, going: Going, now_ns: u64) {
-        match going {
-            Going::Leave => self.goings.left += 1,
-            Going::Crash => self.goings.crashed += 1,
-            Going::Move => {
-                self.goings.moved += 1;
+    /// Counts a departure, and plans the return.
+    pub(super) fn on_departure(&mut self, member: usize, departure: Departure, now_ns: u64) {
+        match departure {
+            Departure::Disconnect => self.departures.disconnected += 1,
+            Departure::Crash => self.departures.crashed += 1,
+            Departure::Takeover => {
+                self.departures.took_over += 1;
                 return;
             }
         }
-        let away_ns = self.chance.below(2 * self.away_ns);
+        let away_ns = self.random.below(2 * self.away_ns);
         self.away.push(Reverse((now_ns + away_ns, member)));
     }
 
-    /// Who returns now.
+    /// Returns a member whose time to return has come.
     pub(super) fn returns(&mut self, now_ns: u64) -> Option<usize> {
-        let Reverse((at_ns, member)) = *self.away.peek()?;
-        if at_ns > now_ns {
-            return None;
-        }
-        self.away.pop();
-        Some(member)
+        self.away.peek().filter(|Reverse((at_ns, _))| *at_ns <= now_ns)?;
+        self.away.pop().map(|Reverse((_, member))| member)
     }
 
-    /// A member was to return and cannot yet.
-    pub(super) fn put_off(&mut self, member: usize, now_ns: u64) {
+    /// Plans the return of a member anew that could not return yet.
+    pub(super) fn postpone(&mut self, member: usize, now_ns: u64) {
         const PAUSE_NS: u64 = 1_000_000;
         self.away.push(Reverse((now_ns + PAUSE_NS, member)));
     }
 
-    /// When somebody goes or returns.
+    /// Time of the next departure or return.
     pub(super) fn next_ns(&self) -> u64 {
         self.away.peek().map_or(self.next_ns, |Reverse((at_ns, _))| self.next_ns.min(*at_ns))
     }
 
-    /// Whether nobody is away.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Returns true if no member is away.
+    pub(super) fn is_over(&self) -> bool {
         self.away.is_empty()
+    }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+impl Random {
+    /// Returns a number below `bound`; 0 if there is none.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31).checked_rem(bound).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_brings_the_same_numbers_of_all_sizes() {
+        let draw = |seed| {
+            let mut random = Random(seed);
+            (0..1_000).map(|_| random.below(10)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        for value in 0..10 {
+            let count = draw(1).iter().filter(|drawn| **drawn == value).count();
+            assert!((50..150).contains(&count), "{value} comes {count} times");
+        }
     }
 }

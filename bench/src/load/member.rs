@@ -1,261 +1,378 @@
-//! One lightweight member: a command socket, a message socket, and what it waits for.
+//! One member: a command channel, a message socket, and the replies that it waits for.
 //!
 //! ```text
-//!              disconnect          OK, message socket ended        its time has come
-//!   Online ───────────────▶ Leaving ───────────────────────▶ Away ──────┬──────────▶ Dialing
-//!     ▲ │ ╲       crash: both sockets closed without a word   ▲         │ still has its command
-//!     │ │  ╲──────────────────────────────────────────────────╯         ▼ socket        │
-//!     │ ╰── takeover: reconnect while online ──────────────────▶ Returning ◀────────────╯
-//!     ╰────────────────────── OK and hello ────────────────────────╯         connected
+//!              disconnect          OK, message socket ended        time to come back
+//!   Online ───────────────▶ Leaving ───────────────────────▶ Away ──────┬──────────▶ Connecting
+//!     ▲ │ ╲            crash: every socket is closed          ▲         │ command channel open │
+//!     │ │  ╲──────────────────────────────────────────────────╯         ▼                      │
+//!     │ ╰── takeover: reconnect while online ──────────────────▶ Returning ◀───────────────────╯
+//!     ╰────────────────────── OK and hello ────────────────────────╯          connected
 //! ```
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
-use super::members::{Awaited, State};
-use super::recorder::Book;
-use super::verifier::fault::{Fault, shown};
+use super::participants::Process;
+use super::recorder::Recorder;
+use super::verifier::fault::{Fault, excerpt};
+use super::verifier::stamp::Stamp;
 use crate::stream::{Output, WholeLines, lines};
 
-/// Longest line that is put together.
+/// Longest line of a message socket.
 const LINE_BYTES_MAX: usize = 128 * 1024;
+/// Unsent bytes of a command channel above which its member publishes nothing.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
-/// A command socket.
-#[derive(Debug)]
-pub(super) struct Commands {
-    pub(super) stream: TcpStream,
-    output: Output,
-    replies: WholeLines,
-    awaited: VecDeque<Awaited>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Online,
+    Leaving { is_answered: bool },
+    Away,
+    Connecting,
+    Returning { is_answered: bool, is_connected: bool },
 }
 
-impl Commands {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let (output, replies) = (Output::default(), WholeLines::default());
-        Self { stream, output, replies, awaited: VecDeque::new() }
+/// Request that a reply belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Publish,
+    Disconnect,
+    Reconnect,
+}
+
+/// Carrier of commands and replies.
+#[derive(Debug)]
+pub(super) enum Link {
+    Socket(TcpStream),
+    /// Standard input and output of a participant, which also shows messages.
+    Process(Process),
+}
+
+impl Read for Link {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => stream.read(bytes),
+            Self::Process(process) => process.read(bytes),
+        }
     }
 }
 
-/// A message socket.
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => stream.write(bytes),
+            Self::Process(process) => process.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Commands, and the replies to them.
 #[derive(Debug)]
-pub(super) struct Inbox {
+struct CommandChannel {
+    link: Link,
+    output: Output,
+    lines: WholeLines,
+    unanswered: VecDeque<Request>,
+}
+
+#[derive(Debug)]
+struct MessageSocket {
     stream: TcpStream,
-    whole: WholeLines,
+    lines: WholeLines,
     acks: Output,
     acked: u64,
 }
 
-impl Inbox {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        let (whole, acks) = (WholeLines::default(), Output::default());
-        Self { stream, whole, acks, acked: 0 }
-    }
+/// Properties that a member keeps through all of its connections.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) index: usize,
+    pub(super) id: String,
+    /// Bytes before and behind each command.
+    pub(super) frame: (String, String),
+    pub(super) acks: bool,
+    /// Own messages are tracked until every online member has them.
+    pub(super) is_windowed: bool,
 }
 
-/// One member.
 #[derive(Debug)]
 pub(super) struct Member {
-    index: usize,
-    id: String,
-    ip: String,
-    pub(super) acks: bool,
+    pub(super) profile: Profile,
     pub(super) state: State,
-    pub(super) commands: Option<Commands>,
-    inbox: Option<Inbox>,
-    /// The connection before, open and no longer read, until the next one is there.
-    retired: Option<Inbox>,
-    /// How often it came back: its nonces differ.
+    commands: Option<CommandChannel>,
+    messages: Option<MessageSocket>,
+    /// Message socket before a takeover: open and no longer read until the new one is connected.
+    previous: Option<MessageSocket>,
+    /// Number of reconnects; each has its own nonce.
     attempt: u32,
-    /// Own messages that not everybody has; kept where a window asks for them.
-    pub(super) under_way: VecDeque<u64>,
-    pub(super) keeps_under_way: bool,
+    /// Own messages that some online member has still to receive.
+    in_flight: VecDeque<u64>,
 }
 
 impl Member {
-    /// One that has registered.
-    pub(super) fn new(index: usize, id: String, ip: String, sockets: (Commands, Inbox)) -> Self {
-        let (commands, inbox) = (Some(sockets.0), Some(sockets.1));
-        Self {
-            index,
-            id,
-            ip,
-            acks: true,
+    /// Returns a registered member; a process has no message socket here.
+    pub(super) fn new(profile: Profile, link: Link, messages: Option<TcpStream>) -> Self {
+        let mut member = Self {
+            profile,
             state: State::Online,
-            commands,
-            inbox,
-            retired: None,
+            commands: None,
+            messages: messages.map(MessageSocket::new),
+            previous: None,
             attempt: 0,
-            under_way: VecDeque::new(),
-            keeps_under_way: false,
-        }
+            in_flight: VecDeque::new(),
+        };
+        member.open(link);
+        member
+    }
+
+    /// Takes a new command channel into use.
+    pub(super) fn open(&mut self, link: Link) {
+        let (output, lines, unanswered) =
+            (Output::default(), WholeLines::default(), VecDeque::new());
+        self.commands = Some(CommandChannel { link, output, lines, unanswered });
+    }
+
+    pub(super) fn link(&self) -> Option<&Link> {
+        self.commands.as_ref().map(|commands| &commands.link)
     }
 
     pub(super) fn may_publish(&self) -> bool {
-        const WAITING_MAX: usize = 256 * 1024;
-        let is_free = |commands: &Commands| commands.output.waiting() < WAITING_MAX;
-        self.state == State::Online && self.commands.as_ref().is_some_and(is_free)
+        let has_room = |commands: &CommandChannel| commands.output.waiting() < UNSENT_BYTES_MAX;
+        self.state == State::Online && self.commands.as_ref().is_some_and(has_room)
     }
 
-    /// Has a text go out with the next write.
-    pub(super) fn publish(&mut self, book: &mut Book, due_ns: u64, size: usize) {
-        let Some(commands) = &mut self.commands else { return };
-        let Some(stamp) = book.verifier.send(self.index, due_ns) else { return };
-        let output = commands.output.bytes();
-        output.extend_from_slice(self.id.as_bytes());
-        output.extend_from_slice(b"#msend ");
-        stamp.push(output, size);
-        output.push(b'#');
-        output.extend_from_slice(self.ip.as_bytes());
-        output.push(b'\n');
-        commands.awaited.push_back(Awaited::Text);
+    /// Number of own messages without a reply, or not yet with every online member.
+    pub(super) fn in_flight(&self, recorder: &Recorder) -> usize {
+        recorder.verifier.unanswered(self.profile.index) + self.in_flight.len()
     }
 
-    fn request(&mut self, command: &str, awaited: Awaited) {
-        let Some(commands) = &mut self.commands else { return };
-        let line = format!("{}#{command}#{}\n", self.id, self.ip);
-        commands.output.bytes().extend_from_slice(line.as_bytes());
-        commands.awaited.push_back(awaited);
-    }
-
-    /// Goes offline as it should be done.
-    pub(super) fn leave(&mut self, book: &mut Book) {
-        self.state = State::Leaving { is_answered: false };
-        self.request("disconnect", Awaited::Disconnect);
-        self.write(book);
-    }
-
-    /// Drops everything without a word.
-    pub(super) fn crash(&mut self, book: &mut Book) {
-        self.commands = None;
-        self.inbox = None;
-        self.under_way.clear();
-        self.state = State::Away;
-        book.verifier.broken(self.index);
-    }
-
-    /// Asks to be connected at `port`, naming what it has; from here on nothing is read from the
-    /// connection before.
-    pub(super) fn come_back(&mut self, book: &mut Book, port: u16, epoch: &str) {
-        self.attempt += 1;
-        self.retired = self.inbox.take();
-        self.state = State::Returning { is_answered: false, is_connected: false };
-        let acks = if self.acks { " acks=1" } else { "" };
-        let (nonce, place) = (self.nonce(), book.verifier.place(self.index));
-        let command = format!("reconnect {port}{acks} nonce={nonce} since={epoch}:{place}");
-        self.request(&command, Awaited::Reconnect);
-        self.write(book);
-    }
-
-    /// What the connection asked for last begins with.
-    pub(super) fn nonce(&self) -> String {
-        format!("{:08x}{:08x}", self.index, self.attempt)
-    }
-
-    /// A connection has shown the nonce: it is this member's.
-    pub(super) fn connected(&mut self, book: &mut Book, inbox: Inbox) {
-        if let State::Returning { is_answered, .. } = self.state {
-            self.inbox = Some(inbox);
-            self.retired = None;
-            book.is_back(self.index);
-            self.returning(is_answered, true);
+    /// Forgets own messages that `others` members have.
+    pub(super) fn open_window(&mut self, recorder: &Recorder, others: usize) {
+        while self.in_flight.front().is_some_and(|seq| recorder.verifier.has_reached(*seq, others))
+        {
+            self.in_flight.pop_front();
         }
     }
 
-    fn returning(&mut self, is_answered: bool, is_connected: bool) {
+    /// Queues a command for the next write.
+    fn command(&mut self, request: Request, append: impl FnOnce(&mut Vec<u8>)) {
+        let Some(commands) = &mut self.commands else { return };
+        let output = commands.output.bytes();
+        output.extend_from_slice(self.profile.frame.0.as_bytes());
+        append(output);
+        output.extend_from_slice(self.profile.frame.1.as_bytes());
+        commands.unanswered.push_back(request);
+    }
+
+    /// Queues a text for the next write.
+    pub(super) fn publish(&mut self, recorder: &mut Recorder, due_ns: u64, size: usize) {
+        let Some(stamp) = recorder.verifier.send(self.profile.index, due_ns) else { return };
+        self.command(Request::Publish, |output| {
+            output.extend_from_slice(b"msend ");
+            stamp.push(output, size);
+        });
+    }
+
+    pub(super) fn disconnect(&mut self, recorder: &mut Recorder) {
+        self.state = State::Leaving { is_answered: false };
+        self.command(Request::Disconnect, |output| output.extend_from_slice(b"disconnect"));
+        self.write(recorder);
+    }
+
+    /// Closes every socket without a word, or kills the process.
+    pub(super) fn crash(&mut self, recorder: &mut Recorder) {
+        (self.commands, self.messages) = (None, None);
+        self.in_flight.clear();
+        self.state = State::Away;
+        recorder.verifier.on_connection_lost(self.profile.index);
+    }
+
+    /// Asks a participant to end, and returns its process.
+    pub(super) fn quit(&mut self, recorder: &mut Recorder) -> Option<Process> {
+        self.commands.as_mut()?.output.bytes().extend_from_slice(b"quit\n");
+        self.write(recorder);
+        match self.commands.take()?.link {
+            Link::Socket(_) => None,
+            Link::Process(mut process) => {
+                process.close_input();
+                Some(process)
+            }
+        }
+    }
+
+    /// Asks to be connected back at the given port in the given epoch, or at a process' own port.
+    /// From here on the message socket before is not read.
+    pub(super) fn reconnect(&mut self, recorder: &mut Recorder, listener: Option<(u16, &str)>) {
+        self.attempt += 1;
+        self.previous = self.messages.take();
+        self.state = State::Returning { is_answered: false, is_connected: listener.is_none() };
+        let command = listener.map_or_else(
+            || "reconnect 0".to_owned(),
+            |(port, epoch)| {
+                let acks = if self.profile.acks { " acks=1" } else { "" };
+                let (nonce, acked) = (self.nonce(), recorder.verifier.acked(self.profile.index));
+                format!("reconnect {port}{acks} nonce={nonce} since={epoch}:{acked}")
+            },
+        );
+        self.command(Request::Reconnect, |output| output.extend_from_slice(command.as_bytes()));
+        self.write(recorder);
+    }
+
+    /// First field of the hello on the connection that was asked for last.
+    pub(super) fn nonce(&self) -> String {
+        format!("{:08x}{:08x}", self.profile.index, self.attempt)
+    }
+
+    /// The coordinator has connected back.
+    pub(super) fn on_connect_back(&mut self, recorder: &mut Recorder, stream: TcpStream) {
+        if let State::Returning { is_answered, .. } = self.state {
+            self.messages = Some(MessageSocket::new(stream));
+            self.previous = None;
+            recorder.on_reconnected(self.profile.index);
+            self.on_return(is_answered, true);
+        }
+    }
+
+    fn on_return(&mut self, is_answered: bool, is_connected: bool) {
         self.state = match (is_answered, is_connected) {
             (true, true) => State::Online,
             (is_answered, is_connected) => State::Returning { is_answered, is_connected },
         };
     }
 
-    /// Writes what the command socket takes.
-    pub(super) fn write(&mut self, book: &mut Book) {
+    /// Writes as many commands as the channel takes.
+    pub(super) fn write(&mut self, recorder: &mut Recorder) {
         let Some(commands) = &mut self.commands else { return };
-        if commands.output.write_to(&mut commands.stream).is_err() {
-            book.fail(self.index, &Fault::Closed { what: "the command socket".to_owned() });
+        if commands.output.write_to(&mut commands.link).is_err() {
+            self.on_commands_closed(recorder);
         }
     }
 
-    /// Reads the replies that are there.
-    pub(super) fn read_replies(&mut self, book: &mut Book, scratch: &mut [u8], has_ended: bool) {
+    fn on_commands_closed(&self, recorder: &mut Recorder) {
+        recorder.fail(self.profile.index, &Fault::Closed { what: "the command channel" });
+    }
+
+    /// Reads the replies, and the messages that a participant shows.
+    pub(super) fn read_replies(
+        &mut self,
+        recorder: &mut Recorder,
+        scratch: &mut [u8],
+        has_ended: bool,
+    ) {
         let Some(mut commands) = self.commands.take() else { return };
-        let Commands { stream, replies, awaited, .. } = &mut commands;
-        let is_open = read_all(stream, scratch, has_ended, |bytes| {
-            replies.take(bytes, |run| {
+        let now_ns = recorder.now_ns();
+        let CommandChannel { link, lines: whole, unanswered, .. } = &mut commands;
+        let is_process = matches!(link, Link::Process(_));
+        let is_open = read_all(link, scratch, has_ended, |bytes| {
+            whole.take(bytes, |run| {
                 for line in lines(run) {
-                    self.on_reply(book, awaited.pop_front(), line);
+                    match line.first() {
+                        Some(b'*') if is_process => (), // A notice of the participant.
+                        Some(b'0'..=b'9') if is_process => self.on_shown(recorder, line, now_ns),
+                        Some(_) | None => self.on_reply(recorder, unanswered.pop_front(), line),
+                    }
                 }
             });
         });
         if is_open {
             self.commands = Some(commands);
         } else {
-            book.fail(self.index, &Fault::Closed { what: "the command socket".to_owned() });
+            self.on_commands_closed(recorder);
         }
     }
 
-    fn on_reply(&mut self, book: &mut Book, awaited: Option<Awaited>, line: &[u8]) {
-        match (awaited, self.state) {
-            (Some(Awaited::Text), _) => {
-                let seq = book.answered(self.index, line);
-                self.under_way.extend(seq.filter(|_| self.keeps_under_way));
+    /// A participant shows a message as `<seq> <sender>: <text>`.
+    fn on_shown(&self, recorder: &mut Recorder, line: &[u8], now_ns: u64) {
+        let text = line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default();
+        match Stamp::parse(text, text.len()) {
+            Some(stamp) => recorder.on_shown(self.profile.index, stamp.due_ns, now_ns),
+            None => {
+                let what = format!("shown: {}", excerpt(line));
+                recorder.verifier.fault(self.profile.index, &Fault::MessageLog { what });
             }
-            (Some(Awaited::Disconnect), State::Leaving { .. }) if line == b"OK disconnect" => {
-                let is_gone = self.inbox.is_none();
+        }
+    }
+
+    fn on_reply(&mut self, recorder: &mut Recorder, request: Option<Request>, line: &[u8]) {
+        let index = self.profile.index;
+        match (request, self.state) {
+            (Some(Request::Publish), _) => {
+                let seq = recorder.on_publish_reply(index, line);
+                self.in_flight.extend(seq.filter(|_| self.profile.is_windowed));
+            }
+            (Some(Request::Disconnect), State::Leaving { .. }) if line == b"OK disconnect" => {
+                let is_gone = self.messages.is_none();
                 self.state =
                     if is_gone { State::Away } else { State::Leaving { is_answered: true } };
             }
-            (Some(Awaited::Reconnect), State::Returning { is_connected, .. })
+            (Some(Request::Reconnect), State::Returning { is_connected, .. })
                 if line.starts_with(b"OK reconnect ") =>
             {
-                self.returning(true, is_connected);
+                self.on_return(true, is_connected);
+                if is_connected && self.messages.is_none() {
+                    recorder.on_reconnected(index); // A process: the reply is the only sign.
+                }
             }
-            (_, _) => book.fail(self.index, &Fault::Reply { line: shown(line) }),
+            (_, _) => recorder.fail(index, &Fault::Reply { line: excerpt(line) }),
         }
     }
 
-    /// Reads the messages that are there, and acknowledges them.
-    pub(super) fn read_messages(&mut self, book: &mut Book, scratch: &mut [u8], has_ended: bool) {
-        let Some(inbox) = &mut self.inbox else { return };
-        let Inbox { stream, whole, .. } = inbox;
-        let index = self.index;
+    /// Reads the message socket and acknowledges the messages.
+    pub(super) fn read_messages(
+        &mut self,
+        recorder: &mut Recorder,
+        scratch: &mut [u8],
+        has_ended: bool,
+    ) {
+        let Some(messages) = &mut self.messages else { return };
+        let index = self.profile.index;
+        let MessageSocket { stream, lines: whole, .. } = messages;
         let is_open = read_all(stream, scratch, has_ended, |bytes| {
-            let now_ns = book.now_ns();
-            whole.take(bytes, |run| book.take(index, run, now_ns));
+            let now_ns = recorder.now_ns();
+            whole.take(bytes, |run| recorder.on_lines(index, run, now_ns));
         });
         if whole.begun() > LINE_BYTES_MAX {
-            book.fail(index, &Fault::Malformed { line: "a line without end".to_owned() });
+            recorder.fail(index, &Fault::Malformed { line: "a line without end".to_owned() });
         }
         if is_open {
-            return self.acknowledge(book);
+            return self.acknowledge(recorder);
         }
-        self.inbox = None;
+        self.messages = None;
         match self.state {
             State::Leaving { is_answered: true } => self.state = State::Away,
             State::Leaving { is_answered: false } => (),
-            State::Online | State::Away | State::Dialing | State::Returning { .. } => {
-                book.fail(index, &Fault::Closed { what: "the message socket".to_owned() });
+            State::Online | State::Away | State::Connecting | State::Returning { .. } => {
+                recorder.fail(index, &Fault::Closed { what: "the message socket" });
             }
         }
     }
 
-    /// Says what was taken, as far as the socket lets it.
-    pub(super) fn acknowledge(&mut self, book: &mut Book) {
-        let place = book.verifier.place(self.index);
-        let Some(inbox) = &mut self.inbox else { return };
-        if self.acks && place > inbox.acked && inbox.acks.waiting() == 0 {
-            inbox.acked = place;
-            inbox.acks.bytes().extend_from_slice(format!("ack {place}\n").as_bytes());
+    fn acknowledge(&mut self, recorder: &Recorder) {
+        let acked = recorder.verifier.acked(self.profile.index);
+        let Some(messages) = &mut self.messages else { return };
+        if self.profile.acks && acked > messages.acked && messages.acks.waiting() == 0 {
+            messages.acked = acked;
+            messages.acks.bytes().extend_from_slice(format!("ack {acked}\n").as_bytes());
         }
-        // Where this fails the socket has ended, and reading says so.
-        let _ = inbox.acks.write_to(&mut inbox.stream);
+        // A failed write means that the socket has ended, which the next read reports.
+        let _ = messages.acks.write_to(&mut messages.stream);
     }
 }
 
-/// Hands on what `stream` holds; whether it is still open.
-pub(super) fn read_all(
+impl MessageSocket {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, lines: WholeLines::default(), acks: Output::default(), acked: 0 }
+    }
+}
+
+/// Reads everything that `stream` has; returns false at its end.
+fn read_all(
     stream: &mut impl Read,
     scratch: &mut [u8],
     has_ended: bool,
@@ -266,7 +383,7 @@ pub(super) fn read_all(
             Ok(0) => return false,
             Ok(read) => {
                 take(scratch.get(..read).unwrap_or_default());
-                // Less than asked for was all; more brings an event of its own, an end does not.
+                // A short read empties the socket: more bytes bring an event, an end does not.
                 if read < scratch.len() && !has_ended {
                     return true;
                 }

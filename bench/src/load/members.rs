@@ -1,68 +1,317 @@
-//! What a driver asks of the members, whatever they are made of.
+//! All members of a run on one poll: lightweight ones are sockets, real participants are processes.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use super::recorder::Book;
-use crate::failure::Result;
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Events, Poll, Token};
 
-/// What a member is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Online,
-    Leaving { is_answered: bool },
-    Away,
-    Dialing,
-    Returning { is_answered: bool, is_connected: bool },
+use super::connect_back::{BOTH, Listener};
+use super::member::{Link, Member, Profile, State};
+use super::participants::Participants;
+use super::plan::{Pace, Plan};
+use super::recorder::Recorder;
+use super::timer::Timer;
+use super::verifier::fault::Fault;
+use crate::command::{CommandSocket, Door, value_of};
+use crate::failure::{Failure, Result};
+
+/// Member i has token 2i for its command channel and 2i + 1 for its message socket.
+const fn command_token(index: usize) -> Token {
+    Token(2 * index)
+}
+const fn message_token(index: usize) -> Token {
+    Token(2 * index + 1)
+}
+const TIMER: Token = Token(usize::MAX - 1);
+const LISTENER: Token = Token(usize::MAX - 2);
+const SCRATCH_BYTES: usize = 256 * 1024;
+/// Time at the end of a run in which nothing more should come.
+const LINGER: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+enum Kind {
+    Sockets(Listener),
+    Processes(Participants),
 }
 
-/// What the next reply to a member is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
-    Text,
-    Disconnect,
-    Reconnect,
+#[derive(Debug)]
+pub(super) struct Members {
+    poll: Poll,
+    events: Events,
+    timer: Timer,
+    scratch: Vec<u8>,
+    coordinator: SocketAddr,
+    members: Vec<Member>,
+    kind: Kind,
+    /// Seconds that a message lives, by the reply to `register`.
+    pub(super) ttl_s: u64,
 }
 
-/// All members of a run, by index.
-pub(super) trait Team {
-    /// How many.
-    fn count(&self) -> usize;
+/// Values of the reply to `register`.
+#[derive(Debug, Default)]
+struct Registration {
+    /// Next number at that time.
+    first: u64,
+    epoch: String,
+    ttl_s: u64,
+}
 
-    fn state(&self, index: usize) -> State;
-
-    /// Whether it is online, and its output has room.
-    fn may_publish(&self, index: usize) -> bool;
-
-    /// Messages of it that are on their way.
-    fn under_way(&self, book: &Book, index: usize) -> u64;
-
-    /// Has a text go out with the next write.
-    fn publish(&mut self, book: &mut Book, index: usize, due_ns: u64, size: usize);
-
-    fn write(&mut self, book: &mut Book, index: usize);
-
-    /// Goes offline as it should be done.
-    fn leave(&mut self, book: &mut Book, index: usize);
-
-    /// Drops everything without a word.
-    fn crash(&mut self, book: &mut Book, index: usize);
-
-    /// Comes back from being away, or takes over while online.
-    fn come_back(&mut self, book: &mut Book, index: usize);
-
-    /// Waits until something happens, `timer_ns` from now at the latest where it is given.
-    fn turn(&mut self, book: &mut Book, timeout: Duration, timer_ns: Option<u64>) -> Result<()>;
-
-    /// Whether everything sent is answered and has reached everybody. Asked every turn.
-    fn is_complete(&mut self, book: &mut Book) -> Result<bool>;
-
-    /// Looks for what should not have come.
-    fn finish(&mut self, book: &mut Book) -> Result<()>;
-
-    /// What the members cost, where they are processes of their own.
-    fn cpu_ns(&self) -> Option<u64>;
-
-    fn online(&self) -> usize {
-        (0..self.count()).filter(|index| self.state(*index) == State::Online).count()
+impl Registration {
+    fn parse(reply: &str) -> Result<Self> {
+        let number = |key| value_of(reply, key).and_then(|value| value.parse().ok());
+        let first = number("next").ok_or_else(|| Failure::Wrong(format!("register: {reply}")))?;
+        let epoch = value_of(reply, "epoch").unwrap_or_default().to_owned();
+        Ok(Self { first, epoch, ttl_s: number("ttl").unwrap_or(0) })
     }
+}
+
+impl Members {
+    /// Registers the members of `plan` one after the other; returns the id and the first number of
+    /// each.
+    pub(super) fn register(
+        plan: &Plan,
+        participant: &Path,
+        coordinator: SocketAddr,
+        id: impl Fn(usize) -> String,
+    ) -> Result<(Self, Vec<(String, u64)>)> {
+        let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
+        let ip = CommandSocket::connect(coordinator)?.ip();
+        let door = Door::open_at(ip)?;
+        let participants =
+            plan.processes.then(|| Participants::new(participant, coordinator)).transpose()?;
+        let (mut members, mut firsts) = (Vec::new(), Vec::new());
+        let mut registration = Registration::default();
+        for index in 0..plan.participants {
+            let id = id(index);
+            let (link, messages, frame, reply) = match &participants {
+                Some(participants) => {
+                    let token = command_token(index);
+                    let (process, reply) = participants.register(&id, poll.registry(), token)?;
+                    let frame = (String::new(), "\n".to_owned());
+                    (Link::Process(process), None, frame, reply)
+                }
+                None => {
+                    let mut commands = CommandSocket::connect(coordinator)?;
+                    let (messages, reply) =
+                        door.enter(&mut commands, &id, "register", plan.acks)?;
+                    let commands = watch(&poll, commands.into_stream(), command_token(index))?;
+                    let messages = watch(&poll, messages, message_token(index))?;
+                    let frame = (format!("{id}#"), format!("#{ip}\n"));
+                    (Link::Socket(commands), Some(messages), frame, reply)
+                }
+            };
+            registration = Registration::parse(&reply)?;
+            firsts.push((id.clone(), registration.first));
+            let is_windowed = matches!(plan.pace, Pace::Window(_)) && !plan.processes;
+            let profile = Profile { index, id, frame, acks: plan.acks, is_windowed };
+            members.push(Member::new(profile, link, messages));
+        }
+        let Registration { epoch, ttl_s, .. } = registration;
+        let kind = match participants {
+            Some(participants) => Kind::Processes(participants),
+            None => {
+                let tokens = (LISTENER, 2 * members.len());
+                Kind::Sockets(Listener::new(door, epoch, poll.registry(), tokens)?)
+            }
+        };
+        let timer = Timer::new(poll.registry(), TIMER)?;
+        let (events, scratch) = (Events::with_capacity(1024), vec![0; SCRATCH_BYTES]);
+        let all = Self { poll, events, timer, scratch, coordinator, members, kind, ttl_s };
+        Ok((all, firsts))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn online(&self) -> usize {
+        self.members.iter().filter(|member| member.state == State::Online).count()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Member> {
+        self.members.get(index)
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Member> {
+        self.members.get_mut(index)
+    }
+
+    /// Closes every socket of a member without a word, or kills its process.
+    pub(super) fn crash(&mut self, recorder: &mut Recorder, index: usize) {
+        let Some(member) = self.members.get_mut(index) else { return };
+        if let (Kind::Processes(participants), Some(Link::Process(process))) =
+            (&mut self.kind, member.link())
+        {
+            participants.ended_cpu_ns += process.cpu_ns();
+        }
+        member.crash(recorder);
+    }
+
+    /// Brings a member back, or has it take over while it is online.
+    pub(super) fn reconnect(&mut self, recorder: &mut Recorder, index: usize) {
+        let Some(member) = self.members.get_mut(index) else { return };
+        let (registry, token) = (self.poll.registry(), command_token(index));
+        let opened = match (member.link(), &self.kind) {
+            (Some(_), _) => Ok(()),
+            (None, Kind::Processes(participants)) => participants
+                .start(&member.profile.id, registry, token)
+                .map(|process| member.open(Link::Process(process))),
+            (None, Kind::Sockets(_)) => TcpStream::connect(self.coordinator)
+                .and_then(|mut stream| {
+                    registry.register(&mut stream, token, BOTH)?;
+                    member.open(Link::Socket(stream));
+                    member.state = State::Connecting;
+                    Ok(())
+                })
+                .map_err(Failure::system("cannot connect")),
+        };
+        match opened {
+            Err(failure) => recorder.fail(index, &Fault::Stuck { what: failure.to_string() }),
+            Ok(()) if member.state == State::Connecting => (),
+            Ok(()) => self.request_reconnect(recorder, index),
+        }
+    }
+
+    fn request_reconnect(&mut self, recorder: &mut Recorder, index: usize) {
+        let Some(member) = self.members.get_mut(index) else { return };
+        match &self.kind {
+            Kind::Sockets(listener) => {
+                member.reconnect(recorder, Some((listener.port, &listener.epoch)));
+            }
+            Kind::Processes(_) => member.reconnect(recorder, None),
+        }
+    }
+
+    /// Waits for events for at most `timeout`, or for `timer_ns` where that is shorter, and handles
+    /// the events.
+    pub(super) fn turn(
+        &mut self,
+        recorder: &mut Recorder,
+        timeout: Duration,
+        timer_ns: Option<u64>,
+    ) -> Result<()> {
+        self.timer.wait(&mut self.poll, &mut self.events, timeout, timer_ns)?;
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            self.on_event(recorder, event);
+        }
+        self.events = events;
+        if self.members.first().is_some_and(|member| member.profile.is_windowed) {
+            let others = self.online().saturating_sub(1);
+            self.members.iter_mut().for_each(|member| member.open_window(recorder, others));
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, recorder: &mut Recorder, event: &Event) {
+        let Token(token) = event.token();
+        let has_ended = event.is_read_closed() || event.is_error();
+        match (self.members.get_mut(token / 2), &mut self.kind) {
+            (Some(member), _) if event.token() == message_token(token / 2) => {
+                member.read_messages(recorder, &mut self.scratch, has_ended);
+            }
+            (Some(member), _) if member.state == State::Connecting => {
+                let Some(Link::Socket(stream)) = member.link() else { return };
+                match (stream.take_error(), stream.peer_addr()) {
+                    (Ok(None), Ok(_)) => {
+                        let _ = stream.set_nodelay(true);
+                        self.request_reconnect(recorder, token / 2);
+                    }
+                    (Ok(None), Err(_)) => (), // Not yet.
+                    (Ok(Some(error)) | Err(error), _) => {
+                        let what = format!("cannot connect: {error}");
+                        recorder.fail(token / 2, &Fault::Stuck { what });
+                    }
+                }
+            }
+            (Some(member), _) => {
+                member.write(recorder);
+                member.read_replies(recorder, &mut self.scratch, has_ended);
+            }
+            (None, Kind::Sockets(listener)) if event.token() == LISTENER => {
+                listener.accept(self.poll.registry());
+            }
+            (None, Kind::Sockets(listener)) => {
+                if let Some((hello, stream)) = listener.read_hello(token) {
+                    self.on_hello(recorder, &hello, stream);
+                }
+            }
+            (None, Kind::Processes(_)) => (), // The timer ends the wait by its event alone.
+        }
+    }
+
+    /// Gives a connection to the member that its nonce names.
+    fn on_hello(&mut self, recorder: &mut Recorder, hello: &str, mut stream: TcpStream) {
+        let Kind::Sockets(listener) = &self.kind else { return };
+        let mut fields = hello.split('#').skip(1);
+        let (nonce, epoch) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        let index = nonce.get(..8).and_then(|digits| usize::from_str_radix(digits, 16).ok());
+        let Some((index, member)) =
+            index.and_then(|index| Some((index, self.members.get_mut(index)?)))
+        else {
+            return;
+        };
+        if member.nonce() != nonce {
+            return; // An earlier attempt.
+        }
+        if epoch != listener.epoch {
+            return recorder.fail(index, &Fault::Malformed { line: hello.to_owned() });
+        }
+        let _ = stream.set_nodelay(true);
+        // Bytes that are already there bring an event after `reregister`.
+        let registry = self.poll.registry();
+        if registry.reregister(&mut stream, message_token(index), BOTH).is_ok() {
+            member.on_connect_back(recorder, stream);
+        }
+    }
+
+    /// Returns true if every text has a reply and every member has every message.
+    pub(super) fn are_complete(&mut self, recorder: &mut Recorder) -> Result<bool> {
+        match &mut self.kind {
+            Kind::Sockets(_) => Ok(recorder.verifier.is_complete()),
+            Kind::Processes(_) if recorder.verifier.unanswered_of_all() > 0 => Ok(false),
+            Kind::Processes(participants) => participants.have_all(recorder.now_ns()),
+        }
+    }
+
+    /// Waits for messages that should not come, or ends the participants and verifies their logs.
+    pub(super) fn finish(&mut self, recorder: &mut Recorder) -> Result<()> {
+        if let Kind::Processes(participants) = &self.kind {
+            let quit = |mut member: Member| (member.quit(recorder), member.profile);
+            // All end at the same time; a second call finds none.
+            let ending: Vec<_> = std::mem::take(&mut self.members).into_iter().map(quit).collect();
+            for (process, profile) in ending {
+                participants.finish(recorder, &profile, process)?;
+            }
+            return Ok(());
+        }
+        let end_ns = recorder.now_ns() + LINGER.as_nanos() as u64;
+        while recorder.now_ns() < end_ns && !recorder.is_over {
+            self.turn(recorder, LINGER, None)?;
+        }
+        Ok(())
+    }
+
+    /// CPU time of all participants, ended ones included.
+    pub(super) fn cpu_ns(&self) -> Option<u64> {
+        let Kind::Processes(participants) = &self.kind else { return None };
+        let running = self.members.iter().map(|member| match member.link() {
+            Some(Link::Process(process)) => process.cpu_ns(),
+            Some(Link::Socket(_)) | None => 0,
+        });
+        Some(participants.ended_cpu_ns + running.sum::<u64>())
+    }
+}
+
+/// Watches a socket that was set up while it blocked.
+fn watch(poll: &Poll, stream: std::net::TcpStream, token: Token) -> Result<TcpStream> {
+    let watched = stream.set_nonblocking(true).and_then(|()| {
+        let mut stream = TcpStream::from_std(stream);
+        poll.registry().register(&mut stream, token, BOTH)?;
+        Ok(stream)
+    });
+    watched.map_err(Failure::system("cannot watch a socket"))
 }

@@ -1,29 +1,26 @@
-//! Many members at once, under load, verified while it is measured.
+//! Many members under load, verified while latency and cost are measured.
 //!
 //! ```text
-//!   Plan ─▶ run ─▶ Driver: publishing, churn ─▶ Team ─┬─ Crowd: Members, all sockets on one poll
-//!                     │                               └─ Processes: real participants, by their
-//!                     ▼                                  prompts and message logs
-//!                    Book: Verifier (what is right), Measure (how fast) ─▶ Outcome ─▶ SVG
+//!   Plan ─▶ run ─▶ Workload: publishing, churn ─▶ Members ─┬─ sockets of lightweight members
+//!                     │                                    └─ participants: prompts, message logs
+//!                     ▼
+//!             Recorder: Verifier (correct?), Metrics (how fast?) ─▶ Outcome ─▶ text, JSON, SVG
 //! ```
 
-pub mod arguments;
+mod arguments;
 mod churn;
-mod lightweight;
-mod lightweight_members;
+mod connect_back;
 mod member;
 mod members;
 mod metrics;
-pub mod outcome;
+mod outcome;
 mod pacer;
-mod participant;
-pub mod plan;
-pub mod plot;
-mod processes;
-pub mod progress;
-mod random;
+mod participants;
+mod plan;
+mod plot;
+mod progress;
 mod recorder;
-pub mod run;
+mod run;
 pub mod sweep;
 mod syscalls;
 mod timer;

@@ -1,4 +1,4 @@
-//! Says when the next message is due.
+//! Due times of the messages.
 
 use super::plan::{Pace, Plan};
 
@@ -8,14 +8,12 @@ pub(super) struct Pacer {
     pace: Pace,
     messages_max: u64,
     end_ns: u64,
-    /// When what is overdue is given up: an open loop that never catches up has to end.
+    /// Time after which overdue messages are not sent: an open loop that is too slow has to end.
     give_up_ns: u64,
     sent: u64,
 }
 
 impl Pacer {
-    /// For `plan`; without any end of its own, it goes on until it is ended.
-    #[must_use]
     pub(super) fn new(plan: &Plan) -> Self {
         let end_ns = plan.duration_s.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64);
         let messages_max = plan.messages.unwrap_or(u64::MAX);
@@ -24,8 +22,7 @@ impl Pacer {
         Self { pace: plan.pace, messages_max, end_ns, give_up_ns, sent: 0 }
     }
 
-    /// When the next message is due; `None` if there is none by the clock at `now_ns`.
-    #[must_use]
+    /// Due time of the next message; `None` if there is none at `now_ns`.
     pub(super) fn due_ns(&self, now_ns: u64) -> Option<u64> {
         let due_ns = match self.pace {
             Pace::Rate(rate) => (self.sent as f64 * 1e9 / rate) as u64,
@@ -35,8 +32,7 @@ impl Pacer {
         (is_left && now_ns < self.give_up_ns).then_some(due_ns)
     }
 
-    /// Messages that were due and given up, by the end.
-    #[must_use]
+    /// Number of messages that were due by the end and not sent.
     pub(super) fn unsent(&self) -> u64 {
         let by_clock = match self.pace {
             Pace::Rate(rate) => (self.end_ns as f64 / 1e9 * rate).ceil() as u64,
@@ -45,18 +41,16 @@ impl Pacer {
         by_clock.min(self.messages_max).saturating_sub(self.sent)
     }
 
-    /// A message was sent.
     pub(super) fn sent(&mut self) {
         self.sent += 1;
     }
 
-    /// No more are due.
+    /// Ends the run: no further message is due.
     pub(super) fn end(&mut self) {
         self.messages_max = self.sent;
     }
 
-    /// Messages on their way that a publisher of a closed loop may have.
-    #[must_use]
+    /// Messages in flight that each publisher of a closed loop may have.
     pub(super) fn window(&self) -> Option<u64> {
         match self.pace {
             Pace::Rate(_) => None,
@@ -69,40 +63,29 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_open_loop_is_due_by_the_clock_however_late_it_is_served() {
-        let plan = Plan { pace: Pace::Rate(4.0), duration_s: Some(1.0), ..Plan::default() };
-        let mut pacer = Pacer::new(&plan);
-        for due_ns in [0, 250_000_000, 500_000_000, 750_000_000] {
-            assert_eq!(pacer.due_ns(2_900_000_000), Some(due_ns));
-            pacer.sent();
-        }
-        assert_eq!(pacer.due_ns(2_900_000_000), None);
-        assert_eq!(pacer.unsent(), 0);
-    }
+    const SECOND: u64 = 1_000_000_000;
 
     #[test]
-    fn what_is_hopelessly_overdue_is_given_up_and_counted() {
+    fn an_open_loop_is_due_by_the_clock_until_it_is_far_too_late() {
         let plan = Plan { pace: Pace::Rate(4.0), duration_s: Some(1.0), ..Plan::default() };
         let mut pacer = Pacer::new(&plan);
-        pacer.sent();
-        assert_eq!(pacer.due_ns(3_000_000_000), None);
-        assert_eq!(pacer.unsent(), 3);
-        pacer.end();
-        assert_eq!(pacer.unsent(), 0);
+        for sent in 0..4 {
+            assert_eq!(pacer.due_ns(3 * SECOND - 1), Some(sent * SECOND / 4));
+            assert_eq!((pacer.due_ns(3 * SECOND), pacer.unsent()), (None, 4 - sent));
+            pacer.sent();
+        }
+        assert_eq!((pacer.due_ns(0), pacer.unsent()), (None, 0));
+        let mut ended = Pacer::new(&plan);
+        ended.end();
+        assert_eq!((ended.due_ns(0), ended.unsent()), (None, 0));
     }
 
     #[test]
     fn a_closed_loop_is_due_at_once_until_its_end() {
-        let plan = Plan {
-            pace: Pace::Window(8),
-            duration_s: Some(1.0),
-            messages: Some(2),
-            ..Plan::default()
-        };
-        let mut pacer = Pacer::new(&plan);
+        let (pace, duration_s, messages) = (Pace::Window(8), Some(1.0), Some(2));
+        let mut pacer = Pacer::new(&Plan { pace, duration_s, messages, ..Plan::default() });
         assert_eq!(pacer.due_ns(7), Some(7));
-        assert_eq!(pacer.due_ns(2_000_000_000), None);
+        assert_eq!(pacer.due_ns(2 * SECOND), None);
         pacer.sent();
         pacer.sent();
         assert_eq!(pacer.due_ns(7), None);

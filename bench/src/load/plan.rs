@@ -1,23 +1,24 @@
-//! What one run does.
+//! One run, or one step of a sweep.
 
-use std::fmt;
+use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::verifier::stamp::TEXT_BYTES_MIN;
 
-/// When the next message is sent.
+/// Time between messages.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Pace {
-    /// By the clock, so many a second of all publishers together: an open loop.
+pub(super) enum Pace {
+    /// Messages a second of all publishers together, sent by the clock: an open loop.
     Rate(f64),
-    /// As soon as fewer than so many of a publisher's are on their way: a closed loop.
+    /// Messages that each publisher has in flight: a closed loop.
     Window(u64),
 }
 
-impl fmt::Display for Pace {
+impl Display for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rate(rate) => write!(f, "{rate} messages/s, open loop"),
@@ -26,33 +27,26 @@ impl fmt::Display for Pace {
     }
 }
 
-/// One run, or one step of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
+pub(super) struct Plan {
     /// Members, publishers included.
-    pub participants: usize,
-    /// How many of them publish.
-    pub publishers: usize,
+    pub(super) participants: usize,
+    pub(super) publishers: usize,
     /// Bytes of each text.
-    pub size: usize,
-    /// When they publish.
-    pub pace: Pace,
-    /// How many messages, all publishers together.
-    pub messages: Option<u64>,
-    /// For how long.
-    pub duration_s: Option<f64>,
-    /// Members a second that leave, crash or move while the load goes on.
-    pub churn: f64,
-    /// Milliseconds that one of them is away, on average.
-    pub away_ms: u64,
-    /// Seconds that a message lives.
-    pub ttl_s: u64,
-    /// What chance begins with.
-    pub seed: u64,
-    /// Whether members acknowledge.
-    pub acks: bool,
-    /// Whether members are real participants, each a process.
-    pub processes: bool,
+    pub(super) size: usize,
+    pub(super) pace: Pace,
+    /// Messages of all publishers together.
+    pub(super) messages: Option<u64>,
+    pub(super) duration_s: Option<f64>,
+    /// Members a second that disconnect, crash or take over.
+    pub(super) churn: f64,
+    /// Average time that a member is away.
+    pub(super) away_ms: u64,
+    pub(super) ttl_s: u64,
+    pub(super) seed: u64,
+    pub(super) acks: bool,
+    /// Members are real participants, each a process.
+    pub(super) processes: bool,
 }
 
 impl Default for Plan {
@@ -75,9 +69,8 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// How long it publishes, if that is known before.
-    #[must_use]
-    pub fn duration(&self) -> Option<Duration> {
+    /// Time of publishing, if it is known before.
+    pub(super) fn duration(&self) -> Option<Duration> {
         let by_rate = match (self.pace, self.messages) {
             (Pace::Rate(rate), Some(messages)) => Some(messages as f64 / rate),
             (Pace::Rate(_), None) | (Pace::Window(_), _) => None,
@@ -89,42 +82,32 @@ impl Plan {
         shorter.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     }
 
-    /// What is wrong with it, in words.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that is.
-    pub fn check(&self) -> Result<(), String> {
-        let size_min = TEXT_BYTES_MIN;
-        if self.participants == 0 || self.participants > 100_000 {
-            return Err(format!(
-                "--participants: found {}, expected 1 to 100000",
-                self.participants
-            ));
+    /// Says which value is out of its range.
+    pub(super) fn check(&self) -> Result<(), String> {
+        within("participants", &self.participants, 1..=100_000)?;
+        within("publishers", &self.publishers, 1..=self.participants)?;
+        within("size", &self.size, TEXT_BYTES_MIN..=60_000)?;
+        match &self.pace {
+            Pace::Rate(rate) => within("rate", rate, 0.001..=10e6)?,
+            Pace::Window(window) => within("window", window, 1..=1_000_000)?,
         }
-        if self.publishers == 0 || self.publishers > self.participants {
-            let (found, all) = (self.publishers, self.participants);
-            return Err(format!("--publishers: found {found}, expected 1 to {all} participants"));
-        }
-        if self.size < size_min || self.size > 60_000 {
-            return Err(format!("--size: found {}, expected {size_min} to 60000", self.size));
-        }
-        let is_paced = match self.pace {
-            Pace::Rate(rate) => (0.001..=10e6).contains(&rate),
-            Pace::Window(window) => (1..=1_000_000).contains(&window),
-        };
-        if !is_paced {
-            return Err("--rate or --window: expected at least 0.001 or 1".to_owned());
-        }
-        let is_timed = self.duration_s.is_none_or(|seconds| (0.0..=1e6).contains(&seconds));
-        if !is_timed || !(0.0..=1e4).contains(&self.churn) {
-            return Err("--duration or --churn: expected a number from 0".to_owned());
-        }
-        Ok(())
+        within("duration", &self.duration_s.unwrap_or(0.0), 0.0..=1e6)?;
+        within("churn", &self.churn, 0.0..=1e4)
     }
 }
 
-impl fmt::Display for Plan {
+fn within<T: PartialOrd + Display>(
+    option: &str,
+    found: &T,
+    range: RangeInclusive<T>,
+) -> Result<(), String> {
+    if range.contains(found) {
+        return Ok(());
+    }
+    Err(format!("--{option}: found {found}, expected {} to {}", range.start(), range.end()))
+}
+
+impl Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.processes { "real participants" } else { "lightweight members" };
         write!(f, "{} {kind}, {} publishing, ", self.participants, self.publishers)?;

@@ -1,4 +1,4 @@
-//! Wakes a poll at a moment more exact than its own timeouts, which are whole milliseconds.
+//! Wakes a poll with nanosecond precision; the poll's own timeouts are whole milliseconds.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,7 +14,6 @@ use rustix::time::{
 use crate::failure::{Failure, Result};
 use crate::stream;
 
-/// One timer.
 #[derive(Debug)]
 pub(super) struct Timer(OwnedFd);
 
@@ -26,10 +25,10 @@ impl Timer {
             registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
             Ok(Self(timer))
         });
-        timer.map_err(Failure::system("cannot have a timer"))
+        timer.map_err(Failure::system("cannot create a timer"))
     }
 
-    /// Waits until something happens, and where it is given no longer than `timer_ns`.
+    /// Waits for events for at most `timeout`, or for `timer_ns` where that is shorter.
     pub(super) fn wait(
         &self,
         poll: &mut Poll,
@@ -43,9 +42,9 @@ impl Timer {
         stream::wait(poll, events, timeout)
     }
 
-    /// Goes off once, so many nanoseconds from now.
+    /// Expires once, in `from_now_ns` nanoseconds.
     fn set(&self, from_now_ns: u64) -> Result<()> {
-        let from_now_ns = from_now_ns.max(1); // Zero would stop it.
+        let from_now_ns = from_now_ns.max(1); // Zero would stop the timer.
         let seconds = i64::try_from(from_now_ns / 1_000_000_000).unwrap_or(i64::MAX);
         let nanoseconds = (from_now_ns % 1_000_000_000) as i64;
         let once = Itimerspec {

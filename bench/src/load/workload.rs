@@ -1,81 +1,78 @@
-//! Drives a run: publishing by the clock or by a window, churn, and the end.
+//! The work of a run: publishing by the clock or by a window, churn, and the end.
 
 use std::time::Duration;
 
-use super::churn::{Churn, Going, Goings};
-use super::members::{State, Team};
+use super::churn::{Churn, Departure};
+use super::member::State;
+use super::members::Members;
 use super::pacer::Pacer;
 use super::plan::Plan;
-use super::progress::Watch;
-use super::recorder::Book;
+use super::progress::Progress;
+use super::recorder::Recorder;
 use super::verifier::fault::Fault;
 use crate::failure::Result;
 
-/// What is waited for nothing before the clock is looked at again.
+/// Longest wait for events.
 const TICK: Duration = Duration::from_millis(100);
-/// Messages sent before events are looked at again.
+/// Messages that are sent before events are handled again.
 const BURST_MAX: usize = 256;
-/// How long nothing may happen while something is to come.
-const PATIENCE_NS: u64 = 20_000_000_000;
+/// Time without any progress that ends a run.
+const STALL_TIMEOUT_NS: u64 = 20_000_000_000;
 
-/// Members at work.
 #[derive(Debug)]
-pub(super) struct Driver<'a, T> {
+pub(super) struct Workload<'a> {
     plan: &'a Plan,
-    team: T,
+    pub(super) members: Members,
     pacer: Pacer,
-    churn: Churn,
-    /// The publisher whose turn is next.
-    turn: usize,
+    pub(super) churn: Churn,
+    next_publisher: usize,
     tick_ns: u64,
-    alive_ns: u64,
-    /// Deliveries and replies at the last sign of life.
-    signs: (u64, usize, usize),
+    /// Time of the last progress, and the deliveries, replies and online members at that time.
+    progress_ns: u64,
+    progress: (u64, usize, usize),
 }
 
-impl<'a, T: Team> Driver<'a, T> {
-    pub(super) fn new(plan: &'a Plan, team: T) -> Self {
+impl<'a> Workload<'a> {
+    pub(super) fn new(plan: &'a Plan, members: Members) -> Self {
         let (pacer, churn) = (Pacer::new(plan), Churn::new(plan));
-        let (turn, tick_ns, alive_ns, signs) = (0, 0, 0, (0, 0, 0));
-        Self { plan, team, pacer, churn, turn, tick_ns, alive_ns, signs }
+        let (next_publisher, tick_ns, progress_ns, progress) = (0, 0, 0, (0, 0, 0));
+        Self { plan, members, pacer, churn, next_publisher, tick_ns, progress_ns, progress }
     }
 
-    /// Publishes all, and waits until everybody has everything; what happened besides.
-    pub(super) fn run(&mut self, book: &mut Book, watch: &mut Watch<'_>) -> Result<Goings> {
+    /// Publishes all messages, and waits until every member has every message.
+    pub(super) fn run(&mut self, recorder: &mut Recorder, bar: &mut Progress<'_>) -> Result<()> {
         loop {
-            let now_ns = book.now_ns();
-            self.churn(book, now_ns);
-            let sent = self.publish(book, now_ns);
+            let now_ns = recorder.now_ns();
+            self.run_churn(recorder, now_ns);
+            let sent = self.publish(recorder, now_ns);
             if now_ns >= self.tick_ns {
                 self.tick_ns = now_ns + TICK.as_nanos() as u64;
-                self.tick(book, watch, now_ns);
+                self.tick(recorder, bar, now_ns);
             }
             let is_published = self.pacer.due_ns(now_ns).is_none();
             if is_published {
                 self.churn.end();
             }
-            let is_done = is_published && self.churn.is_quiet() && self.is_everybody_back();
-            if is_done && self.team.is_complete(book)? || book.is_over || watch.is_cut_off() {
-                book.measure.unsent = self.pacer.unsent();
-                return Ok(self.churn.goings);
+            let is_done = is_published
+                && self.churn.is_over()
+                && self.members.online() == self.members.count()
+                && self.members.are_complete(recorder)?;
+            if is_done || recorder.is_over || bar.is_cut_off {
+                recorder.metrics.unsent = self.pacer.unsent();
+                return Ok(());
             }
             let (timeout, timer_ns) = self.wait(now_ns, sent);
-            self.team.turn(book, timeout, timer_ns)?;
+            self.members.turn(recorder, timeout, timer_ns)?;
         }
     }
 
-    /// The members.
-    pub(super) fn team(&mut self) -> &mut T {
-        &mut self.team
-    }
-
-    /// How long to wait, by the poll's clock and by the exact one.
+    /// Returns the time to wait by the poll's timeout, and by the exact timer.
     fn wait(&self, now_ns: u64, sent: usize) -> (Duration, Option<u64>) {
         if sent == BURST_MAX {
             return (Duration::ZERO, None);
         }
         let due_ns = match self.pacer.window() {
-            // What is overdue waits for a publisher, and that is an event.
+            // An overdue message waits for a publisher, which brings an event.
             None => self.pacer.due_ns(now_ns).filter(|due_ns| *due_ns > now_ns),
             Some(_) => None,
         };
@@ -83,86 +80,80 @@ impl<'a, T: Team> Driver<'a, T> {
         (TICK, (next_ns != u64::MAX).then(|| next_ns.saturating_sub(now_ns)))
     }
 
-    fn is_everybody_back(&self) -> bool {
-        self.team.online() == self.team.count()
-    }
-
-    /// Publishes what is due; how many.
-    fn publish(&mut self, book: &mut Book, now_ns: u64) -> usize {
+    /// Publishes the messages that are due; returns their number.
+    fn publish(&mut self, recorder: &mut Recorder, now_ns: u64) -> usize {
         let publishers = self.plan.publishers;
         let mut sent = 0;
-        while let Some(due_ns) = self.pacer.due_ns(now_ns).filter(|due_ns| *due_ns <= now_ns) {
-            if sent == BURST_MAX {
-                break;
+        while sent < BURST_MAX
+            && let Some(due_ns) = self.pacer.due_ns(now_ns).filter(|due_ns| *due_ns <= now_ns)
+        {
+            let mut turns = (0..publishers).map(|step| (self.next_publisher + step) % publishers);
+            let Some(index) = turns.find(|index| self.may_publish(recorder, *index)) else { break };
+            if let Some(member) = self.members.get_mut(index) {
+                member.publish(recorder, due_ns, self.plan.size);
             }
-            let turns = (0..publishers).map(|step| (self.turn + step) % publishers);
-            let Some(publisher) = turns.into_iter().find(|index| self.may_send(book, *index))
-            else {
-                break;
-            };
-            self.team.publish(book, publisher, due_ns, self.plan.size);
             self.pacer.sent();
-            self.turn = (publisher + 1) % publishers;
-            book.measure.sent += 1;
-            book.measure.lateness.saturating_record((now_ns - due_ns).max(1));
+            self.next_publisher = (index + 1) % publishers;
+            recorder.metrics.sent += 1;
+            recorder.metrics.lateness.saturating_record((now_ns - due_ns).max(1));
             sent += 1;
         }
-        if sent > 0 {
-            for publisher in 0..publishers {
-                self.team.write(book, publisher);
+        for index in 0..if sent > 0 { publishers } else { 0 } {
+            if let Some(member) = self.members.get_mut(index) {
+                member.write(recorder);
             }
         }
         sent
     }
 
-    fn may_send(&self, book: &Book, publisher: usize) -> bool {
-        let is_open = |window| self.team.under_way(book, publisher) < window;
-        self.team.may_publish(publisher) && self.pacer.window().is_none_or(is_open)
+    fn may_publish(&self, recorder: &Recorder, index: usize) -> bool {
+        self.members.get(index).is_some_and(|member| {
+            let is_open = |window| (member.in_flight(recorder) as u64) < window;
+            member.may_publish() && self.pacer.window().is_none_or(is_open)
+        })
     }
 
-    /// Has members go and come back whose time it is.
-    fn churn(&mut self, book: &mut Book, now_ns: u64) {
-        while let Some((index, going)) = self.churn.goes(now_ns, self.team.count()) {
-            if self.team.state(index) != State::Online {
+    /// Has members leave and come back whose time it is.
+    fn run_churn(&mut self, recorder: &mut Recorder, now_ns: u64) {
+        while let Some((index, departure)) = self.churn.departs(now_ns, self.members.count()) {
+            let Some(member) = self.members.get_mut(index) else { continue };
+            if member.state != State::Online {
                 continue;
             }
-            match going {
-                Going::Leave => self.team.leave(book, index),
-                Going::Crash => self.team.crash(book, index),
-                Going::Move => self.team.come_back(book, index),
+            match departure {
+                Departure::Disconnect => member.disconnect(recorder),
+                Departure::Crash => self.members.crash(recorder, index),
+                Departure::Takeover => self.members.reconnect(recorder, index),
             }
-            self.churn.gone(index, going, now_ns);
+            self.churn.on_departure(index, departure, now_ns);
         }
         while let Some(index) = self.churn.returns(now_ns) {
-            if self.team.state(index) == State::Away {
-                self.team.come_back(book, index);
+            if self.members.get(index).is_some_and(|member| member.state == State::Away) {
+                self.members.reconnect(recorder, index);
             } else {
-                self.churn.put_off(index, now_ns);
+                self.churn.postpone(index, now_ns);
             }
         }
     }
 
-    fn tick(&mut self, book: &mut Book, watch: &mut Watch<'_>, now_ns: u64) {
-        book.verifier.settle();
-        watch.show(book, now_ns);
-        if watch.is_interrupted() {
+    fn tick(&mut self, recorder: &mut Recorder, bar: &mut Progress<'_>, now_ns: u64) {
+        recorder.verifier.settle();
+        bar.update(recorder, now_ns);
+        if bar.is_interrupted() {
             self.pacer.end();
         }
-        let online = self.team.online();
-        let unanswered = book.verifier.unanswered_of_all();
-        let counts = book.measure.deliveries() + book.measure.sent;
-        let signs = (counts, unanswered, online);
+        let online = self.members.online();
+        let unanswered = recorder.verifier.unanswered_of_all();
+        let count = recorder.metrics.deliveries() + recorder.metrics.sent;
+        let progress = (count, unanswered, online);
         let is_idle = unanswered == 0 && self.pacer.due_ns(now_ns).is_some();
-        let is_alive = signs != self.signs || is_idle;
-        if is_alive {
-            (self.signs, self.alive_ns) = (signs, now_ns);
-        } else if now_ns - self.alive_ns > PATIENCE_NS {
-            let absent = self.team.count() - online;
-            let what = format!("{unanswered} messages unanswered, {absent} members not online");
-            book.fail(usize::MAX, &Fault::Stuck { what });
+        if progress != self.progress || is_idle {
+            (self.progress, self.progress_ns) = (progress, now_ns);
+        } else if now_ns - self.progress_ns > STALL_TIMEOUT_NS {
+            let offline = self.members.count() - online;
+            let what = format!("{unanswered} messages without a reply, {offline} members offline");
+            recorder.fail(usize::MAX, &Fault::Stuck { what });
         }
-        if book.verifier.is_hopeless() {
-            book.is_over = true;
-        }
+        recorder.is_over |= recorder.verifier.has_too_many_faults();
     }
 }

@@ -1,29 +1,22 @@
-//! Whoever loses what it had confirmed is found out; what was measured is written down.
+//! `bench durability` finds every store that loses confirmed messages, and writes its results down.
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-use crate::support::programs;
-use groupcast_bench::peers::installed;
+use crate::support::{PROGRAMS, bench};
 
-fn durability(arguments: &[&str], path: Option<&Path>) -> Output {
-    let mut durability = Command::new(env!("CARGO_BIN_EXE_bench"));
-    if let Some(first) = path {
-        let others = env::var_os("PATH").unwrap_or_default();
-        let all = [first.to_owned()].into_iter().chain(env::split_paths(&others));
-        durability.env("PATH", env::join_paths(all).unwrap());
-    }
-    durability.arg("durability").args(arguments).output().unwrap()
+/// Runs `bench durability` without NATS.
+fn durability(
+    arguments: &[&str],
+    programs: Option<&Path>,
+    path: Option<&Path>,
+) -> (Option<i32>, String) {
+    bench(&[&["durability"], arguments, &["--nats", "none"]].concat(), programs, path)
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// A directory with a program `name` that is the real one, but runs `before` when it starts.
+/// Returns a directory with a program `name` that runs `before` and then the real one.
 fn with_program(name: &str, real: &Path, before: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
@@ -33,7 +26,7 @@ fn with_program(name: &str, real: &Path, before: &str) -> tempfile::TempDir {
     directory
 }
 
-/// Cuts the last bytes off the newest file of those that a start finds in its directory.
+/// Script that cuts the end off the newest of `files` in the directory behind `option`.
 fn forget(option: &str, files: &str) -> String {
     format!(
         "for word; do [ \"$before\" = {option} ] && directory=$word; before=$word; done\n\
@@ -43,43 +36,36 @@ fn forget(option: &str, files: &str) -> String {
 }
 
 #[test]
-fn a_coordinator_that_forgets_what_it_confirmed_is_found_out() {
+fn a_coordinator_that_forgets_confirmed_messages_is_found() {
     let before = forget("--data-dir", "*.journal");
-    let false_one = with_program("coordinator", &programs().join("coordinator"), &before);
-    let from = false_one.path().to_str().unwrap();
+    let faulty = with_program("coordinator", &PROGRAMS.join("coordinator"), &before);
     for (part, fault) in [("confirm", "groupcast confirmed "), ("recovery", " were recovered")] {
-        let options = ["--quick", "--only", part, "--nats", "none", "--programs", from];
-        let output = durability(&options, None);
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(1), "{text}");
+        let (code, text) = durability(&["--quick", "--only", part], Some(faulty.path()), None);
+        assert_eq!(code, Some(1), "{text}");
         assert!(text.lines().any(|line| line.contains("FAILED") && line.contains(fault)), "{text}");
     }
 }
 
 #[test]
-fn a_redis_that_forgets_what_it_confirmed_is_found_out() {
-    let real: PathBuf = installed::program("redis-server");
-    if !real.is_absolute() {
-        return; // Without it there is nothing to be false.
+fn a_redis_that_forgets_confirmed_messages_is_found() {
+    let found = Command::new("sh").args(["-c", "command -v redis-server"]).output().unwrap();
+    let real = String::from_utf8(found.stdout).unwrap();
+    if real.is_empty() {
+        return; // Redis is not installed.
     }
-    let false_one = with_program("redis-server", &real, &forget("--dir", "*/*.incr.aof"));
-    let from = programs();
-    let options = ["--quick", "--only", "confirm", "--nats", "none"];
-    let options = [&options[..], &["--programs", from.to_str().unwrap()]].concat();
-    let output = durability(&options, Some(false_one.path()));
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let before = forget("--dir", "*/*.incr.aof");
+    let faulty = with_program("redis-server", Path::new(real.trim()), &before);
+    let (code, text) = durability(&["--quick", "--only", "confirm"], None, Some(faulty.path()));
+    assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("FAILED: Redis Streams confirmed "), "{text}");
 }
 
 #[test]
-fn what_was_measured_is_written_down() {
-    let (out, programs) = (tempfile::tempdir().unwrap(), programs());
-    let [out, from] = [out.path(), &programs].map(|path| path.to_str().unwrap());
-    let output = durability(&["--quick", "--nats", "none", "--programs", from, "--out", out], None);
-    let text = said(&output);
-    assert!(output.status.success(), "{text}");
-    let written = fs::read_to_string(Path::new(out).join("DURABILITY.md")).unwrap();
+fn the_results_are_written_into_a_document() {
+    let out = tempfile::tempdir().unwrap();
+    let (code, text) = durability(&["--quick", "--out", out.path().to_str().unwrap()], None, None);
+    assert_eq!(code, Some(0), "{text}");
+    let written = fs::read_to_string(out.path().join("DURABILITY.md")).unwrap();
     for part in [
         "Written by `make durability` (`bench durability --quick ",
         "everything stored on ",
@@ -96,12 +82,12 @@ fn what_was_measured_is_written_down() {
 }
 
 #[test]
-fn the_exit_code_says_what_became_of_it() {
-    assert_eq!(durability(&["--help"], None).status.code(), Some(0));
+fn the_exit_code_tells_usage_from_failure() {
+    assert_eq!(durability(&["--help"], None, None).0, Some(0));
     for wrong in [&["--only", "everything"][..], &["--fast"], &["now"]] {
-        assert_eq!(durability(wrong, None).status.code(), Some(2), "{wrong:?}");
+        assert_eq!(durability(wrong, None, None).0, Some(2), "{wrong:?}");
     }
-    let nowhere = durability(&["--directory", "/nowhere/at/all"], None);
-    assert_eq!(nowhere.status.code(), Some(1));
-    assert!(said(&nowhere).contains("/nowhere/at/all"), "{}", said(&nowhere));
+    let (code, text) = durability(&["--directory", "/nowhere/at/all"], None, None);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("/nowhere/at/all"), "{text}");
 }

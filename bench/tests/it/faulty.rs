@@ -1,58 +1,61 @@
-//! A coordinator that speaks just enough of the protocol, and does one thing wrong.
+//! A coordinator that speaks a small part of the protocol and makes one fault.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The number at which it errs.
+/// Number of the message with the fault.
 const SEQ: u64 = 5;
 
-/// What it does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    Nothing,
-    /// One member does not get a message.
+pub(crate) enum Fault {
+    None,
+    /// One member does not receive a message.
     Drops,
-    /// Nobody gets it, though it was accepted.
+    /// No member receives an accepted message.
     DropsForAll,
-    /// One member gets it twice.
+    /// One member receives a message twice.
     Doubles,
-    /// One member gets it after the next.
+    /// One member receives a message after the next one.
     Swaps,
-    /// One member gets another text.
+    /// One member receives another text.
     Alters,
-    /// Its publisher gets it.
+    /// The publisher receives its own message.
     Echoes,
-    /// One member is told that one message is lost where two are.
+    /// One member receives a message from before its registration.
+    Revives,
+    /// One member receives a line without the fields of a message.
+    Garbles,
+    /// A gap counts one message where two are lost.
     Miscounts,
     /// The reply names another number.
     Renumbers,
-    /// It counts a message that nobody sent.
+    /// `stats` counts a message that was never sent.
     Overcounts,
-    /// One member's message socket is closed.
+    /// One message socket is closed.
     Closes,
-    /// The reply is none.
+    /// The reply is not one of the protocol's.
     Babbles,
 }
 
 struct Member {
     id: String,
     messages: TcpStream,
-    held: Option<String>,
+    delayed: String,
 }
 
 struct Group {
-    wrong: Wrong,
+    fault: Fault,
     next: u64,
     members: Vec<Member>,
 }
 
-/// Where such a coordinator listens; it goes when the test does.
-pub(crate) fn coordinator(wrong: Wrong) -> SocketAddr {
+/// Starts the coordinator, which ends with the test; returns its address.
+pub(crate) fn coordinator(fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let group = Arc::new(Mutex::new(Group { wrong, next: 1, members: Vec::new() }));
+    let group = Arc::new(Mutex::new(Group { fault, next: 1, members: Vec::new() }));
     thread::spawn(move || {
         for stream in listener.incoming() {
             let group = Arc::clone(&group);
@@ -62,13 +65,12 @@ pub(crate) fn coordinator(wrong: Wrong) -> SocketAddr {
     address
 }
 
-fn serve(stream: &TcpStream, group: &Mutex<Group>) {
+fn serve(mut stream: &TcpStream, group: &Mutex<Group>) {
     for line in BufReader::new(stream).lines() {
         let Ok(line) = line else { return };
         let (id, rest) = line.split_once('#').unwrap();
         let (command, _ip) = rest.rsplit_once('#').unwrap();
-        let reply = group.lock().unwrap().carry_out(id, command);
-        let mut stream = stream;
+        let reply = group.lock().unwrap().reply(id, command);
         if stream.write_all(reply.as_bytes()).is_err() {
             return;
         }
@@ -76,28 +78,28 @@ fn serve(stream: &TcpStream, group: &Mutex<Group>) {
 }
 
 impl Group {
-    fn carry_out(&mut self, id: &str, command: &str) -> String {
+    fn reply(&mut self, id: &str, command: &str) -> String {
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
         match word {
             "register" => {
                 let port: u16 = rest.split(' ').next().unwrap().parse().unwrap();
                 let messages = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 messages.set_nodelay(true).unwrap();
-                self.members.push(Member { id: id.to_owned(), messages, held: None });
+                self.members.push(Member { id: id.to_owned(), messages, delayed: String::new() });
                 format!("OK register epoch=00000000000000aa next={} ttl=60\n", self.next)
             }
             "msend" => {
                 let seq = self.next;
                 self.next += 1;
                 self.deliver(seq, id, rest);
-                let errs = |wrong| self.wrong == wrong && seq == SEQ;
-                if errs(Wrong::Babbles) {
-                    return "FINE\n".to_owned();
+                match (self.fault, seq) {
+                    (Fault::Babbles, SEQ) => "FINE\n".to_owned(),
+                    (Fault::Renumbers, SEQ) => format!("OK msend seq={}\n", seq + 1),
+                    _ => format!("OK msend seq={seq}\n"),
                 }
-                format!("OK msend seq={}\n", seq + u64::from(errs(Wrong::Renumbers)))
             }
             "stats" => {
-                let next = self.next + u64::from(self.wrong == Wrong::Overcounts);
+                let next = self.next + u64::from(self.fault == Fault::Overcounts);
                 format!("OK stats 2\nuptime_s 1\nnext_seq {next}\n")
             }
             _ => format!("OK {word}\n"),
@@ -106,38 +108,41 @@ impl Group {
 
     fn deliver(&mut self, seq: u64, sender: &str, text: &str) {
         let line = format!("{seq}#{sender}#1700000000000#{text}\n");
-        // Messages are sent by the first two members in turn: the last is a receiver.
-        let victim = self.members.len() - 1;
+        // The first two members publish in turns: the last one only receives.
+        let last = self.members.len() - 1;
         for (index, member) in self.members.iter_mut().enumerate() {
-            let is_own = member.id == sender;
-            let lines = match (self.wrong, seq) {
-                (Wrong::Echoes, SEQ) if is_own => line.clone(),
-                _ if is_own => continue,
-                (Wrong::DropsForAll, SEQ) => continue,
-                (wrong, _) if index == victim => err(wrong, seq, &line, member),
-                _ => line.clone(),
+            let fault = if index == last { self.fault } else { Fault::None };
+            let lines = match (self.fault, seq) {
+                (Fault::Echoes, SEQ) => line.clone(),
+                _ if member.id == sender => continue,
+                (Fault::DropsForAll, SEQ) => continue,
+                _ => member.lines(fault, seq, &line),
             };
             let _ = member.messages.write_all(lines.as_bytes());
         }
     }
 }
 
-/// What the victim gets instead of `line`.
-fn err(wrong: Wrong, seq: u64, line: &str, victim: &mut Member) -> String {
-    match (wrong, seq) {
-        (Wrong::Drops, SEQ) => String::new(),
-        (Wrong::Doubles, SEQ) => line.repeat(2),
-        (Wrong::Swaps, SEQ) => {
-            victim.held = Some(line.to_owned());
-            String::new()
+impl Member {
+    /// Returns the bytes in place of `line`.
+    fn lines(&mut self, fault: Fault, seq: u64, line: &str) -> String {
+        match (fault, seq) {
+            (Fault::Drops, SEQ) => String::new(),
+            (Fault::Doubles, SEQ) => line.repeat(2),
+            (Fault::Swaps, SEQ) => {
+                self.delayed = line.to_owned();
+                String::new()
+            }
+            (Fault::Alters, SEQ) => line.replace("groupcast", "groupcost"),
+            (Fault::Revives, SEQ) => line.to_owned() + &line.replacen('5', "0", 1),
+            (Fault::Garbles, SEQ) => line.replace('#', " "),
+            (Fault::Miscounts, SEQ) => format!("gap#1#{SEQ}#{}\n", SEQ + 1),
+            (Fault::Miscounts, seq) if seq == SEQ + 1 => String::new(),
+            (Fault::Closes, SEQ) => {
+                let _ = self.messages.shutdown(Shutdown::Both);
+                String::new()
+            }
+            _ => line.to_owned() + &std::mem::take(&mut self.delayed),
         }
-        (Wrong::Alters, SEQ) => line.replace("groupcast", "groupcost"),
-        (Wrong::Miscounts, SEQ) => format!("gap#1#{SEQ}#{}\n", SEQ + 1),
-        (Wrong::Miscounts, seq) if seq == SEQ + 1 => String::new(),
-        (Wrong::Closes, SEQ) => {
-            let _ = victim.messages.shutdown(std::net::Shutdown::Both);
-            String::new()
-        }
-        _ => format!("{line}{}", victim.held.take().unwrap_or_default()),
     }
 }

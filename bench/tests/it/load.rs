@@ -1,180 +1,160 @@
-//! The harness finds every fault of a coordinator that errs, and none of the real one.
+//! `bench load` finds every fault of a faulty coordinator, and none of the real one.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 
-use crate::faulty::{self, Wrong};
-use crate::support::programs;
-use groupcast_bench::load::outcome::Outcome;
-use groupcast_bench::load::plan::{Pace, Plan};
-use groupcast_bench::load::run::{Setup, Target, run};
+use serde_json::{Value, json};
 
-fn setup(target: Target) -> Setup {
-    let participant = programs().join("participant");
-    Setup { target, participant, counts_system_calls: false, interrupt: Arc::default() }
+use crate::faulty::{self, Fault};
+use crate::support::{PROGRAMS, bench};
+
+/// A finished `bench load`.
+struct Run {
+    code: Option<i32>,
+    text: String,
+    /// Steps of the sweep, from the JSON file.
+    steps: Value,
+    svg: String,
 }
 
-fn against(wrong: Wrong) -> Outcome {
-    let plan = Plan {
-        participants: 4,
-        publishers: 2,
-        pace: Pace::Rate(1_000.0),
-        messages: Some(20),
-        ..Plan::default()
-    };
-    run(&setup(Target::Running(faulty::coordinator(wrong))), &plan).unwrap()
+fn load(options: &str) -> Run {
+    let directory = tempfile::tempdir().unwrap();
+    let [json, svg] = ["r.json", "r.svg"].map(|name| directory.path().join(name));
+    let mut arguments = vec!["load", "--json", json.to_str().unwrap()];
+    arguments.extend(["--plot", svg.to_str().unwrap()]);
+    arguments.extend(options.split(' '));
+    let (code, text) = bench(&arguments, None, None);
+    assert!(!directory.path().join("r.json.part").exists());
+    let [json, svg] = [json, svg].map(|path| fs::read_to_string(path).unwrap_or_default());
+    Run { code, text, steps: serde_json::from_str(&json).unwrap_or_default(), svg }
+}
+
+fn against(fault: Fault) -> Run {
+    let address = faulty::coordinator(fault);
+    let options = "--participants 4 --publishers 2 --rate 1000 --messages 20";
+    load(&format!("--coordinator {address} {options}"))
 }
 
 #[track_caller]
-fn finds_nothing(plan: &Plan) -> Outcome {
-    let outcome = run(&setup(Target::Own(programs().join("coordinator"))), plan).unwrap();
-    assert_eq!(outcome.described, [""; 0]);
-    assert_eq!((outcome.faults, outcome.refused), (0, 0));
-    outcome
+fn finds_nothing(options: &str) -> Value {
+    let Run { code, text, steps, .. } = load(options);
+    let step = steps[0].clone();
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!((&step["first_faults"], &step["refused"]), (&json!([]), &json!(0)), "{text}");
+    step
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap()
 }
 
 #[test]
-fn nothing_is_found_where_nothing_is_wrong() {
-    let outcome = against(Wrong::Nothing);
-    assert_eq!(outcome.described, [""; 0]);
-    assert_eq!((outcome.faults, outcome.sent, outcome.taken.deliveries), (0, 20, 60));
+fn a_right_coordinator_has_no_faults() {
+    let Run { code, text, steps, .. } = against(Fault::None);
+    assert_eq!(code, Some(0), "{text}");
+    let Value::Object(received) = &steps[0]["received"] else { panic!("{text}") };
+    assert_eq!((&steps[0]["sent"], &received["deliveries"]), (&json!(20), &json!(60)));
+    assert!(text.contains("verified          nothing lost"), "{text}");
 }
 
 #[test]
-fn whatever_a_coordinator_does_wrong_is_found_and_said() {
-    for (wrong, expected) in [
-        (Wrong::Drops, "message 5 is lost: neither delivered nor in a gap"),
-        (Wrong::DropsForAll, "message 5 is lost: neither delivered nor in a gap"),
-        (Wrong::Doubles, "message 5 was delivered or told lost twice"),
-        (Wrong::Swaps, "message 5 is out of order: it came after message 6"),
-        (Wrong::Alters, "message 5 is altered: not as sent, or as others got it"),
-        (Wrong::Echoes, "message 5 was delivered to its own publisher"),
-        (Wrong::Miscounts, "\"gap#1#5#6\" is wrong: 2 messages of others have these numbers"),
-        (Wrong::Renumbers, "number 6 was given to two messages, or one message has two"),
-        (Wrong::Overcounts, "the coordinator's next number is 22, by its replies 21"),
-        (Wrong::Closes, "the message socket was closed by the coordinator"),
-        (Wrong::Babbles, "unexpected reply: \"FINE\""),
+fn every_fault_of_a_coordinator_is_found_and_named() {
+    for (fault, expected) in [
+        (Fault::Drops, "message 5 is lost: neither delivered nor counted in a gap"),
+        (Fault::DropsForAll, "message 5 is lost: neither delivered nor counted in a gap"),
+        (Fault::Doubles, "message 5 was delivered or reported lost twice"),
+        (Fault::Swaps, "message 5 is out of order: it came after message 6"),
+        (Fault::Alters, "message 5 differs from what was sent or others received"),
+        (Fault::Echoes, "message 5 was delivered to its publisher"),
+        (Fault::Revives, "message 0 is from before the registration"),
+        (Fault::Garbles, "not a line of the protocol: \"5 "),
+        (Fault::Miscounts, "\"gap#1#5#6\" is wrong: 2 messages of other members have these"),
+        (Fault::Renumbers, "number 6 was given to two messages, or one message has two"),
+        (Fault::Overcounts, "the coordinator's next number is 22, by its replies 21"),
+        (Fault::Closes, "the coordinator closed the message socket"),
+        (Fault::Babbles, "unexpected reply: \"FINE\""),
     ] {
-        let outcome = against(wrong);
-        let is_said = outcome.described.iter().any(|fault| fault.contains(expected));
-        assert!(outcome.faults > 0 && is_said, "{wrong:?}: {:?}", outcome.described);
+        let Run { code, text, steps, .. } = against(fault);
+        assert_eq!(code, Some(1), "{fault:?}: {text}");
+        assert!(text.contains("FAILED"), "{fault:?}: {text}");
+        let mut first = steps[0]["first_faults"].as_array().unwrap().iter();
+        let is_named = first.any(|first| first.as_str().unwrap().contains(expected));
+        assert!(is_named && number(&steps[0]["faults"]) > 0, "{fault:?}: {text}");
     }
 }
 
 #[test]
-fn the_coordinator_keeps_its_promise_by_the_clock() {
-    let pace = Pace::Rate(500.0);
-    let plan =
-        Plan { participants: 40, publishers: 4, pace, messages: Some(250), ..Plan::default() };
-    let outcome = finds_nothing(&plan);
-    assert_eq!(outcome.taken.deliveries, 250 * 39);
-    assert!(outcome.costs.is_some_and(|costs| costs.cpu_ns_per_delivery > 0.0));
+fn the_coordinator_keeps_its_guarantees_by_the_clock() {
+    let step = finds_nothing("--participants 40 --publishers 4 --rate 500 --messages 250");
+    assert_eq!(number(&step["received"]["deliveries"]), 250 * 39);
+    assert!(step["costs"]["cpu_ns_per_delivery"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
-fn the_coordinator_keeps_its_promise_as_fast_as_it_can() {
-    for acks in [true, false] {
-        let plan = Plan {
-            participants: 20,
-            publishers: 20,
-            pace: Pace::Window(16),
-            messages: Some(2_000),
-            size: 1_000,
-            acks,
-            ..Plan::default()
-        };
-        assert_eq!(finds_nothing(&plan).taken.deliveries, 2_000 * 19);
+fn the_coordinator_keeps_its_guarantees_as_fast_as_it_can() {
+    let options = "--participants 20 --publishers 20 --window 16 --messages 2000 --size 1000";
+    for acks in ["", " --no-acks"] {
+        let step = finds_nothing(&format!("{options}{acks}"));
+        assert_eq!(number(&step["received"]["deliveries"]), 2_000 * 19);
     }
 }
 
 #[test]
-fn the_coordinator_keeps_its_promise_while_members_come_and_go() {
-    for (seed, ttl_s, acks) in [(1, 60, true), (2, 60, true), (3, 0, true), (4, 60, false)] {
-        let plan = Plan {
-            participants: 20,
-            publishers: 20,
-            pace: Pace::Rate(1_000.0),
-            duration_s: Some(1.0),
-            churn: 60.0,
-            away_ms: 100,
-            seed,
-            ttl_s,
-            acks,
-            ..Plan::default()
-        };
-        let outcome = finds_nothing(&plan);
-        let goings = outcome.goings;
-        assert!(goings.left > 0 && goings.crashed > 0 && goings.moved > 0, "{goings:?}");
-        assert_eq!(outcome.taken.gaps > 0, ttl_s == 0, "{:?}", outcome.taken);
+fn the_coordinator_keeps_its_guarantees_under_churn() {
+    let options =
+        "--participants 20 --publishers 20 --rate 1000 --duration 1 --churn 60 --away 100";
+    for further in ["--seed 1", "--seed 2", "--seed 3 --ttl 0", "--seed 4 --no-acks"] {
+        let step = finds_nothing(&format!("{options} {further}"));
+        for kind in ["disconnected", "crashed", "took_over"] {
+            assert!(number(&step["departures"][kind]) > 0, "{kind}: {step}");
+        }
+        let has_gaps = number(&step["received"]["gaps"]) > 0;
+        assert_eq!(has_gaps, further.contains("ttl"), "{step}");
     }
 }
 
 #[test]
-fn real_participants_log_what_they_are_promised() {
-    let plan = Plan {
-        participants: 8,
-        publishers: 3,
-        pace: Pace::Rate(100.0),
-        messages: Some(100),
-        churn: 8.0,
-        away_ms: 100,
-        processes: true,
-        ..Plan::default()
-    };
-    let outcome = finds_nothing(&plan);
-    assert!(outcome.participants_cpu_ns_per_delivery.is_some_and(|cpu| cpu > 0.0));
-    assert!(outcome.taken.deliveries >= 90 * 7, "{:?}", outcome.taken);
-}
-
-fn loadtest(arguments: &[&str]) -> Output {
-    let mut loadtest = Command::new(env!("CARGO_BIN_EXE_bench"));
-    loadtest.arg("load").args(arguments).arg("--programs").arg(programs()).output().unwrap()
+fn real_participants_log_every_message() {
+    let options = "--processes --participants 8 --publishers 3 --rate 100 --messages 100";
+    let step = finds_nothing(&format!("{options} --churn 8 --away 100"));
+    assert!(step["participants_cpu_ns_per_delivery"].as_f64().unwrap() > 0.0, "{step}");
+    assert!(number(&step["received"]["deliveries"]) >= 90 * 7, "{step}");
 }
 
 #[test]
-fn a_sweep_reports_for_people_for_programs_and_for_the_eye() {
-    let directory = tempfile::tempdir().unwrap();
-    let (json, svg) = (directory.path().join("r.json"), directory.path().join("r.svg"));
-    let [json, svg] = [&json, &svg].map(|path| path.to_str().unwrap());
-    let sweep = ["--participants", "3,6", "--messages", "50", "--rate", "200"];
-    let output = loadtest(&[&sweep[..], &["--json", json, "--plot", svg]].concat());
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    assert!(
-        text.starts_with("3 lightweight members, 1 publishing, 100 B, 200 messages/s"),
-        "{text}"
-    );
-    for expected in ["deliveries        250 of 50 messages", "verified          nothing lost"] {
-        assert!(text.contains(expected), "{text}");
-    }
-    let steps: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
-    let deliveries = [0, 1].map(|step| steps[step]["taken"]["deliveries"].as_u64());
-    assert_eq!(deliveries, [Some(100), Some(250)]);
+fn a_sweep_writes_text_json_and_plots() {
+    let Run { code, text, steps, svg } = load("--participants 3,6 --messages 50 --rate 200");
+    assert_eq!(code, Some(0), "{text}");
+    let first = "3 lightweight members, 1 publishing, 100 B, 200 messages/s";
+    assert!(text.starts_with(first) && text.contains("250 of 50 messages"), "{text}");
+    let deliveries = [0, 1].map(|step| number(&steps[step]["received"]["deliveries"]));
+    assert_eq!(deliveries, [100, 250]);
     assert!(steps[1]["latency_us"]["p99_9"].as_f64().unwrap() > 0.0);
-    assert_eq!(steps[0]["plan"]["pace"]["rate"].as_f64(), Some(200.0));
-    well_formed(Path::new(svg));
-    assert!(!Path::new(&format!("{json}.part")).exists());
+    assert_eq!(steps[0]["plan"]["pace"]["rate"], json!(200.0));
+    check_well_formed(&svg);
+    assert!(svg.matches("<polyline").count() >= 4, "two steps in two plots");
 }
 
 #[test]
-fn the_exit_code_says_what_became_of_it() {
-    let address = faulty::coordinator(Wrong::Doubles).to_string();
-    let run = ["--participants", "4", "--publishers", "2", "--messages", "20"];
-    let output = loadtest(&[&["--coordinator", &address][..], &run].concat());
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("FAILED            1 faults"), "{text}");
-    assert!(text.contains("message 5 was delivered or told lost twice"), "{text}");
-    assert_eq!(loadtest(&["--participants", "none"]).status.code(), Some(2));
-    assert_eq!(loadtest(&["--help"]).status.code(), Some(0));
+fn a_wrong_option_ends_with_2_and_ctrl_c_with_130() {
+    assert_eq!(load("--participants none").code, Some(2));
+    assert_eq!(load("--help").code, Some(0));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(["load", "--participants", "5", "--duration", "600", "--programs"]);
+    let mut child = command.arg(&*PROGRAMS).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdout, mut text) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+    // Ctrl-C is handled from the first line on.
+    stdout.read_line(&mut text).unwrap();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    stdout.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{text}");
+    assert!(text.contains("nothing lost, doubled, reordered or altered (ended by the user)"));
 }
 
 /// Every element is closed where it was opened, and every quote.
 #[track_caller]
-fn well_formed(svg: &Path) {
-    let svg = fs::read_to_string(svg).unwrap();
+fn check_well_formed(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
     for tag in svg.split('<').skip(1) {
         let (tag, text) = tag.split_once('>').unwrap();
@@ -187,5 +167,4 @@ fn well_formed(svg: &Path) {
         }
     }
     assert!(open.is_empty() && svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
-    assert!(svg.matches("<polyline").count() >= 4, "two steps in two plots");
 }

@@ -1,11 +1,12 @@
-//! What the tests of the harness need: the real programs.
+//! The programs under test.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-/// The directory of the real programs, which are built first.
-pub(crate) fn programs() -> PathBuf {
+/// Directory of coordinator and participant, which are built first.
+pub(crate) static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let own = env::current_exe().unwrap();
     let profile = own.ancestors().nth(2).unwrap().to_owned();
     let target = profile.parent().unwrap();
@@ -17,4 +18,23 @@ pub(crate) fn programs() -> PathBuf {
     let built = cargo.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(built.status().unwrap().success());
     profile
+});
+
+/// Runs `bench` with the programs of a directory, or with those that were built; returns its exit
+/// code and everything that it prints. `path` comes first in the search path for other programs.
+pub(crate) fn bench(
+    arguments: &[&str],
+    programs: Option<&Path>,
+    path: Option<&Path>,
+) -> (Option<i32>, String) {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    if let Some(first) = path {
+        let others = env::var_os("PATH").unwrap_or_default();
+        let all = [first.to_owned()].into_iter().chain(env::split_paths(&others));
+        bench.env("PATH", env::join_paths(all).unwrap());
+    }
+    bench.args(arguments).arg("--programs").arg(programs.unwrap_or(&PROGRAMS));
+    let output = bench.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }

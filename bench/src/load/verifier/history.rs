@@ -1,9 +1,9 @@
-//! What is known of every message that somebody has still to get.
+//! Messages that at least one member has still to receive.
 //!
 //! ```text
-//!   everybody is past these │ base            top
-//!                           ├──┬──┬──┬──┬──┬──┤
-//!                           whose, its line, who has it
+//!   received by all │ base            end
+//!                   ├──┬──┬──┬──┬──┬──┤
+//!                   origin, line, number of receivers
 //! ```
 
 use std::collections::VecDeque;
@@ -12,83 +12,72 @@ use super::publisher::Origin;
 
 /// One number.
 #[derive(Debug, Default)]
-pub(crate) struct Record {
-    /// Whose it is, from the reply or from the first delivery.
-    pub(crate) origin: Option<Origin>,
-    /// As the first one got it, with its LF; empty until then.
-    pub(crate) line: Box<[u8]>,
-    /// How many members have it, or were told that it is lost.
-    pub(crate) taken: u32,
+pub(super) struct Message {
+    /// Text behind this number, from the reply or from the first delivery.
+    pub(super) origin: Option<Origin>,
+    /// Line of the first delivery, with its LF; empty until then.
+    pub(super) line: Box<[u8]>,
+    /// Members that received it or were told that it is lost.
+    pub(super) receivers: u32,
 }
 
-impl Record {
-    /// Whether it is known to be `member`'s own.
-    pub(crate) fn is_of(&self, member: usize) -> bool {
+impl Message {
+    /// Returns true if `member` is known to be the publisher.
+    pub(super) fn is_of(&self, member: usize) -> bool {
         self.origin.is_some_and(|origin| origin.stamp.publisher == member)
     }
 }
 
 /// Numbers from `base` on.
 #[derive(Debug)]
-pub(crate) struct Records {
+pub(super) struct History {
     base: u64,
-    records: VecDeque<Record>,
+    messages: VecDeque<Message>,
 }
 
-impl Records {
-    /// None yet; the first number to come is `base`.
-    pub(crate) fn new(base: u64) -> Self {
-        Self { base, records: VecDeque::new() }
+impl History {
+    pub(super) fn new(base: u64) -> Self {
+        Self { base, messages: VecDeque::new() }
     }
 
-    /// The number after the highest known.
-    pub(crate) fn end(&self) -> u64 {
-        self.base + self.records.len() as u64
+    /// Number after the highest known one.
+    pub(super) fn end(&self) -> u64 {
+        self.base + self.messages.len() as u64
     }
 
     fn index(&self, seq: u64) -> usize {
         usize::try_from(seq.wrapping_sub(self.base)).unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn get(&self, seq: u64) -> Option<&Record> {
-        self.records.get(self.index(seq))
+    pub(super) fn get(&self, seq: u64) -> Option<&Message> {
+        self.messages.get(self.index(seq))
     }
 
-    pub(crate) fn get_mut(&mut self, seq: u64) -> Option<&mut Record> {
+    pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Message> {
         let index = self.index(seq);
-        self.records.get_mut(index)
+        self.messages.get_mut(index)
     }
 
-    /// The record of `seq`, made if it is above all others but not absurdly so.
-    pub(crate) fn reach(&mut self, seq: u64) -> Option<&mut Record> {
+    /// Returns message `seq`, added if needed; `None` if `seq` is forgotten or absurdly high.
+    pub(super) fn reach(&mut self, seq: u64) -> Option<&mut Message> {
         const AHEAD_MAX: u64 = 1 << 22;
         if seq < self.base || seq >= self.end() + AHEAD_MAX {
             return None;
         }
         let index = self.index(seq);
-        if index >= self.records.len() {
-            self.records.resize_with(index + 1, Record::default);
+        if index >= self.messages.len() {
+            self.messages.resize_with(index + 1, Message::default);
         }
-        self.records.get_mut(index)
+        self.messages.get_mut(index)
     }
 
-    /// Counts `first` to `last` as taken by one more.
-    pub(crate) fn count_taken(&mut self, first: u64, last: u64) {
-        let end = self.end();
-        for seq in first..=last.min(end) {
-            if let Some(record) = self.get_mut(seq) {
-                record.taken += 1;
-            }
-        }
-    }
-
-    /// The oldest record, if it is below `limit`; it is forgotten.
-    pub(crate) fn forget_below(&mut self, limit: u64) -> Option<(u64, Record)> {
+    /// Removes and returns the oldest message if its number is below `limit`.
+    pub(super) fn pop_below(&mut self, limit: u64) -> Option<(u64, Message)> {
         if self.base >= limit {
             return None;
         }
-        let record = self.records.pop_front()?;
+        let message = self.messages.pop_front()?;
         self.base += 1;
-        Some((self.base - 1, record))
+        Some((self.base - 1, message))
     }
 }

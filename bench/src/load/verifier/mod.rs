@@ -1,18 +1,17 @@
-//! Holds a coordinator to its promise: every message of another member, accepted since a member
-//! registered, reaches it once or is counted in one gap, in the one order of all.
+//! Verifies what a coordinator guarantees: every message of another member that was accepted after
+//! a member's registration reaches the member once or is counted in one gap, in one common order.
 //!
 //! ```text
-//!   send ─────▶ Source: what is on its way ◀───── reply: its number
+//!   send ─────▶ Publisher: texts without a number ◀───── reply: number
 //!                  │ claim
 //!                  ▼
-//!   deliver ───▶ Records: whose each number is, its line ───▶ the same bytes for everybody
+//!   delivery ──▶ History: origin and line of each number ───▶ the same bytes for every member
 //!                  │ settle
 //!                  ▼
-//!               forgotten, once everybody is past it
+//!               forgotten once every member has the message
 //! ```
 //!
-//! The usual case costs little and always the same: the line that comes is, byte for byte, the one
-//! that another member got next.
+//! The usual case is cheap: the line is, byte for byte, the next one that another member received.
 
 pub(super) mod fault;
 mod history;
@@ -20,150 +19,136 @@ mod publisher;
 pub(super) mod receiver;
 mod settle;
 pub(super) mod stamp;
+#[cfg(test)]
+mod tests;
 
 use memchr::memchr;
 use serde::Serialize;
 
-use self::fault::{Fault, Faults, shown};
-use self::history::Records;
-use self::publisher::Source;
-use self::receiver::{Passed, Taker, ToldGap};
+use self::fault::{Fault, Faults, excerpt};
+use self::history::History;
+use self::publisher::Publisher;
+use self::receiver::{Gap, Receiver, Skipped};
 use self::stamp::Stamp;
 
-/// Numbers passed over at once that are looked at one by one; more is absurd.
+/// Most numbers that a delivery or a gap may skip; a larger jump is a fault by itself.
 const JUMP_MAX: u64 = 1 << 20;
-/// Faults after which there is nothing more to learn.
+/// Number of faults that ends a run.
 const FAULTS_MAX: u64 = 1_000;
 
-/// What is promised on this run.
+/// Guarantees that hold in a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Promise {
+pub(super) struct Guarantees {
     /// Bytes of each text.
-    pub(crate) text_bytes: usize,
-    /// Whether losses are told.
-    pub(crate) acks: bool,
-    /// How long each message must be kept.
-    pub(crate) ttl_ns: u64,
-    /// Whether messages may be dropped earlier, to make room.
-    pub(crate) may_drop: bool,
+    pub(super) text_bytes: usize,
+    /// Members acknowledge, and the coordinator reports gaps.
+    pub(super) acks: bool,
+    /// Nanoseconds that each message lives.
+    pub(super) ttl_ns: u64,
+    /// The coordinator may drop messages earlier to make room.
+    pub(super) may_drop: bool,
 }
 
-/// What was taken so far.
+/// Totals over all members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Taken {
-    /// Deliveries.
-    pub deliveries: u64,
-    /// Gaps told.
-    pub gaps: u64,
-    /// Messages counted in them.
-    pub gap_messages: u64,
-    /// Messages not delivered to members that did not ask to be told, where that may be.
-    pub untold: u64,
+pub(super) struct Received {
+    pub(super) deliveries: u64,
+    pub(super) gaps: u64,
+    /// Messages counted in gaps.
+    pub(super) gap_messages: u64,
+    /// Messages missing at members without acks, where that is allowed.
+    pub(super) unreported: u64,
 }
 
-/// Sees everything that is sent, answered and delivered.
+/// Checks every text that is sent, every reply and every delivery.
 #[derive(Debug)]
-pub(crate) struct Verifier {
-    promise: Promise,
-    pub(crate) records: Records,
-    pub(crate) sources: Vec<Source>,
-    pub(crate) takers: Vec<Taker>,
-    pub(crate) taken: Taken,
-    faults: Faults,
+pub(super) struct Verifier {
+    guarantees: Guarantees,
+    history: History,
+    publishers: Vec<Publisher>,
+    receivers: Vec<Receiver>,
+    pub(super) received: Received,
+    pub(super) faults: Faults,
 }
 
 impl Verifier {
-    /// Members `ids`, by index, who registered when the number to come was that beside them.
-    #[must_use]
-    pub(crate) fn new(promise: Promise, ids: Vec<(String, u64)>) -> Self {
-        let base = ids.iter().map(|(_, first)| *first).min().unwrap_or(1);
-        let sources = ids.iter().map(|_| Source::default()).collect();
-        let takers = ids.into_iter().map(|(id, first)| Taker::new(id, first)).collect();
-        let (taken, faults) = (Taken::default(), Faults::default());
-        Self { promise, records: Records::new(base), sources, takers, taken, faults }
-    }
-
-    /// How many members there are.
-    pub(crate) fn members(&self) -> usize {
-        self.takers.len()
-    }
-
-    /// What went wrong so far.
-    #[must_use]
-    pub(crate) fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    /// What was taken so far.
-    #[must_use]
-    pub(crate) fn taken(&self) -> Taken {
-        self.taken
-    }
-
-    /// Whether so much is wrong that there is no point in going on.
-    #[must_use]
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.faults.count() > FAULTS_MAX
-    }
-
-    /// The highest number that `member` has taken: what it names with `since`.
-    #[must_use]
-    pub(crate) fn place(&self, member: usize) -> u64 {
-        self.takers.get(member).map_or(0, |taker| taker.next - 1)
-    }
-
-    /// Takes down a fault that was found elsewhere.
-    pub(crate) fn fault(&mut self, member: usize, fault: &Fault) {
-        let who = self.takers.get(member).map_or("the run", |taker| taker.id.as_str());
-        self.faults.add(who, fault);
-    }
-
-    /// The stamp of the next text that `member` sends.
-    pub(crate) fn send(&mut self, member: usize, due_ns: u64) -> Option<Stamp> {
-        Some(self.sources.get_mut(member)?.send(member, due_ns))
-    }
-
-    /// The oldest unanswered text of `member` was accepted as `seq`.
-    pub(crate) fn accepted(&mut self, member: usize, seq: u64) {
-        let answered = self.sources.get_mut(member).and_then(|source| source.answered(member));
-        let Some((told, origin)) = answered else {
-            return self.fault(member, &Fault::Reply { line: format!("OK msend seq={seq}") });
-        };
-        // A message that was delivered before its reply came may be forgotten by now.
-        let is_right = match (told, self.records.reach(seq)) {
-            (Some(told), _) => told == seq,
-            (None, Some(record)) => *record.origin.get_or_insert(origin) == origin,
-            (None, None) => false, // Everybody is past it, or it is far above what there can be.
-        };
-        if !is_right {
-            self.fault(member, &Fault::Number { seq });
+    /// Verifies `members`: the id of each, and its first number after the registration.
+    pub(super) fn new(guarantees: Guarantees, members: Vec<(String, u64)>) -> Self {
+        let base = members.iter().map(|(_, first)| *first).min().unwrap_or(1);
+        Self {
+            guarantees,
+            history: History::new(base),
+            publishers: members.iter().map(|_| Publisher::default()).collect(),
+            receivers: members.into_iter().map(|(id, first)| Receiver::new(id, first)).collect(),
+            received: Received::default(),
+            faults: Faults::default(),
         }
     }
 
-    /// The oldest unanswered text of `member` was not accepted, as `line` says.
-    pub(crate) fn refused(&mut self, member: usize, line: &[u8]) {
-        let answered = self.sources.get_mut(member).and_then(|source| source.answered(member));
-        if answered.is_none_or(|(told, _)| told.is_some()) {
-            self.fault(member, &Fault::Reply { line: shown(line) });
+    pub(super) fn has_too_many_faults(&self) -> bool {
+        self.faults.count > FAULTS_MAX
+    }
+
+    /// Cursor of `member`: last number that it received, skipped or sent.
+    pub(super) fn acked(&self, member: usize) -> u64 {
+        self.receivers.get(member).map_or(0, |receiver| receiver.next - 1)
+    }
+
+    /// Number after the highest known one.
+    pub(super) fn end(&self) -> u64 {
+        self.history.end()
+    }
+
+    pub(super) fn fault(&mut self, member: usize, fault: &Fault) {
+        let id = self.receivers.get(member).map_or("the run", |receiver| receiver.id.as_str());
+        self.faults.add(id, fault);
+    }
+
+    /// Returns the stamp of the next text of `member`.
+    pub(super) fn send(&mut self, member: usize, due_ns: u64) -> Option<Stamp> {
+        Some(self.publishers.get_mut(member)?.send(member, due_ns))
+    }
+
+    /// The oldest unanswered text of `member` was accepted as `seq`.
+    pub(super) fn on_accepted(&mut self, member: usize, seq: u64) {
+        let answered = self.publishers.get_mut(member).and_then(Publisher::on_reply);
+        let Some((delivered_as, origin)) = answered else {
+            return self.fault(member, &Fault::Reply { line: format!("OK msend seq={seq}") });
+        };
+        // A message that was delivered before its reply came may be forgotten by now.
+        let is_right = match (delivered_as, self.history.reach(seq)) {
+            (Some(delivered_as), _) => delivered_as == seq,
+            (None, Some(message)) => *message.origin.get_or_insert(origin) == origin,
+            (None, None) => false, // Forgotten, or absurdly high.
+        };
+        if !is_right {
+            self.fault(member, &Fault::DuplicateSeq { seq });
+        }
+    }
+
+    /// The oldest unanswered text of `member` was refused with `line`.
+    pub(super) fn on_refused(&mut self, member: usize, line: &[u8]) {
+        let answered = self.publishers.get_mut(member).and_then(Publisher::on_reply);
+        if answered.is_none_or(|(delivered_as, _)| delivered_as.is_some()) {
+            self.fault(member, &Fault::Reply { line: excerpt(line) });
         }
     }
 
     /// The command socket of `member` is gone.
-    pub(crate) fn broken(&mut self, member: usize) {
-        if let Some(source) = self.sources.get_mut(member) {
-            source.broken();
+    pub(super) fn on_connection_lost(&mut self, member: usize) {
+        if let Some(publisher) = self.publishers.get_mut(member) {
+            publisher.on_connection_lost();
         }
     }
 
-    /// `member` has come back.
-    pub(crate) fn is_back(&mut self, member: usize) {
-        if let Some(taker) = self.takers.get_mut(member) {
-            taker.is_back = true;
+    pub(super) fn on_reconnected(&mut self, member: usize) {
+        if let Some(receiver) = self.receivers.get_mut(member) {
+            receiver.has_reconnected = true;
         }
     }
 
-    /// Takes whole lines of a message socket; `delivered` gets when each message was due.
-    pub(crate) fn take(
+    /// Checks whole lines of a message socket; `delivered` gets the due time of each message.
+    pub(super) fn on_lines(
         &mut self,
         member: usize,
         run: &[u8],
@@ -172,42 +157,42 @@ impl Verifier {
     ) {
         let mut rest = run;
         while !rest.is_empty() {
-            rest = self.take_known(member, rest, delivered);
+            rest = self.match_known(member, rest, delivered);
             let Some(end) = memchr(b'\n', rest) else { return };
             let (line, behind) = rest.split_at(end + 1);
-            self.take_line(member, line, now_ns, delivered);
+            self.on_line(member, line, now_ns, delivered);
             rest = behind;
         }
     }
 
-    /// Passes over the lines that another member got before; what is left.
-    fn take_known<'a>(
+    /// Matches lines that another member received before; returns the bytes that remain.
+    fn match_known<'a>(
         &mut self,
         member: usize,
         run: &'a [u8],
         delivered: &mut impl FnMut(u64),
     ) -> &'a [u8] {
         let mut rest = run;
-        let Some(taker) = self.takers.get_mut(member) else { return rest };
-        while let Some(record) = self.records.get_mut(taker.next) {
-            let Some(origin) = record.origin else { break };
+        let Some(receiver) = self.receivers.get_mut(member) else { return rest };
+        while let Some(message) = self.history.get_mut(receiver.next) {
+            let Some(origin) = message.origin else { break };
             if origin.stamp.publisher != member {
-                if record.line.is_empty() {
+                if message.line.is_empty() {
                     break;
                 }
-                let Some(behind) = rest.strip_prefix(&*record.line) else { break };
+                let Some(behind) = rest.strip_prefix(&*message.line) else { break };
                 rest = behind;
-                record.taken += 1;
-                self.taken.deliveries += 1;
-                taker.is_back = false;
+                message.receivers += 1;
+                self.received.deliveries += 1;
+                receiver.has_reconnected = false;
                 delivered(origin.stamp.due_ns);
             }
-            taker.next += 1;
+            receiver.next += 1;
         }
         rest
     }
 
-    fn take_line(
+    fn on_line(
         &mut self,
         member: usize,
         line: &[u8],
@@ -216,10 +201,10 @@ impl Verifier {
     ) {
         let bare = line.strip_suffix(b"\n").unwrap_or(line);
         if bare.starts_with(b"bye#") {
-            return; // The end comes right behind it, and is judged there.
+            return; // The connection ends next, and its end is checked there.
         }
-        if let Some(gap) = ToldGap::parse(bare, now_ns) {
-            return self.take_gap(member, gap);
+        if let Some(gap) = Gap::parse(bare, now_ns) {
+            return self.on_gap(member, gap);
         }
         let mut fields = bare.splitn(4, |&byte| byte == b'#');
         let seq = fields.next().and_then(|seq| std::str::from_utf8(seq).ok()?.parse().ok());
@@ -227,128 +212,120 @@ impl Verifier {
         let is_time = unix_ms.is_some_and(|ms| !ms.is_empty() && ms.iter().all(u8::is_ascii_digit));
         match (seq, sender, text) {
             (Some(seq), Some(sender), Some(text)) if is_time => {
-                if let Some(due_ns) = self.deliver(member, seq, sender, text, line, now_ns) {
+                if let Some(due_ns) = self.on_message(member, seq, (sender, text), line, now_ns) {
                     delivered(due_ns);
                 }
             }
-            _ => self.fault(member, &Fault::Malformed { line: shown(line) }),
+            _ => self.fault(member, &Fault::Malformed { line: excerpt(line) }),
         }
     }
 
-    /// One delivery, wherever it was read; when it was due, if it is one that had to come. An empty
-    /// `line` is not compared with what others got.
-    pub(crate) fn deliver(
+    /// Checks one delivery; returns its due time if the delivery is right. An empty `line` is not
+    /// compared with the lines of other members.
+    pub(super) fn on_message(
         &mut self,
         member: usize,
         seq: u64,
-        sender: &[u8],
-        text: &[u8],
+        (sender, text): (&[u8], &[u8]),
         line: &[u8],
         now_ns: u64,
     ) -> Option<u64> {
         let altered =
-            Fault::Altered { seq, line: shown(if line.is_empty() { text } else { line }) };
-        let stamp = Stamp::parse(text, self.promise.text_bytes);
-        let publisher = stamp.and_then(|stamp| self.takers.get(stamp.publisher));
-        let is_whole = publisher.is_some_and(|publisher| publisher.id.as_bytes() == sender);
-        if is_whole && stamp.is_some_and(|stamp| stamp.publisher == member) {
-            self.fault(member, &Fault::Own { seq });
+            Fault::Altered { seq, line: excerpt(if line.is_empty() { text } else { line }) };
+        let stamp = Stamp::parse(text, self.guarantees.text_bytes).filter(|stamp| {
+            let publisher = self.receivers.get(stamp.publisher);
+            publisher.is_some_and(|publisher| publisher.id.as_bytes() == sender)
+        });
+        if stamp.is_some_and(|stamp| stamp.publisher == member) {
+            self.fault(member, &Fault::OwnMessage { seq });
             return None;
         }
         if !self.advance(member, seq, now_ns) {
             return None;
         }
-        let Some(stamp) = stamp.filter(|_| is_whole) else {
+        let Some(stamp) = stamp else {
             self.fault(member, &altered);
             return None;
         };
-        let known = self.records.get(seq).and_then(|record| record.origin);
-        let origin = match known {
+        let origin = match self.history.get(seq).and_then(|message| message.origin) {
             Some(origin) => Some(origin).filter(|origin| origin.stamp == stamp),
-            None => self.sources.get_mut(stamp.publisher)?.claim(stamp, seq),
+            None => self.publishers.get_mut(stamp.publisher)?.claim(stamp, seq),
         };
-        let record = self.records.get_mut(seq)?;
-        record.taken += 1;
-        if record.line.is_empty() {
-            record.line = line.into();
+        let message = self.history.get_mut(seq)?;
+        message.receivers += 1;
+        if message.line.is_empty() {
+            message.line = line.into();
         }
-        if origin.is_none() || !line.is_empty() && *record.line != *line {
+        if origin.is_none() || !line.is_empty() && *message.line != *line {
             self.fault(member, &altered);
             return None;
         }
-        record.origin = origin;
-        self.taken.deliveries += 1;
+        message.origin = origin;
+        self.received.deliveries += 1;
         Some(stamp.due_ns)
     }
 
-    /// Has `member` stand behind `seq`; whether that is where it may go.
+    /// Moves `member` behind `seq`; returns false, after a fault, if it must not move there.
     fn advance(&mut self, member: usize, seq: u64, now_ns: u64) -> bool {
-        let Some(taker) = self.takers.get_mut(member) else { return false };
-        let next = taker.next;
-        if seq < next {
-            let fault = if seq < taker.first {
-                Fault::TooEarly { seq }
-            } else if taker.passed.remove(&seq).is_some() {
-                Fault::Reordered { seq, next }
-            } else {
-                Fault::Doubled { seq }
-            };
-            self.fault(member, &fault);
-            return false;
-        }
-        if seq - next > JUMP_MAX || self.records.reach(seq).is_none() {
-            self.fault(member, &Fault::Number { seq });
-            return false;
-        }
-        self.pass_over(member, seq, now_ns);
-        if let Some(taker) = self.takers.get_mut(member) {
-            taker.next = seq + 1;
-            taker.is_back = false;
-        }
-        true
+        let Some(receiver) = self.receivers.get_mut(member) else { return false };
+        let next = receiver.next;
+        let fault = if seq < receiver.first {
+            Fault::TooEarly { seq }
+        } else if seq < next && receiver.skipped.remove(&seq).is_some() {
+            Fault::Reordered { seq, next }
+        } else if seq < next {
+            Fault::Doubled { seq }
+        } else if seq - next > JUMP_MAX || self.history.reach(seq).is_none() {
+            Fault::DuplicateSeq { seq }
+        } else {
+            self.skip_to(member, seq, now_ns);
+            if let Some(receiver) = self.receivers.get_mut(member) {
+                receiver.next = seq + 1;
+                receiver.has_reconnected = false;
+            }
+            return true;
+        };
+        self.fault(member, &fault);
+        false
     }
 
-    /// Notes what `member` did not get below `end`, if it is not its own.
-    pub(crate) fn pass_over(&mut self, member: usize, end: u64, at_ns: u64) {
-        let Some(taker) = self.takers.get_mut(member) else { return };
-        let is_after_break = taker.is_back && !self.promise.acks;
-        for seq in taker.next..end {
-            if !self.records.get(seq).is_some_and(|record| record.is_of(member)) {
-                taker.passed.insert(seq, Passed { at_ns, is_after_break });
+    /// Moves `member` to `end`, and remembers the numbers that are not known to be its own.
+    fn skip_to(&mut self, member: usize, end: u64, at_ns: u64) {
+        let Some(receiver) = self.receivers.get_mut(member) else { return };
+        let is_after_reconnect = receiver.has_reconnected && !self.guarantees.acks;
+        for seq in receiver.next..end {
+            if !self.history.get(seq).is_some_and(|message| message.is_of(member)) {
+                receiver.skipped.insert(seq, Skipped { at_ns, is_after_reconnect });
             }
         }
-        taker.next = taker.next.max(end);
+        receiver.next = receiver.next.max(end);
     }
 
-    pub(crate) fn take_gap(&mut self, member: usize, gap: ToldGap) {
-        let next = self.takers.get(member).map_or(0, |taker| taker.next);
-        let line = gap.line();
-        let why = if !self.promise.acks {
-            "told to a member that did not ask for it"
+    pub(super) fn on_gap(&mut self, member: usize, gap: Gap) {
+        let Some(next) = self.receivers.get(member).map(|receiver| receiver.next) else { return };
+        let why = if !self.guarantees.acks {
+            "reported to a member without acks"
         } else if gap.last < gap.first || gap.count == 0 || gap.count > gap.last - gap.first + 1 {
-            "not so many numbers from first to last"
+            "its count does not fit its range"
         } else if gap.first < next {
-            "told of what was delivered, or told lost, before"
-        } else if gap.last - next > JUMP_MAX || self.records.reach(gap.last).is_none() {
-            "there are no such numbers"
+            "its range was delivered or reported lost before"
+        } else if gap.last - next > JUMP_MAX || self.history.reach(gap.last).is_none() {
+            "its range is far above all known numbers"
         } else {
-            self.pass_over(member, gap.first, gap.at_ns);
-            self.records.count_taken(gap.first, gap.last);
-            self.taken.gaps += 1;
-            self.taken.gap_messages += gap.count;
-            if let Some(taker) = self.takers.get_mut(member) {
-                taker.next = gap.last + 1;
-                taker.gaps.push(gap);
+            self.skip_to(member, gap.first, gap.at_ns);
+            for seq in gap.first..=gap.last {
+                if let Some(message) = self.history.get_mut(seq) {
+                    message.receivers += 1;
+                }
+            }
+            self.received.gaps += 1;
+            self.received.gap_messages += gap.count;
+            if let Some(receiver) = self.receivers.get_mut(member) {
+                receiver.next = gap.last + 1;
+                receiver.gaps.push(gap);
             }
             return;
         };
-        self.fault(member, &Fault::Gap { line, why: why.to_owned() });
-    }
-
-    pub(crate) fn promise(&self) -> Promise {
-        self.promise
+        self.fault(member, &Fault::Gap { line: gap.line(), why: why.to_owned() });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! What one publisher has sent, until it is known under which number.
+//! Texts of one publisher until their numbers are known.
 
 use std::collections::VecDeque;
 
@@ -7,85 +7,82 @@ use super::stamp::Stamp;
 /// One text that was sent.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    counter: u64,
-    due_ns: u64,
-    life: u32,
-    /// Known from a delivery, before the reply.
+    origin: Origin,
+    /// Known from a delivery before the reply.
     seq: Option<u64>,
 }
 
-/// Whose text a number is.
+/// Text behind a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) stamp: Stamp,
-    /// Which connection of the publisher's it was sent on: order holds within one only.
-    pub(crate) life: u32,
+pub(super) struct Origin {
+    pub(super) stamp: Stamp,
+    /// Connection of the publisher; texts keep their order within one connection only.
+    connection: u32,
 }
 
-/// A publisher's texts on their way.
+/// Texts of one publisher.
 #[derive(Debug, Default)]
-pub(crate) struct Source {
+pub(super) struct Publisher {
     counter: u64,
-    life: u32,
-    /// Without a reply yet, in the order of sending.
+    connection: u32,
+    /// Texts without a reply, in the order of sending.
     sent: VecDeque<Sent>,
-    /// Whose replies were lost with the connection: accepted or not, nobody knows.
+    /// Texts whose replies were lost with a connection: accepted or not.
     unknown: Vec<Sent>,
-    /// The latest in the order of numbers: life and counter.
-    settled: Option<(u32, u64)>,
+    /// Connection and counter of the latest text in the order of numbers.
+    latest: Option<(u32, u64)>,
 }
 
-impl Source {
-    /// The next text of publisher `publisher`.
-    pub(crate) fn send(&mut self, publisher: usize, due_ns: u64) -> Stamp {
-        let (counter, life) = (self.counter, self.life);
+impl Publisher {
+    /// Returns the stamp of the next text of member `publisher`.
+    pub(super) fn send(&mut self, publisher: usize, due_ns: u64) -> Stamp {
+        let stamp = Stamp { publisher, counter: self.counter, due_ns };
         self.counter += 1;
-        self.sent.push_back(Sent { counter, due_ns, life, seq: None });
-        Stamp { publisher, counter, due_ns }
+        let origin = Origin { stamp, connection: self.connection };
+        self.sent.push_back(Sent { origin, seq: None });
+        stamp
     }
 
-    /// Texts without a reply.
-    pub(crate) fn unanswered(&self) -> usize {
+    /// Number of texts without a reply.
+    pub(super) fn unanswered(&self) -> usize {
         self.sent.len()
     }
 
-    /// Whether it may own a number that nobody knows of.
-    pub(crate) fn has_unknown(&self) -> bool {
+    /// Returns true if a number without a known text may be one of this publisher's.
+    pub(super) fn has_unknown(&self) -> bool {
         !self.unknown.is_empty() || !self.sent.is_empty()
     }
 
-    /// The oldest text without a reply has one: its number if a delivery told it, and its origin.
-    pub(crate) fn answered(&mut self, publisher: usize) -> Option<(Option<u64>, Origin)> {
-        let Sent { counter, due_ns, life, seq } = self.sent.pop_front()?;
-        Some((seq, Origin { stamp: Stamp { publisher, counter, due_ns }, life }))
+    /// Takes the oldest text without a reply: its number, if a delivery named one, and its origin.
+    pub(super) fn on_reply(&mut self) -> Option<(Option<u64>, Origin)> {
+        self.sent.pop_front().map(|sent| (sent.seq, sent.origin))
     }
 
     /// The connection is gone, and with it the replies to come.
-    pub(crate) fn broken(&mut self) {
-        self.life += 1;
+    pub(super) fn on_connection_lost(&mut self) {
+        self.connection += 1;
         self.unknown.extend(self.sent.drain(..).filter(|sent| sent.seq.is_none()));
     }
 
-    /// A text was delivered as message `seq`; `None` if no such text is on its way.
-    pub(crate) fn claim(&mut self, stamp: Stamp, seq: u64) -> Option<Origin> {
-        let is_it = |sent: &Sent| (sent.counter, sent.due_ns) == (stamp.counter, stamp.due_ns);
-        let first = self.sent.front().map_or(u64::MAX, |first| first.counter);
-        let index = usize::try_from(stamp.counter.wrapping_sub(first)).unwrap_or(usize::MAX);
-        if let Some(sent) = self.sent.get_mut(index).filter(|sent| is_it(sent)) {
-            let is_first = sent.seq.replace(seq).is_none();
-            return is_first.then_some(Origin { stamp, life: sent.life });
+    /// Returns the origin of a text that was delivered as message `seq`; `None` if no such text
+    /// was sent, or if it was delivered under another number before.
+    pub(super) fn claim(&mut self, stamp: Stamp, seq: u64) -> Option<Origin> {
+        let oldest = self.sent.front().map_or(u64::MAX, |sent| sent.origin.stamp.counter);
+        let index = usize::try_from(stamp.counter.wrapping_sub(oldest)).unwrap_or(usize::MAX);
+        if let Some(sent) = self.sent.get_mut(index).filter(|sent| sent.origin.stamp == stamp) {
+            return sent.seq.replace(seq).is_none().then_some(sent.origin);
         }
-        let index = self.unknown.iter().position(is_it)?;
-        let Sent { life, .. } = self.unknown.swap_remove(index);
-        Some(Origin { stamp, life })
+        let index = self.unknown.iter().position(|sent| sent.origin.stamp == stamp)?;
+        Some(self.unknown.swap_remove(index).origin)
     }
 
-    /// Everybody is past a text of it; whether it stands where it was sent.
-    pub(crate) fn settle(&mut self, origin: &Origin) -> bool {
-        let (life, counter) = (origin.life, origin.stamp.counter);
-        // What was left behind by a crash may overtake, and be overtaken by, what came after it.
-        let in_turn = self.settled.is_none_or(|settled| life != settled.0 || counter > settled.1);
-        self.settled = self.settled.max(Some((life, counter)));
-        in_turn
+    /// Takes the next text in the order of numbers; returns true if the order of sending agrees.
+    pub(super) fn settle(&mut self, origin: &Origin) -> bool {
+        let position = (origin.connection, origin.stamp.counter);
+        // Texts of a lost connection may overtake later ones, and be overtaken.
+        let is_in_order =
+            self.latest.is_none_or(|latest| position.0 != latest.0 || position.1 > latest.1);
+        self.latest = self.latest.max(Some(position));
+        is_in_order
     }
 }

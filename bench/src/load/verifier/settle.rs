@@ -1,83 +1,83 @@
-//! The slow half of verifying: what only later deliveries and replies decide.
+//! The slow half of verification: questions that only later deliveries and replies answer.
 
 use super::fault::Fault;
-use super::receiver::{Passed, ToldGap};
-use super::{Promise, Verifier};
+use super::receiver::Gap;
+use super::{Guarantees, Verifier};
 
 impl Verifier {
-    /// Decides what can be decided, and forgets what everybody is past.
+    /// Decides every question that can be decided, and forgets messages that all members have.
     pub(crate) fn settle(&mut self) {
-        for member in 0..self.takers.len() {
-            self.pass_own(member);
-            self.settle_passed(member);
+        for member in 0..self.receivers.len() {
+            self.skip_own(member);
+            self.settle_skipped(member);
             self.settle_gaps(member, false);
         }
-        let limit = self.takers.iter().map(|taker| taker.settled()).min().unwrap_or(u64::MAX);
-        while let Some((seq, record)) = self.records.forget_below(limit) {
-            let Some(origin) = record.origin else { continue };
+        let limit = self.receivers.iter().map(|receiver| receiver.settled()).min();
+        while let Some((seq, message)) = self.history.pop_below(limit.unwrap_or(u64::MAX)) {
+            let Some(origin) = message.origin else { continue };
             let publisher = origin.stamp.publisher;
-            let source = self.sources.get_mut(publisher);
-            if source.is_some_and(|source| !source.settle(&origin)) {
-                self.fault(publisher, &Fault::OutOfTurn { seq });
+            let sent = self.publishers.get_mut(publisher);
+            if sent.is_some_and(|sent| !sent.settle(&origin)) {
+                self.fault(publisher, &Fault::SenderOrder { seq });
             }
         }
     }
 
     /// Moves `member` over its own latest messages.
-    fn pass_own(&mut self, member: usize) {
-        let Some(taker) = self.takers.get_mut(member) else { return };
-        while self.records.get(taker.next).is_some_and(|record| record.is_of(member)) {
-            taker.next += 1;
+    fn skip_own(&mut self, member: usize) {
+        let Some(receiver) = self.receivers.get_mut(member) else { return };
+        while self.history.get(receiver.next).is_some_and(|message| message.is_of(member)) {
+            receiver.next += 1;
         }
     }
 
-    /// Strikes out what `member` passed over rightly.
-    fn settle_passed(&mut self, member: usize) {
-        let promise = self.promise();
-        let Some(taker) = self.takers.get_mut(member) else { return };
-        let (records, taken) = (&mut self.records, &mut self.taken);
-        taker.passed.retain(|&seq, passed: &mut Passed| {
-            let Some(record) = records.get_mut(seq) else { return true };
-            let Some(origin) = record.origin else { return true };
+    /// Removes the numbers that `member` was allowed to skip.
+    fn settle_skipped(&mut self, member: usize) {
+        let Guarantees { acks, ttl_ns, .. } = self.guarantees;
+        let Some(receiver) = self.receivers.get_mut(member) else { return };
+        let (history, received) = (&mut self.history, &mut self.received);
+        receiver.skipped.retain(|&seq, skipped| {
+            let Some(message) = history.get_mut(seq) else { return true };
+            let Some(origin) = message.origin else { return true };
             if origin.stamp.publisher == member {
                 return false;
             }
-            let age_ns = passed.at_ns.saturating_sub(origin.stamp.due_ns);
-            let is_old = age_ns > promise.ttl_ns;
-            let is_excused = !promise.acks && (passed.is_after_break || is_old);
+            let is_expired = skipped.at_ns.saturating_sub(origin.stamp.due_ns) > ttl_ns;
+            let is_excused = !acks && (skipped.is_after_reconnect || is_expired);
             if is_excused {
-                record.taken += 1;
-                taken.untold += 1;
+                message.receivers += 1;
+                received.unreported += 1;
             }
             !is_excused
         });
     }
 
-    /// Checks gaps of which every number is known, or, `at_end`, all.
+    /// Checks the gaps of `member` whose messages are all known; `at_end` the others are dropped,
+    /// for the lost connection of a publisher keeps them unknown.
     fn settle_gaps(&mut self, member: usize, at_end: bool) {
-        let Some(taker) = self.takers.get_mut(member) else { return };
-        if taker.gaps.is_empty() {
+        let Some(receiver) = self.receivers.get_mut(member) else { return };
+        if receiver.gaps.is_empty() {
             return;
         }
-        let (gaps, mut open) = (std::mem::take(&mut taker.gaps), Vec::new());
-        for gap in gaps {
-            match self.judge_gap(member, &gap) {
-                Some(Ok(())) => (),
-                Some(Err(why)) => self.fault(member, &Fault::Gap { line: gap.line(), why }),
-                None if at_end => (), // Whose they were went down with a connection.
-                None => open.push(gap),
+        let mut gaps = std::mem::take(&mut receiver.gaps);
+        gaps.retain(|gap| match self.check_gap(member, gap) {
+            Some(Ok(())) => false,
+            Some(Err(why)) => {
+                self.fault(member, &Fault::Gap { line: gap.line(), why });
+                false
             }
-        }
-        if let Some(taker) = self.takers.get_mut(member) {
-            taker.gaps = open;
+            None => !at_end,
+        });
+        if let Some(receiver) = self.receivers.get_mut(member) {
+            receiver.gaps = gaps;
         }
     }
 
-    /// Whether a gap is right; `None` while that cannot be said.
-    fn judge_gap(&self, member: usize, gap: &ToldGap) -> Option<Result<(), String>> {
+    /// Says what is wrong with a gap; `None` while some of its messages are unknown.
+    fn check_gap(&self, member: usize, gap: &Gap) -> Option<Result<(), String>> {
         let (mut others, mut unknown) = (0, 0);
         for seq in gap.first..=gap.last {
-            let Some(origin) = self.records.get(seq).and_then(|record| record.origin) else {
+            let Some(origin) = self.history.get(seq).and_then(|message| message.origin) else {
                 unknown += 1;
                 continue;
             };
@@ -86,77 +86,67 @@ impl Verifier {
             }
             others += 1;
             let age_ns = gap.at_ns.saturating_sub(origin.stamp.due_ns);
-            let Promise { ttl_ns, may_drop, .. } = self.promise();
+            let Guarantees { ttl_ns, may_drop, .. } = self.guarantees;
             if age_ns < ttl_ns && !may_drop {
                 let (age, ttl) = (age_ns / 1_000_000, ttl_ns / 1_000_000);
                 return Some(Err(format!("message {seq} is {age} ms old and lives {ttl} ms")));
             }
         }
         if gap.count < others || gap.count > others + unknown {
-            return Some(Err(format!("{others} messages of others have these numbers")));
+            return Some(Err(format!("{others} messages of other members have these numbers")));
         }
         (unknown == 0).then_some(Ok(()))
     }
 
-    /// Whether everything sent is answered and has reached everybody.
+    /// Returns true if every text has a reply and every member has every message.
     pub(crate) fn is_complete(&mut self) -> bool {
-        let is_answered = self.sources.iter().all(|source| source.unanswered() == 0);
-        is_answered && {
+        self.unanswered_of_all() == 0 && {
             self.settle();
-            let end = self.records.end();
-            self.takers.iter().all(|taker| taker.next >= end)
+            let end = self.history.end();
+            self.receivers.iter().all(|receiver| receiver.next >= end)
         }
     }
 
-    /// Texts of `member` without a reply.
-    #[must_use]
+    /// Number of texts of `member` without a reply.
     pub(crate) fn unanswered(&self, member: usize) -> usize {
-        self.sources.get(member).map_or(0, |source| source.unanswered())
+        self.publishers.get(member).map_or(0, |publisher| publisher.unanswered())
     }
 
-    /// Of all members together.
-    #[must_use]
+    /// Number of texts of all members without a reply.
     pub(crate) fn unanswered_of_all(&self) -> usize {
-        self.sources.iter().map(|source| source.unanswered()).sum()
+        self.publishers.iter().map(|publisher| publisher.unanswered()).sum()
     }
 
-    /// Whether message `seq` is with `members` members.
-    #[must_use]
-    pub(crate) fn is_with(&self, seq: u64, members: usize) -> bool {
-        self.records.get(seq).is_none_or(|record| record.taken as usize >= members)
+    /// Returns true if at least `members` members have message `seq`.
+    pub(crate) fn has_reached(&self, seq: u64, members: usize) -> bool {
+        self.history.get(seq).is_none_or(|message| message.receivers as usize >= members)
     }
 
-    /// The number after the highest that is known.
-    #[must_use]
-    pub(crate) fn end(&self) -> u64 {
-        self.records.end()
-    }
-
-    /// Nothing more will come: what has not come is lost. The coordinator's own next number is
-    /// `next`, if it was asked.
+    /// Ends the run: every message that is still missing is lost. `next` is the coordinator's own
+    /// next number, if it is known.
     pub(crate) fn finish(&mut self, next: Option<u64>, now_ns: u64) {
-        let expected = self.records.end();
-        // Whoever is alone may have sent what it never heard of again.
-        let is_alone = self.takers.len() == 1;
+        let expected = self.end();
+        // A single member may have published messages whose replies were lost.
+        let is_alone = self.receivers.len() == 1;
         if let Some(next) = next.filter(|next| *next != expected && !is_alone) {
-            self.fault(usize::MAX, &Fault::Count { next, expected });
+            self.fault(usize::MAX, &Fault::NextSeq { next, expected });
         }
-        for member in 0..self.takers.len() {
-            self.pass_over(member, expected, now_ns);
+        for member in 0..self.receivers.len() {
+            self.skip_to(member, expected, now_ns);
         }
         self.settle();
-        for member in 0..self.takers.len() {
+        for member in 0..self.receivers.len() {
             self.settle_gaps(member, true);
-            let may_own = self.sources.get(member).is_some_and(|source| source.has_unknown());
-            let Some(taker) = self.takers.get_mut(member) else { continue };
-            for seq in std::mem::take(&mut taker.passed).into_keys() {
-                let is_known = self.records.get(seq).is_some_and(|record| record.origin.is_some());
-                if is_known || !may_own {
+            let may_own = self.publishers.get(member).is_some_and(|sent| sent.has_unknown());
+            let Some(receiver) = self.receivers.get_mut(member) else { continue };
+            for seq in std::mem::take(&mut receiver.skipped).into_keys() {
+                let message = self.history.get(seq);
+                if !may_own || message.is_some_and(|message| message.origin.is_some()) {
                     self.fault(member, &Fault::Lost { seq });
                 }
             }
         }
-        // What was held back for the open questions has now been answered for.
+        // The questions that kept messages in the history are closed now.
         self.settle();
     }
 }

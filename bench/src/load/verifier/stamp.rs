@@ -1,11 +1,11 @@
-//! What a text says of itself, so that whoever gets it can check it.
+//! The stamp at the beginning of each text, by which a receiver checks the text.
 //!
 //! ```text
 //!   0001f 000000002a 00000000004c4b40 -#groupcast-#group…      written without the spaces
-//!     │        │             │          filler up to the size asked for, with '#' in it
-//!     │        │             └ when it was due, in nanoseconds since the run began
-//!     │        └ its number among the texts of its publisher
-//!     └ its publisher
+//!     │        │             │          filler up to the requested size, with '#' in it
+//!     │        │             └ due time in nanoseconds since the run began
+//!     │        └ number among the texts of the publisher
+//!     └ publisher
 //! ```
 
 const PUBLISHER_DIGITS: usize = 5;
@@ -16,29 +16,26 @@ const FILLER: &[u8] = b"-#groupcast";
 /// Shortest text: the three numbers.
 pub(crate) const TEXT_BYTES_MIN: usize = PUBLISHER_DIGITS + COUNTER_DIGITS + DUE_DIGITS;
 
-/// The numbers that a text begins with.
+/// Numbers at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Index of the member that sent it.
+    /// Index of the publisher.
     pub(crate) publisher: usize,
-    /// How many it had sent before.
+    /// Number of texts that the publisher sent before.
     pub(crate) counter: u64,
-    /// When it was due.
     pub(crate) due_ns: u64,
 }
 
 impl Stamp {
-    /// Appends the text, of `bytes`.
+    /// Appends the text of `bytes` bytes.
     pub(crate) fn push(&self, output: &mut Vec<u8>, bytes: usize) {
-        push_hex(output, self.publisher as u64, PUBLISHER_DIGITS);
-        push_hex(output, self.counter, COUNTER_DIGITS);
-        push_hex(output, self.due_ns, DUE_DIGITS);
+        let Self { publisher, counter, due_ns } = self;
+        output.extend_from_slice(format!("{publisher:05x}{counter:010x}{due_ns:016x}").as_bytes());
         let filler = FILLER.iter().cycle().take(bytes.saturating_sub(TEXT_BYTES_MIN));
         output.extend(filler);
     }
 
-    /// The stamp of a text of `bytes`; `None` if not every byte of it is as it was sent.
-    #[must_use]
+    /// Returns the stamp of a text of `bytes` bytes; `None` if the text was altered visibly.
     pub(crate) fn parse(text: &[u8], bytes: usize) -> Option<Self> {
         let (publisher, rest) = text.split_at_checked(PUBLISHER_DIGITS)?;
         let (counter, rest) = rest.split_at_checked(COUNTER_DIGITS)?;
@@ -51,13 +48,7 @@ impl Stamp {
     }
 }
 
-fn push_hex(output: &mut Vec<u8>, number: u64, digits: usize) {
-    for digit in (0..digits).rev() {
-        let nibble = (number >> (4 * digit)) as u8 & 0xf;
-        output.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    }
-}
-
+/// Parses lower-case digits only: an altered case bit is an altered text.
 fn parse_hex(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |number: u64, digit| {
         let nibble = match digit {
@@ -74,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_found_again_in_a_text_of_any_size() {
+    fn a_stamp_is_read_back_from_a_text_of_any_size() {
         let stamp = Stamp { publisher: 0xfffff, counter: 0x12_3456_789a, due_ns: u64::MAX };
         for bytes in [0, TEXT_BYTES_MIN, TEXT_BYTES_MIN + 1, 100, 16_384] {
             let mut text = Vec::new();
