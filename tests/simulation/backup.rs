@@ -3,10 +3,10 @@
 use groupcast::limits::Sync;
 use groupcast::protocol::Epoch;
 
-use crate::hub_journal::{Cleanness, Keep};
-use crate::life::Downfall;
+use crate::coordinator_journal::{Cleanness, JournalState};
+use crate::environment::{Event, Node};
+use crate::epoch_history::CoordinatorEnd;
 use crate::model_journal::Copied;
-use crate::nature::{Node, RecoveryEvent};
 use crate::storage::Storage;
 use crate::world::World;
 use support::rng::Rng;
@@ -24,7 +24,7 @@ struct Copy {
     storage: Storage,
     boot: u8,
     spans: Vec<(u64, i128)>,
-    end: Downfall,
+    end: CoordinatorEnd,
     cleanness: Cleanness,
     syncs: Vec<Sync>,
     drawn: Vec<Epoch>,
@@ -43,34 +43,38 @@ impl Backups {
 
 impl Copy {
     /// Of a coordinator that works, or of what is left of one. A start is waited for.
-    fn take(keep: &Keep, is_up: bool, model: Copied, now: u64) -> Option<Self> {
-        if keep.starting.is_some() || !is_up && keep.end.is_none() {
+    fn take(journal_state: &JournalState, is_up: bool, model: Copied, now: u64) -> Option<Self> {
+        if journal_state.starting.is_some() || !is_up && journal_state.end.is_none() {
             return None;
         }
-        let storage = keep.storage.copy(now);
+        let storage = journal_state.storage.copy(now);
         let troubled_at = storage.troubled_at();
         Some(Self {
-            boot: keep.copy_boot.unwrap_or(keep.boot),
-            spans: keep.spans.clone(),
-            end: keep.end.unwrap_or(Downfall { at: now, by_power: false, troubled_at }),
-            cleanness: keep.cleanness,
-            syncs: keep.syncs.clone(),
-            drawn: keep.drawn.clone(),
-            is_scrambled: keep.is_scrambled,
+            boot: journal_state.copy_boot.unwrap_or(journal_state.boot),
+            spans: journal_state.spans.clone(),
+            end: journal_state.end.unwrap_or(CoordinatorEnd {
+                at: now,
+                by_power: false,
+                troubled_at,
+            }),
+            cleanness: journal_state.cleanness,
+            syncs: journal_state.syncs.clone(),
+            drawn: journal_state.drawn.clone(),
+            is_scrambled: journal_state.is_scrambled,
             storage,
             model,
         })
     }
 
-    fn put_back(&self, keep: &mut Keep, now: u64) {
-        keep.storage = self.storage.put_back(now);
-        keep.copy_boot = Some(self.boot);
-        keep.spans.clone_from(&self.spans);
-        keep.end = Some(self.end);
-        keep.cleanness = self.cleanness;
-        keep.syncs.clone_from(&self.syncs);
-        keep.drawn.clone_from(&self.drawn);
-        keep.is_scrambled = self.is_scrambled;
+    fn put_back(&self, journal_state: &mut JournalState, now: u64) {
+        journal_state.storage = self.storage.put_back(now);
+        journal_state.copy_boot = Some(self.boot);
+        journal_state.spans.clone_from(&self.spans);
+        journal_state.end = Some(self.end);
+        journal_state.cleanness = self.cleanness;
+        journal_state.syncs.clone_from(&self.syncs);
+        journal_state.drawn.clone_from(&self.drawn);
+        journal_state.is_scrambled = self.is_scrambled;
     }
 }
 
@@ -78,53 +82,68 @@ impl World {
     /// Takes a copy, or puts it back; mostly when some have taken more than it holds, and others
     /// have not: these may be back first, and bring the numbers past those of the others.
     pub(crate) fn on_backup(&mut self) {
-        if self.nature.calm {
+        if self.environment.calm {
             return;
         }
         let above = self.above();
-        let is_split = !above.is_empty() && above.len() < self.people.len() + self.raws.len();
-        let World { hub, backups: Some(backups), keep: Some(keep), nature, model, .. } = self
+        let is_split = !above.is_empty() && above.len() < self.participants.len() + self.raws.len();
+        let World {
+            coordinator,
+            backups: Some(backups),
+            journal_state: Some(journal_state),
+            environment,
+            model,
+            ..
+        } = self
         else {
             return;
         };
         let pauses = if backups.copy.is_some() { [50, 300, 900] } else { [300, 3_000, 30_000] };
         let pause = backups.rng.pick(&pauses);
         let pause = backups.rng.between(20, pause);
-        let is_wanted = hub.is_some() || backups.rng.percent(20);
+        let is_wanted = coordinator.is_some() || backups.rng.percent(20);
         if !is_wanted
             || backups.copy.is_some() && backups.rng.percent(if is_split { 40 } else { 97 })
         {
-            return nature.after(pause, RecoveryEvent::Backup);
+            return environment.after(pause, Event::Backup);
         }
         if backups.copy.is_none() {
-            nature.after(pause, RecoveryEvent::Backup);
-            backups.copy = Copy::take(keep, hub.is_some(), model.copy(), nature.now);
+            environment.after(pause, Event::Backup);
+            backups.copy =
+                Copy::take(journal_state, coordinator.is_some(), model.copy(), environment.now);
             let is_taken = backups.copy.is_some();
             return self.trace(|| format!("copied: {is_taken}"));
         }
         let begins_epoch = backups.rng.percent(20);
         let ms = backups.rng.pick(&[100, 2_000, 70_000, 70_000]);
-        nature.after(pause + ms, RecoveryEvent::Backup);
+        environment.after(pause + ms, Event::Backup);
         self.put_back(begins_epoch);
         for node in above {
-            self.nature.inbox(node).paused_until = self.nature.now + ms;
+            self.environment.inbox(node).paused_until = self.environment.now + ms;
         }
     }
 
     fn put_back(&mut self, begins_epoch: bool) {
         self.trace(|| format!("puts the copy back, and begins a new epoch: {begins_epoch}"));
-        if self.hub.is_some() {
-            self.end_hub(false);
+        if self.coordinator.is_some() {
+            self.end_coordinator(false);
         } else {
             self.end_journal(false);
         }
-        let World { backups: Some(backups), keep: Some(keep), nature, model, .. } = self else {
+        let World {
+            backups: Some(backups),
+            journal_state: Some(journal_state),
+            environment,
+            model,
+            ..
+        } = self
+        else {
             return;
         };
         let Some(copy) = &backups.copy else { return };
-        copy.put_back(keep, nature.now);
-        nature.copies += 1;
-        model.put_back(copy.model.clone(), nature.copies, begins_epoch);
+        copy.put_back(journal_state, environment.now);
+        environment.copies += 1;
+        model.put_back(copy.model.clone(), environment.copies, begins_epoch);
         if backups.rng.percent(80) {
             backups.copy = None;
         }
@@ -134,10 +153,11 @@ impl World {
     fn above(&self) -> Vec<Node> {
         let copy = self.backups.as_ref().and_then(|backups| backups.copy.as_ref());
         let Some((epoch, last)) = copy.map(|copy| copy.model.last()) else { return Vec::new() };
-        let people = self.people.iter().map(|person| &person.disk.ledger);
-        let people = people.enumerate().map(|(i, ledger)| (Node::Person(i), ledger));
+        let participants = self.participants.iter().map(|participant| &participant.disk.ledger);
+        let participants =
+            participants.enumerate().map(|(i, ledger)| (Node::Participant(i), ledger));
         let raws = self.raws.iter().map(|raw| &raw.ledger).enumerate();
-        let all = people.chain(raws.map(|(i, ledger)| (Node::Raw(i), ledger)));
+        let all = participants.chain(raws.map(|(i, ledger)| (Node::Raw(i), ledger)));
         let above = all.filter(|(_, ledger)| ledger.epoch == Some(epoch) && ledger.last > last);
         above.map(|(node, _)| node).collect()
     }

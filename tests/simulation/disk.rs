@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use groupcast::protocol::Delivery;
 use groupcast::session::LogEntry;
 
+use crate::environment::{Environment, Event};
 use crate::ledger::Ledger;
 use crate::model::Model;
-use crate::nature::{Nature, RecoveryEvent};
 
 /// The log and what is on its way into it.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    person: usize,
+    participant: usize,
     /// What is written, held to what must be there.
     pub(crate) ledger: Ledger,
     pub(crate) entries: u64,
@@ -28,9 +28,9 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn new(person: usize, id: &str, must_sync: bool) -> Self {
+    pub(crate) fn new(participant: usize, id: &str, must_sync: bool) -> Self {
         Self {
-            person,
+            participant,
             ledger: Ledger::new(id),
             entries: 0,
             pending: VecDeque::new(),
@@ -50,54 +50,69 @@ impl Disk {
         &self.ledger
     }
 
-    pub(crate) fn append(&mut self, entry: (LogEntry, u32), nature: &mut Nature, life: u32) {
+    pub(crate) fn append(
+        &mut self,
+        entry: (LogEntry, u32),
+        environment: &mut Environment,
+        life: u32,
+    ) {
         self.pending.push_back(entry);
         if self.writing == 0 && !self.waits_for_retry {
-            self.write(nature, life);
+            self.write(environment, life);
         }
     }
 
-    pub(crate) fn retry(&mut self, nature: &mut Nature, life: u32) {
+    pub(crate) fn retry(&mut self, environment: &mut Environment, life: u32) {
         assert!(self.waits_for_retry, "retried without having failed");
         self.waits_for_retry = false;
-        self.write(nature, life);
+        self.write(environment, life);
     }
 
-    fn write(&mut self, nature: &mut Nature, life: u32) {
+    fn write(&mut self, environment: &mut Environment, life: u32) {
         self.writing = self.pending.len();
-        let ms = if nature.calm { 1 } else { nature.rng.pick(&[0, 1, 1, 5, 100, 3_000]) };
-        nature.after(ms, RecoveryEvent::Disk(self.person, life));
+        let ms = if environment.calm { 1 } else { environment.rng.pick(&[0, 1, 1, 5, 100, 3_000]) };
+        environment.after(ms, Event::Disk(self.participant, life));
     }
 
     /// The write under way is done: how many entries it wrote, or that it failed.
-    pub(crate) fn done(&mut self, nature: &mut Nature, model: &Model, life: u32) -> Option<usize> {
+    pub(crate) fn done(
+        &mut self,
+        environment: &mut Environment,
+        model: &Model,
+        life: u32,
+    ) -> Option<usize> {
         let count = std::mem::take(&mut self.writing);
-        if nature.now < self.fails_until {
+        if environment.now < self.fails_until {
             self.waits_for_retry = true;
             return None;
         }
-        self.keep(count, model);
+        self.store_written(count, model);
         // Sooner or later the system writes it by itself.
-        if self.must_sync || nature.rng.percent(20) {
+        if self.must_sync || environment.rng.percent(20) {
             self.unsynced = vec![self.ledger.clone()];
         }
         if !self.pending.is_empty() {
-            self.write(nature, life);
+            self.write(environment, life);
         }
         Some(count)
     }
 
     /// The process is gone: of what was being written, some is there. With the machine, some is
     /// gone that was written and not synced.
-    pub(crate) fn crash(&mut self, nature: &mut Nature, model: &Model, with_machine: bool) {
-        let count = nature.rng.index(self.writing + 1);
-        self.keep(count, model);
+    pub(crate) fn crash(
+        &mut self,
+        environment: &mut Environment,
+        model: &Model,
+        with_machine: bool,
+    ) {
+        let count = environment.rng.index(self.writing + 1);
+        self.store_written(count, model);
         if with_machine {
-            let left = nature.rng.index(self.unsynced.len());
-            let safe = self.unsynced.swap_remove(left);
+            let left = environment.rng.index(self.unsynced.len());
+            let durable = self.unsynced.swap_remove(left);
             match self.must_sync {
-                true => self.ledger = safe, // It has acknowledged nothing of what is gone.
-                false => self.ledger.fall_back(safe),
+                true => self.ledger = durable, // It has acknowledged nothing of what is gone.
+                false => self.ledger.fall_back(durable),
             }
             self.unsynced = vec![self.ledger.clone()];
         }
@@ -106,10 +121,10 @@ impl Disk {
         self.waits_for_retry = false;
     }
 
-    fn keep(&mut self, count: usize, model: &Model) {
+    fn store_written(&mut self, count: usize, model: &Model) {
         for (entry, copies) in self.pending.drain(..count) {
             self.entries += 1;
-            let life = |ledger: &Ledger| &model.lives[&ledger.epoch.expect("no number without")];
+            let life = |ledger: &Ledger| &model.epochs[&ledger.epoch.expect("no number without")];
             match entry {
                 LogEntry::Epoch(epoch) if self.ledger.epoch == Some(epoch) => {
                     self.ledger.begin_anew();

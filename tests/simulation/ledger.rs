@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use groupcast::protocol::Epoch;
 
-use crate::life::{Life, Registration};
+use crate::epoch_history::{EpochHistory, Registration};
 
 /// What one id has taken, held to what it is promised: everything of others since it registered
 /// comes once, or is counted once.
@@ -15,10 +15,10 @@ pub(crate) struct Ledger {
     excused: BTreeMap<(Epoch, u32), u64>,
     pub(crate) epoch: Option<Epoch>,
     pub(crate) last: u64,
-    /// Which life of this epoch the last number is of: [`Life::copies`].
+    /// Which life of this epoch the last number is of: [`EpochHistory::copies`].
     copies: Option<u32>,
     /// The member knows that the numbers went back, and had taken so much before.
-    told: Option<u64>,
+    reported: Option<u64>,
     /// Up to here all was taken before the numbers went back: it may come again.
     again: u64,
     /// How often the numbers had passed those of the member before it came back: then nobody can
@@ -34,7 +34,7 @@ impl Ledger {
             epoch: None,
             last: 0,
             copies: None,
-            told: None,
+            reported: None,
             again: 0,
             unnoticed: 0,
         }
@@ -44,31 +44,31 @@ impl Ledger {
     pub(crate) fn begin(&mut self, epoch: Epoch) {
         if self.epoch != Some(epoch) {
             self.epoch = Some(epoch);
-            (self.last, self.copies, self.told, self.again) = (0, None, None, 0);
+            (self.last, self.copies, self.reported, self.again) = (0, None, None, 0);
         }
     }
 
     /// The member has noted that numbers of its epoch begin anew.
     pub(crate) fn begin_anew(&mut self) {
-        self.told = self.told.max(Some(self.last.max(self.again)));
+        self.reported = self.reported.max(Some(self.last.max(self.again)));
         self.last = 0;
     }
 
     /// What comes now is of the life that the epoch had when the coordinator had been put back so
     /// often. Where that is another one than before, all that the two do not share is still to
     /// come, unless the member has named a number that the coordinator had to take for its own.
-    pub(crate) fn follow<'a>(&mut self, newest: &'a Life, copies: u32) -> &'a Life {
+    pub(crate) fn follow<'a>(&mut self, newest: &'a EpochHistory, copies: u32) -> &'a EpochHistory {
         let life = newest.at(copies);
         let Some(before) = self.copies.replace(life.copies) else { return life };
         let id = &self.id;
         if before == life.copies {
-            assert_eq!(self.told, None, "{id}: the numbers did not go back");
+            assert_eq!(self.reported, None, "{id}: the numbers did not go back");
             return life;
         }
         assert!(before < life.copies, "{id}: of a life that is over");
         let shared = newest.at(before).shared(life);
-        self.again = self.told.unwrap_or_default().max(self.again).min(shared);
-        if self.told.take().is_none() && self.last > shared {
+        self.again = self.reported.unwrap_or_default().max(self.again).min(shared);
+        if self.reported.take().is_none() && self.last > shared {
             if life.named(id) >= self.last {
                 self.unnoticed += 1;
             } else {
@@ -79,7 +79,7 @@ impl Ledger {
     }
 
     /// The registration that a number belongs to, and the number above which nothing was taken.
-    fn base(&self, newest: &Life, life: &Life, seq: u64) -> (u32, u64) {
+    fn base(&self, newest: &EpochHistory, life: &EpochHistory, seq: u64) -> (u32, u64) {
         let registration = life.registration(&self.id, seq);
         let registration = registration.unwrap_or_else(|| panic!("{}: {seq} before", self.id));
         let taken = self.last.max(self.again).max(self.excused(newest, life, &registration));
@@ -87,7 +87,12 @@ impl Ledger {
     }
 
     /// Up to here everything may be gone: it was acknowledged.
-    fn excused(&self, newest: &Life, life: &Life, registration: &Registration) -> u64 {
+    fn excused(
+        &self,
+        newest: &EpochHistory,
+        life: &EpochHistory,
+        registration: &Registration,
+    ) -> u64 {
         let excused = self.excused.iter().filter(|((epoch, _), _)| Some(*epoch) == self.epoch);
         let excused = excused.map(|(&(_, copies), &seq)| match copies == life.copies {
             true => seq,
@@ -105,14 +110,14 @@ impl Ledger {
     }
 
     /// Falls back to what was safe: what was taken since is forgotten, and perhaps kept nowhere.
-    pub(crate) fn fall_back(&mut self, safe: Self) {
+    pub(crate) fn fall_back(&mut self, durable: Self) {
         self.excuse(self.last);
         let excused = std::mem::take(&mut self.excused);
-        *self = Self { excused, ..safe };
+        *self = Self { excused, ..durable };
     }
 
     /// A message was taken, that was not taken before.
-    pub(crate) fn take(&mut self, newest: &Life, copies: u32, seq: u64, line: &str) {
+    pub(crate) fn take(&mut self, newest: &EpochHistory, copies: u32, seq: u64, line: &str) {
         let life = self.follow(newest, copies);
         let Self { id, last, .. } = self;
         assert!(seq > *last, "{id}: {seq} after {last}: twice, or out of order");
@@ -128,7 +133,7 @@ impl Ledger {
     /// A gap was taken. One that repeats what was taken may do so only where `may_repeat`.
     pub(crate) fn take_gap(
         &mut self,
-        newest: &Life,
+        newest: &EpochHistory,
         copies: u32,
         [count, first, last]: [u64; 3],
         may_repeat: bool,
@@ -162,7 +167,7 @@ impl Ledger {
     }
 
     /// Nothing is left that should have come.
-    pub(crate) fn is_complete(&self, newest: &Life) -> bool {
+    pub(crate) fn is_complete(&self, newest: &EpochHistory) -> bool {
         let last = newest.last();
         if newest.registration(&self.id, last + 1).is_none() {
             return false;

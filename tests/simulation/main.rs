@@ -13,12 +13,12 @@
 //!
 //! Real are the two minds, and all of the journal but its thread and its files: `Group`,
 //! `Session`, `Commits`, `SegmentWriter`, `JournalContents`, and the format on the disk. The shells
-//! of both programs are simulated in a simpler form: `hub*.rs` is the coordinator's
-//! (sockets, turns, the journal's jobs), `person.rs` and `disk.rs` are the participant's (sockets,
-//! prompt, message log),
-//! `raw.rs` is other people's programs. `nature.rs` has time, chance and the queue of what happens
-//! next, `net.rs` the wires, `storage.rs` the coordinator's disk; `world.rs` brings faults about
-//! and ties all together.
+//! of both programs are simulated in a simpler form: `coordinator*.rs` is the coordinator's
+//! (sockets, turns, the journal's jobs), `participant.rs` and `disk.rs` are the participant's
+//! (sockets, prompt, message log),
+//! `raw.rs` is other people's programs. `environment.rs` has time, chance and the queue of what
+//! happens next, `net.rs` the wires, `storage.rs` the coordinator's disk; `world.rs` brings faults
+//! about and ties all together.
 //!
 //! # What must be
 //!
@@ -38,7 +38,7 @@
 //! holds of the copy, and a member loses nothing of what comes after it was put back, but where the
 //! numbers had passed its own before it returned. In the end all faults stop (`user.rs`): everybody
 //! gets back online and has everything. And all that the promises are for must have come about
-//! (`sights.rs`), or the runs have proved less than they seem to.
+//! (`coverage.rs`), or the runs have proved less than they seem to.
 //!
 //! # To look at one run
 //!
@@ -53,24 +53,24 @@
 #![cfg(test)]
 
 mod backup;
+mod coordinator;
+mod coordinator_commands;
+mod coordinator_journal;
+mod coordinator_messages;
+mod coverage;
+mod crash_check;
 mod disk;
-mod hub;
-mod hub_clients;
-mod hub_journal;
-mod hub_links;
+mod environment;
+mod epoch_history;
 mod ledger;
-mod life;
 mod model;
-mod model_away;
+mod model_expected;
 mod model_journal;
 mod model_links;
-mod model_wants;
-mod nature;
+mod model_offline;
 mod net;
-mod person;
+mod participant;
 mod raw;
-mod rehearsal;
-mod sights;
 mod storage;
 mod stream;
 mod texts;
@@ -79,17 +79,17 @@ mod world;
 
 use std::env;
 
-use sights::Sight;
-use world::{Outcome, World};
+use coverage::CoveragePoint;
+use world::{RunResult, World};
 
 /// How many seeds are run if nobody says.
 const SEEDS: u64 = 60;
 /// How long things go wrong, at most.
 const FAULTS_MS: u64 = 400_000;
 
-fn run(seed: u64, is_loud: bool) -> Outcome {
+fn run(seed: u64, is_loud: bool) -> RunResult {
     let mut world = World::new(seed, is_loud);
-    let until = world.nature.rng.between(FAULTS_MS / 8, FAULTS_MS);
+    let until = world.environment.rng.between(FAULTS_MS / 8, FAULTS_MS);
     world.run_until(until);
     world.heal();
     world.result()
@@ -107,8 +107,8 @@ fn every_promise_is_kept_whatever_goes_wrong() {
     }
     let first = number("SIM_FIRST").unwrap_or(1);
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
-    let outcomes: Vec<Outcome> = (first..first + seeds).map(|seed| run(seed, false)).collect();
-    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    let outcomes: Vec<RunResult> = (first..first + seeds).map(|seed| run(seed, false)).collect();
+    let sum = |of: fn(&RunResult) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
         "{seeds} seeds: {} virtual s, {} steps, {} messages, {} log entries, {} coordinators, \
          {} back from their journals, {} segments removed before their time",
@@ -116,14 +116,14 @@ fn every_promise_is_kept_whatever_goes_wrong() {
         sum(|outcome| outcome.steps),
         sum(|outcome| outcome.messages),
         sum(|outcome| outcome.logged),
-        sum(|outcome| u64::from(outcome.hubs)),
-        sum(|outcome| u64::from(outcome.comebacks)),
+        sum(|outcome| u64::from(outcome.coordinators)),
+        sum(|outcome| u64::from(outcome.restarts)),
         sum(|outcome| outcome.removed_early),
     );
     assert!(sum(|outcome| outcome.logged) > 10 * seeds, "hardly anything happened");
     assert!(sum(|outcome| outcome.removed_early) > seeds, "hardly a segment went early");
-    for sight in Sight::ALL {
-        let times: u64 = outcomes.iter().filter_map(|outcome| outcome.sights.get(&sight)).sum();
+    for sight in CoveragePoint::ALL {
+        let times: u64 = outcomes.iter().filter_map(|outcome| outcome.coverage.get(&sight)).sum();
         println!("{times:>8} x {sight:?}");
         assert!(
             times > 0 || seeds < sight.seeds(),
@@ -140,5 +140,5 @@ fn the_same_seed_is_the_same_run() {
         outcome
     });
     assert_ne!(ranges[0].hash, ranges[1].hash);
-    assert!(ranges.iter().any(|outcome| outcome.comebacks > 0), "neither keeps a journal");
+    assert!(ranges.iter().any(|outcome| outcome.restarts > 0), "neither keeps a journal");
 }

@@ -9,10 +9,10 @@ use groupcast::limits::Overflow;
 use groupcast::protocol::{Command, Epoch, Options, Request, Since};
 use groupcast::time::Now;
 
-use crate::life::{Life, Message};
-use crate::model_journal::{FactId, RollEntry};
-use crate::model_wants::Want;
-use crate::sights::{Sight, Sights};
+use crate::coverage::{Coverage, CoveragePoint};
+use crate::epoch_history::{EpochHistory, Message};
+use crate::model_expected::Expected;
+use crate::model_journal::{FactId, RegistryEntry};
 use crate::stream::Stream;
 
 #[derive(Clone, Debug)]
@@ -23,9 +23,9 @@ pub(crate) struct Member {
     /// The highest place it ever had.
     pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
-    pub(crate) returning: Option<LinkId>,
+    pub(crate) reconnecting: Option<LinkId>,
     /// When it was online last, if it is not.
-    pub(crate) away_since: Option<u64>,
+    pub(crate) offline_since: Option<u64>,
     pub(crate) address: SocketAddr,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Attempt {
 /// What should be.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) lives: BTreeMap<Epoch, Life>,
+    pub(crate) epochs: BTreeMap<Epoch, EpochHistory>,
     pub(crate) epoch: Epoch,
     pub(crate) rules: Rules,
     pub(crate) members: BTreeMap<String, Member>,
@@ -56,14 +56,14 @@ pub(crate) struct Model {
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,
     /// What must happen before the next thing does.
-    pub(crate) wanted: BTreeMap<ConnId, Want>,
+    pub(crate) expected: BTreeMap<ConnId, Expected>,
     pub(crate) dialing: Option<Attempt>,
     /// With the last words on each.
     pub(crate) closing: Vec<(LinkId, String)>,
     /// What each reply to come confirms.
     pub(crate) facts: BTreeMap<ConnId, FactId>,
     /// All that became of each id since it was last known for certain, in order.
-    pub(crate) roll: BTreeMap<String, Vec<RollEntry>>,
+    pub(crate) registry: BTreeMap<String, Vec<RegistryEntry>>,
     /// The highest number that anybody can have seen.
     pub(crate) exposed: u64,
     pub(crate) is_failing: bool,
@@ -80,13 +80,13 @@ pub(crate) struct Model {
     pub(crate) must_begin: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
-    pub(crate) sights: Sights,
+    pub(crate) coverage: Coverage,
 }
 
 impl Model {
     pub(crate) fn new(rules: Rules, epoch: Epoch) -> Self {
         Self {
-            lives: BTreeMap::from([(epoch, Life::default())]),
+            epochs: BTreeMap::from([(epoch, EpochHistory::default())]),
             epoch,
             rules,
             members: BTreeMap::new(),
@@ -96,11 +96,11 @@ impl Model {
             is_shutting_down: false,
             registrations: 0,
             texts: BTreeSet::new(),
-            wanted: BTreeMap::new(),
+            expected: BTreeMap::new(),
             dialing: None,
             closing: Vec::new(),
             facts: BTreeMap::new(),
-            roll: BTreeMap::new(),
+            registry: BTreeMap::new(),
             exposed: 0,
             is_failing: false,
             is_full: false,
@@ -111,30 +111,30 @@ impl Model {
             waiting: Vec::new(),
             must_begin: false,
             has_come_back: false,
-            sights: Sights::new(),
+            coverage: Coverage::new(),
         }
     }
 
     /// A coordinator begins that knows nobody: without a journal, or as its journal is empty.
     pub(crate) fn begin_anew(&mut self, epoch: Epoch) {
         *self = self.next(epoch);
-        self.lives.insert(epoch, Life::default());
+        self.epochs.insert(epoch, EpochHistory::default());
     }
 
     /// With what outlives every coordinator, and nothing else.
     pub(crate) fn next(&mut self, epoch: Epoch) -> Self {
         Self {
-            lives: std::mem::take(&mut self.lives),
+            epochs: std::mem::take(&mut self.epochs),
             texts: std::mem::take(&mut self.texts),
             registrations: self.registrations,
             must_begin: self.must_begin,
-            sights: std::mem::take(&mut self.sights),
+            coverage: std::mem::take(&mut self.coverage),
             ..Self::new(self.rules.clone(), epoch)
         }
     }
 
-    pub(crate) fn see(&mut self, sight: Sight) {
-        *self.sights.entry(sight).or_default() += 1;
+    pub(crate) fn cover(&mut self, sight: CoveragePoint) {
+        *self.coverage.entry(sight).or_default() += 1;
     }
 
     /// Nothing is accepted that would have to be written down.
@@ -142,12 +142,12 @@ impl Model {
         self.is_failing || self.is_full
     }
 
-    pub(crate) fn life(&self) -> &Life {
-        &self.lives[&self.epoch]
+    pub(crate) fn life(&self) -> &EpochHistory {
+        &self.epochs[&self.epoch]
     }
 
-    pub(crate) fn life_mut(&mut self) -> &mut Life {
-        self.lives.get_mut(&self.epoch).unwrap()
+    pub(crate) fn life_mut(&mut self) -> &mut EpochHistory {
+        self.epochs.get_mut(&self.epoch).unwrap()
     }
 
     pub(crate) fn is_over(&self, seq: u64, now: u64) -> bool {
@@ -161,25 +161,25 @@ impl Model {
         {
             self.front += 1;
         }
-        self.settle();
+        self.advance();
     }
 
     /// All were offered everything: with a time to live of 0 that was its only chance.
-    pub(crate) fn offered(&mut self) {
+    pub(crate) fn delivered(&mut self) {
         if self.rules.ttl_ms == 0 {
             self.front = self.front.max(self.life().released + 1);
         }
-        self.settle();
+        self.advance();
     }
 
     /// Members that do not acknowledge have what was handed over, and miss what is lost.
-    pub(crate) fn settle(&mut self) {
-        let life = &self.lives[&self.epoch];
+    pub(crate) fn advance(&mut self) {
+        let life = &self.epochs[&self.epoch];
         for member in self.members.values_mut() {
             if let Some(stream) = member.link.and_then(|link| self.streams.get_mut(&link)) {
-                stream.settle(life, self.front, member.number);
+                stream.advance(life, self.front, member.number);
                 if !stream.acks {
-                    member.acked = member.acked.max(stream.brought);
+                    member.acked = member.acked.max(stream.received);
                 }
             }
             member.acked = life.skip_own(member.acked, member.number);
@@ -189,17 +189,17 @@ impl Model {
 
     pub(crate) fn request(&mut self, conn: ConnId, request: &Request<'_>, now: Now) {
         match self.decide(conn, request, now) {
-            Ok(Some(line)) => self.want(conn, Want::Line(line)),
+            Ok(Some(line)) => self.expect_reply(conn, Expected::Line(line)),
             Ok(None) => (),
             Err(code) => {
                 if code == 506 {
-                    self.see(Sight::JournalRefused);
+                    self.cover(CoveragePoint::JournalRefused);
                 }
-                let want = match code {
-                    507 => Want::Naming(code, std::mem::take(&mut self.holders)),
-                    _ => Want::Code(code),
+                let expect_reply = match code {
+                    507 => Expected::Naming(code, std::mem::take(&mut self.holders)),
+                    _ => Expected::Code(code),
                 };
-                self.want(conn, want);
+                self.expect_reply(conn, expect_reply);
             }
         }
     }
@@ -266,7 +266,7 @@ impl Model {
             return Ok(());
         }
         if self.drawn.is_none() || self.decided_at.is_some_and(|at| now < at + 10_000) {
-            self.see(Sight::NewEpochRefused);
+            self.cover(CoveragePoint::NewEpochRefused);
             return Err(400);
         }
         if self.is_refusing() {
@@ -284,9 +284,9 @@ impl Model {
     fn forget(&mut self, conn: ConnId, id: &str) {
         self.cancel(id);
         self.hang_up(id, "deregistered");
-        self.note_peak(id);
+        self.record_peak(id);
         self.members.remove(id);
-        let left = self.enter_on_roll(id, None);
+        let left = self.register_fact(id, None);
         self.facts.insert(conn, left);
     }
 
@@ -311,15 +311,15 @@ impl Model {
 
     /// Ends a reconnect under way; whether there was one.
     fn cancel(&mut self, id: &str) -> bool {
-        let returning = self.members.get_mut(id).and_then(|member| member.returning.take());
-        let Some(attempt) = returning.and_then(|link| {
+        let reconnecting = self.members.get_mut(id).and_then(|member| member.reconnecting.take());
+        let Some(attempt) = reconnecting.and_then(|link| {
             self.closing.push((link, String::new()));
             self.attempts.remove(&link)
         }) else {
             return false;
         };
-        self.want(attempt.conn, Want::Code(409));
-        self.see(Sight::ReconnectCancelled);
+        self.expect_reply(attempt.conn, Expected::Code(409));
+        self.cover(CoveragePoint::ReconnectCancelled);
         true
     }
 
@@ -353,7 +353,7 @@ impl Model {
         if kept(oldest) > self.rules.backlog_bytes_max {
             if self.rules.overflow == Overflow::Reject {
                 self.holders = self.holders(kept(oldest) - line.len() as u64);
-                self.see(Sight::BacklogFull);
+                self.cover(CoveragePoint::BacklogFull);
                 return Err(507);
             }
             while kept(oldest) > self.rules.backlog_bytes_max {
@@ -364,7 +364,7 @@ impl Model {
                 return Err(507);
             }
             self.front = oldest;
-            self.see(Sight::OldestDropped);
+            self.cover(CoveragePoint::OldestDropped);
         }
         assert!(self.texts.insert(text.to_owned()), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
@@ -374,7 +374,7 @@ impl Model {
         if !self.rules.is_journaled {
             self.life_mut().released = seq;
         }
-        self.settle();
+        self.advance();
         Ok(format!("OK msend seq={seq}"))
     }
 
@@ -382,10 +382,10 @@ impl Model {
         self.is_shutting_down = true;
         for (link, attempt) in std::mem::take(&mut self.attempts) {
             if let Some(member) = self.members.get_mut(&attempt.id) {
-                member.returning = None;
+                member.reconnecting = None;
             }
             self.closing.push((link, String::new()));
-            self.want(attempt.conn, Want::Code(503));
+            self.expect_reply(attempt.conn, Expected::Code(503));
         }
     }
 

@@ -7,31 +7,31 @@ use groupcast::limits::Sync;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
 
-use crate::life::{Downfall, Life, Promise, Registration};
+use crate::coverage::CoveragePoint;
+use crate::epoch_history::{CoordinatorEnd, EpochHistory, Promise, Registration};
 use crate::model::{Member, Model};
-use crate::sights::Sight;
 
 /// Something that was decided.
 #[derive(Clone, Debug)]
 pub(crate) enum FactId {
     Message(u64),
     /// An entry of an id on the roll.
-    Roll(String, usize),
+    Registry(String, usize),
 }
 
 /// What an id became.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RollEntry {
+pub(crate) struct RegistryEntry {
     /// A member, or none.
-    pub(crate) gauges: Option<Registration>,
+    pub(crate) registration: Option<Registration>,
     promise: Option<Promise>,
     peak: u64,
 }
 
 /// How a coordinator came back.
 #[derive(Debug)]
-pub(crate) struct Comeback {
-    pub(crate) end: Downfall,
+pub(crate) struct Restart {
+    pub(crate) end: CoordinatorEnd,
     /// Everything was written down before it ended, or may have been.
     pub(crate) was_clean: bool,
     /// The group time of the start: since then everybody is away.
@@ -53,9 +53,9 @@ pub(crate) struct Comeback {
 pub(crate) struct Copied {
     epoch: Epoch,
     decided: Option<Epoch>,
-    life: Life,
+    life: EpochHistory,
     members: BTreeMap<String, Member>,
-    roll: BTreeMap<String, Vec<RollEntry>>,
+    registry: BTreeMap<String, Vec<RegistryEntry>>,
     front: u64,
     exposed: u64,
 }
@@ -73,7 +73,7 @@ impl Model {
             decided: self.decided,
             life: self.life().clone(),
             members: self.members.clone(),
-            roll: self.roll.clone(),
+            registry: self.registry.clone(),
             front: self.front,
             exposed: self.exposed,
         }
@@ -82,23 +82,23 @@ impl Model {
     /// The next coordinator begins with what this one was then. What members have taken since is
     /// not undone.
     pub(crate) fn put_back(&mut self, copied: Copied, copies: u32, must_begin: bool) {
-        let Copied { epoch, decided, mut life, members, roll, front, exposed } = copied;
-        *self = Self { decided, members, roll, front, exposed, must_begin, ..self.next(epoch) };
-        let old = self.lives.remove(&epoch).expect("that was the epoch once");
-        life.take_the_place_of(old, copies);
-        self.lives.insert(epoch, life);
+        let Copied { epoch, decided, mut life, members, registry, front, exposed } = copied;
+        *self = Self { decided, members, registry, front, exposed, must_begin, ..self.next(epoch) };
+        let old = self.epochs.remove(&epoch).expect("that was the epoch once");
+        life.replace(old, copies);
+        self.epochs.insert(epoch, life);
     }
 
-    pub(crate) fn enter_on_roll(&mut self, id: &str, gauges: Option<Registration>) -> FactId {
-        let nobody = RollEntry { gauges: None, promise: None, peak: 0 };
-        let entries = self.roll.entry(id.to_owned()).or_insert_with(|| vec![nobody]);
-        entries.push(RollEntry { gauges, promise: None, peak: 0 });
-        FactId::Roll(id.to_owned(), entries.len() - 1)
+    pub(crate) fn register_fact(&mut self, id: &str, registration: Option<Registration>) -> FactId {
+        let nobody = RegistryEntry { registration: None, promise: None, peak: 0 };
+        let entries = self.registry.entry(id.to_owned()).or_insert_with(|| vec![nobody]);
+        entries.push(RegistryEntry { registration, promise: None, peak: 0 });
+        FactId::Registry(id.to_owned(), entries.len() - 1)
     }
 
-    pub(crate) fn note_peak(&mut self, id: &str) {
+    pub(crate) fn record_peak(&mut self, id: &str) {
         let peak = self.members[id].peak;
-        let entries = self.roll.get_mut(id);
+        let entries = self.registry.get_mut(id);
         if let Some(last) = entries.and_then(|entries| entries.last_mut()) {
             last.peak = peak;
         }
@@ -111,13 +111,13 @@ impl Model {
                 self.exposed = self.exposed.max(*seq);
                 self.life_mut().message_mut(*seq).promise = Some(promise);
             }
-            FactId::Roll(id, at) => {
-                self.roll.get_mut(id).unwrap()[*at].promise = Some(promise);
+            FactId::Registry(id, at) => {
+                self.registry.get_mut(id).unwrap()[*at].promise = Some(promise);
             }
         }
     }
 
-    pub(crate) fn stored(&mut self, through: Seq) {
+    pub(crate) fn committed(&mut self, through: Seq) {
         let life = self.life_mut();
         assert!(through.as_u64() <= life.last(), "what was never accepted is stored");
         life.released = life.released.max(through.as_u64());
@@ -125,31 +125,31 @@ impl Model {
 
     /// A group was made from what was left of this one: it must be what it was, but for what
     /// nobody was promised.
-    pub(crate) fn come_back(&mut self, group: &Group, now: Now, back: &Comeback) {
+    pub(crate) fn come_back(&mut self, group: &Group, now: Now, back: &Restart) {
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
-            self.note_peak(&id);
+            self.record_peak(&id);
         }
         let (life, lost) = self.surviving(group, now, back);
-        (0..lost).for_each(|_| self.see(Sight::MessageLost));
+        (0..lost).for_each(|_| self.cover(CoveragePoint::MessageLost));
         let epoch = self.check_epoch(group, back);
-        let roll = std::mem::take(&mut self.roll);
+        let registry = std::mem::take(&mut self.registry);
         let old = std::mem::take(&mut self.members);
         self.begin_again(epoch, life, group);
         let mut found: BTreeMap<Box<str>, MemberState> = group
             .member_states()
             .map(|member_state| (member_state.id.clone(), member_state))
             .collect();
-        for (id, entries) in roll {
+        for (id, entries) in registry {
             let member_state = found.remove(id.as_str());
             self.restore(&id, &entries, member_state, old.get(&id), back);
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
-        self.settle();
+        self.advance();
     }
 
     /// The messages that are there, each of which is what it was, and how many are lost that were
     /// not promised to stay.
-    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Comeback) -> (Life, u64) {
+    pub(crate) fn surviving(&self, group: &Group, now: Now, back: &Restart) -> (EpochHistory, u64) {
         let (mut life, mut lost) = (self.life().clone(), 0);
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
@@ -187,64 +187,64 @@ impl Model {
         (life, lost)
     }
 
-    fn check_epoch(&mut self, group: &Group, back: &Comeback) -> Epoch {
+    fn check_epoch(&mut self, group: &Group, back: &Restart) -> Epoch {
         let (epoch, last) = (group.epoch(), group.last().as_u64());
         if Some(epoch) == self.decided {
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
-            self.see(Sight::NewEpochBegun);
+            self.cover(CoveragePoint::NewEpochBegun);
         } else if epoch == self.epoch {
             if back.is_copy {
-                self.see(Sight::BackFromCopy);
+                self.cover(CoveragePoint::BackFromCopy);
             }
             assert!(!back.must_be_new, "numbers may have been given out: {back:?}");
-            self.see(match (back.was_clean, back.end.by_power) {
-                (true, _) => Sight::BackFromOrder,
-                (false, false) => Sight::BackFromKill,
-                (false, true) => Sight::BackFromPowerLoss,
+            self.cover(match (back.was_clean, back.end.by_power) {
+                (true, _) => CoveragePoint::BackFromOrder,
+                (false, false) => CoveragePoint::BackFromKill,
+                (false, true) => CoveragePoint::BackFromPowerLoss,
             });
             assert!(last >= self.exposed, "{} was seen, {last} is the last", self.exposed);
         } else {
             assert!(back.may_be_new, "a new epoch for no reason: {back:?}");
-            self.see(Sight::BackInNewEpoch);
-            assert!(back.is_copy || !self.lives.contains_key(&epoch), "an old epoch");
+            self.cover(CoveragePoint::BackInNewEpoch);
+            assert!(back.is_copy || !self.epochs.contains_key(&epoch), "an old epoch");
         }
         self.must_begin &= epoch == self.epoch;
         epoch
     }
 
-    fn begin_again(&mut self, epoch: Epoch, life: Life, group: &Group) {
+    fn begin_again(&mut self, epoch: Epoch, life: EpochHistory, group: &Group) {
         let is_new = epoch != self.epoch;
-        let (mut lives, old) = (std::mem::take(&mut self.lives), self.epoch);
+        let (mut epochs, old) = (std::mem::take(&mut self.epochs), self.epoch);
         let last = life.last();
         let first = group.lines(Seq::ZERO).next();
         let front = first.map_or(last + 1, |(seq, ..)| seq.as_u64());
         if is_new {
             let mut new = life.go_on();
-            if let Some(old) = lives.remove(&epoch) {
+            if let Some(old) = epochs.remove(&epoch) {
                 let copies = life.copies;
-                new.take_the_place_of(old, copies); // The copy is of when it had been decided.
+                new.replace(old, copies); // The copy is of when it had been decided.
             }
-            lives.insert(epoch, new);
+            epochs.insert(epoch, new);
         } else {
-            lives.insert(old, life);
+            epochs.insert(old, life);
         }
         let exposed = if is_new { 0 } else { self.exposed };
-        *self = Self { lives, front, exposed, has_come_back: true, ..self.next(epoch) };
+        *self = Self { epochs, front, exposed, has_come_back: true, ..self.next(epoch) };
     }
 
     /// An id is what it was last known to be, or what became of it since.
     fn restore(
         &mut self,
         id: &str,
-        entries: &[RollEntry],
+        entries: &[RegistryEntry],
         found: Option<MemberState>,
         old: Option<&Member>,
-        back: &Comeback,
+        back: &Restart,
     ) {
-        let binds = |entry: &RollEntry| entry.promise.is_some_and(|it| it.binds(&back.end));
+        let binds = |entry: &RegistryEntry| entry.promise.is_some_and(|it| it.binds(&back.end));
         let certain = entries.iter().rposition(binds).unwrap_or_default();
         let (life, last) = (self.life(), self.life().last());
-        let is_it = |entry: &&RollEntry| match (entry.gauges, &found) {
+        let is_it = |entry: &&RegistryEntry| match (entry.registration, &found) {
             (None, None) => true,
             (Some(was), Some(is)) => {
                 // Behind messages that are lost it may seem to have come before them.
@@ -256,22 +256,21 @@ impl Model {
         let at = entries.iter().rposition(|entry| is_it(&entry)).filter(|&at| at >= certain);
         let at = at.unwrap_or_else(|| panic!("{id}: {found:?} of {entries:?} {back:?}"));
         let (entry, undone) = (entries[at], &entries[at + 1..]);
-        let undone = undone.iter().filter_map(|entry| Some(entry.gauges?.number));
+        let undone = undone.iter().filter_map(|entry| Some(entry.registration?.number));
         self.life_mut().strike_out(id, &undone.collect::<Vec<u32>>());
         if at + 1 < entries.len() {
-            self.see(Sight::RegistrationLost);
+            self.cover(CoveragePoint::RegistrationLost);
         }
-        let safe = found.is_some() || back.sync != Sync::Never;
-        let sync = if safe { Sync::Always } else { Sync::Never };
+        let durable = found.is_some() || back.sync != Sync::Never;
+        let sync = if durable { Sync::Always } else { Sync::Never };
         let promise = Some(Promise { at: 0, sync });
         // From here on it has registered where it is found, also if that was before what was lost.
-        let gauges = entry
-            .gauges
-            .zip(found.as_ref())
-            .map(|(gauges, found)| Registration { after: found.registered_at.as_u64(), ..gauges });
-        self.roll.insert(id.to_owned(), vec![RollEntry { gauges, promise, ..entry }]);
-        let number = entry.gauges.map_or(0, |gauges| gauges.number);
-        let (Some(gauges), Some(found)) = (entry.gauges, found) else {
+        let registration = entry.registration.zip(found.as_ref()).map(|(registration, found)| {
+            Registration { after: found.registered_at.as_u64(), ..registration }
+        });
+        self.registry.insert(id.to_owned(), vec![RegistryEntry { registration, promise, ..entry }]);
+        let number = entry.registration.map_or(0, |registration| registration.number);
+        let (Some(registration), Some(found)) = (entry.registration, found) else {
             return;
         };
         let acked = found.acked.as_u64();
@@ -286,27 +285,33 @@ impl Model {
             let stood = old.map(|old| (old.acked.min(last), old.address));
             assert_eq!(stood, Some((acked, found.address)), "{id}: place and address");
         }
-        self.take_in(id, gauges, &found, back.opened_at);
+        self.take_in(id, registration, &found, back.opened_at);
     }
 
     /// A member stands where it was found.
-    fn take_in(&mut self, id: &str, gauges: Registration, found: &MemberState, opened_at: u64) {
-        let (number, acked) = (gauges.number, found.acked.as_u64());
+    fn take_in(
+        &mut self,
+        id: &str,
+        registration: Registration,
+        found: &MemberState,
+        opened_at: u64,
+    ) {
+        let (number, acked) = (registration.number, found.acked.as_u64());
         let registered_at = found.registered_at.as_u64();
         let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
         let life = self.life_mut();
         life.take_over(id, registered_at, number);
         life.pass_lost(number, acked);
         life.recognize(number, acked, &own.collect::<Vec<_>>());
-        life.enter(id, Registration { after: registered_at, had: acked, ..gauges });
+        life.enter(id, Registration { after: registered_at, had: acked, ..registration });
         let member = Member {
             number,
             registered_at,
             acked,
             peak: acked,
             link: None,
-            returning: None,
-            away_since: Some(opened_at),
+            reconnecting: None,
+            offline_since: Some(opened_at),
             address: found.address,
         };
         self.members.insert(id.to_owned(), member);

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use groupcast::group::LinkId;
 
-use crate::life::Registration;
+use crate::coverage::CoveragePoint;
+use crate::epoch_history::Registration;
 use crate::model::{Attempt, Member, Model};
-use crate::model_wants::Want;
-use crate::sights::Sight;
+use crate::model_expected::Expected;
 use crate::stream::Stream;
 
 impl Model {
@@ -16,7 +16,7 @@ impl Model {
         let attempt = self.dialing.take().expect("nobody asked to be connected");
         assert_eq!(attempt.address, address, "connects to somewhere else");
         if !attempt.registers {
-            self.members.get_mut(&attempt.id).unwrap().returning = Some(link);
+            self.members.get_mut(&attempt.id).unwrap().reconnecting = Some(link);
         }
         self.attempts.insert(link, attempt);
     }
@@ -39,7 +39,7 @@ impl Model {
         let (number, last) = (self.registrations, self.life().last());
         self.life_mut().register(&attempt.id, number);
         let entered =
-            self.enter_on_roll(&attempt.id, Some(Registration { number, after: last, had: 0 }));
+            self.register_fact(&attempt.id, Some(Registration { number, after: last, had: 0 }));
         self.facts.insert(attempt.conn, entered);
         let member = Member {
             number,
@@ -47,8 +47,8 @@ impl Model {
             acked: last,
             peak: last,
             link: Some(link),
-            returning: None,
-            away_since: None,
+            reconnecting: None,
+            offline_since: None,
             address: attempt.address,
         };
         self.members.insert(attempt.id.clone(), member);
@@ -56,20 +56,20 @@ impl Model {
         let ttl = self.rules.ttl_ms / 1000;
         let (epoch, next, max_line) = (self.epoch, last + 1, self.rules.line_bytes_max);
         let line = format!("OK register epoch={epoch} next={next} ttl={ttl} max_line={max_line}");
-        self.want(attempt.conn, Want::Line(line));
+        self.expect_reply(attempt.conn, Expected::Line(line));
     }
 
     fn readmit(&mut self, link: LinkId, attempt: &Attempt) {
         self.hang_up(&attempt.id, &format!("taken over by {}", attempt.address));
         let lowest = self.members.values().map(|member| member.acked).min().unwrap();
         let member = self.members.get_mut(&attempt.id).unwrap();
-        let life = self.lives.get_mut(&self.epoch).unwrap();
+        let life = self.epochs.get_mut(&self.epoch).unwrap();
         life.pass_lost(member.number, member.acked);
         if let Some(since) = attempt.since.filter(|since| since.epoch == self.epoch) {
-            life.note_named(&attempt.id, since.seq.as_u64());
+            life.record_named(&attempt.id, since.seq.as_u64());
         }
         let (epoch, front, life) = (self.epoch, self.front, &*life);
-        member.returning = None;
+        member.reconnecting = None;
         member.address = attempt.address;
         member.link = Some(link);
         let taken = attempt.since.filter(|since| since.epoch == epoch);
@@ -101,11 +101,11 @@ impl Model {
             );
             (reply, acked)
         });
-        let want = Want::OneOf(attempt.id.clone(), replies.collect());
+        let expect_reply = Expected::OneOf(attempt.id.clone(), replies.collect());
         if is_below {
-            self.see(Sight::SinceBelowPlace);
+            self.cover(CoveragePoint::SinceBelowAcked);
         }
-        self.want(attempt.conn, want);
+        self.expect_reply(attempt.conn, expect_reply);
         self.open(link, attempt, 0);
     }
 
@@ -119,15 +119,15 @@ impl Model {
             if let Some(member) = self.members.get_mut(&attempt.id)
                 && !attempt.registers
             {
-                member.returning = None;
+                member.reconnecting = None;
             }
-            self.want(attempt.conn, Want::Code(502));
+            self.expect_reply(attempt.conn, Expected::Code(502));
         }
     }
 
     /// The new epoch is written down: everybody comes back in that one, where it stands.
-    pub(crate) fn epoch_stored(&mut self) {
-        self.see(Sight::NewEpochBegun);
+    pub(crate) fn epoch_committed(&mut self) {
+        self.cover(CoveragePoint::NewEpochBegun);
         self.must_begin = false;
         let epoch = self.decided.take().expect("decided before it is stored");
         let mut life = self.life().go_on();
@@ -135,7 +135,7 @@ impl Model {
             let Member { number, registered_at: after, acked: had, .. } = *member;
             life.enter(id, Registration { number, after, had });
         }
-        assert!(self.lives.insert(epoch, life).is_none(), "an old epoch");
+        assert!(self.epochs.insert(epoch, life).is_none(), "an old epoch");
         (self.epoch, self.exposed) = (epoch, 0);
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
             self.hang_up(&id, "new epoch");
@@ -162,23 +162,23 @@ impl Model {
     }
 
     pub(crate) fn acknowledged(&mut self, link: LinkId, seq: u64) {
-        let life = &self.lives[&self.epoch];
+        let life = &self.epochs[&self.epoch];
         let Some(stream) = self.streams.get_mut(&link) else { return };
         let member = self.members.values_mut().find(|member| member.link == Some(link)).unwrap();
         if !stream.acks || seq <= member.acked {
             return;
         }
-        if stream.has_brought(seq) {
+        if stream.has_received(seq) {
             member.acked = life.skip_own(seq, member.number);
         } else {
-            self.see(Sight::AckAboveSent);
+            self.cover(CoveragePoint::AckAboveSent);
             self.lost(link, Some("bad ack"));
         }
     }
 
     /// The socket took these bytes.
     pub(crate) fn wrote(&mut self, link: LinkId, bytes: &[u8]) {
-        let life = &self.lives[&self.epoch];
+        let life = &self.epochs[&self.epoch];
         let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
         let stream = self.streams.get_mut(&link).unwrap();
         let gaps = stream.gaps();
@@ -186,14 +186,14 @@ impl Model {
         let is_gap = stream.gaps() > gaps;
         self.exposed = self.exposed.max(stream.shown);
         if is_gap {
-            self.see(Sight::GapTold);
+            self.cover(CoveragePoint::GapReported);
         }
-        self.settle();
+        self.advance();
     }
 
     /// Whether there is something to be written.
     pub(crate) fn is_due(&self, link: LinkId) -> bool {
-        let life = &self.lives[&self.epoch];
+        let life = &self.epochs[&self.epoch];
         let Some(stream) = self.streams.get(&link) else { return false };
         let member = self.members.values().find(|member| member.link == Some(link)).unwrap();
         stream.is_due(life, self.front, member.number)

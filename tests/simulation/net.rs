@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::nature::{Nature, Node, RecoveryEvent};
+use crate::environment::{Environment, Event, Node};
 
 /// One end of a connection: 0 dialed, 1 was dialed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +20,7 @@ impl End {
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum CloseKind {
     /// After everything that was sent.
     Closed,
     /// Broken.
@@ -30,7 +30,7 @@ pub(crate) enum Ending {
 #[derive(Debug)]
 enum Packet {
     Bytes(Vec<u8>),
-    End(Ending),
+    End(CloseKind),
 }
 
 /// One connection.
@@ -44,7 +44,7 @@ pub(crate) struct Conn {
     reached: bool,
     closed: [bool; 2],
     /// Nothing gets through any more.
-    dead: bool,
+    is_cut: bool,
     latency: u64,
     /// How often the coordinator had been put back from a copy when it was dialed.
     pub(crate) copies: u32,
@@ -58,9 +58,9 @@ struct Pipe {
     flying: VecDeque<(u64, Packet)>,
     last_at: u64,
     arrived: Vec<u8>,
-    end: Option<Ending>,
+    end: Option<CloseKind>,
     /// Bytes written and not read.
-    held: usize,
+    pending_replies: usize,
     capacity: usize,
     is_blocked: bool,
 }
@@ -72,14 +72,14 @@ impl Pipe {
             last_at: 0,
             arrived: Vec::new(),
             end: None,
-            held: 0,
+            pending_replies: 0,
             capacity,
             is_blocked: false,
         }
     }
 }
 
-impl Nature {
+impl Environment {
     pub(crate) fn dial(&mut self, owner: Node, from: IpAddr, to: SocketAddr) -> End {
         let is_calm = self.calm;
         let mut capacity = || match self.rng.below(6) {
@@ -98,16 +98,16 @@ impl Nature {
             dialed: None,
             reached: false,
             closed: [false; 2],
-            dead: false,
+            is_cut: false,
             latency,
             copies: self.copies,
             pipes,
         });
-        let fate = if self.calm { 99 } else { self.rng.below(100) };
-        match fate {
+        let outcome = if self.calm { 99 } else { self.rng.below(100) };
+        match outcome {
             0..=2 => (), // Never answered.
-            3..=6 => self.after(latency, RecoveryEvent::Dialed(conn)),
-            _ => self.after(latency, RecoveryEvent::Reach(conn)),
+            3..=6 => self.after(latency, Event::Dialed(conn)),
+            _ => self.after(latency, Event::Reach(conn)),
         }
         End { conn, side: 0 }
     }
@@ -124,7 +124,7 @@ impl Nature {
             self.inbox(owner).accepted.push(End { conn, side: 1 });
             self.wake_soon(owner);
         }
-        self.after(latency, RecoveryEvent::Dialed(conn));
+        self.after(latency, Event::Dialed(conn));
     }
 
     pub(crate) fn on_dialed(&mut self, conn: usize) {
@@ -140,21 +140,21 @@ impl Nature {
     }
 
     /// How many bytes the socket takes; 0 if none now.
-    pub(crate) fn write(&mut self, end: End, bytes: &[u8]) -> Result<usize, Ending> {
+    pub(crate) fn write(&mut self, end: End, bytes: &[u8]) -> Result<usize, CloseKind> {
         let to = end.peer();
         let conn = &mut self.conns[end.conn];
-        if conn.pipes[end.side].end == Some(Ending::Reset) {
-            return Err(Ending::Reset);
+        if conn.pipes[end.side].end == Some(CloseKind::Reset) {
+            return Err(CloseKind::Reset);
         }
         let pipe = &mut conn.pipes[to.side];
-        let most = bytes.len().min(pipe.capacity - pipe.held);
+        let most = bytes.len().min(pipe.capacity - pipe.pending_replies);
         if most == 0 {
             pipe.is_blocked |= !bytes.is_empty();
             return Ok(0);
         }
         let count = if self.rng.percent(15) { self.rng.index(most) + 1 } else { most };
-        pipe.held += count;
-        if conn.dead {
+        pipe.pending_replies += count;
+        if conn.is_cut {
             return Ok(count);
         }
         let mut rest = &bytes[..count];
@@ -166,7 +166,7 @@ impl Nature {
             rest = behind;
         }
         self.note(&[end.conn as u64, end.side as u64]);
-        self.note_bytes(&bytes[..count]);
+        self.trace_bytes(&bytes[..count]);
         Ok(count)
     }
 
@@ -178,7 +178,7 @@ impl Nature {
         pipe.last_at = pipe.last_at.max(now + conn.latency + jitter);
         pipe.flying.push_back((pipe.last_at, packet));
         let delay = pipe.last_at - now;
-        self.after(delay, RecoveryEvent::Arrive(to));
+        self.after(delay, Event::Arrive(to));
     }
 
     pub(crate) fn arrive(&mut self, end: End) {
@@ -195,32 +195,32 @@ impl Nature {
         }
         match packet {
             Packet::Bytes(bytes) => pipe.arrived.extend_from_slice(&bytes),
-            Packet::End(ending) => pipe.end = pipe.end.max_with(ending),
+            Packet::End(close_kind) => pipe.end = pipe.end.max_with(close_kind),
         }
         self.notify(end);
     }
 
     /// Up to `most` bytes that have arrived; how the stream ended, if nothing stands before that.
-    pub(crate) fn read(&mut self, end: End, most: usize) -> (Vec<u8>, Option<Ending>) {
+    pub(crate) fn read(&mut self, end: End, most: usize) -> (Vec<u8>, Option<CloseKind>) {
         let conn = &mut self.conns[end.conn];
         let pipe = &mut conn.pipes[end.side];
         let count = pipe.arrived.len().min(most);
         let behind = pipe.arrived.split_off(count);
         let bytes = std::mem::replace(&mut pipe.arrived, behind);
-        pipe.held -= count;
-        let ending = pipe.end.filter(|_| pipe.arrived.is_empty());
-        if count > 0 && pipe.is_blocked && !conn.dead {
+        pipe.pending_replies -= count;
+        let close_kind = pipe.end.filter(|_| pipe.arrived.is_empty());
+        if count > 0 && pipe.is_blocked && !conn.is_cut {
             pipe.is_blocked = false;
             let latency = conn.latency;
-            self.after(latency, RecoveryEvent::Writable(end.peer()));
+            self.after(latency, Event::Writable(end.peer()));
         }
-        (bytes, ending)
+        (bytes, close_kind)
     }
 
     /// No more will be written.
     pub(crate) fn shut_down(&mut self, end: End) {
-        if !self.conns[end.conn].dead {
-            self.send(end.peer(), Packet::End(Ending::Closed));
+        if !self.conns[end.conn].is_cut {
+            self.send(end.peer(), Packet::End(CloseKind::Closed));
         }
     }
 
@@ -231,17 +231,17 @@ impl Nature {
             return;
         }
         conn.owner[end.side] = Node::Nobody;
-        if conn.dead || !conn.reached {
+        if conn.is_cut || !conn.reached {
             return;
         }
         let is_read = conn.pipes[end.side].arrived.is_empty();
         let pipe = &mut conn.pipes[end.side];
         pipe.is_blocked = false;
         if is_read {
-            self.send(end.peer(), Packet::End(Ending::Closed));
+            self.send(end.peer(), Packet::End(CloseKind::Closed));
         } else {
             self.cut_off(end.peer());
-            self.send(end.peer(), Packet::End(Ending::Reset));
+            self.send(end.peer(), Packet::End(CloseKind::Reset));
         }
     }
 
@@ -255,22 +255,22 @@ impl Nature {
     /// The wire breaks: who does not learn of it now finds out when no probe is answered; on a
     /// command socket nobody probes.
     pub(crate) fn cut(&mut self, conn: usize, learns: [bool; 2]) {
-        if self.conns[conn].dead || !self.conns[conn].reached {
+        if self.conns[conn].is_cut || !self.conns[conn].reached {
             return;
         }
-        let is_probed = self.conns[conn].owner[0] == Node::Hub;
+        let is_probed = self.conns[conn].owner[0] == Node::Coordinator;
         for (side, learns) in learns.into_iter().enumerate() {
             let end = End { conn, side };
             self.cut_off(end);
             if learns {
-                self.send(end, Packet::End(Ending::Reset));
+                self.send(end, Packet::End(CloseKind::Reset));
             } else if is_probed {
                 let silence = self.rng.between(15_000, 30_000);
                 self.conns[conn].pipes[side].last_at += silence;
-                self.send(end, Packet::End(Ending::Reset));
+                self.send(end, Packet::End(CloseKind::Reset));
             }
         }
-        self.conns[conn].dead = true;
+        self.conns[conn].is_cut = true;
     }
 
     /// From here on everything gets through, and soon.
@@ -283,7 +283,7 @@ impl Nature {
                 let pipe = &mut self.conns[index].pipes[side];
                 pipe.capacity = pipe.capacity.max(65_536);
                 let was_blocked = std::mem::take(&mut pipe.is_blocked);
-                if was_blocked && !self.conns[index].dead {
+                if was_blocked && !self.conns[index].is_cut {
                     self.notify(End { conn: index, side: 1 - side });
                 }
             }
@@ -292,7 +292,7 @@ impl Nature {
 
     /// Connections that both ends still hold.
     pub(crate) fn open_conns(&self) -> Vec<usize> {
-        let is_open = |conn: &Conn| conn.reached && conn.closed == [false; 2] && !conn.dead;
+        let is_open = |conn: &Conn| conn.reached && conn.closed == [false; 2] && !conn.is_cut;
         let all = self.conns.iter().enumerate();
         all.filter(|(_, conn)| is_open(conn)).map(|(index, _)| index).collect()
     }
@@ -316,15 +316,15 @@ impl Nature {
 }
 
 trait MaxWith {
-    fn max_with(self, ending: Ending) -> Option<Ending>;
+    fn max_with(self, close_kind: CloseKind) -> Option<CloseKind>;
 }
 
-impl MaxWith for Option<Ending> {
+impl MaxWith for Option<CloseKind> {
     /// Broken stays broken.
-    fn max_with(self, ending: Ending) -> Option<Ending> {
+    fn max_with(self, close_kind: CloseKind) -> Option<CloseKind> {
         match self {
-            Some(Ending::Reset) => self,
-            Some(Ending::Closed) | None => Some(ending),
+            Some(CloseKind::Reset) => self,
+            Some(CloseKind::Closed) | None => Some(close_kind),
         }
     }
 }

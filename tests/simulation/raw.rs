@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use groupcast::protocol::{Epoch, LineBuffer};
 
-use crate::hub::HUB;
+use crate::coordinator::HUB;
+use crate::environment::{Event, Node};
 use crate::ledger::Ledger;
-use crate::nature::{Node, RecoveryEvent};
 use crate::net::End;
 use crate::world::World;
 use support::rng::Rng;
@@ -42,7 +42,7 @@ struct Messages {
     input: LineBuffer,
     is_greeted: bool,
     /// The last number that this connection brought.
-    brought: u64,
+    received: u64,
     acks_at_once: bool,
     output: Vec<u8>,
 }
@@ -75,13 +75,13 @@ impl Raw {
 impl World {
     /// A raw member does something.
     pub(crate) fn act(&mut self, i: usize) {
-        let next = if self.nature.calm { 400 } else { self.nature.rng.between(5, 4_000) };
-        self.nature.after(next, RecoveryEvent::Act(i));
-        if self.nature.is_paused(Node::Raw(i)) {
+        let next = if self.environment.calm { 400 } else { self.environment.rng.between(5, 4_000) };
+        self.environment.after(next, Event::Act(i));
+        if self.environment.is_paused(Node::Raw(i)) {
             return;
         }
-        let rng = &mut self.nature.rng;
-        let wants = match (self.nature.calm, self.raws[i].is_connected()) {
+        let rng = &mut self.environment.rng;
+        let wants = match (self.environment.calm, self.raws[i].is_connected()) {
             (true, true) => 0,
             (true, false) => 1,
             (false, _) => rng.below(5),
@@ -98,15 +98,16 @@ impl World {
     }
 
     fn raw_request(&mut self, i: usize) -> String {
-        let World { nature, raws, model, .. } = self;
+        let World { environment, raws, model, .. } = self;
         let raw = &mut raws[i];
-        let kind = if nature.calm { nature.rng.below(30) } else { nature.rng.below(100) };
+        let kind =
+            if environment.calm { environment.rng.below(30) } else { environment.rng.below(100) };
         let is_online = raw.is_connected();
         let command = match kind {
             0..=29 if !is_online || kind < 8 => return self.raw_join(i),
             0..=69 => {
                 raw.texts += 1;
-                let filler = nature.rng.pick(&[0, 0, 5, 300, 4_000]);
+                let filler = environment.rng.pick(&[0, 0, 5, 300, 4_000]);
                 format!("msend {}-{}# {}", raw.id, raw.texts, "ü#".repeat(filler / 3))
             }
             70..=79 => "members".to_owned(),
@@ -122,22 +123,22 @@ impl World {
 
     /// `register` or `reconnect`, with what this member asks for.
     fn raw_join(&mut self, i: usize) -> String {
-        let World { nature, raws, .. } = self;
+        let World { environment, raws, .. } = self;
         let raw = &mut raws[i];
         if raw.habit != Habit::None {
             // Nothing is read from the old socket any more, so what is named stays exact.
             for end in std::mem::take(&mut raw.messages).into_keys() {
-                nature.close(end);
+                environment.close(end);
             }
         }
         let mut options = String::new();
-        raw.nonce = nature.rng.next() | 1;
+        raw.nonce = environment.rng.next() | 1;
         match raw.habit {
-            Habit::None if nature.rng.percent(50) => raw.nonce = 0,
+            Habit::None if environment.rng.percent(50) => raw.nonce = 0,
             Habit::None => options = format!(" nonce={:x}", raw.nonce),
             Habit::Loose | Habit::Exact => options = format!(" nonce={:x} acks=1", raw.nonce),
         }
-        if nature.rng.percent(40) {
+        if environment.rng.percent(40) {
             return raw.request(&format!("register 3000{options}"));
         }
         match (raw.habit, raw.ledger.epoch) {
@@ -146,9 +147,9 @@ impl World {
             }
             (Habit::Exact, None) | (Habit::Loose, _) => (),
             // Who does not acknowledge may still have noted something, once.
-            (Habit::None, _) if nature.rng.percent(30) => {
+            (Habit::None, _) if environment.rng.percent(30) => {
                 let last = self.model.life().last();
-                let taken = nature.rng.below(last + 1);
+                let taken = environment.rng.below(last + 1);
                 options = format!("{options} since={}:{taken}", self.model.epoch);
             }
             (Habit::None, _) => (),
@@ -158,50 +159,50 @@ impl World {
 
     /// On the command socket that is there, or on a new one.
     fn raw_send(&mut self, i: usize, lines: &str) {
-        let World { nature, raws, .. } = self;
+        let World { environment, raws, .. } = self;
         let raw = &mut raws[i];
-        let old = raw.commands.keys().next_back().copied().filter(|_| nature.rng.percent(60));
-        let end = old.unwrap_or_else(|| nature.dial(Node::Raw(i), raw.address.ip(), HUB));
+        let old = raw.commands.keys().next_back().copied().filter(|_| environment.rng.percent(60));
+        let end = old.unwrap_or_else(|| environment.dial(Node::Raw(i), raw.address.ip(), HUB));
         raw.commands.entry(end).or_default().extend(lines.as_bytes());
     }
 
     /// Acknowledges late what it did not at once; some say what they should not.
     fn raw_acks(&mut self, i: usize) {
-        let World { nature, raws, .. } = self;
+        let World { environment, raws, .. } = self;
         let raw = &mut raws[i];
         for messages in raw.messages.values_mut().filter(|messages| messages.is_greeted) {
-            let brought = messages.brought;
-            let word = match nature.rng.below(100) {
-                _ if nature.calm => format!("ack {brought}\n"),
-                0..=24 => format!("ack {brought}\r\n"),
-                25..=29 => format!("ack {}\n", nature.rng.below(brought + 1)),
+            let received = messages.received;
+            let word = match environment.rng.below(100) {
+                _ if environment.calm => format!("ack {received}\n"),
+                0..=24 => format!("ack {received}\r\n"),
+                25..=29 => format!("ack {}\n", environment.rng.below(received + 1)),
                 30 if raw.habit == Habit::Loose => {
-                    raw.ledger.excuse(brought + 1); // It may be on its way.
-                    format!("ack {}\n", brought + 1)
+                    raw.ledger.excuse(received + 1); // It may be on its way.
+                    format!("ack {}\n", received + 1)
                 }
-                31..=32 if raw.habit == Habit::Loose => format!("ack {}\n", brought + 1_000),
+                31..=32 if raw.habit == Habit::Loose => format!("ack {}\n", received + 1_000),
                 33..=35 if raw.habit == Habit::Loose => "ack\n".to_owned(),
                 36 if raw.habit == Habit::None => "nobody reads this".to_owned(),
                 _ => continue,
             };
-            if brought > 0 {
+            if received > 0 {
                 messages.output.extend(word.into_bytes());
             }
         }
     }
 
     fn raw_flush(&mut self, i: usize) {
-        let World { nature, raws, .. } = self;
+        let World { environment, raws, .. } = self;
         let raw = &mut raws[i];
         for (&end, output) in &mut raw.commands {
-            while nature.dialed(end) == Some(true)
-                && let Ok(count @ 1..) = nature.write(end, output)
+            while environment.dialed(end) == Some(true)
+                && let Ok(count @ 1..) = environment.write(end, output)
             {
                 output.drain(..count);
             }
         }
         for (&end, messages) in &mut raw.messages {
-            while let Ok(count @ 1..) = nature.write(end, &messages.output) {
+            while let Ok(count @ 1..) = environment.write(end, &messages.output) {
                 messages.output.drain(..count);
             }
         }
@@ -209,10 +210,10 @@ impl World {
 
     pub(crate) fn raw_turn(&mut self, i: usize, ready: Vec<End>, accepted: Vec<End>) {
         for end in accepted {
-            let acks_at_once = self.nature.calm || self.nature.rng.percent(50);
+            let acks_at_once = self.environment.calm || self.environment.rng.percent(50);
             let (input, output) = (LineBuffer::default(), Vec::new());
             let is_greeted = self.raws[i].habit == Habit::None;
-            let messages = Messages { input, is_greeted, brought: 0, acks_at_once, output };
+            let messages = Messages { input, is_greeted, received: 0, acks_at_once, output };
             self.raws[i].messages.insert(end, messages);
             self.raw_read(i, end);
         }
@@ -220,14 +221,14 @@ impl World {
             if self.raws[i].messages.contains_key(&end) {
                 self.raw_read(i, end);
             } else if self.raws[i].commands.contains_key(&end) {
-                let (_, ending) = self.nature.read(end, usize::MAX);
+                let (_, close_kind) = self.environment.read(end, usize::MAX);
                 let is_done = self.raws[i].commands[&end].is_empty();
-                let is_refused = self.nature.dialed(end) == Some(false);
-                if ending.is_some() || is_refused {
+                let is_refused = self.environment.dialed(end) == Some(false);
+                if close_kind.is_some() || is_refused {
                     self.raws[i].commands.remove(&end);
-                    self.nature.close(end);
-                } else if is_done && self.nature.rng.percent(5) {
-                    self.nature.shut_down(end);
+                    self.environment.close(end);
+                } else if is_done && self.environment.rng.percent(5) {
+                    self.environment.shut_down(end);
                 }
             }
         }
@@ -235,7 +236,7 @@ impl World {
     }
 
     fn raw_read(&mut self, i: usize, end: End) {
-        let (bytes, ending) = self.nature.read(end, usize::MAX);
+        let (bytes, close_kind) = self.environment.read(end, usize::MAX);
         if let Some(messages) = self.raws[i].messages.get_mut(&end) {
             messages.input.extend(&bytes);
         }
@@ -245,17 +246,17 @@ impl World {
             self.raw_take(i, end, &line);
         }
         let Some(messages) = self.raws[i].messages.get_mut(&end) else { return };
-        if messages.acks_at_once && messages.brought > 0 {
-            messages.output.extend(format!("ack {}\n", messages.brought).into_bytes());
+        if messages.acks_at_once && messages.received > 0 {
+            messages.output.extend(format!("ack {}\n", messages.received).into_bytes());
         }
-        if ending.is_some() {
+        if close_kind.is_some() {
             self.raws[i].messages.remove(&end);
-            self.nature.close(end);
+            self.environment.close(end);
         }
     }
 
     fn raw_take(&mut self, i: usize, end: End, line: &str) {
-        let World { nature, raws, model, .. } = self;
+        let World { environment, raws, model, .. } = self;
         let raw = &mut raws[i];
         if raw.habit == Habit::None {
             return; // What was handed over and lost on the way is its own affair.
@@ -266,7 +267,7 @@ impl World {
             let nonce = format!("{:x}", raw.nonce);
             if fields[..2] != ["hello", &nonce] {
                 raw.messages.remove(&end);
-                return nature.close(end);
+                return environment.close(end);
             }
             messages.is_greeted = true;
             return raw.ledger.begin(Epoch::parse(fields[2]).unwrap());
@@ -274,18 +275,18 @@ impl World {
         if fields[0] == "bye" {
             return; // The end comes right behind it.
         }
-        let life = &model.lives[&raw.ledger.epoch.unwrap()];
-        let copies = nature.conns[end.conn].copies;
+        let life = &model.epochs[&raw.ledger.epoch.unwrap()];
+        let copies = environment.conns[end.conn].copies;
         raw.ledger.follow(life, copies);
         let is_loose = raw.habit == Habit::Loose;
         if fields[0] == "gap" {
             let gap = [1, 2, 3].map(|at| fields[at].parse().unwrap());
-            messages.brought = gap[2];
+            messages.received = gap[2];
             raw.ledger.take_gap(life, copies, gap, is_loose);
         } else {
-            messages.brought = fields[0].parse().unwrap();
-            if messages.brought > raw.ledger.last || !is_loose {
-                raw.ledger.take(life, copies, messages.brought, line);
+            messages.received = fields[0].parse().unwrap();
+            if messages.received > raw.ledger.last || !is_loose {
+                raw.ledger.take(life, copies, messages.received, line);
             }
         }
     }

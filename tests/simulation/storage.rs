@@ -12,7 +12,7 @@
 //! program ended is taken back, and of what was under way a part is done.
 
 mod contents;
-mod ending;
+mod crash;
 
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ struct State {
     is_calm: bool,
     files: Vec<File>,
     names: BTreeMap<String, usize>,
-    safe_names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
     /// Changes of names since the directory was synced.
     changes: Vec<ChangeKind>,
     /// What was done since the program was last heard of, and when: begun, ended.
@@ -56,8 +56,8 @@ struct State {
 #[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    safe: usize,
-    /// A failed sync has lost what is above `safe`, and no later one finds it.
+    durable: usize,
+    /// A failed sync has lost what is above `durable`, and no later one finds it.
     is_doomed: bool,
     /// What was cut off and is not yet gone for good.
     cut: Vec<u8>,
@@ -89,7 +89,7 @@ enum ChangeKind {
 #[derive(Clone, Debug)]
 enum Done {
     Written { file: usize, length: usize },
-    Synced { file: usize, safe: usize, cut: Vec<u8> },
+    Synced { file: usize, durable: usize, cut: Vec<u8> },
     Cut { file: usize },
     Changed { names: BTreeMap<String, usize> },
     SyncedNames { names: BTreeMap<String, usize>, changes: Vec<ChangeKind> },
@@ -103,7 +103,7 @@ impl Storage {
             is_calm: false,
             files: Vec::new(),
             names: BTreeMap::new(),
-            safe_names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
             changes: Vec::new(),
             done: Vec::new(),
             fault: Fault::Once,
@@ -133,12 +133,12 @@ impl Storage {
         let mut state = storage.state();
         for file in &mut state.files {
             *file = File {
-                safe: file.bytes.len(),
+                durable: file.bytes.len(),
                 bytes: std::mem::take(&mut file.bytes),
                 ..File::default()
             };
         }
-        state.safe_names = state.names.clone();
+        state.durable_names = state.names.clone();
         state.changes.clear();
         state.fails_until = 0;
         state.slow_until = 0;
@@ -305,10 +305,12 @@ impl Disk for Storage {
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut state = self.state();
         state.call(false, false).1?;
-        let held = &state.files[state.find(name)?].bytes;
+        let pending_replies = &state.files[state.find(name)?].bytes;
         bytes.clear();
-        bytes
-            .extend_from_slice(&held[..held.len().min(bytes_max.try_into().unwrap_or(usize::MAX))]);
+        bytes.extend_from_slice(
+            &pending_replies
+                [..pending_replies.len().min(bytes_max.try_into().unwrap_or(usize::MAX))],
+        );
         Ok(())
     }
 
@@ -345,9 +347,9 @@ impl Disk for Storage {
             Err(_) if written > 0 && state.rng.percent(50) => Ok(written),
             Err(error) => Err(error),
             Ok(()) => Ok(written.max(1).min(bytes.len())).inspect(|&more| {
-                let held = &mut state.files[*file].bytes;
-                held.truncate(length);
-                held.extend_from_slice(&bytes[..more]);
+                let pending_replies = &mut state.files[*file].bytes;
+                pending_replies.truncate(length);
+                pending_replies.extend_from_slice(&bytes[..more]);
             }),
         }
     }
@@ -356,9 +358,9 @@ impl Disk for Storage {
         let mut state = self.state();
         let (begun, called) = state.call(false, false);
         called?;
-        let held = &mut state.files[*file];
-        held.cut = held.bytes.split_off(bytes.try_into().unwrap());
-        held.safe = held.safe.min(held.bytes.len());
+        let pending_replies = &mut state.files[*file];
+        pending_replies.cut = pending_replies.bytes.split_off(bytes.try_into().unwrap());
+        pending_replies.durable = pending_replies.durable.min(pending_replies.bytes.len());
         let ended = state.clock;
         state.done.push((begun, ended, Done::Cut { file: *file }));
         Ok(())
@@ -368,16 +370,16 @@ impl Disk for Storage {
         let mut state = self.state();
         let (begun, called) = state.call(true, false);
         let is_lost = called.is_err() && state.rng.percent(50);
-        let held = &mut state.files[*file];
-        held.is_doomed |= is_lost;
+        let pending_replies = &mut state.files[*file];
+        pending_replies.is_doomed |= is_lost;
         called?;
-        if held.is_doomed {
+        if pending_replies.is_doomed {
             return Ok(());
         }
-        let (safe, cut) = (held.safe, std::mem::take(&mut held.cut));
-        held.safe = held.bytes.len();
+        let (durable, cut) = (pending_replies.durable, std::mem::take(&mut pending_replies.cut));
+        pending_replies.durable = pending_replies.bytes.len();
         let ended = state.clock;
-        state.done.push((begun, ended, Done::Synced { file: *file, safe, cut }));
+        state.done.push((begun, ended, Done::Synced { file: *file, durable, cut }));
         Ok(())
     }
 
@@ -405,7 +407,7 @@ impl Disk for Storage {
         called?;
         let changes = std::mem::take(&mut state.changes);
         let now = state.names.clone();
-        let names = std::mem::replace(&mut state.safe_names, now);
+        let names = std::mem::replace(&mut state.durable_names, now);
         let ended = state.clock;
         state.done.push((begun, ended, Done::SyncedNames { names, changes }));
         Ok(())

@@ -1,10 +1,10 @@
 //! What must stand on one message socket, byte for byte.
 
-use crate::life::Life;
+use crate::epoch_history::EpochHistory;
 
 /// What a line is to the member once its last byte is out.
 #[derive(Clone, Copy, Debug)]
-enum Brings {
+enum LineKind {
     Greeting,
     Message(u64),
     Gap { first: u64, last: u64 },
@@ -17,12 +17,12 @@ pub(crate) struct Stream {
     /// The line under way, and how much of it is out.
     line: String,
     out: usize,
-    brings: Brings,
+    kind: LineKind,
     /// What stands up to here is begun, or not for this member.
     begun: u64,
     /// The last number that the member can have seen the end of.
-    pub(crate) brought: u64,
-    told: Vec<(u64, u64)>,
+    pub(crate) received: u64,
+    reported: Vec<(u64, u64)>,
     /// The highest number that went out, even in part.
     pub(crate) shown: u64,
 }
@@ -30,57 +30,57 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(acks: bool, hello: Option<String>, acked: u64) -> Self {
         let line = hello.unwrap_or_default();
-        let (out, brings, told) = (0, Brings::Greeting, Vec::new());
-        Self { acks, line, out, brings, begun: acked, brought: acked, told, shown: 0 }
+        let (out, kind, reported) = (0, LineKind::Greeting, Vec::new());
+        Self { acks, line, out, kind, begun: acked, received: acked, reported, shown: 0 }
     }
 
     pub(crate) fn starts_after(&mut self, acked: u64) {
-        (self.begun, self.brought) = (acked, acked);
+        (self.begun, self.received) = (acked, acked);
     }
 
     /// Passes over what is not for this member: its own, and, if it is not told, what is lost.
-    pub(crate) fn settle(&mut self, life: &Life, front: u64, who: u32) {
+    pub(crate) fn advance(&mut self, life: &EpochHistory, front: u64, who: u32) {
         if !self.line.is_empty() {
-            self.brought = life.skip_own(self.brought, who);
+            self.received = life.skip_own(self.received, who);
             return;
         }
         let (end, gap) = life.pass(self.begun, front, who);
         let is_gap_due = self.acks && gap.is_some();
         self.begun = if is_gap_due { life.skip_own(self.begun, who) } else { end };
-        self.brought = if is_gap_due { life.skip_own(self.brought, who) } else { self.begun };
+        self.received = if is_gap_due { life.skip_own(self.received, who) } else { self.begun };
     }
 
     /// The line that must come next, if one must.
-    fn next(&self, life: &Life, front: u64, who: u32) -> Option<(String, Brings)> {
+    fn next(&self, life: &EpochHistory, front: u64, who: u32) -> Option<(String, LineKind)> {
         let (end, gap) = life.pass(self.begun, front, who);
         if let Some([count, first, last]) = gap.filter(|_| self.acks) {
-            return Some((format!("gap#{count}#{first}#{last}\n"), Brings::Gap { first, last }));
+            return Some((format!("gap#{count}#{first}#{last}\n"), LineKind::Gap { first, last }));
         }
         let seq = Some(end + 1).filter(|&seq| seq <= life.released)?;
-        Some((life.message(seq).line.clone(), Brings::Message(seq)))
+        Some((life.message(seq).line.clone(), LineKind::Message(seq)))
     }
 
-    pub(crate) fn is_due(&self, life: &Life, front: u64, who: u32) -> bool {
+    pub(crate) fn is_due(&self, life: &EpochHistory, front: u64, who: u32) -> bool {
         !self.line.is_empty() || self.next(life, front, who).is_some()
     }
 
     /// These bytes went out: they must be what had to come, begun while it was not lost.
-    pub(crate) fn wrote(&mut self, bytes: &[u8], life: &Life, front: u64, who: u32) {
+    pub(crate) fn wrote(&mut self, bytes: &[u8], life: &EpochHistory, front: u64, who: u32) {
         let mut bytes = bytes;
         while !bytes.is_empty() {
             if self.line.is_empty() {
                 let next = self.next(life, front, who);
-                let (line, brings) = next.unwrap_or_else(|| {
+                let (line, kind) = next.unwrap_or_else(|| {
                     panic!("nothing was due, and {:?} came", String::from_utf8_lossy(bytes))
                 });
-                (self.line, self.brings, self.out) = (line, brings, 0);
-                self.begun = match brings {
-                    Brings::Gap { .. } => life.pass(self.begun, front, who).0,
-                    Brings::Message(seq) => seq,
-                    Brings::Greeting => self.begun,
+                (self.line, self.kind, self.out) = (line, kind, 0);
+                self.begun = match kind {
+                    LineKind::Gap { .. } => life.pass(self.begun, front, who).0,
+                    LineKind::Message(seq) => seq,
+                    LineKind::Greeting => self.begun,
                 };
             }
-            if let Brings::Gap { last: seq, .. } | Brings::Message(seq) = self.brings {
+            if let LineKind::Gap { last: seq, .. } | LineKind::Message(seq) = self.kind {
                 self.shown = self.shown.max(seq);
             }
             let due = &self.line.as_bytes()[self.out..];
@@ -91,19 +91,19 @@ impl Stream {
             bytes = behind;
             if self.out == self.line.len() {
                 self.finish();
-                self.settle(life, front, who);
+                self.advance(life, front, who);
             }
         }
     }
 
     fn finish(&mut self) {
         self.line.clear();
-        match self.brings {
-            Brings::Greeting => (),
-            Brings::Message(seq) => self.brought = seq,
-            Brings::Gap { first, last } => {
-                self.brought = last;
-                self.told.push((first, last));
+        match self.kind {
+            LineKind::Greeting => (),
+            LineKind::Message(seq) => self.received = seq,
+            LineKind::Gap { first, last } => {
+                self.received = last;
+                self.reported.push((first, last));
             }
         }
     }
@@ -120,12 +120,12 @@ impl Stream {
 
     /// How many gaps it told of.
     pub(crate) fn gaps(&self) -> usize {
-        self.told.len()
+        self.reported.len()
     }
 
     /// Whether a number may be named in an acknowledgement.
-    pub(crate) fn has_brought(&self, seq: u64) -> bool {
+    pub(crate) fn has_received(&self, seq: u64) -> bool {
         let is_inside = |&(first, last): &(u64, u64)| first <= seq && seq < last;
-        seq <= self.brought && !self.told.iter().any(is_inside)
+        seq <= self.received && !self.reported.iter().any(is_inside)
     }
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use groupcast::session::Notice;
 
+use crate::coverage::CoveragePoint;
 use crate::model::Model;
-use crate::sights::Sight;
 
 /// All texts of one user.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
-    fates: BTreeMap<String, (u64, Fate)>,
+    outcomes: BTreeMap<String, (u64, TextOutcome)>,
     typed: u64,
     /// Request lines without a reply, for each command socket.
     in_flight: BTreeMap<u64, VecDeque<String>>,
@@ -20,7 +20,7 @@ pub(crate) struct Texts {
 
 /// What is known of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum TextOutcome {
     /// It is the session's to send.
     Typed,
     InFlight,
@@ -42,14 +42,18 @@ impl Texts {
     pub(crate) fn on_typed(&mut self, line: &str) {
         if let Some(text) = line.strip_prefix("msend ") {
             self.typed += 1;
-            let fate = self.fates.insert(text.to_owned(), (self.typed, Fate::Typed));
-            assert_eq!(fate, None, "typed twice: {text}");
+            let outcome = self.outcomes.insert(text.to_owned(), (self.typed, TextOutcome::Typed));
+            assert_eq!(outcome, None, "typed twice: {text}");
         }
     }
 
     pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
         if let Some(text) = text_of(line) {
-            self.change(text, Fate::InFlight, &[Fate::Typed, Fate::Reconnected]);
+            self.change(
+                text,
+                TextOutcome::InFlight,
+                &[TextOutcome::Typed, TextOutcome::Reconnected],
+            );
         }
         self.in_flight.entry(socket).or_default().push_back(line.to_owned());
     }
@@ -62,9 +66,9 @@ impl Texts {
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
             if !reply.starts_with("OK ") {
-                self.change(text, Fate::Reconnected, &[Fate::InFlight]);
+                self.change(text, TextOutcome::Reconnected, &[TextOutcome::InFlight]);
             } else {
-                let at = self.change(text, Fate::Confirmed, &[Fate::InFlight]);
+                let at = self.change(text, TextOutcome::Confirmed, &[TextOutcome::InFlight]);
                 assert!(at > self.confirmed, "confirmed out of order: {text}");
                 assert!(accepted.contains(text), "confirmed without a reason: {text}");
                 self.confirmed = at;
@@ -86,8 +90,8 @@ impl Texts {
             let has_left = line.len() > left;
             left = left.saturating_sub(line.len());
             if let Some(text) = text_of(line) {
-                let fate = if has_left { Fate::Lost } else { Fate::Typed };
-                self.change(text, fate, &[Fate::InFlight]);
+                let outcome = if has_left { TextOutcome::Lost } else { TextOutcome::Typed };
+                self.change(text, outcome, &[TextOutcome::InFlight]);
             }
         }
     }
@@ -95,58 +99,81 @@ impl Texts {
     /// The user is told something.
     pub(crate) fn on_notice(&mut self, notice: &Notice, model: &mut Model) {
         if let Notice::Unanswered { text: Some(text), .. } = notice {
-            self.change(text, Fate::Unknown, &[Fate::Lost]);
+            self.change(text, TextOutcome::Unknown, &[TextOutcome::Lost]);
         } else if let Notice::NotSent { text: Some(text), .. } = notice {
-            model.see(Sight::TextNotSent);
-            self.change(text, Fate::NotSent, &[Fate::Typed, Fate::Reconnected]);
+            model.cover(CoveragePoint::TextNotSent);
+            self.change(
+                text,
+                TextOutcome::NotSent,
+                &[TextOutcome::Typed, TextOutcome::Reconnected],
+            );
             assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
         } else if let Notice::NumbersWentBack(..) = notice {
-            model.see(Sight::NumbersWentBack);
+            model.cover(CoveragePoint::NumbersWentBack);
         } else if let Notice::SendingWaiting { .. } = notice {
-            model.see(Sight::TextsWaited);
+            model.cover(CoveragePoint::TextsWaited);
         } else if let Notice::Reply(line) = notice
             && line.starts_with("ERR ")
         {
             // It is the reply that was handed in last.
-            for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Reconnected) {
-                *fate = Fate::Refused;
+            for (_, outcome) in
+                self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Reconnected)
+            {
+                *outcome = TextOutcome::Refused;
             }
         }
     }
 
     /// The reply was handed in: what the user was not told of is to be sent again.
     pub(crate) fn after_reply(&mut self) {
-        for (_, fate) in self.fates.values_mut().filter(|(_, it)| *it == Fate::Reconnected) {
-            *fate = Fate::Typed;
+        for (_, outcome) in
+            self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Reconnected)
+        {
+            *outcome = TextOutcome::Typed;
         }
     }
 
     /// The process ends.
     pub(crate) fn on_end(&mut self) {
         self.in_flight.clear();
-        for (_, fate) in self.fates.values_mut() {
-            if [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Reconnected].contains(fate) {
-                *fate = Fate::Gone;
+        for (_, outcome) in self.outcomes.values_mut() {
+            if [
+                TextOutcome::Typed,
+                TextOutcome::InFlight,
+                TextOutcome::Lost,
+                TextOutcome::Reconnected,
+            ]
+            .contains(outcome)
+            {
+                *outcome = TextOutcome::Gone;
             }
         }
     }
 
     /// Nothing is under way any more.
-    pub(crate) fn must_be_settled(&self, who: &str, accepted: &BTreeSet<String>) {
-        for (text, (_, fate)) in &self.fates {
-            let is_open =
-                [Fate::Typed, Fate::InFlight, Fate::Lost, Fate::Reconnected].contains(fate);
-            assert!(!is_open, "{who}: nothing became of {text:.20}: {fate:?}");
-            let was_left = [Fate::NotSent, Fate::Refused].contains(fate);
-            assert!(!was_left || !accepted.contains(text), "{who}: {fate:?}, but accepted: {text}");
+    pub(crate) fn must_be_complete(&self, who: &str, accepted: &BTreeSet<String>) {
+        for (text, (_, outcome)) in &self.outcomes {
+            let is_open = [
+                TextOutcome::Typed,
+                TextOutcome::InFlight,
+                TextOutcome::Lost,
+                TextOutcome::Reconnected,
+            ]
+            .contains(outcome);
+            assert!(!is_open, "{who}: nothing became of {text:.20}: {outcome:?}");
+            let was_left = [TextOutcome::NotSent, TextOutcome::Refused].contains(outcome);
+            assert!(
+                !was_left || !accepted.contains(text),
+                "{who}: {outcome:?}, but accepted: {text}"
+            );
         }
     }
 
     /// Answers the position of the text.
-    fn change(&mut self, text: &str, fate: Fate, from: &[Fate]) -> u64 {
-        let Some((at, known)) = self.fates.get_mut(text) else { panic!("never typed: {text}") };
-        assert!(from.contains(known), "{text}: {known:?} becomes {fate:?}");
-        *known = fate;
+    fn change(&mut self, text: &str, outcome: TextOutcome, from: &[TextOutcome]) -> u64 {
+        let Some((at, known)) = self.outcomes.get_mut(text) else { panic!("never typed: {text}") };
+        assert!(from.contains(known), "{text}: {known:?} becomes {outcome:?}");
+        *known = outcome;
         *at
     }
 }

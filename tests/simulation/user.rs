@@ -2,28 +2,29 @@
 
 use groupcast::session::{SessionInput, SessionState};
 
-use crate::nature::{Node, RecoveryEvent};
+use crate::environment::{Event, Node};
 use crate::world::World;
 
 impl World {
     pub(crate) fn on_user(&mut self, i: usize) {
-        if self.nature.calm {
+        if self.environment.calm {
             return;
         }
-        let hurry = self.nature.rng.pick(&[30, 400, 400, 3_000, 20_000]);
-        let pause = self.nature.rng.between(1, hurry);
-        self.nature.after(pause, RecoveryEvent::User(i));
-        let (lines, kind) = (self.nature.rng.pick(&[1, 1, 2, 5]), self.nature.rng.below(100));
-        if kind == 96 && !self.nature.is_paused(Node::Person(i)) {
+        let hurry = self.environment.rng.pick(&[30, 400, 400, 3_000, 20_000]);
+        let pause = self.environment.rng.between(1, hurry);
+        self.environment.after(pause, Event::User(i));
+        let (lines, kind) =
+            (self.environment.rng.pick(&[1, 1, 2, 5]), self.environment.rng.below(100));
+        if kind == 96 && !self.environment.is_paused(Node::Participant(i)) {
             self.input(i, SessionInput::Stop);
             return self.after_input(i);
         }
         for _ in 0..lines {
             let line = match kind {
                 0..=9 => "register 0".to_owned(),
-                10..=13 => format!("register {}", self.nature.rng.between(4_000, 4_002)),
+                10..=13 => format!("register {}", self.environment.rng.between(4_000, 4_002)),
                 14..=25 => "reconnect 0".to_owned(),
-                26..=28 => format!("reconnect {}", self.nature.rng.between(4_000, 4_002)),
+                26..=28 => format!("reconnect {}", self.environment.rng.between(4_000, 4_002)),
                 29..=79 => self.message_of(i),
                 80..=85 => "disconnect".to_owned(),
                 86..=88 => "deregister".to_owned(),
@@ -39,57 +40,57 @@ impl World {
 
     /// A text that nobody sends twice.
     fn message_of(&mut self, i: usize) -> String {
-        let person = &mut self.people[i];
-        person.texts += 1;
-        let filler = self.nature.rng.pick(&["", "", "#", "\t\u{e9}", "A # B"]);
-        let times = self.nature.rng.pick(&[0, 1, 1, 40, 600]);
-        format!("msend {}-{} {}", person.id, person.texts, filler.repeat(times))
+        let participant = &mut self.participants[i];
+        participant.texts += 1;
+        let filler = self.environment.rng.pick(&["", "", "#", "\t\u{e9}", "A # B"]);
+        let times = self.environment.rng.pick(&[0, 1, 1, 40, 600]);
+        format!("msend {}-{} {}", participant.id, participant.texts, filler.repeat(times))
     }
 
     pub(crate) fn say(&mut self, i: usize, line: &str) {
-        let is_paused = self.nature.is_paused(Node::Person(i));
-        let session = self.people[i].session.as_ref();
+        let is_paused = self.environment.is_paused(Node::Participant(i));
+        let session = self.participants[i].session.as_ref();
         if is_paused || session.is_none_or(|session| !session.wants_user_lines()) {
             return;
         }
         self.trace(|| format!("p{i}: > {}", line.chars().take(60).collect::<String>()));
-        self.people[i].fates.on_typed(line);
+        self.participants[i].outcomes.on_typed(line);
         self.input(i, SessionInput::UserLine(line.as_bytes()));
         self.after_input(i);
     }
 
     /// What a session says of itself, if it can say it at once.
     pub(crate) fn state(&mut self, i: usize) -> Option<SessionState> {
-        self.people[i].status = None;
+        self.participants[i].status = None;
         self.say(i, "status");
-        self.people[i].status.take().map(|status| status.state)
+        self.participants[i].status.take().map(|status| status.state)
     }
 
     /// Nothing goes wrong any more: whoever wants to be online gets there, everybody online gets
     /// what is sent then, and nobody is stuck.
     pub(crate) fn heal(&mut self) {
         let mut returns = Vec::new();
-        for i in 0..self.people.len() {
+        for i in 0..self.participants.len() {
             let state = self.state(i);
             let is_in = matches!(state, Some(SessionState::Online | SessionState::Paused { .. }));
-            returns.push(is_in && self.people[i].reconnects);
+            returns.push(is_in && self.participants[i].reconnects);
         }
-        self.nature.calm_down();
+        self.environment.calm_down();
         self.trace(|| "calm".to_owned());
-        let now = self.nature.now;
-        if let Some(keep) = &self.keep {
-            keep.storage.heal(now);
+        let now = self.environment.now;
+        if let Some(journal_state) = &self.journal_state {
+            journal_state.storage.heal(now);
         }
-        for person in &mut self.people {
-            person.disk.fails_until = person.disk.fails_until.min(now + 5_000);
+        for participant in &mut self.participants {
+            participant.disk.fails_until = participant.disk.fails_until.min(now + 5_000);
         }
         // The longest pause of a process, dead wires found out, unanswered requests given up, and
         // the longest pause between tries.
         self.run_until(now + 70_000 + 60_000 + 60_000 + 3 * 40_000);
-        for i in 0..self.people.len() {
+        for i in 0..self.participants.len() {
             self.say(i, "ping"); // A command socket that died unnoticed is found out.
         }
-        self.run_until(self.nature.now + 40_000);
+        self.run_until(self.environment.now + 40_000);
         let mut wants = Vec::new();
         for (i, returns) in returns.into_iter().enumerate() {
             let state = self.state(i).unwrap_or_else(|| panic!("p{i} does not answer"));
@@ -99,7 +100,7 @@ impl World {
             wants.push(state == SessionState::Offline);
         }
         // Where the journal takes one record at a time, one of them gets in at each try (506).
-        let registers = std::iter::repeat_n("register 0", self.people.len());
+        let registers = std::iter::repeat_n("register 0", self.participants.len());
         for way in std::iter::once("reconnect 0").chain(registers) {
             if !wants.contains(&true) {
                 break;
@@ -108,7 +109,7 @@ impl World {
                 self.say(i, way);
             }
             // Whoever was about to come back by itself may be refused, and pause once more.
-            self.run_until(self.nature.now + 45_000);
+            self.run_until(self.environment.now + 45_000);
             for (i, wants) in wants.iter_mut().enumerate() {
                 *wants = *wants && self.state(i) != Some(SessionState::Online);
             }
@@ -118,26 +119,34 @@ impl World {
     }
 
     fn send_one_more(&mut self) {
-        for i in 0..self.people.len() {
-            self.people[i].replies.clear();
+        for i in 0..self.participants.len() {
+            self.participants[i].replies.clear();
             let text = self.message_of(i);
             self.say(i, &text);
             self.say(i, "ping");
-            self.run_until(self.nature.now + 3_000);
-            let [sent, ping] = &self.people[i].replies[..] else {
-                panic!("p{i}: {:?}", self.people[i].replies);
+            self.run_until(self.environment.now + 3_000);
+            let [sent, ping] = &self.participants[i].replies[..] else {
+                panic!("p{i}: {:?}", self.participants[i].replies);
             };
             let is_full = sent.starts_with("ERR 507");
             assert!(sent.starts_with("OK msend seq=") || is_full, "p{i}: {sent}");
             assert_eq!(ping, "OK ping", "p{i}");
         }
-        self.run_until(self.nature.now + 10_000);
+        self.run_until(self.environment.now + 10_000);
         let life = self.model.life();
-        for person in &self.people {
-            assert!(self.model.members[&person.id].link.is_some(), "{} is online", person.id);
-            assert_eq!(person.disk.ledger.epoch, Some(self.model.epoch), "{}", person.id);
-            assert!(person.disk.ledger.is_complete(life), "{}: not all is there", person.id);
-            person.fates.must_be_settled(&person.id, &self.model.texts);
+        for participant in &self.participants {
+            assert!(
+                self.model.members[&participant.id].link.is_some(),
+                "{} is online",
+                participant.id
+            );
+            assert_eq!(participant.disk.ledger.epoch, Some(self.model.epoch), "{}", participant.id);
+            assert!(
+                participant.disk.ledger.is_complete(life),
+                "{}: not all is there",
+                participant.id
+            );
+            participant.outcomes.must_be_complete(&participant.id, &self.model.texts);
         }
         for raw in &self.raws {
             let member = &self.model.members[&raw.id];

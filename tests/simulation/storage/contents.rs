@@ -21,8 +21,8 @@ impl Storage {
         let state = self.state();
         let mut lines = String::new();
         for (name, file) in &state.names {
-            let File { bytes, safe, .. } = &state.files[*file];
-            lines.push_str(&format!("\n    {name}: {} bytes, {safe} safe", bytes.len()));
+            let File { bytes, durable, .. } = &state.files[*file];
+            lines.push_str(&format!("\n    {name}: {} bytes, {durable} safe", bytes.len()));
             let Ok((header, records)) = read(bytes) else { continue };
             lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
             for found in records {

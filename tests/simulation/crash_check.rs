@@ -5,13 +5,13 @@ use groupcast::journal::{Salt, Store};
 use groupcast::protocol::Epoch;
 use groupcast::time::Now;
 
-use crate::hub::wall;
-use crate::hub_journal::Keep;
-use crate::life::Downfall;
-use crate::model_journal::Comeback;
+use crate::coordinator::wall;
+use crate::coordinator_journal::JournalState;
+use crate::epoch_history::CoordinatorEnd;
+use crate::model_journal::Restart;
 use crate::world::World;
 
-impl Keep {
+impl JournalState {
     /// How many segments are to be removed with messages in them that were accepted since `oldest`.
     pub(crate) fn removes_early(&self, jobs: &[WriterJob], oldest: u64) -> u64 {
         let is_early = |job: &&WriterJob| match job {
@@ -28,10 +28,10 @@ impl Keep {
 impl World {
     /// A segment has gone before its time: whatever ended the coordinator right behind that, those
     /// who would be found would have all that they would need.
-    pub(crate) fn rehearse(&self) {
-        let World { keep: Some(keep), model, .. } = self else { return };
+    pub(crate) fn check_crash_now(&self) {
+        let World { journal_state: Some(journal_state), model, .. } = self else { return };
         for by_power in [false, true] {
-            let twin = keep.storage.twin();
+            let twin = journal_state.storage.twin();
             let (at, troubled_at) = (twin.clock(), twin.troubled_at());
             match by_power {
                 true => twin.cut_power(at),
@@ -41,17 +41,17 @@ impl World {
             let mut store = Store::open(twin.clone()).expect("a disk that does its work");
             let recovery = JournalContents::read(&mut store, model.rules.clone(), || false);
             let recovery = recovery.expect("a disk that does its work");
-            let unix = wall(at, keep.wall_ahead);
+            let unix = wall(at, journal_state.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
             let draw = RandomValues { epoch: Epoch::new(0), salt: Salt(0) };
-            let opened = recovery.open(store, keep.options(), draw, now);
-            let back = Comeback {
-                end: Downfall { at, by_power, troubled_at },
+            let opened = recovery.open(store, journal_state.options(), draw, now);
+            let back = Restart {
+                end: CoordinatorEnd { at, by_power, troubled_at },
                 was_clean: false,
                 opened_at: now.steady.as_u64(),
                 may_be_new: true,
                 must_be_new: false,
-                sync: keep.options().sync,
+                sync: journal_state.options().sync,
                 written: twin.numbers(),
                 begun_after: twin.begun_after(),
                 is_copy: false,

@@ -7,9 +7,9 @@ use crate::SEEDS;
 
 /// Something that a promise is for, and that chance has to bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sight {
+pub(crate) enum CoveragePoint {
     /// A member that comes back names a number below its place.
-    SinceBelowPlace,
+    SinceBelowAcked,
     /// A connect-back under way was cancelled or overtaken.
     ReconnectCancelled,
     /// A member acknowledged what it was never sent.
@@ -19,7 +19,7 @@ pub(crate) enum Sight {
     /// A member took nothing for too long.
     Stalled,
     /// A gap went out.
-    GapTold,
+    GapReported,
     /// The backlog was full, and a message refused.
     BacklogFull,
     /// The backlog was full, and the oldest messages went.
@@ -72,21 +72,21 @@ pub(crate) enum Sight {
 }
 
 /// How often each was seen.
-pub(crate) type Sights = BTreeMap<Sight, u64>;
+pub(crate) type Coverage = BTreeMap<CoveragePoint, u64>;
 
-impl Sight {
+impl CoveragePoint {
     /// In how many runs it must have come about.
     pub(crate) fn seeds(self) -> u64 {
         if self == Self::NobodyCouldKnow { 300 } else { SEEDS }
     }
 
     pub(crate) const ALL: [Self; 30] = [
-        Self::SinceBelowPlace,
+        Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
         Self::AckGarbled,
         Self::Stalled,
-        Self::GapTold,
+        Self::GapReported,
         Self::BacklogFull,
         Self::OldestDropped,
         Self::JournalRefused,

@@ -7,15 +7,15 @@ impl File {
     /// Answers whether something else than a beginning is left of what was not synced.
     pub(super) fn lose(&mut self, rng: &mut Rng) -> bool {
         let cut = std::mem::take(&mut self.cut);
-        if rng.percent(50) && self.bytes.len() == self.safe {
+        if rng.percent(50) && self.bytes.len() == self.durable {
             self.bytes.extend(cut);
         }
-        let fate = if self.is_doomed { 0 } else { rng.below(6) };
-        let (written, was_safe) = (self.bytes.len(), self.safe > 0);
-        let tail = &mut self.bytes[self.safe.min(written)..];
+        let outcome = if self.is_doomed { 0 } else { rng.below(6) };
+        let (written, was_durable) = (self.bytes.len(), self.durable > 0);
+        let tail = &mut self.bytes[self.durable.min(written)..];
         let mut is_scrambled = false;
         let mut left = tail.len();
-        match fate {
+        match outcome {
             0 => left = 0,
             1 => (),
             2 | 3 => left = rng.index(tail.len() + 1),
@@ -37,11 +37,11 @@ impl File {
                 }
             }
         }
-        self.bytes.truncate(self.safe.min(written) + left);
-        self.safe = self.bytes.len();
+        self.bytes.truncate(self.durable.min(written) + left);
+        self.durable = self.bytes.len();
         self.is_doomed = false;
         // What never was safe as a whole is no excuse for anybody.
-        is_scrambled && was_safe
+        is_scrambled && was_durable
     }
 }
 
@@ -54,8 +54,8 @@ impl State {
                 let kept = if is_under_way { self.rng.index(more + 1) } else { 0 };
                 self.files[file].bytes.truncate(length + kept);
             }
-            Done::Synced { file, safe, cut } if !is_done => {
-                (self.files[file].safe, self.files[file].cut) = (safe, cut);
+            Done::Synced { file, durable, cut } if !is_done => {
+                (self.files[file].durable, self.files[file].cut) = (durable, cut);
             }
             Done::Cut { file } if !is_done => {
                 let cut = std::mem::take(&mut self.files[file].cut);
@@ -66,7 +66,7 @@ impl State {
                 self.changes.pop();
             }
             Done::SyncedNames { names, changes } if !is_done => {
-                (self.safe_names, self.changes) = (names, changes);
+                (self.durable_names, self.changes) = (names, changes);
             }
             Done::Synced { .. }
             | Done::Cut { .. }
@@ -76,12 +76,12 @@ impl State {
     }
 
     pub(super) fn lose_names(&mut self) {
-        let mut names = std::mem::take(&mut self.safe_names);
+        let mut names = std::mem::take(&mut self.durable_names);
         let changes = std::mem::take(&mut self.changes);
-        let fate = self.rng.below(3);
+        let outcome = self.rng.below(3);
         let until = self.rng.index(changes.len() + 1);
         for (at, change) in changes.into_iter().enumerate() {
-            let is_there = match fate {
+            let is_there = match outcome {
                 0 => at < until,
                 1 => false,
                 _ => self.rng.percent(50),
@@ -98,7 +98,7 @@ impl State {
                 ChangeKind::Unlink(name) => drop(names.remove(&name)),
             }
         }
-        self.safe_names = names.clone();
+        self.durable_names = names.clone();
         self.names = names;
     }
 }

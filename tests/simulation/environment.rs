@@ -11,9 +11,9 @@ use support::rng::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
     /// The coordinator.
-    Hub,
+    Coordinator,
     /// A participant around a session.
-    Person(usize),
+    Participant(usize),
     /// A member with habits of its own.
     Raw(usize),
     /// Somebody who has no business here, or a process that is gone.
@@ -22,7 +22,7 @@ pub(crate) enum Node {
 
 /// What happens at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecoveryEvent {
+pub(crate) enum Event {
     /// The next packet gets to this end.
     Arrive(End),
     /// This end may write again.
@@ -67,7 +67,7 @@ pub(crate) struct Inbox {
 
 /// Time, chance, and every wire.
 #[derive(Debug)]
-pub(crate) struct Nature {
+pub(crate) struct Environment {
     /// Milliseconds.
     pub(crate) now: u64,
     pub(crate) rng: Rng,
@@ -78,12 +78,12 @@ pub(crate) struct Nature {
     pub(crate) conns: Vec<Conn>,
     pub(crate) listeners: BTreeMap<SocketAddr, Node>,
     inboxes: BTreeMap<Node, Inbox>,
-    queue: BTreeMap<(u64, u64), RecoveryEvent>,
+    queue: BTreeMap<(u64, u64), Event>,
     events: u64,
     trace: DefaultHasher,
 }
 
-impl Nature {
+impl Environment {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: 0,
@@ -99,13 +99,13 @@ impl Nature {
         }
     }
 
-    pub(crate) fn after(&mut self, ms: u64, event: RecoveryEvent) {
+    pub(crate) fn after(&mut self, ms: u64, event: Event) {
         self.events += 1;
         self.queue.insert((self.now + ms, self.events), event);
     }
 
     /// The next event, at whose moment it is now; `None` if the next one is later than `until`.
-    pub(crate) fn next_event(&mut self, until: u64) -> Option<RecoveryEvent> {
+    pub(crate) fn next_event(&mut self, until: u64) -> Option<Event> {
         let first = self.queue.first_key_value().map(|(&first, _)| first);
         let Some((at, number)) = first.filter(|&(at, _)| at <= until) else {
             self.now = until;
@@ -133,7 +133,7 @@ impl Nature {
         let at = at.max(now).max(inbox.paused_until);
         if node != Node::Nobody && inbox.turn_at.is_none_or(|turn_at| at < turn_at) {
             inbox.turn_at = Some(at);
-            self.after(at - now, RecoveryEvent::Turn(node));
+            self.after(at - now, Event::Turn(node));
         }
     }
 
@@ -181,7 +181,7 @@ impl Nature {
         numbers.iter().for_each(|&number| self.trace.write_u64(number));
     }
 
-    pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn trace_bytes(&mut self, bytes: &[u8]) {
         self.trace.write(bytes);
     }
 

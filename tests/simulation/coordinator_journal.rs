@@ -16,12 +16,12 @@ use groupcast::limits::{JOURNAL_QUEUE_MAX, Sync};
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
 
-use crate::hub::wall;
-use crate::life::{Downfall, Promise};
-use crate::model_journal::{Comeback, FactId};
-use crate::nature::{Node, RecoveryEvent};
+use crate::coordinator::wall;
+use crate::coverage::CoveragePoint;
+use crate::environment::{Event, Node};
+use crate::epoch_history::{CoordinatorEnd, Promise};
+use crate::model_journal::{FactId, Restart};
 use crate::net::End;
-use crate::sights::Sight;
 use crate::storage::Storage;
 use crate::world::World;
 use support::rng::Rng;
@@ -45,7 +45,7 @@ pub(crate) struct Journal {
 /// Replies that wait, and what each of them confirms.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    held: PendingReplies,
+    pending_replies: PendingReplies,
     put: usize,
     out: usize,
     facts: VecDeque<(usize, FactId)>,
@@ -53,19 +53,19 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn hold(&mut self, commit: Option<u64>, reply: &str, fact: Option<FactId>) {
-        self.held.hold(commit, reply.as_bytes());
+        self.pending_replies.hold(commit, reply.as_bytes());
         self.put += reply.len();
         self.facts.extend(fact.map(|fact| (self.put, fact)));
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.held.bytes()
+        self.pending_replies.bytes()
     }
 }
 
 /// What is left of a coordinator while there is none, and what outlives it.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct JournalState {
     pub(crate) storage: Storage,
     pub(crate) sync: Sync,
     segment_bytes_max: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Keep {
     pub(crate) wall_ahead: i64,
     /// Group time, and what the wall clock read then, since when it was moved or counted anew.
     pub(crate) spans: Vec<(u64, i128)>,
-    pub(crate) end: Option<Downfall>,
+    pub(crate) end: Option<CoordinatorEnd>,
     pub(crate) cleanness: Cleanness,
     /// How starts have written since the last one that came up, that one included.
     pub(crate) syncs: Vec<Sync>,
@@ -119,7 +119,7 @@ const SYNCS: [Sync; 8] = [
     Sync::Never,
 ];
 
-impl Keep {
+impl JournalState {
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
             storage: Storage::new(rng.next()),
@@ -147,7 +147,7 @@ impl Keep {
     }
 
     /// From here on group time and wall clock go on together.
-    pub(crate) fn note_clock(&mut self, now: Now) {
+    pub(crate) fn record_clock(&mut self, now: Now) {
         let (steady, unix) = (now.steady.as_u64(), i128::from(now.unix.0));
         self.spans.push((steady, unix - i128::from(steady)));
     }
@@ -170,96 +170,109 @@ impl Keep {
 impl World {
     /// Begins with what the disk has; what comes of it is seen when that has had its time.
     pub(crate) fn start_journal(&mut self) {
-        if self.hub.is_some() || self.keep.as_ref().is_some_and(|keep| keep.starting.is_some()) {
+        if self.coordinator.is_some()
+            || self
+                .journal_state
+                .as_ref()
+                .is_some_and(|journal_state| journal_state.starting.is_some())
+        {
             return;
         }
         self.trace(|| {
-            let listed = self.keep.as_ref().map(|keep| keep.storage.list());
+            let listed =
+                self.journal_state.as_ref().map(|journal_state| journal_state.storage.list());
             format!("hub: starts with {}", listed.unwrap_or_default())
         });
         let rules = self.model.rules.clone();
-        let World { keep: Some(keep), nature, .. } = self else { return };
-        keep.starts += 1;
-        keep.storage.begin(nature.now);
-        let is_settled = keep.syncs.len() <= 1;
-        if keep.starts > 1 && is_settled && !nature.calm && nature.rng.percent(15) {
-            keep.sync = nature.rng.pick(&SYNCS);
+        let World { journal_state: Some(journal_state), environment, .. } = self else { return };
+        journal_state.starts += 1;
+        journal_state.storage.begin(environment.now);
+        let is_settled = journal_state.syncs.len() <= 1;
+        if journal_state.starts > 1
+            && is_settled
+            && !environment.calm
+            && environment.rng.percent(15)
+        {
+            journal_state.sync = environment.rng.pick(&SYNCS);
         }
-        let written = (keep.storage.numbers(), keep.storage.begun_after());
-        let draw =
-            RandomValues { epoch: Epoch::new(nature.rng.next()), salt: Salt(nature.rng.next()) };
-        let opened = Store::open(keep.storage.clone()).map_err(|error| error.to_string());
+        let written = (journal_state.storage.numbers(), journal_state.storage.begun_after());
+        let draw = RandomValues {
+            epoch: Epoch::new(environment.rng.next()),
+            salt: Salt(environment.rng.next()),
+        };
+        let opened = Store::open(journal_state.storage.clone()).map_err(|error| error.to_string());
         let opened = opened.and_then(|mut store| {
             let recovery = JournalContents::read(&mut store, rules, || false);
             let recovery = recovery.map_err(|unusable| unusable.to_string())?;
-            let unix = wall(nature.now, keep.wall_ahead);
+            let unix = wall(environment.now, journal_state.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
-            keep.check_age(recovery.recovered().at, now);
-            keep.note_clock(now);
-            keep.syncs.push(keep.sync);
-            keep.drawn.push(draw.epoch);
-            let opened = recovery.open(store, keep.options(), draw, now);
+            journal_state.check_age(recovery.recovered().at, now);
+            journal_state.record_clock(now);
+            journal_state.syncs.push(journal_state.sync);
+            journal_state.drawn.push(draw.epoch);
+            let opened = recovery.open(store, journal_state.options(), draw, now);
             opened.map(|opened| (opened, now)).map_err(|error| error.to_string())
         });
-        let took = keep.storage.clock() - nature.now;
+        let took = journal_state.storage.clock() - environment.now;
         match opened {
             Ok((opened, now)) => {
-                let (start, at) = (keep.starts, nature.now);
-                keep.starting = Some(Starting { start, opened, at, clock: now, written });
-                nature.after(took, RecoveryEvent::Up(keep.starts));
+                let (start, at) = (journal_state.starts, environment.now);
+                journal_state.starting = Some(Starting { start, opened, at, clock: now, written });
+                environment.after(took, Event::Up(journal_state.starts));
             }
-            Err(_) => nature.after(took + 1_000, RecoveryEvent::Start(Node::Hub)),
+            Err(_) => environment.after(took + 1_000, Event::Start(Node::Coordinator)),
         }
     }
 
     /// The start has come to its end: the group is held to what it must be.
     pub(crate) fn come_up(&mut self, start: u32) {
-        let Some(keep) = &mut self.keep else { return };
-        let Some(starting) = keep.starting.take_if(|it| it.start == start) else { return };
+        let Some(journal_state) = &mut self.journal_state else { return };
+        let Some(starting) = journal_state.starting.take_if(|it| it.start == start) else { return };
         let Starting {
             opened: OpenedJournal { group, commits, writer }, at, clock, written, ..
         } = starting;
-        let steady = clock.steady.plus(self.nature.now - at);
-        let now = Now { steady, unix: wall(self.nature.now, keep.wall_ahead) };
-        keep.note_clock(now);
+        let steady = clock.steady.plus(self.environment.now - at);
+        let now = Now { steady, unix: wall(self.environment.now, journal_state.wall_ahead) };
+        journal_state.record_clock(now);
         self.compare(&group, now, clock.steady.as_u64(), written);
-        let Some(keep) = &mut self.keep else { return };
-        let sync = keep.sync;
+        let Some(journal_state) = &mut self.journal_state else { return };
+        let sync = journal_state.sync;
         let (jobs, written) = (Vec::new(), Vec::new());
         let (writing, done, closing_at, has_failed) = (None, 0, None, false);
         let journal =
             Journal { commits, writer, jobs, writing, written, done, closing_at, has_failed, sync };
-        let wall_ahead = keep.wall_ahead;
+        let wall_ahead = journal_state.wall_ahead;
         self.put_up(group, Some(journal), now.steady, wall_ahead);
         if self.model.must_begin {
-            self.tell(Input::BeginEpoch);
-            self.keep();
+            self.handle_input(Input::BeginEpoch);
+            self.commit_turn();
         }
     }
 
     fn compare(&mut self, group: &Group, now: Now, opened_at: u64, written: (BTreeSet<u64>, u64)) {
-        let World { keep: Some(keep), model, .. } = self else { return };
-        let drawn = std::mem::take(&mut keep.drawn);
-        let syncs = std::mem::replace(&mut keep.syncs, vec![keep.sync]);
-        let cleanness = std::mem::replace(&mut keep.cleanness, Cleanness::No);
-        let is_scrambled = std::mem::take(&mut keep.is_scrambled);
-        let copy_boot = keep.copy_boot.take();
-        let Some(end) = keep.end.take() else {
+        let World { journal_state: Some(journal_state), model, .. } = self else { return };
+        let drawn = std::mem::take(&mut journal_state.drawn);
+        let syncs = std::mem::replace(&mut journal_state.syncs, vec![journal_state.sync]);
+        let cleanness = std::mem::replace(&mut journal_state.cleanness, Cleanness::No);
+        let is_scrambled = std::mem::take(&mut journal_state.is_scrambled);
+        let copy_boot = journal_state.copy_boot.take();
+        let Some(end) = journal_state.end.take() else {
             return model.begin_anew(group.epoch());
         };
         let unsafe_syncs = syncs[..syncs.len() - 1].iter().filter(|sync| **sync != Sync::Always);
         let unsafe_syncs = unsafe_syncs.count();
-        let is_other_boot = end.by_power || copy_boot.is_some_and(|boot| boot != keep.boot);
+        let is_other_boot =
+            end.by_power || copy_boot.is_some_and(|boot| boot != journal_state.boot);
         let was_unsafe = is_other_boot && unsafe_syncs > 0 && cleanness != Cleanness::Yes;
         let all_unsafe = unsafe_syncs + 1 == syncs.len() && cleanness == Cleanness::No;
         let earlier = &drawn[..drawn.len().saturating_sub(1)];
-        let back = Comeback {
+        let back = Restart {
             end,
             was_clean: cleanness == Cleanness::Yes && !end.by_power,
             opened_at,
             may_be_new: was_unsafe || is_scrambled || earlier.contains(&group.epoch()),
             must_be_new: is_other_boot && all_unsafe,
-            sync: keep.sync,
+            sync: journal_state.sync,
             written: written.0,
             begun_after: written.1,
             is_copy: copy_boot.is_some(),
@@ -268,11 +281,11 @@ impl World {
     }
 
     /// What the scribe has done is learnt at the beginning of a turn.
-    pub(crate) fn take_stored(&mut self) {
-        let now = self.nature.now;
-        let Some(hub) = &mut self.hub else { return };
-        let steady = hub.clock(now).steady;
-        let Some(journal) = &mut hub.journal else { return };
+    pub(crate) fn take_committed(&mut self) {
+        let now = self.environment.now;
+        let Some(coordinator) = &mut self.coordinator else { return };
+        let steady = coordinator.clock(now).steady;
+        let Some(journal) = &mut coordinator.journal else { return };
         let mut progress = Progress::default();
         for written in std::mem::take(&mut journal.written) {
             journal.commits.take(written, steady, &mut progress);
@@ -280,18 +293,22 @@ impl World {
         journal.has_failed |= progress.fails.is_some();
         if let Some(fails) = progress.fails {
             self.trace(|| format!("hub: journal fails: {fails}"));
-            self.model.see(if fails { Sight::JournalFailed } else { Sight::JournalMended });
-            self.tell(Input::JournalFails(fails));
+            self.model.cover(if fails {
+                CoveragePoint::JournalFailed
+            } else {
+                CoveragePoint::JournalMended
+            });
+            self.handle_input(Input::JournalFails(fails));
         }
         if progress.new_epoch {
             self.begin_epoch();
         }
         if let Some((commit, through)) = progress.done {
-            self.tell(Input::Committed { through });
-            if let Some(journal) = &mut self.hub().journal {
+            self.handle_input(Input::Committed { through });
+            if let Some(journal) = &mut self.coordinator().journal {
                 journal.done = commit;
             }
-            for end in self.hub().clients.keys().copied().collect::<Vec<End>>() {
+            for end in self.coordinator().clients.keys().copied().collect::<Vec<End>>() {
                 self.release_replies(end);
             }
         }
@@ -300,26 +317,27 @@ impl World {
 
     /// Tells the group when as much waits for the disk as may, and when less does again.
     pub(crate) fn report_fullness(&mut self) {
-        let Some(hub) = &mut self.hub else { return };
-        let fullness = hub.journal.as_mut().and_then(|journal| journal.commits.take_fullness());
+        let Some(coordinator) = &mut self.coordinator else { return };
+        let fullness =
+            coordinator.journal.as_mut().and_then(|journal| journal.commits.take_fullness());
         if let Some(is_full) = fullness {
             if is_full {
-                self.model.see(Sight::JournalFull);
+                self.model.cover(CoveragePoint::JournalFull);
             }
-            self.tell(Input::JournalFull(is_full));
+            self.handle_input(Input::JournalFull(is_full));
         }
     }
 
     /// Lets go of the replies that wait for nothing any more: what they say is so from here on.
     pub(crate) fn release_replies(&mut self, end: End) {
-        let at = self.nature.now;
-        let Some(hub) = &mut self.hub else { return };
-        let journal = hub.journal.as_ref().map(|journal| (journal.done, journal.sync));
+        let at = self.environment.now;
+        let Some(coordinator) = &mut self.coordinator else { return };
+        let journal = coordinator.journal.as_ref().map(|journal| (journal.done, journal.sync));
         let (done, sync) = journal.unwrap_or((0, Sync::Never));
-        let Some(client) = hub.clients.get_mut(&end) else { return };
-        while let Some(replies) = client.waiting.held.release(done) {
+        let Some(client) = coordinator.clients.get_mut(&end) else { return };
+        while let Some(replies) = client.waiting.pending_replies.release(done) {
             client.waiting.out += replies.len();
-            if !client.is_deaf {
+            if !client.write_closed {
                 client.output.extend_from_slice(&replies);
             }
             while let Some((until, fact)) = client.waiting.facts.pop_front() {
@@ -333,114 +351,139 @@ impl World {
     }
 
     /// The end of a turn: what was decided goes to the scribe.
-    pub(crate) fn keep(&mut self) {
-        let now = self.nature.now;
-        let World { hub: Some(hub), nature, .. } = self else { return };
-        let clock = hub.clock(now);
-        let is_decided = hub.group.decided_epoch() != hub.group.epoch();
-        let Some(journal) = &mut hub.journal else {
+    pub(crate) fn commit_turn(&mut self) {
+        let now = self.environment.now;
+        let World { coordinator: Some(coordinator), environment, .. } = self else { return };
+        let clock = coordinator.clock(now);
+        let is_decided = coordinator.group.decided_epoch() != coordinator.group.epoch();
+        let Some(journal) = &mut coordinator.journal else {
             if is_decided {
                 self.begin_epoch();
             }
             return;
         };
-        journal.commits.commit(&mut hub.group, clock, || {
-            let is_drawn = nature.calm || nature.rng.percent(95);
-            is_drawn.then(|| Salt(nature.rng.next()))
+        journal.commits.commit(&mut coordinator.group, clock, || {
+            let is_drawn = environment.calm || environment.rng.percent(95);
+            is_drawn.then(|| Salt(environment.rng.next()))
         });
         self.send_jobs();
     }
 
     fn send_jobs(&mut self) {
-        let World { hub: Some(hub), nature, keep: Some(keep), model, .. } = self else { return };
-        let oldest = hub.clock(nature.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
-        let Some(journal) = &mut hub.journal else { return };
+        let World {
+            coordinator: Some(coordinator),
+            environment,
+            journal_state: Some(journal_state),
+            model,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let oldest =
+            coordinator.clock(environment.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
+        let Some(journal) = &mut coordinator.journal else { return };
         journal.jobs.extend(std::iter::from_fn(|| journal.commits.poll_job()));
         assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
         if journal.writing.is_none() && !journal.jobs.is_empty() {
-            keep.storage.begin(nature.now);
-            let early = keep.removes_early(&journal.jobs, oldest);
+            journal_state.storage.begin(environment.now);
+            let early = journal_state.removes_early(&journal.jobs, oldest);
             journal.writing = Some(journal.writer.write(std::mem::take(&mut journal.jobs)));
-            let took = keep.storage.clock() - nature.now;
-            nature.after(took, RecoveryEvent::Committed(hub.life));
+            let took = journal_state.storage.clock() - environment.now;
+            environment.after(took, Event::Committed(coordinator.life));
             if early > 0 {
-                keep.removed_early += early;
-                self.rehearse();
+                journal_state.removed_early += early;
+                self.check_crash_now();
             }
         }
     }
 
     /// The scribe is done with a batch.
-    pub(crate) fn on_stored(&mut self, life: u32) {
-        let Some(hub) = self.hub.as_mut().filter(|hub| hub.life == life) else { return };
-        let Some(journal) = &mut hub.journal else { return };
+    pub(crate) fn on_committed(&mut self, life: u32) {
+        let Some(coordinator) =
+            self.coordinator.as_mut().filter(|coordinator| coordinator.life == life)
+        else {
+            return;
+        };
+        let Some(journal) = &mut coordinator.journal else { return };
         journal.written.extend(journal.writing.take());
         self.send_jobs();
-        let Some(journal) = &self.hub().journal else { return };
+        let Some(journal) = &self.coordinator().journal else { return };
         let Some(closing_at) = journal.closing_at else {
-            return self.nature.wake_soon(Node::Hub);
+            return self.environment.wake_soon(Node::Coordinator);
         };
         if journal.writing.is_none() {
             let has_failed = journal.has_failed;
-            if let Some(keep) = &mut self.keep {
-                let is_clean = !has_failed && keep.storage.troubled_at() < closing_at;
-                keep.cleanness = if is_clean { Cleanness::Yes } else { Cleanness::Perhaps };
+            if let Some(journal_state) = &mut self.journal_state {
+                let is_clean = !has_failed && journal_state.storage.troubled_at() < closing_at;
+                journal_state.cleanness =
+                    if is_clean { Cleanness::Yes } else { Cleanness::Perhaps };
             }
-            self.end_hub(false);
+            self.end_coordinator(false);
         }
     }
 
     /// The end in good order; whether it takes its time.
     pub(crate) fn close_journal(&mut self) -> bool {
-        let now = self.nature.now;
-        let World { hub: Some(hub), keep: Some(keep), .. } = self else { return false };
-        let clock = hub.clock(now);
-        let Some(journal) = &mut hub.journal else { return false };
+        let now = self.environment.now;
+        let World { coordinator: Some(coordinator), journal_state: Some(journal_state), .. } = self
+        else {
+            return false;
+        };
+        let clock = coordinator.clock(now);
+        let Some(journal) = &mut coordinator.journal else { return false };
         journal.closing_at = Some(now);
-        keep.cleanness = Cleanness::Perhaps;
+        journal_state.cleanness = Cleanness::Perhaps;
         for written in std::mem::take(&mut journal.written) {
             journal.commits.take(written, clock.steady, &mut Progress::default());
         }
-        journal.commits.close(&mut hub.group, clock);
-        self.nature.inbox(Node::Hub).paused_until = u64::MAX;
+        journal.commits.close(&mut coordinator.group, clock);
+        self.environment.inbox(Node::Coordinator).paused_until = u64::MAX;
         self.send_jobs();
-        self.hub().journal.as_ref().is_some_and(|journal| journal.writing.is_some())
+        self.coordinator().journal.as_ref().is_some_and(|journal| journal.writing.is_some())
     }
 
     /// The coordinator is gone, and perhaps the whole machine.
     pub(crate) fn end_journal(&mut self, with_machine: bool) {
-        let now = self.nature.now;
-        let Some(keep) = &mut self.keep else { return };
-        if keep.starting.take().is_some() {
-            self.nature.after(1_000, RecoveryEvent::Start(Node::Hub));
+        let now = self.environment.now;
+        let Some(journal_state) = &mut self.journal_state else { return };
+        if journal_state.starting.take().is_some() {
+            self.environment.after(1_000, Event::Start(Node::Coordinator));
         }
-        let troubled_at = keep.storage.troubled_at();
-        let end = keep.end.get_or_insert(Downfall { at: now, by_power: false, troubled_at });
+        let troubled_at = journal_state.storage.troubled_at();
+        let end = journal_state.end.get_or_insert(CoordinatorEnd {
+            at: now,
+            by_power: false,
+            troubled_at,
+        });
         end.by_power |= with_machine;
         if with_machine {
-            keep.storage.cut_power(now);
-            keep.is_scrambled |= keep.storage.take_scrambled();
-            keep.boot += 1;
+            journal_state.storage.cut_power(now);
+            journal_state.is_scrambled |= journal_state.storage.take_scrambled();
+            journal_state.boot += 1;
         } else {
-            keep.storage.kill(now);
+            journal_state.storage.kill(now);
         }
     }
 
     pub(crate) fn check_stats(&mut self) {
-        let World { hub: Some(hub), keep: Some(keep), .. } = self else { return };
-        let Some(journal) = &hub.journal else { return };
+        let World { coordinator: Some(coordinator), journal_state: Some(journal_state), .. } = self
+        else {
+            return;
+        };
+        let Some(journal) = &coordinator.journal else { return };
         let is_idle = journal.writing.is_none() && journal.written.is_empty();
-        let is_sound = keep.storage.troubled_at() < hub.started;
+        let is_sound = journal_state.storage.troubled_at() < coordinator.started;
         if !is_idle || !journal.commits.is_idle() || !is_sound {
             return;
         }
-        let (bytes, segments) = keep.storage.segments();
+        let (bytes, segments) = journal_state.storage.segments();
         let stats = journal.commits.stats();
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
         assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));
-        let numbers = keep.storage.numbers();
-        let mut kept = hub.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+        let numbers = journal_state.storage.numbers();
+        let mut kept = coordinator.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
         let missing = kept.find(|seq| !numbers.contains(seq));
         assert_eq!(missing, None, "whoever asks gets it again, and not after the next start");
     }

@@ -14,7 +14,7 @@ pub(crate) struct Promise {
 
 /// How the coordinator came to its end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Downfall {
+pub(crate) struct CoordinatorEnd {
     pub(crate) at: u64,
     /// The power was lost too.
     pub(crate) by_power: bool,
@@ -27,7 +27,7 @@ const SYNC_SLACK_MS: u64 = 5_000;
 
 impl Promise {
     /// Whether it must have been kept.
-    pub(crate) fn binds(self, end: &Downfall) -> bool {
+    pub(crate) fn binds(self, end: &CoordinatorEnd) -> bool {
         match self.sync {
             Sync::Always => true,
             _ if !end.by_power => true,
@@ -64,7 +64,7 @@ pub(crate) struct Registration {
 
 /// One life of the numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Life {
+pub(crate) struct EpochHistory {
     messages: Vec<Message>,
     /// The last number that may be sent.
     pub(crate) released: u64,
@@ -78,7 +78,7 @@ pub(crate) struct Life {
     named: BTreeMap<String, u64>,
 }
 
-impl Life {
+impl EpochHistory {
     pub(crate) fn last(&self) -> u64 {
         self.messages.len() as u64
     }
@@ -104,7 +104,7 @@ impl Life {
     }
 
     /// It is what a copy held, and goes on where another life of the same epoch was.
-    pub(crate) fn take_the_place_of(&mut self, mut old: Self, copies: u32) {
+    pub(crate) fn replace(&mut self, mut old: Self, copies: u32) {
         self.before = std::mem::take(&mut old.before);
         self.before.push(Rc::new(old));
         self.named.clear();
@@ -125,7 +125,7 @@ impl Life {
     }
 
     /// A member that came back has named a number that is not above the last one.
-    pub(crate) fn note_named(&mut self, id: &str, seq: u64) {
+    pub(crate) fn record_named(&mut self, id: &str, seq: u64) {
         let named = self.named.entry(id.to_owned()).or_default();
         *named = seq.max(*named);
     }
@@ -239,7 +239,7 @@ impl Life {
         message.sender == who && !message.is_anonymous
     }
 
-    /// As [`Life::others`], whatever the coordinator still knows of it.
+    /// As [`EpochHistory::others`], whatever the coordinator still knows of it.
     pub(crate) fn true_others(
         &self,
         after: u64,

@@ -1,7 +1,7 @@
 //! Members that are away for too long, and what keeps the backlog full, in the simple coordinator.
 
+use crate::coverage::CoveragePoint;
 use crate::model::Model;
-use crate::sights::Sight;
 
 impl Model {
     /// Every turn: members that were offline for too long are members no more.
@@ -12,22 +12,22 @@ impl Model {
         }
         let is_due = |since: u64| since + after <= now;
         let due = self.members.iter().filter(|(_, member)| {
-            let is_away = member.link.is_none() && member.returning.is_none();
-            is_away && member.away_since.is_some_and(is_due)
+            let is_away = member.link.is_none() && member.reconnecting.is_none();
+            is_away && member.offline_since.is_some_and(is_due)
         });
         for id in due.map(|(id, _)| id.clone()).collect::<Vec<String>>() {
-            self.note_peak(&id);
+            self.record_peak(&id);
             self.members.remove(&id);
-            self.enter_on_roll(&id, None);
-            self.see(Sight::MemberForgotten);
+            self.register_fact(&id, None);
+            self.cover(CoveragePoint::MemberForgotten);
         }
     }
 
     /// After everything that happens: whoever has no message socket is away.
-    pub(crate) fn note_who_is_away(&mut self, now: u64) {
+    pub(crate) fn update_offline(&mut self, now: u64) {
         for member in self.members.values_mut() {
-            let since = member.away_since.unwrap_or(now);
-            member.away_since = member.link.is_none().then_some(since);
+            let since = member.offline_since.unwrap_or(now);
+            member.offline_since = member.link.is_none().then_some(since);
         }
     }
 

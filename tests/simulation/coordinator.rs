@@ -8,17 +8,17 @@ use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, SocketEnd}
 use groupcast::protocol::{Epoch, LineBuffer, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
-use crate::hub_clients::Client;
-use crate::hub_journal::Journal;
-use crate::nature::{Node, RecoveryEvent};
+use crate::coordinator_commands::Client;
+use crate::coordinator_journal::Journal;
+use crate::environment::{Event, Node};
 use crate::net::End;
 use crate::world::World;
 
-pub(crate) const HUB_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-pub(crate) const HUB: SocketAddr = SocketAddr::new(HUB_IP, 5000);
+pub(crate) const COORDINATOR_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+pub(crate) const HUB: SocketAddr = SocketAddr::new(COORDINATOR_IP, 5000);
 /// One life of the coordinator's process.
 #[derive(Debug)]
-pub(crate) struct Hub {
+pub(crate) struct SimCoordinator {
     pub(crate) life: u32,
     pub(crate) group: Group,
     pub(crate) journal: Option<Journal>,
@@ -31,10 +31,10 @@ pub(crate) struct Hub {
     pub(crate) links: BTreeMap<LinkId, Peer>,
     pub(crate) peers: BTreeMap<End, LinkId>,
     pub(crate) runnable: BTreeSet<End>,
-    pub(crate) offerable: BTreeSet<LinkId>,
-    pub(crate) offered: Seq,
+    pub(crate) writable: BTreeSet<LinkId>,
+    pub(crate) delivered: Seq,
     pub(crate) serving: Option<End>,
-    pub(crate) is_ending: bool,
+    pub(crate) is_shutting_down: bool,
     pub(crate) connect_timeout: u64,
     pub(crate) stall_timeout: u64,
 }
@@ -67,7 +67,7 @@ pub(crate) fn wall(now: u64, ahead: i64) -> UnixMillis {
     UnixMillis((1_700_000_000_000 + now).saturating_add_signed(ahead))
 }
 
-impl Hub {
+impl SimCoordinator {
     pub(crate) fn new(
         life: u32,
         group: Group,
@@ -88,10 +88,10 @@ impl Hub {
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
             runnable: BTreeSet::new(),
-            offerable: BTreeSet::new(),
-            offered: Seq::ZERO,
+            writable: BTreeSet::new(),
+            delivered: Seq::ZERO,
             serving: None,
-            is_ending: false,
+            is_shutting_down: false,
             connect_timeout: timeouts[0],
             stall_timeout: timeouts[1],
         }
@@ -129,100 +129,104 @@ fn reason(how: &SocketEnd) -> Option<&'static str> {
 
 impl World {
     /// Tells the group what has happened, and does what it wants; the model goes before it.
-    pub(crate) fn tell(&mut self, input: Input<'_>) {
-        let Some(hub) = &mut self.hub else { return };
-        let now = hub.clock(self.nature.now);
+    pub(crate) fn handle_input(&mut self, input: Input<'_>) {
+        let Some(coordinator) = &mut self.coordinator else { return };
+        let now = coordinator.clock(self.environment.now);
         self.model.expire(now.steady.as_u64());
         match &input {
             Input::Request { origin, request } => self.model.request(origin.conn, request, now),
             Input::Connected { link } => self.model.connected(*link),
             Input::ConnectFailed { link, .. } => self.model.connect_failed(*link),
             Input::Wrote { .. } => (), // Told with the bytes.
-            Input::Delivered => self.model.offered(),
+            Input::Delivered => self.model.delivered(),
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
             Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
             Input::Lost { link, how } => self.model.lost(*link, reason(how)),
-            Input::Committed { through } => self.model.stored(*through),
+            Input::Committed { through } => self.model.committed(*through),
             Input::DrawnEpoch(epoch) => self.model.drawn = Some(*epoch),
             Input::BeginEpoch => self.model.begin_epoch(),
-            Input::EpochCommitted => self.model.epoch_stored(),
+            Input::EpochCommitted => self.model.epoch_committed(),
             Input::JournalFails(fails) => self.model.is_failing = *fails,
             Input::JournalFull(is_full) => self.model.is_full = *is_full,
             Input::Tick => self.model.tick(now.steady.as_u64()),
             Input::ShutDown => self.model.shut_down(),
         }
-        hub.handle(input, now);
-        while let Some(effect) = self.hub.as_mut().and_then(|hub| hub.group.poll_effect()) {
-            match effect {
-                Effect::Reply { to, reply } => {
-                    let journal = self.hub().journal.as_ref();
-                    let commit = journal.and_then(|journal| journal.commits.awaited(&reply));
-                    self.answer(to, &reply.to_string(), commit);
-                }
-                Effect::List { to, listing } => self.list(to, listing),
-                Effect::Connect { link, address, .. } => {
-                    self.model.on_connect(link, address);
-                    let end = self.nature.dial(Node::Hub, HUB_IP, address);
-                    let until = self.nature.now + self.hub().connect_timeout;
-                    self.hub().peers.insert(end, link);
-                    let peer = Peer::connecting(end, until);
-                    self.hub().links.insert(link, peer);
-                }
-                Effect::Close { link, closing_bytes } => {
-                    self.model.on_close(link, &closing_bytes);
-                    self.drop_link(link, &closing_bytes);
-                }
-                Effect::Record(fact) => {
-                    let Some(hub) = &mut self.hub else { return };
-                    if let Some(journal) = &mut hub.journal {
-                        journal.commits.record(&fact, &hub.group, now);
-                    }
-                    self.report_fullness();
-                }
-                Effect::DrawEpoch => self.draw_epoch(),
-                Effect::MemberChange(_) | Effect::Backlog(_) => (),
-            }
+        coordinator.handle(input, now);
+        while let Some(effect) = self.coordinator().group.poll_effect() {
+            self.on_effect(effect, now);
         }
-        self.model.note_who_is_away(now.steady.as_u64());
-        let members = self.hub.as_ref().map(|hub| hub.group.members().count());
+        self.model.update_offline(now.steady.as_u64());
+        let members =
+            self.coordinator.as_ref().map(|coordinator| coordinator.group.members().count());
         assert!(members.is_none_or(|count| count == self.model.members.len()), "members differ");
         self.model.is_satisfied();
     }
 
+    fn on_effect(&mut self, effect: Effect, now: Now) {
+        match effect {
+            Effect::Reply { to, reply } => {
+                let journal = self.coordinator().journal.as_ref();
+                let commit = journal.and_then(|journal| journal.commits.awaited(&reply));
+                self.answer(to, &reply.to_string(), commit);
+            }
+            Effect::List { to, listing } => self.list(to, listing),
+            Effect::Connect { link, address, .. } => {
+                self.model.on_connect(link, address);
+                let end = self.environment.dial(Node::Coordinator, COORDINATOR_IP, address);
+                let until = self.environment.now + self.coordinator().connect_timeout;
+                self.coordinator().peers.insert(end, link);
+                self.coordinator().links.insert(link, Peer::connecting(end, until));
+            }
+            Effect::Close { link, closing_bytes } => {
+                self.model.on_close(link, &closing_bytes);
+                self.drop_link(link, &closing_bytes);
+            }
+            Effect::Record(fact) => {
+                let coordinator = self.coordinator();
+                if let Some(journal) = &mut coordinator.journal {
+                    journal.commits.record(&fact, &coordinator.group, now);
+                }
+                self.report_fullness();
+            }
+            Effect::DrawEpoch => self.draw_epoch(),
+            Effect::MemberChange(_) | Effect::Backlog(_) => (),
+        }
+    }
+
     pub(crate) fn draw_epoch(&mut self) {
-        let epoch = Epoch::new(self.nature.rng.next());
+        let epoch = Epoch::new(self.environment.rng.next());
         self.model.drawn = Some(epoch);
-        let World { hub: Some(hub), nature, .. } = self else { return };
-        hub.group.handle(Input::DrawnEpoch(epoch), hub.clock(nature.now));
+        let World { coordinator: Some(coordinator), environment, .. } = self else { return };
+        coordinator.group.handle(Input::DrawnEpoch(epoch), coordinator.clock(environment.now));
     }
 
     /// The new epoch is written down: the message sockets of the old one end.
     pub(crate) fn begin_epoch(&mut self) {
-        for link in self.hub().links.keys().copied().collect::<Vec<LinkId>>() {
-            self.hear(link);
+        for link in self.coordinator().links.keys().copied().collect::<Vec<LinkId>>() {
+            self.read_acks(link);
         }
-        self.tell(Input::EpochCommitted);
-        let links: Vec<LinkId> = self.hub().links.keys().copied().collect();
-        self.hub().offerable.extend(links);
+        self.handle_input(Input::EpochCommitted);
+        let links: Vec<LinkId> = self.coordinator().links.keys().copied().collect();
+        self.coordinator().writable.extend(links);
     }
 
-    pub(crate) fn hub(&mut self) -> &mut Hub {
-        self.hub.as_mut().expect("asked only while there is one")
+    pub(crate) fn coordinator(&mut self) -> &mut SimCoordinator {
+        self.coordinator.as_mut().expect("asked only while there is one")
     }
 
     pub(crate) fn drop_link(&mut self, link: LinkId, closing_bytes: &[u8]) {
-        let Some(peer) = self.hub().links.remove(&link) else { return };
-        self.hub().peers.remove(&peer.end);
+        let Some(peer) = self.coordinator().links.remove(&link) else { return };
+        self.coordinator().peers.remove(&peer.end);
         // Unread bytes would make the system throw away what was written and has not arrived.
-        self.nature.read(peer.end, usize::MAX);
+        self.environment.read(peer.end, usize::MAX);
         if peer.is_writable && !closing_bytes.is_empty() {
-            let _ = self.nature.write(peer.end, closing_bytes);
+            let _ = self.environment.write(peer.end, closing_bytes);
         }
-        self.nature.close(peer.end);
+        self.environment.close(peer.end);
     }
 
     fn list(&mut self, to: ConnId, listing: Listing) {
-        let group = &self.hub().group;
+        let group = &self.coordinator().group;
         match listing {
             Listing::Members => {
                 let lines: Vec<String> = group.members().map(|line| line.to_string()).collect();
@@ -231,12 +235,12 @@ impl World {
                 self.answer(to, &text, None);
             }
             Listing::Stats => {
-                let gauges = group.gauges();
+                let registration = group.gauges();
                 let online = group.members().filter(|member| member.online).count();
-                assert_eq!((gauges.epoch, gauges.online), (self.model.epoch, online));
-                assert_eq!(gauges.next_seq.as_u64(), self.model.life().last() + 1);
-                assert_eq!(gauges.members, self.model.members.len());
-                let members = gauges.members;
+                assert_eq!((registration.epoch, registration.online), (self.model.epoch, online));
+                assert_eq!(registration.next_seq.as_u64(), self.model.life().last() + 1);
+                assert_eq!(registration.members, self.model.members.len());
+                let members = registration.members;
                 self.check_stats();
                 self.reply(to, &format!("OK stats 1\nmembers {members}"), None, None);
             }
@@ -249,51 +253,51 @@ impl World {
         self.reply(to, reply, commit, fact);
     }
 
-    pub(crate) fn hub_turn(&mut self, ready: Vec<End>, accepted: Vec<End>) {
-        if self.hub.is_none() {
+    pub(crate) fn coordinator_turn(&mut self, ready: Vec<End>, accepted: Vec<End>) {
+        if self.coordinator.is_none() {
             return;
         }
-        self.take_stored();
-        for end in std::mem::take(&mut self.hub().runnable) {
-            self.attend(end);
+        self.take_committed();
+        for end in std::mem::take(&mut self.coordinator().runnable) {
+            self.on_ready(end);
         }
         for end in ready {
-            self.attend(end);
+            self.on_ready(end);
         }
         for end in accepted {
             self.admit(end);
         }
-        let now = self.nature.now;
-        self.hub_timers();
-        self.tell(Input::Tick);
+        let now = self.environment.now;
+        self.coordinator_timers();
+        self.handle_input(Input::Tick);
         self.write_replies();
-        self.offer();
-        self.keep();
-        let hub = self.hub();
-        let is_busy = !hub.runnable.is_empty() || !hub.offerable.is_empty();
-        let due = hub.deadline();
+        self.deliver();
+        self.commit_turn();
+        let coordinator = self.coordinator();
+        let is_busy = !coordinator.runnable.is_empty() || !coordinator.writable.is_empty();
+        let due = coordinator.deadline();
         assert!(due.is_none_or(|due| due > now), "a deadline that stays would make the loop spin");
-        if let Some(due) = if is_busy { Some(self.nature.now) } else { due } {
-            let due = due.max(self.nature.now + u64::from(is_busy));
-            self.nature.wake(Node::Hub, due);
+        if let Some(due) = if is_busy { Some(self.environment.now) } else { due } {
+            let due = due.max(self.environment.now + u64::from(is_busy));
+            self.environment.wake(Node::Coordinator, due);
         }
     }
 
-    fn attend(&mut self, end: End) {
-        if self.hub().clients.contains_key(&end) {
+    fn on_ready(&mut self, end: End) {
+        if self.coordinator().clients.contains_key(&end) {
             self.serve(end);
-        } else if let Some(&link) = self.hub().peers.get(&end) {
-            self.attend_link(link);
+        } else if let Some(&link) = self.coordinator().peers.get(&end) {
+            self.on_link_ready(link);
         }
     }
 
     /// The coordinator's process is gone, whatever it was doing.
-    pub(crate) fn end_hub(&mut self, with_machine: bool) {
+    pub(crate) fn end_coordinator(&mut self, with_machine: bool) {
         self.end_journal(with_machine);
-        self.hub = None;
-        self.nature.abandon(Node::Hub, with_machine);
-        let pause = self.nature.rng.pick(&[10, 500, 5_000, 40_000]);
-        let pause = if self.nature.calm { 10 } else { pause };
-        self.nature.after(pause, RecoveryEvent::Start(Node::Hub));
+        self.coordinator = None;
+        self.environment.abandon(Node::Coordinator, with_machine);
+        let pause = self.environment.rng.pick(&[10, 500, 5_000, 40_000]);
+        let pause = if self.environment.calm { 10 } else { pause };
+        self.environment.after(pause, Event::Start(Node::Coordinator));
     }
 }
