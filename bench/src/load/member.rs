@@ -10,13 +10,13 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 
 use mio::net::TcpStream;
 
-use super::participants::Process;
+use super::participants::{Process, Transport};
 use super::recorder::Recorder;
-use super::verifier::fault::{Fault, excerpt};
+use super::verifier::fault::{excerpt, unexpected};
 use super::verifier::stamp::Stamp;
 use crate::stream::{Output, WholeLines, lines};
 
@@ -42,40 +42,10 @@ enum Request {
     Reconnect,
 }
 
-/// Carrier of commands and replies.
-#[derive(Debug)]
-pub(super) enum Link {
-    Socket(TcpStream),
-    /// Standard input and output of a participant, which also shows messages.
-    Process(Process),
-}
-
-impl Read for Link {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Socket(stream) => stream.read(bytes),
-            Self::Process(process) => process.read(bytes),
-        }
-    }
-}
-
-impl Write for Link {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Socket(stream) => stream.write(bytes),
-            Self::Process(process) => process.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Commands, and the replies to them.
 #[derive(Debug)]
 struct CommandChannel {
-    link: Link,
+    transport: Transport,
     output: Output,
     lines: WholeLines,
     unanswered: VecDeque<Request>,
@@ -117,7 +87,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Returns a registered member; a process has no message socket here.
-    pub(super) fn new(profile: Profile, link: Link, messages: Option<TcpStream>) -> Self {
+    pub(super) fn new(profile: Profile, transport: Transport, messages: Option<TcpStream>) -> Self {
         let mut member = Self {
             profile,
             state: State::Online,
@@ -127,19 +97,19 @@ impl Member {
             attempt: 0,
             in_flight: VecDeque::new(),
         };
-        member.open(link);
+        member.open(transport);
         member
     }
 
     /// Takes a new command channel into use.
-    pub(super) fn open(&mut self, link: Link) {
+    pub(super) fn open(&mut self, transport: Transport) {
         let (output, lines, unanswered) =
             (Output::default(), WholeLines::default(), VecDeque::new());
-        self.commands = Some(CommandChannel { link, output, lines, unanswered });
+        self.commands = Some(CommandChannel { transport, output, lines, unanswered });
     }
 
-    pub(super) fn link(&self) -> Option<&Link> {
-        self.commands.as_ref().map(|commands| &commands.link)
+    pub(super) fn transport(&self) -> Option<&Transport> {
+        self.commands.as_ref().map(|commands| &commands.transport)
     }
 
     pub(super) fn may_publish(&self) -> bool {
@@ -197,9 +167,9 @@ impl Member {
     pub(super) fn quit(&mut self, recorder: &mut Recorder) -> Option<Process> {
         self.commands.as_mut()?.output.bytes().extend_from_slice(b"quit\n");
         self.write(recorder);
-        match self.commands.take()?.link {
-            Link::Socket(_) => None,
-            Link::Process(mut process) => {
+        match self.commands.take()?.transport {
+            Transport::Socket(_) => None,
+            Transport::Process(mut process) => {
                 process.close_input();
                 Some(process)
             }
@@ -249,13 +219,13 @@ impl Member {
     /// Writes as many commands as the channel takes.
     pub(super) fn write(&mut self, recorder: &mut Recorder) {
         let Some(commands) = &mut self.commands else { return };
-        if commands.output.write_to(&mut commands.link).is_err() {
+        if commands.output.write_to(&mut commands.transport).is_err() {
             self.on_commands_closed(recorder);
         }
     }
 
     fn on_commands_closed(&self, recorder: &mut Recorder) {
-        recorder.fail(self.profile.index, &Fault::Closed { what: "the command channel" });
+        recorder.fail(self.profile.index, "the coordinator closed the command channel");
     }
 
     /// Reads the replies, and the messages that a participant shows.
@@ -267,9 +237,9 @@ impl Member {
     ) {
         let Some(mut commands) = self.commands.take() else { return };
         let now_ns = recorder.now_ns();
-        let CommandChannel { link, lines: whole, unanswered, .. } = &mut commands;
-        let is_process = matches!(link, Link::Process(_));
-        let is_open = read_all(link, scratch, has_ended, |bytes| {
+        let CommandChannel { transport, lines: whole, unanswered, .. } = &mut commands;
+        let is_process = matches!(transport, Transport::Process(_));
+        let is_open = read_all(transport, scratch, has_ended, |bytes| {
             whole.take(bytes, |run| {
                 for line in lines(run) {
                     match line.first() {
@@ -293,8 +263,8 @@ impl Member {
         match Stamp::parse(text, text.len()) {
             Some(stamp) => recorder.on_shown(self.profile.index, stamp.due_ns, now_ns),
             None => {
-                let what = format!("shown: {}", excerpt(line));
-                recorder.verifier.fault(self.profile.index, &Fault::MessageLog { what });
+                let fault = format!("shown text is altered: {:?}", excerpt(line));
+                recorder.verifier.fault(self.profile.index, fault);
             }
         }
     }
@@ -319,7 +289,7 @@ impl Member {
                     recorder.on_reconnected(index); // A process: the reply is the only sign.
                 }
             }
-            (_, _) => recorder.fail(index, &Fault::Reply { line: excerpt(line) }),
+            (_, _) => recorder.fail(index, unexpected(line)),
         }
     }
 
@@ -338,7 +308,7 @@ impl Member {
             whole.take(bytes, |run| recorder.on_lines(index, run, now_ns));
         });
         if whole.begun() > LINE_BYTES_MAX {
-            recorder.fail(index, &Fault::Malformed { line: "a line without end".to_owned() });
+            recorder.fail(index, "a line without end");
         }
         if is_open {
             return self.acknowledge(recorder);
@@ -348,7 +318,7 @@ impl Member {
             State::Leaving { is_answered: true } => self.state = State::Away,
             State::Leaving { is_answered: false } => (),
             State::Online | State::Away | State::Connecting | State::Returning { .. } => {
-                recorder.fail(index, &Fault::Closed { what: "the message socket" });
+                recorder.fail(index, "the coordinator closed the message socket");
             }
         }
     }

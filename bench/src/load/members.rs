@@ -9,12 +9,12 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use super::connect_back::{BOTH, Listener};
-use super::member::{Link, Member, Profile, State};
-use super::participants::Participants;
+use super::member::{Member, Profile, State};
+use super::participants::{Participants, Transport};
 use super::plan::{Pace, Plan};
 use super::recorder::Recorder;
 use super::timer::Timer;
-use super::verifier::fault::Fault;
+use super::verifier::fault::malformed;
 use crate::command::{CommandSocket, Door, value_of};
 use crate::failure::{Failure, Result};
 
@@ -86,12 +86,12 @@ impl Members {
         let mut registration = Registration::default();
         for index in 0..plan.participants {
             let id = id(index);
-            let (link, messages, frame, reply) = match &participants {
+            let (transport, messages, frame, reply) = match &participants {
                 Some(participants) => {
                     let token = command_token(index);
                     let (process, reply) = participants.register(&id, poll.registry(), token)?;
                     let frame = (String::new(), "\n".to_owned());
-                    (Link::Process(process), None, frame, reply)
+                    (Transport::Process(process), None, frame, reply)
                 }
                 None => {
                     let mut commands = CommandSocket::connect(coordinator)?;
@@ -100,14 +100,14 @@ impl Members {
                     let commands = watch(&poll, commands.into_stream(), command_token(index))?;
                     let messages = watch(&poll, messages, message_token(index))?;
                     let frame = (format!("{id}#"), format!("#{ip}\n"));
-                    (Link::Socket(commands), Some(messages), frame, reply)
+                    (Transport::Socket(commands), Some(messages), frame, reply)
                 }
             };
             registration = Registration::parse(&reply)?;
             firsts.push((id.clone(), registration.first));
             let is_windowed = matches!(plan.pace, Pace::Window(_)) && !plan.processes;
             let profile = Profile { index, id, frame, acks: plan.acks, is_windowed };
-            members.push(Member::new(profile, link, messages));
+            members.push(Member::new(profile, transport, messages));
         }
         let Registration { epoch, ttl_s, .. } = registration;
         let kind = match participants {
@@ -142,8 +142,8 @@ impl Members {
     /// Closes every socket of a member without a word, or kills its process.
     pub(super) fn crash(&mut self, recorder: &mut Recorder, index: usize) {
         let Some(member) = self.members.get_mut(index) else { return };
-        if let (Kind::Processes(participants), Some(Link::Process(process))) =
-            (&mut self.kind, member.link())
+        if let (Kind::Processes(participants), Some(Transport::Process(process))) =
+            (&mut self.kind, member.transport())
         {
             participants.ended_cpu_ns += process.cpu_ns();
         }
@@ -154,22 +154,22 @@ impl Members {
     pub(super) fn reconnect(&mut self, recorder: &mut Recorder, index: usize) {
         let Some(member) = self.members.get_mut(index) else { return };
         let (registry, token) = (self.poll.registry(), command_token(index));
-        let opened = match (member.link(), &self.kind) {
+        let opened = match (member.transport(), &self.kind) {
             (Some(_), _) => Ok(()),
             (None, Kind::Processes(participants)) => participants
                 .start(&member.profile.id, registry, token)
-                .map(|process| member.open(Link::Process(process))),
+                .map(|process| member.open(Transport::Process(process))),
             (None, Kind::Sockets(_)) => TcpStream::connect(self.coordinator)
                 .and_then(|mut stream| {
                     registry.register(&mut stream, token, BOTH)?;
-                    member.open(Link::Socket(stream));
+                    member.open(Transport::Socket(stream));
                     member.state = State::Connecting;
                     Ok(())
                 })
                 .map_err(Failure::system("cannot connect")),
         };
         match opened {
-            Err(failure) => recorder.fail(index, &Fault::Stuck { what: failure.to_string() }),
+            Err(failure) => recorder.fail(index, failure),
             Ok(()) if member.state == State::Connecting => (),
             Ok(()) => self.request_reconnect(recorder, index),
         }
@@ -214,7 +214,7 @@ impl Members {
                 member.read_messages(recorder, &mut self.scratch, has_ended);
             }
             (Some(member), _) if member.state == State::Connecting => {
-                let Some(Link::Socket(stream)) = member.link() else { return };
+                let Some(Transport::Socket(stream)) = member.transport() else { return };
                 match (stream.take_error(), stream.peer_addr()) {
                     (Ok(None), Ok(_)) => {
                         let _ = stream.set_nodelay(true);
@@ -222,8 +222,7 @@ impl Members {
                     }
                     (Ok(None), Err(_)) => (), // Not yet.
                     (Ok(Some(error)) | Err(error), _) => {
-                        let what = format!("cannot connect: {error}");
-                        recorder.fail(token / 2, &Fault::Stuck { what });
+                        recorder.fail(token / 2, format_args!("cannot connect: {error}"));
                     }
                 }
             }
@@ -258,7 +257,7 @@ impl Members {
             return; // An earlier attempt.
         }
         if epoch != listener.epoch {
-            return recorder.fail(index, &Fault::Malformed { line: hello.to_owned() });
+            return recorder.fail(index, malformed(hello.as_bytes()));
         }
         let _ = stream.set_nodelay(true);
         // Bytes that are already there bring an event after `reregister`.
@@ -298,9 +297,9 @@ impl Members {
     /// CPU time of all participants, ended ones included.
     pub(super) fn cpu_ns(&self) -> Option<u64> {
         let Kind::Processes(participants) = &self.kind else { return None };
-        let running = self.members.iter().map(|member| match member.link() {
-            Some(Link::Process(process)) => process.cpu_ns(),
-            Some(Link::Socket(_)) | None => 0,
+        let running = self.members.iter().map(|member| match member.transport() {
+            Some(Transport::Process(process)) => process.cpu_ns(),
+            Some(Transport::Socket(_)) | None => 0,
         });
         Some(participants.ended_cpu_ns + running.sum::<u64>())
     }

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use mio::net::TcpStream;
 use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
 use tempfile::TempDir;
 
 use super::member::Profile;
 use super::recorder::Recorder;
-use super::verifier::fault::{Fault, excerpt};
+use super::verifier::fault::{excerpt, malformed};
 use super::verifier::receiver::Gap;
 use crate::clock;
 use crate::command::{CommandSocket, DEADLINE, value_of};
@@ -33,6 +34,7 @@ const ASK_INTERVAL_NS: u64 = 100_000_000;
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    /// `None` once the participant was asked to end.
     input: Option<pipe::Sender>,
     output: pipe::Receiver,
 }
@@ -45,15 +47,30 @@ impl Drop for Process {
     }
 }
 
-impl Read for Process {
+/// Carrier of commands and replies.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Socket(TcpStream),
+    /// Standard input and output of a participant, which also shows messages.
+    Process(Process),
+}
+
+impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.output.read(bytes)
+        match self {
+            Self::Socket(stream) => stream.read(bytes),
+            Self::Process(process) => process.output.read(bytes),
+        }
     }
 }
 
-impl Write for Process {
+impl Write for Transport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.input.as_mut().map_or(Err(ErrorKind::BrokenPipe.into()), |input| input.write(bytes))
+        match self {
+            Self::Socket(stream) => stream.write(bytes),
+            Self::Process(Process { input: Some(input), .. }) => input.write(bytes),
+            Self::Process(_) => Err(ErrorKind::BrokenPipe.into()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -84,11 +101,12 @@ impl Process {
 
     /// Registers, and returns the reply behind `OK `.
     fn register(&mut self) -> Result<String> {
-        self.write_all(b"register 0\n").map_err(Failure::system("cannot write a command"))?;
+        let written = self.input.as_mut().map_or(Ok(()), |input| input.write_all(b"register 0\n"));
+        written.map_err(Failure::system("cannot write a command"))?;
         let end = clock::now() + DEADLINE;
         let (mut line, mut byte) = (Vec::new(), [0]);
         while clock::now() < end {
-            match self.read(&mut byte) {
+            match self.output.read(&mut byte) {
                 Ok(0) => break,
                 Ok(_) => line.extend_from_slice(&byte),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -201,8 +219,7 @@ impl Participants {
     ) -> Result<()> {
         let index = *index;
         if let Some(Err(failure)) = process.map(|mut process| process.wait()) {
-            let what = failure.to_string();
-            recorder.verifier.fault(index, &Fault::MessageLog { what });
+            recorder.verifier.fault(index, failure);
         }
         let log = fs::read(self.path(id, "log"));
         let log = log.map_err(Failure::system("cannot read a message log"))?;
@@ -210,16 +227,14 @@ impl Participants {
         let verifier = &mut recorder.verifier;
         for line in log.split_inclusive(|&byte| byte == b'\n') {
             let Some(line) = line.strip_suffix(b"\n") else {
-                let what = "its last line is cut".to_owned();
-                verifier.fault(index, &Fault::MessageLog { what });
+                verifier.fault(index, "the last line of the message log is cut");
                 continue;
             };
-            let malformed = Fault::Malformed { line: excerpt(line) };
             if let Some(note) = line.strip_prefix(b"# ") {
                 let gap = String::from_utf8_lossy(note).replace(' ', "#");
                 match Gap::parse(gap.as_bytes(), now_ns) {
                     Some(gap) => verifier.on_gap(index, gap),
-                    None if note.starts_with(b"gap ") => verifier.fault(index, &malformed),
+                    None if note.starts_with(b"gap ") => verifier.fault(index, malformed(line)),
                     None => (),
                 }
                 continue;
@@ -230,7 +245,7 @@ impl Participants {
                 (Some(seq), Some(_), Some(sender), Some(text)) => {
                     verifier.on_message(index, seq, (sender, text), b"", now_ns);
                 }
-                _ => verifier.fault(index, &malformed),
+                _ => verifier.fault(index, malformed(line)),
             }
         }
         Ok(())

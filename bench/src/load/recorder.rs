@@ -1,10 +1,11 @@
 //! Everything that happens in a run, verified and measured on one clock.
 
+use std::fmt::Display;
 use std::time::Instant;
 
 use super::metrics::Metrics;
 use super::verifier::Verifier;
-use super::verifier::fault::{Fault, excerpt};
+use super::verifier::fault::unexpected;
 use crate::clock;
 
 #[derive(Debug)]
@@ -69,13 +70,13 @@ impl Recorder {
                 self.metrics.refused += 1;
                 self.verifier.on_refused(member, line);
             }
-            None => self.fail(member, &Fault::Reply { line: excerpt(line) }),
+            None => self.fail(member, unexpected(line)),
         }
         seq
     }
 
     /// Records a fault that ends the run.
-    pub(super) fn fail(&mut self, member: usize, fault: &Fault) {
+    pub(super) fn fail(&mut self, member: usize, fault: impl Display) {
         self.verifier.fault(member, fault);
         self.is_over = true;
     }

@@ -9,7 +9,6 @@ use super::pacer::Pacer;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::recorder::Recorder;
-use super::verifier::fault::Fault;
 use crate::failure::Result;
 
 /// Longest wait for events.
@@ -151,8 +150,9 @@ impl<'a> Workload<'a> {
             (self.progress, self.progress_ns) = (progress, now_ns);
         } else if now_ns - self.progress_ns > STALL_TIMEOUT_NS {
             let offline = self.members.count() - online;
-            let what = format!("{unanswered} messages without a reply, {offline} members offline");
-            recorder.fail(usize::MAX, &Fault::Stuck { what });
+            let counts =
+                format!("{unanswered} messages without a reply, {offline} members offline");
+            recorder.fail(usize::MAX, format_args!("no progress: {counts}"));
         }
         recorder.is_over |= recorder.verifier.has_too_many_faults();
     }

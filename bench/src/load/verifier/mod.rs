@@ -22,10 +22,12 @@ pub(super) mod stamp;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
+
 use memchr::memchr;
 use serde::Serialize;
 
-use self::fault::{Fault, Faults, excerpt};
+use self::fault::{Faults, excerpt, malformed, unexpected};
 use self::history::History;
 use self::publisher::Publisher;
 use self::receiver::{Gap, Receiver, Skipped};
@@ -99,7 +101,7 @@ impl Verifier {
         self.history.end()
     }
 
-    pub(super) fn fault(&mut self, member: usize, fault: &Fault) {
+    pub(super) fn fault(&mut self, member: usize, fault: impl Display) {
         let id = self.receivers.get(member).map_or("the run", |receiver| receiver.id.as_str());
         self.faults.add(id, fault);
     }
@@ -113,7 +115,7 @@ impl Verifier {
     pub(super) fn on_accepted(&mut self, member: usize, seq: u64) {
         let answered = self.publishers.get_mut(member).and_then(Publisher::on_reply);
         let Some((delivered_as, origin)) = answered else {
-            return self.fault(member, &Fault::Reply { line: format!("OK msend seq={seq}") });
+            return self.fault(member, format_args!("unexpected reply: \"OK msend seq={seq}\""));
         };
         // A message that was delivered before its reply came may be forgotten by now.
         let is_right = match (delivered_as, self.history.reach(seq)) {
@@ -122,7 +124,7 @@ impl Verifier {
             (None, None) => false, // Forgotten, or absurdly high.
         };
         if !is_right {
-            self.fault(member, &Fault::DuplicateSeq { seq });
+            self.fault(member, duplicate(seq));
         }
     }
 
@@ -130,7 +132,7 @@ impl Verifier {
     pub(super) fn on_refused(&mut self, member: usize, line: &[u8]) {
         let answered = self.publishers.get_mut(member).and_then(Publisher::on_reply);
         if answered.is_none_or(|(delivered_as, _)| delivered_as.is_some()) {
-            self.fault(member, &Fault::Reply { line: excerpt(line) });
+            self.fault(member, unexpected(line));
         }
     }
 
@@ -216,7 +218,7 @@ impl Verifier {
                     delivered(due_ns);
                 }
             }
-            _ => self.fault(member, &Fault::Malformed { line: excerpt(line) }),
+            _ => self.fault(member, malformed(line)),
         }
     }
 
@@ -230,21 +232,23 @@ impl Verifier {
         line: &[u8],
         now_ns: u64,
     ) -> Option<u64> {
-        let altered =
-            Fault::Altered { seq, line: excerpt(if line.is_empty() { text } else { line }) };
         let stamp = Stamp::parse(text, self.guarantees.text_bytes).filter(|stamp| {
             let publisher = self.receivers.get(stamp.publisher);
             publisher.is_some_and(|publisher| publisher.id.as_bytes() == sender)
         });
         if stamp.is_some_and(|stamp| stamp.publisher == member) {
-            self.fault(member, &Fault::OwnMessage { seq });
+            self.fault(member, format_args!("message {seq} was delivered to its publisher"));
             return None;
         }
         if !self.advance(member, seq, now_ns) {
             return None;
         }
+        let altered = || {
+            let line = excerpt(if line.is_empty() { text } else { line });
+            format!("message {seq} differs from what was sent or others received: {line:?}")
+        };
         let Some(stamp) = stamp else {
-            self.fault(member, &altered);
+            self.fault(member, altered());
             return None;
         };
         let origin = match self.history.get(seq).and_then(|message| message.origin) {
@@ -257,7 +261,7 @@ impl Verifier {
             message.line = line.into();
         }
         if origin.is_none() || !line.is_empty() && *message.line != *line {
-            self.fault(member, &altered);
+            self.fault(member, altered());
             return None;
         }
         message.origin = origin;
@@ -270,13 +274,13 @@ impl Verifier {
         let Some(receiver) = self.receivers.get_mut(member) else { return false };
         let next = receiver.next;
         let fault = if seq < receiver.first {
-            Fault::TooEarly { seq }
+            format!("message {seq} is from before the registration")
         } else if seq < next && receiver.skipped.remove(&seq).is_some() {
-            Fault::Reordered { seq, next }
+            format!("message {seq} is out of order: it came after message {}", next - 1)
         } else if seq < next {
-            Fault::Doubled { seq }
+            format!("message {seq} was delivered or reported lost twice")
         } else if seq - next > JUMP_MAX || self.history.reach(seq).is_none() {
-            Fault::DuplicateSeq { seq }
+            duplicate(seq)
         } else {
             self.skip_to(member, seq, now_ns);
             if let Some(receiver) = self.receivers.get_mut(member) {
@@ -285,7 +289,7 @@ impl Verifier {
             }
             return true;
         };
-        self.fault(member, &fault);
+        self.fault(member, fault);
         false
     }
 
@@ -326,6 +330,10 @@ impl Verifier {
             }
             return;
         };
-        self.fault(member, &Fault::Gap { line: gap.line(), why: why.to_owned() });
+        self.fault(member, gap.fault(why));
     }
+}
+
+fn duplicate(seq: u64) -> String {
+    format!("number {seq} was given to two messages, or one message has two numbers")
 }

@@ -21,8 +21,9 @@ impl Gap {
         numbers.next().is_none().then_some(Self { count, first, last, at_ns })
     }
 
-    pub(super) fn line(&self) -> String {
-        format!("gap#{}#{}#{}", self.count, self.first, self.last)
+    pub(super) fn fault(&self, why: &str) -> String {
+        let Self { count, first, last, .. } = self;
+        format!("\"gap#{count}#{first}#{last}\" is wrong: {why}")
     }
 }
 

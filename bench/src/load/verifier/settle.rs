@@ -1,6 +1,5 @@
 //! The slow half of verification: questions that only later deliveries and replies answer.
 
-use super::fault::Fault;
 use super::receiver::Gap;
 use super::{Guarantees, Verifier};
 
@@ -18,7 +17,8 @@ impl Verifier {
             let publisher = origin.stamp.publisher;
             let sent = self.publishers.get_mut(publisher);
             if sent.is_some_and(|sent| !sent.settle(&origin)) {
-                self.fault(publisher, &Fault::SenderOrder { seq });
+                let fault = format!("message {seq} has a higher number than one sent after it");
+                self.fault(publisher, fault);
             }
         }
     }
@@ -63,7 +63,7 @@ impl Verifier {
         gaps.retain(|gap| match self.check_gap(member, gap) {
             Some(Ok(())) => false,
             Some(Err(why)) => {
-                self.fault(member, &Fault::Gap { line: gap.line(), why });
+                self.fault(member, gap.fault(&why));
                 false
             }
             None => !at_end,
@@ -129,7 +129,8 @@ impl Verifier {
         // A single member may have published messages whose replies were lost.
         let is_alone = self.receivers.len() == 1;
         if let Some(next) = next.filter(|next| *next != expected && !is_alone) {
-            self.fault(usize::MAX, &Fault::NextSeq { next, expected });
+            let counts = format!("{next}, by its replies {expected}");
+            self.fault(usize::MAX, format_args!("the coordinator's next number is {counts}"));
         }
         for member in 0..self.receivers.len() {
             self.skip_to(member, expected, now_ns);
@@ -142,7 +143,8 @@ impl Verifier {
             for seq in std::mem::take(&mut receiver.skipped).into_keys() {
                 let message = self.history.get(seq);
                 if !may_own || message.is_some_and(|message| message.origin.is_some()) {
-                    self.fault(member, &Fault::Lost { seq });
+                    let fault = "is lost: neither delivered nor counted in a gap";
+                    self.fault(member, format_args!("message {seq} {fault}"));
                 }
             }
         }
