@@ -1,6 +1,7 @@
 //! Times and counts of a run, in bounded memory.
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use crate::failure::{Failure, Result};
 
@@ -39,6 +40,18 @@ impl Timeline {
     }
 }
 
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Counts {
+    /// Messages sent.
+    pub(super) sent: u64,
+    /// Messages that were due and not sent, for they were far too late.
+    pub(super) unsent: u64,
+    /// Messages answered with `ERR 507`.
+    pub(super) refused: u64,
+    /// Deliveries of messages that were due before the member's last reconnect.
+    pub(super) caught_up: u64,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     /// From due to delivered, to members that were online at the due time.
@@ -46,14 +59,7 @@ pub(super) struct Metrics {
     /// From due to sent: delay of the harness itself.
     pub(super) lateness: Histogram<u64>,
     pub(super) timeline: Timeline,
-    /// Deliveries of messages that were due before the member's last reconnect.
-    pub(super) caught_up: u64,
-    /// Messages sent.
-    pub(super) sent: u64,
-    /// Messages that were due and never sent.
-    pub(super) unsent: u64,
-    /// Messages answered with `ERR 507`.
-    pub(super) refused: u64,
+    pub(super) counts: Counts,
     /// Time of the last delivery.
     pub(super) last_ns: u64,
 }
@@ -63,18 +69,18 @@ impl Metrics {
         let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         let latency = histogram.map_err(|error| Failure::Wrong(format!("histogram: {error}")))?;
         let timeline = Timeline { slot_ns: SLOT_NS, counts: Vec::new() };
-        let (lateness, caught_up, sent, unsent) = (latency.clone(), 0, 0, 0);
-        Ok(Self { latency, lateness, timeline, caught_up, sent, unsent, refused: 0, last_ns: 0 })
+        let lateness = latency.clone();
+        Ok(Self { latency, lateness, timeline, counts: Counts::default(), last_ns: 0 })
     }
 
     pub(super) fn deliveries(&self) -> u64 {
-        self.latency.len() + self.caught_up
+        self.latency.len() + self.counts.caught_up
     }
 
     /// Counts a delivery to a member that reconnected last at `reconnected_ns`.
     pub(super) fn on_delivery(&mut self, due_ns: u64, reconnected_ns: u64, now_ns: u64) {
         if due_ns < reconnected_ns {
-            self.caught_up += 1;
+            self.counts.caught_up += 1;
         } else {
             self.latency.saturating_record(now_ns.saturating_sub(due_ns).max(1));
         }

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::churn::Departures;
+use super::metrics::Counts;
 use super::plan::Plan;
 use super::verifier::Received;
 use crate::report::megabytes;
@@ -69,17 +70,12 @@ pub(super) struct Outcome {
     pub(super) coordinator: String,
     /// Seconds from the begin to the last delivery.
     pub(super) elapsed_s: f64,
-    pub(super) sent: u64,
-    /// Messages that were due and not sent, for they were far too late.
-    pub(super) unsent: u64,
-    /// Messages that the coordinator refused for want of room.
-    pub(super) refused: u64,
+    #[serde(flatten)]
+    pub(super) counts: Counts,
     pub(super) received: Received,
     pub(super) deliveries_per_s: f64,
     /// From due to delivered, to members that were online at the due time.
     pub(super) latency_us: Times,
-    /// Deliveries of messages that were due while the member was away.
-    pub(super) caught_up: u64,
     /// From due to sent: delay of the harness itself.
     pub(super) lateness_us: Times,
     pub(super) costs: Option<Costs>,
@@ -108,50 +104,48 @@ pub(super) fn distribution(latency: &Histogram<u64>) -> Vec<(f64, f64)> {
 impl Outcome {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let Received { deliveries, gaps, gap_messages, unreported } = self.received;
-        let (accepted, rate) = (self.sent - self.refused, self.deliveries_per_s);
-        let elapsed_s = self.elapsed_s;
+        let Counts { sent, unsent, refused, caught_up } = self.counts;
+        let (accepted, elapsed_s, rate) = (sent - refused, self.elapsed_s, self.deliveries_per_s);
         let text = format!("{deliveries} of {accepted} messages in {elapsed_s:.2} s: {rate:.0}/s");
-        let mut rows = vec![
-            ("deliveries", text),
-            ("latency", self.latency_us.to_string()),
-            ("sent late by", self.lateness_us.to_string()),
-        ];
+        let mut rows = vec![("deliveries", text)];
+        let mut row = |name, value: String| rows.push((name, value));
+        row("latency", self.latency_us.to_string());
+        row("sent late by", self.lateness_us.to_string());
         match &self.costs {
-            Some(costs) => rows.extend(costs.rows()),
-            None => rows.push(("coordinator", "not measured: it was not started here".to_owned())),
+            Some(costs) => costs.rows().into_iter().for_each(|(name, value)| row(name, value)),
+            None => row("coordinator", "not measured: it was not started here".to_owned()),
         }
-        let cpu = |ns: f64| format!("{ns:.0} ns a delivery");
-        rows.push(("harness CPU", cpu(self.harness_cpu_ns_per_delivery)));
-        rows.extend(self.participants_cpu_ns_per_delivery.map(|ns| ("participants' CPU", cpu(ns))));
+        row("harness CPU", cpu(self.harness_cpu_ns_per_delivery));
+        if let Some(cpu_ns) = self.participants_cpu_ns_per_delivery {
+            row("participants' CPU", cpu(cpu_ns));
+        }
         let Departures { disconnected, crashed, took_over } = self.departures;
         if disconnected + crashed + took_over > 0 {
-            let text =
-                format!("{disconnected} disconnected, {crashed} crashed, {took_over} took over");
-            rows.push(("churn", format!("{text}; deliveries caught up: {}", self.caught_up)));
+            let departed = format!("{disconnected} disconnected, {crashed} crashed");
+            row("churn", format!("{departed}, {took_over} took over"));
+            row("caught up", caught_up.to_string());
         }
-        let refused = self.refused;
-        rows.push((
-            "gaps",
-            format!("{gaps}, messages in them: {gap_messages}, refused: {refused}"),
-        ));
+        row("gaps", gaps.to_string());
+        row("lost in gaps", gap_messages.to_string());
+        row("refused", refused.to_string());
         if unreported > 0 {
-            let text = "missing messages (without acks, after a reconnect or the ttl)";
-            rows.push(("not reported", format!("{unreported} {text}")));
+            row("not reported", format!("{unreported} (no acks; after a reconnect or the ttl)"));
         }
-        if self.unsent > 0 {
-            rows.push((
-                "not sent",
-                format!("{} messages, for they were far too late", self.unsent),
-            ));
+        if unsent > 0 {
+            row("not sent", format!("{unsent} (far too late)"));
         }
         let ended = if self.is_interrupted { " (ended by the user)" } else { "" };
-        rows.push(match self.faults {
-            0 => ("verified", format!("nothing lost, doubled, reordered or altered{ended}")),
-            1 => ("FAILED", format!("1 fault{ended}")),
-            faults => ("FAILED", format!("{faults} faults{ended}")),
-        });
+        match self.faults {
+            0 => row("verified", format!("nothing lost, doubled, reordered or altered{ended}")),
+            1 => row("FAILED", format!("1 fault{ended}")),
+            faults => row("FAILED", format!("{faults} faults{ended}")),
+        }
         rows
     }
+}
+
+fn cpu(ns: f64) -> String {
+    format!("{ns:.0} ns a delivery")
 }
 
 impl fmt::Display for Outcome {
@@ -165,12 +159,12 @@ impl fmt::Display for Outcome {
 
 impl Costs {
     fn rows(&self) -> [(&'static str, String); 4] {
-        let (cpu, share) = (self.cpu_ns_per_delivery, self.cpu_share * 100.0);
+        let (cpu, share) = (cpu(self.cpu_ns_per_delivery), self.cpu_share * 100.0);
         let (idle, peak) = (megabytes(self.rss_idle_bytes), megabytes(self.rss_peak_bytes));
         let (sleeps, preemptions) = (self.sleeps, self.preemptions);
         let calls = "not counted (--system-calls, with perf)".to_owned();
         [
-            ("coordinator CPU", format!("{cpu:.0} ns a delivery, {share:.0} % of a core")),
+            ("coordinator CPU", format!("{cpu}, {share:.0} % of a core")),
             ("memory", format!("{idle} idle, {peak} peak")),
             ("context switches", format!("{sleeps} voluntary, {preemptions} involuntary")),
             ("system calls", self.system_calls.map_or(calls, |count| count.to_string())),

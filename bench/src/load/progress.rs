@@ -58,7 +58,8 @@ impl<'a> Progress<'a> {
         let rate = deliveries.saturating_sub(deliveries_before) as f64 / seconds;
         let elapsed = now_ns as f64 / 1e9;
         let by_time = self.plan.duration().map(|duration| elapsed / duration.as_secs_f64());
-        let messages = self.plan.messages.map(|all| recorder.metrics.sent as f64 / all as f64);
+        let messages =
+            self.plan.messages.map(|all| recorder.metrics.counts.sent as f64 / all as f64);
         let share = by_time.or(messages).unwrap_or(0.0).clamp(0.0, 1.0);
         let left = if share > 0.0 { elapsed / share - elapsed } else { 0.0 };
         let left = Duration::try_from_secs_f64(left).unwrap_or_default().as_secs();

@@ -67,7 +67,7 @@ impl Recorder {
         match seq {
             Some(seq) => self.verifier.on_accepted(member, seq),
             None if line.starts_with(b"ERR 507") => {
-                self.metrics.refused += 1;
+                self.metrics.counts.refused += 1;
                 self.verifier.on_refused(member, line);
             }
             None => self.fail(member, unexpected(line)),
@@ -105,7 +105,7 @@ mod tests {
         recorder.on_lines(2, &line, 9_000_000);
         // A message that was due before a reconnect says nothing about the coordinator's latency.
         recorder.metrics.on_delivery(4, 5, 6);
-        assert_eq!(recorder.metrics.caught_up, 1);
+        assert_eq!(recorder.metrics.counts.caught_up, 1);
         let latency = &recorder.metrics.latency;
         assert_eq!(latency.len(), 2);
         for (found, expected) in [(latency.min(), 3_000_000), (latency.max(), 7_000_000)] {
@@ -124,7 +124,7 @@ mod tests {
             let mut recorder = recorder();
             recorder.verifier.send(0, 1).unwrap();
             assert_eq!(recorder.on_publish_reply(0, line), None);
-            assert_eq!((recorder.metrics.refused, recorder.is_over), (refused, is_over));
+            assert_eq!((recorder.metrics.counts.refused, recorder.is_over), (refused, is_over));
             assert_eq!(recorder.verifier.faults.count, u64::from(is_over));
         }
     }

@@ -57,7 +57,7 @@ impl<'a> Workload<'a> {
                 && self.members.online() == self.members.count()
                 && self.members.are_complete(recorder)?;
             if is_done || recorder.is_over || bar.is_cut_off {
-                recorder.metrics.unsent = self.pacer.unsent();
+                recorder.metrics.counts.unsent = self.pacer.unsent();
                 return Ok(());
             }
             let (timeout, timer_ns) = self.wait(now_ns, sent);
@@ -93,7 +93,7 @@ impl<'a> Workload<'a> {
             }
             self.pacer.sent();
             self.next_publisher = (index + 1) % publishers;
-            recorder.metrics.sent += 1;
+            recorder.metrics.counts.sent += 1;
             recorder.metrics.lateness.saturating_record((now_ns - due_ns).max(1));
             sent += 1;
         }
@@ -143,7 +143,7 @@ impl<'a> Workload<'a> {
         }
         let online = self.members.online();
         let unanswered = recorder.verifier.unanswered_of_all();
-        let count = recorder.metrics.deliveries() + recorder.metrics.sent;
+        let count = recorder.metrics.deliveries() + recorder.metrics.counts.sent;
         let progress = (count, unanswered, online);
         let is_idle = unanswered == 0 && self.pacer.due_ns(now_ns).is_some();
         if progress != self.progress || is_idle {

@@ -11,15 +11,12 @@ const SEQ: u64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// One member does not receive a message.
+    /// One member does not receive the message.
     Drops,
-    /// No member receives an accepted message.
     DropsForAll,
-    /// One member receives a message twice.
     Doubles,
-    /// One member receives a message after the next one.
+    /// One member receives the message after the next one.
     Swaps,
-    /// One member receives another text.
     Alters,
     /// The publisher receives its own message.
     Echoes,

@@ -41,20 +41,16 @@ fn finds_nothing(options: &str) -> Value {
     let Run { code, text, steps, .. } = load(options);
     let step = steps[0].clone();
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!((&step["first_faults"], &step["refused"]), (&json!([]), &json!(0)), "{text}");
+    assert!(step["first_faults"] == json!([]) && step["refused"] == 0, "{text}");
     step
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap()
 }
 
 #[test]
 fn a_right_coordinator_has_no_faults() {
     let Run { code, text, steps, .. } = against(Fault::None);
     assert_eq!(code, Some(0), "{text}");
-    let Value::Object(received) = &steps[0]["received"] else { panic!("{text}") };
-    assert_eq!((&steps[0]["sent"], &received["deliveries"]), (&json!(20), &json!(60)));
+    assert_eq!(steps[0]["sent"], 20);
+    assert_eq!(steps[0]["received"]["deliveries"], 60);
     assert!(text.contains("verified          nothing lost"), "{text}");
 }
 
@@ -80,23 +76,20 @@ fn every_fault_of_a_coordinator_is_found_and_named() {
         assert!(text.contains("FAILED"), "{fault:?}: {text}");
         let mut first = steps[0]["first_faults"].as_array().unwrap().iter();
         let is_named = first.any(|first| first.as_str().unwrap().contains(expected));
-        assert!(is_named && number(&steps[0]["faults"]) > 0, "{fault:?}: {text}");
+        assert!(is_named && steps[0]["faults"] != 0, "{fault:?}: {text}");
     }
 }
 
 #[test]
-fn the_coordinator_keeps_its_guarantees_by_the_clock() {
-    let step = finds_nothing("--participants 40 --publishers 4 --rate 500 --messages 250");
-    assert_eq!(number(&step["received"]["deliveries"]), 250 * 39);
-    assert!(step["costs"]["cpu_ns_per_delivery"].as_f64().unwrap() > 0.0);
-}
-
-#[test]
-fn the_coordinator_keeps_its_guarantees_as_fast_as_it_can() {
-    let options = "--participants 20 --publishers 20 --window 16 --messages 2000 --size 1000";
-    for acks in ["", " --no-acks"] {
-        let step = finds_nothing(&format!("{options}{acks}"));
-        assert_eq!(number(&step["received"]["deliveries"]), 2_000 * 19);
+fn the_coordinator_keeps_its_guarantees_without_churn() {
+    let by_clock = "--participants 40 --publishers 4 --rate 500 --messages 250";
+    let fast = "--participants 20 --publishers 20 --window 16 --messages 2000 --size 1000";
+    for (options, deliveries) in
+        [(by_clock, 250 * 39), (fast, 2_000 * 19), (&format!("{fast} --no-acks"), 2_000 * 19)]
+    {
+        let step = finds_nothing(options);
+        assert_eq!(step["received"]["deliveries"], deliveries, "{options}");
+        assert!(step["costs"]["cpu_ns_per_delivery"].as_f64().unwrap() > 0.0);
     }
 }
 
@@ -107,10 +100,9 @@ fn the_coordinator_keeps_its_guarantees_under_churn() {
     for further in ["--seed 1", "--seed 2", "--seed 3 --ttl 0", "--seed 4 --no-acks"] {
         let step = finds_nothing(&format!("{options} {further}"));
         for kind in ["disconnected", "crashed", "took_over"] {
-            assert!(number(&step["departures"][kind]) > 0, "{kind}: {step}");
+            assert_ne!(step["departures"][kind], 0, "{kind}: {step}");
         }
-        let has_gaps = number(&step["received"]["gaps"]) > 0;
-        assert_eq!(has_gaps, further.contains("ttl"), "{step}");
+        assert_eq!(step["received"]["gaps"] != 0, further.contains("ttl"), "{step}");
     }
 }
 
@@ -119,7 +111,7 @@ fn real_participants_log_every_message() {
     let options = "--processes --participants 8 --publishers 3 --rate 100 --messages 100";
     let step = finds_nothing(&format!("{options} --churn 8 --away 100"));
     assert!(step["participants_cpu_ns_per_delivery"].as_f64().unwrap() > 0.0, "{step}");
-    assert!(number(&step["received"]["deliveries"]) >= 90 * 7, "{step}");
+    assert!(step["received"]["deliveries"].as_u64().unwrap() >= 90 * 7, "{step}");
 }
 
 #[test]
@@ -128,10 +120,10 @@ fn a_sweep_writes_text_json_and_plots() {
     assert_eq!(code, Some(0), "{text}");
     let first = "3 lightweight members, 1 publishing, 100 B, 200 messages/s";
     assert!(text.starts_with(first) && text.contains("250 of 50 messages"), "{text}");
-    let deliveries = [0, 1].map(|step| number(&steps[step]["received"]["deliveries"]));
-    assert_eq!(deliveries, [100, 250]);
+    assert_eq!(steps[0]["received"]["deliveries"], 100);
+    assert_eq!(steps[1]["received"]["deliveries"], 250);
     assert!(steps[1]["latency_us"]["p99_9"].as_f64().unwrap() > 0.0);
-    assert_eq!(steps[0]["plan"]["pace"]["rate"], json!(200.0));
+    assert_eq!(steps[0]["plan"]["pace"]["rate"], 200.0);
     check_well_formed(&svg);
     assert!(svg.matches("<polyline").count() >= 4, "two steps in two plots");
 }
