@@ -1,97 +1,108 @@
-//! Numbered texts of one length, and who finds them again in what a socket brings.
+//! Texts that say who published them and as which, and who sees that none is missing.
 //!
 //! ```text
-//!   @0000000042xxxxxxxx…xxx~     `@` and `~` stand nowhere else
+//!   @ 003 0000042 abcdefghij…xyzab ~      publisher, number, and always the same letters
 //! ```
-//!
-//! The same bytes go through a coordinator and through Redis, and the same code reads both: what
-//! stands around a text is passed over.
 
-use memchr::memchr;
+use std::sync::Arc;
 
-const DIGITS: usize = 10;
-/// Shortest text: both marks and the number.
-pub const TEXT_BYTES_MIN: usize = DIGITS + 2;
+const PUBLISHER_DIGITS: usize = 3;
+const NUMBER_DIGITS: usize = 7;
+const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
+/// Messages that one publisher can number.
+pub const NUMBERS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
+/// Shortest text.
+pub const TEXT_BYTES_MIN: usize = HEAD_BYTES + 1;
 
-/// Appends text `number`, of `bytes`.
-pub fn push_text(output: &mut Vec<u8>, number: u64, bytes: usize) {
-    let mut digits = [b'0'; DIGITS];
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        *digit += (rest % 10) as u8;
-        rest /= 10;
-    }
-    output.push(b'@');
-    output.extend_from_slice(&digits);
-    output.resize(output.len() + bytes.max(TEXT_BYTES_MIN) - TEXT_BYTES_MIN, b'x');
-    output.push(b'~');
+/// Makes texts of one length.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    text: Vec<u8>,
+    tail: Arc<[u8]>,
 }
 
-/// Sees that a socket brings every text, each once, in order.
-#[derive(Debug)]
-pub struct Checker {
-    next: u64,
-    step: u64,
-    text_bytes: usize,
-    /// The beginning of a text whose end has not come.
-    part: Vec<u8>,
+impl Texts {
+    /// Of so many bytes, which are at least [`TEXT_BYTES_MIN`].
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let letters = (b'a'..=b'z').cycle().take(bytes.max(TEXT_BYTES_MIN) - TEXT_BYTES_MIN);
+        let tail: Vec<u8> = letters.chain([b'~']).collect();
+        let mut text = vec![b'@'; HEAD_BYTES];
+        text.extend_from_slice(&tail);
+        Self { text, tail: tail.into() }
+    }
+
+    /// Text `number` of `publisher`.
+    pub fn text(&mut self, publisher: usize, number: u64) -> &[u8] {
+        let mut rest = publisher as u64 * NUMBERS + number;
+        for digit in self.text.iter_mut().take(HEAD_BYTES).skip(1).rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        &self.text
+    }
+
+    /// What a receiver has to get of so many publishers, besides that `own` is not among them.
+    #[must_use]
+    pub fn expectation(&self, publishers: usize, own: Option<usize>) -> Expectation {
+        Expectation { tail: Arc::clone(&self.tail), next: vec![0; publishers], own, taken: 0 }
+    }
 }
 
-impl Checker {
-    /// Expects texts of `text_bytes` numbered `first`, `first + step` and so on.
+/// What one receiver still has to get: of each publisher every text, once, in order.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    tail: Arc<[u8]>,
+    next: Vec<u64>,
+    own: Option<usize>,
+    taken: u64,
+}
+
+impl Expectation {
+    /// How many texts it got.
     #[must_use]
-    pub fn new(first: u64, step: u64, text_bytes: usize) -> Self {
-        Self { next: first, step, text_bytes: text_bytes.max(TEXT_BYTES_MIN), part: Vec::new() }
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
-    /// The number that is expected next.
+    /// How many of `published` it has to get, if publishers take turns from the first one on.
     #[must_use]
-    pub fn next(&self) -> u64 {
-        self.next
+    pub fn due(&self, published: u64) -> u64 {
+        let publishers = self.next.len() as u64;
+        let own = self.own.map_or(0, |own| (published + publishers - 1 - own as u64) / publishers);
+        published - own
     }
 
-    /// Takes what was read.
+    /// Takes a text: its publisher and number.
     ///
     /// # Errors
     ///
     /// What is not as expected, in words.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let mut rest = bytes;
-        if !self.part.is_empty() {
-            let missing = self.text_bytes - self.part.len();
-            let (end, behind) = rest.split_at(missing.min(rest.len()));
-            self.part.extend_from_slice(end);
-            rest = behind;
-            if self.part.len() < self.text_bytes {
-                return Ok(());
+    pub fn take(&mut self, text: &[u8]) -> Result<(usize, u64), String> {
+        let found = self.parse(text);
+        let Some((publisher, number)) = found else {
+            let shown = String::from_utf8_lossy(text.get(..text.len().min(40)).unwrap_or(text));
+            return Err(format!("no text that was published: {shown:?}, {} bytes", text.len()));
+        };
+        match self.next.get_mut(publisher) {
+            Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
+            Some(next) => {
+                return Err(format!("expected text {next} of {publisher}, found {number}"));
             }
-            let mut part = std::mem::take(&mut self.part);
-            self.check(&part)?;
-            part.clear();
-            self.part = part;
+            None => return Err(format!("text {number} of nobody: {publisher}")),
         }
-        while let Some((_, text)) = memchr(b'@', rest).and_then(|at| rest.split_at_checked(at)) {
-            let Some((text, behind)) = text.split_at_checked(self.text_bytes) else {
-                self.part.extend_from_slice(text);
-                return Ok(());
-            };
-            self.check(text)?;
-            rest = behind;
-        }
-        Ok(())
+        self.taken += 1;
+        Ok((publisher, number))
     }
 
-    fn check(&mut self, text: &[u8]) -> Result<(), String> {
-        let digits = text.get(1..=DIGITS).unwrap_or_default();
-        let number = digits.iter().fold(0, |number: u64, digit| {
-            number.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0'))) //.
-        });
-        if number != self.next || text.last() != Some(&b'~') {
-            let (next, text) = (self.next, String::from_utf8_lossy(text));
-            return Err(format!("expected text {next}, found {text:?}"));
-        }
-        self.next += self.step;
-        Ok(())
+    fn parse(&self, text: &[u8]) -> Option<(usize, u64)> {
+        let (head, tail) = text.split_at_checked(HEAD_BYTES)?;
+        let digits = head.strip_prefix(b"@")?;
+        let number = digits.iter().try_fold(0_u64, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')) //.
+        })?;
+        let publisher = usize::try_from(number / NUMBERS).ok()?;
+        (*tail == *self.tail).then_some((publisher, number % NUMBERS))
     }
 }
 
@@ -99,46 +110,47 @@ impl Checker {
 mod tests {
     use super::*;
 
-    fn stream(numbers: &[u64]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for number in numbers {
-            bytes.extend_from_slice(b"7#p#1700000000000#");
-            push_text(&mut bytes, *number, 20);
-            bytes.push(b'\n');
+    #[test]
+    fn texts_are_as_long_as_asked_and_are_taken_in_order() {
+        for bytes in [TEXT_BYTES_MIN, 13, 100, 16_384] {
+            let mut texts = Texts::new(bytes);
+            let mut expectation = texts.expectation(3, None);
+            for (publisher, number) in [(2, 0), (0, 0), (2, 1), (2, 2), (0, 1)] {
+                let text = texts.text(publisher, number).to_vec();
+                assert_eq!(text.len(), bytes);
+                assert_eq!(expectation.take(&text), Ok((publisher, number)));
+            }
+            assert_eq!(expectation.taken(), 5);
         }
-        bytes
     }
 
     #[test]
-    fn texts_are_found_wherever_the_bytes_are_split() {
-        let bytes = stream(&[0, 1, 2]);
-        for first in 0..=bytes.len() {
-            for second in first..=bytes.len() {
-                let mut checker = Checker::new(0, 1, 20);
-                for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
-                    checker.take(piece).unwrap();
-                }
-                assert_eq!(checker.next(), 3, "split at {first} and {second}");
+    fn what_is_lost_doubled_swapped_altered_own_or_nobodys_is_seen() {
+        let mut texts = Texts::new(40);
+        let first = texts.text(1, 0).to_vec();
+        for (publisher, number) in [(1, 0), (1, 2), (0, 1), (2, 0), (3, 0)] {
+            let mut expectation = texts.expectation(3, Some(2));
+            expectation.take(&first).unwrap();
+            assert!(expectation.take(texts.text(publisher, number)).is_err(), "{publisher}");
+        }
+        for at in 0..first.len() {
+            let mut altered = first.clone();
+            altered[at] ^= 1;
+            // Publisher 0 is one digit away.
+            assert!(texts.expectation(3, Some(0)).take(&altered).is_err(), "byte {at}");
+            assert!(texts.expectation(3, None).take(&first[..at]).is_err(), "{at} bytes");
+        }
+    }
+
+    #[test]
+    fn who_publishes_every_third_is_due_the_others() {
+        let texts = Texts::new(20);
+        for (own, due) in [(0, [0, 0, 1, 2, 2]), (1, [0, 1, 1, 2, 3]), (2, [0, 1, 2, 2, 3])] {
+            let expectation = texts.expectation(3, Some(own));
+            for (published, due) in due.into_iter().enumerate() {
+                assert_eq!(expectation.due(published as u64), due, "{own} {published}");
             }
         }
-    }
-
-    #[test]
-    fn what_is_lost_doubled_swapped_or_cut_is_seen() {
-        for numbers in [&[0, 2][..], &[0, 0], &[1, 0], &[0, 1, 1]] {
-            let mut checker = Checker::new(0, 1, 20);
-            assert!(checker.take(&stream(numbers)).is_err(), "{numbers:?}");
-        }
-        let mut cut = stream(&[0, 1]);
-        cut.remove(30);
-        assert!(Checker::new(0, 1, 20).take(&cut).is_err());
-    }
-
-    #[test]
-    fn every_other_number_is_what_a_pair_gets_of_each_other() {
-        let mut checker = Checker::new(1, 2, 20);
-        checker.take(&stream(&[1, 3, 5])).unwrap();
-        assert_eq!(checker.next(), 7);
-        assert!(checker.take(&stream(&[8])).is_err());
+        assert_eq!(texts.expectation(3, None).due(7), 7);
     }
 }
