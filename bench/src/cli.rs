@@ -15,7 +15,7 @@ use crate::{SUBCOMMANDS, Subcommand};
 
 /// The reason why a subcommand ends early.
 #[derive(Debug)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The command line is wrong.
     Usage(String),
     /// The work could not be done.
@@ -35,7 +35,7 @@ impl From<String> for Stop {
 }
 
 /// Runs the subcommand that the arguments name.
-pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let name = arguments.next().unwrap_or_default();
     let name = name.to_string_lossy();
     if matches!(&*name, "help" | "-h" | "--help") {
@@ -78,11 +78,7 @@ fn help() -> String {
 }
 
 /// Parses options. Arguments that are not options are refused.
-///
-/// # Errors
-///
-/// The fault, in words.
-pub fn parse(
+pub(crate) fn parse(
     options: &Options,
     arguments: impl Iterator<Item = OsString>,
 ) -> std::result::Result<Matches, String> {
@@ -94,8 +90,7 @@ pub fn parse(
 }
 
 /// Options with `--help` and `--programs`, which all subcommands have.
-#[must_use]
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let mut options = Options::new();
     options.optflag("h", "help", "show this");
     let about = "directory of coordinator and participant (default: that of bench)";
@@ -104,51 +99,41 @@ pub fn options() -> Options {
 }
 
 /// Adds `--only`, which can be given several times.
-pub fn add_only(options: &mut Options, names: &[&str]) {
+pub(crate) fn add_only(options: &mut Options, names: &[&str]) {
     add_choice(options, "only", names, "NAME");
 }
 
 /// Adds an option with a fixed set of values, which can be given several times.
-pub fn add_choice(options: &mut Options, option: &str, names: &[&str], hint: &str) {
+pub(crate) fn add_choice(options: &mut Options, option: &str, names: &[&str], hint: &str) {
     let about = format!("one of {} (repeatable; default: all)", listed(names));
     options.optmulti("", option, &about, hint);
 }
 
 /// Adds `--quick`.
-pub fn add_quick(options: &mut Options) {
+pub(crate) fn add_quick(options: &mut Options) {
     options.optflag("", "quick", "one short round of each measurement, to try the program");
 }
 
 /// Adds `--rounds`.
-pub fn add_rounds(options: &mut Options, default: &str) {
+pub(crate) fn add_rounds(options: &mut Options, default: &str) {
     options.optopt("", "rounds", &format!("rounds of each measurement ({default})"), "N");
 }
 
 /// Adds `--out`.
-pub fn add_out(options: &mut Options, files: &str) {
+pub(crate) fn add_out(options: &mut Options, files: &str) {
     options.optopt("", "out", &format!("directory that {files} is written into"), "DIRECTORY");
 }
 
 /// Value of `--rounds`.
-///
-/// # Errors
-///
-/// A value that is not a whole number from 1.
-pub fn rounds(matches: &Matches) -> std::result::Result<Option<usize>, Stop> {
+pub(crate) fn rounds(matches: &Matches) -> std::result::Result<Option<usize>, Stop> {
     match matches.opt_get("rounds") {
         Ok(None | Some(1..)) => Ok(matches.opt_get("rounds").unwrap_or_default()),
-        Ok(Some(_)) | Err(_) => {
-            Err("--rounds: expected a whole number from 1".to_owned().into()) //.
-        }
+        Ok(Some(_)) | Err(_) => Err("--rounds: expected a whole number from 1".to_owned().into()),
     }
 }
 
 /// Names given with `option`. All names are chosen if the option is not given.
-///
-/// # Errors
-///
-/// A name that is not one of `names`.
-pub fn chosen<'a>(
+pub(crate) fn chosen<'a>(
     matches: &Matches,
     option: &str,
     names: &[&'a str],
@@ -173,8 +158,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Directory given with `option`. The default is the directory of this program.
-#[must_use]
-pub fn directory(matches: &Matches, option: &str) -> PathBuf {
+pub(crate) fn directory(matches: &Matches, option: &str) -> PathBuf {
     matches.opt_str(option).map_or_else(
         || own_program().parent().map_or_else(PathBuf::new, PathBuf::from),
         PathBuf::from,
@@ -182,43 +166,36 @@ pub fn directory(matches: &Matches, option: &str) -> PathBuf {
 }
 
 /// Path of this program.
-#[must_use]
-pub fn own_program() -> PathBuf {
+pub(crate) fn own_program() -> PathBuf {
     env::current_exe().unwrap_or_default()
 }
 
 /// This command line, as a document cites it.
-#[must_use]
-pub fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let words: Vec<String> = env::args().skip(1).collect();
     format!("bench {}", words.join(" "))
 }
 
 /// Writes a file into a directory.
-///
-/// # Errors
-///
-/// Those of the file.
-pub fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
+pub(crate) fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
     let path = directory.join(name);
     let written = fs::write(&path, text);
     written.map_err(Failure::system(format!("cannot write {}", path.display())))
 }
 
 /// Exit code of a subcommand that counts failed rounds.
-#[must_use]
-pub fn exit_code(failures: usize) -> ExitCode {
+pub(crate) fn exit_code(failures: usize) -> ExitCode {
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints text on standard output.
-pub fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     // A reader that closed the pipe does not need the rest.
     let _ = write!(io::stdout(), "{text}");
 }
 
 /// Prints a line on standard error.
-pub fn print_error(fault: impl Display) {
+pub(crate) fn print_error(fault: impl Display) {
     // Without standard error, the exit code still tells the failure.
     let _ = writeln!(io::stderr(), "{fault}");
 }

@@ -1,235 +1,361 @@
-//! Work on a stage: messages go in, as fast as a window allows or by the clock, and all of them
-//! have to come out at every receiver.
+//! Clients of one server on one poll: messages go in, and each receiver must get all of them.
+//!
+//! ```text
+//!   Texts ─► publishers ─► server ─► receivers ─► Expectation: each text, once, in order, whole
+//!     ▲                      └─ replies ─► publishers
+//!     └ Pace: a window, or the clock
+//! ```
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token};
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
 
-use super::texts::{Expectation, NUMBERS, Texts};
 use crate::clock;
-use crate::command::{AFTERMATH, DEADLINE};
+use crate::command::DEADLINE;
 use crate::failure::{Failure, Result};
-use crate::peers::stage::Stage;
+use crate::link::Link;
 use crate::stream::wait;
+use crate::texts::{Expectation, NUMBERS, Texts};
+use crate::wire::Wire;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
-/// The poll waits whole milliseconds; nearer to a due time than this it does not wait.
+const LISTENER: Token = Token(usize::MAX);
+/// The poll waits whole milliseconds. Nearer to a due time than this, it does not wait.
 const NEAR: Duration = Duration::from_millis(2);
+/// Time to listen, once everything has come, for messages that must not come.
+const AFTERMATH: Duration = Duration::from_millis(50);
 
-/// When messages are published.
+/// The times at which messages are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// As long as the slowest receiver is behind by less than so many.
-    Window(u64),
-    /// One each so often, whatever comes back; a delivery's time counts from when it was due.
-    Interval(Duration),
+pub(crate) enum Pace {
+    /// While the slowest receiver lacks fewer than this number of messages.
+    Behind(u64),
+    /// While a publisher has fewer than this number of messages without a reply.
+    Unanswered(u64),
+    /// One message after each interval. The time of a delivery counts from when it was due.
+    Every(Duration),
 }
 
-/// A stage, and what everybody on it has got.
-#[derive(Debug)]
-pub(super) struct Scene {
-    stage: Stage,
-    expectations: Vec<Expectation>,
-    texts: Texts,
+/// The end of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    Messages(u64),
+    Elapsed(Duration),
+}
+
+/// Totals of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) messages: u64,
+    pub(crate) deliveries: u64,
+    /// From the first message to the last delivery and reply.
+    pub(crate) elapsed: Duration,
+}
+
+/// Messages by the clock.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    begin: Instant,
+    first: u64,
+    interval: Duration,
+}
+
+impl Schedule {
+    fn due(&self, number: u64) -> Instant {
+        self.begin + self.interval * (number - self.first) as u32
+    }
+}
+
+/// Makes the protocol of a receiver that connects.
+pub(crate) type NewWire = Box<dyn Fn() -> Box<dyn Wire>>;
+
+/// All clients of a server.
+pub(crate) struct Clients {
     poll: Poll,
     events: Events,
     scratch: Vec<u8>,
-    published: u64,
-    /// Messages published in the end.
-    end: u64,
-    /// When the first message was due, which message that was, and how far apart they are.
-    schedule: Option<(Instant, u64, Duration)>,
+    texts: Texts,
+    publishers: Vec<Link>,
+    receivers: Vec<(Link, Expectation)>,
+    listener: Option<(TcpListener, NewWire)>,
+    /// Sockets that stay open and bring nothing.
+    silent: Vec<TcpStream>,
+    /// Tokens of links that were read from and may owe acknowledgements.
+    unacknowledged: Vec<usize>,
+    progress: Progress,
     times: Vec<Duration>,
-    /// Who has read and may owe an answer for it.
-    owing: Vec<usize>,
 }
 
-impl Scene {
-    /// Takes over a stage.
-    ///
-    /// # Errors
-    ///
-    /// Those of the sockets and the poll.
-    pub(super) fn new(mut stage: Stage) -> Result<Self> {
+#[derive(Debug, Default)]
+struct Progress {
+    /// Messages published since the clients exist.
+    published: u64,
+    /// Messages that are published when the run ends.
+    end: u64,
+    /// Receivers that must be there when the run ends.
+    receivers: usize,
+    schedule: Option<Schedule>,
+}
+
+impl Clients {
+    pub(crate) fn new(text_bytes: usize) -> Result<Self> {
         let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
-        let receivers = stage.receivers.iter_mut();
-        for (index, link) in receivers.chain(&mut stage.publishers).enumerate() {
-            link.watch(poll.registry(), Token(index))?;
-        }
-        let (texts, publishers) = (Texts::new(stage.plan.text_bytes), stage.publishers.len());
-        let own = |index| stage.skips_own.then_some(index);
-        let expectations = (0..stage.receivers.len())
-            .map(|index| texts.expectation(publishers, own(index)))
-            .collect();
-        let (events, scratch) = (Events::with_capacity(2048), vec![0; SCRATCH_BYTES]);
-        let (times, owing, schedule) = (Vec::new(), Vec::new(), None);
-        let (published, end) = (0, 0);
-        let scene = Self {
-            stage,
-            expectations,
-            texts,
+        Ok(Self {
             poll,
-            events,
-            scratch,
-            published,
-            end,
-            schedule,
-            times,
-            owing,
+            events: Events::with_capacity(2048),
+            scratch: vec![0; SCRATCH_BYTES],
+            texts: Texts::new(text_bytes),
+            publishers: Vec::new(),
+            receivers: Vec::new(),
+            listener: None,
+            silent: Vec::new(),
+            unacknowledged: Vec::new(),
+            progress: Progress::default(),
+            times: Vec::new(),
+        })
+    }
+
+    pub(crate) fn add_publisher(&mut self, stream: TcpStream, wire: Box<dyn Wire>) -> Result<()> {
+        let token = Token(2 * self.publishers.len() + 1);
+        self.publishers.push(Link::new(stream, wire, self.poll.registry(), token)?);
+        Ok(())
+    }
+
+    /// Adds a receiver of all messages of `publishers` publishers, except those of `own`.
+    pub(crate) fn add_receiver(
+        &mut self,
+        stream: TcpStream,
+        wire: Box<dyn Wire>,
+        publishers: usize,
+        own: Option<usize>,
+    ) -> Result<()> {
+        let token = Token(2 * self.receivers.len());
+        let link = Link::new(stream, wire, self.poll.registry(), token)?;
+        self.receivers.push((link, self.texts.expectation(publishers, own)));
+        Ok(())
+    }
+
+    /// Adds a receiver for each connection that `listener`, which must not block, accepts.
+    pub(crate) fn accept_from(
+        &mut self,
+        listener: std::net::TcpListener,
+        new_wire: NewWire,
+    ) -> Result<()> {
+        let mut listener = TcpListener::from_std(listener);
+        let watched = self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE);
+        watched.map_err(Failure::system("cannot watch the listener"))?;
+        self.listener = Some((listener, new_wire));
+        Ok(())
+    }
+
+    /// Keeps a socket open that brings nothing.
+    pub(crate) fn keep(&mut self, stream: TcpStream) {
+        self.silent.push(stream);
+    }
+
+    /// Publishes messages and waits until each one is answered and delivered to all receivers.
+    pub(crate) fn run(&mut self, pace: Pace, until: Until) -> Result<Run> {
+        let (begin, first) = (clock::now(), self.progress.published);
+        let delivered = self.deliveries();
+        self.progress.end = match until {
+            Until::Messages(messages) => first + messages,
+            Until::Elapsed(_) => u64::MAX,
         };
-        Ok(scene)
-    }
-
-    /// The stage.
-    #[must_use]
-    pub(super) fn stage(&self) -> &Stage {
-        &self.stage
-    }
-
-    /// Has so many more messages published, and waits until everybody has them: how long it took.
-    ///
-    /// # Errors
-    ///
-    /// What was lost, doubled, out of order, altered or refused, and those of the sockets.
-    pub(super) fn play(&mut self, messages: u64, pace: Pace) -> Result<Duration> {
-        let begin = clock::now();
-        self.end = self.published + messages;
-        if self.end > NUMBERS {
-            return Err(Failure::Wrong(format!("more than {NUMBERS} messages")));
-        }
-        self.schedule = match pace {
-            Pace::Window(_) => None,
-            Pace::Interval(interval) => Some((begin, self.published, interval)),
+        self.progress.schedule = match pace {
+            Pace::Every(interval) => Some(Schedule { begin, first, interval }),
+            Pace::Behind(_) | Pace::Unanswered(_) => None,
         };
         self.times.clear();
-        self.publish(pace)?;
-        let mut heard = clock::now();
-        while !self.is_complete() {
-            let timeout = self.timeout();
-            if self.turn(timeout)? {
-                heard = clock::now();
-            } else if timeout == DEADLINE || clock::now().duration_since(heard) > DEADLINE {
-                return Err(Failure::Wrong(self.stalled()));
+        let mut last_event = begin;
+        loop {
+            if matches!(until, Until::Elapsed(duration) if clock::now() - begin >= duration) {
+                self.progress.end = self.progress.published;
             }
             self.publish(pace)?;
+            if self.is_complete() {
+                break;
+            }
+            let timeout = self.timeout();
+            if self.turn(timeout)? {
+                last_event = clock::now();
+            } else if timeout == DEADLINE || clock::now() - last_event > DEADLINE {
+                return Err(Failure::Wrong(self.stalled()));
+            }
         }
-        let elapsed = clock::now().duration_since(begin);
-        self.answer()?;
-        Ok(elapsed)
+        let elapsed = clock::now() - begin;
+        self.acknowledge()?;
+        let (messages, deliveries) =
+            (self.progress.published - first, self.deliveries() - delivered);
+        Ok(Run { messages, deliveries, elapsed })
     }
 
-    /// The times of all deliveries since the last play began, where it went by the clock.
-    #[must_use]
-    pub(super) fn times(&self) -> &[Duration] {
+    /// Waits until `receivers` receivers have all `messages` messages that were published before.
+    pub(crate) fn receive(&mut self, receivers: usize, messages: u64) -> Result<()> {
+        (self.progress.receivers, self.progress.published) = (receivers, messages);
+        self.run(Pace::Behind(0), Until::Messages(0)).map(drop)
+    }
+
+    /// Times of the deliveries of the last run, if the run was by the clock.
+    pub(crate) fn times(&self) -> &[Duration] {
         &self.times
     }
 
-    /// Listens for what should not come: a text too many is out of order.
-    ///
-    /// # Errors
-    ///
-    /// What came, and those of the sockets.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    /// Replies to all publishers since the clients exist.
+    pub(crate) fn replies(&self) -> u64 {
+        self.publishers.iter().map(Link::replies).sum()
+    }
+
+    /// Listens for a moment. Each text that comes is one too many and is an error.
+    pub(crate) fn settle(&mut self) -> Result<()> {
         while self.turn(AFTERMATH)? {}
         Ok(())
     }
 
     fn timeout(&self) -> Duration {
-        let Some((begin, first, interval)) = self.schedule else { return DEADLINE };
-        if self.least_taken() < self.published {
-            return Duration::ZERO; // Whoever sleeps here measures how long waking up takes.
+        let Some(schedule) = self.progress.schedule else { return DEADLINE };
+        if self.least_taken() < self.progress.published {
+            return Duration::ZERO; // A client that sleeps measures the time to wake up as well.
         }
-        let due = begin + interval * (self.published - first) as u32;
+        let due = schedule.due(self.progress.published);
         due.saturating_duration_since(clock::now()).saturating_sub(NEAR)
     }
 
-    /// Waits for something to happen; whether it did.
+    /// Waits for events and handles them. `false` if there was no event.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
         wait(&mut self.poll, &mut self.events, timeout)?;
-        let receivers = self.stage.receivers.len();
-        let Self { stage, expectations, scratch, schedule, times, owing, .. } = self;
+        let Self { publishers, receivers, scratch, times, unacknowledged, .. } = self;
+        let (schedule, count) = (self.progress.schedule, publishers.len() as u64);
+        let mut is_accepting = false;
         for event in &self.events {
-            let Token(index) = event.token();
-            owing.push(index);
-            let link = stage.receivers.get_mut(index);
-            if let Some((receiver, expectation)) = link.zip(expectations.get_mut(index)) {
-                let before = expectation.taken();
-                receiver.read(scratch, &mut |text| expectation.take(text).map(|_| ()))?;
-                if let Some((begin, first, interval)) = schedule {
-                    let now = clock::now();
-                    for number in before..expectation.taken() {
-                        let due = *begin + *interval * (number - *first) as u32;
-                        times.push(now.saturating_duration_since(due));
-                    }
-                }
-            } else if let Some(publisher) = stage.publishers.get_mut(index - receivers) {
+            let Token(token) = event.token();
+            if event.token() == LISTENER {
+                is_accepting = true;
+                continue;
+            }
+            let link = if token % 2 == 1 {
+                let Some(publisher) = publishers.get_mut(token / 2) else { continue };
                 publisher.read(scratch, &mut |_| Err("a publisher was sent a text".to_owned()))?;
+                publisher
+            } else {
+                let Some((receiver, expectation)) = receivers.get_mut(token / 2) else { continue };
+                receiver.read(scratch, &mut |text| {
+                    let (publisher, number) = expectation.take(text)?;
+                    if let Some(schedule) = &schedule {
+                        let due = schedule.due(number * count + publisher as u64);
+                        times.push(clock::now().saturating_duration_since(due));
+                    }
+                    Ok(())
+                })?;
+                receiver
+            };
+            match schedule {
+                None => link.acknowledge()?,
+                // By the clock, no delivery waits for the acknowledgements of others.
+                Some(_) => unacknowledged.push(token),
             }
         }
-        let (is_paced, has_read) = (self.schedule.is_some(), !self.events.is_empty());
-        if !(is_paced && has_read) {
-            self.answer()?; // By the clock, nobody's delivery waits for what others answer.
+        let has_events = !self.events.is_empty();
+        if !has_events {
+            self.acknowledge()?;
         }
-        Ok(has_read)
+        if is_accepting {
+            self.accept()?;
+        }
+        Ok(has_events)
     }
 
-    /// Answers what was read.
-    fn answer(&mut self) -> Result<()> {
-        let receivers = self.stage.receivers.len();
-        for index in self.owing.drain(..) {
-            if let Some(link) = self.stage.receivers.get_mut(index) {
-                link.answer()?;
-            } else if let Some(link) = self.stage.publishers.get_mut(index - receivers) {
-                link.answer()?;
+    fn accept(&mut self) -> Result<()> {
+        while let Some((listener, new_wire)) = &self.listener {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    let wire = new_wire();
+                    self.add_receiver(stream.into(), wire, 1, None)?;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(Failure::System("cannot accept".to_owned(), error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self) -> Result<()> {
+        for token in self.unacknowledged.drain(..) {
+            if token % 2 == 1 {
+                self.publishers.get_mut(token / 2).map_or(Ok(()), Link::acknowledge)?;
+            } else if let Some((receiver, _)) = self.receivers.get_mut(token / 2) {
+                receiver.acknowledge()?;
             }
         }
         Ok(())
     }
 
     fn publish(&mut self, pace: Pace) -> Result<()> {
-        let publishers = self.stage.publishers.len() as u64;
-        let first = self.published;
-        let end = match (pace, self.schedule) {
-            (Pace::Window(window), _) => self.least_taken() + window,
-            (Pace::Interval(_), Some((begin, first, interval))) => {
-                let passed = clock::now().duration_since(begin).as_nanos();
-                first + 1 + (passed / interval.as_nanos().max(1)) as u64
+        let (before, publishers) = (self.progress.published, self.publishers.len());
+        let end = match pace {
+            Pace::Unanswered(window) => {
+                for index in 0..publishers {
+                    while self.publishers.get(index).is_some_and(|it| it.unanswered() < window)
+                        && self.progress.published < self.progress.end
+                    {
+                        self.publish_by(index)?;
+                    }
+                }
+                before
             }
-            (Pace::Interval(_), None) => first,
+            Pace::Behind(window) => self.least_taken().saturating_add(window),
+            Pace::Every(interval) => self.progress.schedule.map_or(before, |schedule| {
+                let elapsed = (clock::now() - schedule.begin).as_nanos();
+                schedule.first + 1 + (elapsed / interval.as_nanos().max(1)) as u64
+            }),
         };
-        for number in first..end.min(self.end) {
-            let publisher = (number % publishers) as usize;
-            let text = self.texts.text(publisher, number / publishers);
-            if let Some(link) = self.stage.publishers.get_mut(publisher) {
-                link.publish(text);
-            }
-            self.published += 1;
+        while self.progress.published < end.min(self.progress.end) {
+            // Publishers take turns.
+            self.publish_by((self.progress.published % publishers.max(1) as u64) as usize)?;
         }
-        if self.published > first {
-            for link in &mut self.stage.publishers {
-                link.write()?;
-            }
+        if self.progress.published > before {
+            self.publishers.iter_mut().try_for_each(Link::write)?;
         }
         Ok(())
     }
 
-    /// Of how many messages the slowest receiver has its part.
+    fn publish_by(&mut self, index: usize) -> Result<()> {
+        let Some(link) = self.publishers.get_mut(index).filter(|it| it.published() < NUMBERS)
+        else {
+            return Err(Failure::Wrong(format!("publisher {index} cannot number its messages")));
+        };
+        link.publish(self.texts.text(index, link.published()));
+        self.progress.published += 1;
+        Ok(())
+    }
+
+    fn deliveries(&self) -> u64 {
+        self.receivers.iter().map(|(_, expectation)| expectation.taken()).sum()
+    }
+
+    /// Messages of which the slowest receiver has its part.
     fn least_taken(&self) -> u64 {
-        let behind = self.expectations.iter().map(|expectation| {
-            expectation.due(self.published) - expectation.taken() //.
-        });
-        // Behind by its part of the messages: nobody misses more than these.
-        self.published - behind.max().unwrap_or(0).min(self.published)
+        let published = self.progress.published;
+        let missing = self.receivers.iter().map(|(_, it)| it.due(published) - it.taken());
+        published - missing.max().unwrap_or(0).min(published)
     }
 
     fn is_complete(&self) -> bool {
-        self.published == self.end
-            && self.least_taken() == self.end
-            && self.stage.publishers.iter().all(|publisher| publisher.is_answered())
+        let Progress { published, end, receivers, .. } = self.progress;
+        published == end
+            && self.receivers.len() >= receivers
+            && self.publishers.iter().all(|publisher| publisher.unanswered() == 0)
+            && self.least_taken() == end
     }
 
     fn stalled(&self) -> String {
-        let (least, published) = (self.least_taken(), self.published);
-        format!("stalled: {published} of {} published, {least} at everybody", self.end)
+        let (taken, receivers) = (self.least_taken(), self.receivers.len());
+        let Progress { published, .. } = self.progress;
+        let unanswered: u64 = self.publishers.iter().map(Link::unanswered).sum();
+        format!(
+            "stalled: {published} published, {unanswered} without a reply, {taken} delivered to \
+             all of {receivers} receivers"
+        )
     }
 }

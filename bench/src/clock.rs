@@ -1,17 +1,15 @@
-//! The only place that reads the clock, or waits for nothing but time.
+//! The only functions that read the clock and sleep.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// This moment.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "whoever measures time must read a clock")]
-pub fn now() -> Instant {
+#[expect(clippy::disallowed_methods, reason = "a measurement of time reads the clock")]
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Lets time pass, for what a process costs that is left alone.
-#[expect(clippy::disallowed_methods, reason = "to watch a process idle is to wait")]
-pub fn pause(duration: Duration) {
+/// Sleeps, while an idle process is measured or a server starts.
+#[expect(clippy::disallowed_methods, reason = "an idle process is measured over time")]
+pub(crate) fn pause(duration: Duration) {
     thread::sleep(duration);
 }

@@ -1,4 +1,4 @@
-//! Blocking ends for setting up: a command socket, and the door for message sockets.
+//! Blocking sockets for the setup: the command socket, and the listener for message sockets.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,26 +6,19 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 
-/// How long anything may take here before it counts as stuck.
-pub const DEADLINE: Duration = Duration::from_secs(20);
-/// How long is listened, once everything has come, for what should not come.
-pub const AFTERMATH: Duration = Duration::from_millis(50);
+/// Time after which anything counts as stalled.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A command socket that has one request under way at a time.
+/// A command socket with one request under way at a time.
 #[derive(Debug)]
-pub struct CommandSocket {
+pub(crate) struct CommandSocket {
     stream: BufReader<TcpStream>,
-    /// Our own address on the way to the coordinator, which stands in every request.
+    /// Local address of the socket, which is part of every request.
     ip: IpAddr,
 }
 
 impl CommandSocket {
-    /// Connects.
-    ///
-    /// # Errors
-    ///
-    /// Those of connecting.
-    pub fn connect(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let connected = TcpStream::connect(address).and_then(|stream| {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(DEADLINE))?;
@@ -36,28 +29,17 @@ impl CommandSocket {
         connected.map_err(Failure::system(format!("cannot connect to {address}")))
     }
 
-    /// Our own address on the way to the coordinator.
-    #[must_use]
-    pub fn ip(&self) -> IpAddr {
+    pub(crate) fn ip(&self) -> IpAddr {
         self.ip
     }
 
-    /// Writes bytes as they are.
-    ///
-    /// # Errors
-    ///
-    /// Those of the socket.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.stream.get_mut().write_all(bytes);
         written.map_err(Failure::system("cannot write a request"))
     }
 
-    /// The next line that comes, without its end.
-    ///
-    /// # Errors
-    ///
-    /// Those of the socket, its end, and a line that does not come in time.
-    pub fn line(&mut self) -> Result<String> {
+    /// Reads the next line, without its end.
+    pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
         read.map_err(Failure::system("cannot read a reply"))?;
@@ -67,12 +49,8 @@ impl CommandSocket {
         }
     }
 
-    /// Has a request carried out; what stands behind `OK `.
-    ///
-    /// # Errors
-    ///
-    /// Another reply, and those of the socket.
-    pub fn request(&mut self, id: &str, command: &str) -> Result<String> {
+    /// Sends a request and returns the reply after `OK `. Another reply is an error.
+    pub(crate) fn request(&mut self, id: &str, command: &str) -> Result<String> {
         self.write(format!("{id}#{command}#{}\n", self.ip).as_bytes())?;
         let reply = self.line()?;
         match reply.strip_prefix("OK ") {
@@ -81,12 +59,8 @@ impl CommandSocket {
         }
     }
 
-    /// A value of `stats`.
-    ///
-    /// # Errors
-    ///
-    /// A reply without it, and those of the socket.
-    pub fn stat(&mut self, key: &str) -> Result<u64> {
+    /// Reads a value of `stats`.
+    pub(crate) fn stat(&mut self, key: &str) -> Result<u64> {
         let head = self.request("bench", "stats")?;
         let count: usize = head.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
         let mut found = None;
@@ -101,82 +75,61 @@ impl CommandSocket {
         found.ok_or_else(|| Failure::Wrong(format!("stats without a number {key}")))
     }
 
-    /// The socket, with nothing left to be read on it.
-    #[must_use]
-    pub fn into_stream(self) -> TcpStream {
+    pub(crate) fn into_stream(self) -> TcpStream {
         self.stream.into_inner()
     }
 }
 
-/// Where the coordinator connects back to.
+/// The listener that the coordinator connects back to.
 #[derive(Debug)]
-pub struct Door {
+pub(crate) struct Door {
     listener: TcpListener,
     port: u16,
 }
 
 impl Door {
     /// Listens on a free port of the loopback interface.
-    ///
-    /// # Errors
-    ///
-    /// Those of listening.
-    pub fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         Self::open_at(Ipv4Addr::LOCALHOST.into())
     }
 
-    /// Listens on a free port of one of our addresses.
-    ///
-    /// # Errors
-    ///
-    /// Those of listening.
-    pub fn open_at(ip: IpAddr) -> Result<Self> {
+    /// Listens on a free port of a local address.
+    pub(crate) fn open_at(ip: IpAddr) -> Result<Self> {
         let opened = TcpListener::bind((ip, 0)).and_then(|listener| {
             let port = listener.local_addr()?.port();
-            // The reply comes after the connection: it is here by then, or never comes.
+            // The reply comes after the connection, so accepting need not wait.
             listener.set_nonblocking(true)?;
             Ok(Self { listener, port })
         });
         opened.map_err(Failure::system("cannot listen for the coordinator"))
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The listener, which does not block.
-    #[must_use]
-    pub fn into_listener(self) -> TcpListener {
+    /// The socket, which does not block.
+    pub(crate) fn into_listener(self) -> TcpListener {
         self.listener
     }
 
-    /// Registers `id`: its message socket.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, and those of the sockets.
-    pub fn register(&self, command: &mut CommandSocket, id: &str, acks: bool) -> Result<TcpStream> {
+    /// Registers `id` and returns its message socket.
+    pub(crate) fn register(
+        &self,
+        command: &mut CommandSocket,
+        id: &str,
+        acks: bool,
+    ) -> Result<TcpStream> {
         self.enter(command, id, "register", acks).map(|(stream, _)| stream)
     }
 
-    /// Brings `id` back: its message socket.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, and those of the sockets.
-    pub fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
+    /// Reconnects `id` and returns its message socket.
+    pub(crate) fn reconnect(&self, command: &mut CommandSocket, id: &str) -> Result<TcpStream> {
         self.enter(command, id, "reconnect", false).map(|(stream, _)| stream)
     }
 
-    /// The message socket that `word`, `register` or `reconnect`, brings, and what else the reply
-    /// says.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, and those of the sockets.
-    pub fn enter(
+    /// Sends `register` or `reconnect` and returns the message socket and the reply.
+    pub(crate) fn enter(
         &self,
         command: &mut CommandSocket,
         id: &str,
@@ -193,8 +146,7 @@ impl Door {
     }
 }
 
-/// The value of ` key=value` in a reply.
-#[must_use]
-pub fn value_of<'a>(reply: &'a str, key: &str) -> Option<&'a str> {
+/// Returns the value of ` key=value` in a reply.
+pub(crate) fn value_of<'a>(reply: &'a str, key: &str) -> Option<&'a str> {
     reply.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }

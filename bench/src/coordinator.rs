@@ -1,4 +1,4 @@
-//! A coordinator of our own, on a free port of the loopback interface.
+//! A coordinator process on a free port of the loopback interface.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -14,58 +14,41 @@ use crate::process::Server;
 
 /// A running coordinator.
 #[derive(Debug)]
-pub struct Coordinator {
-    /// The process.
-    pub server: Server,
-    /// Where it listens.
-    pub address: SocketAddr,
+pub(crate) struct Coordinator {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
 }
 
-/// What a coordinator is started with.
+/// The way to start a coordinator.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    /// The program.
-    pub program: &'a Path,
-    /// Seconds that a message lives.
-    pub ttl_s: u64,
-    /// Further options.
-    pub options: &'a [&'a str],
-    /// The soft and hard limit on open files, if not ours.
-    pub files_max: Option<u32>,
-    /// The core to run on, if not any.
-    pub cores: Option<Cores>,
-    /// Whether it is spared the Ctrl-C that is for this program.
-    pub is_apart: bool,
+pub(crate) struct Start<'a> {
+    pub(crate) program: &'a Path,
+    /// Time to live of a message, in seconds.
+    pub(crate) ttl_s: u64,
+    /// Further options of the program.
+    pub(crate) options: &'a [&'a str],
+    /// Limit on open files, if it differs from the limit of this process.
+    pub(crate) files_max: Option<u32>,
+    pub(crate) cores: Option<Cores>,
+    /// In a process group of its own, the process does not get Ctrl-C.
+    pub(crate) is_apart: bool,
 }
 
 impl<'a> Start<'a> {
-    /// Defaults in all but these.
-    #[must_use]
-    pub const fn new(program: &'a Path, ttl_s: u64, options: &'a [&'a str]) -> Self {
+    pub(crate) const fn new(program: &'a Path, ttl_s: u64, options: &'a [&'a str]) -> Self {
         Self { program, ttl_s, options, files_max: None, cores: None, is_apart: false }
     }
 
-    /// Starts it; once this returns it can be talked to.
-    ///
-    /// # Errors
-    ///
-    /// Those of starting it, and a first line without an address.
-    pub fn run(&self) -> Result<Coordinator> {
-        match self.cores {
-            Some(cores) => cores.start_server(|| self.start()),
-            None => self.start(),
-        }
-    }
-
-    fn start(&self) -> Result<Coordinator> {
+    /// Starts the process and waits until it listens.
+    pub(crate) fn run(&self) -> Result<Coordinator> {
         let mut command = self.command();
-        // The config comes through standard input, so that no file has to be written.
+        // The config comes through standard input, without a file.
         let options = ["--bind", "127.0.0.1", "--log-level", "error"];
         command.args(options).args(self.options).arg("/dev/stdin").stdin(Stdio::piped());
         if self.is_apart {
             command.process_group(0);
         }
-        let mut server = Server::start("the coordinator", &mut command)?;
+        let mut server = Server::start("the coordinator", &mut command, self.cores)?;
         if let Some(mut stdin) = server.stdin() {
             let written = write!(stdin, "0\n{}\n", self.ttl_s);
             written.map_err(Failure::system("cannot write the coordinator's config"))?;
@@ -91,12 +74,7 @@ impl<'a> Start<'a> {
 }
 
 impl Coordinator {
-    /// A new command socket.
-    ///
-    /// # Errors
-    ///
-    /// Those of connecting.
-    pub fn command(&self) -> Result<CommandSocket> {
+    pub(crate) fn command(&self) -> Result<CommandSocket> {
         CommandSocket::connect(self.address)
     }
 }

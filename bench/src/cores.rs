@@ -1,4 +1,4 @@
-//! What is asked of the machine: a core for each side, and files.
+//! Resources of the machine: a core for each side, open files, and options of sockets.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -13,32 +13,23 @@ const ACCEPT_QUEUE: i32 = 4096;
 
 /// Two cores of those that this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cores {
-    /// For the clients.
-    pub own: usize,
-    /// For the server, alone.
-    pub server: usize,
+pub(crate) struct Cores {
+    pub(crate) own: usize,
+    /// For the server alone.
+    pub(crate) server: usize,
 }
 
 impl Cores {
-    /// The first two; `None` on a machine that has one only.
-    ///
-    /// # Errors
-    ///
-    /// Those of asking.
-    pub fn find() -> Result<Option<Self>> {
+    /// The first two cores. `None` on a machine with one core.
+    pub(crate) fn find() -> Result<Option<Self>> {
         let allowed = sched_getaffinity(None).map_err(io::Error::from);
         let allowed = allowed.map_err(Failure::system("cannot ask for this process's cores"))?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
         Ok(cores.next().zip(cores.next()).map(|(own, server)| Self { own, server }))
     }
 
-    /// Has `start` start something on the server's core: a process stays where it was begun.
-    ///
-    /// # Errors
-    ///
-    /// Those of moving, and those of `start`.
-    pub fn start_server<T>(self, start: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Runs `start` on the server's core. A process stays on the core where it was started.
+    pub(crate) fn start_server<T>(self, start: impl FnOnce() -> Result<T>) -> Result<T> {
         move_to(self.server)?;
         let started = start();
         move_to(self.own)?;
@@ -46,30 +37,22 @@ impl Cores {
     }
 }
 
-/// Raises this process's limit on open files as far as it goes: a thousand members take two each.
-pub fn raise_file_limit() {
+/// Raises the limit on open files to the hard limit: each member takes two files.
+pub(crate) fn raise_file_limit() {
     let hard = getrlimit(Resource::Nofile).maximum;
-    // Where it fails, the sockets that cannot be had say so.
+    // If this fails, the sockets that cannot be opened report it.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
 }
 
-/// Has a thousand connections wait to be accepted: 128, as the standard library asks for, are too
-/// few for a storm, and who is turned away comes again a second later.
-///
-/// # Errors
-///
-/// Those of the socket.
-pub fn widen(listener: &impl AsFd) -> io::Result<()> {
+/// Makes the accept queue long enough for a thousand connections at once. The 128 of the standard
+/// library are too few, and a refused client tries again only a second later.
+pub(crate) fn lengthen_accept_queue(listener: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::listen(listener, ACCEPT_QUEUE)?)
 }
 
-/// Has a connection be gone at once when it is closed here. Otherwise one end or the other keeps
-/// its port for a minute, and a few rounds of a thousand members leave the next one none.
-///
-/// # Errors
-///
-/// Those of the socket.
-pub fn gone_when_closed(stream: &impl AsFd) -> io::Result<()> {
+/// Has the connection reset when it is closed. Otherwise one of its ends keeps the port for a
+/// minute, and after a few rounds of a thousand members no port is free.
+pub(crate) fn reset_when_closed(stream: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
 }
 

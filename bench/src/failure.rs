@@ -1,23 +1,23 @@
-//! Why a figure could not be had.
+//! The reasons why a measurement fails.
 
 use std::fmt;
 use std::io;
 
-/// What ends a measurement.
+/// The reason why a measurement failed.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The measurement itself could not be made.
     System(String, io::Error),
-    /// A server did what it must not: something was lost, doubled, out of order, or refused.
+    /// A server did something wrong: lost, doubled, reordered or refused.
     Wrong(String),
 }
 
-/// What most things here come to.
-pub type Result<T> = std::result::Result<T, Failure>;
+/// Result of a measurement.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// Names what was being done, for `map_err`.
-    pub fn system(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
+    /// Describes the work that failed, for `map_err`.
+    pub(crate) fn system(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::System(what.to_string(), error)
     }
 }

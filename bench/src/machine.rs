@@ -1,71 +1,56 @@
-//! What the numbers were measured on, and with.
+//! The machine and the versions that were measured, for the head of a document.
 
 use std::fs;
 use std::process::Command;
 
+use crate::cli;
 use crate::cores::Cores;
-use crate::peers::{PEERS, Peer};
+use crate::peers::Peer;
 
-/// A description, line by line.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    lines: Vec<String>,
+/// Describes the machine and the versions of some peers, a line each.
+pub(crate) fn describe(cores: Option<Cores>, peers: &[Peer]) -> Vec<String> {
+    let unknown = || "unknown".to_owned();
+    let model = line_of("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
+    let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or_else(unknown);
+    let kernel = first_line("/proc/sys/kernel/osrelease");
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut lines = vec![
+        format!("processor: {model}, {cpus} cores may be used"),
+        format!("memory: {memory}; Linux {kernel}"),
+        cores_line(cores),
+        format!("load average of the machine at the start (1, 5, 15 minutes): {}", load()),
+    ];
+    let revision = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    if let Some(revision) = revision.ok().filter(|output| output.status.success()) {
+        let revision = String::from_utf8_lossy(&revision.stdout);
+        lines.push(format!("groupcast at revision {}", revision.trim()));
+    }
+    for peer in peers {
+        let name = peer.name().split(',').next().unwrap_or_default();
+        lines.push(match peer.version() {
+            Some(version) => format!("{name} {version}"),
+            None => format!("{name}: NOT INSTALLED, not measured (`make bench-peers`)"),
+        });
+    }
+    lines
 }
 
-impl Machine {
-    /// What can be found out about this one, and about some peers.
-    #[must_use]
-    pub fn look(cores: Option<Cores>, peers: &[Peer]) -> Self {
-        let model = line_of("/proc/cpuinfo", "model name").unwrap_or("unknown".to_owned());
-        let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or("unknown".to_owned());
-        let kernel = first_line("/proc/sys/kernel/osrelease");
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut lines = vec![
-            format!("processor: {model}, {cpus} cores may be used"),
-            format!("memory: {memory}; Linux {kernel}"),
-            match cores {
-                Some(Cores { own, server }) => {
-                    format!("server alone on core {server}, all clients on core {own}")
-                }
-                None => "one core only: server and clients take turns on it".to_owned(),
-            },
-            format!("load of the machine when it began (1, 5, 15 minutes): {}", load()),
-        ];
-        let revision = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-        if let Some(revision) = revision.ok().filter(|output| output.status.success()) {
-            let revision = String::from_utf8_lossy(&revision.stdout);
-            lines.push(format!("groupcast at revision {}", revision.trim()));
+/// The head of a document that `make <make>` writes by `bench <make> ...`.
+pub(crate) fn head(title: &str, make: &str, lines: &[String]) -> String {
+    let (command, load) = (cli::command_line(), load());
+    let lines: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    format!(
+        "# {title}\n\nWritten by `make {make}` (`{command}`). Changes by hand are lost.\n\
+         How to read it: [README](README.md).\n\n{lines}- load average at the end: {load}\n"
+    )
+}
+
+pub(crate) fn cores_line(cores: Option<Cores>) -> String {
+    match cores {
+        Some(Cores { own, server }) => {
+            format!("server alone on core {server}, clients on core {own}")
         }
-        for peer in peers {
-            let name = peer.name().split(',').next().unwrap_or_default();
-            lines.push(match peer.version() {
-                Some(version) => format!("{name} {version}"),
-                None => format!("{name}: NOT INSTALLED, not measured (`make bench-peers`)"),
-            });
-        }
-        Self { lines }
-    }
-
-    /// Notes the load again.
-    pub fn look_again(&mut self) {
-        self.lines.insert(4.min(self.lines.len()), format!("when it ended: {}", load()));
-    }
-
-    /// Says one thing more.
-    pub fn add(&mut self, line: String) {
-        self.lines.push(line);
-    }
-
-    /// The lines.
-    #[must_use]
-    pub fn lines(&self) -> &[String] {
-        &self.lines
-    }
-
-    /// Who is not installed.
-    #[must_use]
-    pub fn missing() -> Vec<Peer> {
-        PEERS.into_iter().filter(|peer| peer.version().is_none()).collect()
+        None => "one core only: the server and the clients share it".to_owned(),
     }
 }
 

@@ -1,8 +1,70 @@
-//! The program `bench`; the library has all of its work.
+//! Measures groupcast from outside: real processes, real sockets, the counters of the kernel.
+//!
+//! ```text
+//!   bench load ───────► load          many members, churn; every delivery verified
+//!   bench compare ────► cases ──┐     groupcast and its peers at the same work
+//!   bench cost ───────► cost ───┼─► peers: Server ─► Usage: CPU, memory, wake-ups from /proc
+//!   bench durability ─► ────────┘          Clients ─► Links with the Wire of the peer
+//!                       durability         Texts ─► every delivery verified
+//!                            └─► table: rounds, ratios, targets ─► document, plot
+//! ```
+//!
+//! One thread drives all clients. The program shares no code with the coordinator, so a mistake in
+//! the coordinator is not repeated here. A round that loses, doubles, reorders or alters a message
+//! fails. A missed target is only reported, because times depend on the machine.
+
+mod cases;
+mod cli;
+mod clients;
+mod clock;
+mod command;
+mod compare;
+mod coordinator;
+mod cores;
+mod cost;
+mod durability;
+mod failure;
+mod link;
+mod load;
+mod machine;
+mod peers;
+mod plot;
+mod process;
+mod stream;
+mod table;
+mod texts;
+mod wire;
 
 use std::env;
 use std::process::ExitCode;
 
+use getopts::{Matches, Options};
+
+/// A subcommand of the program.
+#[derive(Debug)]
+pub(crate) struct Subcommand {
+    /// Word on the command line.
+    name: &'static str,
+    /// One line for `--help`.
+    about: &'static str,
+    /// Further lines for `--help`: exit codes.
+    details: &'static str,
+    /// A subcommand that the program runs itself is not listed.
+    is_hidden: bool,
+    /// Its options.
+    options: fn() -> Options,
+    /// Does the work.
+    run: fn(&Matches) -> Result<ExitCode, cli::Stop>,
+}
+
+const SUBCOMMANDS: [Subcommand; 5] = [
+    load::sweep::SUBCOMMAND,
+    compare::SUBCOMMAND,
+    cost::SUBCOMMAND,
+    durability::SUBCOMMAND,
+    peers::floor_server::SUBCOMMAND,
+];
+
 fn main() -> ExitCode {
-    groupcast_bench::run(env::args_os().skip(1))
+    cli::run(env::args_os().skip(1))
 }

@@ -1,4 +1,4 @@
-//! A server under measurement, and what the kernel says that it costs.
+//! A process that is measured, and the counters that the kernel has for it.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,44 +6,45 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::cores::Cores;
 use crate::failure::{Failure, Result};
 
-/// A process that was started here, and goes when this goes.
+/// A child process. It is killed when the value is dropped.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     name: &'static str,
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
-    /// Starts a process, with its standard output to be read from here.
-    ///
-    /// # Errors
-    ///
-    /// Those of starting it.
-    pub fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Failure::system(format!("cannot start {name}")))?;
+    /// Starts a process with a pipe for its standard output, on the server's core if there is one.
+    pub(crate) fn start(
+        name: &'static str,
+        command: &mut Command,
+        cores: Option<Cores>,
+    ) -> Result<Self> {
+        let mut start = || {
+            let child = command.stdout(Stdio::piped()).spawn();
+            child.map_err(Failure::system(format!("cannot start {name}")))
+        };
+        let mut child = match cores {
+            Some(cores) => cores.start_server(start)?,
+            None => start()?,
+        };
         let Some(stdout) = child.stdout.take() else {
             return Err(Failure::Wrong(format!("{name} has no standard output")));
         };
         Ok(Self { name, child, stdout: BufReader::new(stdout) })
     }
 
-    /// Its standard input, once, if it was asked to have one.
-    pub fn stdin(&mut self) -> Option<std::process::ChildStdin> {
+    /// Takes the standard input, if the process has a pipe for it.
+    pub(crate) fn stdin(&mut self) -> Option<std::process::ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// The next line that it prints.
-    ///
-    /// # Errors
-    ///
-    /// Those of reading; an end before a whole line.
-    pub fn line(&mut self) -> Result<String> {
+    /// Reads the next line that the process prints.
+    pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line);
         read.map_err(Failure::system(format!("cannot read what {} prints", self.name)))?;
@@ -53,56 +54,23 @@ impl Server {
         }
     }
 
-    /// Its number.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it costs, so far and now.
-    ///
-    /// # Errors
-    ///
-    /// Those of `/proc`, which only Linux has.
-    pub fn usage(&self) -> Result<Usage> {
+    /// Reads the counters of the process.
+    pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.child.id())
-            .map_err(Failure::system(format!("cannot read the accounts of {}", self.name)))
+            .map_err(Failure::system(format!("cannot read the counters of {}", self.name)))
     }
 
-    /// Has it stand still until [`Server::resume`].
-    ///
-    /// # Errors
-    ///
-    /// Those of the signal.
-    pub fn pause(&self) -> Result<()> {
-        self.signal(Signal::STOP)
-    }
-
-    /// Has it go on.
-    ///
-    /// # Errors
-    ///
-    /// Those of the signal.
-    pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::CONT)
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
-            return Ok(());
-        };
-        let sent = kill_process(pid, signal).map_err(io::Error::from);
-        sent.map_err(Failure::system(format!("cannot send {} {signal:?}", self.name)))
-    }
-
-    /// Asks it to end, and sees that it ends well.
-    ///
-    /// # Errors
-    ///
-    /// Another exit status than success.
-    pub fn stop(mut self) -> Result<()> {
-        self.signal(Signal::TERM)?;
-        // What it still prints is of no interest; that nothing more comes means that it has ended.
+    /// Sends SIGTERM and requires that the process ends with exit code 0.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let sent = kill_process(pid, Signal::TERM).map_err(io::Error::from);
+            sent.map_err(Failure::system(format!("cannot send {} a signal", self.name)))?;
+        }
+        // The end of its output means that the process has ended.
         let _ = self.stdout.read_to_end(&mut Vec::new());
         let status = self.child.wait();
         let status = status.map_err(Failure::system(format!("cannot wait for {}", self.name)))?;
@@ -116,29 +84,27 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // After `stop` both have nothing left to do.
+        // After `stop` there is no process any more.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the kernel has on a process, over all of its threads.
+/// Counters of a process, over all of its threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Resident memory now.
-    pub rss_bytes: u64,
-    /// Resident memory at its most.
-    pub rss_bytes_max: u64,
-    /// Threads.
-    pub threads: u64,
+pub(crate) struct Usage {
+    pub(crate) rss_bytes: u64,
+    /// Peak of the resident memory.
+    pub(crate) rss_bytes_max: u64,
+    pub(crate) threads: u64,
     /// Nanoseconds on a core.
-    pub cpu_ns: u64,
-    /// How often a thread was put on a core.
-    pub runs: u64,
-    /// How often a thread went to sleep by itself.
-    pub sleeps: u64,
-    /// How often a thread was taken off its core.
-    pub preemptions: u64,
+    pub(crate) cpu_ns: u64,
+    /// Number of times that a thread was put on a core.
+    pub(crate) runs: u64,
+    /// Number of times that a thread went to sleep by itself.
+    pub(crate) sleeps: u64,
+    /// Number of times that a thread was taken off its core.
+    pub(crate) preemptions: u64,
 }
 
 impl Usage {
@@ -169,24 +135,19 @@ impl Usage {
         Ok(usage)
     }
 
-    /// What this process costs itself.
-    ///
-    /// # Errors
-    ///
-    /// Those of `/proc`, which only Linux has.
-    pub fn own() -> Result<Self> {
-        Self::of(std::process::id()).map_err(Failure::system("cannot read our own accounts"))
+    /// Counters of this process.
+    pub(crate) fn own() -> Result<Self> {
+        Self::of(std::process::id())
+            .map_err(Failure::system("cannot read the counters of this process"))
     }
 
     /// Nanoseconds on a core from `earlier` to here.
-    #[must_use]
-    pub fn cpu_ns_since(&self, earlier: &Self) -> u64 {
+    pub(crate) fn cpu_ns_since(&self, earlier: &Self) -> u64 {
         self.cpu_ns.saturating_sub(earlier.cpu_ns)
     }
 
-    /// How often a thread woke up from `earlier` to here, by either account.
-    #[must_use]
-    pub fn wake_ups_since(&self, earlier: &Self) -> u64 {
+    /// Wake-ups of all threads from `earlier` to here, by the larger of two counters.
+    pub(crate) fn wake_ups_since(&self, earlier: &Self) -> u64 {
         let runs = self.runs.saturating_sub(earlier.runs);
         runs.max(self.sleeps.saturating_sub(earlier.sleeps))
     }
@@ -198,7 +159,7 @@ fn field(text: &str, name: &str) -> io::Result<u64> {
     number(value.and_then(|value| value.split_whitespace().next()), name)
 }
 
-/// Nanoseconds on a core and how often: the first and the third of three numbers.
+/// Nanoseconds on a core and number of times there: the first and the third of three numbers.
 fn parse_schedstat(text: &str) -> io::Result<(u64, u64)> {
     let mut words = text.split_whitespace();
     let cpu_ns = number(words.next(), "schedstat")?;
@@ -233,9 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_goes_with_its_owner_and_does_not_have_to_agree() {
+    fn a_process_is_killed_when_its_owner_is_dropped() {
         let begin = clock::now();
-        let sleep = Server::start("sleep", Command::new("sleep").arg("60")).unwrap();
+        let sleep = Server::start("sleep", Command::new("sleep").arg("60"), None).unwrap();
         let usage = sleep.usage().unwrap();
         assert!(usage.rss_bytes > 0 && usage.rss_bytes <= usage.rss_bytes_max);
         assert_eq!(usage.threads, 1);

@@ -9,11 +9,7 @@ use mio::{Events, Poll};
 use crate::failure::{Failure, Result};
 
 /// Waits until something happens, for as long as `timeout`. A signal ends it with no events.
-///
-/// # Errors
-///
-/// Those of the poll.
-pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
     match poll.poll(events, Some(timeout)) {
         Err(error) if error.kind() == ErrorKind::Interrupted => {
             events.clear();
@@ -25,35 +21,30 @@ pub fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<(
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
-pub struct Output {
+pub(crate) struct Output {
     bytes: Vec<u8>,
     written: usize,
 }
 
 impl Output {
     /// Where to append.
-    pub fn bytes(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// How many wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.bytes.len() - self.written
     }
 
     /// Forgets what waits: the stream that it was for is gone.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.written = 0;
     }
 
     /// Writes what `stream` takes.
-    ///
-    /// # Errors
-    ///
-    /// Those of the stream, besides that it takes nothing now.
-    pub fn write_to(&mut self, stream: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> io::Result<()> {
         while let Some(piece) = self.bytes.get(self.written..).filter(|piece| !piece.is_empty()) {
             match stream.write(piece) {
                 Ok(written) => self.written += written,
@@ -69,25 +60,19 @@ impl Output {
 
 /// Puts lines together again that the network has cut.
 #[derive(Debug, Default)]
-pub struct WholeLines {
+pub(crate) struct WholeLines {
     /// The beginning of a line whose end has not come.
     part: Vec<u8>,
 }
 
 impl WholeLines {
     /// How much of a line has come without its end.
-    #[must_use]
-    pub fn begun(&self) -> usize {
+    pub(crate) fn begun(&self) -> usize {
         self.part.len()
     }
 
-    /// Forgets the beginning of a line.
-    pub fn clear(&mut self) {
-        self.part.clear();
-    }
-
     /// Hands on what was read as runs of whole lines, each with its LF.
-    pub fn take(&mut self, bytes: &[u8], mut run: impl FnMut(&[u8])) {
+    pub(crate) fn take(&mut self, bytes: &[u8], mut run: impl FnMut(&[u8])) {
         let mut rest = bytes;
         if !self.part.is_empty() {
             let Some(end) = memchr(b'\n', rest) else {
@@ -110,7 +95,7 @@ impl WholeLines {
 }
 
 /// The lines of a run, without their ends.
-pub fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
     run.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 

@@ -1,7 +1,7 @@
-//! Texts that say who published them and as which, and who sees that none is missing.
+//! Texts with their publisher and number, and the verification that a receiver gets each one.
 //!
 //! ```text
-//!   @ 003 0000042 abcdefghij…xyzab ~      publisher, number, and always the same letters
+//!   @ 003 0000042 abcdefghij…xyzab ~      publisher, number, the same letters in every text
 //! ```
 
 use std::sync::Arc;
@@ -9,22 +9,21 @@ use std::sync::Arc;
 const PUBLISHER_DIGITS: usize = 3;
 const NUMBER_DIGITS: usize = 7;
 const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
-/// Messages that one publisher can number.
-pub const NUMBERS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
+/// Most messages of one publisher.
+pub(crate) const NUMBERS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
 /// Shortest text.
-pub const TEXT_BYTES_MIN: usize = HEAD_BYTES + 1;
+pub(crate) const TEXT_BYTES_MIN: usize = HEAD_BYTES + 1;
 
-/// Makes texts of one length.
+/// Texts of one length.
 #[derive(Clone, Debug)]
-pub struct Texts {
+pub(crate) struct Texts {
     text: Vec<u8>,
     tail: Arc<[u8]>,
 }
 
 impl Texts {
-    /// Of so many bytes, which are at least [`TEXT_BYTES_MIN`].
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
+    /// Texts of `bytes` bytes, at least [`TEXT_BYTES_MIN`].
+    pub(crate) fn new(bytes: usize) -> Self {
         let letters = (b'a'..=b'z').cycle().take(bytes.max(TEXT_BYTES_MIN) - TEXT_BYTES_MIN);
         let tail: Vec<u8> = letters.chain([b'~']).collect();
         let mut text = vec![b'@'; HEAD_BYTES];
@@ -33,7 +32,7 @@ impl Texts {
     }
 
     /// Text `number` of `publisher`.
-    pub fn text(&mut self, publisher: usize, number: u64) -> &[u8] {
+    pub(crate) fn text(&mut self, publisher: usize, number: u64) -> &[u8] {
         let mut rest = publisher as u64 * NUMBERS + number;
         for digit in self.text.iter_mut().take(HEAD_BYTES).skip(1).rev() {
             *digit = b'0' + (rest % 10) as u8;
@@ -42,16 +41,15 @@ impl Texts {
         &self.text
     }
 
-    /// What a receiver has to get of so many publishers, besides that `own` is not among them.
-    #[must_use]
-    pub fn expectation(&self, publishers: usize, own: Option<usize>) -> Expectation {
+    /// The texts that a receiver must get: those of all publishers except `own`.
+    pub(crate) fn expectation(&self, publishers: usize, own: Option<usize>) -> Expectation {
         Expectation { tail: Arc::clone(&self.tail), next: vec![0; publishers], own, taken: 0 }
     }
 }
 
-/// What one receiver still has to get: of each publisher every text, once, in order.
+/// The texts that one receiver must still get: those of each publisher, each once, in order.
 #[derive(Clone, Debug)]
-pub struct Expectation {
+pub(crate) struct Expectation {
     tail: Arc<[u8]>,
     next: Vec<u64>,
     own: Option<usize>,
@@ -59,37 +57,31 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// How many texts it got.
-    #[must_use]
-    pub fn taken(&self) -> u64 {
+    /// Number of texts that came.
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// How many of `published` it has to get, if publishers take turns from the first one on.
-    #[must_use]
-    pub fn due(&self, published: u64) -> u64 {
+    /// Part of the first `published` messages that the receiver must get, if publishers take turns.
+    pub(crate) fn due(&self, published: u64) -> u64 {
         let publishers = self.next.len() as u64;
         let own = self.own.map_or(0, |own| (published + publishers - 1 - own as u64) / publishers);
         published - own
     }
 
-    /// Takes a text: its publisher and number.
-    ///
-    /// # Errors
-    ///
-    /// What is not as expected, in words.
-    pub fn take(&mut self, text: &[u8]) -> Result<(usize, u64), String> {
+    /// Verifies a text; returns its publisher and number.
+    pub(crate) fn take(&mut self, text: &[u8]) -> Result<(usize, u64), String> {
         let found = self.parse(text);
         let Some((publisher, number)) = found else {
             let shown = String::from_utf8_lossy(text.get(..text.len().min(40)).unwrap_or(text));
-            return Err(format!("no text that was published: {shown:?}, {} bytes", text.len()));
+            return Err(format!("nobody published {shown:?}, {} bytes", text.len()));
         };
         match self.next.get_mut(publisher) {
             Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
             Some(next) => {
                 return Err(format!("expected text {next} of {publisher}, found {number}"));
             }
-            None => return Err(format!("text {number} of nobody: {publisher}")),
+            None => return Err(format!("text {number} of unknown publisher {publisher}")),
         }
         self.taken += 1;
         Ok((publisher, number))
@@ -99,7 +91,7 @@ impl Expectation {
         let (head, tail) = text.split_at_checked(HEAD_BYTES)?;
         let digits = head.strip_prefix(b"@")?;
         let number = digits.iter().try_fold(0_u64, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')) //.
+            digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
         })?;
         let publisher = usize::try_from(number / NUMBERS).ok()?;
         (*tail == *self.tail).then_some((publisher, number % NUMBERS))

@@ -1,64 +1,75 @@
-//! What the protocols of all peers have in common, as far as a client of theirs needs it.
+//! The part that the protocols of all peers have in common: frames in, messages out.
 
 use std::fmt::Debug;
 
-/// What some bytes begin with.
+use memchr::memchr;
+
+/// First frame of some bytes. The numbers are lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
-    /// No whole frame yet.
-    Part,
-    /// A delivery of so many bytes with this text.
+pub(crate) enum Frame<'a> {
+    Incomplete,
+    /// A delivery with this text.
     Text(&'a [u8], usize),
-    /// So many bytes that answer one message published.
+    /// The reply to one published message.
     Reply(usize),
-    /// So many bytes that mean nothing here.
+    /// A frame without meaning for the measurement.
     Other(usize),
 }
 
-/// One end of a connection to a peer: how messages are published and deliveries found.
-pub trait Wire: Debug {
-    /// Appends what publishes `text`.
-    fn publish(&mut self, text: &[u8], output: &mut Vec<u8>);
+/// A frame, or a description of bytes that the peer must not send.
+pub(crate) type Framed<'a> = Result<Frame<'a>, String>;
 
-    /// What `bytes` begin with.
-    ///
-    /// # Errors
-    ///
-    /// What a peer must not send, in words.
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, String>;
+/// Protocol of one connection to a peer.
+pub(crate) trait Wire: Debug {
+    /// Appends the bytes that publish `text`.
+    fn publish(&mut self, _text: &[u8], _output: &mut Vec<u8>) {}
 
-    /// Appends what is owed for the frames since the last time: acknowledgements.
-    fn answer(&mut self, _output: &mut Vec<u8>) {}
+    /// Finds the first frame of `bytes`.
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a>;
 
-    /// Whether each message published is answered by one [`Frame::Reply`].
-    fn replies(&self) -> bool {
+    /// Appends the acknowledgements of the frames since the last call.
+    fn acknowledge(&mut self, _output: &mut Vec<u8>) {}
+
+    /// Tells if the peer sends one [`Frame::Reply`] for each published message.
+    fn has_replies(&self) -> bool {
         false
     }
 }
 
-/// Appends `text` behind its length, as Redis and NATS have it.
-pub fn push_counted(text: &[u8], output: &mut Vec<u8>) {
+/// First line of `bytes` with its LF. `None` if the line is incomplete.
+pub(crate) fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(..=memchr(b'\n', bytes)?)
+}
+
+/// Length that a line of Redis or NATS announces between `head` and CR LF.
+pub(crate) fn announced_length(line: &[u8], head: &[u8]) -> Option<usize> {
+    let length = decimal(line.strip_prefix(head)?.strip_suffix(b"\r\n")?)?;
+    usize::try_from(length).ok()
+}
+
+/// Appends `text` after its length, in the format of Redis and NATS.
+pub(crate) fn push_counted(text: &[u8], output: &mut Vec<u8>) {
     output.extend_from_slice(text.len().to_string().as_bytes());
     output.extend_from_slice(b"\r\n");
     output.extend_from_slice(text);
     output.extend_from_slice(b"\r\n");
 }
 
-/// What was found instead of something, cut to what fits on a line.
-#[must_use]
-pub fn unexpected(expected: &str, found: &[u8]) -> String {
+/// Describes wrong bytes, cut to the length of a line.
+pub(crate) fn unexpected(expected: &str, found: &[u8]) -> String {
     let found = found.get(..found.len().min(80)).unwrap_or_default();
     format!("expected {expected}, found {:?}", String::from_utf8_lossy(found))
 }
 
-/// The number that `bytes` are in decimal.
-#[must_use]
-pub fn decimal(bytes: &[u8]) -> Option<u64> {
+/// Parses a decimal number of at most 19 digits.
+pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || bytes.len() > 19 {
         return None;
     }
-    bytes.iter().try_fold(0_u64, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')) //.
+    let mut digits = bytes.iter();
+    digits.try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(number * 10 + digit)
     })
 }
 
@@ -66,8 +77,8 @@ pub fn decimal(bytes: &[u8]) -> Option<u64> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Reads `bytes` in three pieces, split at every two points, as [`super::super::link`] does:
-    /// the texts and how many replies.
+    /// Splits `bytes` at every two points, reads the pieces as [`crate::link::Link`] does, and
+    /// compares the texts and the number of replies.
     pub(crate) fn check(
         wire: &dyn Fn() -> Box<dyn Wire>,
         bytes: &[u8],
@@ -77,19 +88,19 @@ pub(crate) mod tests {
         for first in 0..=bytes.len() {
             for second in first..=bytes.len() {
                 let (mut wire, mut part) = (wire(), Vec::new());
-                let (mut found, mut answered) = (Vec::new(), 0);
+                let (mut found, mut replied) = (Vec::new(), 0);
                 for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
                     part.extend_from_slice(piece);
                     let mut at = 0;
                     loop {
                         at += match wire.frame(&part[at..]).unwrap() {
-                            Frame::Part => break,
+                            Frame::Incomplete => break,
                             Frame::Text(text, bytes) => {
                                 found.push(text.to_vec());
                                 bytes
                             }
                             Frame::Reply(bytes) => {
-                                answered += 1;
+                                replied += 1;
                                 bytes
                             }
                             Frame::Other(bytes) => bytes,
@@ -98,7 +109,7 @@ pub(crate) mod tests {
                     part.drain(..at);
                 }
                 assert_eq!(found, texts, "split at {first} and {second}");
-                assert_eq!(answered, replies, "split at {first} and {second}");
+                assert_eq!(replied, replies, "split at {first} and {second}");
                 assert!(part.is_empty(), "split at {first} and {second}");
             }
         }

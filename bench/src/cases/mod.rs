@@ -1,221 +1,212 @@
-//! What is measured of each peer: the cases, one kind a file, and the values that come of them.
+//! Cases that `bench compare` measures with each peer, one kind a file.
 //!
 //! ```text
-//!   Case ─► play ─► Scene on a Stage ─► Values      fan-out, by window or by the clock
-//!     ├───► storm                    ─► Values      a thousand come back at once
-//!     ├───► absent                   ─► Values      what keeping messages takes
-//!     └───► logging                  ─► Values      a participant's own cost
+//!   Case ─► fan_out ─► Values      one or many publish, all receive: by a window or by the clock
+//!     ├───► storm   ─► Values      a thousand members reconnect at once
+//!     └───► absent  ─► Values      memory for messages that are kept
 //! ```
 
 mod absent;
-mod crowd;
-mod logging;
-mod play;
-mod scene;
+mod fan_out;
 mod storm;
-pub mod texts;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::clients::Pace;
 use crate::failure::Result;
-use crate::peers::stage::{Plan, Stage};
-use crate::peers::{PEERS, Peer, Programs};
+use crate::peers::{Connected, PEERS, Peer, Plan, Programs};
+use crate::table::{Row, Table, Values};
 
-/// What is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// CPU of the server for each delivery, in nanoseconds.
-    Cpu,
-    /// Time that passed for each delivery, in nanoseconds.
-    Elapsed,
-    /// From due to delivered, in microseconds: half of all deliveries are at or below it.
-    Median,
-    /// As before, for 99 of 100.
-    High,
-    /// Until all are done, in milliseconds.
-    Total,
-    /// Resident memory, in megabytes of 10^6 bytes.
-    Memory,
-    /// Resident memory above that of the idle server with the members, in bytes for each message.
-    EachMessage,
-}
+pub(crate) const CPU: &str = "CPU of a delivery, ns";
+pub(crate) const ELAPSED: &str = "time of a delivery, ns";
+pub(crate) const P50: &str = "p50, µs";
+pub(crate) const P99: &str = "p99, µs";
+pub(crate) const TOTAL: &str = "time until all have everything, ms";
+pub(crate) const MEMORY: &str = "resident memory, MB";
+pub(crate) const PER_MESSAGE: &str = "memory of a message, B";
 
-/// The values of one round.
-pub type Values = BTreeMap<Metric, f64>;
-
-/// What is done.
+/// Kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// As many messages as the slowest receiver allows.
-    Saturated {
-        /// Messages that it may be behind by, at most.
-        window: u64,
-    },
-    /// So many messages a second.
-    Paced(u32),
-    /// All receivers come back at once and get what they missed.
+pub(crate) enum Work {
+    FanOut(Pace),
+    /// All receivers come back at once and get the messages that they missed.
     Storm,
-    /// Messages are kept for receivers that are away.
+    /// Messages are kept for receivers that are offline.
     Absent,
-    /// A participant receives and logs.
-    Logging,
 }
 
-/// One case.
 #[derive(Clone, Copy, Debug)]
-pub struct Case {
-    /// As it is named in tables.
-    pub name: &'static str,
-    /// Who is connected.
-    pub plan: Plan,
-    /// What is done.
-    pub work: Work,
-    /// Messages in a round.
-    pub messages: u64,
-    /// By how much fewer messages slow peers get.
-    pub slow_part: u64,
-    /// Rounds.
-    pub rounds: usize,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) plan: Plan,
+    pub(crate) work: Work,
+    /// Messages of a round.
+    pub(crate) messages: u64,
+    /// Slow peers get the messages divided by this number.
+    pub(crate) slow_divisor: u64,
+    pub(crate) rounds: usize,
 }
 
 const fn fan_out(name: &'static str, receivers: usize, text_bytes: usize, messages: u64) -> Case {
     let plan = Plan { publishers: 1, receivers, text_bytes, are_same: false };
-    // What is under way takes the kernel's memory, once for each receiver.
+    // Messages under way take memory of the kernel for each receiver.
     let window = if receivers >= 1000 || text_bytes > 1024 { 200 } else { 1000 };
-    let work = Work::Saturated { window };
-    Case { name, plan, work, messages, slow_part: 20, rounds: 5 }
+    let work = Work::FanOut(Pace::Behind(window));
+    Case { name, plan, work, messages, slow_divisor: 20, rounds: 5 }
 }
 
 const fn paced(name: &'static str, receivers: usize, rate: u32, seconds: u32) -> Case {
-    let messages = (rate * seconds) as u64;
+    let interval = Duration::from_nanos(1_000_000_000 / rate as u64);
     Case {
-        work: Work::Paced(rate),
-        slow_part: 1,
+        work: Work::FanOut(Pace::Every(interval)),
+        slow_divisor: 1,
         rounds: 3,
-        ..fan_out(name, receivers, 100, messages)
+        ..fan_out(name, receivers, 100, (rate * seconds) as u64)
     }
 }
 
 const fn thousand(name: &'static str, work: Work, messages: u64, rounds: usize) -> Case {
-    Case { work, rounds, slow_part: 100, ..fan_out(name, 1000, 100, messages) }
+    Case { work, rounds, slow_divisor: 100, ..fan_out(name, 1000, 100, messages) }
 }
 
-/// The case that others are compared with.
-pub const FAN_OUT: &str = "1 → 100";
-/// A hundred that all publish.
-pub const ALL_PUBLISH: &str = "100 ⇄ 100";
-/// A thousand receivers.
-pub const WIDE: &str = "1 → 1000";
-/// By the clock, to a hundred.
-pub const PACED: &str = "200/s → 100";
-/// By the clock, to a thousand.
-pub const PACED_WIDE: &str = "50/s → 1000";
-/// A thousand that come back.
-pub const STORM: &str = "storm";
-/// A thousand that are away.
-pub const ABSENT: &str = "absent";
-/// The participant itself.
-pub const LOGGING: &str = "participant";
+pub(crate) const FAN_OUT: Case = fan_out("1 → 100", 100, 100, 50_000);
+pub(crate) const WIDE: Case = fan_out("1 → 1000", 1000, 100, 5_000);
+pub(crate) const ALL_PUBLISH: Case = Case {
+    plan: Plan { publishers: 100, receivers: 100, text_bytes: 100, are_same: true },
+    ..fan_out("100 ⇄ 100", 100, 100, 50_000)
+};
+pub(crate) const PACED: Case = paced("200/s → 100", 100, 200, 4);
+pub(crate) const PACED_WIDE: Case = paced("50/s → 1000", 1000, 50, 4);
+pub(crate) const STORM: Case = thousand("storm", Work::Storm, 1_000, 5);
 
-/// All cases, in the order in which they are played.
-pub const CASES: [Case; 11] = [
+/// All cases, in the order in which they are measured.
+pub(crate) const CASES: [Case; 11] = [
     fan_out("1 → 1", 1, 100, 200_000),
-    fan_out(FAN_OUT, 100, 100, 50_000),
-    fan_out(WIDE, 1000, 100, 5_000),
+    FAN_OUT,
+    WIDE,
     fan_out("1 → 100, 1 KiB", 100, 1024, 20_000),
+    fan_out("1 → 100, 4 KiB", 100, 4 * 1024, 8_000),
     fan_out("1 → 100, 16 KiB", 100, 16 * 1024, 2_000),
-    Case {
-        plan: Plan { publishers: 100, receivers: 100, text_bytes: 100, are_same: true },
-        ..fan_out(ALL_PUBLISH, 100, 100, 50_000)
-    },
-    paced(PACED, 100, 200, 4),
-    paced(PACED_WIDE, 1000, 50, 4),
-    thousand(STORM, Work::Storm, 1_000, 5),
-    thousand(ABSENT, Work::Absent, 100_000, 1),
-    Case {
-        plan: Plan { publishers: 1, receivers: 1, text_bytes: 100, are_same: false },
-        ..thousand(LOGGING, Work::Logging, 200_000, 5)
-    },
+    ALL_PUBLISH,
+    PACED,
+    PACED_WIDE,
+    STORM,
+    thousand("absent", Work::Absent, 100_000, 1),
 ];
 
 impl Case {
-    /// Fewer messages, for trying.
-    #[must_use]
-    pub fn quick(self) -> Self {
+    /// The same case with one round and fewer messages.
+    pub(crate) fn quick(self) -> Self {
         let fewer = match self.work {
-            Work::Paced(_) | Work::Storm => self.messages / 2,
-            Work::Saturated { .. } | Work::Absent | Work::Logging => self.messages / 5,
+            Work::FanOut(Pace::Every(_)) | Work::Storm => self.messages / 2,
+            Work::FanOut(Pace::Behind(_) | Pace::Unanswered(_)) | Work::Absent => self.messages / 5,
         };
         Self { messages: fewer, rounds: 1, ..self }
     }
 
-    /// Messages that a peer is given in a round.
-    #[must_use]
-    pub fn messages_for(&self, peer: Peer) -> u64 {
-        if peer.is_slow() { (self.messages / self.slow_part).max(1) } else { self.messages }
+    /// Messages of a round with this peer.
+    fn messages_for(&self, peer: Peer) -> u64 {
+        if peer.is_slow() { (self.messages / self.slow_divisor).max(1) } else { self.messages }
     }
 
-    /// The time between two messages, where they go by the clock.
-    #[must_use]
-    pub fn interval(&self) -> Option<Duration> {
+    /// Peers that can do the work.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
         match self.work {
-            Work::Paced(rate) => Some(Duration::from_secs(1) / rate.max(1)),
-            Work::Saturated { .. } | Work::Storm | Work::Absent | Work::Logging => None,
+            Work::FanOut(_) => PEERS.to_vec(),
+            Work::Storm => vec![Peer::Floor, Peer::Groupcast, Peer::GroupcastAcks],
+            Work::Absent => vec![Peer::Floor, Peer::Groupcast, Peer::Mosquitto1],
         }
     }
 
-    /// Who can do this at all.
-    pub fn peers(&self) -> impl Iterator<Item = Peer> + use<> {
-        let work = self.work;
-        PEERS.into_iter().filter(move |peer| match (work, peer) {
-            (Work::Saturated { .. } | Work::Paced(_), _) => true,
-            (Work::Storm, peer) => {
-                matches!(peer, Peer::Floor | Peer::Groupcast | Peer::GroupcastAcks) //.
+    /// Measures the case in rounds. Only peers in `chosen` are measured, if they are installed.
+    pub(crate) fn measure(&self, programs: &Programs, chosen: &[Peer]) -> Table {
+        let peers = self.peers();
+        let row = |peer: &Peer| {
+            let (name, messages) = (peer.name(), self.messages_for(*peer));
+            let row = match (chosen.contains(peer), peer.version()) {
+                (false, _) => Row::not_measured(name, "not chosen".to_owned()),
+                (true, None) => Row::not_measured(name, "NOT INSTALLED".to_owned()),
+                (true, Some(_)) => Row::new(name),
+            };
+            match messages < self.messages {
+                true => Row { note: format!(" ({messages} messages)"), ..row },
+                false => row,
             }
-            (Work::Absent, peer) => {
-                matches!(peer, Peer::Floor | Peer::Groupcast | Peer::Mosquitto1) //.
+        };
+        let rows = peers.iter().map(row).collect();
+        let mut table = Table { title: self.name.to_owned(), about: self.about(), rows };
+        table.measure(self.rounds, &mut |index| {
+            let Some(peer) = peers.get(index) else { return Ok(Values::new()) };
+            let case = Self { messages: self.messages_for(*peer), ..*self };
+            match self.work {
+                Work::FanOut(_) => case.measure_on(peer.connect(programs, self.plan)?),
+                Work::Storm => storm::measure(&case, programs, *peer),
+                Work::Absent => absent::measure(&case, programs, *peer),
             }
-            (Work::Logging, peer) => *peer == Peer::GroupcastAcks,
-        })
+        });
+        table
     }
 
-    /// Plays one round of a fan-out on a stage that was set for its plan.
-    ///
-    /// # Errors
-    ///
-    /// What was lost, doubled, out of order, altered or refused.
-    pub fn play_on(&self, stage: Stage) -> Result<Values> {
-        play::play_on(self, stage, self.messages)
-    }
-
-    /// Plays one round with one peer.
-    ///
-    /// # Errors
-    ///
-    /// What was lost, doubled, out of order, altered or refused; what could not be had.
-    pub fn play(&self, programs: &Programs, peer: Peer) -> Result<Values> {
+    /// Measures one round of a fan-out on a server with connected clients.
+    pub(crate) fn measure_on(&self, connected: Connected) -> Result<Values> {
         match self.work {
-            Work::Saturated { .. } | Work::Paced(_) => play::play(self, programs, peer),
-            Work::Storm => storm::play(self, programs, peer),
-            Work::Absent => absent::play(self, programs, peer),
-            Work::Logging => logging::play(self, programs),
+            Work::FanOut(pace) => fan_out::measure(connected, pace, self.messages),
+            Work::Storm | Work::Absent => Ok(Values::new()),
         }
+    }
+
+    fn about(&self) -> String {
+        let Self { messages, rounds, .. } = self;
+        let (bytes, members) = (self.plan.text_bytes, self.plan.receivers);
+        let work = match self.work {
+            Work::FanOut(Pace::Behind(window) | Pace::Unanswered(window)) => {
+                let publishers = match self.plan.publishers {
+                    1 => "One client publishes".to_owned(),
+                    _ => format!(
+                        "{members} clients publish in turn and {members} receive. In groupcast \
+                         they are the same {members} members, and no member gets its own \
+                         messages. They publish"
+                    ),
+                };
+                format!(
+                    "{publishers} as fast as the slowest receiver, at most {window} ahead of it"
+                )
+            }
+            Work::FanOut(Pace::Every(interval)) => format!(
+                "One client publishes a message every {} ms. A time counts from when the message \
+                 was due",
+                interval.as_millis()
+            ),
+            Work::Storm => format!(
+                "{members} members reconnect at once, and each gets all messages. {members} \
+                 clients connect to the floor, which copies them the same bytes. Redis, NATS \
+                 without JetStream and mosquitto with QoS 0 keep nothing for offline clients. \
+                 mosquitto with QoS 1 keeps messages and would take minutes"
+            ),
+            Work::Absent => format!(
+                "The server keeps the messages for {members} offline members. Then one member \
+                 reconnects and gets all of them. The floor keeps the bytes once; mosquitto keeps \
+                 a session with QoS 1 for each member. Redis, NATS without JetStream and mosquitto \
+                 with QoS 0 keep nothing for offline clients"
+            ),
+        };
+        let rounds = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+        format!("{messages} messages of {bytes} B, {rounds}. {work}.")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cases::texts::{NUMBERS, TEXT_BYTES_MIN};
+    use crate::texts::{NUMBERS, TEXT_BYTES_MIN};
 
     #[test]
-    fn every_case_can_be_numbered_and_has_peers() {
+    fn every_case_can_be_numbered_and_has_peers_and_a_name_of_its_own() {
         for case in CASES {
             for case in [case, case.quick()] {
                 assert!(case.messages > 0 && case.messages * 2 < NUMBERS, "{}", case.name);
                 assert!(case.plan.text_bytes >= TEXT_BYTES_MIN, "{}", case.name);
-                assert!(case.peers().count() > 0 && case.rounds > 0, "{}", case.name);
+                assert!(!case.peers().is_empty() && case.rounds > 0, "{}", case.name);
             }
             assert_eq!(CASES.iter().filter(|other| other.name == case.name).count(), 1);
         }

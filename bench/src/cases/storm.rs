@@ -1,155 +1,125 @@
-//! All come back at once, and get what they missed.
+//! A thousand members reconnect at once and get the messages that they missed.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 
-use super::crowd::Crowd;
-use super::texts::Texts;
-use super::{Case, Metric, Values};
+use super::{CPU, Case, TOTAL};
+use crate::clients::{Clients, Pace, Until};
 use crate::clock;
-use crate::command::{CommandSocket, Door};
-use crate::coordinator::{Coordinator, Start};
-use crate::cores::{gone_when_closed, widen};
+use crate::command::Door;
+use crate::coordinator::Coordinator;
+use crate::cores::{lengthen_accept_queue, reset_when_closed};
 use crate::failure::{Failure, Result};
 use crate::peers::floor::{Floor, Lines};
-use crate::peers::groupcast::Deliveries;
-use crate::peers::wire::Wire;
-use crate::peers::{Peer, Programs};
+use crate::peers::groupcast::{self, Deliveries};
+use crate::peers::{Peer, Plan, Programs};
 use crate::process::Server;
+use crate::table::Values;
 
-/// Long enough for nothing to expire.
+/// Long enough that no message expires.
 const TTL_S: u64 = 3600;
 
-pub(super) fn play(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
+pub(super) fn measure(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
     if peer == Peer::Floor {
         floor(case, programs)
     } else {
-        groupcast(case, programs, peer == Peer::GroupcastAcks)
+        coordinator(case, programs, peer == Peer::GroupcastAcks)
     }
 }
 
-/// The members have sockets for their requests, write them all, and are connected back to.
-fn groupcast(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
+/// Each member writes `reconnect` on a command socket of its own and is connected back to.
+fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     let (members, messages, text_bytes) =
         (case.plan.receivers, case.messages, case.plan.text_bytes);
-    let cores = programs.cores;
-    let coordinator = Start { cores, ..Start::new(&programs.coordinator, TTL_S, &[]) }.run()?;
-    miss(&coordinator, case)?;
-    let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|door| {
-        door.set_nonblocking(true)?;
-        widen(&door)?;
-        Ok((door.local_addr()?.port(), door))
+    let coordinator = programs.coordinator(TTL_S, &[]).run()?;
+    register_offline(&coordinator, members)?;
+    drop(publish(&coordinator, case)?);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        lengthen_accept_queue(&listener)?;
+        Ok((listener.local_addr()?.port(), listener))
     });
-    let (port, door) = door.map_err(Failure::system("cannot listen for the coordinator"))?;
-    let mut crowd = Crowd::new(text_bytes)?;
-    crowd.open(door)?;
-    let sockets = (0..members).map(|_| coordinator.command()).collect::<Result<Vec<_>>>();
-    let mut sockets = sockets?;
+    let (port, listener) =
+        listener.map_err(Failure::system("cannot listen for the coordinator"))?;
+    let mut clients = Clients::new(text_bytes)?;
+    clients.accept_from(listener, Box::new(move || Box::new(Deliveries::new(text_bytes, acks))))?;
+    let mut sockets = (0..members).map(|_| coordinator.command()).collect::<Result<Vec<_>>>()?;
     let options = if acks { " acks=1" } else { "" };
-    let wire = move || Box::new(Deliveries::new(text_bytes, acks)) as Box<dyn Wire>;
-    let values = measure(case, &coordinator.server, || {
+    let values = timed(case, &coordinator.server, || {
         for (index, socket) in sockets.iter_mut().enumerate() {
             let request = format!("member{index}#reconnect {port}{options}#127.0.0.1\n");
             socket.write(request.as_bytes())?;
         }
-        crowd.take(members, messages, &wire)
+        clients.receive(members, messages)
     })?;
     for socket in &mut sockets {
         let reply = socket.line()?;
         if !reply.contains(&format!(" missed={messages} expired=0")) {
-            return Err(Failure::Wrong(format!("a member came back: {reply}")));
+            return Err(Failure::Wrong(format!("reply to reconnect: {reply}")));
         }
     }
     for socket in sockets {
-        let gone = gone_when_closed(&socket.into_stream());
-        gone.map_err(Failure::system("cannot close a command socket"))?;
+        let reset = reset_when_closed(&socket.into_stream());
+        reset.map_err(Failure::system("cannot close a command socket"))?;
     }
-    drop(crowd);
+    drop(clients);
     coordinator.server.stop()?;
     Ok(values)
 }
 
-/// Registers all members, has them go, and publishes what they will have missed.
-pub(super) fn miss(coordinator: &Coordinator, case: &Case) -> Result<()> {
+/// Registers `member0` and so on, and disconnects all of them.
+pub(super) fn register_offline(coordinator: &Coordinator, members: usize) -> Result<()> {
     let door = Door::open()?;
     let mut command = coordinator.command()?;
-    for index in 0..case.plan.receivers {
+    for index in 0..members {
         let id = format!("member{index}");
         let messages = door.register(&mut command, &id, false)?;
-        let gone = gone_when_closed(&messages);
-        gone.map_err(Failure::system("cannot prepare a member"))?;
+        reset_when_closed(&messages).map_err(Failure::system("cannot prepare a member"))?;
         command.request(&id, "disconnect")?;
     }
-    let _messages = door.register(&mut command, "publisher", false)?;
-    publish(&mut command, case)?;
-    command.request("publisher", "deregister")?;
     Ok(())
 }
 
-/// All messages in few writes, then all replies.
-pub(super) fn publish(command: &mut CommandSocket, case: &Case) -> Result<()> {
-    let mut texts = Texts::new(case.plan.text_bytes);
-    let mut number = 0;
-    while number < case.messages {
-        let end = case.messages.min(number + 100);
-        let mut requests = Vec::new();
-        for number in number..end {
-            requests.extend_from_slice(b"publisher#msend ");
-            requests.extend_from_slice(texts.text(0, number));
-            requests.extend_from_slice(b"#127.0.0.1\n");
-        }
-        command.write(&requests)?;
-        for number in number..end {
-            let (expected, reply) = (format!("OK msend seq={}", number + 1), command.line()?);
-            if reply != expected {
-                return Err(Failure::Wrong(format!("expected {expected}, found {reply}")));
-            }
-        }
-        number = end;
-    }
-    Ok(())
-}
-
-/// The floor has the bytes too, and copies them to everybody who connects.
-fn floor(case: &Case, programs: &Programs) -> Result<Values> {
-    let floor = Floor::start(&programs.bench, true, programs.cores)?;
-    let (members, text_bytes) = (case.plan.receivers, case.plan.text_bytes);
-    let wire = move || Box::new(Deliveries::copied(text_bytes)) as Box<dyn Wire>;
-    let _publisher = fill(&floor, case)?;
-    let mut crowd = Crowd::new(text_bytes)?;
-    let values = measure(case, &floor.server, || {
-        for _ in 0..members {
-            crowd.add(floor.subscriber()?, wire())?;
-        }
-        crowd.take(members, case.messages, &wire)
-    })?;
-    Ok(values)
-}
-
-/// Publishes everything, and sees that it is all there.
-pub(super) fn fill(floor: &Floor, case: &Case) -> Result<std::net::TcpStream> {
-    let text_bytes = case.plan.text_bytes;
-    let (mut texts, mut lines) = (Texts::new(text_bytes), Vec::new());
-    for number in 0..case.messages {
-        Lines.publish(texts.text(0, number), &mut lines);
-    }
-    let mut publisher = floor.publisher()?;
-    publisher.write_all(&lines).map_err(Failure::system("cannot publish"))?;
-    let wire = move || Box::new(Deliveries::copied(text_bytes)) as Box<dyn Wire>;
-    let mut first = Crowd::new(text_bytes)?;
-    first.add(floor.subscriber()?, wire())?;
-    first.take(1, case.messages, &wire)?;
+/// Publishes all messages of the case.
+pub(super) fn publish(coordinator: &Coordinator, case: &Case) -> Result<Clients> {
+    let plan = Plan { receivers: 0, ..case.plan };
+    let mut publisher = groupcast::connect(coordinator, plan, false)?;
+    publisher.run(Pace::Unanswered(100), Until::Messages(case.messages))?;
     Ok(publisher)
 }
 
-/// How long it takes until all have everything, and what of that the server works.
-fn measure(case: &Case, server: &Server, come: impl FnOnce() -> Result<()>) -> Result<Values> {
+/// The floor keeps the bytes and copies them to each client that connects.
+fn floor(case: &Case, programs: &Programs) -> Result<Values> {
+    let floor = Floor::start(true, programs.cores)?;
+    let _publisher = fill(&floor, case)?;
+    let text_bytes = case.plan.text_bytes;
+    let mut clients = Clients::new(text_bytes)?;
+    timed(case, &floor.server, || {
+        for _ in 0..case.plan.receivers {
+            let wire = Box::new(Deliveries::copied(text_bytes));
+            clients.add_receiver(floor.subscriber()?, wire, 1, None)?;
+        }
+        clients.receive(case.plan.receivers, case.messages)
+    })
+}
+
+/// Publishes all messages to the floor and verifies them with one subscriber.
+pub(super) fn fill(floor: &Floor, case: &Case) -> Result<Clients> {
+    let mut clients = Clients::new(case.plan.text_bytes)?;
+    let wire = Box::new(Deliveries::copied(case.plan.text_bytes));
+    clients.add_receiver(floor.subscriber()?, wire, 1, None)?;
+    clients.add_publisher(floor.publisher()?, Box::new(Lines))?;
+    clients.run(Pace::Behind(u64::MAX), Until::Messages(case.messages))?;
+    Ok(clients)
+}
+
+/// Measures the time until all have everything, and the CPU of the server meanwhile.
+fn timed(case: &Case, server: &Server, work: impl FnOnce() -> Result<()>) -> Result<Values> {
     let before = server.usage()?;
     let begin = clock::now();
-    come()?;
+    work()?;
     let total = clock::now().duration_since(begin);
     let after = server.usage()?;
     let deliveries = case.messages as f64 * case.plan.receivers as f64;
     let cpu = after.cpu_ns_since(&before) as f64 / deliveries;
-    Ok(Values::from([(Metric::Cpu, cpu), (Metric::Total, total.as_secs_f64() * 1e3)]))
+    Ok(vec![(CPU, cpu), (TOTAL, total.as_secs_f64() * 1e3)])
 }

@@ -1,4 +1,6 @@
-//! `bench compare`: groupcast and its peers at the same work: options -> rounds -> document.
+//! `bench compare`: groupcast and its peers at the same work. It writes RESULTS.md.
+
+mod targets;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,19 +8,21 @@ use std::process::ExitCode;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
-use crate::cases::{CASES, Case, Values};
+use crate::cases::{CASES, CPU, Case, P50, P99, Work};
 use crate::cli::{self, Stop, print};
-use crate::cores::{Cores, raise_file_limit};
+use crate::clients::Pace;
+use crate::cores::raise_file_limit;
 use crate::failure::Result;
+use crate::machine;
 use crate::peers::{PEERS, Peer, Programs};
-use crate::results::{Machine, Results, cpu_svg, document, latency_svg, verdicts};
+use crate::plot::{self, Series};
+use crate::table::{Table, document, print_summary, print_targets};
 
-/// The subcommand.
-pub const SUBCOMMAND: Subcommand = Subcommand {
+pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "compare",
     about: "groupcast beside Redis, NATS, mosquitto and a server that only copies",
-    details: "Exit code 0: every round was complete; 1: a round failed; 2: usage.
-A missed target does not change the exit code: times depend on the machine.",
+    details: "Exit code 0: all rounds passed; 1: a round failed; 2: wrong options.
+A missed target does not change the exit code, because times depend on the machine.",
     is_hidden: false,
     options,
     run,
@@ -29,7 +33,7 @@ fn options() -> Options {
     cli::add_only(&mut options, &case_names());
     cli::add_choice(&mut options, "peer", &peer_names(), "PEER");
     cli::add_quick(&mut options);
-    cli::add_rounds(&mut options, "default: by case, 1 to 5");
+    cli::add_rounds(&mut options, "default: 1 to 5");
     cli::add_out(&mut options, "RESULTS.md with its plots");
     options
 }
@@ -38,81 +42,73 @@ fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
     let only = cli::chosen(matches, "only", &case_names())?;
     let names = cli::chosen(matches, "peer", &peer_names())?;
     let rounds = cli::rounds(matches)?;
-    let is_quick = matches.opt_present("quick");
-    let cases = CASES.into_iter().filter(|case| only.contains(&case.name)).map(|case| {
-        let case = if is_quick { case.quick() } else { case };
-        Case { rounds: rounds.unwrap_or(case.rounds), ..case }
-    });
-    let peers = PEERS.into_iter().filter(|peer| names.contains(&peer.name()));
-    let out = matches.opt_str("out");
+    let chosen: Vec<Peer> = PEERS.into_iter().filter(|it| names.contains(&it.name())).collect();
     let programs = Programs::find(matches)?;
-    let failures = measure(
-        cases.collect(),
-        &peers.collect::<Vec<_>>(),
-        &programs,
-        out.as_ref().map(Path::new),
-    )?;
+    raise_file_limit();
+    let lines = machine::describe(programs.cores, &[Peer::Redis, Peer::Nats, Peer::Mosquitto0]);
+    lines.iter().for_each(|line| print(&format!("{line}\n")));
+    let mut tables = Vec::new();
+    for case in CASES.into_iter().filter(|case| only.contains(&case.name)) {
+        let case = if matches.opt_present("quick") { case.quick() } else { case };
+        let case = Case { rounds: rounds.unwrap_or(case.rounds), ..case };
+        tables.push(case.measure(&programs, &chosen));
+    }
+    let targets = targets::targets(&tables);
+    if let Some(out) = matches.opt_str("out") {
+        let pictures =
+            "\n![CPU of a delivery](results-cpu.svg)\n\n![Latency](results-latency.svg)\n";
+        let head = machine::head("Comparison", "bench", &lines) + pictures;
+        let out = Path::new(&out);
+        cli::write(out, "RESULTS.md", &document(&head, &targets, &tables))?;
+        cli::write(out, "results-cpu.svg", &cpu_plot(&tables)?)?;
+        cli::write(out, "results-latency.svg", &latency_plot(&tables)?)?;
+    }
+    let failures = tables.iter().map(Table::failures).sum();
+    print_targets(&targets);
+    print_summary(&targets, failures, "round");
     Ok(cli::exit_code(failures))
 }
 
-/// Plays everything; how many rounds failed.
-fn measure(
-    cases: Vec<Case>,
-    peers: &[Peer],
-    programs: &Programs,
-    out: Option<&Path>,
-) -> Result<usize> {
-    raise_file_limit();
-    let cores = Cores::find()?;
-    let mut machine = Machine::look(cores, &[Peer::Redis, Peer::Nats, Peer::Mosquitto0]);
-    for line in machine.lines() {
-        print(&format!("{line}\n"));
-    }
-    let mut results = Results::new(cases, Machine::missing());
-    for case in results.cases.clone() {
-        print(&format!("\n{}\n", case.name));
-        // Peers take turns, so that what the machine does meanwhile is spread over all.
-        for round in 1..=case.rounds {
-            for peer in case.peers().filter(|peer| peers.contains(peer)) {
-                if results.missing.contains(&peer) {
-                    continue;
-                }
-                let played = case.play(programs, peer).map_err(|failure| failure.to_string());
-                print(&line(round, peer, &played));
-                results.push(&case, peer, played);
-            }
-        }
-    }
-    machine.look_again();
-    for verdict in verdicts(&results).iter().filter(|verdict| verdict.found.is_some()) {
-        let (name, target) = (&verdict.name, verdict.target);
-        let met = if verdict.is_met() == Some(true) { "met" } else { "MISSED" };
-        let found = verdict.found.unwrap_or_default();
-        print(&format!("{name}: {found:.4}, target: at most {target:.4}: {met}\n"));
-    }
-    if let Some(out) = out {
-        write(&results, &machine, out)?;
-    }
-    print(&format!("{} rounds FAILED\n", results.failures()));
-    Ok(results.failures())
+fn cpu_plot(tables: &[Table]) -> Result<String> {
+    let groups: Vec<_> = measured(tables, |work| matches!(work, Work::FanOut(_)))
+        .map(|table| (table.title.clone(), medians(table, CPU)))
+        .collect();
+    plot::bars("CPU of the server for a delivery, ns (logarithmic)", &groups, &series())
 }
 
-fn line(round: usize, peer: Peer, played: &std::result::Result<Values, String>) -> String {
-    let values = match played {
-        Ok(values) => values
-            .iter()
-            .map(|(metric, value)| format!("{metric:?} {value:.1}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-        Err(fault) => format!("FAILED: {fault}"),
-    };
-    format!("  {round} {:<18} {values}\n", peer.name())
+fn latency_plot(tables: &[Table]) -> Result<String> {
+    let groups: Vec<_> = measured(tables, |work| matches!(work, Work::FanOut(Pace::Every(_))))
+        .flat_map(|table| {
+            [("p50", P50), ("p99", P99)]
+                .map(|(name, column)| (format!("{}, {name}", table.title), medians(table, column)))
+        })
+        .collect();
+    plot::bars("Time from due to delivered, µs (logarithmic)", &groups, &series())
 }
 
-fn write(results: &Results, machine: &Machine, out: &Path) -> Result<()> {
-    cli::write(out, "RESULTS.md", &document(results, machine, &cli::command_line()))?;
-    cli::write(out, "results-cpu.svg", &cpu_svg(results)?)?;
-    cli::write(out, "results-latency.svg", &latency_svg(results)?)
+fn measured(tables: &[Table], is_in: fn(Work) -> bool) -> impl Iterator<Item = &Table> {
+    tables
+        .iter()
+        .filter(move |table| CASES.iter().any(|case| case.name == table.title && is_in(case.work)))
+}
+
+fn medians(table: &Table, column: &str) -> Vec<Option<f64>> {
+    PEERS.iter().map(|peer| table.row(peer.name())?.median(column)).collect()
+}
+
+fn series() -> [Series; PEERS.len()] {
+    PEERS.map(|peer| Series {
+        name: peer.name(),
+        color: match peer {
+            Peer::Floor => plot::GREY,
+            Peer::Groupcast => plot::BLUE,
+            Peer::GroupcastAcks => plot::CYAN,
+            Peer::Redis => plot::RED,
+            Peer::Nats => plot::GREEN,
+            Peer::Mosquitto0 => plot::YELLOW,
+            Peer::Mosquitto1 => plot::ORANGE,
+        },
+    })
 }
 
 fn case_names() -> [&'static str; CASES.len()] {

@@ -1,34 +1,35 @@
-//! What a kept message costs, whoever it is kept for.
+//! Memory and CPU for messages that are kept for one and for a thousand offline members.
 
-use super::Setup;
+use super::{Report, Setup};
+use crate::clients::{Clients, Pace, Until};
 use crate::command::Door;
-use crate::coordinator::{Coordinator, Start};
+use crate::coordinator::Start;
 use crate::failure::{Failure, Result};
-use crate::flood::{Flood, Load};
-use crate::publisher::Dialect;
-use crate::report::{Report, megabytes, ratio};
+use crate::peers::Plan;
+use crate::peers::groupcast::{self, Deliveries};
+use crate::table::{megabytes, ratio};
 
-const LOAD: Load = Load { messages: 1_000_000, text_bytes: 100, in_flight: 1_000 };
-const OVERHEAD_BYTES_MAX: f64 = 24.0;
-const DIFFERENCE_MAX: f64 = 0.01;
+const MESSAGES: u64 = 1_000_000;
+const WINDOW: u64 = 1_000;
+const PLAN: Plan = Plan { publishers: 1, receivers: 0, text_bytes: 100, are_same: false };
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
-    let Load { messages, text_bytes, in_flight } = LOAD;
-    let parameters =
-        format!("{messages} messages of {text_bytes} bytes kept, {in_flight} in flight");
-    report.title("absent", parameters);
+    let bytes = PLAN.text_bytes;
+    report.title(
+        "absent",
+        format_args!("{MESSAGES} messages of {bytes} B are kept, {WINDOW} under way at once"),
+    );
     let one = keep(setup, report, 1)?;
     let many = keep(setup, report, 1000)?;
     let difference = (ratio(many, one) - 1.0).abs();
-    let value = format!("{:.2} %", difference * 100.0);
-    report.figure("difference", value, "at most 1 %", difference <= DIFFERENCE_MAX);
+    report.target("difference of the two", difference * 100.0, 1.0, "%");
     Ok(())
 }
 
-/// Has messages kept for so many members: the resident memory.
+/// Returns the resident memory with all messages kept for a number of members.
 fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     let options = ["--max-backlog", "1g"];
-    let coordinator = Start::new(&setup.coordinator, 86_400, &options).run()?;
+    let coordinator = Start::new(&setup.programs.coordinator, 86_400, &options).run()?;
     let idle = coordinator.server.usage()?.rss_bytes;
     let door = Door::open()?;
     let mut command = coordinator.command()?;
@@ -37,40 +38,31 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
         let _messages = door.register(&mut command, &id, false)?;
         command.request(&id, "disconnect")?;
     }
-    let mut publisher = coordinator.command()?;
-    let _messages = door.register(&mut publisher, "publisher", false)?;
-    let dialect = Dialect::groupcast("publisher");
-    let mut flood = Flood::new(LOAD, publisher.into_stream(), dialect, Vec::new(), false)?;
+    let mut publisher = groupcast::connect(&coordinator, PLAN, false)?;
     let before = coordinator.server.usage()?;
-    flood.run()?;
+    publisher.run(Pace::Unanswered(WINDOW), Until::Messages(MESSAGES))?;
     let after = coordinator.server.usage()?;
     let rss = after.rss_bytes;
     let lines = command.stat("history_bytes")?;
     let kept = command.stat("history_messages")?;
-    if kept != LOAD.messages {
-        return Err(Failure::Wrong(format!("{kept} of {} messages kept", LOAD.messages)));
+    if kept != MESSAGES {
+        return Err(Failure::Wrong(format!("{kept} of {MESSAGES} messages are kept")));
     }
-    let over = rss as f64 - idle as f64 - lines as f64;
-    let each = over / LOAD.messages as f64;
-    report.value(&format!("RSS, {members} absent"), megabytes(rss));
-    let name = format!("beside the lines ({}) and idle", megabytes(lines));
-    let is_met = each <= OVERHEAD_BYTES_MAX;
-    report.figure(&name, format!("{each:.1} B"), "at most 24 B a message", is_met);
-    let cpu_ns = ratio(after.cpu_ns_since(&before), LOAD.messages);
-    report.value("CPU of taking a message in", format!("{cpu_ns:.0} ns"));
-    flood.finish()?;
-    collect(&coordinator, &door, members)?;
-    coordinator.server.stop()?;
-    Ok(rss)
-}
+    let each = (rss as f64 - idle as f64 - lines as f64) / MESSAGES as f64;
+    report.value(&format!("resident memory, {members} offline"), megabytes(rss));
+    let name = format!("of a message, besides lines ({}) and idle", megabytes(lines));
+    report.target(&name, each, 24.0, "B");
+    let cpu_ns = ratio(after.cpu_ns_since(&before), MESSAGES);
+    report.value("CPU to accept a message", format!("{cpu_ns:.0} ns"));
+    publisher.settle()?;
 
-/// The last of the members comes back, and must get everything.
-fn collect(coordinator: &Coordinator, door: &Door, members: usize) -> Result<()> {
-    let mut command = coordinator.command()?;
+    // The last member reconnects and must get everything.
     let id = format!("absent{}", members.saturating_sub(1));
     let messages = door.reconnect(&mut command, &id)?;
-    let mut flood = Flood::listening(LOAD, command.into_stream(), vec![messages])?;
-    flood.run()?;
-    flood.finish()?;
-    Ok(())
+    let mut member = Clients::new(PLAN.text_bytes)?;
+    member.add_receiver(messages, Box::new(Deliveries::new(PLAN.text_bytes, false)), 1, None)?;
+    member.receive(1, MESSAGES)?;
+    member.settle()?;
+    coordinator.server.stop()?;
+    Ok(rss)
 }

@@ -1,32 +1,29 @@
-//! What a coordinator costs that has nothing to do.
+//! Memory and wake-ups of an idle coordinator.
 
 use std::time::Duration;
 
-use super::Setup;
+use super::{Report, Setup};
 use crate::clock;
 use crate::command::Door;
 use crate::coordinator::{Coordinator, Start};
 use crate::failure::Result;
 use crate::process::Usage;
-use crate::report::{Report, megabytes, ratio};
+use crate::table::{megabytes, ratio};
 
 const MEMBERS: usize = 1000;
 const SETTLE: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(5);
-const RSS_BYTES_MAX: u64 = 3_000_000;
-const MEMBER_BYTES_MAX: f64 = 1024.0;
 const WAKE_UPS: &str = "wake-ups of all threads in 5 s";
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
-    let parameters =
-        format!("a fresh coordinator, then {MEMBERS} online members with two sockets each");
-    report.title("idle", parameters);
-    let coordinator = Start::new(&setup.coordinator, 60, &[]).run()?;
+    let about = format!("a new coordinator, then {MEMBERS} online members with two sockets each");
+    report.title("idle", about);
+    let coordinator = Start::new(&setup.programs.coordinator, 60, &[]).run()?;
     let (fresh, wake_ups) = watch(&coordinator)?;
     let rss = fresh.rss_bytes;
-    report.figure("RSS", megabytes(rss), "at most 3 MB", rss <= RSS_BYTES_MAX);
+    report.target("resident memory", rss as f64 / 1e6, 3.0, "MB");
     report.value("threads", fresh.threads);
-    report.figure(WAKE_UPS, wake_ups, "0", wake_ups == 0);
+    report.target(WAKE_UPS, wake_ups as f64, 0.0, "");
 
     let door = Door::open()?;
     let mut sockets = Vec::new();
@@ -37,14 +34,13 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     }
     let (full, wake_ups) = watch(&coordinator)?;
     let each = ratio(full.rss_bytes.saturating_sub(rss), MEMBERS as u64);
-    report.value("RSS with the members", megabytes(full.rss_bytes));
-    let is_met = each <= MEMBER_BYTES_MAX;
-    report.figure("RSS a member", format!("{each:.0} B"), "at most 1 KiB", is_met);
-    report.figure(WAKE_UPS, wake_ups, "0", wake_ups == 0);
+    report.value("resident memory with the members", megabytes(full.rss_bytes));
+    report.target("resident memory of a member", each, 1024.0, "B");
+    report.target(WAKE_UPS, wake_ups as f64, 0.0, "");
     coordinator.server.stop()
 }
 
-/// How a coordinator stands that is left alone, and how often it wakes up.
+/// Returns the counters of an idle coordinator, and its wake-ups.
 fn watch(coordinator: &Coordinator) -> Result<(Usage, u64)> {
     clock::pause(SETTLE);
     let before = coordinator.server.usage()?;

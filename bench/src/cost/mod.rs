@@ -1,4 +1,5 @@
-//! The figures, one a file: each sets up, measures, and prints its values beside its targets.
+//! `bench cost`: CPU, memory and latency of the coordinator and of the participant, each value
+//! beside its target. Each figure is a file.
 
 mod absent;
 mod abuse;
@@ -8,27 +9,48 @@ mod idle;
 mod participant;
 mod sizes;
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::process::ExitCode;
 
+use getopts::{Matches, Options};
+
+use crate::Subcommand;
+use crate::cli::{self, Stop, print};
+use crate::cores::raise_file_limit;
 use crate::failure::Result;
-use crate::report::Report;
+use crate::peers::Programs;
+use crate::table::{Target, print_summary};
 
-/// What the figures are measured with.
+const ROUNDS_DEFAULT: usize = 5;
+
+pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
+    name: "cost",
+    about: "CPU, memory and latency of the coordinator and of the participant",
+    details: "Exit code 0: everything was measured; 1: a measurement failed; 2: wrong options.
+A missed target does not change the exit code, because times depend on the machine.",
+    is_hidden: false,
+    options,
+    run,
+};
+
+/// The programs that are measured.
 #[derive(Clone, Debug)]
-pub struct Setup {
-    /// The coordinator.
-    pub coordinator: PathBuf,
-    /// The participant.
-    pub participant: PathBuf,
-    /// Rounds of each kind, where several are run.
-    pub rounds: usize,
+struct Setup {
+    programs: Programs,
+    rounds: usize,
+}
+
+/// Output of the figures, line by line.
+#[derive(Debug, Default)]
+struct Report {
+    targets: Vec<Target>,
 }
 
 /// Measures and prints one figure.
-pub type Figure = fn(&Setup, &mut Report) -> Result<()>;
+type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
-/// All figures by name, in the order in which they are run.
-pub const FIGURES: [(&str, Figure); 7] = [
+/// All figures, in the order in which they are measured.
+const FIGURES: [(&str, Figure); 7] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),
     ("abuse", abuse::measure),
@@ -37,3 +59,53 @@ pub const FIGURES: [(&str, Figure); 7] = [
     ("greedy", greedy::measure),
     ("participant", participant::measure),
 ];
+
+fn options() -> Options {
+    let mut options = cli::options();
+    cli::add_only(&mut options, &names());
+    cli::add_rounds(&mut options, "of fan-out and participant; default: 5");
+    options
+}
+
+fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
+    let only = cli::chosen(matches, "only", &names())?;
+    let rounds = cli::rounds(matches)?.unwrap_or(ROUNDS_DEFAULT);
+    let setup = Setup { programs: Programs::find(matches)?, rounds };
+    raise_file_limit();
+    print(&format!("{}\n", setup.programs.coordinator.display()));
+    let (mut report, mut failures) = (Report::default(), 0);
+    for (_, measure) in FIGURES.iter().filter(|(name, _)| only.contains(name)) {
+        if let Err(failure) = measure(&setup, &mut report) {
+            failures += 1;
+            report.note(format_args!("FAILED: {failure}"));
+        }
+    }
+    print_summary(&report.targets, failures, "figure");
+    Ok(cli::exit_code(failures))
+}
+
+fn names() -> [&'static str; FIGURES.len()] {
+    FIGURES.map(|(name, _)| name)
+}
+
+impl Report {
+    fn title(&self, name: &str, about: impl Display) {
+        print(&format!("\n{name}: {about}\n"));
+    }
+
+    fn note(&self, text: impl Display) {
+        print(&format!("  {text}\n"));
+    }
+
+    /// Prints a value without a target.
+    fn value(&self, name: &str, value: impl Display) {
+        print(&format!("  {name:<54} {value:>10}\n"));
+    }
+
+    /// Prints a value and its target, which is an upper bound.
+    fn target(&mut self, name: &str, found: f64, most: f64, unit: &'static str) {
+        let target = Target { unit, ..Target::at_most(name.to_owned(), Some(found), most) };
+        self.note(&target);
+        self.targets.push(target);
+    }
+}

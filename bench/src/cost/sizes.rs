@@ -1,30 +1,25 @@
-//! Sizes of the programs, and how much of others' work is in them.
+//! Sizes of the programs, and number of crates in them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::Setup;
+use super::{Report, Setup};
 use crate::failure::{Failure, Result};
-use crate::report::{Report, megabytes};
+use crate::table::megabytes;
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
-    report.title("sizes", "release build; dependencies by `cargo tree -p groupcast -e normal`");
-    report.value("coordinator", size(&setup.coordinator)?);
-    let participant = setup.coordinator.with_file_name("participant");
-    if participant.exists() {
-        report.value("participant", size(&participant)?);
-    } else {
-        report.note(format_args!("{}: not there", participant.display()));
-    }
+    report.title("sizes", "release build; crates by `cargo tree -p groupcast -e normal`");
+    report.value("coordinator", size(&setup.programs.coordinator)?);
+    report.value("participant", size(&setup.programs.participant)?);
     for (name, options) in [
         ("crates in both programs", &[][..]),
         ("crates in a coordinator alone", &["--no-default-features"]),
     ] {
         match crates(options) {
             Some(count) => report.value(name, count),
-            None => report.note(format_args!("{name}: no answer from cargo tree here")),
+            None => report.note(format_args!("{name}: cargo tree does not run here")),
         }
     }
     Ok(())
@@ -36,7 +31,7 @@ fn size(path: &Path) -> Result<String> {
     Ok(megabytes(bytes))
 }
 
-/// How many crates besides our own.
+/// Number of crates besides groupcast.
 fn crates(options: &[&str]) -> Option<usize> {
     let fixed = ["tree", "-p", "groupcast", "-e", "normal", "--prefix", "none", "--no-dedupe"];
     let output = Command::new("cargo").args(fixed).args(options).output().ok()?;

@@ -1,4 +1,4 @@
-//! Where everything is stored: one directory, on a file system that has a disk behind it.
+//! The directory for all stores, on a file system with a disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,23 +7,19 @@ use tempfile::TempDir;
 
 use crate::failure::{Failure, Result};
 
-/// File systems that keep what they have in memory: nothing there survives what is simulated here.
+/// File systems in memory. A sync there proves nothing.
 const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
 
-/// A directory of our own, which goes when this goes.
+/// A temporary directory. It is removed when the value is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Directory {
     directory: TempDir,
     file_system: String,
 }
 
-impl Place {
-    /// A new one inside `base`.
-    ///
-    /// # Errors
-    ///
-    /// Those of creating it, and that nothing is safe there.
-    pub fn create(base: &Path) -> Result<Self> {
+impl Directory {
+    /// Creates a directory in `base`, which must not be in memory.
+    pub(crate) fn create(base: &Path) -> Result<Self> {
         let inside = || format!("cannot use {}", base.display());
         let base = fs::canonicalize(base).map_err(Failure::system(inside()))?;
         let mounts = fs::read_to_string("/proc/self/mountinfo");
@@ -38,28 +34,19 @@ impl Place {
         Ok(Self { directory: directory.map_err(Failure::system(inside()))?, file_system })
     }
 
-    /// Its file system and the device.
-    #[must_use]
-    pub fn file_system(&self) -> &str {
+    /// File system and device.
+    pub(crate) fn file_system(&self) -> &str {
         &self.file_system
     }
 
-    /// A fresh directory in it.
-    ///
-    /// # Errors
-    ///
-    /// Those of creating it.
-    pub fn fresh(&self) -> Result<TempDir> {
+    /// Creates an empty directory in this one.
+    pub(crate) fn fresh(&self) -> Result<TempDir> {
         let made = tempfile::tempdir_in(self.directory.path());
         made.map_err(Failure::system("cannot create a directory"))
     }
 }
 
-/// All files in a directory, without those in directories inside it.
-///
-/// # Errors
-///
-/// Those of reading it.
+/// Lists the files of a directory with their sizes, without subdirectories.
 pub(super) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
     let listed = fs::read_dir(directory).and_then(|entries| {
         let mut files = Vec::new();
@@ -75,8 +62,8 @@ pub(super) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
     listed.map_err(Failure::system(format!("cannot read {}", directory.display())))
 }
 
-/// Kind and source of the file system that a path is on: the deepest mount above it, and of those
-/// at one point the last.
+/// Kind and source of the file system of a path: the deepest mount above the path, and the last one
+/// of several mounts there.
 fn mount_of<'a>(mounts: &'a str, path: &Path) -> Option<(&'a str, &'a str)> {
     let mounts = mounts.lines().filter_map(|line| {
         let (before, behind) = line.split_once(" - ")?;
@@ -110,9 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_memory_is_refused() {
+    fn a_file_system_in_memory_is_refused() {
         if Path::new("/dev/shm").is_dir() {
-            let fault = Place::create(Path::new("/dev/shm")).unwrap_err().to_string();
+            let fault = Directory::create(Path::new("/dev/shm")).unwrap_err().to_string();
             assert!(fault.contains("is in memory"), "{fault}");
         }
     }

@@ -1,4 +1,4 @@
-//! The disk alone: how often bytes can be written and synced.
+//! The disk alone: writes and syncs a second.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,11 +8,8 @@ use std::time::Duration;
 use crate::clock;
 use crate::failure::{Failure, Result};
 
-/// Appends `bytes` to a file and syncs it, over and over for `duration`: how often in a second.
-///
-/// # Errors
-///
-/// Those of the file.
+/// Appends `bytes` bytes to a file and syncs it, again and again for `duration`. Returns syncs a
+/// second.
 pub(super) fn syncs_per_second(directory: &Path, bytes: usize, duration: Duration) -> Result<f64> {
     let path = directory.join("syncs");
     let measured = File::create(&path).and_then(|mut file| {
@@ -22,9 +19,9 @@ pub(super) fn syncs_per_second(directory: &Path, bytes: usize, duration: Duratio
             file.write_all(&bytes)?;
             file.sync_data()?;
             syncs += 1;
-            let passed = clock::now().duration_since(begin);
-            if passed >= duration {
-                return Ok(f64::from(syncs) / passed.as_secs_f64());
+            let elapsed = clock::now().duration_since(begin);
+            if elapsed >= duration {
+                return Ok(f64::from(syncs) / elapsed.as_secs_f64());
             }
         }
     });

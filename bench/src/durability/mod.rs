@@ -1,72 +1,54 @@
-//! What it costs that nothing is lost: on the disk, on the processor, and after a crash.
+//! `bench durability`: the price of a journal on a disk. It writes DURABILITY.md.
 //!
 //! ```text
-//!   Setup ─► confirm   Disk, and each Store: Crew publishes, all is answered; killed, and counted
-//!     ├────► cost      a coordinator's CPU of a delivery, by what it keeps
-//!     └────► recovery  from the start to the first reply, by what there is to be read
-//!                 │
-//!                 └─► Table: rows, rounds, ratios ─► Goal ─► document
+//!   Setup ─► confirm   a disk, and each Store: publish, get all replies; kill, restart, count
+//!     ├────► delivery  CPU of a delivery without a journal and with one
+//!     └────► recovery  time from the start of a killed coordinator to its first reply
 //! ```
 //!
-//! Whoever confirms and then does not have what it confirmed has failed, however fast it was:
-//! every server is killed after its work, started again, and asked what it has.
+//! A store that does not have every message that it confirmed fails, at any speed: each server is
+//! killed after the measurement, started again, and asked for the number of its messages.
 
 mod confirm;
-mod cost;
-mod crew;
+mod delivery;
+mod directory;
 mod disk;
-mod document;
-mod goals;
-mod jetstream;
-mod journal;
-mod place;
 mod recovery;
-mod redis_stream;
-mod run;
-mod stage;
 mod store;
-mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use getopts::{Matches, Options};
+
+use crate::Subcommand;
+use crate::cli::{self, Stop, print};
+use crate::cores::raise_file_limit;
 use crate::failure::Result;
-use crate::peers::Programs;
+use crate::machine;
+use crate::peers::{Peer, Programs, installed, nats};
+use crate::table::{Table, Target, document, print_summary, print_targets};
+use directory::Directory;
 
-pub use document::document;
-pub use goals::{Goal, goals};
-pub use jetstream::version as nats_version;
-pub use place::Place;
-pub use run::SUBCOMMAND;
-pub use store::{STORES, Store};
-pub use table::{Row, Table};
+pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
+    name: "durability",
+    about: "price of a journal: messages confirmed a second, CPU, time to recover",
+    details: "Exit code 0: every confirmed message was there after a crash; 1: a message was lost,
+or a measurement failed; 2: wrong options. A missed target does not change the exit code.",
+    is_hidden: false,
+    options,
+    run,
+};
 
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Messages confirmed a second, each safe on the disk.
-    Confirm,
-    /// CPU of a delivery.
-    Cost,
-    /// Time until a killed coordinator serves again.
-    Recovery,
-}
-
-/// All parts, in the order in which they are measured.
-pub const PARTS: [Part; 3] = [Part::Confirm, Part::Cost, Part::Recovery];
-
-/// What everything is measured with.
+/// Programs, directory and length of the measurements.
 #[derive(Debug)]
-pub struct Setup {
-    /// Our own programs, and the cores.
-    pub programs: Programs,
-    /// The NATS server: one that can be told to sync always.
-    pub nats: PathBuf,
-    /// Where everything is stored.
-    pub place: Place,
-    /// Rounds of each measurement, if not the default.
-    pub rounds: Option<usize>,
-    /// Only shortly, for trying.
-    pub is_quick: bool,
+struct Setup {
+    programs: Programs,
+    /// A NATS server that can sync every message.
+    nats: PathBuf,
+    directory: Directory,
+    rounds: Option<usize>,
+    is_quick: bool,
 }
 
 impl Setup {
@@ -76,27 +58,70 @@ impl Setup {
     }
 }
 
-impl Part {
-    /// As it is asked for.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Confirm => "confirm",
-            Self::Cost => "cost",
-            Self::Recovery => "recovery",
-        }
-    }
+/// Tables of a part, and their targets.
+#[derive(Debug, Default)]
+struct Measured {
+    tables: Vec<Table>,
+    targets: Vec<Target>,
+}
 
-    /// Measures it; each value is shown to `heard` when it is there.
-    ///
-    /// # Errors
-    ///
-    /// What could not be had for any of it. What goes wrong in a round stands in the tables.
-    pub fn measure(self, setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<Table>> {
-        match self {
-            Self::Confirm => confirm::measure(setup, heard),
-            Self::Cost => cost::measure(setup, heard),
-            Self::Recovery => recovery::measure(setup, heard),
-        }
+type Part = fn(&Setup) -> Result<Measured>;
+
+/// All parts, in the order in which they are measured.
+const PARTS: [(&str, Part); 3] = [
+    ("confirm", confirm::measure),
+    ("delivery", delivery::measure),
+    ("recovery", recovery::measure),
+];
+
+fn options() -> Options {
+    let mut options = cli::options();
+    cli::add_only(&mut options, &part_names());
+    cli::add_quick(&mut options);
+    let about = "directory for all stores, on a real disk (default: that of bench)";
+    options.optopt("", "directory", about, "DIRECTORY");
+    let about = "a nats-server of version 2.10 or later (default: the one in the PATH)";
+    options.optopt("", "nats", about, "PROGRAM");
+    cli::add_rounds(&mut options, "default: 5 to 7");
+    cli::add_out(&mut options, "DURABILITY.md");
+    options
+}
+
+fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
+    let only = cli::chosen(matches, "only", &part_names())?;
+    let nats = matches.opt_str("nats").map(PathBuf::from);
+    let setup = Setup {
+        programs: Programs::find(matches)?,
+        nats: nats.unwrap_or_else(|| installed::program(nats::PROGRAM)),
+        directory: Directory::create(&cli::directory(matches, "directory"))?,
+        rounds: cli::rounds(matches)?,
+        is_quick: matches.opt_present("quick"),
+    };
+    raise_file_limit();
+    let mut lines = machine::describe(setup.programs.cores, &[Peer::Redis]);
+    lines.push(format!(
+        "NATS {}",
+        store::nats_version(&setup.nats).unwrap_or("NOT INSTALLED".into())
+    ));
+    lines.push(format!("everything stored on {}", setup.directory.file_system()));
+    lines.iter().for_each(|line| print(&format!("{line}\n")));
+    let mut all = Measured::default();
+    for (_, measure) in PARTS.iter().filter(|(name, _)| only.contains(name)) {
+        let Measured { tables, targets } = measure(&setup)?;
+        all.tables.extend(tables);
+        all.targets.extend(targets);
     }
+    if let Some(out) = matches.opt_str("out") {
+        let head = machine::head("Durability", "durability", &lines);
+        let text = document(&head, &all.targets, &all.tables);
+        cli::write(Path::new(&out), "DURABILITY.md", &text)?;
+    }
+    let failures = all.tables.iter().map(Table::failures).sum();
+    print_targets(&all.targets);
+    print_summary(&all.targets, failures, "round");
+    Ok(cli::exit_code(failures))
+}
+
+fn part_names() -> [&'static str; PARTS.len()] {
+    PARTS.map(|(name, _)| name)
 }

@@ -1,92 +1,93 @@
-//! How long a coordinator that was killed takes until it serves again.
+//! Time until a coordinator that was killed serves again.
 
 use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::{Advice, fadvise};
 
-use super::crew::{Crew, Until};
-use super::place::files;
-use super::table::{Row, Table};
-use super::{Setup, journal};
+use super::directory::files;
+use super::{Measured, Setup, store};
+use crate::clients::{Pace, Until};
 use crate::clock;
 use crate::failure::{Failure, Result};
+use crate::table::{Row, Table, Target, Values};
 
-/// How the title begins.
-pub(super) const TITLE: &str = "recovered";
-/// Values are for so many bytes of a journal.
-pub(super) const BYTES: u64 = 100_000_000;
-/// The one that says more of the disk than of what is measured.
-pub(super) const FROM_DISK: &str = "100 B, read from the disk";
-
+/// Values are scaled to this size of the journal.
+const BYTES: u64 = 100_000_000;
+const TIME: &str = "ms for 100 MB";
+/// Bytes of a journal that are read in a second, at least.
+const BYTES_PER_SECOND: f64 = (256 * 1024 * 1024) as f64;
 const AROUND_BYTES: u64 = 50;
-const IN_FLIGHT: u64 = 1_000;
+const WINDOW: u64 = 1_000;
 const ROUNDS: usize = 5;
+/// Name, bytes of a text, and if the files are read from the disk.
+const ROWS: [(&str, u64, bool); 3] =
+    [("100 B", 100, false), ("100 B, read from the disk", 100, true), ("1 KiB", 1024, false)];
 
-pub(super) fn measure(setup: &Setup, heard: &mut dyn FnMut(&str)) -> Result<Vec<Table>> {
+pub(super) fn measure(setup: &Setup) -> Result<Measured> {
     let bytes = if setup.is_quick { BYTES / 4 } else { BYTES };
     let rounds = setup.rounds_or(ROUNDS);
-    let mut rows = Vec::new();
-    for (name, text_bytes) in [("100 B", 100), ("1 KiB", 1024)] {
-        let directory = setup.place.fresh()?;
+    let mut journals = Vec::new();
+    for text_bytes in [100, 1024] {
+        let directory = setup.directory.fresh()?;
         let messages = bytes / (text_bytes + AROUND_BYTES);
         fill(setup, directory.path(), messages, text_bytes as usize)?;
-        let mut warm = Row::new(name);
-        let mut cold = (text_bytes == 100).then(|| Row::new(FROM_DISK));
-        for round in 1..=rounds {
-            for (row, is_cold) in [(Some(&mut warm), false), (cold.as_mut(), true)] {
-                let Some(row) = row else { continue };
-                let measured = play(setup, directory.path(), messages, is_cold);
-                heard(&match &measured {
-                    Ok(ms) => format!("  {round} {:<25} {ms:>7.1} ms", row.name),
-                    Err(failure) => format!("  {round} {:<25} FAILED: {failure}", row.name),
-                });
-                row.push(&measured);
-            }
-        }
-        rows.extend([Some(warm), cold].into_iter().flatten());
+        journals.push((text_bytes, messages, directory));
     }
     let about = format!(
-        "A journal of {} MB, all of it for one member that is away; its coordinator was killed. \
-         {rounds} rounds: from the start of the program to its reply to the first `ping`, for each \
-         {} MB. The member must then be missing every message. The files are in the kernel's \
-         memory, as after a crash of the program, or are not, as after one of the machine.",
+        "A journal of {} MB for one offline member. Its coordinator was killed. {rounds} rounds: \
+         time from the start of the program to its reply to the first `ping`, for each {} MB. The \
+         member must be missing every message. The files are in the page cache, as after a crash \
+         of the program, or not, as after a crash of the machine.",
         bytes / 1_000_000,
         BYTES / 1_000_000,
     );
-    Ok(vec![Table { title: TITLE.to_owned(), about, unit: "ms for 100 MB", rows }])
+    let rows = ROWS.map(|(name, ..)| Row::new(name)).into();
+    let mut table = Table { title: "recovered".to_owned(), about, rows };
+    table.measure(rounds, &mut |index| {
+        let Some((_, bytes, is_cold)) = ROWS.get(index) else { return Ok(Values::new()) };
+        let journal = journals.iter().find(|(text_bytes, ..)| text_bytes == bytes);
+        let Some((_, messages, directory)) = journal else { return Ok(Values::new()) };
+        round(setup, directory.path(), *messages, *is_cold)
+    });
+    // The time with files from the disk depends on the disk, so it has no target.
+    let rows = table.rows.iter().zip(ROWS).filter(|(_, (.., is_cold))| !is_cold);
+    let most = BYTES as f64 / BYTES_PER_SECOND * 1e3;
+    let target = |row: &Row| {
+        Target::at_most(format!("{}: {}", table.title, row.name), row.median(TIME), most)
+    };
+    let targets = rows.map(|(row, _)| Target { unit: "ms", ..target(row) }).collect();
+    Ok(Measured { targets, tables: vec![table] })
 }
 
 /// Leaves the journal of a coordinator that was killed.
 fn fill(setup: &Setup, directory: &Path, messages: u64, text_bytes: usize) -> Result<()> {
-    let stage = journal::connect(journal::start(setup, directory, &["--sync", "never"])?, 1)?;
-    let mut crew = Crew::new(stage.publishers, text_bytes)?;
-    crew.play(IN_FLIGHT, Until::Published(messages))?;
-    Ok(())
+    let coordinator = store::journaled(setup, directory, &["--sync", "never"])?;
+    let mut connected = store::connect_journaled(coordinator, 1, text_bytes)?;
+    connected.clients.run(Pace::Unanswered(WINDOW), Until::Messages(messages)).map(drop)
 }
 
-fn play(setup: &Setup, directory: &Path, messages: u64, is_cold: bool) -> Result<f64> {
+fn round(setup: &Setup, directory: &Path, messages: u64, is_cold: bool) -> Result<Values> {
     let files = files(&directory.join("journal"))?;
     if is_cold {
-        files.iter().try_for_each(|(path, _)| forget(path))?;
+        files.iter().try_for_each(|(path, _)| drop_from_page_cache(path))?;
     }
     let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
     let begin = clock::now();
-    let coordinator = journal::start(setup, directory, &["--sync", "always"])?;
+    let coordinator = store::journaled(setup, directory, &["--sync", "always"])?;
     coordinator.command()?.request("bench", "ping")?;
-    let passed = clock::now().duration_since(begin);
-    let missed = journal::missed(&coordinator)?;
+    let elapsed = clock::now().duration_since(begin);
+    let missed = store::missed(&coordinator)?;
     if missed != messages {
         return Err(Failure::Wrong(format!("of {messages} messages {missed} were recovered")));
     }
-    Ok(passed.as_secs_f64() * 1e3 * BYTES as f64 / bytes.max(1) as f64)
+    Ok(vec![(TIME, elapsed.as_secs_f64() * 1e3 * BYTES as f64 / bytes.max(1) as f64)])
 }
 
-/// Has the kernel read a file from the disk the next time.
-fn forget(path: &Path) -> Result<()> {
-    let forgotten = File::open(path).and_then(|file| {
-        file.sync_all()?; // It keeps what it has not written yet.
+fn drop_from_page_cache(path: &Path) -> Result<()> {
+    let dropped = File::open(path).and_then(|file| {
+        file.sync_all()?; // Pages that are not written yet stay in the cache.
         Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
     });
-    forgotten.map_err(Failure::system(format!("cannot forget {}", path.display())))
+    dropped.map_err(Failure::system(format!("cannot drop {} from the page cache", path.display())))
 }

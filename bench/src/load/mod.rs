@@ -21,7 +21,7 @@ mod plot;
 mod progress;
 mod recorder;
 mod run;
-pub mod sweep;
+pub(crate) mod sweep;
 mod syscalls;
 mod timer;
 mod verifier;

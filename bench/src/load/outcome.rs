@@ -9,7 +9,7 @@ use super::churn::Departures;
 use super::metrics::Counts;
 use super::plan::Plan;
 use super::verifier::Received;
-use crate::report::megabytes;
+use crate::table::megabytes;
 
 /// Percentiles in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

@@ -19,7 +19,7 @@ use crate::coordinator::{Coordinator, Start};
 use crate::cores::Cores;
 use crate::failure::Result;
 use crate::process::Usage;
-use crate::report::ratio;
+use crate::table::ratio;
 
 /// Number of waits for messages that the coordinator has counted and no member has received.
 const WAITS_MAX: u32 = 10;

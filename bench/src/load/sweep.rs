@@ -17,7 +17,7 @@ use crate::cores::raise_file_limit;
 use crate::failure::{Failure, Result};
 
 /// The subcommand.
-pub const SUBCOMMAND: Subcommand = Subcommand {
+pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "load",
     about: "members under load, verified while they are measured",
     details: "Lists (N,...) make a sweep. Exit code 0: nothing lost, doubled, reordered or altered;

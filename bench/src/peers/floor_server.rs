@@ -1,4 +1,4 @@
-//! The least that a server of this kind can do: copy the same bytes to all sockets.
+//! `bench floor`: the least work of such a server, copying the same bytes to all sockets.
 //!
 //! ```text
 //!   publishers ─read─► whole lines ─► log ─► one write for each subscriber and turn
@@ -6,8 +6,8 @@
 //!                                      └ each subscriber has an offset, nothing else
 //! ```
 //!
-//! It knows neither members nor numbers nor times, looks for nothing but the last LF of what was
-//! read, and forgets what all have. What it costs is what the kernel takes for so many bytes.
+//! The server has no members, numbers or times. It finds the last LF of each read and drops bytes
+//! that all subscribers have. Its cost is the cost of the kernel for these bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,11 +20,11 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::Subcommand;
 use crate::cli::Stop;
-use crate::cores::{raise_file_limit, widen};
+use crate::cores::{lengthen_accept_queue, raise_file_limit};
 use crate::failure::Failure;
 
 /// The subcommand, which is a process of its own as every peer is.
-pub const SUBCOMMAND: Subcommand = Subcommand {
+pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "floor",
     about: "a server that only copies bytes",
     details: "It prints its address and serves until it is ended.",
@@ -51,21 +51,20 @@ fn run(matches: &Matches) -> Result<ExitCode, Stop> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first byte of who publishes.
-pub const PUBLISHER: u8 = b'P';
-/// The first byte of who gets everything. Where nothing is kept it is sent back, first, to say that
-/// what is published from now on will come.
-pub const SUBSCRIBER: u8 = b'S';
+/// First byte of a publisher.
+pub(crate) const PUBLISHER: u8 = b'P';
+/// First byte of a subscriber. A server that keeps nothing sends the byte back: messages that are
+/// published from then on reach the subscriber.
+pub(crate) const SUBSCRIBER: u8 = b'S';
 
 const LISTENER: Token = Token(usize::MAX);
-/// As much as a coordinator reads of one socket, and writes to one, in a turn.
+/// Bytes that a coordinator reads from one socket, and writes to one, in a turn.
 const TURN_BYTES_MAX: usize = 256 * 1024;
-/// From here on nothing is read until the slowest has some of it.
+/// With this many bytes in the log, nothing is read until the slowest subscriber has some.
 const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The server.
 #[derive(Debug)]
-pub struct Floor {
+pub(crate) struct Floor {
     poll: Poll,
     listener: TcpListener,
     peers: Vec<Peer>,
@@ -85,43 +84,29 @@ struct Peer {
 #[derive(Debug)]
 enum Role {
     Unknown,
-    /// With the beginning of a line whose end has not come.
+    /// With an incomplete line.
     Publisher(Vec<u8>),
-    /// With how much of the log it has.
+    /// With the offset in the log up to which everything was written.
     Subscriber(usize),
     Gone,
 }
 
 impl Floor {
-    /// Listens on a free port. One that `keeps` gives all that was ever published to who comes.
-    ///
-    /// # Errors
-    ///
-    /// Those of the listener and the poll.
-    pub fn open(keeps: bool) -> io::Result<Self> {
+    /// Listens on a free port. With `keeps`, each subscriber gets everything from the beginning.
+    pub(crate) fn open(keeps: bool) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        widen(&listener)?;
+        lengthen_accept_queue(&listener)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let (peers, log, scratch) = (Vec::new(), Vec::new(), vec![0; TURN_BYTES_MAX]);
         Ok(Self { poll, listener, peers, log, keeps, scratch })
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    ///
-    /// Those of asking.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until the process is ended.
-    ///
-    /// # Errors
-    ///
-    /// Those of the poll and of accepting.
-    pub fn run(&mut self) -> io::Result<()> {
+    pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
             let is_busy = self.peers.iter().any(|peer| self.may_read(peer) || self.may_write(peer));
@@ -183,7 +168,7 @@ impl Floor {
     }
 
     fn write(&mut self) {
-        let mut least = self.log.len();
+        let mut slowest = self.log.len();
         for peer in &mut self.peers {
             let Role::Subscriber(had) = &mut peer.role else { continue };
             let end = self.log.len().min(*had + TURN_BYTES_MAX);
@@ -199,19 +184,20 @@ impl Floor {
                 }
             }
             if let Role::Subscriber(had) = &peer.role {
-                least = least.min(*had);
+                slowest = slowest.min(*had);
             }
         }
-        if !self.keeps && least > 0 && (least == self.log.len() || least > LOG_BYTES_MAX / 2) {
-            self.forget(least);
+        if !self.keeps && slowest > 0 && (slowest == self.log.len() || slowest > LOG_BYTES_MAX / 2)
+        {
+            self.forget(slowest);
         }
     }
 
-    fn forget(&mut self, least: usize) {
-        self.log.drain(..least);
+    fn forget(&mut self, slowest: usize) {
+        self.log.drain(..slowest);
         for peer in &mut self.peers {
             if let Role::Subscriber(had) = &mut peer.role {
-                *had -= least;
+                *had -= slowest;
             }
         }
     }
@@ -244,7 +230,7 @@ impl Peer {
     }
 }
 
-/// Appends the whole lines, so that those of several publishers are not mixed.
+/// Appends whole lines only, so that lines of several publishers do not mix.
 fn publish(part: &mut Vec<u8>, bytes: &[u8], log: &mut Vec<u8>) {
     let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
     let (lines, rest) = bytes.split_at(whole);

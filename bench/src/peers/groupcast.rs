@@ -1,55 +1,48 @@
 //! A coordinator as a peer.
 
-use memchr::memchr;
+use std::io::Write;
 
-use super::stage::{Plan, Stage};
-use super::wire::{Frame, Wire, decimal, unexpected};
+use super::Plan;
+use crate::clients::Clients;
 use crate::command::Door;
 use crate::coordinator::Coordinator;
 use crate::failure::Result;
+use crate::wire::{Frame, Framed, Wire, decimal, first_line, unexpected};
 
-/// Sets the stage for a plan. With `are_same` receiver n is the member that publisher n is.
-///
-/// # Errors
-///
-/// A refusal, and those of the sockets.
-pub fn stage(coordinator: Coordinator, plan: Plan, acks: bool) -> Result<Stage> {
+/// Registers and connects all members of a plan.
+pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Result<Clients> {
     let door = Door::open()?;
-    let mut stage = Stage::new(plan);
-    stage.skips_own = plan.are_same;
+    let mut clients = Clients::new(plan.text_bytes)?;
+    let deliveries = || Box::new(Deliveries::new(plan.text_bytes, acks));
     let mut setup = coordinator.command()?;
-    if !plan.are_same {
-        for index in 0..plan.receivers {
-            let stream = door.register(&mut setup, &format!("receiver{index}"), acks)?;
-            stage.receiver(stream, Box::new(Deliveries::new(plan.text_bytes, acks)))?;
-        }
+    for index in (0..plan.receivers).take_while(|_| !plan.are_same) {
+        let stream = door.register(&mut setup, &format!("receiver{index}"), acks)?;
+        clients.add_receiver(stream, deliveries(), plan.publishers, None)?;
     }
     for index in 0..plan.publishers {
         let id = format!("publisher{index}");
         let mut command = coordinator.command()?;
-        // Only who is online may send.
+        // Only an online member may send, so every publisher has a message socket.
         let messages = door.register(&mut command, &id, acks)?;
         if plan.are_same {
-            stage.receiver(messages, Box::new(Deliveries::new(plan.text_bytes, acks)))?;
+            clients.add_receiver(messages, deliveries(), plan.publishers, Some(index))?;
         } else {
-            stage.hold(messages)?;
+            clients.keep(messages);
         }
-        stage.publisher(command.into_stream(), Box::new(Requests::new(&id)))?;
+        clients.add_publisher(command.into_stream(), Box::new(Requests::new(&id)))?;
     }
-    Ok(stage.served_by(coordinator.server))
+    Ok(clients)
 }
 
-/// A command socket: requests go out, replies come in.
+/// A command socket: requests out, replies in.
 #[derive(Debug)]
-pub struct Requests {
+pub(crate) struct Requests {
     head: Vec<u8>,
     seq: u64,
 }
 
 impl Requests {
-    /// Those of member `id`.
-    #[must_use]
-    pub fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self { head: format!("{id}#msend ").into_bytes(), seq: 0 }
     }
 }
@@ -61,66 +54,60 @@ impl Wire for Requests {
         output.extend_from_slice(b"#127.0.0.1\n");
     }
 
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
-        let Some(end) = memchr(b'\n', bytes) else { return Ok(Frame::Part) };
-        let line = bytes.get(..end).unwrap_or_default();
-        match line.strip_prefix(b"OK msend seq=").and_then(decimal) {
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
+        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let seq = line.strip_prefix(b"OK msend seq=").and_then(|seq| seq.strip_suffix(b"\n"));
+        match seq.and_then(decimal) {
             Some(seq) if seq > self.seq => self.seq = seq,
             Some(_) | None => return Err(unexpected("a higher seq", line)),
         }
-        Ok(Frame::Reply(end + 1))
+        Ok(Frame::Reply(line.len()))
     }
 
-    fn replies(&self) -> bool {
+    fn has_replies(&self) -> bool {
         true
     }
 }
 
-/// A message socket: deliveries come in, acknowledgements go out.
+/// A message socket: deliveries in, acknowledgements out.
 #[derive(Debug)]
-pub struct Deliveries {
+pub(crate) struct Deliveries {
     text_bytes: usize,
-    rises: bool,
+    is_rising: bool,
     acks: bool,
     seq: u64,
     acked: u64,
 }
 
 impl Deliveries {
-    /// Of texts so long, by a coordinator.
-    #[must_use]
-    pub fn new(text_bytes: usize, acks: bool) -> Self {
-        Self { text_bytes, rises: true, acks, seq: 0, acked: 0 }
+    pub(crate) fn new(text_bytes: usize, acks: bool) -> Self {
+        Self { text_bytes, is_rising: true, acks, seq: 0, acked: 0 }
     }
 
-    /// Of texts so long, by the floor, which does not count.
-    #[must_use]
-    pub fn copied(text_bytes: usize) -> Self {
-        Self { rises: false, ..Self::new(text_bytes, false) }
+    /// Deliveries of the floor, which have no number of their own.
+    pub(crate) fn copied(text_bytes: usize) -> Self {
+        Self { is_rising: false, ..Self::new(text_bytes, false) }
     }
 }
 
 impl Wire for Deliveries {
-    fn publish(&mut self, _text: &[u8], _output: &mut Vec<u8>) {}
-
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
         let mut head = memchr::memchr_iter(b'#', bytes);
         let (Some(first), Some(_), Some(third)) = (head.next(), head.next(), head.next()) else {
-            return Ok(Frame::Part);
+            return Ok(Frame::Incomplete);
         };
         let (begin, end) = (third + 1, third + 1 + self.text_bytes);
-        let Some(text) = bytes.get(begin..end) else { return Ok(Frame::Part) };
-        let Some(last) = bytes.get(end) else { return Ok(Frame::Part) };
-        let seq = bytes.get(..first).and_then(decimal);
-        match seq {
-            Some(seq) if *last == b'\n' && (seq > self.seq || !self.rises) => self.seq = seq,
+        let (Some(text), Some(last)) = (bytes.get(begin..end), bytes.get(end)) else {
+            return Ok(Frame::Incomplete);
+        };
+        match bytes.get(..first).and_then(decimal) {
+            Some(seq) if *last == b'\n' && (seq > self.seq || !self.is_rising) => self.seq = seq,
             Some(_) | None => return Err(unexpected("a delivery with a higher number", bytes)),
         }
         Ok(Frame::Text(text, end + 1))
     }
 
-    fn answer(&mut self, output: &mut Vec<u8>) {
-        use std::io::Write;
+    fn acknowledge(&mut self, output: &mut Vec<u8>) {
         if self.acks && self.seq > self.acked {
             self.acked = self.seq;
             // Writing to a vector cannot fail.
@@ -131,8 +118,8 @@ impl Wire for Deliveries {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::tests::check;
     use super::*;
+    use crate::wire::tests::check;
 
     #[test]
     fn deliveries_are_found_wherever_the_bytes_are_split() {
@@ -152,8 +139,8 @@ mod tests {
         for seq in [3, 7] {
             wire.frame(format!("{seq}#a#1#x\n").as_bytes()).unwrap();
         }
-        wire.answer(&mut output);
-        wire.answer(&mut output);
+        wire.acknowledge(&mut output);
+        wire.acknowledge(&mut output);
         assert_eq!(output, b"ack 7\n");
         assert!(wire.frame(b"7#a#1#x\n").is_err());
     }

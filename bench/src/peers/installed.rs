@@ -1,4 +1,4 @@
-//! Servers that are not ours: where they are, which version, and whether they are up.
+//! Installed servers: path, version, and readiness.
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,51 +10,42 @@ use crate::clock;
 use crate::command::DEADLINE;
 use crate::failure::{Failure, Result};
 
-/// Where packages put servers, which not everybody has in the `PATH`.
-const ASIDE: &str = "/usr/sbin";
+/// Directory of servers that is not in the `PATH` of every user.
+const SYSTEM_PROGRAMS: &str = "/usr/sbin";
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// The path of a program; its name alone if it is nowhere.
-#[must_use]
-pub fn program(name: &str) -> PathBuf {
+/// Path of a program. The name itself if the program is not found.
+pub(crate) fn program(name: &str) -> PathBuf {
     let paths = env::var_os("PATH").unwrap_or_default();
-    let mut places = env::split_paths(&paths).chain([PathBuf::from(ASIDE)]);
-    let found = places.find_map(|place| Some(place.join(name)).filter(|path| path.is_file()));
+    let mut directories = env::split_paths(&paths).chain([PathBuf::from(SYSTEM_PROGRAMS)]);
+    let found =
+        directories.find_map(|directory| Some(directory.join(name)).filter(|path| path.is_file()));
     found.unwrap_or_else(|| Path::new(name).to_owned())
 }
 
-/// The first word with a digit that a program says; `None` if it cannot be started.
-#[must_use]
-pub fn version(name: &str, options: &[&str]) -> Option<String> {
+/// First word with a digit that the program prints. `None` if it cannot be started.
+pub(crate) fn version(name: &str, options: &[&str]) -> Option<String> {
     let output = Command::new(program(name)).args(options).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = text.split_whitespace();
     let version = words.find(|word| word.contains(|letter: char| letter.is_ascii_digit()));
-    Some(version.unwrap_or("of unknown version").trim_start_matches("v").to_owned())
+    Some(version.unwrap_or("of unknown version").trim_start_matches(['v', '=']).to_owned())
 }
 
-/// An address that was free a moment ago: these servers cannot pick one and say which.
-///
-/// # Errors
-///
-/// Those of the socket.
-pub fn free_address() -> Result<SocketAddr> {
+/// An address that was free a moment ago. These servers cannot choose a port and report it.
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
     address.map_err(Failure::system("cannot find a free port"))
 }
 
-/// Waits until somebody listens there.
-///
-/// # Errors
-///
-/// Nobody does in time.
-pub fn reach(address: SocketAddr) -> Result<()> {
+/// Waits until a server listens on `address`.
+pub(crate) fn reach(address: SocketAddr) -> Result<()> {
     let begin = clock::now();
     loop {
         match TcpStream::connect(address) {
             Ok(_) => return Ok(()),
             Err(error) if clock::now().duration_since(begin) > DEADLINE => {
-                return Err(Failure::System(format!("nobody listens on {address}"), error));
+                return Err(Failure::System(format!("no server listens on {address}"), error));
             }
             Err(_) => clock::pause(PAUSE),
         }

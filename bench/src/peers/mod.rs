@@ -1,56 +1,45 @@
-//! Those that are measured side by side, one a file, each with what a client of it must speak.
+//! Servers that are measured, one a file, each with the protocol of its clients.
 //!
 //! ```text
-//!   Peer ─start─► Stage: a server alone on its core, and everybody connected to it
-//!                   │
-//!                   └─► Link: a socket, with a Wire: what the peer's protocol is for a client
+//!   Peer ─connect─► Connected: Server, alone on its core
+//!                              Clients: Links, each a socket and the Wire of the peer
 //! ```
 
-pub mod floor;
-pub mod floor_server;
-pub mod groupcast;
-pub mod installed;
-pub mod link;
-pub mod mosquitto;
-pub mod nats;
-pub mod redis;
-pub mod stage;
-pub mod wire;
+pub(crate) mod floor;
+pub(crate) mod floor_server;
+pub(crate) mod groupcast;
+pub(crate) mod installed;
+pub(crate) mod mosquitto;
+pub(crate) mod nats;
+pub(crate) mod redis;
 
 use std::path::PathBuf;
 
 use getopts::Matches;
 
 use crate::cli;
+use crate::clients::Clients;
 use crate::coordinator::Start;
 use crate::cores::Cores;
 use crate::failure::Result;
-use crate::redis::Redis;
-use stage::{Plan, Stage};
+use crate::process::Server;
 
 const TTL_S: u64 = 60;
 
-/// Who is measured.
+/// A server, or a way to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    /// Copies bytes and does nothing else.
+pub(crate) enum Peer {
     Floor,
-    /// A coordinator whose members acknowledge nothing.
     Groupcast,
-    /// A coordinator whose members acknowledge what they have.
     GroupcastAcks,
-    /// Redis' publish and subscribe.
     Redis,
-    /// NATS without its persistence.
     Nats,
-    /// Mosquitto, at most once.
     Mosquitto0,
-    /// Mosquitto, at least once.
     Mosquitto1,
 }
 
-/// All, in the order in which they take turns.
-pub const PEERS: [Peer; 7] = [
+/// All peers, in the order in which they are measured.
+pub(crate) const PEERS: [Peer; 7] = [
     Peer::Floor,
     Peer::Groupcast,
     Peer::GroupcastAcks,
@@ -60,37 +49,46 @@ pub const PEERS: [Peer; 7] = [
     Peer::Mosquitto1,
 ];
 
-/// Where our programs are, and the cores to run on.
+/// Paths of the programs, and the cores.
 #[derive(Clone, Debug)]
-pub struct Programs {
-    /// The coordinator.
-    pub coordinator: PathBuf,
-    /// The participant.
-    pub participant: PathBuf,
-    /// This program, which has the floor as a subcommand.
-    pub bench: PathBuf,
-    /// A core for each side, if there are two.
-    pub cores: Option<Cores>,
+pub(crate) struct Programs {
+    pub(crate) coordinator: PathBuf,
+    pub(crate) participant: PathBuf,
+    pub(crate) cores: Option<Cores>,
 }
 
 impl Programs {
-    /// Finds the programs where the command line says, and the cores.
-    ///
-    /// # Errors
-    ///
-    /// Those of asking for the cores.
-    pub fn find(matches: &Matches) -> Result<Self> {
+    pub(crate) fn find(matches: &Matches) -> Result<Self> {
         let directory = cli::directory(matches, "programs");
         let [coordinator, participant] =
             ["coordinator", "participant"].map(|it| directory.join(it));
-        Ok(Self { coordinator, participant, bench: cli::own_program(), cores: Cores::find()? })
+        Ok(Self { coordinator, participant, cores: Cores::find()? })
+    }
+
+    /// A coordinator on the server's core.
+    pub(crate) fn coordinator<'a>(&'a self, ttl_s: u64, options: &'a [&'a str]) -> Start<'a> {
+        Start { cores: self.cores, ..Start::new(&self.coordinator, ttl_s, options) }
     }
 }
 
+/// Number and kind of the clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) publishers: usize,
+    pub(crate) receivers: usize,
+    pub(crate) text_bytes: usize,
+    /// Receiver n is the same member as publisher n, if the peer has members.
+    pub(crate) are_same: bool,
+}
+
+/// A server with all of its clients connected.
+pub(crate) struct Connected {
+    pub(crate) server: Server,
+    pub(crate) clients: Clients,
+}
+
 impl Peer {
-    /// As it is named in tables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Groupcast => "groupcast",
@@ -102,42 +100,39 @@ impl Peer {
         }
     }
 
-    /// Its version; `None` if it is not installed.
-    #[must_use]
-    pub fn version(self) -> Option<String> {
+    /// Version of the server. `None` if it is not installed.
+    pub(crate) fn version(self) -> Option<String> {
         match self {
             Self::Floor | Self::Groupcast | Self::GroupcastAcks => {
                 Some(env!("CARGO_PKG_VERSION").to_owned())
             }
-            Self::Redis => Redis::version(),
-            Self::Nats => nats::installed(),
-            Self::Mosquitto0 | Self::Mosquitto1 => mosquitto::installed(),
+            Self::Redis => installed::version(redis::PROGRAM, &["--version"]),
+            Self::Nats => installed::version(nats::PROGRAM, &["--version"]),
+            Self::Mosquitto0 | Self::Mosquitto1 => installed::version(mosquitto::PROGRAM, &["-h"]),
         }
     }
 
-    /// Whether it takes so long for a delivery that it is given less to do.
-    #[must_use]
-    pub const fn is_slow(self) -> bool {
+    /// A slow peer gets fewer messages.
+    pub(crate) const fn is_slow(self) -> bool {
         matches!(self, Self::Mosquitto0 | Self::Mosquitto1)
     }
 
-    /// Starts it and connects everybody.
-    ///
-    /// # Errors
-    ///
-    /// Those of starting it, and those of the sockets.
-    pub fn stage(self, programs: &Programs, plan: Plan) -> Result<Stage> {
+    /// Starts the server and connects all clients.
+    pub(crate) fn connect(self, programs: &Programs, plan: Plan) -> Result<Connected> {
         let cores = programs.cores;
         match self {
-            Self::Floor => floor::Floor::start(&programs.bench, false, cores)?.stage(plan),
+            Self::Floor => floor::Floor::start(false, cores)?.connect(plan),
             Self::Groupcast | Self::GroupcastAcks => {
-                let start = Start { cores, ..Start::new(&programs.coordinator, TTL_S, &[]) };
-                groupcast::stage(start.run()?, plan, self == Self::GroupcastAcks)
+                let coordinator = programs.coordinator(TTL_S, &[]).run()?;
+                let clients = groupcast::connect(&coordinator, plan, self == Self::GroupcastAcks)?;
+                Ok(Connected { server: coordinator.server, clients })
             }
-            Self::Redis => redis::stage(Redis::start(cores)?, plan),
-            Self::Nats => nats::stage(plan, cores),
-            Self::Mosquitto0 => mosquitto::Mosquitto::start(cores)?.stage(plan, 0),
-            Self::Mosquitto1 => mosquitto::Mosquitto::start(cores)?.stage(plan, 1),
+            Self::Redis => redis::Redis::start(cores, &["--appendonly", "no"])?.connect(plan),
+            Self::Nats => {
+                nats::Nats::start(&installed::program(nats::PROGRAM), cores, None)?.connect(plan)
+            }
+            Self::Mosquitto0 => mosquitto::Mosquitto::start(cores)?.connect(plan, 0),
+            Self::Mosquitto1 => mosquitto::Mosquitto::start(cores)?.connect(plan, 1),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Mosquitto as a peer: MQTT 3.1.1, as much of it as publishing and being subscribed takes.
+//! Mosquitto as a peer: the part of MQTT 3.1.1 that publishers and subscribers need.
 //!
 //! ```text
 //!   type and flags │ length, 7 bits a byte │ topic length, topic │ packet id (QoS 1) │ text
@@ -8,56 +8,43 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
-use super::installed::{free_address, program, reach, version};
-use super::link::connect;
-use super::stage::{Plan, Stage};
-use super::wire::{Frame, Wire, unexpected};
+use super::installed::{free_address, program, reach};
+use super::{Connected, Plan};
+use crate::clients::Clients;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
+use crate::link::connect;
 use crate::process::Server;
+use crate::wire::{Frame, Framed, Wire, unexpected};
 
-/// The program.
-pub const PROGRAM: &str = "mosquitto";
+pub(crate) const PROGRAM: &str = "mosquitto";
 
 const TOPIC: &[u8] = b"group";
-/// A message is published at least once by asking for an acknowledgement, or at most once.
 const PUBLISH: u8 = 0x30;
 const PUBACK: u8 = 0x40;
-/// Length bytes at most.
 const LENGTH_BYTES_MAX: usize = 4;
 
 /// A running server.
 #[derive(Debug)]
-pub struct Mosquitto {
-    /// The process.
-    pub server: Server,
+pub(crate) struct Mosquitto {
+    pub(crate) server: Server,
     address: SocketAddr,
 }
 
-/// What outlives a connection.
+/// The state of a client that outlives a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Session {
-    /// Nothing.
+pub(crate) enum Session {
+    /// No state.
     Clean,
-    /// Subscriptions and what is due, from here on.
+    /// Subscriptions and unsent messages, from this connection on.
     Begun,
-    /// As before, and there is such a session.
+    /// Subscriptions and unsent messages, which exist already.
     Resumed,
 }
 
-/// What it says of its version; `None` if it is not installed.
-#[must_use]
-pub fn installed() -> Option<String> {
-    version(PROGRAM, &["-h"])
-}
-
 impl Mosquitto {
-    /// Starts one that keeps all that is due, without bounds, in memory only.
-    ///
-    /// # Errors
-    ///
-    /// Those of starting it.
-    pub fn start(cores: Option<Cores>) -> Result<Self> {
+    /// Starts a server without limits on queued messages and without a disk.
+    pub(crate) fn start(cores: Option<Cores>) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(program(PROGRAM));
         command.args(["-c", "/dev/stdin"]).stdin(Stdio::piped()).stderr(Stdio::null());
@@ -66,28 +53,16 @@ impl Mosquitto {
              set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\n",
             address.port()
         );
-        let mut start = || {
-            let mut server = Server::start(PROGRAM, &mut command)?;
-            if let Some(mut stdin) = server.stdin() {
-                let written = stdin.write_all(config.as_bytes());
-                written.map_err(Failure::system("cannot write mosquitto's config"))?;
-            }
-            Ok(server)
-        };
-        let server = match cores {
-            Some(cores) => cores.start_server(start)?,
-            None => start()?,
-        };
+        let mut server = Server::start(PROGRAM, &mut command, cores)?;
+        if let Some(mut stdin) = server.stdin() {
+            let written = stdin.write_all(config.as_bytes());
+            written.map_err(Failure::system("cannot write mosquitto's config"))?;
+        }
         reach(address)?;
         Ok(Self { server, address })
     }
 
-    /// Connects as `id`.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, another kind of session, and those of the socket.
-    pub fn connect(&self, id: &str, session: Session) -> Result<TcpStream> {
+    pub(crate) fn client(&self, id: &str, session: Session) -> Result<TcpStream> {
         let mut stream = connect(self.address)?;
         let mut body = b"\x00\x04MQTT\x04".to_vec();
         body.extend_from_slice(&[u8::from(session == Session::Clean) << 1, 0, 0]); // No keep-alive.
@@ -97,35 +72,25 @@ impl Mosquitto {
         Ok(stream)
     }
 
-    /// Subscribes somebody who is connected.
-    ///
-    /// # Errors
-    ///
-    /// A refusal, and those of the socket.
-    pub fn subscribe(stream: &mut TcpStream, qos: u8) -> Result<()> {
+    pub(crate) fn subscribe(stream: &mut TcpStream, qos: u8) -> Result<()> {
         let mut body = vec![0, 1]; // The packet id.
         push_string(&mut body, TOPIC);
         body.push(qos);
         exchange(stream, 0x82, &body, &[0x90, 3, 0, 1, qos])
     }
 
-    /// Sets the stage for a plan.
-    ///
-    /// # Errors
-    ///
-    /// Those of the sockets.
-    pub fn stage(self, plan: Plan, qos: u8) -> Result<Stage> {
-        let mut stage = Stage::new(plan);
+    pub(crate) fn connect(self, plan: Plan, qos: u8) -> Result<Connected> {
+        let mut clients = Clients::new(plan.text_bytes)?;
         for index in 0..plan.receivers {
-            let mut stream = self.connect(&format!("receiver{index}"), Session::Clean)?;
+            let mut stream = self.client(&format!("receiver{index}"), Session::Clean)?;
             Self::subscribe(&mut stream, qos)?;
-            stage.receiver(stream, Box::new(Client::new(qos)))?;
+            clients.add_receiver(stream, Box::new(Client::new(qos)), plan.publishers, None)?;
         }
         for index in 0..plan.publishers {
-            let stream = self.connect(&format!("publisher{index}"), Session::Clean)?;
-            stage.publisher(stream, Box::new(Client::new(qos)))?;
+            let stream = self.client(&format!("publisher{index}"), Session::Clean)?;
+            clients.add_publisher(stream, Box::new(Client::new(qos)))?;
         }
-        Ok(stage.served_by(self.server))
+        Ok(Connected { server: self.server, clients })
     }
 }
 
@@ -157,10 +122,10 @@ fn push_length(packet: &mut Vec<u8>, length: usize) {
     packet.push(rest as u8);
 }
 
-/// The head of a packet, its body, and how long it is in all.
+/// First byte, body and length of a packet.
 type Packet<'a> = (u8, &'a [u8], usize);
 
-/// The packet that `bytes` begin with; `None` if it is not all there.
+/// Finds the first packet of `bytes`. `None` if the packet is incomplete.
 fn packet(bytes: &[u8]) -> std::result::Result<Option<Packet<'_>>, String> {
     let Some((head, rest)) = bytes.split_first() else { return Ok(None) };
     let (mut length, mut used) = (0, 1);
@@ -175,39 +140,18 @@ fn packet(bytes: &[u8]) -> std::result::Result<Option<Packet<'_>>, String> {
     if rest.len() < LENGTH_BYTES_MAX { Ok(None) } else { Err(unexpected("a length", bytes)) }
 }
 
-/// A client, which may publish and be subscribed, both with the same quality of service.
+/// A client that publishes and is subscribed with one quality of service.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     qos: u8,
     id: u16,
-    /// Packet ids that the server waits to hear of.
-    owed: Vec<[u8; 2]>,
+    /// Packet ids that must be acknowledged.
+    unacknowledged: Vec<[u8; 2]>,
 }
 
 impl Client {
-    /// With QoS 0 or 1.
-    #[must_use]
-    pub fn new(qos: u8) -> Self {
-        Self { qos, id: 0, owed: Vec::new() }
-    }
-
-    /// Publishes on a blocking socket, and waits for the acknowledgement if there is to be one.
-    ///
-    /// # Errors
-    ///
-    /// Another answer, and those of the socket.
-    pub fn deliver(&mut self, stream: &mut TcpStream, text: &[u8]) -> Result<()> {
-        let mut output = Vec::new();
-        self.publish(text, &mut output);
-        let mut reply = vec![0; if self.qos > 0 { 4 } else { 0 }];
-        let sent = stream.write_all(&output).and_then(|()| stream.read_exact(&mut reply));
-        sent.map_err(Failure::system("cannot publish to mosquitto"))?;
-        let [high, low] = self.id.to_be_bytes();
-        if self.qos == 0 || reply == [PUBACK, 2, high, low] {
-            Ok(())
-        } else {
-            Err(Failure::Wrong(format!("mosquitto answered {reply:x?} to message {}", self.id)))
-        }
+    pub(crate) fn new(qos: u8) -> Self {
+        Self { qos, id: 0, unacknowledged: Vec::new() }
     }
 
     fn publication<'a>(&mut self, body: &'a [u8]) -> Option<&'a [u8]> {
@@ -217,7 +161,7 @@ impl Client {
             return (topic == TOPIC).then_some(rest);
         }
         let (id, text) = rest.split_first_chunk::<2>()?;
-        self.owed.push(*id);
+        self.unacknowledged.push(*id);
         (topic == TOPIC).then_some(text)
     }
 }
@@ -235,14 +179,13 @@ impl Wire for Client {
         output.extend_from_slice(text);
     }
 
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
-        let Some((head, body, used)) = packet(bytes)? else { return Ok(Frame::Part) };
-        // A repetition has a flag, and is an error here: no connection was lost.
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
+        let Some((head, body, used)) = packet(bytes)? else { return Ok(Frame::Incomplete) };
+        // A repeated packet has a flag. It is an error here because no connection was lost.
         if head == PUBLISH | self.qos << 1 {
             let text = self.publication(body);
-            return text.map(|text| Frame::Text(text, used)).ok_or_else(|| {
-                unexpected("a publication", bytes) //.
-            });
+            let frame = text.map(|text| Frame::Text(text, used));
+            return frame.ok_or_else(|| unexpected("a publication", bytes));
         }
         if head == PUBACK && self.qos > 0 && body.len() == 2 {
             return Ok(Frame::Reply(used));
@@ -250,22 +193,22 @@ impl Wire for Client {
         Err(unexpected("a publication", bytes))
     }
 
-    fn answer(&mut self, output: &mut Vec<u8>) {
-        for id in self.owed.drain(..) {
+    fn acknowledge(&mut self, output: &mut Vec<u8>) {
+        for id in self.unacknowledged.drain(..) {
             output.extend_from_slice(&[PUBACK, 2]);
             output.extend_from_slice(&id);
         }
     }
 
-    fn replies(&self) -> bool {
+    fn has_replies(&self) -> bool {
         self.qos > 0
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::tests::check;
     use super::*;
+    use crate::wire::tests::check;
 
     #[test]
     fn publications_are_found_wherever_the_bytes_are_split() {
@@ -282,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_is_what_is_taken() {
+    fn a_published_text_is_found_again() {
         for (qos, bytes) in [(0, 1), (1, 1), (0, 100), (1, 120), (0, 127), (1, 16_384)] {
             let (mut wire, mut output, text) = (Client::new(qos), Vec::new(), vec![b'x'; bytes]);
             wire.publish(&text, &mut output);
@@ -298,8 +241,8 @@ mod tests {
     fn each_publication_is_acknowledged_once_and_no_id_is_zero() {
         let (mut wire, mut output) = (Client::new(1), Vec::new());
         wire.frame(b"\x32\x0b\x00\x05group\x01\x02hi").unwrap();
-        wire.answer(&mut output);
-        wire.answer(&mut output);
+        wire.acknowledge(&mut output);
+        wire.acknowledge(&mut output);
         assert_eq!(output, b"\x40\x02\x01\x02");
         wire.id = u16::MAX;
         output.clear();

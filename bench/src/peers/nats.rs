@@ -1,103 +1,190 @@
-//! NATS as a peer: `PUB` and `SUB`, in its text protocol, without replies to either.
+//! NATS as a peer, in its text protocol: `PUB` and `SUB`, and a JetStream stream.
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use memchr::memchr;
-
-use super::installed::{free_address, program, reach, version};
-use super::link::connect;
-use super::stage::{Plan, Stage};
-use super::wire::{Frame, Wire, unexpected};
+use super::installed::{free_address, reach};
+use super::{Connected, Plan};
+use crate::clients::Clients;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
+use crate::link::connect;
 use crate::process::Server;
+use crate::wire::{
+    Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
+};
 
-/// The program, and how it is asked for its version.
-pub const PROGRAM: &str = "nats-server";
+pub(crate) const PROGRAM: &str = "nats-server";
 
 const HELLO: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\n";
+const STREAM: &str = r#"{"name":"group","subjects":["group"],"storage":"file"}"#;
 
-/// What it says of its version; `None` if it is not installed.
-#[must_use]
-pub fn installed() -> Option<String> {
-    version(PROGRAM, &["--version"])
-}
-
-/// Starts one and sets the stage for a plan.
-///
-/// # Errors
-///
-/// Those of starting it, and those of the sockets.
-pub fn stage(plan: Plan, cores: Option<Cores>) -> Result<Stage> {
-    let address = free_address()?;
-    let port = address.port().to_string();
-    let mut command = Command::new(program(PROGRAM));
-    command.args(["-a", "127.0.0.1", "-p", &port, "-l", "/dev/null"]).stdin(Stdio::null());
-    let mut start = || Server::start(PROGRAM, &mut command);
-    let server = match cores {
-        Some(cores) => cores.start_server(start)?,
-        None => start()?,
-    };
-    reach(address)?;
-    let mut stage = Stage::new(plan);
-    for _ in 0..plan.receivers {
-        let stream = greet(address, "SUB group 1\r\n")?;
-        stage.receiver(stream, Box::new(Client::new(plan.text_bytes)))?;
-    }
-    for _ in 0..plan.publishers {
-        stage.publisher(greet(address, "")?, Box::new(Client::new(plan.text_bytes)))?;
-    }
-    Ok(stage.served_by(server))
-}
-
-/// Connects and asks for something, and waits until that is done.
-///
-/// # Errors
-///
-/// Those of the socket.
-pub fn greet(address: SocketAddr, wish: &str) -> Result<TcpStream> {
-    let mut stream = connect(address)?;
-    let greeted = (|| {
-        stream.write_all(format!("{HELLO}{wish}PING\r\n").as_bytes())?;
-        // Nothing can come behind the PONG that would be lost with the reader: nobody publishes
-        // yet, and the server's own PING comes before.
-        let mut lines = BufReader::new(&stream);
-        let mut line = String::new();
-        while line != "PONG\r\n" {
-            line.clear();
-            if lines.read_line(&mut line)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            if line == "PING\r\n" {
-                (&stream).write_all(b"PONG\r\n")?;
-            }
-        }
-        Ok(())
-    })();
-    greeted.map_err(Failure::system("cannot greet nats-server"))?;
-    Ok(stream)
-}
-
-/// A client, which may publish and be subscribed.
+/// A running server.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Nats {
+    pub(crate) server: Server,
+    address: SocketAddr,
+}
+
+impl Nats {
+    /// Starts a server. With a directory, the server has JetStream there and syncs every message.
+    pub(crate) fn start(
+        program: &Path,
+        cores: Option<Cores>,
+        directory: Option<&Path>,
+    ) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(program);
+        command.args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-l", "/dev/null"]);
+        if let Some(directory) = directory {
+            let (config, store) = (directory.join("nats.conf"), directory.display());
+            let text = format!("jetstream {{ store_dir: \"{store}\", sync_interval: always }}\n");
+            fs::write(&config, text).map_err(Failure::system("cannot write a config"))?;
+            command.arg("-c").arg(&config);
+        }
+        let server = Server::start(PROGRAM, command.stdin(Stdio::null()), cores)?;
+        reach(address)?;
+        Ok(Self { server, address })
+    }
+
+    pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
+        let mut clients = Clients::new(plan.text_bytes)?;
+        let wire = || Box::new(Client::new("group", "", Expected::Texts(plan.text_bytes)));
+        for _ in 0..plan.receivers {
+            let stream = self.greet("SUB group 1\r\n")?;
+            clients.add_receiver(stream, wire(), plan.publishers, None)?;
+        }
+        for _ in 0..plan.publishers {
+            clients.add_publisher(self.greet("")?, wire())?;
+        }
+        Ok(Connected { server: self.server, clients })
+    }
+
+    /// Connects, sends `request` and waits until the server has done it.
+    fn greet(&self, request: &str) -> Result<TcpStream> {
+        let mut stream = connect(self.address)?;
+        let greeted = (|| {
+            stream.write_all(format!("{HELLO}{request}PING\r\n").as_bytes())?;
+            // The reader may lose bytes after the PONG, but there are none: nobody publishes yet,
+            // and the PING of the server comes first.
+            let mut lines = BufReader::new(&stream);
+            let mut line = String::new();
+            while line != "PONG\r\n" {
+                line.clear();
+                if lines.read_line(&mut line)? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                if line == "PING\r\n" {
+                    (&stream).write_all(b"PONG\r\n")?;
+                }
+            }
+            Ok(())
+        })();
+        greeted.map_err(Failure::system("cannot greet nats-server"))?;
+        Ok(stream)
+    }
+
+    pub(crate) fn create_stream(&self) -> Result<()> {
+        self.request("STREAM.CREATE", STREAM).map(drop)
+    }
+
+    /// Number of messages in the stream.
+    pub(crate) fn stream_length(&self) -> Result<u64> {
+        let reply = self.request("STREAM.INFO", "")?;
+        number_of(reply.as_bytes(), b"\"messages\":")
+            .ok_or_else(|| Failure::Wrong(format!("no number of messages: {reply}")))
+    }
+
+    /// Adds a publisher that gets an acknowledgement for each message in the stream.
+    pub(crate) fn add_stream_publisher(&self, clients: &mut Clients, index: usize) -> Result<()> {
+        let acks = format!("acks.{index}");
+        let stream = self.greet(&format!("SUB {acks} 1\r\n"))?;
+        clients.add_publisher(stream, Box::new(Client::new(&acks, &acks, Expected::Acks(0))))
+    }
+
+    /// Sends a request about the stream and returns the reply.
+    fn request(&self, what: &str, body: &str) -> Result<String> {
+        let mut stream = self.greet("SUB answer 1\r\n")?;
+        let bytes = body.len();
+        let sent = write!(stream, "PUB $JS.API.{what}.group answer {bytes}\r\n{body}\r\n");
+        let reply = sent.and_then(|()| read_reply(&stream));
+        let reply = reply.map_err(Failure::system("no reply of nats-server"))?;
+        if reply.contains("\"error\"") {
+            return Err(Failure::Wrong(format!("{what}: {reply}")));
+        }
+        Ok(reply)
+    }
+}
+
+fn read_reply(stream: &TcpStream) -> std::io::Result<String> {
+    let mut lines = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some(length) = announced_length(line.as_bytes(), b"MSG answer 1 ") else { continue };
+        let mut reply = vec![0; length];
+        lines.read_exact(&mut reply)?;
+        return String::from_utf8(reply).map_err(std::io::Error::other);
+    }
+}
+
+/// Finds the number directly after `key`.
+fn number_of(json: &[u8], key: &[u8]) -> Option<u64> {
+    let digits = json.get(memchr::memmem::find(json, key)? + key.len()..)?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    decimal(digits.get(..end)?)
+}
+
+/// Messages that a client gets.
+#[derive(Debug)]
+enum Expected {
+    /// Texts of this length.
+    Texts(usize),
+    /// Acknowledgements with numbers above this one.
+    Acks(u64),
+}
+
+/// A client that publishes, and gets the messages of one subject.
+#[derive(Debug)]
+struct Client {
     publish: Vec<u8>,
-    message: Vec<u8>,
-    text_bytes: usize,
-    pongs: usize,
+    head: Vec<u8>,
+    expected: Expected,
+    pings: usize,
 }
 
 impl Client {
-    /// Of texts so long.
-    #[must_use]
-    pub fn new(text_bytes: usize) -> Self {
-        Self {
-            publish: format!("PUB group {text_bytes}\r\n").into_bytes(),
-            message: format!("MSG group 1 {text_bytes}\r\n").into_bytes(),
-            text_bytes,
-            pongs: 0,
+    /// `subject` is the one that the client gets, `reply_to` the one for acknowledgements.
+    fn new(subject: &str, reply_to: &str, expected: Expected) -> Self {
+        let publish = format!("PUB group {reply_to}{}", if reply_to.is_empty() { "" } else { " " });
+        let head = format!("MSG {subject} 1 ").into_bytes();
+        Self { publish: publish.into_bytes(), head, expected, pings: 0 }
+    }
+
+    fn message<'a>(&mut self, bytes: &'a [u8], line: &[u8]) -> Framed<'a> {
+        let Some(length) = announced_length(line, &self.head) else {
+            return Err(unexpected("a length", line));
+        };
+        let end = line.len() + length;
+        let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Incomplete) };
+        let body = frame.get(line.len()..end).unwrap_or_default();
+        match &mut self.expected {
+            Expected::Texts(text_bytes) if length == *text_bytes && frame.ends_with(b"\r\n") => {
+                Ok(Frame::Text(body, frame.len()))
+            }
+            Expected::Texts(_) => Err(unexpected("a message", frame)),
+            Expected::Acks(last) => match number_of(body, b"\"seq\":") {
+                Some(seq) if seq > *last => {
+                    *last = seq;
+                    Ok(Frame::Reply(frame.len()))
+                }
+                Some(_) | None => Err(unexpected("a higher seq", body)),
+            },
         }
     }
 }
@@ -105,59 +192,84 @@ impl Client {
 impl Wire for Client {
     fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
         output.extend_from_slice(&self.publish);
-        output.extend_from_slice(text);
-        output.extend_from_slice(b"\r\n");
+        push_counted(text, output);
     }
 
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
-        if bytes.starts_with(&self.message) {
-            let (begin, end) = (self.message.len(), self.message.len() + self.text_bytes);
-            let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Part) };
-            return match frame.get(begin..end) {
-                Some(text) if frame.ends_with(b"\r\n") => Ok(Frame::Text(text, frame.len())),
-                Some(_) | None => Err(unexpected("the end of a message", frame)),
-            };
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
+        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        if line.starts_with(&self.head) {
+            return self.message(bytes, line);
         }
-        let Some(end) = memchr(b'\n', bytes) else { return Ok(Frame::Part) };
-        let line = bytes.get(..=end).unwrap_or_default();
         if line == b"PING\r\n" {
-            self.pongs += 1;
+            self.pings += 1;
         } else if !line.starts_with(b"INFO ") {
             return Err(unexpected("a message", line));
         }
         Ok(Frame::Other(line.len()))
     }
 
-    fn answer(&mut self, output: &mut Vec<u8>) {
-        for _ in 0..std::mem::take(&mut self.pongs) {
+    fn acknowledge(&mut self, output: &mut Vec<u8>) {
+        for _ in 0..std::mem::take(&mut self.pings) {
             output.extend_from_slice(b"PONG\r\n");
         }
+    }
+
+    fn has_replies(&self) -> bool {
+        matches!(self.expected, Expected::Acks(_))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::tests::check;
     use super::*;
+    use crate::wire::tests::check;
+
+    fn texts() -> Client {
+        Client::new("group", "", Expected::Texts(4))
+    }
+
+    fn acks() -> Client {
+        Client::new("acks.7", "acks.7", Expected::Acks(0))
+    }
 
     #[test]
     fn messages_are_found_wherever_the_bytes_are_split() {
         let bytes = b"MSG group 1 4\r\none\n\r\nPING\r\nINFO {}\r\nMSG group 1 4\r\n\r\ntw\r\n";
-        check(&|| Box::new(Client::new(4)), bytes, &[b"one\n", b"\r\ntw"], 0);
+        check(&|| Box::new(texts()), bytes, &[b"one\n", b"\r\ntw"], 0);
         for wrong in [&b"-ERR 'Slow Consumer'\r\n"[..], b"MSG group 1 5\r\nfive!\r\n"] {
-            assert!(Client::new(4).frame(wrong).is_err());
+            assert!(texts().frame(wrong).is_err());
         }
     }
 
     #[test]
     fn a_ping_is_answered_once() {
-        let (mut wire, mut output) = (Client::new(4), Vec::new());
+        let (mut wire, mut output) = (texts(), Vec::new());
         assert_eq!(wire.frame(b"PING\r\n"), Ok(Frame::Other(6)));
-        wire.answer(&mut output);
-        wire.answer(&mut output);
+        wire.acknowledge(&mut output);
+        wire.acknowledge(&mut output);
         assert_eq!(output, b"PONG\r\n");
         output.clear();
         wire.publish(b"four", &mut output);
         assert_eq!(output, b"PUB group 4\r\nfour\r\n");
+    }
+
+    #[test]
+    fn each_message_in_the_stream_is_acknowledged_by_its_number() {
+        let bytes = b"MSG acks.7 1 28\r\n{\"stream\":\"group\", \"seq\":1}\n\r\nPING\r\n\
+                      MSG acks.7 1 28\r\n{\"stream\":\"group\",\"seq\":12}\n\r\n";
+        check(&|| Box::new(acks()), bytes, &[], 2);
+        for wrong in [
+            &b"MSG acks.7 1 20\r\n{\"error\":{\"code\":500}}\r\n"[..],
+            b"MSG acks.7 1 9\r\n{\"seq\":0}\r\n",
+            b"MSG acks.8 1 9\r\n{\"seq\":1}\r\n",
+            b"-ERR 'maximum payload'\r\n",
+        ] {
+            assert!(acks().frame(wrong).is_err());
+        }
+        let mut output = Vec::new();
+        acks().publish(b"four", &mut output);
+        assert_eq!(output, b"PUB group acks.7 4\r\nfour\r\n");
+        assert_eq!(number_of(b"{\"messages\":123,\"bytes\":4}", b"\"messages\":"), Some(123));
+        assert_eq!(number_of(b"{\"messages\":12", b"\"messages\":"), None);
     }
 }

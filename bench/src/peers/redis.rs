@@ -1,50 +1,101 @@
-//! Redis as a peer: `PUBLISH` and `SUBSCRIBE`, in RESP.
+//! Redis as a peer, in RESP: `PUBLISH` and `SUBSCRIBE`, and `XADD` to a stream.
 
-use memchr::memchr;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 
-use super::stage::{Plan, Stage};
-use super::wire::{Frame, Wire, decimal, unexpected};
-use crate::failure::Result;
-use crate::redis::Redis;
+use super::installed::{free_address, program};
+use super::{Connected, Plan};
+use crate::clients::Clients;
+use crate::command::CommandSocket;
+use crate::cores::Cores;
+use crate::failure::{Failure, Result};
+use crate::link::connect;
+use crate::process::Server;
+use crate::wire::{
+    Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
+};
 
-/// Sets the stage for a plan.
-///
-/// # Errors
-///
-/// Those of the sockets.
-pub fn stage(redis: Redis, plan: Plan) -> Result<Stage> {
-    let mut stage = Stage::new(plan);
-    for _ in 0..plan.receivers {
-        stage.receiver(redis.subscribe()?, Box::new(Subscriber::new(plan.text_bytes)))?;
-    }
-    for _ in 0..plan.publishers {
-        stage.publisher(redis.connect()?, Box::new(Publisher::new(plan)))?;
-    }
-    Ok(stage.served_by(redis.server))
+pub(crate) const PROGRAM: &str = "redis-server";
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    pub(crate) server: Server,
+    address: SocketAddr,
 }
 
-/// Who is subscribed: arrays of three come in.
+impl Redis {
+    /// Starts a server without snapshots and without a limit on the output of a subscriber.
+    pub(crate) fn start(cores: Option<Cores>, further: &[&str]) -> Result<Self> {
+        let address = free_address()?;
+        let port = address.port().to_string();
+        let options = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--daemonize", "no"];
+        let mut command = Command::new(program(PROGRAM));
+        command.args(options).args(["--client-output-buffer-limit", "pubsub 0 0 0"]);
+        command.args(further).stdin(Stdio::null());
+        let mut server = Server::start(PROGRAM, &mut command, cores)?;
+        while !server.line()?.contains("Ready to accept connections") {}
+        Ok(Self { server, address })
+    }
+
+    pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
+        let mut clients = Clients::new(plan.text_bytes)?;
+        for _ in 0..plan.receivers {
+            let wire = Box::new(Subscriber::new(plan.text_bytes));
+            clients.add_receiver(self.subscribe()?, wire, plan.publishers, None)?;
+        }
+        for _ in 0..plan.publishers {
+            clients.add_publisher(self.client()?, Box::new(Publisher::new(plan.receivers)))?;
+        }
+        Ok(Connected { server: self.server, clients })
+    }
+
+    pub(crate) fn client(&self) -> Result<TcpStream> {
+        connect(self.address)
+    }
+
+    fn subscribe(&self) -> Result<TcpStream> {
+        let mut subscriber = CommandSocket::connect(self.address)?;
+        subscriber.write(b"*2\r\n$9\r\nSUBSCRIBE\r\n$5\r\ngroup\r\n")?;
+        for expected in ["*3", "$9", "subscribe", "$5", "group", ":1"] {
+            let line = subscriber.line()?;
+            if line != expected {
+                return Err(Failure::Wrong(format!(
+                    "{PROGRAM}: expected {expected}, found {line}"
+                )));
+            }
+        }
+        Ok(subscriber.into_stream())
+    }
+
+    /// Number of entries in the stream.
+    pub(crate) fn stream_length(&self) -> Result<u64> {
+        let mut command = CommandSocket::connect(self.address)?;
+        command.write(b"*2\r\n$4\r\nXLEN\r\n$5\r\ngroup\r\n")?;
+        let reply = command.line()?;
+        let count = reply.strip_prefix(':').and_then(|count| count.parse().ok());
+        count.ok_or_else(|| Failure::Wrong(format!("XLEN: {reply}")))
+    }
+}
+
+/// A subscriber: arrays of three come in.
 #[derive(Debug)]
-pub struct Subscriber {
+struct Subscriber {
     head: Vec<u8>,
     text_bytes: usize,
 }
 
 impl Subscriber {
-    /// Of texts so long.
-    #[must_use]
-    pub fn new(text_bytes: usize) -> Self {
+    fn new(text_bytes: usize) -> Self {
         let head = format!("*3\r\n$7\r\nmessage\r\n$5\r\ngroup\r\n${text_bytes}\r\n");
         Self { head: head.into_bytes(), text_bytes }
     }
 }
 
 impl Wire for Subscriber {
-    fn publish(&mut self, _text: &[u8], _output: &mut Vec<u8>) {}
-
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
         let (begin, end) = (self.head.len(), self.head.len() + self.text_bytes);
-        let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Part) };
+        let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Incomplete) };
         match frame.get(begin..end) {
             Some(text) if frame.starts_with(&self.head) && frame.ends_with(b"\r\n") => {
                 Ok(Frame::Text(text, frame.len()))
@@ -54,32 +105,26 @@ impl Wire for Subscriber {
     }
 }
 
-/// Who publishes: the number of receivers comes in.
+/// A publisher: the number of receivers comes in.
 #[derive(Debug)]
-pub struct Publisher {
-    head: Vec<u8>,
+struct Publisher {
     receivers: u64,
 }
 
 impl Publisher {
-    /// For as many receivers as planned, of texts so long.
-    #[must_use]
-    pub fn new(plan: Plan) -> Self {
-        let head = format!("*3\r\n$7\r\nPUBLISH\r\n$5\r\ngroup\r\n${}\r\n", plan.text_bytes);
-        Self { head: head.into_bytes(), receivers: plan.receivers as u64 }
+    fn new(receivers: usize) -> Self {
+        Self { receivers: receivers as u64 }
     }
 }
 
 impl Wire for Publisher {
     fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
-        output.extend_from_slice(&self.head);
-        output.extend_from_slice(text);
-        output.extend_from_slice(b"\r\n");
+        output.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n$5\r\ngroup\r\n$");
+        push_counted(text, output);
     }
 
-    fn frame<'a>(&mut self, bytes: &'a [u8]) -> std::result::Result<Frame<'a>, String> {
-        let Some(end) = memchr(b'\n', bytes) else { return Ok(Frame::Part) };
-        let line = bytes.get(..=end).unwrap_or_default();
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
+        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
         let number = line.strip_prefix(b":").and_then(|rest| rest.strip_suffix(b"\r\n"));
         if number.and_then(decimal) == Some(self.receivers) {
             Ok(Frame::Reply(line.len()))
@@ -88,17 +133,45 @@ impl Wire for Publisher {
         }
     }
 
-    fn replies(&self) -> bool {
+    fn has_replies(&self) -> bool {
+        true
+    }
+}
+
+/// A client that appends to the stream: ids of entries come in.
+#[derive(Debug)]
+pub(crate) struct Appender;
+
+impl Wire for Appender {
+    fn publish(&mut self, text: &[u8], output: &mut Vec<u8>) {
+        output.extend_from_slice(b"*5\r\n$4\r\nXADD\r\n$5\r\ngroup\r\n$1\r\n*\r\n$1\r\nt\r\n$");
+        push_counted(text, output);
+    }
+
+    /// `$15\r\n1526919030474-0\r\n`
+    fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
+        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let Some(length) = announced_length(line, b"$") else {
+            return Err(unexpected("the id of an entry", bytes));
+        };
+        match bytes.get(line.len()..line.len() + length + 2) {
+            None => Ok(Frame::Incomplete),
+            Some(id) if id.contains(&b'-') && id.ends_with(b"\r\n") => {
+                Ok(Frame::Reply(line.len() + id.len()))
+            }
+            Some(_) => Err(unexpected("the id of an entry", bytes)),
+        }
+    }
+
+    fn has_replies(&self) -> bool {
         true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::tests::check;
     use super::*;
-
-    const PLAN: Plan = Plan { publishers: 1, receivers: 100, text_bytes: 4, are_same: false };
+    use crate::wire::tests::check;
 
     #[test]
     fn messages_are_found_wherever_the_bytes_are_split() {
@@ -114,12 +187,27 @@ mod tests {
 
     #[test]
     fn each_message_must_reach_all() {
-        check(&|| Box::new(Publisher::new(PLAN)), b":100\r\n:100\r\n", &[], 2);
+        check(&|| Box::new(Publisher::new(100)), b":100\r\n:100\r\n", &[], 2);
         for wrong in [&b":99\r\n"[..], b"-ERR\r\n", b":100\n"] {
-            assert!(Publisher::new(PLAN).frame(wrong).is_err());
+            assert!(Publisher::new(100).frame(wrong).is_err());
         }
         let mut output = Vec::new();
-        Publisher::new(PLAN).publish(b"four", &mut output);
+        Publisher::new(100).publish(b"four", &mut output);
         assert_eq!(output, b"*3\r\n$7\r\nPUBLISH\r\n$5\r\ngroup\r\n$4\r\nfour\r\n");
+    }
+
+    #[test]
+    fn each_entry_is_answered_by_its_id() {
+        let bytes = b"$15\r\n1526919030474-0\r\n$3\r\n1-2\r\n";
+        check(&|| Box::new(Appender), bytes, &[], 2);
+        for wrong in
+            [&b"-MISCONF Errors writing to the AOF file\r\n"[..], b"$-1\r\n", b"$1\r\nx\r\n"]
+        {
+            assert!(Appender.frame(wrong).is_err());
+        }
+        let mut output = Vec::new();
+        Appender.publish(b"four", &mut output);
+        let head = b"*5\r\n$4\r\nXADD\r\n$5\r\ngroup\r\n$1\r\n*\r\n$1\r\nt\r\n";
+        assert_eq!(output, [&head[..], b"$4\r\nfour\r\n"].concat());
     }
 }

@@ -73,7 +73,7 @@ fn the_results_are_written_into_a_document() {
         "### confirmed, 100 publishers",
         "| NATS JetStream | not measured: NOT INSTALLED | — |",
         "| delivered, 1 → 100: sync=always to memory only | at most 1.30 |",
-        "| recovered: 1 KiB | at most 373 |",
+        "| recovered: 1 KiB | at most 373 ms |",
         "| 100 B, read from the disk | ",
     ] {
         assert!(written.contains(part), "{part} is not in\n{written}");
