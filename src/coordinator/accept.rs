@@ -19,20 +19,20 @@ impl Coordinator {
     /// Takes in who is waiting to be accepted.
     pub(super) fn accept(&mut self, now: Now) {
         let commits = self.journal.as_ref().map(|journal| &journal.commits);
-        let is_beginning = commits.is_some_and(Commits::is_beginning);
-        if is_beginning && self.is_out_of_files {
+        let is_starting_segment = commits.is_some_and(Commits::is_starting_segment);
+        if is_starting_segment && self.is_out_of_files {
             // The one file that may be free meanwhile is that of the segment.
-            self.acceptor.iter_mut().for_each(|acceptor| acceptor.put_off(now.steady));
+            self.acceptor.iter_mut().for_each(|acceptor| acceptor.postpone(now.steady));
         }
         loop {
             let Some(acceptor) = &mut self.acceptor else { return };
             match acceptor.accept(now.steady) {
-                Accept::Taken(stream, peer) => self.add_client(stream, peer, now),
+                Accept::Accepted(stream, peer) => self.add_client(stream, peer, now),
                 Accept::Yielded => return,
-                Accept::Drained => return self.note_files(None),
+                Accept::Drained => return self.log_file_shortage(None),
                 Accept::Paused => return self.arm_accept_timer(),
                 Accept::OutOfFiles(error) => {
-                    self.note_files(Some(&error));
+                    self.log_file_shortage(Some(&error));
                     if self.admission.is_oldest_overdue(now.steady) {
                         self.make_room(&LimitReached::Silent { max: None }, now);
                     }
@@ -43,7 +43,7 @@ impl Coordinator {
     }
 
     /// Says when files run out, and when all who waited for one are in; not what is between.
-    fn note_files(&mut self, shortage: Option<&io::Error>) {
+    fn log_file_shortage(&mut self, shortage: Option<&io::Error>) {
         let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
         match shortage {
             Some(error) if !was_out => log::warn!("accepting rests: {error}"),
@@ -65,11 +65,11 @@ impl Coordinator {
         let Ok(local) = connection.local_addr() else { return }; // It is gone already.
         let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
             let has_room =
-                !self.admission.is_full() || self.make_room(&self.admission.give_way(), now);
+                !self.admission.is_full() || self.make_room(&self.admission.displaced(), now);
             (!has_room).then(|| self.admission.full())
         });
         if refusal.is_some() && self.admission.is_crowded() {
-            self.admission.note_dropped();
+            self.admission.record_dropped();
             log::debug!("{address}: dropped, as too many are being refused already");
             return;
         }
@@ -82,7 +82,7 @@ impl Coordinator {
             log::warn!("{address}: no keepalive: {error}");
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
-        self.admission.enter(key, &mut client, now.steady);
+        self.admission.on_accepted(key, &mut client, now.steady);
         self.peers.insert(Peer::new(connection, PeerRole::Client(Box::new(client))));
         log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
@@ -98,7 +98,7 @@ impl Coordinator {
                 connection.assume_readable();
             }
             self.serve(key, FRESH, now);
-            self.unflush(key);
+            self.schedule_flush(key);
             if self.admission.oldest_silent() == Some(key) {
                 let is_closed_now = self.admission.is_crowded()
                     || matches!(why, LimitReached::Silent { max: None });

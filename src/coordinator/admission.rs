@@ -30,7 +30,7 @@ pub(super) struct Admission {
     /// Command sockets that are, or were, served.
     served: usize,
     /// Command sockets that are told that there is no room.
-    turned_away: usize,
+    being_refused: usize,
     per_address: PerAddress,
     /// Served ones that have brought no whole line, each with the time at which it was accepted, in
     /// the order in which they came.
@@ -54,7 +54,7 @@ impl Admission {
             max: config.max_connections,
             per_address_max: config.max_connections_per_address,
             served: 0,
-            turned_away: 0,
+            being_refused: 0,
             per_address: PerAddress::default(),
             silent: BTreeMap::new(),
             next_serial: 0,
@@ -73,7 +73,7 @@ impl Admission {
 
     /// No command socket is open.
     pub(super) fn is_empty(&self) -> bool {
-        self.served == 0 && self.turned_away == 0
+        self.served == 0 && self.being_refused == 0
     }
 
     /// The table has no room for one more.
@@ -83,7 +83,7 @@ impl Admission {
 
     /// Returns true if further refused clients are closed at once, without a reply.
     pub(super) fn is_crowded(&self) -> bool {
-        self.turned_away >= REFUSED_CONNECTIONS_MAX
+        self.being_refused >= REFUSED_CONNECTIONS_MAX
     }
 
     /// The refusal for one more command socket from `ip`, if there are too many from there.
@@ -99,12 +99,12 @@ impl Admission {
     }
 
     /// The refusal for a command socket that gives way.
-    pub(super) fn give_way(&self) -> LimitReached {
+    pub(super) fn displaced(&self) -> LimitReached {
         LimitReached::Silent { max: Some(self.max) }
     }
 
     /// Counts a command socket that was accepted.
-    pub(super) fn enter(&mut self, key: Key, client: &mut Client, now: Millis) {
+    pub(super) fn on_accepted(&mut self, key: Key, client: &mut Client, now: Millis) {
         self.served += 1;
         self.per_address.add(client.peer);
         self.silent.insert(self.next_serial, (key, now));
@@ -131,10 +131,10 @@ impl Admission {
     }
 
     /// A served command socket is told that there is no room for it.
-    pub(super) fn turn_away(&mut self, client: &mut Client, is_silent: bool) {
+    pub(super) fn on_refused(&mut self, client: &mut Client, is_silent: bool) {
         self.on_line(client);
         self.served -= 1;
-        self.turned_away += 1;
+        self.being_refused += 1;
         self.per_address.remove(client.peer);
         if is_silent {
             self.counters.displaced += 1;
@@ -144,15 +144,15 @@ impl Admission {
     }
 
     /// Counts one that was closed without a word.
-    pub(super) fn note_dropped(&mut self) {
+    pub(super) fn record_dropped(&mut self) {
         self.counters.refused += 1;
     }
 
     /// A command socket is closed.
-    pub(super) fn leave(&mut self, client: &mut Client) {
+    pub(super) fn on_closed(&mut self, client: &mut Client) {
         self.on_line(client);
         match client.phase {
-            ClientPhase::Refused(refused) if refused.over_limit => self.turned_away -= 1,
+            ClientPhase::Refused(refused) if refused.over_limit => self.being_refused -= 1,
             ClientPhase::Refused(_)
             | ClientPhase::Serving
             | ClientPhase::Waiting

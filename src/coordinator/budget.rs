@@ -55,7 +55,7 @@ impl Budget {
     }
 
     /// A client is not served on until it has read, or there is room.
-    pub(super) fn note_throttled(&mut self) {
+    pub(super) fn record_throttled(&mut self) {
         self.throttles |= self.is_full();
     }
 

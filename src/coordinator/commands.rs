@@ -33,17 +33,17 @@ impl Coordinator {
             self.serve_lines(key, &mut input, &mut left, now);
         }
         let is_share_used = (left.requests == 0 && !input.is_empty()) || may_be_more;
-        let comes_back = is_share_used && self.may_be_served(key);
-        if !comes_back && self.has_ended(key) && self.may_be_served(key) {
+        let has_leftover = is_share_used && self.may_be_served(key);
+        if !has_leftover && self.has_ended(key) && self.may_be_served(key) {
             self.serve_last_line(key, &mut input, &mut left, now);
         }
         self.serving = None;
         let requests = share.requests - left.requests;
         self.spend(requests + (share.bytes - left.bytes) / WORK_BYTES);
-        if comes_back {
-            self.come_back(key);
+        if has_leftover {
+            self.enqueue_leftover(key);
         }
-        self.pause(key, input, requests > 0, comes_back, now.steady);
+        self.pause(key, input, requests > 0, has_leftover, now.steady);
     }
 
     /// Reads a piece; whether there may be more.
@@ -151,7 +151,7 @@ impl Coordinator {
         key: Key,
         input: LineBuffer,
         is_served: bool,
-        comes_back: bool,
+        has_leftover: bool,
         now: Millis,
     ) {
         let ends = self.has_ended(key);
@@ -164,7 +164,7 @@ impl Coordinator {
         }
         client.is_throttled = client.phase == ClientPhase::Serving && !may_go_on;
         if client.is_throttled {
-            self.budget.note_throttled();
+            self.budget.record_throttled();
         }
         let is_unfinished = may_go_on && !ends && !input.is_empty();
         connection.input = input;
@@ -176,7 +176,7 @@ impl Coordinator {
                 self.timers.cancel(timer);
             }
         }
-        if comes_back || !is_unfinished {
+        if has_leftover || !is_unfinished {
             return;
         }
         if client.is_overdue {
@@ -242,7 +242,7 @@ impl Coordinator {
         if over_limit {
             let is_silent =
                 matches!(refusal, RequestError::LimitReached(LimitReached::Silent { .. }));
-            self.admission.turn_away(client, is_silent);
+            self.admission.on_refused(client, is_silent);
         } else {
             self.admission.on_line(client);
         }
@@ -271,7 +271,7 @@ impl Coordinator {
                 refused.discard_bytes -= bytes;
                 self.spend(bytes / WORK_BYTES);
                 if let Ok(Fill::Yielded(_)) = filled {
-                    self.come_back(key);
+                    self.enqueue_leftover(key);
                 }
             }
             Ok(Fill::Eof(_)) if has_unsent => (),

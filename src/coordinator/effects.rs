@@ -23,7 +23,9 @@ impl Coordinator {
             match effect {
                 Effect::Reply { to, reply } => self.answer(to, &reply),
                 Effect::List { to, listing } => self.list(to, listing, now),
-                Effect::Connect { link, address, from } => self.dial(link, from, address, now),
+                Effect::Connect { link, address, from } => {
+                    self.connect_back(link, from, address, now);
+                }
                 Effect::Close { link, closing_bytes } => self.close(link, &closing_bytes),
                 Effect::Record(fact) => {
                     if let Some(journal) = &mut self.journal {
@@ -32,7 +34,7 @@ impl Coordinator {
                     }
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
-                Effect::MemberChange(note) => report::log_note(&note),
+                Effect::MemberChange(change) => report::log_member_change(&change),
                 Effect::Backlog(change) => report::log_backlog(&change),
             }
         }
@@ -46,7 +48,8 @@ impl Coordinator {
                 log::debug!("{}: {reply}", client.peer);
             }
         }
-        let commit = self.journal.as_ref().and_then(|journal| journal.commits.awaited(reply));
+        let commit =
+            self.journal.as_ref().and_then(|journal| journal.commits.awaited_commit(reply));
         self.append(to, commit, format_args!("{reply}\n"));
     }
 
@@ -64,7 +67,7 @@ impl Coordinator {
             if client.pending_replies.bytes() > 0 {
                 self.with_pending_replies.push(key);
             }
-            self.unflush(key);
+            self.schedule_flush(key);
         }
     }
 
@@ -88,17 +91,17 @@ impl Coordinator {
             if client.pending_replies.bytes() == 0 {
                 self.with_pending_replies.push(key);
             }
-            client.pending_replies.hold(commit, text.to_string().as_bytes());
+            client.pending_replies.push(commit, text.to_string().as_bytes());
         }
         self.budget.charge(connection, client);
-        self.unflush(key);
+        self.schedule_flush(key);
         if has_waited && self.serving != Some(key) {
             self.wake(key);
         }
     }
 
     /// Has a client's replies written at the end of a turn.
-    pub(super) fn unflush(&mut self, key: Key) {
+    pub(super) fn schedule_flush(&mut self, key: Key) {
         if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
             && !std::mem::replace(&mut client.is_unflushed, true)
         {
@@ -152,15 +155,15 @@ impl Coordinator {
         }
         self.budget.charge(connection, client);
         let unsent_bytes = client.unsent_bytes(connection);
-        let mut goes_on = client.is_throttled && unsent_bytes < self.budget.outbox_bytes_max();
-        if goes_on {
+        let mut is_resumed = client.is_throttled && unsent_bytes < self.budget.outbox_bytes_max();
+        if is_resumed {
             client.is_throttled = false;
         }
         let (has_list, has_pending_replies) =
             (!client.list.is_empty(), client.pending_replies.bytes() > 0);
         if had_list && !has_list && client.phase == ClientPhase::Waiting {
             client.phase = ClientPhase::Serving;
-            goes_on = true;
+            is_resumed = true;
         }
         let is_done = flushed == Flush::Empty && unsent_bytes == 0;
         match &mut client.phase {
@@ -176,19 +179,19 @@ impl Coordinator {
             | ClientPhase::Ended
             | ClientPhase::Refused(_) => (),
         }
-        if goes_on {
-            self.go_on(key);
+        if is_resumed {
+            self.resume(key);
         }
         if flushed == Flush::Yielded
             || (flushed == Flush::Empty && has_list && !has_pending_replies)
         {
-            self.unflush(key);
+            self.schedule_flush(key);
         }
         written
     }
 
     /// Begins a connect-back.
-    fn dial(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
+    fn connect_back(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
         self.spend(WORK_CONNECT);
         let key = self.peers.next_key();
         let begun = self.connection_to(address, from).and_then(|mut connection| {

@@ -37,7 +37,7 @@ struct Messages {
 }
 
 impl Messages {
-    fn note(&mut self, line: &[u8], at: Millis) {
+    fn add(&mut self, line: &[u8], at: Millis) {
         self.count += 1;
         self.bytes += line.len() as u64;
         self.ends = Some((self.ends.map_or(at, |(oldest, _)| oldest), at));
@@ -90,7 +90,7 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Journa
     let mut messages = Messages::default();
     let recovered = recover(store, |event| {
         if let RecoveryEvent::Fact { at, record: Record::Accepted { line } } = event {
-            messages.note(line, at);
+            messages.add(line, at);
         }
         apply(&mut replay, event);
     })?;
@@ -108,7 +108,7 @@ impl Findings {
         let mut lines = vec![
             format!("epoch {}", or_none(epoch.map(|epoch| epoch.to_string()))),
             format!("last {}", recovered.last),
-            format!("sync {}", recovered.header.map_or("none", |header| word(header.sync))),
+            format!("sync {}", recovered.header.map_or("none", |header| sync_name(header.sync))),
             format!("end {}", end(&recovered)),
             format!("messages_kept {}", messages.count),
             format!("messages_bytes {}", messages.bytes),
@@ -133,7 +133,7 @@ impl Findings {
     }
 }
 
-fn word(sync: SyncMode) -> &'static str {
+fn sync_name(sync: SyncMode) -> &'static str {
     match sync {
         SyncMode::Always => "always",
         SyncMode::Interval => "interval",

@@ -43,20 +43,20 @@ impl Journal {
     /// The end of a turn: hands over what was decided in it.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
         self.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
-        self.hand_over();
+        self.submit_jobs();
     }
 
     /// Hands over what is still to be told: see [`Commits::end`].
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
         self.commits.close(group, now);
-        self.hand_over();
+        self.submit_jobs();
     }
 
     /// Hands over what the keeper has for the worker, as far as that has room.
-    pub(super) fn hand_over(&mut self) {
+    pub(super) fn submit_jobs(&mut self) {
         while let Some(job) = self.commits.poll_job() {
             if let Err(Full(job)) = self.worker.try_submit(job) {
-                return self.commits.take_back(job); // What is done before it brings the next turn.
+                return self.commits.requeue(job); // What is done before it brings the next turn.
             }
         }
     }
@@ -116,7 +116,7 @@ impl Coordinator {
             let _ = journal.take_completions(now);
             match journal.commits.end() {
                 JournalEnd::Written => return Ok(()),
-                JournalEnd::Pending if now < ends_at => journal.hand_over(),
+                JournalEnd::Pending if now < ends_at => journal.submit_jobs(),
                 JournalEnd::Pending | JournalEnd::Failed => {
                     let bytes = journal.commits.waiting_bytes();
                     let directory = self.config.data_dir.clone().unwrap_or_default();

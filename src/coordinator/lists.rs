@@ -31,8 +31,8 @@ use crate::time::Now;
 pub(super) struct Lists {
     /// Clients that asked for a list that is not begun.
     waiting: VecDeque<ConnId>,
-    making: Option<ListInProgress>,
-    made: Option<FinishedList>,
+    in_progress: Option<ListInProgress>,
+    finished: Option<FinishedList>,
     /// True once the log says that lists wait.
     is_reported: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Lists {
 /// A list that is being made.
 #[derive(Debug)]
 struct ListInProgress {
-    takers: VecDeque<ConnId>,
+    receivers: VecDeque<ConnId>,
     lines: String,
     count: usize,
     /// The member in the last line.
@@ -50,26 +50,26 @@ struct ListInProgress {
 /// A list that is made, for clients that do not have it yet.
 #[derive(Debug)]
 struct FinishedList {
-    takers: VecDeque<ConnId>,
+    receivers: VecDeque<ConnId>,
     lines: Bytes,
     count: usize,
 }
 
 impl Lists {
     /// Returns true if no list is to be made or handed out now.
-    pub(super) fn is_idle(&self, memory: &Budget) -> bool {
-        let must_flush = self.made.is_some() || !self.waiting.is_empty();
-        self.making.is_none() && (!must_flush || memory.is_full())
+    pub(super) fn is_idle(&self, budget: &Budget) -> bool {
+        let has_receivers = self.finished.is_some() || !self.waiting.is_empty();
+        self.in_progress.is_none() && (!has_receivers || budget.is_full())
     }
 
     /// Returns true if a client waits for a list.
-    fn must_flush(&self) -> bool {
-        self.making.is_some() || self.made.is_some() || !self.waiting.is_empty()
+    fn is_awaited(&self) -> bool {
+        self.in_progress.is_some() || self.finished.is_some() || !self.waiting.is_empty()
     }
 
-    fn wait(&mut self, to: ConnId, memory: &Budget) {
-        if memory.is_full() && !mem::replace(&mut self.is_reported, true) {
-            let kept_bytes = memory.kept_bytes();
+    fn wait(&mut self, to: ConnId, budget: &Budget) {
+        if budget.is_full() && !mem::replace(&mut self.is_reported, true) {
+            let kept_bytes = budget.kept_bytes();
             log::warn!(
                 "long lists of members wait: {kept_bytes} bytes are kept for clients already"
             );
@@ -79,46 +79,46 @@ impl Lists {
 
     /// Makes a piece of the list for those who wait.
     fn make(&mut self, group: &Group) {
-        if self.making.is_none() && !self.waiting.is_empty() {
-            let takers = mem::take(&mut self.waiting);
-            self.making =
-                Some(ListInProgress { takers, lines: String::new(), count: 0, last: None });
+        if self.in_progress.is_none() && !self.waiting.is_empty() {
+            let receivers = mem::take(&mut self.waiting);
+            self.in_progress =
+                Some(ListInProgress { receivers, lines: String::new(), count: 0, last: None });
         }
-        let Some(mut making) = self.making.take() else { return };
-        let (before, from) = (making.count, making.last.take());
+        let Some(mut in_progress) = self.in_progress.take() else { return };
+        let (before, from) = (in_progress.count, in_progress.last.take());
         for member in group.members_after(from.as_deref()).take(TURN_LIST_LINES_MAX) {
             // Writing to a string cannot fail.
-            let _ = writeln!(making.lines, "{member}");
-            making.count += 1;
-            if making.count - before == TURN_LIST_LINES_MAX {
-                making.last = Some(member.id.into());
+            let _ = writeln!(in_progress.lines, "{member}");
+            in_progress.count += 1;
+            if in_progress.count - before == TURN_LIST_LINES_MAX {
+                in_progress.last = Some(member.id.into());
             }
         }
-        if making.last.is_some() {
-            self.making = Some(making);
+        if in_progress.last.is_some() {
+            self.in_progress = Some(in_progress);
         } else {
-            let ListInProgress { takers, lines, count, .. } = making;
-            self.made = Some(FinishedList { takers, lines: lines.into(), count });
+            let ListInProgress { receivers, lines, count, .. } = in_progress;
+            self.finished = Some(FinishedList { receivers, lines: lines.into(), count });
         }
     }
 
     /// The next client that is given a list, with the list.
     fn next(&mut self) -> Option<(ConnId, Bytes, usize)> {
-        let made = self.made.as_mut()?;
-        let to = made.takers.pop_front()?;
-        let list = (to, made.lines.clone(), made.count);
-        if made.takers.is_empty() {
-            self.made = None;
+        let finished = self.finished.as_mut()?;
+        let to = finished.receivers.pop_front()?;
+        let list = (to, finished.lines.clone(), finished.count);
+        if finished.receivers.is_empty() {
+            self.finished = None;
         }
         Some(list)
     }
 
     /// All who wait, who wait for nothing any more.
-    fn give_up(&mut self) -> impl Iterator<Item = ConnId> + use<> {
-        let Self { waiting, making, made, .. } = mem::take(self);
-        let made = made.map(|made| made.takers).unwrap_or_default();
-        let making = making.map(|making| making.takers).unwrap_or_default();
-        made.into_iter().chain(making).chain(waiting)
+    fn take_waiting(&mut self) -> impl Iterator<Item = ConnId> + use<> {
+        let Self { waiting, in_progress, finished, .. } = mem::take(self);
+        let finished = finished.map(|finished| finished.receivers).unwrap_or_default();
+        let in_progress = in_progress.map(|in_progress| in_progress.receivers).unwrap_or_default();
+        finished.into_iter().chain(in_progress).chain(waiting)
     }
 }
 
@@ -134,50 +134,50 @@ impl Coordinator {
             (true, Listing::Stats) => Some(self.list_stats(now)),
         };
         match lines {
-            Some(lines) => self.give_lines(to, &lines),
+            Some(lines) => self.append_short_list(to, &lines),
             None => self.lists.wait(to, &self.budget),
         }
     }
 
     /// Has everybody go on who waited for what was kept for others.
-    pub(super) fn give_room(&mut self) {
+    pub(super) fn resume_waiting(&mut self) {
         if self.budget.has_room_again() {
             let throttled = self.peers.iter().filter(|(_, peer)| match &peer.role {
                 PeerRole::Client(client) => client.is_throttled,
                 PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => false,
             });
             let keys: Vec<Key> = throttled.map(|(key, _)| key).collect();
-            keys.into_iter().for_each(|key| self.go_on(key)); // Who may not is held up again.
+            keys.into_iter().for_each(|key| self.resume(key)); // Who may not is held up again.
         }
-        self.give_lists();
+        self.serve_lists();
     }
 
     /// Makes a piece of a long list, and gives it to those who wait, for whom there is room.
-    fn give_lists(&mut self) {
+    fn serve_lists(&mut self) {
         if self.lists.is_idle(&self.budget) {
             return;
         }
-        if self.lists.made.is_none() {
+        if self.lists.finished.is_none() {
             self.lists.make(&self.group);
         }
         while !self.budget.is_full()
             && let Some((to, lines, count)) = self.lists.next()
         {
-            self.give_list(to, lines, count);
+            self.append_list(to, lines, count);
         }
-        if !self.lists.must_flush() && mem::take(&mut self.lists.is_reported) {
+        if !self.lists.is_awaited() && mem::take(&mut self.lists.is_reported) {
             log::info!("long lists of members do not wait any more");
         }
     }
 
     /// At shutdown nobody waits for a list any more.
     pub(super) fn refuse_lists(&mut self) {
-        for to in self.lists.give_up() {
+        for to in self.lists.take_waiting() {
             self.answer(to, &Reply::Refused(RequestError::ShuttingDown));
         }
     }
 
-    fn give_lines(&mut self, to: ConnId, lines: &str) {
+    fn append_short_list(&mut self, to: ConnId, lines: &str) {
         if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client) {
             client.has_list = true;
         }
@@ -185,7 +185,7 @@ impl Coordinator {
     }
 
     /// Gives a client a long list, which is copied to its socket piece by piece.
-    fn give_list(&mut self, to: ConnId, lines: Bytes, count: usize) {
+    fn append_list(&mut self, to: ConnId, lines: Bytes, count: usize) {
         if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client)
             && !client.write_closed
         {
@@ -202,7 +202,7 @@ impl Coordinator {
             return None;
         }
         self.spend(count * WORK_LIST_LINES);
-        let is_free = !self.budget.is_full() && !self.lists.must_flush();
+        let is_free = !self.budget.is_full() && !self.lists.is_awaited();
         let bytes_max = if is_free { usize::MAX } else { CLIENT_BYTES_SHARE };
         let mut lines = format!("{}\n", Reply::Members { count });
         for member in self.group.members() {

@@ -83,8 +83,8 @@ impl Coordinator {
             Ok(UnackedBytes::Unanswered { tries, silent_ms }) => {
                 checks.want();
                 let since = *checks.unanswered.entry(key).or_insert(now.steady);
-                if has_gone(tries, silent_ms, now.steady.since(since)) {
-                    self.give_up(key, now);
+                if is_gone(tries, silent_ms, now.steady.since(since)) {
+                    self.on_machine_gone(key, now);
                 }
             }
             // The socket has failed, which its next read says.
@@ -92,7 +92,7 @@ impl Coordinator {
         }
     }
 
-    fn give_up(&mut self, key: Key, now: Now) {
+    fn on_machine_gone(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match &mut peer.role {
             PeerRole::Client(client) => {
@@ -104,9 +104,9 @@ impl Coordinator {
                     self.marked_for_close.push(key);
                 }
                 self.wake(key);
-                self.unflush(key);
+                self.schedule_flush(key);
             }
-            PeerRole::MemberSocket(_) => self.lose(key, SocketEnd::TimedOut, now),
+            PeerRole::MemberSocket(_) => self.end_failed(key, SocketEnd::TimedOut, now),
             PeerRole::Connecting { .. } => (), // It has a deadline of its own.
         }
     }
@@ -117,7 +117,7 @@ impl Coordinator {
 ///
 /// Silence alone says less: before the first try there may have been nothing to answer. A machine
 /// that hears nothing can still be heard; it has gone when all checks for as long saw that.
-fn has_gone(tries: u8, silent_ms: u32, unanswered_ms: u64) -> bool {
+fn is_gone(tries: u8, silent_ms: u32, unanswered_ms: u64) -> bool {
     let timeout_ms = u64::from(PEER_TIMEOUT_MS);
     let is_silent = u32::from(tries) >= KEEPALIVE.probes && u64::from(silent_ms) >= timeout_ms;
     is_silent || unanswered_ms >= timeout_ms - PEER_CHECK_MS
@@ -136,7 +136,7 @@ mod tests {
             (3, 30_000, 0, true),
             (1, 100, 26_000, true),
         ] {
-            let found = has_gone(tries, silent_ms, unanswered_ms);
+            let found = is_gone(tries, silent_ms, unanswered_ms);
             assert_eq!(found, gone, "{tries} {silent_ms} {unanswered_ms}");
         }
     }

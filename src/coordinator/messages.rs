@@ -92,7 +92,7 @@ impl Coordinator {
         self.spend(filled.as_ref().map_or(0, |filled| filled.bytes() / WORK_ACK_BYTES));
         match filled {
             Ok(Fill::Drained(_)) => (),
-            Ok(Fill::Yielded(_)) => self.come_back(key),
+            Ok(Fill::Yielded(_)) => self.enqueue_leftover(key),
             Ok(Fill::Eof(_)) => self.end(link, SocketEnd::Closed, now),
             Err(error) => self.end(link, SocketEnd::from(error), now),
         }
@@ -185,7 +185,7 @@ impl Coordinator {
         };
         match failed {
             None => self.watch_for_stall(key, written > 0, now.steady),
-            Some(error) => self.lose(key, error.into(), now),
+            Some(error) => self.end_failed(key, error.into(), now),
         }
         written
     }
@@ -222,12 +222,12 @@ impl Coordinator {
         message_socket.stall_timer = None;
         if !connection.is_writable() && self.group.is_due(message_socket.link) {
             let timeout_ms = self.config.stall_timeout_ms;
-            self.lose(key, SocketEnd::Stalled { timeout_ms }, now);
+            self.end_failed(key, SocketEnd::Stalled { timeout_ms }, now);
         }
     }
 
     /// A message socket has failed: what it had brought still counts.
-    pub(super) fn lose(&mut self, key: Key, how: SocketEnd, now: Now) {
+    pub(super) fn end_failed(&mut self, key: Key, how: SocketEnd, now: Now) {
         let Some((_, message_socket)) = self.peers.get_mut(key).and_then(Peer::message_socket)
         else {
             return;
@@ -256,7 +256,7 @@ impl Coordinator {
     }
 
     /// Tells all members that acknowledge of the end of the coordinator.
-    pub(super) fn send_goodbyes(&mut self) {
+    pub(super) fn send_byes(&mut self) {
         for (&link, &key) in &self.links {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
                 write_last(connection, &self.group.goodbye(link));
@@ -265,11 +265,11 @@ impl Coordinator {
     }
 }
 
-/// Writes as much of `words` as the socket takes at once. An error is not reported: the connection
+/// Writes as much of `bytes` as the socket takes at once. An error is not reported: the connection
 /// is closed right behind them.
-pub(super) fn write_last(connection: &mut Connection, words: &[u8]) {
-    if !words.is_empty() {
-        let _ = connection.write_vectored(&[IoSlice::new(words)]);
+pub(super) fn write_last(connection: &mut Connection, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        let _ = connection.write_vectored(&[IoSlice::new(bytes)]);
     }
 }
 

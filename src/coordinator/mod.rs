@@ -53,7 +53,7 @@ use crate::net::{
 };
 use crate::protocol::Epoch;
 use server::Coordinator;
-use shutdown::Verdict;
+use shutdown::TurnOutcome;
 
 /// Why the coordinator could not start, go on, or end well.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl Coordinator {
         let config = CoordinatorConfig { listen: listening, ..config.clone() };
         let begins_epoch = run.new_epoch && startup.keeps_epoch;
         let mut coordinator = Self::new(config, startup, poll, signals, acceptor);
-        coordinator.prepare_epoch(Epoch::new(startup::draw()?), begins_epoch);
+        coordinator.prepare_epoch(Epoch::new(startup::draw_random()?), begins_epoch);
         write_line(StandardStream::Output, &coordinator.first_line(&files));
         Ok(coordinator)
     }
@@ -203,9 +203,9 @@ impl Coordinator {
     fn run(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         loop {
             match self.turn(events) {
-                Ok(Verdict::GoOn) => (),
-                Ok(Verdict::Done) => return Ok(()),
-                Ok(Verdict::CutShort) => return Err(CoordinatorError::CutShort),
+                Ok(TurnOutcome::Continue) => (),
+                Ok(TurnOutcome::Done) => return Ok(()),
+                Ok(TurnOutcome::CutShort) => return Err(CoordinatorError::CutShort),
                 Err(error) => return Err(CoordinatorError::poll(error)),
             }
         }

@@ -92,12 +92,12 @@ impl Coordinator {
     }
 
     /// Has a socket served again that used up its share.
-    pub(super) fn come_back(&mut self, key: Key) {
+    pub(super) fn enqueue_leftover(&mut self, key: Key) {
         self.enqueue(key, Queued::Leftover);
     }
 
     /// Has a client served again that was held up. If requests of it are left, it is no newcomer.
-    pub(super) fn go_on(&mut self, key: Key) {
+    pub(super) fn resume(&mut self, key: Key) {
         let has_more = self.peers.get(key).is_some_and(|peer| !peer.connection.input.is_empty());
         self.enqueue(key, if has_more { Queued::Leftover } else { Queued::Fresh });
     }
@@ -155,7 +155,7 @@ impl Coordinator {
     fn on_client_ready(&mut self, key: Key, share: Share, now: Now) {
         self.spend(WORK_REQUEST_SOCKET);
         self.serve(key, share, now);
-        self.unflush(key);
+        self.schedule_flush(key);
     }
 
     fn on_message_socket_ready(&mut self, key: Key, bytes_max: usize, now: Now) {

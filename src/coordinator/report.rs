@@ -78,7 +78,7 @@ impl Coordinator {
             config.max_backlog,
             config.overflow,
             match &config.data_dir {
-                Some(path) => format!("{}, {}", path.display(), config.sync.words()),
+                Some(path) => format!("{}, {}", path.display(), config.sync.description()),
                 None => "memory only".to_owned(),
             },
         )
@@ -97,9 +97,9 @@ pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> O
 }
 
 /// Logs a change of a member.
-pub(super) fn log_note(note: &MemberChange) {
-    let id = &note.id;
-    match &note.change {
+pub(super) fn log_member_change(member_change: &MemberChange) {
+    let id = &member_change.id;
+    match &member_change.change {
         ChangeKind::Registered(address) => log::info!("{id}: registered at {address}"),
         ChangeKind::Reconnected(address) => log::info!("{id}: reconnected at {address}"),
         ChangeKind::TakenOver { by, from } => {

@@ -13,7 +13,7 @@ use super::lists::Lists;
 use super::liveness::Liveness;
 use super::peer::{Peer, PeerRole};
 use super::ready::Ready;
-use super::shutdown::{Shutdown, Verdict};
+use super::shutdown::{Shutdown, TurnOutcome};
 use super::startup::Startup;
 use super::suspend::SuspendGrace;
 use crate::config::CoordinatorConfig;
@@ -164,7 +164,7 @@ impl Coordinator {
     }
 
     /// As long as it takes for something to happen, and all that comes of it.
-    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Verdict> {
+    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
         let deadline =
             if self.is_idle() { self.timers.next_deadline() } else { Some(Millis::ZERO) };
         let before = self.clock.now().steady;
@@ -174,11 +174,11 @@ impl Coordinator {
         let mut signalled = false;
         for event in &*events {
             match event.token() {
-                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::note),
+                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::on_event),
                 SIGNALS => signalled = true,
-                CLOCK => self.clock.note(), // Both clocks are looked at in every turn.
-                WAKER => (),                // What the worker has done is looked for in every turn.
-                token => self.note(Key::from(token), event),
+                CLOCK => self.clock.on_event(), // Both clocks are looked at in every turn.
+                WAKER => (), // What the worker has done is looked for in every turn.
+                token => self.on_event(Key::from(token), event),
             }
         }
         self.take_committed(now);
@@ -197,9 +197,9 @@ impl Coordinator {
         self.check_peers(now);
         self.commit_turn(now);
         self.close_marked();
-        self.give_room(); // Behind all that makes it.
+        self.resume_waiting(); // Behind all that makes it.
         self.arm_timers();
-        Ok(if is_second { Verdict::CutShort } else { self.verdict(now.steady) })
+        Ok(if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) })
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -213,9 +213,9 @@ impl Coordinator {
             && !self.acceptor.as_ref().is_some_and(may_accept)
     }
 
-    fn note(&mut self, key: Key, event: &mio::event::Event) {
+    fn on_event(&mut self, key: Key, event: &mio::event::Event) {
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.connection.note(event);
+            peer.connection.on_event(event);
             self.wake(key);
         }
     }
@@ -249,7 +249,7 @@ impl Coordinator {
                     if let Some(timer) = client.line_timer {
                         self.timers.cancel(timer);
                     }
-                    self.admission.leave(&mut client);
+                    self.admission.on_closed(&mut client);
                 }
                 PeerRole::Connecting { deadline, .. } => {
                     self.timers.cancel(deadline);

@@ -20,9 +20,9 @@ pub(super) struct Shutdown {
 
 /// Decision about another turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TurnOutcome {
     /// There is.
-    GoOn,
+    Continue,
     /// All that was due has left, or had its time to.
     Done,
     /// A second signal came.
@@ -52,33 +52,33 @@ impl Coordinator {
             self.group.handle(Input::ShutDown, now);
             self.refuse_lists();
             let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
-            keys.into_iter().for_each(|key| self.unflush(key));
+            keys.into_iter().for_each(|key| self.schedule_flush(key));
         }
         asked > 0
     }
 
-    pub(super) fn verdict(&mut self, now: Millis) -> Verdict {
+    pub(super) fn outcome(&mut self, now: Millis) -> TurnOutcome {
         let Some(Shutdown { until, ends_at, is_drained }) = self.shutdown else {
-            return Verdict::GoOn;
+            return TurnOutcome::Continue;
         };
         if until <= now {
             if !is_drained {
-                self.send_goodbyes();
+                self.send_byes();
                 log::warn!("shut down before everything due was sent");
             }
-            return Verdict::Done;
+            return TurnOutcome::Done;
         }
         if !is_drained && self.is_drained() {
             let until = until.min(now.plus(PEER_CLOSE_MS));
             self.timers.insert(until, CoordinatorTimer::Shutdown);
             self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
-            self.send_goodbyes();
+            self.send_byes();
             for (_, peer) in self.peers.iter() {
                 // If this fails, the peer is gone already.
                 let _ = peer.connection.shutdown_write();
             }
         }
-        if self.peers.is_empty() { Verdict::Done } else { Verdict::GoOn }
+        if self.peers.is_empty() { TurnOutcome::Done } else { TurnOutcome::Continue }
     }
 
     /// Returns true if every reply and every delivery that is due was sent.

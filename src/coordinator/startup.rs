@@ -29,7 +29,7 @@ pub(super) struct Startup {
 }
 
 /// What every start draws anew.
-pub(super) fn draw() -> Result<u64, CoordinatorError> {
+pub(super) fn draw_random() -> Result<u64, CoordinatorError> {
     getrandom::u64().map_err(|error| {
         CoordinatorError::System("cannot draw a random number", io::Error::other(error)) //.
     })
@@ -43,10 +43,10 @@ pub(super) fn begin(
     signals: &mut Signals,
 ) -> Result<Startup, CoordinatorError> {
     let Some(directory) = &config.data_dir else {
-        let group = Group::new(rules, Epoch::new(draw()?));
+        let group = Group::new(rules, Epoch::new(draw_random()?));
         return Ok(Startup {
             group,
-            clock: watched(Clock::start(), registry),
+            clock: watch_clock(Clock::start(), registry),
             journal: None,
             keeps_epoch: false,
         });
@@ -57,33 +57,33 @@ pub(super) fn begin(
     let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
     let is_new = store.is_empty();
     let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
-    let recovery = JournalContents::read(&mut store, rules, is_asked_to_end);
-    let recovery = recovery.map_err(|unusable| match unusable {
+    let contents = JournalContents::read(&mut store, rules, is_asked_to_end);
+    let contents = contents.map_err(|unusable| match unusable {
         JournalError::Stopped => CoordinatorError::Stopped(directory.clone()),
         JournalError::System { .. }
         | JournalError::Unreadable { .. }
         | JournalError::InUse
         | JournalError::Version { .. } => failed(&unusable),
     })?;
-    for issue in &recovery.recovered().issues {
+    for issue in &contents.recovered().issues {
         log::warn!("journal {}: {issue}", directory.display());
     }
-    let clock = Clock::start_at(recovery.age(Clock::start().now().unix));
-    let clock = watched(clock, registry);
+    let clock = Clock::start_at(contents.age(Clock::start().now().unix));
+    let clock = watch_clock(clock, registry);
     let options = JournalOptions {
         sync: config.sync,
         segment_bytes_max: SEGMENT_BYTES_MAX,
         waiting_bytes_max: JOURNAL_WAITING_BYTES_MAX,
         boot: boot_id(config.sync),
     };
-    let drawn = RandomValues { epoch: Epoch::new(draw()?), salt: Salt(draw()?) };
+    let drawn = RandomValues { epoch: Epoch::new(draw_random()?), salt: Salt(draw_random()?) };
     let (segments, lost) = {
-        let recovered = recovery.recovered();
+        let recovered = contents.recovered();
         (recovered.segments.len(), recovered.messages_lost)
     };
     let opened =
-        recovery.open(store, options, drawn, clock.now()).map_err(|error| failed(&error))?;
-    log_beginning(directory, &opened.group, is_new, segments, lost);
+        contents.open(store, options, drawn, clock.now()).map_err(|error| failed(&error))?;
+    log_recovery(directory, &opened.group, is_new, segments, lost);
     let keeps_epoch = opened.group.epoch() != drawn.epoch;
     let (group, journal) = Journal::start(opened, registry)
         .map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
@@ -91,14 +91,14 @@ pub(super) fn begin(
 }
 
 /// A clock that wakes the loop, where the system can do that.
-fn watched(mut clock: Clock, registry: &Registry) -> Clock {
+fn watch_clock(mut clock: Clock, registry: &Registry) -> Clock {
     if let Err(error) = clock.watch(registry) {
         log::debug!("cannot watch for steps of the wall clock, checking once a minute: {error}");
     }
     clock
 }
 
-fn log_beginning(directory: &Path, group: &Group, is_new: bool, segments: usize, lost: u64) {
+fn log_recovery(directory: &Path, group: &Group, is_new: bool, segments: usize, lost: u64) {
     if is_new {
         log::warn!(
             "new, empty journal in {}: if there was one, see whether its disk is mounted",
@@ -142,7 +142,7 @@ fn read_boot_id() -> Result<BootId, String> {
 
 impl Sync {
     /// How it is said at the start.
-    pub(super) fn words(self) -> String {
+    pub(super) fn description(self) -> String {
         match self {
             Self::Always => "synced before anything is confirmed".to_owned(),
             Self::Every(pause_ms) => format!("synced every {pause_ms} ms"),

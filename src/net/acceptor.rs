@@ -34,7 +34,7 @@ pub struct Acceptor {
     ready: bool,
     paused_until: Option<Millis>,
     /// What this turn may still take.
-    left: usize,
+    accepts_left: usize,
     pauses: u64,
 }
 
@@ -42,7 +42,7 @@ pub struct Acceptor {
 #[derive(Debug)]
 pub enum Accept {
     /// A connection; go on.
-    Taken(TcpStream, SocketAddr),
+    Accepted(TcpStream, SocketAddr),
     /// Nobody waits; an edge will tell when somebody does.
     Drained,
     /// Enough for this turn: come back in the next one.
@@ -67,7 +67,7 @@ impl Acceptor {
             reserve: FileReserve::new(reserve_files),
             ready: false,
             paused_until: None,
-            left: limits::TURN_ACCEPTS_MAX,
+            accepts_left: limits::TURN_ACCEPTS_MAX,
             pauses: 0,
         })
     }
@@ -89,7 +89,7 @@ impl Acceptor {
     }
 
     /// Writes down that an event came.
-    pub fn note(&mut self) {
+    pub fn on_event(&mut self) {
         self.ready = true;
     }
 
@@ -99,7 +99,7 @@ impl Acceptor {
     }
 
     /// Lets those who wait go on waiting: nobody is to take a file now.
-    pub fn put_off(&mut self, now: Millis) {
+    pub fn postpone(&mut self, now: Millis) {
         if self.is_due(now) {
             self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         }
@@ -141,20 +141,20 @@ impl Acceptor {
         if !self.reserve.refill() {
             return self.pause(Errno::MFILE.into(), now);
         }
-        while self.left > 0 {
-            self.left -= 1;
+        while self.accepts_left > 0 {
+            self.accepts_left -= 1;
             match self.listener.accept() {
-                Ok((stream, peer)) => return Accept::Taken(stream, peer),
+                Ok((stream, peer)) => return Accept::Accepted(stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.ready = false;
-                    self.left = limits::TURN_ACCEPTS_MAX;
+                    self.accepts_left = limits::TURN_ACCEPTS_MAX;
                     return Accept::Drained;
                 }
-                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) if is_peer_error(&error) => {}
                 Err(error) => return self.pause(error, now),
             }
         }
-        self.left = limits::TURN_ACCEPTS_MAX;
+        self.accepts_left = limits::TURN_ACCEPTS_MAX;
         Accept::Yielded
     }
 
@@ -170,7 +170,7 @@ impl Acceptor {
     /// Also for errors that nobody has foreseen: resting cannot spin.
     fn pause(&mut self, error: io::Error, now: Millis) -> Accept {
         self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
-        self.left = limits::TURN_ACCEPTS_MAX;
+        self.accepts_left = limits::TURN_ACCEPTS_MAX;
         self.pauses = self.pauses.saturating_add(1);
         Accept::OutOfFiles(error)
     }
@@ -178,7 +178,7 @@ impl Acceptor {
 
 /// Whether an error belongs to the one connection that would have been next, which is gone: Linux
 /// reports here what happened to it while it waited.
-fn is_of_the_peer(error: &io::Error) -> bool {
+fn is_peer_error(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Interrupted
         || [
             Errno::CONNABORTED,
@@ -227,7 +227,7 @@ mod tests {
             let mut events = Events::with_capacity(4);
             wait(&mut self.poll, &mut events, Millis::ZERO, Some(Millis::new(10_000))).unwrap();
             assert!(events.iter().any(|event| event.token() == LISTENER), "an edge for arrivals");
-            self.acceptor.note();
+            self.acceptor.on_event();
         }
 
         /// Accepts as the loops do: how many were taken, and what ended it.
@@ -235,7 +235,7 @@ mod tests {
             let mut taken = 0;
             loop {
                 let accept = self.acceptor.accept(Millis::new(now));
-                if !matches!(accept, Accept::Taken(..)) {
+                if !matches!(accept, Accept::Accepted(..)) {
                     return (taken, accept);
                 }
                 taken += 1;

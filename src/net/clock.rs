@@ -69,8 +69,8 @@ impl Clock {
     }
 
     /// Takes note of the event that came under [`super::CLOCK`].
-    pub fn note(&self) {
-        self.watch.iter().for_each(ClockWatch::note);
+    pub fn on_event(&self) {
+        self.watch.iter().for_each(ClockWatch::on_event);
     }
 
     /// Returns the time at which a loop must look at its clocks if nothing else is due before

@@ -33,7 +33,7 @@ impl ClockWatch {
     }
 
     /// Reads the event, which arms the timer again.
-    pub(super) fn note(&self) {
+    pub(super) fn on_event(&self) {
         // An error says that nothing came, or that the timer was canceled, which is what it is for.
         let _ = self.timer.wait();
     }
@@ -45,5 +45,5 @@ impl ClockWatch {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn note(&self) {}
+    pub(super) fn on_event(&self) {}
 }

@@ -34,7 +34,7 @@ pub struct Connection {
     failure: Option<io::Error>,
     readable: bool,
     /// Whether there may be something behind a short read.
-    reads_on: bool,
+    ignores_short_read: bool,
     writable: bool,
     input_ended: bool,
     /// Bytes were written of which no check has seen that the peer's machine took them.
@@ -122,7 +122,7 @@ impl Connection {
             written: 0,
             failure: None,
             readable: false,
-            reads_on: false,
+            ignores_short_read: false,
             writable: false,
             input_ended: false,
             has_written: false,
@@ -162,17 +162,17 @@ impl Connection {
     ///
     /// An end or an error is nothing to act on yet: bytes may stand before it. It makes the
     /// connection readable and writable, and the read or the write finds it in its place.
-    pub fn note(&mut self, event: &Event) {
+    pub fn on_event(&mut self, event: &Event) {
         let is_special = event.is_read_closed() || event.is_error() || event.is_priority();
         self.readable |= event.is_readable() || is_special;
-        self.reads_on |= is_special;
+        self.ignores_short_read |= is_special;
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
     /// Has the next [`Connection::fill`] read though no event has come: one may be late.
     pub fn assume_readable(&mut self) {
         self.readable = true;
-        self.reads_on = true;
+        self.ignores_short_read = true;
     }
 
     /// As [`Connection::assume_readable`], for the next write.
@@ -224,11 +224,11 @@ impl Connection {
                 Ok(read) => {
                     self.input.extend(piece.get(..read).unwrap_or_default());
                     bytes = bytes.saturating_add(read);
-                    self.readable = read == room || self.reads_on || !SHORT_READ_EMPTIES;
+                    self.readable = read == room || self.ignores_short_read || !SHORT_READ_EMPTIES;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
-                    self.reads_on = false;
+                    self.ignores_short_read = false;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if bytes == 0 => return Err(error),

@@ -138,7 +138,7 @@ impl Sink for LogPrinter {
         let now = self.now();
         lost = lost.saturating_add(self.summarize(now));
         for diagnostic in &batch {
-            if self.limit.admits(diagnostic, now) {
+            if self.limit.allows(diagnostic, now) {
                 lost = lost.saturating_add(u64::from((self.print)(diagnostic).is_err()));
             }
         }

@@ -145,29 +145,29 @@ impl<T> TimerWheel<T> {
         if entry.generation != id.generation {
             return None;
         }
-        let place = Position::of(entry.tick, self.tick);
-        self.remove(id.at, place)
+        let position = Position::of(entry.tick, self.tick);
+        self.remove(id.at, position)
     }
 
     /// The next value that is due: the earliest first, and of one tick the first inserted.
     pub fn pop_due(&mut self, now: Millis) -> Option<T> {
         let now_tick = now.as_u64() / TICK_MS;
         loop {
-            let Some(place) = self.first() else {
+            let Some(position) = self.first() else {
                 self.tick = self.tick.max(now_tick);
                 return None;
             };
-            let tick = place.first_tick(self.tick);
+            let tick = position.first_tick(self.tick);
             if tick > now_tick {
                 self.tick = self.tick.max(now_tick);
                 return None;
             }
             self.tick = tick;
-            let first = self.lists.get(place.list())?.first;
-            if place.level == 0 {
-                return self.remove(first, place);
+            let first = self.lists.get(position.list())?.first;
+            if position.level == 0 {
+                return self.remove(first, position);
             }
-            self.move_down(first, place);
+            self.move_down(first, position);
         }
     }
 
@@ -177,8 +177,8 @@ impl<T> TimerWheel<T> {
     /// of its levels: three for one that is hours away.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let place = self.first()?;
-        Some(Millis::new(place.first_tick(self.tick).saturating_mul(TICK_MS)))
+        let position = self.first()?;
+        Some(Millis::new(position.first_tick(self.tick).saturating_mul(TICK_MS)))
     }
 
     /// Where the earliest entries are.
@@ -188,11 +188,11 @@ impl<T> TimerWheel<T> {
     }
 
     /// Moves what stands in a slot, in its order, to where the tick, now in its window, wants it.
-    fn move_down(&mut self, first: u32, place: Position) {
-        if let Some(list) = self.lists.get_mut(place.list()) {
+    fn move_down(&mut self, first: u32, position: Position) {
+        if let Some(list) = self.lists.get_mut(position.list()) {
             *list = TimerList { first: NIL, last: NIL };
         }
-        self.mark(place, false);
+        self.mark(position, false);
         let mut at = first;
         while let Some(entry) = self.entry_mut(at) {
             let (tick, after) = (entry.tick, entry.after);
@@ -201,8 +201,8 @@ impl<T> TimerWheel<T> {
         }
     }
 
-    fn push_back(&mut self, at: u32, place: Position) {
-        let Some(list) = self.lists.get_mut(place.list()) else { return };
+    fn push_back(&mut self, at: u32, position: Position) {
+        let Some(list) = self.lists.get_mut(position.list()) else { return };
         let last = std::mem::replace(&mut list.last, at);
         if last == NIL {
             list.first = at;
@@ -214,10 +214,10 @@ impl<T> TimerWheel<T> {
             entry.before = last;
             entry.after = NIL;
         }
-        self.mark(place, true);
+        self.mark(position, true);
     }
 
-    fn remove(&mut self, at: u32, place: Position) -> Option<T> {
+    fn remove(&mut self, at: u32, position: Position) -> Option<T> {
         let TimerEntry { value, before, after, .. } = self.entries.try_remove(at as usize)?;
         if let Some(entry) = self.entry_mut(before) {
             entry.after = after;
@@ -225,7 +225,7 @@ impl<T> TimerWheel<T> {
         if let Some(entry) = self.entry_mut(after) {
             entry.before = before;
         }
-        let list = self.lists.get_mut(place.list())?;
+        let list = self.lists.get_mut(position.list())?;
         if list.first == at {
             list.first = after;
         }
@@ -233,14 +233,14 @@ impl<T> TimerWheel<T> {
             list.last = before;
         }
         if list.first == NIL {
-            self.mark(place, false);
+            self.mark(position, false);
         }
         Some(value)
     }
 
-    fn mark(&mut self, place: Position, occupied: bool) {
-        if let Some(slots) = self.occupied.get_mut(place.level) {
-            let bit = 1 << place.slot;
+    fn mark(&mut self, position: Position, occupied: bool) {
+        if let Some(slots) = self.occupied.get_mut(position.level) {
+            let bit = 1 << position.slot;
             *slots = if occupied { *slots | bit } else { *slots & !bit };
         }
     }

@@ -132,13 +132,13 @@ impl<S: Sink> Worker<S> {
     /// `false` if that needs longer than `wait`. The last completions can be fetched after it.
     #[must_use]
     pub fn close(&self, wait: Duration) -> bool {
-        let state = self.shut();
+        let state = self.mark_closed();
         let waited = self.shared.ended.wait_timeout_while(state, wait, |state| !state.ended);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.ended
     }
 
-    fn shut(&self) -> MutexGuard<'_, SharedState<S::Job, S::Done>> {
+    fn mark_closed(&self) -> MutexGuard<'_, SharedState<S::Job, S::Done>> {
         let mut state = self.shared.state();
         state.closed = true;
         self.shared.jobs_ready.notify_one();
@@ -148,7 +148,7 @@ impl<S: Sink> Worker<S> {
 
 impl<S: Sink> Drop for Worker<S> {
     fn drop(&mut self) {
-        drop(self.shut());
+        drop(self.mark_closed());
     }
 }
 
@@ -261,14 +261,14 @@ mod tests {
         }
     }
 
-    struct Bench {
+    struct WorkerFixture {
         poll: Poll,
         worker: Worker<Gated>,
         started: Receiver<Vec<u32>>,
         gate: Sender<()>,
     }
 
-    impl Bench {
+    impl WorkerFixture {
         fn new(jobs_max: usize) -> Self {
             let poll = Poll::new().unwrap();
             let (started_sender, started) = channel();
@@ -316,70 +316,70 @@ mod tests {
 
     #[test]
     fn all_that_waits_is_one_batch_and_completions_come_in_order_with_a_wake_up() {
-        let mut bench = Bench::new(8);
-        bench.worker.try_submit(1).unwrap();
-        assert_eq!(bench.started.recv_timeout(WAIT).unwrap(), [1]);
+        let mut fixture = WorkerFixture::new(8);
+        fixture.worker.try_submit(1).unwrap();
+        assert_eq!(fixture.started.recv_timeout(WAIT).unwrap(), [1]);
         for job in 2..=4 {
-            bench.worker.try_submit(job).unwrap();
+            fixture.worker.try_submit(job).unwrap();
         }
-        assert!(bench.worker.completions().is_empty());
-        bench.gate.send(()).unwrap();
-        assert_eq!(bench.started.recv_timeout(WAIT).unwrap(), [2, 3, 4]);
-        assert!(bench.woken());
-        assert_eq!(bench.worker.completions(), [[1]]);
-        bench.gate.send(()).unwrap();
-        assert!(bench.woken());
-        assert_eq!(bench.worker.completions(), [[2, 3, 4]]);
+        assert!(fixture.worker.completions().is_empty());
+        fixture.gate.send(()).unwrap();
+        assert_eq!(fixture.started.recv_timeout(WAIT).unwrap(), [2, 3, 4]);
+        assert!(fixture.woken());
+        assert_eq!(fixture.worker.completions(), [[1]]);
+        fixture.gate.send(()).unwrap();
+        assert!(fixture.woken());
+        assert_eq!(fixture.worker.completions(), [[2, 3, 4]]);
     }
 
     #[test]
     fn a_worker_that_waits_is_told_of_every_job() {
-        let mut bench = Bench::new(8);
+        let mut fixture = WorkerFixture::new(8);
         for job in 0..500 {
-            bench.gate.send(()).unwrap();
-            bench.worker.try_submit(job).unwrap();
-            assert!(bench.woken(), "job {job}");
-            assert_eq!(bench.worker.completions(), [[job]]);
+            fixture.gate.send(()).unwrap();
+            fixture.worker.try_submit(job).unwrap();
+            assert!(fixture.woken(), "job {job}");
+            assert_eq!(fixture.worker.completions(), [[job]]);
         }
     }
 
     #[test]
     fn a_job_above_the_bound_comes_back() {
-        let bench = Bench::new(2);
-        bench.worker.try_submit(1).unwrap();
-        bench.started.recv_timeout(WAIT).unwrap();
-        bench.worker.try_submit(2).unwrap();
-        bench.worker.try_submit(3).unwrap();
-        assert_eq!(bench.worker.try_submit(4), Err(Full(4)));
-        bench.gate.send(()).unwrap();
-        assert_eq!(bench.started.recv_timeout(WAIT).unwrap(), [2, 3]);
-        assert_eq!(bench.worker.try_submit(4), Ok(()));
-        bench.gate.send(()).unwrap();
-        bench.gate.send(()).unwrap();
+        let fixture = WorkerFixture::new(2);
+        fixture.worker.try_submit(1).unwrap();
+        fixture.started.recv_timeout(WAIT).unwrap();
+        fixture.worker.try_submit(2).unwrap();
+        fixture.worker.try_submit(3).unwrap();
+        assert_eq!(fixture.worker.try_submit(4), Err(Full(4)));
+        fixture.gate.send(()).unwrap();
+        assert_eq!(fixture.started.recv_timeout(WAIT).unwrap(), [2, 3]);
+        assert_eq!(fixture.worker.try_submit(4), Ok(()));
+        fixture.gate.send(()).unwrap();
+        fixture.gate.send(()).unwrap();
     }
 
     #[test]
     fn closing_finishes_what_was_taken_and_takes_no_more() {
-        let bench = Bench::new(8);
-        bench.worker.try_submit(1).unwrap();
-        bench.started.recv_timeout(WAIT).unwrap();
-        bench.worker.try_submit(2).unwrap();
-        assert!(!bench.worker.close(Duration::from_millis(1)), "it is at the gate still");
-        assert_eq!(bench.worker.try_submit(3), Err(Full(3)));
-        bench.gate.send(()).unwrap();
-        bench.gate.send(()).unwrap();
-        assert!(bench.worker.close(WAIT));
-        assert_eq!(bench.worker.completions(), [[1], [2]]);
-        assert!(bench.gate.send(()).is_err(), "the sink is dropped by then");
+        let fixture = WorkerFixture::new(8);
+        fixture.worker.try_submit(1).unwrap();
+        fixture.started.recv_timeout(WAIT).unwrap();
+        fixture.worker.try_submit(2).unwrap();
+        assert!(!fixture.worker.close(Duration::from_millis(1)), "it is at the gate still");
+        assert_eq!(fixture.worker.try_submit(3), Err(Full(3)));
+        fixture.gate.send(()).unwrap();
+        fixture.gate.send(()).unwrap();
+        assert!(fixture.worker.close(WAIT));
+        assert_eq!(fixture.worker.completions(), [[1], [2]]);
+        assert!(fixture.gate.send(()).is_err(), "the sink is dropped by then");
     }
 
     #[test]
     fn a_dropped_worker_does_what_it_has_and_ends() {
-        let bench = Bench::new(8);
-        bench.worker.try_submit(1).unwrap();
-        drop(bench.worker);
-        bench.gate.send(()).unwrap();
-        assert_eq!(bench.started.recv_timeout(WAIT).unwrap(), [1]);
-        assert!(bench.started.recv_timeout(WAIT).is_err(), "the sink is dropped, not waiting");
+        let fixture = WorkerFixture::new(8);
+        fixture.worker.try_submit(1).unwrap();
+        drop(fixture.worker);
+        fixture.gate.send(()).unwrap();
+        assert_eq!(fixture.started.recv_timeout(WAIT).unwrap(), [1]);
+        assert!(fixture.started.recv_timeout(WAIT).is_err(), "the sink is dropped, not waiting");
     }
 }

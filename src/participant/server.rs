@@ -109,13 +109,13 @@ impl Participant {
         let mut signals = Vec::new();
         for event in &*events {
             match event.token() {
-                LISTENER => self.listener.iter_mut().for_each(Acceptor::note),
+                LISTENER => self.listener.iter_mut().for_each(Acceptor::on_event),
                 SIGNALS => signals.extend(self.parts.signals.drain()), // One event for each kind.
-                CLOCK => self.parts.clock.note(), // What is due by now is done in every turn.
+                CLOCK => self.parts.clock.on_event(), // What is due by now is done in every turn.
                 WAKER => (), // Completions and lines are looked for in every turn.
                 token => {
                     if let Some(socket) = self.sockets.get_mut(token.into()) {
-                        socket.connection.note(event);
+                        socket.connection.on_event(event);
                     }
                 }
             }

@@ -64,7 +64,7 @@ impl Participant {
     pub(super) fn accept(&mut self, now: Millis) {
         while let Some(listener) = &mut self.listener {
             match listener.accept(now) {
-                Accept::Taken(stream, peer) => self.take_in(stream, peer.ip(), now),
+                Accept::Accepted(stream, peer) => self.take_in(stream, peer.ip(), now),
                 Accept::Yielded => {
                     self.must_come_back = true;
                     return;

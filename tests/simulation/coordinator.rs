@@ -166,7 +166,7 @@ impl World {
         match effect {
             Effect::Reply { to, reply } => {
                 let journal = self.coordinator().journal.as_ref();
-                let commit = journal.and_then(|journal| journal.commits.awaited(&reply));
+                let commit = journal.and_then(|journal| journal.commits.awaited_commit(&reply));
                 self.answer(to, &reply.to_string(), commit);
             }
             Effect::List { to, listing } => self.list(to, listing),

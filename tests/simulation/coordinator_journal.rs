@@ -53,7 +53,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub(crate) fn hold(&mut self, commit: Option<u64>, reply: &str, fact: Option<FactId>) {
-        self.pending_replies.hold(commit, reply.as_bytes());
+        self.pending_replies.push(commit, reply.as_bytes());
         self.put += reply.len();
         self.facts.extend(fact.map(|fact| (self.put, fact)));
     }

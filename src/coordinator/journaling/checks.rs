@@ -25,7 +25,7 @@ impl LocationChecks {
     pub(super) fn precedes_write(&mut self, now: Millis) -> bool {
         let due = self.last.plus(JOURNAL_CHECK_MS);
         if due <= now {
-            self.note(now);
+            self.mark_checked(now);
             return true;
         }
         self.due = Some(due);
@@ -36,13 +36,13 @@ impl LocationChecks {
     pub(super) fn is_due(&mut self, now: Millis) -> bool {
         let is_due = self.due.is_some_and(|due| due <= now);
         if is_due {
-            self.note(now);
+            self.mark_checked(now);
         }
         is_due
     }
 
     /// A check is on its way.
-    pub(super) fn note(&mut self, now: Millis) {
+    pub(super) fn mark_checked(&mut self, now: Millis) {
         *self = Self::new(now);
     }
 

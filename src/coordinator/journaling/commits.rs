@@ -132,7 +132,7 @@ impl Commits {
             durable,
             failing: None,
             reason: String::new(),
-            checks: LocationChecks::new(segment.noted.steady),
+            checks: LocationChecks::new(segment.recorded_clocks.steady),
             deregistered: VecDeque::new(),
             cursor_flush: cursors::CursorFlush::default(),
             sync_at: None,
@@ -147,7 +147,7 @@ impl Commits {
     }
 
     /// The commit that a reply to what is decided now has to wait for, if it has to.
-    pub fn awaited(&self, reply: &Reply) -> Option<u64> {
+    pub fn awaited_commit(&self, reply: &Reply) -> Option<u64> {
         match reply {
             Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
             // A return is written down late, as places are: a disk that is full need not keep
@@ -163,8 +163,8 @@ impl Commits {
 
     /// Returns true if the worker is to begin a segment, for which it may need a file.
     #[must_use]
-    pub fn is_beginning(&self) -> bool {
-        self.segment.begun > self.done.0
+    pub fn is_starting_segment(&self) -> bool {
+        self.segment.start_commit > self.done.0
     }
 
     /// What the worker is to be asked next.
@@ -173,7 +173,7 @@ impl Commits {
     }
 
     /// There was no room for this job: it is the next one again.
-    pub fn take_back(&mut self, job: WriterJob) {
+    pub fn requeue(&mut self, job: WriterJob) {
         self.jobs.push_front(job);
     }
 
@@ -212,13 +212,13 @@ impl Commits {
         encode(record, at, self.segment.salt, &mut self.records);
     }
 
-    /// The end of a turn: hands over what was decided in it. Where a segment begins, `draw` draws
-    /// its salt; without one that waits.
+    /// Makes a commit of what was decided in this turn. `draw` draws the salt of a new segment.
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
         self.record_clock(now);
-        if self.cursor_flush.ends(group.has_cursor_updates(), now.steady) {
+        if self.cursor_flush.is_due(group.has_cursor_updates(), now.steady) {
             if self.is_full() {
-                self.cursor_flush.put_off(now.steady); // A place more often does not make it worse.
+                // A place more often does not make it worse.
+                self.cursor_flush.postpone(now.steady);
             } else {
                 cursors::put(group, now.steady, self.segment.salt, &mut self.records);
             }
@@ -226,12 +226,12 @@ impl Commits {
         if let Some(Failing::RetryAt(_)) = self.failing {
             self.records.clear(); // What the group knows by then goes into the fresh segment.
         } else if !self.records.is_empty() {
-            self.hand_over(group, now, &mut draw);
+            self.make_commit(group, now, &mut draw);
         }
         self.run_due(group, now, &mut draw);
     }
 
-    fn hand_over(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+    fn make_commit(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
         if self.next.saturating_sub(self.finished) > JOURNAL_COMMITS_MAX {
             return; // The next turn has them too.
         }
@@ -247,12 +247,12 @@ impl Commits {
         if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
-            self.begin(group, group.last(), salt, false, now);
+            self.start_segment(group, group.last(), salt, false, now);
         }
     }
 
     fn append(&mut self, commit: u64, records: Vec<u8>, must_sync: bool, last: Seq) {
-        self.waiting.hand_over(commit, records.len());
+        self.waiting.add(commit, records.len());
         self.jobs.push_back(WriterJob::Append { commit, records, must_sync });
         self.push_commit(last);
     }
@@ -266,28 +266,28 @@ impl Commits {
     /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
     /// stands before what is decided after it, as that may be cut off.
     fn record_clock(&mut self, now: Now) {
-        let noted = self.segment.noted;
-        let expected = noted.unix.0.saturating_add(now.steady.since(noted.steady));
+        let recorded = self.segment.recorded_clocks;
+        let expected = recorded.unix.0.saturating_add(now.steady.since(recorded.steady));
         if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
             self.put(&Record::Clock { unix: now.unix }, now.steady);
             self.must_flush = true; // A power loss may be the next thing that happens.
-            self.segment.noted = now;
+            self.segment.recorded_clocks = now;
         }
     }
 
     /// The journal notes what of it is safe, as far as it has something else to write: a start has
     /// to write the rest anew.
     fn record_durable(&mut self, at: Millis) {
-        if self.durable > self.segment.noted_durable {
+        if self.durable > self.segment.recorded_durable {
             self.put(&Record::Durable { last: self.durable }, at);
-            self.segment.noted_durable = self.durable;
+            self.segment.recorded_durable = self.durable;
         }
     }
 
     /// Begins a segment with where the members stand, and the messages behind `after`.
-    fn begin(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
-        let mut goodbye = Vec::new();
-        encode(&Record::Continued, now.steady, self.segment.salt, &mut goodbye);
+    fn start_segment(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
+        let mut continued = Vec::new();
+        encode(&Record::Continued, now.steady, self.segment.salt, &mut continued);
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.options.boot, mode(self.options.sync));
         let header = SegmentHeader { serial, salt, boot, sync };
@@ -297,39 +297,39 @@ impl Commits {
         for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
-        let OpenSegment { serial: old, mut bytes, begun, .. } = self.segment;
+        let OpenSegment { serial: old, mut bytes, start_commit, .. } = self.segment;
         if !is_rescue {
-            bytes += goodbye.len() as u64;
+            bytes += continued.len() as u64;
         }
         let (newest, last) = (now.steady, group.last());
-        self.closed.push_back(ClosedSegment { serial: old, begun, bytes, newest, last });
+        self.closed.push_back(ClosedSegment { serial: old, start_commit, bytes, newest, last });
         let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
         let bytes_max = self.options.segment_bytes(members_bytes);
         self.segment = OpenSegment {
             serial,
             salt,
-            begun: commit,
+            start_commit: commit,
             bytes,
             bytes_max,
-            noted: now,
-            noted_durable: group.last(),
+            recorded_clocks: now,
+            recorded_durable: group.last(),
             needed,
         };
-        self.waiting.hand_over(commit, records.len());
-        self.checks.note(now.steady);
+        self.waiting.add(commit, records.len());
+        self.checks.mark_checked(now.steady);
         let is_whole = self.durable == Seq::ZERO;
         self.jobs.push_back(WriterJob::NewSegment(NewSegment {
             commit,
             header,
             records,
-            goodbye,
+            continued,
             is_rescue,
             is_whole,
         }));
         if is_rescue {
             // It stands for all that came to nothing.
             let done = self.done.0;
-            self.closed.retain(|closed| closed.begun <= done);
+            self.closed.retain(|closed| closed.start_commit <= done);
             self.commits.clear();
             self.records.clear();
             self.failing = Some(Failing::Trying(commit));
@@ -351,7 +351,7 @@ impl Commits {
                     // What is gone meanwhile is written by nobody, and was given its number.
                     let kept = group.lines(self.durable).next();
                     let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
-                    self.begin(group, after, salt, true, now);
+                    self.start_segment(group, after, salt, true, now);
                 }
                 None => self.retry_later(now.steady),
             }

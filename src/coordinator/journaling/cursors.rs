@@ -21,20 +21,20 @@ impl CursorFlush {
     }
 
     /// There is no room for them: later.
-    pub(super) fn put_off(&mut self, now: Millis) {
+    pub(super) fn postpone(&mut self, now: Millis) {
         self.0 = Some(now.plus(CURSOR_FLUSH_MS));
     }
 
     /// Whether places are to be written down now; the pause begins when the first one has moved.
-    pub(super) fn ends(&mut self, have_moved: bool, now: Millis) -> bool {
+    pub(super) fn is_due(&mut self, have_moved: bool, now: Millis) -> bool {
         if have_moved && self.0.is_none() {
             self.0 = Some(now.plus(CURSOR_FLUSH_MS));
         }
-        let ends = self.0.is_some_and(|at| at <= now);
-        if ends {
+        let is_due = self.0.is_some_and(|at| at <= now);
+        if is_due {
             self.0 = None;
         }
-        ends
+        is_due
     }
 }
 
@@ -57,15 +57,15 @@ mod tests {
     fn places_that_move_one_after_the_other_are_written_down_together() {
         let mut pause = CursorFlush::default();
         let (begin, end) = (Millis::new(1_000), Millis::new(1_000 + CURSOR_FLUSH_MS));
-        assert!(!pause.ends(false, begin));
+        assert!(!pause.is_due(false, begin));
         assert_eq!(pause.deadline(), None);
-        assert!(!pause.ends(true, begin));
-        assert!(!pause.ends(true, Millis::new(1_001)), "the pause is not begun anew");
+        assert!(!pause.is_due(true, begin));
+        assert!(!pause.is_due(true, Millis::new(1_001)), "the pause is not begun anew");
         assert_eq!(pause.deadline(), Some(end));
-        assert!(pause.ends(true, end));
+        assert!(pause.is_due(true, end));
         assert_eq!(pause.deadline(), None);
-        assert!(!pause.ends(true, end), "the next ones have a pause of their own");
-        assert!(pause.ends(false, end.plus(CURSOR_FLUSH_MS)));
-        assert!(!pause.ends(false, end.plus(2 * CURSOR_FLUSH_MS)), "and nothing is left");
+        assert!(!pause.is_due(true, end), "the next ones have a pause of their own");
+        assert!(pause.is_due(false, end.plus(CURSOR_FLUSH_MS)));
+        assert!(!pause.is_due(false, end.plus(2 * CURSOR_FLUSH_MS)), "and nothing is left");
     }
 }

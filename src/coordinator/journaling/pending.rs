@@ -14,7 +14,7 @@ pub struct PendingReplies {
 
 impl PendingReplies {
     /// Keeps a reply back until `commit` is done, or until what it stands behind is.
-    pub fn hold(&mut self, commit: Option<u64>, reply: &[u8]) {
+    pub fn push(&mut self, commit: Option<u64>, reply: &[u8]) {
         let commit = commit.unwrap_or_default();
         self.bytes += reply.len();
         match self.replies.back_mut() {
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn a_reply_waits_for_its_commit_and_for_what_it_stands_behind() {
-        let mut held = PendingReplies::default();
+        let mut pending = PendingReplies::default();
         for (commit, reply) in [(Some(3), "a"), (None, "b"), (Some(5), "c"), (Some(4), "d")] {
-            held.hold(commit, reply.as_bytes());
+            pending.push(commit, reply.as_bytes());
         }
-        assert_eq!((held.bytes(), held.release(2)), (4, None));
-        assert_eq!(held.release(4).as_deref(), Some(&b"ab"[..]));
-        assert_eq!((held.bytes(), held.release(4)), (2, None));
-        assert_eq!(held.release(5).as_deref(), Some(&b"cd"[..]));
-        assert_eq!((held.bytes(), held.release(9)), (0, None));
+        assert_eq!((pending.bytes(), pending.release(2)), (4, None));
+        assert_eq!(pending.release(4).as_deref(), Some(&b"ab"[..]));
+        assert_eq!((pending.bytes(), pending.release(4)), (2, None));
+        assert_eq!(pending.release(5).as_deref(), Some(&b"cd"[..]));
+        assert_eq!((pending.bytes(), pending.release(9)), (0, None));
     }
 }

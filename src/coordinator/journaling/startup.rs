@@ -83,33 +83,34 @@ impl JournalContents {
         self,
         mut store: Store<D>,
         options: JournalOptions,
-        draw: RandomValues,
+        random: RandomValues,
         now: Now,
     ) -> io::Result<OpenedJournal<D>> {
         let Self { replay, recovered, ttl_ms } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, options.boot));
-        let mut group = replay.finish(epoch.unwrap_or(draw.epoch));
+        let mut group = replay.finish(epoch.unwrap_or(random.epoch));
         group.start(now.steady);
-        let (serial, salt) = (store.next_serial(), draw.salt);
+        let (serial, salt) = (store.next_serial(), random.salt);
         let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
         let Snapshot { records, members_bytes } =
             snapshot(&group, group.epoch(), durable(&recovered, options, &group), salt, now);
         let bytes = (HEADER_BYTES + records.len()) as u64;
-        let writer = store.create(&header, &records).map_err(|error| explained(&error, bytes))?;
+        let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), group.needed());
         let (durable, mut closed) = (group.last(), closed(&recovered, now));
         let segment = OpenSegment {
             serial,
             salt,
-            begun: 0,
+            start_commit: 0,
             bytes,
             bytes_max,
-            noted: now,
-            noted_durable: durable,
+            recorded_clocks: now,
+            recorded_durable: durable,
             needed,
         };
         // Where that cannot be said, it is as if the program had ended here.
-        if let (Ok(bytes), Some(last)) = (continued(&mut store, &recovered, now), closed.back_mut())
+        if let (Ok(bytes), Some(last)) =
+            (mark_continued(&mut store, &recovered, now), closed.back_mut())
         {
             last.bytes += bytes;
         }
@@ -119,7 +120,7 @@ impl JournalContents {
 }
 
 /// Says how much room a start needs, if that is what it wants for.
-fn explained(error: &io::Error, bytes: u64) -> io::Error {
+fn explain(error: &io::Error, bytes: u64) -> io::Error {
     let kind = error.kind();
     let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
     let words = if full.contains(&kind) {
@@ -162,7 +163,11 @@ fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq
 
 /// Says at the end of the last segment that another one follows, which is missed from then on if it
 /// is not there; how many bytes that takes.
-fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> io::Result<u64> {
+fn mark_continued<D: Disk>(
+    store: &mut Store<D>,
+    recovered: &Recovered,
+    now: Now,
+) -> io::Result<u64> {
     let Some(SegmentHeader { serial, salt, .. }) = recovered.header else { return Ok(0) };
     let mut record = Vec::new();
     encode(&Record::Continued, now.steady, salt, &mut record);
@@ -173,17 +178,17 @@ fn continued<D: Disk>(store: &mut Store<D>, recovered: &Recovered, now: Now) -> 
 
 /// Numbers go on where they were if none can have been given out that is not there.
 fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
-    let is_safe = recovered.header.is_some_and(|header| {
+    let is_durable = recovered.header.is_some_and(|header| {
         recovered.is_clean || header.boot.is_same(boot) || header.sync == SyncMode::Always
     });
-    is_safe && !recovered.lost_tail
+    is_durable && !recovered.lost_tail
 }
 
 /// The group time that it is now: the age of the last record, and what the wall clock says has
 /// passed since, which is nothing if it was set back.
 pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
-    let Some((noted_at, noted)) = recovered.clock else { return recovered.at };
-    let last = noted.0.saturating_add(recovered.at.since(noted_at));
+    let Some((recorded_at, recorded)) = recovered.clock else { return recovered.at };
+    let last = recorded.0.saturating_add(recovered.at.since(recorded_at));
     recovered.at.plus(unix.0.saturating_sub(last))
 }
 
@@ -192,7 +197,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
     segments
         .map(|segment| ClosedSegment {
             serial: segment.serial,
-            begun: 0,
+            start_commit: 0,
             bytes: segment.bytes,
             newest: segment.newest.unwrap_or(Millis::ZERO).min(now.steady),
             last: segment.last,

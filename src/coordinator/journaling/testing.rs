@@ -13,7 +13,7 @@ use crate::limits::{Overflow, Sync};
 use crate::protocol::{Epoch, Request};
 use crate::time::{Millis, Now, UnixMillis};
 
-const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(super) fn at(steady: u64) -> Now {
     Now { steady: Millis::new(steady), unix: UnixMillis(1_700_000_000_000 + steady) }
@@ -30,15 +30,15 @@ pub(super) fn rules() -> Rules {
         overflow: Overflow::Reject,
         foreign_ip_allowed: false,
         is_journaled: true,
-        listening: SocketAddr::new(HOME, 5000),
+        listening: SocketAddr::new(LOOPBACK, 5000),
     }
 }
 
 pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> OpenedJournal<Directory> {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let recovery = JournalContents::read(&mut store, rules(), || false).unwrap();
-    let draw = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
-    recovery.open(store, options, draw, at(now)).unwrap()
+    let contents = JournalContents::read(&mut store, rules(), || false).unwrap();
+    let random = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
+    contents.open(store, options, random, at(now)).unwrap()
 }
 
 pub(super) fn options(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOptions {
@@ -58,9 +58,9 @@ pub(super) fn decide(
 ) -> Vec<String> {
     let OpenedJournal { group, commits, .. } = opened;
     let mut replies = Vec::new();
-    let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
+    let origin = Origin { conn: ConnId(0), peer: LOOPBACK, local: LOOPBACK };
     for line in lines {
-        let line = format!("{line}#{HOME}");
+        let line = format!("{line}#{LOOPBACK}");
         let request = Request::parse(line.as_bytes()).unwrap();
         group.handle(Input::Request { origin, request }, at(now));
         while let Some(effect) = group.poll_effect() {
@@ -84,7 +84,7 @@ pub(super) fn decide(
 }
 
 /// Carries out what the worker was asked.
-pub(super) fn run_effects(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
+pub(super) fn run_jobs(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
     let OpenedJournal { group, commits, writer } = opened;
     let mut progress = Progress::default();
     commits.take(writer.write(jobs), at(now).steady, &mut progress);
@@ -107,7 +107,7 @@ fn report_fullness(group: &mut Group, commits: &mut Commits, now: u64) {
 pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
     let replies = decide(opened, now, lines);
     let jobs = jobs(opened);
-    run_effects(opened, now, jobs);
+    run_jobs(opened, now, jobs);
     replies
 }
 

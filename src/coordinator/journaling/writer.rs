@@ -40,7 +40,7 @@ pub struct NewSegment {
     /// What it begins with.
     pub(super) records: Vec<u8>,
     /// For the end of the segment before it, once there is this one.
-    pub(super) goodbye: Vec<u8>,
+    pub(super) continued: Vec<u8>,
     /// It holds everything that a failure before it kept from being written.
     pub(super) is_rescue: bool,
     /// True if the segment holds every kept message, so that no earlier segment is needed.
@@ -121,7 +121,7 @@ impl<D: Disk> SegmentWriter<D> {
                     }
                     self.append(commit, &records, must_sync, &mut report);
                 }
-                WriterJob::NewSegment(begin) => self.begin(&begin, &mut report),
+                WriterJob::NewSegment(segment) => self.start_segment(&segment, &mut report),
                 WriterJob::Sync => {
                     report.has_synced = true;
                     self.sync_written(&mut report);
@@ -160,8 +160,8 @@ impl<D: Disk> SegmentWriter<D> {
         }
     }
 
-    fn begin(&mut self, begin: &NewSegment, report: &mut WriterReport) {
-        let NewSegment { commit, header, records, goodbye, is_rescue, is_whole } = begin;
+    fn start_segment(&mut self, segment: &NewSegment, report: &mut WriterReport) {
+        let NewSegment { commit, header, records, continued, is_rescue, is_whole } = segment;
         if (self.writer.is_some() || *is_rescue) && !self.check(*commit, report) {
             return;
         }
@@ -183,13 +183,13 @@ impl<D: Disk> SegmentWriter<D> {
             return report.fail(*commit, &error);
         }
         let watch = Stopwatch::start();
-        let begun = self.store.create(header, records);
-        match begun {
+        let created = self.store.create(header, records);
+        match created {
             Ok(writer) => {
                 report.syncs.push(watch.elapsed());
                 if let Some(mut old) = old {
                     // Without it a loss of the new segment would not be noticed; it costs no more.
-                    let _ = self.store.append(&mut old, goodbye);
+                    let _ = self.store.append(&mut old, continued);
                     self.store.close(old);
                 }
                 self.writer = Some(writer);

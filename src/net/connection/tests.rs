@@ -51,7 +51,7 @@ impl Loop {
             assert!(now < Millis::new(WAIT_MS), "no edge came: {:?}", self.of(key));
             wait(&mut self.poll, &mut events, now, Some(Millis::new(WAIT_MS))).unwrap();
             for event in &events {
-                self.connections.get_mut(event.token().into()).unwrap().note(event);
+                self.connections.get_mut(event.token().into()).unwrap().on_event(event);
             }
         }
     }
@@ -142,11 +142,11 @@ fn send_urgent(peer: &Peer) {
 
 #[test]
 fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
-    for is_told_first in [false, true] {
+    for has_event_first in [false, true] {
         let mut looped = Loop::new();
         let (key, mut peer) = looped.pair();
         peer.write_all(b"before").unwrap();
-        if is_told_first {
+        if has_event_first {
             looped.until(key, |connection| connection.is_readable());
         }
         send_urgent(&peer);

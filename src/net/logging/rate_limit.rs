@@ -45,7 +45,7 @@ impl Window {
     }
 
     /// Counts a line; `false` if the line is one too many.
-    fn admits(&mut self, diagnostic: &Diagnostic, lines_max: usize) -> bool {
+    fn allows(&mut self, diagnostic: &Diagnostic, lines_max: usize) -> bool {
         if self.printed < lines_max {
             self.printed += 1;
             return true;
@@ -69,24 +69,24 @@ impl Window {
 
 impl RateLimit {
     /// Decides whether a line is printed now.
-    pub(super) fn admits(&mut self, diagnostic: &Diagnostic, now: Millis) -> bool {
+    pub(super) fn allows(&mut self, diagnostic: &Diagnostic, now: Millis) -> bool {
         if diagnostic.level > Level::Info {
             return true;
         }
         let subject = subject_of(&diagnostic.text);
         if let Some(window) = self.subjects.get_mut(&*subject)
-            && !window.admits(diagnostic, LOG_SUBJECT_LINES_MAX)
+            && !window.allows(diagnostic, LOG_SUBJECT_LINES_MAX)
         {
             return false;
         }
         let level = self.levels.entry(diagnostic.level).or_insert_with(|| Window::new(now));
-        let is_admitted = level.admits(diagnostic, LOG_LEVEL_LINES_MAX);
-        if is_admitted && !self.subjects.contains_key(&*subject) {
+        let is_allowed = level.allows(diagnostic, LOG_LEVEL_LINES_MAX);
+        if is_allowed && !self.subjects.contains_key(&*subject) {
             let mut window = Window::new(now);
             window.printed = 1;
             self.subjects.insert(subject, window);
         }
-        is_admitted
+        is_allowed
     }
 
     /// Ends the windows whose time has come; the summaries of what they left out.
@@ -150,7 +150,7 @@ mod tests {
     fn a_subject_that_causes_too_many_lines_gets_one_summary_in_each_window() {
         let mut limit = RateLimit::default();
         for number in 0..7500 {
-            let is_printed = limit.admits(&info(&format!("bob: reconnected {number}")), END);
+            let is_printed = limit.allows(&info(&format!("bob: reconnected {number}")), END);
             assert_eq!(is_printed, number < LOG_SUBJECT_LINES_MAX, "{number}");
         }
         let left_out = 7500 - LOG_SUBJECT_LINES_MAX;
@@ -161,26 +161,26 @@ mod tests {
             [format!("bob: {left_out} more lines in 60 s, the last: reconnected 7499")]
         );
         assert_eq!(limit.next_deadline(), None);
-        assert!(limit.admits(&info("bob: disconnected"), END.plus(LOG_WINDOW_MS)));
+        assert!(limit.allows(&info("bob: disconnected"), END.plus(LOG_WINDOW_MS)));
     }
 
     #[test]
     fn a_noisy_subject_hides_no_other() {
         let mut limit = RateLimit::default();
         for _ in 0..=LOG_LEVEL_LINES_MAX {
-            limit.admits(&info("bob: disconnected"), Millis::ZERO);
+            limit.allows(&info("bob: disconnected"), Millis::ZERO);
         }
-        assert!(limit.admits(&info("alice: disconnected"), Millis::ZERO));
+        assert!(limit.allows(&info("alice: disconnected"), Millis::ZERO));
     }
 
     #[test]
     fn many_subjects_together_are_limited_too_and_cost_bounded_memory() {
         let mut limit = RateLimit::default();
         let printed = (0..10_000)
-            .filter(|number| limit.admits(&info(&format!("m{number}: registered")), Millis::ZERO));
+            .filter(|number| limit.allows(&info(&format!("m{number}: registered")), Millis::ZERO));
         assert_eq!(printed.count(), LOG_LEVEL_LINES_MAX);
         assert!(limit.subjects.len() <= LOG_LEVEL_LINES_MAX);
-        assert!(limit.admits(&line(Level::Error, "journal: fails"), Millis::ZERO), "other level");
+        assert!(limit.allows(&line(Level::Error, "journal: fails"), Millis::ZERO), "other level");
         let left_out = 10_000 - LOG_LEVEL_LINES_MAX;
         assert_eq!(
             texts(limit.end_windows(END)),
@@ -192,7 +192,7 @@ mod tests {
     fn one_line_too_many_is_one_line() {
         let mut limit = RateLimit::default();
         (0..=LOG_SUBJECT_LINES_MAX).for_each(|_| {
-            limit.admits(&info("accepting again"), Millis::ZERO);
+            limit.allows(&info("accepting again"), Millis::ZERO);
         });
         let expected = ["accepting again: 1 more line in 60 s, the last: accepting again"];
         assert_eq!(texts(limit.end_windows(END)), expected);
@@ -203,16 +203,16 @@ mod tests {
         let mut limit = RateLimit::default();
         let printed = (0..1000).filter(|port| {
             let text = format!("10.0.0.7:{port}: no keepalive");
-            limit.admits(&line(Level::Warn, &text), Millis::ZERO)
+            limit.allows(&line(Level::Warn, &text), Millis::ZERO)
         });
         assert_eq!(printed.count(), LOG_SUBJECT_LINES_MAX);
-        assert!(limit.admits(&line(Level::Warn, "[::1]:9: no keepalive"), Millis::ZERO));
+        assert!(limit.allows(&line(Level::Warn, "[::1]:9: no keepalive"), Millis::ZERO));
     }
 
     #[test]
     fn lines_that_were_asked_for_are_not_limited() {
         let mut limit = RateLimit::default();
-        assert!((0..5000).all(|_| limit.admits(&line(Level::Debug, "a: b"), Millis::ZERO)));
+        assert!((0..5000).all(|_| limit.allows(&line(Level::Debug, "a: b"), Millis::ZERO)));
         assert_eq!(limit.next_deadline(), None);
     }
 }

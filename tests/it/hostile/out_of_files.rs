@@ -38,7 +38,7 @@ fn in_a_process_of_its_own() {
     let address = acceptor.local_addr().unwrap();
     let waiting: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
     wait(&mut poll, &mut events, Millis::ZERO, DEADLINE).unwrap();
-    acceptor.note();
+    acceptor.on_event();
     let mut clients: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
 
     let Accept::OutOfFiles(error) = acceptor.accept(Millis::ZERO) else { panic!("no file left") };
@@ -64,10 +64,10 @@ fn in_a_process_of_its_own() {
     assert!(matches!(
         taken[..],
         [
-            Accept::Taken(..),
-            Accept::Taken(..),
-            Accept::Taken(..),
-            Accept::Taken(..),
+            Accept::Accepted(..),
+            Accept::Accepted(..),
+            Accept::Accepted(..),
+            Accept::Accepted(..),
             Accept::Drained
         ]
     ));

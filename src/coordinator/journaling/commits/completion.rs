@@ -24,7 +24,7 @@ impl Commits {
             self.finish(done, progress); // If it came after a failure, it made up for it.
         }
         self.mark_synced(done, synced);
-        self.note_missing(&missing);
+        self.on_missing(&missing);
         let Some(failed) = failed else { return };
         if let Some(Failing::Trying(commit)) = self.failing
             && failed < commit
@@ -36,7 +36,7 @@ impl Commits {
         }
         self.metrics.failures += 1;
         let is_new = self.failing.is_none();
-        self.say_why(issue.unwrap_or_default(), is_new);
+        self.log_failure(issue.unwrap_or_default(), is_new);
         if is_new {
             progress.fails = Some(true);
             self.sync_at = None;
@@ -49,7 +49,7 @@ impl Commits {
     }
 
     /// Says that the journal fails, once for each reason.
-    fn say_why(&mut self, issue: String, is_new: bool) {
+    fn log_failure(&mut self, issue: String, is_new: bool) {
         if is_new || !issue.is_empty() && issue != self.reason {
             log::error!("the journal cannot be written, nothing is accepted: {issue}");
             self.reason = issue;
@@ -57,14 +57,14 @@ impl Commits {
     }
 
     /// Drops segments that are missing. All kept messages must then be written again.
-    fn note_missing(&mut self, missing: &[u64]) {
+    fn on_missing(&mut self, missing: &[u64]) {
         if missing.is_empty() {
             return;
         }
         self.durable = Seq::ZERO;
         self.closed.retain(|closed| !missing.contains(&closed.serial));
         if missing.contains(&self.segment.serial) {
-            self.segment.begun = u64::MAX; // No commit begins it: there is no such segment.
+            self.segment.start_commit = u64::MAX; // No commit begins it: there is no such segment.
         }
         self.is_removing = false;
     }
@@ -79,7 +79,11 @@ impl Commits {
         }
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
-            let known = [self.done, (self.segment.begun, self.segment.noted_durable), self.covered];
+            let known = [
+                self.done,
+                (self.segment.start_commit, self.segment.recorded_durable),
+                self.covered,
+            ];
             for (_, last) in known.into_iter().filter(|(covered, _)| *covered <= commit) {
                 self.durable = self.durable.max(last);
             }

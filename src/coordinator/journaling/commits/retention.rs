@@ -48,7 +48,8 @@ impl Commits {
     /// The oldest segment, if a later one is there to say where the members stand. That need not be
     /// one that can be written: what has expired may be what fills the disk.
     fn removable(&self) -> Option<&ClosedSegment> {
-        let later = self.closed.get(1).map_or(self.segment.begun, |closed| closed.begun);
+        let later =
+            self.closed.get(1).map_or(self.segment.start_commit, |closed| closed.start_commit);
         let is_removable = !self.is_removing && later <= self.done.0;
         self.closed.front().filter(|_| is_removable)
     }
@@ -58,7 +59,7 @@ impl Commits {
     }
 
     fn is_needed(&self, oldest: &ClosedSegment) -> bool {
-        let is_begun = self.segment.begun <= self.done.0;
+        let is_begun = self.segment.start_commit <= self.done.0;
         self.closed.len() < 2 || !is_begun || self.segment.needed <= oldest.last
     }
 }

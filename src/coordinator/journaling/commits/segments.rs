@@ -10,14 +10,14 @@ pub(crate) struct OpenSegment {
     pub(crate) serial: u64,
     pub(crate) salt: Salt,
     /// The commit that it begins with: before that is done there is no such segment.
-    pub(crate) begun: u64,
+    pub(crate) start_commit: u64,
     pub(crate) bytes: u64,
     /// From here on it is closed and another one begun.
     pub(crate) bytes_max: u64,
     /// Both clocks at the last record of them.
-    pub(crate) noted: Now,
+    pub(crate) recorded_clocks: Now,
     /// It says of everything up to here that it is safe against power loss.
-    pub(crate) noted_durable: Seq,
+    pub(crate) recorded_durable: Seq,
     /// Of what is written down in it, no place makes any message before this one needed.
     pub(crate) needed: Seq,
 }
@@ -26,8 +26,8 @@ pub(crate) struct OpenSegment {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClosedSegment {
     pub(crate) serial: u64,
-    /// As [`Current::begun`].
-    pub(crate) begun: u64,
+    /// As [`Current::start_commit`].
+    pub(crate) start_commit: u64,
     pub(crate) bytes: u64,
     /// No message in it was accepted later.
     pub(crate) newest: Millis,

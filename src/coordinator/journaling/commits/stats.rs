@@ -24,9 +24,9 @@ impl Commits {
 
     /// Bytes and number of all segments.
     fn size(&self) -> (u64, usize) {
-        let closed = self.closed.iter().map(|closed| (closed.begun, closed.bytes));
-        let all = closed.chain([(self.segment.begun, self.segment.bytes)]);
-        let there = all.filter(|(begun, _)| *begun <= self.done.0);
+        let closed = self.closed.iter().map(|closed| (closed.start_commit, closed.bytes));
+        let all = closed.chain([(self.segment.start_commit, self.segment.bytes)]);
+        let there = all.filter(|(start_commit, _)| *start_commit <= self.done.0);
         there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
     }
 

@@ -100,7 +100,7 @@ fn a_job_that_finds_no_room_keeps_its_place() {
     turn(&mut opened, 10);
     turn(&mut opened, 20);
     let refused = opened.commits.poll_job().unwrap();
-    opened.commits.take_back(refused);
+    opened.commits.requeue(refused);
     let commits: Vec<u64> = jobs(&mut opened)
         .into_iter()
         .filter_map(|job| match job {
@@ -124,7 +124,7 @@ fn a_sync_says_what_is_safe_also_where_more_was_written_behind_it() {
         testing::decide(&mut opened, round * 100, &["alice#msend a"]);
         testing::decide(&mut opened, round * 100 + 1, &["alice#msend b"]);
         let jobs = jobs(&mut opened);
-        testing::run_effects(&mut opened, round * 100 + 2, jobs);
+        testing::run_jobs(&mut opened, round * 100 + 2, jobs);
         let last = opened.group.last();
         assert!(last.above(opened.commits.durable) <= 4, "of {last}: {:?}", opened.commits.durable);
     }
@@ -161,7 +161,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
         let behind = "ERR 506 the journal is behind, because the disk is slow: try again later";
         let [msend, register] = &replies[..] else { panic!("{replies:?}") };
         assert!(msend == behind && register == behind, "{replies:?} after {lines:?}");
-        testing::run_effects(&mut opened, now, handed_over);
+        testing::run_jobs(&mut opened, now, handed_over);
         assert_eq!(stat(&opened.commits, "journal_waiting_bytes"), 0, "{lines:?}");
         let [reply] = &testing::ask(&mut opened, now, &["alice#msend two"])[..] else { panic!() };
         assert!(reply.starts_with("OK msend "), "{reply}");

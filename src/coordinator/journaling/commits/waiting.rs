@@ -14,7 +14,7 @@ pub(super) struct UnwrittenBytes {
 }
 
 impl UnwrittenBytes {
-    pub(super) fn hand_over(&mut self, commit: u64, bytes: usize) {
+    pub(super) fn add(&mut self, commit: u64, bytes: usize) {
         self.commits.push_back((commit, bytes));
         self.bytes = self.bytes.saturating_add(bytes);
     }
@@ -38,9 +38,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_settled_does_not_wait() {
+    fn a_finished_commit_is_not_waiting() {
         let mut waiting = UnwrittenBytes::default();
-        (1..=4).for_each(|commit| waiting.hand_over(commit, 10));
+        (1..=4).for_each(|commit| waiting.add(commit, 10));
         waiting.release(0);
         assert_eq!(waiting.bytes(), 40);
         waiting.release(3);

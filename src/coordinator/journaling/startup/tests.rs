@@ -17,7 +17,7 @@ fn newest(path: &Path) -> Vec<u64> {
 }
 
 /// Messages 1 and 2 in one life of the program, 3 in the next, all of one start of the machine.
-fn two_lives(path: &Path, sync: Sync) {
+fn two_starts(path: &Path, sync: Sync) {
     let mut opened = open(path, 1, sync, 0);
     ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
     ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
@@ -51,7 +51,7 @@ fn what_the_last_segment_was_given_is_written_anew_at_a_start_and_once_only() {
     for sync in [Sync::Always, Sync::Every(1_000)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        two_lives(path, sync);
+        two_starts(path, sync);
         assert_eq!(newest(path), [1, 2, 3], "{sync:?}: written anew, and one more");
         drop(open(path, 1, sync, 2_000));
         assert_eq!(newest(path), [3], "{sync:?}: the others stood in a beginning");
@@ -65,7 +65,7 @@ fn what_the_last_segment_was_given_is_written_anew_at_a_start_and_once_only() {
 #[test]
 fn what_a_machine_finds_that_was_started_anew_is_on_its_disk() {
     let directory = tempfile::tempdir().unwrap();
-    two_lives(directory.path(), Sync::Always);
+    two_starts(directory.path(), Sync::Always);
     drop(open(directory.path(), 2, Sync::Always, 2_000));
     assert_eq!(newest(directory.path()), [0; 0]);
 }
@@ -89,7 +89,7 @@ fn where_the_machine_does_not_say_when_it_was_started_nothing_is_relied_on() {
 #[test]
 fn nothing_that_was_never_synced_is_trusted_once_it_has_to_be_safe() {
     let directory = tempfile::tempdir().unwrap();
-    two_lives(directory.path(), Sync::Never);
+    two_starts(directory.path(), Sync::Never);
     assert_eq!(newest(directory.path()), [3]);
     drop(open(directory.path(), 1, Sync::Every(1_000), 2_000));
     assert_eq!(newest(directory.path()), [1, 2, 3]);
@@ -116,7 +116,7 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
 
 /// A journal of two segments, each of which says that so many runs are alice's own.
 #[cfg(target_os = "linux")]
-fn journal_of_runs(path: &Path, count: u64) {
+fn journal_of_ranges(path: &Path, count: u64) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     let (epoch, last) = (Epoch::new(7), Seq::new(3 * count));
     let ranges: Vec<(Seq, Seq)> =
@@ -150,7 +150,7 @@ fn a_start_costs_as_much_as_the_journal_is_long() {
     };
     let cost_ns = |count: u64| {
         let directory = tempfile::tempdir().unwrap();
-        journal_of_runs(directory.path(), count);
+        journal_of_ranges(directory.path(), count);
         let before = used_ns();
         let opened = open(directory.path(), 1, Sync::Always, 0);
         let cost = used_ns() - before;
@@ -167,7 +167,7 @@ fn a_start_costs_as_much_as_the_journal_is_long() {
 fn a_segment_that_a_start_began_is_missed_when_it_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    two_lives(path, Sync::Always);
+    two_starts(path, Sync::Always);
     let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
     std::fs::remove_file(segments.max().unwrap()).unwrap();

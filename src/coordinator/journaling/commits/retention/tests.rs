@@ -4,25 +4,25 @@ use std::path::Path;
 
 use super::*;
 use crate::coordinator::journaling::OpenedJournal;
-use crate::coordinator::journaling::testing::{self, ask, decide, jobs, run_effects, segments};
+use crate::coordinator::journaling::testing::{self, ask, decide, jobs, run_jobs, segments};
 use crate::journal::Directory;
 use crate::limits::{CURSOR_FLUSH_MS, Sync};
 use crate::protocol::Seq;
 
 /// Alice sends, bob is there; nothing is near to expire.
-struct Scene {
+struct RetentionFixture {
     directory: tempfile::TempDir,
     opened: OpenedJournal<Directory>,
     now: u64,
 }
 
-impl Scene {
+impl RetentionFixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let opened = open(directory.path(), 0);
-        let mut scene = Self { directory, opened, now: 0 };
-        scene.ask(&["alice#register 9000", "bob#register 9001 acks=1"]);
-        scene
+        let mut fixture = Self { directory, opened, now: 0 };
+        fixture.ask(&["alice#register 9000", "bob#register 9001 acks=1"]);
+        fixture
     }
 
     fn ask(&mut self, lines: &[&str]) -> Vec<String> {
@@ -93,118 +93,118 @@ fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
 
 #[test]
 fn a_segment_goes_when_nobody_needs_a_message_of_it() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    assert_eq!(scene.serials(), [1, 2, 3, 4], "bob has nothing");
-    let last = scene.last(1);
-    scene.bob_has(last - 1);
-    scene.fill();
-    assert_eq!(scene.serials(), [1, 2, 3, 4, 5], "bob needs one");
-    scene.bob_has(last);
-    (0..10).for_each(|_| drop(scene.ask(&[])));
-    assert_eq!(scene.serials(), [1, 2, 3, 4, 5], "no segment began with where bob stands now");
-    scene.fill();
-    assert_eq!(scene.serials(), [2, 3, 4, 5, 6]);
-    let all = scene.opened.group.last();
-    scene.bob_has(all.as_u64());
-    scene.fill();
-    assert_eq!(scene.serials(), [6, 7], "the last but one stays");
-    let stats = scene.opened.commits.stats();
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    assert_eq!(fixture.serials(), [1, 2, 3, 4], "bob has nothing");
+    let last = fixture.last(1);
+    fixture.bob_has(last - 1);
+    fixture.fill();
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "bob needs one");
+    fixture.bob_has(last);
+    (0..10).for_each(|_| drop(fixture.ask(&[])));
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "no segment began with where bob stands now");
+    fixture.fill();
+    assert_eq!(fixture.serials(), [2, 3, 4, 5, 6]);
+    let all = fixture.opened.group.last();
+    fixture.bob_has(all.as_u64());
+    fixture.fill();
+    assert_eq!(fixture.serials(), [6, 7], "the last but one stays");
+    let stats = fixture.opened.commits.stats();
     assert!(stats.contains(&("journal_segments", "2".to_owned())), "{stats:?}");
-    scene.now += 60_001;
-    (0..2).for_each(|_| drop(scene.ask(&[])));
-    assert_eq!(scene.serials(), [7], "until it has expired");
+    fixture.now += 60_001;
+    (0..2).for_each(|_| drop(fixture.ask(&[])));
+    assert_eq!(fixture.serials(), [7], "until it has expired");
 }
 
 #[test]
 fn what_is_no_member_any_more_needs_nothing() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    scene.ask(&["bob#deregister"]);
-    scene.fill();
-    assert_eq!(scene.serials(), [4, 5]);
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    fixture.ask(&["bob#deregister"]);
+    fixture.fill();
+    assert_eq!(fixture.serials(), [4, 5]);
 }
 
 #[test]
 fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    scene.bob_has(scene.opened.group.last().as_u64());
-    let waiting = scene.fill_and_wait();
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    fixture.bob_has(fixture.opened.group.last().as_u64());
+    let waiting = fixture.fill_and_wait();
     for _ in 0..10 {
-        assert!(scene.decide(&[]).is_empty());
+        assert!(fixture.decide(&[]).is_empty());
     }
-    run_effects(&mut scene.opened, scene.now, waiting);
-    (0..10).for_each(|_| drop(scene.ask(&[])));
-    assert_eq!(scene.serials(), [4, 5]);
+    run_jobs(&mut fixture.opened, fixture.now, waiting);
+    (0..10).for_each(|_| drop(fixture.ask(&[])));
+    assert_eq!(fixture.serials(), [4, 5]);
 }
 
 #[test]
 fn who_asks_for_older_messages_again_while_a_segment_is_begun_needs_them_until_the_next_is() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    let all = scene.opened.group.last();
-    scene.bob_has(all.as_u64());
-    let mut waiting = scene.fill_and_wait();
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    let all = fixture.opened.group.last();
+    fixture.bob_has(all.as_u64());
+    let mut waiting = fixture.fill_and_wait();
     for seq in [Seq::new(1), all] {
-        let since = format!("since={}:{seq}", scene.opened.group.epoch());
-        waiting.extend(scene.decide(&[&format!("bob#reconnect 9001 acks=1 {since}")]));
+        let since = format!("since={}:{seq}", fixture.opened.group.epoch());
+        waiting.extend(fixture.decide(&[&format!("bob#reconnect 9001 acks=1 {since}")]));
     }
-    run_effects(&mut scene.opened, scene.now, waiting);
-    (0..10).for_each(|_| drop(scene.ask(&[])));
-    assert_eq!(scene.serials(), [1, 2, 3, 4, 5], "all that it has may be forgotten");
-    scene.fill();
-    assert_eq!(scene.serials(), [4, 5, 6]);
+    run_jobs(&mut fixture.opened, fixture.now, waiting);
+    (0..10).for_each(|_| drop(fixture.ask(&[])));
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "all that it has may be forgotten");
+    fixture.fill();
+    assert_eq!(fixture.serials(), [4, 5, 6]);
 }
 
 #[test]
 fn who_asks_for_older_messages_again_needs_them_after_the_next_start_too() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    let all = scene.opened.group.last().as_u64();
-    scene.bob_has(all);
-    scene.bob_has(1);
-    scene.fill();
-    assert_eq!(scene.serials(), [1, 2, 3, 4, 5]);
-    let mut scene = scene.start_again();
-    let reply = scene.bob_has(1);
-    let missed = scene.opened.group.last().as_u64() - 1;
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    let all = fixture.opened.group.last().as_u64();
+    fixture.bob_has(all);
+    fixture.bob_has(1);
+    fixture.fill();
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5]);
+    let mut fixture = fixture.start_again();
+    let reply = fixture.bob_has(1);
+    let missed = fixture.opened.group.last().as_u64() - 1;
     assert!(reply.ends_with(&format!("missed={missed} expired=0 max_line=4096")), "{reply}");
-    scene.bob_has(all);
-    (0..10).for_each(|_| drop(scene.ask(&[])));
-    assert_eq!(scene.serials(), [1, 2, 3, 4, 5, 6], "power loss, and it has not");
-    scene.ask(&["alice#reconnect 9000"]);
-    scene.fill();
-    assert_eq!(scene.serials(), [4, 5, 6, 7]);
+    fixture.bob_has(all);
+    (0..10).for_each(|_| drop(fixture.ask(&[])));
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5, 6], "power loss, and it has not");
+    fixture.ask(&["alice#reconnect 9000"]);
+    fixture.fill();
+    assert_eq!(fixture.serials(), [4, 5, 6, 7]);
 }
 
 /// What is gone from the disk is gone: otherwise it would be lost to bob after the next start.
 #[test]
 fn what_went_is_offered_to_nobody_again_and_is_no_loss() {
-    let mut scene = Scene::new();
-    (0..3).for_each(|_| scene.fill());
-    let (gone, all) = (scene.last(3), scene.opened.group.last().as_u64());
-    scene.bob_has(all);
-    scene.fill();
-    let kept = scene.opened.group.last().as_u64() - gone;
+    let mut fixture = RetentionFixture::new();
+    (0..3).for_each(|_| fixture.fill());
+    let (gone, all) = (fixture.last(3), fixture.opened.group.last().as_u64());
+    fixture.bob_has(all);
+    fixture.fill();
+    let kept = fixture.opened.group.last().as_u64() - gone;
     for _ in 0..2 {
-        let reply = scene.bob_has(1);
+        let reply = fixture.bob_has(1);
         let expected = format!("next={} ttl=60 missed={kept} expired=0 max_line=4096", gone + 1);
         assert!(reply.ends_with(&expected), "{reply}, not {expected}");
-        scene = scene.start_again();
+        fixture = fixture.start_again();
     }
 }
 
 #[test]
 fn segments_of_former_lives_go_too() {
-    let mut scene = Scene::new();
+    let mut fixture = RetentionFixture::new();
     for life in 1..=6 {
-        scene.bob_has(scene.opened.group.last().as_u64());
-        scene.ask(&["alice#reconnect 9000", "alice#msend one more"]);
-        scene.now += CURSOR_FLUSH_MS; // Then it is written down where bob stands.
-        scene.ask(&[]);
-        assert!(scene.serials().len() <= 3, "in life {life}");
-        scene = scene.start_again();
-        (0..10).for_each(|_| drop(scene.ask(&[])));
+        fixture.bob_has(fixture.opened.group.last().as_u64());
+        fixture.ask(&["alice#reconnect 9000", "alice#msend one more"]);
+        fixture.now += CURSOR_FLUSH_MS; // Then it is written down where bob stands.
+        fixture.ask(&[]);
+        assert!(fixture.serials().len() <= 3, "in life {life}");
+        fixture = fixture.start_again();
+        (0..10).for_each(|_| drop(fixture.ask(&[])));
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::coordinator::journaling::testing::{self, ask, at, decide, jobs, run_effects};
+use crate::coordinator::journaling::testing::{self, ask, at, decide, jobs, run_jobs};
 use crate::coordinator::journaling::{OpenedJournal, Progress, WriterJob, WriterReport};
 use crate::journal::Directory;
 use crate::limits::{JOURNAL_CHECK_MS, Sync};
@@ -21,13 +21,13 @@ fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
         if jobs.is_empty() && opened.commits.failing.is_none() {
             return;
         }
-        run_effects(opened, now + turn * 1_000, jobs);
+        run_jobs(opened, now + turn * 1_000, jobs);
     }
     panic!("it fails for ever");
 }
 
 /// A journal of some segments with 40 messages that bob needs; the group time.
-fn talk(path: &Path) -> (OpenedJournal<Directory>, u64) {
+fn journal_of_40_messages(path: &Path) -> (OpenedJournal<Directory>, u64) {
     let mut opened = open(path, 0);
     ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
     for seq in 1..=40 {
@@ -63,7 +63,7 @@ const SOON: u64 = JOURNAL_CHECK_MS + 100;
 #[test]
 fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confirmed() {
     let template = tempfile::tempdir().unwrap();
-    let (opened, _) = talk(template.path());
+    let (opened, _) = journal_of_40_messages(template.path());
     let count = names(template.path()).len();
     drop(opened);
     assert!(count >= 4, "{count}");
@@ -71,7 +71,7 @@ fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confir
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data");
         fs::create_dir(&path).unwrap();
-        let (mut opened, _) = talk(&path);
+        let (mut opened, _) = journal_of_40_messages(&path);
         fs::rename(&names(&path)[moved], directory.path().join("elsewhere")).unwrap();
         decide(&mut opened, SOON, &["alice#msend 41"]);
         let jobs = jobs(&mut opened);
@@ -93,7 +93,7 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
     fs::create_dir(&path).unwrap();
-    let (mut opened, now) = talk(&path);
+    let (mut opened, now) = journal_of_40_messages(&path);
     fs::rename(names(&path).last().unwrap(), directory.path().join("elsewhere")).unwrap();
     while let Some(deadline) = opened.commits.deadline() {
         assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
@@ -126,12 +126,12 @@ fn a_directory_that_is_moved_away_fails_the_journal_until_it_is_back_or_an_empty
         let directory = tempfile::tempdir().unwrap();
         let [path, away] = ["data", "away"].map(|name| directory.path().join(name));
         fs::create_dir(&path).unwrap();
-        let (mut opened, _) = talk(&path);
+        let (mut opened, _) = journal_of_40_messages(&path);
         fs::rename(&path, &away).unwrap();
         for turn in 0..3 {
             decide(&mut opened, SOON + turn * 1_000, &[]);
             let jobs = jobs(&mut opened);
-            run_effects(&mut opened, SOON + turn * 1_000, jobs);
+            run_jobs(&mut opened, SOON + turn * 1_000, jobs);
             assert!(opened.commits.failing.is_some(), "{turn}");
         }
         match comes_back {
@@ -150,7 +150,7 @@ fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
     fs::create_dir(&path).unwrap();
-    let (mut opened, _) = talk(&path);
+    let (mut opened, _) = journal_of_40_messages(&path);
     let written = WriterReport { failed: Some(1_000), ..Default::default() };
     opened.commits.take(written, at(100).steady, &mut Progress::default());
     decide(&mut opened, 100, &[]);
@@ -158,7 +158,7 @@ fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
     assert!(matches!(jobs[..], [WriterJob::NewSegment(_)]), "{jobs:?}");
     fs::remove_file(&names(&path)[0]).unwrap();
     jobs.insert(0, WriterJob::Check);
-    run_effects(&mut opened, 100, jobs);
+    run_jobs(&mut opened, 100, jobs);
     release(&mut opened, 101);
     drop(opened);
     check_start(&path, 40);

@@ -88,7 +88,7 @@ fn a_segment_that_begins_behind_a_new_epoch_is_of_that_one() {
         decide_epoch(&mut opened, 3);
         begun += usize::from(opened.commits.segment.serial > serial);
         let work = jobs(&mut opened);
-        testing::run_effects(&mut opened, 4, work);
+        testing::run_jobs(&mut opened, 4, work);
         assert_eq!(found(directory.path()), (NEW, 2, messages), "behind {messages} messages");
     }
     assert!(begun > 0, "no segment began in the turn that decided");

@@ -60,28 +60,28 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
 }
 
 /// A group that goes on with what is there, when it is as late as the journal says.
-struct ResumePoint {
+struct StartedGroup {
     opened: OpenedJournal<Directory>,
     now: u64,
     issues: Vec<String>,
 }
 
-impl ResumePoint {
+impl StartedGroup {
     fn of(path: &Path) -> Self {
         let options: JournalOptions = options(1, Sync::Always, 1 << 20);
         let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-        let recovery = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
-        let now = recovery.age(UnixMillis(1_700_000_000_000)).as_u64();
-        let issues = recovery.recovered().issues.iter().map(ToString::to_string).collect();
-        let draw = RandomValues { epoch: Epoch::new(99), salt: Salt(now) };
-        let opened = recovery.open(store, options, draw, testing::at(now)).unwrap();
+        let contents = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
+        let now = contents.age(UnixMillis(1_700_000_000_000)).as_u64();
+        let issues = contents.recovered().issues.iter().map(ToString::to_string).collect();
+        let random = RandomValues { epoch: Epoch::new(99), salt: Salt(now) };
+        let opened = contents.open(store, options, random, testing::at(now)).unwrap();
         Self { opened, now, issues }
     }
 
     fn ask(&mut self, line: &str) -> String {
         let replies = decide(&mut self.opened, self.now, &[line]);
         let jobs = testing::jobs(&mut self.opened);
-        testing::run_effects(&mut self.opened, self.now, jobs);
+        testing::run_jobs(&mut self.opened, self.now, jobs);
         replies.into_iter().next().unwrap()
     }
 
@@ -90,7 +90,7 @@ impl ResumePoint {
     }
 
     #[track_caller]
-    fn has_said(&self, what: &str) {
+    fn has_issue(&self, what: &str) {
         assert!(self.issues.iter().any(|it| it.contains(what)), "{what}: {:?}", self.issues);
     }
 
@@ -106,17 +106,17 @@ fn segment(last: u64, messages: &[u64]) -> Vec<(Fact, u64)> {
     start.into_iter().chain(messages).map(|fact| (fact, 0)).collect()
 }
 
-fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, ResumePoint) {
+fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, StartedGroup) {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), segments);
-    let start = ResumePoint::of(directory.path());
+    let start = StartedGroup::of(directory.path());
     (directory, start)
 }
 
 #[test]
 fn a_number_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
     let (_directory, mut start) = of(&[segment(0, &[1, 2, 1 << 62, (1 << 62) + 1])]);
-    start.has_said("message 4611686018427387904 is more than 4194304 above the one before it: 2 ");
+    start.has_issue("message 4611686018427387904 is more than 4194304 above the one before it: 2 ");
     assert_eq!((start.last(), start.kept()), (2, vec![1, 2]));
     assert_eq!(start.opened.group.epoch(), Epoch::new(99), "numbers above 2 may be given out");
     assert!(start.ask("bob#register 9001").contains(" next=3 "));
@@ -127,7 +127,7 @@ fn a_number_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between(
 fn a_number_that_no_message_can_have_is_damage() {
     for seq in [SEQ_MAX + 1, u64::MAX] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2, seq])]);
-        start.has_said("1 of them with impossible values: a number, a time or a name");
+        start.has_issue("1 of them with impossible values: a number, a time or a name");
         assert_eq!(start.kept(), [1, 2]);
         start.ask("bob#register 9001");
         assert_eq!(start.ask("bob#msend four"), "OK msend seq=4", "one message was damaged");
@@ -146,7 +146,7 @@ fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
         assert_eq!(start.ask("bob#msend one more"), refused);
     }
     drop(start);
-    let mut start = ResumePoint::of(directory.path());
+    let mut start = StartedGroup::of(directory.path());
     assert_eq!((start.last(), start.kept()), (SEQ_MAX, vec![SEQ_MAX - 1, SEQ_MAX]));
     let reply = start.ask("alice#reconnect 9000 acks=1");
     let expired = SEQ_MAX - 2;
@@ -160,7 +160,7 @@ fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
 fn where_too_many_numbers_are_missing_before_a_segment_what_was_kept_before_them_is_given_up() {
     for last in [LOST_NUMBERS_MAX + 3, 1 << 62, SEQ_MAX - 10] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2]), segment(last, &[last + 1])]);
-        start.has_said(&format!("more than {LOST_NUMBERS_MAX} numbers are missing before "));
+        start.has_issue(&format!("more than {LOST_NUMBERS_MAX} numbers are missing before "));
         assert_eq!((start.last(), start.kept()), (last + 1, vec![last + 1]));
         let reply = start.ask("alice#reconnect 9000 acks=1");
         assert!(reply.ends_with(&format!(" missed=1 expired={last} max_line=4096")), "{reply}");
@@ -244,7 +244,7 @@ proptest! {
         assert!(back.starts_with("OK ") || back.starts_with("ERR 404 "), "{back}");
         let (last, members) = (start.last(), start.opened.group.member_states().count());
         drop(start);
-        let again = ResumePoint::of(directory.path());
+        let again = StartedGroup::of(directory.path());
         assert_eq!((again.last(), again.opened.group.member_states().count()), (last, members));
     }
 }
