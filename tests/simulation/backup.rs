@@ -11,7 +11,8 @@ use crate::storage::Storage;
 use crate::world::World;
 use support::rng::Rng;
 
-/// Who takes copies, by a chance of its own, so that it changes nothing for the others.
+/// Takes copies and puts them back. It draws from its own seed, so the rest of the run does not
+/// change.
 #[derive(Debug)]
 pub(crate) struct Backups {
     rng: Rng,

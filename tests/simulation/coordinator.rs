@@ -1,5 +1,5 @@
-//! The coordinator's shell, played: what it reads, in which order it tells the group, and what it
-//! does with what the group wants. Every step is told to the model first.
+//! The simulated shell of the coordinator: reads, inputs to the group in order, and effects. The
+//! model gets every input first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,7 +25,7 @@ pub(crate) struct SimCoordinator {
     pub(crate) started: u64,
     /// The group time of the start.
     age: Millis,
-    /// How far ahead of the true time the wall clock is.
+    /// Milliseconds by which the wall clock is ahead of the true time.
     pub(crate) wall_ahead: i64,
     pub(crate) clients: BTreeMap<End, Client>,
     pub(crate) links: BTreeMap<LinkId, Peer>,
@@ -62,7 +62,7 @@ impl Peer {
     }
 }
 
-/// What the wall clock reads when it is so far ahead.
+/// Returns the reading of a wall clock that is `ahead` milliseconds ahead.
 pub(crate) fn wall(now: u64, ahead: i64) -> UnixMillis {
     UnixMillis((1_700_000_000_000 + now).saturating_add_signed(ahead))
 }
@@ -112,13 +112,13 @@ impl SimCoordinator {
         let timers = self.links.values().flat_map(|peer| [peer.connects_until, peer.stalls_at]);
         let journal = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
         let dues = [self.group.next_deadline(), journal].into_iter().flatten();
-        // What was due before there was this program is due at once.
+        // A deadline from before the start of this program is due at once.
         let dues = dues.map(|due| due.since(self.age) + self.started);
         timers.flatten().chain(dues).min()
     }
 }
 
-/// What a member is told of such an end, if it may still be told anything.
+/// Returns the reason for the `bye` line; `None` if the socket can no longer take one.
 fn reason(how: &SocketEnd) -> Option<&'static str> {
     match how {
         SocketEnd::Closed => Some("closed"),
@@ -291,7 +291,7 @@ impl World {
         }
     }
 
-    /// The coordinator's process is gone, whatever it was doing.
+    /// Ends the coordinator's process at any moment.
     pub(crate) fn end_coordinator(&mut self, with_machine: bool) {
         self.end_journal(with_machine);
         self.coordinator = None;

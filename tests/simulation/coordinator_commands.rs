@@ -1,5 +1,4 @@
-//! The coordinator's shell, played: command sockets, the requests that they bring, and the replies
-//! that they take.
+//! The simulated shell of the coordinator: command sockets, their requests and their replies.
 
 use std::net::IpAddr;
 
@@ -25,7 +24,7 @@ enum Phase {
     Serving,
     Waiting,
     Ended,
-    /// Refused at the door.
+    /// The connection was refused because a limit was reached.
     Refused,
 }
 
@@ -213,7 +212,7 @@ impl World {
     ) {
         let end = End { conn: to.0, side: 1 };
         let coordinator = self.coordinator();
-        // What it asked for is done.
+        // The client is gone, and its request was executed.
         let Some(client) = coordinator.clients.get_mut(&end) else { return };
         if client.phase == Phase::Waiting {
             client.phase = Phase::Serving;

@@ -1,4 +1,4 @@
-//! The coordinator's shell, played: its journal, which is the real one on a simulated disk.
+//! The simulated shell of the coordinator: its journal, which is real, on a simulated disk.
 //!
 //! ```text
 //!   starting ──► up ──► closing ──► gone        kill -9 or power loss at any moment
@@ -32,7 +32,7 @@ pub(crate) struct Journal {
     pub(crate) commits: Commits,
     writer: SegmentWriter<Storage>,
     jobs: Vec<WriterJob>,
-    /// What the scribe is at, or rather what will have come of it.
+    /// Report of the batch that the writer works on.
     writing: Option<WriterReport>,
     written: Vec<WriterReport>,
     /// The last commit that is done.
@@ -63,7 +63,7 @@ impl Waiting {
     }
 }
 
-/// What is left of a coordinator while there is none, and what outlives it.
+/// State that outlives a coordinator: the disk, the clocks and the history of its ends.
 #[derive(Debug)]
 pub(crate) struct JournalState {
     pub(crate) storage: Storage,
@@ -76,12 +76,12 @@ pub(crate) struct JournalState {
     pub(crate) spans: Vec<(u64, i128)>,
     pub(crate) end: Option<CoordinatorEnd>,
     pub(crate) cleanness: Cleanness,
-    /// How starts have written since the last one that came up, that one included.
+    /// Sync modes of the starts since the last one that came up, that one included.
     pub(crate) syncs: Vec<Sync>,
     /// Epochs drawn by starts that never came up.
     pub(crate) drawn: Vec<Epoch>,
     pub(crate) is_scrambled: bool,
-    /// What is there was put back from a copy, and perhaps one of another boot.
+    /// The directory was put back from a copy, perhaps one of another boot.
     pub(crate) copy_boot: Option<u8>,
     /// A start that has not come up yet.
     pub(crate) starting: Option<Starting>,
@@ -96,7 +96,8 @@ pub(crate) struct Starting {
     opened: OpenedJournal<Storage>,
     at: u64,
     clock: Now,
-    /// What stood in the journal, and before what its newest segment began.
+    /// Numbers of the messages in the journal, and the number before the first one of its newest
+    /// segment.
     written: (BTreeSet<u64>, u64),
 }
 
@@ -224,7 +225,7 @@ impl World {
         }
     }
 
-    /// The start has come to its end: the group is held to what it must be.
+    /// Ends a start, and compares the group with the model.
     pub(crate) fn come_up(&mut self, start: u32) {
         let Some(journal_state) = &mut self.journal_state else { return };
         let Some(starting) = journal_state.starting.take_if(|it| it.start == start) else { return };
@@ -280,7 +281,7 @@ impl World {
         model.come_back(group, now, &back);
     }
 
-    /// What the scribe has done is learnt at the beginning of a turn.
+    /// Takes the reports of the writer, at the beginning of a turn.
     pub(crate) fn take_committed(&mut self) {
         let now = self.environment.now;
         let Some(coordinator) = &mut self.coordinator else { return };
@@ -350,7 +351,7 @@ impl World {
         }
     }
 
-    /// The end of a turn: what was decided goes to the scribe.
+    /// Ends a turn: hands the records of the turn to the writer.
     pub(crate) fn commit_turn(&mut self) {
         let now = self.environment.now;
         let World { coordinator: Some(coordinator), environment, .. } = self else { return };
@@ -398,7 +399,7 @@ impl World {
         }
     }
 
-    /// The scribe is done with a batch.
+    /// The writer has finished a batch.
     pub(crate) fn on_committed(&mut self, life: u32) {
         let Some(coordinator) =
             self.coordinator.as_mut().filter(|coordinator| coordinator.life == life)

@@ -1,4 +1,4 @@
-//! The coordinator's shell, played: message sockets.
+//! The simulated shell of the coordinator: message sockets.
 
 use groupcast::group::{Input, LinkId, SocketEnd};
 use groupcast::limits::ACK_LINE_BYTES_MAX;
@@ -8,9 +8,9 @@ use crate::coverage::CoveragePoint;
 use crate::net::CloseKind;
 use crate::world::World;
 
-/// What one message socket is offered in one turn, unless this turn is the only one.
+/// Bytes for one message socket in one turn, unless this turn is the only one (`ttl=0`).
 const TURN_BYTES: usize = 4_000;
-/// What one call takes of a run, however long that is.
+/// Most bytes of a run that one call takes.
 const CALL_BYTES: usize = 20_000;
 
 impl World {

@@ -1,5 +1,5 @@
-//! What runs have come through. A promise that nothing ever put to the test is not known to hold,
-//! so all of this must have been seen before anybody believes that nothing went wrong.
+//! Situations that runs have met. Promises that no run tests are not shown to hold, so each of
+//! these situations must occur in some run.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::SEEDS;
 /// Something that a promise is for, and that chance has to bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CoveragePoint {
-    /// A member that comes back names a number below its place.
+    /// A member that comes back names a number below its `acked`.
     SinceBelowAcked,
     /// A connect-back under way was cancelled or overtaken.
     ReconnectCancelled,
     /// A member acknowledged what it was never sent.
     AckAboveSent,
-    /// What a member wrote is no acknowledgement.
+    /// A member wrote a line that is no acknowledgement.
     AckGarbled,
     /// A member took nothing for too long.
     Stalled,
@@ -71,11 +71,11 @@ pub(crate) enum CoveragePoint {
     NobodyCouldKnow,
 }
 
-/// How often each was seen.
+/// Number of times that each situation occurred.
 pub(crate) type Coverage = BTreeMap<CoveragePoint, u64>;
 
 impl CoveragePoint {
-    /// In how many runs it must have come about.
+    /// Returns the number of runs in which the situation must occur at least once.
     pub(crate) fn seeds(self) -> u64 {
         if self == Self::NobodyCouldKnow { 300 } else { SEEDS }
     }

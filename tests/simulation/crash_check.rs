@@ -12,7 +12,8 @@ use crate::model_journal::Restart;
 use crate::world::World;
 
 impl JournalState {
-    /// How many segments are to be removed with messages in them that were accepted since `oldest`.
+    /// Returns the number of segments that these jobs remove although messages in them were
+    /// accepted since `oldest`.
     pub(crate) fn removes_early(&self, jobs: &[WriterJob], oldest: u64) -> u64 {
         let is_early = |job: &&WriterJob| match job {
             WriterJob::Remove { serial } => self.storage.newest(*serial) >= Some(oldest),
@@ -26,8 +27,8 @@ impl JournalState {
 }
 
 impl World {
-    /// A segment has gone before its time: whatever ended the coordinator right behind that, those
-    /// who would be found would have all that they would need.
+    /// Checks that a coordinator that crashes now would find everything its members need, after a
+    /// segment was removed early.
     pub(crate) fn check_crash_now(&self) {
         let World { journal_state: Some(journal_state), model, .. } = self else { return };
         for by_power in [false, true] {

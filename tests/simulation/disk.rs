@@ -13,7 +13,7 @@ use crate::model::Model;
 #[derive(Debug)]
 pub(crate) struct Disk {
     participant: usize,
-    /// What is written, held to what must be there.
+    /// The written log, checked against the promises.
     pub(crate) ledger: Ledger,
     pub(crate) entries: u64,
     /// With how often the coordinator had been put back from a copy when it sent that.
@@ -21,9 +21,9 @@ pub(crate) struct Disk {
     writing: usize,
     waits_for_retry: bool,
     pub(crate) fails_until: u64,
-    /// What is written is synced before anybody hears that it is.
+    /// Entries are synced before they are reported as written.
     must_sync: bool,
-    /// How things stood when all was safe, and after each entry since.
+    /// State of the log at the last sync, and after each entry since.
     unsynced: Vec<Ledger>,
 }
 
@@ -42,7 +42,7 @@ impl Disk {
         }
     }
 
-    /// A process begins with what is there: with `must_sync` it makes that safe before it says so.
+    /// Opens the log for a new process. With `must_sync` its content is durable from then on.
     pub(crate) fn open(&mut self) -> &Ledger {
         if self.must_sync {
             self.unsynced = vec![self.ledger.clone()];

@@ -1,4 +1,4 @@
-//! What is outside of all programs: time, chance, and what happens when.
+//! Everything outside the programs: time, randomness, and the queue of events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use crate::net::{Conn, End};
 use support::rng::Rng;
 
-/// Who can hold a socket.
+/// Owner of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
     /// The coordinator.
@@ -16,11 +16,11 @@ pub(crate) enum Node {
     Participant(usize),
     /// A member with habits of its own.
     Raw(usize),
-    /// Somebody who has no business here, or a process that is gone.
+    /// A stranger, or a process that has ended.
     Nobody,
 }
 
-/// What happens at a moment.
+/// An event at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The next packet gets to this end.
@@ -41,11 +41,11 @@ pub(crate) enum Event {
     Act(usize),
     /// A process that ended begins anew.
     Start(Node),
-    /// A coordinator that was told to end is gone; the number names the process.
+    /// A coordinator that was shut down has ended; the number names the process.
     Gone(u32),
     /// A coordinator has read its journal; the number names the start.
     Up(u32),
-    /// Its disk is done with what it was told to write; the number names the process.
+    /// The disk of a coordinator has finished a batch; the number names the process.
     Committed(u32),
     /// Something goes wrong.
     Fault,
@@ -55,7 +55,7 @@ pub(crate) enum Event {
     Leave(End),
 }
 
-/// What waits for a process to run.
+/// Sockets that wait for a process to run.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) ready: BTreeSet<End>,
@@ -73,7 +73,7 @@ pub(crate) struct Environment {
     pub(crate) rng: Rng,
     /// Nothing goes wrong any more.
     pub(crate) calm: bool,
-    /// How often the coordinator was put back from a copy.
+    /// Number of times that the coordinator was put back from a copy.
     pub(crate) copies: u32,
     pub(crate) conns: Vec<Conn>,
     pub(crate) listeners: BTreeMap<SocketAddr, Node>,
@@ -120,7 +120,7 @@ impl Environment {
         self.inboxes.entry(node).or_default()
     }
 
-    /// Whether a process is stopped.
+    /// Returns true while a process is stopped.
     pub(crate) fn is_paused(&mut self, node: Node) -> bool {
         let now = self.now;
         self.inbox(node).paused_until > now
@@ -152,7 +152,7 @@ impl Environment {
         self.wake(node, self.now + delay);
     }
 
-    /// Whether a turn that was asked for is still wanted; what is to be looked at in it.
+    /// Returns the sockets for a turn; `None` if the turn is no longer due.
     pub(crate) fn begin_turn(&mut self, node: Node) -> Option<(Vec<End>, Vec<End>)> {
         let now = self.now;
         let inbox = self.inbox(node);

@@ -1,18 +1,18 @@
-//! What was said in one life of the numbers, and who was there to hear it.
+//! Messages and registrations of one epoch.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use groupcast::limits::Sync;
 
-/// What was promised when something was confirmed.
+/// Promise that was made when a fact was confirmed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promise {
     pub(crate) at: u64,
     pub(crate) sync: Sync,
 }
 
-/// How the coordinator came to its end.
+/// End of a coordinator's process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CoordinatorEnd {
     pub(crate) at: u64,
@@ -26,7 +26,7 @@ pub(crate) struct CoordinatorEnd {
 const SYNC_SLACK_MS: u64 = 5_000;
 
 impl Promise {
-    /// Whether it must have been kept.
+    /// Returns true if the fact must have survived this end.
     pub(crate) fn binds(self, end: &CoordinatorEnd) -> bool {
         match self.sync {
             Sync::Always => true,
@@ -44,7 +44,7 @@ pub(crate) struct Message {
     pub(crate) sender: u32,
     /// Its line was lost before it was written down whose it is: it passes for one of others.
     pub(crate) is_anonymous: bool,
-    /// As it must stand on every message socket, LF included.
+    /// Line that every message socket must carry, LF included.
     pub(crate) line: String,
     pub(crate) accepted: u64,
     pub(crate) promise: Option<Promise>,
@@ -69,7 +69,7 @@ pub(crate) struct EpochHistory {
     /// The last number that may be sent.
     pub(crate) released: u64,
     registrations: BTreeMap<String, Vec<Registration>>,
-    /// How often the coordinator had been put back from a copy when this one began.
+    /// Number of restores from a copy before this epoch began.
     pub(crate) copies: u32,
     /// The same epoch, before the coordinator was put back: numbers that were given out again.
     before: Vec<Rc<Self>>,
@@ -103,7 +103,7 @@ impl EpochHistory {
         Self { registrations, named, before: Vec::new(), ..self.clone() }
     }
 
-    /// It is what a copy held, and goes on where another life of the same epoch was.
+    /// Replaces another history of the same epoch: this one was in the copy that was put back.
     pub(crate) fn replace(&mut self, mut old: Self, copies: u32) {
         self.before = std::mem::take(&mut old.before);
         self.before.push(Rc::new(old));
@@ -134,7 +134,8 @@ impl EpochHistory {
         self.named.get(id).copied().unwrap_or_default()
     }
 
-    /// Messages under the name of a member are its own, whatever registrations were lost.
+    /// Makes all messages under the id of a member its own, even if its earlier registrations were
+    /// lost.
     pub(crate) fn take_over(&mut self, id: &str, registered_at: u64, number: u32) {
         for seq in registered_at + 1..=self.last() {
             let message = self.message_mut(seq);
@@ -144,8 +145,8 @@ impl EpochHistory {
         }
     }
 
-    /// A registration stands behind what was lost: that some of it was its own is remembered of
-    /// what stands above only, and would have to be read from what is not there.
+    /// The cursor of a registration is above lost numbers. Its own numbers below the cursor are
+    /// forgotten, as nothing records them any more.
     pub(crate) fn pass_lost(&mut self, who: u32, acked: u64) {
         for seq in 1..=acked {
             let message = self.message_mut(seq);
@@ -153,8 +154,8 @@ impl EpochHistory {
         }
     }
 
-    /// A registration is known to have sent so much of what stands above its place: all that has
-    /// to be known, and of what was lost perhaps some, which nobody else has sent.
+    /// Takes over the own numbers that a recovered registration has above its cursor. Some lost
+    /// numbers may be its own, too; no other member sent those.
     pub(crate) fn recognize(&mut self, who: u32, acked: u64, own: &[(u64, u64)]) {
         for seq in acked + 1..=self.last() {
             let is_known = own.iter().any(|(first, last)| (*first..=*last).contains(&seq));
@@ -190,8 +191,8 @@ impl EpochHistory {
         seq < front || self.message(seq).is_lost
     }
 
-    /// Where what is gone or own behind `acked` ends, and what of others is gone there: how many,
-    /// the first and the last.
+    /// Returns the end of the numbers right above `acked` that are missing or own, and the gap for
+    /// the missing messages of others: their count, the first and the last.
     pub(crate) fn pass(&self, acked: u64, front: u64, who: u32) -> (u64, Option<[u64; 3]>) {
         let mut gap: Option<[u64; 3]> = None;
         let mut end = acked;
@@ -239,7 +240,8 @@ impl EpochHistory {
         message.sender == who && !message.is_anonymous
     }
 
-    /// As [`EpochHistory::others`], whatever the coordinator still knows of it.
+    /// As [`EpochHistory::others`], by the true senders instead of those that the coordinator
+    /// knows.
     pub(crate) fn true_others(
         &self,
         after: u64,

@@ -1,4 +1,4 @@
-//! What a member has taken, held to what it is promised.
+//! Checks the messages that a member received against the promises.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,23 @@ use groupcast::protocol::Epoch;
 
 use crate::epoch_history::{EpochHistory, Registration};
 
-/// What one id has taken, held to what it is promised: everything of others since it registered
-/// comes once, or is counted once.
+/// Messages that one id received. Each message of another member since the registration must come
+/// once, or be counted in one gap.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     id: String,
-    /// What was acknowledged and then lost by the member itself: it may be gone.
+    /// Numbers that the member acknowledged and then lost: they need not come again.
     excused: BTreeMap<(Epoch, u32), u64>,
     pub(crate) epoch: Option<Epoch>,
     pub(crate) last: u64,
-    /// Which life of this epoch the last number is of: [`EpochHistory::copies`].
+    /// Restores before the history that the last number belongs to: [`EpochHistory::copies`].
     copies: Option<u32>,
     /// The member knows that the numbers went back, and had taken so much before.
     reported: Option<u64>,
     /// Up to here all was taken before the numbers went back: it may come again.
     again: u64,
-    /// How often the numbers had passed those of the member before it came back: then nobody can
-    /// know that they went back.
+    /// Number of times that the new numbers passed those of the member before it came back. Nobody
+    /// can notice such a restore.
     pub(crate) unnoticed: u64,
 }
 
@@ -54,9 +54,9 @@ impl Ledger {
         self.last = 0;
     }
 
-    /// What comes now is of the life that the epoch had when the coordinator had been put back so
-    /// often. Where that is another one than before, all that the two do not share is still to
-    /// come, unless the member has named a number that the coordinator had to take for its own.
+    /// Moves to the history that the epoch had after `copies` restores. If that is another history
+    /// than before, all numbers that both do not share must still come, unless the member named a
+    /// number that the coordinator takes for one of the new history.
     pub(crate) fn follow<'a>(&mut self, newest: &'a EpochHistory, copies: u32) -> &'a EpochHistory {
         let life = newest.at(copies);
         let Some(before) = self.copies.replace(life.copies) else { return life };
@@ -109,7 +109,7 @@ impl Ledger {
         }
     }
 
-    /// Falls back to what was safe: what was taken since is forgotten, and perhaps kept nowhere.
+    /// Falls back to the durable state. Messages received since are forgotten, and may be lost.
     pub(crate) fn fall_back(&mut self, durable: Self) {
         self.excuse(self.last);
         let excused = std::mem::take(&mut self.excused);

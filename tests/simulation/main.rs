@@ -1,44 +1,49 @@
-//! One group and several sessions over a network from a seed, in virtual time, held to every
-//! promise while everything goes wrong, and to making progress once nothing does any more.
+//! A deterministic simulation: one group and several sessions on a simulated network, from a seed,
+//! in virtual time. All promises are checked while faults happen, and progress once they stop.
 //!
 //! ```text
-//!   user ─► Person: Session, message log ─┐            ┌─ Hub: Group, Keeper ─ jobs ─► Scribe
-//!           Raw: a member of its own kind ├─ Nature ───┤    ▲ every input,     Storage ─┘
-//!           strangers ────────────────────┘ time, wires│    │ effect, byte     slow, failing,
-//!                    ▲ every line taken                └─ Model: what must be  torn, lost
-//!                 Ledger: what must come
+//!   user ─► SimParticipant: Session, log ─┐               ┌─ SimCoordinator: Group, Commits
+//!           Raw: a client without Session ├─ Environment ─┤    │ every input, effect, byte
+//!           strangers ────────────────────┘  time, random │    │              jobs ─► SegmentWriter
+//!                    │ every line received   numbers, net │    ▼                         │
+//!                    ▼                                    │  Model: expected replies      ▼
+//!                 Ledger: expected messages               └─ and bytes                Storage
 //! ```
 //!
-//! # What is real, and what is played
+//! # Real and simulated parts
 //!
-//! Real are the two minds, and all of the journal but its thread and its files: `Group`,
-//! `Session`, `Commits`, `SegmentWriter`, `JournalContents`, and the format on the disk. The shells
-//! of both programs are simulated in a simpler form: `coordinator*.rs` is the coordinator's
-//! (sockets, turns, the journal's jobs), `participant.rs` and `disk.rs` are the participant's
-//! (sockets, prompt, message log),
-//! `raw.rs` is other people's programs. `environment.rs` has time, chance and the queue of what
-//! happens next, `net.rs` the wires, `storage.rs` the coordinator's disk; `world.rs` brings faults
-//! about and ties all together.
+//! Real: both minds (`Group`, `Session`), and the journal without its thread and its files
+//! (`Commits`, `SegmentWriter`, `JournalContents`, the format on the disk).
 //!
-//! # What must be
+//! Simulated in a simpler form: the shells of both programs. `coordinator*.rs` is the
+//! coordinator's (sockets, turns, jobs of the journal). `participant.rs` and `disk.rs` are the
+//! participant's (sockets, prompt, message log). `raw.rs` holds clients that others wrote.
+//! `environment.rs` holds time, randomness and the event queue, `net.rs` the connections,
+//! `storage.rs` the coordinator's disk. `world.rs` causes the faults and connects all parts.
 //!
-//! Three judges watch. `Group::check` sweeps over the group's own invariants after every input.
-//! `model*.rs` is a second coordinator, too simple to be wrong: told everything before the group
-//! is, it says what each reply, each byte on each message socket (`stream.rs`), and each member and
-//! message after a start must be. `ledger.rs` has a `Ledger` for each member that remembers, which
-//! knows nothing of coordinators: each message of others since its registration comes once or is
-//! counted once.
+//! # Checks
 //!
-//! In most runs the coordinator keeps a journal, on a disk that is late, fails, tears, and forgets
-//! what was not synced, and by a wall clock that jumps. Whatever was confirmed must be there after
-//! `kill -9`, and after a power loss as far as the sync mode promises it: messages, members, and
-//! who is none any more; each as old as it is, under the same number, in an epoch that changes when
-//! it has to and not otherwise. In half of these runs the directory is copied at some moment, and
-//! put back later (`backup.rs`), with `--new-epoch` or without: what was promised before the copy
-//! holds of the copy, and a member loses nothing of what comes after it was put back, but where the
-//! numbers had passed its own before it returned. In the end all faults stop (`user.rs`): everybody
-//! gets back online and has everything. And all that the promises are for must have come about
-//! (`coverage.rs`), or the runs have proved less than they seem to.
+//! Three parts check every step:
+//!
+//! - `Group::check` verifies the invariants of the group after every input.
+//! - `model*.rs` is a second coordinator that is simple and slow. It gets every input before the
+//!   group, and predicts each reply, each byte on each message socket (`stream.rs`), and each member
+//!   and message after a start.
+//! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of another
+//!   member since its registration comes once or is counted once.
+//!
+//! Most runs have a journal, on a disk that is slow, fails, tears writes, and loses bytes that were
+//! not synced, with a wall clock that jumps. Every confirmed fact must be there after `kill -9`,
+//! and after a power loss as far as the sync mode promises it: messages with their age and number,
+//! members, and deregistrations. The epoch must change exactly when it has to.
+//!
+//! In half of these runs the directory is copied at some moment and put back later (`backup.rs`),
+//! with `--new-epoch` or without. A member may then lose a message only if the new numbers passed
+//! its own before it came back.
+//!
+//! At the end all faults stop (`user.rs`): everybody must get online and receive one more message.
+//! `coverage.rs` lists the situations that the runs must have met. Without them the runs prove less
+//! than they seem to.
 //!
 //! # To look at one run
 //!
@@ -82,9 +87,9 @@ use std::env;
 use coverage::CoveragePoint;
 use world::{RunResult, World};
 
-/// How many seeds are run if nobody says.
+/// Number of seeds without `SIM_SEEDS`.
 const SEEDS: u64 = 60;
-/// How long things go wrong, at most.
+/// Longest virtual time with faults, in milliseconds.
 const FAULTS_MS: u64 = 400_000;
 
 fn run(seed: u64, is_loud: bool) -> RunResult {

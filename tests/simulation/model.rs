@@ -20,11 +20,11 @@ pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) registered_at: u64,
     pub(crate) acked: u64,
-    /// The highest place it ever had.
+    /// The highest `acked` that it ever had.
     pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
     pub(crate) reconnecting: Option<LinkId>,
-    /// When it was online last, if it is not.
+    /// Time at which it was last online; `None` while it is online.
     pub(crate) offline_since: Option<u64>,
     pub(crate) address: SocketAddr,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Attempt {
     pub(crate) since: Option<Since>,
 }
 
-/// What should be.
+/// The expected state of the group.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) epochs: BTreeMap<Epoch, EpochHistory>,
@@ -55,12 +55,12 @@ pub(crate) struct Model {
     pub(crate) registrations: u32,
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,
-    /// What must happen before the next thing does.
+    /// Replies that must come before the next input.
     pub(crate) expected: BTreeMap<ConnId, Expected>,
     pub(crate) dialing: Option<Attempt>,
     /// With the last words on each.
     pub(crate) closing: Vec<(LinkId, String)>,
-    /// What each reply to come confirms.
+    /// The fact that each outstanding reply confirms.
     pub(crate) facts: BTreeMap<ConnId, FactId>,
     /// All that became of each id since it was last known for certain, in order.
     pub(crate) registry: BTreeMap<String, Vec<RegistryEntry>>,
@@ -68,7 +68,7 @@ pub(crate) struct Model {
     pub(crate) exposed: u64,
     pub(crate) is_failing: bool,
     pub(crate) is_full: bool,
-    /// What a refusal for a full backlog must name one of.
+    /// Members of which a refusal for a full backlog must name one.
     pub(crate) holders: Vec<String>,
     /// For the next epoch, and the one that was decided and is not written down yet.
     pub(crate) drawn: Option<Epoch>,
@@ -164,7 +164,7 @@ impl Model {
         self.advance();
     }
 
-    /// All were offered everything: with a time to live of 0 that was its only chance.
+    /// The deliveries of a turn are over: with `ttl=0` the messages of this turn end here.
     pub(crate) fn delivered(&mut self) {
         if self.rules.ttl_ms == 0 {
             self.front = self.front.max(self.life().released + 1);
@@ -257,7 +257,7 @@ impl Model {
         Ok(None)
     }
 
-    /// Who names a number that was never given out has a new epoch begun, once in ten seconds.
+    /// A `since` above the last number begins a new epoch, at most once in 10 s.
     fn check_since(&mut self, options: &Options<'_>, now: Now) -> Result<(), u16> {
         let now = now.steady.as_u64();
         let is_ours = |since: &Since| since.epoch == self.epoch;
@@ -323,7 +323,7 @@ impl Model {
         true
     }
 
-    /// Closes a message socket, for a reason that its member is told; whether there was one.
+    /// Closes a message socket with a reason. Returns true if there was one.
     pub(crate) fn hang_up(&mut self, id: &str, reason: &str) -> bool {
         let link = self.members.get_mut(id).and_then(|member| member.link.take());
         if let Some(link) = link {

@@ -1,10 +1,10 @@
-//! What the simple coordinator wants to see of the real one before anything else happens.
+//! Replies and closes that the model expects before the next input.
 
 use groupcast::group::{ConnId, LinkId};
 
 use crate::model::Model;
 
-/// What a request must be answered with.
+/// Expected reply to a request.
 #[derive(Debug)]
 pub(crate) enum Expected {
     Line(String),
@@ -12,7 +12,7 @@ pub(crate) enum Expected {
     Code(u16),
     /// `ERR`, this code, and one of these in its reason.
     Naming(u16, Vec<String>),
-    /// One of these, and then the member's place is that.
+    /// One of these lines; the number beside it is the member's `acked` then.
     OneOf(String, Vec<(String, u64)>),
 }
 

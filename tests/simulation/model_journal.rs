@@ -1,4 +1,4 @@
-//! What must survive the end of a coordinator that keeps a journal, and what may be of the rest.
+//! The part of the model that survives the end of a coordinator with a journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,6 @@ pub(crate) enum FactId {
     Registry(String, usize),
 }
 
-/// What an id became.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RegistryEntry {
     /// A member, or none.
@@ -28,7 +27,7 @@ pub(crate) struct RegistryEntry {
     peak: u64,
 }
 
-/// How a coordinator came back.
+/// A start of a coordinator on an existing journal.
 #[derive(Debug)]
 pub(crate) struct Restart {
     pub(crate) end: CoordinatorEnd,
@@ -41,14 +40,14 @@ pub(crate) struct Restart {
     pub(crate) sync: Sync,
     /// The numbers that its journal has.
     pub(crate) written: BTreeSet<u64>,
-    /// The number before the first that its newest segment may have: of all up to here that it has
-    /// itself, each member's own are written down, whatever became of the messages.
+    /// The number before the first one in the newest segment. That segment records the own numbers
+    /// of each member up to here, even if the messages are gone.
     pub(crate) begun_after: u64,
     /// It was put back from a copy.
     pub(crate) is_copy: bool,
 }
 
-/// What a coordinator was when somebody copied its directory.
+/// State of a coordinator at the moment of a copy.
 #[derive(Clone, Debug)]
 pub(crate) struct Copied {
     epoch: Epoch,
@@ -104,7 +103,7 @@ impl Model {
         }
     }
 
-    /// Somebody was told that this is so.
+    /// A client has seen the confirmation of this fact.
     pub(crate) fn confirm(&mut self, fact: &FactId, promise: Promise) {
         match fact {
             FactId::Message(seq) => {
@@ -274,9 +273,9 @@ impl Model {
             return;
         };
         let acked = found.acked.as_u64();
-        // Where later registrations are lost, their places may not be.
+        // Later registrations may be lost while their cursors are not.
         let peak = entries[at..].iter().map(|entry| entry.peak).max().unwrap_or_default();
-        // A member that went back behind its place may find that it had all but what is its own.
+        // A member that went back may find that all numbers up to its old cursor are its own.
         assert!(
             acked <= self.life().skip_own(peak, number),
             "{id} never took {acked}: {entries:?}"
@@ -288,7 +287,7 @@ impl Model {
         self.take_in(id, registration, &found, back.opened_at);
     }
 
-    /// A member stands where it was found.
+    /// Takes over the recovered state of a member.
     fn take_in(
         &mut self,
         id: &str,

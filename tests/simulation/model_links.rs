@@ -1,4 +1,4 @@
-//! What becomes of connect-backs and message sockets, in the simple coordinator.
+//! Connect-backs and message sockets in the model.
 
 use std::net::SocketAddr;
 
@@ -80,8 +80,8 @@ impl Model {
             // Again, as far as it is kept: what everybody has may be gone.
             let from = taken.max(member.registered_at);
             let oldest = from.max((front - 1).min(member.acked));
-            // What was lost at the front may count as kept from there on, or go with the front:
-            // when it was accepted is lost too, and what was taken and is gone is no gap.
+            // Lost numbers at the front may count as kept, or expire with the front, because the
+            // time of their acceptance is lost, too. Numbers that were acknowledged are no gap.
             let lost = (front..=life.last()).take_while(|&seq| life.message(seq).is_lost);
             let gone = oldest.max(lost.last().unwrap_or_default().min(member.acked));
             let from = if self.has_come_back { from } else { oldest };
@@ -125,7 +125,7 @@ impl Model {
         }
     }
 
-    /// The new epoch is written down: everybody comes back in that one, where it stands.
+    /// The new epoch is committed: all members come back in it, each at its cursor.
     pub(crate) fn epoch_committed(&mut self) {
         self.cover(CoveragePoint::NewEpochBegun);
         self.must_begin = false;
@@ -147,8 +147,8 @@ impl Model {
         }
     }
 
-    /// A message socket has ended by itself, or because of what its member wrote; the member is
-    /// told the reason, if there is one.
+    /// A message socket has ended by itself or because of a wrong line; the member gets the reason,
+    /// if there is one.
     pub(crate) fn lost(&mut self, link: LinkId, reason: Option<&str>) {
         if let Some(stream) = self.streams.remove(&link) {
             let online = self.members.values_mut().find(|member| member.link == Some(link));
@@ -191,7 +191,7 @@ impl Model {
         self.advance();
     }
 
-    /// Whether there is something to be written.
+    /// Returns true if bytes are due.
     pub(crate) fn is_due(&self, link: LinkId) -> bool {
         let life = &self.epochs[&self.epoch];
         let Some(stream) = self.streams.get(&link) else { return false };

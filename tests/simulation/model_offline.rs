@@ -23,7 +23,7 @@ impl Model {
         }
     }
 
-    /// After everything that happens: whoever has no message socket is away.
+    /// Marks each member without a message socket as offline, after every input.
     pub(crate) fn update_offline(&mut self, now: u64) {
         for member in self.members.values_mut() {
             let since = member.offline_since.unwrap_or(now);
@@ -31,8 +31,8 @@ impl Model {
         }
     }
 
-    /// How a refusal may name what keeps the backlog full: the members that need the oldest
-    /// message, and how much is kept for them.
+    /// Returns all forms in which a refusal may name the cause of a full backlog: the members that
+    /// need the oldest message, and the bytes kept for them.
     pub(crate) fn holders(&self, bytes: u64) -> Vec<String> {
         let lowest = self.members.values().map(|member| member.acked).min();
         let holders = self.members.iter().filter(|(_, member)| Some(member.acked) == lowest);

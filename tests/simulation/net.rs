@@ -18,7 +18,7 @@ impl End {
     }
 }
 
-/// How a stream ended.
+/// Kind of the end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloseKind {
     /// After everything that was sent.
@@ -39,22 +39,22 @@ pub(crate) struct Conn {
     pub(crate) owner: [Node; 2],
     pub(crate) from: IpAddr,
     to: SocketAddr,
-    /// What the dialer knows of how it went.
+    /// Result of connecting, as far as the dialer knows it.
     dialed: Option<bool>,
     reached: bool,
     closed: [bool; 2],
     /// Nothing gets through any more.
     is_cut: bool,
     latency: u64,
-    /// How often the coordinator had been put back from a copy when it was dialed.
+    /// Number of restores from a copy before it was dialed.
     pub(crate) copies: u32,
-    /// What flows to each side.
+    /// Bytes under way to each side.
     pipes: [Pipe; 2],
 }
 
 #[derive(Debug)]
 struct Pipe {
-    /// When it gets there, and what.
+    /// Packets under way, each with the time of its arrival.
     flying: VecDeque<(u64, Packet)>,
     last_at: u64,
     arrived: Vec<u8>,
@@ -112,7 +112,8 @@ impl Environment {
         End { conn, side: 0 }
     }
 
-    /// A connection gets to where it goes: the system answers, the process is told later.
+    /// A connection reaches its listener: the system answers at once, and the process learns of it
+    /// later.
     pub(crate) fn reach(&mut self, conn: usize) {
         let Conn { to, latency, closed, .. } = self.conns[conn];
         if closed[0] {
@@ -134,12 +135,12 @@ impl Environment {
         }
     }
 
-    /// How dialing went, if it is known.
+    /// Returns the result of dialing, if it is known.
     pub(crate) fn dialed(&self, end: End) -> Option<bool> {
         self.conns[end.conn].dialed
     }
 
-    /// How many bytes the socket takes; 0 if none now.
+    /// Returns the number of bytes that the socket takes; 0 if it takes none now.
     pub(crate) fn write(&mut self, end: End, bytes: &[u8]) -> Result<usize, CloseKind> {
         let to = end.peer();
         let conn = &mut self.conns[end.conn];
@@ -185,7 +186,7 @@ impl Environment {
         let now = self.now;
         let conn = &mut self.conns[end.conn];
         let pipe = &mut conn.pipes[end.side];
-        // What was cut off does not come, and what comes behind it does not come sooner.
+        // A packet behind one that was cut off does not arrive sooner.
         if pipe.flying.front().is_none_or(|(at, _)| *at > now) {
             return;
         }
@@ -200,7 +201,7 @@ impl Environment {
         self.notify(end);
     }
 
-    /// Up to `most` bytes that have arrived; how the stream ended, if nothing stands before that.
+    /// Returns up to `most` bytes that have arrived, and the end of the stream if it is reached.
     pub(crate) fn read(&mut self, end: End, most: usize) -> (Vec<u8>, Option<CloseKind>) {
         let conn = &mut self.conns[end.conn];
         let pipe = &mut conn.pipes[end.side];
@@ -245,7 +246,7 @@ impl Environment {
         }
     }
 
-    /// What is under way to an end may arrive, or a part of it, or nothing.
+    /// Bytes under way to an end may arrive, in part or not at all.
     fn cut_off(&mut self, end: End) {
         let flying = self.conns[end.conn].pipes[end.side].flying.len();
         let left = self.rng.index(flying + 1);

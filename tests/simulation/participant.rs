@@ -1,4 +1,4 @@
-//! The participant's shell, played around a session: sockets, listener, message log.
+//! The simulated shell of a participant, around a real session: sockets, listener, message log.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +33,7 @@ pub(crate) struct SimParticipant {
     sockets: u64,
     ports: u16,
     pub(crate) disk: Disk,
-    /// What `status` said last, and what came for the user since it was asked.
+    /// The last `status`, and the replies shown since it was asked for.
     pub(crate) status: Option<Status>,
     pub(crate) replies: Vec<String>,
     pub(crate) texts: u32,
@@ -252,7 +252,7 @@ impl World {
         self.after_input(i);
     }
 
-    /// What the process does before it sleeps.
+    /// Runs the effects of the session before the process sleeps.
     pub(crate) fn after_input(&mut self, i: usize) {
         while self.read_messages(i) {}
         self.flush(i);

@@ -12,7 +12,7 @@ use crate::net::End;
 use crate::world::World;
 use support::rng::Rng;
 
-/// What a member thinks of acknowledging.
+/// Way in which a member acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
     /// It does not ask for it, and may be greeted or not.
@@ -31,7 +31,7 @@ pub(crate) struct Raw {
     pub(crate) habit: Habit,
     commands: BTreeMap<End, Vec<u8>>,
     messages: BTreeMap<End, Messages>,
-    /// What the coordinator must greet with; none asked for if 0.
+    /// Nonce that the coordinator must greet with; 0 if none was asked for.
     nonce: u64,
     pub(crate) ledger: Ledger,
     texts: u32,
@@ -146,7 +146,7 @@ impl World {
                 options = format!("{options} since={epoch}:{}", raw.ledger.last);
             }
             (Habit::Exact, None) | (Habit::Loose, _) => (),
-            // Who does not acknowledge may still have noted something, once.
+            // A member that does not acknowledge may still name a number in `since`, once.
             (Habit::None, _) if environment.rng.percent(30) => {
                 let last = self.model.life().last();
                 let taken = environment.rng.below(last + 1);

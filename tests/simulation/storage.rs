@@ -1,15 +1,15 @@
-//! The coordinator's disk: slow, failing, torn, and after a power loss only what was synced.
+//! The coordinator's disk: slow, failing, and after a power loss with only the synced bytes.
 //!
 //! ```text
-//!   names in use      ─── sync_directory ───►  names that are safe
-//!   bytes written     ─── sync ─────────────►  bytes that are safe
+//!   names in use      ─── sync_directory ───►  durable names
+//!   bytes written     ─── sync ─────────────►  durable bytes
 //!        │                                          │
-//!    kill -9: all of it                     power loss: all of it, and of the rest
-//!                                           some: a part, zeros, names in any order
+//!    kill -9: all of it                     power loss: all of it, and of the other bytes
+//!                                           any part: a prefix, zeros, names in any order
 //! ```
 //!
-//! Calls are carried out at once and take their virtual time: what had not yet begun when the
-//! program ended is taken back, and of what was under way a part is done.
+//! A call has its effect at once and takes virtual time. At the end of the program, calls that had
+//! not begun by then are undone, and a call under way is done in part.
 
 mod contents;
 mod crash;
@@ -34,7 +34,7 @@ pub(crate) struct Storage(Rc<RefCell<State>>);
 #[derive(Clone, Debug)]
 struct State {
     rng: Rng,
-    /// When the call that is made is made.
+    /// Time of the current call.
     clock: u64,
     is_calm: bool,
     files: Vec<File>,
@@ -42,7 +42,7 @@ struct State {
     durable_names: BTreeMap<String, usize>,
     /// Changes of names since the directory was synced.
     changes: Vec<ChangeKind>,
-    /// What was done since the program was last heard of, and when: begun, ended.
+    /// Calls since the last one that was reported, each with the times of its beginning and end.
     done: Vec<(u64, u64, Done)>,
     fault: Fault,
     fails_until: u64,
@@ -59,11 +59,11 @@ struct File {
     durable: usize,
     /// A failed sync has lost what is above `durable`, and no later one finds it.
     is_doomed: bool,
-    /// What was cut off and is not yet gone for good.
+    /// Bytes that were cut off, and that a power loss may bring back.
     cut: Vec<u8>,
 }
 
-/// What fails.
+/// Kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// There is no room: what takes some fails, and a part of it may fit.
@@ -85,7 +85,7 @@ enum ChangeKind {
     Unlink(String),
 }
 
-/// How to take something back.
+/// Data to undo a call.
 #[derive(Clone, Debug)]
 enum Done {
     Written { file: usize, length: usize },
@@ -119,7 +119,7 @@ impl Storage {
         Self(Rc::new(RefCell::new(self.state().clone())))
     }
 
-    /// A copy of the directory as it is at this moment, whatever is being written to it.
+    /// Returns a copy of the directory at this moment, in the middle of any write.
     pub(crate) fn copy(&self, now: u64) -> Self {
         let copy = self.twin();
         copy.kill(now);
@@ -157,7 +157,7 @@ impl Storage {
         state.done.clear();
     }
 
-    /// When the last call will have come to its end.
+    /// Returns the time at which the last call ends.
     pub(crate) fn clock(&self) -> u64 {
         self.state().clock
     }
@@ -184,7 +184,7 @@ impl Storage {
         self.state().troubled_at
     }
 
-    /// Whether a power loss has left anything but a beginning of what was written; forgets it.
+    /// Returns true if a power loss left more than a prefix of the written bytes, and resets that.
     pub(crate) fn take_scrambled(&self) -> bool {
         std::mem::take(&mut self.state().is_scrambled)
     }

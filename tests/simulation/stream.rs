@@ -1,8 +1,8 @@
-//! What must stand on one message socket, byte for byte.
+//! Bytes that one message socket must carry.
 
 use crate::epoch_history::EpochHistory;
 
-/// What a line is to the member once its last byte is out.
+/// Effect of a line on the member, once its last byte is out.
 #[derive(Clone, Copy, Debug)]
 enum LineKind {
     Greeting,
@@ -18,7 +18,7 @@ pub(crate) struct Stream {
     line: String,
     out: usize,
     kind: LineKind,
-    /// What stands up to here is begun, or not for this member.
+    /// Numbers up to here are begun, or are not for this member.
     begun: u64,
     /// The last number that the member can have seen the end of.
     pub(crate) received: u64,
@@ -38,7 +38,7 @@ impl Stream {
         (self.begun, self.received) = (acked, acked);
     }
 
-    /// Passes over what is not for this member: its own, and, if it is not told, what is lost.
+    /// Skips numbers that are not for this member: its own, and without `acks=1` the lost ones.
     pub(crate) fn advance(&mut self, life: &EpochHistory, front: u64, who: u32) {
         if !self.line.is_empty() {
             self.received = life.skip_own(self.received, who);
@@ -108,8 +108,8 @@ impl Stream {
         }
     }
 
-    /// What must be written before it is closed for this reason: the end of a line that was begun,
-    /// and why, for a member that acknowledges.
+    /// Returns the bytes that must be written before the socket is closed: the end of a line that
+    /// was begun, and for a member that acknowledges the `bye` line.
     pub(crate) fn closing_bytes(&self, reason: &str) -> String {
         if !self.acks {
             return String::new();
@@ -118,12 +118,12 @@ impl Stream {
         format!("{begun}bye#{reason}\n")
     }
 
-    /// How many gaps it told of.
+    /// Returns the number of gaps that were sent.
     pub(crate) fn gaps(&self) -> usize {
         self.reported.len()
     }
 
-    /// Whether a number may be named in an acknowledgement.
+    /// Returns true if the member may acknowledge this number.
     pub(crate) fn has_received(&self, seq: u64) -> bool {
         let is_inside = |&(first, last): &(u64, u64)| first <= seq && seq < last;
         seq <= self.received && !self.reported.iter().any(is_inside)

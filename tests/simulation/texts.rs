@@ -1,4 +1,4 @@
-//! What becomes of each text that a user sends: one outcome, the right one, and in order.
+//! Outcome of each text that a user sends: exactly one, the right one, in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,7 +18,7 @@ pub(crate) struct Texts {
     confirmed: u64,
 }
 
-/// What is known of a text.
+/// State of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextOutcome {
     /// It is the session's to send.
@@ -26,13 +26,13 @@ enum TextOutcome {
     InFlight,
     /// It may have been accepted, and nobody will say.
     Lost,
-    /// It was refused, and the user was not told.
-    Reconnected,
+    /// The coordinator refused the text, and the user has not seen that.
+    Returned,
     Confirmed,
     Refused,
-    /// The user was told that it is unknown.
+    /// The user has seen that the outcome is unknown.
     Unknown,
-    /// The user was told that it was not sent.
+    /// The user has seen that the text was not sent.
     NotSent,
     /// Its process has ended.
     Gone,
@@ -49,11 +49,7 @@ impl Texts {
 
     pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
         if let Some(text) = text_of(line) {
-            self.change(
-                text,
-                TextOutcome::InFlight,
-                &[TextOutcome::Typed, TextOutcome::Reconnected],
-            );
+            self.change(text, TextOutcome::InFlight, &[TextOutcome::Typed, TextOutcome::Returned]);
         }
         self.in_flight.entry(socket).or_default().push_back(line.to_owned());
     }
@@ -66,7 +62,7 @@ impl Texts {
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
             if !reply.starts_with("OK ") {
-                self.change(text, TextOutcome::Reconnected, &[TextOutcome::InFlight]);
+                self.change(text, TextOutcome::Returned, &[TextOutcome::InFlight]);
             } else {
                 let at = self.change(text, TextOutcome::Confirmed, &[TextOutcome::InFlight]);
                 assert!(at > self.confirmed, "confirmed out of order: {text}");
@@ -96,17 +92,13 @@ impl Texts {
         }
     }
 
-    /// The user is told something.
+    /// The user gets a notice.
     pub(crate) fn on_notice(&mut self, notice: &Notice, model: &mut Model) {
         if let Notice::Unanswered { text: Some(text), .. } = notice {
             self.change(text, TextOutcome::Unknown, &[TextOutcome::Lost]);
         } else if let Notice::NotSent { text: Some(text), .. } = notice {
             model.cover(CoveragePoint::TextNotSent);
-            self.change(
-                text,
-                TextOutcome::NotSent,
-                &[TextOutcome::Typed, TextOutcome::Reconnected],
-            );
+            self.change(text, TextOutcome::NotSent, &[TextOutcome::Typed, TextOutcome::Returned]);
             assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
         } else if let Notice::NumbersWentBack(..) = notice {
             model.cover(CoveragePoint::NumbersWentBack);
@@ -117,17 +109,17 @@ impl Texts {
         {
             // It is the reply that was handed in last.
             for (_, outcome) in
-                self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Reconnected)
+                self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Returned)
             {
                 *outcome = TextOutcome::Refused;
             }
         }
     }
 
-    /// The reply was handed in: what the user was not told of is to be sent again.
+    /// After a reply: a refused text without a notice waits to be sent again.
     pub(crate) fn after_reply(&mut self) {
         for (_, outcome) in
-            self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Reconnected)
+            self.outcomes.values_mut().filter(|(_, it)| *it == TextOutcome::Returned)
         {
             *outcome = TextOutcome::Typed;
         }
@@ -137,13 +129,8 @@ impl Texts {
     pub(crate) fn on_end(&mut self) {
         self.in_flight.clear();
         for (_, outcome) in self.outcomes.values_mut() {
-            if [
-                TextOutcome::Typed,
-                TextOutcome::InFlight,
-                TextOutcome::Lost,
-                TextOutcome::Reconnected,
-            ]
-            .contains(outcome)
+            if [TextOutcome::Typed, TextOutcome::InFlight, TextOutcome::Lost, TextOutcome::Returned]
+                .contains(outcome)
             {
                 *outcome = TextOutcome::Gone;
             }
@@ -157,7 +144,7 @@ impl Texts {
                 TextOutcome::Typed,
                 TextOutcome::InFlight,
                 TextOutcome::Lost,
-                TextOutcome::Reconnected,
+                TextOutcome::Returned,
             ]
             .contains(outcome);
             assert!(!is_open, "{who}: nothing became of {text:.20}: {outcome:?}");
@@ -178,7 +165,7 @@ impl Texts {
     }
 }
 
-/// What a request is to send.
+/// Returns the text of a request.
 fn text_of(line: &str) -> Option<&str> {
     let (_, behind) = line.split_once("#msend ")?;
     behind.rsplit_once('#').map(|(text, _)| text)

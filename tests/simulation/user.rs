@@ -1,4 +1,4 @@
-//! What users type, and what becomes of everybody once nothing goes wrong any more.
+//! Commands of users, and the end of a run, when all faults stop.
 
 use groupcast::session::{SessionInput, SessionState};
 
@@ -59,15 +59,15 @@ impl World {
         self.after_input(i);
     }
 
-    /// What a session says of itself, if it can say it at once.
+    /// Returns the state that a session reports, if it can report one at once.
     pub(crate) fn state(&mut self, i: usize) -> Option<SessionState> {
         self.participants[i].status = None;
         self.say(i, "status");
         self.participants[i].status.take().map(|status| status.state)
     }
 
-    /// Nothing goes wrong any more: whoever wants to be online gets there, everybody online gets
-    /// what is sent then, and nobody is stuck.
+    /// Stops all faults. Then each member that wants to be online must get online, and each member
+    /// that is online must get the messages sent then.
     pub(crate) fn heal(&mut self) {
         let mut returns = Vec::new();
         for i in 0..self.participants.len() {
@@ -99,7 +99,8 @@ impl World {
             assert!(!returns || state == SessionState::Online, "p{i} did not come back by itself");
             wants.push(state == SessionState::Offline);
         }
-        // Where the journal takes one record at a time, one of them gets in at each try (506).
+        // If the journal takes one record at a time, one registration succeeds at each try (others
+        // get 506).
         let registers = std::iter::repeat_n("register 0", self.participants.len());
         for way in std::iter::once("reconnect 0").chain(registers) {
             if !wants.contains(&true) {
@@ -108,7 +109,8 @@ impl World {
             for (i, _) in wants.iter().enumerate().filter(|(_, wants)| **wants) {
                 self.say(i, way);
             }
-            // Whoever was about to come back by itself may be refused, and pause once more.
+            // A participant that is about to come back by itself may be refused, and pause once
+            // more.
             self.run_until(self.environment.now + 45_000);
             for (i, wants) in wants.iter_mut().enumerate() {
                 *wants = *wants && self.state(i) != Some(SessionState::Online);

@@ -1,5 +1,4 @@
-//! Everything together: one coordinator, participants, raw members, strangers, and what befalls
-//! them.
+//! The whole simulation: one coordinator, participants, raw members, strangers, and faults.
 
 use groupcast::group::{Group, Input, Rules};
 use groupcast::limits::{LINE_BYTES_DEFAULT, Overflow};
@@ -90,7 +89,7 @@ impl World {
         world
     }
 
-    /// What is printed of a run that is looked at.
+    /// Prints a line of the trace, if this run is traced.
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
         if self.is_loud {
             println!("{:>6} {:>9} ms  {}", self.step, self.environment.now, text());
@@ -225,7 +224,7 @@ impl World {
         }
     }
 
-    /// What befalls the coordinator's disk and clock, or itself while it works on them.
+    /// Causes a fault of the coordinator's disk or clock, or of the coordinator while it uses them.
     fn on_journal_fault(&mut self) {
         let kind = self.environment.rng.below(100);
         self.trace(|| format!("journal fault {kind}"));
@@ -364,7 +363,7 @@ impl World {
     }
 }
 
-/// What came of a run.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunResult {
     pub(crate) hash: u64,
@@ -379,7 +378,7 @@ pub(crate) struct RunResult {
 }
 
 impl Drop for World {
-    /// Whatever failed, and wherever: this is how to see it again.
+    /// Prints the command that repeats this run, if it failed.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (seed, step, now) = (self.seed, self.step, self.environment.now);

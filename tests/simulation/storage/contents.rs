@@ -1,4 +1,4 @@
-//! What can be read of the segments on the disk, read by nothing but the format.
+//! Content of the segments on the disk, read with the format alone.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use groupcast::journal::{Record, SegmentItem, delivery, read};
 use super::{File, Storage};
 
 impl Storage {
-    /// How many segments there are, and how many bytes in them.
+    /// Returns the number of segments and of their bytes.
     pub(crate) fn segments(&self) -> (u64, usize) {
         let state = self.state();
         let files = state.names.iter().filter(|(name, _)| name.ends_with(".journal"));
@@ -16,7 +16,7 @@ impl Storage {
         })
     }
 
-    /// What stands in each segment, for a trace.
+    /// Returns the content of each segment, for a trace.
     pub(crate) fn list(&self) -> String {
         let state = self.state();
         let mut lines = String::new();
@@ -61,7 +61,7 @@ impl Storage {
         numbers.map(|delivery| delivery.seq.as_u64()).collect()
     }
 
-    /// When the last message in a segment was accepted.
+    /// Returns the time at which the last message in a segment was accepted.
     pub(crate) fn newest(&self, serial: u64) -> Option<u64> {
         let state = self.state();
         let file = state.names.get(&format!("{serial:016x}.journal"))?;

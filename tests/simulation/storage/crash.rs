@@ -1,4 +1,4 @@
-//! What the end of a program, or of the machine, leaves on the disk.
+//! State of the disk after the end of a program, or of the machine.
 
 use super::{ChangeKind, Done, File, State};
 use support::rng::Rng;
@@ -40,7 +40,7 @@ impl File {
         self.bytes.truncate(self.durable.min(written) + left);
         self.durable = self.bytes.len();
         self.is_doomed = false;
-        // What never was safe as a whole is no excuse for anybody.
+        // A file that was never durable as a whole excuses nothing.
         is_scrambled && was_durable
     }
 }
