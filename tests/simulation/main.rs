@@ -4,7 +4,7 @@
 //! ```text
 //!   user ─► SimParticipant: Session, log ─┐               ┌─ SimCoordinator: Group, Commits
 //!           Raw: a client without Session ├─ Environment ─┤    │ every input, effect, byte
-//!           strangers ────────────────────┘  time, random │    │              jobs ─► SegmentWriter
+//!           strangers ────────────────────┘ time, random  │    │         jobs ─► SegmentWriter
 //!                    │ every line received   numbers, net │    ▼                         │
 //!                    ▼                                    │  Model: expected replies      ▼
 //!                 Ledger: expected messages               └─ and bytes                Storage
@@ -27,10 +27,10 @@
 //!
 //! - `Group::check` verifies the invariants of the group after every input.
 //! - `model*.rs` is a second coordinator that is simple and slow. It gets every input before the
-//!   group, and predicts each reply, each byte on each message socket (`stream.rs`), and each member
-//!   and message after a start.
-//! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of another
-//!   member since its registration comes once or is counted once.
+//!   group, and predicts each reply, each byte on each message socket (`stream.rs`), and all
+//!   members and messages after a start.
+//! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of
+//!   another member since its registration comes once or is counted once.
 //!
 //! Most runs have a journal, on a disk that is slow, fails, tears writes, and loses bytes that were
 //! not synced, with a wall clock that jumps. Every confirmed fact must be there after `kill -9`,
@@ -45,14 +45,14 @@
 //! `coverage.rs` lists the situations that the runs must have met. Without them the runs prove less
 //! than they seem to.
 //!
-//! # To look at one run
+//! # Replaying a run
 //!
-//! A failure names its seed, the step and the virtual time. The same seed is the same run, step for
-//! step, for as long as nothing is changed that chance decides about:
+//! A failure prints its seed, the step and the virtual time. The same seed gives the same run, step
+//! for step, until a change of the simulation draws other random numbers:
 //!
 //! ```text
-//!   SIM_SEED=<n> cargo test --test simulation every -- --nocapture      its trace
-//!   SIM_SEEDS=<n> SIM_FIRST=<n> cargo test --test simulation every      so many, from there on
+//!   SIM_SEED=<n> cargo test --test simulation every -- --nocapture   prints a trace
+//!   SIM_SEEDS=<n> SIM_FIRST=<n> cargo test --test simulation every   runs n seeds from SIM_FIRST
 //! ```
 
 #![cfg(test)]
