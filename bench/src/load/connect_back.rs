@@ -1,5 +1,6 @@
 //! The listener of all lightweight members, and connections whose hello has not come yet.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 
 use mio::net::{TcpListener, TcpStream};
@@ -19,51 +20,45 @@ pub(super) struct Listener {
     pub(super) port: u16,
     /// Epoch of the registrations.
     pub(super) epoch: String,
-    /// Token of the first slot.
-    base: usize,
-    /// Connections, and the beginning of the hello of each.
-    slots: Vec<Option<(TcpStream, Vec<u8>)>>,
+    /// Connections by token, and the beginning of the hello of each.
+    pending: BTreeMap<usize, (TcpStream, Vec<u8>)>,
+    next_token: usize,
 }
 
 impl Listener {
-    /// Watches the listener with `token`, and new connections with tokens from `base` on.
+    /// Watches the listener with `token`, and new connections with tokens from `first` on.
     pub(super) fn new(
         door: Door,
         epoch: String,
         registry: &Registry,
-        (token, base): (Token, usize),
+        (token, first): (Token, usize),
     ) -> Result<Self> {
         let port = door.port();
         let mut listener = TcpListener::from_std(door.into_listener());
         let watched = registry.register(&mut listener, token, Interest::READABLE);
         watched.map_err(Failure::system("cannot watch the listener"))?;
-        Ok(Self { listener, port, epoch, base, slots: Vec::new() })
+        Ok(Self { listener, port, epoch, pending: BTreeMap::new(), next_token: first })
     }
 
     pub(super) fn accept(&mut self, registry: &Registry) {
         while let Ok((mut stream, _)) = self.listener.accept() {
-            let free = self.slots.iter().position(Option::is_none);
-            let slot = free.unwrap_or(self.slots.len());
-            if registry.register(&mut stream, Token(self.base + slot), BOTH).is_ok() {
-                self.slots.resize_with(self.slots.len().max(slot + 1), || None);
-                if let Some(free) = self.slots.get_mut(slot) {
-                    *free = Some((stream, Vec::new()));
-                }
+            if registry.register(&mut stream, Token(self.next_token), BOTH).is_ok() {
+                self.pending.insert(self.next_token, (stream, Vec::new()));
+                self.next_token += 1;
             }
         }
     }
 
-    /// Reads the hello of the connection behind `token`; once it is whole, the connection leaves
-    /// its slot. Bytes behind the hello stay unread.
+    /// Reads and returns the hello of a connection, once it is whole, and the connection. Bytes
+    /// behind the hello stay unread.
     pub(super) fn read_hello(&mut self, token: usize) -> Option<(String, TcpStream)> {
-        let slot = self.slots.get_mut(token.checked_sub(self.base)?)?;
-        let (mut stream, mut hello) = slot.take()?;
+        let (mut stream, mut hello) = self.pending.remove(&token)?;
         let mut byte = [0];
         while hello.len() < HELLO_BYTES_MAX && !hello.ends_with(b"\n") {
             match stream.read(&mut byte) {
                 Ok(1) => hello.extend_from_slice(&byte),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    *slot = Some((stream, hello));
+                    self.pending.insert(token, (stream, hello));
                     return None;
                 }
                 Ok(_) | Err(_) => return None, // A later takeover closed it.

@@ -83,6 +83,8 @@ pub(super) struct Member {
     attempt: u32,
     /// Own messages that some online member has still to receive.
     in_flight: VecDeque<u64>,
+    /// CPU time of processes that were killed.
+    ended_cpu_ns: u64,
 }
 
 impl Member {
@@ -96,6 +98,7 @@ impl Member {
             previous: None,
             attempt: 0,
             in_flight: VecDeque::new(),
+            ended_cpu_ns: 0,
         };
         member.open(transport);
         member
@@ -110,6 +113,15 @@ impl Member {
 
     pub(super) fn transport(&self) -> Option<&Transport> {
         self.commands.as_ref().map(|commands| &commands.transport)
+    }
+
+    /// CPU time of all processes of a participant.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        self.ended_cpu_ns
+            + match self.transport() {
+                Some(Transport::Process(process)) => process.cpu_ns(),
+                Some(Transport::Socket(_)) | None => 0,
+            }
     }
 
     pub(super) fn may_publish(&self) -> bool {
@@ -157,6 +169,7 @@ impl Member {
 
     /// Closes every socket without a word, or kills the process.
     pub(super) fn crash(&mut self, recorder: &mut Recorder) {
+        self.ended_cpu_ns = self.cpu_ns();
         (self.commands, self.messages) = (None, None);
         self.in_flight.clear();
         self.state = State::Away;

@@ -139,17 +139,6 @@ impl Members {
         self.members.get_mut(index)
     }
 
-    /// Closes every socket of a member without a word, or kills its process.
-    pub(super) fn crash(&mut self, recorder: &mut Recorder, index: usize) {
-        let Some(member) = self.members.get_mut(index) else { return };
-        if let (Kind::Processes(participants), Some(Transport::Process(process))) =
-            (&mut self.kind, member.transport())
-        {
-            participants.ended_cpu_ns += process.cpu_ns();
-        }
-        member.crash(recorder);
-    }
-
     /// Brings a member back, or has it take over while it is online.
     pub(super) fn reconnect(&mut self, recorder: &mut Recorder, index: usize) {
         let Some(member) = self.members.get_mut(index) else { return };
@@ -296,12 +285,8 @@ impl Members {
 
     /// CPU time of all participants, ended ones included.
     pub(super) fn cpu_ns(&self) -> Option<u64> {
-        let Kind::Processes(participants) = &self.kind else { return None };
-        let running = self.members.iter().map(|member| match member.transport() {
-            Some(Transport::Process(process)) => process.cpu_ns(),
-            Some(Transport::Socket(_)) | None => 0,
-        });
-        Some(participants.ended_cpu_ns + running.sum::<u64>())
+        let is_known = matches!(self.kind, Kind::Processes(_));
+        is_known.then(|| self.members.iter().map(Member::cpu_ns).sum())
     }
 }
 

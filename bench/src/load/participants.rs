@@ -156,15 +156,13 @@ pub(super) struct Participants {
     coordinator: SocketAddr,
     directory: TempDir,
     asked_ns: u64,
-    /// CPU time of processes that were killed.
-    pub(super) ended_cpu_ns: u64,
 }
 
 impl Participants {
     pub(super) fn new(program: &Path, coordinator: SocketAddr) -> Result<Self> {
         let directory = TempDir::new().map_err(Failure::system("cannot make a directory"))?;
         let program = program.to_owned();
-        Ok(Self { program, coordinator, directory, asked_ns: 0, ended_cpu_ns: 0 })
+        Ok(Self { program, coordinator, directory, asked_ns: 0 })
     }
 
     fn path(&self, id: &str, extension: &str) -> PathBuf {

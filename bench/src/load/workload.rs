@@ -121,7 +121,7 @@ impl<'a> Workload<'a> {
             }
             match departure {
                 Departure::Disconnect => member.disconnect(recorder),
-                Departure::Crash => self.members.crash(recorder, index),
+                Departure::Crash => member.crash(recorder),
                 Departure::Takeover => self.members.reconnect(recorder, index),
             }
             self.churn.on_departure(index, departure, now_ns);
