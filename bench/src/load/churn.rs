@@ -78,7 +78,7 @@ impl Churn {
         self.away.push(Reverse((now_ns + away_ns, member)));
     }
 
-    /// Returns a member whose time to return has come.
+    /// Takes a member that is due to return.
     pub(super) fn returns(&mut self, now_ns: u64) -> Option<usize> {
         self.away.peek().filter(|Reverse((at_ns, _))| *at_ns <= now_ns)?;
         self.away.pop().map(|Reverse((_, member))| member)

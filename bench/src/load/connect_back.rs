@@ -1,4 +1,4 @@
-//! The listener of all lightweight members, and connections whose hello has not come yet.
+//! The listener of all lightweight members, and its connections without a hello.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};

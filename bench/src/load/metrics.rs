@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Result};
 
-/// Longest time that is told apart from longer ones: an hour.
+/// Longest time in the histograms: an hour. Longer times count as an hour.
 const TIME_NS_MAX: u64 = 3_600_000_000_000;
 const DIGITS: u8 = 3;
 const SLOT_NS: u64 = 100_000_000;

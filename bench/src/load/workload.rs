@@ -112,7 +112,7 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Has members leave and come back whose time it is.
+    /// Starts the departures and returns that are due.
     fn run_churn(&mut self, recorder: &mut Recorder, now_ns: u64) {
         while let Some((index, departure)) = self.churn.departs(now_ns, self.members.count()) {
             let Some(member) = self.members.get_mut(index) else { continue };

@@ -65,8 +65,8 @@ pub(crate) fn coordinator(fault: Fault) -> SocketAddr {
 fn serve(mut stream: &TcpStream, group: &Mutex<Group>) {
     for line in BufReader::new(stream).lines() {
         let Ok(line) = line else { return };
-        let (id, rest) = line.split_once('#').unwrap();
-        let (command, _ip) = rest.rsplit_once('#').unwrap();
+        let (id, tail) = line.split_once('#').unwrap();
+        let (command, _ip) = tail.rsplit_once('#').unwrap();
         let reply = group.lock().unwrap().reply(id, command);
         if stream.write_all(reply.as_bytes()).is_err() {
             return;
@@ -76,10 +76,10 @@ fn serve(mut stream: &TcpStream, group: &Mutex<Group>) {
 
 impl Group {
     fn reply(&mut self, id: &str, command: &str) -> String {
-        let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let (word, tail) = command.split_once(' ').unwrap_or((command, ""));
         match word {
             "register" => {
-                let port: u16 = rest.split(' ').next().unwrap().parse().unwrap();
+                let port: u16 = tail.split(' ').next().unwrap().parse().unwrap();
                 let messages = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 messages.set_nodelay(true).unwrap();
                 self.members.push(Member { id: id.to_owned(), messages, delayed: String::new() });
@@ -88,7 +88,7 @@ impl Group {
             "msend" => {
                 let seq = self.next;
                 self.next += 1;
-                self.deliver(seq, id, rest);
+                self.deliver(seq, id, tail);
                 match (self.fault, seq) {
                     (Fault::Babbles, SEQ) => "FINE\n".to_owned(),
                     (Fault::Renumbers, SEQ) => format!("OK msend seq={}\n", seq + 1),

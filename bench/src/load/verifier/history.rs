@@ -17,7 +17,7 @@ pub(super) struct Message {
     pub(super) origin: Option<Origin>,
     /// Line of the first delivery, with its LF; empty until then.
     pub(super) line: Box<[u8]>,
-    /// Members that received it or were told that it is lost.
+    /// Members that received it or have it counted in a gap.
     pub(super) receivers: u32,
 }
 

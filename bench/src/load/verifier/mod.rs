@@ -157,13 +157,13 @@ impl Verifier {
         now_ns: u64,
         delivered: &mut impl FnMut(u64),
     ) {
-        let mut rest = run;
-        while !rest.is_empty() {
-            rest = self.match_known(member, rest, delivered);
-            let Some(end) = memchr(b'\n', rest) else { return };
-            let (line, behind) = rest.split_at(end + 1);
+        let mut tail = run;
+        while !tail.is_empty() {
+            tail = self.match_known(member, tail, delivered);
+            let Some(end) = memchr(b'\n', tail) else { return };
+            let (line, behind) = tail.split_at(end + 1);
             self.on_line(member, line, now_ns, delivered);
-            rest = behind;
+            tail = behind;
         }
     }
 
@@ -174,16 +174,16 @@ impl Verifier {
         run: &'a [u8],
         delivered: &mut impl FnMut(u64),
     ) -> &'a [u8] {
-        let mut rest = run;
-        let Some(receiver) = self.receivers.get_mut(member) else { return rest };
+        let mut tail = run;
+        let Some(receiver) = self.receivers.get_mut(member) else { return tail };
         while let Some(message) = self.history.get_mut(receiver.next) {
             let Some(origin) = message.origin else { break };
             if origin.stamp.publisher != member {
                 if message.line.is_empty() {
                     break;
                 }
-                let Some(behind) = rest.strip_prefix(&*message.line) else { break };
-                rest = behind;
+                let Some(behind) = tail.strip_prefix(&*message.line) else { break };
+                tail = behind;
                 message.receivers += 1;
                 self.received.deliveries += 1;
                 receiver.has_reconnected = false;
@@ -191,7 +191,7 @@ impl Verifier {
             }
             receiver.next += 1;
         }
-        rest
+        tail
     }
 
     fn on_line(

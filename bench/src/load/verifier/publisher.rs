@@ -27,7 +27,7 @@ pub(super) struct Publisher {
     connection: u32,
     /// Texts without a reply, in the order of sending.
     sent: VecDeque<Sent>,
-    /// Texts whose replies were lost with a connection: accepted or not.
+    /// Texts without a reply on lost connections: accepted or not.
     unknown: Vec<Sent>,
     /// Connection and counter of the latest text in the order of numbers.
     latest: Option<(u32, u64)>,

@@ -37,9 +37,9 @@ impl Stamp {
 
     /// Returns the stamp of a text of `bytes` bytes; `None` if the text was altered visibly.
     pub(crate) fn parse(text: &[u8], bytes: usize) -> Option<Self> {
-        let (publisher, rest) = text.split_at_checked(PUBLISHER_DIGITS)?;
-        let (counter, rest) = rest.split_at_checked(COUNTER_DIGITS)?;
-        let (due_ns, filler) = rest.split_at_checked(DUE_DIGITS)?;
+        let (publisher, tail) = text.split_at_checked(PUBLISHER_DIGITS)?;
+        let (counter, tail) = tail.split_at_checked(COUNTER_DIGITS)?;
+        let (due_ns, filler) = tail.split_at_checked(DUE_DIGITS)?;
         let is_whole = text.len() == bytes.max(TEXT_BYTES_MIN)
             && filler.chunks(FILLER.len()).all(|chunk| FILLER.starts_with(chunk));
         let publisher = usize::try_from(parse_hex(publisher)?).ok()?;

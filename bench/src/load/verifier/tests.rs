@@ -47,9 +47,9 @@ impl Scripted {
         if word == "settle" {
             return self.verifier.settle();
         }
-        let (id, rest) = word.split_at(1);
+        let (id, tail) = word.split_at(1);
         let member = IDS.iter().position(|known| *known == id).unwrap();
-        match rest.split_at(1) {
+        match tail.split_at(1) {
             (kind @ ("+" | "?"), "") => {
                 let due_ns = self.sent.len() as u64 + 1;
                 self.sent.push(self.verifier.send(member, due_ns).unwrap());
