@@ -1,11 +1,12 @@
 //! `bench durability` finds every store that loses confirmed messages, and writes its results down.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{PROGRAMS, bench};
+use tempfile::TempDir;
+
+use crate::support::{PROGRAMS, bench, with_script};
 
 /// Runs `bench durability` without NATS.
 fn durability(
@@ -16,29 +17,23 @@ fn durability(
     bench(&[&["durability"], arguments, &["--nats", "none"]].concat(), programs, path)
 }
 
-/// Returns a directory with a program `name` that runs `before` and then the real one.
-fn with_program(name: &str, real: &Path, before: &str) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join(name);
-    let script = format!("#!/bin/sh\n{before}\nexec {} \"$@\"\n", real.display());
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    directory
-}
-
-/// Script that cuts the end off the newest of `files` in the directory behind `option`.
-fn forget(option: &str, files: &str) -> String {
-    format!(
+/// Returns a directory with a program `name` that cuts the end off the newest of `files` in the
+/// directory behind `option`, and then is the real program.
+fn forgetful(name: &str, real: &Path, option: &str, files: &str) -> TempDir {
+    let script = format!(
         "for word; do [ \"$before\" = {option} ] && directory=$word; before=$word; done\n\
          newest=$(ls \"$directory\"/{files} 2>/dev/null | tail -n 1)\n\
-         [ -z \"$newest\" ] || truncate -s -1000 \"$newest\""
-    )
+         [ -z \"$newest\" ] || truncate -s -1000 \"$newest\"\n\
+         exec {} \"$@\"",
+        real.display()
+    );
+    with_script(name, &script)
 }
 
 #[test]
 fn a_coordinator_that_forgets_confirmed_messages_is_found() {
-    let before = forget("--data-dir", "*.journal");
-    let faulty = with_program("coordinator", &PROGRAMS.join("coordinator"), &before);
+    let real = PROGRAMS.join("coordinator");
+    let faulty = forgetful("coordinator", &real, "--data-dir", "*.journal");
     for (part, fault) in [("confirm", "groupcast confirmed "), ("recovery", " were recovered")] {
         let (code, text) = durability(&["--quick", "--only", part], Some(faulty.path()), None);
         assert_eq!(code, Some(1), "{text}");
@@ -53,8 +48,8 @@ fn a_redis_that_forgets_confirmed_messages_is_found() {
     if real.is_empty() {
         return; // Redis is not installed.
     }
-    let before = forget("--dir", "*/*.incr.aof");
-    let faulty = with_program("redis-server", Path::new(real.trim()), &before);
+    let real = Path::new(real.trim());
+    let faulty = forgetful("redis-server", real, "--dir", "*/*.incr.aof");
     let (code, text) = durability(&["--quick", "--only", "confirm"], None, Some(faulty.path()));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("FAILED: Redis Streams confirmed "), "{text}");

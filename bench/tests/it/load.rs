@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::faulty::{self, Fault};
-use crate::support::{PROGRAMS, bench};
+use crate::support::{PROGRAMS, bench, with_script};
 
 /// A finished `bench load`.
 struct Run {
@@ -18,13 +20,13 @@ struct Run {
     svg: String,
 }
 
-fn load(options: &str) -> Run {
+fn load(options: &str, programs: Option<&Path>) -> Run {
     let directory = tempfile::tempdir().unwrap();
     let [json, svg] = ["r.json", "r.svg"].map(|name| directory.path().join(name));
     let mut arguments = vec!["load", "--json", json.to_str().unwrap()];
     arguments.extend(["--plot", svg.to_str().unwrap()]);
     arguments.extend(options.split(' '));
-    let (code, text) = bench(&arguments, None, None);
+    let (code, text) = bench(&arguments, programs, None);
     assert!(!directory.path().join("r.json.part").exists());
     let [json, svg] = [json, svg].map(|path| fs::read_to_string(path).unwrap_or_default());
     Run { code, text, steps: serde_json::from_str(&json).unwrap_or_default(), svg }
@@ -33,12 +35,12 @@ fn load(options: &str) -> Run {
 fn against(fault: Fault) -> Run {
     let address = faulty::coordinator(fault);
     let options = "--participants 4 --publishers 2 --rate 1000 --messages 20";
-    load(&format!("--coordinator {address} {options}"))
+    load(&format!("--coordinator {address} {options}"), None)
 }
 
 #[track_caller]
 fn finds_nothing(options: &str) -> Value {
-    let Run { code, text, steps, .. } = load(options);
+    let Run { code, text, steps, .. } = load(options, None);
     let step = steps[0].clone();
     assert_eq!(code, Some(0), "{text}");
     assert!(step["first_faults"] == json!([]) && step["refused"] == 0, "{text}");
@@ -71,13 +73,40 @@ fn every_fault_of_a_coordinator_is_found_and_named() {
         (Fault::Closes, "the coordinator closed the message socket"),
         (Fault::Babbles, "unexpected reply: \"FINE\""),
     ] {
-        let Run { code, text, steps, .. } = against(fault);
-        assert_eq!(code, Some(1), "{fault:?}: {text}");
-        assert!(text.contains("FAILED"), "{fault:?}: {text}");
-        let mut first = steps[0]["first_faults"].as_array().unwrap().iter();
-        let is_named = first.any(|first| first.as_str().unwrap().contains(expected));
-        assert!(is_named && steps[0]["faults"] != 0, "{fault:?}: {text}");
+        check_fault(&against(fault), expected);
     }
+}
+
+#[test]
+fn every_fault_of_a_message_log_is_found_and_named() {
+    for (edit, expected) in [
+        ("sed -i '/^5\t/d'", "message 5 is lost: neither delivered nor counted in a gap"),
+        ("sed -i '/^5\t/p'", "message 5 was delivered or reported lost twice"),
+        ("sed -i '/^5\t/{h;d};/^6\t/G'", "message 5 is out of order: it came after message 6"),
+        ("sed -i '/^5\t/s/groupcast/groupcost/'", "message 5 differs from what was sent"),
+        ("sed -i 's/^5\t.*/# gap 1 5 6/'", "is wrong: message 5 is "),
+        ("sed -i 's/^5\t/five\t/'", "not a line of the protocol: \"five"),
+        ("truncate -s -1", "the last line of the message log is cut"),
+    ] {
+        let script = format!(
+            "for config; do :; done\n\
+             {} \"$@\" || exit\n\
+             case $config in *member2.txt) {edit} \"$(sed -n 2p \"$config\")\"; esac",
+            PROGRAMS.join("participant").display()
+        );
+        let faulty = with_script("participant", &script);
+        symlink(PROGRAMS.join("coordinator"), faulty.path().join("coordinator")).unwrap();
+        let options = "--processes --participants 3 --rate 1000 --messages 20";
+        check_fault(&load(options, Some(faulty.path())), expected);
+    }
+}
+
+#[track_caller]
+fn check_fault(Run { code, text, steps, .. }: &Run, expected: &str) {
+    assert!(*code == Some(1) && text.contains("FAILED"), "{expected}: {text}");
+    let mut first = steps[0]["first_faults"].as_array().unwrap().iter();
+    let is_named = first.any(|first| first.as_str().unwrap().contains(expected));
+    assert!(is_named && steps[0]["faults"] != 0, "{expected}: {text}");
 }
 
 #[test]
@@ -116,7 +145,7 @@ fn real_participants_log_every_message() {
 
 #[test]
 fn a_sweep_writes_text_json_and_plots() {
-    let Run { code, text, steps, svg } = load("--participants 3,6 --messages 50 --rate 200");
+    let Run { code, text, steps, svg } = load("--participants 3,6 --messages 50 --rate 200", None);
     assert_eq!(code, Some(0), "{text}");
     let first = "3 lightweight members, 1 publishing, 100 B, 200 messages/s";
     assert!(text.starts_with(first) && text.contains("250 of 50 messages"), "{text}");
@@ -130,8 +159,8 @@ fn a_sweep_writes_text_json_and_plots() {
 
 #[test]
 fn a_wrong_option_ends_with_2_and_ctrl_c_with_130() {
-    assert_eq!(load("--participants none").code, Some(2));
-    assert_eq!(load("--help").code, Some(0));
+    assert_eq!(load("--participants none", None).code, Some(2));
+    assert_eq!(load("--help", None).code, Some(0));
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
     command.args(["load", "--participants", "5", "--duration", "600", "--programs"]);
     let mut child = command.arg(&*PROGRAMS).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,9 +1,13 @@
 //! The programs under test.
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+
+use tempfile::TempDir;
 
 /// Directory of coordinator and participant, which are built first.
 pub(crate) static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -37,4 +41,13 @@ pub(crate) fn bench(
     let output = bench.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Returns a directory with a shell script as program `name`.
+pub(crate) fn with_script(name: &str, script: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    directory
 }
