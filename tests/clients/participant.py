@@ -37,13 +37,14 @@ class Participant:
         saved = pathlib.Path(path + ".since")
         words = saved.read_text().split() if saved.exists() else ["none", 0, self.log.tell()]
         self.epoch, self.last = words[0], int(words[1])
-        self.log.truncate(min(int(words[2]), self.log.tell()))  # The rest was not acknowledged.
+        self.length = min(int(words[2]), self.log.tell())
     def store(self, epoch, last, entries):
+        self.log.truncate(self.length)  # What was written and not acknowledged comes again.
         self.log.write("".join(entries).encode())
         length = self.log.seek(0, os.SEEK_END)  # Flushes. Against power loss: fsync both files.
         pathlib.Path(self.path + ".new").write_text(f"{epoch} {last} {length}\n")
         os.replace(self.path + ".new", self.path + ".since")
-        self.epoch, self.last = epoch, last
+        self.epoch, self.last, self.length = epoch, last, length
         print("".join(entries), end="")
     def ask(self, command):
         self.command.sock.sendall(f"{self.id}#{command}#{self.ip}\n".encode())
@@ -64,18 +65,17 @@ class Participant:
             if not reply.startswith("OK "):
                 raise ConnectionError(reply)
             fields = dict(field.split("=", 1) for field in reply.split(" ")[2:])
+            epoch, self.line_bytes_max = fields["epoch"], int(fields.get("max_line", 65536))
             while True:
                 sock, address = listener.accept()
                 self.messages = Lines(sock, 5)
                 with contextlib.suppress(OSError, ValueError):
-                    hello = self.messages.one() if address[0] == peer else None
-                    if hello == f"hello#{nonce}#{fields['epoch']}":
+                    if address[0] == peer and self.messages.one() == f"hello#{nonce}#{epoch}":
                         break
                 print(f"* dropped a connection from {address[0]}: not the coordinator")
         print(reply)
-        self.line_bytes_max = int(fields.get("max_line", 65536))
-        if fields["epoch"] != self.epoch or int(fields["next"]) <= self.last:
-            self.store(fields["epoch"], 0, [f"# epoch {fields['epoch']}\n"])
+        if epoch != self.epoch or int(fields["next"]) <= self.last:
+            self.store(epoch, 0, [f"# epoch {epoch}\n"])
     def take(self):
         entries, last, brought, lines = [], self.last, 0, self.messages.take()
         bye = lines.pop()[4:] if lines and lines[-1].startswith("bye#") else None

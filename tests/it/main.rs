@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod clients;
 mod coordinator;
 mod hostile;
 mod machine;
