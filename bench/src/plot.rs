@@ -18,6 +18,11 @@ pub(crate) const YELLOW: RGBColor = RGBColor(190, 140, 20);
 pub(crate) const CYAN: RGBColor = RGBColor(20, 160, 180);
 pub(crate) const RED: RGBColor = RGBColor(225, 75, 75);
 
+const VIOLET: RGBColor = RGBColor(139, 108, 240);
+const PINK: RGBColor = RGBColor(217, 70, 160);
+const LINES: [RGBColor; 8] = [BLUE, ORANGE, GREEN, PINK, VIOLET, YELLOW, CYAN, RED];
+
+const LINES_SIZE: (u32, u32) = (900, 380);
 const BARS_SIZE: (u32, u32) = (1000, 420);
 /// Width of the bars. The rest is for the legend.
 const BARS_WIDTH: u32 = 850;
@@ -81,8 +86,53 @@ pub(crate) fn bars(
     })
 }
 
+/// A plot of lines.
+pub(crate) struct Lines<'a> {
+    pub(crate) title: &'a str,
+    /// Name and points of each line.
+    pub(crate) lines: Vec<(String, Vec<(f64, f64)>)>,
+    pub(crate) y: Range<f64>,
+    pub(crate) x_label: &'a dyn Fn(&f64) -> String,
+    pub(crate) y_label: &'a dyn Fn(&f64) -> String,
+}
+
+/// Draws plots one above the other. The first has the legend of all.
+pub(crate) fn lines(plots: &[Lines<'_>]) -> Result<String> {
+    svg((LINES_SIZE.0, LINES_SIZE.1 * plots.len() as u32), |root| {
+        let areas = root.split_evenly((plots.len(), 1));
+        for (index, (area, plot)) in areas.iter().zip(plots).enumerate() {
+            let x = plot.lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.0));
+            let x = 0.0..x.fold(0.1, f64::max);
+            let mut chart = chart(area, plot.title, x, plot.y.clone(), (12, 34, 70))?;
+            let text = ("sans-serif", 13).into_font().color(&GREY);
+            chart
+                .configure_mesh()
+                .axis_style(GREY)
+                .bold_line_style(GREY.mix(0.3))
+                .light_line_style(TRANSPARENT)
+                .label_style(text.clone())
+                .x_label_formatter(plot.x_label)
+                .y_label_formatter(plot.y_label)
+                .draw()?;
+            for ((name, points), color) in plot.lines.iter().zip(LINES.into_iter().cycle()) {
+                let style = color.stroke_width(2);
+                let line = LineSeries::new(points.iter().copied(), style);
+                chart
+                    .draw_series(line)?
+                    .label(name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+            }
+            if index == 0 {
+                let labels = &mut chart.configure_series_labels();
+                labels.position(SeriesLabelPosition::UpperLeft).label_font(text).draw()?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Exponents of the powers of ten around all values. At least one power apart.
-fn powers(values: impl Iterator<Item = f64>) -> Range<f64> {
+pub(crate) fn powers(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
         (least.min(value.log10()), most.max(value.log10()))
     });
