@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use support::coordinator::Coordinator;
 use support::fake::Fake;
 use support::listener::Listener;
+use support::member::Member;
 use support::number;
 use support::participant::{Running, texts, until};
 use support::port::ReservedPort;
@@ -351,11 +352,25 @@ fn the_longest_delivery_fits_into_max_line_and_64_bytes() {
     let id = "i".repeat(64);
     let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
     let mut bob = coordinator.join("bob", "");
-    let mut long = support::member::Member::join_at(&coordinator, &id, "127.0.0.1", listener, "");
+    let mut long = Member::join_at(&coordinator, &id, "127.0.0.1", listener, "");
     assert_eq!(number(&long.reply, "max_line"), 512);
     let text = "x".repeat(512 - id.len() - "127.0.0.1".len() - 9);
     long.msend(&text);
     let line = bob.socket().line();
     assert!(line.len() < 512 + 64 && line.ends_with(&text), "{}", line.len());
     long.refused(&format!("msend {text}x"), 413);
+}
+
+#[test]
+fn messages_from_before_a_start_with_a_smaller_max_line_keep_their_length() {
+    let coordinator = Coordinator::start_kept(60, &["max_line=4k"]);
+    let mut slow = coordinator.join("slow", "acks=1");
+    let text = "x".repeat(4000);
+    coordinator.join("bob", "").msend(&text);
+    slow.socket().delivery(1, "bob", &text);
+    coordinator.kill();
+    let coordinator = coordinator.start_again_with(&["--max-line", "512"]);
+    let mut slow = Member::come_back(&coordinator, "slow", "acks=1");
+    assert_eq!(number(&slow.reply, "max_line"), 512);
+    slow.socket().delivery(1, "bob", &text);
 }
