@@ -1,32 +1,15 @@
-//! What the coordinator's innermost steps take: a line parsed, a message kept, a run pulled, a
-//! timer set and due; and a journal: records encoded, read, and replayed.
+//! Time of the innermost steps of the coordinator: to parse a line, keep a message, pull a run, set
+//! a timer; and to encode, read and replay the records of a journal.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use groupcast::group::{
-    ConnId,
-    Effect,
-    Group,
-    Input,
-    LinkId,
-    MemberState, //.
-    Origin,
-    RecoveredFact,
-    Replay,
-    Rules,
+    ConnId, Effect, Group, Input, LinkId, MemberState, Origin, RecoveredFact, Replay, Rules,
 };
 use groupcast::journal::{
-    BootId,
-    Record,
-    Salt,
-    SegmentHeader,
-    SegmentItem,
-    SyncMode,
-    delivery,
-    encode,
-    read, //.
+    BootId, Record, Salt, SegmentHeader, SegmentItem, SyncMode, delivery, encode, read,
 };
 use groupcast::limits::Overflow;
 use groupcast::net::TimerWheel;
@@ -35,7 +18,6 @@ use groupcast::time::{Millis, Now, UnixMillis};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TEXT_BYTES: usize = 100;
-/// Messages in one go.
 const MESSAGES: u64 = 1_000;
 const TIMERS: u64 = 1_000;
 
@@ -62,7 +44,7 @@ fn rules() -> Rules {
     }
 }
 
-/// A group whose publisher is online, and some others, who are offline or not.
+/// A group with an online publisher and receivers.
 struct World {
     group: Group,
     links: Vec<LinkId>,
@@ -79,7 +61,7 @@ impl World {
         world
     }
 
-    /// Has a request carried out: the connection that it asks for.
+    /// Carries out a request and returns the link of its connect-back.
     fn request(&mut self, line: &[u8]) -> Option<LinkId> {
         let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
         if let Ok(request) = Request::parse(line) {
@@ -107,7 +89,7 @@ impl World {
         }
     }
 
-    /// Every receiver takes all that is due, as a socket would that takes everything.
+    /// Pulls everything for every receiver, as if its socket took all bytes.
     fn pull(&mut self) -> usize {
         let mut pulled = 0;
         for link in &self.links {
@@ -173,7 +155,7 @@ fn history(criterion: &mut Criterion) {
             };
             let least = MESSAGES as usize * TEXT_BYTES * receivers as usize;
             let pull = |mut world: World| {
-                assert!(world.pull() > least, "everybody gets everything");
+                assert!(world.pull() > least, "every receiver gets every message");
                 world
             };
             bencher.iter_batched(world, pull, BatchSize::SmallInput);
@@ -196,7 +178,7 @@ fn wheel(criterion: &mut Criterion) {
             }
         });
     });
-    group.bench_function("insert and fall due", |bencher| {
+    group.bench_function("insert and expire", |bencher| {
         let fill = || {
             let mut wheel = TimerWheel::new();
             for index in 0..TIMERS {
@@ -215,7 +197,7 @@ fn wheel(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The lines of messages, which somebody else sent.
+/// Lines of messages of one sender.
 fn lines() -> Vec<String> {
     let text = "x".repeat(TEXT_BYTES);
     (1..=MESSAGES).map(|seq| format!("{seq}#publisher#1700000000000#{text}\n")).collect()
@@ -231,7 +213,7 @@ fn member(index: u64) -> String {
     format!("receiver{index}")
 }
 
-/// A group with so many members that everything is for.
+/// A group with members that are due all messages.
 fn replay(members: u64) -> Replay {
     let mut replay = Replay::new(rules(), Epoch::new(1));
     for index in 0..members {
@@ -244,7 +226,7 @@ fn replay(members: u64) -> Replay {
     replay
 }
 
-/// Reads a segment and replays what it holds.
+/// Reads a segment and replays its records.
 fn recover(segment: &[u8], mut replay: Replay) -> Replay {
     let Ok((_, records)) = read(black_box(segment)) else { return replay };
     for found in records {
@@ -267,7 +249,7 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
             | Record::Closed => (),
         }
     }
-    assert_eq!(replay.last(), Seq::new(MESSAGES), "nothing is left out");
+    assert_eq!(replay.last(), Seq::new(MESSAGES), "every message is replayed");
     replay
 }
 
@@ -291,21 +273,21 @@ fn journal(criterion: &mut Criterion) {
             let records = read(black_box(&segment)).map(|(_, records)| records);
             let is_whole = |found: &SegmentItem<'_>| matches!(found, SegmentItem::Record { .. });
             let whole = records.into_iter().flatten().filter(is_whole).count();
-            assert_eq!(whole as u64, MESSAGES, "all of them are as they were written");
+            assert_eq!(whole as u64, MESSAGES, "every record is read");
         });
     });
     group.bench_function("read and replay", |bencher| {
         let recover = |replay| recover(&segment, replay);
         bencher.iter_batched(|| replay(1), recover, BatchSize::SmallInput);
     });
-    // Of a wide group the journal has more places than messages.
+    // The journal of a wide group has more cursors than messages.
     for index in 0..MESSAGES {
         let id = &member(index);
         let acked = Seq::new(MESSAGES / 2);
         encode(&Record::Acked { id, acked }, Millis::new(8), Salt(1), &mut segment);
     }
     group.throughput(Throughput::Elements(2 * MESSAGES));
-    group.bench_function("read and replay with as many places", |bencher| {
+    group.bench_function("read and replay with as many cursors", |bencher| {
         let recover = |replay| recover(&segment, replay);
         bencher.iter_batched(|| replay(MESSAGES), recover, BatchSize::SmallInput);
     });

@@ -13,26 +13,9 @@ use getopts::{Matches, Options};
 use crate::failure::{Failure, Result};
 use crate::{SUBCOMMANDS, Subcommand};
 
-/// The reason why a subcommand ends early.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The command line is wrong.
-    Usage(String),
-    /// The work could not be done.
-    Failed(Failure),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<String> for Stop {
-    fn from(fault: String) -> Self {
-        Self::Usage(fault)
-    }
-}
+/// Exit codes of the subcommands that measure in rounds.
+pub(crate) const EXIT_CODES: &str = "Exit code 0: all rounds passed; 1: a round failed; 2: wrong \
+options.\nA missed target does not change the exit code, because times depend on the machine.";
 
 /// Runs the subcommand that the arguments name.
 pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -49,24 +32,17 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let (program, options) = (format!("bench {name}"), (subcommand.options)());
     let ended = match parse(&options, arguments) {
         Ok(matches) if matches.opt_present("help") => {
-            let Subcommand { about, details, .. } = subcommand;
-            print(&options.usage(&format!("{program} [options]: {about}\n{details}")));
+            let Subcommand { about, exit_codes, .. } = subcommand;
+            print(&options.usage(&format!("{program} [options]: {about}\n{exit_codes}")));
             Ok(ExitCode::SUCCESS)
         }
         Ok(matches) => (subcommand.run)(&matches),
-        Err(fault) => Err(fault.into()),
+        Err(failure) => Err(failure),
     };
-    match ended {
-        Ok(code) => code,
-        Err(Stop::Usage(fault)) => {
-            print_error(format_args!("{program}: {fault}"));
-            ExitCode::from(2)
-        }
-        Err(Stop::Failed(failure)) => {
-            print_error(format_args!("{program}: {failure}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended.unwrap_or_else(|failure| {
+        print_error(format_args!("{program}: {failure}"));
+        ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+    })
 }
 
 fn help() -> String {
@@ -81,11 +57,13 @@ fn help() -> String {
 pub(crate) fn parse(
     options: &Options,
     arguments: impl Iterator<Item = OsString>,
-) -> std::result::Result<Matches, String> {
-    let matches = options.parse(arguments).map_err(|fault| fault.to_string())?;
+) -> Result<Matches> {
+    let matches = options.parse(arguments).map_err(|fault| Failure::Usage(fault.to_string()))?;
     match matches.free.first() {
         None => Ok(matches),
-        Some(free) => Err(format!("there are no arguments besides options: found {free:?}")),
+        Some(free) => {
+            Err(Failure::Usage(format!("there are no arguments besides options: found {free:?}")))
+        }
     }
 }
 
@@ -125,10 +103,12 @@ pub(crate) fn add_out(options: &mut Options, files: &str) {
 }
 
 /// Value of `--rounds`.
-pub(crate) fn rounds(matches: &Matches) -> std::result::Result<Option<usize>, Stop> {
+pub(crate) fn rounds(matches: &Matches) -> Result<Option<usize>> {
     match matches.opt_get("rounds") {
         Ok(None | Some(1..)) => Ok(matches.opt_get("rounds").unwrap_or_default()),
-        Ok(Some(_)) | Err(_) => Err("--rounds: expected a whole number from 1".to_owned().into()),
+        Ok(Some(_)) | Err(_) => {
+            Err(Failure::Usage("--rounds: expected a whole number from 1".to_owned()))
+        }
     }
 }
 
@@ -137,10 +117,10 @@ pub(crate) fn chosen<'a>(
     matches: &Matches,
     option: &str,
     names: &[&'a str],
-) -> std::result::Result<Vec<&'a str>, Stop> {
+) -> Result<Vec<&'a str>> {
     let given = matches.opt_strs(option);
     if let Some(unknown) = given.iter().find(|name| !names.contains(&name.as_str())) {
-        return Err(Stop::Usage(format!(
+        return Err(Failure::Usage(format!(
             "--{option}: found {unknown:?}, expected one of {}",
             listed(names)
         )));

@@ -1,6 +1,6 @@
 //! Blocking sockets for the setup: the command socket, and the listener for message sockets.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 /// Time after which anything counts as stalled.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A command socket with one request under way at a time.
+/// A blocking socket for lines: a command socket with one request under way at a time.
 #[derive(Debug)]
 pub(crate) struct CommandSocket {
     stream: BufReader<TcpStream>,
@@ -19,14 +19,19 @@ pub(crate) struct CommandSocket {
 
 impl CommandSocket {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let connected = TcpStream::connect(address).and_then(|stream| {
-            stream.set_nodelay(true)?;
+        let connected = TcpStream::connect(address);
+        Self::new(connected.map_err(Failure::system(format!("cannot connect to {address}")))?)
+    }
+
+    /// Takes a connected socket and sets its deadlines.
+    pub(crate) fn new(stream: TcpStream) -> Result<Self> {
+        let ip = stream.set_nodelay(true).and_then(|()| {
             stream.set_read_timeout(Some(DEADLINE))?;
             stream.set_write_timeout(Some(DEADLINE))?;
-            let ip = stream.local_addr()?.ip();
-            Ok(Self { stream: BufReader::new(stream), ip })
+            Ok(stream.local_addr()?.ip())
         });
-        connected.map_err(Failure::system(format!("cannot connect to {address}")))
+        let ip = ip.map_err(Failure::system("cannot set up a socket"))?;
+        Ok(Self { stream: BufReader::new(stream), ip })
     }
 
     pub(crate) fn ip(&self) -> IpAddr {
@@ -35,17 +40,17 @@ impl CommandSocket {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.stream.get_mut().write_all(bytes);
-        written.map_err(Failure::system("cannot write a request"))
+        written.map_err(Failure::system("cannot write to a socket"))
     }
 
     /// Reads the next line, without its end.
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
-        read.map_err(Failure::system("cannot read a reply"))?;
+        read.map_err(Failure::system("cannot read from a socket"))?;
         match line.strip_suffix('\n') {
             Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
-            None => Err(Failure::Wrong("a command socket was closed".to_owned())),
+            None => Err(Failure::Wrong("a socket was closed".to_owned())),
         }
     }
 
@@ -75,6 +80,12 @@ impl CommandSocket {
         found.ok_or_else(|| Failure::Wrong(format!("stats without a number {key}")))
     }
 
+    /// Reads until the socket is closed.
+    pub(crate) fn read_to_end(&mut self) -> Result<()> {
+        let read = self.stream.read_to_end(&mut Vec::new());
+        read.map(drop).map_err(Failure::system("a socket is not closed"))
+    }
+
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream.into_inner()
     }
@@ -82,19 +93,19 @@ impl CommandSocket {
 
 /// The listener that the coordinator connects back to.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ConnectBack {
     listener: TcpListener,
     port: u16,
 }
 
-impl Door {
+impl ConnectBack {
     /// Listens on a free port of the loopback interface.
-    pub(crate) fn open() -> Result<Self> {
-        Self::open_at(Ipv4Addr::LOCALHOST.into())
+    pub(crate) fn listen() -> Result<Self> {
+        Self::listen_on(Ipv4Addr::LOCALHOST.into())
     }
 
     /// Listens on a free port of a local address.
-    pub(crate) fn open_at(ip: IpAddr) -> Result<Self> {
+    pub(crate) fn listen_on(ip: IpAddr) -> Result<Self> {
         let opened = TcpListener::bind((ip, 0)).and_then(|listener| {
             let port = listener.local_addr()?.port();
             // The reply comes after the connection, so accepting need not wait.

@@ -8,6 +8,8 @@ use std::io;
 pub(crate) enum Failure {
     /// The measurement itself could not be made.
     System(String, io::Error),
+    /// The command line is wrong.
+    Usage(String),
     /// A server did something wrong: lost, doubled, reordered or refused.
     Wrong(String),
 }
@@ -26,7 +28,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(what, error) => write!(f, "{what}: {error}"),
-            Self::Wrong(what) => f.write_str(what),
+            Self::Usage(what) | Self::Wrong(what) => f.write_str(what),
         }
     }
 }

@@ -1,27 +1,14 @@
 //! A non-blocking socket with a protocol: whole frames in, whole messages out.
 
 use std::io::{ErrorKind, Read};
-use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::command::DEADLINE;
 use crate::cores::reset_when_closed;
 use crate::failure::{Failure, Result};
 use crate::stream::Output;
 use crate::wire::{Frame, Wire};
-
-/// Connects a blocking socket, for the handshake.
-pub(crate) fn connect(address: SocketAddr) -> Result<std::net::TcpStream> {
-    let connected = std::net::TcpStream::connect(address).and_then(|stream| {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(stream)
-    });
-    connected.map_err(Failure::system(format!("cannot connect to {address}")))
-}
 
 /// One connection of a client.
 #[derive(Debug)]

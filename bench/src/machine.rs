@@ -3,20 +3,23 @@
 use std::fs;
 use std::process::Command;
 
+use procfs::prelude::*;
+use procfs::{CpuInfo, LoadAverage, Meminfo};
+
 use crate::cli;
 use crate::cores::Cores;
 use crate::peers::Peer;
 
 /// Describes the machine and the versions of some peers, a line each.
 pub(crate) fn describe(cores: Option<Cores>, peers: &[Peer]) -> Vec<String> {
-    let unknown = || "unknown".to_owned();
-    let model = line_of("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
-    let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or_else(unknown);
-    let kernel = first_line("/proc/sys/kernel/osrelease");
+    let model = CpuInfo::current().ok();
+    let model = model.as_ref().and_then(|info| info.model_name(0)).unwrap_or("unknown");
+    let memory = Meminfo::current().map_or(0.0, |info| info.mem_total as f64 / 1e9);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let mut lines = vec![
         format!("processor: {model}, {cpus} cores may be used"),
-        format!("memory: {memory}; Linux {kernel}"),
+        format!("memory: {memory:.1} GB; Linux {}", kernel.trim()),
         cores_line(cores),
         format!("load average of the machine at the start (1, 5, 15 minutes): {}", load()),
     ];
@@ -55,17 +58,7 @@ pub(crate) fn cores_line(cores: Option<Cores>) -> String {
 }
 
 fn load() -> String {
-    let load = first_line("/proc/loadavg");
-    load.split_whitespace().take(3).collect::<Vec<_>>().join(", ")
-}
-
-fn first_line(path: &str) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().next().unwrap_or("unknown").to_owned()
-}
-
-fn line_of(path: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+    LoadAverage::current().map_or("unknown".to_owned(), |load| {
+        format!("{}, {}, {}", load.one, load.five, load.fifteen)
+    })
 }

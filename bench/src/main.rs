@@ -47,14 +47,14 @@ pub(crate) struct Subcommand {
     name: &'static str,
     /// One line for `--help`.
     about: &'static str,
-    /// Further lines for `--help`: exit codes.
-    details: &'static str,
+    /// Further lines for `--help`.
+    exit_codes: &'static str,
     /// A subcommand that the program runs itself is not listed.
     is_hidden: bool,
     /// Its options.
     options: fn() -> Options,
     /// Does the work.
-    run: fn(&Matches) -> Result<ExitCode, cli::Stop>,
+    run: fn(&Matches) -> failure::Result<ExitCode>,
 }
 
 const SUBCOMMANDS: [Subcommand; 5] = [

@@ -1,9 +1,10 @@
 //! A process that is measured, and the counters that the kernel has for it.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use procfs::ProcResult;
+use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cores::Cores;
@@ -60,8 +61,7 @@ impl Server {
 
     /// Reads the counters of the process.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(self.child.id())
-            .map_err(Failure::system(format!("cannot read the counters of {}", self.name)))
+        Usage::read(self.child.id(), self.name)
     }
 
     /// Sends SIGTERM and requires that the process ends with exit code 0.
@@ -108,37 +108,38 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        let directory = format!("/proc/{pid}");
+    pub(crate) fn of(pid: u32) -> ProcResult<Self> {
+        let process = Process::new(pid.try_into().unwrap_or(i32::MAX))?;
         // `VmRSS` lags behind by some dozen pages for each core; the sum over the maps does not.
-        let maps = fs::read_to_string(format!("{directory}/smaps_rollup"))?;
-        let status = fs::read_to_string(format!("{directory}/status"))?;
-        let rss_bytes = field(&maps, "Rss")?.saturating_mul(1024);
+        let maps = process.smaps_rollup()?.memory_map_rollup;
+        let rss = maps.iter().filter_map(|map| map.extension.map.get("Rss")).sum();
+        let status = process.status()?;
         let mut usage = Self {
-            rss_bytes,
-            rss_bytes_max: field(&status, "VmHWM")?.saturating_mul(1024).max(rss_bytes),
-            threads: field(&status, "Threads")?,
+            rss_bytes: rss,
+            rss_bytes_max: (status.vmhwm.unwrap_or(0) * 1024).max(rss),
+            threads: status.threads,
             ..Self::default()
         };
-        for task in fs::read_dir(format!("{directory}/task"))? {
-            let task = task?.path();
-            let texts = ["status", "schedstat"].map(|name| fs::read_to_string(task.join(name)));
-            let [Ok(status), Ok(schedstat)] = texts else {
+        for task in process.tasks()?.flatten() {
+            let (Ok(status), Ok(schedstat)) = (task.status(), task.schedstat()) else {
                 continue; // A thread that has ended since the directory was read.
             };
-            usage.sleeps += field(&status, "voluntary_ctxt_switches")?;
-            usage.preemptions += field(&status, "nonvoluntary_ctxt_switches")?;
-            let (cpu_ns, runs) = parse_schedstat(&schedstat)?;
-            usage.cpu_ns += cpu_ns;
-            usage.runs += runs;
+            usage.sleeps += status.voluntary_ctxt_switches.unwrap_or(0);
+            usage.preemptions += status.nonvoluntary_ctxt_switches.unwrap_or(0);
+            usage.cpu_ns += schedstat.sum_exec_runtime;
+            usage.runs += schedstat.pcount;
         }
         Ok(usage)
     }
 
+    fn read(pid: u32, name: &str) -> Result<Self> {
+        let usage = Self::of(pid).map_err(io::Error::other);
+        usage.map_err(Failure::system(format!("cannot read the counters of {name}")))
+    }
+
     /// Counters of this process.
     pub(crate) fn own() -> Result<Self> {
-        Self::of(std::process::id())
-            .map_err(Failure::system("cannot read the counters of this process"))
+        Self::read(std::process::id(), "this process")
     }
 
     /// Nanoseconds on a core from `earlier` to here.
@@ -153,45 +154,10 @@ impl Usage {
     }
 }
 
-/// The number of `Name:   123 kB`.
-fn field(text: &str, name: &str) -> io::Result<u64> {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    number(value.and_then(|value| value.split_whitespace().next()), name)
-}
-
-/// Nanoseconds on a core and number of times there: the first and the third of three numbers.
-fn parse_schedstat(text: &str) -> io::Result<(u64, u64)> {
-    let mut words = text.split_whitespace();
-    let cpu_ns = number(words.next(), "schedstat")?;
-    Ok((cpu_ns, number(words.nth(1), "schedstat")?))
-}
-
-fn number(word: Option<&str>, name: &str) -> io::Result<u64> {
-    let number = word.and_then(|word| word.parse().ok());
-    number.ok_or_else(|| io::Error::other(format!("{name} is not a number")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock;
-
-    #[test]
-    fn a_field_is_found_by_its_whole_name() {
-        let status = "Name:\tx\nVmHWM:\t  2048 kB\nVmHWMs:\t1 kB\nThreads:\t3\n\
-                      nonvoluntary_ctxt_switches:\t9\nvoluntary_ctxt_switches:\t7\n";
-        for (name, value) in [("VmHWM", 2048), ("Threads", 3), ("voluntary_ctxt_switches", 7)] {
-            assert_eq!(field(status, name).unwrap(), value, "{name}");
-        }
-        assert!(field(status, "Vm").is_err());
-        assert!(field(status, "Name").is_err());
-    }
-
-    #[test]
-    fn schedstat_is_time_on_a_core_time_waiting_and_runs() {
-        assert_eq!(parse_schedstat("123 45 6\n").unwrap(), (123, 6));
-        assert!(parse_schedstat("123 45\n").is_err());
-    }
 
     #[test]
     fn a_process_is_killed_when_its_owner_is_dropped() {

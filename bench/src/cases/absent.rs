@@ -1,10 +1,14 @@
 //! Memory for messages that a server keeps for offline members.
 
-use super::storm::{fill, publish, register_offline};
+use std::net::TcpStream;
+
+use super::storm::{fill, publish};
 use super::{Case, MEMORY, PER_MESSAGE};
 use crate::clients::{Clients, Pace, Until};
-use crate::command::Door;
-use crate::failure::Result;
+use crate::command::ConnectBack;
+use crate::coordinator::Coordinator;
+use crate::cores::reset_when_closed;
+use crate::failure::{Failure, Result};
 use crate::peers::floor::Floor;
 use crate::peers::groupcast::Deliveries;
 use crate::peers::mosquitto::{Client, Mosquitto, Session};
@@ -39,8 +43,13 @@ fn coordinator(case: &Case, programs: &Programs) -> Result<Values> {
     let idle = coordinator.server.usage()?.rss_bytes;
     let _publisher = publish(&coordinator, case)?;
     let values = memory(case, &coordinator.server, idle)?;
-    let stream = Door::open()?.reconnect(&mut coordinator.command()?, &last(case))?;
-    collect(case, stream, Box::new(Deliveries::new(case.plan.text_bytes, false)))?;
+    let stream = ConnectBack::listen()?.reconnect(&mut coordinator.command()?, &last(case))?;
+    collect(
+        case.plan.text_bytes,
+        case.messages,
+        stream,
+        Box::new(Deliveries::new(case.plan.text_bytes, false)),
+    )?;
     Ok(values)
 }
 
@@ -58,7 +67,7 @@ fn mosquitto(case: &Case, programs: &Programs) -> Result<Values> {
     publisher.run(Pace::Unanswered(1), Until::Messages(case.messages))?;
     let values = memory(case, &mosquitto.server, idle)?;
     let stream = mosquitto.client(&last(case), Session::Resumed)?;
-    collect(case, stream, Box::new(Client::new(1)))?;
+    collect(case.plan.text_bytes, case.messages, stream, Box::new(Client::new(1)))?;
     Ok(values)
 }
 
@@ -66,11 +75,30 @@ fn last(case: &Case) -> String {
     format!("member{}", case.plan.receivers.saturating_sub(1))
 }
 
-/// Requires that one member gets all messages.
-fn collect(case: &Case, stream: std::net::TcpStream, wire: Box<dyn Wire>) -> Result<()> {
-    let mut clients = Clients::new(case.plan.text_bytes)?;
+/// Registers `member0` and so on, and disconnects all of them.
+pub(crate) fn register_offline(coordinator: &Coordinator, members: usize) -> Result<()> {
+    let listener = ConnectBack::listen()?;
+    let mut command = coordinator.command()?;
+    for index in 0..members {
+        let id = format!("member{index}");
+        let messages = listener.register(&mut command, &id, false)?;
+        reset_when_closed(&messages).map_err(Failure::system("cannot prepare a member"))?;
+        command.request(&id, "disconnect")?;
+    }
+    Ok(())
+}
+
+/// Requires that a member gets all messages, and no other.
+pub(crate) fn collect(
+    text_bytes: usize,
+    messages: u64,
+    stream: TcpStream,
+    wire: Box<dyn Wire>,
+) -> Result<()> {
+    let mut clients = Clients::new(text_bytes)?;
     clients.add_receiver(stream, wire, 1, None)?;
-    clients.receive(1, case.messages)
+    clients.receive(1, messages)?;
+    clients.settle()
 }
 
 fn memory(case: &Case, server: &Server, idle: u64) -> Result<Values> {

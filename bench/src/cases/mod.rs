@@ -6,7 +6,7 @@
 //!     └───► absent  ─► Values      memory for messages that are kept
 //! ```
 
-mod absent;
+pub(crate) mod absent;
 mod fan_out;
 mod storm;
 

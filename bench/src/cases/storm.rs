@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use super::absent::register_offline;
 use super::{CPU, Case, TOTAL};
 use crate::clients::{Clients, Pace, Until};
 use crate::clock;
-use crate::command::Door;
 use crate::coordinator::Coordinator;
 use crate::cores::{lengthen_accept_queue, reset_when_closed};
 use crate::failure::{Failure, Result};
@@ -64,19 +64,6 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     drop(clients);
     coordinator.server.stop()?;
     Ok(values)
-}
-
-/// Registers `member0` and so on, and disconnects all of them.
-pub(super) fn register_offline(coordinator: &Coordinator, members: usize) -> Result<()> {
-    let door = Door::open()?;
-    let mut command = coordinator.command()?;
-    for index in 0..members {
-        let id = format!("member{index}");
-        let messages = door.register(&mut command, &id, false)?;
-        reset_when_closed(&messages).map_err(Failure::system("cannot prepare a member"))?;
-        command.request(&id, "disconnect")?;
-    }
-    Ok(())
 }
 
 /// Publishes all messages of the case.

@@ -9,7 +9,7 @@ use getopts::{Matches, Options};
 
 use crate::Subcommand;
 use crate::cases::{CASES, CPU, Case, P50, P99, Work};
-use crate::cli::{self, Stop, print};
+use crate::cli::{self, print};
 use crate::clients::Pace;
 use crate::cores::raise_file_limit;
 use crate::failure::Result;
@@ -21,8 +21,7 @@ use crate::table::{Table, document, print_summary, print_targets};
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "compare",
     about: "groupcast beside Redis, NATS, mosquitto and a server that only copies",
-    details: "Exit code 0: all rounds passed; 1: a round failed; 2: wrong options.
-A missed target does not change the exit code, because times depend on the machine.",
+    exit_codes: cli::EXIT_CODES,
     is_hidden: false,
     options,
     run,
@@ -38,7 +37,7 @@ fn options() -> Options {
     options
 }
 
-fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
+fn run(matches: &Matches) -> Result<ExitCode> {
     let only = cli::chosen(matches, "only", &case_names())?;
     let names = cli::chosen(matches, "peer", &peer_names())?;
     let rounds = cli::rounds(matches)?;

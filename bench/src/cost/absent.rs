@@ -1,8 +1,9 @@
 //! Memory and CPU for messages that are kept for one and for a thousand offline members.
 
 use super::{Report, Setup};
-use crate::clients::{Clients, Pace, Until};
-use crate::command::Door;
+use crate::cases::absent::{collect, register_offline};
+use crate::clients::{Pace, Until};
+use crate::command::ConnectBack;
 use crate::coordinator::Start;
 use crate::failure::{Failure, Result};
 use crate::peers::Plan;
@@ -31,13 +32,8 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     let options = ["--max-backlog", "1g"];
     let coordinator = Start::new(&setup.programs.coordinator, 86_400, &options).run()?;
     let idle = coordinator.server.usage()?.rss_bytes;
-    let door = Door::open()?;
     let mut command = coordinator.command()?;
-    for index in 0..members {
-        let id = format!("absent{index}");
-        let _messages = door.register(&mut command, &id, false)?;
-        command.request(&id, "disconnect")?;
-    }
+    register_offline(&coordinator, members)?;
     let mut publisher = groupcast::connect(&coordinator, PLAN, false)?;
     let before = coordinator.server.usage()?;
     publisher.run(Pace::Unanswered(WINDOW), Until::Messages(MESSAGES))?;
@@ -56,13 +52,10 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     report.value("CPU to accept a message", format!("{cpu_ns:.0} ns"));
     publisher.settle()?;
 
-    // The last member reconnects and must get everything.
-    let id = format!("absent{}", members.saturating_sub(1));
-    let messages = door.reconnect(&mut command, &id)?;
-    let mut member = Clients::new(PLAN.text_bytes)?;
-    member.add_receiver(messages, Box::new(Deliveries::new(PLAN.text_bytes, false)), 1, None)?;
-    member.receive(1, MESSAGES)?;
-    member.settle()?;
+    let id = format!("member{}", members.saturating_sub(1));
+    let stream = ConnectBack::listen()?.reconnect(&mut command, &id)?;
+    let wire = Box::new(Deliveries::new(PLAN.text_bytes, false));
+    collect(PLAN.text_bytes, MESSAGES, stream, wire)?;
     coordinator.server.stop()?;
     Ok(rss)
 }

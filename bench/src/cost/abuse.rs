@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Report, Setup};
 use crate::clients::{Pace, Until};
 use crate::clock;
-use crate::command::Door;
+use crate::command::ConnectBack;
 use crate::coordinator::{Coordinator, Start};
 use crate::failure::{Failure, Result};
 use crate::peers::{Plan, groupcast};
@@ -36,8 +36,8 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     );
     let start = Start::new(&setup.programs.coordinator, 60, &BACKLOG);
     let coordinator = Start { files_max: Some(FILES), ..start }.run()?;
-    let door = Door::open()?;
-    let _unread_member = member_that_never_reads(&coordinator, &door)?;
+    let listener = ConnectBack::listen()?;
+    let _unread_member = member_that_never_reads(&coordinator, &listener)?;
     let mut pair = groupcast::connect(&coordinator, PAIR, false)?;
     let (_unread_client, requested) = client_that_never_reads(&coordinator)?;
     let mut sockets = Vec::new();
@@ -68,8 +68,8 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 /// Returns the message socket of a member with more messages than its socket and the backlog hold.
-fn member_that_never_reads(coordinator: &Coordinator, door: &Door) -> Result<TcpStream> {
-    let messages = door.register(&mut coordinator.command()?, "unread", false)?;
+fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) -> Result<TcpStream> {
+    let messages = listener.register(&mut coordinator.command()?, "unread", false)?;
     let plan = Plan { publishers: 1, receivers: 0, text_bytes: 100, are_same: false };
     let mut publisher = groupcast::connect(coordinator, plan, false)?;
     publisher.run(Pace::Unanswered(1_000), Until::Messages(UNREAD))?;

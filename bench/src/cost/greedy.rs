@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use super::{Report, Setup};
 use crate::clients::{Pace, Until};
 use crate::clock;
-use crate::command::{DEADLINE, Door, value_of};
+use crate::command::{ConnectBack, DEADLINE, value_of};
 use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
 use crate::failure::{Failure, Result};
 use crate::peers::{Plan, groupcast};
 use crate::table::Samples;
 
-/// Command sockets that write `ping` without end, and the target for the p99 of the other client.
-const PINGERS: [(usize, f64); 2] = [(1_000, 5.0), (9_900, 20.0)];
 const MEMBERS: usize = 9_000;
 const ASKERS: usize = 100;
 /// Kept messages that a member goes back over: nearly the default backlog.
@@ -27,17 +25,38 @@ const SAMPLES: usize = 1_000;
 const PUMPED: usize = 4;
 const PIECE_BYTES: usize = 16 * 1024;
 
+/// Work of the greedy clients.
+#[derive(Clone, Copy, Debug)]
+enum Greed {
+    /// This number of command sockets write `ping` as fast as they can, and read the replies.
+    Pings(usize),
+    /// A member sends one message after another to all members.
+    Messages,
+    /// Members write acknowledgements as fast as they can.
+    Acks,
+    /// Clients ask for the list of all members without end.
+    Lists,
+}
+
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.title(
         "greedy",
         "time from request to reply of one client, while other clients send as much as they can",
     );
-    for (sockets, target_ms) in PINGERS {
-        pings(setup, report, sockets, target_ms)?;
+    for (greed, name, target_ms) in [
+        (Greed::Pings(1_000), "1000 pipeline ping".to_owned(), 5.0),
+        (Greed::Pings(9_900), "9900 pipeline ping".to_owned(), 20.0),
+        (Greed::Messages, format!("messages for {MEMBERS} members"), 20.0),
+        (Greed::Acks, format!("{MEMBERS} members acknowledge"), 20.0),
+        (Greed::Lists, format!("{ASKERS} list {MEMBERS} members"), 20.0),
+    ] {
+        let times_ms = wait_beside(setup, greed)?;
+        let (count, samples) = (times_ms.len(), Samples::new(times_ms));
+        let [median, p99, most] = [0.5, 0.99, 1.0].map(|share| samples.quantile(share));
+        report.value(&format!("{name}, p50 of {count}"), format!("{median:.2} ms"));
+        report.target(&format!("{name}, p99"), p99, target_ms, "ms");
+        report.value(&format!("{name}, greatest"), format!("{most:.2} ms"));
     }
-    messages(setup, report)?;
-    acknowledgements(setup, report)?;
-    lists(setup, report)?;
     going_back(setup, report)
 }
 
@@ -45,82 +64,57 @@ fn start(setup: &Setup) -> Result<Coordinator> {
     setup.programs.coordinator(60, &[]).run()
 }
 
-/// Command sockets that write `ping` as fast as they can, and read the replies.
-fn pings(setup: &Setup, report: &mut Report, sockets: usize, target_ms: f64) -> Result<()> {
+/// Returns the times of one client beside greedy clients.
+fn wait_beside(setup: &Setup, greed: Greed) -> Result<Vec<f64>> {
     let coordinator = start(setup)?;
-    let door = Door::open()?;
-    let mut probe = Probe::register(&coordinator, &door)?;
-    let mut clients = Vec::new();
-    for _ in 0..sockets {
-        let greedy = Greedy::new(coordinator.command()?.into_stream(), b"x#ping#127.0.0.1\n")?;
-        clients.push(greedy);
-    }
-    probe.run(&mut clients, SAMPLES)?;
-    probe.report(report, &format!("{sockets} pipeline ping"), target_ms);
-    Ok(())
-}
-
-/// A member that sends one message after another to all members.
-fn messages(setup: &Setup, report: &mut Report) -> Result<()> {
-    let coordinator = start(setup)?;
-    let door = Door::open()?;
-    let mut probe = Probe::observer(&coordinator)?;
-    let _members = members(&coordinator, &door)?;
-    let mut command = coordinator.command()?;
-    let _own = door.register(&mut command, "publisher", false)?;
-    let request = b"publisher#msend hello#127.0.0.1\n";
-    let mut clients = [Greedy::once(command.into_stream(), request, 1)?];
-    probe.run(&mut clients, SAMPLES)?;
-    probe.report(report, &format!("messages for {MEMBERS} members"), 20.0);
-    Ok(())
-}
-
-/// Members that write acknowledgements as fast as they can.
-fn acknowledgements(setup: &Setup, report: &mut Report) -> Result<()> {
-    let coordinator = start(setup)?;
-    let door = Door::open()?;
-    let mut probe = Probe::observer(&coordinator)?;
-    let mut clients = Vec::new();
-    for socket in members(&coordinator, &door)? {
-        clients.push(Greedy::new(socket, b"ack 0\n")?);
-    }
-    probe.run(&mut clients, SAMPLES)?;
-    probe.report(report, &format!("{MEMBERS} members acknowledge"), 20.0);
-    Ok(())
-}
-
-/// Clients that ask for the list of all members without end.
-fn lists(setup: &Setup, report: &mut Report) -> Result<()> {
-    let coordinator = start(setup)?;
-    let door = Door::open()?;
-    let mut probe = Probe::observer(&coordinator)?;
-    let _members = members(&coordinator, &door)?;
-    let mut clients = Vec::new();
-    for _ in 0..ASKERS {
-        let socket = coordinator.command()?.into_stream();
-        clients.push(Greedy::once(socket, b"x#members#127.0.0.1\n", MEMBERS + 1)?);
-    }
-    probe.run(&mut clients, SAMPLES)?;
-    probe.report(report, &format!("{ASKERS} list {MEMBERS} members"), 20.0);
-    Ok(())
+    let listener = ConnectBack::listen()?;
+    let socket = || Ok(coordinator.command()?.into_stream());
+    let mut probe = match greed {
+        Greed::Pings(_) => Probe::member(&coordinator, &listener)?,
+        Greed::Messages | Greed::Acks | Greed::Lists => Probe::observer(&coordinator)?,
+    };
+    let mut members = match greed {
+        Greed::Pings(_) => Vec::new(),
+        Greed::Messages | Greed::Acks | Greed::Lists => members(&coordinator, &listener)?,
+    };
+    let mut clients: Vec<Greedy> = match greed {
+        Greed::Pings(sockets) => (0..sockets)
+            .map(|_| Greedy::new(socket()?, b"x#ping#127.0.0.1\n"))
+            .collect::<Result<_>>()?,
+        Greed::Messages => {
+            let mut command = coordinator.command()?;
+            members.push(listener.register(&mut command, "publisher", false)?);
+            let request = b"publisher#msend hello#127.0.0.1\n";
+            vec![Greedy::once(command.into_stream(), request, 1)?]
+        }
+        Greed::Acks => members
+            .drain(..)
+            .map(|socket| Greedy::new(socket, b"ack 0\n"))
+            .collect::<Result<_>>()?,
+        Greed::Lists => (0..ASKERS)
+            .map(|_| Greedy::once(socket()?, b"x#members#127.0.0.1\n", MEMBERS + 1))
+            .collect::<Result<_>>()?,
+    };
+    probe.run(&mut clients)?;
+    Ok(probe.times_ms)
 }
 
 /// A member reconnects with a `since=` far below its cursor. All messages since then are kept.
 fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
     let coordinator = start(setup)?;
-    let door = Door::open()?;
+    let listener = ConnectBack::listen()?;
     let mut command = coordinator.command()?;
-    let (_messages, reply) = door.enter(&mut command, "back", "register", true)?;
+    let (_messages, reply) = listener.enter(&mut command, "back", "register", true)?;
     let epoch = value_of(&reply, "epoch").unwrap_or_default().to_owned();
     // The messages are kept for another member, which is offline.
-    let _away = door.register(&mut command, "away", false)?;
+    let _away = listener.register(&mut command, "away", false)?;
     command.request("away", "disconnect")?;
     command.request("back", "disconnect")?;
     let plan = Plan { publishers: 1, receivers: 0, text_bytes: 100, are_same: false };
     let mut publisher = groupcast::connect(&coordinator, plan, false)?;
     publisher.run(Pace::Unanswered(1_000), Until::Messages(KEPT))?;
     publisher.settle()?;
-    let (mut times_ms, port) = (Vec::new(), door.port());
+    let (mut times_ms, port) = (Vec::new(), listener.port());
     for _ in 0..20 {
         // The member names the last message as received, and then none.
         command.request("back", &format!("reconnect {port} acks=1 since={epoch}:{KEPT}"))?;
@@ -136,9 +130,11 @@ fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 /// Registers many members and returns their message sockets.
-fn members(coordinator: &Coordinator, door: &Door) -> Result<Vec<TcpStream>> {
+fn members(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Vec<TcpStream>> {
     let mut command = coordinator.command()?;
-    (0..MEMBERS).map(|index| door.register(&mut command, &format!("member{index}"), true)).collect()
+    (0..MEMBERS)
+        .map(|index| listener.register(&mut command, &format!("member{index}"), true))
+        .collect()
 }
 
 /// A client that sends the next request when it has the reply to the one before.
@@ -159,11 +155,11 @@ impl Probe {
         Ok(Self { stream, request, sent: None, times_ms: Vec::new(), _messages: Vec::new() })
     }
 
-    fn register(coordinator: &Coordinator, door: &Door) -> Result<Self> {
+    fn member(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Self> {
         let mut command = coordinator.command()?;
         let messages = vec![
-            door.register(&mut command, "probe", false)?,
-            door.register(&mut command, "other", false)?,
+            listener.register(&mut command, "probe", false)?,
+            listener.register(&mut command, "other", false)?,
         ];
         let stream = non_blocking(command.into_stream())?;
         let request = b"probe#msend hello#127.0.0.1\n".to_vec();
@@ -171,14 +167,14 @@ impl Probe {
     }
 
     /// Measures while this thread also serves the greedy clients.
-    fn run(&mut self, clients: &mut [Greedy], samples: usize) -> Result<()> {
+    fn run(&mut self, clients: &mut [Greedy]) -> Result<()> {
         // All greedy clients write once before the measurement starts.
         for greedy in clients.iter_mut() {
             greedy.pump()?;
         }
         let begin = clock::now();
         let mut next = 0;
-        while self.times_ms.len() < samples && clock::now().duration_since(begin) < DURATION {
+        while self.times_ms.len() < SAMPLES && clock::now().duration_since(begin) < DURATION {
             self.step()?;
             for _ in 0..PUMPED.min(clients.len()) {
                 if let Some(greedy) = clients.get_mut(next) {
@@ -214,15 +210,6 @@ impl Probe {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(Failure::System("cannot read a reply".to_owned(), error)),
         }
-    }
-
-    fn report(self, report: &mut Report, what: &str, target_ms: f64) {
-        let count = self.times_ms.len();
-        let samples = Samples::new(self.times_ms);
-        let [median, p99, most] = [0.5, 0.99, 1.0].map(|share| samples.quantile(share));
-        report.value(&format!("{what}, p50 of {count}"), format!("{median:.2} ms"));
-        report.target(&format!("{what}, p99"), p99, target_ms, "ms");
-        report.value(&format!("{what}, greatest"), format!("{most:.2} ms"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Report, Setup};
 use crate::clock;
-use crate::command::Door;
+use crate::command::ConnectBack;
 use crate::coordinator::{Coordinator, Start};
 use crate::failure::Result;
 use crate::process::Usage;
@@ -25,11 +25,11 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.value("threads", fresh.threads);
     report.target(WAKE_UPS, wake_ups as f64, 0.0, "");
 
-    let door = Door::open()?;
+    let listener = ConnectBack::listen()?;
     let mut sockets = Vec::new();
     for index in 0..MEMBERS {
         let mut command = coordinator.command()?;
-        let messages = door.register(&mut command, &format!("member{index}"), false)?;
+        let messages = listener.register(&mut command, &format!("member{index}"), false)?;
         sockets.push((command, messages));
     }
     let (full, wake_ups) = watch(&coordinator)?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
-use crate::cli::{self, Stop, print};
+use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
 use crate::failure::Result;
 use crate::peers::Programs;
@@ -26,8 +26,7 @@ const ROUNDS_DEFAULT: usize = 5;
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "cost",
     about: "CPU, memory and latency of the coordinator and of the participant",
-    details: "Exit code 0: everything was measured; 1: a measurement failed; 2: wrong options.
-A missed target does not change the exit code, because times depend on the machine.",
+    exit_codes: cli::EXIT_CODES,
     is_hidden: false,
     options,
     run,
@@ -67,7 +66,7 @@ fn options() -> Options {
     options
 }
 
-fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
+fn run(matches: &Matches) -> Result<ExitCode> {
     let only = cli::chosen(matches, "only", &names())?;
     let rounds = cli::rounds(matches)?.unwrap_or(ROUNDS_DEFAULT);
     let setup = Setup { programs: Programs::find(matches)?, rounds };

@@ -8,15 +8,15 @@
 //! The coordinator here registers one member and writes. It is always ahead of the participant.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{IpAddr, TcpListener};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::fan_out::spread;
 use super::{Report, Setup};
-use crate::command::DEADLINE;
+use crate::command::CommandSocket;
 use crate::failure::{Failure, Result};
 use crate::process::Server;
 use crate::table::{Samples, ratio};
@@ -95,16 +95,16 @@ fn verify(log: &[u8], messages: u64) -> Result<()> {
 /// The participant, from the view of its coordinator.
 #[derive(Debug)]
 struct Member {
-    commands: BufReader<TcpStream>,
-    messages: BufReader<TcpStream>,
+    commands: CommandSocket,
+    messages: CommandSocket,
 }
 
 impl Member {
     /// Carries out the first request, a `register`.
     fn accept(listener: &TcpListener) -> Result<Self> {
         let (stream, peer) = listener.accept().map_err(Failure::system("no participant came"))?;
-        let mut commands = buffered(stream)?;
-        let request = line(&mut commands)?;
+        let mut commands = CommandSocket::new(stream)?;
+        let request = commands.line()?;
         let asked = request.split_once("#register ").and_then(|(_, behind)| {
             let (port, behind) = behind.split_once(' ')?;
             let (_, nonce) = behind.split_once("nonce=")?;
@@ -114,12 +114,11 @@ impl Member {
             return Err(Failure::Wrong(format!("no register: {request:?}")));
         };
         let address: (IpAddr, u16) = (peer.ip(), port);
-        let connected = TcpStream::connect(address);
-        let mut messages = buffered(connected.map_err(Failure::system("cannot connect back"))?)?;
+        let mut messages = CommandSocket::connect(address.into())?;
         let epoch = "00000000000000aa";
-        write(&mut messages, format!("hello#{nonce}#{epoch}\n").as_bytes())?;
+        messages.write(format!("hello#{nonce}#{epoch}\n").as_bytes())?;
         let reply = format!("OK register epoch={epoch} next=1 ttl=60\n");
-        write(&mut commands, reply.as_bytes())?;
+        commands.write(reply.as_bytes())?;
         Ok(Self { commands, messages })
     }
 
@@ -135,48 +134,25 @@ impl Member {
             piece.extend_from_slice(texts.text(0, number));
             piece.push(b'\n');
             if piece.len() >= PIECE_BYTES {
-                write(&mut self.messages, &piece)?;
+                self.messages.write(&piece)?;
                 piece.clear();
             }
         }
-        write(&mut self.messages, &piece)?;
+        self.messages.write(&piece)?;
         let last = format!("ack {MESSAGES}");
-        while line(&mut self.messages)? != last {}
+        while self.messages.line()? != last {}
         Ok(())
     }
 
     /// Carries out the `disconnect`, and waits until the participant ends.
     fn finish(mut self) -> Result<()> {
-        let request = line(&mut self.commands)?;
+        let request = self.commands.line()?;
         if !request.contains("#disconnect#") {
             return Err(Failure::Wrong(format!("no disconnect: {request:?}")));
         }
-        write(&mut self.commands, b"OK disconnect\n")?;
+        self.commands.write(b"OK disconnect\n")?;
         drop(self.messages);
-        let ended = self.commands.read_to_end(&mut Vec::new());
-        ended.map(drop).map_err(Failure::system("the participant does not end"))
-    }
-}
-
-fn buffered(stream: TcpStream) -> Result<BufReader<TcpStream>> {
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| stream.set_read_timeout(Some(DEADLINE)))
-        .and_then(|()| stream.set_write_timeout(Some(DEADLINE)));
-    set.map_err(Failure::system("cannot set up a socket"))?;
-    Ok(BufReader::new(stream))
-}
-
-fn write(stream: &mut BufReader<TcpStream>, bytes: &[u8]) -> Result<()> {
-    stream.get_mut().write_all(bytes).map_err(Failure::system("cannot write to the participant"))
-}
-
-fn line(stream: &mut BufReader<TcpStream>) -> Result<String> {
-    let mut line = String::new();
-    stream.read_line(&mut line).map_err(Failure::system("no line of the participant"))?;
-    match line.strip_suffix('\n') {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(Failure::Wrong("the participant closed a socket".to_owned())),
+        self.commands.read_to_end()
     }
 }
 

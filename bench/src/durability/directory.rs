@@ -1,8 +1,10 @@
 //! The directory for all stores, on a file system with a disk.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use procfs::process::{MountInfos, Process};
 use tempfile::TempDir;
 
 use crate::failure::{Failure, Result};
@@ -22,10 +24,12 @@ impl Directory {
     pub(crate) fn create(base: &Path) -> Result<Self> {
         let inside = || format!("cannot use {}", base.display());
         let base = fs::canonicalize(base).map_err(Failure::system(inside()))?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo");
-        let mounts = mounts.map_err(Failure::system("cannot ask for file systems"))?;
-        let (kind, source) = mount_of(&mounts, &base).unwrap_or(("unknown", "unknown"));
-        if IN_MEMORY.contains(&kind) {
+        let mounts = Process::myself().and_then(|process| process.mountinfo());
+        let mounts = mounts.map_err(io::Error::other);
+        let mounts = mounts.map_err(Failure::system("cannot list the file systems"))?;
+        let unknown = || ("unknown".to_owned(), "unknown".to_owned());
+        let (kind, source) = mount_of(mounts, &base).unwrap_or_else(unknown);
+        if IN_MEMORY.contains(&kind.as_str()) {
             let inside = inside();
             return Err(Failure::Wrong(format!("{inside}: {kind} is in memory (--directory)")));
         }
@@ -64,19 +68,16 @@ pub(super) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
 
 /// Kind and source of the file system of a path: the deepest mount above the path, and the last one
 /// of several mounts there.
-fn mount_of<'a>(mounts: &'a str, path: &Path) -> Option<(&'a str, &'a str)> {
-    let mounts = mounts.lines().filter_map(|line| {
-        let (before, behind) = line.split_once(" - ")?;
-        let point = Path::new(before.split(' ').nth(4)?);
-        let mut behind = behind.split(' ');
-        path.starts_with(point).then_some((point, behind.next()?, behind.next()?))
-    });
-    let deepest = mounts.max_by_key(|(point, ..)| point.components().count());
-    deepest.map(|(_, kind, source)| (kind, source))
+fn mount_of(mounts: MountInfos, path: &Path) -> Option<(String, String)> {
+    let mounts = mounts.into_iter().filter(|mount| path.starts_with(&mount.mount_point));
+    let deepest = mounts.max_by_key(|mount| mount.mount_point.components().count())?;
+    Some((deepest.fs_type, deepest.mount_source.unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromRead;
+
     use super::*;
 
     #[test]
@@ -85,15 +86,16 @@ mod tests {
                       2 1 0:2 / /dev/shm rw,nosuid shared:3 - tmpfs shm rw\n\
                       3 1 0:3 / /data rw - ext4 /dev/vdb rw\n\
                       4 1 0:4 / /data rw master:1 shared:2 - xfs /dev/vdc rw\n";
-        for (path, found) in [
+        let mounts = || MountInfos::from_read(mounts.as_bytes()).unwrap();
+        for (path, (kind, source)) in [
             ("/work", ("ext4", "/dev/vda")),
             ("/dev/shm/a/b", ("tmpfs", "shm")),
             ("/dev/shmoo", ("ext4", "/dev/vda")),
             ("/data/x", ("xfs", "/dev/vdc")),
         ] {
-            assert_eq!(mount_of(mounts, Path::new(path)), Some(found), "{path}");
+            let found = Some((kind.to_owned(), source.to_owned()));
+            assert_eq!(mount_of(mounts(), Path::new(path)), found, "{path}");
         }
-        assert_eq!(mount_of("", Path::new("/")), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
-use crate::cli::{self, Stop, print};
+use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
 use crate::failure::Result;
 use crate::machine;
@@ -33,7 +33,8 @@ use directory::Directory;
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "durability",
     about: "price of a journal: messages confirmed a second, CPU, time to recover",
-    details: "Exit code 0: every confirmed message was there after a crash; 1: a message was lost,
+    exit_codes:
+        "Exit code 0: every confirmed message was there after a crash; 1: a message was lost,
 or a measurement failed; 2: wrong options. A missed target does not change the exit code.",
     is_hidden: false,
     options,
@@ -87,7 +88,7 @@ fn options() -> Options {
     options
 }
 
-fn run(matches: &Matches) -> std::result::Result<ExitCode, Stop> {
+fn run(matches: &Matches) -> Result<ExitCode> {
     let only = cli::chosen(matches, "only", &part_names())?;
     let nats = matches.opt_str("nats").map(PathBuf::from);
     let setup = Setup {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Setup;
 use super::confirm::TEXT_BYTES;
 use crate::clients::Clients;
-use crate::command::{Door, value_of};
+use crate::command::{ConnectBack, value_of};
 use crate::coordinator::Coordinator;
 use crate::failure::{Failure, Result};
 use crate::peers::groupcast::Requests;
@@ -109,13 +109,13 @@ pub(super) fn connect_journaled(
     publishers: usize,
     text_bytes: usize,
 ) -> Result<Connected> {
-    let door = Door::open()?;
+    let listener = ConnectBack::listen()?;
     let mut setup = coordinator.command()?;
-    let absent = door.register(&mut setup, ABSENT, true)?;
+    let absent = listener.register(&mut setup, ABSENT, true)?;
     setup.request(ABSENT, "disconnect")?;
     drop(absent);
     let mut clients = Clients::new(text_bytes)?;
-    clients.keep(door.register(&mut setup, PUBLISHER, true)?);
+    clients.keep(listener.register(&mut setup, PUBLISHER, true)?);
     for _ in 0..publishers {
         let command = coordinator.command()?.into_stream();
         clients.add_publisher(command, Box::new(Requests::new(PUBLISHER)))?;
@@ -127,7 +127,7 @@ pub(super) fn connect_journaled(
 /// nothing, so the number stays the same.
 pub(super) fn missed(coordinator: &Coordinator) -> Result<u64> {
     let mut command = coordinator.command()?;
-    let (_, reply) = Door::open()?.enter(&mut command, ABSENT, "reconnect", true)?;
+    let (_, reply) = ConnectBack::listen()?.enter(&mut command, ABSENT, "reconnect", true)?;
     let missed = value_of(&reply, "missed").and_then(|number| number.parse().ok());
     missed.ok_or_else(|| Failure::Wrong(format!("no number of missed messages: {reply}")))
 }

@@ -127,7 +127,8 @@ mod tests {
 
     fn parse(line: &str) -> Result<Arguments, String> {
         let words = line.split_whitespace().map(Into::into);
-        Arguments::new(&cli::parse(&options(), words)?)
+        let matches = cli::parse(&options(), words).map_err(|failure| failure.to_string())?;
+        Arguments::new(&matches)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
-use crate::command::Door;
+use crate::command::ConnectBack;
 use crate::failure::{Failure, Result};
 
 /// Events that are watched for on every socket.
@@ -28,13 +28,13 @@ pub(super) struct Listener {
 impl Listener {
     /// Watches the listener with `token`, and new connections with tokens from `first` on.
     pub(super) fn new(
-        door: Door,
+        listener: ConnectBack,
         epoch: String,
         registry: &Registry,
         (token, first): (Token, usize),
     ) -> Result<Self> {
-        let port = door.port();
-        let mut listener = TcpListener::from_std(door.into_listener());
+        let port = listener.port();
+        let mut listener = TcpListener::from_std(listener.into_listener());
         let watched = registry.register(&mut listener, token, Interest::READABLE);
         watched.map_err(Failure::system("cannot watch the listener"))?;
         Ok(Self { listener, port, epoch, pending: BTreeMap::new(), next_token: first })

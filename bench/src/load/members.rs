@@ -15,7 +15,7 @@ use super::plan::{Pace, Plan};
 use super::recorder::Recorder;
 use super::timer::Timer;
 use super::verifier::fault::malformed;
-use crate::command::{CommandSocket, Door, value_of};
+use crate::command::{CommandSocket, ConnectBack, value_of};
 use crate::failure::{Failure, Result};
 
 /// Member i has token 2i for its command channel and 2i + 1 for its message socket.
@@ -79,7 +79,7 @@ impl Members {
     ) -> Result<(Self, Vec<(String, u64)>)> {
         let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
         let ip = CommandSocket::connect(coordinator)?.ip();
-        let door = Door::open_at(ip)?;
+        let listener = ConnectBack::listen_on(ip)?;
         let participants =
             plan.processes.then(|| Participants::new(participant, coordinator)).transpose()?;
         let (mut members, mut firsts) = (Vec::new(), Vec::new());
@@ -96,7 +96,7 @@ impl Members {
                 None => {
                     let mut commands = CommandSocket::connect(coordinator)?;
                     let (messages, reply) =
-                        door.enter(&mut commands, &id, "register", plan.acks)?;
+                        listener.enter(&mut commands, &id, "register", plan.acks)?;
                     let commands = watch(&poll, commands.into_stream(), command_token(index))?;
                     let messages = watch(&poll, messages, message_token(index))?;
                     let frame = (format!("{id}#"), format!("#{ip}\n"));
@@ -114,7 +114,7 @@ impl Members {
             Some(participants) => Kind::Processes(participants),
             None => {
                 let tokens = (LISTENER, 2 * members.len());
-                Kind::Sockets(Listener::new(door, epoch, poll.registry(), tokens)?)
+                Kind::Sockets(Listener::new(listener, epoch, poll.registry(), tokens)?)
             }
         };
         let timer = Timer::new(poll.registry(), TIMER)?;

@@ -20,14 +20,15 @@ use crate::failure::{Failure, Result};
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "load",
     about: "members under load, verified while they are measured",
-    details: "Lists (N,...) make a sweep. Exit code 0: nothing lost, doubled, reordered or altered;
+    exit_codes:
+        "Lists (N,...) make a sweep. Exit code 0: nothing lost, doubled, reordered or altered;
 1: something was, or could not be measured; 2: usage; 130: ended by Ctrl-C.",
     is_hidden: false,
     options,
     run: |matches| {
-        let arguments = Arguments::new(matches)?;
+        let arguments = Arguments::new(matches).map_err(Failure::Usage)?;
         raise_file_limit();
-        Ok(sweep(&arguments)?)
+        sweep(&arguments)
     },
 };
 

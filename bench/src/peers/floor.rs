@@ -9,9 +9,9 @@ use super::groupcast::Deliveries;
 use super::{Connected, Plan};
 use crate::cli;
 use crate::clients::Clients;
+use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
-use crate::link::connect;
 use crate::process::Server;
 use crate::wire::{Frame, Framed, Wire, unexpected};
 
@@ -45,7 +45,7 @@ impl Floor {
     }
 
     fn greet(&self, byte: u8) -> Result<TcpStream> {
-        let mut stream = connect(self.address)?;
+        let mut stream = CommandSocket::connect(self.address)?.into_stream();
         stream.write_all(&[byte]).map_err(Failure::system("cannot greet the floor"))?;
         Ok(stream)
     }

@@ -19,15 +19,14 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Subcommand;
-use crate::cli::Stop;
 use crate::cores::{lengthen_accept_queue, raise_file_limit};
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
 
 /// The subcommand, which is a process of its own as every peer is.
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "floor",
     about: "a server that only copies bytes",
-    details: "It prints its address and serves until it is ended.",
+    exit_codes: "It prints its address and serves until it is ended.",
     is_hidden: true,
     options,
     run,
@@ -40,7 +39,7 @@ fn options() -> Options {
     options
 }
 
-fn run(matches: &Matches) -> Result<ExitCode, Stop> {
+fn run(matches: &Matches) -> Result<ExitCode> {
     raise_file_limit();
     let serve = || {
         let mut floor = Floor::open(matches.opt_present("keep"))?;

@@ -4,26 +4,26 @@ use std::io::Write;
 
 use super::Plan;
 use crate::clients::Clients;
-use crate::command::Door;
+use crate::command::ConnectBack;
 use crate::coordinator::Coordinator;
 use crate::failure::Result;
 use crate::wire::{Frame, Framed, Wire, decimal, first_line, unexpected};
 
 /// Registers and connects all members of a plan.
 pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Result<Clients> {
-    let door = Door::open()?;
+    let listener = ConnectBack::listen()?;
     let mut clients = Clients::new(plan.text_bytes)?;
     let deliveries = || Box::new(Deliveries::new(plan.text_bytes, acks));
     let mut setup = coordinator.command()?;
     for index in (0..plan.receivers).take_while(|_| !plan.are_same) {
-        let stream = door.register(&mut setup, &format!("receiver{index}"), acks)?;
+        let stream = listener.register(&mut setup, &format!("receiver{index}"), acks)?;
         clients.add_receiver(stream, deliveries(), plan.publishers, None)?;
     }
     for index in 0..plan.publishers {
         let id = format!("publisher{index}");
         let mut command = coordinator.command()?;
         // Only an online member may send, so every publisher has a message socket.
-        let messages = door.register(&mut command, &id, acks)?;
+        let messages = listener.register(&mut command, &id, acks)?;
         if plan.are_same {
             clients.add_receiver(messages, deliveries(), plan.publishers, Some(index))?;
         } else {

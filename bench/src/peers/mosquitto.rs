@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 use super::installed::{free_address, program, reach};
 use super::{Connected, Plan};
 use crate::clients::Clients;
+use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
-use crate::link::connect;
 use crate::process::Server;
 use crate::wire::{Frame, Framed, Wire, unexpected};
 
@@ -63,7 +63,7 @@ impl Mosquitto {
     }
 
     pub(crate) fn client(&self, id: &str, session: Session) -> Result<TcpStream> {
-        let mut stream = connect(self.address)?;
+        let mut stream = CommandSocket::connect(self.address)?.into_stream();
         let mut body = b"\x00\x04MQTT\x04".to_vec();
         body.extend_from_slice(&[u8::from(session == Session::Clean) << 1, 0, 0]); // No keep-alive.
         push_string(&mut body, id.as_bytes());

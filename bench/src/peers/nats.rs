@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use super::installed::{free_address, reach};
 use super::{Connected, Plan};
 use crate::clients::Clients;
+use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
-use crate::link::connect;
 use crate::process::Server;
 use crate::wire::{
     Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
@@ -65,7 +65,7 @@ impl Nats {
 
     /// Connects, sends `request` and waits until the server has done it.
     fn greet(&self, request: &str) -> Result<TcpStream> {
-        let mut stream = connect(self.address)?;
+        let mut stream = CommandSocket::connect(self.address)?.into_stream();
         let greeted = (|| {
             stream.write_all(format!("{HELLO}{request}PING\r\n").as_bytes())?;
             // The reader may lose bytes after the PONG, but there are none: nobody publishes yet,

@@ -9,7 +9,6 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::failure::{Failure, Result};
-use crate::link::connect;
 use crate::process::Server;
 use crate::wire::{
     Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
@@ -51,7 +50,7 @@ impl Redis {
     }
 
     pub(crate) fn client(&self) -> Result<TcpStream> {
-        connect(self.address)
+        CommandSocket::connect(self.address).map(CommandSocket::into_stream)
     }
 
     fn subscribe(&self) -> Result<TcpStream> {
