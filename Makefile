@@ -53,9 +53,9 @@ torture:
 	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
 	    $(CARGO) test --release --locked --test faults -- --nocapture torture::what_was_confirmed
 
+# Tests of whole programs mostly wait: more of them run at a time than there are cores.
 test:
-	$(CARGO) test --locked --workspace --all-targets
-	$(CARGO) test --locked --workspace --doc
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --locked --workspace
 
 check:
 	$(CARGO) fmt --all --check

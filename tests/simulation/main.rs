@@ -82,7 +82,10 @@ mod texts;
 mod user;
 mod world;
 
-use std::env;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{env, iter, thread};
 
 use coverage::CoveragePoint;
 use world::{RunResult, World};
@@ -100,6 +103,21 @@ fn run(seed: u64, is_loud: bool) -> RunResult {
     world.result()
 }
 
+/// Runs these seeds, on as many threads as the machine has cores.
+fn run_all(seeds: Range<u64>) -> Vec<RunResult> {
+    let (next, end) = (AtomicU64::new(seeds.start), seeds.end);
+    let work = || {
+        let seeds = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let mine = seeds.take_while(|seed| *seed < end);
+        mine.map(|seed| run(seed, false)).collect::<Vec<RunResult>>()
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a seed failed")).collect()
+    })
+}
+
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|value| value.parse().expect("a number"))
 }
@@ -112,7 +130,7 @@ fn every_promise_is_kept_whatever_goes_wrong() {
     }
     let first = number("SIM_FIRST").unwrap_or(1);
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
-    let outcomes: Vec<RunResult> = (first..first + seeds).map(|seed| run(seed, false)).collect();
+    let outcomes = run_all(first..first + seeds);
     let sum = |of: fn(&RunResult) -> u64| outcomes.iter().map(of).sum::<u64>();
     println!(
         "{seeds} seeds: {} virtual s, {} steps, {} messages, {} log entries, {} coordinators, \

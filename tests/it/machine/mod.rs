@@ -4,5 +4,5 @@
 mod addresses;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "participant"))]
 mod clocks;
-#[cfg(all(target_os = "linux", feature = "participant"))]
+#[cfg(target_os = "linux")]
 mod network;
