@@ -1,5 +1,5 @@
-//! Machines that are cut off from each other, on networks of their own. These tests wait longest, so
-//! their name stands first.
+//! Machines that are cut off from each other, on networks of their own. These tests wait longest:
+//! their file has a name by which they start first.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -79,7 +79,7 @@ enum Traffic {
 
 #[test]
 fn a_machine_that_has_gone_is_noticed_by_both_programs_whatever_was_on_its_way() {
-    let scenes = [
+    let cases = [
         (Going::Cut(Way::Both), Traffic::Nothing),
         (Going::Cut(Way::ToLeft), Traffic::Nothing),
         (Going::Cut(Way::ToRight), Traffic::Nothing),
@@ -91,7 +91,7 @@ fn a_machine_that_has_gone_is_noticed_by_both_programs_whatever_was_on_its_way()
         (Going::Cut(Way::Both), Traffic::After(Duration::from_secs(28))),
     ];
     thread::scope(|scope| {
-        for (net, (going, traffic)) in (20..).zip(scenes) {
+        for (net, (going, traffic)) in (20..).zip(cases) {
             scope.spawn(move || notices(net, going, traffic));
         }
     });
@@ -103,13 +103,13 @@ fn notices(net: u8, going: Going, traffic: Traffic) {
     let cable = Cable::lay(&left, &right, net);
     let coordinator = left.within(|| Coordinator::start(600, &[]));
     let mut alice = left.within(|| coordinator.join("alice", "acks=1"));
-    let scene = &coordinator.scene;
+    let transcript = &coordinator.transcript;
     let address = SocketAddr::new(cable.left_ip(), coordinator.address.port());
     let home = Home::new("bob", address);
     let follow = ["-f", "-e", "register 0"];
     let mut bob = right.within(|| Running::start(home.command(&follow)));
     bob.expect("OK register");
-    let mut carol = right.within(|| Client::connect(scene, address, None));
+    let mut carol = right.within(|| Client::connect(transcript, address, None));
     let _messages = right.within(|| registered(&coordinator, &mut carol, cable.right_ip()));
     alice.msend("before");
     bob.expect("alice: before");
@@ -160,7 +160,7 @@ fn notices(net: u8, going: Going, traffic: Traffic) {
 
 /// Makes carol a member that takes messages at this address and acknowledges none.
 fn registered(coordinator: &Coordinator, client: &mut Client, ip: IpAddr) -> MessageSocket {
-    let listener = Listener::bind(&coordinator.scene, &ip.to_string());
+    let listener = Listener::bind(&coordinator.transcript, &ip.to_string());
     client.say(&format!("carol#register {}#{ip}", listener.port()));
     client.expect_start("OK register ");
     listener.accept()
@@ -172,7 +172,7 @@ fn a_program_that_does_not_read_is_not_taken_for_a_machine_that_has_gone() {
     let little = Coordinator::start(600, &["stall_timeout=45"]);
     let much = Coordinator::start(600, &["stall_timeout=45"]);
     let unread = |coordinator: &Coordinator, id: &str| {
-        let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+        let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
         Member::join_at(coordinator, id, "127.0.0.1", listener, "")
     };
     // What is due to this one waits in the coordinator's operating system: it takes more.

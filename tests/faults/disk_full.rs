@@ -11,13 +11,13 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use support::coordinator::{Coordinator, until_written_down};
 use support::member::Member;
 use support::port::ReservedPort;
-use support::scene::lock;
+use support::transcript::lock;
 use support::wire::{Client, Missing};
 use support::{DEADLINE, Timer, number};
 
 /// Lets the files of a coordinator grow to so many bytes and no further.
 fn limit_files(coordinator: &Coordinator, bytes: Option<u64>) {
-    let pid = Pid::from_child(&lock(&coordinator.scene.child));
+    let pid = Pid::from_child(&lock(&coordinator.transcript.child));
     prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }
 
@@ -47,7 +47,7 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
         assert_eq!(alice.msend("one"), 1);
         bob.socket().delivery(1, "alice", "one");
         bob.socket().ack(1);
-        bob.until_place(1);
+        bob.until_acked(1);
         assert_eq!(alice.msend("two"), 2);
         until_written_down(&first.data_dir(), "bob", 1);
         bob.socket().delivery(2, "alice", "two");
@@ -60,7 +60,7 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
         // Reading and delivering go on; of what is not written down nothing is sent.
         assert_eq!(observer.stat("members"), 3);
         bob.socket().ack(2);
-        bob.until_place(2);
+        bob.until_acked(2);
         let mut carol = Member::come_back(&first, "carol", "acks=1");
         carol.socket().delivery(1, "alice", "one");
         carol.socket().delivery(2, "alice", "two");
@@ -177,7 +177,7 @@ fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
     assert_eq!(alice.msend("one"), 1);
     bob.socket().delivery(1, "alice", "one");
     bob.socket().ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     bob.disconnect();
     std::fs::remove_dir_all(first.data_dir()).unwrap();
     alice.command.say("alice#msend two#127.0.0.1");

@@ -350,7 +350,7 @@ fn the_client_for_the_shell_talks() {
 fn the_longest_delivery_fits_into_max_line_and_64_bytes() {
     let coordinator = Coordinator::start(60, &["max_line=512"]);
     let id = "i".repeat(64);
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let mut bob = coordinator.join("bob", "");
     let mut long = Member::join_at(&coordinator, &id, "127.0.0.1", listener, "");
     assert_eq!(number(&long.reply, "max_line"), 512);

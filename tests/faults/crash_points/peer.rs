@@ -147,7 +147,7 @@ impl Peer {
     }
 
     /// The coordinator is gone: what it has still said counts.
-    pub(crate) fn bury(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.commands = None;
         self.drain();
     }

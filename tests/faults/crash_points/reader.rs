@@ -80,8 +80,8 @@ fn joins(reader: &mut Reader) -> Result<(), Died> {
 }
 
 fn is_told(reader: &mut Reader) -> Result<(), Died> {
-    reader.be_told("one")?;
-    reader.be_told("two")
+    reader.receive("one")?;
+    reader.receive("two")
 }
 
 fn is_away(reader: &mut Reader) -> Result<(), Died> {
@@ -90,7 +90,7 @@ fn is_away(reader: &mut Reader) -> Result<(), Died> {
     reader.bob_says("missed");
     reader.tell("reconnect 0")?;
     reader.expect("OK reconnect")?;
-    reader.be_told("live again")
+    reader.receive("live again")
 }
 
 fn rotates(reader: &mut Reader) -> Result<(), Died> {
@@ -110,13 +110,13 @@ fn rotates(reader: &mut Reader) -> Result<(), Died> {
             break; // The next one heads its log when it has something to write.
         }
     }
-    reader.be_told("in the new file")
+    reader.receive("in the new file")
 }
 
 fn speaks(reader: &mut Reader) -> Result<(), Died> {
     reader.tell("msend hello")?;
     reader.expect("OK msend")?;
-    reader.be_told("the last one")
+    reader.receive("the last one")
 }
 
 fn quits(reader: &mut Reader) -> Result<(), Died> {
@@ -160,7 +160,7 @@ impl Reader {
     }
 
     /// Bob says something, which it shows and then acknowledges; or not, and is dead.
-    fn be_told(&mut self, text: &str) -> Result<(), Died> {
+    fn receive(&mut self, text: &str) -> Result<(), Died> {
         let text = self.bob_says(text);
         self.expect(&format!("bob: {text}\n"))?;
         let timer = Timer::start(DEADLINE);

@@ -260,13 +260,13 @@ impl Site {
     /// It is gone, or should be: starts the next one.
     fn mourn(&mut self) {
         self.note_death();
-        self.peers.iter_mut().for_each(Peer::bury);
+        self.peers.iter_mut().for_each(Peer::forget);
         self.start(false);
     }
 
     fn stop(&mut self) {
         self.running.signal(Signal::TERM);
-        self.peers.iter_mut().for_each(Peer::bury); // It waits for them a little.
+        self.peers.iter_mut().for_each(Peer::forget); // It waits for them a little.
         match self.running.wait() {
             None => self.deaths += 1,
             code => assert_eq!(code, Some(0), "{}", self.running.said),

@@ -24,7 +24,7 @@ use support::coordinator::{Coordinator, until_written_down};
 use support::fake::Fake;
 use support::member::Member;
 use support::participant::{Running, texts, until};
-use support::preload::terms::Operation;
+use support::preload::shared::Operation;
 use support::preload::{Action, Kind, Plan, Preload};
 
 /// Of the steps at which nothing is promised, if nobody says.
@@ -226,7 +226,7 @@ fn members_and_messages_stay_when_a_new_epoch_begins() {
     }
     bob.socket().delivery(1, "alice", "one");
     bob.socket().ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     until_written_down(&preload.root().join("data"), "bob", 1);
     assert_eq!(alice.msend("four"), 4);
     let epoch = bob.epoch().to_owned();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   trace: W W S W O ... ▲ the power goes: what was synced is there; of the rest, some, torn,
-//!                        │ zeros in its place, or nothing, as luck will have it
+//!                        │ zeros in its stead, or nothing, as luck will have it
 //! ```
 //!
 //! A file's content is safe with a sync of the file, its name with a sync of its directory.
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::preload::terms::Operation;
+use support::preload::shared::Operation;
 use support::rng::Rng;
 
 /// What a disk writes whole or not at all.
@@ -267,13 +267,13 @@ pub(crate) fn lay_out(steps: &[Step], luck: Luck, root: &Path, to: &Path) {
     }
     platter.try_luck(luck);
     for (name, node) in &platter.names {
-        let place = to.join(Path::new(name).strip_prefix(root).unwrap());
-        if !place.parent().is_some_and(Path::is_dir) {
+        let path = to.join(Path::new(name).strip_prefix(root).unwrap());
+        if !path.parent().is_some_and(Path::is_dir) {
             continue; // The directory is lost, and all that is in it.
         }
         match node {
-            Node::Directory => fs::create_dir(&place).unwrap(),
-            Node::File(index) => fs::write(&place, &platter.contents[*index]).unwrap(),
+            Node::Directory => fs::create_dir(&path).unwrap(),
+            Node::File(index) => fs::write(&path, &platter.contents[*index]).unwrap(),
         }
     }
 }

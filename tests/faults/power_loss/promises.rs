@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::platter::Step;
 use support::number;
-use support::preload::terms::Operation;
+use support::preload::shared::Operation;
 
 /// Something that holds from a step on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -49,7 +49,7 @@ impl Actor {
     pub(crate) fn kill_and_restart(&mut self, ledger: &mut Ledger) {
         self.running.child.kill().unwrap();
         self.running.wait();
-        self.hear(ledger); // What it still said counts.
+        self.take_output(ledger); // What it still said counts.
         self.asked = [None].into();
         self.heard = 0;
         (self.is_online, self.is_stranded) = (false, false);
@@ -99,13 +99,13 @@ impl Actor {
     /// Takes in what it has said since.
     pub(crate) fn listen(&mut self, ledger: &mut Ledger) {
         self.running.take_output();
-        self.hear(ledger);
+        self.take_output(ledger);
         if std::mem::take(&mut self.is_stranded) {
             self.come_back_now();
         }
     }
 
-    fn hear(&mut self, ledger: &mut Ledger) {
+    fn take_output(&mut self, ledger: &mut Ledger) {
         let said = std::mem::take(&mut self.running.said);
         let unheard = said.get(self.heard..).unwrap();
         let end = unheard.rfind('\n').map_or(0, |at| at + 1);

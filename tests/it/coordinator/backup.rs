@@ -57,12 +57,12 @@ fn put_back(arguments: &[&str]) -> (Coordinator, Member, Member) {
         bob.socket().delivery(seq, "alice", &format!("gone {}", seq - 3));
     }
     bob.socket().ack(8);
-    bob.until_place(8);
+    bob.until_acked(8);
     (start_on(&first, &copy, arguments), alice, bob)
 }
 
 #[test]
-fn a_number_that_was_never_given_out_begins_a_new_epoch_and_everybody_is_told() {
+fn a_number_that_was_never_given_out_begins_a_new_epoch_for_every_member() {
     let (coordinator, alice, bob) = put_back(&[]);
     let mut online = Member::come_back(&coordinator, "alice", "acks=1");
     assert_eq!(online.epoch(), alice.epoch(), "nobody has shown yet that it went back");

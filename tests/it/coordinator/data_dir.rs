@@ -237,7 +237,7 @@ impl Talk {
 }
 
 #[test]
-fn a_segment_that_is_moved_away_is_told_and_nothing_confirmed_is_lost_with_it() {
+fn a_segment_that_is_moved_away_is_reported_and_nothing_confirmed_is_lost_with_it() {
     let coordinator = Coordinator::start_kept(600, &["sync=never"]);
     let mut talk = Talk::start(&coordinator);
     let segment = coordinator.data_dir().join("0000000000000001.journal");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use groupcast::limits::LOG_SUBJECT_LINES_MAX;
 use rustix::process::{Pid, Signal, kill_process};
 use support::coordinator::Coordinator;
-use support::scene::lock;
+use support::transcript::lock;
 
 const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
 
@@ -131,7 +131,7 @@ fn a_member_that_comes_and_goes_all_the_time_is_summarised() {
     assert!(coordinator.wait().success());
     coordinator.until_said("shutting down");
     coordinator.until_said(" more lines in 60 s, the last: ");
-    let text = String::from_utf8(lock(&coordinator.scene.stderr).clone()).unwrap();
+    let text = String::from_utf8(lock(&coordinator.transcript.stderr).clone()).unwrap();
     let about_bob = text.lines().filter(|line| line.contains("] bob: ")).count();
     assert_eq!(about_bob, LOG_SUBJECT_LINES_MAX + 1, "{text}");
 }
@@ -139,7 +139,7 @@ fn a_member_that_comes_and_goes_all_the_time_is_summarised() {
 #[test]
 fn a_hangup_is_reported_and_user_signals_change_nothing() {
     let coordinator = Coordinator::start(60, &[]);
-    let pid = Pid::from_child(&lock(&coordinator.scene.child));
+    let pid = Pid::from_child(&lock(&coordinator.transcript.child));
     for signal in [Signal::USR1, Signal::USR2, Signal::XFSZ, Signal::HUP] {
         kill_process(pid, signal).unwrap();
     }

@@ -41,7 +41,7 @@ impl End {
 }
 
 #[test]
-fn members_places_and_messages_outlive_the_program() {
+fn members_cursors_and_messages_outlive_the_program() {
     for (end, sync) in
         SYNCS.map(|sync| (End::Killed, sync)).into_iter().chain([(End::Terminated, "sync=always")])
     {
@@ -56,7 +56,7 @@ fn members_places_and_messages_outlive_the_program() {
         bob.socket().delivery(1, "alice", "one");
         bob.socket().delivery(2, "alice", "two");
         bob.socket().ack(2);
-        bob.until_place(2);
+        bob.until_acked(2);
         if matches!(end, End::Killed) {
             until_written_down(&first.data_dir(), "bob", 2); // Otherwise the end sees to it.
         }
@@ -257,7 +257,7 @@ fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_liv
         let bytes = alice.command.stat("journal_bytes");
         assert!(bytes < 3 * SEGMENT_BYTES + 2 * BATCH * 60_000, "{bytes} after {numbers:?}");
         if *numbers.end() == sent {
-            bob.until_place(sent);
+            bob.until_acked(sent);
             bob.disconnect();
         }
     }

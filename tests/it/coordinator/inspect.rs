@@ -69,7 +69,7 @@ fn talk(directory: &Path) -> (Coordinator, String, [String; 2]) {
     alice.msend("TEXTTEXT");
     bob.socket().delivery(1, "alice", "texttext");
     bob.socket().ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     until_written_down(directory, "bob", 1);
     let epoch = bob.epoch().to_owned();
     let addresses = ["alice", "bob"].map(|id| {

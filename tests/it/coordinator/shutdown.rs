@@ -13,7 +13,7 @@ use support::{DEADLINE, Timer};
 #[track_caller]
 fn stuck_member(coordinator: &Coordinator) -> Member {
     let mut alice = coordinator.join("alice", "");
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let stuck = Member::join_at(coordinator, "stuck", "127.0.0.1", listener, "");
     let text = "x".repeat(60_000);
     for _ in 0..200 {
@@ -62,7 +62,7 @@ fn an_idle_coordinator_ends_well_at_once() {
 #[test]
 fn a_connect_back_under_way_is_given_up_with_503() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     let register = format!("bob#register {}#127.0.0.1", blocked.port());
     client.write(format!("bob#ping#127.0.0.1\n{register}\nbob#ping#127.0.0.1\n").as_bytes());

@@ -48,7 +48,7 @@ fn a_line_that_is_finished_right_after_a_standstill_is_carried_out() {
 #[test]
 fn a_reader_that_took_what_was_due_during_a_standstill_keeps_its_socket() {
     let coordinator = Coordinator::start(60, &["stall_timeout=1.5"]);
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut bob = Member::join_at(&coordinator, "bob", "127.0.0.1", listener, "");
     let mut alice = coordinator.join("alice", "");
     let (text, count) = ("x".repeat(60_000), 200);
@@ -85,7 +85,7 @@ fn a_reader_that_took_what_was_due_during_a_standstill_keeps_its_socket() {
 #[test]
 fn a_connect_back_that_came_about_during_a_standstill_has_succeeded() {
     let coordinator = Coordinator::start(30, &["connect_timeout=0.5"]);
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     let port = blocked.port();
     client.write(format!("{PING}bob#register {port} acks=1#127.0.0.1\n").as_bytes());

@@ -240,12 +240,12 @@ fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     let coordinator = Coordinator::start(30, &["connect_timeout=60"]);
     let mut alice = coordinator.join("alice", "");
     // A member that does not read, with more due to it than the operating system takes.
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut stalled = Member::join_at(&coordinator, "stalled", "127.0.0.1", listener, "");
     let text = "x".repeat(60_000);
     (1..=150).for_each(|seq| assert_eq!(alice.msend(&text), seq));
     // One that has ended its side while its connect-back is under way.
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut waiting = coordinator.client();
     waiting.write(format!("{PING}\nbob#register {}#127.0.0.1", blocked.port()).as_bytes());
     waiting.half_close();
@@ -286,7 +286,7 @@ fn a_storm_of_all_kinds_leaves_nothing_behind() {
     let mut alice = coordinator.join("alice", "");
     let files = coordinator.files();
     let closed = ReservedPort::new();
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     for round in 0..100 {
         let mut client = coordinator.client();
         match round % 10 {

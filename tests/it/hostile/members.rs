@@ -17,7 +17,7 @@ const MIB: usize = 1024 * 1024;
 #[test]
 fn who_never_reads_its_messages_delays_nobody_and_goes_when_its_time_is_over() {
     let coordinator = Coordinator::start(30, &["stall_timeout=1"]);
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut stalled = Member::join_at(&coordinator, "a", "127.0.0.1", listener, "acks=1");
     let mut bob = coordinator.join("bob", "");
     let mut alice = coordinator.join("alice", "");
@@ -35,8 +35,8 @@ fn who_never_reads_its_messages_delays_nobody_and_goes_when_its_time_is_over() {
     assert!(*median < Duration::from_millis(50), "{median:?} from msend to delivery");
 
     stalled.until_offline();
-    assert_eq!(stalled.place(), 0, "it acknowledged nothing");
-    stalled.listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    assert_eq!(stalled.acked(), 0, "it acknowledged nothing");
+    stalled.listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     stalled.reconnect("acks=1");
     for seq in 1..=200 {
         stalled.socket().delivery(seq, "alice", &text);
@@ -100,7 +100,7 @@ fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the
     (0..100).for_each(|_| alice.check("ping", "OK ping"));
     assert!(timer.left().is_some(), "others had to wait");
     assert!(bob.line().contains(" online ") && carol.line().contains(" online "));
-    assert_eq!(bob.place(), 1);
+    assert_eq!(bob.acked(), 1);
     let grown_bytes = coordinator.rss_bytes().saturating_sub(rss_bytes);
     assert!(grown_bytes < 8 * MIB as u64, "{grown_bytes} bytes more memory");
     for member in [&mut bob, &mut carol] {
@@ -117,7 +117,7 @@ fn acknowledgements_without_end_delay_nobody_and_one_without_its_line_end_is_the
     });
     bob.until_offline();
     assert!(flood.join().unwrap(), "32 MiB were read of one acknowledgement");
-    assert_eq!(bob.place(), 1);
+    assert_eq!(bob.acked(), 1);
 }
 
 /// No bytes cost more than acknowledgements, and there may be more members than anything else.
@@ -179,7 +179,7 @@ fn a_connection_of_the_coordinator_to_itself_is_502() {
 fn what_comes_together_with_the_connection_is_noticed_too() {
     for bytes in [&b""[..], b"nonsense\n"] {
         let coordinator = Coordinator::start(30, &["connect_timeout=60"]);
-        let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+        let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
         let mut client = coordinator.client();
         let register = format!("bob#register {} acks=1#127.0.0.1", blocked.port());
         client.write(format!("bob#ping#127.0.0.1\n{register}\n").as_bytes());

@@ -33,7 +33,7 @@ const LIST: &str = "x#members#127.0.0.1\n";
 /// Members that go at once, so many that a list of them is longer than a share.
 fn long_list(coordinator: &Coordinator) -> usize {
     let mut client = coordinator.client();
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     for number in 0..100 {
         client.say(&format!("{number:064}#register {}#127.0.0.1", listener.port()));
         client.expect_start("OK register ");
@@ -57,9 +57,9 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
     let mut waiting: Vec<_> = (0..4).map(|_| coordinator.client()).collect();
     let behind = format!("nobody#msend {}#127.0.0.1\n", "x".repeat(1000)).repeat(60);
     waiting.iter_mut().for_each(|client| client.write(format!("{LIST}{behind}").as_bytes()));
-    let mut deaf = coordinator.client();
+    let mut unread = coordinator.client();
     let mistake = format!("{}\n", "x".repeat(99));
-    let taken = deaf.write_until_stuck(mistake.as_bytes());
+    let taken = unread.write_until_stuck(mistake.as_bytes());
     coordinator.until_quiet(alice.socket());
     let kept_bytes = alice.command.stat("client_bytes") - before;
     let bound = (waiting.len() + 1) * 2 * (CLIENT_BYTES_SHARE + 512);
@@ -82,10 +82,10 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
     assert!(timer.left().is_some(), "others had to wait");
 
     // Who reads after all is served on, though there is no more room than before.
-    (0..taken / mistake.len()).for_each(|_| drop(deaf.expect_start("ERR 400 ")));
-    deaf.write(&mistake.as_bytes()[taken % mistake.len()..]);
-    deaf.expect_start("ERR 400 ");
-    deaf.check(PING, "OK ping");
+    (0..taken / mistake.len()).for_each(|_| drop(unread.expect_start("ERR 400 ")));
+    unread.write(&mistake.as_bytes()[taken % mistake.len()..]);
+    unread.expect_start("ERR 400 ");
+    unread.check(PING, "OK ping");
     assert!(alice.command.stat("client_bytes") >= CLIENT_BYTES_ALL as u64);
     waiting.iter_mut().for_each(|client| client.expect_silence(Duration::from_millis(10)));
     drop(waiting.swap_remove(0));
@@ -182,7 +182,7 @@ fn nothing_is_kept_for_one_that_is_gone() {
 
 /// Members that go at once, so many that a list of them takes more than one turn; their ids.
 fn crowd(client: &mut Client, coordinator: &Coordinator) -> Vec<String> {
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let ids = (0..TURN_LIST_LINES_MAX + 100).map(|number| format!("m{number:04}"));
     ids.inspect(|id| {
         client.say(&format!("{id}#register {}#127.0.0.1", listener.port()));
@@ -253,7 +253,7 @@ fn a_long_list_is_made_in_pieces_while_others_are_served() {
 }
 
 #[test]
-fn who_waits_for_a_list_at_the_end_is_told_so() {
+fn a_client_that_waits_for_a_list_at_the_end_gets_an_error() {
     let coordinator = Coordinator::start(600, &LONG_LINES);
     let mut alice = coordinator.join("alice", "");
     long_list(&coordinator);
@@ -269,12 +269,12 @@ fn who_waits_for_a_list_at_the_end_is_told_so() {
 }
 
 #[test]
-fn who_was_held_up_only_because_of_others_is_served_on_when_they_are_gone() {
+fn a_client_throttled_only_because_of_others_is_served_again_when_they_are_gone() {
     let coordinator = Coordinator::start(600, &LONG_LINES);
     let mut alice = coordinator.join("alice", "");
     let greedy = fill_up(&coordinator, &mut alice);
-    let mut deaf = coordinator.client();
-    deaf.write_until_stuck(format!("{}\n", "x".repeat(99)).as_bytes());
+    let mut unread = coordinator.client();
+    unread.write_until_stuck(format!("{}\n", "x".repeat(99)).as_bytes());
     coordinator.until_quiet(alice.socket());
     let errors = alice.command.stat("errors") + greedy.len() as u64; // Each ends with a last line.
     drop(greedy);

@@ -92,7 +92,7 @@ fn one_address_has_so_many_members_and_the_others_have_theirs() {
     };
     let mut ann = join(&mut coordinator, "ann", HERE);
     let _bob = join(&mut coordinator, "bob", HERE);
-    let listener = machine.within(|| Listener::bind(&coordinator.scene, HERE));
+    let listener = machine.within(|| Listener::bind(&coordinator.transcript, HERE));
     let request = format!("eve#register {}#{HERE}", listener.port());
     ann.command.refused(&request, 421, "too many members at 10.9.0.1: 2 is the limit");
     let _dan = join(&mut coordinator, "dan", THERE);
@@ -102,7 +102,7 @@ fn one_address_has_so_many_members_and_the_others_have_theirs() {
     let _eve = join(&mut coordinator, "eve", HERE);
     let _six = [("a6", "fd09::1"), ("b6", "fd09::2")].map(|it| join(&mut coordinator, it.0, it.1));
     let mut client = client(&machine, &mut coordinator, "fd09::1");
-    let listener = machine.within(|| Listener::bind(&coordinator.scene, "fd09::1"));
+    let listener = machine.within(|| Listener::bind(&coordinator.transcript, "fd09::1"));
     let request = format!("c6#register {}#fd09::1", listener.port());
     client.refused(&request, 421, "at fd09::/64");
     // The machine itself has as many as there is room for.
@@ -138,7 +138,7 @@ fn an_operator_cancels_a_reconnect_that_is_under_way() {
     coordinator.address.set_ip(HERE.parse().unwrap());
     let mut ann = machine.within(|| coordinator.join_from(THERE, "ann", ""));
     ann.disconnect();
-    let blocked = machine.within(|| Listener::blocked(&coordinator.scene, THERE));
+    let blocked = machine.within(|| Listener::blocked(&coordinator.transcript, THERE));
     let request = ann.request(&format!("reconnect {}", blocked.port()));
     ann.command.write(format!("{PING}\n{request}\n").replace("127.0.0.1", THERE).as_bytes());
     ann.command.expect("OK ping");

@@ -31,7 +31,7 @@ fn what_is_due_when_the_machine_wakes_up_is_done_at_once() {
     let preload = Preload::with_clocks();
     let options = ["connect_timeout=600"];
     let coordinator = Coordinator::start_with(preload.environment(), 60, &options);
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     client.say(&format!("bob#register {}#127.0.0.1", blocked.port()));
     coordinator.client().check("me#ping#127.0.0.1", "OK ping"); // The first one has been read.

@@ -20,7 +20,8 @@ fn two_colons_are_every_address_however_the_system_is_configured() {
         let port = coordinator.address.port();
         for ip in ["::1", "127.0.0.1"] {
             let ip: IpAddr = ip.parse().unwrap();
-            let mut client = Client::connect(&coordinator.scene, SocketAddr::new(ip, port), None);
+            let mut client =
+                Client::connect(&coordinator.transcript, SocketAddr::new(ip, port), None);
             client.check(PING, "OK ping");
         }
     });
@@ -62,7 +63,7 @@ fn a_member_costs_the_same_with_nine_thousand_as_with_a_thousand() {
         let coordinator =
             Coordinator::start(60, &["bind=10.9.0.1", "max_members_per_address=10000"]);
         let listeners: Vec<Listener> = (0..LISTENERS)
-            .map(|at| Listener::bind(&coordinator.scene, &format!("10.9.0.{}", 2 + at % 9)))
+            .map(|at| Listener::bind(&coordinator.transcript, &format!("10.9.0.{}", 2 + at % 9)))
             .collect();
         let mut clients: Vec<Client> =
             (0..9).map(|at| coordinator.client_from(&format!("10.9.0.{}", 2 + at))).collect();

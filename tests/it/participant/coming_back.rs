@@ -163,7 +163,7 @@ fn after_a_lost_register_it_reconnects_and_registers_if_it_is_not_known() {
 }
 
 #[test]
-fn a_stranger_at_the_door_does_not_take_the_place() {
+fn a_stranger_at_the_listener_does_not_become_the_message_socket() {
     let fake = Fake::start();
     let home = Home::new("alice", fake.address);
     let mut alice = Running::start(home.command(&["-e", "register 0"]));

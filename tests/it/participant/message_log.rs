@@ -180,7 +180,7 @@ fn a_new_file_begins_with_what_is_remembered_before_anything_comes() {
 }
 
 #[test]
-fn a_signal_without_a_rename_changes_nothing_and_one_without_a_place_stops_acknowledging() {
+fn a_signal_without_a_rename_changes_nothing_and_one_without_a_directory_stops_acknowledging() {
     let coordinator = Coordinator::start(60, &[]);
     let (mut bob, home, mut alice) = bob_and_alice(&coordinator);
     bob.msend("one");
@@ -222,15 +222,15 @@ fn a_log_that_is_gone_is_begun_anew_before_anything_more_is_acknowledged() {
         let home = Home::new(&id, coordinator.address);
         let mut alice = Running::start(home.command(&[options, &["-e", "register 0"]].concat()));
         alice.expect("* epoch ");
-        let (path, aside) = (home.log_path(), home.directory.path().join("aside"));
+        let (path, moved) = (home.log_path(), home.directory.path().join("aside"));
         let acts: [(&dyn Fn(), &str); 4] = [
             (&|| fs::remove_file(&path).unwrap(), "was deleted"),
             (&|| drop(fs::File::create(&path).unwrap()), "was truncated"),
-            (&|| fs::rename(&path, &aside).unwrap(), "was moved away"),
+            (&|| fs::rename(&path, &moved).unwrap(), "was moved away"),
             (
                 &|| {
-                    fs::write(&aside, "").unwrap();
-                    fs::rename(&aside, &path).unwrap();
+                    fs::write(&moved, "").unwrap();
+                    fs::rename(&moved, &path).unwrap();
                 },
                 "was deleted",
             ),

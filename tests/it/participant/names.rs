@@ -146,7 +146,7 @@ fn all_addresses_of_a_name_are_tried_in_turn() {
 fn an_address_that_does_not_answer_gives_way_to_the_next() {
     let Some(etc) = Etc::new("127.0.0.1 hub.test\n127.0.0.9 hub.test\n", "") else { return };
     let coordinator = Coordinator::start(60, &[]);
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let next = TcpListener::bind(("127.0.0.9", blocked.port())).unwrap();
     let home = home_at(&format!("hub.test {}", blocked.port()));
     let mut alice = etc.participant(&home, &["-f", "-e", "ping"]);
@@ -199,7 +199,7 @@ fn a_lookup_that_hangs_has_an_end_and_does_not_keep_the_program_from_ending() {
 }
 
 #[test]
-fn a_file_of_hosts_is_put_in_place_for_one_program_only() {
+fn a_file_of_hosts_is_seen_by_one_program_only() {
     let Some(etc) = Etc::new("127.0.0.1 only-here.test\n", "") else { return };
     let seen = etc.run("cat").arg("/etc/hosts").output().unwrap().stdout;
     assert_eq!(seen, b"127.0.0.1 only-here.test\n");

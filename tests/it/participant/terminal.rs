@@ -213,7 +213,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
 }
 
 #[test]
-fn a_terminal_that_was_stopped_for_long_cost_no_message_and_is_told_how_many_it_did_not_show() {
+fn a_terminal_that_was_stopped_for_long_loses_no_message_and_shows_how_many_it_left_out() {
     const MESSAGES: usize = 4000;
     for term in ["dumb", "xterm"] {
         let coordinator = Coordinator::start(60, &[]);

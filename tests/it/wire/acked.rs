@@ -26,12 +26,12 @@ fn take(member: &mut Member, first: u64, last: u64) {
 }
 
 #[test]
-fn with_acks_the_place_is_the_last_number_acknowledged() {
+fn with_acks_acked_is_the_last_seq_acknowledged() {
     let coordinator = Coordinator::start(30, &[]);
     let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
-    assert_eq!(bob.place(), 0, "taking is not acknowledging");
+    assert_eq!(bob.acked(), 0, "taking is not acknowledging");
     bob.socket().ack(2);
-    bob.until_place(2);
+    bob.until_acked(2);
     bob.disconnect();
     let line = bob.line();
     assert_eq!((number(&line, "pending"), number(&line, "acked")), (1, 2), "{line}");
@@ -40,20 +40,20 @@ fn with_acks_the_place_is_the_last_number_acknowledged() {
 }
 
 #[test]
-fn without_acks_the_place_is_what_was_handed_over() {
+fn without_acks_acked_is_the_last_seq_handed_over() {
     let coordinator = Coordinator::start(30, &[]);
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "");
     alice.msend("text 1");
     take(&mut bob, 1, 1);
-    bob.until_place(1);
+    bob.until_acked(1);
     bob.reconnect("");
     alice.msend("text 2");
     take(&mut bob, 2, 2);
 }
 
 #[test]
-fn an_ack_at_or_below_the_place_is_ignored() {
+fn an_ack_at_or_below_acked_is_ignored() {
     let coordinator = Coordinator::start(30, &[]);
     let (mut alice, mut bob) = alice_and_bob(&coordinator, 3);
     bob.socket().ack(2);
@@ -61,7 +61,7 @@ fn an_ack_at_or_below_the_place_is_ignored() {
     bob.socket().ack(1);
     bob.socket().ack(0);
     bob.socket().write(b"ack 3\r\n");
-    bob.until_place(3);
+    bob.until_acked(3);
     alice.msend("text 4");
     take(&mut bob, 4, 4);
 }
@@ -124,7 +124,7 @@ fn an_unfinished_ack_counts_for_nothing() {
     bob.socket().write(b"ack 1\nack 2");
     bob.socket().half_close();
     bob.until_offline();
-    assert_eq!(bob.place(), 1);
+    assert_eq!(bob.acked(), 1);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn acks_that_have_arrived_count_before_the_socket_is_closed() {
     let (mut alice, mut bob) = alice_and_bob(&coordinator, 3);
     bob.socket().ack(1);
     bob.disconnect();
-    assert_eq!(bob.place(), 1, "before disconnect");
+    assert_eq!(bob.acked(), 1, "before disconnect");
     bob.reconnect("acks=1");
     take(&mut bob, 2, 3);
     bob.socket().ack(2);
@@ -158,14 +158,14 @@ fn acks_that_have_arrived_count_before_the_socket_is_closed() {
     bob.socket().ack(3);
     drop(bob.take_socket());
     bob.until_offline();
-    assert_eq!(bob.place(), 3, "before the participant's own end");
+    assert_eq!(bob.acked(), 3, "before the participant's own end");
     alice.msend("text 4");
     bob.reconnect("acks=1");
     take(&mut bob, 4, 4);
 }
 
 #[test]
-fn an_ack_counts_though_the_coordinator_hears_of_the_end_first() {
+fn an_ack_counts_though_the_coordinator_sees_the_end_first() {
     let coordinator = Coordinator::start(30, &[]);
     let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
     coordinator.stop();
@@ -175,14 +175,14 @@ fn an_ack_counts_though_the_coordinator_hears_of_the_end_first() {
     coordinator.go_on();
     bob.command.expect("OK disconnect");
     bob.take_socket().expect_bye("disconnected");
-    assert_eq!(bob.place(), 2);
+    assert_eq!(bob.acked(), 2);
 }
 
 #[test]
-fn an_ack_counts_though_the_coordinator_hears_of_the_takeover_first() {
+fn an_ack_counts_though_the_coordinator_sees_the_takeover_first() {
     let coordinator = Coordinator::start(30, &[]);
     let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let reconnect = bob.request(&format!("reconnect {} acks=1", blocked.port()));
     bob.command.write(format!("bob#ping#127.0.0.1\n{reconnect}\n").as_bytes());
     bob.command.expect("OK ping");
@@ -199,19 +199,19 @@ fn an_ack_counts_though_the_coordinator_hears_of_the_takeover_first() {
 }
 
 #[test]
-fn the_place_moves_over_own_messages_that_stand_right_after_it() {
+fn acked_moves_over_own_messages_right_after_it() {
     let coordinator = Coordinator::start(30, &[]);
     let mut alice = coordinator.join("alice", "acks=1");
     let mut bob = coordinator.join("bob", "acks=1");
     bob.msend("1: own");
     bob.msend("2: own");
-    bob.until_place(2);
+    bob.until_acked(2);
     alice.msend("3: other");
     bob.msend("4: own");
     bob.socket().delivery(3, "alice", "3: other");
-    assert_eq!(bob.place(), 2, "not over the message of another");
+    assert_eq!(bob.acked(), 2, "not over the message of another");
     bob.socket().ack(3);
-    bob.until_place(4);
+    bob.until_acked(4);
     alice.msend("5: other");
     bob.msend("6: own");
     alice.msend("7: other");
@@ -219,12 +219,12 @@ fn the_place_moves_over_own_messages_that_stand_right_after_it() {
     bob.socket().delivery(7, "alice", "7: other");
     // Its own, passed over on the way to the seventh, is a number that may be named.
     bob.socket().ack(6);
-    bob.until_place(6);
+    bob.until_acked(6);
     assert_eq!(number(&bob.line(), "pending"), 1);
 }
 
 #[test]
-fn since_at_or_above_the_place_acknowledges() {
+fn since_at_or_above_acked_acknowledges() {
     let coordinator = Coordinator::start(30, &[]);
     let (mut alice, mut bob) = alice_and_bob(&coordinator, 4);
     bob.socket().ack(1);
@@ -235,7 +235,7 @@ fn since_at_or_above_the_place_acknowledges() {
     take(&mut bob, 2, 4);
     let reply = bob.reconnect(&format!("acks=1 since={epoch}:3"));
     assert_eq!((number(&reply, "next"), number(&reply, "missed")), (4, 1), "above: {reply}");
-    assert_eq!(bob.place(), 3);
+    assert_eq!(bob.acked(), 3);
     take(&mut bob, 4, 4);
     let reply = bob.reconnect(&format!("since={epoch}:4"));
     assert_eq!((number(&reply, "next"), number(&reply, "missed")), (5, 0), "the last: {reply}");
@@ -244,7 +244,7 @@ fn since_at_or_above_the_place_acknowledges() {
 }
 
 #[test]
-fn since_below_the_place_goes_back_as_far_as_messages_are_kept() {
+fn since_below_acked_goes_back_as_far_as_messages_are_kept() {
     let coordinator = Coordinator::start(30, &[]);
     let (mut alice, mut bob) = alice_and_bob(&coordinator, 2);
     // Somebody who is away keeps what follows.
@@ -261,7 +261,7 @@ fn since_below_the_place_goes_back_as_far_as_messages_are_kept() {
     assert_eq!(counts, [4, 2, 0], "{reply}");
     take(&mut bob, 4, 5);
     bob.socket().ack(5);
-    bob.until_place(5);
+    bob.until_acked(5);
     // The first two are gone, but he had acknowledged them: they are not lost.
     alice.msend("text 6");
     let reply = bob.reconnect(&format!("acks=1 since={epoch}:0"));
@@ -293,7 +293,7 @@ fn since_in_another_epoch_is_ignored() {
     let coordinator = Coordinator::start(30, &[]);
     let (_alice, mut bob) = alice_and_bob(&coordinator, 3);
     bob.socket().ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     let other = if bob.epoch().starts_with('0') { "1" } else { "0" }.repeat(16);
     for seq in [0, 3, u64::MAX] {
         let reply = bob.reconnect(&format!("acks=1 since={other}:{seq}"));

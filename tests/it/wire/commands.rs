@@ -69,8 +69,8 @@ fn an_offline_member_may_reconnect_or_deregister() {
 #[test]
 fn an_id_that_is_registering_is_taken_but_not_a_member_yet() {
     let coordinator = Coordinator::start(30, &[]);
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
-    let open = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
+    let open = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let mut first = coordinator.client();
     begin(&mut first, &format!("bob#register {}#127.0.0.1", blocked.port()));
     let mut other = coordinator.client();
@@ -90,7 +90,7 @@ fn a_member_that_is_reconnecting_is_as_online_as_it_was() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "");
     let mut alice = coordinator.join("alice", "");
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut waiting = coordinator.client();
     begin(&mut waiting, &format!("bob#reconnect {}#127.0.0.1", blocked.port()));
     bob.refused(&format!("register {}", blocked.port()), 409);
@@ -115,7 +115,7 @@ fn deregister_cancels_a_reconnect_that_is_under_way() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "");
     bob.disconnect();
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut waiting = coordinator.client();
     begin(&mut waiting, &format!("bob#reconnect {}#127.0.0.1", blocked.port()));
     bob.check("deregister", "OK deregister");
@@ -127,7 +127,7 @@ fn deregister_cancels_a_reconnect_that_is_under_way() {
 fn the_second_reconnect_wins_over_the_first() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "");
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut waiting = coordinator.client();
     begin(&mut waiting, &format!("bob#reconnect {}#127.0.0.1", blocked.port()));
     let mut before = bob.take_socket();
@@ -146,7 +146,7 @@ fn a_reply_to_reconnect_says_what_was_missed() {
     let mut alice = coordinator.join("alice", "");
     alice.msend("one");
     bob.socket().delivery(1, "alice", "one");
-    bob.until_place(1);
+    bob.until_acked(1);
     bob.disconnect();
     for text in ["two", "three", "four"] {
         alice.msend(text);
@@ -161,7 +161,7 @@ fn a_reply_to_reconnect_says_what_was_missed() {
     bob.socket().delivery(2, "alice", "two");
     bob.socket().delivery(3, "alice", "three");
     bob.socket().delivery(4, "alice", "four");
-    bob.until_place(4);
+    bob.until_acked(4);
     let reply = bob.reconnect("");
     assert_eq!(
         reply,
@@ -196,7 +196,7 @@ fn a_newcomer_gets_nothing_from_before_it_came() {
     alice.msend("two");
     let mut bob = coordinator.join("bob", "");
     assert_eq!(number(&bob.reply, "next"), 3);
-    assert_eq!(bob.place(), 2);
+    assert_eq!(bob.acked(), 2);
     alice.msend("three");
     bob.socket().delivery(3, "alice", "three");
 }
@@ -209,7 +209,7 @@ fn members_are_listed_by_the_bytes_of_their_ids() {
     members[0].disconnect();
     members[1].msend("hi");
     members[2].socket().delivery(1, "a", "hi");
-    members[2].until_place(1);
+    members[2].until_acked(1);
     let mut client = coordinator.client();
     let port = |id: &str| {
         let at = ids.iter().position(|other| *other == id).unwrap();
@@ -232,7 +232,7 @@ fn stats_count_what_happened() {
     coordinator.join("carol", "").disconnect();
     alice.msend("hi");
     bob.socket().delivery(1, "alice", "hi");
-    bob.until_place(1);
+    bob.until_acked(1);
     let stats = alice.command.stats();
     for (key, expected) in [
         ("epoch", alice.epoch()),
@@ -283,10 +283,10 @@ fn options_hold_for_one_connection() {
     bob.socket().expect(&hello);
     alice.msend("one");
     bob.socket().delivery(1, "alice", "one");
-    assert_eq!(bob.place(), 0);
+    assert_eq!(bob.acked(), 0);
     bob.reconnect("");
     bob.socket().delivery(1, "alice", "one");
-    bob.until_place(1);
+    bob.until_acked(1);
     // Not an error on a connection that does not acknowledge.
     bob.socket().ack(77);
     alice.msend("two");
@@ -296,7 +296,7 @@ fn options_hold_for_one_connection() {
 #[test]
 fn closing_the_command_socket_changes_nothing_about_membership() {
     let coordinator = Coordinator::start(30, &[]);
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     client.say(&format!("bob#register {}#127.0.0.1", listener.port()));
     client.expect_start("OK register ");

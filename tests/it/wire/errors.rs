@@ -84,7 +84,7 @@ fn an_id_belongs_to_the_address_that_registered_it() {
 fn foreign_addresses_may_be_allowed_but_never_those_of_nobody() {
     let coordinator = Coordinator::start(30, &["allow_foreign_ip=yes"]);
     let mut client = coordinator.client_from("127.0.0.1");
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.2");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.2");
     let port = listener.port();
     let shared = ["224.0.0.1", "ff02::1", "255.255.255.255", "fe80::1"];
     for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0"].into_iter().chain(shared) {
@@ -116,12 +116,12 @@ fn nobody_listens_below_1024_or_where_the_coordinator_does() {
 fn there_are_so_many_members_and_no_more() {
     let coordinator = Coordinator::start(30, &["max_members=2"]);
     let mut bob = coordinator.join("bob", "");
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut pending = coordinator.client();
     let request = format!("alice#register {}#127.0.0.1", blocked.port());
     pending.write(format!("alice#ping#127.0.0.1\n{request}\n").as_bytes());
     pending.expect("OK ping");
-    let carol = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let carol = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let request = format!("carol#register {}#127.0.0.1", carol.port());
     // One that is registering counts.
     bob.command.refused(&request, 421, "2");
@@ -149,7 +149,7 @@ fn there_are_so_many_command_sockets_and_no_more() {
     second.expect_eof();
     coordinator.client().check("bob#ping#127.0.0.1", "OK ping");
     // Message sockets do not count.
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     first.say(&format!("bob#register {}#127.0.0.1", listener.port()));
     first.expect_start("OK register ");
 }
@@ -160,7 +160,7 @@ fn a_connect_back_that_fails_gets_502_and_leaves_no_trace() {
     let mut client = coordinator.client();
     let closed = ReservedPort::new();
     client.refused(&format!("bob#register {closed}#127.0.0.1"), 502, "refused");
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     client.refused(&format!("bob#register {}#127.0.0.1", blocked.port()), 502, "");
     client.check("bob#members#127.0.0.1", "OK members 0");
 
@@ -196,7 +196,7 @@ fn a_full_backlog_gets_507_and_accepts_nothing() {
     bob.reconnect("acks=1");
     bob.socket().delivery(1, "alice", &text(450));
     bob.socket().ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     assert_eq!(alice.msend("room again"), 4);
     assert_eq!(coordinator.said("backlog full"), 1, "the log is told once");
 }

@@ -57,7 +57,7 @@ fn a_request_may_come_one_byte_at_a_time() {
 fn requests_in_one_write_are_answered_in_order() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "");
-    let alice = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let alice = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     let requests = [
         format!("alice#register {}#127.0.0.1", alice.port()),
@@ -102,7 +102,7 @@ fn many_requests_in_one_write_are_all_answered() {
 #[test]
 fn other_sockets_do_not_wait_for_a_connect_back() {
     let coordinator = Coordinator::start(30, &[]);
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut waiting = coordinator.client();
     let register = format!("bob#register {}#127.0.0.1", blocked.port());
     waiting.write(format!("{PING}\n{register}\nbob#msend hi#127.0.0.1\n").as_bytes());
@@ -118,7 +118,7 @@ fn other_sockets_do_not_wait_for_a_connect_back() {
 #[test]
 fn replies_still_due_come_after_a_half_close() {
     let coordinator = Coordinator::start(30, &[]);
-    let mut blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let mut blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     let register = format!("bob#register {}#127.0.0.1", blocked.port());
     client.write(format!("{register}\nbob#msend hi#127.0.0.1\n{PING}").as_bytes());
@@ -202,7 +202,7 @@ fn further_bytes_do_not_give_a_line_more_time() {
 #[test]
 fn the_time_in_which_the_coordinator_does_not_read_is_not_counted() {
     let coordinator = Coordinator::start(30, &["line_timeout=0.5", "connect_timeout=1.5"]);
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     let register = format!("bob#register {}#127.0.0.1", blocked.port());
     client.write(format!("{register}\nbob#pi").as_bytes());

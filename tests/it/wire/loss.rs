@@ -24,14 +24,14 @@ fn what_expired_is_a_gap_and_what_did_not_follows_it() {
     bob.socket().gap(2, 1, 2);
     bob.socket().delivery(3, "alice", "three");
     bob.socket().ack(3);
-    bob.until_place(3);
+    bob.until_acked(3);
     let stats = bob.command.stats();
     assert_ne!(stats.get("expired").map(String::as_str), Some("0"), "{stats:?}");
     assert_ne!(stats.get("gaps").map(String::as_str), Some("0"), "{stats:?}");
 }
 
 #[test]
-fn one_that_does_not_acknowledge_is_told_of_no_gap() {
+fn a_member_that_does_not_acknowledge_gets_no_gap() {
     let coordinator = Coordinator::start(1, &[]);
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "");
@@ -56,7 +56,7 @@ fn a_gap_comes_again_until_its_last_number_is_acknowledged() {
         bob.socket().gap(3, 1, 3);
     }
     bob.socket().ack(3);
-    bob.until_place(3);
+    bob.until_acked(3);
     bob.comes_back("acks=1", 0, 0);
     alice.msend("four");
     bob.socket().delivery(4, "alice", "four");
@@ -74,7 +74,7 @@ fn a_number_inside_a_gap_was_never_brought_and_may_not_be_named() {
     bob.socket().gap(3, 1, 3);
     bob.socket().ack(2);
     bob.take_socket().expect_bye("bad ack");
-    assert_eq!(bob.place(), 0);
+    assert_eq!(bob.acked(), 0);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn own_messages_are_never_counted_as_lost() {
     // What was taken before counts as taken, if it is named.
     let since = format!("acks=1 since={}:1", bob.epoch());
     bob.comes_back(&since, 0, 2);
-    assert_eq!(bob.place(), 2, "and over the own message right after it");
+    assert_eq!(bob.acked(), 2, "and over the own message right after it");
     bob.socket().gap(2, 3, 5);
 }
 
@@ -157,7 +157,7 @@ fn the_oldest_make_room_where_the_operator_said_so() {
 }
 
 #[test]
-fn a_slow_member_online_is_told_of_what_was_dropped_too() {
+fn a_slow_member_online_gets_gaps_for_dropped_messages_too() {
     let options = ["max_line=512", "max_backlog=1024", "overflow=drop-oldest"];
     let coordinator = Coordinator::start(30, &options);
     let mut alice = coordinator.join("alice", "");

@@ -94,7 +94,7 @@ fn a_new_socket_takes_over_and_what_the_old_one_left_comes_again() {
     let mut before = bob.take_socket();
     before.delivery(1, "alice", "one");
     before.ack(1);
-    bob.until_place(1);
+    bob.until_acked(1);
     let reply = bob.reconnect("acks=1");
     assert_eq!((number(&reply, "next"), number(&reply, "missed")), (2, 2), "{reply}");
     alice.msend("four");
@@ -107,18 +107,18 @@ fn a_new_socket_takes_over_and_what_the_old_one_left_comes_again() {
 }
 
 #[test]
-fn a_takeover_that_fails_leaves_the_old_socket_in_place() {
+fn a_takeover_that_fails_keeps_the_old_socket() {
     let coordinator = Coordinator::start(30, &["connect_timeout=0.3"]);
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "acks=1");
-    let blocked = Listener::blocked(&coordinator.scene, "127.0.0.1");
+    let blocked = Listener::blocked(&coordinator.transcript, "127.0.0.1");
     alice.msend("before");
     bob.refused(&format!("reconnect {}", blocked.port()), 502);
     alice.msend("after");
     bob.socket().delivery(1, "alice", "before");
     bob.socket().delivery(2, "alice", "after");
     bob.socket().ack(2);
-    bob.until_place(2);
+    bob.until_acked(2);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_message_is_carried_out_though_its_sender_is_gone() {
     let mut bob = coordinator.join("bob", "");
     coordinator.join("alice", "");
     // Her message socket is gone as well: she can be offline before she is read, and is back first.
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let mut client = coordinator.client();
     client.say(&format!("alice#reconnect {}#127.0.0.1", listener.port()));
     client.expect_start("OK reconnect ");
@@ -162,7 +162,7 @@ fn one_that_never_reads_is_closed_and_nobody_else_waits_for_it() {
     let coordinator = Coordinator::start(30, &["stall_timeout=0.5"]);
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "");
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "acks=1");
     let text = "x".repeat(60_000);
     for seq in 1..=200 {
@@ -182,7 +182,7 @@ fn an_idle_message_socket_is_not_a_stalled_one() {
     let mut alice = coordinator.join("alice", "");
     alice.msend("taken, not acknowledged");
     bob.socket().delivery(1, "alice", "taken, not acknowledged");
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "");
     let text = "x".repeat(60_000);
     for seq in 2..=150 {
@@ -202,7 +202,7 @@ fn a_turn_delivers_to_so_many_members_and_the_others_get_theirs_in_the_next() {
     let coordinator = Coordinator::start(30, &[]);
     let mut alice = coordinator.join("alice", "");
     let mut client = coordinator.client();
-    let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let count = TURN_DELIVERY_SOCKETS_MAX as u64 + 100;
     let mut sockets: Vec<MessageSocket> = (0..count)
         .map(|number| {
@@ -275,7 +275,7 @@ fn no_member_is_always_among_the_last_to_get_a_message() {
 }
 
 #[test]
-fn a_member_is_told_why_its_message_socket_is_closed_and_the_log_and_the_counters_say_it_too() {
+fn a_closed_message_socket_has_the_same_reason_for_the_member_the_log_and_the_counters() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "acks=1");
     let port = bob.listener.port();
@@ -325,7 +325,7 @@ fn a_member_is_told_why_its_message_socket_is_closed_and_the_log_and_the_counter
 }
 
 #[test]
-fn a_reset_is_told_apart_from_an_end() {
+fn a_reset_is_not_reported_as_an_end() {
     let coordinator = Coordinator::start(30, &[]);
     let mut bob = coordinator.join("bob", "acks=1");
     let mut alice = coordinator.join("alice", "");
@@ -345,7 +345,7 @@ fn a_reset_is_told_apart_from_an_end() {
 fn a_bye_never_cuts_into_a_line_that_was_begun() {
     let coordinator = Coordinator::start(30, &["max_backlog=100m"]);
     let mut alice = coordinator.join("alice", "");
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut bob = Member::join_at(&coordinator, "bob", "127.0.0.1", listener, "acks=1");
     let text = "x".repeat(65_000);
     for seq in 1..=200 {
@@ -371,7 +371,7 @@ fn a_bye_never_cuts_into_a_line_that_was_begun() {
 fn a_stalled_member_is_logged_and_counted_as_that() {
     let coordinator = Coordinator::start(30, &["stall_timeout=1"]);
     let mut alice = coordinator.join("alice", "");
-    let listener = Listener::small(&coordinator.scene, "127.0.0.1");
+    let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
     let mut stuck = Member::join_at(&coordinator, "stuck", "127.0.0.1", listener, "acks=1");
     let text = "x".repeat(60_000);
     for seq in 1..=200 {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use crate::inside;
 use crate::page::clock_offset_ms;
 use crate::real::real;
-use crate::terms::{SLEPT_MS, WALL_SET_MS};
+use crate::shared::{SLEPT_MS, WALL_SET_MS};
 
 const CLOCK_REALTIME: c_int = 0;
 const CLOCK_BOOTTIME: c_int = 7;

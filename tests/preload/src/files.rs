@@ -12,7 +12,7 @@ use crate::descriptors::{Class, class, note};
 use crate::inside;
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real, text};
-use crate::terms::{Kind, Operation};
+use crate::shared::{Kind, Operation};
 use crate::trace::{Record, noted, records};
 
 const O_CREAT: c_int = 0o100;

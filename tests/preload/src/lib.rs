@@ -24,9 +24,9 @@ mod descriptors;
 mod files;
 mod page;
 mod real;
-mod sockets;
 #[expect(unreachable_pub, reason = "the tests include this file, too")]
-mod terms;
+mod shared;
+mod sockets;
 mod trace;
 
 use std::cell::Cell;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicPtr, AtomicU64};
 use std::time::Duration;
 
-use crate::terms::{ACTION, Action, CALL, COUNTS, ERRNO, FIRED, KIND, Kind, PART, WORDS};
+use crate::shared::{ACTION, Action, CALL, COUNTS, ERRNO, FIRED, KIND, Kind, PART, WORDS};
 use crate::{is_inside, real};
 
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(std::ptr::null_mut());

@@ -7,13 +7,13 @@ macro_rules! real {
     ($(fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => { mod real { use super::*; $(
         pub(super) fn $name($($arg: $type),*) -> $result {
             type Function = unsafe extern "C" fn($($type),*) -> $result;
-            static PLACE: std::sync::atomic::AtomicPtr<std::ffi::c_void> =
+            static ADDRESS: std::sync::atomic::AtomicPtr<std::ffi::c_void> =
                 std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
             let name = concat!(stringify!($name), "\0");
-            let place = $crate::real::find(&PLACE, name);
+            let address = $crate::real::find(&ADDRESS, name);
             // SAFETY: that is the function of this name, and this is its declaration; what it is
-            // given is what the program has given to the one that took its place.
-            unsafe { std::mem::transmute::<*mut std::ffi::c_void, Function>(place)($($arg),*) }
+            // given is what the program has given to the one that stands before it.
+            unsafe { std::mem::transmute::<*mut std::ffi::c_void, Function>(address)($($arg),*) }
         }
     )*} };
 }
@@ -30,9 +30,9 @@ unsafe extern "C" {
 }
 
 /// The next function of this name behind ours.
-pub(crate) fn find(place: &std::sync::atomic::AtomicPtr<c_void>, name: &str) -> *mut c_void {
+pub(crate) fn find(address: &std::sync::atomic::AtomicPtr<c_void>, name: &str) -> *mut c_void {
     use std::sync::atomic::Ordering::Relaxed;
-    let known = place.load(Relaxed);
+    let known = address.load(Relaxed);
     if !known.is_null() {
         return known;
     }
@@ -41,7 +41,7 @@ pub(crate) fn find(place: &std::sync::atomic::AtomicPtr<c_void>, name: &str) -> 
     if found.is_null() {
         std::process::abort();
     }
-    place.store(found, Relaxed);
+    address.store(found, Relaxed);
     found
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use crate::descriptors::{Class, class, note};
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real};
-use crate::terms::{Kind, Operation};
+use crate::shared::{Kind, Operation};
 use crate::trace::{Record, noted};
 
 real! {

@@ -17,7 +17,7 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::inside;
-use crate::terms::Operation;
+use crate::shared::Operation;
 
 struct Trace {
     file: Option<File>,

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 
 use super::member::Member;
 use super::port::ReservedPort;
-use super::scene::{Scene, lock};
+use super::transcript::{Transcript, lock};
 use super::wire::Client;
 use super::{DEADLINE, Timer, program};
 
 /// A running coordinator.
 pub struct Coordinator {
-    pub scene: Arc<Scene>,
+    pub transcript: Arc<Transcript>,
     /// Where to reach it.
     pub address: SocketAddr,
     /// Its port: nobody takes it between two that are to have it.
@@ -97,13 +97,14 @@ impl Coordinator {
             .unwrap();
         let stdout = read_lines(child.stdout.take().unwrap());
         let stderr = read_all(child.stderr.take().unwrap());
-        let scene = Scene::new(child, stderr);
+        let transcript = Transcript::new(child, stderr);
         let address = match stdout.recv_timeout(DEADLINE) {
-            Ok(line) => address_in(&line)
-                .unwrap_or_else(|| scene.fail(&format!("no address in the startup line {line:?}"))),
-            Err(error) => scene.fail(&format!("no startup line: {error}")),
+            Ok(line) => address_in(&line).unwrap_or_else(|| {
+                transcript.fail(&format!("no address in the startup line {line:?}"))
+            }),
+            Err(error) => transcript.fail(&format!("no startup line: {error}")),
         };
-        Self { scene, address, port, stdout, directory, ttl_s, environment }
+        Self { transcript, address, port, stdout, directory, ttl_s, environment }
     }
 
     /// Its config file.
@@ -118,19 +119,19 @@ impl Coordinator {
 
     /// Ends it as nothing can be prepared for.
     pub fn kill(&self) {
-        let mut child = lock(&self.scene.child);
+        let mut child = lock(&self.transcript.child);
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// A command socket from the address that the operating system picks.
     pub fn client(&self) -> Client {
-        Client::connect(&self.scene, self.address, None)
+        Client::connect(&self.transcript, self.address, None)
     }
 
     /// A command socket from an address of our choice.
     pub fn client_from(&self, ip: &str) -> Client {
-        Client::connect(&self.scene, self.address, Some(ip.parse().unwrap()))
+        Client::connect(&self.transcript, self.address, Some(ip.parse().unwrap()))
     }
 
     /// A member on 127.0.0.1, online.
@@ -145,13 +146,13 @@ impl Coordinator {
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        let pid = Pid::from_child(&lock(&self.scene.child));
+        let pid = Pid::from_child(&lock(&self.transcript.child));
         kill_process(pid, Signal::TERM).unwrap();
     }
 
     /// Stops it, so that what follows has all arrived before it looks, in the order of our choice.
     pub fn stop(&self) {
-        let pid = Pid::from_child(&lock(&self.scene.child));
+        let pid = Pid::from_child(&lock(&self.transcript.child));
         kill_process(pid, Signal::STOP).unwrap();
         let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
         assert!(stopped.is_some_and(|(_, status)| status.stopped()));
@@ -159,7 +160,7 @@ impl Coordinator {
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        let pid = Pid::from_child(&lock(&self.scene.child));
+        let pid = Pid::from_child(&lock(&self.transcript.child));
         kill_process(pid, Signal::CONT).unwrap();
     }
 
@@ -171,18 +172,18 @@ impl Coordinator {
             match self.stdout.recv_timeout(left) {
                 Ok(_) => (),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return lock(&self.scene.child).wait().unwrap();
+                    return lock(&self.transcript.child).wait().unwrap();
                 }
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        self.scene.fail("the coordinator does not end")
+        self.transcript.fail("the coordinator does not end")
     }
 }
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        let mut child = lock(&self.scene.child);
+        let mut child = lock(&self.transcript.child);
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -226,16 +227,16 @@ fn read_all(mut stream: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
 
 /// Waits until the journal in `directory` says that a member has this place.
 #[track_caller]
-pub fn until_written_down(directory: &Path, id: &str, place: u64) {
+pub fn until_written_down(directory: &Path, id: &str, acked: u64) {
     let timer = Timer::start(DEADLINE);
-    let (who, place) = (format!("{id} "), format!(" place={place} "));
+    let (who, acked) = (format!("{id} "), format!(" place={acked} "));
     while timer.left().is_some() {
         let mut inspect = Command::new(program("coordinator"));
         let output = inspect.arg("--inspect").arg(directory).output().unwrap();
         let report = String::from_utf8(output.stdout).unwrap();
-        if report.lines().any(|line| line.starts_with(&who) && line.contains(&place)) {
+        if report.lines().any(|line| line.starts_with(&who) && line.contains(&acked)) {
             return;
         }
     }
-    panic!("{id} has not{place}in the journal");
+    panic!("{id} has not{acked}in the journal");
 }

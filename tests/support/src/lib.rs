@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   Coordinator ── process, temporary config ──┐
-//!   Member = Client + Listener + MessageSocket ├── Scene: transcript, exit status, stderr
+//!   Member = Client + Listener + MessageSocket ├── Transcript: transcript, exit status, stderr
 //!   Client, MessageSocket ── both a Wire ──────┘
 //! ```
 //!
@@ -20,7 +20,7 @@ pub mod port;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub mod preload;
 pub mod rng;
-pub mod scene;
+pub mod transcript;
 pub mod vitals;
 pub mod wire;
 

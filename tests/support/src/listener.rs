@@ -8,7 +8,7 @@ use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size, set_socket_time
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::DEADLINE;
-use super::scene::Scene;
+use super::transcript::Transcript;
 use super::wire::Wire;
 
 /// Receive buffer of a peer that is meant to fill up soon.
@@ -16,7 +16,7 @@ const SMALL_BYTES: usize = 4096;
 
 /// A listening socket on a free port.
 pub struct Listener {
-    scene: Arc<Scene>,
+    transcript: Arc<Transcript>,
     listener: TcpListener,
     address: SocketAddr,
     /// The connection that takes up the whole queue.
@@ -24,23 +24,23 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn bind(scene: &Arc<Scene>, ip: &str) -> Self {
-        Self::with(scene, ip, 16, false)
+    pub fn bind(transcript: &Arc<Transcript>, ip: &str) -> Self {
+        Self::with(transcript, ip, 16, false)
     }
 
     /// One whose connections have a small receive buffer.
-    pub fn small(scene: &Arc<Scene>, ip: &str) -> Self {
-        Self::with(scene, ip, 16, true)
+    pub fn small(transcript: &Arc<Transcript>, ip: &str) -> Self {
+        Self::with(transcript, ip, 16, true)
     }
 
     /// One that does not answer: its queue is full, so whoever connects keeps waiting.
-    pub fn blocked(scene: &Arc<Scene>, ip: &str) -> Self {
-        let mut listener = Self::with(scene, ip, 0, false);
+    pub fn blocked(transcript: &Arc<Transcript>, ip: &str) -> Self {
+        let mut listener = Self::with(transcript, ip, 0, false);
         listener.filler = Some(TcpStream::connect(listener.address).unwrap());
         listener
     }
 
-    fn with(scene: &Arc<Scene>, ip: &str, backlog: i32, small: bool) -> Self {
+    fn with(transcript: &Arc<Transcript>, ip: &str, backlog: i32, small: bool) -> Self {
         let wanted = SocketAddr::new(ip.parse().unwrap(), 0);
         let family = if wanted.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
@@ -53,7 +53,7 @@ impl Listener {
         set_socket_timeout(&fd, Timeout::Recv, Some(DEADLINE)).unwrap();
         let listener = TcpListener::from(fd);
         let address = listener.local_addr().unwrap();
-        Self { scene: Arc::clone(scene), listener, address, filler: None }
+        Self { transcript: Arc::clone(transcript), listener, address, filler: None }
     }
 
     /// Lets the one that waits get through, when the operating system tries again.
@@ -73,10 +73,12 @@ impl Listener {
         match self.listener.accept() {
             Ok((stream, _)) => {
                 let name = format!("message {}", self.address);
-                self.scene.note(&name, "< (connected)", b"");
-                MessageSocket(Wire::new(&self.scene, stream, name))
+                self.transcript.note(&name, "< (connected)", b"");
+                MessageSocket(Wire::new(&self.transcript, stream, name))
             }
-            Err(error) => self.scene.fail(&format!("no connection to {}: {error}", self.address)),
+            Err(error) => {
+                self.transcript.fail(&format!("no connection to {}: {error}", self.address))
+            }
         }
     }
 }

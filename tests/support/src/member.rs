@@ -21,7 +21,7 @@ pub struct Member {
 impl Member {
     #[track_caller]
     pub fn join(coordinator: &Coordinator, id: &str, ip: &str, options: &str) -> Self {
-        let listener = Listener::bind(&coordinator.scene, ip);
+        let listener = Listener::bind(&coordinator.transcript, ip);
         Self::join_at(coordinator, id, ip, listener, options)
     }
 
@@ -49,7 +49,7 @@ impl Member {
     /// A member of before comes back, with a listener of its own.
     #[track_caller]
     pub fn come_back(coordinator: &Coordinator, id: &str, options: &str) -> Self {
-        let listener = Listener::bind(&coordinator.scene, "127.0.0.1");
+        let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
         let mut member = Self::outside(coordinator, id, "127.0.0.1", listener);
         member.connect("reconnect", options);
         member
@@ -149,13 +149,13 @@ impl Member {
 
     /// The member's place, as the coordinator has it.
     #[track_caller]
-    pub fn place(&mut self) -> u64 {
+    pub fn acked(&mut self) -> u64 {
         number(&self.line(), "acked")
     }
 
     /// Waits until the coordinator has this place for it.
     #[track_caller]
-    pub fn until_place(&mut self, place: u64) {
+    pub fn until_acked(&mut self, place: u64) {
         let id = self.id.clone();
         self.command.until_member(&id, |line| number(line, "acked") == place);
     }

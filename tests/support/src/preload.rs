@@ -10,11 +10,11 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use terms::{ACTION, CALL, COUNTS, ERRNO, FIRED, KIND, PART, SLEPT_MS, WALL_SET_MS, WORDS};
-pub use terms::{Action, Kind};
+use shared::{ACTION, CALL, COUNTS, ERRNO, FIRED, KIND, PART, SLEPT_MS, WALL_SET_MS, WORDS};
+pub use shared::{Action, Kind};
 
-#[path = "../../preload/src/terms.rs"]
-pub mod terms;
+#[path = "../../preload/src/shared.rs"]
+pub mod shared;
 
 /// The library's name where cargo has put it: beside the test programs.
 const LIBRARY: &str = "libgroupcast_preload.so";

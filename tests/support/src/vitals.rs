@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::coordinator::Coordinator;
-use super::scene::lock;
+use super::transcript::lock;
 use super::wire::Wire;
 use super::{DEADLINE, Timer};
 
@@ -19,7 +19,7 @@ const QUIET_CPU_MS: u64 = 50;
 
 impl Coordinator {
     fn pid(&self) -> Pid {
-        Pid::from_child(&lock(&self.scene.child))
+        Pid::from_child(&lock(&self.transcript.child))
     }
 
     fn proc(&self, name: &str) -> String {
@@ -49,7 +49,7 @@ impl Coordinator {
                 return;
             }
         }
-        self.scene.fail(&format!("{used_ms} ms of processor time in {QUIET:?} of waiting"));
+        self.transcript.fail(&format!("{used_ms} ms of processor time in {QUIET:?} of waiting"));
     }
 
     /// Memory that it occupies.
@@ -70,7 +70,7 @@ impl Coordinator {
         let timer = Timer::start(DEADLINE);
         while self.files() != files {
             if timer.left().is_none() {
-                self.scene.fail(&format!("{} files, not {files}", self.files()));
+                self.transcript.fail(&format!("{} files, not {files}", self.files()));
             }
             std::thread::yield_now();
         }
@@ -78,7 +78,7 @@ impl Coordinator {
 
     /// How often something stands in what it has said on stderr.
     pub fn said(&self, what: &str) -> usize {
-        let stderr = lock(&self.scene.stderr).clone();
+        let stderr = lock(&self.transcript.stderr).clone();
         String::from_utf8_lossy(&stderr).matches(what).count()
     }
 
@@ -88,7 +88,7 @@ impl Coordinator {
         let timer = Timer::start(DEADLINE);
         while self.said(what) == 0 {
             if timer.left().is_none() {
-                self.scene.fail(&format!("nothing was said of {what:?}"));
+                self.transcript.fail(&format!("nothing was said of {what:?}"));
             }
             std::thread::yield_now();
         }

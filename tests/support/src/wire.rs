@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use super::scene::Scene;
+use super::transcript::Transcript;
 use super::{DEADLINE, Timer};
 
 /// What takes nothing for so long will not take anything.
@@ -31,16 +31,16 @@ pub enum Missing {
 /// One TCP connection to the coordinator, or from it.
 pub struct Wire {
     pub stream: TcpStream,
-    scene: Arc<Scene>,
+    transcript: Arc<Transcript>,
     name: String,
     received: Vec<u8>,
 }
 
 impl Wire {
-    pub fn new(scene: &Arc<Scene>, stream: TcpStream, name: String) -> Self {
+    pub fn new(transcript: &Arc<Transcript>, stream: TcpStream, name: String) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, scene: Arc::clone(scene), name, received: Vec::new() }
+        Self { stream, transcript: Arc::clone(transcript), name, received: Vec::new() }
     }
 
     /// Sends a line.
@@ -51,9 +51,9 @@ impl Wire {
     /// Sends bytes as they are, in one write.
     #[track_caller]
     pub fn write(&mut self, bytes: &[u8]) {
-        self.scene.note(&self.name, ">", bytes);
+        self.transcript.note(&self.name, ">", bytes);
         if let Err(error) = self.stream.write_all(bytes) {
-            self.scene.fail(&format!("{}: cannot write: {error}", self.name));
+            self.transcript.fail(&format!("{}: cannot write: {error}", self.name));
         }
     }
 
@@ -78,7 +78,7 @@ impl Wire {
 
     /// Ends our direction: what is due can still be read.
     pub fn half_close(&mut self) {
-        self.scene.note(&self.name, "> (end)", b"");
+        self.transcript.note(&self.name, "> (end)", b"");
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
@@ -188,7 +188,7 @@ impl Wire {
     /// Ends the test with all that is known.
     #[track_caller]
     pub fn fail(&self, what: &str) -> ! {
-        self.scene.fail(&format!("{}: {what}", self.name))
+        self.transcript.fail(&format!("{}: {what}", self.name))
     }
 
     /// The next line if it comes in time, else what came in its place.
@@ -196,7 +196,7 @@ impl Wire {
         loop {
             if let Some(at) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=at).take(at).collect();
-                self.scene.note(&self.name, "<", &line);
+                self.transcript.note(&self.name, "<", &line);
                 return String::from_utf8(line)
                     .map_err(|error| Missing::NotUtf8(error.into_bytes()));
             }
@@ -205,7 +205,7 @@ impl Wire {
             let mut bytes = [0; 16 * 1024];
             match self.stream.read(&mut bytes) {
                 Ok(0) => {
-                    self.scene.note(&self.name, "< (end)", b"");
+                    self.transcript.note(&self.name, "< (end)", b"");
                     return Err(Missing::End);
                 }
                 Ok(count) => self.received.extend_from_slice(&bytes[..count]),
@@ -214,7 +214,7 @@ impl Wire {
                     if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
                         .contains(&error.kind()) => {}
                 Err(error) => {
-                    self.scene.note(&self.name, "< (broken)", error.to_string().as_bytes());
+                    self.transcript.note(&self.name, "< (broken)", error.to_string().as_bytes());
                     return Err(Missing::Broken(error.kind()));
                 }
             }
@@ -242,18 +242,18 @@ fn ticks(count: u64) -> Duration {
 pub struct Client(Wire);
 
 impl Client {
-    pub fn connect(scene: &Arc<Scene>, to: SocketAddr, from: Option<IpAddr>) -> Self {
+    pub fn connect(transcript: &Arc<Transcript>, to: SocketAddr, from: Option<IpAddr>) -> Self {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let fd = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         if let Some(ip) = from {
             bind(&fd, &SocketAddr::new(ip, 0)).unwrap();
         }
         if let Err(error) = connect(&fd, &to) {
-            scene.fail(&format!("cannot connect to {to}: {error}"));
+            transcript.fail(&format!("cannot connect to {to}: {error}"));
         }
         let stream = TcpStream::from(fd);
         let name = format!("command {}", stream.local_addr().unwrap());
-        Self(Wire::new(scene, stream, name))
+        Self(Wire::new(transcript, stream, name))
     }
 
     /// The first line of the reply to a request.

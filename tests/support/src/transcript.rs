@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// The transcript of one coordinator and of all that talked to it.
-pub struct Scene {
+pub struct Transcript {
     pub child: Mutex<Child>,
     pub stderr: Arc<Mutex<Vec<u8>>>,
     lines: Mutex<Vec<String>>,
 }
 
-impl Scene {
+impl Transcript {
     pub fn new(child: Child, stderr: Arc<Mutex<Vec<u8>>>) -> Arc<Self> {
         Arc::new(Self { child: Mutex::new(child), stderr, lines: Mutex::default() })
     }
