@@ -1,111 +1,53 @@
-//! Rust source as the rules see it: without comments and texts, as words.
+//! Rust source as the rules see it: words without comments and literals, and functions.
 
-#![expect(clippy::string_slice, reason = "a test may panic, and every place was just found")]
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// The source with everything in comments and literals blanked out, line by line as it was.
-pub(crate) fn code_of(source: &str) -> String {
-    let mut rest = source;
-    let mut code = String::with_capacity(source.len());
-    while let Some(char) = rest.chars().next() {
-        let (length, is_code) = match char {
-            '/' if rest.starts_with("//") => (rest.find('\n').unwrap_or(rest.len()), false),
-            '/' if rest.starts_with("/*") => (block_comment(rest), false),
-            '"' => (text(rest), false),
-            'r' if !ends_in_word(&code) && raw_text(rest).is_some() => {
-                (raw_text(rest).unwrap(), false)
-            }
-            '\'' => match character(rest) {
-                Some(length) => (length, false),
-                None => (1, true), // A lifetime.
-            },
-            _ => (char.len_utf8(), true),
-        };
-        let (piece, behind) = rest.split_at(length);
-        if is_code {
-            code.push_str(piece);
-        } else {
-            code.extend(piece.chars().map(|char| if char == '\n' { '\n' } else { ' ' }));
-        }
-        rest = behind;
-    }
-    code
-}
-
-/// Whether the code so far ends in a name, so that an `r` that follows is part of it.
-fn ends_in_word(code: &str) -> bool {
-    // `br"…"` is a raw text too; its `b` is left over as a word that no rule knows.
-    let before = code.strip_suffix('b').unwrap_or(code);
-    before.ends_with(|char: char| char.is_alphanumeric() || char == '_')
-}
-
-fn block_comment(source: &str) -> usize {
-    let mut depth = 0;
-    let mut at = 0;
-    loop {
-        let behind = &source.as_bytes()[at..];
-        match behind {
-            [b'/', b'*', ..] => (depth, at) = (depth + 1, at + 2),
-            [b'*', b'/', ..] => (depth, at) = (depth - 1, at + 2),
-            [] => return at,
-            _ => at += 1,
-        }
-        if depth == 0 {
-            return at;
-        }
-    }
-}
-
-fn text(source: &str) -> usize {
-    let mut escaped = false;
-    for (at, char) in source.char_indices().skip(1) {
-        match char {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    source.len()
-}
-
-fn raw_text(source: &str) -> Option<usize> {
-    let hashes = source[1..].find(|char| char != '#')?;
-    let body = source[1 + hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    let body_length = body.find(&end).unwrap_or(body.len());
-    Some((2 + hashes + body_length + end.len()).min(source.len()))
-}
-
-fn character(source: &str) -> Option<usize> {
-    let mut chars = source.char_indices().skip(1);
-    let (_, first) = chars.next()?;
-    let (at, second) = chars.next()?;
-    match first {
-        '\\' => Some(source[at + second.len_utf8()..].find('\'')? + at + second.len_utf8() + 1),
-        _ => (second == '\'').then_some(at + 1),
-    }
-}
-
-/// Names and numbers, and every other visible character by itself; `::` is one.
-pub(crate) fn words_of(code: &str) -> Vec<&str> {
-    let is_word = |char: char| char.is_alphanumeric() || char == '_';
+/// Names and punctuation marks of a source, in order; `::` is one. Comments and literals are left
+/// out, and so are the names of lifetimes.
+pub(crate) fn words_of(source: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let mut rest = code.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            _ if is_word(first) => rest.find(|char| !is_word(char)).unwrap_or(rest.len()),
-            ':' if rest.starts_with("::") => 2,
-            _ => first.len_utf8(),
-        };
-        let (word, behind) = rest.split_at(length);
-        words.push(word);
-        rest = behind.trim_start();
-    }
+    push_words(tokens_of(source), &mut words);
     words
 }
 
-/// What stands directly behind `root::`, in braces too: `fs`, `net` of `std::{fs, net::IpAddr}`.
-pub(crate) fn children_of<'a>(root: &str, words: &[&'a str]) -> Vec<&'a str> {
+fn tokens_of(source: &str) -> TokenStream {
+    source.parse().unwrap_or_else(|error| panic!("{error}: {source}"))
+}
+
+fn push_words(tokens: TokenStream, words: &mut Vec<String>) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Literal(_) => (),
+            TokenTree::Ident(name) => words.push(name.to_string()),
+            TokenTree::Punct(mark) if mark.as_char() == '\'' => {
+                tokens.next(); // A lifetime.
+            }
+            TokenTree::Punct(mark) if mark.as_char() == ':' && mark.spacing() == Spacing::Joint => {
+                let is_path = tokens.next_if(is_colon).is_some();
+                words.push(if is_path { "::" } else { ":" }.to_owned());
+            }
+            TokenTree::Punct(mark) => words.push(mark.to_string()),
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Parenthesis | Delimiter::None => ("(", ")"),
+                };
+                words.push(open.to_owned());
+                push_words(group.stream(), words);
+                words.push(close.to_owned());
+            }
+        }
+    }
+}
+
+fn is_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(mark) if mark.as_char() == ':')
+}
+
+/// Names directly behind `root::`, in braces too: `fs`, `net` of `std::{fs, net::IpAddr}`.
+pub(crate) fn children_of<'a>(root: &str, words: &'a [String]) -> Vec<&'a str> {
     let mut children = Vec::new();
     for (at, pair) in words.windows(2).enumerate() {
         let inner = at > 0 && words[at - 1] == "::";
@@ -113,13 +55,13 @@ pub(crate) fn children_of<'a>(root: &str, words: &[&'a str]) -> Vec<&'a str> {
             continue;
         }
         let behind = &words[at + 2..];
-        if behind.first() != Some(&"{") {
-            children.extend(behind.first());
+        if behind.first().is_none_or(|word| word != "{") {
+            children.extend(behind.first().map(String::as_str));
             continue;
         }
         let mut depth = 0;
         for pair in behind.windows(2) {
-            match pair[0] {
+            match pair[0].as_str() {
                 "{" => depth += 1,
                 "}" => depth -= 1,
                 _ => {}
@@ -127,66 +69,62 @@ pub(crate) fn children_of<'a>(root: &str, words: &[&'a str]) -> Vec<&'a str> {
             if depth == 0 {
                 break;
             }
-            if depth == 1 && matches!(pair[0], "{" | ",") && pair[1] != "}" {
-                children.push(pair[1]);
+            if depth == 1 && matches!(pair[0].as_str(), "{" | ",") && pair[1] != "}" {
+                children.push(pair[1].as_str());
             }
         }
     }
     children
 }
 
-/// Each function with the number of its first line and of lines, from `fn` to its last brace.
-pub(crate) fn functions_of(code: &str) -> Vec<(String, usize, usize)> {
+/// Each function with the number of its first line and of lines, from `fn` to its last brace; also
+/// those inside functions and macros.
+pub(crate) fn functions_of(source: &str) -> Vec<(String, usize, usize)> {
     let mut functions = Vec::new();
-    let mut start = 0;
-    while let Some(found) = code[start..].find("fn ") {
-        let at = start + found;
-        start = at + "fn ".len();
-        let name = words_of(&code[start..]).first().copied().unwrap_or_default();
-        let is_name = name.starts_with(|char: char| char.is_alphabetic() || char == '_');
-        if !is_name || code[..at].ends_with(|char: char| char.is_alphanumeric() || char == '_') {
-            continue;
-        }
-        if let Some(length) = body_end(&code[at..]) {
-            let first = code[..at].matches('\n').count() + 1;
-            let lines = code[at..at + length].matches('\n').count() + 1;
-            functions.push((name.to_owned(), first, lines));
-        }
-    }
+    push_functions(tokens_of(source), &mut functions);
+    functions.sort_by_key(|(_, first, _)| *first);
     functions
 }
 
-/// Where the function ends that begins here; `None` if it is only declared.
-fn body_end(code: &str) -> Option<usize> {
-    let (mut braces, mut others) = (0, 0);
-    for (at, char) in code.char_indices() {
-        match char {
-            '(' | '[' => others += 1,
-            ')' | ']' => others -= 1,
-            ';' if braces == 0 && others == 0 => return None,
-            '{' => braces += 1,
-            '}' if braces == 1 => return Some(at + 1),
-            '}' => braces -= 1,
-            _ => {}
+fn push_functions(tokens: TokenStream, functions: &mut Vec<(String, usize, usize)>) {
+    // The function whose body is still to come.
+    let mut head: Option<(String, usize)> = None;
+    let mut first = None;
+    for token in tokens {
+        let keyword = first.take();
+        match token {
+            TokenTree::Ident(name) if name == "fn" => first = Some(name.span().start().line),
+            TokenTree::Ident(name) => {
+                head = keyword.map(|line| (name.to_string(), line)).or(head);
+            }
+            TokenTree::Punct(mark) if mark.as_char() == ';' => head = None,
+            TokenTree::Group(group) => {
+                if group.delimiter() == Delimiter::Brace
+                    && let Some((name, first)) = head.take()
+                {
+                    let last = group.span_close().end().line;
+                    functions.push((name, first, last - first + 1));
+                }
+                push_functions(group.stream(), functions);
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => (),
         }
     }
-    None
 }
 
 #[test]
-fn comments_and_literals_are_no_code() {
-    for (source, code) in [
-        ("a // b\nc", "a     \nc"),
-        ("a /* b /* c */ \n d */ e", "a              \n      e"),
-        ("a(\"b \\\" // c\", d)", "a(           , d)"),
-        ("a(r#\"b \" c\"#, d)", "a(          , d)"),
-        ("br\"x\" for r\"y\"", "b     for     "),
-        ("for\"x\"", "for   "),
-        ("'a' '\\'' '\\u{1b}' 'b: loop", "                  'b: loop"),
-        ("'\"' x", "    x"),
-        ("&'a str", "&'a str"),
+fn comments_and_literals_are_no_words() {
+    for (source, words) in [
+        ("a // b\nc", "a c"),
+        ("a /* b /* c */ \n d */ e", "a e"),
+        ("a(\"b \\\" // c\", d)", "a ( , d )"),
+        ("a(r#\"b \" c\"#, d)", "a ( , d )"),
+        ("a(br\"x\", r\"y\", b\"z\", 1.5e3, 'c', '\\'', '\\u{1b}')", "a ( , , , , , , )"),
+        ("'b: loop {}", ": loop { }"),
+        ("&'a str", "& str"),
+        ("a::b[c] -> d: e", "a :: b [ c ] - > d : e"),
     ] {
-        assert_eq!(code_of(source), code, "{source}");
+        assert_eq!(words_of(source).join(" "), words, "{source}");
     }
 }
 
@@ -198,6 +136,7 @@ fn the_children_of_a_root_are_found_in_every_kind_of_path() {
         ("use std::{\n    fs::{self},\n};", vec!["fs"]),
         ("let x = std::thread::spawn(a::std::b);", vec!["thread"]),
         ("use std::io::{self, Read as _}; fn f(x: std::fmt::Arguments) {}", vec!["io", "fmt"]),
+        ("assert!(std::fs::exists(x));", vec!["fs"]),
         ("use core::fmt;", vec![]),
     ] {
         assert_eq!(children_of("std", &words_of(code)), children, "{code}");
@@ -208,7 +147,11 @@ fn the_children_of_a_root_are_found_in_every_kind_of_path() {
 fn a_function_is_as_long_as_from_its_first_line_to_its_last() {
     let code = "trait T {\n    fn a(x: [u8; 2]);\n\
                 fn b() {\n        if c {\n        }\n    }\n}\n\
-                fn d(\n    e: fn (u8) -> u8,\n) -> [u8; 2] {\n    {}\n}\n";
-    let expected = [("b".to_owned(), 3, 4), ("d".to_owned(), 8, 5)];
-    assert_eq!(functions_of(code), expected);
+                fn d(\n    e: fn (u8) -> u8,\n) -> [u8; 2] {\n    {}\n}\n\
+                m! {\nfn g() {\n}\n}\n";
+    let expected = [("b", 3, 4), ("d", 8, 5), ("g", 14, 2)];
+    assert_eq!(
+        functions_of(code),
+        expected.map(|(name, first, lines)| (name.to_owned(), first, lines))
+    );
 }

@@ -1,0 +1,220 @@
+//! Names: each type has one of its own, and none is a word that only we know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::code::words_of;
+use crate::types::{Types, types_of};
+use crate::{read, sources};
+
+/// Words that no name may have among its own, the left column of the table of words.
+const PRIVATE_WORDS: [&str; 28] = [
+    "aside",
+    "at_the_door",
+    "attend",
+    "bury",
+    "cast",
+    "crew",
+    "deaf",
+    "desk",
+    "hear",
+    "held_up",
+    "keeper",
+    "offer",
+    "outlet",
+    "own_runs",
+    "papers",
+    "place",
+    "play",
+    "pursue",
+    "rig",
+    "scene",
+    "scribe",
+    "stage",
+    "standpoint",
+    "tally",
+    "tend",
+    "terms",
+    "told",
+    "buried",
+];
+
+/// Names with such a word that are right, with the reason.
+const RIGHT: [(&str, &str); 3] = [
+    ("cast", "of std: pointers"),
+    ("cast_signed", "of std: numbers"),
+    ("cast_unsigned", "of std: numbers"),
+];
+
+/// Names with such a word that wait for a better one. The list only gets shorter.
+const WAITING: [&str; 43] = [
+    "Rig",
+    "Scribe",
+    "Told",
+    "a_directory_that_is_gone_is_missed_and_an_empty_one_takes_its_place",
+    "a_job_that_finds_no_room_keeps_its_place",
+    "a_later_version_is_told_from_damage",
+    "a_line_begun_is_finished_though_it_expires_and_the_rest_is_a_gap_in_its_place",
+    "a_message_lost_on_the_disk_is_a_gap_in_its_place",
+    "a_new_epoch_is_told_to_nobody_before_it_is_written_down",
+    "a_place_above_the_last_number_tells_that_the_newest_are_missing",
+    "a_place_in_the_bytes_names_the_line_and_what_is_left_of_it",
+    "a_place_that_is_written_down_may_be_lower_than_all_that_were_known",
+    "a_place_that_moves_over_what_expired_is_written_down",
+    "a_socket_that_failed_is_told_nothing",
+    "a_torn_end_that_cannot_be_cut_is_told_and_left",
+    "a_worker_that_waits_is_told_of_every_job",
+    "a_wrong_command_line_is_told_what_is_wrong_with_it",
+    "aside",
+    "asides",
+    "bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told",
+    "deaf",
+    "every_bit_and_every_length_costs_what_is_damaged_and_is_told",
+    "is_told",
+    "losses_beyond_those_that_are_told_one_by_one_are_summed_up",
+    "may_be_told",
+    "nobody_comes_back_who_was_told_not_to_or_went_away",
+    "one_that_does_not_acknowledge_is_told_nothing",
+    "place",
+    "places_that_move_one_after_the_other_are_written_down_together",
+    "rig",
+    "scribe",
+    "segments_that_are_missing_are_told",
+    "the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over",
+    "the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over",
+    "told",
+    "told_of",
+    "watched_signals_are_told_apart_and_counted_and_ignored_ones_do_nothing",
+    "what_says_nothing_is_set_aside_and_never_keeps_from_starting",
+    "who_does_not_greet_with_the_nonce_is_dropped_and_takes_nobodys_place",
+    "who_leaves_is_told_what_is_not_sent",
+    "who_names_a_number_below_its_place_gets_again_what_is_kept",
+    "without_acknowledgements_the_place_is_the_last_line_that_is_out_whole",
+    "zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start",
+];
+
+/// Type names that stand for several types. The list only gets shorter.
+const SHARED: [&str; 0] = [];
+
+/// Types of `src` by file, without those that are only built for tests.
+pub(crate) fn types_of_src() -> &'static [(PathBuf, Types)] {
+    static TYPES: OnceLock<Vec<(PathBuf, Types)>> = OnceLock::new();
+    TYPES.get_or_init(read_types)
+}
+
+fn read_types() -> Vec<(PathBuf, Types)> {
+    let files = sources("src").into_iter().map(|path| (types_of(&read(&path)), path));
+    let mut all: Vec<(PathBuf, Types)> = files.map(|(types, path)| (path, types)).collect();
+    let for_tests: Vec<PathBuf> =
+        all.iter().flat_map(|(path, types)| test_files(path, types)).collect();
+    all.retain(|(path, _)| {
+        let module = path.with_extension("");
+        !for_tests.iter().any(|test| module.starts_with(test))
+    });
+    all
+}
+
+/// Modules that `path` declares for tests, as paths without `.rs`.
+fn test_files(path: &Path, types: &Types) -> Vec<PathBuf> {
+    let is_root = ["mod.rs", "lib.rs"].iter().any(|root| path.ends_with(root));
+    let below = if is_root { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+    types.test_modules.iter().map(|module| below.join(module)).collect()
+}
+
+/// Names that stand more than once.
+fn shared<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut once = BTreeSet::new();
+    names.into_iter().filter(|name| !once.insert(*name)).collect()
+}
+
+/// The words of a name in `snake_case` or `CamelCase`, in small letters.
+fn parts_of(name: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut was_small = false;
+    for char in name.chars() {
+        if char == '_' || char.is_uppercase() && was_small {
+            parts.push(String::new());
+        }
+        was_small = !char.is_uppercase() && char != '_';
+        if char != '_' {
+            parts.last_mut().unwrap().extend(char.to_lowercase());
+        }
+    }
+    parts
+}
+
+/// The private word in a name, also in the plural or with another `s`.
+fn private_word(name: &str) -> Option<&'static str> {
+    let parts = parts_of(name);
+    PRIVATE_WORDS.into_iter().find(|private| {
+        let words: Vec<&str> = private.split('_').collect();
+        parts.windows(words.len()).any(|parts| {
+            parts.iter().zip(&words).all(|(part, word)| {
+                part == word || part.strip_suffix('s').is_some_and(|part| part == *word)
+            })
+        })
+    })
+}
+
+/// Compares what is found with a list of exceptions: both must be the same.
+#[track_caller]
+pub(crate) fn match_exceptions<T: Ord + std::fmt::Debug>(found: &BTreeSet<T>, list: &BTreeSet<T>) {
+    let new: Vec<&T> = found.difference(list).collect();
+    let gone: Vec<&T> = list.difference(found).collect();
+    assert!(new.is_empty(), "against the rule: {new:#?}");
+    assert!(gone.is_empty(), "no longer needed in the list of exceptions: {gone:#?}");
+}
+
+#[test]
+fn a_type_name_stands_once() {
+    let all = types_of_src();
+    let names = all.iter().flat_map(|(_, types)| &types.names).map(String::as_str);
+    match_exceptions(&shared(names), &SHARED.into());
+}
+
+#[test]
+fn no_name_is_a_private_word() {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for path in ["src", "bench", "tests"].map(sources).concat() {
+        for name in words_of(&read(&path)) {
+            if private_word(&name).is_some() {
+                found.entry(name).or_insert_with(|| path.display().to_string());
+            }
+        }
+    }
+    let known: BTreeSet<&str> = RIGHT.iter().map(|(name, _)| *name).chain(WAITING).collect();
+    let new: Vec<_> = found.iter().filter(|(name, _)| !known.contains(name.as_str())).collect();
+    assert!(new.is_empty(), "private words: {new:#?}");
+    let gone: Vec<_> = known.iter().filter(|name| !found.contains_key(**name)).collect();
+    assert!(gone.is_empty(), "no longer needed in the lists: {gone:#?}");
+}
+
+#[test]
+fn a_name_that_stands_twice_is_seen() {
+    assert_eq!(shared(["A", "B", "C", "B"]), ["B"].into());
+    let types = types_of("#[cfg(test)] mod tests; mod a;");
+    assert_eq!(test_files(Path::new("src/a/mod.rs"), &types), [Path::new("src/a/tests")]);
+    assert_eq!(test_files(Path::new("src/a.rs"), &types), [Path::new("src/a/tests")]);
+    assert!(types_of_src().iter().all(|(path, _)| !path.ends_with("tests.rs")));
+}
+
+#[test]
+fn a_private_word_is_seen_in_every_kind_of_name() {
+    for (name, word) in [
+        ("bury", Some("bury")),
+        ("offer_all", Some("offer")),
+        ("OFFERS_MAX", Some("offer")),
+        ("AtTheDoor", Some("at_the_door")),
+        ("is_held_up", Some("held_up")),
+        ("MemberTally", Some("tally")),
+        ("replace", None),
+        ("original", None),
+        ("OwnRuns", Some("own_runs")),
+        ("own_members_runs", None),
+        ("display", None),
+        ("told_", Some("told")),
+    ] {
+        assert_eq!(private_word(name), word, "{name}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Walls between the parts of the library, and parts that decide without touching anything outside.
+
+use std::path::Path;
+
+use crate::code::{children_of, words_of};
+use crate::{hold, read, sources};
+
+/// Each part of the library and the parts it may use, all of which stand above it: no circles.
+const WALLS: [(&str, &[&str]); 11] = [
+    ("limits", &[]),
+    ("time", &[]),
+    ("text", &[]),
+    ("protocol", &["limits", "time"]),
+    ("config", &["limits", "protocol", "text"]),
+    ("group", &["limits", "protocol", "time"]),
+    ("session", &["limits", "protocol", "text", "time"]),
+    ("journal", &["limits", "protocol", "text", "time"]),
+    ("net", &["limits", "protocol", "text", "time"]),
+    ("coordinator", &["config", "net", "group", "journal", "limits", "protocol", "text", "time"]),
+    ("participant", &["config", "net", "limits", "protocol", "session", "text", "time"]),
+];
+
+/// Parts that decide and do nothing.
+const MINDS: [&str; 6] = ["limits", "time", "text", "protocol", "group", "session"];
+
+/// Crates that only compute, which minds may use.
+const PURE_CRATES: [&str; 3] = ["bytes", "memchr", "slab"];
+
+/// Parts of `std` that reach out of the program, or let others in.
+const OUTSIDE: [&str; 5] = ["env", "fs", "os", "process", "thread"];
+
+/// Names that reach out of the program, or differ from run to run, wherever they come from.
+const IMPURE: [&str; 14] = [
+    "File",
+    "HashMap",
+    "HashSet",
+    "Instant",
+    "RandomState",
+    "SystemTime",
+    "TcpListener",
+    "TcpStream",
+    "ToSocketAddrs",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixListener",
+    "UnixStream",
+    "stdin",
+];
+
+/// Macros that print or log.
+const LOUD: [&str; 11] = [
+    "dbg", "debug", "eprint", "eprintln", "error", "info", "log", "print", "println", "trace",
+    "warn",
+];
+
+/// Uses of other parts that the wall around `part` does not allow.
+fn walls_crossed(part: &str, source: &str) -> Vec<String> {
+    let words = words_of(source);
+    let allowed = WALLS.iter().find(|(name, _)| *name == part).map_or(&[][..], |(_, uses)| uses);
+    let is_crossed = |used: &&str| *used != part && !allowed.contains(used);
+    let crossed = children_of("crate", &words).into_iter().filter(is_crossed);
+    let mut offences: Vec<String> = crossed.map(|used| format!("uses {used}")).collect();
+    if words.windows(3).any(|words| words == ["super", "::", "super"]) {
+        offences.push("climbs with super::super, where no wall is seen".to_owned());
+    }
+    offences
+}
+
+/// Uses of the library that a program makes besides configuring and running.
+fn bin_walls_crossed(source: &str) -> Vec<String> {
+    let words = words_of(source);
+    let used = children_of("groupcast", &words).into_iter();
+    let is_crossed = |used: &&str| !["config", "coordinator", "participant"].contains(used);
+    used.filter(is_crossed).map(|used| format!("uses {used}")).collect()
+}
+
+/// What a mind reaches for outside of itself.
+fn mind_reaches_out(source: &str, impure_crates: &[String]) -> Vec<String> {
+    let words = words_of(source);
+    let mut offences: Vec<String> = children_of("std", &words)
+        .into_iter()
+        .filter(|child| OUTSIDE.contains(child) || *child == "*")
+        .map(|child| format!("uses std::{child}"))
+        .collect();
+    for (at, name) in words.iter().enumerate() {
+        let behind = |step: usize| words.get(at + step).map(String::as_str).unwrap_or_default();
+        if LOUD.contains(&name.as_str()) && behind(1) == "!" && behind(2) != "=" {
+            offences.push(format!("calls {name}!"));
+        }
+        if IMPURE.contains(&name.as_str())
+            || behind(1) == "::" && impure_crates.iter().any(|k| k == name)
+        {
+            offences.push(format!("uses {name}"));
+        }
+    }
+    offences
+}
+
+/// Crates of the manifest that a mind may not use.
+fn impure_crates(manifest: &str) -> Vec<String> {
+    let section = manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
+    let names = section.unwrap_or_default().lines().filter_map(|line| line.split_once(" = "));
+    let names = names.map(|(name, _)| name.replace('-', "_"));
+    names.filter(|name| !PURE_CRATES.contains(&name.as_str())).collect()
+}
+
+/// The part that a file of `src/` belongs to.
+fn part_of(path: &Path) -> &str {
+    let below = path.strip_prefix("src").unwrap();
+    let first = below.iter().next().unwrap().to_str().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+#[test]
+fn every_part_stands_behind_its_walls() {
+    hold(sources("src"), |path, source| match part_of(path) {
+        "lib" => Vec::new(),
+        "bin" => bin_walls_crossed(source),
+        part if WALLS.iter().all(|(name, _)| *name != part) => vec!["has no walls".to_owned()],
+        part => walls_crossed(part, source),
+    });
+}
+
+#[test]
+fn a_part_uses_only_parts_that_stand_above_it() {
+    for (index, (part, uses)) in WALLS.iter().enumerate() {
+        let above = &WALLS[..index];
+        for used in *uses {
+            assert!(above.iter().any(|(name, _)| name == used), "{part} uses {used}");
+        }
+    }
+}
+
+#[test]
+fn minds_reach_for_nothing_outside() {
+    let impure = impure_crates(&read("Cargo.toml"));
+    assert!(impure.iter().any(|name| name == "mio") && impure.len() > 3, "{impure:?}");
+    let mut minds = sources("src");
+    minds.retain(|path| MINDS.contains(&part_of(path)));
+    hold(minds, |_, source| mind_reaches_out(source, &impure));
+}
+
+#[test]
+fn crossed_walls_are_seen() {
+    for (part, source, expected) in [
+        ("group", "use crate::limits::ID_BYTES_MAX;", &[][..]),
+        ("group", "use crate::group::Member; use super::Other;", &[]),
+        ("group", "// crate::session\nlet x = \"crate::session\";", &[]),
+        ("group", "use crate::session::Session;", &["uses session"]),
+        ("group", "use crate::{protocol::Seq, config::Overflow};", &["uses config"]),
+        ("net", "fn f(x: &crate::group::Group) {}", &["uses group"]),
+        ("journal", "use crate::coordinator;", &["uses coordinator"]),
+        ("coordinator", "use crate::{group, session, net};", &["uses session"]),
+        ("limits", "use crate::*;", &["uses *"]),
+        ("time", "use super::super::x;", &["climbs with super::super, where no wall is seen"]),
+    ] {
+        assert_eq!(walls_crossed(part, source), expected, "{source}");
+    }
+    assert_eq!(bin_walls_crossed("use groupcast::{config::settle, coordinator};"), [""; 0]);
+    assert_eq!(bin_walls_crossed("groupcast::net::run();"), ["uses net"]);
+}
+
+#[test]
+fn a_mind_that_reaches_out_is_seen() {
+    let manifest = "[package]\nname = \"x\"\n[dependencies]\n# Why.\nbytes = \"1\"\n\
+                    mio = { a = 1 }\nsignal-hook = \"0\"\n\n[dev-dependencies]\nproptest = \"1\"\n";
+    let impure = impure_crates(manifest);
+    assert_eq!(impure, ["mio", "signal_hook"]);
+    for (source, expected) in [
+        ("use std::net::{IpAddr, SocketAddr}; use std::time::Duration;", &[][..]),
+        ("use bytes::Buf; fn log(error: u8) -> bool { error != 0 } // mio::Poll", &[]),
+        ("use std::net::TcpStream;", &["uses TcpStream"]),
+        ("use std::{collections::HashMap, fmt};", &["uses HashMap"]),
+        ("let now = std::time::Instant::now();", &["uses Instant"]),
+        ("fn f(now: SystemTime) {}", &["uses SystemTime"]),
+        ("std::fs::write(path, text);", &["uses std::fs"]),
+        ("use std::{fmt, thread};", &["uses std::thread"]),
+        ("use std::*;", &["uses std::*"]),
+        ("log::warn!(\"x\");", &["calls warn!"]),
+        ("println!(\"x\");", &["calls println!"]),
+        ("use mio::Token;", &["uses mio"]),
+        ("signal_hook::flag();", &["uses signal_hook"]),
+    ] {
+        assert_eq!(mind_reaches_out(source, &impure), expected, "{source}");
+    }
+}
