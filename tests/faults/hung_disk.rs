@@ -1,9 +1,7 @@
 //! A disk that does not answer: what a coordinator with a journal holds in memory meanwhile, and
 //! how it comes to its end.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use support::coordinator::Coordinator;
 use support::member::Member;
 use support::participant::{Running, until};
 use support::preload::{Action, Kind, Plan, Preload};
-use support::{DEADLINE, Timer};
+use support::{DEADLINE, Timer, files_in};
 
 /// Bytes of records that may wait for the disk.
 const WAITING_BYTES: u64 = 32 << 20;
@@ -23,22 +21,21 @@ fn hang(preload: &Preload, kind: Kind, call: u64) {
     preload.plan(Plan { action: Action::HangFrom, kind, call, errno: 0, part: 0 });
 }
 
-fn start(preload: &Preload) -> Coordinator {
-    let data_dir = format!("data_dir={}", preload.root().join("data").display());
-    Coordinator::start_with(preload.environment(), 600, &[&data_dir])
-}
-
-/// What a directory holds, by the names of its files.
-fn files_in(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+/// A coordinator whose first sync hangs: it is asked for by alice's "one".
+fn with_hung_sync(preload: &Preload) -> (Coordinator, Member) {
+    let coordinator = Coordinator::start_under(preload, &[]);
+    let mut alice = coordinator.join("alice", "");
+    hang(preload, Kind::Sync, 1);
+    alice.command.say("alice#msend one#127.0.0.1");
+    until("the hung sync", || preload.fired() > 0);
+    (coordinator, alice)
 }
 
 #[test]
 fn a_start_that_is_asked_to_end_does_so_and_leaves_the_journal_as_it_was() {
     for signal in [Signal::TERM, Signal::INT] {
         let preload = Preload::new();
-        let first = start(&preload);
+        let first = Coordinator::start_under(&preload, &[]);
         let mut alice = first.join("alice", "");
         first.join("bob", "acks=1").disconnect();
         assert_eq!(alice.msend("one"), 1);
@@ -59,7 +56,7 @@ fn a_start_that_is_asked_to_end_does_so_and_leaves_the_journal_as_it_was() {
         assert!(second.said.contains("ended by a signal before the journal"), "{}", second.said);
         assert!(!second.said.contains("listening on"), "{}", second.said);
         assert_eq!(files_in(&data), before);
-        let third = start(&preload);
+        let third = Coordinator::start_under(&preload, &[]);
         let mut bob = Member::come_back(&third, "bob", "acks=1");
         bob.socket().delivery(1, "alice", "one");
     }
@@ -70,7 +67,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_and_what_is_more_is_refused() {
     const TEXT_BYTES: u64 = 60_000;
     const COUNT: u64 = 5 * WAITING_BYTES / TEXT_BYTES;
     let preload = Preload::new();
-    let coordinator = start(&preload);
+    let coordinator = Coordinator::start_under(&preload, &[]);
     let mut alice = coordinator.join("alice", "");
     let mut observer = coordinator.client();
     let before = coordinator.rss_bytes();
@@ -98,11 +95,7 @@ fn what_waits_for_a_disk_that_hangs_is_bounded_and_what_is_more_is_refused() {
 #[test]
 fn a_coordinator_whose_disk_hangs_ends_within_two_seconds_and_says_what_is_missing() {
     let preload = Preload::new();
-    let coordinator = start(&preload);
-    let mut alice = coordinator.join("alice", "");
-    hang(&preload, Kind::Sync, 1);
-    alice.command.say("alice#msend one#127.0.0.1");
-    until("the hung sync", || preload.fired() > 0);
+    let (coordinator, mut alice) = with_hung_sync(&preload);
     let timer = Timer::start(DEADLINE);
     coordinator.terminate();
     assert_eq!(coordinator.wait().code(), Some(1));
@@ -116,7 +109,7 @@ fn a_coordinator_whose_disk_hangs_ends_within_two_seconds_and_says_what_is_missi
 #[test]
 fn a_second_signal_ends_a_coordinator_that_waits_for_its_disk_at_once() {
     let preload = Preload::new();
-    let coordinator = start(&preload);
+    let coordinator = Coordinator::start_under(&preload, &[]);
     let mut alice = coordinator.join("alice", "");
     assert_eq!(alice.msend("one"), 1);
     hang(&preload, Kind::Sync, 1);
@@ -130,11 +123,7 @@ fn a_second_signal_ends_a_coordinator_that_waits_for_its_disk_at_once() {
 #[test]
 fn a_disk_that_comes_back_in_time_is_waited_for() {
     let preload = Preload::new();
-    let coordinator = start(&preload);
-    let mut alice = coordinator.join("alice", "");
-    hang(&preload, Kind::Sync, 1);
-    alice.command.say("alice#msend one#127.0.0.1");
-    until("the hung sync", || preload.fired() > 0);
+    let (coordinator, mut alice) = with_hung_sync(&preload);
     coordinator.terminate();
     coordinator.until_said("shutting down");
     preload.clear();

@@ -1,9 +1,7 @@
 //! Calls on files that fail, once and for a while, under both real programs: nothing is confirmed
 //! that is not written down, and when the fault ends, so does what it costs, without a restart.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -16,7 +14,7 @@ use support::member::Member;
 use support::participant::{Running, texts, until};
 use support::port::ReservedPort;
 use support::preload::{Action, Kind, Plan, Preload};
-use support::{DEADLINE, Timer, number};
+use support::{DEADLINE, Timer, files_in, number};
 
 const EINTR: i32 = 4;
 const EIO: i32 = 5;
@@ -63,11 +61,6 @@ fn each(plans: &[Plan], run: impl Fn(Plan) + Sync) {
     }
 }
 
-fn start(preload: &Preload) -> Coordinator {
-    let data_dir = format!("data_dir={}", preload.root().join("data").display());
-    Coordinator::start_with(preload.environment(), 600, &[&data_dir])
-}
-
 /// Says texts until one is confirmed; what was confirmed, in order.
 fn say_until_confirmed(alice: &mut Member, texts: &mut Vec<String>, asked: &mut u64) {
     let timer = Timer::start(DEADLINE);
@@ -88,7 +81,7 @@ fn say_until_confirmed(alice: &mut Member, texts: &mut Vec<String>, asked: &mut 
 /// A coordinator whose disk fails, and what it has confirmed.
 fn fail_a_coordinator(plan: Plan) {
     let preload = Preload::new();
-    let first = start(&preload);
+    let first = Coordinator::start_under(&preload, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     let mut carol = first.join("carol", "acks=1");
@@ -134,7 +127,7 @@ fn fail_a_coordinator(plan: Plan) {
         bob.socket().delivery(seq, "alice", text);
     }
     first.kill();
-    let second = start(&preload);
+    let second = Coordinator::start_under(&preload, &[]);
     let mut carol = Member::come_back(&second, "carol", "acks=1");
     for (seq, text) in (1..).zip(&said) {
         carol.socket().delivery(seq, "alice", text);
@@ -150,7 +143,7 @@ fn a_coordinator_confirms_nothing_that_failed_and_serves_again_when_the_fault_en
 fn fail_the_next_segment(plan: Plan) {
     const TEXTS_MAX: usize = 1_000;
     let preload = Preload::new();
-    let first = start(&preload);
+    let first = Coordinator::start_under(&preload, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     let mut observer = first.client();
@@ -190,7 +183,7 @@ fn fail_the_next_segment(plan: Plan) {
     assert_eq!(more, 0, "{plan:?}: no other segment");
     preload.clear();
     first.kill();
-    let second = start(&preload);
+    let second = Coordinator::start_under(&preload, &[]);
     let mut bob = Member::come_back(&second, "bob", "acks=1");
     for (seq, text) in (1..).zip(&said) {
         bob.socket().delivery(seq, "alice", text);
@@ -206,15 +199,9 @@ fn a_segment_that_cannot_be_begun_costs_nothing_that_was_confirmed() {
     each(plans.as_flattened(), fail_the_next_segment);
 }
 
-/// Every file of a directory, and what is in it.
-fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
-}
-
 /// A coordinator that was killed: bob needs its message.
 fn killed(preload: &Preload) -> Coordinator {
-    let first = start(preload);
+    let first = Coordinator::start_under(preload, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -228,7 +215,7 @@ fn start_with_fault(plan: Plan) -> bool {
     let preload = Preload::new();
     let first = killed(&preload);
     let data = preload.root().join("data");
-    let before = contents(&data);
+    let before = files_in(&data);
     preload.plan(plan);
     let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
     preload.put_under(command.arg(first.config()));
@@ -245,12 +232,12 @@ fn start_with_fault(plan: Plan) -> bool {
         assert_eq!(preload.fired(), 1, "{}", failing.said);
         let expected = format!("coordinator: journal {}: ", data.display());
         assert!(failing.said.contains(&expected), "{}", failing.said);
-        assert_eq!(contents(&data), before, "{}", failing.said);
+        assert_eq!(files_in(&data), before, "{}", failing.said);
         1
     };
     assert!(!failing.said.contains("cannot be used"), "{}", failing.said);
     preload.clear();
-    let second = start(&preload);
+    let second = Coordinator::start_under(&preload, &[]);
     let mut bob = Member::come_back(&second, "bob", "acks=1");
     bob.socket().delivery(1, "alice", "one");
     fired > 0
@@ -294,7 +281,7 @@ fn an_inspection_that_cannot_read_a_file_says_which_one_and_what_to_do() {
     let preload = Preload::new();
     killed(&preload);
     let data = preload.root().join("data");
-    let before = contents(&data);
+    let before = files_in(&data);
     for (kind, errno, advice) in errors {
         // The first one opens the directory.
         let call = if kind == Kind::Open { 2 } else { 1 };
@@ -310,7 +297,7 @@ fn an_inspection_that_cannot_read_a_file_says_which_one_and_what_to_do() {
             false => "0000000000000001.journal cannot be read",
         };
         assert!(said.contains(what) && said.contains(advice), "{kind:?}: {said}");
-        assert_eq!(contents(&data), before);
+        assert_eq!(files_in(&data), before);
     }
 }
 

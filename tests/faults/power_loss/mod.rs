@@ -32,8 +32,7 @@ const STRIDE: usize = 8;
 const WORKERS: usize = 4;
 
 fn start(preload: &Preload, sync: &str) -> Coordinator {
-    let data_dir = format!("data_dir={}", preload.root().join("data").display());
-    Coordinator::start_with(preload.environment(), 600, &[&data_dir, sync, "bind=127.0.0.1"])
+    Coordinator::start_under(preload, &[sync, "bind=127.0.0.1"])
 }
 
 /// Has somebody say much at once; all of it is confirmed.

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -12,6 +12,13 @@ use groupcast::config::{
 };
 
 const COORDINATOR: &str = env!("CARGO_BIN_EXE_coordinator");
+/// Both programs, or the one that is built.
+const PROGRAMS: &[(&str, &str)] = &[
+    (COORDINATOR, "coordinator"),
+    #[cfg(feature = "participant")]
+    (PARTICIPANT, "participant"),
+];
+#[cfg(feature = "participant")]
 const PARTICIPANT: &str = env!("CARGO_BIN_EXE_participant");
 
 fn run(program: &str, arguments: &[&str]) -> Output {
@@ -32,7 +39,7 @@ fn check(program: &str, arguments: &[&str], expected: (i32, &str, &str)) {
 #[test]
 fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
     let version = env!("CARGO_PKG_VERSION");
-    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+    for (program, name) in PROGRAMS {
         check(program, &["--version"], (0, &format!("{name} {version}\n"), ""));
         let help = run(program, &["--help"]);
         assert!(help.status.success() && help.stderr.is_empty());
@@ -40,6 +47,7 @@ fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
     }
     let file = "config/coordinator.txt";
     check(COORDINATOR, &["--check", file], (0, "config/coordinator.txt: valid\n", ""));
+    #[cfg(feature = "participant")]
     for number in 1..=3 {
         let file = format!("config/participant{number}.txt");
         check(PARTICIPANT, &["--check", &file], (0, &format!("{file}: valid\n"), ""));
@@ -50,7 +58,7 @@ fn what_was_asked_for_goes_to_standard_output_and_is_exit_code_0() {
 fn what_a_file_name_holds_does_not_drive_the_terminal() {
     let absent = "a\u{1b}[2J\nb\u{2028}c\u{202e}d";
     let shown = "a\\u{1b}[2J\\u{a}b\\u{2028}c\\u{202e}d";
-    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+    for (program, name) in PROGRAMS {
         let words =
             format!("{name}: {shown}: cannot be read: No such file or directory (os error 2)\n");
         check(program, &[absent], (2, "", &words));
@@ -64,7 +72,7 @@ fn what_a_file_name_holds_does_not_drive_the_terminal() {
 
 #[test]
 fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
-    for (program, name) in [(COORDINATOR, "coordinator"), (PARTICIPANT, "participant")] {
+    for (program, name) in PROGRAMS {
         let words =
             format!("{name}: found 0 config files, expected one\n{name}: see '{name} --help'\n");
         check(program, &[], (2, "", &words));
@@ -141,6 +149,20 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
     }
 }
 
+/// A coordinator and the first line that it says.
+fn started(mut command: Command) -> (Child, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    (child, said)
+}
+
+/// Ends a coordinator; returns its standard error.
+fn ended(coordinator: Child) -> String {
+    kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
+    String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap()
+}
+
 #[test]
 fn a_limit_on_open_files_below_what_the_config_lets_in_is_said_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
@@ -148,19 +170,14 @@ fn a_limit_on_open_files_below_what_the_config_lets_in_is_said_at_the_start() {
     std::fs::write(&path, "0\n60\nbind=127.0.0.1\nmax_connections=1000000\n").unwrap();
     for (members, is_warned) in [(10_000, true), (100, false)] {
         let (connections, limit) = if is_warned { (1_000_000, 500) } else { (200, 500) };
-        let mut coordinator = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), COORDINATOR])
             .args([format!("--max-members={members}"), format!("--max-connections={connections}")])
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+            .arg(&path);
+        let (coordinator, said) = started(command);
         assert!(said.contains(" 500 files"), "{said}");
-        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
-        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        let shown = ended(coordinator);
         let warning = "max_connections=1000000 and max_members=10000 need 1010000 files, and 500 \
                        can be open: raise the limit";
         assert_eq!(shown.contains(warning), is_warned, "{shown}");
@@ -174,15 +191,9 @@ fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
     let path = directory.path().join("coordinator.txt");
     std::fs::write(&path, "0\n60\nbind=127.0.0.1\n").unwrap();
     for (option, shows_messages) in [("-v", false), ("-vv", true)] {
-        let mut coordinator = Command::new(COORDINATOR)
-            .arg(option)
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(coordinator.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let mut command = Command::new(COORDINATOR);
+        command.arg(option).arg(&path);
+        let (coordinator, said) = started(command);
         let (_, behind) = said.split_once("listening on ").unwrap();
         let mut client = TcpStream::connect(behind.split(',').next().unwrap()).unwrap();
         client.write_all(b"bob\nbob#ping#127.0.0.1\nbob#msend hi#127.0.0.1\n").unwrap();
@@ -191,8 +202,7 @@ fn requests_and_what_was_wrong_with_them_are_shown_to_who_asks_for_it() {
         client.read_to_string(&mut replies).unwrap();
         assert_eq!(replies.lines().count(), 3, "{replies}");
         drop(client);
-        kill_process(Pid::from_child(&coordinator), Signal::TERM).unwrap();
-        let shown = String::from_utf8(coordinator.wait_with_output().unwrap().stderr).unwrap();
+        let shown = ended(coordinator);
         assert!(shown.contains("127.0.0.1: bob#ping#127.0.0.1\n"), "{shown}");
         assert!(shown.contains("127.0.0.1: ERR 400 command: missing"), "{shown}");
         assert!(shown.contains("127.0.0.1: ERR 404 not a member: register first\n"), "{shown}");

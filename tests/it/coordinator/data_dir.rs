@@ -1,16 +1,16 @@
 //! The directory of a journal: which one can be used, what is said of one that cannot, and what
 //! happens when somebody moves it, or a file in it, away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use support::coordinator::Coordinator;
 use support::member::Member;
-use support::{DEADLINE, Timer, number};
+use support::{DEADLINE, Timer, files_in, number};
 
 /// Runs a coordinator that is to be refused: its exit code, and what it says on stderr.
 fn run(mut command: Command, directory: &Path) -> (Option<i32>, String) {
@@ -104,12 +104,10 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// All names and what is in the files, but for the lock.
-fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let paths = paths.filter(|path| !path.ends_with("lock"));
-    let mut all: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-    all.sort();
+/// Bytes of each file but the lock.
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = files_in(directory);
+    all.remove("lock");
     all
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use support::coordinator::{Coordinator, until_written_down};
+use support::coordinator::{Coordinator, inspect, until_written_down};
 use support::listener::MessageSocket;
 use support::member::Member;
 use support::number;
@@ -262,9 +262,7 @@ fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_liv
         }
     }
     first.kill();
-    let mut inspect = Command::new(env!("CARGO_BIN_EXE_coordinator"));
-    let output = inspect.arg("--inspect").arg(first.data_dir()).output().unwrap();
-    let report = String::from_utf8(output.stdout).unwrap();
+    let report = String::from_utf8(inspect(&first.data_dir()).stdout).unwrap();
     for line in ["messages_lost 0", "troubles 0", &format!("last {}", sent + missed)] {
         assert!(report.lines().any(|it| it == line), "{line}: {report}");
     }

@@ -1,26 +1,10 @@
 //! `--inspect`: what a journal holds, shown without changing it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use support::coordinator::{Coordinator, until_written_down};
-use support::{field, number};
-
-fn run(directory: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coordinator"));
-    command.arg("--inspect").arg(directory).output().unwrap()
-}
-
-/// Every file and what is in it.
-fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let file = |entry: fs::DirEntry| {
-        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
-    };
-    entries.map(file).collect()
-}
+use support::coordinator::{Coordinator, inspect, until_written_down};
+use support::{field, files_in, number};
 
 /// What is printed of a journal.
 struct Report(Vec<String>);
@@ -29,10 +13,10 @@ impl Report {
     /// Inspects; the directory is what it was, and nobody was told that something is wrong.
     #[track_caller]
     fn of(directory: &Path) -> Self {
-        let before = contents(directory);
-        let output = run(directory);
+        let before = files_in(directory);
+        let output = inspect(directory);
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-        assert_eq!(contents(directory), before);
+        assert_eq!(files_in(directory), before);
         let text = String::from_utf8(output.stdout).unwrap();
         Self(text.lines().map(str::to_owned).collect())
     }
@@ -115,7 +99,7 @@ fn a_journal_says_who_is_a_member_and_what_is_kept_while_a_coordinator_works_in_
     report.check(&common);
     report.check(&[("end", "clean")]);
     let [segment] = report.list("segments") else { panic!("{:?}", report.0) };
-    let length = contents(directory.path())["0000000000000001.journal"].len() as u64;
+    let length = files_in(directory.path())["0000000000000001.journal"].len() as u64;
     assert!(segment.starts_with("0000000000000001 "), "{segment}");
     assert_eq!(number(segment, "bytes"), length);
     assert!(field(segment, "newest_age_ms").parse::<u64>().is_ok());
@@ -171,7 +155,7 @@ fn a_directory_without_a_journal_and_what_is_no_directory_cannot_be_inspected() 
         (file.join("below"), format!("{} is not a directory", file.display())),
         (empty, "no journal is in this directory: no file has the name of a segment".to_owned()),
     ] {
-        let output = run(&path);
+        let output = inspect(&path);
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{words}");
         assert_eq!(words, format!("coordinator: journal {}: {expected}\n", path.display()));

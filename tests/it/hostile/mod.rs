@@ -5,3 +5,4 @@ mod files;
 mod members;
 mod memory;
 mod out_of_files;
+mod silent;

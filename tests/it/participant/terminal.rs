@@ -189,6 +189,15 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines_only() {
     assert!(alice.is_in_line_mode());
 }
 
+/// A participant at a terminal of this kind, once it is a member.
+fn registered_at(term: &str, home: &Home) -> Running {
+    let mut command = home.command(&["-f", "-e", "register 0"]);
+    command.env("TERM", term);
+    let mut running = Running::at_terminal(command);
+    running.expect("numbers begin anew");
+    running
+}
+
 #[test]
 fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
     // Without line editing, with a line being edited, and when there will be no more lines.
@@ -196,10 +205,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
         let coordinator = Coordinator::start(60, &[]);
         let mut bob = coordinator.join("bob", "");
         let home = Home::new("alice", coordinator.address);
-        let mut command = home.command(&["-f", "-e", "register 0"]);
-        command.env("TERM", term);
-        let mut alice = Running::at_terminal(command);
-        alice.expect("numbers begin anew");
+        let mut alice = registered_at(term, &home);
         alice.write(end);
         until("its mode", || alice.is_in_line_mode() == (term == "dumb" || !end.is_empty()));
         tcflow(alice.terminal(), Action::OOff).unwrap();
@@ -219,10 +225,7 @@ fn a_terminal_that_was_stopped_for_long_loses_no_message_and_shows_how_many_it_l
         let coordinator = Coordinator::start(60, &[]);
         let mut bob = coordinator.join("bob", "");
         let home = Home::new("alice", coordinator.address);
-        let mut command = home.command(&["-f", "-e", "register 0"]);
-        command.env("TERM", term);
-        let mut alice = Running::at_terminal(command);
-        alice.expect("numbers begin anew");
+        let mut alice = registered_at(term, &home);
         until("its mode", || alice.is_in_line_mode() == (term == "dumb"));
         tcflow(alice.terminal(), Action::OOff).unwrap();
         for _ in 0..MESSAGES {

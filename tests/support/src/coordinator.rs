@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::member::Member;
 use super::port::ReservedPort;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use super::preload::Preload;
 use super::transcript::{Transcript, lock};
 use super::wire::Client;
 use super::{DEADLINE, Timer, program};
@@ -56,6 +58,14 @@ impl Coordinator {
         let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();
         let port = Arc::new(ReservedPort::new());
         Self::start_in(directory, port, ttl_s, &options, Environment::new(), &[])
+    }
+
+    /// Starts one with a journal among the files of a preload, under that preload.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    pub fn start_under(preload: &Preload, options: &[&str]) -> Self {
+        let data_dir = format!("data_dir={}", preload.root().join("data").display());
+        let options = [&[data_dir.as_str()], options].concat();
+        Self::start_with(preload.environment(), 600, &options)
     }
 
     /// Starts the next one where this one was, with the same port, journal and options.
@@ -225,15 +235,18 @@ fn read_all(mut stream: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
     all
 }
 
+/// Runs a coordinator that only reports about the journal in `directory`.
+pub fn inspect(directory: &Path) -> Output {
+    Command::new(program("coordinator")).arg("--inspect").arg(directory).output().unwrap()
+}
+
 /// Waits until the journal in `directory` says that a member has this place.
 #[track_caller]
 pub fn until_written_down(directory: &Path, id: &str, acked: u64) {
     let timer = Timer::start(DEADLINE);
     let (who, acked) = (format!("{id} "), format!(" place={acked} "));
     while timer.left().is_some() {
-        let mut inspect = Command::new(program("coordinator"));
-        let output = inspect.arg("--inspect").arg(directory).output().unwrap();
-        let report = String::from_utf8(output.stdout).unwrap();
+        let report = String::from_utf8(inspect(directory).stdout).unwrap();
         if report.lines().any(|line| line.starts_with(&who) && line.contains(&acked)) {
             return;
         }

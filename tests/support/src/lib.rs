@@ -24,9 +24,10 @@ pub mod transcript;
 pub mod vitals;
 pub mod wire;
 
-use std::env;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 /// How long anything may take that must happen. Reached only by tests that fail.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -42,6 +43,15 @@ pub fn program(name: &str) -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+/// Bytes of each file in a directory, by name.
+pub fn files_in(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let file = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
+    entries.map(file).collect()
 }
 
 /// The time that is left for something.
