@@ -44,6 +44,10 @@ impl Server {
         self.child.stdin.take()
     }
 
+    pub(crate) fn stdout(&mut self) -> &mut BufReader<ChildStdout> {
+        &mut self.stdout
+    }
+
     /// Reads the next line that the process prints.
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
@@ -65,11 +69,16 @@ impl Server {
     }
 
     /// Sends SIGTERM and requires that the process ends with exit code 0.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(self) -> Result<()> {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let sent = kill_process(pid, Signal::TERM).map_err(io::Error::from);
             sent.map_err(Failure::system(format!("cannot send {} a signal", self.name)))?;
         }
+        self.wait()
+    }
+
+    /// Waits until the process ends, and requires exit code 0.
+    pub(crate) fn wait(mut self) -> Result<()> {
         // The end of its output means that the process has ended.
         let _ = self.stdout.read_to_end(&mut Vec::new());
         let status = self.child.wait();

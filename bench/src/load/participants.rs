@@ -8,43 +8,34 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use mio::net::TcpStream;
-use mio::unix::pipe;
+use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
+use rustix::io::ioctl_fionbio;
 use tempfile::TempDir;
 
 use super::member::Profile;
 use super::recorder::Recorder;
-use super::verifier::fault::{excerpt, malformed};
+use super::verifier::fault::malformed;
 use super::verifier::receiver::Gap;
-use crate::clock;
-use crate::command::{CommandSocket, DEADLINE, value_of};
+use crate::command::{CommandSocket, value_of};
 use crate::failure::{Failure, Result};
-use crate::process::Usage;
+use crate::process::Server;
 
 /// Interval of asking the coordinator if every member has every message.
 const ASK_INTERVAL_NS: u64 = 100_000_000;
 
-/// A running participant, which is killed when this is dropped.
+/// A running participant.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
+    server: Server,
     /// `None` once the participant was asked to end.
     input: Option<pipe::Sender>,
-    output: pipe::Receiver,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail, harmlessly, after `wait`.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Carrier of commands and replies.
@@ -59,7 +50,7 @@ impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Socket(stream) => stream.read(bytes),
-            Self::Process(process) => process.output.read(bytes),
+            Self::Process(process) => process.server.stdout().read(bytes),
         }
     }
 }
@@ -79,51 +70,42 @@ impl Write for Transport {
 }
 
 impl Process {
-    /// Starts a participant; events of both pipes carry `token`.
-    fn start(program: &Path, config: &Path, registry: &Registry, token: Token) -> Result<Self> {
+    fn start(program: &Path, config: &Path) -> Result<Self> {
         let mut command = Command::new(program);
         // In its own process group, so that Ctrl-C reaches the harness alone.
         command.arg("--follow").arg(config).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(Failure::system("cannot start a participant"))?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Failure::Wrong("a participant without standard input".to_owned()));
-        };
-        let (mut input, mut output): (pipe::Sender, pipe::Receiver) = (input.into(), output.into());
-        let watched = input.set_nonblocking(true).and_then(|()| {
-            output.set_nonblocking(true)?;
-            registry.register(&mut input, token, Interest::WRITABLE)?;
-            registry.register(&mut output, token, Interest::READABLE)
-        });
-        watched.map_err(Failure::system("cannot watch a participant"))?;
-        Ok(Self { child, input: Some(input), output })
+        command.stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut server = Server::start("the participant", &mut command, None)?;
+        let input = server.stdin().map(Into::into);
+        Ok(Self { server, input })
     }
 
     /// Registers, and returns the reply behind `OK `.
     fn register(&mut self) -> Result<String> {
         let written = self.input.as_mut().map_or(Ok(()), |input| input.write_all(b"register 0\n"));
         written.map_err(Failure::system("cannot write a command"))?;
-        let end = clock::now() + DEADLINE;
-        let (mut line, mut byte) = (Vec::new(), [0]);
-        while clock::now() < end {
-            match self.output.read(&mut byte) {
-                Ok(0) => break,
-                Ok(_) => line.extend_from_slice(&byte),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    clock::pause(Duration::from_millis(1));
-                }
-                Err(error) => return Err(Failure::System("cannot read a reply".to_owned(), error)),
-            }
-            if line.ends_with(b"\n") {
-                let reply = excerpt(&std::mem::take(&mut line));
-                match reply.strip_prefix("OK ") {
-                    Some(behind) => return Ok(behind.to_owned()),
-                    None if reply.starts_with('*') => (), // A notice.
-                    None => return Err(Failure::Wrong(format!("register: {reply}"))),
-                }
+        loop {
+            let reply = self.server.line()?;
+            match reply.strip_prefix("OK ") {
+                Some(behind) => return Ok(behind.to_owned()),
+                None if reply.starts_with('*') => (), // A notice.
+                None => return Err(Failure::Wrong(format!("register: {reply}"))),
             }
         }
-        Err(Failure::Wrong("register: a participant ended or did not reply".to_owned()))
+    }
+
+    /// Watches both pipes, without blocking from here on; their events carry `token`.
+    fn watch(mut self, registry: &Registry, token: Token) -> Result<Self> {
+        let output = self.server.stdout().get_ref();
+        let watched = ioctl_fionbio(output, true).map_err(io::Error::from).and_then(|()| {
+            let raw = output.as_raw_fd();
+            registry.register(&mut SourceFd(&raw), token, Interest::READABLE)?;
+            let Some(input) = &mut self.input else { return Ok(()) };
+            input.set_nonblocking(true)?;
+            registry.register(input, token, Interest::WRITABLE)
+        });
+        watched.map_err(Failure::system("cannot watch a participant"))?;
+        Ok(self)
     }
 
     /// Ends the standard input, which ends the participant.
@@ -132,20 +114,15 @@ impl Process {
     }
 
     /// Waits for the end of the process.
-    fn wait(&mut self) -> Result<()> {
-        // The end of the output is the end of the process; its last lines are of no interest.
-        let _ = self.output.set_nonblocking(false);
-        let _ = self.output.read_to_end(&mut Vec::new());
-        let status = self.child.wait().map_err(Failure::system("cannot wait"))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(Failure::Wrong(format!("the participant ended with {status}"))),
-        }
+    fn wait(mut self) -> Result<()> {
+        let blocking = ioctl_fionbio(self.server.stdout().get_ref(), false);
+        blocking.map_err(io::Error::from).map_err(Failure::system("cannot wait"))?;
+        self.server.wait()
     }
 
     /// CPU time of the running process.
     pub(super) fn cpu_ns(&self) -> u64 {
-        Usage::of(self.child.id()).map_or(0, |usage| usage.cpu_ns)
+        self.server.usage().map_or(0, |usage| usage.cpu_ns)
     }
 }
 
@@ -181,14 +158,14 @@ impl Participants {
         let config = format!("{id}\n{}\n{address}\n", log.display());
         let written = fs::write(self.path(id, "txt"), config);
         written.map_err(Failure::system("cannot write a participant's config"))?;
-        let mut process = self.start(id, registry, token)?;
+        let mut process = Process::start(&self.program, &self.path(id, "txt"))?;
         let reply = process.register()?;
-        Ok((process, reply))
+        Ok((process.watch(registry, token)?, reply))
     }
 
     /// Starts a participant that has registered before.
     pub(super) fn start(&self, id: &str, registry: &Registry, token: Token) -> Result<Process> {
-        Process::start(&self.program, &self.path(id, "txt"), registry, token)
+        Process::start(&self.program, &self.path(id, "txt"))?.watch(registry, token)
     }
 
     /// Returns true if, by the coordinator's word, every message log has every message.
@@ -216,7 +193,7 @@ impl Participants {
         process: Option<Process>,
     ) -> Result<()> {
         let index = *index;
-        if let Some(Err(failure)) = process.map(|mut process| process.wait()) {
+        if let Some(Err(failure)) = process.map(Process::wait) {
             recorder.verifier.fault(index, failure);
         }
         let log = fs::read(self.path(id, "log"));
