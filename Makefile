@@ -15,23 +15,23 @@ clean:
 demo: all
 	sh tests/demo.sh ./coordinator ./participant
 
-# What the coordinator costs on this machine. Redis is measured beside it where it is installed.
+# CPU, memory and latency of the coordinator and of the participant on this machine.
 figures:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" cost $(FIGURES)
 
-# Groupcast and others at the same work, side by side; writes bench/RESULTS.md and its plots.
+# Groupcast and other servers at the same work; writes bench/RESULTS.md and its plots.
 # Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.
 BENCH = --out bench
 bench:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" compare $(BENCH)
 
-# The others, from Debian's packages. Those that are missing are named in the results.
+# Other servers, from Debian's packages. The results name those that are missing.
 bench-peers:
 	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
 
-# What it costs that nothing is lost; writes bench/DURABILITY.md.
+# The price of a journal on a disk; writes bench/DURABILITY.md.
 # Needs two cores to itself for three minutes; `make durability DURABILITY=--quick` is for trying.
 DURABILITY = --out bench
 durability:
@@ -41,7 +41,7 @@ durability:
 micro:
 	$(CARGO) bench --locked -p groupcast-bench --bench minds
 
-# Members under load, verified while it is measured; what to load, and how, see bench/README.md.
+# Members under load, verified while they are measured; see bench/README.md.
 loadtest:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" load $(LOADTEST)
@@ -66,10 +66,10 @@ check:
 help:
 	@echo "make          build ./coordinator and ./participant"
 	@echo "make demo     a coordinator and three participants show what they do"
-	@echo "make figures  measure what the coordinator costs on this machine"
-	@echo "make bench    measure it and others at the same work, side by side"
-	@echo "make durability  measure what it costs that nothing is lost, beside others"
-	@echo "make bench-peers  install those others"
+	@echo "make figures  measure CPU, memory and latency on this machine"
+	@echo "make bench    compare it with other servers at the same work"
+	@echo "make durability  measure the price of a journal, beside other servers"
+	@echo "make bench-peers  install the other servers (Debian)"
 	@echo "make micro    measure parsing, keeping, pulling and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
