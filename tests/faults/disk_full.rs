@@ -1,7 +1,7 @@
-//! A disk that is full, and has room again: what a coordinator with a journal does meanwhile.
+//! A disk that is full, and has room again later: the behaviour of a coordinator with a journal.
 //!
-//! The limit on the size of files stands for it: writes fail in the same place and the same way,
-//! of one process and not of all the others.
+//! The limit on the size of files stands in for the full disk: writes fail in the same call and the
+//! same way, but only those of one process.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use support::transcript::lock;
 use support::wire::{Client, Missing};
 use support::{DEADLINE, Timer, number};
 
-/// Lets the files of a coordinator grow to so many bytes and no further.
+/// Limits the size of a coordinator's files.
 fn limit_files(coordinator: &Coordinator, bytes: Option<u64>) {
     let pid = Pid::from_child(&lock(&coordinator.transcript.child));
     prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }
 
-/// Asks for a registration that cannot come about until it is refused for this reason.
+/// Sends registrations that cannot succeed until one is refused for this reason.
 #[track_caller]
 fn until_refused(client: &mut Client, code: u16) {
     let closed = ReservedPort::new();
@@ -38,7 +38,7 @@ fn until_refused(client: &mut Client, code: u16) {
 #[test]
 fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room() {
     for sync in ["sync=always", "sync=50ms", "sync=never"] {
-        let first = Coordinator::start_kept(600, &[sync]);
+        let first = Coordinator::start_with_data_dir(600, &[sync]);
         let mut alice = first.join("alice", "acks=1");
         let mut bob = first.join("bob", "acks=1");
         let mut carol = first.join("carol", "acks=1");
@@ -67,7 +67,8 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
         carol.socket().expect_silence(Duration::from_millis(100));
 
         limit_files(&first, None);
-        // It was in flight when the disk was found full, unless a place was written before it.
+        // The request was in flight when the disk was found full, unless a cursor was written
+        // before it.
         let mut reply = alice.command.line();
         while reply.starts_with("ERR 506 ") {
             alice.command.say("alice#msend three#127.0.0.1"); // The next try is a second away.
@@ -96,7 +97,7 @@ fn a_full_disk_confirms_nothing_stops_no_delivery_and_is_over_when_there_is_room
 
 #[test]
 fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -143,7 +144,7 @@ fn a_coordinator_killed_while_the_disk_is_full_has_all_that_it_confirmed() {
 /// A disk may be full of what has expired: nobody else makes room.
 #[test]
 fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
-    let first = Coordinator::start_kept(2, &[]);
+    let first = Coordinator::start_with_data_dir(2, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -160,7 +161,7 @@ fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
     while observer.stat("journal_segments") > 1 {
         assert!(timer.left().is_some(), "they are still there");
     }
-    // What is left says all that there is to be said.
+    // The remaining segment holds the whole state.
     first.kill();
     let second = first.start_again();
     let bob = Member::come_back(&second, "bob", "acks=1");
@@ -171,7 +172,7 @@ fn segments_that_have_expired_are_removed_also_while_nothing_can_be_written() {
 
 #[test]
 fn a_directory_that_is_deleted_is_a_disk_that_fails_until_there_is_one_again() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     assert_eq!(alice.msend("one"), 1);
@@ -208,7 +209,7 @@ fn start_limited(coordinator: &Coordinator) -> (Option<i32>, String) {
 
 #[test]
 fn a_start_without_room_fails_and_costs_nothing() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let ids: Vec<String> = (0..40).map(|number| format!("{number:060}")).collect();
     let members: Vec<Member> = ids.iter().map(|id| first.join(id, "acks=1")).collect();
     let mut alice = first.join("alice", "");
@@ -233,7 +234,7 @@ fn a_start_without_room_fails_and_costs_nothing() {
 
 #[test]
 fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
-    let first = Coordinator::start_kept(600, &["sync=never"]);
+    let first = Coordinator::start_with_data_dir(600, &["sync=never"]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -245,7 +246,7 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
     alice.command.say("alice#msend 101#127.0.0.1");
     let mut observer = first.client();
     until_refused(&mut observer, 506);
-    // The write, a fresh segment at once, and another one after a pause have come to nothing.
+    // The write, a fresh segment at once, and another one after a pause have failed.
     while observer.stat("journal_failures") < 3 {}
     assert_eq!(observer.stat("journal_segments"), 1);
     first.kill();
@@ -258,7 +259,7 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
 
 #[test]
 fn who_is_refused_while_its_reply_waits_for_the_disk_is_forgotten_whole() {
-    let first = Coordinator::start_kept(600, &["line_timeout=0.1"]);
+    let first = Coordinator::start_with_data_dir(600, &["line_timeout=0.1"]);
     let mut alice = first.join("alice", "");
     let mut observer = first.client();
     limit_files(&first, Some(0));

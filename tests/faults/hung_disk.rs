@@ -1,5 +1,5 @@
-//! A disk that does not answer: what a coordinator with a journal holds in memory meanwhile, and
-//! how it comes to its end.
+//! A disk that does not answer: the memory that a coordinator with a journal uses meanwhile, and
+//! its end.
 
 use std::fs;
 use std::process::Command;

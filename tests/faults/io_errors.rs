@@ -243,7 +243,7 @@ fn start_with_fault(plan: Plan) -> bool {
     fired > 0
 }
 
-/// What could not be read may be whole: it is neither renamed nor gone without.
+/// A file that could not be read may be whole: it is not renamed, and no start ignores it.
 #[test]
 fn a_start_that_meets_a_fault_changes_nothing_or_does_without_the_call() {
     const CALLS_MAX: u64 = 100;

@@ -186,7 +186,7 @@ fn the_client_in_python_names_its_last_number() {
 
 #[test]
 fn the_client_in_python_goes_on_after_a_restart_of_a_coordinator_with_a_journal() {
-    let coordinator = Coordinator::start_kept(60, &[]);
+    let coordinator = Coordinator::start_with_data_dir(60, &[]);
     let Some(home) = Python::new(coordinator.address) else { return };
     let mut alice = home.start();
     alice.expect("OK register");
@@ -363,7 +363,7 @@ fn the_longest_delivery_fits_into_max_line_and_64_bytes() {
 
 #[test]
 fn messages_from_before_a_start_with_a_smaller_max_line_keep_their_length() {
-    let coordinator = Coordinator::start_kept(60, &["max_line=4k"]);
+    let coordinator = Coordinator::start_with_data_dir(60, &["max_line=4k"]);
     let mut slow = coordinator.join("slow", "acks=1");
     let text = "x".repeat(4000);
     coordinator.join("bob", "").msend(&text);

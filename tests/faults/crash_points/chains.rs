@@ -1,4 +1,4 @@
-//! Which calls are hit, and by whom.
+//! The calls that are hit, and the program that makes them.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -55,7 +55,7 @@ pub(crate) fn walk(what: &str, chains: &[Chain], run: impl Fn(Plan) -> bool + Sy
                     let Some(chain) = waiting.lock().unwrap().pop() else { return };
                     let Chain { kind, action, first, stride } = chain;
                     let mut call = first;
-                    // A cut at another place each time.
+                    // Each call is cut at another byte.
                     let plan = |call| Plan { action, kind, call, errno: 0, part: call * 97 % 256 };
                     while run(plan(call)) {
                         *kills.lock().unwrap().entry(kind).or_default() += 1;

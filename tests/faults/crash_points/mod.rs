@@ -1,10 +1,11 @@
-//! Both programs, killed at their first, second, third ... call of each kind, before, after and in
-//! the middle of it, brought back and held to what they had replied, until a run needs no kill.
+//! Both programs, killed at their first, second, third ... call of each kind: before the call,
+//! after it, and in the middle of it. Each program is started again and checked against its
+//! replies.
 //!
 //! ```text
 //!   session ─► replies, deliveries ─► ledger         kind × (before, within, after) = a chain
 //!      │ died? start again, come back, go on         chain: call 1, 2, 3 ... until none is hit
-//!      └► end: who is a member, what stands where
+//!      └► end: compare members, cursors and logs
 //! ```
 //!
 //! Calls on files are hit one by one, those on sockets with a stride: `CRASH_STRIDE=1` hits all.
@@ -16,7 +17,7 @@ mod site;
 use chains::{Chain, walk};
 use support::preload::Kind;
 
-/// What the coordinator does in the session, each at least once.
+/// Kinds of calls that the coordinator makes in the session, each at least once.
 const COORDINATOR: [Kind; 25] = [
     Kind::Open,
     Kind::Create,
@@ -45,7 +46,7 @@ const COORDINATOR: [Kind; 25] = [
     Kind::Say,
 ];
 
-/// What the participant does.
+/// Kinds of calls that the participant makes.
 const PARTICIPANT: [Kind; 20] = [
     Kind::Open,
     Kind::Create,

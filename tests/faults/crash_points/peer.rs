@@ -12,7 +12,7 @@ use support::{DEADLINE, field, number};
 #[derive(Debug)]
 pub(crate) struct Died;
 
-/// One member: what it has been told, and what it has taken.
+/// One member: the replies and the deliveries that it received.
 pub(crate) struct Peer {
     pub(crate) id: String,
     commands: Option<BufReader<TcpStream>>,
@@ -22,7 +22,7 @@ pub(crate) struct Peer {
     pub(crate) epoch: String,
     /// The last number it has taken, if any.
     last: u64,
-    /// What can come begins here.
+    /// The lowest number that can come.
     pub(crate) first: u64,
     /// Sender and text by number.
     pub(crate) taken: BTreeMap<u64, (String, String)>,
@@ -72,7 +72,7 @@ impl Peer {
         line(commands)
     }
 
-    /// What `members` or `stats` lists.
+    /// Returns the lines of `members` or `stats`.
     pub(crate) fn list(&mut self, to: SocketAddr, what: &str) -> Result<Vec<String>, Died> {
         let reply = self.ask(to, what)?;
         let count: usize = reply.rsplit(' ').next().unwrap().parse().unwrap();

@@ -182,7 +182,7 @@ impl Reader {
         assert_eq!(self.running.wait(), None, "it ended by itself: {}", self.running.said);
         self.deaths += 1;
         self.preload.clear();
-        // One that has not heard that it is a member may be one.
+        // A participant that got no reply to `register` may be a member.
         let is_known = self.coordinator.client().member("alice").is_some();
         self.is_member |= is_known;
         let first = if self.is_member { "reconnect 0" } else { "ping" };

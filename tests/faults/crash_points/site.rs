@@ -15,7 +15,7 @@ use support::participant::Running;
 use support::preload::{Plan, Preload};
 use support::{DEADLINE, Timer, number};
 
-/// What was there before: somebody who is away, and one message for it.
+/// Text of the message that exists before: its receiver is away.
 const BEFORE: &str = "said before";
 const TTL_S: u64 = 600;
 /// For those who wait for the end of it.
@@ -24,7 +24,7 @@ const SHORT_TTL_S: u64 = 1;
 const ALICE: usize = 0;
 const BOB: usize = 1;
 const CAROL: usize = 2;
-/// Who was away.
+/// Index of the member that is away.
 const OLD: usize = 3;
 
 /// A journal to begin with, as a coordinator leaves it that is killed: with a torn record at its
@@ -60,7 +60,7 @@ pub(crate) fn run(fixture: &TempDir, plan: Plan) -> bool {
     site.peers[OLD].is_member = true;
     site.confirmed.insert(1, ("sender".to_owned(), BEFORE.to_owned()));
     let steps: [Step; 5] =
-        [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_words];
+        [first_words, carol_is_away, dave_comes_and_goes, old_comes_back, last_texts];
     let was_hit = site.live(&steps, plan);
     assert!(site.dave_is_gone);
     site.check_end();
@@ -155,10 +155,10 @@ fn fills_a_segment(site: &mut Site) -> Result<(), Died> {
     site.all_take(&[BOB, CAROL], seq)
 }
 
-fn last_words(site: &mut Site) -> Result<(), Died> {
+fn last_texts(site: &mut Site) -> Result<(), Died> {
     let seq = site.say(CAROL)?;
     site.all_take(&[ALICE, BOB, OLD], seq)?;
-    // Acknowledged by all: their places are the last to be written.
+    // All have acknowledged: their cursors are the last to be written.
     let line = |it: &String| !it.starts_with("carol ") && number(it, "acked") < seq;
     let timer = Timer::start(DEADLINE);
     while site.peers[CAROL].list(site.address, "members")?.iter().any(line) {
@@ -167,7 +167,7 @@ fn last_words(site: &mut Site) -> Result<(), Died> {
     Ok(())
 }
 
-/// What is begun again if the coordinator dies meanwhile.
+/// A step that is repeated if the coordinator dies during it.
 type Step = fn(&mut Site) -> Result<(), Died>;
 
 struct Site {
@@ -244,14 +244,14 @@ impl Site {
                 break;
             }
             assert!(is_hit, "it does not start: {}", self.running.said);
-            self.note_death();
+            self.record_death();
         }
         let (_, behind) = self.running.said.split_once("listening on ").unwrap();
         self.address = behind.split(',').next().unwrap().parse().unwrap();
     }
 
     /// It must have been killed, and by the library.
-    fn note_death(&mut self) {
+    fn record_death(&mut self) {
         assert_eq!(self.running.wait(), None, "it ended by itself: {}", self.running.said);
         self.deaths += 1;
         self.preload.clear();
@@ -259,7 +259,7 @@ impl Site {
 
     /// It is gone, or should be: starts the next one.
     fn mourn(&mut self) {
-        self.note_death();
+        self.record_death();
         self.peers.iter_mut().for_each(Peer::forget);
         self.start(false);
     }
@@ -304,7 +304,7 @@ impl Site {
         Ok(())
     }
 
-    /// What was replied holds, whatever has happened since.
+    /// Checks that every reply still holds.
     fn check_end(&mut self) {
         let all: Vec<usize> = (0..self.peers.len()).collect();
         for speaker in [ALICE, BOB] {
@@ -318,7 +318,7 @@ impl Site {
         let mut all = self.confirmed.clone();
         for peer in &self.peers {
             for (seq, message) in &peer.taken {
-                // What had no reply stands everywhere or nowhere, and is the same everywhere.
+                // A text without a reply is in all logs or in none, and is the same everywhere.
                 assert_eq!(all.entry(*seq).or_insert_with(|| message.clone()), message);
             }
         }

@@ -74,11 +74,11 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
     let _dave = second.join("dave", "");
     say_much(&mut alice, "third", 5);
     if sync != "sync=always" {
-        // All of it is safe by itself, though nothing more comes.
+        // Everything becomes durable although nothing more is written.
         until("the last sync", || {
             let steps = platter::read(&preload.trace());
             steps.iter().rposition(|step| step.operation == Operation::Write)
-                < Some(safe_until(&steps))
+                < Some(durable_until(&steps))
         });
     }
     second.kill();
@@ -90,23 +90,23 @@ fn plan(action: Action, kind: Kind) -> Plan {
     Plan { action, kind, call: 1, errno: 5, part: 0 }
 }
 
-/// Up to which step all is safe: what was done before the last sync began, in whichever life.
-fn safe_until(steps: &[Step]) -> usize {
-    let (mut life, mut safe) = (0, 0);
+/// Returns the number of steps that are durable: those before the beginning of the last sync, in
+/// any life.
+fn durable_until(steps: &[Step]) -> usize {
+    let (mut life, mut durable) = (0, 0);
     for (at, step) in steps.iter().enumerate() {
         if step.operation == Operation::Begin {
             life = at + 1;
         }
         if step.is_sync() {
-            safe = life + step.covers();
+            durable = life + step.covers();
         }
     }
-    safe
+    durable
 }
 
-/// Has the power go behind many of the steps, with the least luck, the most, and so many `kinds` of
-/// it between; `check` is told how many steps there were and in which directory is what the disk
-/// holds then.
+/// Cuts the power after many of the steps: with the worst luck, the best, and `kinds` random ones
+/// between. `check` gets the number of steps, and the directory with the content of the disk.
 fn pull_the_plug(
     steps: &[Step],
     root: &Path,
@@ -160,7 +160,7 @@ fn what_was_promised_with_a_sync_before_it_outlives_every_power_loss() {
             promises.iter().filter(|(at, _)| *at < end).map(|(_, promise)| promise).collect();
         let mut revival = Revival::on(disk, "sync=always");
         revival.check(&made, &format!("{end} {luck:?}"));
-        // Where a record is half there, or zero, nobody can tell that it was never confirmed.
+        // A torn or zeroed record may have been confirmed; a start cannot know.
         if !made.is_empty() && !matches!(luck, Luck::Seed(_)) {
             assert_eq!(revival.epoch, epoch, "the numbers go on");
         }
@@ -173,10 +173,10 @@ fn with_a_pause_between_syncs_a_power_loss_costs_what_came_since_and_begins_a_ne
     let (steps, epoch) = two_lives(&preload, "sync=50ms");
     let promises = promises::of(&steps);
     pull_the_plug(&steps, &preload.root(), 1, |end, disk, luck| {
-        let safe = safe_until(&steps[..end]);
+        let durable = durable_until(&steps[..end]);
         let made: Vec<&Promise> = promises
             .iter()
-            .filter(|(at, promise)| *at < safe || *at < end && is_leave_asked(promise))
+            .filter(|(at, promise)| *at < durable || *at < end && is_leave_asked(promise))
             .map(|(_, promise)| promise)
             .collect();
         let mut revival = Revival::on(disk, "sync=50ms");
@@ -201,15 +201,15 @@ fn a_segment_that_is_full_is_safe_by_the_time_the_next_one_is() {
     let steps = platter::read(&preload.trace());
     let disk = tempfile::tempdir().unwrap();
     platter::lay_out(&steps, Luck::Least, &preload.root(), disk.path());
-    let safe = safe_until(&steps);
+    let durable = durable_until(&steps);
     let promises = promises::of(&steps);
     let made: Vec<&Promise> =
-        promises.iter().filter(|(at, _)| *at < safe).map(|(_, promise)| promise).collect();
+        promises.iter().filter(|(at, _)| *at < durable).map(|(_, promise)| promise).collect();
     assert!(made.len() > 250, "{}", made.len());
     Revival::on(disk.path(), "sync=always").check(&made, "after the second segment");
 }
 
-/// From here on it may be gone, though that is not safe yet.
+/// Returns true from the point on where the member may be gone, durable or not.
 fn is_leave_asked(promise: &Promise) -> bool {
     matches!(promise, Promise::LeaveAsked(_))
 }
@@ -244,7 +244,8 @@ fn members_and_messages_stay_when_a_new_epoch_begins() {
     alice.refused("register 2000", 409);
 }
 
-/// What a participant had acknowledged by each step, and all that it had been sent by then.
+/// Returns, for each step, the number of messages that a participant had acknowledged and had been
+/// sent.
 fn acknowledged(steps: &[Step]) -> Vec<(usize, u64)> {
     let mut acks = Vec::new();
     for (at, step) in steps.iter().enumerate().filter(|(_, step)| step.operation == Operation::Send)
@@ -293,7 +294,7 @@ fn what_a_participant_with_sync_has_acknowledged_is_in_its_log_after_every_power
     preload.put_under(command.args(["--sync", "-f", "-e", "register 0"]).arg(&config));
     let mut alice = Running::start(command);
     let (_commands, mut messages) = fake.join("register", EPOCH);
-    // What is written with the header is lost with it: that is another case than what comes later.
+    // Entries in the same write as the header would be lost with it; later ones are another case.
     until("the header", || std::fs::read(&log).is_ok_and(|log| !log.is_empty()));
     for seq in 1..=LAST {
         messages.say(&format!("{seq}#bob#0#{}", long_text(seq)));

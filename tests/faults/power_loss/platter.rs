@@ -1,11 +1,11 @@
-//! What a disk may hold when the power goes, out of the trace of what a program did.
+//! Contents that a disk may have after a power loss, computed from the trace of a program.
 //!
 //! ```text
 //!   trace: W W S W O ... ▲ the power goes: what was synced is there; of the rest, some, torn,
 //!                        │ zeros in its stead, or nothing, as luck will have it
 //! ```
 //!
-//! A file's content is safe with a sync of the file, its name with a sync of its directory.
+//! A sync of a file makes its content durable, a sync of its directory makes its name durable.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use std::path::Path;
 use support::preload::shared::Operation;
 use support::rng::Rng;
 
-/// What a disk writes whole or not at all.
+/// Bytes that a disk writes atomically.
 const SECTOR_BYTES: usize = 512;
 
 /// One thing that the program did.
@@ -31,13 +31,14 @@ impl Step {
         String::from_utf8_lossy(&self.data).into_owned()
     }
 
-    /// Whether a segment was made safe with it, or the name of a new one, which was safe by then.
+    /// Returns true if the step made a segment durable, or the name of a new segment that was
+    /// durable already.
     pub(crate) fn is_sync(&self) -> bool {
         let is_either = |path: &str| path.ends_with(".journal") || path.ends_with("/data");
         self.operation == Operation::Sync && is_either(&self.text())
     }
 
-    /// How many of the steps of this life it covers.
+    /// Returns the number of steps of this life that it covers.
     pub(crate) fn covers(&self) -> usize {
         usize::try_from(self.number).unwrap()
     }
@@ -75,7 +76,7 @@ pub(crate) fn read(path: &Path) -> Vec<Step> {
     steps
 }
 
-/// What becomes of what is not safe.
+/// Fate of bytes that are not durable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Luck {
     /// It is lost.
@@ -184,13 +185,13 @@ impl Platter {
                 self.name(at, Naming::Renamed(from.to_owned(), to.to_owned(), node));
             }
             Operation::Remove => self.name(at, Naming::Removed(step.text())),
-            Operation::Sync => self.make_safe(life + number, step),
+            Operation::Sync => self.make_durable(life + number, step),
             Operation::Send | Operation::Receive | Operation::Begin => (),
         }
     }
 
-    /// What was done before the step `before`.
-    fn make_safe(&mut self, before: usize, step: &Step) {
+    /// Makes the changes before the step `before` durable.
+    fn make_durable(&mut self, before: usize, step: &Step) {
         if let Some(index) = self.numbers.get(&step.file) {
             let changes = std::mem::take(&mut self.changes[*index]);
             for (at, change) in changes {

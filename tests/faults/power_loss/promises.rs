@@ -1,4 +1,4 @@
-//! What a coordinator had promised by each step of a trace, as those who talked to it saw it.
+//! Promises of a coordinator by each step of a trace, as its clients saw them.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -11,7 +11,7 @@ use support::preload::Preload;
 
 pub(crate) struct Revival {
     coordinator: Coordinator,
-    /// That of the numbers, if there is anybody to whom it is told.
+    /// Epoch of the numbers, if a member sees it.
     pub(crate) epoch: String,
     /// For as long as the coordinator is.
     _preload: Preload,

@@ -1,4 +1,4 @@
-//! A participant, the program itself, that says what it is told to and is killed now and then.
+//! A real participant that types the given commands and is killed at times.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -19,10 +19,10 @@ pub(crate) struct Actor {
     /// Commands without a reply, oldest first: texts, and `reconnect` without one.
     asked: VecDeque<Option<String>>,
     /// Up to here, what it said is looked at.
-    heard: usize,
-    /// Whether it is thought to be online.
+    read_bytes: usize,
+    /// True while it is believed to be online.
     is_online: bool,
-    /// Whether it tried to come back while there was nobody to come back to.
+    /// It tried to come back while no coordinator ran.
     is_stranded: bool,
 }
 
@@ -33,30 +33,30 @@ impl Actor {
         let mut running = Running::start(home.command(&["-f", "-e", "register 0"]));
         running.expect("OK register");
         let asked = VecDeque::new();
-        Self { index, home, running, asked, heard: 0, is_online: true, is_stranded: false }
+        Self { index, home, running, asked, read_bytes: 0, is_online: true, is_stranded: false }
     }
 
     pub(crate) fn log(&self) -> String {
         self.home.log()
     }
 
-    /// Whether it waits for no reply, and could speak.
+    /// Returns true if it waits for no reply and can send.
     pub(crate) fn is_quiet(&self) -> bool {
         self.asked.is_empty() && self.is_online
     }
 
-    /// Kills it and starts it again; what it had no reply to is of unknown fate.
+    /// Kills and restarts it; the outcome of commands without a reply is unknown.
     pub(crate) fn kill_and_restart(&mut self, ledger: &mut Ledger) {
         self.running.child.kill().unwrap();
         self.running.wait();
         self.take_output(ledger); // What it still said counts.
         self.asked = [None].into();
-        self.heard = 0;
+        self.read_bytes = 0;
         (self.is_online, self.is_stranded) = (false, false);
         self.running = Running::start(self.home.command(&["-f", "-e", "reconnect 0"]));
     }
 
-    /// Comes back at once, whatever pause it is in.
+    /// Makes it come back at once, even during a pause.
     pub(crate) fn come_back_now(&mut self) {
         self.asked.push_back(None);
         self.tell("reconnect 0\n");
@@ -107,12 +107,12 @@ impl Actor {
 
     fn take_output(&mut self, ledger: &mut Ledger) {
         let said = std::mem::take(&mut self.running.said);
-        let unheard = said.get(self.heard..).unwrap();
+        let unheard = said.get(self.read_bytes..).unwrap();
         let end = unheard.rfind('\n').map_or(0, |at| at + 1);
         for line in unheard.get(..end).unwrap().lines() {
             self.take_line(line, ledger);
         }
-        self.heard += end;
+        self.read_bytes += end;
         self.running.said = said;
     }
 
@@ -147,7 +147,7 @@ impl Actor {
         }
     }
 
-    /// For the one who has to find out why it does not get everything.
+    /// Returns its state, for the message of a failed test.
     pub(crate) fn state(&self) -> String {
         let said: Vec<&str> = self.running.said.lines().rev().take(12).collect();
         let last = self.log().lines().last().unwrap_or_default().to_owned();

@@ -1,15 +1,15 @@
-//! What was said, what became of it according to the replies, and what the message logs must be.
+//! Texts that were sent, their outcomes according to the replies, and the expected message logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of a text.
+/// Outcome of a text, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// No reply has come, or none will: it stands everywhere or nowhere.
+    /// No reply has come: the text is in all logs or in none.
     Unknown,
-    /// `OK msend` with this number: it stands everywhere.
+    /// `OK msend` with this number: the text is in all logs.
     Confirmed(u64),
-    /// `ERR`: it stands nowhere.
+    /// `ERR`: the text is in no log.
     Refused,
 }
 
@@ -17,11 +17,11 @@ pub(crate) enum Fate {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     fates: BTreeMap<String, Fate>,
-    /// How many texts each has said.
+    /// Number of texts that each actor has sent.
     counts: BTreeMap<usize, u64>,
 }
 
-/// What it came to.
+/// Result of the whole run.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) texts: usize,
@@ -89,8 +89,8 @@ impl Ledger {
         }
     }
 
-    /// What was confirmed is there under its number, what was refused is not there, and what one
-    /// actor said stands in the order in which it said it.
+    /// Checks that each confirmed text stands under its number, that no refused text stands
+    /// anywhere, and that the texts of one actor stand in the order of sending.
     fn check_fates(&self, all: &BTreeMap<u64, &String>, texts: &BTreeSet<&String>) {
         for (text, fate) in &self.fates {
             match fate {

@@ -1,5 +1,4 @@
-//! Real programs under load, killed at random: nothing confirmed is lost, nothing stands twice,
-//! nothing stands out of order.
+//! Real programs under load, killed at random: no confirmed text is lost, doubled or out of order.
 //!
 //! ```text
 //!   texts, each unique and with a checksum ─► participants ─► coordinator ─► message logs
@@ -7,8 +6,8 @@
 //!                  └── replies ──────────────────┘                └── Ledger ◄───┘
 //! ```
 //!
-//! `TORTURE_KILLS=<n>` kills so many times, `TORTURE_SEED=<n>` chooses who and when; what the
-//! operating system makes of that is its own.
+//! `TORTURE_KILLS=<n>` sets the number of kills, `TORTURE_SEED=<n>` the victims and the times. The
+//! scheduling of the operating system differs from run to run.
 
 mod actor;
 mod ledger;
@@ -21,14 +20,14 @@ use support::Timer;
 use support::coordinator::Coordinator;
 use support::rng::Rng;
 
-/// How often is killed if nobody says.
+/// Number of kills without `TORTURE_KILLS`.
 const KILLS: u64 = 12;
-/// Who takes part. They are killed twice as often as the coordinator, or their pauses between two
-/// tries to come back would grow to be most of what happens.
+/// Number of actors. They are killed twice as often as the coordinator; otherwise most of the time
+/// would be spent in their pauses between two tries to come back.
 const ACTORS: usize = 4;
 /// Longer than anybody is away, and short enough that a long run sees segments go.
 const TTL_S: u64 = 60;
-/// How long all may take to have everything once nobody is killed any more.
+/// Longest time after the last kill until all have everything.
 const SETTLE: Duration = Duration::from_secs(60);
 
 fn number(variable: &str) -> Option<u64> {
@@ -53,10 +52,10 @@ fn settle(actors: &mut [Actor], ledger: &mut Ledger) {
     for actor in &mut *actors {
         actor.come_back_now();
     }
-    // What is confirmed last of all is behind everything else in every log.
-    let mut last_words: Vec<Option<String>> = vec![None; actors.len()];
+    // The last confirmed text of all is behind every other text in every log.
+    let mut last_texts: Vec<Option<String>> = vec![None; actors.len()];
     loop {
-        for (actor, words) in actors.iter_mut().zip(&mut last_words) {
+        for (actor, words) in actors.iter_mut().zip(&mut last_texts) {
             actor.listen(ledger);
             if words.as_ref().is_none_or(|text| ledger.is_refused(text)) && actor.is_quiet() {
                 *words = actor.say(ledger);
@@ -64,7 +63,7 @@ fn settle(actors: &mut [Actor], ledger: &mut Ledger) {
         }
         let is_complete = |actor: &Actor| {
             let log = actor.log();
-            last_words.iter().enumerate().all(|(other, words)| {
+            last_texts.iter().enumerate().all(|(other, words)| {
                 let is_there = |text: &String| actor.index == other || log.contains(text.as_str());
                 words.as_ref().is_some_and(|text| ledger.is_confirmed(text) && is_there(text))
             })
@@ -86,7 +85,7 @@ fn what_was_confirmed_stands_everywhere_once_and_in_order_whoever_is_killed() {
     let kills = number("TORTURE_KILLS").unwrap_or(KILLS);
     println!("TORTURE_SEED={seed} TORTURE_KILLS={kills}");
     let mut rng = Rng::new(seed);
-    let mut coordinator = Coordinator::start_kept(TTL_S, &[]);
+    let mut coordinator = Coordinator::start_with_data_dir(TTL_S, &[]);
     let mut ledger = Ledger::default();
     let mut actors: Vec<Actor> =
         (0..ACTORS).map(|index| Actor::start(index, coordinator.address)).collect();

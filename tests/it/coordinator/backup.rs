@@ -42,7 +42,7 @@ fn numbered(word: &str, count: usize) -> Vec<String> {
 /// Two members with 3 messages, of which bob has all; then a copy; then 5 more, which he has too.
 /// The coordinator on the copy, and both as they were.
 fn put_back(arguments: &[&str]) -> (Coordinator, Member, Member) {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     send(&mut alice, &numbered("old", 3));
@@ -81,7 +81,7 @@ fn a_number_that_was_never_given_out_begins_a_new_epoch_for_every_member() {
     for seq in 4..=11 {
         back.socket().delivery(seq, "alice", &format!("new {}", seq - 3));
     }
-    // What is named of the life before means nothing.
+    // A number of the previous life is ignored.
     let reply = back.reconnect(&format!("acks=1 since={}:11", bob.epoch()));
     assert_eq!((number(&reply, "missed"), number(&reply, "expired")), (8, 0), "{reply}");
     // And the epoch is that of the next start, too.
@@ -151,7 +151,7 @@ fn with_new_epoch_the_numbers_begin_a_new_life_before_anybody_comes() {
 
 #[test]
 fn a_participant_whose_numbers_went_back_gets_all_that_is_new() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let home = Home::new("bob", first.address);
     let mut bob = Running::start(home.command(&["-f", "-e", "register 0"]));
@@ -175,7 +175,7 @@ fn a_participant_whose_numbers_went_back_gets_all_that_is_new() {
 /// The copy does not know the participant: it registers, in the same epoch, below its last number.
 #[test]
 fn a_participant_that_the_copy_does_not_know_takes_lower_numbers_for_new_ones() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     send(&mut alice, &numbered("before", 2));
     let copy = copy_of(&first);
@@ -193,7 +193,7 @@ fn a_participant_that_the_copy_does_not_know_takes_lower_numbers_for_new_ones() 
     assert_eq!(texts(&home.log()), [numbered("old", 8), numbered("new", 10)].concat());
     let restart = format!("\told 8\n# epoch {}\n3\t", alice.epoch());
     assert!(home.log().contains(&restart), "{}", home.log());
-    // The log remembers where the numbers stand now.
+    // The message log has the new position of the numbers.
     drop(bob);
     let mut bob = Running::start(home.command(&["-f", "-e", "reconnect 0"]));
     bob.expect("OK reconnect");
@@ -222,7 +222,7 @@ fn deregister_and_register_below_the_last_number_lose_nothing() {
 
 #[test]
 fn a_copy_that_is_taken_under_load_loses_nothing_of_what_comes_after_it_was_put_back() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let home = Home::new("bob", first.address);
     let mut bob = Running::start(home.command(&["-f", "-e", "register 0"]));

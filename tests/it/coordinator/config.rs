@@ -26,7 +26,7 @@ fn run(program: &str, arguments: &[&str]) -> Output {
     Command::new(program).current_dir(top).args(arguments).output().unwrap()
 }
 
-/// What a program answers: exit code, standard output, standard error.
+/// Checks the result of a program: exit code, standard output, standard error.
 #[track_caller]
 fn check(program: &str, arguments: &[&str], expected: (i32, &str, &str)) {
     let output = run(program, arguments);

@@ -113,7 +113,7 @@ fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn a_segment_that_the_user_may_not_read_refuses_the_start_and_stays_what_it_is() {
-    let first = Coordinator::start_kept(600, &[]);
+    let first = Coordinator::start_with_data_dir(600, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -154,7 +154,7 @@ fn a_segment_that_the_user_may_not_read_refuses_the_start_and_stays_what_it_is()
     bob.socket().delivery(1, "alice", "one");
 }
 
-/// What alice says while bob is away, who needs all of it.
+/// Messages that alice sends while bob is away and needs all of them.
 struct Talk {
     alice: Member,
     /// Texts without a reply yet.
@@ -236,7 +236,7 @@ impl Talk {
 
 #[test]
 fn a_segment_that_is_moved_away_is_reported_and_nothing_confirmed_is_lost_with_it() {
-    let coordinator = Coordinator::start_kept(600, &["sync=never"]);
+    let coordinator = Coordinator::start_with_data_dir(600, &["sync=never"]);
     let mut talk = Talk::start(&coordinator);
     let segment = coordinator.data_dir().join("0000000000000001.journal");
     fs::rename(&segment, segment.with_extension("moved")).unwrap();
@@ -249,7 +249,7 @@ fn a_segment_that_is_moved_away_is_reported_and_nothing_confirmed_is_lost_with_i
 
 #[test]
 fn a_directory_that_is_moved_away_refuses_what_must_be_written_until_it_is_back() {
-    let coordinator = Coordinator::start_kept(600, &["sync=never"]);
+    let coordinator = Coordinator::start_with_data_dir(600, &["sync=never"]);
     let mut talk = Talk::start(&coordinator);
     let (data, away) = (coordinator.data_dir(), coordinator.data_dir().with_extension("away"));
     fs::rename(&data, &away).unwrap();
@@ -264,10 +264,10 @@ fn a_directory_that_is_moved_away_refuses_what_must_be_written_until_it_is_back(
     talk.check(&coordinator);
 }
 
-/// One coordinator works under a link; the link comes to lead to the journal of another one.
+/// A coordinator works under a link, and the link is changed to point to another journal.
 #[test]
 fn two_journals_are_never_mixed_where_a_link_comes_to_lead_to_another_one() {
-    let other = Coordinator::start_kept(600, &[]);
+    let other = Coordinator::start_with_data_dir(600, &[]);
     Talk::start(&other);
     other.kill();
     let theirs = contents(&other.data_dir());

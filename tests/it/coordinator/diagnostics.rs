@@ -50,7 +50,7 @@ fn name_of(file: &File) -> String {
     format!("{}:{}", metadata.dev(), metadata.ino())
 }
 
-/// What stands behind `LEVEL [<RFC 3339 time in UTC with milliseconds>`.
+/// Returns the text behind `LEVEL [<RFC 3339 time in UTC with milliseconds>`.
 #[track_caller]
 fn behind_time<'a>(line: &'a str, level: &str) -> &'a str {
     let behind = line.strip_prefix(level).and_then(|rest| rest.trim_start().strip_prefix('['));

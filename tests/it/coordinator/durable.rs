@@ -1,4 +1,4 @@
-//! What a coordinator with a journal keeps, whatever ends it.
+//! State that a coordinator with a journal keeps across every kind of end.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -20,7 +20,7 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 /// Messages that are sent without waiting for the replies.
 const BATCH: u64 = 20;
 
-/// How a coordinator may end.
+/// Ways in which a coordinator ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Killed,
@@ -45,7 +45,7 @@ fn members_cursors_and_messages_outlive_the_program() {
     for (end, sync) in
         SYNCS.map(|sync| (End::Killed, sync)).into_iter().chain([(End::Terminated, "sync=always")])
     {
-        let first = Coordinator::start_kept(600, &[sync]);
+        let first = Coordinator::start_with_data_dir(600, &[sync]);
         let mut alice = first.join("alice", "");
         let mut bob = first.join("bob", "acks=1");
         let mut carol = first.join("carol", "acks=1");
@@ -119,7 +119,7 @@ fn take_through(socket: &mut MessageSocket, last: u64) {
 fn whatever_was_confirmed_is_delivered_after_a_kill() {
     for (round, stop) in [1, 37, 200, 399].into_iter().enumerate() {
         let sync = SYNCS[round % SYNCS.len()];
-        let first = Coordinator::start_kept(600, &[sync]);
+        let first = Coordinator::start_with_data_dir(600, &[sync]);
         let mut alice = first.join("alice", "");
         let mut bob = first.join("bob", "acks=1");
         let epoch = alice.epoch().to_owned();
@@ -140,7 +140,7 @@ fn whatever_was_confirmed_is_delivered_after_a_kill() {
     }
 }
 
-/// What is tested is that time passes, whether anything runs or not.
+/// Lets time pass: these tests are about ages, whether a program runs or not.
 fn let_pass(time: Duration) {
     let timer = Timer::start(time);
     while let Some(left) = timer.left() {
@@ -150,7 +150,7 @@ fn let_pass(time: Duration) {
 
 #[test]
 fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
-    let first = Coordinator::start_kept(3, &[]);
+    let first = Coordinator::start_with_data_dir(3, &[]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     bob.disconnect();
@@ -175,7 +175,7 @@ fn what_expired_while_nothing_ran_is_a_gap_and_what_did_not_is_delivered() {
 
 #[test]
 fn who_was_forgotten_stays_so_and_who_is_away_has_its_time_after_a_start() {
-    let coordinator = Coordinator::start_kept(60, &["forget_after=0.4"]);
+    let coordinator = Coordinator::start_with_data_dir(60, &["forget_after=0.4"]);
     let mut alice = coordinator.join("alice", "");
     coordinator.join("bob", "").disconnect();
     alice.command.until_stat("forgotten", 1);
@@ -192,7 +192,7 @@ fn who_was_forgotten_stays_so_and_who_is_away_has_its_time_after_a_start() {
 
 #[test]
 fn a_second_coordinator_in_the_same_directory_is_refused() {
-    let first = Coordinator::start_kept(60, &[]);
+    let first = Coordinator::start_with_data_dir(60, &[]);
     let mut alice = first.join("alice", "");
     let config = first.config().with_file_name("second.txt");
     std::fs::write(&config, format!("0\n60\ndata_dir={}\n", first.data_dir().display())).unwrap();
@@ -206,7 +206,7 @@ fn a_second_coordinator_in_the_same_directory_is_refused() {
 
 #[test]
 fn what_is_written_is_for_its_owner_only() {
-    let coordinator = Coordinator::start_kept(60, &[]);
+    let coordinator = Coordinator::start_with_data_dir(60, &[]);
     coordinator.join("alice", "").msend("one");
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&coordinator.data_dir()), 0o700);
@@ -221,7 +221,7 @@ fn what_is_written_is_for_its_owner_only() {
 
 #[test]
 fn what_has_expired_is_removed_after_a_start_though_nobody_comes() {
-    let first = Coordinator::start_kept(1, &[]);
+    let first = Coordinator::start_with_data_dir(1, &[]);
     first.join("alice", "").msend("one");
     first.kill();
     let second = first.start_again();
@@ -236,7 +236,7 @@ fn what_has_expired_is_removed_after_a_start_though_nobody_comes() {
 /// anything any more.
 #[test]
 fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_live() {
-    let first = Coordinator::start_kept(86_400, &["sync=never"]);
+    let first = Coordinator::start_with_data_dir(86_400, &["sync=never"]);
     let mut alice = first.join("alice", "");
     let mut bob = first.join("bob", "acks=1");
     let text = "x".repeat(60_000);
@@ -282,7 +282,7 @@ fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_liv
 /// them wait for one.
 #[test]
 fn clients_that_hold_all_files_cost_no_message_when_a_segment_begins() {
-    let coordinator = Coordinator::start_kept(600, &["sync=never"]);
+    let coordinator = Coordinator::start_with_data_dir(600, &["sync=never"]);
     let mut alice = coordinator.join("alice", "");
     coordinator.join("bob", "acks=1").disconnect(); // All segments are kept for bob.
     let files = coordinator.files() as u64;
@@ -310,7 +310,7 @@ fn clients_that_hold_all_files_cost_no_message_when_a_segment_begins() {
 
 #[test]
 fn a_message_stands_once_in_every_log_through_the_coordinators_kills() {
-    let mut coordinator = Coordinator::start_kept(600, &[]);
+    let mut coordinator = Coordinator::start_with_data_dir(600, &[]);
     let homes = ["alice", "bob"].map(|id| Home::new(id, coordinator.address));
     let mut both =
         homes.each_ref().map(|home| Running::start(home.command(&["-f", "-e", "register 0"])));

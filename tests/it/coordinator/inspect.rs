@@ -6,11 +6,11 @@ use std::path::Path;
 use support::coordinator::{Coordinator, inspect, until_written_down};
 use support::{field, files_in, number};
 
-/// What is printed of a journal.
+/// Lines that `--inspect` prints.
 struct Report(Vec<String>);
 
 impl Report {
-    /// Inspects; the directory is what it was, and nobody was told that something is wrong.
+    /// Inspects, and checks that the directory is unchanged and that standard error is empty.
     #[track_caller]
     fn of(directory: &Path) -> Self {
         let before = files_in(directory);

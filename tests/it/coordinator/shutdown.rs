@@ -1,4 +1,4 @@
-//! What SIGTERM means to those who are there.
+//! Effects of SIGTERM on clients and members.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ fn what_was_accepted_is_delivered_before_the_end() {
 #[test]
 fn while_it_drains_every_good_request_gets_503_and_nobody_new_is_let_in() {
     let (coordinator, mut client, _stuck) = draining();
-    // 400 stands before 503, all the others behind it.
+    // 400 takes precedence over 503, and 503 over all other errors.
     client.refused("nonsense", 400, "");
     client.refused("bob#register 80#127.0.0.1", 503, "");
     client.refused("ghost#msend hi#127.0.0.9", 503, "");

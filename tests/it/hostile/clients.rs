@@ -110,7 +110,7 @@ fn who_does_not_read_its_replies_is_not_read_from_and_gets_them_all_in_the_end()
     let round = format!("x#stats#127.0.0.1\nalice#msend {}#127.0.0.1\n", "x".repeat(1000));
     let round = round.as_bytes();
     let taken = client.write_until_stuck(round);
-    // What Linux may hold of one direction of a connection is not ours.
+    // Bytes that Linux may buffer for one direction are not counted.
     let most = |name: &str| {
         let sizes = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap();
         sizes.split_whitespace().next_back().unwrap().parse::<usize>().unwrap()
@@ -251,11 +251,11 @@ fn those_who_wait_or_keep_others_waiting_cost_nothing() {
     waiting.half_close();
     waiting.expect("OK ping");
     // One that does not read its replies, one that also ended its side, one amid a line.
-    let mut deaf = [coordinator.client(), coordinator.client()];
-    for client in &mut deaf {
+    let mut stalled_client = [coordinator.client(), coordinator.client()];
+    for client in &mut stalled_client {
         client.write_until_stuck(format!("{PING}\nx#stats#127.0.0.1\n").as_bytes());
     }
-    deaf[1].half_close();
+    stalled_client[1].half_close();
     let mut slow = coordinator.client();
     slow.write(b"bob#pi");
     // One that was refused and does not go.

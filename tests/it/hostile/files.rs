@@ -1,4 +1,4 @@
-//! More connections than files: who has to wait, and what that costs the others.
+//! More connections than open files: the order in which clients wait, and the cost for the others.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn out_of_files_the_waiting_wait_without_spinning_and_members_can_still_come_bac
     assert!(alice.command.stat("accept_pauses") > pauses + 1, "it is tried again and again");
     assert_eq!(coordinator.said("accepting rests"), 1, "and said once");
 
-    // The files held in reserve are for members.
+    // The reserved files are for members.
     bob.disconnect();
     alice.msend("while you were away");
     bob.reconnect("");

@@ -1,4 +1,4 @@
-//! What is kept for clients who do not take their replies, and for all of them together.
+//! Limits on the memory for clients that do not read their replies, each and all together.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn fill_up(coordinator: &Coordinator, other: &mut Member) -> Vec<Client> {
 const LONG_LINES: [&str; 2] = ["max_line=16m", "line_timeout=600"];
 const LIST: &str = "x#members#127.0.0.1\n";
 
-/// Members that go at once, so many that a list of them is longer than a share.
+/// Registers and drops members until a list of them is longer than a client's share.
 fn long_list(coordinator: &Coordinator) -> usize {
     let mut client = coordinator.client();
     let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
@@ -180,7 +180,7 @@ fn nothing_is_kept_for_one_that_is_gone() {
     assert_eq!(other.stat("client_bytes"), 0);
 }
 
-/// Members that go at once, so many that a list of them takes more than one turn; their ids.
+/// Registers and drops members until a list of them takes more than one turn. Returns their ids.
 fn crowd(client: &mut Client, coordinator: &Coordinator) -> Vec<String> {
     let listener = Listener::bind(&coordinator.transcript, "127.0.0.1");
     let ids = (0..TURN_LIST_LINES_MAX + 100).map(|number| format!("m{number:04}"));

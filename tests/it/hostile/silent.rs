@@ -20,7 +20,7 @@ fn silent_sockets_that_hold_all_files_keep_nobody_out() {
 }
 
 #[test]
-fn silent_sockets_keep_nobody_out() {
+fn silent_sockets_lock_no_client_out() {
     let coordinator = Coordinator::start(30, &["max_connections=50"]);
     let mut silent: Vec<_> = (0..50).map(|_| coordinator.client()).collect();
     silent[3].write(b"bob#pi"); // A line begun is none.

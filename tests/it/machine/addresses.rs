@@ -1,4 +1,4 @@
-//! What one address may have, and what an operator may do from the coordinator's own machine.
+//! Limits for one address, and an operator's rights on the coordinator's own machine.
 
 use std::net::{IpAddr, TcpListener, TcpStream};
 
@@ -116,7 +116,7 @@ fn an_operator_on_the_coordinators_machine_takes_any_member_away_and_nobody_else
     let Some((machine, mut coordinator)) = machine(&[]) else { return };
     coordinator.address.set_ip(HERE.parse().unwrap());
     let mut ann = machine.within(|| coordinator.join_from(THERE, "ann", ""));
-    // Its address has changed: all that is left to it is to be told so.
+    // The member's address has changed: it gets an error that says so.
     let mut moved = client(&machine, &mut coordinator, HERE);
     for command in ["reconnect 9001", "disconnect", "deregister", "msend hi", "register 9001"] {
         let words = "id: registered from 10.9.0.2, not from 10.9.0.1";
@@ -161,7 +161,8 @@ fn a_participant_whose_address_has_changed_says_so_and_what_to_do() {
         machine.ip(&format!("route change local {HERE} {route} {ip}"));
     };
     come_from(THERE);
-    let mut coordinator = machine.within(|| Coordinator::start_kept(60, &["bind=0.0.0.0"]));
+    let mut coordinator =
+        machine.within(|| Coordinator::start_with_data_dir(60, &["bind=0.0.0.0"]));
     coordinator.address.set_ip(HERE.parse().unwrap());
     let home = Home::new("alice", coordinator.address);
     let mut alice = machine.within(|| Running::start(home.command(&["-f", "-e", "register 0"])));

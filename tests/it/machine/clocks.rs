@@ -25,7 +25,7 @@ fn a_message_ages_while_the_machine_sleeps() {
     bob.socket().delivery(2, "alice", "after");
 }
 
-/// The timeout of a poll stands still while the machine sleeps.
+/// The timeout of a poll does not run while the machine sleeps.
 #[test]
 fn what_is_due_when_the_machine_wakes_up_is_done_at_once() {
     let preload = Preload::with_clocks();

@@ -49,8 +49,8 @@ fn an_address_that_no_interface_has_yet_is_listened_on_and_said_once() {
     }
 }
 
-/// What members cost on addresses that are not the loopback's:
-/// `cargo test --release --test it a_member_costs -- --nocapture`.
+/// Measures the cost of members whose addresses are not loopback: `cargo test --release --test it
+/// a_member_costs -- --nocapture`.
 #[test]
 fn a_member_costs_the_same_with_nine_thousand_as_with_a_thousand() {
     const LISTENERS: usize = 90;

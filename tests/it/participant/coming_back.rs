@@ -1,4 +1,5 @@
-//! Connections that break, replies that get lost, coordinators that forget, strangers at the door.
+//! Connections that break, replies that are lost, coordinators that lost their members, and
+//! strangers at the listener.
 
 use support::coordinator::Coordinator;
 use support::fake::Fake;
@@ -268,7 +269,7 @@ fn a_reconnect_takes_over_from_itself_without_a_hole() {
     assert!(!alice.said.contains("lost"), "{}", alice.said);
 }
 
-/// What became of each text, in the order in which they were typed.
+/// Returns the outcome of each text, in the order of typing.
 fn outcomes(said: &str) -> Vec<&str> {
     let is_outcome = |line: &&str| {
         line.starts_with("OK msend ")
@@ -345,7 +346,7 @@ fn numbers(log: &str) -> Vec<usize> {
 
 #[test]
 fn what_is_sent_over_eight_restarts_is_confirmed_or_unknown_and_comes_once_in_order() {
-    let coordinator = Coordinator::start_kept(600, &[]);
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
     let (_bob, home, confirmed) = send_over_eight_restarts(coordinator, "reconnect 0\n");
     let arrived = numbers(&home.log());
     let lost: Vec<&usize> = confirmed.iter().filter(|text| !arrived.contains(text)).collect();

@@ -38,7 +38,7 @@ fn echo(text: &str, fifo: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// How often the thread that reads standard input has read.
+/// Returns the number of reads by the thread that reads standard input.
 fn reads(running: &Running) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{}/task", running.child.id())).unwrap();
     let mut tasks = tasks.map(|task| task.unwrap().path());

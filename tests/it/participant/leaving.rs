@@ -1,4 +1,5 @@
-//! How the participant ends: it says goodbye, misses nothing later, and has a telling exit code.
+//! Ends of the participant: it disconnects, misses nothing later, and its exit code tells the
+//! result.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -125,7 +126,7 @@ fn output_that_could_not_be_written_is_a_failure_said_once() {
 }
 
 #[test]
-fn who_is_no_longer_read_says_goodbye() {
+fn a_participant_whose_output_is_closed_disconnects() {
     let coordinator = Coordinator::start(60, &[]);
     let mut bob = coordinator.join("bob", "");
     let home = Home::new("alice", coordinator.address);

@@ -13,7 +13,7 @@ use support::participant::{Home, Running, texts, until};
 const EPOCH: &str = "00000000000000aa";
 const HEADER: &str = "# id alice\n# epoch 00000000000000aa\n# last 0\n";
 
-/// Bob, who sends, and alice, who has been greeted and writes it all down.
+/// Returns bob, who sends, and alice, who is online and logs.
 #[track_caller]
 fn bob_and_alice(coordinator: &Coordinator) -> (Member, Home, Running) {
     let bob = coordinator.join("bob", "");

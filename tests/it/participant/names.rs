@@ -25,7 +25,7 @@ fn home_at(coordinator: &str) -> Home {
     home
 }
 
-/// Files that a program sees in place of the system's.
+/// Files under `/etc` that a program sees in place of the system's.
 struct Etc(TempDir);
 
 impl Etc {
@@ -161,7 +161,7 @@ fn an_address_that_does_not_answer_gives_way_to_the_next() {
 #[test]
 fn a_name_is_resolved_at_every_connect() {
     let Some(etc) = Etc::new("127.0.0.1 hub.test\n", "") else { return };
-    let coordinator = Coordinator::start_kept(60, &[]);
+    let coordinator = Coordinator::start_with_data_dir(60, &[]);
     let port = coordinator.address.port();
     let home = home_at(&format!("hub.test {port}"));
     let mut alice = etc.participant(&home, &["-f", "-e", "register 0"]);

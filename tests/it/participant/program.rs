@@ -61,7 +61,7 @@ fn a_message_stands_in_the_log_exactly_once_however_often_its_reader_is_killed()
         .until_member("alice", |line| line.contains(" offline ") && line.contains("pending=0"));
 }
 
-/// What a coordinator says may be wrong: no number of it ends the program.
+/// No number from a coordinator, right or wrong, ends the program.
 #[test]
 fn numbers_at_the_end_of_their_range_are_taken_as_they_are() {
     const MAX: &str = "18446744073709551615";
@@ -157,7 +157,7 @@ fn however_it_ends_the_terminal_is_left_as_it_was_found() {
     }
 }
 
-/// What the lines of an output say: messages shown, and messages not shown.
+/// Counts of an output: messages shown, and messages reported as not shown.
 #[derive(Debug, Default)]
 struct Shown {
     shown: u64,

@@ -1,4 +1,4 @@
-//! The participant at a terminal: whatever keys, texts, signals and shells do to it.
+//! The participant at a terminal, under all kinds of keys, texts, signals and shells.
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use rustix::termios::{
@@ -67,7 +67,7 @@ fn the_key_that_interrupts_clears_a_line_with_text_and_ends_the_program_on_an_em
     let home = Home::new("alice", coordinator.address);
     let mut alice = online(&home);
     for half in ["m", "msend half", "msend x\x7f", "  ", "msend \u{65e5}"] {
-        // What is typed ahead of the key may be thrown away with the line, as in a shell.
+        // Text that was typed before the key may be discarded with the line, as in a shell.
         alice.write(half);
         alice.write("\x03");
         next_line(&mut alice);

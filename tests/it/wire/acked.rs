@@ -1,4 +1,5 @@
-//! A member's place: what moves it, what does not, and from where delivery resumes.
+//! A member's `acked`: the events that move it, those that do not, and the point where delivery
+//! resumes.
 
 use support::coordinator::Coordinator;
 use support::listener::Listener;

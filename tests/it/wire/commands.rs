@@ -5,8 +5,8 @@ use support::listener::Listener;
 use support::wire::Client;
 use support::{field, number};
 
-/// Sends a request whose connect-back does not come to an end, and sees to it that it was read:
-/// it leaves in one write with one that is answered at once.
+/// Sends a request whose connect-back never finishes, in one write with a request that is answered
+/// at once, and waits for that answer: the first request was read then.
 #[track_caller]
 fn begin(client: &mut Client, request: &str) {
     client.write(format!("observer#ping#127.0.0.1\n{request}\n").as_bytes());

@@ -201,7 +201,7 @@ fn a_full_backlog_gets_507_and_accepts_nothing() {
     assert_eq!(coordinator.said("backlog full"), 1, "the log is told once");
 }
 
-/// Both refusals apply; the one that stands first in the table is the answer.
+/// Two errors apply; the answer is the one that stands first in the table.
 #[test]
 fn of_two_refusals_the_first_in_the_table_is_given() {
     let options = ["max_members=2", "max_line=512", "max_backlog=1024"];

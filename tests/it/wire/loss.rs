@@ -1,4 +1,4 @@
-//! What is lost, when, and how a member is told of it.
+//! Messages that are lost, the time of the loss, and the report to the member.
 
 use support::coordinator::Coordinator;
 use support::member::Member;
@@ -93,7 +93,7 @@ fn own_messages_are_never_counted_as_lost() {
     bob.until_expired();
     bob.comes_back("acks=1", 0, 3);
     bob.socket().gap(3, 1, 5);
-    // What was taken before counts as taken, if it is named.
+    // Numbers below the one that `since` names count as delivered.
     let since = format!("acks=1 since={}:1", bob.epoch());
     bob.comes_back(&since, 0, 2);
     assert_eq!(bob.acked(), 2, "and over the own message right after it");
@@ -172,7 +172,7 @@ fn a_slow_member_online_gets_gaps_for_dropped_messages_too() {
     bob.comes_back(&since, 0, 0);
     alice.msend("six");
     bob.socket().delivery(6, "alice", "six");
-    // Without naming it, the place is the last number acknowledged.
+    // Without `since`, `acked` is the last number acknowledged.
     for _ in 0..5 {
         alice.msend(&text);
     }

@@ -1,4 +1,4 @@
-//! What comes over a message socket, and how one follows another.
+//! Lines of a message socket, and the change from one socket to the next.
 
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
@@ -26,7 +26,7 @@ fn a_nonce_comes_back_first_as_it_was_written() {
     bob.socket().expect(&hello);
     bob.socket().delivery(1, "alice", "missed");
     bob.msend("back");
-    // Nothing was asked for, so no greeting stands before the first message.
+    // No nonce was asked for, so no greeting comes before the first message.
     alice.socket().delivery(2, "bob", "back");
 }
 

@@ -1,4 +1,5 @@
-//! What a client sees of the coordinator on its command sockets and message sockets.
+//! The wire: everything that a client sees of the coordinator on command sockets and message
+//! sockets.
 
 mod acked;
 mod commands;

@@ -29,7 +29,7 @@ real! {
     fn timerfd_settime(fd: c_int, flags: c_int, to: *const c_void, from: *mut c_void) -> c_int;
 }
 
-/// A FIFO that a test writes to when it sets the clock, in place of the program's timer.
+/// A FIFO in place of the program's timer: a test writes to it when it sets the clock.
 static BELL: OnceLock<String> = OnceLock::new();
 static BELL_FD: AtomicI32 = AtomicI32::new(-1);
 

@@ -1,4 +1,4 @@
-//! What is behind the program's file descriptors.
+//! Files and sockets behind the program's descriptors.
 
 use std::ffi::c_int;
 use std::sync::atomic::AtomicU8;
@@ -15,20 +15,20 @@ pub(crate) enum Class {
 
 static CLASSES: [AtomicU8; 1 << 16] = [const { AtomicU8::new(Class::Other as u8) }; 1 << 16];
 
-fn place(fd: c_int) -> Option<&'static AtomicU8> {
+fn slot(fd: c_int) -> Option<&'static AtomicU8> {
     CLASSES.get(usize::try_from(fd).ok()?)
 }
 
 /// Notes what a call has opened, if it has; answers what the call did.
 pub(crate) fn note(fd: c_int, class: Class) -> c_int {
-    if let Some(place) = place(fd) {
-        place.store(class as u8, Relaxed);
+    if let Some(slot) = slot(fd) {
+        slot.store(class as u8, Relaxed);
     }
     fd
 }
 
 pub(crate) fn class(fd: c_int) -> Class {
-    match place(fd).map_or(0, |place| place.load(Relaxed)) {
+    match slot(fd).map_or(0, |slot| slot.load(Relaxed)) {
         1 => Class::File,
         2 => Class::Directory,
         3 => Class::Socket,

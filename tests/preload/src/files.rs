@@ -36,9 +36,9 @@ real! {
     fn close(fd: c_int) -> c_int;
 }
 
-/// Where the program's files are.
+/// Directory of the program's files.
 static ROOT: OnceLock<String> = OnceLock::new();
-/// What it is to take for the name of this life of the machine; ends in a zero.
+/// Path of a file that replaces the boot id; ends in a NUL.
 static BOOT_INSTEAD: OnceLock<String> = OnceLock::new();
 
 pub(crate) fn begin() {
@@ -61,7 +61,7 @@ fn is_there(path: &str) -> bool {
     inside(|| fs::symlink_metadata(path).is_ok())
 }
 
-/// What is behind a descriptor that stays the program's.
+/// Returns the metadata of an open descriptor, without closing it.
 fn metadata(fd: c_int) -> io::Result<Metadata> {
     // SAFETY: the program has it open, and it is not closed here.
     let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });

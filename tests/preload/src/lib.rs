@@ -33,7 +33,7 @@ use std::cell::Cell;
 use std::env;
 
 thread_local! {
-    /// Whether this thread is at work here: what it calls is not the program's doing.
+    /// True while this thread runs code of this library: its calls are not the program's.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 

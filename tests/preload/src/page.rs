@@ -38,8 +38,8 @@ fn words() -> Option<&'static [AtomicU64; WORDS]> {
     (!page.is_null() && !is_inside()).then(|| unsafe { &*page.cast() })
 }
 
-/// What is to become of a call.
-enum Doom {
+/// Decision about a call.
+enum Verdict {
     None,
     KillBefore,
     KillAfter,
@@ -49,12 +49,12 @@ enum Doom {
     Hang,
 }
 
-/// Whether calls are looked at at all.
+/// Returns true if calls are observed.
 pub(crate) fn is_on() -> bool {
     words().is_some()
 }
 
-/// How far a clock is set, in milliseconds.
+/// Returns the offset of a clock in milliseconds.
 pub(crate) fn clock_offset_ms(word: usize) -> i64 {
     words().map_or(0, |words| words[word].load(SeqCst) as i64)
 }
@@ -65,8 +65,8 @@ fn is_change(kind: Kind) -> bool {
         || kind == Kind::MakeDirectory
 }
 
-fn doom(kind: Kind) -> Doom {
-    let Some(words) = words() else { return Doom::None };
+fn decide(kind: Kind) -> Verdict {
+    let Some(words) = words() else { return Verdict::None };
     let count = |kind: Kind| words[COUNTS + kind as usize].fetch_add(1, SeqCst) + 1;
     let own = count(kind);
     let any = if is_change(kind) { count(Kind::AnyChange) } else { 0 };
@@ -74,30 +74,30 @@ fn doom(kind: Kind) -> Doom {
     let number = match wanted {
         it if it == kind as u64 => own,
         it if it == Kind::AnyChange as u64 => any,
-        _ => return Doom::None,
+        _ => return Verdict::None,
     };
     let (action, call) = (words[ACTION].load(SeqCst), words[CALL].load(SeqCst));
     if number < call || number == 0 {
-        return Doom::None;
+        return Verdict::None;
     }
     let part = words[PART].load(SeqCst);
-    let (doom, is_lasting) = match Action::ALL.into_iter().find(|it| *it as u64 == action) {
-        Some(Action::KillBefore) => (Doom::KillBefore, false),
-        Some(Action::KillAfter) => (Doom::KillAfter, false),
-        Some(Action::KillWithin) => (Doom::KillWithin(part), false),
-        Some(Action::FailOnce) => (Doom::Fail(words[ERRNO].load(SeqCst) as c_int), false),
-        Some(Action::FailFrom) => (Doom::Fail(words[ERRNO].load(SeqCst) as c_int), true),
-        Some(Action::ShortOnce) => (Doom::Short(part), false),
-        Some(Action::ShortFrom) => (Doom::Short(part), true),
-        Some(Action::HangFrom) => (Doom::Hang, true),
-        Some(Action::None) | None => return Doom::None,
+    let (decide, is_lasting) = match Action::ALL.into_iter().find(|it| *it as u64 == action) {
+        Some(Action::KillBefore) => (Verdict::KillBefore, false),
+        Some(Action::KillAfter) => (Verdict::KillAfter, false),
+        Some(Action::KillWithin) => (Verdict::KillWithin(part), false),
+        Some(Action::FailOnce) => (Verdict::Fail(words[ERRNO].load(SeqCst) as c_int), false),
+        Some(Action::FailFrom) => (Verdict::Fail(words[ERRNO].load(SeqCst) as c_int), true),
+        Some(Action::ShortOnce) => (Verdict::Short(part), false),
+        Some(Action::ShortFrom) => (Verdict::Short(part), true),
+        Some(Action::HangFrom) => (Verdict::Hang, true),
+        Some(Action::None) | None => return Verdict::None,
     };
     // One that came while the page was written may have been the one that was meant.
     let is_first = words[FIRED].compare_exchange(0, 1, SeqCst, SeqCst).is_ok();
     if is_lasting && !is_first {
         words[FIRED].fetch_add(1, SeqCst);
     }
-    if is_first || is_lasting { doom } else { Doom::None }
+    if is_first || is_lasting { decide } else { Verdict::None }
 }
 
 /// Waits until something else than hanging is asked for.
@@ -109,7 +109,7 @@ fn hang() {
     }
 }
 
-/// What a failed call answers.
+/// Return value of a failed call.
 pub(crate) trait Failure {
     const FAILED: Self;
 }
@@ -126,27 +126,28 @@ impl Failure for *mut c_void {
     const FAILED: Self = std::ptr::null_mut();
 }
 
-/// A call of the program's that transfers up to `count` bytes; `real` is told how many it may.
+/// Runs a call of the program that transfers up to `count` bytes; `real` gets the number that is
+/// allowed.
 pub(crate) fn transfer<R: Failure>(kind: Kind, count: usize, real: impl FnOnce(usize) -> R) -> R {
     // Less than all, so that a part is one, and more than nothing if it is to be a success.
     let part = |part: u64| (count as u64 * part.min(255) / 256) as usize;
-    match doom(kind) {
-        Doom::None => real(count),
-        Doom::KillBefore => real::die(),
-        Doom::KillAfter => {
+    match decide(kind) {
+        Verdict::None => real(count),
+        Verdict::KillBefore => real::die(),
+        Verdict::KillAfter => {
             real(count);
             real::die()
         }
-        Doom::KillWithin(share) => {
+        Verdict::KillWithin(share) => {
             real(part(share));
             real::die()
         }
-        Doom::Fail(errno) => {
+        Verdict::Fail(errno) => {
             real::set_errno(errno);
             R::FAILED
         }
-        Doom::Short(share) => real(part(share).max(1).min(count)),
-        Doom::Hang => {
+        Verdict::Short(share) => real(part(share).max(1).min(count)),
+        Verdict::Hang => {
             hang();
             real(count)
         }

@@ -69,7 +69,7 @@ pub(crate) fn text(path: *const c_char) -> String {
     if path.is_null() {
         return String::new();
     }
-    // SAFETY: whoever calls the function we stand for must hand over a text that ends in a zero.
+    // SAFETY: the contract of the replaced function demands a text that ends in a NUL.
     unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned()
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn bytes<'a>(start: *const c_void, count: usize) -> &'a [u8] {
     if start.is_null() || count == 0 {
         return &[];
     }
-    // SAFETY: whoever calls the function we stand for must hand over memory of this length, which
-    // stays for the time of the call.
+    // SAFETY: the contract of the replaced function demands memory of this length that lives as
+    // long as the call.
     unsafe { std::slice::from_raw_parts(start.cast(), count) }
 }

@@ -1,7 +1,7 @@
-//! What the library and the tests that preload it say to each other: words of a page, and what the
-//! records of a trace are about.
+//! Constants shared by the library and the tests that preload it: words of the shared page, and
+//! kinds of trace records.
 
-/// What calls are told apart by.
+/// Kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u64)]
 pub enum Kind {
@@ -31,11 +31,11 @@ pub enum Kind {
     Option,
     Watch,
     Say,
-    /// Each that changes a file or a directory, or makes that safe, beside its own kind.
+    /// Every call that changes a file or a directory, or syncs one, in addition to its own kind.
     AnyChange,
 }
 
-/// What is done at a call; those of them that say `From` do it at all that follow, too.
+/// Action at a call. Those whose names contain `From` apply to all later calls, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u64)]
 pub enum Action {
@@ -67,28 +67,28 @@ impl Action {
     ];
 }
 
-/// What is done, see [`Action`].
+/// Index of the action, see [`Action`].
 pub const ACTION: usize = 0;
-/// At a call of this [`Kind`].
+/// Index of the [`Kind`] of the call.
 pub const KIND: usize = 1;
-/// At which of them, from 1.
+/// Index of the number of the call among its kind, from 1.
 pub const CALL: usize = 2;
-/// With what it fails.
+/// Index of the error number.
 pub const ERRNO: usize = 3;
-/// How much of it is done, of 256.
+/// Index of the part of the call that is done, in 256ths.
 pub const PART: usize = 4;
-/// How often it was done.
+/// Index of the number of times that the action was done.
 pub const FIRED: usize = 5;
-/// Milliseconds that the machine has slept.
+/// Index of the milliseconds that the machine has slept.
 pub const SLEPT_MS: usize = 6;
-/// Milliseconds that its wall clock is ahead, or behind as a negative number.
+/// Index of the milliseconds by which the wall clock is ahead; negative if it is behind.
 pub const WALL_SET_MS: usize = 7;
-/// Where the calls of each kind are counted.
+/// Index of the first counter of calls; one for each kind.
 pub const COUNTS: usize = 16;
-/// Words of the page.
+/// Number of words of the page.
 pub const WORDS: usize = COUNTS + Kind::AnyChange as usize + 1;
 
-/// What a program did, or what became of its files; as a byte it is the letter.
+/// Operation of a trace record; the byte is a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Operation {

@@ -122,7 +122,7 @@ extern "C" fn writev(fd: c_int, pieces: *const Piece, count: c_int) -> isize {
         return self::real::writev(fd, pieces, count);
     }
     let count = usize::try_from(count).unwrap_or_default();
-    // SAFETY: the program hands over so many pieces.
+    // SAFETY: the program passes this number of pieces.
     let list = unsafe { std::slice::from_raw_parts(pieces, count) };
     let all: Vec<&[u8]> = list.iter().map(|piece| bytes(piece.start, piece.count)).collect();
     let total = all.iter().map(|piece| piece.len()).sum();

@@ -1,12 +1,12 @@
-//! What became of files and what was said, in order: enough to tell what a disk may hold, and what
-//! was promised by then, whenever the power goes.
+//! Trace of all changes of files and all bytes on sockets, in order. From it the tests compute the
+//! possible contents of a disk after a power loss, and the promises made by then.
 //!
 //! ```text
 //!   record = length u32, of what follows · operation u8 · file u64 · number u64 · data
 //!   C  file     path         created        W  file  offset  bytes     written
 //!   D           path         directory made T  file  length            cut, or made longer
 //!   R           path 0 path  renamed        U        path              removed
-//!   S  file  n  path         safe; it covers the first n records
+//!   S  file  n  path         synced; it covers the first n records
 //!   O  socket   bytes        sent           I  socket  bytes           received
 //!   B           a program begins; records are counted from here
 //! ```
@@ -42,7 +42,7 @@ pub(crate) fn is_on() -> bool {
     lock().file.is_some()
 }
 
-/// How many records there are.
+/// Returns the number of records.
 pub(crate) fn records() -> u64 {
     lock().records
 }

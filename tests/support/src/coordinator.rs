@@ -27,7 +27,7 @@ pub struct Coordinator {
     pub address: SocketAddr,
     /// Its port: nobody takes it between two that are to have it.
     port: Arc<ReservedPort>,
-    /// What it says on stdout, line by line; ends when the process ends.
+    /// Lines of standard output; the channel ends when the process ends.
     stdout: Receiver<String>,
     /// The config file is in it, and the journal if there is one.
     directory: Arc<TempDir>,
@@ -35,7 +35,7 @@ pub struct Coordinator {
     environment: Environment,
 }
 
-/// What it is run with, beside what the tests are.
+/// Environment variables added to those of the tests.
 pub type Environment = Vec<(&'static str, PathBuf)>;
 
 impl Coordinator {
@@ -52,7 +52,7 @@ impl Coordinator {
     }
 
     /// Starts one with a journal in its directory.
-    pub fn start_kept(ttl_s: u64, options: &[&str]) -> Self {
+    pub fn start_with_data_dir(ttl_s: u64, options: &[&str]) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
         let data_dir = format!("data_dir={}", directory.path().join("data").display());
         let options: Vec<&str> = options.iter().copied().chain([data_dir.as_str()]).collect();

@@ -1,4 +1,4 @@
-//! A coordinator that says what the test says, right or wrong.
+//! A coordinator whose lines, right or wrong, the test writes.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 
 use super::DEADLINE;
 
-/// Where the participant finds it.
+/// A coordinator that the test plays line by line.
 pub struct Fake {
     listener: TcpListener,
     pub address: SocketAddr,
@@ -19,7 +19,7 @@ pub struct Talk {
     reader: BufReader<TcpStream>,
 }
 
-/// What a `register` or `reconnect` asked for.
+/// Options of a `register` or `reconnect`.
 pub struct Wish {
     pub line: String,
     pub port: u16,
@@ -104,7 +104,7 @@ impl Talk {
         assert_eq!(self.line(), expected);
     }
 
-    /// This line must come, whatever comes before it.
+    /// Waits for this line, and skips all lines before it.
     #[track_caller]
     pub fn expect_last(&mut self, expected: &str) {
         loop {
@@ -116,7 +116,7 @@ impl Talk {
         }
     }
 
-    /// The participant must close, in whatever way, with nothing said before.
+    /// Expects that the participant closes, without a line before that.
     #[track_caller]
     pub fn expect_closed(&mut self) {
         let mut line = String::new();

@@ -1,5 +1,5 @@
-//! What every test of a running program needs: the program itself, sockets that wait with
-//! deadlines, and a transcript of all that passed for when something was not as it should be.
+//! Tools for tests of running programs: processes, sockets with deadlines, and a transcript that is
+//! printed when a test fails.
 //!
 //! ```text
 //!   Coordinator ── process, temporary config ──┐
@@ -7,7 +7,8 @@
 //!   Client, MessageSocket ── both a Wire ──────┘
 //! ```
 //!
-//! Nothing here sleeps. Silence is proved by a later line that must come and does come next.
+//! Nothing here sleeps. To show that a line does not come, a test waits for a later line that must
+//! come, and sees that it comes next.
 
 pub mod coordinator;
 pub mod fake;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// How long anything may take that must happen. Reached only by tests that fail.
+/// Longest time for anything that must happen. Only failing tests reach it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Path of one of the two programs. Cargo names it to the tests that it runs; an older cargo does
@@ -68,12 +69,12 @@ impl Timer {
         Self { start: Instant::now(), limit }
     }
 
-    /// What has passed.
+    /// Returns the time that has passed.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// What is left of the limit; `None` at its end.
+    /// Returns the time that is left; `None` at the end of the limit.
     pub fn left(&self) -> Option<Duration> {
         self.limit.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero())
     }

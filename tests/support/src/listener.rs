@@ -1,4 +1,4 @@
-//! Where a participant listens, and what the coordinator connects to it.
+//! A participant's listener, and the coordinator's connections to it.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
@@ -73,7 +73,7 @@ impl Listener {
         match self.listener.accept() {
             Ok((stream, _)) => {
                 let name = format!("message {}", self.address);
-                self.transcript.note(&name, "< (connected)", b"");
+                self.transcript.record(&name, "< (connected)", b"");
                 MessageSocket(Wire::new(&self.transcript, stream, name))
             }
             Err(error) => {

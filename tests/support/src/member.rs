@@ -11,9 +11,9 @@ pub struct Member {
     pub ip: String,
     pub command: Client,
     pub listener: Listener,
-    /// What `register` or the last `reconnect` said.
+    /// Reply to `register` or to the last `reconnect`.
     pub reply: String,
-    /// Whether it asked for acknowledgements, and so is told why its message socket ends.
+    /// True if it asked for acknowledgements, so its message socket ends with `bye`.
     acks: bool,
     socket: Option<MessageSocket>,
 }
@@ -62,7 +62,7 @@ impl Member {
         self.reply.clone()
     }
 
-    /// Reconnects, when so many messages are kept for it and so many are lost.
+    /// Reconnects, and checks the counts of kept and lost messages.
     #[track_caller]
     pub fn comes_back(&mut self, options: &str, missed: u64, expired: u64) {
         let reply = self.reconnect(options);
@@ -140,24 +140,24 @@ impl Member {
         self.socket.take().expect("the member has a message socket")
     }
 
-    /// What the coordinator has for this member in `members`.
+    /// Returns the member's line in `members`.
     #[track_caller]
     pub fn line(&mut self) -> String {
         let id = self.id.clone();
         self.command.member(&id).unwrap_or_else(|| self.command.fail("not a member"))
     }
 
-    /// The member's place, as the coordinator has it.
+    /// Returns the member's `acked`, as the coordinator shows it.
     #[track_caller]
     pub fn acked(&mut self) -> u64 {
         number(&self.line(), "acked")
     }
 
-    /// Waits until the coordinator has this place for it.
+    /// Waits until the coordinator shows this `acked` for the member.
     #[track_caller]
-    pub fn until_acked(&mut self, place: u64) {
+    pub fn until_acked(&mut self, acked: u64) {
         let id = self.id.clone();
-        self.command.until_member(&id, |line| number(line, "acked") == place);
+        self.command.until_member(&id, |line| number(line, "acked") == acked);
     }
 
     /// Waits until the coordinator has it offline.

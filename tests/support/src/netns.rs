@@ -130,7 +130,7 @@ impl<'a> Cable<'a> {
         format!("eth{}", self.net)
     }
 
-    /// From here on what is sent this way is lost, and neither end is told.
+    /// Drops all packets in this direction from now on; neither end is informed.
     #[track_caller]
     pub fn cut(&self, way: Way) {
         if way != Way::ToLeft {

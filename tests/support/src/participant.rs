@@ -43,7 +43,7 @@ impl Home {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// One that reads what the test types, whatever commands come first.
+    /// Returns a command that reads lines from the test after its own `-e` commands.
     pub fn command(&self, options: &[&str]) -> Command {
         self.command_as_is(&[&["-i"], options].concat())
     }
@@ -102,7 +102,7 @@ impl Running {
         let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         let open = || File::options().read(true).write(true).open(&name).unwrap();
         command.stdin(open()).stdout(open()).stderr(open());
-        // What stops it with the whole of its group does not stop the tests.
+        // A signal to the participant's process group must not reach the tests.
         let child = command.process_group(0).spawn().unwrap();
         let terminal = File::from(terminal);
         let (sender, output) = mpsc::channel();
@@ -124,7 +124,7 @@ impl Running {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    /// The rest of the line that was expected.
+    /// Returns the end of the expected line.
     #[track_caller]
     pub fn expect_line(&mut self) -> String {
         let start = self.expected;
@@ -166,7 +166,7 @@ impl Running {
         }
     }
 
-    /// What it has said since.
+    /// Returns its output since the last expected line.
     pub fn unexpected(&self) -> &str {
         self.said.get(self.expected..).unwrap()
     }

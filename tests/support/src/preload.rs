@@ -19,7 +19,7 @@ pub mod shared;
 /// The library's name where cargo has put it: beside the test programs.
 const LIBRARY: &str = "libgroupcast_preload.so";
 const WORD: usize = size_of::<u64>();
-/// What is to happen.
+/// A fault: the call, and the action at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub action: Action,
@@ -36,7 +36,7 @@ pub struct Preload {
     directory: TempDir,
     page: File,
     is_traced: bool,
-    /// What the program hears of its clocks by.
+    /// FIFO through which the program learns that its clock was set.
     bell: Option<File>,
 }
 
@@ -66,7 +66,7 @@ impl Preload {
         preload
     }
 
-    /// Sets the wall clock ahead, or behind: of a program that runs already, the system tells it.
+    /// Sets the wall clock by an offset. A running program is informed, as the system does it.
     pub fn set_wall_clock(&self, offset_ms: i64) {
         self.put(WALL_SET_MS, offset_ms.cast_unsigned());
         self.ring();
@@ -93,7 +93,7 @@ impl Preload {
         fs::remove_file(self.path("boot")).unwrap();
     }
 
-    /// Where the files of the program are that count.
+    /// Returns the directory whose files are traced and hit.
     pub fn root(&self) -> PathBuf {
         self.path("files")
     }
@@ -160,12 +160,12 @@ impl Preload {
         self.put(ACTION, Action::None as u64);
     }
 
-    /// How often it has happened.
+    /// Returns the number of times that the fault has happened.
     pub fn fired(&self) -> u64 {
         self.word(FIRED)
     }
 
-    /// How many calls of a kind there were.
+    /// Returns the number of calls of a kind.
     pub fn count(&self, kind: Kind) -> u64 {
         self.word(COUNTS + kind as usize)
     }

@@ -1,4 +1,4 @@
-//! What happened in a test, for the one who has to find out why it failed.
+//! Transcript of a test, printed if the test fails.
 
 use std::fmt::Write as _;
 use std::process::Child;
@@ -20,7 +20,7 @@ impl Transcript {
     }
 
     /// Notes what `who` did with some bytes.
-    pub fn note(&self, who: &str, did: &str, bytes: &[u8]) {
+    pub fn record(&self, who: &str, did: &str, bytes: &[u8]) {
         let shown = bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes).escape_ascii();
         let rest = if bytes.len() > SHOWN_BYTES_MAX { "..." } else { "" };
         lock(&self.lines).push(format!("{who:>20} {did} {shown}{rest}"));

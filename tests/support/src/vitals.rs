@@ -1,4 +1,4 @@
-//! What a running coordinator costs, as the operating system counts it.
+//! CPU, memory and files of a running coordinator, as the operating system counts them.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{DEADLINE, Timer};
 
 /// Ticks of `/proc/<pid>/stat` in a second, on every Linux there is.
 const TICKS_PER_S: u64 = 100;
-/// How long it is looked at, and what it may need meanwhile: a twentieth.
+/// Length of the observation. The coordinator may use a twentieth of it.
 const QUIET: Duration = Duration::from_secs(1);
 /// See [`QUIET`].
 const QUIET_CPU_MS: u64 = 50;
@@ -59,12 +59,12 @@ impl Coordinator {
         line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// How many files it has open.
+    /// Returns the number of open files.
     pub fn files(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// Waits until it has so many files open.
+    /// Waits until this number of files is open.
     #[track_caller]
     pub fn until_files(&self, files: usize) {
         let timer = Timer::start(DEADLINE);
@@ -76,7 +76,7 @@ impl Coordinator {
         }
     }
 
-    /// How often something stands in what it has said on stderr.
+    /// Returns the number of times that a text stands in standard error.
     pub fn said(&self, what: &str) -> usize {
         let stderr = lock(&self.transcript.stderr).clone();
         String::from_utf8_lossy(&stderr).matches(what).count()
@@ -94,7 +94,7 @@ impl Coordinator {
         }
     }
 
-    /// From here on it may have so many files open; `None`: as many as this process.
+    /// Limits the number of open files; `None`: the limit of this process.
     pub fn limit_files(&self, files: Option<u64>) {
         let limit = getrlimit(Resource::Nofile);
         let limit = Rlimit { current: files.or(limit.current), ..limit };

@@ -12,10 +12,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 use super::transcript::Transcript;
 use super::{DEADLINE, Timer};
 
-/// What takes nothing for so long will not take anything.
+/// A peer that takes nothing for this long is stuck.
 const STUCK: Duration = Duration::from_millis(300);
 
-/// Why there is no line.
+/// Reason for a missing line.
 #[derive(Debug)]
 pub enum Missing {
     /// None came in time.
@@ -24,7 +24,7 @@ pub enum Missing {
     End,
     /// The connection broke.
     Broken(ErrorKind),
-    /// What came is not text.
+    /// The bytes are not UTF-8.
     NotUtf8(Vec<u8>),
 }
 
@@ -51,7 +51,7 @@ impl Wire {
     /// Sends bytes as they are, in one write.
     #[track_caller]
     pub fn write(&mut self, bytes: &[u8]) {
-        self.transcript.note(&self.name, ">", bytes);
+        self.transcript.record(&self.name, ">", bytes);
         if let Err(error) = self.stream.write_all(bytes) {
             self.transcript.fail(&format!("{}: cannot write: {error}", self.name));
         }
@@ -78,7 +78,7 @@ impl Wire {
 
     /// Ends our direction: what is due can still be read.
     pub fn half_close(&mut self) {
-        self.transcript.note(&self.name, "> (end)", b"");
+        self.transcript.record(&self.name, "> (end)", b"");
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
@@ -144,7 +144,7 @@ impl Wire {
         self.fail("something is always on its way")
     }
 
-    /// What Linux has still to send on this connection; `None` if the connection is no more.
+    /// Returns the bytes that Linux has still to send; `None` if the connection is gone.
     fn unsent_bytes(&self) -> Option<u64> {
         let (ours, theirs) = self.ends()?;
         let [queues, _] = kernel_row(&ours, &theirs)?;
@@ -176,7 +176,7 @@ impl Wire {
         }
     }
 
-    /// The connection must end here, in whatever way.
+    /// Expects the end of the connection, of any kind.
     #[track_caller]
     pub fn expect_closed(&mut self) {
         match self.line_within(Timer::start(DEADLINE)) {
@@ -191,12 +191,12 @@ impl Wire {
         self.transcript.fail(&format!("{}: {what}", self.name))
     }
 
-    /// The next line if it comes in time, else what came in its place.
+    /// Returns the next line, or the event that came in its place.
     pub fn line_within(&mut self, timer: Timer) -> Result<String, Missing> {
         loop {
             if let Some(at) = self.received.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.received.drain(..=at).take(at).collect();
-                self.transcript.note(&self.name, "<", &line);
+                self.transcript.record(&self.name, "<", &line);
                 return String::from_utf8(line)
                     .map_err(|error| Missing::NotUtf8(error.into_bytes()));
             }
@@ -205,7 +205,7 @@ impl Wire {
             let mut bytes = [0; 16 * 1024];
             match self.stream.read(&mut bytes) {
                 Ok(0) => {
-                    self.transcript.note(&self.name, "< (end)", b"");
+                    self.transcript.record(&self.name, "< (end)", b"");
                     return Err(Missing::End);
                 }
                 Ok(count) => self.received.extend_from_slice(&bytes[..count]),
@@ -214,7 +214,7 @@ impl Wire {
                     if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted]
                         .contains(&error.kind()) => {}
                 Err(error) => {
-                    self.transcript.note(&self.name, "< (broken)", error.to_string().as_bytes());
+                    self.transcript.record(&self.name, "< (broken)", error.to_string().as_bytes());
                     return Err(Missing::Broken(error.kind()));
                 }
             }
@@ -280,7 +280,7 @@ impl Client {
         }
     }
 
-    /// What `members` lists.
+    /// Returns the lines of `members`.
     #[track_caller]
     pub fn members(&mut self) -> Vec<String> {
         self.say("observer#members#127.0.0.1");
@@ -294,7 +294,7 @@ impl Client {
         lines.find(|line| line.split(' ').next() == Some(id))
     }
 
-    /// What `stats` shows.
+    /// Returns the lines of `stats`.
     #[track_caller]
     pub fn stats(&mut self) -> BTreeMap<String, String> {
         self.say("observer#stats#127.0.0.1");
