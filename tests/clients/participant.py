@@ -4,8 +4,8 @@
     participant.py ID LOG COORDINATOR_IP COORDINATOR_PORT
 
 Joins, appends messages to LOG, and comes back when a connection breaks. Each line of standard input
-is a command, as `msend TEXT` or `disconnect`. LOG.since holds the epoch, the last number and the
-length of LOG. It is replaced before messages are acknowledged: `kill -9` loses and doubles nothing.
+is a command, as `msend TEXT`; its end is `disconnect`. LOG.since holds the epoch, the last number
+and the length of LOG, and is replaced before messages are acknowledged: so `kill -9` costs nothing.
 """
 import contextlib, os, pathlib, random, secrets, select, socket, sys, time
 STAY_OFFLINE = ("disconnected", "deregistered", "taken over by ", "bad ack")
