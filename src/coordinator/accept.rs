@@ -1,4 +1,4 @@
-//! Accepting: new command sockets come in, and silent ones give way when there is no room.
+//! Accepts command sockets. If there is no room, the oldest silent command socket is closed.
 
 use std::io;
 use std::mem;
@@ -16,12 +16,12 @@ use crate::protocol::LimitReached;
 use crate::time::Now;
 
 impl Coordinator {
-    /// Takes in who is waiting to be accepted.
+    /// Accepts waiting connections, up to the limit of a turn.
     pub(super) fn accept(&mut self, now: Now) {
         let commits = self.journal.as_ref().map(|journal| &journal.commits);
         let is_starting_segment = commits.is_some_and(Commits::is_starting_segment);
         if is_starting_segment && self.is_out_of_files {
-            // The one file that may be free meanwhile is that of the segment.
+            // A file that is free now is needed for the new segment.
             self.acceptor.iter_mut().for_each(|acceptor| acceptor.postpone(now.steady));
         }
         loop {
@@ -42,12 +42,14 @@ impl Coordinator {
         }
     }
 
-    /// Says when files run out, and when all who waited for one are in; not what is between.
+    /// Logs the start of a shortage of files, and its end.
     fn log_file_shortage(&mut self, shortage: Option<&io::Error>) {
         let was_out = mem::replace(&mut self.is_out_of_files, shortage.is_some());
         match shortage {
-            Some(error) if !was_out => log::warn!("accepting rests: {error}"),
-            None if was_out => log::info!("accepting goes on: nobody waits any more"),
+            Some(error) if !was_out => {
+                log::warn!("accepting paused: {error}; new connections wait in the queue");
+            }
+            None if was_out => log::info!("accepting again: the queue is empty"),
             Some(_) | None => (),
         }
     }
@@ -59,10 +61,10 @@ impl Coordinator {
         }
     }
 
-    /// Takes a command socket in. One on which nothing has come may give way to it.
+    /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
     fn add_client(&mut self, stream: TcpStream, address: SocketAddr, now: Now) {
         let mut connection = Connection::new(stream);
-        let Ok(local) = connection.local_addr() else { return }; // It is gone already.
+        let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
         let refusal = self.admission.refusal_for(address.ip()).or_else(|| {
             let has_room =
                 !self.admission.is_full() || self.make_room(&self.admission.displaced(), now);
@@ -70,16 +72,16 @@ impl Coordinator {
         });
         if refusal.is_some() && self.admission.is_crowded() {
             self.admission.record_dropped();
-            log::debug!("{address}: dropped, as too many are being refused already");
+            log::debug!("{address}: closed without a reply: too many clients are being refused");
             return;
         }
         let key = self.peers.next_key();
         if let Err(error) = connection.register(self.poll.registry(), key) {
-            log::warn!("{address}: cannot be watched: {error}");
+            log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
             return;
         }
         if let Err(error) = connection.keep_alive(KEEPALIVE) {
-            log::warn!("{address}: no keepalive: {error}");
+            log::warn!("{address}: cannot turn on keepalive: {error}");
         }
         let mut client = Client::new(address.ip().to_canonical(), local.ip().to_canonical());
         self.admission.on_accepted(key, &mut client, now.steady);
@@ -90,8 +92,8 @@ impl Coordinator {
         }
     }
 
-    /// Has the oldest command socket that has brought no line give way; `false` if there is none.
-    /// Reads that client first: its request may have arrived already.
+    /// Refuses the oldest command socket that has sent no whole line. Returns false if there is
+    /// none. Reads from that client first, because its request may have arrived already.
     fn make_room(&mut self, why: &LimitReached, now: Now) -> bool {
         while let Some(key) = self.admission.oldest_silent() {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::client) {
@@ -104,7 +106,7 @@ impl Coordinator {
                     || matches!(why, LimitReached::Silent { max: None });
                 self.refuse(key, &why.clone().into(), now.steady);
                 if is_closed_now {
-                    // With its reply written, if the socket takes it.
+                    // The reply is written before, if the socket has room.
                     self.marked_for_close.push(key);
                 }
                 return true;

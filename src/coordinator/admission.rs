@@ -1,13 +1,13 @@
-//! Accepts or refuses command sockets, and closes a silent one when there is no room.
+//! Limits on command sockets: decides which are served and which are refused.
 //!
 //! ```text
 //!   accepted ─┬─► served, silent ──── a whole line ────► served
 //!             │        │ the oldest, when one more comes and the table is full
 //!             │        ▼
-//!             └─► turned away: 421, for a moment beside the table
+//!             └─► refused with ERR 421, open for a moment outside the table
 //! ```
 //!
-//! So clients that hold silent sockets lock nobody out, whatever their addresses.
+//! So clients that keep silent sockets cannot lock out others, whatever their addresses are.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,31 +20,30 @@ use crate::net::Key;
 use crate::protocol::LimitReached;
 use crate::time::Millis;
 
-/// The count of command sockets, and the order of those that have brought no line yet.
+/// Number of command sockets, and the order of those that have sent no line yet.
 #[derive(Debug)]
 pub(super) struct Admission {
     /// `max_connections`.
     max: usize,
     /// `max_connections_per_address`.
     per_address_max: usize,
-    /// Command sockets that are, or were, served.
+    /// Command sockets that count as connections.
     served: usize,
-    /// Command sockets that are told that there is no room.
+    /// Open command sockets that were refused because there is no room.
     being_refused: usize,
     per_address: PerAddress,
-    /// Served ones that have brought no whole line, each with the time at which it was accepted, in
-    /// the order in which they came.
+    /// Served sockets that have sent no whole line, with the time of their accept, oldest first.
     silent: BTreeMap<u64, (Key, Millis)>,
     next_serial: u64,
     counters: AdmissionCounters,
 }
 
-/// Command sockets since the start that got no service.
+/// Number of command sockets since the start that were not served.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AdmissionCounters {
-    /// There was no room for them.
+    /// Sockets for which there was no room.
     pub(super) refused: u64,
-    /// They had brought no line, and gave way.
+    /// Silent sockets that made room for others.
     pub(super) displaced: u64,
 }
 
@@ -62,7 +61,7 @@ impl Admission {
         }
     }
 
-    /// Command sockets that count as connections.
+    /// Returns the number of command sockets that count as connections.
     pub(super) fn served(&self) -> usize {
         self.served
     }
@@ -71,12 +70,12 @@ impl Admission {
         self.counters
     }
 
-    /// No command socket is open.
+    /// Returns true if no command socket is open.
     pub(super) fn is_empty(&self) -> bool {
         self.served == 0 && self.being_refused == 0
     }
 
-    /// The table has no room for one more.
+    /// Returns true if the table has no room for one more socket.
     pub(super) fn is_full(&self) -> bool {
         self.served >= self.max
     }
@@ -86,19 +85,19 @@ impl Admission {
         self.being_refused >= REFUSED_CONNECTIONS_MAX
     }
 
-    /// The refusal for one more command socket from `ip`, if there are too many from there.
+    /// Returns the refusal for one more command socket from `ip`, if there are too many from there.
     pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
         let network = self.per_address.full(ip, self.per_address_max)?;
         let (address, max) = (network.to_string().into(), self.per_address_max);
         Some(LimitReached::ConnectionsFrom { address, max })
     }
 
-    /// The refusal for one more command socket when the table is full.
+    /// Returns the refusal for a command socket when the table is full.
     pub(super) fn full(&self) -> LimitReached {
         LimitReached::Connections { max: self.max }
     }
 
-    /// The refusal for a command socket that gives way.
+    /// Returns the refusal for a silent command socket that makes room.
     pub(super) fn displaced(&self) -> LimitReached {
         LimitReached::Silent { max: Some(self.max) }
     }
@@ -112,25 +111,25 @@ impl Admission {
         self.next_serial += 1;
     }
 
-    /// A whole line has come, or no further line will be read: the client is not silent.
+    /// Marks a client as not silent: it sent a whole line, or no further line will be read.
     pub(super) fn on_line(&mut self, client: &mut Client) {
         if let Some(serial) = client.silent.take() {
             self.silent.remove(&serial);
         }
     }
 
-    /// The oldest command socket that has brought no whole line.
+    /// Returns the oldest command socket that has sent no whole line.
     pub(super) fn oldest_silent(&self) -> Option<Key> {
         self.silent.first_key_value().map(|(_, (key, _))| *key)
     }
 
-    /// Returns true if that one was accepted so long ago that its first request is overdue.
+    /// Returns true if the oldest silent socket had enough time for its first request.
     pub(super) fn is_oldest_overdue(&self, now: Millis) -> bool {
         let oldest = self.silent.first_key_value();
         oldest.is_some_and(|(_, (_, since))| now.since(*since) >= SILENT_MS_MIN)
     }
 
-    /// A served command socket is told that there is no room for it.
+    /// Counts a served command socket that was refused.
     pub(super) fn on_refused(&mut self, client: &mut Client, is_silent: bool) {
         self.on_line(client);
         self.served -= 1;
@@ -143,12 +142,12 @@ impl Admission {
         }
     }
 
-    /// Counts one that was closed without a word.
+    /// Counts a command socket that was closed without a reply.
     pub(super) fn record_dropped(&mut self) {
         self.counters.refused += 1;
     }
 
-    /// A command socket is closed.
+    /// Counts a command socket that is closed.
     pub(super) fn on_closed(&mut self, client: &mut Client) {
         self.on_line(client);
         match client.phase {

@@ -1,19 +1,20 @@
-//! Memory that the coordinator keeps for all clients together.
+//! Memory budget for the replies and the input of all clients.
 //!
 //! ```text
-//!   a client's replies that are not sent     there is room      there is none
+//!   unsent replies of a client               budget has room    budget is full
 //!   up to CLIENT_BYTES_SHARE                 served             served
-//!   up to OUTBOX_BYTES_MAX                   served             not served until it has read
-//!   above                                    not served until it has read
+//!   up to OUTBOX_BYTES_MAX                   served             throttled until it reads
+//!   above                                    throttled until it reads
 //! ```
 //!
-//! So there is always a share for each, and who reads has all it needs, whatever the others do; but
-//! for a list that is longer than a share, as no other reply can be: it waits for room.
+//! So each client always has its share, and a client that reads its replies is served, whatever the
+//! others do. The exception is a list that is longer than a share: it waits until there is room. No
+//! other reply is longer than a share.
 //!
-//! Unfinished lines and requests that cannot be carried out yet have a limit of their own, because
-//! a client that never ends its line waits for nothing. Above this limit the longest unfinished
-//! lines are refused. A line within the share of a client is never refused, so a client that writes
-//! its lines in one go does not notice.
+//! Unfinished lines and unexecuted requests have a limit of their own, because a client that never
+//! ends its line does not wait for a reply. Above this limit the longest unfinished lines are
+//! refused. A line within the share of a client is never refused, so a client that writes each line
+//! at once never notices the limit.
 
 use super::peer::Client;
 use crate::limits::{
@@ -22,21 +23,21 @@ use crate::limits::{
 };
 use crate::net::Connection;
 
-/// What is kept for all clients, and who waits for it to become less.
+/// Bytes that are kept for all clients.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    /// The sum of what the clients are counted for.
+    /// Sum over all clients.
     kept_bytes: usize,
-    /// The part of it that is input: unfinished lines, requests not carried out.
+    /// Input bytes among `kept_bytes`: unfinished lines and unexecuted requests.
     input_bytes: usize,
     /// Limit of `input_bytes`.
     input_bytes_max: usize,
-    /// Somebody may be held up only because of what is kept for others.
+    /// True if a client may be throttled only because the budget is full.
     throttles: bool,
 }
 
 impl Budget {
-    /// Starts empty, for `connections_max` clients with lines of `line_bytes_max` bytes.
+    /// Makes an empty budget for `connections_max` clients with lines of `line_bytes_max` bytes.
     pub(super) fn new(connections_max: usize, line_bytes_max: usize) -> Self {
         let shares = connections_max.saturating_mul(CLIENT_BYTES_SHARE);
         let lines = line_bytes_max.saturating_mul(UNFINISHED_LINES_MIN);
@@ -44,33 +45,33 @@ impl Budget {
         Self { input_bytes_max, ..Self::default() }
     }
 
-    /// Whether each client has to make do with its share.
+    /// Returns true if each client is limited to its share.
     pub(super) fn is_full(&self) -> bool {
         self.kept_bytes >= CLIENT_BYTES_ALL
     }
 
-    /// Replies waiting for a client from which on it is not served.
+    /// Returns the number of unsent reply bytes from which a client is throttled.
     pub(super) fn outbox_bytes_max(&self) -> usize {
         if self.is_full() { CLIENT_BYTES_SHARE } else { OUTBOX_BYTES_MAX }
     }
 
-    /// A client is not served on until it has read, or there is room.
+    /// Records that a client is throttled.
     pub(super) fn record_throttled(&mut self) {
         self.throttles |= self.is_full();
     }
 
-    /// Whether there is room again for those who were held up without; says so once.
+    /// Returns true once when the budget has room again for throttled clients.
     pub(super) fn has_room_again(&mut self) -> bool {
         !self.is_full() && std::mem::take(&mut self.throttles)
     }
 
-    /// The most that is read from a client at once, and kept of its requests if they may not be
-    /// carried out, beside a line that is not finished.
+    /// Returns the most bytes that are read from a client at once. These bytes stay in memory if
+    /// their requests cannot be executed yet.
     pub(super) fn read_bytes(&self) -> usize {
         if self.is_full() { CLIENT_BYTES_SHARE } else { READ_BYTES }
     }
 
-    /// Counts a client for what is kept for it now.
+    /// Updates the bytes that are counted for a client.
     pub(super) fn charge(&mut self, connection: &Connection, client: &mut Client) {
         let kept_bytes = kept_bytes(connection, client);
         self.kept_bytes = self.kept_bytes - client.kept_bytes + kept_bytes;
@@ -80,26 +81,27 @@ impl Budget {
         client.input_bytes = input_bytes;
     }
 
-    /// A client is gone, and all that was kept for it.
+    /// Subtracts the bytes of a client that is closed.
     pub(super) fn release(&mut self, connection: &Connection, client: &Client) {
         debug_assert_eq!(client.kept_bytes, kept_bytes(connection, client), "it was not charged");
         self.kept_bytes -= client.kept_bytes;
         self.input_bytes -= client.input_bytes;
     }
 
-    /// Input that must go: none up to the bound, and so much above it that the next time is not
-    /// at once. With it the bound.
+    /// Returns the number of input bytes that must be dropped, with the limit. Returns `None` below
+    /// the limit. An eighth more than the excess is dropped, so that the limit is not reached again
+    /// at once.
     pub(super) fn excess_input(&self) -> Option<(usize, usize)> {
         let max = self.input_bytes_max;
         (self.input_bytes > max).then(|| (self.input_bytes - (max - max / 8), max))
     }
 
-    /// Bytes of unfinished lines and of requests that are not carried out, of all clients.
+    /// Returns the bytes of unfinished lines and unexecuted requests of all clients.
     pub(super) fn input_bytes(&self) -> usize {
         self.input_bytes
     }
 
-    /// What is kept for all clients together.
+    /// Returns the bytes that are kept for all clients.
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }

@@ -1,4 +1,4 @@
-//! Command sockets: requests in.
+//! Command sockets: reads requests and executes them.
 
 use std::mem;
 
@@ -11,11 +11,11 @@ use crate::group::{ConnId, Input, Origin};
 use crate::limits::{CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, READ_BYTES, WORK_BYTES};
 use crate::net::{Fill, Key};
 use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
+use crate::text::Counted;
 use crate::time::{Millis, Now};
 
 impl Coordinator {
-    /// Carries out the requests of a command socket, as far as they are there, may be carried out,
-    /// and fit into its share.
+    /// Executes the requests of a command socket, up to its share of the turn.
     pub(super) fn serve(&mut self, key: Key, share: Share, now: Now) {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
@@ -46,10 +46,10 @@ impl Coordinator {
         self.pause(key, input, requests > 0, has_leftover, now.steady);
     }
 
-    /// Reads a piece; whether there may be more.
+    /// Reads a piece. Returns true if there may be more.
     ///
-    /// A piece is short, so that little is kept of requests that are not carried out in this turn.
-    /// Only of a line that is longer more is read at once.
+    /// A piece is short, so that few bytes are buffered of requests that are not executed in this
+    /// turn. Only a long line is read in larger pieces.
     fn read(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share) -> bool {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return false;
@@ -73,12 +73,10 @@ impl Coordinator {
         }
     }
 
-    /// Whether nothing more will come from a client.
+    /// Returns true if the client will send no more bytes.
     fn has_ended(&mut self, key: Key) -> bool {
         let client = self.peers.get_mut(key).and_then(Peer::client);
-        client.is_some_and(|(connection, client)| {
-            client.has_failed || connection.is_input_ended() //.
-        })
+        client.is_some_and(|(connection, client)| client.has_failed || connection.is_input_ended())
     }
 
     fn may_be_served(&mut self, key: Key) -> bool {
@@ -102,8 +100,8 @@ impl Coordinator {
         }
     }
 
-    /// The bytes before the end of a stream are a request, whatever is missing behind them; but
-    /// not those before its failure.
+    /// Executes the bytes before the end of the stream as a request, even without a line feed. If
+    /// the connection failed, those bytes are dropped.
     fn serve_last_line(&mut self, key: Key, input: &mut LineBuffer, left: &mut Share, now: Now) {
         let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client) else { return };
         let was_cut = client.has_failed;
@@ -128,7 +126,7 @@ impl Coordinator {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let origin = Origin { conn, peer: client.peer, local: client.local };
-                // Nothing for each message above `trace`: there may be a million in a second.
+                // Messages are logged at `trace` only: there may be a million in a second.
                 let is_message = matches!(request.command, Command::Msend { .. });
                 let level = if is_message { log::Level::Trace } else { log::Level::Debug };
                 log::log!(level, "{}: {request}", client.peer);
@@ -143,9 +141,10 @@ impl Coordinator {
         }
     }
 
-    /// Leaves a client until something happens to it, with what was read and not used.
+    /// Stops serving a client until its next event, and keeps its unused input.
     ///
-    /// The time-out of a line runs while the client lets us wait, not while we let it wait.
+    /// The line timeout runs while the client must send the rest of a line. It does not run while
+    /// the client is throttled.
     fn pause(
         &mut self,
         key: Key,
@@ -160,7 +159,7 @@ impl Coordinator {
             return;
         };
         if let ClientPhase::Refused(_) = client.phase {
-            return; // The input is forgotten.
+            return; // The input is dropped.
         }
         client.is_throttled = client.phase == ClientPhase::Serving && !may_go_on;
         if client.is_throttled {
@@ -189,7 +188,8 @@ impl Coordinator {
         }
     }
 
-    /// The rest of the line may have arrived: it is refused if a last look does not find it.
+    /// Marks an unfinished line as overdue. If one more read does not finish it, the client is
+    /// refused.
     pub(super) fn on_line_timeout(&mut self, key: Key) {
         if let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) {
             client.line_timer = None;
@@ -199,7 +199,8 @@ impl Coordinator {
         }
     }
 
-    /// Refuses those with the longest unfinished lines, if all clients together have too much.
+    /// Refuses the clients with the longest unfinished lines if the input of all clients exceeds
+    /// its limit.
     pub(super) fn limit_input(&mut self, now: Millis) {
         let Some((excess, max)) = self.budget.excess_input() else { return };
         let long = self.peers.iter().filter_map(|(key, peer)| match &peer.role {
@@ -224,12 +225,13 @@ impl Coordinator {
             self.refuse(key, &RequestError::TooMuchUnfinished { bytes, max }, now);
         }
         log::debug!(
-            "{refused} unfinished lines of {freed} bytes refused: {max} bytes are the limit"
+            "{} refused, {freed} bytes in all: {max} bytes is the limit for all clients",
+            Counted(refused, "unfinished line was", "unfinished lines were"),
         );
     }
 
-    /// Tells a client why it is not served any more, and sees to it that it can read that: closing
-    /// at once, with bytes unread, would have TCP throw the reply away.
+    /// Sends a client the reason why it is refused. The socket stays open until the client can have
+    /// read the reply: closing with unread bytes would make TCP discard it.
     pub(super) fn refuse(&mut self, key: Key, refusal: &RequestError, now: Millis) {
         self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()));
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
@@ -257,7 +259,7 @@ impl Coordinator {
         self.timers.insert(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
     }
 
-    /// Reads what a refused client still sends, and throws it away.
+    /// Reads and drops the bytes that a refused client still sends.
     fn discard(&mut self, key: Key, bytes_max: usize) {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
@@ -283,7 +285,7 @@ impl Coordinator {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return;
         };
-        // The client may take the rest of its replies now, before an event says so.
+        // The client may take the rest of its replies now, before an event reports this.
         connection.assume_writable();
         let is_gone = connection.flush(READ_BYTES).is_err();
         self.budget.charge(connection, client);

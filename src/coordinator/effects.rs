@@ -1,4 +1,4 @@
-//! What the group wants done, and replies out.
+//! Runs the effects of the group: replies, connect-backs, closed sockets.
 
 use std::fmt::{Arguments, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::protocol::{Epoch, Reply};
 use crate::time::Now;
 
 impl Coordinator {
-    /// Does what the group wants, until it wants nothing more.
+    /// Runs the effects of the group until none is left.
     pub(super) fn run_effects(&mut self, now: Now) {
         while let Some(effect) = self.group.poll_effect() {
             match effect {
@@ -40,7 +40,7 @@ impl Coordinator {
         }
     }
 
-    /// Puts a reply behind those that its client has not been sent yet.
+    /// Appends a reply to the output of a client.
     pub(super) fn answer(&mut self, to: ConnId, reply: &Reply) {
         if let Reply::Refused(_) = reply {
             self.counters.errors += 1;
@@ -53,7 +53,7 @@ impl Coordinator {
         self.append(to, commit, format_args!("{reply}\n"));
     }
 
-    /// Commits up to `done` are: whoever waits for one of them may be answered.
+    /// Releases the replies that wait for a commit up to `done`.
     pub(super) fn release_replies(&mut self, done: u64) {
         for key in std::mem::take(&mut self.with_pending_replies) {
             let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
@@ -71,12 +71,12 @@ impl Coordinator {
         }
     }
 
-    /// Appends to what a client is to be sent, once `commit` is done; it may be served on, as it
-    /// has its reply now.
+    /// Appends a text to the output of a client, once `commit` is done. The client then has its
+    /// reply, so its next request can be served.
     pub(super) fn append(&mut self, to: ConnId, commit: Option<u64>, text: Arguments<'_>) {
         let key = key_of(to);
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
-            return; // It is gone; what it asked for was done.
+            return; // The client is gone. Its request was executed.
         };
         let has_waited = client.phase == ClientPhase::Waiting && client.list.is_empty();
         if has_waited {
@@ -100,7 +100,7 @@ impl Coordinator {
         }
     }
 
-    /// Has a client's replies written at the end of a turn.
+    /// Marks a client whose replies are to be written at the end of the turn.
     pub(super) fn schedule_flush(&mut self, key: Key) {
         if let Some((_, client)) = self.peers.get_mut(key).and_then(Peer::client)
             && !std::mem::replace(&mut client.is_unflushed, true)
@@ -109,16 +109,16 @@ impl Coordinator {
         }
     }
 
-    /// Draws bits for the next epoch. Without them the group begins none, and a later effect asks
+    /// Draws random bits for the next epoch. If this fails, no epoch begins, and the group asks
     /// again.
     pub(super) fn draw_epoch(&mut self, now: Now) {
         match getrandom::u64() {
             Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
-            Err(error) => log::error!("no new epoch can begin: no random number: {error}"),
+            Err(error) => log::error!("cannot begin a new epoch: no random number: {error}"),
         }
     }
 
-    /// Writes replies, as many as a turn may; who comes later is the first in the next turn.
+    /// Writes replies, up to the limit of a turn. The other clients come first in the next turn.
     pub(super) fn write_replies(&mut self) {
         let mut bytes_left = TURN_REPLY_BYTES_MAX;
         for _ in 0..self.unflushed.len().min(TURN_REPLIES_MAX) {
@@ -130,7 +130,8 @@ impl Coordinator {
         }
     }
 
-    /// Writes a client's replies, and ends it if it has come to its end; how many bytes it took.
+    /// Writes the replies of a client, and marks it for closing at its end. Returns the number of
+    /// bytes written.
     fn write_replies_to(&mut self, key: Key) -> usize {
         let Some((connection, client)) = self.peers.get_mut(key).and_then(Peer::client) else {
             return 0;
@@ -190,7 +191,7 @@ impl Coordinator {
         written
     }
 
-    /// Begins a connect-back.
+    /// Starts a connect-back.
     fn connect_back(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
         self.spend(WORK_CONNECT);
         let key = self.peers.next_key();
@@ -212,7 +213,7 @@ impl Coordinator {
         }
     }
 
-    /// With all files taken by clients, one is given up from the reserve.
+    /// Starts a connection. If no file is free, one file of the reserve is released for it.
     fn connection_to(
         &mut self,
         address: SocketAddr,
@@ -230,11 +231,11 @@ impl Coordinator {
         if is_freed { connect() } else { begun }
     }
 
-    /// Gives up a connect-back, or closes a message socket.
+    /// Cancels a connect-back, or closes a message socket.
     fn close(&mut self, link: LinkId, closing_bytes: &[u8]) {
         let Some(key) = self.links.remove(&link) else { return };
         if let Some(peer) = self.peers.get_mut(key) {
-            // Unread bytes would make TCP throw away what was written and has not arrived.
+            // Unread bytes would make TCP discard written bytes that have not arrived.
             peer.connection.assume_readable();
             let _ = peer.connection.fill(&mut self.scratch, TURN_BYTES_MAX);
             write_last(&mut peer.connection, closing_bytes);
@@ -243,7 +244,7 @@ impl Coordinator {
     }
 }
 
-/// The client that the group knows by this name.
+/// Returns the key of a client by its name in the group.
 pub(super) fn key_of(conn: ConnId) -> Key {
     Key::from(Token(conn.0))
 }

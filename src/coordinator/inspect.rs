@@ -1,7 +1,7 @@
-//! What a journal holds, for people: read as every start reads it, but nothing is changed.
+//! `--inspect`: prints the content of a journal. Reads it as a start does, but changes nothing.
 //!
-//! A coordinator may be at work in it. What it writes meanwhile is seen or is not; when it begins
-//! or removes a segment meanwhile, all is read anew.
+//! A coordinator may be running in the directory. The report may contain its latest writes or not.
+//! If it starts or removes a segment meanwhile, the journal is read again.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,19 +20,19 @@ use crate::time::{Millis, UnixMillis};
 
 const NO_JOURNAL: &str = "no journal is in this directory: no file has the name of a segment";
 
-/// What was read.
+/// Content of a journal.
 struct Findings {
     recovered: Recovered,
     replay: Replay,
     messages: Messages,
 }
 
-/// The messages that are there, expired or not.
+/// Statistics of the messages in the journal, expired ones included.
 #[derive(Default)]
 struct Messages {
     count: u64,
     bytes: u64,
-    /// When the first and the last of them were accepted.
+    /// Times at which the first and the last of them were accepted.
     ends: Option<(Millis, Millis)>,
 }
 
@@ -44,11 +44,11 @@ impl Messages {
     }
 }
 
-/// Prints what the journal in `directory` holds.
+/// Prints the content of the journal in `directory`.
 ///
 /// # Errors
 ///
-/// [`CoordinatorError`] if the directory cannot be read, or what was read not be printed.
+/// [`CoordinatorError`] if the directory cannot be read or the report cannot be printed.
 pub(super) fn inspect(directory: &Path) -> Result<(), CoordinatorError> {
     let findings =
         read(directory).map_err(|error| CoordinatorError::Journal(directory.to_owned(), error))?;
@@ -66,7 +66,7 @@ fn read(directory: &Path) -> Result<Findings, String> {
             Ok((before, read_through(&mut store)?))
         });
         match read {
-            // A segment that a coordinator removes meanwhile cannot be read.
+            // A running coordinator may remove a segment before it is read.
             Err(unusable) if attempt < INSPECTIONS_MAX && unusable.is_of_no_file() => (),
             Err(unusable) => return Err(unusable.to_string()),
             Ok((before, findings)) => {
@@ -79,7 +79,7 @@ fn read(directory: &Path) -> Result<Findings, String> {
     Err(NO_JOURNAL.to_owned())
 }
 
-/// `None`: there is no journal.
+/// Reads the journal. Returns `None` if there is none.
 fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, JournalError> {
     if store.is_empty() {
         return Ok(None);
@@ -98,7 +98,8 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Journa
 }
 
 impl Findings {
-    /// Lines `<key> <value>`; a key in the plural is the number of lines that follow it.
+    /// Returns lines of the form `<key> <value>`. After a plural key, its value is the number of
+    /// lines that follow.
     fn report(self, unix: UnixMillis) -> String {
         let Self { recovered, replay, messages } = self;
         let now = age(&recovered, unix);
@@ -120,14 +121,14 @@ impl Findings {
         lines.push(format!("members {}", group.member_states().count()));
         lines.extend(group.member_states().map(|member| {
             let (id, address, acked) = (member.id, member.address, member.acked);
-            format!("{id} {address} place={acked} registered_at={}", member.registered_at)
+            format!("{id} {address} acked={acked} registered_at={}", member.registered_at)
         }));
         lines.push(format!("segments {}", recovered.segments.len()));
         lines.extend(recovered.segments.iter().map(|segment| {
             let (serial, bytes, newest) = (segment.serial, segment.bytes, segment.newest);
             format!("{serial:016x} bytes={bytes} newest_age_ms={}", age_ms(newest))
         }));
-        lines.push(format!("troubles {}", recovered.issues.len()));
+        lines.push(format!("issues {}", recovered.issues.len()));
         lines.extend(recovered.issues.iter().map(ToString::to_string));
         lines.join("\n") + "\n"
     }
@@ -141,7 +142,7 @@ fn sync_name(sync: SyncMode) -> &'static str {
     }
 }
 
-/// How the program ended that wrote last. Nobody can tell from the files whether it has.
+/// Returns how the last program ended. The files do not show whether that program has ended.
 fn end(recovered: &Recovered) -> &'static str {
     match (recovered.header, recovered.is_clean) {
         (None, _) => "none: nothing was ever written",

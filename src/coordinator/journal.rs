@@ -1,4 +1,4 @@
-//! The journal at work: its keeper on the loop, its scribe on a thread.
+//! The journal of the running coordinator: [`Commits`] on the loop, the segment writer on a thread.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::limits::JOURNAL_QUEUE_MAX;
 use crate::net::{Full, Pool, Signal, Worker, wait};
 use crate::time::{Millis, Now};
 
-/// Both sides, and the way between them.
+/// Both sides of the journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) commits: Commits,
@@ -21,7 +21,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Sends the scribe to work, on a thread that wakes the loop of `registry`.
+    /// Starts the segment writer on a thread that wakes the loop of `registry`.
     pub(super) fn start(
         opened: OpenedJournal<Directory>,
         registry: &Registry,
@@ -31,7 +31,7 @@ impl Journal {
         Ok((group, Self { commits, worker }))
     }
 
-    /// What the worker has done since the last call.
+    /// Takes the reports of the writer since the last call.
     pub(super) fn take_completions(&mut self, now: Millis) -> Progress {
         let mut progress = Progress::default();
         for written in self.worker.completions() {
@@ -40,30 +40,30 @@ impl Journal {
         progress
     }
 
-    /// The end of a turn: hands over what was decided in it.
+    /// Submits the facts of this turn.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
         self.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
         self.submit_jobs();
     }
 
-    /// Hands over what is still to be told: see [`Commits::end`].
+    /// Submits the end of the journal. [`Commits::end`] returns its outcome.
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
         self.commits.close(group, now);
         self.submit_jobs();
     }
 
-    /// Hands over what the keeper has for the worker, as far as that has room.
+    /// Submits jobs to the writer while its queue has room.
     pub(super) fn submit_jobs(&mut self) {
         while let Some(job) = self.commits.poll_job() {
             if let Err(Full(job)) = self.worker.try_submit(job) {
-                return self.commits.requeue(job); // What is done before it brings the next turn.
+                return self.commits.requeue(job); // The report of an earlier job starts the next turn.
             }
         }
     }
 }
 
 impl Coordinator {
-    /// Learns from the journal what may be confirmed and sent.
+    /// Passes new commits to the group, and releases their replies and deliveries.
     pub(super) fn take_committed(&mut self, now: Now) {
         let Some(journal) = &mut self.journal else { return };
         let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
@@ -80,7 +80,8 @@ impl Coordinator {
         self.report_fullness(now);
     }
 
-    /// Tells the group when as much waits for the disk as may, and when less does again.
+    /// Tells the group when the bytes that wait for the disk reach their limit, and when they fall
+    /// below it.
     pub(super) fn report_fullness(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal
             && let Some(is_full) = journal.commits.take_fullness()
@@ -88,15 +89,15 @@ impl Coordinator {
             if is_full {
                 let bytes = journal.commits.waiting_bytes();
                 log::warn!(
-                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer wait, \
-                     requests that must be written down get ERR 506"
+                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
+                     requests that need the journal get ERR 506"
                 );
             }
             self.group.handle(Input::JournalFull(is_full), now);
         }
     }
 
-    /// Hands to the journal what was decided in this turn.
+    /// Submits the facts of this turn to the journal.
     pub(super) fn commit_turn(&mut self, now: Now) {
         match &mut self.journal {
             Some(journal) => journal.commit(&mut self.group, now),
@@ -105,8 +106,7 @@ impl Coordinator {
         }
     }
 
-    /// The end: tells the journal what it still has to be told, and waits for that until the
-    /// shutdown has had its time, or a second signal comes.
+    /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
     pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let ends_at = self.shutdown.map_or(Millis::ZERO, |shutdown| shutdown.ends_at);

@@ -1,12 +1,12 @@
-//! Lists: the only replies that may be long.
+//! Lists of members and of stats, the only replies that may be long.
 //!
 //! ```text
-//!   short                 made and given at once
-//!   long    waiting ──► making, a piece each turn ──► made: given to all, as far as there is room
+//!   short                 made and sent at once
+//!   long    waiting ──► in progress, a piece each turn ──► finished: sent to all, as memory allows
 //! ```
 //!
-//! One long list is for all clients that asked before it was begun. A client that asks later waits
-//! for the next list, so that no client gets a list from before its request.
+//! A long list goes to all clients that asked before it was started. A client that asks later waits
+//! for the next list, so no client gets a list from before its request.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -20,7 +20,8 @@ use super::peer::{Peer, PeerRole};
 use super::server::Coordinator;
 use crate::group::{ConnId, Group, Listing};
 use crate::limits::{
-    CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX, WORK_LIST_LINES, WORK_STATS,
+    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX, WORK_LIST_LINES,
+    WORK_STATS,
 };
 use crate::net::Key;
 use crate::protocol::{Reply, RequestError};
@@ -29,25 +30,25 @@ use crate::time::Now;
 /// Long lists of members, and the clients that wait for them.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    /// Clients that asked for a list that is not begun.
+    /// Clients whose list is not started.
     waiting: VecDeque<ConnId>,
     in_progress: Option<ListInProgress>,
     finished: Option<FinishedList>,
-    /// True once the log says that lists wait.
+    /// True after the log reported that lists must wait.
     is_reported: bool,
 }
 
-/// A list that is being made.
+/// A list of which a part is made.
 #[derive(Debug)]
 struct ListInProgress {
     receivers: VecDeque<ConnId>,
     lines: String,
     count: usize,
-    /// The member in the last line.
+    /// Member of the last line.
     last: Option<Box<str>>,
 }
 
-/// A list that is made, for clients that do not have it yet.
+/// A complete list, with the clients that do not have it yet.
 #[derive(Debug)]
 struct FinishedList {
     receivers: VecDeque<ConnId>,
@@ -56,7 +57,7 @@ struct FinishedList {
 }
 
 impl Lists {
-    /// Returns true if no list is to be made or handed out now.
+    /// Returns true if no list can be made or sent now.
     pub(super) fn is_idle(&self, budget: &Budget) -> bool {
         let has_receivers = self.finished.is_some() || !self.waiting.is_empty();
         self.in_progress.is_none() && (!has_receivers || budget.is_full())
@@ -71,13 +72,14 @@ impl Lists {
         if budget.is_full() && !mem::replace(&mut self.is_reported, true) {
             let kept_bytes = budget.kept_bytes();
             log::warn!(
-                "long lists of members wait: {kept_bytes} bytes are kept for clients already"
+                "long lists of members must wait: {kept_bytes} bytes are buffered for clients, and \
+                 {CLIENT_BYTES_ALL} is the limit"
             );
         }
         self.waiting.push_back(to);
     }
 
-    /// Makes a piece of the list for those who wait.
+    /// Makes the next piece of the list for the waiting clients.
     fn make(&mut self, group: &Group) {
         if self.in_progress.is_none() && !self.waiting.is_empty() {
             let receivers = mem::take(&mut self.waiting);
@@ -102,7 +104,7 @@ impl Lists {
         }
     }
 
-    /// The next client that is given a list, with the list.
+    /// Returns the next client that gets the finished list, with the list.
     fn next(&mut self) -> Option<(ConnId, Bytes, usize)> {
         let finished = self.finished.as_mut()?;
         let to = finished.receivers.pop_front()?;
@@ -113,7 +115,7 @@ impl Lists {
         Some(list)
     }
 
-    /// All who wait, who wait for nothing any more.
+    /// Removes and returns all clients that wait for a list.
     fn take_waiting(&mut self) -> impl Iterator<Item = ConnId> + use<> {
         let Self { waiting, in_progress, finished, .. } = mem::take(self);
         let finished = finished.map(|finished| finished.receivers).unwrap_or_default();
@@ -123,8 +125,8 @@ impl Lists {
 }
 
 impl Coordinator {
-    /// Answers with a list; a short list is made at once. A client gets at most one list in a turn,
-    /// because a request of a few bytes costs so much.
+    /// Replies with a list. A short list is made at once. A client gets at most one list in a turn,
+    /// because a list costs much more than its request.
     pub(super) fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
         let client = self.peers.get_mut(key_of(to)).and_then(Peer::client);
         let is_reachable = client.is_some_and(|(_, client)| !client.write_closed);
@@ -139,7 +141,7 @@ impl Coordinator {
         }
     }
 
-    /// Has everybody go on who waited for what was kept for others.
+    /// Resumes throttled clients and waiting lists if the budget has room again.
     pub(super) fn resume_waiting(&mut self) {
         if self.budget.has_room_again() {
             let throttled = self.peers.iter().filter(|(_, peer)| match &peer.role {
@@ -147,12 +149,13 @@ impl Coordinator {
                 PeerRole::Connecting { .. } | PeerRole::MemberSocket(_) => false,
             });
             let keys: Vec<Key> = throttled.map(|(key, _)| key).collect();
-            keys.into_iter().for_each(|key| self.resume(key)); // Who may not is held up again.
+            // A client without room of its own is throttled again.
+            keys.into_iter().for_each(|key| self.resume(key));
         }
         self.serve_lists();
     }
 
-    /// Makes a piece of a long list, and gives it to those who wait, for whom there is room.
+    /// Makes a piece of a long list. Sends finished lists to waiting clients while memory allows.
     fn serve_lists(&mut self) {
         if self.lists.is_idle(&self.budget) {
             return;
@@ -166,11 +169,11 @@ impl Coordinator {
             self.append_list(to, lines, count);
         }
         if !self.lists.is_awaited() && mem::take(&mut self.lists.is_reported) {
-            log::info!("long lists of members do not wait any more");
+            log::info!("long lists of members are sent again: none waits for memory");
         }
     }
 
-    /// At shutdown nobody waits for a list any more.
+    /// Refuses all waiting lists at shutdown.
     pub(super) fn refuse_lists(&mut self) {
         for to in self.lists.take_waiting() {
             self.answer(to, &Reply::Refused(RequestError::ShuttingDown));
@@ -184,7 +187,7 @@ impl Coordinator {
         self.append(to, None, format_args!("{lines}"));
     }
 
-    /// Gives a client a long list, which is copied to its socket piece by piece.
+    /// Gives a client a long list, which is copied to its output piece by piece.
     fn append_list(&mut self, to: ConnId, lines: Bytes, count: usize) {
         if let Some((_, client)) = self.peers.get_mut(key_of(to)).and_then(Peer::client)
             && !client.write_closed
@@ -194,8 +197,8 @@ impl Coordinator {
         self.append(to, None, format_args!("{}\n", Reply::Members { count }));
     }
 
-    /// The list of members, if it is short; while there is no room, and while others wait for long
-    /// lists, only one that fits into a client's share.
+    /// Returns the list of members if it is short. If the budget is full or clients wait for long
+    /// lists, the list must fit into a client's share.
     fn short_list(&mut self) -> Option<String> {
         let count = self.group.member_count();
         if count > LIST_LINES_MAX {

@@ -1,9 +1,9 @@
-//! Finds machines that have gone while bytes were on their way to them.
+//! Detects peer machines that are gone while bytes are on their way to them.
 //!
-//! TCP's keepalive probes a silent peer only while nothing is on its way to it. For the rest there
-//! is `TCP_USER_TIMEOUT`, but it also ends a connection whose peer is there and does not read. Such
-//! a member has `stall_timeout`, and such a client is throttled without a time limit. So the
-//! coordinator checks its sockets itself, as long as written bytes are outstanding.
+//! TCP keepalive probes a peer only while no bytes are on their way. `TCP_USER_TIMEOUT` covers the
+//! other case, but it also ends a connection whose peer is alive and does not read. For such a
+//! member there is `stall_timeout`, and such a client is throttled without a timeout. So the
+//! coordinator checks its sockets itself while written bytes are unacknowledged.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -17,34 +17,34 @@ use crate::limits::{
 use crate::net::{Key, UnackedBytes};
 use crate::time::{Millis, Now};
 
-/// Schedule of the checks of sockets, and the sockets that still wait for theirs.
+/// Schedule of the checks, and the sockets that wait for theirs.
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
-    /// Something was written that no check has seen acknowledged.
+    /// True if written bytes may be unacknowledged.
     is_wanted: bool,
     is_armed: bool,
-    /// The last time that a check began.
+    /// Start of the last check.
     last: Option<Millis>,
-    /// Sockets that the present check has not come to.
+    /// Sockets that the current check has not reached yet.
     waiting: Vec<Key>,
-    /// Sockets whose peer has left something unanswered, and since which check.
+    /// Sockets with unanswered retransmissions or probes, with the time of the first such check.
     unanswered: BTreeMap<Key, Millis>,
 }
 
 impl Liveness {
-    /// Something was written.
+    /// Requests a check, because bytes were written.
     pub(super) fn want(&mut self) {
         self.is_wanted = true;
     }
 
-    /// Returns true if a check goes on in the next turn.
+    /// Returns true if a check continues in the next turn.
     pub(super) fn is_under_way(&self) -> bool {
         !self.waiting.is_empty()
     }
 }
 
 impl Coordinator {
-    /// The time for a check has come: of all sockets that something was written to.
+    /// Begins a check of all sockets with written bytes.
     pub(super) fn begin_peer_check(&mut self, now: Millis) {
         let written = self.peers.iter().filter(|(_, peer)| peer.connection.has_written());
         let waiting = written.map(|(key, _)| key).collect();
@@ -54,7 +54,7 @@ impl Coordinator {
         self.liveness = Liveness { is_wanted, is_armed, last, waiting, unanswered };
     }
 
-    /// Continues a check, a share of it in each turn, and arms the timer of the next one.
+    /// Continues a check, a part in each turn, and arms the timer of the next check.
     pub(super) fn check_peers(&mut self, now: Now) {
         for _ in 0..TURN_PEER_CHECKS_MAX {
             let Some(key) = self.liveness.waiting.pop() else { break };
@@ -87,7 +87,7 @@ impl Coordinator {
                     self.on_machine_gone(key, now);
                 }
             }
-            // The socket has failed, which its next read says.
+            // The socket has failed. Its next read returns the error.
             Err(error) => log::debug!("cannot read the TCP state of a socket: {error}"),
         }
     }
@@ -107,16 +107,16 @@ impl Coordinator {
                 self.schedule_flush(key);
             }
             PeerRole::MemberSocket(_) => self.end_failed(key, SocketEnd::TimedOut, now),
-            PeerRole::Connecting { .. } => (), // It has a deadline of its own.
+            PeerRole::Connecting { .. } => (), // A connect-back has its own deadline.
         }
     }
 }
 
-/// Decides that a machine has gone: `tries` were not answered, nothing came for `silent_ms`, and
-/// all checks of the last `unanswered_ms` saw something unanswered.
+/// Returns true if a machine is gone: `tries` were not answered and no segment came for
+/// `silent_ms`, or all checks of the last `unanswered_ms` found unanswered tries.
 ///
-/// Silence alone says less: before the first try there may have been nothing to answer. A machine
-/// that hears nothing can still be heard; it has gone when all checks for as long saw that.
+/// Silence alone proves less, because before the first try there may have been nothing to answer. A
+/// machine that receives nothing may still send. It is gone when all checks found unanswered tries.
 fn is_gone(tries: u8, silent_ms: u32, unanswered_ms: u64) -> bool {
     let timeout_ms = u64::from(PEER_TIMEOUT_MS);
     let is_silent = u32::from(tries) >= KEEPALIVE.probes && u64::from(silent_ms) >= timeout_ms;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_has_gone_that_was_asked_thrice_and_is_silent_or_that_had_its_time_to_answer() {
+    fn a_machine_is_gone_after_three_tries_and_silence_or_after_the_timeout_without_an_answer() {
         for (tries, silent_ms, unanswered_ms, gone) in [
             (1, 0, 0, false),
             (2, 3_600_000, 0, false),

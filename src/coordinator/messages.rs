@@ -1,4 +1,4 @@
-//! Message sockets: connecting back, deliveries out, acknowledgements in.
+//! Message sockets: finishes connect-backs, sends deliveries, reads acknowledgements.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -17,7 +17,7 @@ use crate::protocol::{Ack, LineBuffer};
 use crate::time::{Millis, Now};
 
 impl Coordinator {
-    /// Checks whether a connect-back has succeeded or failed.
+    /// Handles a connect-back that has succeeded or failed. Does nothing while it is in progress.
     pub(super) fn finish_connect_back(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let PeerRole::Connecting { link, deadline } = peer.role else { return };
@@ -26,7 +26,7 @@ impl Coordinator {
             Ok(true) => {
                 self.timers.cancel(deadline);
                 if let Err(error) = peer.connection.keep_alive(KEEPALIVE) {
-                    log::warn!("message socket {link}: no keepalive: {error}");
+                    log::warn!("message socket {link}: cannot turn on keepalive: {error}");
                 }
                 peer.role = PeerRole::MemberSocket(MemberSocket::new(link));
                 if let Some(old) = self.group.replaces(link) {
@@ -43,7 +43,7 @@ impl Coordinator {
         }
     }
 
-    /// The connection may have succeeded without an event, so it is checked once more.
+    /// Fails a connect-back after a last check, because it may have succeeded without an event.
     pub(super) fn on_connect_timeout(&mut self, key: Key, now: Now) {
         let Some(peer) = self.peers.get(key) else { return };
         match peer.connection.connected() {
@@ -65,8 +65,8 @@ impl Coordinator {
         self.run_effects(now);
     }
 
-    /// Takes the acknowledgements that have arrived on a message socket which is about to end,
-    /// those too of which no event has told yet.
+    /// Reads the acknowledgements that have arrived on a message socket that is about to end, even
+    /// without an event.
     pub(super) fn read_all_acks(&mut self, link: LinkId, now: Now) {
         let Some(&key) = self.links.get(&link) else { return };
         if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
@@ -75,7 +75,7 @@ impl Coordinator {
         }
     }
 
-    /// Reads about `bytes_max` bytes that a member wrote on its message socket.
+    /// Reads about `bytes_max` bytes of acknowledgements from a message socket.
     pub(super) fn read_acks(&mut self, bytes_max: usize, key: Key, now: Now) {
         let Some((connection, message_socket)) =
             self.peers.get_mut(key).and_then(Peer::message_socket)
@@ -114,12 +114,12 @@ impl Coordinator {
             );
             self.run_effects(now);
         }
-        input.clear(); // Whatever it was, nobody asked for it.
+        input.clear(); // This member sends no acknowledgements, so its input is dropped.
     }
 
-    /// Offers what is due: to all if there is something new, else to those who may take more. Who
-    /// waited for the others in the turn before comes first; where nobody had to, the first one is
-    /// another in every turn.
+    /// Sends deliveries: to all message sockets if there is a new message, else to the sockets that
+    /// have room again. The sockets that waited for others in the previous turn come first. If none
+    /// waited, each turn starts at another socket.
     pub(super) fn deliver(&mut self, now: Now) {
         let mut keys = take_distinct(&mut self.writable);
         let released = self.group.released();
@@ -156,7 +156,8 @@ impl Coordinator {
         self.group.handle(Input::Delivered, now);
     }
 
-    /// Offers what is due to one member, as much as is its share; how many bytes it took.
+    /// Sends the due messages to one member, up to its share of the turn. Returns the number of
+    /// bytes that the socket took.
     fn deliver_to(&mut self, key: Key, now: Now) -> usize {
         let mut written = 0;
         let failed = loop {
@@ -171,7 +172,7 @@ impl Coordinator {
             }
             let Some(run) = self.group.run_for(link) else { break None };
             if written >= TURN_BYTES_MAX && !self.group.delivers_once() {
-                self.writable.push(key); // The others first: no event will remind us.
+                self.writable.push(key); // The others come first, and no event will report this socket.
                 break None;
             }
             match connection.write_vectored(run.slices()) {
@@ -190,7 +191,7 @@ impl Coordinator {
         written
     }
 
-    /// Has a timer run exactly while bytes are due that the socket does not take.
+    /// Runs the stall timer while bytes are due and the socket has no room.
     fn watch_for_stall(&mut self, key: Key, has_moved: bool, now: Millis) {
         let Some((connection, message_socket)) =
             self.peers.get_mut(key).and_then(Peer::message_socket)
@@ -210,9 +211,9 @@ impl Coordinator {
         }
     }
 
-    /// Gives up a member that took nothing for too long. A socket that takes bytes again, which the
-    /// events of this turn may have told, is offered what is due instead. No offer is tried on the
-    /// others: the operating system takes some bytes even where the peer takes none.
+    /// Ends a message socket that took no bytes for `stall_timeout`. A socket that became writable
+    /// in this turn stays. No write is tried on a socket that is not writable: the system takes a
+    /// few bytes even if the peer takes none.
     pub(super) fn on_stall(&mut self, key: Key, now: Now) {
         let Some((connection, message_socket)) =
             self.peers.get_mut(key).and_then(Peer::message_socket)
@@ -226,7 +227,7 @@ impl Coordinator {
         }
     }
 
-    /// A message socket has failed: what it had brought still counts.
+    /// Ends a message socket that has failed. The acknowledgements that arrived before still count.
     pub(super) fn end_failed(&mut self, key: Key, how: SocketEnd, now: Now) {
         let Some((_, message_socket)) = self.peers.get_mut(key).and_then(Peer::message_socket)
         else {
@@ -237,7 +238,7 @@ impl Coordinator {
         self.end(link, how, now);
     }
 
-    /// A message socket is at its end: the group has it closed.
+    /// Reports the end of a message socket to the group, which closes the socket.
     fn end(&mut self, link: LinkId, how: SocketEnd, now: Now) {
         if self.links.contains_key(&link) {
             self.group.handle(Input::Lost { link, how }, now);
@@ -245,17 +246,17 @@ impl Coordinator {
         }
     }
 
-    /// A new epoch is written down: all message sockets of the old one end.
+    /// Begins a new epoch, which is durable now. All message sockets of the old epoch end.
     pub(super) fn begin_epoch(&mut self, now: Now) {
         for link in self.links.keys().copied().collect::<Vec<LinkId>>() {
             self.read_all_acks(link, now);
         }
         self.group.handle(Input::EpochCommitted, now);
         self.run_effects(now);
-        self.writable.extend(self.links.values()); // Those that have waited for it are greeted.
+        self.writable.extend(self.links.values()); // Sockets that waited for the epoch get their hello.
     }
 
-    /// Tells all members that acknowledge of the end of the coordinator.
+    /// Sends a `bye` line to all members that acknowledge.
     pub(super) fn send_byes(&mut self) {
         for (&link, &key) in &self.links {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
@@ -265,8 +266,8 @@ impl Coordinator {
     }
 }
 
-/// Writes as much of `bytes` as the socket takes at once. An error is not reported: the connection
-/// is closed right behind them.
+/// Writes as many of `bytes` as the socket takes at once. Ignores an error, because the connection
+/// is closed next.
 pub(super) fn write_last(connection: &mut Connection, bytes: &[u8]) {
     if !bytes.is_empty() {
         let _ = connection.write_vectored(&[IoSlice::new(bytes)]);
@@ -283,7 +284,7 @@ impl From<io::Error> for SocketEnd {
     }
 }
 
-/// Takes all keys out, each of them once: a socket that is listed twice must not have two shares of
+/// Takes all keys out, each of them once. A socket that is listed twice must not get two shares of
 /// a turn.
 fn take_distinct(keys: &mut Vec<Key>) -> Vec<Key> {
     let mut keys = mem::take(keys);

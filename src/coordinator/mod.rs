@@ -1,17 +1,17 @@
-//! The coordinator: the shell around [`crate::group`].
+//! The coordinator program: sockets, timers and files around the state machine [`crate::group`].
 //!
-//! One thread, one loop. Readiness becomes requests and acknowledgements, which go into the group;
-//! what the group wants comes out as effects, which become replies, connect-backs and closed
-//! sockets; and after all of that each message socket that takes bytes is offered what is due.
+//! One thread runs one loop. It reads requests and acknowledgements from the sockets and passes
+//! them to the group. The group returns effects: replies, connect-backs, sockets to close. At the
+//! end of a turn, each message socket that has room gets the deliveries that are due.
 //!
 //! ```text
-//!   poll ─► read ─► parse ─► Group ─► effects ─► write replies ─► offer deliveries ─► bury
-//!    ▲                                                                                  │
-//!    └──────────── sleep, unless something was left over ◄──────────────────────────────┘
+//!   poll ─► read ─► parse ─► Group ─► effects ─► write replies ─► deliver ─► close marked sockets
+//!    ▲                                                                                        │
+//!    └──────────── sleep, unless work was left over ◄─────────────────────────────────────────┘
 //! ```
 //!
-//! No rule of the group stands here: who may do what, what a message is worth and when it is gone
-//! is decided there.
+//! This module contains no rule of the group. The group decides which requests are allowed, and how
+//! long a message is kept.
 
 mod accept;
 mod admission;
@@ -52,23 +52,24 @@ use crate::net::{
     print_to_stderr, raise_file_limit,
 };
 use crate::protocol::Epoch;
+use crate::text::Counted;
 use server::Coordinator;
 use shutdown::TurnOutcome;
 
-/// Why the coordinator could not start, go on, or end well.
+/// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]
 pub enum CoordinatorError {
-    /// It cannot listen on this address.
+    /// The coordinator cannot listen on this address.
     Listen(SocketAddr, io::Error),
-    /// The journal in this directory.
+    /// The journal in this directory cannot be used.
     Journal(PathBuf, String),
-    /// The operating system refused something without which nothing goes.
+    /// A necessary call of the operating system failed.
     System(&'static str, io::Error),
-    /// A second signal came before everything due had left.
+    /// A second signal came before everything was sent and written.
     CutShort,
-    /// A signal came while the journal in this directory was read.
+    /// A signal came while the journal in this directory was being read.
     Stopped(PathBuf),
-    /// The end of the journal in this directory, of this many bytes, could not be written.
+    /// The end of the journal in this directory could not be written: this number of bytes.
     Unwritten(PathBuf, usize),
 }
 
@@ -78,23 +79,30 @@ impl fmt::Display for CoordinatorError {
             Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
                 f,
                 "cannot listen on {address}: {error}; another program listens there, perhaps a \
-                 coordinator that was started earlier: closing its terminal does not end it. \
-                 `ss -ltnp` shows its process id, SIGTERM ends it"
+                 coordinator that was started earlier. Closing its terminal does not end it: find \
+                 its process id with `ss -ltnp` and end it with SIGTERM"
             ),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
             Self::System(what, error) => write!(f, "{what}: {error}"),
-            Self::CutShort => f.write_str("ended at once, by a second signal"),
+            Self::CutShort => f.write_str(
+                "ended at once, by a second signal, before everything was sent and written",
+            ),
             Self::Stopped(path) => {
-                write!(f, "ended by a signal before the journal {} was read", path.display())
+                write!(
+                    f,
+                    "ended by a signal before the journal {} was read completely",
+                    path.display()
+                )
             }
             Self::Unwritten(path, bytes) => {
                 write!(f, "journal {}: the end could not be written: ", path.display())?;
                 if *bytes > 0 {
-                    write!(f, "{bytes} bytes wait for the disk, replies to them were not sent; ")?;
+                    let bytes = Counted(*bytes, "byte", "bytes");
+                    write!(f, "{bytes} did not reach the disk, their replies were not sent; ")?;
                 }
                 f.write_str(
-                    "members may get again what they took last; see whether the disk is full or \
+                    "members may get their last messages again; check whether the disk is full or \
                      failing",
                 )
             }
@@ -111,11 +119,11 @@ impl CoordinatorError {
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the task of the command line.
 ///
 /// # Errors
 ///
-/// [`CoordinatorError`]: the exit code is 1 then.
+/// [`CoordinatorError`]. The exit code is 1 in this case.
 pub fn run(task: &CoordinatorTask) -> Result<(), CoordinatorError> {
     match task {
         CoordinatorTask::Serve(run) => serve(run),
@@ -138,18 +146,18 @@ fn serve(run: &CoordinatorRun) -> Result<(), CoordinatorError> {
     });
     let result = match result {
         Err(stopped @ CoordinatorError::Stopped(_)) => {
-            log::info!("{stopped}; nothing has changed");
-            Ok(()) // As it was asked.
+            log::info!("{stopped}; nothing was changed");
+            Ok(()) // The signal asked for the end.
         }
         result @ (Ok(()) | Err(_)) => result,
     };
-    // A standard error that takes nothing must not keep the program from ending.
+    // A standard error that blocks must not keep the program from ending.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
 }
 
 impl Coordinator {
-    /// Listens, and says so on standard output.
+    /// Listens, starts the group, and prints the first line on standard output.
     fn start(run: &CoordinatorRun) -> Result<Self, CoordinatorError> {
         let config = &run.config;
         let system = |what| move |error| CoordinatorError::System(what, error);
@@ -157,8 +165,8 @@ impl Coordinator {
             Ok(Some(files)) => files.to_string(),
             Ok(None) => "any number of".to_owned(),
             Err(error) => {
-                log::warn!("the limit on open files stays what it was: {error}");
-                "as many as before".to_owned()
+                log::warn!("the limit on open files cannot be raised: {error}");
+                "an unknown number of".to_owned()
             }
         };
         if let Some(warning) = report::too_few_files(config, files.parse().ok()) {
@@ -173,8 +181,8 @@ impl Coordinator {
         let listening = acceptor.local_addr().map_err(listen)?;
         if acceptor.is_address_missing() {
             log::warn!(
-                "no interface of this machine has the address {} yet: listening on it, and clients \
-                 can connect once one has; if it is mistyped, correct bind=",
+                "no interface of this machine has the address {} yet. Clients can connect as soon as \
+                 an interface has it. If the address is wrong, correct bind=",
                 listening.ip()
             );
         }
@@ -188,12 +196,12 @@ impl Coordinator {
         Ok(coordinator)
     }
 
-    /// Has bits ready for the next epoch, and begins it at once if that is asked for.
+    /// Gives the group the random bits of its next epoch. With `begins_now`, it begins at once.
     fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool) {
         let now = self.clock.now();
         self.group.handle(Input::DrawnEpoch(epoch), now);
         if begins_now {
-            log::info!("epoch {} ends and {epoch} begins, by --new-epoch", self.group.epoch());
+            log::info!("--new-epoch: epoch {} ends, epoch {epoch} begins", self.group.epoch());
             self.group.handle(Input::BeginEpoch, now);
             self.run_effects(now);
             self.commit_turn(now);

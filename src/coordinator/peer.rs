@@ -1,4 +1,4 @@
-//! The other ends of the coordinator's sockets, and what is known of each.
+//! The sockets of the coordinator, and the state of each.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,21 @@ use crate::group::LinkId;
 use crate::limits::LIST_PIECE_BYTES;
 use crate::net::{Connection, TimerId};
 
-/// One socket and what it is for.
+/// A socket and its role.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) connection: Connection,
     pub(super) role: PeerRole,
-    /// The queue in which it waits to be served.
+    /// Queue in which the socket waits to be served.
     pub(super) queued: Queued,
 }
 
-/// What a socket is for.
+/// Role of a socket.
 #[derive(Debug)]
 pub(super) enum PeerRole {
-    /// A command socket. Boxed: a message socket needs a tenth of that memory.
+    /// A command socket. Boxed, because a message socket needs a tenth of its memory.
     Client(Box<Client>),
-    /// A connect-back under way, and its deadline.
+    /// A connect-back in progress, with its deadline.
     Connecting { link: LinkId, deadline: TimerId },
     /// A message socket.
     MemberSocket(MemberSocket),
@@ -33,68 +33,68 @@ pub(super) enum PeerRole {
 /// A command socket.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// The address it comes from.
+    /// Address of the client.
     pub(super) peer: IpAddr,
-    /// Our own address on it.
+    /// Our address on this connection.
     pub(super) local: IpAddr,
     pub(super) phase: ClientPhase,
-    /// Its serial number while it has brought no whole line.
+    /// Serial number of the client while it has sent no whole line.
     pub(super) silent: Option<u64>,
-    /// Nothing more can be read.
+    /// True if no more bytes can be read.
     pub(super) has_failed: bool,
-    /// Nothing more can be written: what it asked for is done all the same.
+    /// True if no more bytes can be written. The client's requests are executed nevertheless.
     pub(super) write_closed: bool,
-    /// It has been given a list in this turn, which may be all that the others can wait for.
+    /// True if the client got a list in this turn. A turn makes at most one for each client.
     pub(super) has_list: bool,
-    /// It is not served on: it does not read its replies, or the others come first.
+    /// True if no request is read until the client takes its replies, or the budget has room.
     pub(super) is_throttled: bool,
-    /// Runs while a line has been begun and not finished.
+    /// Timer that runs while a line is unfinished.
     pub(super) line_timer: Option<TimerId>,
-    /// The line timer has run out: if the next read does not finish the line, the client is
-    /// refused.
+    /// True if the line timer has expired. The client is refused unless the next read ends the
+    /// line.
     pub(super) is_overdue: bool,
-    /// The client is in the queue of clients with replies to be written.
+    /// True if the client is in the queue of clients with replies to be written.
     pub(super) is_unflushed: bool,
     /// Replies that wait for the journal.
     pub(super) pending_replies: PendingReplies,
-    /// A long list that it is given: what is not in the output yet. It waits for all of that.
+    /// Part of a long list that is not in the output yet.
     pub(super) list: Bytes,
-    /// What it is counted for in the sum over all clients.
+    /// Bytes that the budget counts for this client.
     pub(super) kept_bytes: usize,
-    /// The part of it that is input.
+    /// Input bytes among `kept_bytes`.
     pub(super) input_bytes: usize,
 }
 
-/// How far a command socket has come.
+/// Phase of a command socket.
 ///
 /// ```text
-///   serving ◄──► waiting         a reply at a time
+///   serving ◄──► waiting         one request at a time
 ///      │
-///      ├──► ended                the peer has ended its side: what is due leaves, then it closes
-///      └──► refused              413, 408, 421, or shutting down: what comes is discarded
+///      ├──► ended                the client closed its side: replies are sent, then it is closed
+///      └──► refused              408, 413, 421 or shutdown: further input is dropped
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientPhase {
     /// Requests are read.
     Serving,
-    /// A request waits for its connect-back, or for room; those behind it wait for it.
+    /// A request waits for its connect-back or for memory. Later requests wait behind it.
     Waiting,
-    /// All requests are answered, and no more will come.
+    /// All requests have their replies, and no more requests will come.
     Ended,
-    /// Nothing more will be answered.
+    /// The client was refused and gets no more replies.
     Refused(Refused),
 }
 
-/// The end of a command socket that broke a limit: its peer gets the chance to read why.
+/// State of a refused command socket, which stays open until the client can have read the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// Bytes that are still read, and thrown away.
+    /// Bytes that are still read and dropped.
     pub(super) discard_bytes: usize,
-    /// What was unsent when the timer was set; it runs on while that gets less.
+    /// Unsent bytes when the timer was set. The timer is set again while this number falls.
     pub(super) unsent_bytes: usize,
-    /// Our side is shut down.
+    /// True if our side is shut down.
     pub(super) is_shut_down: bool,
-    /// There was no room for it, so it does not count as a connection.
+    /// True if the client exceeded a limit of connections. It does not count as a connection.
     pub(super) over_limit: bool,
 }
 
@@ -102,19 +102,17 @@ pub(super) struct Refused {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MemberSocket {
     pub(super) link: LinkId,
-    /// Runs while bytes are due and the socket takes none.
+    /// Timer that runs while bytes are due and the socket takes none.
     pub(super) stall_timer: Option<TimerId>,
 }
 
 impl MemberSocket {
-    /// A message socket that was just connected.
     pub(super) fn new(link: LinkId) -> Self {
         Self { link, stall_timer: None }
     }
 }
 
 impl Client {
-    /// A client that was just accepted.
     pub(super) fn new(peer: IpAddr, local: IpAddr) -> Self {
         Self {
             peer,
@@ -135,12 +133,12 @@ impl Client {
         }
     }
 
-    /// Replies that have not been handed to the operating system.
+    /// Returns the bytes of replies that are not handed to the operating system.
     pub(super) fn unsent_bytes(&self, connection: &Connection) -> usize {
         connection.output.len() + self.pending_replies.bytes() + self.list.len()
     }
 
-    /// Moves a piece of its list to the output, behind all replies that come before it.
+    /// Moves a piece of the list to the output. All earlier replies are in the output before it.
     pub(super) fn unroll_list(&mut self, output: &mut BytesMut) {
         if self.pending_replies.bytes() == 0 && output.len() < LIST_PIECE_BYTES {
             let bytes = self.list.len().min(LIST_PIECE_BYTES);
@@ -150,7 +148,6 @@ impl Client {
 }
 
 impl Peer {
-    /// A socket that nobody has looked at yet.
     pub(super) fn new(connection: Connection, role: PeerRole) -> Self {
         Self { connection, role, queued: Queued::No }
     }

@@ -1,4 +1,4 @@
-//! Sockets that are to be served, and the share of a turn that each of them gets.
+//! Queues of sockets to be served, and the share of a turn that each socket gets.
 //!
 //! ```text
 //!   event ──► fresh ── a small share ──► nothing left
@@ -9,10 +9,10 @@
 //!                             └──────────────┘
 //! ```
 //!
-//! A socket that becomes ready is served before those that used up their share, so a client with
-//! one request does not wait for clients with thousands. A socket stands in one queue at a time,
-//! and an event does not move it. All sockets together get a budget of work each turn. What is
-//! left stays in the queues for the next turn, which does not sleep.
+//! A socket that becomes ready is served before the sockets that used up their share. So a client
+//! with one request does not wait for clients with thousands. A socket is in one queue at a time,
+//! and an event does not move it. All sockets together have a limit of work for each turn. Sockets
+//! that were not served stay in their queues for the next turn, and that turn does not sleep.
 
 use std::collections::VecDeque;
 
@@ -25,13 +25,13 @@ use crate::limits::{
 use crate::net::{Key, Slots};
 use crate::time::Now;
 
-/// The queue that a socket stands in.
+/// Queue of a socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Queued {
     /// The socket is in no queue.
     #[default]
     No,
-    /// The socket became ready and has not been served since.
+    /// The socket became ready and was not served since.
     Fresh,
     /// The socket used up its share and has more to be served.
     Leftover,
@@ -51,7 +51,7 @@ pub(super) struct Share {
     pub(super) bytes: usize,
 }
 
-/// Share of a client with something new.
+/// Share of a client that became ready.
 pub(super) const FRESH: Share = Share { requests: FRESH_REQUESTS_MAX, bytes: READ_BYTES };
 /// Share of a client that used up its first share.
 const LEFTOVER: Share = Share { requests: SHARE_REQUESTS_MAX, bytes: READ_BYTES };
@@ -72,7 +72,7 @@ impl Ready {
         }
     }
 
-    /// Takes out the next socket, of those that still exist.
+    /// Removes and returns the next socket that still exists.
     fn pop(&mut self, is_fresh: bool, peers: &mut Slots<Peer>) -> Option<Key> {
         let queue = if is_fresh { &mut self.fresh } else { &mut self.leftover };
         while let Some(key) = queue.pop_front() {
@@ -86,17 +86,17 @@ impl Ready {
 }
 
 impl Coordinator {
-    /// Has a socket served, in this turn or a later one.
+    /// Queues a socket that became ready.
     pub(super) fn wake(&mut self, key: Key) {
         self.enqueue(key, Queued::Fresh);
     }
 
-    /// Has a socket served again that used up its share.
+    /// Queues a socket that used up its share.
     pub(super) fn enqueue_leftover(&mut self, key: Key) {
         self.enqueue(key, Queued::Leftover);
     }
 
-    /// Has a client served again that was held up. If requests of it are left, it is no newcomer.
+    /// Queues a client that was throttled. A client with unused input counts as leftover.
     pub(super) fn resume(&mut self, key: Key) {
         let has_more = self.peers.get(key).is_some_and(|peer| !peer.connection.input.is_empty());
         self.enqueue(key, if has_more { Queued::Leftover } else { Queued::Fresh });
@@ -114,12 +114,12 @@ impl Coordinator {
         }
     }
 
-    /// Counts work against the budget of this turn.
+    /// Subtracts work from the limit of this turn.
     pub(super) fn spend(&mut self, work: usize) {
         self.work_left = self.work_left.saturating_sub(work);
     }
 
-    /// Takes acknowledgements and connections, as much as a turn may.
+    /// Handles acknowledgements and connect-backs, up to the limit of a turn.
     pub(super) fn serve_message_sockets(&mut self, now: Now) {
         self.work_left = TURN_ACK_WORK_MAX;
         while self.work_left > TURN_ACK_WORK_MAX / 4
@@ -127,7 +127,7 @@ impl Coordinator {
         {
             self.on_message_socket_ready(key, FRESH_ACK_BYTES_MAX, now);
         }
-        // Each of them once: unlike requests, endless acknowledgements need not be served at once.
+        // Each socket once: unlike requests, many acknowledgements need not be handled at once.
         for _ in 0..self.ready_message_sockets.leftover.len() {
             if self.work_left > 0
                 && let Some(key) = self.ready_message_sockets.pop(false, &mut self.peers)
@@ -137,7 +137,7 @@ impl Coordinator {
         }
     }
 
-    /// Carries out requests, as many as a turn may.
+    /// Executes requests, up to the limit of a turn.
     pub(super) fn serve_clients(&mut self, now: Now) {
         self.work_left = TURN_WORK_MAX;
         while self.work_left > TURN_WORK_MAX / 4

@@ -1,4 +1,4 @@
-//! What the coordinator says of itself: its counters, its log, its first line.
+//! Reports of the coordinator about itself: its counters, its log lines, its first line.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use crate::text::Counted;
 use crate::time::Millis;
 
 impl Coordinator {
-    /// The lines behind `OK stats`.
+    /// Returns the lines that follow `OK stats`.
     pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
         let (stats, gauges) = (self.group.stats(), self.group.gauges());
         let admission::AdmissionCounters { refused, displaced } = self.admission.counters();
@@ -60,7 +60,7 @@ impl Coordinator {
         lines
     }
 
-    /// The line printed once everything is ready: where, for how long, how much, and kept where.
+    /// Returns the line that is printed at the start: address, epoch, limits and storage.
     pub(super) fn first_line(&self, files: &str) -> String {
         let config = &self.config;
         let gauges = self.group.gauges();
@@ -92,7 +92,7 @@ pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> O
     let files = files.filter(|files| *files < needed)?;
     Some(format!(
         "max_connections={max_connections} and max_members={max_members} need {needed} files, \
-         and {files} can be open: raise the limit (ulimit -Hn, LimitNOFILE=), or lower the keys"
+         and {files} can be open: raise the limit (ulimit -Hn, LimitNOFILE=), or lower these keys"
     ))
 }
 
@@ -107,9 +107,9 @@ pub(super) fn log_member_change(member_change: &MemberChange) {
         }
         ChangeKind::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
         ChangeKind::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
-            "{id}: names number {seq} of epoch {epoch}, and {last} is the last one given out, so \
-             the numbers went back (was data_dir put back from a copy?): epoch {begins} begins, \
-             members and messages stay. After putting back a copy, start with --new-epoch"
+            "{id}: has message {seq} of epoch {epoch}, but {last} is the last one here: the numbers \
+             went back, perhaps because data_dir was restored from a copy. Epoch {begins} begins, \
+             members and messages stay. After restoring a copy, start with --new-epoch"
         ),
         ChangeKind::Deregistered => log::info!("{id}: deregistered"),
         ChangeKind::Forgotten { after_ms } => {
@@ -119,7 +119,7 @@ pub(super) fn log_member_change(member_change: &MemberChange) {
     }
 }
 
-/// Logs a full backlog once, and its end once, however many messages are refused or dropped.
+/// Logs the start and the end of a full backlog once each, however many messages are affected.
 pub(super) fn log_backlog(change: &BacklogChange) {
     match change {
         BacklogChange::Refuses { max, holder } => log::warn!(

@@ -1,4 +1,4 @@
-//! One turn of the loop, and what it stands on.
+//! The event loop of the coordinator: its state, and one turn.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -26,51 +26,51 @@ use crate::net::{
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
-/// The coordinator's sockets, timers and queues, around its group.
+/// The group with the sockets, timers and queues around it.
 #[derive(Debug)]
 pub(super) struct Coordinator {
     pub(super) config: CoordinatorConfig,
     pub(super) group: Group,
     pub(super) poll: Poll,
     pub(super) clock: Clock,
-    /// The group time of the start.
+    /// Group time of the start.
     pub(super) started: Millis,
     pub(super) signals: Signals,
-    /// Gone once the shutdown has begun.
+    /// `None` during the shutdown.
     pub(super) acceptor: Option<Acceptor>,
     pub(super) accept_timer: Option<TimerId>,
-    /// Connections wait for which there was no file, and that was said.
+    /// True if no file was free for a connection, and the log has reported it.
     pub(super) is_out_of_files: bool,
     pub(super) peers: Slots<Peer>,
-    /// Number and limits of the command sockets.
+    /// Number and limits of command sockets.
     pub(super) admission: Admission,
-    /// What is kept for all of them.
+    /// Memory of all command sockets.
     pub(super) budget: Budget,
     pub(super) lists: Lists,
-    /// Connect-backs and message sockets by the group's names for them.
+    /// Connect-backs and message sockets by their names in the group.
     pub(super) links: BTreeMap<LinkId, Key>,
     pub(super) timers: TimerWheel<CoordinatorTimer>,
     pub(super) group_timer: Option<(Millis, TimerId)>,
     pub(super) liveness: Liveness,
-    /// Command sockets with an event, that stopped early, or that may go on for another reason.
+    /// Command sockets to be served.
     pub(super) ready_clients: Ready,
-    /// Connect-backs and message sockets likewise.
+    /// Connect-backs and message sockets to be served.
     pub(super) ready_message_sockets: Ready,
-    /// Work that the sockets being served may still cause in this turn.
+    /// Work that is left of the limit of this turn.
     pub(super) work_left: usize,
-    /// Command sockets with replies to be written, or an end to come to.
+    /// Command sockets with replies to be written, or to be closed after their last reply.
     pub(super) unflushed: VecDeque<Key>,
-    /// Message sockets that may take more than they took last time.
+    /// Message sockets that may have room for more deliveries.
     pub(super) writable: Vec<Key>,
-    /// To be closed at the end of the turn.
+    /// Sockets to be closed at the end of the turn.
     pub(super) marked_for_close: Vec<Key>,
-    /// Message sockets were offered everything up to here.
+    /// Last message that was offered to all message sockets.
     pub(super) delivered_through: Seq,
-    /// The last message socket that was offered something, where those behind it have to wait.
+    /// Message socket after which deliveries continue, if the last turn reached its limit.
     pub(super) delivered_last: Option<Key>,
-    /// Member that a turn without waiting members starts deliveries with.
+    /// Starting position of deliveries if no member waits from the previous turn.
     pub(super) rotation: Rotation,
-    /// The client whose requests are being carried out.
+    /// Client whose requests are being executed.
     pub(super) serving: Option<Key>,
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: ServerCounters,
@@ -78,37 +78,37 @@ pub(super) struct Coordinator {
     pub(super) journal: Option<Journal>,
     journal_timer: Option<(Millis, TimerId)>,
     pub(super) suspend_grace: SuspendGrace,
-    /// Clients with replies that wait for the journal.
+    /// Clients with replies that wait for a commit.
     pub(super) with_pending_replies: Vec<Key>,
 }
 
-/// What is counted outside the group.
+/// Counters of events outside the group.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ServerCounters {
-    /// `ERR` replies.
+    /// Number of `ERR` replies.
     pub(super) errors: u64,
 }
 
-/// What a deadline is for.
+/// Purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CoordinatorTimer {
-    /// A line has not been finished in time.
+    /// `line_timeout`: a line is unfinished.
     Line(Key),
-    /// A connect-back has not come about in time.
+    /// `connect_timeout`: a connect-back is in progress.
     Connect(Key),
-    /// A message socket has taken nothing for too long.
+    /// `stall_timeout`: a message socket takes no bytes.
     Stall(Key),
-    /// Written bytes may be outstanding.
+    /// Written bytes may be unacknowledged.
     PeerCheck,
-    /// A refused client has had its time.
+    /// A refused client had time to read the reason.
     Linger(Key),
-    /// Accepting has rested.
+    /// The pause of accepting ends.
     Accept,
-    /// A block of the history has expired.
+    /// A block of the history expires.
     Group,
-    /// The journal is to be tried again, synced, or a part of it removed.
+    /// The journal has something to do: a retry, a sync, a removal.
     Journal,
-    /// The shutdown has taken long enough.
+    /// The wait for sockets at shutdown ends.
     Shutdown,
 }
 
@@ -159,11 +159,11 @@ impl Coordinator {
             suspend_grace: SuspendGrace::new(started),
             with_pending_replies: Vec::new(),
         };
-        coordinator.arm_timers(); // Time passes for what was kept, though nobody comes.
+        coordinator.arm_timers(); // Recovered messages expire even if no client connects.
         coordinator
     }
 
-    /// As long as it takes for something to happen, and all that comes of it.
+    /// Runs one turn: sleeps until an event or a deadline, and handles all that is due.
     pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
         let deadline =
             if self.is_idle() { self.timers.next_deadline() } else { Some(Millis::ZERO) };
@@ -176,8 +176,8 @@ impl Coordinator {
             match event.token() {
                 LISTENER => self.acceptor.iter_mut().for_each(Acceptor::on_event),
                 SIGNALS => signalled = true,
-                CLOCK => self.clock.on_event(), // Both clocks are looked at in every turn.
-                WAKER => (), // What the worker has done is looked for in every turn.
+                CLOCK => self.clock.on_event(), // Every turn reads both clocks.
+                WAKER => (),                    // Every turn takes the reports of the worker.
                 token => self.on_event(Key::from(token), event),
             }
         }
@@ -188,7 +188,7 @@ impl Coordinator {
         self.serve_message_sockets(now);
         self.serve_clients(now);
         self.limit_input(now.steady);
-        self.accept(now); // Behind the timers: its own must be done to be set again.
+        self.accept(now); // After the timers, so that the accept timer can be set again.
         let is_second = signalled && self.on_signal(now);
         self.group.handle(Input::Tick, now);
         self.run_effects(now);
@@ -197,7 +197,7 @@ impl Coordinator {
         self.check_peers(now);
         self.commit_turn(now);
         self.close_marked();
-        self.resume_waiting(); // Behind all that makes it.
+        self.resume_waiting(); // After all steps that free memory.
         self.arm_timers();
         Ok(if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) })
     }
@@ -239,7 +239,8 @@ impl Coordinator {
         }
     }
 
-    /// Closes what was buried in this turn: no handler does, so that none meets a socket half gone.
+    /// Closes the sockets that were marked in this turn. Handlers only mark a socket, so no handler
+    /// meets a closed socket.
     fn close_marked(&mut self) {
         for key in mem::take(&mut self.marked_for_close) {
             let Some(peer) = self.peers.remove(key) else { continue };
@@ -262,7 +263,7 @@ impl Coordinator {
             }
             debug_assert!(
                 !self.admission.is_empty() || self.budget.kept_bytes() == 0,
-                "what is kept is kept for one"
+                "without command sockets no bytes are counted"
             );
             drop(peer.connection);
             if let Some(acceptor) = &mut self.acceptor {
@@ -279,7 +280,7 @@ impl Coordinator {
     }
 }
 
-/// Has a timer run out at `due`, and at no other time.
+/// Sets a timer to `due`, and cancels its earlier deadline.
 fn rearm(
     timers: &mut TimerWheel<CoordinatorTimer>,
     armed: &mut Option<(Millis, TimerId)>,

@@ -1,4 +1,4 @@
-//! The end of the coordinator: what is due leaves first, within bounds.
+//! Shuts the coordinator down. Replies and deliveries that are due are sent first, up to a timeout.
 
 use super::server::{Coordinator, CoordinatorTimer};
 use crate::group::Input;
@@ -6,38 +6,38 @@ use crate::limits::{DRAIN_MS, JOURNAL_CLOSE_MS, PEER_CLOSE_MS};
 use crate::net::{Key, Signal};
 use crate::time::{Millis, Now};
 
-/// The end of the coordinator.
+/// Deadlines of the shutdown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shutdown {
-    /// Sockets are waited for no longer than this.
+    /// Time at which the wait for sockets ends.
     until: Millis,
-    /// The program ends at this time, whatever is left.
+    /// Time at which the program ends in every case.
     pub(super) ends_at: Millis,
-    /// All is written and our sides are shut down: only the peers' ends are waited for, as closing
-    /// with bytes unread would have TCP throw away what has not arrived.
+    /// True if everything is written and our sides are shut down. Then the coordinator waits for
+    /// the peers to close, because closing with unread bytes would make TCP discard written bytes.
     is_drained: bool,
 }
 
-/// Decision about another turn.
+/// Outcome of a turn for the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TurnOutcome {
-    /// There is.
+    /// Another turn follows.
     Continue,
-    /// All that was due has left, or had its time to.
+    /// The shutdown is complete, or its timeout has expired.
     Done,
     /// A second signal came.
     CutShort,
 }
 
 impl Coordinator {
-    /// The first signal begins the shutdown; whether this was another one.
+    /// Handles signals. The first one begins the shutdown. Returns true for a second one.
     pub(super) fn on_signal(&mut self, now: Now) -> bool {
         let signals = self.signals.drain();
         let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
         if signals.len() > asked {
             log::warn!(
-                "SIGHUP: the config is not read again, and the coordinator goes on: restart it to \
-                 apply changes of the config"
+                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
+                 restart the coordinator"
             );
         }
         if asked > 0 && self.shutdown.is_none() {
@@ -64,7 +64,7 @@ impl Coordinator {
         if until <= now {
             if !is_drained {
                 self.send_byes();
-                log::warn!("shut down before everything due was sent");
+                log::warn!("shutdown timeout: some replies or messages were not sent");
             }
             return TurnOutcome::Done;
         }
@@ -81,7 +81,7 @@ impl Coordinator {
         if self.peers.is_empty() { TurnOutcome::Done } else { TurnOutcome::Continue }
     }
 
-    /// Returns true if every reply and every delivery that is due was sent.
+    /// Returns true if every due reply and delivery was sent.
     fn is_drained(&self) -> bool {
         self.is_idle()
             && self.journal.as_ref().is_none_or(|journal| journal.commits.is_idle())

@@ -1,4 +1,4 @@
-//! The start: a group from its journal, or from nothing.
+//! Starts the group: from its journal, or empty.
 
 use std::fmt;
 use std::io;
@@ -15,27 +15,29 @@ use crate::journal::{BootId, Directory, JournalError, Salt, Store};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
 use crate::net::{Clock, Signal, Signals};
 use crate::protocol::Epoch;
+use crate::text::Counted;
 
-/// File with an id that Linux draws at each boot.
+/// File with the id that Linux draws at each boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// A group, the clock that its messages age by, and what writes it down.
+/// A group with its clock and its journal.
 pub(super) struct Startup {
     pub(super) group: Group,
     pub(super) clock: Clock,
     pub(super) journal: Option<Journal>,
-    /// The numbers are those of the journal: nobody has said that they may have gone back.
+    /// True if the group continues the epoch of the journal.
     pub(super) keeps_epoch: bool,
 }
 
-/// What every start draws anew.
+/// Returns 64 random bits.
 pub(super) fn draw_random() -> Result<u64, CoordinatorError> {
     getrandom::u64().map_err(|error| {
-        CoordinatorError::System("cannot draw a random number", io::Error::other(error)) //.
+        let error = io::Error::other(error);
+        CoordinatorError::System("cannot draw a random number", error)
     })
 }
 
-/// Begins with what the journal has, if there is one. A signal ends that.
+/// Starts a group from its journal, or an empty group without a journal. A signal stops the start.
 pub(super) fn begin(
     config: &CoordinatorConfig,
     rules: Rules,
@@ -90,7 +92,7 @@ pub(super) fn begin(
     Ok(Startup { group, clock, journal: Some(journal), keeps_epoch })
 }
 
-/// A clock that wakes the loop, where the system can do that.
+/// Makes the clock wake the loop when the wall clock is set, if the system supports it.
 fn watch_clock(mut clock: Clock, registry: &Registry) -> Clock {
     if let Err(error) = clock.watch(registry) {
         log::debug!("cannot watch for steps of the wall clock, checking once a minute: {error}");
@@ -101,30 +103,33 @@ fn watch_clock(mut clock: Clock, registry: &Registry) -> Clock {
 fn log_recovery(directory: &Path, group: &Group, is_new: bool, segments: usize, lost: u64) {
     if is_new {
         log::warn!(
-            "new, empty journal in {}: if there was one, see whether its disk is mounted",
+            "new, empty journal in {}: if there was a journal before, check whether its disk is \
+             mounted",
             directory.display()
         );
         return;
     }
     let gauges = group.gauges();
     log::info!(
-        "recovered {} members and {} messages from {segments} segments; {lost} messages were lost",
-        gauges.members,
-        gauges.history_messages,
+        "recovered {} and {} from {}; {} lost",
+        Counted(gauges.members, "member", "members"),
+        Counted(gauges.history_messages, "message", "messages"),
+        Counted(segments, "segment", "segments"),
+        Counted(lost, "message was", "messages were"),
     );
 }
 
-/// Returns the id of this boot of the machine. If the system does not tell it, a start cannot tell
-/// a killed program from a power loss, and assumes a power loss.
+/// Returns the id of this boot. Without the id a start cannot distinguish a killed program from a
+/// power loss, and assumes a power loss.
 fn boot_id(sync: Sync) -> BootId {
     match read_boot_id() {
         Ok(boot) => boot,
         Err(reason) => {
             if sync != Sync::Always {
                 log::warn!(
-                    "{BOOT_ID}: {reason}. With sync={sync}, a new epoch begins after each end that \
-                     is not in good order, also where the machine was not started anew. If systemd \
-                     hides the file, set ProcSubset=all"
+                    "cannot read {BOOT_ID}: {reason}. With sync={sync}, a new epoch begins after \
+                     every unclean end, even if the machine did not restart. If systemd hides the \
+                     file, set ProcSubset=all"
                 );
             }
             BootId::UNKNOWN
@@ -141,12 +146,12 @@ fn read_boot_id() -> Result<BootId, String> {
 }
 
 impl Sync {
-    /// How it is said at the start.
+    /// Returns the words for the first line.
     pub(super) fn description(self) -> String {
         match self {
-            Self::Always => "synced before anything is confirmed".to_owned(),
+            Self::Always => "synced before each confirmation".to_owned(),
             Self::Every(pause_ms) => format!("synced every {pause_ms} ms"),
-            Self::Never => "synced when the system gets to it".to_owned(),
+            Self::Never => "synced by the system only".to_owned(),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Time that passed while nobody looked: the process was stopped, or its machine was suspended.
+//! Extends timeouts after the process was stopped or its machine was suspended.
 //!
-//! A timeout never ends a peer before a last look at its socket: see `is_overdue`. After a
-//! standstill that is not enough: bytes that the peer sent in time may still be under way to this
-//! machine. So these timeouts are longer then.
+//! A timeout ends a peer only after a last check of its socket: see `is_overdue`. After a
+//! standstill that is not enough, because bytes that the peer sent in time may still be on their
+//! way. So these timeouts are longer then.
 
 use super::peer::{Peer, PeerRole};
 use super::server::{Coordinator, CoordinatorTimer};
 use crate::limits::{STANDSTILL_GRACE_MS, STANDSTILL_MS};
 use crate::time::Millis;
 
-/// Time of the last turn, and the end of the extra time for timeouts after a standstill.
+/// Time of the last turn, and the end of the extension after a standstill.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SuspendGrace {
     turn_at: Millis,
@@ -17,12 +17,11 @@ pub(super) struct SuspendGrace {
 }
 
 impl SuspendGrace {
-    /// The loop starts.
     pub(super) fn new(started: Millis) -> Self {
         Self { turn_at: started, grace_until: started }
     }
 
-    /// A turn begins that was to begin at `deadline`, at the latest.
+    /// Records the start of a turn that was due at `deadline` at the latest.
     pub(super) fn begin_turn(&mut self, deadline: Option<Millis>, now: Millis) {
         let due = deadline.map_or(now, |deadline| deadline.max(self.turn_at));
         let late_ms = now.since(due);
@@ -38,7 +37,7 @@ impl SuspendGrace {
 }
 
 impl Coordinator {
-    /// Postpones a timeout of a peer that runs out right after a standstill, and returns true then.
+    /// Postpones a timeout of a peer that expires right after a standstill. Then returns true.
     pub(super) fn postpone(&mut self, timer: CoordinatorTimer, now: Millis) -> bool {
         let due = self.suspend_grace.grace_until;
         let (CoordinatorTimer::Line(key)
@@ -46,7 +45,7 @@ impl Coordinator {
         | CoordinatorTimer::Stall(key)
         | CoordinatorTimer::Linger(key)) = timer
         else {
-            return false; // Nothing that a peer sends puts these off.
+            return false; // These timers do not depend on a peer.
         };
         if now >= due {
             return false;
@@ -55,7 +54,7 @@ impl Coordinator {
         match self.peers.get_mut(key).map(|Peer { role, .. }| role) {
             Some(PeerRole::Connecting { deadline, .. }) => *deadline = id,
             Some(PeerRole::MemberSocket(message_socket)) => message_socket.stall_timer = Some(id),
-            // One that is refused has no timer to be cancelled.
+            // A refused client has no timer to be cancelled.
             Some(PeerRole::Client(client)) if matches!(timer, CoordinatorTimer::Line(_)) => {
                 client.line_timer = Some(id);
             }
@@ -70,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_turn_that_is_much_too_late_gives_more_time() {
+    fn only_a_turn_that_is_much_too_late_extends_timeouts() {
         let at = Millis::new;
         let mut suspend_grace = SuspendGrace::new(at(5));
         suspend_grace.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
-        suspend_grace.begin_turn(None, at(500_000)); // Nothing was due, however long it took.
+        suspend_grace.begin_turn(None, at(500_000)); // Nothing was due, so it is not late.
         suspend_grace.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));
         assert_eq!(suspend_grace.grace_until, at(5));
         let last = suspend_grace.turn_at;

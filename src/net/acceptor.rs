@@ -1,12 +1,12 @@
-//! The listening socket: connections taken in, at a pace, and rest when there is no file for them.
+//! The listening socket. Limits the connections of a turn, and pauses when no file is free.
 //!
 //! ```text
-//!            note            WouldBlock
+//!          on_event           WouldBlock
 //!   drained ─────▶ accepting ──────────▶ drained
 //!                   │     ▲
-//!      out of files │     │ retry_at, or a file was closed: the reserve first
+//!      out of files │     │ retry_at, or a file was closed; the reserve is refilled first
 //!                   ▼     │
-//!                   resting
+//!                   paused
 //! ```
 
 use std::io::{self, ErrorKind};
@@ -23,9 +23,9 @@ use crate::time::Millis;
 
 /// A listening socket.
 ///
-/// Out of files, it refuses nobody: connections wait in the system's queue. No edge tells when to
-/// try again, so it is done when a file of ours was closed, and at latest at
-/// [`Acceptor::retry_at`].
+/// When no file is free, connections stay in the kernel's accept queue and are not refused. No edge
+/// reports a free file. So the caller tries again when this process closes a file, and at
+/// [`Acceptor::retry_at`] at the latest.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
@@ -33,32 +33,32 @@ pub struct Acceptor {
     reserve: FileReserve,
     ready: bool,
     paused_until: Option<Millis>,
-    /// What this turn may still take.
+    /// Number of connections that may still be accepted in this turn.
     accepts_left: usize,
     pauses: u64,
 }
 
-/// What [`Acceptor::accept`] came to.
+/// Result of [`Acceptor::accept`].
 #[derive(Debug)]
 pub enum Accept {
-    /// A connection; go on.
+    /// A new connection. Call `accept` again.
     Accepted(TcpStream, SocketAddr),
-    /// Nobody waits; an edge will tell when somebody does.
+    /// The accept queue is empty. An edge reports the next connection.
     Drained,
-    /// Enough for this turn: come back in the next one.
+    /// The limit of a turn is reached. Call `accept` again in the next turn.
     Yielded,
-    /// There is no file, or no memory, for another connection: come back at the retry time.
+    /// No file or no memory is free for another connection. Try again at [`Acceptor::retry_at`].
     OutOfFiles(io::Error),
-    /// It is not the retry time yet.
+    /// The pause has not ended yet.
     Paused,
 }
 
 impl Acceptor {
-    /// Listens on `address`, with `reserve_files` held back from those who come.
+    /// Listens on `address` and opens `reserve_files` files that clients cannot use.
     ///
     /// # Errors
     ///
-    /// Those of the socket: the address is in use, or not ours, or not allowed.
+    /// The error of the socket: the address is in use, or not ours, or not allowed.
     pub fn bind(address: SocketAddr, reserve_files: usize) -> io::Result<Self> {
         let BoundListener { listener, is_address_missing } = socket::listen(address)?;
         Ok(Self {
@@ -73,63 +73,63 @@ impl Acceptor {
     }
 
     /// Returns true if no interface of this machine had the address when the listener was bound.
-    /// Nobody can connect before one has it.
+    /// Nobody can connect until an interface has the address.
     #[must_use]
     pub fn is_address_missing(&self) -> bool {
         self.is_address_missing
     }
 
-    /// Has arrivals reported under `token`.
+    /// Registers the listener with `registry` under `token`.
     ///
     /// # Errors
     ///
-    /// Those of the poll.
+    /// The error of the poll.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.listener, token, Interest::READABLE)
     }
 
-    /// Writes down that an event came.
+    /// Records an event of the listener.
     pub fn on_event(&mut self) {
         self.ready = true;
     }
 
-    /// Writes down that a file of ours was closed: whoever waits for one may have it.
+    /// Ends a pause, because this process closed a file.
     pub fn file_closed(&mut self) {
         self.paused_until = None;
     }
 
-    /// Lets those who wait go on waiting: nobody is to take a file now.
+    /// Begins a pause, so that no connection takes a file now.
     pub fn postpone(&mut self, now: Millis) {
         if self.is_due(now) {
             self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         }
     }
 
-    /// Whether `accept` may bring something now; no event tells of it.
+    /// Returns true if `accept` may return a connection now. No event reports this.
     #[must_use]
     pub fn is_due(&self, now: Millis) -> bool {
         self.ready && self.paused_until.is_none_or(|until| until <= now)
     }
 
-    /// While out of files: when to call `accept` again.
+    /// Returns the end of the pause, if connections wait.
     #[must_use]
     pub fn retry_at(&self) -> Option<Millis> {
         self.paused_until.filter(|_| self.ready)
     }
 
-    /// How often it ran out of files.
+    /// Returns the number of times that no file was free.
     #[must_use]
     pub fn pauses(&self) -> u64 {
         self.pauses
     }
 
-    /// Gives up one file of the reserve for something better than one more client; `false` if it
-    /// has none left. The next `accept` makes the reserve whole first.
+    /// Closes one file of the reserve for a use that matters more than a new client. Returns false
+    /// if the reserve is empty. The next `accept` refills the reserve first.
     pub fn release_one(&mut self) -> bool {
         self.reserve.release_one()
     }
 
-    /// Takes in one connection; to be called until it answers something else than one.
+    /// Accepts one connection. Call it until it returns something other than [`Accept::Accepted`].
     pub fn accept(&mut self, now: Millis) -> Accept {
         if !self.ready {
             return Accept::Drained;
@@ -158,16 +158,16 @@ impl Acceptor {
         Accept::Yielded
     }
 
-    /// The address it listens on, with the port that the system chose if that was asked for.
+    /// Returns the address of the listener, with the port that the system chose for port 0.
     ///
     /// # Errors
     ///
-    /// Those of the operating system.
+    /// The error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Also for errors that nobody has foreseen: resting cannot spin.
+    /// Begins a pause. An unexpected error causes a pause, too, because a pause cannot spin.
     fn pause(&mut self, error: io::Error, now: Millis) -> Accept {
         self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         self.accepts_left = limits::TURN_ACCEPTS_MAX;
@@ -176,8 +176,8 @@ impl Acceptor {
     }
 }
 
-/// Whether an error belongs to the one connection that would have been next, which is gone: Linux
-/// reports here what happened to it while it waited.
+/// Returns true if the error concerns only the next connection in the queue, which is then gone.
+/// Linux reports here the errors that a connection had while it waited.
 fn is_peer_error(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Interrupted
         || [
@@ -220,7 +220,7 @@ mod tests {
             Self { poll, acceptor, peers: Vec::new() }
         }
 
-        /// `count` more connections wait, and the event has come.
+        /// Connects `count` peers and waits for the event.
         fn arrive(&mut self, count: usize) {
             let address = self.acceptor.local_addr().unwrap();
             self.peers.extend((0..count).map(|_| Peer::connect(address).unwrap()));
@@ -230,7 +230,7 @@ mod tests {
             self.acceptor.on_event();
         }
 
-        /// Accepts as the loops do: how many were taken, and what ended it.
+        /// Accepts as the loops do. Returns the number of connections and the last result.
         fn accept(&mut self, now: u64) -> (usize, Accept) {
             let mut taken = 0;
             loop {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_wait_are_taken_and_then_an_edge_is_awaited() {
+    fn all_waiting_connections_are_accepted_and_then_an_edge_is_awaited() {
         let mut looped = Loop::new();
         assert!(matches!(looped.accept(0), (0, Accept::Drained)));
         for count in [1, 3] {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_takes_so_many_and_the_next_one_the_rest() {
+    fn a_turn_accepts_up_to_its_limit_and_the_next_turn_accepts_the_others() {
         let mut looped = Loop::new();
         looped.arrive(limits::TURN_ACCEPTS_MAX + 5);
         let (taken, end) = looped.accept(0);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn out_of_files_it_rests_until_a_file_is_closed_or_the_time_has_come() {
+    fn without_free_files_it_pauses_until_a_file_is_closed_or_the_pause_ends() {
         let mut looped = Loop::new();
         looped.arrive(1);
         assert!(matches!(

@@ -1,4 +1,4 @@
-//! The one reader of the machine's clocks.
+//! Reads the clocks of the machine. No other module reads a clock.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,10 +9,10 @@ use super::clock_watch::ClockWatch;
 use crate::limits::CLOCK_LOOK_MS;
 use crate::time::{Millis, Now, UnixMillis};
 
-/// Both clocks, the steady one counted from the start of the program, or on from an earlier one.
+/// A steady clock and the wall clock.
 ///
-/// The steady one never jumps, and counts the time that the machine sleeps where the system has a
-/// clock that does (`CLOCK_BOOTTIME` of Linux).
+/// The steady clock counts from the start of the program, or continues from an earlier count. It
+/// never jumps. On Linux (`CLOCK_BOOTTIME`) it includes the time that the machine sleeps.
 #[derive(Debug)]
 pub struct Clock {
     start: ClockReading,
@@ -20,12 +20,12 @@ pub struct Clock {
     watch: Option<ClockWatch>,
 }
 
-/// A reading of the steady clock.
+/// Reading of the steady clock.
 #[derive(Clone, Copy, Debug)]
 enum ClockReading {
-    /// Since the machine was switched on, sleep included.
+    /// Time since the machine was switched on, sleep included.
     Boot(Duration),
-    /// Clock of a system without `CLOCK_BOOTTIME`.
+    /// Reading on a system without `CLOCK_BOOTTIME`.
     Instant(Instant),
 }
 
@@ -37,7 +37,7 @@ impl ClockReading {
 
     fn elapsed(self) -> Duration {
         match self {
-            // The clock that could be read once can be read again.
+            // A clock that could be read once can be read again.
             Self::Boot(start) => boot_time().unwrap_or(start).saturating_sub(start),
             Self::Instant(start) => start.elapsed(),
         }
@@ -45,36 +45,37 @@ impl ClockReading {
 }
 
 impl Clock {
-    /// Begins to count.
+    /// Starts the steady clock at zero.
     #[must_use]
     pub fn start() -> Self {
         Self::start_at(Millis::ZERO)
     }
 
-    /// Begins to count at `offset`.
+    /// Starts the steady clock at `offset`.
     #[must_use]
     pub fn start_at(offset: Millis) -> Self {
         Self { start: ClockReading::take(), offset, watch: None }
     }
 
-    /// Wakes the loop of `registry` as soon as the machine has slept or its wall clock was set: a
-    /// poll's own timeout stands still while the machine sleeps.
+    /// Wakes the loop of `registry` when the machine has slept or the wall clock was set. The
+    /// timeout of a poll does not count the time that the machine sleeps.
     ///
     /// # Errors
     ///
-    /// Those of the system: then [`Clock::wake_by`] has the loop look now and then.
+    /// The error of the system. Without a watch, [`Clock::wake_by`] makes the loop check its clocks
+    /// at regular intervals.
     pub fn watch(&mut self, registry: &Registry) -> io::Result<()> {
         self.watch = Some(ClockWatch::new(registry)?);
         Ok(())
     }
 
-    /// Takes note of the event that came under [`super::CLOCK`].
+    /// Handles the event that came under [`super::CLOCK`].
     pub fn on_event(&self) {
         self.watch.iter().for_each(ClockWatch::on_event);
     }
 
-    /// Returns the time at which a loop must look at its clocks if nothing else is due before
-    /// `deadline`.
+    /// Returns the time at which a loop must check its clocks. Without a watch this is before
+    /// `deadline`, if `deadline` is far away.
     #[must_use]
     pub fn wake_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
         match (&self.watch, deadline) {
@@ -84,9 +85,9 @@ impl Clock {
         }
     }
 
-    /// What both clocks show.
+    /// Returns the time of both clocks.
     ///
-    /// The steady one is rounded down, so a sleep of `deadline - now` never ends too early.
+    /// The steady time is rounded down, so a sleep of `deadline - now` never ends too early.
     #[must_use]
     pub fn now(&self) -> Now {
         let steady = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -94,7 +95,7 @@ impl Clock {
     }
 }
 
-/// The time since the machine was switched on, sleep included.
+/// Returns the time since the machine was switched on, sleep included.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn boot_time() -> Option<Duration> {
     use nix::time::{ClockId, clock_gettime};
@@ -105,26 +106,26 @@ fn boot_time() -> Option<Duration> {
     None
 }
 
-/// Measures how long something takes.
+/// Measures a duration.
 #[derive(Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins to measure.
+    /// Starts to measure.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is one of the clocks")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// How long it is since then.
+    /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// What the wall clock shows; the beginning of 1970 if it was set to a time before that.
+/// Returns the time of the wall clock. A time before 1970 counts as the beginning of 1970.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the loop's clock")]
 pub(super) fn unix_now() -> UnixMillis {

@@ -1,11 +1,11 @@
-//! Wakes a loop when the wall clock was set, or the machine has slept.
+//! Wakes a loop when the wall clock was set or the machine has slept.
 
 use std::io;
 
 use mio::Registry;
 
-/// A timer that never ends, which the system cancels when the wall clock is set: also when the
-/// machine wakes up, as it then sets that clock.
+/// A timer that never expires. The system cancels it when the wall clock is set. A machine that
+/// wakes up sets the wall clock, too.
 #[derive(Debug)]
 pub(super) struct ClockWatch {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -34,7 +34,7 @@ impl ClockWatch {
 
     /// Reads the event, which arms the timer again.
     pub(super) fn on_event(&self) {
-        // An error says that nothing came, or that the timer was canceled, which is what it is for.
+        // `ECANCELED` is the expected result. Every other error means that there was no event.
         let _ = self.timer.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! One TCP connection with what was read and not used, and what is still to be written.
+//! One TCP connection with its read buffer and its write buffer.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
@@ -14,30 +14,29 @@ use super::{Key, UnackedBytes, socket, unacked};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
-/// A non-blocking stream, registered once for both directions and never again.
+/// A non-blocking stream. It is registered once for both directions.
 ///
-/// An edge sets a flag, and `WouldBlock` takes it back. On Linux a short read does so too, as
-/// epoll(7) promises that it has emptied a stream, and saves a call for each acknowledgement; but
-/// not where an event has told of an end, of an error or of urgent data, before which a read stops.
-/// What comes after that event brings one of its own. An idle connection owns no memory besides
-/// itself.
+/// An edge sets a flag, and `WouldBlock` clears the flag. On Linux a short read clears it, too,
+/// because epoll(7) promises that a short read has emptied the stream. This saves one call for each
+/// acknowledgement. The exception is a read after an event of an end, an error or urgent data: such
+/// a read stops before that position. The buffers of an idle connection own no memory.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What was read and not used yet.
+    /// Bytes that were read and not used yet.
     pub input: LineBuffer,
-    /// What [`Connection::flush`] writes.
+    /// Bytes that [`Connection::flush`] writes.
     pub output: BytesMut,
-    /// Bytes written, whose memory may still be held before the output.
+    /// Bytes written since `output` was last allocated. `output` may still own their memory.
     written: usize,
-    /// An error that came right behind bytes: they are used first, then it is reported.
+    /// Error of a read that followed bytes. The next `fill` returns it, after the bytes were used.
     failure: Option<io::Error>,
     readable: bool,
-    /// Whether there may be something behind a short read.
+    /// True if a short read does not prove that the stream is empty.
     ignores_short_read: bool,
     writable: bool,
     input_ended: bool,
-    /// Bytes were written of which no check has seen that the peer's machine took them.
+    /// True if no check has confirmed that the peer's machine received all written bytes.
     has_written: bool,
 }
 
@@ -47,19 +46,19 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Intere
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 const SHORT_READ_EMPTIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Where [`Connection::fill`] stopped, and how many bytes it brought.
+/// Reason why [`Connection::fill`] stopped, with the number of bytes that it read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// Nothing more is there; an edge will tell when there is.
+    /// The stream is empty. An edge reports the next bytes.
     Drained(usize),
-    /// There may be more, and no edge will tell: come back next turn.
+    /// More bytes may be there, and no edge will report them. Read again in the next turn.
     Yielded(usize),
-    /// The peer ended its side; everything it sent is in the input.
+    /// The peer closed its side. All bytes that it sent are in the input.
     Eof(usize),
 }
 
 impl Fill {
-    /// How many bytes it brought.
+    /// Returns the number of bytes that were read.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -68,44 +67,43 @@ impl Fill {
     }
 }
 
-/// Where [`Connection::flush`] stopped.
+/// Reason why [`Connection::flush`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// All is written.
+    /// All bytes are written.
     Empty,
-    /// The socket takes no more; an edge will tell when it does.
+    /// The socket buffer is full. An edge reports when it has room.
     Blocked,
-    /// There is more to write, and no edge will tell: come back next turn.
+    /// More bytes are due, and no edge will report this. Write again in the next turn.
     Yielded,
 }
 
 impl Connection {
-    /// A connection that stands, as accepted.
+    /// Wraps an accepted stream, which is writable.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
         Self { writable: true, ..Self::unready(stream) }
     }
 
-    /// Begins a connection. When it becomes writable, [`Connection::connected`] says what came
-    /// of it.
+    /// Starts a connection. Once it is writable, [`Connection::connected`] returns the outcome.
     ///
     /// # Errors
     ///
-    /// Those that the operating system knows at once, such as no route or no file left.
+    /// An error that the operating system reports at once, such as no route or no free file.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(address).map(Self::unready)
     }
 
-    /// As [`Connection::connect`], from our address `from`, where that is of the same family: the
-    /// peer may let in nobody else, and of several addresses the system might choose another.
+    /// Starts a connection from our address `from`, if that address is of the same family. The peer
+    /// may accept no other address of ours.
     ///
     /// # Errors
     ///
-    /// Those that the operating system knows at once.
+    /// An error that the operating system reports at once.
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
         let is_loopback =
             [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from);
-        // A machine connects to itself from the address that it connects to.
+        // A connection to the own machine comes from the address that it goes to.
         if is_loopback || from.is_ipv4() != address.is_ipv4() {
             return Self::connect(address);
         }
@@ -113,7 +111,7 @@ impl Connection {
     }
 
     fn unready(stream: TcpStream) -> Self {
-        // Where it fails the peer is gone already, which the first read will say.
+        // If this fails, the peer is gone already, and the first read returns the error.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -129,12 +127,13 @@ impl Connection {
         }
     }
 
-    /// Whether a connection begun with [`Connection::connect`] stands; `false`: not yet.
+    /// Returns true if a connection that was started with [`Connection::connect`] is established,
+    /// and false if it is still in progress.
     ///
     /// # Errors
     ///
-    /// Why it could not be made. TCP lets a socket connect to itself on a free port of the range
-    /// that the system draws from; that is an error as well.
+    /// The reason why the connection failed. TCP lets a socket connect to itself on a free
+    /// ephemeral port. This is an error, too.
     pub fn connected(&self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
@@ -149,19 +148,19 @@ impl Connection {
         }
     }
 
-    /// Has the edges of both directions reported under `key`. Dropping the connection ends that.
+    /// Registers both directions with `registry` under `key`. Dropping the connection removes it.
     ///
     /// # Errors
     ///
-    /// Those of the poll.
+    /// The error of the poll.
     pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
         registry.register(&mut self.stream, key.into(), INTEREST)
     }
 
-    /// Writes down what an event says.
+    /// Records an event.
     ///
-    /// An end or an error is nothing to act on yet: bytes may stand before it. It makes the
-    /// connection readable and writable, and the read or the write finds it in its place.
+    /// An end or an error is not handled here, because unread bytes may come before it. It makes
+    /// the connection readable and writable, and the read or the write finds it in its position.
     pub fn on_event(&mut self, event: &Event) {
         let is_special = event.is_read_closed() || event.is_error() || event.is_priority();
         self.readable |= event.is_readable() || is_special;
@@ -169,40 +168,41 @@ impl Connection {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Has the next [`Connection::fill`] read though no event has come: one may be late.
+    /// Makes the next [`Connection::fill`] read without an event, because an event may be late.
     pub fn assume_readable(&mut self) {
         self.readable = true;
         self.ignores_short_read = true;
     }
 
-    /// As [`Connection::assume_readable`], for the next write.
+    /// Makes the next write try without an event, because an event may be late.
     pub fn assume_writable(&mut self) {
         self.writable = true;
     }
 
-    /// Whether a read may bring something.
+    /// Returns true if a read may return bytes.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.readable && !self.input_ended
     }
 
-    /// Whether a write may be taken.
+    /// Returns true if a write may succeed.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.writable
     }
 
-    /// Whether the peer has ended its side.
+    /// Returns true if the peer has closed its side.
     #[must_use]
     pub fn is_input_ended(&self) -> bool {
         self.input_ended
     }
 
-    /// Reads into the input, through `scratch`, until nothing is there or about `bytes_max` are.
+    /// Reads into the input, through `scratch`, until the stream is empty or about `bytes_max` are
+    /// in.
     ///
     /// # Errors
     ///
-    /// The connection's own, once all bytes before it were handed out by earlier calls.
+    /// The error of the connection, after earlier calls returned all bytes before it.
     pub fn fill(&mut self, scratch: &mut [u8], bytes_max: usize) -> io::Result<Fill> {
         let mut bytes = 0;
         if self.input_ended {
@@ -241,14 +241,14 @@ impl Connection {
         Ok(Fill::Drained(bytes))
     }
 
-    /// Writes the output until all is written, the socket takes no more, or `bytes_max` are.
+    /// Writes the output until it is empty, the socket is full, or `bytes_max` bytes are written.
     ///
-    /// The memory of what is written goes back, once it is more than what is left: so nothing is
-    /// copied more often than it is written.
+    /// The output is reallocated when the written bytes outnumber the remaining bytes. So each byte
+    /// is copied at most once more.
     ///
     /// # Errors
     ///
-    /// The connection's own.
+    /// The error of the connection.
     pub fn flush(&mut self, bytes_max: usize) -> io::Result<Flush> {
         let flushed = self.write_output(bytes_max)?;
         if self.output.is_empty() {
@@ -287,12 +287,12 @@ impl Connection {
         Ok(Flush::Empty)
     }
 
-    /// Writes `slices`, which hold at least one byte, past the output; answers how many bytes were
-    /// taken, and 0 when the socket takes no more.
+    /// Writes `slices`, which hold at least one byte, and not the output. Returns the number of
+    /// bytes written, and 0 when the socket buffer is full.
     ///
     /// # Errors
     ///
-    /// The connection's own.
+    /// The error of the connection.
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         while self.writable {
             let result = match slices {
@@ -311,20 +311,20 @@ impl Connection {
         Ok(0)
     }
 
-    /// Ends our side; what the peer still sends can be read.
+    /// Closes our side. Bytes that the peer still sends can be read.
     ///
     /// # Errors
     ///
-    /// The connection's own.
+    /// The error of the connection.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// Has the operating system find out when the peer's machine has gone without a word.
+    /// Turns on TCP keepalive, which detects that the peer's machine is gone while nothing is sent.
     ///
     /// # Errors
     ///
-    /// Those of the socket's options.
+    /// The error of the socket's options.
     pub fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
         let Keepalive { idle_s, interval_s, probes } = keepalive;
         sockopt::set_tcp_keepidle(&self.stream, Duration::from_secs(idle_s))?;
@@ -334,13 +334,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Has the operating system end the connection when the peer's machine takes nothing of what
-    /// was written for `timeout_ms`, also where that machine is there and its program does not
-    /// read. Where the system has no such option, it keeps its own time.
+    /// Sets `TCP_USER_TIMEOUT`: the system ends the connection if the peer's machine takes none of
+    /// the written bytes for `timeout_ms`. This includes a peer whose program does not read. A
+    /// system without this option uses its own timeout.
     ///
     /// # Errors
     ///
-    /// Those of the socket's option.
+    /// The error of the socket's option.
     pub fn give_up_after(&self, timeout_ms: u32) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
@@ -355,11 +355,11 @@ impl Connection {
         self.has_written
     }
 
-    /// Returns the state of the written bytes: acknowledged or not by the peer's machine.
+    /// Asks the system whether the peer's machine has acknowledged the written bytes.
     ///
     /// # Errors
     ///
-    /// Those of the operating system.
+    /// The error of the operating system.
     pub fn check_peer(&mut self) -> io::Result<UnackedBytes> {
         let outstanding = unacked::outstanding(&self.stream)?;
         self.has_written =
@@ -367,7 +367,7 @@ impl Connection {
         Ok(outstanding)
     }
 
-    /// The other end.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     ///
@@ -376,20 +376,20 @@ impl Connection {
         self.stream.peer_addr()
     }
 
-    /// This end.
+    /// Returns our address on this connection.
     ///
     /// # Errors
     ///
-    /// Those of the operating system.
+    /// The error of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
     }
 
-    /// The error that the operating system holds for this socket, which forgets it.
+    /// Returns the pending error of this socket, and clears it.
     ///
     /// # Errors
     ///
-    /// Those of asking.
+    /// The error of the query.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.stream.take_error()
     }

@@ -1,15 +1,15 @@
-//! How many files the process may have open.
+//! The limit on open files of this process.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit on open files to the hard one; answers what it is now, `None` for no
-/// limit at all.
+/// Raises the soft limit on open files to the hard limit. Returns the new limit, and `None` if
+/// there is no limit.
 ///
 /// # Errors
 ///
-/// Those of the operating system; the limit is what it was.
+/// The error of the operating system. The limit is then unchanged.
 pub fn raise_file_limit() -> io::Result<Option<u64>> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

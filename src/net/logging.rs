@@ -1,4 +1,5 @@
-//! Diagnostics: formatted where they happen, printed by a worker: no terminal stalls a loop.
+//! Diagnostics. They are formatted on the calling thread and printed by a worker thread, so that a
+//! terminal that blocks never stalls a loop.
 
 mod rate_limit;
 mod stderr;
@@ -19,35 +20,35 @@ use rate_limit::RateLimit;
 
 pub use stderr::{Reader, print_to_stderr};
 
-/// One thing to be said.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// When it happened.
+    /// Time of the event.
     pub time: UnixMillis,
-    /// How much it matters.
+    /// Level of the line.
     pub level: Level,
-    /// Which part of the program says it.
+    /// Module that logs the line.
     pub target: String,
-    /// One line that is safe for a terminal: it may hold what a peer sent.
+    /// The text, escaped for a terminal, because it may contain bytes of a peer.
     pub text: String,
 }
 
-/// Prints diagnostics: standard error's is [`print_to_stderr`].
+/// Function that prints a diagnostic. [`print_to_stderr`] makes the one for standard error.
 pub type Print = Box<dyn FnMut(&Diagnostic) -> io::Result<()> + Send>;
 
-/// The process's diagnostics. Whoever holds this can wait at the end for the last of them.
+/// Logger of the process. Its owner can wait at the end until the last lines are printed.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     queue: Arc<LogQueue>,
 }
 
 impl Diagnostics {
-    /// From here on everything of `level` and above, said with the macros of `log`, goes to
-    /// `print`. Of what the libraries below say, only warnings and errors.
+    /// Installs the logger. Lines of `level` and above go to `print`. Of other crates only warnings
+    /// and errors are printed.
     ///
     /// # Errors
     ///
-    /// If there is no thread for it, or diagnostics are installed already.
+    /// If no thread can be started, or a logger is installed already.
     pub fn install(level: LevelFilter, print: Print) -> io::Result<Self> {
         let diagnostics = Self::new(print)?;
         log::set_boxed_logger(Box::new(diagnostics.clone())).map_err(io::Error::other)?;
@@ -63,8 +64,8 @@ impl Diagnostics {
         Ok(Self { queue: Arc::new(LogQueue { worker, lost }) })
     }
 
-    /// Takes no more, and waits until all is printed; `false` if that needs longer than `wait`.
-    /// Then standard error is stuck, and may block who writes to it directly.
+    /// Takes no more lines, and waits until all are printed. Returns false after a timeout of
+    /// `wait`. In that case standard error is stuck, and a direct write to it may block.
     #[must_use]
     pub fn close(&self, wait: Duration) -> bool {
         self.queue.worker.close(wait)
@@ -74,7 +75,7 @@ impl Diagnostics {
 #[derive(Debug)]
 struct LogQueue {
     worker: Worker<LogPrinter>,
-    /// Those for which there was no room, or which could not be printed, and that was not said yet.
+    /// Number of lines that were lost and not reported yet: the queue was full, or printing failed.
     lost: Arc<AtomicU64>,
 }
 
@@ -99,16 +100,16 @@ impl Log for Diagnostics {
         }
     }
 
-    /// Does nothing: who wants to wait says how long.
+    /// Does nothing. [`Diagnostics::close`] waits with a timeout.
     fn flush(&self) {}
 }
 
-/// The worker's side.
+/// The worker thread's side.
 struct LogPrinter {
     print: Print,
     lost: Arc<AtomicU64>,
     limit: RateLimit,
-    /// Measures the time that the limit needs: the wall clock may jump.
+    /// Time for the rate limit, because the wall clock may jump.
     running: Stopwatch,
 }
 
@@ -117,7 +118,8 @@ impl LogPrinter {
         Millis::new(u64::try_from(self.running.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Prints the summaries of lines that were left out until `now`; how many could not be printed.
+    /// Prints the summaries of lines that were left out until `now`. Returns the number of
+    /// summaries that could not be printed.
     fn summarize(&mut self, now: Millis) -> u64 {
         let mut failed = 0;
         for mut summary in self.limit.end_windows(now) {
@@ -133,7 +135,7 @@ impl Sink for LogPrinter {
     type Done = ();
 
     fn run(&mut self, batch: Vec<Diagnostic>) {
-        // What was lost up to here came behind this batch, which filled the queue.
+        // These lines came after this batch, which had filled the queue.
         let mut lost = self.lost.swap(0, Ordering::Relaxed);
         let now = self.now();
         lost = lost.saturating_add(self.summarize(now));
@@ -160,7 +162,7 @@ impl Sink for LogPrinter {
         Some(self.limit.next_deadline()?.duration_since(self.now()))
     }
 
-    /// Prints the summaries that are not due yet: nobody will come back to print them.
+    /// Prints the summaries that are not due yet, because no later batch will print them.
     fn finish(&mut self) {
         self.summarize(Millis::new(u64::MAX));
     }
@@ -185,20 +187,21 @@ mod tests {
         say(diagnostics, "groupcast::test", Level::Info, text);
     }
 
-    /// What is being printed, by a printer that then waits to be told how it went.
+    /// Returns diagnostics whose printer waits for a verdict on each line, the sender of verdicts,
+    /// and the printed lines.
     fn gated() -> (Diagnostics, Sender<bool>, Receiver<String>) {
-        let (gate, told) = channel();
+        let (gate, verdicts) = channel();
         let (sender, printed) = channel();
         let diagnostics = Diagnostics::new(Box::new(move |diagnostic| {
             let _ = sender.send(diagnostic.text.clone());
-            let well = told.recv().unwrap_or(true);
-            if well { Ok(()) } else { Err(io::Error::other("told so")) }
+            let is_good = verdicts.recv().unwrap_or(true);
+            if is_good { Ok(()) } else { Err(io::Error::other("a bad verdict")) }
         }));
         (diagnostics.unwrap(), gate, printed)
     }
 
     #[test]
-    fn a_stuck_printer_stops_nobody_and_what_was_lost_is_said_where_it_is_missing() {
+    fn a_stuck_printer_blocks_no_caller_and_lost_lines_are_reported_where_they_are_missing() {
         let (diagnostics, gate, printed) = gated();
         info(&diagnostics, "first");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_printed_is_said_once_something_can() {
+    fn lines_that_could_not_be_printed_are_reported_when_printing_works_again() {
         let (diagnostics, gate, printed) = gated();
         info(&diagnostics, "first");
         gate.send(false).unwrap();
@@ -237,11 +240,11 @@ mod tests {
             "log: 1 line was lost here: standard error was not read in time"
         );
         assert!(diagnostics.close(WAIT));
-        assert!(printed.try_recv().is_err(), "said once");
+        assert!(printed.try_recv().is_err(), "reported once");
     }
 
     #[test]
-    fn a_peer_cannot_drive_the_terminal_and_libraries_are_heard_when_it_matters() {
+    fn a_peer_cannot_control_the_terminal_and_warnings_of_libraries_are_printed() {
         let (diagnostics, gate, printed) = gated();
         drop(gate);
         say(&diagnostics, "mio::poll", Level::Info, "not ours");
@@ -266,7 +269,7 @@ mod tests {
 
     const CHILD: &str = "DIAGNOSTICS_TEST_CHILD";
 
-    /// A process of its own, for it installs what there can be only one of.
+    /// Returns the command of a child process, because a process can install only one logger.
     fn child(stderr: Stdio) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "net::logging::tests::in_a_child", "--nocapture"]);
@@ -302,7 +305,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_under_standard_error_ends_nothing() {
+    fn a_full_disk_under_standard_error_does_not_end_the_program() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         assert!(child(full.into()).status().unwrap().success());
     }

@@ -1,4 +1,4 @@
-//! What the loops of both programs stand on: sockets, timers, workers, signals; nothing of groups.
+//! Sockets, timers, worker threads, signals and clocks for the event loops of both programs.
 //!
 //! ```text
 //!            ┌──────── one thread ────────┐
@@ -8,9 +8,11 @@
 //!                └────────────────────────┘
 //! ```
 //!
-//! Readiness is edge-triggered: each edge is reported once, when it is registered or comes up.
-//! So an edge is written down where it belongs ([`Connection`], [`Acceptor`]) and forgotten only
-//! when the operating system said `WouldBlock`; whoever stops earlier has to come back by itself.
+//! This module knows nothing of groups and sessions.
+//!
+//! Readiness is edge-triggered. The system reports an edge once: at registration, and each time the
+//! socket becomes ready. So [`Connection`] and [`Acceptor`] record each edge. They forget it when
+//! the system returns `WouldBlock`. A caller that stops earlier must come back without an event.
 
 mod acceptor;
 mod clock;
@@ -47,15 +49,16 @@ pub use worker::{Full, Pool, Sink, Worker};
 
 use crate::time::Millis;
 
-/// Sleeps until something is ready or `deadline` has come; without one, until something is ready.
+/// Sleeps until a source is ready or `deadline` has come. Without a deadline, only a source ends
+/// it.
 ///
-/// A signal handler that ran meanwhile ends the sleep, as does a process that was stopped and goes
-/// on. What became ready until then is reported all the same: whoever looks at the clock next must
-/// not take a peer for silent that was not.
+/// A signal handler also ends the sleep, and so does a stopped process that continues. Then one
+/// more poll without a timeout fetches the sources that are ready. So the timers that follow never
+/// end a peer whose bytes have already arrived.
 ///
 /// # Errors
 ///
-/// Those of the poll: no loop can go on without it.
+/// The error of the poll. A loop cannot continue without its poll.
 pub fn wait(
     poll: &mut Poll,
     events: &mut Events,

@@ -1,8 +1,8 @@
-//! Open files that stand for nothing, so that there is one to close when one is needed.
+//! Open files without a purpose. One of them is closed when a file is needed.
 
 use std::fs::File;
 
-/// Files held back from clients: with all others taken, a member can still be connected back.
+/// Files that clients cannot take. A connect-back still gets a file when all others are in use.
 #[derive(Debug, Default)]
 pub struct FileReserve {
     files: Vec<File>,
@@ -10,7 +10,7 @@ pub struct FileReserve {
 }
 
 impl FileReserve {
-    /// A reserve of `files_max`, as far as there are files for it.
+    /// Opens `files_max` files, or fewer if no more are free.
     #[must_use]
     pub fn new(files_max: usize) -> Self {
         let mut reserve = Self { files: Vec::with_capacity(files_max), files_max };
@@ -18,17 +18,18 @@ impl FileReserve {
         reserve
     }
 
-    /// Closes one file, so that the next call that needs one finds it. `false`: there was none.
+    /// Closes one file, so that the next call that needs a file gets it. Returns false if none is
+    /// left.
     pub fn release_one(&mut self) -> bool {
         self.files.pop().is_some()
     }
 
-    /// Opens what is missing; whether it is whole now.
+    /// Opens the missing files. Returns true if the reserve is complete.
     pub fn refill(&mut self) -> bool {
         while self.files.len() < self.files_max {
             match File::open("/dev/null") {
                 Ok(file) => self.files.push(file),
-                Err(_) => return false, // Whatever the reason, there is no file to hold.
+                Err(_) => return false, // For every reason, no file is free.
             }
         }
         true
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_gives_what_it_holds_and_takes_it_back() {
+    fn a_reserve_releases_its_files_and_opens_them_again() {
         let mut reserve = FileReserve::new(2);
         assert!(reserve.release_one());
         assert!(reserve.release_one());

@@ -1,18 +1,17 @@
-//! A starting point that moves, so that nobody is always the last.
+//! A starting position that moves, so that no entry is always the last one served.
 
-/// Chooses where a round over all begins.
+/// Chooses the position at which a round over a list begins.
 ///
-/// Each starting point is a golden section of the whole behind the one before. So a few rounds are
-/// enough to spread them evenly, however many there are to be gone through, and no order in which
-/// they stand is followed for long.
+/// Each position is a golden section of the list after the one before. So a few rounds spread the
+/// positions evenly over a list of any length, and no fixed order of the list is favoured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation(u32);
 
-/// The golden section of all numbers of 32 bits; it is odd, so each of them is reached.
+/// Golden section of the 32-bit numbers. It is odd, so each number is reached.
 const STEP: u32 = 0x9e37_79b9;
 
 impl Rotation {
-    /// Returns the position, below `len`, at which the next round begins; 0 if `len` is 0.
+    /// Returns the position, below `len`, at which the next round begins. Returns 0 if `len` is 0.
     pub fn next(&mut self, len: usize) -> usize {
         self.0 = self.0.wrapping_add(STEP);
         let position = (u128::from(self.0) * len as u128) >> u32::BITS;
@@ -25,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_rank_of_all_is_about_the_same_after_a_few_rounds() {
+    fn all_positions_have_about_the_same_mean_rank_after_a_few_rounds() {
         for len in [1, 2, 3, 10, 500, 9_000] {
             let (mut rotation, rounds) = (Rotation::default(), 100);
             let mut ranks = vec![0; len];

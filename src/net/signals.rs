@@ -1,4 +1,4 @@
-//! Signals as a source of readiness.
+//! Signals as events of the loop.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use signal_hook::{flag, low_level};
 
 use super::SIGNALS;
 
-/// A signal that a program may care about.
+/// A signal that a program can watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Somebody asked it to end.
+    /// SIGTERM: the program is asked to end.
     Terminate,
-    /// Ctrl-C.
+    /// SIGINT: Ctrl-C.
     Interrupt,
-    /// Its terminal is gone, or a file was rotated.
+    /// SIGHUP: the terminal is gone, or a file was rotated.
     Hangup,
-    /// It was stopped and goes on.
+    /// SIGCONT: the program was stopped and continues.
     Continue,
 }
 
@@ -35,22 +35,22 @@ impl Signal {
     }
 }
 
-/// Signals that are watched, each through a socket of its own, into which the handler writes one
-/// byte: so none is mistaken for another, and two of a kind are two.
+/// Watched signals. Each signal has its own socket pair, into which the handler writes one byte. So
+/// two signals are never confused, and two signals of one kind count as two.
 ///
-/// `SIGPIPE` needs no care: Rust's runtime ignores it before `main`, on which vectored writes, the
-/// only ones without `MSG_NOSIGNAL`, rely.
+/// `SIGPIPE` needs no handler: Rust's runtime ignores it before `main`. Vectored writes depend on
+/// this, because they are the only writes without `MSG_NOSIGNAL`.
 #[derive(Debug)]
 pub struct Signals {
     watched: Vec<(Signal, UnixStream)>,
 }
 
 impl Signals {
-    /// Watches `signals` from here to the end of the process; they are reported under [`SIGNALS`].
+    /// Watches `signals` until the process ends. Their events come under [`SIGNALS`].
     ///
     /// # Errors
     ///
-    /// Those of the sockets and the poll.
+    /// The error of the sockets or the poll.
     pub fn watch(registry: &Registry, signals: &[Signal]) -> io::Result<Self> {
         let mut watched = Vec::with_capacity(signals.len());
         for &signal in signals {
@@ -65,7 +65,7 @@ impl Signals {
         Ok(Self { watched })
     }
 
-    /// What came since the last call; of different signals the order is not known.
+    /// Returns the signals since the last call. The order of different signals is not known.
     #[must_use]
     pub fn drain(&mut self) -> Vec<Signal> {
         let mut came = Vec::new();
@@ -76,7 +76,7 @@ impl Signals {
                     Ok(0) => break,
                     Ok(count) => came.extend(std::iter::repeat_n(*signal, count)),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(_) => break, // `WouldBlock`; a socket to ourselves knows no other.
+                    Err(_) => break, // `WouldBlock`: our own socket pair has no other error.
                 }
             }
         }
@@ -84,22 +84,21 @@ impl Signals {
     }
 }
 
-/// Signals that end a program by default and have no meaning for ours. With SIGXFSZ ignored a write
-/// fails where a file may not grow further, and the program goes on.
+/// Signals that end a program by default and have no meaning for ours. With SIGXFSZ ignored, a
+/// write beyond the file size limit fails, and the program continues.
 const HARMLESS_SIGNALS: [i32; 3] = [SIGXFSZ, SIGUSR1, SIGUSR2];
 
-/// Has SIGXFSZ, SIGUSR1 and SIGUSR2 do nothing until the end of the process.
+/// Ignores SIGXFSZ, SIGUSR1 and SIGUSR2 until the process ends.
 ///
 /// # Errors
 ///
-/// Those of the operating system.
+/// The error of the operating system.
 pub fn ignore_harmless_signals() -> io::Result<()> {
     HARMLESS_SIGNALS.into_iter().try_for_each(ignore)
 }
 
-/// Has a signal do nothing.
 fn ignore(number: i32) -> io::Result<()> {
-    // A handler that sets a flag that nobody reads: that takes no `unsafe`, `SIG_IGN` would.
+    // The handler sets a flag that nobody reads. `SIG_IGN` would need `unsafe`.
     flag::register(number, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
@@ -112,7 +111,7 @@ mod tests {
     use crate::time::Millis;
 
     #[test]
-    fn watched_signals_are_told_apart_and_counted_and_ignored_ones_do_nothing() {
+    fn watched_signals_are_distinguished_and_counted_and_ignored_signals_do_nothing() {
         let mut poll = Poll::new().unwrap();
         let watched = [Signal::Terminate, Signal::Interrupt];
         let mut signals = Signals::watch(poll.registry(), &watched).unwrap();

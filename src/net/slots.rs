@@ -1,26 +1,26 @@
-//! Values by keys that are never mistaken for one another, though slots are reused.
+//! A table of values whose keys stay unique although its slots are reused.
 
 use std::fmt;
 
 use mio::Token;
 use slab::Slab;
 
-/// The listening socket.
+/// Token of the listening socket.
 pub const LISTENER: Token = Token(usize::MAX);
-/// The workers, and whoever else wakes the loop from another thread.
+/// Token of the waker: workers and other threads wake the loop with it.
 pub const WAKER: Token = Token(usize::MAX - 1);
-/// Signals.
+/// Token of the signals.
 pub const SIGNALS: Token = Token(usize::MAX - 2);
-/// The wall clock was set, or the machine has slept.
+/// Token of the clock watch: the wall clock was set, or the machine has slept.
 pub const CLOCK: Token = Token(usize::MAX - 3);
 
-/// Half of a token's bits each for slot and generation: 32, or 16 on a small board.
+/// Bits of the slot and bits of the generation: 32 each, or 16 each on a 32-bit machine.
 const HALF_BITS: u32 = usize::BITS / 2;
 const HALF_MAX: usize = (1 << HALF_BITS) - 1;
-/// The generation above it belongs to the reserved tokens.
+/// Highest generation of a slot. The next one belongs to the reserved tokens.
 const GENERATION_MAX: usize = HALF_MAX - 1;
 
-/// Names one value of a [`Slots`] for as long as it is there, and nothing after.
+/// Names one value of a [`Slots`]. After the value is removed, its key finds nothing.
 ///
 /// ```text
 ///  high half     low half
@@ -51,7 +51,7 @@ impl From<Key> for Token {
 }
 
 impl From<Token> for Key {
-    /// A reserved token becomes a key that finds nobody.
+    /// A reserved token becomes a key that finds nothing.
     fn from(token: Token) -> Self {
         Self(token.0)
     }
@@ -64,14 +64,14 @@ impl fmt::Display for Key {
     }
 }
 
-/// Values under keys that it gives out itself.
+/// Values, and the keys that the table gives out for them.
 ///
-/// A slot's generation goes up each time its value leaves, so a key that outlived its value (a late
-/// event, a timer) finds nobody, not the value that moved in.
+/// A slot's generation goes up each time a value is removed. So an old key (of a late event or a
+/// timer) finds nothing, even when the slot holds a new value.
 #[derive(Debug)]
 pub struct Slots<T> {
     values: Slab<T>,
-    /// By slot: the generation of the value in it, or of the next one.
+    /// For each slot the generation of its value, or of its next value.
     generations: Vec<u32>,
 }
 
@@ -82,30 +82,30 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// Values that a table can hold.
+    /// Most values that a table can hold.
     pub const LEN_MAX: usize = HALF_MAX;
 
-    /// An empty table; owns no memory.
+    /// Makes an empty table, which owns no memory.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes a value in.
+    /// Adds a value.
     pub fn insert(&mut self, value: T) -> Key {
         self.insert_with(|_| value)
     }
 
-    /// The key that the next value will get.
+    /// Returns the key that the next value will get.
     #[must_use]
     pub fn next_key(&self) -> Key {
         let slot = self.values.vacant_key();
         Key::new(slot, generation(&self.generations, slot))
     }
 
-    /// Takes in a value that knows its own key.
+    /// Adds a value that is made from its own key.
     pub fn insert_with(&mut self, value: impl FnOnce(Key) -> T) -> Key {
-        assert!(self.len() < Self::LEN_MAX, "who fills a table bounds it below `LEN_MAX`");
+        assert!(self.len() < Self::LEN_MAX, "the callers keep a table below `LEN_MAX` values");
         let vacant = self.values.vacant_entry();
         let slot = vacant.key();
         if slot >= self.generations.len() {
@@ -116,25 +116,25 @@ impl<T> Slots<T> {
         key
     }
 
-    /// The value under `key`.
+    /// Returns the value under `key`.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<&T> {
         self.values.get(self.slot_of(key)?)
     }
 
-    /// The value under `key`.
+    /// Returns the value under `key`.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slot_of(key)?;
         self.values.get_mut(slot)
     }
 
-    /// Whether there is a value under `key`.
+    /// Returns true if a value is under `key`.
     #[must_use]
     pub fn contains(&self, key: Key) -> bool {
         self.get(key).is_some()
     }
 
-    /// Takes the value under `key` out; from here on the key finds nobody.
+    /// Removes the value under `key` and returns it. From now on the key finds nothing.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slot_of(key)?;
         let value = self.values.try_remove(slot)?;
@@ -144,24 +144,24 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if the table holds no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// All keys, by slot.
+    /// Returns all keys in the order of their slots.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// All values with their keys, by slot.
+    /// Returns all values with their keys, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         let generations = &self.generations;
         self.values
@@ -169,7 +169,7 @@ impl<T> Slots<T> {
             .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
     }
 
-    /// All values with their keys, by slot.
+    /// Returns all values with their keys, in the order of their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
         let generations = &self.generations;
         self.values
@@ -177,7 +177,7 @@ impl<T> Slots<T> {
             .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
     }
 
-    /// The slot of `key`, if the key is of the slot's present generation.
+    /// Returns the slot of `key` if the slot still has the generation of `key`.
     fn slot_of(&self, key: Key) -> Option<usize> {
         let slot = key.slot();
         let known = slot < self.generations.len();
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_finds_its_value_until_it_is_removed_and_nobody_after() {
+    fn a_key_finds_its_value_until_it_is_removed_and_nothing_after() {
         let mut table = Slots::new();
         let first = table.insert("first");
         assert_eq!(table.get(first), Some(&"first"));
@@ -207,12 +207,12 @@ mod tests {
         assert_eq!(second.slot(), first.slot(), "the slot is reused");
         assert!(!table.contains(first));
         assert_eq!(table.get_mut(first), None);
-        assert_eq!(table.remove(first), None, "a stale key removes nobody");
+        assert_eq!(table.remove(first), None, "a stale key removes nothing");
         assert_eq!(table.get(second), Some(&"second"));
     }
 
     #[test]
-    fn a_key_survives_the_way_through_a_token() {
+    fn a_key_can_be_converted_to_a_token_and_back() {
         let mut table = Slots::new();
         let keys: Vec<Key> = (0..5).map(|value| table.insert(value)).collect();
         table.remove(keys[3]);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_may_know_its_own_key() {
+    fn a_value_can_be_made_from_its_own_key() {
         let mut table = Slots::new();
         table.insert_with(|key| key);
         let key = table.insert_with(|key| key);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn iteration_brings_the_keys_that_find_the_values() {
+    fn iteration_returns_the_keys_that_find_the_values() {
         let mut table = Slots::new();
         let keys: Vec<Key> = (0..4).map(|value| table.insert(value)).collect();
         table.remove(keys[1]);

@@ -1,4 +1,4 @@
-//! Sockets with options that must be set before they are bound, which mio's own have not.
+//! Makes sockets with options that must be set before `bind`, which mio does not support.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -10,7 +10,7 @@ use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 use crate::limits::ACCEPT_QUEUE;
 
-/// A listener, and whether its address is one that no interface of this machine has yet.
+/// A listener. Its address may be one that no interface of this machine has yet.
 pub(super) struct BoundListener {
     pub(super) listener: TcpListener,
     pub(super) is_address_missing: bool,
@@ -18,9 +18,9 @@ pub(super) struct BoundListener {
 
 /// Listens on `address`.
 ///
-/// `::` is every address, IPv4 included, however the system is configured. A single address that
-/// no interface has, as while the machine starts, is listened on where the system allows that:
-/// connections arrive as soon as an interface has it.
+/// `::` stands for all addresses, including IPv4, with every configuration of the system. An
+/// address that no interface has yet (as while the machine starts) is bound with the freebind
+/// option, if the system has it. Connections arrive as soon as an interface has the address.
 pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
     let bound = match address.ip() {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
@@ -31,21 +31,21 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<BoundListener> {
     let is_missing = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::ADDRNOTAVAIL);
     let (listener, is_address_missing) = match bound {
         Err(error) if is_missing(&error) => {
-            // Without the option the first error says best what is wrong.
+            // If freebind fails, the first error describes the problem better.
             (bind(address, |socket| set_freebind(socket, address)).map_err(|_| error)?, true)
         }
         bound => (bound?, false),
     };
-    // Asking again lengthens the queue, for which mio has a fixed length.
+    // A second `listen` sets the length of the accept queue, which is fixed in mio.
     net::listen(&listener, ACCEPT_QUEUE)?;
     Ok(BoundListener { listener, is_address_missing })
 }
 
-/// Begins a connection from our address `from`, which is of the family of `address`.
+/// Starts a connection from our address `from`. `from` and `address` must be of one family.
 pub(super) fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = unbound(address)?;
     if leave_port_open(&socket).is_err() {
-        // Each bind would look through all ports that wait for stragglers.
+        // Without this, `bind` skips each port that is in TIME_WAIT, which takes long.
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
     net::bind(&socket, &SocketAddr::new(from, 0))?;
@@ -90,9 +90,9 @@ fn set_freebind(_: &OwnedFd, _: SocketAddr) -> rustix::io::Result<()> {
     Err(Errno::NOTSUP)
 }
 
-/// Has the system choose the port when the socket connects, among those that are free for that
-/// one peer. A port chosen by `bind` must be free for all peers: with thousands of connections
-/// from one address each bind looks through most ports.
+/// Makes the system choose the port at `connect`, among the ports that are free for this one peer.
+/// A port chosen by `bind` must be free for all peers. With thousands of connections from one
+/// address, each `bind` would search most ports.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn leave_port_open(socket: &OwnedFd) -> io::Result<()> {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};

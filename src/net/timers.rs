@@ -1,18 +1,19 @@
-//! Timers: what is due, in order, for the price of a few pointers each.
+//! A timer wheel: inserting, cancelling and expiring a timer take constant time.
 //!
 //! ```text
 //!  tick of a deadline:    … │ digit 2 │ digit 1 │ digit 0       6 bits each
 //!  level n, slot d:       agrees with the wheel's tick above digit n, and has d there
 //!
 //!  level 0   ▕·▏·▏█▏·▏·▏…  one tick a slot
-//!  level 1   ▕·▏·▏·▏█▏·▏…  64 ticks a slot: emptied into level 0 when the tick enters it
+//!  level 1   ▕·▏·▏·▏█▏·▏…  64 ticks a slot: moved down to level 0 when the tick enters it
 //!  level 2   ▕·▏█▏·▏·▏·▏…  4096 ticks a slot
 //! ```
 //!
-//! A deadline stands on the level of the highest digit in which it differs from the wheel's tick.
-//! The tick never passes a slot that holds something: it goes to its first tick and stops there to
-//! move the slot down. Hence the lowest occupied level holds what comes first, entries of one tick
-//! stay in the order in which they were inserted, and a jump over years costs no more than a step.
+//! A timer is on the level of the highest digit in which its deadline differs from the wheel's
+//! tick. The tick never passes a slot that holds timers. It stops at the first tick of that slot,
+//! and the timers move down a level. So the earliest timer is always on the lowest occupied level,
+//! timers of one tick keep the order of their insertion, and a jump over years costs no more than
+//! one step.
 
 use std::num::NonZeroU32;
 
@@ -20,34 +21,34 @@ use slab::Slab;
 
 use crate::time::Millis;
 
-/// By how much a timer may be late.
+/// Milliseconds of a tick. A timer is late by less than a tick.
 pub const TICK_MS: u64 = 8;
 
 const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
-/// Enough for every tick that fits into 64 bits: there is no deadline too far away.
+/// Number of levels, which is enough for every tick of 64 bits.
 const LEVELS: usize = (u64::BITS - TICK_MS.ilog2()).div_ceil(DIGIT_BITS) as usize;
-/// The end of a list.
+/// Marks the end of a list.
 const NIL: u32 = u32::MAX;
 
 const _: () = assert!(TICK_MS.is_power_of_two(), "a deadline's last tick must not overflow");
 
-/// Names one timer, and nothing after it is done.
+/// Names one timer. After the timer is done, its id finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerId {
     at: u32,
     generation: NonZeroU32,
 }
 
-/// A hierarchical timer wheel: insert, cancel and expire cost the same whatever it holds.
+/// A hierarchical timer wheel.
 ///
-/// Its memory is that of the most timers it ever held at once.
+/// Its memory is that of the largest number of timers that it held at once.
 #[derive(Debug)]
 pub struct TimerWheel<T> {
     entries: Slab<TimerEntry<T>>,
-    /// Level by level, slot by slot. No entry in them is before `tick`.
+    /// One list for each slot of each level. No entry has a tick before `tick`.
     lists: Vec<TimerList>,
-    /// By level: a bit for each slot whose list is not empty.
+    /// For each level one bit per slot: set if the slot's list is not empty.
     occupied: [u64; LEVELS],
     tick: u64,
     generation: NonZeroU32,
@@ -56,7 +57,7 @@ pub struct TimerWheel<T> {
 #[derive(Debug)]
 struct TimerEntry<T> {
     value: T,
-    /// The tick at which it is due; that of its insertion if its deadline was past already.
+    /// Tick at which the timer is due. If the deadline was past, the tick of the insertion.
     tick: u64,
     generation: NonZeroU32,
     before: u32,
@@ -87,7 +88,7 @@ impl Position {
         self.level * SLOTS + self.slot
     }
 
-    /// The tick at which its window begins, which is ahead of the wheel's, or it.
+    /// Returns the first tick of the slot, which is the wheel's tick or later.
     fn first_tick(self, wheel_tick: u64) -> u64 {
         let shift = self.level as u32 * DIGIT_BITS;
         let above = wheel_tick.checked_shr(shift + DIGIT_BITS).unwrap_or(0);
@@ -102,7 +103,7 @@ impl<T> Default for TimerWheel<T> {
 }
 
 impl<T> TimerWheel<T> {
-    /// A wheel without timers.
+    /// Makes a wheel without timers.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -114,19 +115,19 @@ impl<T> TimerWheel<T> {
         }
     }
 
-    /// How many timers there are.
+    /// Returns the number of timers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if the wheel holds no timer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Has `value` come out of [`TimerWheel::pop_due`] at `deadline`, or up to a tick later.
+    /// Adds a timer. [`TimerWheel::pop_due`] returns `value` less than a tick after `deadline`.
     pub fn insert(&mut self, deadline: Millis, value: T) -> TimerId {
         let tick = deadline.as_u64().div_ceil(TICK_MS).max(self.tick);
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
@@ -139,7 +140,7 @@ impl<T> TimerWheel<T> {
         TimerId { at, generation }
     }
 
-    /// Takes a timer's value out; `None` if it was done already.
+    /// Removes a timer and returns its value. Returns `None` if the timer is done already.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
         let entry = self.entry(id.at)?;
         if entry.generation != id.generation {
@@ -149,7 +150,7 @@ impl<T> TimerWheel<T> {
         self.remove(id.at, position)
     }
 
-    /// The next value that is due: the earliest first, and of one tick the first inserted.
+    /// Returns the next value that is due. Timers of one tick come in the order of their insertion.
     pub fn pop_due(&mut self, now: Millis) -> Option<T> {
         let now_tick = now.as_u64() / TICK_MS;
         loop {
@@ -171,23 +172,23 @@ impl<T> TimerWheel<T> {
         }
     }
 
-    /// When to call [`TimerWheel::pop_due`] again: never too late.
+    /// Returns the time at which [`TimerWheel::pop_due`] must be called again.
     ///
-    /// For a timer far away this is when it comes down a level, so that it costs a wake-up for each
-    /// of its levels: three for one that is hours away.
+    /// A timer far in the future causes a wake-up each time it moves down a level: three for a
+    /// timer that is hours away.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         let position = self.first()?;
         Some(Millis::new(position.first_tick(self.tick).saturating_mul(TICK_MS)))
     }
 
-    /// Where the earliest entries are.
+    /// Returns the slot of the earliest entries.
     fn first(&self) -> Option<Position> {
         let (level, slots) = self.occupied.iter().enumerate().find(|(_, slots)| **slots != 0)?;
         Some(Position { level, slot: slots.trailing_zeros() as usize })
     }
 
-    /// Moves what stands in a slot, in its order, to where the tick, now in its window, wants it.
+    /// Moves the entries of a slot, in their order, to the slots of the current tick.
     fn move_down(&mut self, first: u32, position: Position) {
         if let Some(list) = self.lists.get_mut(position.list()) {
             *list = TimerList { first: NIL, last: NIL };

@@ -1,32 +1,32 @@
-//! Bytes that were written to a socket and that the peer's machine has not taken.
+//! State of the bytes that were written to a socket and not acknowledged by the peer's machine.
 
 use std::io;
 
 use mio::net::TcpStream;
 
-/// State of the bytes that were written to a socket, at the peer's machine.
+/// State of the bytes that were written to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnackedBytes {
-    /// The peer acknowledged all of them.
+    /// The peer's machine acknowledged all bytes.
     Nothing,
-    /// Some are on their way, or it has no room for them as its program does not read.
+    /// Bytes are on their way, or the peer's window is full because its program does not read.
     Pending,
-    /// Some were sent again, or it was asked for room, and it has not answered.
+    /// Retransmissions or window probes were not answered.
     Unanswered {
         /// Number of tries.
         tries: u8,
-        /// Milliseconds since anything came from it.
+        /// Milliseconds since the last segment from the peer.
         silent_ms: u32,
     },
-    /// The operating system does not tell.
+    /// The operating system does not report the state.
     Unknown,
 }
 
-/// Asks the operating system what has become of the bytes written to `stream`.
+/// Returns the state of the bytes written to `stream`.
 ///
 /// # Errors
 ///
-/// Those of the operating system.
+/// The error of the operating system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn outstanding(_: &TcpStream) -> io::Result<UnackedBytes> {
     Ok(UnackedBytes::Unknown)
@@ -44,28 +44,27 @@ mod linux {
 
     use super::{TcpStream, UnackedBytes, io};
 
-    /// The beginning of Linux's `struct tcp_info`, which only ever grew at its end.
+    /// First fields of Linux's `struct tcp_info`. New fields are only added at its end.
     #[repr(C)]
     #[derive(Clone, Copy, Debug)]
     struct TcpInfo {
         before_retransmits: [u8; 2],
-        /// Number of times that the same segment was sent again because no answer came, since the
-        /// peer last took one. Probes of a closed window do not count.
+        /// Retransmissions of the first unacknowledged segment. Window probes do not count.
         retransmits: u8,
-        /// Probes of a closed window, or of a silent peer, that were not answered.
+        /// Unanswered probes of a closed window or of a silent peer.
         probes: u8,
         before_unacked: [u32; 5],
         /// Segments on their way.
         unacked: u32,
         before_last_ack_received: [u32; 7],
-        /// Milliseconds since a segment came, also one that acknowledges nothing new.
+        /// Milliseconds since the last segment came, even if it acknowledged nothing new.
         last_ack_received_ms: u32,
         before_unsent: [u32; 21],
         /// Bytes that were never sent.
         unsent_bytes: u32,
     }
 
-    /// State of a connection.
+    /// The socket option `TCP_INFO`.
     #[derive(Clone, Copy)]
     struct TcpInfoOption;
 
@@ -100,7 +99,7 @@ mod linux {
     fn read(info: &TcpInfo) -> UnackedBytes {
         let tries = match (info.unacked, info.unsent_bytes) {
             (0, 0) => return UnackedBytes::Nothing,
-            // The window is closed: the peer is asked for it, in the end every two minutes.
+            // The window is closed. The kernel probes the peer, at most every two minutes.
             (0, _) => info.probes,
             (_, _) => info.retransmits,
         };

@@ -1,4 +1,4 @@
-//! Threads that do what may block, one for each file: no disk and no terminal stalls a loop.
+//! Threads for work that may block, one for each file, so that no disk or terminal stalls a loop.
 //!
 //! ```text
 //!   loop                     worker
@@ -18,24 +18,23 @@ use mio::{Registry, Waker};
 
 use super::WAKER;
 
-/// What a worker works on: it owns a file, and nobody else touches it.
+/// The work of a worker. A sink owns its file.
 pub trait Sink: Send + 'static {
-    /// A piece of work.
+    /// One unit of work.
     type Job: Send;
-    /// What came of a batch of them.
+    /// Result of a batch of jobs.
     type Done: Send;
 
-    /// Does all of `batch`, in its order. May block. The batch is empty only after an
+    /// Does all jobs of `batch` in order. May block. The batch is empty only after
     /// [`Sink::idle_timeout`].
     fn run(&mut self, batch: Vec<Self::Job>) -> Self::Done;
 
-    /// Returns the time that the worker waits for a job before it runs an empty batch; `None` is
-    /// without end.
+    /// Returns the timeout after which a worker without jobs runs an empty batch, if any.
     fn idle_timeout(&self) -> Option<Duration> {
         None
     }
 
-    /// Does the last work, behind the last batch. May block.
+    /// Does the last work, after the last batch. May block.
     fn finish(&mut self) {}
 }
 
@@ -46,38 +45,38 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The workers of the loop of `registry`, which they wake under [`WAKER`]. One for each poll.
+    /// Makes a pool whose workers wake the loop of `registry` under [`WAKER`]. A poll has one pool.
     ///
     /// # Errors
     ///
-    /// Those of the poll.
+    /// The error of the poll.
     pub fn new(registry: &Registry) -> io::Result<Self> {
         Ok(Self { waker: Arc::new(Waker::new(registry, WAKER)?) })
     }
 
-    /// What wakes the loop: for other threads that have something for it.
+    /// Returns the waker of the loop, for other threads.
     #[must_use]
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
 
-    /// A thread `name` for `sink`, for which `jobs_max` jobs can wait.
+    /// Starts a thread `name` for `sink`. At most `jobs_max` jobs can wait for it.
     ///
     /// # Errors
     ///
-    /// If there can be no further thread.
+    /// If no thread can be started.
     pub fn attach<S: Sink>(&self, name: &str, jobs_max: usize, sink: S) -> io::Result<Worker<S>> {
         Worker::start(name, jobs_max, sink, Some(self.waker()))
     }
 }
 
-/// The loop's end of a worker. Dropping it lets the thread finish what waits, unattended.
+/// The loop's side of a worker. After a drop, the thread still finishes the waiting jobs.
 pub struct Worker<S: Sink> {
     shared: Arc<Shared<S::Job, S::Done>>,
     jobs_max: usize,
 }
 
-/// There is no room for this job, or the worker is closed. Here it is.
+/// Returns a job that was not accepted: the queue is full, or the worker is closed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<J>(pub J);
 
@@ -88,7 +87,7 @@ impl<J> fmt::Debug for Full<J> {
 }
 
 impl<S: Sink> Worker<S> {
-    /// Without a waker nobody is told when a batch is done.
+    /// Starts a worker. Without a waker nothing reports finished batches.
     pub(super) fn start(
         name: &str,
         jobs_max: usize,
@@ -103,11 +102,11 @@ impl<S: Sink> Worker<S> {
         Ok(worker)
     }
 
-    /// Leaves a job for the worker.
+    /// Queues a job for the worker.
     ///
     /// # Errors
     ///
-    /// [`Full`] with the job: the caller says what becomes of it.
+    /// [`Full`] with the job. The caller decides what to do with it.
     pub fn try_submit(&self, job: S::Job) -> Result<(), Full<S::Job>> {
         let mut state = self.shared.state();
         if state.closed || state.jobs.len() >= self.jobs_max {
@@ -115,21 +114,21 @@ impl<S: Sink> Worker<S> {
         }
         state.jobs.push(job);
         let is_first = state.jobs.len() == 1;
-        drop(state); // Who wakes up to a lock that is held goes to sleep again.
+        drop(state); // A thread that wakes while the lock is taken would sleep again.
         if is_first {
-            self.shared.jobs_ready.notify_one(); // With more than one it knows.
+            self.shared.jobs_ready.notify_one(); // Earlier jobs have notified the worker already.
         }
         Ok(())
     }
 
-    /// What came of the batches done since the last call, in order.
+    /// Returns the results of the batches since the last call, in order.
     #[must_use]
     pub fn completions(&self) -> Vec<S::Done> {
         mem::take(&mut self.shared.state().done)
     }
 
-    /// Takes no more jobs, and waits until those that were taken are done and the sink is dropped;
-    /// `false` if that needs longer than `wait`. The last completions can be fetched after it.
+    /// Takes no more jobs, and waits until the queued jobs are done and the sink is dropped.
+    /// Returns false after a timeout of `wait`. The last results can be fetched afterwards.
     #[must_use]
     pub fn close(&self, wait: Duration) -> bool {
         let state = self.mark_closed();
@@ -158,7 +157,7 @@ impl<S: Sink> fmt::Debug for Worker<S> {
     }
 }
 
-/// Where both sides meet; held for moments only, never during work.
+/// State of both threads. The lock is never held while a batch runs.
 struct Shared<J, D> {
     state: Mutex<SharedState<J, D>>,
     jobs_ready: Condvar,
@@ -184,7 +183,7 @@ impl<J, D> Shared<J, D> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for jobs, for no longer than `timeout`; `None` when there will be none.
+    /// Waits for jobs, at most for `timeout`. Returns `None` if the worker is closed and idle.
     fn next_batch(&self, timeout: Option<Duration>) -> Option<Vec<J>> {
         let is_idle = |state: &mut SharedState<J, D>| state.jobs.is_empty() && !state.closed;
         let state = self.state();
@@ -210,17 +209,17 @@ fn work<S: Sink>(shared: &Shared<S::Job, S::Done>, mut sink: S, waker: Option<&W
         wake(waker);
     }
     sink.finish();
-    drop(sink); // Its file is closed before anybody hears that it is.
+    drop(sink); // The file is closed before `ended` is reported.
     shared.state().ended = true;
     shared.ended.notify_all();
 }
 
 fn wake(waker: Option<&Waker>) {
-    // It fails only if its file descriptor is bad: then the poll fails too, and says so.
+    // This fails only if the file descriptor is bad. Then the poll fails, too, and reports it.
     let _ = waker.map(Waker::wake);
 }
 
-/// A worker that panicked would leave its loop waiting forever: the process ends instead.
+/// Ends the process if a worker panics. Otherwise the loop would wait for the worker forever.
 struct EndOnPanic;
 
 impl Drop for EndOnPanic {
@@ -243,7 +242,7 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(10);
 
-    /// Says what it is given, and does it when it is let.
+    /// Reports each batch, and finishes the batch when the gate opens.
     struct Gated {
         started: Sender<Vec<u32>>,
         gate: Receiver<()>,
@@ -254,7 +253,7 @@ mod tests {
         type Done = Vec<u32>;
 
         fn run(&mut self, batch: Vec<u32>) -> Vec<u32> {
-            // Without a bench at the other end, as when a test is over, it is let.
+            // When the test is over, both channels are closed, and the batch finishes.
             let _ = self.started.send(batch.clone());
             let _ = self.gate.recv();
             batch
@@ -285,7 +284,7 @@ mod tests {
         }
     }
 
-    /// Answers each batch with its length; waits for no longer than an instant.
+    /// Reports the length of each batch, with an idle timeout of 1 ms.
     struct Impatient(Sender<usize>);
 
     impl Sink for Impatient {
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_worker_runs_an_empty_batch_and_the_last_work_comes_last() {
+    fn an_idle_worker_runs_an_empty_batch_and_finish_comes_last() {
         let (sender, ran) = channel();
         let worker = Worker::start("idle", 1, Impatient(sender), None).unwrap();
         assert_eq!(ran.recv_timeout(WAIT), Ok(0));
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_waits_is_one_batch_and_completions_come_in_order_with_a_wake_up() {
+    fn all_waiting_jobs_are_one_batch_and_completions_come_in_order_with_a_wake_up() {
         let mut fixture = WorkerFixture::new(8);
         fixture.worker.try_submit(1).unwrap();
         assert_eq!(fixture.started.recv_timeout(WAIT).unwrap(), [1]);
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_waits_is_told_of_every_job() {
+    fn a_waiting_worker_is_woken_for_every_job() {
         let mut fixture = WorkerFixture::new(8);
         for job in 0..500 {
             fixture.gate.send(()).unwrap();
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_above_the_bound_comes_back() {
+    fn a_job_above_the_limit_is_returned() {
         let fixture = WorkerFixture::new(2);
         fixture.worker.try_submit(1).unwrap();
         fixture.started.recv_timeout(WAIT).unwrap();
@@ -359,12 +358,12 @@ mod tests {
     }
 
     #[test]
-    fn closing_finishes_what_was_taken_and_takes_no_more() {
+    fn closing_finishes_the_queued_jobs_and_accepts_no_more() {
         let fixture = WorkerFixture::new(8);
         fixture.worker.try_submit(1).unwrap();
         fixture.started.recv_timeout(WAIT).unwrap();
         fixture.worker.try_submit(2).unwrap();
-        assert!(!fixture.worker.close(Duration::from_millis(1)), "it is at the gate still");
+        assert!(!fixture.worker.close(Duration::from_millis(1)), "the gate is still closed");
         assert_eq!(fixture.worker.try_submit(3), Err(Full(3)));
         fixture.gate.send(()).unwrap();
         fixture.gate.send(()).unwrap();
@@ -374,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_worker_does_what_it_has_and_ends() {
+    fn a_dropped_worker_finishes_its_jobs_and_ends() {
         let fixture = WorkerFixture::new(8);
         fixture.worker.try_submit(1).unwrap();
         drop(fixture.worker);

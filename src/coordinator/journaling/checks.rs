@@ -1,14 +1,14 @@
-//! Schedule of the checks that the journal is still where it was. Records in a file that was moved
-//! away, or in a directory that another one has replaced, are lost at the next start.
+//! Schedule of the checks that the segments are still in the directory. Records in a file that was
+//! moved, or in a directory that was replaced, are lost at the next start.
 //!
-//! A check is a few calls of the operating system. It comes before the first thing that is written
-//! after a pause, and once more when the interval has passed since; so a journal to which nothing
-//! is written wakes nobody. Where a segment begins, one belongs to that.
+//! A check takes a few system calls. It comes before the first write after a pause, and once more
+//! when an interval has passed since then. So a journal without writes causes no wake-up. The start
+//! of a segment includes a check.
 
 use crate::limits::JOURNAL_CHECK_MS;
 use crate::time::Millis;
 
-/// The last check, and when the next one is due.
+/// Time of the last check, and of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LocationChecks {
     last: Millis,
@@ -16,12 +16,12 @@ pub(super) struct LocationChecks {
 }
 
 impl LocationChecks {
-    /// All is where it was.
+    /// Starts with a check that succeeded `now`.
     pub(super) fn new(now: Millis) -> Self {
         Self { last: now, due: None }
     }
 
-    /// Something is to be written; whether a check comes before it.
+    /// Returns true if a check must come before the write that follows.
     pub(super) fn precedes_write(&mut self, now: Millis) -> bool {
         let due = self.last.plus(JOURNAL_CHECK_MS);
         if due <= now {
@@ -32,7 +32,7 @@ impl LocationChecks {
         false
     }
 
-    /// Returns true if a check is due although nothing is written now.
+    /// Returns true if a check is due without a write.
     pub(super) fn is_due(&mut self, now: Millis) -> bool {
         let is_due = self.due.is_some_and(|due| due <= now);
         if is_due {
@@ -41,7 +41,7 @@ impl LocationChecks {
         is_due
     }
 
-    /// A check is on its way.
+    /// Records that a check was submitted.
     pub(super) fn mark_checked(&mut self, now: Millis) {
         *self = Self::new(now);
     }

@@ -1,13 +1,13 @@
-//! The loop's side of the journal: what goes into it, and what may be confirmed.
+//! The loop's side of the journal: turns facts into commits, and reports which commits are done.
 //!
 //! ```text
-//!   facts of a turn ─► records ─► commit 7 ─► worker: one write, one sync ─► done ─► replies,
-//!                                 commit 8 ─► (waits; written with what else waits)  deliveries
+//!   facts of a turn ─► records ─► commit 7 ─► writer: one write, one sync ─► done ─► replies,
+//!                                 commit 8 ─► (waits for the writer)                 deliveries
 //! ```
 //!
-//! A failed write or sync seals the segment: nothing is confirmed from it again. Where the members
-//! stand, and every message that no other segment is known to hold, goes into a fresh one, tried
-//! again and again until it succeeds; what waits for its reply waits for that.
+//! After a failed write or sync, nothing is confirmed from that segment again. A new segment gets
+//! the members, their cursors, and every message that is not known to be durable. This is retried
+//! until it succeeds. Replies that wait for a commit wait for this segment.
 
 mod closing;
 mod completion;
@@ -36,63 +36,63 @@ use waiting::UnwrittenBytes;
 pub use closing::JournalEnd;
 pub(super) use segments::{ClosedSegment, OpenSegment};
 
-/// The journal as the loop sees it.
+/// The loop's side of the journal.
 #[derive(Debug)]
 pub struct Commits {
     options: JournalOptions,
     ttl_ms: u64,
-    /// What the worker is to be asked next.
+    /// Jobs for the writer.
     jobs: VecDeque<WriterJob>,
-    /// The segment that records are made for.
+    /// Segment that the records are made for.
     segment: OpenSegment,
-    /// Records not yet handed over.
+    /// Records that are in no commit yet.
     records: Vec<u8>,
     waiting: UnwrittenBytes,
-    /// Whether somebody waits for them.
+    /// True if a reply or a delivery waits for `records`.
     must_flush: bool,
-    /// The commit that they will be.
+    /// Number of the next commit.
     next: u64,
-    /// The last commit that came to something or nothing.
+    /// Last commit that is done or failed.
     finished: u64,
-    /// Commits on their way, with the last number given out by then.
+    /// Commits in progress, each with the last seq at its time.
     commits: VecDeque<(u64, Seq)>,
-    /// The last commit that is done, and the last number by then.
+    /// Last commit that is done, with the last seq at its time.
     done: (u64, Seq),
-    /// The last commit that is safe against power loss.
+    /// Last commit that is durable.
     synced: u64,
-    /// Everything up to here is.
+    /// Last seq that is durable.
     durable: Seq,
     failing: Option<Failing>,
     /// Reason of the failure that was reported last.
     reason: String,
     checks: LocationChecks,
-    /// Who was deregistered, and in which commit, as long as that is not safe.
+    /// Ids that were deregistered, each with its commit, until that commit is durable.
     deregistered: VecDeque<(u64, Box<str>)>,
     cursor_flush: cursors::CursorFlush,
-    /// With a pause between syncs: when the next one is due.
+    /// Time of the next sync, if syncs have an interval.
     sync_at: Option<Millis>,
     is_syncing: bool,
-    /// The last commit before the last sync that was asked for, with the last number by then.
+    /// Last commit before the latest [`WriterJob::Sync`], with the last seq at its time.
     covered: (u64, Seq),
-    /// Segments that are only read, oldest first.
+    /// Closed segments, oldest first.
     closed: VecDeque<ClosedSegment>,
     is_removing: bool,
-    /// The commit of a new epoch, until that is done.
+    /// Commit of a new epoch, until it is done.
     new_epoch: Option<u64>,
     metrics: JournalMetrics,
-    /// The commit that ends the journal in good order.
+    /// Commit of the clean end of the journal.
     closing: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failing {
-    /// The next try.
+    /// Time of the next retry.
     RetryAt(Millis),
-    /// This commit is a try.
+    /// Commit of the retry that is in progress.
     Trying(u64),
 }
 
-/// Where a journal goes on.
+/// State of a journal at the start.
 #[derive(Debug)]
 pub(super) struct ResumePoint {
     pub(super) options: JournalOptions,
@@ -102,14 +102,14 @@ pub(super) struct ResumePoint {
     pub(super) closed: VecDeque<ClosedSegment>,
 }
 
-/// What completions came to.
+/// Result of the reports of the writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// This commit is done and all before it, and with them everything up to this number.
+    /// Last commit that is done, with the last seq at its time.
     pub done: Option<(u64, Seq)>,
-    /// The journal has begun, or ceased, to fail.
+    /// True if the journal fails from now on, false if it works again.
     pub fails: Option<bool>,
-    /// A new epoch is done: it counts before what is done besides.
+    /// True if a new epoch is done. It begins before `done` is handled.
     pub new_epoch: bool,
 }
 
@@ -146,12 +146,12 @@ impl Commits {
         }
     }
 
-    /// The commit that a reply to what is decided now has to wait for, if it has to.
+    /// Returns the commit that a reply must wait for, if any.
     pub fn awaited_commit(&self, reply: &Reply) -> Option<u64> {
         match reply {
             Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
-            // A return is written down late, as places are: a disk that is full need not keep
-            // anybody away from what is there to be delivered.
+            // A reconnect is recorded later, together with the cursors. So a full disk does not
+            // keep a member from its messages.
             Reply::Reconnect { .. }
             | Reply::Disconnect
             | Reply::Members { .. }
@@ -161,35 +161,35 @@ impl Commits {
         }
     }
 
-    /// Returns true if the worker is to begin a segment, for which it may need a file.
+    /// Returns true if the writer must start a segment, for which it may need a file.
     #[must_use]
     pub fn is_starting_segment(&self) -> bool {
         self.segment.start_commit > self.done.0
     }
 
-    /// What the worker is to be asked next.
+    /// Returns the next job for the writer.
     pub fn poll_job(&mut self) -> Option<WriterJob> {
         self.jobs.pop_front()
     }
 
-    /// There was no room for this job: it is the next one again.
+    /// Puts back a job for which the writer had no room. It is the next job again.
     pub fn requeue(&mut self, job: WriterJob) {
         self.jobs.push_front(job);
     }
 
-    /// Whether all that was decided is done.
+    /// Returns true if all facts are committed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.commits.is_empty() && self.records.is_empty()
     }
 
-    /// Writes a decision down.
+    /// Encodes a fact as records of the next commit.
     pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
         self.must_flush |= !matches!(fact, Fact::Reconnected { .. });
         self.record_clock(now);
         match fact {
             Fact::Reconnected { acked } => {
-                // Now already: what it needs must be there when that is written down.
+                // Its messages must still exist when the cursor is recorded.
                 self.segment.needed = self.segment.needed.min(acked.next());
             }
             Fact::Member(member_state) => {
@@ -217,14 +217,13 @@ impl Commits {
         self.record_clock(now);
         if self.cursor_flush.is_due(group.has_cursor_updates(), now.steady) {
             if self.is_full() {
-                // A place more often does not make it worse.
-                self.cursor_flush.postpone(now.steady);
+                self.cursor_flush.postpone(now.steady); // Cursors can wait.
             } else {
                 cursors::put(group, now.steady, self.segment.salt, &mut self.records);
             }
         }
         if let Some(Failing::RetryAt(_)) = self.failing {
-            self.records.clear(); // What the group knows by then goes into the fresh segment.
+            self.records.clear(); // The new segment contains the state of the group at its time.
         } else if !self.records.is_empty() {
             self.make_commit(group, now, &mut draw);
         }
@@ -233,7 +232,7 @@ impl Commits {
 
     fn make_commit(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
         if self.next.saturating_sub(self.finished) > JOURNAL_COMMITS_MAX {
-            return; // The next turn has them too.
+            return; // The next turn includes these records.
         }
         self.record_durable(now.steady);
         let is_always = self.options.sync == Sync::Always || self.new_epoch == Some(self.next);
@@ -262,21 +261,21 @@ impl Commits {
         self.next += 1;
     }
 
-    /// The journal notes the wall clock whenever it has moved against the steady one: also when
-    /// nothing else happens, or what expires meanwhile would be younger again after a restart. It
-    /// stands before what is decided after it, as that may be cut off.
+    /// Records the wall clock when it has moved against the steady clock, even in a turn without
+    /// facts. Otherwise messages would be younger after a restart. Later facts may be cut off, so
+    /// it comes first.
     fn record_clock(&mut self, now: Now) {
         let recorded = self.segment.recorded_clocks;
         let expected = recorded.unix.0.saturating_add(now.steady.since(recorded.steady));
         if expected.abs_diff(now.unix.0) > CLOCK_DRIFT_MS {
             self.put(&Record::Clock { unix: now.unix }, now.steady);
-            self.must_flush = true; // A power loss may be the next thing that happens.
+            self.must_flush = true; // A power loss may follow.
             self.segment.recorded_clocks = now;
         }
     }
 
-    /// The journal notes what of it is safe, as far as it has something else to write: a start has
-    /// to write the rest anew.
+    /// Records the last durable seq, when other records are written anyway. A start writes all
+    /// later messages again.
     fn record_durable(&mut self, at: Millis) {
         if self.durable > self.segment.recorded_durable {
             self.put(&Record::Durable { last: self.durable }, at);
@@ -284,7 +283,7 @@ impl Commits {
         }
     }
 
-    /// Begins a segment with where the members stand, and the messages behind `after`.
+    /// Starts a segment with the members, their cursors, and the messages after `after`.
     fn start_segment(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
         let mut continued = Vec::new();
         encode(&Record::Continued, now.steady, self.segment.salt, &mut continued);
@@ -327,7 +326,7 @@ impl Commits {
             is_whole,
         }));
         if is_rescue {
-            // It stands for all that came to nothing.
+            // The segment replaces all failed commits.
             let done = self.done.0;
             self.closed.retain(|closed| closed.start_commit <= done);
             self.commits.clear();
@@ -340,7 +339,7 @@ impl Commits {
         }
     }
 
-    /// Sees to what is due: another try, a sync, the end of a segment.
+    /// Does what is due: a removal, a retry, a check, a sync.
     fn run_due(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
         self.remove_due(group, now.steady);
         if let Some(Failing::RetryAt(at)) = self.failing
@@ -348,7 +347,7 @@ impl Commits {
         {
             match draw() {
                 Some(salt) => {
-                    // What is gone meanwhile is written by nobody, and was given its number.
+                    // Expired messages are not written. Their numbers stay used.
                     let kept = group.lines(self.durable).next();
                     let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
                     self.start_segment(group, after, salt, true, now);
@@ -357,7 +356,7 @@ impl Commits {
             }
         }
         if self.failing.is_some() {
-            return; // There is no segment to be synced.
+            return; // There is no segment to sync.
         }
         if self.checks.is_due(now.steady) {
             self.jobs.push_back(WriterJob::Check);
@@ -379,7 +378,7 @@ impl Commits {
         self.failing = Some(Failing::RetryAt(now.plus(JOURNAL_RETRY_MS)));
     }
 
-    /// When there is something to be seen to, though nothing happens.
+    /// Returns the time at which the journal has something to do without new facts.
     #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         match self.failing {

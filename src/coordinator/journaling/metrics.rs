@@ -1,14 +1,14 @@
-//! What `stats` shows of the journal.
+//! Metrics of the journal for `stats`.
 
 use std::time::Duration;
 
-/// Commits, and how long syncs took.
+/// Number of commits, and durations of syncs.
 #[derive(Clone, Debug)]
 pub(super) struct JournalMetrics {
     pub(super) commits: u64,
-    /// Times that the journal could not be written.
+    /// Number of failed writes and syncs.
     pub(super) failures: u64,
-    /// Syncs by the power of two of their microseconds.
+    /// Number of syncs for each power of two of microseconds.
     syncs: [u64; POWERS],
 }
 
@@ -28,8 +28,8 @@ impl JournalMetrics {
         }
     }
 
-    /// Microseconds that so many of a hundred syncs stayed below, to the next power of two; 0 if
-    /// there was none.
+    /// Returns a percentile of the sync durations in microseconds, rounded up to a power of two.
+    /// Returns 0 if there was no sync.
     pub(super) fn sync_us(&self, percent: u64) -> u64 {
         let all: u64 = self.syncs.iter().sum();
         let mut seen = 0;

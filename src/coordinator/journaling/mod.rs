@@ -1,25 +1,26 @@
 //! The journal between the group and the disk: records for facts, commits, retention, startup.
 //!
-//! No part of this room knows a socket, a thread or a clock. Files are reached through a
-//! [`Disk`](crate::journal::Disk) only. The caller passes the time, carries jobs to the worker and
-//! reports back, and keeps replies until their commit is done:
+//! This module has no sockets, threads or clocks. It accesses files only through a
+//! [`Disk`](crate::journal::Disk). Its caller passes the time, carries jobs to the writer thread
+//! and reports back, and keeps replies until their commit is done:
 //!
 //! ```text
 //!   start    JournalContents::read ─► open ─► Group, Commits, SegmentWriter
 //!
-//!   loop     Group ─ Fact ──► Commits ─ WriterJob ────► SegmentWriter ─► Store     worker
+//!   loop     Group ─ Fact ──► Commits ─ WriterJob ────► SegmentWriter ─► Store     thread
 //!              ▲               │ ▲                        │
-//!              └─ Stored ──────┤ └─ WriterReport ◄────────┘
+//!              └─ Committed ───┤ └─ WriterReport ◄────────┘
 //!                              └─► PendingReplies: replies that wait for their commit
 //! ```
 //!
 //! In each turn [`Commits`] takes the [`Effect::Record`](crate::group::Effect::Record) effects of
 //! the group. At the end of the turn [`Commits::commit`] makes one job of them for the
-//! [`SegmentWriter`]. A slow disk may keep the writer at work for any time. Its report goes to
-//! [`Commits::take`]. The [`Progress`] that results goes to the group as
-//! [`Input::Committed`](crate::group::Input::Stored) and
+//! [`SegmentWriter`]. The report of the writer, which may come much later on a slow disk, goes to
+//! [`Commits::take`]. The resulting [`Progress`] goes to the group as
+//! [`Input::Committed`](crate::group::Input::Committed) and
 //! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`PendingReplies::release`].
-//! [`Commits::take_fullness`] reports when the group must stop making facts, and when it may go on.
+//! [`Commits::take_fullness`] reports when the group must stop making facts, and when it may make
+//! facts again.
 
 mod checks;
 mod commits;
@@ -41,22 +42,22 @@ pub use startup::{JournalContents, OpenedJournal, RandomValues};
 pub(super) use startup::{age, apply};
 pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};
 
-/// How a journal is to be kept.
+/// Options of a journal.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalOptions {
-    /// When what is written is made safe against power loss.
+    /// Time of the fsync, which makes written records durable.
     pub sync: Sync,
-    /// From here on a segment is closed and another one begun, if it is long enough for what it
-    /// begins with: see [`SEGMENT_SNAPSHOTS_MIN`].
+    /// Bytes after which the next segment starts. A segment with a large snapshot may be longer:
+    /// see [`SEGMENT_SNAPSHOTS_MIN`].
     pub segment_bytes_max: u64,
-    /// Bytes of records that may wait for the disk.
+    /// Most bytes of records that may wait for the disk.
     pub waiting_bytes_max: usize,
-    /// The life of the machine.
+    /// Id of this boot of the machine.
     pub boot: BootId,
 }
 
 impl JournalOptions {
-    /// Where a segment is closed that says so much of the members at its beginning.
+    /// Returns the bytes after which a segment with a snapshot of `members_bytes` is closed.
     fn segment_bytes(&self, members_bytes: u64) -> u64 {
         self.segment_bytes_max.max(members_bytes.saturating_mul(SEGMENT_SNAPSHOTS_MIN))
     }

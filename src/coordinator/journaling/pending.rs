@@ -1,11 +1,11 @@
-//! Replies that wait for the journal.
+//! Replies that wait for a commit.
 
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-/// What one client is to be sent as soon as it may be: replies in the order of their requests, each
-/// with the commit that it waits for; those behind one that waits do too.
+/// Replies of one client in the order of their requests. Each waits for its commit, and for the
+/// replies before it.
 #[derive(Debug, Default)]
 pub struct PendingReplies {
     replies: VecDeque<(u64, BytesMut)>,
@@ -13,7 +13,7 @@ pub struct PendingReplies {
 }
 
 impl PendingReplies {
-    /// Keeps a reply back until `commit` is done, or until what it stands behind is.
+    /// Adds a reply that waits for `commit`, and for the replies before it.
     pub fn push(&mut self, commit: Option<u64>, reply: &[u8]) {
         let commit = commit.unwrap_or_default();
         self.bytes += reply.len();
@@ -23,7 +23,7 @@ impl PendingReplies {
         }
     }
 
-    /// The next replies that wait for nothing any more, now that `done` is.
+    /// Returns the next replies whose commit is `done` or earlier.
     pub fn release(&mut self, done: u64) -> Option<BytesMut> {
         if self.replies.front()?.0 > done {
             return None;
@@ -33,7 +33,7 @@ impl PendingReplies {
         Some(replies)
     }
 
-    /// Bytes of all that waits.
+    /// Returns the bytes of all waiting replies.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_waits_for_its_commit_and_for_what_it_stands_behind() {
+    fn a_reply_waits_for_its_commit_and_for_the_replies_before_it() {
         let mut pending = PendingReplies::default();
         for (commit, reply) in [(Some(3), "a"), (None, "b"), (Some(5), "c"), (Some(4), "d")] {
             pending.push(commit, reply.as_bytes());

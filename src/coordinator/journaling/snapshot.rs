@@ -1,4 +1,4 @@
-//! What a segment begins with.
+//! The snapshot at the start of a segment.
 
 use crate::group::{Group, MemberState};
 use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
@@ -6,15 +6,15 @@ use crate::limits::{RECORD_RANGES_MAX, Sync};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
 
-/// What a segment begins with.
+/// Records at the start of a segment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) records: Vec<u8>,
-    /// Bytes of them that every segment begins with while the members are these.
+    /// Bytes of the records about members. Every segment starts with them.
     pub(super) members_bytes: u64,
 }
 
-/// The life of the numbers, where the members stand, and the messages behind `after`.
+/// Encodes the epoch, the members with their cursors, and the messages after `after`.
 pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now: Now) -> Snapshot {
     let (mut records, at) = (Vec::new(), now.steady);
     let epoch = Record::Epoch { epoch, last: after };
@@ -30,7 +30,7 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
         encode(&Record::Accepted { line }, accepted, salt, &mut records);
     }
     if after < group.last() {
-        // Nobody can stand where no message is yet: now there are these.
+        // A cursor must not be above the last message, so higher cursors follow the messages.
         for it in group.member_states() {
             let (id, acked) = (&*it.id, it.acked);
             if it.registered_at > after {
@@ -53,7 +53,7 @@ pub(super) fn mode(sync: Sync) -> SyncMode {
     }
 }
 
-/// Writes down that an id is a member.
+/// Encodes a member.
 pub(super) fn put_member(
     member_state: &MemberState,
     at: Millis,
@@ -64,7 +64,7 @@ pub(super) fn put_member(
     encode(&Record::Member { id, address, registered_at, acked }, at, salt, records);
 }
 
-/// Writes down which numbers are a member's own.
+/// Encodes the ranges of a member's own messages.
 fn put_own(
     id: &str,
     ranges: impl Iterator<Item = (Seq, Seq)>,

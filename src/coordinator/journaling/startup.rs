@@ -1,4 +1,4 @@
-//! The beginning: what a journal holds becomes a group, and the journal goes on in a fresh segment.
+//! Starts a group from its journal, and continues the journal in a new segment.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -16,7 +16,7 @@ use crate::limits::Sync;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now, UnixMillis};
 
-/// What was read of a journal, before it is gone on with.
+/// Content of a journal that was read and is not continued yet.
 #[derive(Debug)]
 pub struct JournalContents {
     replay: Replay,
@@ -24,33 +24,32 @@ pub struct JournalContents {
     ttl_ms: u64,
 }
 
-/// A group that is kept, and its journal.
+/// A recovered group with its open journal.
 #[derive(Debug)]
 pub struct OpenedJournal<D: Disk> {
-    /// As it was left; nobody is online.
+    /// The recovered group. All members are offline.
     pub group: Group,
-    /// The loop's side.
+    /// The loop's side of the journal.
     pub commits: Commits,
-    /// The worker's side.
+    /// The writer thread's side of the journal.
     pub writer: SegmentWriter<D>,
 }
 
-/// What is drawn at random for a beginning.
+/// Random values for a start.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomValues {
-    /// For numbers that do not go on where they were.
+    /// Epoch for the case that the numbers of the journal cannot be continued.
     pub epoch: Epoch,
-    /// Of the first segment.
+    /// Salt of the first segment.
     pub salt: Salt,
 }
 
 impl JournalContents {
-    /// Reads all that there is, unless `is_stopped` says so before the end. Damage keeps it from
-    /// nothing.
+    /// Reads the whole journal. Damage does not stop it. `is_stopped` may stop it early.
     ///
     /// # Errors
     ///
-    /// [`JournalError`] if a segment cannot be read, or if it was stopped: nothing was changed.
+    /// [`JournalError`] if a segment cannot be read, or if the read was stopped.
     pub fn read<D: Disk>(
         store: &mut Store<D>,
         rules: Rules,
@@ -62,23 +61,24 @@ impl JournalContents {
         Ok(Self { replay, recovered, ttl_ms })
     }
 
-    /// What it came to.
+    /// Returns the result of the recovery.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
     }
 
-    /// The group time that it is when the wall clock reads `unix`.
+    /// Returns the group time at the wall clock time `unix`.
     #[must_use]
     pub fn age(&self, unix: UnixMillis) -> Millis {
         age(&self.recovered, unix)
     }
 
-    /// Goes on in a fresh segment. The group time is that of [`JournalContents::age`], or later.
+    /// Continues the journal in a new segment. `now` must be the group time of
+    /// [`JournalContents::age`] or later.
     ///
     /// # Errors
     ///
-    /// The disk's: then nothing has begun.
+    /// The error of the disk. Then no segment was started.
     pub fn open<D: Disk>(
         self,
         mut store: Store<D>,
@@ -108,7 +108,7 @@ impl JournalContents {
             recorded_durable: durable,
             needed,
         };
-        // Where that cannot be said, it is as if the program had ended here.
+        // If this write fails, the journal looks as if the program had been killed here.
         if let (Ok(bytes), Some(last)) =
             (mark_continued(&mut store, &recovered, now), closed.back_mut())
         {
@@ -119,19 +119,19 @@ impl JournalContents {
     }
 }
 
-/// Says how much room a start needs, if that is what it wants for.
+/// Adds to an error the cause and the next step.
 fn explain(error: &io::Error, bytes: u64) -> io::Error {
     let kind = error.kind();
     let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
     let words = if full.contains(&kind) {
         format!(
-            "{error}: a start writes a new segment of {bytes} bytes; make room for it and start \
-             again, nothing was changed"
+            "{error}: a start writes a new segment of {bytes} bytes. Nothing was changed: free \
+             that much space and start again"
         )
     } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&kind) {
         format!(
-            "a new segment cannot be written: {error}; nothing was changed: let the user that the \
-             coordinator runs as write in the directory"
+            "a new segment cannot be written: {error}. Nothing was changed: give the user of the \
+             coordinator write permission for the directory"
         )
     } else {
         format!("a new segment cannot be written: {error}")
@@ -139,18 +139,18 @@ fn explain(error: &io::Error, bytes: u64) -> io::Error {
     io::Error::new(kind, words)
 }
 
-/// The last number that need not be written anew.
+/// Returns the last message that need not be written to the new segment.
 ///
-/// A program that was killed may have left what it wrote to the system, and a sync of it may have
-/// failed, which is told once: whoever syncs the file again may be told that all is well, though
-/// what failed is only in memory, and lost with the power. So what the last segment was given
-/// after what it says to be safe goes into the fresh one, and from there into no other.
+/// A killed program may have left written records in the page cache, and an fsync of them may have
+/// failed. The kernel reports such an error only once. A later fsync of the same file can succeed
+/// although the data is only in memory and is lost with the power. So the messages that the last
+/// segment does not record as durable are written to the new segment, and to no later one.
 fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq {
     let last = group.last();
     let Some(header) = recovered.header.filter(|header| !header.boot.is_other(options.boot)) else {
-        return last; // What was read is what the disk holds.
+        return last; // After a reboot, the recovered records are on the disk.
     };
-    // The last number has to be there for those behind it to be given out.
+    // The new segment must contain the last message, so that later numbers follow it.
     if options.sync == Sync::Never || group.lines(last.before()).next().is_none() {
         return last;
     }
@@ -161,8 +161,8 @@ fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq
     group.lines(durable).next().map_or(last, |(seq, ..)| seq.before())
 }
 
-/// Says at the end of the last segment that another one follows, which is missed from then on if it
-/// is not there; how many bytes that takes.
+/// Records at the end of the last segment that another segment follows. If that segment is missing
+/// later, a start notices it. Returns the bytes of the record.
 fn mark_continued<D: Disk>(
     store: &mut Store<D>,
     recovered: &Recovered,
@@ -176,7 +176,7 @@ fn mark_continued<D: Disk>(
     Ok(record.len() as u64)
 }
 
-/// Numbers go on where they were if none can have been given out that is not there.
+/// Returns true if every number that was given out is in the journal. Then the epoch continues.
 fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
     let is_durable = recovered.header.is_some_and(|header| {
         recovered.is_clean || header.boot.is_same(boot) || header.sync == SyncMode::Always
@@ -184,8 +184,8 @@ fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
     is_durable && !recovered.lost_tail
 }
 
-/// The group time that it is now: the age of the last record, and what the wall clock says has
-/// passed since, which is nothing if it was set back.
+/// Returns the current group time: the time of the last record, plus the time that has passed since
+/// then on the wall clock. A wall clock that was set back counts as no time.
 pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
     let Some((recorded_at, recorded)) = recovered.clock else { return recovered.at };
     let last = recorded.0.saturating_add(recovered.at.since(recorded_at));
@@ -225,7 +225,7 @@ fn recorded<'a>(record: &Record<'a>) -> Option<RecoveredFact<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(RecoveredFact::Snapshot { epoch, last }),
         Record::Member { id, address, registered_at, acked } => {
-            let (id, own) = (id.into(), Box::default()); // That has records of its own.
+            let (id, own) = (id.into(), Box::default()); // `Record::Own` follows.
             Some(RecoveredFact::Member(MemberState { id, address, registered_at, acked, own }))
         }
         Record::NewEpoch { epoch } => Some(RecoveredFact::NewEpoch { epoch }),

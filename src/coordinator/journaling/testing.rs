@@ -1,4 +1,4 @@
-//! A group and its journal in the hands of a test.
+//! Helpers for tests with a group and its journal.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,12 +45,13 @@ pub(super) fn options(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOp
     JournalOptions { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
 }
 
-/// What the worker is to be asked.
+/// Returns all jobs for the writer.
 pub(super) fn jobs(opened: &mut OpenedJournal<Directory>) -> Vec<WriterJob> {
     std::iter::from_fn(|| opened.commits.poll_job()).collect()
 }
 
-/// Asks, and carries out whatever the group wants; the end of the turn is handed over.
+/// Passes requests to the group and runs its effects, then commits the turn without writing.
+/// Returns the replies.
 pub(super) fn decide(
     opened: &mut OpenedJournal<Directory>,
     now: u64,
@@ -83,7 +84,7 @@ pub(super) fn decide(
     replies
 }
 
-/// Carries out what the worker was asked.
+/// Writes `jobs` and reports the result to the group.
 pub(super) fn run_jobs(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
     let OpenedJournal { group, commits, writer } = opened;
     let mut progress = Progress::default();
@@ -103,7 +104,7 @@ fn report_fullness(group: &mut Group, commits: &mut Commits, now: u64) {
     }
 }
 
-/// As [`decide`]; the end of the turn is written.
+/// Like [`decide`], and writes the commit.
 pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
     let replies = decide(opened, now, lines);
     let jobs = jobs(opened);
@@ -111,7 +112,7 @@ pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str
     replies
 }
 
-/// The numbers of the messages in each segment, by its serial number.
+/// Returns the seqs of the messages in each segment, by its serial number.
 pub(super) fn segments(path: &Path) -> BTreeMap<u64, Vec<u64>> {
     let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));

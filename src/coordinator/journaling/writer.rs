@@ -1,72 +1,73 @@
-//! The journal's worker: it writes what it is handed, and says what is safe.
+//! The writer thread's side of the journal: writes records and segments, syncs and removes them.
 
 use std::io;
 use std::time::Duration;
 
 use crate::journal::{Directory, Disk, SegmentHeader, Store, SyncMode, Writer};
 use crate::net::{Sink, Stopwatch};
+use crate::text::Counted;
 
-/// What the journal's worker is asked to do.
+/// A job for the writer thread.
 #[derive(Debug)]
 pub enum WriterJob {
-    /// Write these records; `commit` is done with them.
+    /// Write records. `commit` is done when they are written.
     Append {
-        /// Its number.
+        /// Number of the commit.
         commit: u64,
-        /// One behind the other.
+        /// Encoded records.
         records: Vec<u8>,
-        /// Whether they must be safe against power loss before they count.
+        /// True if the commit is done only after an fsync.
         must_sync: bool,
     },
-    /// Begin a segment.
+    /// Start a segment.
     NewSegment(NewSegment),
-    /// Make safe what was written so far.
+    /// Sync all written records.
     Sync,
-    /// See that what was written is still where a start will look for it.
+    /// Check that the written segments are still in the directory.
     Check,
-    /// Nothing in this segment is needed any more.
+    /// Remove a segment that is not needed any more.
     Remove {
-        /// Which.
+        /// Serial number of the segment.
         serial: u64,
     },
 }
 
-/// A segment to be begun.
+/// A segment to be started.
 #[derive(Debug)]
 pub struct NewSegment {
-    /// What is done with it.
+    /// Commit that is done when the segment is written.
     pub(super) commit: u64,
     pub(super) header: SegmentHeader,
-    /// What it begins with.
+    /// Records of the snapshot at its beginning.
     pub(super) records: Vec<u8>,
-    /// For the end of the segment before it, once there is this one.
+    /// Record for the end of the previous segment. It is written after this segment exists.
     pub(super) continued: Vec<u8>,
-    /// It holds everything that a failure before it kept from being written.
+    /// True if the segment contains all records that an earlier failure kept from being written.
     pub(super) is_rescue: bool,
-    /// True if the segment holds every kept message, so that no earlier segment is needed.
+    /// True if the segment contains all messages of the history, so that no earlier one is needed.
     pub(super) is_whole: bool,
 }
 
-/// What came of a batch of jobs.
+/// Result of a batch of jobs.
 #[derive(Debug, Default)]
 pub struct WriterReport {
-    /// The last commit that is done.
+    /// Last commit that is done.
     pub(super) done: Option<u64>,
-    /// The last commit of those that came to nothing.
+    /// Last commit that failed.
     pub(super) failed: Option<u64>,
-    /// The last commit that is safe against power loss, with all before it.
+    /// Last commit that is durable, with all commits before it.
     pub(super) synced: Option<u64>,
-    /// Why something could not be done.
+    /// Reason of a failure.
     pub(super) issue: Option<String>,
-    /// How long each sync took.
+    /// Duration of each sync.
     pub(super) syncs: Vec<Duration>,
-    /// Whether a sync that was asked for by itself has come to its end, good or bad.
+    /// True if a [`WriterJob::Sync`] has ended, successful or not.
     pub(super) has_synced: bool,
-    /// Segments that are gone, or stay for a reason that was logged.
+    /// Segments that were removed. Some may remain on the disk, for a reason that was logged.
     pub(super) removed: Vec<u64>,
-    /// Segments that must stay for now.
+    /// Segments that must not be removed yet.
     pub(super) kept: Vec<u64>,
-    /// Segments that somebody else moved away, deleted or replaced.
+    /// Segments that another program moved, deleted or replaced.
     pub(super) missing: Vec<u64>,
 }
 
@@ -81,17 +82,17 @@ impl WriterReport {
     }
 }
 
-/// The worker's side of the journal.
+/// The writer thread's side of the journal.
 #[derive(Debug)]
 pub struct SegmentWriter<D: Disk> {
     store: Store<D>,
-    /// None once it has failed: nothing is ever confirmed from that file again.
+    /// `None` after a failure: nothing is confirmed from that file again.
     writer: Option<Writer<D::File>>,
-    /// The last commit that was written.
+    /// Last commit that was written.
     written: u64,
-    /// The last commit that was synced.
+    /// Last commit that was synced.
     synced: u64,
-    /// Segments are missing, and what is kept of them stands nowhere yet.
+    /// True if segments are missing and their messages are not written again yet.
     is_incomplete: bool,
 }
 
@@ -100,8 +101,7 @@ impl<D: Disk> SegmentWriter<D> {
         Self { store, writer: Some(writer), written: 0, synced: 0, is_incomplete: false }
     }
 
-    /// Does all of `batch`, in its order. Jobs that append, one behind the other, are one write and
-    /// one sync.
+    /// Does all jobs of `batch` in order. Consecutive appends become one write and one sync.
     pub fn write(&mut self, batch: Vec<WriterJob>) -> WriterReport {
         let mut report = WriterReport::default();
         let mut jobs = batch.into_iter().peekable();
@@ -166,7 +166,7 @@ impl<D: Disk> SegmentWriter<D> {
             return;
         }
         if self.is_incomplete && !is_whole {
-            report.failed = Some(*commit); // It was made before the loss was known.
+            report.failed = Some(*commit); // The job was made before the loss was known.
             return;
         }
         let mut old = self.writer.take();
@@ -174,7 +174,7 @@ impl<D: Disk> SegmentWriter<D> {
             report.failed = Some(*commit);
             return;
         }
-        // No later sync looks back here.
+        // Later syncs do not include the old segment.
         if header.sync != SyncMode::Never
             && self.synced < self.written
             && let Some(old) = &mut old
@@ -188,7 +188,7 @@ impl<D: Disk> SegmentWriter<D> {
             Ok(writer) => {
                 report.syncs.push(watch.elapsed());
                 if let Some(mut old) = old {
-                    // Without it a loss of the new segment would not be noticed; it costs no more.
+                    // If this fails, a later loss of the new segment is not noticed. That is all.
                     let _ = self.store.append(&mut old, continued);
                     self.store.close(old);
                 }
@@ -202,8 +202,7 @@ impl<D: Disk> SegmentWriter<D> {
         }
     }
 
-    /// Returns true if a start would find the written records. If not, nothing more is written
-    /// there.
+    /// Returns true if a start would find the written records. Otherwise closes the segment.
     fn check(&mut self, commit: u64, report: &mut WriterReport) -> bool {
         match self.store.missing(self.writer.as_ref()) {
             Ok(missing) if missing.is_empty() => return true,
@@ -246,23 +245,25 @@ impl<D: Disk> SegmentWriter<D> {
 
     fn remove(&mut self, serial: u64, report: &mut WriterReport) {
         if self.store.serials().last().is_none_or(|newest| *newest <= serial) {
-            // Where the members stand is in no later segment yet.
+            // No later segment contains the cursors of the members yet.
             return report.kept.push(serial);
         }
         if let Err(error) = self.store.remove(serial) {
-            // What is not needed does no harm; the next start sees to it.
-            log::warn!("segment {serial:016x} cannot be removed: {error}");
+            // A segment that is not needed does no harm.
+            log::warn!(
+                "segment {serial:016x} cannot be removed, the next start tries again: {error}"
+            );
         }
         report.removed.push(serial);
     }
 }
 
 fn gone(missing: &[u64]) -> String {
-    let count = missing.len();
+    let count = Counted(missing.len(), "segment was", "segments were");
     let first = missing.first().copied().unwrap_or_default();
     format!(
-        "{count} segments were moved away, deleted or replaced, {first:016x} the first of them; \
-         what is kept of their messages is written anew"
+        "{count} moved, deleted or replaced (first: {first:016x}); messages of them that are still \
+         in memory are written again"
     )
 }
 

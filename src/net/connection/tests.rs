@@ -28,7 +28,7 @@ impl Loop {
         })
     }
 
-    /// A connection and its peer, which blocks.
+    /// Returns a connection and its peer, which blocks.
     fn pair(&mut self) -> (Key, Peer) {
         let listener = TcpListener::bind(LOOPBACK).unwrap();
         let peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
@@ -42,7 +42,7 @@ impl Loop {
         self.connections.get_mut(key).unwrap()
     }
 
-    /// Handles events until `done` says so.
+    /// Handles events until `done` returns true.
     fn until(&mut self, key: Key, mut done: impl FnMut(&mut Connection) -> bool) {
         let clock = Clock::start();
         let mut events = Events::with_capacity(16);
@@ -56,7 +56,7 @@ impl Loop {
         }
     }
 
-    /// Reads as the loops do until nothing more can come.
+    /// Reads as the loops do, until the end or an error.
     fn read_all(&mut self, key: Key) -> (Vec<u8>, io::Result<()>) {
         let (mut result, mut total) = (None, 0);
         self.until(key, |connection| {
@@ -80,7 +80,7 @@ impl Loop {
 }
 
 #[test]
-fn reading_stops_at_the_bound_and_remembers_that_there_is_more() {
+fn reading_stops_at_its_limit_and_remembers_that_there_is_more() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
     peer.write_all(&[b'x'; 2048]).unwrap();
@@ -90,7 +90,7 @@ fn reading_stops_at_the_bound_and_remembers_that_there_is_more() {
             match connection.fill(&mut [0; 64], 200).unwrap() {
                 Fill::Yielded(bytes) => {
                     assert_eq!(bytes, 200);
-                    assert!(connection.is_readable(), "no edge will come for the rest");
+                    assert!(connection.is_readable(), "no edge reports the other bytes");
                     total += bytes;
                 }
                 Fill::Drained(bytes) => {
@@ -107,7 +107,7 @@ fn reading_stops_at_the_bound_and_remembers_that_there_is_more() {
 }
 
 #[test]
-fn what_came_before_the_end_is_read_before_the_end() {
+fn bytes_that_came_before_the_end_are_read_before_the_end() {
     for half_closed in [false, true] {
         let mut looped = Loop::new();
         let (key, mut peer) = looped.pair();
@@ -125,7 +125,7 @@ fn what_came_before_the_end_is_read_before_the_end() {
 }
 
 #[test]
-fn what_came_before_a_reset_is_read_before_the_error() {
+fn bytes_that_came_before_a_reset_are_read_before_the_error() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
     peer.write_all(&[b'x'; 5101]).unwrap();
@@ -172,7 +172,7 @@ fn an_end_that_comes_between_an_event_and_its_read_is_found() {
 }
 
 #[test]
-fn what_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
+fn output_that_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
     let sent = vec![b'x'; 16 * 1024 * 1024];
@@ -194,7 +194,7 @@ fn what_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
 }
 
 #[test]
-fn memory_goes_back_as_it_is_written() {
+fn memory_is_freed_as_output_is_written() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
     let (piece, count) = (vec![b'x'; 64 * 1024], 40);
@@ -210,7 +210,7 @@ fn memory_goes_back_as_it_is_written() {
 }
 
 #[test]
-fn a_vectored_write_answers_zero_until_an_edge_comes() {
+fn a_vectored_write_returns_zero_until_an_edge_comes() {
     let mut looped = Loop::new();
     let (key, mut peer) = looped.pair();
     let piece = [b'x'; 60_000];
@@ -243,7 +243,7 @@ fn writing_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn connecting_ends_well_or_with_the_reason() {
+fn connecting_succeeds_or_fails_with_the_reason() {
     let mut looped = Loop::new();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let open = listener.local_addr().unwrap();
@@ -260,7 +260,7 @@ fn connecting_ends_well_or_with_the_reason() {
 }
 
 #[test]
-fn a_connection_to_itself_is_no_connection() {
+fn a_connection_to_itself_is_an_error() {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
     let stream = Peer::from(socket);
@@ -270,7 +270,7 @@ fn a_connection_to_itself_is_no_connection() {
 }
 
 #[test]
-fn keepalive_is_what_the_limits_say() {
+fn keepalive_has_the_values_of_the_limits() {
     let mut looped = Loop::new();
     let (key, _peer) = looped.pair();
     let connection = looped.of(key);
@@ -284,6 +284,6 @@ fn keepalive_is_what_the_limits_say() {
 }
 
 #[test]
-fn a_connection_is_small() {
+fn a_connection_needs_at_most_128_bytes() {
     assert!(size_of::<Connection>() <= 128, "{}", size_of::<Connection>());
 }

@@ -1,4 +1,4 @@
-//! Limits the lines that one subject causes: no peer can fill a disk through the log.
+//! Limits the lines that one subject causes, so that no peer can fill a disk through the log.
 //!
 //! ```text
 //!   bob: reconnected at …   printed            ┐
@@ -7,9 +7,10 @@
 //!   bob: 7480 more lines in 60 s, the last: …  ┘ printed when the window ends
 //! ```
 //!
-//! The subject of a line is the text before its first `": "`, an address without its port. A second
-//! limit holds for all lines of one level, so that many subjects cannot do what one cannot. Only
-//! lines of level `info` and above are limited: the others are printed only on request.
+//! The subject of a line is the text before its first `": "`. The subject of an address is the IP
+//! address without the port. A second limit holds for all lines of one level, because many subjects
+//! together could fill a disk, too. Only the levels `info` and above are limited. The user asks for
+//! the other levels.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -22,7 +23,7 @@ use crate::limits::{LOG_LEVEL_LINES_MAX, LOG_SUBJECT_LINES_MAX, LOG_WINDOW_MS};
 use crate::text::Counted;
 use crate::time::Millis;
 
-/// The limits on lines, and the lines that were left out and not yet reported.
+/// The limits on lines, with the lines that were left out and not reported yet.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit {
     subjects: BTreeMap<Box<str>, Window>,
@@ -44,7 +45,7 @@ impl Window {
         Self { ends_at: now.plus(LOG_WINDOW_MS), printed: 0, left_out: 0, last: None }
     }
 
-    /// Counts a line; `false` if the line is one too many.
+    /// Counts a line. Returns false if the line exceeds the limit.
     fn allows(&mut self, diagnostic: &Diagnostic, lines_max: usize) -> bool {
         if self.printed < lines_max {
             self.printed += 1;
@@ -55,12 +56,12 @@ impl Window {
         false
     }
 
-    /// Ends the window; the summary of the lines that were left out, if there are any.
+    /// Ends the window. Returns a summary if lines were left out.
     fn summary(&mut self, about: &str) -> Option<Diagnostic> {
         let left_out = mem::take(&mut self.left_out);
         let mut last = self.last.take()?;
         let (lines, seconds) = (Counted(left_out, "more line", "more lines"), LOG_WINDOW_MS / 1000);
-        let words = last.text.strip_prefix(about).and_then(|rest| rest.strip_prefix(": "));
+        let words = last.text.strip_prefix(about).and_then(|text| text.strip_prefix(": "));
         let words = words.unwrap_or(&last.text);
         last.text = format!("{about}: {lines} in {seconds} s, the last: {words}");
         Some(last)
@@ -68,7 +69,7 @@ impl Window {
 }
 
 impl RateLimit {
-    /// Decides whether a line is printed now.
+    /// Returns true if the line is printed now.
     pub(super) fn allows(&mut self, diagnostic: &Diagnostic, now: Millis) -> bool {
         if diagnostic.level > Level::Info {
             return true;
@@ -89,7 +90,7 @@ impl RateLimit {
         is_allowed
     }
 
-    /// Ends the windows whose time has come; the summaries of what they left out.
+    /// Ends the windows that are over. Returns the summaries of their lines.
     pub(super) fn end_windows(&mut self, now: Millis) -> Vec<Diagnostic> {
         let mut summaries = Vec::new();
         self.subjects.retain(|subject, window| {
@@ -109,15 +110,15 @@ impl RateLimit {
         summaries
     }
 
-    /// Returns the time of the next summary; `None` while no line was left out.
+    /// Returns the time of the next summary, and `None` while no line was left out.
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         let windows = self.subjects.values().chain(self.levels.values());
         windows.filter(|window| window.left_out > 0).map(|window| window.ends_at).min()
     }
 }
 
-/// The text before the first `": "`; of an address the part without the port, which is another one
-/// for each connection.
+/// Returns the text before the first `": "`. For an address it returns the IP address, because each
+/// connection has another port.
 fn subject_of(text: &str) -> Box<str> {
     let subject = text.split_once(": ").map_or(text, |(subject, _)| subject);
     match subject.parse::<SocketAddr>() {
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn many_subjects_together_are_limited_too_and_cost_bounded_memory() {
+    fn many_subjects_together_are_limited_and_cost_bounded_memory() {
         let mut limit = RateLimit::default();
         let printed = (0..10_000)
             .filter(|number| limit.allows(&info(&format!("m{number}: registered")), Millis::ZERO));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_too_many_is_one_line() {
+    fn a_summary_of_one_line_has_the_singular() {
         let mut limit = RateLimit::default();
         (0..=LOG_SUBJECT_LINES_MAX).for_each(|_| {
             limit.allows(&info("accepting again"), Millis::ZERO);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_were_asked_for_are_not_limited() {
+    fn lines_of_levels_that_a_user_asks_for_are_not_limited() {
         let mut limit = RateLimit::default();
         assert!((0..5000).all(|_| limit.allows(&line(Level::Debug, "a: b"), Millis::ZERO)));
         assert_eq!(limit.next_deadline(), None);

@@ -1,4 +1,4 @@
-//! Lines of diagnostics on standard error, for people or for systemd's journal.
+//! Prints diagnostics on standard error, for people or for systemd's journal.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,19 +13,19 @@ use crate::time::UnixMillis;
 /// Reader of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// People and their tools: level, date and time.
+    /// A terminal or a file: with level, date and time.
     People,
-    /// systemd's journal, which has a time of its own: the priority as `<n>` (sd-daemon(3)).
+    /// systemd's journal, which adds the time: with the priority as `<n>` (see sd-daemon(3)).
     Journal,
 }
 
-/// Prints to standard error, for `reader`; with the module that speaks if `has_modules`.
+/// Returns a function that prints to standard error, with the module if `has_modules` is true.
 #[must_use]
 pub fn print_to_stderr(reader: Reader, has_modules: bool) -> Print {
     match reader {
         Reader::People => print_for_people(has_modules),
         Reader::Journal => Box::new(move |diagnostic| {
-            // One write for one line, which nothing else can cut in two.
+            // One write for each line, so that no other output splits the line.
             io::stderr().write_all(journal_line(diagnostic, has_modules).as_bytes())
         }),
     }
@@ -34,9 +34,9 @@ pub fn print_to_stderr(reader: Reader, has_modules: bool) -> Print {
 fn print_for_people(has_modules: bool) -> Print {
     let printer = SimpleLogger::new();
     Box::new(move |diagnostic| {
-        // `SimpleLogger` prints the level, and in brackets what it takes for the target. It panics
-        // where standard error cannot be written: a full disk, a pipe that nobody reads. That must
-        // not end the program. (So the release profile has to unwind.)
+        // `SimpleLogger` prints the level, and the target in brackets. It panics if standard error
+        // cannot be written, for example on a full disk or a closed pipe. That must not end the
+        // program, so the release profile has to unwind.
         let print = AssertUnwindSafe(|| {
             let (text, label) = (&diagnostic.text, diagnostic.label(has_modules));
             let mut record = Record::builder();
@@ -48,7 +48,7 @@ fn print_for_people(has_modules: bool) -> Print {
 }
 
 impl Diagnostic {
-    /// The date and time of a diagnostic, and the module that speaks if `has_module`.
+    /// Returns the date and time, and with `has_module` the module.
     #[must_use]
     pub fn label(&self, has_module: bool) -> String {
         let time = rfc3339(self.time);
@@ -70,7 +70,7 @@ fn journal_line(diagnostic: &Diagnostic, has_module: bool) -> String {
     }
 }
 
-/// A time as RFC 3339 writes it: in UTC, with milliseconds.
+/// Formats a time as in RFC 3339: in UTC, with milliseconds.
 fn rfc3339(UnixMillis(millis): UnixMillis) -> String {
     let since_1970 = Duration::from_millis(millis.min(UnixMillis::END_OF_9999.0));
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since_1970).to_string()
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_rfc_3339() {
+    fn times_are_formatted_as_in_rfc_3339() {
         assert_eq!(rfc3339(UnixMillis(0)), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(UnixMillis(1_795_341_900_123)), "2026-11-22T10:05:00.123Z");
         assert_eq!(rfc3339(UnixMillis(u64::MAX)), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]
-    fn the_module_stands_beside_the_time_only_on_request() {
+    fn the_module_is_printed_only_on_request() {
         let diagnostic = diagnostic(Level::Info);
         assert_eq!(diagnostic.label(false), "2026-11-22T10:05:00.123Z");
         assert_eq!(diagnostic.label(true), "2026-11-22T10:05:00.123Z groupcast::test");

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The same promises kept by a list that is searched from one end to the other.
+/// A list with linear search that must behave like the wheel.
 #[derive(Default)]
 struct Model {
     timers: Vec<(u64, usize)>,
@@ -44,7 +44,7 @@ enum Step {
     Advance { by_ms: u64, pop_max: usize },
 }
 
-/// Near more often than far, and around the borders of the levels' windows.
+/// Spans of time: more short than long ones, and values at the borders of the levels.
 fn span() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => 0..40_u64,
@@ -101,7 +101,7 @@ fn check(steps: &[Step]) {
 
 proptest! {
     #[test]
-    fn the_wheel_does_what_a_sorted_list_does(steps in prop::collection::vec(step(), 1..60)) {
+    fn the_wheel_behaves_like_a_sorted_list(steps in prop::collection::vec(step(), 1..60)) {
         check(&steps);
     }
 }
@@ -135,7 +135,7 @@ fn a_timer_hours_away_costs_a_handful_of_wake_ups() {
 }
 
 #[test]
-fn the_end_of_time_can_be_waited_for() {
+fn the_latest_possible_deadline_is_supported() {
     let mut wheel = TimerWheel::new();
     wheel.insert(Millis::new(u64::MAX), ());
     assert_eq!(wheel.pop_due(Millis::new(u64::MAX / 2)), None);
@@ -143,7 +143,7 @@ fn the_end_of_time_can_be_waited_for() {
 }
 
 #[test]
-fn an_id_that_is_done_cancels_nobody() {
+fn the_id_of_a_timer_that_is_done_cancels_nothing() {
     let mut wheel = TimerWheel::new();
     let first = wheel.insert(Millis::ZERO, "first");
     assert_eq!(wheel.pop_due(Millis::ZERO), Some("first"));
@@ -156,7 +156,7 @@ fn an_id_that_is_done_cancels_nobody() {
 }
 
 #[test]
-fn memory_is_that_of_the_most_timers_at_once() {
+fn memory_is_that_of_the_largest_number_of_timers_at_once() {
     let mut wheel = TimerWheel::new();
     for ms in 0..10_000 {
         let id = wheel.insert(Millis::new(ms + 1_000_000), ms);

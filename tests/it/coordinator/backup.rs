@@ -73,7 +73,7 @@ fn a_number_that_was_never_given_out_begins_a_new_epoch_for_every_member() {
     let hello = format!("hello#ab#{}", back.epoch());
     back.socket().expect(&hello);
     online.take_socket().expect_bye("new epoch");
-    coordinator.until_said("bob: names number 8 of epoch ");
+    coordinator.until_said("bob: has message 8 of epoch ");
     // All that is sent from here on comes, under numbers that bob has had before.
     let mut alice = Member::come_back(&coordinator, "alice", "");
     assert_eq!(alice.epoch(), back.epoch());

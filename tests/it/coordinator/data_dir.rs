@@ -218,7 +218,7 @@ impl Talk {
                 break; // The journal has it, or has failed.
             }
         }
-        coordinator.until_said("the journal cannot be written, nothing is accepted: ");
+        coordinator.until_said("the journal cannot be written: ");
     }
 
     /// Bob gets all that was confirmed, from the next coordinator.
@@ -241,7 +241,7 @@ fn a_segment_that_is_moved_away_is_reported_and_nothing_confirmed_is_lost_with_i
     let segment = coordinator.data_dir().join("0000000000000001.journal");
     fs::rename(&segment, segment.with_extension("moved")).unwrap();
     talk.until_failing(&coordinator);
-    coordinator.until_said("1 segments were moved away, deleted or replaced, 0000000000000001 the");
+    coordinator.until_said("1 segment was moved, deleted or replaced (first: 0000000000000001)");
     talk.until_confirmed();
     coordinator.until_said("the journal can be written again");
     talk.check(&coordinator);

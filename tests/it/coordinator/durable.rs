@@ -263,7 +263,7 @@ fn a_directory_holds_what_is_needed_and_three_segments_however_long_messages_liv
     }
     first.kill();
     let report = String::from_utf8(inspect(&first.data_dir()).stdout).unwrap();
-    for line in ["messages_lost 0", "troubles 0", &format!("last {}", sent + missed)] {
+    for line in ["messages_lost 0", "issues 0", &format!("last {}", sent + missed)] {
         assert!(report.lines().any(|it| it == line), "{line}: {report}");
     }
 

@@ -74,7 +74,7 @@ fn a_journal_says_who_is_a_member_and_what_is_kept_while_a_coordinator_works_in_
         ("messages_kept", "2"),
         ("messages_lost", "0"),
         ("segments", "1"),
-        ("troubles", "0"),
+        ("issues", "0"),
     ];
     let report = Report::of(directory.path());
     report.check(&common);
@@ -82,8 +82,8 @@ fn a_journal_says_who_is_a_member_and_what_is_kept_while_a_coordinator_works_in_
     assert_eq!(
         report.list("members"),
         [
-            format!("alice {alice} place=2 registered_at=0"),
-            format!("bob {bob} place=1 registered_at=0")
+            format!("alice {alice} acked=2 registered_at=0"),
+            format!("bob {bob} acked=1 registered_at=0")
         ]
     );
     let bytes: u64 = report.value("messages_bytes").parse().unwrap();
@@ -119,21 +119,21 @@ fn damage_is_shown_and_left_as_it_is() {
     fs::write(&path, &damaged).unwrap();
     let report = Report::of(directory.path());
     report.check(&[("last", "2"), ("messages_kept", "1"), ("messages_lost", "1")]);
-    let [lost, damage] = report.list("troubles") else { panic!("{:?}", report.0) };
+    let [lost, damage] = report.list("issues") else { panic!("{:?}", report.0) };
     assert_eq!(lost, "message 1 is lost");
     assert!(damage.starts_with("segment 0000000000000001 is damaged in 1 place,"), "{damage}");
 
     fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     let report = Report::of(directory.path());
     report.check(&[("messages_kept", "2"), ("end", "unclean, unless a coordinator is at work")]);
-    let [trouble] = report.list("troubles") else { panic!("{:?}", report.0) };
-    assert!(trouble.starts_with("segment 0000000000000001 ends in a torn record"), "{trouble}");
+    let [issue] = report.list("issues") else { panic!("{:?}", report.0) };
+    assert!(issue.starts_with("segment 0000000000000001 ends in a torn record"), "{issue}");
 
     fs::write(&path, "dear diary").unwrap();
     let report = Report::of(directory.path());
     report.check(&[("epoch", "none"), ("sync", "none"), ("members", "0"), ("segments", "0")]);
     let expected = "0000000000000001.journal cannot be used: ";
-    assert!(report.list("troubles")[0].starts_with(expected), "{:?}", report.0);
+    assert!(report.list("issues")[0].starts_with(expected), "{:?}", report.0);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn out_of_files_the_waiting_wait_without_spinning_and_members_can_still_come_bac
     let pauses = alice.command.stat("accept_pauses");
     coordinator.until_quiet(last);
     assert!(alice.command.stat("accept_pauses") > pauses + 1, "it is tried again and again");
-    assert_eq!(coordinator.said("accepting rests"), 1, "and said once");
+    assert_eq!(coordinator.said("accepting paused"), 1, "and logged once");
 
     // The reserved files are for members.
     bob.disconnect();
@@ -51,7 +51,7 @@ fn once_there_are_files_the_waiting_are_served_though_nothing_else_happens() {
     clients.last_mut().unwrap().expect_silence(Duration::from_millis(500));
     coordinator.limit_files(None);
     clients.iter_mut().skip(1).for_each(|client| client.expect("OK ping"));
-    coordinator.until_said("accepting goes on");
+    coordinator.until_said("accepting again");
 }
 
 #[test]

@@ -240,11 +240,11 @@ pub fn inspect(directory: &Path) -> Output {
     Command::new(program("coordinator")).arg("--inspect").arg(directory).output().unwrap()
 }
 
-/// Waits until the journal in `directory` says that a member has this place.
+/// Waits until the journal in `directory` holds this cursor of a member.
 #[track_caller]
 pub fn until_written_down(directory: &Path, id: &str, acked: u64) {
     let timer = Timer::start(DEADLINE);
-    let (who, acked) = (format!("{id} "), format!(" place={acked} "));
+    let (who, acked) = (format!("{id} "), format!(" acked={acked} "));
     while timer.left().is_some() {
         let report = String::from_utf8(inspect(directory).stdout).unwrap();
         if report.lines().any(|line| line.starts_with(&who) && line.contains(&acked)) {

@@ -1,23 +1,23 @@
-//! The end of a journal in good order.
+//! The clean end of a journal.
 
 use super::{Commits, cursors};
 use crate::group::Group;
 use crate::journal::Record;
 use crate::time::Now;
 
-/// Outcome of writing the end of a journal.
+/// State of the end of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalEnd {
-    /// The end is not written yet.
+    /// The writer has not written the end yet.
     Pending,
-    /// All is written and safe.
+    /// All records are durable.
     Written,
-    /// The journal fails.
+    /// The end cannot be written.
     Failed,
 }
 
 impl Commits {
-    /// The end: the last places, and that it was an end in good order.
+    /// Writes the last cursors and the record of a clean end.
     pub fn close(&mut self, group: &mut Group, now: Now) {
         cursors::put(group, now.steady, self.segment.salt, &mut self.records);
         if self.failing.is_none() {
@@ -28,7 +28,7 @@ impl Commits {
         }
     }
 
-    /// Returns what has come of [`Commits::close`].
+    /// Returns the outcome of [`Commits::close`].
     #[must_use]
     pub fn end(&self) -> JournalEnd {
         match self.closing {

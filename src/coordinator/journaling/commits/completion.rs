@@ -1,4 +1,4 @@
-//! What came of the jobs: what is done, what is safe, and what has to be written anew.
+//! Handles the reports of the writer: commits that are done, durable or failed.
 
 use super::{Commits, Failing, Progress};
 use crate::coordinator::journaling::WriterReport;
@@ -7,7 +7,7 @@ use crate::protocol::Seq;
 use crate::time::Millis;
 
 impl Commits {
-    /// Learns what came of a batch of jobs, in the order of the batches.
+    /// Handles the report of a batch. Reports must come in the order of the batches.
     pub fn take(&mut self, written: WriterReport, now: Millis, progress: &mut Progress) {
         let WriterReport { done, failed, synced, issue, syncs, has_synced, .. } = written;
         let WriterReport { removed, kept, missing, .. } = written;
@@ -21,7 +21,7 @@ impl Commits {
         }
         self.is_removing &= kept.is_empty();
         if let Some(done) = done {
-            self.finish(done, progress); // If it came after a failure, it made up for it.
+            self.finish(done, progress); // After a failure, it replaces the failed commits.
         }
         self.mark_synced(done, synced);
         self.on_missing(&missing);
@@ -29,7 +29,7 @@ impl Commits {
         if let Some(Failing::Trying(commit)) = self.failing
             && failed < commit
         {
-            return; // Of before the try that is under way.
+            return; // The failure is older than the current retry.
         }
         if done.is_some_and(|done| done > failed) {
             return;
@@ -42,21 +42,24 @@ impl Commits {
             self.sync_at = None;
         }
         if is_new || !missing.is_empty() {
-            self.failing = Some(Failing::RetryAt(now)); // At once, to a fresh segment.
+            self.failing = Some(Failing::RetryAt(now)); // At once, with a new segment.
         } else {
             self.retry_later(now);
         }
     }
 
-    /// Says that the journal fails, once for each reason.
+    /// Logs that the journal fails, once for each reason.
     fn log_failure(&mut self, issue: String, is_new: bool) {
         if is_new || !issue.is_empty() && issue != self.reason {
-            log::error!("the journal cannot be written, nothing is accepted: {issue}");
+            log::error!(
+                "the journal cannot be written: {issue}; registrations and messages are refused until \
+                 a retry succeeds"
+            );
             self.reason = issue;
         }
     }
 
-    /// Drops segments that are missing. All kept messages must then be written again.
+    /// Removes missing segments. All messages of the history must then be written again.
     fn on_missing(&mut self, missing: &[u64]) {
         if missing.is_empty() {
             return;
@@ -64,13 +67,13 @@ impl Commits {
         self.durable = Seq::ZERO;
         self.closed.retain(|closed| !missing.contains(&closed.serial));
         if missing.contains(&self.segment.serial) {
-            self.segment.start_commit = u64::MAX; // No commit begins it: there is no such segment.
+            self.segment.start_commit = u64::MAX; // This segment does not exist any more.
         }
         self.is_removing = false;
     }
 
     fn mark_synced(&mut self, done: Option<u64>, synced: Option<u64>) {
-        // With `never`, what is written is as safe as it will be.
+        // With `sync=never` a written record is as durable as it ever gets.
         let finished = if self.options.sync == Sync::Never { done } else { synced };
         while let (Some((commit, _)), Some(finished)) = (self.deregistered.front(), finished)
             && *commit <= finished

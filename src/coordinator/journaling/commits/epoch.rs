@@ -1,4 +1,4 @@
-//! A new epoch on its way to the disk.
+//! Records a new epoch.
 
 use super::Commits;
 use crate::journal::Record;
@@ -6,7 +6,7 @@ use crate::protocol::Epoch;
 use crate::time::Millis;
 
 impl Commits {
-    /// The record is synced in every mode.
+    /// Adds the record of a new epoch, which is synced in every mode.
     pub(super) fn put_new_epoch(&mut self, epoch: Epoch, at: Millis) {
         self.put(&Record::NewEpoch { epoch }, at);
         self.must_flush = true;

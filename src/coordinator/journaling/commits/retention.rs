@@ -1,22 +1,22 @@
-//! When the oldest segment goes.
+//! Removes the oldest segment when it is not needed any more.
 //!
 //! ```text
 //!   segment 3         segment 4         segment 5: is written
 //!   M M 41 ··· 57     M M 58 ··· 80     M M 81 82 ···
-//!   can go                              └┬┘ when it was begun, each had everything up to 70
+//!   can be removed                      └┬┘ at its start, each member had everything up to 70
 //! ```
 //!
-//! When all in it has expired; or before that, when no member needs a message of it, though it may
-//! still be full of places. To lose a place costs repeats, so it is no use that somebody has a
-//! message if that can be forgotten: what counts is where the members stood when the segment that
-//! is written was begun, which is safe against power loss in every mode before it counts as begun,
-//! and where those stand who came back since and asked for older ones again.
+//! A segment is removed when all its messages have expired, or earlier, when no member needs a
+//! message of it. Only cursors that are already on disk count, because a lost cursor causes
+//! repeats: the cursors at the start of the segment that is written, and the cursors of members
+//! that reconnected since then and asked for older messages. A started segment is durable in every
+//! sync mode.
 //!
-//! What goes before its time, the group lets go of too: otherwise somebody could be put back to
-//! before it, and would be told of a loss after the next start.
+//! The group forgets the messages of a segment that is removed before they expire. Otherwise a
+//! member could go back to them, and would get a gap after the next start.
 //!
-//! Until it has expired the segment before the one that is written stays, needed or not. If the
-//! newest file turns out to be damaged, it says who is a member and where.
+//! The previous segment is always kept until it has expired. If the newest file turns out to be
+//! damaged, the previous one contains the members and their cursors.
 
 use super::{ClosedSegment, Commits};
 use crate::coordinator::journaling::WriterJob;
@@ -24,7 +24,7 @@ use crate::group::Group;
 use crate::time::Millis;
 
 impl Commits {
-    /// Lets the oldest segment go, if it is time.
+    /// Removes the oldest segment if it is due.
     pub(super) fn remove_due(&mut self, group: &mut Group, now: Millis) {
         let Some(oldest) = self.removable() else { return };
         if self.is_needed(oldest) {
@@ -39,14 +39,14 @@ impl Commits {
         self.jobs.push_back(WriterJob::Remove { serial });
     }
 
-    /// When that is.
+    /// Returns the time at which the oldest segment can be removed.
     pub(super) fn removal_at(&self) -> Option<Millis> {
         let oldest = self.removable()?;
         Some(if self.is_needed(oldest) { self.expires(oldest) } else { Millis::ZERO })
     }
 
-    /// The oldest segment, if a later one is there to say where the members stand. That need not be
-    /// one that can be written: what has expired may be what fills the disk.
+    /// Returns the oldest segment if a later one exists, which then contains the cursors. The later
+    /// one need not be writable: expired segments may be what fills the disk.
     fn removable(&self) -> Option<&ClosedSegment> {
         let later =
             self.closed.get(1).map_or(self.segment.start_commit, |closed| closed.start_commit);

@@ -1,4 +1,4 @@
-//! The segments of a journal, as its keeper knows them.
+//! The segments of a journal, as the loop knows them.
 
 use crate::journal::Salt;
 use crate::protocol::Seq;
@@ -9,28 +9,28 @@ use crate::time::{Millis, Now};
 pub(crate) struct OpenSegment {
     pub(crate) serial: u64,
     pub(crate) salt: Salt,
-    /// The commit that it begins with: before that is done there is no such segment.
+    /// Commit that starts the segment. The segment exists when this commit is done.
     pub(crate) start_commit: u64,
     pub(crate) bytes: u64,
-    /// From here on it is closed and another one begun.
+    /// Bytes after which the next segment starts.
     pub(crate) bytes_max: u64,
-    /// Both clocks at the last record of them.
+    /// Time of both clocks in the last clock record.
     pub(crate) recorded_clocks: Now,
-    /// It says of everything up to here that it is safe against power loss.
+    /// Last seq that the segment records as durable.
     pub(crate) recorded_durable: Seq,
-    /// Of what is written down in it, no place makes any message before this one needed.
+    /// First message that a member needs, by the cursors that the segment contains.
     pub(crate) needed: Seq,
 }
 
-/// A segment that is only read.
+/// A segment that is complete.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClosedSegment {
     pub(crate) serial: u64,
-    /// As [`Current::start_commit`].
+    /// See [`OpenSegment::start_commit`].
     pub(crate) start_commit: u64,
     pub(crate) bytes: u64,
-    /// No message in it was accepted later.
+    /// Upper bound of the times at which its messages were accepted.
     pub(crate) newest: Millis,
-    /// No message in it that counts has a higher number.
+    /// Upper bound of the seqs of its valid messages.
     pub(crate) last: Seq,
 }

@@ -1,10 +1,10 @@
-//! Counters of the keeper: segments, commits, syncs, and bytes that wait for the disk.
+//! Counters of the journal: segments, commits, syncs, and bytes that wait for the disk.
 
 use super::Commits;
 use crate::coordinator::journaling::metrics::JournalMetrics;
 
 impl Commits {
-    /// Returns the bytes of records that the disk has not taken.
+    /// Returns the bytes of records that are not written yet.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.bytes().saturating_add(self.records.len())
@@ -14,15 +14,15 @@ impl Commits {
         self.waiting_bytes() >= self.options.waiting_bytes_max
     }
 
-    /// Returns true if as many bytes wait for the disk as may, false if fewer do again, and `None`
-    /// if this has not changed since the last call.
+    /// Returns true if the waiting bytes have reached their limit, false if they have fallen below
+    /// it, and `None` if this has not changed since the last call.
     pub fn take_fullness(&mut self) -> Option<bool> {
         let is_full = self.is_full();
         let was_full = std::mem::replace(&mut self.waiting.is_reported, is_full);
         (is_full != was_full).then_some(is_full)
     }
 
-    /// Bytes and number of all segments.
+    /// Returns the bytes and the number of all segments.
     fn size(&self) -> (u64, usize) {
         let closed = self.closed.iter().map(|closed| (closed.start_commit, closed.bytes));
         let all = closed.chain([(self.segment.start_commit, self.segment.bytes)]);
@@ -30,7 +30,7 @@ impl Commits {
         there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
     }
 
-    /// The lines of `stats` about the journal.
+    /// Returns the lines of `stats` about the journal.
     #[must_use]
     pub fn stats(&self) -> [(&'static str, String); 7] {
         let (bytes, segments) = self.size();

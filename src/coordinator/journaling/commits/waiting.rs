@@ -1,15 +1,14 @@
-//! Records on their way to the disk, counted in bytes.
+//! Bytes of records that wait for the disk.
 
 use std::collections::VecDeque;
 
-/// Bytes of the commits that were handed over and that the worker has not reported as done or
-/// failed.
+/// Bytes of the commits that are neither done nor failed.
 #[derive(Debug, Default)]
 pub(super) struct UnwrittenBytes {
     /// Each commit, with its bytes.
     commits: VecDeque<(u64, usize)>,
     bytes: usize,
-    /// The group knows that the bound is reached.
+    /// True if the group knows that the limit is reached.
     pub(super) is_reported: bool,
 }
 
@@ -19,7 +18,7 @@ impl UnwrittenBytes {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Removes commits up to `finished`, which are done or failed.
+    /// Removes the commits up to `finished`.
     pub(super) fn release(&mut self, finished: u64) {
         while let Some((_, bytes)) = self.commits.front().filter(|(commit, _)| *commit <= finished)
         {
