@@ -80,8 +80,8 @@ impl Coordinator {
         self.report_fullness(now);
     }
 
-    /// Tells the group when the bytes that wait for the disk reach their limit, and when they fall
-    /// below it.
+    /// Reports to the group when the bytes that wait for the disk reach their limit or fall below
+    /// it.
     pub(super) fn report_fullness(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal
             && let Some(is_full) = journal.commits.take_fullness()

@@ -263,7 +263,7 @@ mod tests {
         let (taken, end) = looped.accept(0);
         assert_eq!(taken, limits::TURN_ACCEPTS_MAX);
         assert!(matches!(end, Accept::Yielded));
-        assert!(looped.acceptor.is_due(Millis::ZERO), "no edge will come for the rest");
+        assert!(looped.acceptor.is_due(Millis::ZERO), "no edge reports the other connections");
         assert!(matches!(looped.accept(0), (5, Accept::Drained)));
     }
 

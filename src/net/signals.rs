@@ -98,7 +98,7 @@ pub fn ignore_harmless_signals() -> io::Result<()> {
 }
 
 fn ignore(number: i32) -> io::Result<()> {
-    // The handler sets a flag that nobody reads. `SIG_IGN` would need `unsafe`.
+    // The handler sets an unused flag. `SIG_IGN` would need `unsafe`.
     flag::register(number, Arc::new(AtomicBool::new(false))).map(drop)
 }
 

@@ -212,7 +212,7 @@ impl Commits {
         encode(record, at, self.segment.salt, &mut self.records);
     }
 
-    /// Makes a commit of what was decided in this turn. `draw` draws the salt of a new segment.
+    /// Makes a commit of the facts of this turn. `draw` draws the salt of a new segment.
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
         self.record_clock(now);
         if self.cursor_flush.is_due(group.has_cursor_updates(), now.steady) {

@@ -74,7 +74,7 @@ impl Loop {
             result.is_some()
         });
         let bytes = self.of(key).input.last_line().unwrap_or_default().to_vec();
-        assert_eq!(bytes.len(), total, "what was read was reported before the end was");
+        assert_eq!(bytes.len(), total, "all bytes were reported before the end");
         (bytes, result.unwrap())
     }
 }
@@ -204,7 +204,7 @@ fn memory_is_freed_as_output_is_written() {
         looped.until(key, |connection| connection.flush(piece.len()).unwrap() != Flush::Blocked);
         let output = &mut looped.of(key).output;
         let left = output.len();
-        assert!(!output.try_reclaim(left + 1), "more is held than what is left, {left}, and again");
+        assert!(!output.try_reclaim(left + 1), "it owns more than twice the {left} bytes left");
         peer.read_exact(&mut received).unwrap();
     }
 }

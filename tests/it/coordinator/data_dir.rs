@@ -139,7 +139,7 @@ fn a_segment_that_the_user_may_not_read_refuses_the_start_and_stays_what_it_is()
     allow(&data, 0o555);
     let Some(command) = unprivileged(&program) else { return };
     let (code, said) = run(command, &data);
-    let expected = "let the user that the coordinator runs as write in the directory";
+    let expected = "give the user of the coordinator write permission for the directory";
     assert!(code == Some(1) && said.contains(expected), "{code:?} {said}");
     allow(&segment, 0o600);
     assert_eq!(contents(&data), before);

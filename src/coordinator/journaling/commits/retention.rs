@@ -45,8 +45,8 @@ impl Commits {
         Some(if self.is_needed(oldest) { self.expires(oldest) } else { Millis::ZERO })
     }
 
-    /// Returns the oldest segment if a later one exists, which then contains the cursors. The later
-    /// one need not be writable: expired segments may be what fills the disk.
+    /// Returns the oldest segment if a later one exists and contains the cursors. The disk may be
+    /// full of expired segments, so the later one need not be writable.
     fn removable(&self) -> Option<&ClosedSegment> {
         let later =
             self.closed.get(1).map_or(self.segment.start_commit, |closed| closed.start_commit);

@@ -13,7 +13,7 @@ fn open(path: &Path, sync: Sync) -> OpenedJournal<Directory> {
     testing::open(path, testing::options(7, sync, 2_000), 0)
 }
 
-/// Decides something, and ends the turn.
+/// Records a fact, and ends the turn.
 fn turn(opened: &mut OpenedJournal<Directory>, steady: u64) {
     let OpenedJournal { group, commits, .. } = opened;
     commits.record(&Fact::Deregistered { id: "alice".into() }, group, at(steady));
@@ -27,7 +27,7 @@ fn stat(commits: &Commits, key: &str) -> u64 {
 }
 
 #[test]
-fn tries_that_fail_are_counted_and_are_no_segments() {
+fn failed_retries_are_counted_and_are_no_segments() {
     let directory = tempfile::tempdir().unwrap();
     let mut opened = open(directory.path(), Sync::Always);
     let bytes = stat(&opened.commits, "journal_bytes");
@@ -43,13 +43,17 @@ fn tries_that_fail_are_counted_and_are_no_segments() {
         assert!(stat(&opened.commits, "journal_bytes") < bytes + 100);
         let later = at(10_000 * failures + 5_000);
         opened.commits.commit(&mut opened.group, later, || Some(Salt(failures)));
-        assert_eq!(stat(&opened.commits, "journal_segments"), 1, "there is none before it is done");
+        assert_eq!(
+            stat(&opened.commits, "journal_segments"),
+            1,
+            "a segment counts when it is done"
+        );
     }
     let jobs = jobs(&mut opened);
     let written = opened.writer.write(jobs);
     opened.commits.take(written, at(60_000).steady, &mut Progress::default());
     assert_eq!(stat(&opened.commits, "journal_segments"), 2);
-    assert_eq!(stat(&opened.commits, "journal_commits"), 1, "one that stands for all before it");
+    assert_eq!(stat(&opened.commits, "journal_commits"), 1, "it replaces all failed commits");
 }
 
 #[test]
@@ -70,9 +74,9 @@ fn bytes_and_segments_are_those_of_the_files() {
     assert!(opened.commits.segment.serial > 2);
 }
 
-/// What a segment begins with may be longer than a segment is to be.
+/// A snapshot may be longer than the usual length of a segment.
 #[test]
-fn most_of_a_segment_is_not_what_it_begins_with() {
+fn most_of_a_segment_is_not_its_snapshot() {
     let directory = tempfile::tempdir().unwrap();
     let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 1), 0);
     testing::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001"]);
@@ -94,7 +98,7 @@ fn most_of_a_segment_is_not_what_it_begins_with() {
 }
 
 #[test]
-fn a_job_that_finds_no_room_keeps_its_place() {
+fn a_job_that_finds_no_room_keeps_its_position() {
     let directory = tempfile::tempdir().unwrap();
     let mut opened = open(directory.path(), Sync::Always);
     turn(&mut opened, 10);
@@ -115,7 +119,7 @@ fn a_job_that_finds_no_room_keeps_its_place() {
 }
 
 #[test]
-fn a_sync_says_what_is_safe_also_where_more_was_written_behind_it() {
+fn a_sync_makes_seqs_durable_also_if_more_was_written_after_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut opened =
         testing::open(directory.path(), testing::options(7, Sync::Every(10), 1 << 20), 0);
@@ -130,9 +134,9 @@ fn a_sync_says_what_is_safe_also_where_more_was_written_behind_it() {
     }
 }
 
-/// Alice sends, and bob comes back and acknowledges again and again, while nothing is written.
+/// Alice sends, and bob reconnects and acknowledges again and again, while nothing is written.
 #[test]
-fn what_waits_for_a_disk_that_hangs_is_bounded_whatever_is_asked() {
+fn the_bytes_that_wait_for_a_hanging_disk_are_bounded_for_all_requests() {
     const WAITING_BYTES: usize = 5_000;
     for moves in [&["bob#reconnect 9001 acks=1"][..], &["alice#msend some words"], &[]] {
         let directory = tempfile::tempdir().unwrap();

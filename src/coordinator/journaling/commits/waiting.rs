@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finished_commit_is_not_waiting() {
+    fn a_finished_commit_does_not_wait() {
         let mut waiting = UnwrittenBytes::default();
         (1..=4).for_each(|commit| waiting.add(commit, 10));
         waiting.release(0);

@@ -11,12 +11,12 @@ fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> OpenedJournal<Directory>
     testing::open(path, testing::options(boot, sync, 1 << 20), now)
 }
 
-/// The numbers of the messages in the newest segment.
+/// Returns the seqs of the messages in the newest segment.
 fn newest(path: &Path) -> Vec<u64> {
     segments(path).pop_last().unwrap().1
 }
 
-/// Messages 1 and 2 in one life of the program, 3 in the next, all of one start of the machine.
+/// Messages 1 and 2 in one run of the program, 3 in the next run, all in one boot of the machine.
 fn two_starts(path: &Path, sync: Sync) {
     let mut opened = open(path, 1, sync, 0);
     ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
@@ -27,9 +27,9 @@ fn two_starts(path: &Path, sync: Sync) {
     ask(&mut opened, 1_010, &["alice#reconnect 9000", "alice#msend three"]);
 }
 
-/// A start needs room for next to nothing but the members, however much the last life has written.
+/// A start needs little room besides the members, however much the last run has written.
 #[test]
-fn what_is_known_to_be_safe_is_not_written_anew() {
+fn messages_that_are_known_to_be_durable_are_not_written_again() {
     for (sync, written_anew) in [(Sync::Always, vec![3]), (Sync::Every(1_000), vec![1, 2, 3])] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
@@ -45,34 +45,34 @@ fn what_is_known_to_be_safe_is_not_written_anew() {
     }
 }
 
-/// The system tells of a sync that failed once, and then never again.
+/// The kernel reports a failed fsync only once.
 #[test]
-fn what_the_last_segment_was_given_is_written_anew_at_a_start_and_once_only() {
+fn messages_of_the_last_segment_are_written_again_at_a_start_and_only_once() {
     for sync in [Sync::Always, Sync::Every(1_000)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         two_starts(path, sync);
-        assert_eq!(newest(path), [1, 2, 3], "{sync:?}: written anew, and one more");
+        assert_eq!(newest(path), [1, 2, 3], "{sync:?}: written again, and one more");
         drop(open(path, 1, sync, 2_000));
-        assert_eq!(newest(path), [3], "{sync:?}: the others stood in a beginning");
+        assert_eq!(newest(path), [3], "{sync:?}: the others were in a snapshot");
         let opened = open(path, 1, sync, 3_000);
-        assert_eq!(newest(path), [0; 0], "{sync:?}: it did too");
+        assert_eq!(newest(path), [0; 0], "{sync:?}: message 3 was, too");
         assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
         assert_eq!(opened.group.last(), Seq::new(3), "{sync:?}");
     }
 }
 
 #[test]
-fn what_a_machine_finds_that_was_started_anew_is_on_its_disk() {
+fn after_a_reboot_the_recovered_messages_are_on_the_disk() {
     let directory = tempfile::tempdir().unwrap();
     two_starts(directory.path(), Sync::Always);
     drop(open(directory.path(), 2, Sync::Always, 2_000));
     assert_eq!(newest(directory.path()), [0; 0]);
 }
 
-/// Both may be so: the machine was started anew, and it was not.
+/// Without a boot id, the machine may have restarted or not.
 #[test]
-fn where_the_machine_does_not_say_when_it_was_started_nothing_is_relied_on() {
+fn without_a_boot_id_a_start_assumes_the_worse_case() {
     for (sync, is_kept) in [(Sync::Always, true), (Sync::Every(1_000), false)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
@@ -87,7 +87,7 @@ fn where_the_machine_does_not_say_when_it_was_started_nothing_is_relied_on() {
 }
 
 #[test]
-fn nothing_that_was_never_synced_is_trusted_once_it_has_to_be_safe() {
+fn messages_of_sync_never_are_written_again_when_sync_is_turned_on() {
     let directory = tempfile::tempdir().unwrap();
     two_starts(directory.path(), Sync::Never);
     assert_eq!(newest(directory.path()), [3]);
@@ -96,7 +96,7 @@ fn nothing_that_was_never_synced_is_trusted_once_it_has_to_be_safe() {
 }
 
 #[test]
-fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
+fn own_messages_are_known_when_their_segments_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let mut opened = open(path, 1, Sync::Always, 0);
@@ -108,13 +108,13 @@ fn own_messages_are_known_when_the_segments_that_had_them_are_gone() {
     ask(&mut opened, 70_000, &[]);
     drop(opened);
     let mut opened = open(path, 3, Sync::Always, 71_000);
-    assert_eq!(segments(path).len(), 2, "that of the first life is gone");
+    assert_eq!(segments(path).len(), 2, "the segment of the first run is removed");
     let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
     let [reply] = &replies[..] else { panic!("{replies:?}") };
     assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2 max_line=4096"), "{reply}");
 }
 
-/// A journal of two segments, each of which says that so many runs are alice's own.
+/// Makes a journal of two segments. Each records `count` ranges of alice's own messages.
 #[cfg(target_os = "linux")]
 fn journal_of_ranges(path: &Path, count: u64) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
@@ -140,10 +140,10 @@ fn journal_of_ranges(path: &Path, count: u64) {
     }
 }
 
-/// Two that talk in turn and acknowledge nothing have as many runs as messages.
+/// Two members that send in turn and acknowledge nothing have as many ranges as messages.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_start_costs_as_much_as_the_journal_is_long() {
+fn the_cost_of_a_start_is_proportional_to_the_length_of_the_journal() {
     let used_ns = || {
         let used = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
         used.split(' ').next().unwrap().parse::<u64>().unwrap()
@@ -158,13 +158,13 @@ fn a_start_costs_as_much_as_the_journal_is_long() {
         assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
         cost
     };
-    // If each run cost as much as all runs, four times as many would cost 16 times as much.
+    // If each range cost as much as all ranges, four times as many would cost 16 times as much.
     let ratios: Vec<u64> = (0..3).map(|_| cost_ns(80_000) / cost_ns(20_000)).collect();
     assert!(ratios.iter().any(|ratio| *ratio < 8), "{ratios:?}");
 }
 
 #[test]
-fn a_segment_that_a_start_began_is_missed_when_it_is_gone() {
+fn a_start_notices_that_the_segment_of_an_earlier_start_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     two_starts(path, Sync::Always);
@@ -173,5 +173,5 @@ fn a_segment_that_a_start_began_is_missed_when_it_is_gone() {
     std::fs::remove_file(segments.max().unwrap()).unwrap();
     let opened = open(path, 1, Sync::Always, 2_000);
     assert_eq!(opened.group.last(), Seq::new(2));
-    assert_eq!(opened.group.epoch(), Epoch::new(2_000), "numbers above 2 may have been given out");
+    assert_eq!(opened.group.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
 }

@@ -9,7 +9,7 @@ use crate::journal::Directory;
 use crate::limits::{CURSOR_FLUSH_MS, Sync};
 use crate::protocol::Seq;
 
-/// Alice sends, bob is there; nothing is near to expire.
+/// A journal of a group in which alice sends and bob acknowledges. No message is about to expire.
 struct RetentionFixture {
     directory: tempfile::TempDir,
     opened: OpenedJournal<Directory>,
@@ -30,7 +30,7 @@ impl RetentionFixture {
         ask(&mut self.opened, self.now, lines)
     }
 
-    /// Bob comes back, and says that he has taken everything up to here.
+    /// Bob reconnects with `since` at `seq`. Returns the reply.
     fn bob_has(&mut self, seq: u64) -> String {
         let line = format!("bob#reconnect 9001 acks=1 since={}:{seq}", self.opened.group.epoch());
         self.ask(&[&line]).pop().unwrap()
@@ -40,7 +40,7 @@ impl RetentionFixture {
         segments(self.directory.path()).into_keys().collect()
     }
 
-    /// The number of the last message in a segment.
+    /// Returns the seq of the last message in a segment.
     fn last(&self, serial: u64) -> u64 {
         *segments(self.directory.path())[&serial].last().unwrap()
     }
@@ -49,7 +49,7 @@ impl RetentionFixture {
         self.opened.commits.segment.serial
     }
 
-    /// Alice sends until a further segment is begun; what can go then goes.
+    /// Alice sends until another segment starts. Segments that are not needed are then removed.
     fn fill(&mut self) {
         let newest = self.newest();
         while self.newest() == newest {
@@ -58,7 +58,7 @@ impl RetentionFixture {
         (0..10).for_each(|_| drop(self.ask(&[])));
     }
 
-    /// What the worker is asked while nothing comes of it.
+    /// Executes requests while the writer writes nothing. Returns the jobs of the writer.
     fn decide(&mut self, lines: &[&str]) -> Vec<WriterJob> {
         self.now += 1;
         decide(&mut self.opened, self.now, lines);
@@ -67,7 +67,7 @@ impl RetentionFixture {
         jobs
     }
 
-    /// Alice sends until a further segment is to be begun.
+    /// Alice sends until another segment is due. Returns the jobs of the writer.
     fn fill_and_wait(&mut self) -> Vec<WriterJob> {
         let mut waiting = Vec::new();
         while !waiting.iter().any(|job| matches!(job, WriterJob::NewSegment(_))) {
@@ -76,7 +76,7 @@ impl RetentionFixture {
         waiting
     }
 
-    /// Another life of the program.
+    /// Restarts the program.
     fn start_again(self) -> Self {
         let Self { directory, opened, now } = self;
         let (epoch, last) = (opened.group.epoch(), opened.group.last());
@@ -92,7 +92,7 @@ fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
 }
 
 #[test]
-fn a_segment_goes_when_nobody_needs_a_message_of_it() {
+fn a_segment_is_removed_when_no_member_needs_a_message_of_it() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     assert_eq!(fixture.serials(), [1, 2, 3, 4], "bob has nothing");
@@ -102,7 +102,7 @@ fn a_segment_goes_when_nobody_needs_a_message_of_it() {
     assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "bob needs one");
     fixture.bob_has(last);
     (0..10).for_each(|_| drop(fixture.ask(&[])));
-    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "no segment began with where bob stands now");
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "no segment starts with bob's cursor yet");
     fixture.fill();
     assert_eq!(fixture.serials(), [2, 3, 4, 5, 6]);
     let all = fixture.opened.group.last();
@@ -117,7 +117,7 @@ fn a_segment_goes_when_nobody_needs_a_message_of_it() {
 }
 
 #[test]
-fn what_is_no_member_any_more_needs_nothing() {
+fn a_deregistered_member_needs_no_segment() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     fixture.ask(&["bob#deregister"]);
@@ -126,7 +126,7 @@ fn what_is_no_member_any_more_needs_nothing() {
 }
 
 #[test]
-fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
+fn a_segment_stays_until_the_segment_with_all_cursors_is_written() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     fixture.bob_has(fixture.opened.group.last().as_u64());
@@ -140,7 +140,7 @@ fn a_segment_stays_until_the_one_that_says_where_all_stand_is_there() {
 }
 
 #[test]
-fn who_asks_for_older_messages_again_while_a_segment_is_begun_needs_them_until_the_next_is() {
+fn a_member_that_goes_back_while_a_segment_starts_needs_the_messages_until_the_next_one_starts() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     let all = fixture.opened.group.last();
@@ -152,13 +152,13 @@ fn who_asks_for_older_messages_again_while_a_segment_is_begun_needs_them_until_t
     }
     run_jobs(&mut fixture.opened, fixture.now, waiting);
     (0..10).for_each(|_| drop(fixture.ask(&[])));
-    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "all that it has may be forgotten");
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "its later cursor may be lost");
     fixture.fill();
     assert_eq!(fixture.serials(), [4, 5, 6]);
 }
 
 #[test]
-fn who_asks_for_older_messages_again_needs_them_after_the_next_start_too() {
+fn a_member_that_goes_back_needs_the_messages_after_the_next_start_too() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     let all = fixture.opened.group.last().as_u64();
@@ -172,15 +172,15 @@ fn who_asks_for_older_messages_again_needs_them_after_the_next_start_too() {
     assert!(reply.ends_with(&format!("missed={missed} expired=0 max_line=4096")), "{reply}");
     fixture.bob_has(all);
     (0..10).for_each(|_| drop(fixture.ask(&[])));
-    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5, 6], "power loss, and it has not");
+    assert_eq!(fixture.serials(), [1, 2, 3, 4, 5, 6], "a power loss may lose bob's cursor");
     fixture.ask(&["alice#reconnect 9000"]);
     fixture.fill();
     assert_eq!(fixture.serials(), [4, 5, 6, 7]);
 }
 
-/// What is gone from the disk is gone: otherwise it would be lost to bob after the next start.
+/// A removed message stays removed. Otherwise bob would get a gap after the next start.
 #[test]
-fn what_went_is_offered_to_nobody_again_and_is_no_loss() {
+fn a_removed_message_is_delivered_to_no_member_again_and_is_no_gap() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
     let (gone, all) = (fixture.last(3), fixture.opened.group.last().as_u64());
@@ -196,12 +196,12 @@ fn what_went_is_offered_to_nobody_again_and_is_no_loss() {
 }
 
 #[test]
-fn segments_of_former_lives_go_too() {
+fn segments_of_earlier_runs_are_removed_too() {
     let mut fixture = RetentionFixture::new();
     for life in 1..=6 {
         fixture.bob_has(fixture.opened.group.last().as_u64());
         fixture.ask(&["alice#reconnect 9000", "alice#msend one more"]);
-        fixture.now += CURSOR_FLUSH_MS; // Then it is written down where bob stands.
+        fixture.now += CURSOR_FLUSH_MS; // Then bob's cursor is recorded.
         fixture.ask(&[]);
         assert!(fixture.serials().len() <= 3, "in life {life}");
         fixture = fixture.start_again();

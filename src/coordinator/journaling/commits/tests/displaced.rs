@@ -1,4 +1,4 @@
-//! Segments and directories that somebody moves away while they are written.
+//! Segments and directories that are moved away while they are written.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
     testing::open(path, testing::options(7, Sync::Always, 2_000), now)
 }
 
-/// Ends turns until nothing is to be done any more.
+/// Runs turns until nothing is left to do.
 fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
     for turn in 0..10 {
         decide(opened, now + turn * 1_000, &[]);
@@ -23,10 +23,10 @@ fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
         }
         run_jobs(opened, now + turn * 1_000, jobs);
     }
-    panic!("it fails for ever");
+    panic!("the journal fails forever");
 }
 
-/// A journal of some segments with 40 messages that bob needs; the group time.
+/// Makes a journal of several segments with 40 messages that bob needs. Returns the group time.
 fn journal_of_40_messages(path: &Path) -> (OpenedJournal<Directory>, u64) {
     let mut opened = open(path, 0);
     ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
@@ -46,7 +46,7 @@ fn names(path: &Path) -> Vec<std::path::PathBuf> {
     all
 }
 
-/// A start finds all messages, in the same epoch.
+/// Checks that a start finds all messages in the same epoch.
 #[track_caller]
 fn check_start(path: &Path, last: u64) {
     let opened = open(path, 1_000_000);
@@ -54,14 +54,14 @@ fn check_start(path: &Path, last: u64) {
     assert_eq!(opened.group.epoch().as_u64(), 0, "the epoch that the first start drew");
     assert_eq!(opened.group.member_states().count(), 2);
     let kept = opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
-    assert!(kept.eq(1..=last), "some are gone");
+    assert!(kept.eq(1..=last), "messages are missing");
 }
 
-/// Time does not pass for messages: they would be gone for good reason.
+/// Group time after the first check is due, and before messages expire.
 const SOON: u64 = JOURNAL_CHECK_MS + 100;
 
 #[test]
-fn each_segment_that_is_moved_away_is_made_up_for_before_anything_more_is_confirmed() {
+fn the_messages_of_a_moved_segment_are_written_again_before_the_next_confirmation() {
     let template = tempfile::tempdir().unwrap();
     let (opened, _) = journal_of_40_messages(template.path());
     let count = names(template.path()).len();
@@ -97,17 +97,17 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
     fs::rename(names(&path).last().unwrap(), directory.path().join("elsewhere")).unwrap();
     while let Some(deadline) = opened.commits.deadline() {
         assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
-        ask(&mut opened, deadline.as_u64(), &[]); // A place is written down; then all is at rest.
+        ask(&mut opened, deadline.as_u64(), &[]); // A cursor is recorded. Then nothing is left to do.
         if opened.commits.failing.is_some() {
             release(&mut opened, deadline.as_u64());
             drop(opened);
             return check_start(&path, 40);
         }
     }
-    panic!("it was not noticed");
+    panic!("the loss was not noticed");
 }
 
-/// No timer is left where nothing was written since the last check: nobody is woken for nothing.
+/// Without a write since the last check there is no timer, so nothing wakes the loop.
 #[test]
 fn a_journal_that_is_not_written_is_checked_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -144,9 +144,9 @@ fn a_directory_that_is_moved_away_fails_the_journal_until_it_is_back_or_an_empty
     }
 }
 
-/// A try that was made before a loss was known holds too little to stand for what is lost.
+/// A retry that was made before a loss was known does not contain the lost messages.
 #[test]
-fn a_loss_that_shows_while_a_try_is_under_way_is_made_up_for_by_the_next_one() {
+fn a_loss_that_is_noticed_during_a_retry_is_repaired_by_the_next_retry() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
     fs::create_dir(&path).unwrap();

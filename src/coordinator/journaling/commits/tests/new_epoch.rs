@@ -1,4 +1,4 @@
-//! A new epoch whose record cannot be written at first.
+//! A new epoch whose record fails to be written at first.
 
 use super::*;
 use crate::group::{Effect, Input};
@@ -6,7 +6,7 @@ use crate::protocol::Epoch;
 
 const NEW: u64 = 9;
 
-/// Decides a new epoch, and ends the turn.
+/// Begins a new epoch, and ends the turn.
 fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
     let OpenedJournal { group, commits, .. } = opened;
     group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady));
@@ -19,7 +19,7 @@ fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
     commits.commit(group, at(steady), || Some(Salt(steady)));
 }
 
-/// The epoch, the members and the last number that a start on a copy of the directory finds.
+/// Returns the epoch, the members and the last seq that a start on a copy of the directory finds.
 fn found(path: &Path) -> (u64, usize, u64) {
     let copy = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
@@ -29,7 +29,7 @@ fn found(path: &Path) -> (u64, usize, u64) {
     (group.epoch().as_u64(), group.member_states().count(), group.last().as_u64())
 }
 
-/// A group of two with a message, a new epoch, and tries to write that which fail.
+/// Makes a group of two with a message and a new epoch. The first `failures` writes of it fail.
 fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
     let mut opened = testing::open(path, testing::options(7, Sync::Always, 1 << 20), 1);
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
@@ -48,7 +48,7 @@ fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
 }
 
 #[test]
-fn a_new_epoch_that_could_not_be_written_begins_once_the_fresh_segment_has_it_and_not_before() {
+fn a_new_epoch_after_failed_writes_begins_when_a_new_segment_contains_it_and_not_before() {
     for failures in 0..4 {
         let directory = tempfile::tempdir().unwrap();
         let mut opened = failed(directory.path(), failures);
@@ -73,9 +73,9 @@ fn a_new_epoch_that_could_not_be_written_begins_once_the_fresh_segment_has_it_an
     }
 }
 
-/// Also where the turn that decides the new epoch fills the segment.
+/// The turn that begins the new epoch may also fill the segment.
 #[test]
-fn a_segment_that_begins_behind_a_new_epoch_is_of_that_one() {
+fn a_segment_that_starts_after_a_new_epoch_belongs_to_it() {
     let mut begun = 0;
     for messages in 0..40 {
         let directory = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn a_segment_that_begins_behind_a_new_epoch_is_of_that_one() {
         begun += usize::from(opened.commits.segment.serial > serial);
         let work = jobs(&mut opened);
         testing::run_jobs(&mut opened, 4, work);
-        assert_eq!(found(directory.path()), (NEW, 2, messages), "behind {messages} messages");
+        assert_eq!(found(directory.path()), (NEW, 2, messages), "after {messages} messages");
     }
-    assert!(begun > 0, "no segment began in the turn that decided");
+    assert!(begun > 0, "no segment started in the turn of the new epoch");
 }

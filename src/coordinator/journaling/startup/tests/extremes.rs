@@ -1,4 +1,4 @@
-//! Journals made by hand, with right checksums and numbers at the ends of their ranges.
+//! Handmade journals with valid checksums and with numbers at the ends of their ranges.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::coordinator::journaling::testing::{decide, options};
 use crate::journal::{BootId, Directory, EncodedRanges};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 
-/// The content of a record, and the time at which it was written.
+/// Content of a record.
 #[derive(Clone, Copy, Debug)]
 enum Fact {
     Epoch(u64),
@@ -47,7 +47,7 @@ fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
     encode(&record, Millis::new(at), salt, out);
 }
 
-/// Writes each list of facts as a segment of its own.
+/// Writes each list of facts as one segment.
 fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     for (serial, facts) in (1..).zip(segments) {
@@ -59,7 +59,7 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
     }
 }
 
-/// A group that goes on with what is there, when it is as late as the journal says.
+/// A group that was started from a journal, at the group time of the journal.
 struct StartedGroup {
     opened: OpenedJournal<Directory>,
     now: u64,
@@ -99,7 +99,7 @@ impl StartedGroup {
     }
 }
 
-/// A segment that begins behind `last` with alice, who needs all that follows.
+/// Makes a segment that starts after `last` with alice, who needs all later messages.
 fn segment(last: u64, messages: &[u64]) -> Vec<(Fact, u64)> {
     let start = [Fact::Epoch(last), Fact::Member(0, 0), Fact::Clock(1_700_000_000_000)];
     let messages = messages.iter().map(|seq| Fact::Message(*seq));
@@ -114,17 +114,17 @@ fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, StartedGroup) {
 }
 
 #[test]
-fn a_number_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
+fn a_seq_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
     let (_directory, mut start) = of(&[segment(0, &[1, 2, 1 << 62, (1 << 62) + 1])]);
     start.has_issue("message 4611686018427387904 is more than 4194304 above the one before it: 2 ");
     assert_eq!((start.last(), start.kept()), (2, vec![1, 2]));
-    assert_eq!(start.opened.group.epoch(), Epoch::new(99), "numbers above 2 may be given out");
+    assert_eq!(start.opened.group.epoch(), Epoch::new(99), "seqs above 2 may be given out");
     assert!(start.ask("bob#register 9001").contains(" next=3 "));
     assert_eq!(start.ask("bob#msend three"), "OK msend seq=3");
 }
 
 #[test]
-fn a_number_that_no_message_can_have_is_damage() {
+fn an_impossible_seq_is_damage() {
     for seq in [SEQ_MAX + 1, u64::MAX] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2, seq])]);
         start.has_issue("1 of them with impossible values: a number, a time or a name");
@@ -135,7 +135,7 @@ fn a_number_that_no_message_can_have_is_damage() {
 }
 
 #[test]
-fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
+fn at_the_highest_seq_nothing_more_is_accepted_and_nothing_is_lost() {
     let (directory, mut start) = of(&[segment(SEQ_MAX - 2, &[SEQ_MAX - 1])]);
     start.ask("bob#register 9001");
     assert_eq!(start.ask("bob#msend the last"), format!("OK msend seq={SEQ_MAX}"));
@@ -155,9 +155,9 @@ fn at_the_last_number_nothing_is_accepted_any_more_and_nothing_is_lost() {
     assert_eq!(start.ask("bob#msend one more"), refused);
 }
 
-/// The newest segment is believed: the ones between may have been deleted.
+/// The newest segment is trusted, because the segments between may have been deleted.
 #[test]
-fn where_too_many_numbers_are_missing_before_a_segment_what_was_kept_before_them_is_given_up() {
+fn if_too_many_seqs_are_missing_before_a_segment_all_earlier_messages_are_dropped() {
     for last in [LOST_NUMBERS_MAX + 3, 1 << 62, SEQ_MAX - 10] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2]), segment(last, &[last + 1])]);
         start.has_issue(&format!("more than {LOST_NUMBERS_MAX} numbers are missing before "));
@@ -167,9 +167,9 @@ fn where_too_many_numbers_are_missing_before_a_segment_what_was_kept_before_them
     }
 }
 
-/// Each hole is small enough; all of them together are not.
+/// Each hole is small enough, but all holes together are not.
 #[test]
-fn the_holes_of_a_journal_take_no_more_memory_than_is_allowed_for_all_of_them() {
+fn all_holes_of_a_journal_together_have_a_memory_limit() {
     let hole = LOST_NUMBERS_MAX / 8;
     let messages: Vec<u64> = (0..100).map(|number| 1 + number * hole).collect();
     let (_directory, start) = of(&[segment(0, &messages)]);
@@ -179,7 +179,7 @@ fn the_holes_of_a_journal_take_no_more_memory_than_is_allowed_for_all_of_them() 
 }
 
 #[test]
-fn a_member_that_goes_back_from_the_end_of_the_range_costs_no_walk_over_all_numbers() {
+fn a_member_that_goes_back_from_the_highest_seq_costs_no_walk_over_all_seqs() {
     let mut facts = segment(1 << 62, &[]);
     facts.extend([(Fact::Member(1 << 62, 1 << 62), 0), (Fact::Member(0, 0), 0)]);
     let (_directory, mut start) = of(&[facts]);
@@ -187,7 +187,7 @@ fn a_member_that_goes_back_from_the_end_of_the_range_costs_no_walk_over_all_numb
     assert!(reply.ends_with(" missed=0 expired=4611686018427387904 max_line=4096"), "{reply}");
 }
 
-/// Numbers from both ends of their ranges, some of them impossible.
+/// Numbers from both ends of the range, some of them impossible.
 fn any_number() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => 0..6_u64,
@@ -224,7 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_numbers_a_journal_holds_a_group_goes_on_with_them(
+    fn a_group_starts_from_a_journal_with_any_numbers(
         segments in vec((any_number(), vec(any_fact(), 0..12)), 1..4),
     ) {
         let begun = |(last, facts): (u64, Vec<(Fact, u64)>)| {
