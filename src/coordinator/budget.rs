@@ -88,9 +88,9 @@ impl Budget {
         self.input_bytes -= client.input_bytes;
     }
 
-    /// Returns the number of input bytes that must be dropped, with the limit. Returns `None` below
-    /// the limit. An eighth more than the excess is dropped, so that the limit is not reached again
-    /// at once.
+    /// Returns the input bytes that must be dropped, and the limit. Returns `None` below the limit.
+    /// The
+    /// bytes include an eighth of the limit, so that it is not reached again at once.
     pub(super) fn excess_input(&self) -> Option<(usize, usize)> {
         let max = self.input_bytes_max;
         (self.input_bytes > max).then(|| (self.input_bytes - (max - max / 8), max))

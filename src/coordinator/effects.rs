@@ -109,8 +109,7 @@ impl Coordinator {
         }
     }
 
-    /// Draws random bits for the next epoch. If this fails, no epoch begins, and the group asks
-    /// again.
+    /// Draws random bits for the next epoch. If this fails, the group asks again later.
     pub(super) fn draw_epoch(&mut self, now: Now) {
         match getrandom::u64() {
             Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),

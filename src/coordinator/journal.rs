@@ -80,8 +80,7 @@ impl Coordinator {
         self.report_fullness(now);
     }
 
-    /// Reports to the group when the bytes that wait for the disk reach their limit or fall below
-    /// it.
+    /// Reports a change of [`Commits::take_fullness`] to the group.
     pub(super) fn report_fullness(&mut self, now: Now) {
         if let Some(journal) = &mut self.journal
             && let Some(is_full) = journal.commits.take_fullness()

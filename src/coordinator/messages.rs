@@ -114,7 +114,7 @@ impl Coordinator {
             );
             self.run_effects(now);
         }
-        input.clear(); // This member sends no acknowledgements, so its input is dropped.
+        input.clear(); // This socket takes no acknowledgements, so its input is dropped.
     }
 
     /// Sends deliveries: to all message sockets if there is a new message, else to the sockets that

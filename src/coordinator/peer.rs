@@ -50,8 +50,7 @@ pub(super) struct Client {
     pub(super) is_throttled: bool,
     /// Timer that runs while a line is unfinished.
     pub(super) line_timer: Option<TimerId>,
-    /// True if the line timer has expired. The client is refused unless the next read ends the
-    /// line.
+    /// True if the line timer has expired. If the next read does not end the line, it is refused.
     pub(super) is_overdue: bool,
     /// True if the client is in the queue of clients with replies to be written.
     pub(super) is_unflushed: bool,
@@ -71,7 +70,7 @@ pub(super) struct Client {
 ///   serving ◄──► waiting         one request at a time
 ///      │
 ///      ├──► ended                the client closed its side: replies are sent, then it is closed
-///      └──► refused              408, 413, 421 or shutdown: further input is dropped
+///      └──► refused              ERR 408, 413, 421 or 503: further input is dropped
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientPhase {
