@@ -33,7 +33,7 @@ pub(super) struct Budget {
     /// Limit of `input_bytes`.
     input_bytes_max: usize,
     /// True if a client may be throttled only because the budget is full.
-    throttles: bool,
+    has_throttled: bool,
 }
 
 impl Budget {
@@ -57,12 +57,12 @@ impl Budget {
 
     /// Records that a client is throttled.
     pub(super) fn record_throttled(&mut self) {
-        self.throttles |= self.is_full();
+        self.has_throttled |= self.is_full();
     }
 
     /// Returns true once when the budget has room again for throttled clients.
     pub(super) fn has_room_again(&mut self) -> bool {
-        !self.is_full() && std::mem::take(&mut self.throttles)
+        !self.is_full() && std::mem::take(&mut self.has_throttled)
     }
 
     /// Returns the most bytes that are read from a client at once. These bytes stay in memory if

@@ -151,7 +151,7 @@ impl Coordinator {
         });
         let written = due.saturating_sub(connection.output.len());
         if connection.has_written() {
-            self.liveness.want();
+            self.liveness.request_check();
         }
         self.budget.charge(connection, client);
         let unsent_bytes = client.unsent_bytes(connection);

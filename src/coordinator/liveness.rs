@@ -33,7 +33,7 @@ pub(super) struct Liveness {
 
 impl Liveness {
     /// Requests a check, because bytes were written.
-    pub(super) fn want(&mut self) {
+    pub(super) fn request_check(&mut self) {
         self.is_wanted = true;
     }
 
@@ -78,10 +78,10 @@ impl Coordinator {
             }
             Ok(UnackedBytes::Pending) => {
                 checks.unanswered.remove(&key);
-                checks.want();
+                checks.request_check();
             }
             Ok(UnackedBytes::Unanswered { tries, silent_ms }) => {
-                checks.want();
+                checks.request_check();
                 let since = *checks.unanswered.entry(key).or_insert(now.steady);
                 if is_gone(tries, silent_ms, now.steady.since(since)) {
                     self.on_machine_gone(key, now);

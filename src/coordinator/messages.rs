@@ -151,7 +151,7 @@ impl Coordinator {
         }
         self.writable.extend(keys);
         if written > 0 {
-            self.liveness.want();
+            self.liveness.request_check();
         }
         self.group.handle(Input::Delivered, now);
     }

@@ -206,13 +206,13 @@ mod tests {
     use super::*;
     use crate::net::{LISTENER, wait};
 
-    struct Loop {
+    struct TestLoop {
         poll: Poll,
         acceptor: Acceptor,
         peers: Vec<Peer>,
     }
 
-    impl Loop {
+    impl TestLoop {
         fn new() -> Self {
             let poll = Poll::new().unwrap();
             let mut acceptor = Acceptor::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
@@ -245,46 +245,46 @@ mod tests {
 
     #[test]
     fn all_waiting_connections_are_accepted_and_then_an_edge_is_awaited() {
-        let mut looped = Loop::new();
-        assert!(matches!(looped.accept(0), (0, Accept::Drained)));
+        let mut test_loop = TestLoop::new();
+        assert!(matches!(test_loop.accept(0), (0, Accept::Drained)));
         for count in [1, 3] {
-            looped.arrive(count);
-            let (taken, end) = looped.accept(0);
+            test_loop.arrive(count);
+            let (taken, end) = test_loop.accept(0);
             assert_eq!(taken, count);
             assert!(matches!(end, Accept::Drained));
-            assert!(!looped.acceptor.is_due(Millis::ZERO));
+            assert!(!test_loop.acceptor.is_due(Millis::ZERO));
         }
     }
 
     #[test]
     fn a_turn_accepts_up_to_its_limit_and_the_next_turn_accepts_the_others() {
-        let mut looped = Loop::new();
-        looped.arrive(limits::TURN_ACCEPTS_MAX + 5);
-        let (taken, end) = looped.accept(0);
+        let mut test_loop = TestLoop::new();
+        test_loop.arrive(limits::TURN_ACCEPTS_MAX + 5);
+        let (taken, end) = test_loop.accept(0);
         assert_eq!(taken, limits::TURN_ACCEPTS_MAX);
         assert!(matches!(end, Accept::Yielded));
-        assert!(looped.acceptor.is_due(Millis::ZERO), "no edge reports the other connections");
-        assert!(matches!(looped.accept(0), (5, Accept::Drained)));
+        assert!(test_loop.acceptor.is_due(Millis::ZERO), "no edge reports the other connections");
+        assert!(matches!(test_loop.accept(0), (5, Accept::Drained)));
     }
 
     #[test]
     fn without_free_files_it_pauses_until_a_file_is_closed_or_the_pause_ends() {
-        let mut looped = Loop::new();
-        looped.arrive(1);
+        let mut test_loop = TestLoop::new();
+        test_loop.arrive(1);
         assert!(matches!(
-            looped.acceptor.pause(Errno::MFILE.into(), Millis::new(5)),
+            test_loop.acceptor.pause(Errno::MFILE.into(), Millis::new(5)),
             Accept::OutOfFiles(_)
         ));
-        let retry = looped.acceptor.retry_at().unwrap();
+        let retry = test_loop.acceptor.retry_at().unwrap();
         assert_eq!(retry, Millis::new(5 + limits::ACCEPT_PAUSE_MS));
-        assert!(matches!(looped.accept(retry.as_u64() - 1), (0, Accept::Paused)));
-        assert!(matches!(looped.accept(retry.as_u64()), (1, Accept::Drained)));
-        assert_eq!(looped.acceptor.retry_at(), None);
-        looped.arrive(1);
-        let _ = looped.acceptor.pause(Errno::NFILE.into(), Millis::new(5));
-        looped.acceptor.file_closed();
-        assert!(looped.acceptor.is_due(Millis::new(5)));
-        assert!(matches!(looped.accept(5), (1, Accept::Drained)));
-        assert_eq!(looped.acceptor.pauses(), 2);
+        assert!(matches!(test_loop.accept(retry.as_u64() - 1), (0, Accept::Paused)));
+        assert!(matches!(test_loop.accept(retry.as_u64()), (1, Accept::Drained)));
+        assert_eq!(test_loop.acceptor.retry_at(), None);
+        test_loop.arrive(1);
+        let _ = test_loop.acceptor.pause(Errno::NFILE.into(), Millis::new(5));
+        test_loop.acceptor.file_closed();
+        assert!(test_loop.acceptor.is_due(Millis::new(5)));
+        assert!(matches!(test_loop.accept(5), (1, Accept::Drained)));
+        assert_eq!(test_loop.acceptor.pauses(), 2);
     }
 }

@@ -178,13 +178,13 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(10);
 
-    fn say(diagnostics: &Diagnostics, target: &str, level: Level, text: &str) {
+    fn log_line(diagnostics: &Diagnostics, target: &str, level: Level, text: &str) {
         let mut record = Record::builder();
         diagnostics.log(&record.level(level).target(target).args(format_args!("{text}")).build());
     }
 
     fn info(diagnostics: &Diagnostics, text: &str) {
-        say(diagnostics, "groupcast::test", Level::Info, text);
+        log_line(diagnostics, "groupcast::test", Level::Info, text);
     }
 
     /// Returns diagnostics whose printer waits for a verdict on each line, the sender of verdicts,
@@ -206,7 +206,7 @@ mod tests {
         info(&diagnostics, "first");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "first");
         for number in 0..DIAGNOSTICS_QUEUE_MAX + 3 {
-            say(&diagnostics, "groupcast::test", Level::Debug, &number.to_string());
+            log_line(&diagnostics, "groupcast::test", Level::Debug, &number.to_string());
         }
         drop(gate);
         for number in 0..DIAGNOSTICS_QUEUE_MAX {
@@ -247,8 +247,8 @@ mod tests {
     fn a_peer_cannot_control_the_terminal_and_warnings_of_libraries_are_printed() {
         let (diagnostics, gate, printed) = gated();
         drop(gate);
-        say(&diagnostics, "mio::poll", Level::Info, "not ours");
-        say(&diagnostics, "mio::poll", Level::Warn, "matters");
+        log_line(&diagnostics, "mio::poll", Level::Info, "not ours");
+        log_line(&diagnostics, "mio::poll", Level::Warn, "matters");
         info(&diagnostics, "a\u{1b}[2J\nb\u{9b}c é\u{2028}#");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), "matters");
         assert_eq!(printed.recv_timeout(WAIT).unwrap(), r"a\u{1b}[2J\u{a}b\u{9b}c é\u{2028}#");

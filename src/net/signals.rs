@@ -68,19 +68,19 @@ impl Signals {
     /// Returns the signals since the last call. The order of different signals is not known.
     #[must_use]
     pub fn drain(&mut self) -> Vec<Signal> {
-        let mut came = Vec::new();
+        let mut received = Vec::new();
         for (signal, reader) in &mut self.watched {
             let mut bytes = [0; 64];
             loop {
                 match reader.read(&mut bytes) {
                     Ok(0) => break,
-                    Ok(count) => came.extend(std::iter::repeat_n(*signal, count)),
+                    Ok(count) => received.extend(std::iter::repeat_n(*signal, count)),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(_) => break, // `WouldBlock`: our own socket pair has no other error.
                 }
             }
         }
-        came
+        received
     }
 }
 
@@ -124,8 +124,8 @@ mod tests {
             let mut events = Events::with_capacity(4);
             wait(&mut poll, &mut events, Millis::ZERO, Some(Millis::new(10_000))).unwrap();
             assert!(events.iter().any(|event| event.token() == SIGNALS), "round {round}");
-            let came = signals.drain();
-            assert_eq!(came, [Signal::Terminate, Signal::Terminate, Signal::Interrupt]);
+            let received = signals.drain();
+            assert_eq!(received, [Signal::Terminate, Signal::Terminate, Signal::Interrupt]);
         }
     }
 

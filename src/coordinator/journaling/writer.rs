@@ -207,7 +207,7 @@ impl<D: Disk> SegmentWriter<D> {
         match self.store.missing(self.writer.as_ref()) {
             Ok(missing) if missing.is_empty() => return true,
             Ok(missing) => {
-                report.fail_for(commit, gone(&missing));
+                report.fail_for(commit, missing_segments(&missing));
                 report.missing.extend(missing);
                 self.is_incomplete = true;
             }
@@ -258,7 +258,7 @@ impl<D: Disk> SegmentWriter<D> {
     }
 }
 
-fn gone(missing: &[u64]) -> String {
+fn missing_segments(missing: &[u64]) -> String {
     let count = Counted(missing.len(), "segment was", "segments were");
     let first = missing.first().copied().unwrap_or_default();
     format!(

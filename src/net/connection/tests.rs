@@ -11,12 +11,12 @@ use crate::time::Millis;
 const LOOPBACK: &str = "127.0.0.1:0";
 const WAIT_MS: u64 = 10_000;
 
-struct Loop {
+struct TestLoop {
     poll: Poll,
     connections: Slots<Connection>,
 }
 
-impl Loop {
+impl TestLoop {
     fn new() -> Self {
         Self { poll: Poll::new().unwrap(), connections: Slots::new() }
     }
@@ -81,11 +81,11 @@ impl Loop {
 
 #[test]
 fn reading_stops_at_its_limit_and_remembers_that_there_is_more() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     peer.write_all(&[b'x'; 2048]).unwrap();
     let mut total = 0;
-    looped.until(key, |connection| {
+    test_loop.until(key, |connection| {
         while connection.is_readable() {
             match connection.fill(&mut [0; 64], 200).unwrap() {
                 Fill::Yielded(bytes) => {
@@ -102,36 +102,36 @@ fn reading_stops_at_its_limit_and_remembers_that_there_is_more() {
         }
         total == 2048
     });
-    assert_eq!(looped.of(key).input.len(), 2048);
-    assert_eq!(looped.of(key).fill(&mut [0; 64], 200).unwrap(), Fill::Drained(0));
+    assert_eq!(test_loop.of(key).input.len(), 2048);
+    assert_eq!(test_loop.of(key).fill(&mut [0; 64], 200).unwrap(), Fill::Drained(0));
 }
 
 #[test]
 fn bytes_that_came_before_the_end_are_read_before_the_end() {
     for half_closed in [false, true] {
-        let mut looped = Loop::new();
-        let (key, mut peer) = looped.pair();
+        let mut test_loop = TestLoop::new();
+        let (key, mut peer) = test_loop.pair();
         if half_closed {
-            looped.of(key).shutdown_write().unwrap(); // The FIN then comes as a hang-up.
+            test_loop.of(key).shutdown_write().unwrap(); // The FIN then comes as a hang-up.
         }
         peer.write_all(&[b'x'; 70_001]).unwrap();
         drop(peer);
-        let (bytes, end) = looped.read_all(key);
+        let (bytes, end) = test_loop.read_all(key);
         assert_eq!(bytes.len(), 70_001);
         assert!(end.is_ok());
-        assert!(!looped.of(key).is_readable());
-        assert!(looped.of(key).is_input_ended());
+        assert!(!test_loop.of(key).is_readable());
+        assert!(test_loop.of(key).is_input_ended());
     }
 }
 
 #[test]
 fn bytes_that_came_before_a_reset_are_read_before_the_error() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     peer.write_all(&[b'x'; 5101]).unwrap();
     sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
     drop(peer);
-    let (bytes, end) = looped.read_all(key);
+    let (bytes, end) = test_loop.read_all(key);
     assert_eq!(bytes.len(), 5101);
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
@@ -143,15 +143,15 @@ fn send_urgent(peer: &Peer) {
 #[test]
 fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
     for has_event_first in [false, true] {
-        let mut looped = Loop::new();
-        let (key, mut peer) = looped.pair();
+        let mut test_loop = TestLoop::new();
+        let (key, mut peer) = test_loop.pair();
         peer.write_all(b"before").unwrap();
         if has_event_first {
-            looped.until(key, |connection| connection.is_readable());
+            test_loop.until(key, |connection| connection.is_readable());
         }
         send_urgent(&peer);
         peer.write_all(b"after").unwrap();
-        looped.until(key, |connection| {
+        test_loop.until(key, |connection| {
             if connection.is_readable() {
                 connection.fill(&mut [0; 64], 200).unwrap();
             }
@@ -162,21 +162,21 @@ fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
 
 #[test]
 fn an_end_that_comes_between_an_event_and_its_read_is_found() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     peer.write_all(b"last").unwrap();
-    looped.until(key, |connection| connection.is_readable());
+    test_loop.until(key, |connection| connection.is_readable());
     drop(peer);
-    let (bytes, end) = looped.read_all(key);
+    let (bytes, end) = test_loop.read_all(key);
     assert_eq!((bytes.as_slice(), end.is_ok()), (b"last".as_slice(), true));
 }
 
 #[test]
 fn output_that_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     let sent = vec![b'x'; 16 * 1024 * 1024];
-    let connection = looped.of(key);
+    let connection = test_loop.of(key);
     connection.output.extend_from_slice(&sent);
     assert_eq!(connection.flush(10).unwrap(), Flush::Yielded);
     assert_eq!(connection.output.len(), sent.len() - 10);
@@ -187,22 +187,22 @@ fn output_that_a_peer_does_not_take_waits_for_an_edge_and_then_frees_its_memory(
         peer.read_to_end(&mut received).unwrap();
         received.len()
     });
-    looped.until(key, |connection| connection.flush(usize::MAX).unwrap() == Flush::Empty);
-    assert!(!looped.of(key).output.try_reclaim(1), "no memory is left to be used again");
-    looped.of(key).shutdown_write().unwrap();
+    test_loop.until(key, |connection| connection.flush(usize::MAX).unwrap() == Flush::Empty);
+    assert!(!test_loop.of(key).output.try_reclaim(1), "no memory is left to be used again");
+    test_loop.of(key).shutdown_write().unwrap();
     assert_eq!(reader.join().unwrap(), sent.len());
 }
 
 #[test]
 fn memory_is_freed_as_output_is_written() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     let (piece, count) = (vec![b'x'; 64 * 1024], 40);
-    looped.of(key).output.extend_from_slice(&piece.repeat(count));
+    test_loop.of(key).output.extend_from_slice(&piece.repeat(count));
     let mut received = piece.clone();
     for _ in 1..count {
-        looped.until(key, |connection| connection.flush(piece.len()).unwrap() != Flush::Blocked);
-        let output = &mut looped.of(key).output;
+        test_loop.until(key, |connection| connection.flush(piece.len()).unwrap() != Flush::Blocked);
+        let output = &mut test_loop.of(key).output;
         let left = output.len();
         assert!(!output.try_reclaim(left + 1), "it owns more than twice the {left} bytes left");
         peer.read_exact(&mut received).unwrap();
@@ -211,50 +211,50 @@ fn memory_is_freed_as_output_is_written() {
 
 #[test]
 fn a_vectored_write_returns_zero_until_an_edge_comes() {
-    let mut looped = Loop::new();
-    let (key, mut peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, mut peer) = test_loop.pair();
     let piece = [b'x'; 60_000];
     let mut written = 0;
     loop {
         let slices = [IoSlice::new(&piece), IoSlice::new(&piece)];
-        match looped.of(key).write_vectored(&slices).unwrap() {
+        match test_loop.of(key).write_vectored(&slices).unwrap() {
             0 => break,
             bytes => written += bytes,
         }
     }
-    assert!(!looped.of(key).is_writable());
+    assert!(!test_loop.of(key).is_writable());
     let mut received = vec![0; written];
     peer.read_exact(&mut received).unwrap();
-    looped.until(key, |connection| connection.is_writable());
-    assert_eq!(looped.of(key).write_vectored(&[IoSlice::new(b"rest")]).unwrap(), 4);
+    test_loop.until(key, |connection| connection.is_writable());
+    assert_eq!(test_loop.of(key).write_vectored(&[IoSlice::new(b"rest")]).unwrap(), 4);
 }
 
 #[test]
 fn writing_to_a_peer_that_is_gone_is_an_error_and_no_signal() {
-    let mut looped = Loop::new();
-    let (key, peer) = looped.pair();
+    let mut test_loop = TestLoop::new();
+    let (key, peer) = test_loop.pair();
     sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
     drop(peer);
-    let (_, end) = looped.read_all(key);
+    let (_, end) = test_loop.read_all(key);
     assert!(end.is_err());
-    assert!(looped.of(key).write_vectored(&[IoSlice::new(b"late")]).is_err());
-    looped.of(key).output.extend_from_slice(b"late");
-    assert!(looped.of(key).flush(100).is_err());
+    assert!(test_loop.of(key).write_vectored(&[IoSlice::new(b"late")]).is_err());
+    test_loop.of(key).output.extend_from_slice(b"late");
+    assert!(test_loop.of(key).flush(100).is_err());
 }
 
 #[test]
 fn connecting_succeeds_or_fails_with_the_reason() {
-    let mut looped = Loop::new();
+    let mut test_loop = TestLoop::new();
     let listener = TcpListener::bind(LOOPBACK).unwrap();
     let open = listener.local_addr().unwrap();
-    let key = looped.add(Connection::connect(open).unwrap());
-    looped.until(key, |connection| connection.connected().unwrap());
-    assert_eq!(looped.of(key).peer_addr().unwrap(), open);
+    let key = test_loop.add(Connection::connect(open).unwrap());
+    test_loop.until(key, |connection| connection.connected().unwrap());
+    assert_eq!(test_loop.of(key).peer_addr().unwrap(), open);
     drop(listener);
     let refused = Connection::connect(open).and_then(|connection| {
-        let key = looped.add(connection);
-        looped.until(key, |connection| connection.is_writable());
-        looped.of(key).connected()
+        let key = test_loop.add(connection);
+        test_loop.until(key, |connection| connection.is_writable());
+        test_loop.of(key).connected()
     });
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
@@ -271,9 +271,9 @@ fn a_connection_to_itself_is_an_error() {
 
 #[test]
 fn keepalive_has_the_values_of_the_limits() {
-    let mut looped = Loop::new();
-    let (key, _peer) = looped.pair();
-    let connection = looped.of(key);
+    let mut test_loop = TestLoop::new();
+    let (key, _peer) = test_loop.pair();
+    let connection = test_loop.of(key);
     connection.keep_alive(KEEPALIVE).unwrap();
     assert!(sockopt::socket_keepalive(&connection.stream).unwrap());
     let idle_s = sockopt::tcp_keepidle(&connection.stream).unwrap().as_secs();
