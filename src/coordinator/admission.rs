@@ -23,9 +23,9 @@ use crate::time::Millis;
 /// Number of command sockets, and the order of those that have sent no line yet.
 #[derive(Debug)]
 pub(super) struct Admission {
-    /// `max_connections`.
+    /// Limit `max_connections` of the config.
     max: usize,
-    /// `max_connections_per_address`.
+    /// Limit `max_connections_per_address` of the config.
     per_address_max: usize,
     /// Command sockets that count as connections.
     served: usize,

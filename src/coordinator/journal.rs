@@ -56,7 +56,8 @@ impl Journal {
     pub(super) fn submit_jobs(&mut self) {
         while let Some(job) = self.commits.poll_job() {
             if let Err(Full(job)) = self.worker.try_submit(job) {
-                return self.commits.requeue(job); // The report of an earlier job starts the next turn.
+                // The report of an earlier job starts the next turn.
+                return self.commits.requeue(job);
             }
         }
     }

@@ -172,7 +172,7 @@ impl Coordinator {
             }
             let Some(run) = self.group.run_for(link) else { break None };
             if written >= TURN_BYTES_MAX && !self.group.delivers_once() {
-                self.writable.push(key); // The others come first, and no event will report this socket.
+                self.writable.push(key); // The others come first, and no event reports this socket.
                 break None;
             }
             match connection.write_vectored(run.slices()) {
@@ -253,7 +253,7 @@ impl Coordinator {
         }
         self.group.handle(Input::EpochCommitted, now);
         self.run_effects(now);
-        self.writable.extend(self.links.values()); // Sockets that waited for the epoch get their hello.
+        self.writable.extend(self.links.values()); // Sockets that waited now get their hello.
     }
 
     /// Sends a `bye` line to all members that acknowledge.

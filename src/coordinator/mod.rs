@@ -181,8 +181,8 @@ impl Coordinator {
         let listening = acceptor.local_addr().map_err(listen)?;
         if acceptor.is_address_missing() {
             log::warn!(
-                "no interface of this machine has the address {} yet. Clients can connect as soon as \
-                 an interface has it. If the address is wrong, correct bind=",
+                "no interface of this machine has the address {} yet. Clients can connect as soon \
+                 as an interface has it. If the address is wrong, correct bind=",
                 listening.ip()
             );
         }

@@ -107,9 +107,9 @@ pub(super) fn log_member_change(member_change: &MemberChange) {
         }
         ChangeKind::Offline { address, cause } => log::info!("{id}: offline: {cause} ({address})"),
         ChangeKind::NumberNotGivenOut { named: Since { epoch, seq }, last, begins } => log::warn!(
-            "{id}: has message {seq} of epoch {epoch}, but {last} is the last one here: the numbers \
-             went back, perhaps because data_dir was restored from a copy. Epoch {begins} begins, \
-             members and messages stay. After restoring a copy, start with --new-epoch"
+            "{id}: has message {seq} of epoch {epoch}, but {last} is the last one here: the \
+             numbers went back, perhaps because data_dir was restored from a copy. Epoch {begins} \
+             begins, members and messages stay. After restoring a copy, start with --new-epoch"
         ),
         ChangeKind::Deregistered => log::info!("{id}: deregistered"),
         ChangeKind::Forgotten { after_ms } => {

@@ -16,7 +16,7 @@ use super::SIGNALS;
 pub enum Signal {
     /// SIGTERM: the program is asked to end.
     Terminate,
-    /// SIGINT: Ctrl-C.
+    /// SIGINT: the user pressed Ctrl-C.
     Interrupt,
     /// SIGHUP: the terminal is gone, or a file was rotated.
     Hangup,

@@ -58,7 +58,7 @@ impl From<Token> for Key {
 }
 
 impl fmt::Display for Key {
-    /// `<slot>.<generation>`
+    /// Formats the key as `<slot>.<generation>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.slot(), self.generation())
     }

@@ -14,7 +14,7 @@ pub enum WriterJob {
     Append {
         /// Number of the commit.
         commit: u64,
-        /// Encoded records.
+        /// Encoded records of the commit.
         records: Vec<u8>,
         /// True if the commit is done only after an fsync.
         must_sync: bool,

@@ -52,8 +52,8 @@ impl Commits {
     fn log_failure(&mut self, issue: String, is_new: bool) {
         if is_new || !issue.is_empty() && issue != self.reason {
             log::error!(
-                "the journal cannot be written: {issue}; registrations and messages are refused until \
-                 a retry succeeds"
+                "the journal cannot be written: {issue}; registrations and messages are refused \
+                 until a retry succeeds"
             );
             self.reason = issue;
         }

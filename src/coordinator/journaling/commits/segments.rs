@@ -26,7 +26,7 @@ pub(crate) struct OpenSegment {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClosedSegment {
     pub(crate) serial: u64,
-    /// See [`OpenSegment::start_commit`].
+    /// Commit that starts the segment.
     pub(crate) start_commit: u64,
     pub(crate) bytes: u64,
     /// Upper bound of the times at which its messages were accepted.

@@ -97,7 +97,7 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
     fs::rename(names(&path).last().unwrap(), directory.path().join("elsewhere")).unwrap();
     while let Some(deadline) = opened.commits.deadline() {
         assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
-        ask(&mut opened, deadline.as_u64(), &[]); // A cursor is recorded. Then nothing is left to do.
+        ask(&mut opened, deadline.as_u64(), &[]); // Records a cursor. Then nothing is left to do.
         if opened.commits.failing.is_some() {
             release(&mut opened, deadline.as_u64());
             drop(opened);
