@@ -38,12 +38,11 @@ impl Recorder {
     /// Records whole lines of a message socket.
     pub(super) fn on_lines(&mut self, member: usize, run: &[u8], now_ns: u64) {
         let reconnected_ns = self.reconnected_ns(member);
-        let mut count = 0;
-        self.verifier.on_lines(member, run, now_ns, &mut |due_ns| {
+        self.verifier.on_lines(member, run, now_ns);
+        self.metrics.on_read(now_ns, self.verifier.due_ns.len() as u64);
+        for due_ns in self.verifier.due_ns.drain(..) {
             self.metrics.on_delivery(due_ns, reconnected_ns, now_ns);
-            count += 1;
-        });
-        self.metrics.on_read(now_ns, count);
+        }
     }
 
     /// Records a message that a participant shows; its message log is verified at the end.

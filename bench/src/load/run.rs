@@ -1,6 +1,5 @@
 //! One run from the start of the coordinator to the outcome.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use super::arguments::Arguments;
@@ -76,13 +75,6 @@ impl Subject {
                 ids.iter().try_for_each(|id| commands.request(id, "deregister").map(|_| ()))
             }
         }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.started.is_some() { "started" } else { "running" };
-        write!(f, "{how} at {}", self.address)
     }
 }
 
@@ -173,7 +165,7 @@ fn outcome(plan: &Plan, subject: &Subject, measured: Measured, is_interrupted: b
     let members_cpu_ns = before.members_cpu_ns.zip(after.members_cpu_ns);
     Outcome {
         plan: plan.clone(),
-        coordinator: subject.to_string(),
+        coordinator: subject.address.to_string(),
         elapsed_s,
         counts: metrics.counts,
         received: verifier.received,

@@ -69,6 +69,8 @@ pub(super) struct Verifier {
     history: History,
     publishers: Vec<Publisher>,
     receivers: Vec<Receiver>,
+    /// Due times of deliveries on message sockets, for the recorder to take.
+    pub(super) due_ns: Vec<u64>,
     pub(super) received: Received,
     pub(super) faults: Faults,
 }
@@ -82,6 +84,7 @@ impl Verifier {
             history: History::new(base),
             publishers: members.iter().map(|_| Publisher::default()).collect(),
             receivers: members.into_iter().map(|(id, first)| Receiver::new(id, first)).collect(),
+            due_ns: Vec::new(),
             received: Received::default(),
             faults: Faults::default(),
         }
@@ -149,31 +152,20 @@ impl Verifier {
         }
     }
 
-    /// Checks whole lines of a message socket; `delivered` gets the due time of each message.
-    pub(super) fn on_lines(
-        &mut self,
-        member: usize,
-        run: &[u8],
-        now_ns: u64,
-        delivered: &mut impl FnMut(u64),
-    ) {
+    /// Checks whole lines of a message socket.
+    pub(super) fn on_lines(&mut self, member: usize, run: &[u8], now_ns: u64) {
         let mut tail = run;
         while !tail.is_empty() {
-            tail = self.match_known(member, tail, delivered);
+            tail = self.match_known(member, tail);
             let Some(end) = memchr(b'\n', tail) else { return };
             let (line, behind) = tail.split_at(end + 1);
-            self.on_line(member, line, now_ns, delivered);
+            self.on_line(member, line, now_ns);
             tail = behind;
         }
     }
 
     /// Matches lines that another member received before; returns the bytes that remain.
-    fn match_known<'a>(
-        &mut self,
-        member: usize,
-        run: &'a [u8],
-        delivered: &mut impl FnMut(u64),
-    ) -> &'a [u8] {
+    fn match_known<'a>(&mut self, member: usize, run: &'a [u8]) -> &'a [u8] {
         let mut tail = run;
         let Some(receiver) = self.receivers.get_mut(member) else { return tail };
         while let Some(message) = self.history.get_mut(receiver.next) {
@@ -187,20 +179,14 @@ impl Verifier {
                 message.receivers += 1;
                 self.received.deliveries += 1;
                 receiver.has_reconnected = false;
-                delivered(origin.stamp.due_ns);
+                self.due_ns.push(origin.stamp.due_ns);
             }
             receiver.next += 1;
         }
         tail
     }
 
-    fn on_line(
-        &mut self,
-        member: usize,
-        line: &[u8],
-        now_ns: u64,
-        delivered: &mut impl FnMut(u64),
-    ) {
+    fn on_line(&mut self, member: usize, line: &[u8], now_ns: u64) {
         let bare = line.strip_suffix(b"\n").unwrap_or(line);
         if bare.starts_with(b"bye#") {
             return; // The connection ends next, and its end is checked there.
@@ -214,9 +200,8 @@ impl Verifier {
         let is_time = unix_ms.is_some_and(|ms| !ms.is_empty() && ms.iter().all(u8::is_ascii_digit));
         match (seq, sender, text) {
             (Some(seq), Some(sender), Some(text)) if is_time => {
-                if let Some(due_ns) = self.on_message(member, seq, (sender, text), line, now_ns) {
-                    delivered(due_ns);
-                }
+                let due_ns = self.on_message(member, seq, (sender, text), line, now_ns);
+                self.due_ns.extend(due_ns);
             }
             _ => self.fault(member, malformed(line)),
         }
