@@ -1,4 +1,4 @@
-//! What every non-blocking end needs: bytes that wait to be written, and lines put together.
+//! Parts of every non-blocking socket: output that waits, and lines in several pieces.
 
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use mio::{Events, Poll};
 
 use crate::failure::{Failure, Result};
 
-/// Waits until something happens, for as long as `timeout`. A signal ends it with no events.
+/// Waits for events, at most `timeout`. A signal ends the wait without events.
 pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
     match poll.poll(events, Some(timeout)) {
         Err(error) if error.kind() == ErrorKind::Interrupted => {
@@ -19,7 +19,7 @@ pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> R
     }
 }
 
-/// Bytes on their way out.
+/// Bytes that wait to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     bytes: Vec<u8>,
@@ -27,23 +27,23 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Where to append.
+    /// Buffer to append to.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// How many wait.
+    /// Number of bytes that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.bytes.len() - self.written
     }
 
-    /// Forgets what waits: the stream that it was for is gone.
+    /// Drops all bytes, when their stream is closed.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.written = 0;
     }
 
-    /// Writes what `stream` takes.
+    /// Writes as much as `stream` takes.
     pub(crate) fn write_to(&mut self, stream: &mut impl Write) -> io::Result<()> {
         while let Some(piece) = self.bytes.get(self.written..).filter(|piece| !piece.is_empty()) {
             match stream.write(piece) {
@@ -58,20 +58,20 @@ impl Output {
     }
 }
 
-/// Puts lines together again that the network has cut.
+/// Joins lines that arrive in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct WholeLines {
-    /// The beginning of a line whose end has not come.
+    /// An incomplete line.
     part: Vec<u8>,
 }
 
 impl WholeLines {
-    /// How much of a line has come without its end.
+    /// Bytes of the incomplete line.
     pub(crate) fn begun(&self) -> usize {
         self.part.len()
     }
 
-    /// Hands on what was read as runs of whole lines, each with its LF.
+    /// Passes on the bytes as runs of whole lines, each with its LF.
     pub(crate) fn take(&mut self, bytes: &[u8], mut run: impl FnMut(&[u8])) {
         let mut rest = bytes;
         if !self.part.is_empty() {
@@ -94,7 +94,7 @@ impl WholeLines {
     }
 }
 
-/// The lines of a run, without their ends.
+/// Lines of a run, without their ends.
 pub(crate) fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
     run.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_waits() {
+    fn bytes_that_the_stream_does_not_take_wait() {
         /// Takes three bytes and then nothing, in turn.
         struct Narrow(Vec<u8>, bool);
         impl Write for Narrow {

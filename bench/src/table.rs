@@ -159,7 +159,9 @@ impl fmt::Display for Table {
                 let cell = match (&row.fault, row.samples(column), index) {
                     (Some(fault), _, 0) => match (row.failures(), row.rounds.len()) {
                         (0, _) => format!("not measured: {fault}"),
-                        (failed, all) => format!("**FAILED** in {failed} of {all} rounds: {fault}"),
+                        (failed, all) => {
+                            format!("**FAILED** in {failed} of {}: {fault}", count(all, "round"))
+                        }
                     },
                     (None, Some(samples), _) => {
                         let all = [0.0, 0.5, 1.0].map(|share| number(samples.quantile(share)));
@@ -259,16 +261,13 @@ pub(crate) fn print_targets(targets: &[Target]) {
 /// Prints the last line: missed targets and failures.
 pub(crate) fn print_summary(targets: &[Target], failures: usize, noun: &str) {
     let missed = targets.iter().filter(|target| target.is_missed()).count();
-    print(&format!(
-        "\n{}, {}\n",
-        count(missed, "target", "missed"),
-        count(failures, noun, "FAILED")
-    ));
+    let (missed, failures) = (count(missed, "target"), count(failures, noun));
+    print(&format!("\n{missed} missed, {failures} FAILED\n"));
 }
 
-/// `1 round failed`, `2 rounds failed`.
-pub(crate) fn count(number: usize, noun: &str, verb: &str) -> String {
-    format!("{number} {noun}{} {verb}", if number == 1 { "" } else { "s" })
+/// `1 round`, `2 rounds`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A document in Markdown: `head`, all targets, all tables.
@@ -282,7 +281,7 @@ pub(crate) fn document(head: &str, targets: &[Target], tables: &[Table]) -> Stri
     }
     let failures: usize = tables.iter().map(Table::failures).sum();
     if failures > 0 {
-        text += &format!("\n**{}; see the tables.**\n", count(failures, "round", "FAILED"));
+        text += &format!("\n**{} FAILED; see the tables.**\n", count(failures, "round"));
     }
     text += "\n## Values\n\nEach value is the median of all rounds. The least and the greatest \
              value stand in parentheses.\nA column with × has medians of the ratios within each \
@@ -354,7 +353,7 @@ pub(crate) mod tests {
         for part in [
             "| | ns | × floor |",
             "| groupcast | 200 (200 … 200) | 2.00 |",
-            "| Redis | **FAILED** in 1 of 1 rounds: expected text 3, found 4 | — |",
+            "| Redis | **FAILED** in 1 of 1 round: expected text 3, found 4 | — |",
             "| NATS | not measured: NOT INSTALLED | — |",
             "| CPU | at most 1.75 | 2.00 | **missed** by 14 % |",
             "| CPU of NATS | at most 1.00 | — | not measured |",

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::clients::Pace;
 use crate::failure::Result;
 use crate::peers::{Connected, PEERS, Peer, Plan, Programs};
-use crate::table::{Row, Table, Values};
+use crate::table::{Row, Table, Values, count};
 
 pub(crate) const CPU: &str = "CPU of a delivery, ns";
 pub(crate) const ELAPSED: &str = "time of a delivery, ns";
@@ -190,7 +190,7 @@ impl Case {
                  with QoS 0 keep nothing for offline clients"
             ),
         };
-        let rounds = if *rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
+        let rounds = count(*rounds, "round");
         format!("{messages} messages of {bytes} B, {rounds}. {work}.")
     }
 }

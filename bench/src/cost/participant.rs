@@ -19,7 +19,7 @@ use super::{Report, Setup};
 use crate::command::CommandSocket;
 use crate::failure::{Failure, Result};
 use crate::process::Server;
-use crate::table::{Samples, ratio};
+use crate::table::{Samples, count, ratio};
 use crate::texts::Texts;
 
 const MESSAGES: u64 = 1_000_000;
@@ -32,7 +32,8 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     report.title(
         "participant",
         format_args!(
-            "{MESSAGES} messages of {TEXT_BYTES} bytes as fast as possible, {rounds} rounds"
+            "{MESSAGES} messages of {TEXT_BYTES} bytes as fast as possible, {}",
+            count(rounds, "round")
         ),
     );
     let mut cpu_ns = Vec::new();

@@ -7,7 +7,7 @@ use super::store::{Connected, STORES, Store};
 use super::{Measured, Setup};
 use crate::clients::{Pace, Until};
 use crate::failure::{Failure, Result};
-use crate::table::{Bound, Row, Table, Target, Values};
+use crate::table::{Bound, Row, Table, Target, Values, count};
 
 pub(super) const TEXT_BYTES: usize = 100;
 /// Bytes of a journal around a text, rounded down: head of the record and head of the line.
@@ -42,13 +42,13 @@ fn with(setup: &Setup, publishers: usize) -> Table {
         None => Row::new(store.name()),
     });
     let disk = batches.map(|batch| Row::new(&format!("the disk, {batch} at once")));
-    let who =
-        if publishers == 1 { "1 publisher".into() } else { format!("{publishers} publishers") };
+    let who = count(publishers, "publisher");
     let about = format!(
-        "{who} with {WINDOW} messages of {TEXT_BYTES} B under way each, and no receiver. {rounds} \
-         rounds of {} ms. CPU is that of the server, all threads. After a round the server is \
+        "{who} with {WINDOW} messages of {TEXT_BYTES} B under way each, and no receiver. {} of \
+         {} ms. CPU is that of the server, all threads. After a round the server is \
          killed and started again, and must have every message that it confirmed. The disk: {} B \
          for each message are written and synced in batches.",
+        count(rounds, "round"),
         span.as_millis(),
         TEXT_BYTES + AROUND_BYTES,
     );

@@ -4,7 +4,7 @@ use super::{Measured, Setup, store};
 use crate::cases::{CPU, Case, FAN_OUT};
 use crate::failure::Result;
 use crate::peers::{Connected, groupcast};
-use crate::table::{Row, Table, Target, Values};
+use crate::table::{Row, Table, Target, Values, count};
 
 const MEMORY: &str = "memory only";
 const MODES: [&str; 3] = [MEMORY, "sync=never", "sync=always"];
@@ -35,9 +35,10 @@ fn with(setup: &Setup, case: &Case, acks: bool) -> Table {
     };
     let (messages, bytes) = (case.messages, case.plan.text_bytes);
     let about = format!(
-        "The case {} of `make bench`: {messages} messages of {bytes} B; {how}. {rounds} rounds. \
+        "The case {} of `make bench`: {messages} messages of {bytes} B; {how}. {}. \
          CPU of the coordinator, all threads.",
-        case.name
+        case.name,
+        count(rounds, "round")
     );
     let (title, rows) = (format!("delivered, {}{which}", case.name), MODES.map(Row::new).into());
     let mut table = Table { title, about, rows };

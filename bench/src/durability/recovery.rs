@@ -10,7 +10,7 @@ use super::{Measured, Setup, store};
 use crate::clients::{Pace, Until};
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::table::{Row, Table, Target, Values};
+use crate::table::{Row, Table, Target, Values, count};
 
 /// Values are scaled to this size of the journal.
 const BYTES: u64 = 100_000_000;
@@ -35,11 +35,12 @@ pub(super) fn measure(setup: &Setup) -> Result<Measured> {
         journals.push((text_bytes, messages, directory));
     }
     let about = format!(
-        "A journal of {} MB for one offline member. Its coordinator was killed. {rounds} rounds: \
+        "A journal of {} MB for one offline member. Its coordinator was killed. {}: \
          time from the start of the program to its reply to the first `ping`, for each {} MB. The \
          member must be missing every message. The files are in the page cache, as after a crash \
          of the program, or not, as after a crash of the machine.",
         bytes / 1_000_000,
+        count(rounds, "round"),
         BYTES / 1_000_000,
     );
     let rows = ROWS.map(|(name, ..)| Row::new(name)).into();
