@@ -231,22 +231,12 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
     let Ok((_, records)) = read(black_box(segment)) else { return replay };
     for found in records {
         let SegmentItem::Record { at, record } = found else { continue };
-        match record {
-            Record::Accepted { line } => {
-                if let Some(delivery) = delivery(line) {
-                    replay.apply(RecoveredFact::Accepted { line, delivery }, at);
-                }
+        if let Record::Accepted { line } = record {
+            if let Some(delivery) = delivery(line) {
+                replay.apply(RecoveredFact::Accepted { line, delivery }, at);
             }
-            Record::Acked { id, acked } => replay.apply(RecoveredFact::Acked { id, acked }, at),
-            Record::Epoch { .. }
-            | Record::Member { .. }
-            | Record::Own { .. }
-            | Record::Deregistered { .. }
-            | Record::Clock { .. }
-            | Record::Durable { .. }
-            | Record::NewEpoch { .. }
-            | Record::Continued
-            | Record::Closed => (),
+        } else if let Record::Acked { id, acked } = record {
+            replay.apply(RecoveredFact::Acked { id, acked }, at);
         }
     }
     assert_eq!(replay.last(), Seq::new(MESSAGES), "every message is replayed");

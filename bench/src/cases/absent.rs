@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use super::storm::{fill, publish};
+use super::storm::fill;
 use super::{Case, MEMORY, PER_MESSAGE};
 use crate::clients::{Clients, Pace, Until};
 use crate::command::ConnectBack;
@@ -10,7 +10,7 @@ use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
 use crate::failure::{Failure, Result};
 use crate::peers::floor::Floor;
-use crate::peers::groupcast::Deliveries;
+use crate::peers::groupcast::{self, Deliveries};
 use crate::peers::mosquitto::{Client, Mosquitto, Session};
 use crate::peers::{Peer, Programs};
 use crate::process::Server;
@@ -41,7 +41,7 @@ fn coordinator(case: &Case, programs: &Programs) -> Result<Values> {
     let coordinator = programs.coordinator(TTL_S, &BACKLOG).run()?;
     register_offline(&coordinator, case.plan.receivers)?;
     let idle = coordinator.server.usage()?.rss_bytes;
-    let _publisher = publish(&coordinator, case)?;
+    let _publisher = groupcast::publish(&coordinator, case.plan.text_bytes, case.messages, 100)?;
     let values = memory(case, &coordinator.server, idle)?;
     let stream = ConnectBack::listen()?.reconnect(&mut coordinator.command()?, &last(case))?;
     collect(

@@ -6,12 +6,11 @@ use super::absent::register_offline;
 use super::{CPU, Case, TOTAL};
 use crate::clients::{Clients, Pace, Until};
 use crate::clock;
-use crate::coordinator::Coordinator;
 use crate::cores::{lengthen_accept_queue, reset_when_closed};
 use crate::failure::{Failure, Result};
 use crate::peers::floor::{Floor, Lines};
 use crate::peers::groupcast::{self, Deliveries};
-use crate::peers::{Peer, Plan, Programs};
+use crate::peers::{Peer, Programs};
 use crate::process::Server;
 use crate::table::Values;
 
@@ -32,7 +31,7 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
         (case.plan.receivers, case.messages, case.plan.text_bytes);
     let coordinator = programs.coordinator(TTL_S, &[]).run()?;
     register_offline(&coordinator, members)?;
-    drop(publish(&coordinator, case)?);
+    drop(groupcast::publish(&coordinator, text_bytes, messages, 100)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
         listener.set_nonblocking(true)?;
         lengthen_accept_queue(&listener)?;
@@ -64,14 +63,6 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     drop(clients);
     coordinator.server.stop()?;
     Ok(values)
-}
-
-/// Publishes all messages of the case.
-pub(super) fn publish(coordinator: &Coordinator, case: &Case) -> Result<Clients> {
-    let plan = Plan { receivers: 0, ..case.plan };
-    let mut publisher = groupcast::connect(coordinator, plan, false)?;
-    publisher.run(Pace::Unanswered(100), Until::Messages(case.messages))?;
-    Ok(publisher)
 }
 
 /// The floor keeps the bytes and copies them to each client that connects.

@@ -70,10 +70,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
 /// Returns the message socket of a member with more messages than its socket and the backlog hold.
 fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) -> Result<TcpStream> {
     let messages = listener.register(&mut coordinator.command()?, "unread", false)?;
-    let plan = Plan { publishers: 1, receivers: 0, text_bytes: 100, are_same: false };
-    let mut publisher = groupcast::connect(coordinator, plan, false)?;
-    publisher.run(Pace::Unanswered(1_000), Until::Messages(UNREAD))?;
-    publisher.settle()?;
+    drop(groupcast::publish(coordinator, 100, UNREAD, 1_000)?);
     // The pair registers the same identifier.
     coordinator.command()?.request("publisher0", "deregister")?;
     Ok(messages)

@@ -5,13 +5,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{Report, Setup};
-use crate::clients::{Pace, Until};
 use crate::clock;
 use crate::command::{ConnectBack, DEADLINE, value_of};
 use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
 use crate::failure::{Failure, Result};
-use crate::peers::{Plan, groupcast};
+use crate::peers::groupcast;
 use crate::table::Samples;
 
 const MEMBERS: usize = 9_000;
@@ -110,10 +109,7 @@ fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
     let _away = listener.register(&mut command, "away", false)?;
     command.request("away", "disconnect")?;
     command.request("back", "disconnect")?;
-    let plan = Plan { publishers: 1, receivers: 0, text_bytes: 100, are_same: false };
-    let mut publisher = groupcast::connect(&coordinator, plan, false)?;
-    publisher.run(Pace::Unanswered(1_000), Until::Messages(KEPT))?;
-    publisher.settle()?;
+    let _publisher = groupcast::publish(&coordinator, 100, KEPT, 1_000)?;
     let (mut times_ms, port) = (Vec::new(), listener.port());
     for _ in 0..20 {
         // The member names the last message as received, and then none.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Plan;
-use crate::clients::Clients;
+use crate::clients::{Clients, Pace, Until};
 use crate::command::ConnectBack;
 use crate::coordinator::Coordinator;
 use crate::failure::Result;
@@ -32,6 +32,20 @@ pub(crate) fn connect(coordinator: &Coordinator, plan: Plan, acks: bool) -> Resu
         clients.add_publisher(command.into_stream(), Box::new(Requests::new(&id)))?;
     }
     Ok(clients)
+}
+
+/// Publishes messages of one member, at most `window` without a reply.
+pub(crate) fn publish(
+    coordinator: &Coordinator,
+    text_bytes: usize,
+    messages: u64,
+    window: u64,
+) -> Result<Clients> {
+    let plan = Plan { publishers: 1, receivers: 0, text_bytes, are_same: false };
+    let mut publisher = connect(coordinator, plan, false)?;
+    publisher.run(Pace::Unanswered(window), Until::Messages(messages))?;
+    publisher.settle()?;
+    Ok(publisher)
 }
 
 /// A command socket: requests out, replies in.
