@@ -39,7 +39,7 @@ durability:
 	"$(TARGET)/release/bench" durability $(DURABILITY)
 
 micro:
-	$(CARGO) bench --locked -p groupcast-bench --bench minds
+	$(CARGO) bench --locked -p groupcast-micro
 
 # Members under load, verified while they are measured; see bench/README.md.
 loadtest:
@@ -55,7 +55,8 @@ torture:
 
 # Tests of whole programs mostly wait: more of them run at a time than there are cores.
 test:
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} $(CARGO) test --locked --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
+	    $(CARGO) test --locked --workspace --exclude groupcast-micro
 
 check:
 	$(CARGO) fmt --all --check
