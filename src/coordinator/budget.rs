@@ -89,8 +89,7 @@ impl Budget {
     }
 
     /// Returns the input bytes that must be dropped, and the limit. Returns `None` below the limit.
-    /// The
-    /// bytes include an eighth of the limit, so that it is not reached again at once.
+    /// The bytes include an eighth of the limit, so that it is not reached again at once.
     pub(super) fn excess_input(&self) -> Option<(usize, usize)> {
         let max = self.input_bytes_max;
         (self.input_bytes > max).then(|| (self.input_bytes - (max - max / 8), max))

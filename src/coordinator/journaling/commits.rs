@@ -189,7 +189,7 @@ impl Commits {
         self.record_clock(now);
         match fact {
             Fact::Reconnected { acked } => {
-                // Its messages must still exist when the cursor is recorded.
+                // The messages above `acked` must still exist when the cursor is recorded.
                 self.segment.needed = self.segment.needed.min(acked.next());
             }
             Fact::Member(member_state) => {

@@ -150,7 +150,7 @@ fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq
     let Some(header) = recovered.header.filter(|header| !header.boot.is_other(options.boot)) else {
         return last; // After a reboot, the recovered records are on the disk.
     };
-    // The new segment must contain the last message, so that later numbers follow it.
+    // If the last message has expired, the rewritten messages would not reach the last seq.
     if options.sync == Sync::Never || group.lines(last.before()).next().is_none() {
         return last;
     }

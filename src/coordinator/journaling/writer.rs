@@ -188,7 +188,8 @@ impl<D: Disk> SegmentWriter<D> {
             Ok(writer) => {
                 report.syncs.push(watch.elapsed());
                 if let Some(mut old) = old {
-                    // If this fails, a later loss of the new segment is not noticed. That is all.
+                    // Ignores an error: it only means that a later loss of the new segment is not
+                    // noticed.
                     let _ = self.store.append(&mut old, continued);
                     self.store.close(old);
                 }

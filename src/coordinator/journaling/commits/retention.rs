@@ -8,12 +8,12 @@
 //!
 //! A segment is removed when all its messages have expired, or earlier, when no member needs a
 //! message of it. Only cursors that are already on disk count, because a lost cursor causes
-//! repeats: the cursors at the start of the segment that is written, and the cursors of members
-//! that reconnected since then and asked for older messages. A started segment is durable in every
-//! sync mode.
+//! repeats. These are the cursors at the start of the segment that is written. A member that
+//! reconnected since then and asked for older messages counts with its lower cursor. A started
+//! segment is durable in every sync mode.
 //!
-//! The group forgets the messages of a segment that is removed before they expire. Otherwise a
-//! member could go back to them, and would get a gap after the next start.
+//! If a segment is removed before its messages expire, the group forgets these messages. Otherwise
+//! a member could go back to them, and would get a gap after the next start.
 //!
 //! The previous segment is always kept until it has expired. If the newest file turns out to be
 //! damaged, the previous one contains the members and their cursors.

@@ -18,7 +18,7 @@ pub(crate) struct OpenSegment {
     pub(crate) recorded_clocks: Now,
     /// Last seq that the segment records as durable.
     pub(crate) recorded_durable: Seq,
-    /// First message that a member needs, by the cursors that the segment contains.
+    /// Lower bound of the messages that members need, by the cursors in this segment.
     pub(crate) needed: Seq,
 }
 
