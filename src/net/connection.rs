@@ -341,7 +341,7 @@ impl Connection {
     /// # Errors
     ///
     /// The error of the socket's option.
-    pub fn give_up_after(&self, timeout_ms: u32) -> io::Result<()> {
+    pub fn set_user_timeout(&self, timeout_ms: u32) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
         #[cfg(not(any(target_os = "linux", target_os = "android")))]

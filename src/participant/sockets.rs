@@ -95,7 +95,7 @@ impl Participant {
     pub(super) fn add(&mut self, mut connection: Connection, role: SocketRole) -> io::Result<Key> {
         let watched = connection
             .keep_alive(KEEPALIVE)
-            .and_then(|()| connection.give_up_after(PEER_TIMEOUT_MS));
+            .and_then(|()| connection.set_user_timeout(PEER_TIMEOUT_MS));
         if let Err(error) = watched {
             log::warn!(
                 "cannot set the TCP timeouts, so a machine of the coordinator that has gone may be \
