@@ -79,7 +79,9 @@ impl Expectation {
         match self.next.get_mut(publisher) {
             Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
             Some(next) => {
-                return Err(format!("expected text {next} of {publisher}, found {number}"));
+                return Err(format!(
+                    "expected text {next} of publisher {publisher}, found {number}"
+                ));
             }
             None => return Err(format!("text {number} of unknown publisher {publisher}")),
         }

@@ -2,7 +2,7 @@
 
 use super::{Report, Setup};
 use crate::clients::{Pace, Run, Until};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::machine::cores_line;
 use crate::peers::{Connected, Peer, Plan};
 use crate::table::{Row, Samples, Table, Values};
@@ -23,19 +23,20 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     );
     let rows = PEERS.map(|peer| Row::new(peer.name())).into();
     let mut table = Table { title: "fan-out".to_owned(), about, rows };
-    let mut fault = None;
     table.measure(setup.rounds, &mut |index| {
-        let peer = PEERS.get(index).copied().unwrap_or(Peer::Groupcast);
-        round(setup, peer)
+        round(setup, PEERS.get(index).copied().unwrap_or(Peer::Groupcast))
     });
+    if let Some(fault) = table.rows.iter().find_map(|row| row.fault.clone()) {
+        return Err(Failure::Wrong(fault));
+    }
+    report.note("least / median / greatest value of the rounds:");
     for row in &table.rows {
         for column in [CPU, ELAPSED] {
             let samples = row.samples(column).unwrap_or_default();
             report.value(&format!("{}: {column}", row.name), spread(&samples, 1));
         }
-        fault = fault.or(row.fault.clone());
     }
-    fault.map_or(Ok(()), |fault| Err(crate::failure::Failure::Wrong(fault)))
+    Ok(())
 }
 
 fn round(setup: &Setup, peer: Peer) -> Result<Values> {
