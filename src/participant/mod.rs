@@ -16,18 +16,13 @@
 //! has its turn. The message log and the acknowledgements never wait for the printer.
 
 mod dialer;
-mod input;
 mod message_log;
 mod outbox;
-mod output;
-mod prompt;
-mod reader;
 mod resolver;
-mod screen;
 mod server;
 mod socket;
 mod sockets;
-mod tty;
+mod terminal;
 
 use std::fmt;
 use std::io;
@@ -48,12 +43,10 @@ use crate::net::{
 use crate::session::{Session, Settings};
 use crate::text;
 use dialer::CoordinatorAddress;
-use input::InputMode;
 use message_log::MessageLog;
 use outbox::Outbox;
-use output::Output;
-use prompt::Prompt;
 use server::Participant;
+use terminal::{InputMode, Output, Prompt};
 
 pub use message_log::MessageLogError;
 

@@ -10,10 +10,8 @@ use mio::{Events, Poll};
 use super::dialer::{CoordinatorAddress, Dialer};
 use super::message_log::{LogJob, LogReport, MessageLog};
 use super::outbox::Outbox;
-use super::output::Output;
-use super::prompt::Prompt;
-use super::reader::UserInput;
 use super::socket::Socket;
+use super::terminal::{Output, Prompt, UserInput};
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::net::{
     Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Slots, TimerId, TimerWheel,

@@ -12,7 +12,7 @@ use crate::limits::USER_LINE_BYTES_MAX;
 
 /// What comes from the user.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum UserInput {
+pub(in crate::participant) enum UserInput {
     /// A line without its end.
     Line(Vec<u8>),
     /// A line that was not kept, for it has too many bytes.

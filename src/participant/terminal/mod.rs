@@ -7,6 +7,12 @@
 //!
 //! Reading and writing a terminal may block, so neither is done by the loop.
 
+mod input;
+mod output;
+mod reader;
+mod screen;
+mod tty;
+
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -15,12 +21,16 @@ use std::time::Duration;
 
 use mio::Waker;
 
-use super::input::{InputMode, Writers, close_stdin};
-use super::reader::{InputSender, UserInput, read_lines, read_terminal};
-use super::screen::{PASTES_ARE_BRACKETED, Screen};
-use super::tty::Terminal;
 use crate::limits::USER_LINES_WAITING_MAX;
 use crate::net::{Diagnostic, Print, Sink};
+use input::{Writers, close_stdin};
+use reader::{InputSender, read_lines, read_terminal};
+use screen::{PASTES_ARE_BRACKETED, Screen};
+use tty::Terminal;
+
+pub(super) use input::InputMode;
+pub(super) use output::Output;
+pub(super) use reader::UserInput;
 
 /// The user's side of the program.
 pub(super) struct Prompt {

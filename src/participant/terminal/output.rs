@@ -11,16 +11,16 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::outbox::Outbox;
-use super::prompt::{OutputPrinter, Printed};
+use super::{OutputPrinter, Printed};
 use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
 };
+use crate::participant::outbox::Outbox;
 use crate::session::LogEntry;
 use crate::text::Counted;
 
 /// The text that waits, and the numbers of messages and lines that did not fit.
-pub(super) struct Output {
+pub(in crate::participant) struct Output {
     printer: Outbox<OutputPrinter>,
     /// Messages are neither shown nor counted.
     is_quiet: bool,
@@ -29,12 +29,12 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(printer: Outbox<OutputPrinter>, is_quiet: bool) -> Self {
+    pub(in crate::participant) fn new(printer: Outbox<OutputPrinter>, is_quiet: bool) -> Self {
         Self { printer, is_quiet, messages_dropped: 0, lines_dropped: 0 }
     }
 
     /// Shows an entry of the message log. Only messages are dropped early.
-    pub(super) fn push_entry(&mut self, entry: &LogEntry) {
+    pub(in crate::participant) fn push_entry(&mut self, entry: &LogEntry) {
         let (bytes_max, dropped) = match entry {
             LogEntry::Message(_) if self.is_quiet => return,
             LogEntry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
@@ -53,7 +53,7 @@ impl Output {
     }
 
     /// Shows a reply or a notice.
-    pub(super) fn push_line(&mut self, line: &impl fmt::Display) {
+    pub(in crate::participant) fn push_line(&mut self, line: &impl fmt::Display) {
         if self.is_full(UNPRINTED_LINES_BYTES_MAX) {
             self.lines_dropped = self.lines_dropped.saturating_add(1);
             return;
@@ -64,22 +64,22 @@ impl Output {
     }
 
     /// Sends a control sequence to the terminal.
-    pub(super) fn push_control(&mut self, sequence: &str) {
+    pub(in crate::participant) fn push_control(&mut self, sequence: &str) {
         self.printer.waiting.push_str(sequence);
     }
 
     /// Tells if the next command of the user may be carried out: there is room for its reply.
-    pub(super) fn takes_commands(&self) -> bool {
+    pub(in crate::participant) fn takes_commands(&self) -> bool {
         !self.is_full(UNPRINTED_COMMANDS_BYTES_MAX)
     }
 
     /// Tells if everything is with the printer.
-    pub(super) fn is_handed_over(&self) -> bool {
+    pub(in crate::participant) fn is_handed_over(&self) -> bool {
         self.printer.waiting.is_empty()
     }
 
     /// Gives the printer what waits, if the printer has room for it.
-    pub(super) fn hand_over(&mut self) {
+    pub(in crate::participant) fn hand_over(&mut self) {
         if self.printer.waiting.is_empty() {
             self.push_counts();
         }
@@ -87,7 +87,7 @@ impl Output {
     }
 
     /// Returns the results of printing. The memory of the printed text is used again.
-    pub(super) fn completions(&mut self) -> Vec<std::io::Result<()>> {
+    pub(in crate::participant) fn completions(&mut self) -> Vec<std::io::Result<()>> {
         let printed = self.printer.completions().into_iter();
         let results = printed.map(|Printed { result, spare }| {
             if self.printer.waiting.is_empty() {
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// Waits until everything is printed; `false` if that needs longer than `wait`.
-    pub(super) fn close(&self, wait: Duration) -> bool {
+    pub(in crate::participant) fn close(&self, wait: Duration) -> bool {
         self.printer.close(wait) && self.is_handed_over()
     }
 

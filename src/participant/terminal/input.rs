@@ -12,7 +12,7 @@ use rustix::stdio::dup2_stdin;
 
 /// Part of standard input that is read as commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InputMode {
+pub(in crate::participant) enum InputMode {
     /// Nothing: standard input belongs to another program.
     Nothing,
     /// All up to its end.
