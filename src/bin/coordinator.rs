@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use groupcast::config::{CoordinatorRun, report_failure, settle};
+use groupcast::config::{CoordinatorRun, report_failure, task_or_exit};
 use groupcast::coordinator;
 
 fn main() -> ExitCode {
     let call = CoordinatorRun::from_arguments(std::env::args_os().skip(1));
-    match settle(CoordinatorRun::PROGRAM, call) {
+    match task_or_exit(CoordinatorRun::PROGRAM, call) {
         Ok(run) => match coordinator::run(&run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use groupcast::config::{ParticipantRun, report_failure, settle};
+use groupcast::config::{ParticipantRun, report_failure, task_or_exit};
 use groupcast::participant;
 
 fn main() -> ExitCode {
     let call = ParticipantRun::from_arguments(std::env::args_os().skip(1));
-    match settle(ParticipantRun::PROGRAM, call) {
+    match task_or_exit(ParticipantRun::PROGRAM, call) {
         Ok(run) => match participant::run(&run) {
             Ok(code) => ExitCode::from(code),
             Err(failure) => {

@@ -103,12 +103,15 @@ impl CoordinatorRun {
             options.optopt("", &key.option(), &about, key.hint);
         }
         let matches = matches(&options, arguments)?;
-        let about =
-            ProgramInfo { program: Self::PROGRAM, purpose: PASSES_ON, file: COORDINATOR_FILE };
-        if let Some(text) = about.asked_for(&matches, &options) {
+        let about = ProgramInfo {
+            program: Self::PROGRAM,
+            purpose: COORDINATOR_PURPOSE,
+            file: COORDINATOR_FILE,
+        };
+        if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
-        if let Some(directory) = inspected(&matches)? {
+        if let Some(directory) = inspect_directory(&matches)? {
             return Ok(Invocation::Run(CoordinatorTask::Inspect(directory)));
         }
         let log_level = log_level(&matches, LevelFilter::Info)?;
@@ -117,7 +120,11 @@ impl CoordinatorRun {
         let overrides: Box<Overrides> = KEYS.iter().filter_map(value).collect();
         let config = CoordinatorConfig::load(Path::new(file), &overrides)?;
         let new_epoch = matches.opt_present("new-epoch");
-        Ok(checked(&matches, file, CoordinatorTask::Serve(Self { config, new_epoch, log_level })))
+        Ok(run_unless_check(
+            &matches,
+            file,
+            CoordinatorTask::Serve(Self { config, new_epoch, log_level }),
+        ))
     }
 }
 
@@ -143,9 +150,12 @@ impl ParticipantRun {
             .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
             .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
         let matches = matches(&options, arguments)?;
-        let about =
-            ProgramInfo { program: Self::PROGRAM, purpose: TAKES_PART, file: PARTICIPANT_FILE };
-        if let Some(text) = about.asked_for(&matches, &options) {
+        let about = ProgramInfo {
+            program: Self::PROGRAM,
+            purpose: PARTICIPANT_PURPOSE,
+            file: PARTICIPANT_FILE,
+        };
+        if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
         let log_level = log_level(&matches, LevelFilter::Warn)?;
@@ -160,7 +170,7 @@ impl ParticipantRun {
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
         };
-        Ok(checked(&matches, file, Self { config, options, log_level }))
+        Ok(run_unless_check(&matches, file, Self { config, options, log_level }))
     }
 }
 
@@ -169,7 +179,10 @@ impl ParticipantRun {
 /// # Errors
 ///
 /// 0 if the text was shown, 1 if it could not be written, 2 if the call was at fault.
-pub fn settle<R>(program: &str, call: Result<Invocation<R>, ConfigError>) -> Result<R, ExitCode> {
+pub fn task_or_exit<R>(
+    program: &str,
+    call: Result<Invocation<R>, ConfigError>,
+) -> Result<R, ExitCode> {
     match call {
         Ok(Invocation::Run(run)) => Ok(run),
         Ok(Invocation::Show(text)) => match io::stdout().write_all(text.as_bytes()) {
@@ -195,7 +208,7 @@ struct ProgramInfo {
 
 impl ProgramInfo {
     /// The text for `--help` or `--version`.
-    fn asked_for(&self, matches: &Matches, options: &Options) -> Option<String> {
+    fn help_or_version(&self, matches: &Matches, options: &Options) -> Option<String> {
         let Self { program, purpose, file } = self;
         let version = format!("{program} {}", env!("CARGO_PKG_VERSION"));
         if matches.opt_present("help") {
@@ -251,7 +264,7 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Con
 }
 
 /// The directory that is to be looked into, and nothing else done.
-fn inspected(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
+fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
     let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
     let is_other = ["check", "verbose", "log-level", "new-epoch"]
@@ -276,7 +289,7 @@ fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
     }
 }
 
-fn checked<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
+fn run_unless_check<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
     match matches.opt_present("check") {
         true => Invocation::Show(format!("{file}: valid\n")),
         false => Invocation::Run(run),
@@ -288,9 +301,9 @@ const EXECUTE: &str = "run this command instead of reading standard input; may b
 const FOLLOW: &str = "stay after the end of input, until a signal; a FIFO is read on after its \
                       first writer";
 
-const PASSES_ON: &str = "what one member of the group sends, all others get";
+const COORDINATOR_PURPOSE: &str = "what one member of the group sends, all others get";
 
-const TAKES_PART: &str = "a member of the group, at a prompt or behind a pipe";
+const PARTICIPANT_PURPOSE: &str = "a member of the group, at a prompt or behind a pipe";
 
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: the system picks one), line 2 how many

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_comments_and_what_editors_leave_behind_are_skipped_everywhere() {
+    fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
         let config = CoordinatorConfig { max_members: 5, ..DEFAULT };
         check("\u{feff}5000\r\n60\r\nmax_members=5\r\n", &[], Ok(config.clone()));
         check("//a\n\n \t5000 \n//b\n60\n\u{feff}\n//\nmax_members=5", &[], Ok(config.clone()));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_taken_over_from_the_file_and_from_an_option() {
+    fn every_key_is_read_from_the_file_and_from_an_option() {
         let config = CoordinatorConfig {
             listen: "[::1]:5000".parse().unwrap(),
             ttl_s: 60,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named_where_it_stands() {
+    fn a_wrong_value_is_reported_with_its_location() {
         let size = "where k, m and g stand for 1024^1 to ^3";
         let time = "seconds from 0.001 to 86400, with at most three decimals";
         let count = "a whole number from 1 to 1000000";
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_known_key_once() {
+    fn each_line_has_a_known_key_once() {
         let keys = "expected bind, max_backlog, overflow, max_line, max_connections, \
                     max_connections_per_address, max_members, max_members_per_address, \
                     forget_after, line_timeout, connect_timeout, stall_timeout, \
@@ -289,19 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_nowhere_is_not_synced() {
+    fn sync_needs_a_data_dir() {
         let expected = "expected data_dir beside it, without which nothing is kept on disk";
         let wrong = format!("c.txt:3: sync: found \"always\", {expected}");
         check("5000\n60\nsync=always\n", &[], Err(&wrong));
         let wrong = format!("--sync: found \"never\", {expected}");
         check("5000\n60\n", &[("sync", "never")], Err(&wrong));
         check("5000\n60\nsync=10ms\n", &[("sync", "never")], Err(&wrong));
-        let kept = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
-        check("5000\n60\ndata_dir=d\n", &[], Ok(kept.clone()));
-        let kept = CoordinatorConfig { sync: Sync::Never, ..kept };
-        check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(kept.clone()));
-        check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(kept.clone()));
-        check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(kept));
+        let with_data_dir = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
+        check("5000\n60\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
+        let with_data_dir = CoordinatorConfig { sync: Sync::Never, ..with_data_dir };
+        check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
+        check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(with_data_dir.clone()));
+        check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(with_data_dir));
         let off = CoordinatorConfig { sync: Sync::Never, ..DEFAULT };
         check("5000\n60\nsync=never\ndata_dir=d\n", &[("data_dir", "")], Ok(off));
     }

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_coordinator_is_named_in_every_usual_way() {
+    fn every_usual_form_of_an_endpoint_parses() {
         for (text, shown) in [
             ("127.0.0.1 5000", "127.0.0.1:5000"),
             ("127.0.0.1:5000", "127.0.0.1:5000"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_coordinator_is_refused() {
+    fn an_invalid_endpoint_is_refused() {
         let long = format!("{}.example 5000", "a".repeat(64));
         let longer = format!("{}a 5000", "a.".repeat(127));
         for text in [

@@ -11,7 +11,7 @@ use crate::limits::CONFIG_BYTES_MAX;
 #[derive(Debug)]
 pub(super) struct ConfigLines<'a> {
     path: &'a Path,
-    rest: &'a [u8],
+    remaining: &'a [u8],
     /// Number of the line handed out or skipped last.
     number: usize,
 }
@@ -43,18 +43,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 impl<'a> ConfigLines<'a> {
     /// The lines of `bytes`, which stand in the file at `path`.
     pub(super) const fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
-        Self { path, rest: bytes, number: 0 }
+        Self { path, remaining: bytes, number: 0 }
     }
 
     /// The next line that says something, or `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<ConfigLine<'a>>, ConfigError> {
-        while !self.rest.is_empty() {
-            let end = self.rest.iter().position(|&byte| byte == b'\n');
-            let (line, rest) = match end.and_then(|end| self.rest.split_at_checked(end)) {
-                Some((line, rest)) => (line, rest.get(1..).unwrap_or_default()),
-                None => (self.rest, [].as_slice()),
+        while !self.remaining.is_empty() {
+            let end = self.remaining.iter().position(|&byte| byte == b'\n');
+            let (line, remaining) = match end.and_then(|end| self.remaining.split_at_checked(end)) {
+                Some((line, remaining)) => (line, remaining.get(1..).unwrap_or_default()),
+                None => (self.remaining, [].as_slice()),
             };
-            self.rest = rest;
+            self.remaining = remaining;
             self.number = self.number.saturating_add(1);
             let text = match std::str::from_utf8(line) {
                 Ok(text) => text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK),

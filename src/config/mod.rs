@@ -22,7 +22,7 @@ mod value;
 mod write_line;
 
 pub use cli::{
-    CoordinatorRun, CoordinatorTask, Invocation, ParticipantOptions, ParticipantRun, settle,
+    CoordinatorRun, CoordinatorTask, Invocation, ParticipantOptions, ParticipantRun, task_or_exit,
 };
 pub use coordinator::CoordinatorConfig;
 pub use endpoint::{Endpoint, Host};

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn three_lines_say_who_where_to_and_whom() {
+    fn three_lines_are_the_id_the_log_and_the_coordinator() {
         let expected = Ok(("alice", "alice.log", "127.0.0.1:5000"));
         check(b"alice\nalice.log\n127.0.0.1 5000\n", expected);
         check(b"\xef\xbb\xbfalice\r\n alice.log \r\n127.0.0.1 \t 5000", expected);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_must_be_there_and_be_right() {
+    fn each_line_is_required_and_checked() {
         let id = "expected 1 to 64 of A-Z a-z 0-9 . _ -";
         let long = "a".repeat(65);
         for (text, found) in [
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_local_coordinator_is_refused_for_what_it_is() {
+    fn a_link_local_coordinator_is_refused_with_its_own_reason() {
         for text in ["fe80::1 5000", "fe80::1%lo 5000", "FEBF:0::1%eth0 5000"] {
             let wrong = format!(
                 "p.txt:3: coordinator: found {text:?}, expected an address that is not link-local \
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_more_and_nothing_but_text_is_taken() {
+    fn further_lines_and_bytes_that_are_not_utf8_are_refused() {
         check(
             b"a\nl\n::1 1\n\nsync=always\n",
             Err("p.txt:5: line: found \"sync=always\", expected nothing more"),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_as_what_it_was() {
+    fn a_shown_value_parses_to_the_same_value() {
         for bytes in [0, 1, 512, 1023, 1024, 1025, 65_536, 1 << 20, 3 << 29, 1 << 30, u64::MAX] {
             assert_eq!(size(&show_size(bytes), 0..=u64::MAX), Ok(bytes));
         }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_a_range_belong_to_it() {
+    fn both_ends_of_a_range_are_valid() {
         for (number, inside) in [("2", false), ("3", true), ("5", true), ("6", false)] {
             assert_eq!(whole(number, 3..=5).is_ok(), inside, "{number}");
             assert_eq!(count(number, 3..=5).is_ok(), inside, "{number}");
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_names_one_machine_and_ipv4_is_ipv4_however_it_is_written() {
+    fn an_address_names_one_machine_and_mapped_ipv4_is_ipv4() {
         for (text, local, peer) in [
             ("127.0.0.1", Some("127.0.0.1"), Some("127.0.0.1")),
             ("::ffff:10.0.0.1", Some("10.0.0.1"), Some("10.0.0.1")),

@@ -81,7 +81,7 @@ impl Participant {
             }
             (Host::Name(_), Some(resolver)) => {
                 resolver.ask();
-                self.come_back_at(dialer.resolved_by, ParticipantTimer::Dial);
+                self.wake_at(dialer.resolved_by, ParticipantTimer::Dial);
                 self.dialer = Some(dialer);
             }
             (Host::Name(_), None) => (), // A name has a resolver.
@@ -122,7 +122,7 @@ impl Participant {
                 Ok(key) => {
                     let until = now.plus(share);
                     dialer.current = Some(ConnectAttempt { key, address, until });
-                    return self.come_back_at(until, ParticipantTimer::Dial);
+                    return self.wake_at(until, ParticipantTimer::Dial);
                 }
                 Err(error) => dialer.failures.push(format!("{address}: {error}")),
             }

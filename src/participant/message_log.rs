@@ -93,7 +93,7 @@ pub(super) struct LogReport {
     /// The file was checked because of [`LogJob::Retry`] or [`LogJob::Rotate`].
     pub(super) is_checked: bool,
     /// A new file began without [`LogJob::Rotate`]: words for the user.
-    pub(super) begun: Option<String>,
+    pub(super) new_file: Option<String>,
     /// For [`LogBatch::reuse`]: memory that is not given back need not be got again.
     pub(super) spare: String,
 }
@@ -116,7 +116,7 @@ pub(super) struct MessageLog {
     /// Lines that are not yet written, and what will be remembered with them.
     unwritten: String,
     unwritten_entries: usize,
-    unwritten_memory: LogPosition,
+    unwritten_position: LogPosition,
 }
 
 impl MessageLog {
@@ -143,7 +143,7 @@ impl MessageLog {
         }
         if must_sync {
             file.sync_data()?;
-            sync_name(path)?;
+            sync_directory_entry(path)?;
         }
         let absolute = std::path::absolute(path).ok();
         let absolute = absolute.filter(|absolute| file_state::is_at(&file, absolute));
@@ -157,7 +157,7 @@ impl MessageLog {
             log_position,
             unwritten: String::new(),
             unwritten_entries: 0,
-            unwritten_memory: log_position,
+            unwritten_position: log_position,
         })
     }
 
@@ -172,17 +172,17 @@ impl MessageLog {
             true => self.unwritten = text,
             false => self.unwritten.push_str(&text),
         }
-        self.unwritten_memory.last = last;
+        self.unwritten_position.last = last;
         self.unwritten_entries = self.unwritten_entries.saturating_add(entries);
     }
 
     fn begin(&mut self, epoch: Epoch) {
-        let line = match self.unwritten_memory.epoch {
+        let line = match self.unwritten_position.epoch {
             None => LogHeader { id: &self.id, epoch, last: Seq::ZERO }.to_string(),
             Some(_) => format!("# epoch {epoch}\n"),
         };
         self.unwritten.push_str(&line);
-        self.unwritten_memory = LogPosition { epoch: Some(epoch), last: Seq::ZERO };
+        self.unwritten_position = LogPosition { epoch: Some(epoch), last: Seq::ZERO };
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
@@ -203,19 +203,20 @@ impl MessageLog {
     fn check_file(&mut self, report: &mut LogReport) -> Result<(), String> {
         let state = FileState::of(&self.file, self.file_id, &self.path, self.length)
             .map_err(|error| format!("{}: {error}", self.path_shown()))?;
-        let begun = match state {
+        let new_file = match state {
             FileState::Intact => return Ok(()),
             FileState::Longer => {
                 let cut = self.cut_back();
                 return cut.map_err(|unusable| format!("{}: {unusable}", self.path_shown()));
             }
-            FileState::Truncated => self.begin_again(),
-            FileState::Deleted | FileState::Moved => self.begin_new_file(),
+            FileState::Truncated => self.restart_file(),
+            FileState::Deleted | FileState::Moved => self.start_new_file(),
         };
         let path = self.path_shown();
-        begun.map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
+        new_file
+            .map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
         let last = self.log_position.last;
-        report.begun = Some(format!("{path} {state}: a new file begins after message {last}"));
+        report.new_file = Some(format!("{path} {state}: a new file begins after message {last}"));
         Ok(())
     }
 
@@ -241,7 +242,7 @@ impl MessageLog {
             }
         }
         self.length = length;
-        self.log_position = self.unwritten_memory;
+        self.log_position = self.unwritten_position;
         self.unwritten.clear();
         Ok(true)
     }
@@ -254,7 +255,7 @@ impl MessageLog {
     }
 
     /// Goes on in the same file, of which only a part or nothing is left.
-    fn begin_again(&mut self) -> Result<(), MessageLogError> {
+    fn restart_file(&mut self) -> Result<(), MessageLogError> {
         let (_, length) = recovery::recover(&self.file, &self.id)?;
         self.file.set_len(length)?;
         self.length = u64::MAX; // If the header fails, the file counts as truncated still.
@@ -262,13 +263,13 @@ impl MessageLog {
     }
 
     /// Goes on in a new file of the same name. The old one is released.
-    fn begin_new_file(&mut self) -> Result<(), MessageLogError> {
+    fn start_new_file(&mut self) -> Result<(), MessageLogError> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
         new.log_position = self.log_position;
         new.write_header(new.length)?;
         new.unwritten = std::mem::take(&mut self.unwritten);
         new.unwritten_entries = self.unwritten_entries;
-        new.unwritten_memory = self.unwritten_memory;
+        new.unwritten_position = self.unwritten_position;
         *self = new;
         Ok(())
     }
@@ -312,8 +313,8 @@ impl Sink for MessageLog {
     fn run(&mut self, batch: Vec<LogBatch>) -> LogReport {
         let mut report = LogReport::default();
         let mut is_expected = false;
-        for order in batch.into_iter().flatten() {
-            match order {
+        for job in batch.into_iter().flatten() {
+            match job {
                 LogJob::Append(lines) => self.append(lines),
                 LogJob::Begin(epoch) => self.begin(epoch),
                 LogJob::Retry => report.is_checked = true,
@@ -325,7 +326,7 @@ impl Sink for MessageLog {
         }
         self.write_into(&mut report);
         if is_expected {
-            report.begun = None;
+            report.new_file = None;
         }
         if self.unwritten.is_empty() {
             report.spare = std::mem::take(&mut self.unwritten);
@@ -335,7 +336,7 @@ impl Sink for MessageLog {
 }
 
 /// Makes the name of a file safe against power loss.
-fn sync_name(path: &Path) -> io::Result<()> {
+fn sync_directory_entry(path: &Path) -> io::Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     File::open(above.unwrap_or(Path::new(".")))?.sync_all()
 }

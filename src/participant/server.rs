@@ -54,9 +54,9 @@ pub(super) struct Participant {
     timers: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
     /// Some output could not be printed.
-    lost_output: bool,
+    has_print_error: bool,
     /// Nobody reads standard output.
-    is_unread: bool,
+    is_stdout_closed: bool,
     exit: Option<Exit>,
 }
 
@@ -88,8 +88,8 @@ impl Participant {
             must_come_back: true,
             timers: TimerWheel::new(),
             session_timer: None,
-            lost_output: false,
-            is_unread: false,
+            has_print_error: false,
+            is_stdout_closed: false,
             exit: None,
         }
     }
@@ -123,7 +123,7 @@ impl Participant {
         signals.into_iter().for_each(|signal| self.on_signal(signal, now));
         self.accept(now);
         for key in self.sockets.keys().collect::<Vec<_>>() {
-            self.serve(key, now);
+            self.process_input(key, now);
         }
         while let Some(timer) = self.timers.pop_due(now) {
             self.on_timer(timer, now);
@@ -133,7 +133,7 @@ impl Participant {
         self.parts.log.hand_over();
         self.parts.output.hand_over();
         self.close_marked();
-        self.must_come_back |= self.is_any_wanted_again();
+        self.must_come_back |= self.must_read_again();
         self.set_timer();
         Ok(self.exit_code(now))
     }
@@ -148,12 +148,12 @@ impl Participant {
         while let Some(effect) = self.parts.session.poll_effect() {
             match effect {
                 SessionEffect::Dial { socket } => self.dial(socket, now),
-                SessionEffect::HangUp { socket } => self.hang_up(socket),
+                SessionEffect::CloseCommandSocket { socket } => self.close_command_socket(socket),
                 SessionEffect::Send { socket, line } => self.send(socket, &line),
                 SessionEffect::Listen { port } => self.listen(port, now),
                 SessionEffect::CloseListener => self.listener = None,
                 SessionEffect::Report(dropped) => log::warn!("{dropped}"),
-                SessionEffect::CloseMessages { socket } => self.close_messages(socket),
+                SessionEffect::CloseMessageSocket { socket } => self.close_message_socket(socket),
                 SessionEffect::Ack { socket, seq } => self.ack(socket, seq),
                 SessionEffect::Append(entry) => {
                     self.parts.output.push_entry(&entry);
@@ -172,9 +172,9 @@ impl Participant {
 
     fn take_completions(&mut self, now: Millis) {
         for report in self.parts.log.completions() {
-            let LogReport { written, failure, is_checked, begun, spare } = report;
+            let LogReport { written, failure, is_checked, new_file, spare } = report;
             self.parts.log.waiting.reuse(spare);
-            if let Some(words) = begun {
+            if let Some(words) = new_file {
                 self.parts.output.push_line(&format_args!("* message log: {words}"));
             }
             if written > 0 || is_checked && failure.is_none() {
@@ -185,7 +185,7 @@ impl Participant {
             }
         }
         for result in self.parts.output.completions() {
-            if self.note_printed(result) {
+            if self.on_printed(result) {
                 self.handle(SessionInput::Stop, now);
             }
         }
@@ -193,18 +193,18 @@ impl Participant {
 
     /// Whether standard output has lost who read it; true once, for a second wish to stop would not
     /// wait for the goodbye. What could not be printed for another reason is a failure, said once.
-    fn note_printed(&mut self, printed: io::Result<()>) -> bool {
+    fn on_printed(&mut self, printed: io::Result<()>) -> bool {
         match printed {
             Ok(()) => false,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                let is_new = !std::mem::replace(&mut self.is_unread, true);
+                let is_new = !std::mem::replace(&mut self.is_stdout_closed, true);
                 if is_new {
                     log::warn!("nobody reads standard output any more");
                 }
                 is_new
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.lost_output, true) {
+                if !std::mem::replace(&mut self.has_print_error, true) {
                     log::error!("standard output: {error}");
                 }
                 false
@@ -239,7 +239,7 @@ impl Participant {
         while self.exit.is_none()
             && self.parts.session.wants_user_lines()
             && self.parts.output.takes_commands()
-            && self.may_go_on_after_command(now)
+            && self.may_run_next_command(now)
         {
             if let Some(line) = self.parts.commands.pop_front() {
                 self.handle(SessionInput::UserLine(line.as_bytes()), now);
@@ -259,7 +259,7 @@ impl Participant {
 
     /// With `--exit-on-error` each command of the command line waits for the one before, and the
     /// first that fails quits.
-    fn may_go_on_after_command(&mut self, now: Millis) -> bool {
+    fn may_run_next_command(&mut self, now: Millis) -> bool {
         if !self.parts.exits_on_error {
             return true;
         }
@@ -280,7 +280,7 @@ impl Participant {
         is_idle
     }
 
-    pub(super) fn come_back_at(&mut self, deadline: Millis, timer: ParticipantTimer) {
+    pub(super) fn wake_at(&mut self, deadline: Millis, timer: ParticipantTimer) {
         self.timers.insert(deadline, timer);
     }
 
@@ -307,7 +307,7 @@ impl Participant {
     pub(super) fn close(&mut self, wait: Duration) -> bool {
         let is_printed = self.parts.output.close(wait);
         for result in self.parts.output.completions() {
-            self.note_printed(result);
+            self.on_printed(result);
         }
         if !is_printed {
             log::warn!("the last output could not be printed in time");
@@ -317,6 +317,6 @@ impl Participant {
             log::error!("the last entries of the message log could not be written in time");
         }
         self.parts.prompt.restore(&self.parts.typed, wait);
-        is_printed && is_written && !self.lost_output
+        is_printed && is_written && !self.has_print_error
     }
 }

@@ -64,7 +64,9 @@ impl Participant {
     pub(super) fn accept(&mut self, now: Millis) {
         while let Some(listener) = &mut self.listener {
             match listener.accept(now) {
-                Accept::Accepted(stream, peer) => self.take_in(stream, peer.ip(), now),
+                Accept::Accepted(stream, peer) => {
+                    self.add_message_socket(stream, peer.ip(), now);
+                }
                 Accept::Yielded => {
                     self.must_come_back = true;
                     return;
@@ -72,9 +74,7 @@ impl Participant {
                 Accept::OutOfFiles(error) => {
                     log::warn!("no connection can be accepted: {error}");
                     let retry_at = listener.retry_at();
-                    retry_at
-                        .into_iter()
-                        .for_each(|at| self.come_back_at(at, ParticipantTimer::Accept));
+                    retry_at.into_iter().for_each(|at| self.wake_at(at, ParticipantTimer::Accept));
                     return;
                 }
                 Accept::Drained | Accept::Paused => return,
@@ -82,7 +82,7 @@ impl Participant {
         }
     }
 
-    fn take_in(&mut self, stream: TcpStream, peer: IpAddr, now: Millis) {
+    fn add_message_socket(&mut self, stream: TcpStream, peer: IpAddr, now: Millis) {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let connection = Connection::new(stream);
@@ -116,7 +116,7 @@ impl Participant {
     }
 
     /// Takes from a connection what it has and the session wants.
-    pub(super) fn serve(&mut self, key: Key, now: Millis) {
+    pub(super) fn process_input(&mut self, key: Key, now: Millis) {
         let mut bytes = 0;
         loop {
             let next = match self.next_line(key, now) {
@@ -151,7 +151,10 @@ impl Participant {
                     return NextStep::Pause;
                 }
                 let ends = || Ok((connection.local_addr()?, connection.peer_addr()?));
-                match connection.connected().and_then(|stands| stands.then(ends).transpose()) {
+                match connection
+                    .connected()
+                    .and_then(|is_connected| is_connected.then(ends).transpose())
+                {
                     Ok(None) => return NextStep::Pause,
                     Ok(Some((local, coordinator))) => {
                         socket.role = SocketRole::Commands(number);
@@ -206,25 +209,27 @@ impl Participant {
         self.marked_for_close.push(key);
         let input = match role {
             SocketRole::Dialer(_) => return self.on_connect_failed(key, reason, now),
-            SocketRole::Commands(socket) => SessionInput::CommandsClosed { socket, reason, unsent },
-            SocketRole::Messages(socket) => SessionInput::MessagesClosed { socket, reason },
+            SocketRole::Commands(socket) => {
+                SessionInput::CommandSocketClosed { socket, reason, unsent }
+            }
+            SocketRole::Messages(socket) => SessionInput::MessageSocketClosed { socket, reason },
         };
         self.handle(input, now);
     }
 
-    fn find(&mut self, is_it: impl Fn(SocketRole) -> bool) -> Option<(Key, &mut Socket)> {
-        self.sockets.iter_mut().find(|(_, socket)| is_it(socket.role))
+    fn find(&mut self, is_match: impl Fn(SocketRole) -> bool) -> Option<(Key, &mut Socket)> {
+        self.sockets.iter_mut().find(|(_, socket)| is_match(socket.role))
     }
 
-    pub(super) fn hang_up(&mut self, number: CommandSocket) {
+    pub(super) fn close_command_socket(&mut self, number: CommandSocket) {
         self.dialer.take_if(|dialer| dialer.is_for(number));
-        let is_it =
+        let is_match =
             |role| role == SocketRole::Dialer(number) || role == SocketRole::Commands(number);
-        let key = self.find(is_it).map(|(key, _)| key);
+        let key = self.find(is_match).map(|(key, _)| key);
         self.marked_for_close.extend(key);
     }
 
-    pub(super) fn close_messages(&mut self, number: MessageSocket) {
+    pub(super) fn close_message_socket(&mut self, number: MessageSocket) {
         let key = self.find(|role| role == SocketRole::Messages(number)).map(|(key, _)| key);
         self.marked_for_close.extend(key);
     }
@@ -259,7 +264,7 @@ impl Participant {
     }
 
     /// Returns true if a message socket that was not read is to be read again.
-    pub(super) fn is_any_wanted_again(&self) -> bool {
+    pub(super) fn must_read_again(&self) -> bool {
         self.sockets.iter().any(|(_, socket)| match socket.role {
             SocketRole::Messages(number) => {
                 socket.paused && self.parts.session.wants_message_line(number)

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn participants_do_not_come_back_in_the_same_instant() {
+    fn participants_do_not_reconnect_in_the_same_instant() {
         let mut pauses: Vec<u64> = (0..100).map(|seed| Backoff::new(seed).next_ms()).collect();
         pauses.sort_unstable();
         pauses.dedup();

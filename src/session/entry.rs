@@ -23,7 +23,7 @@ pub struct Message {
     seq: Seq,
     accepted: UnixMillis,
     /// The sender, and right behind it the text.
-    words: Box<str>,
+    sender_and_text: Box<str>,
     sender_bytes: u8,
     /// The text needs no guard, wherever it is written.
     is_plain: bool,
@@ -55,7 +55,7 @@ impl Message {
     }
 
     fn split(&self) -> (&str, &str) {
-        self.words.split_at_checked(self.sender_bytes.into()).unwrap_or_default()
+        self.sender_and_text.split_at_checked(self.sender_bytes.into()).unwrap_or_default()
     }
 
     /// Appends the text, made harmless by `guard`.
@@ -75,11 +75,11 @@ impl From<Delivery<'_>> for Message {
         let Delivery { seq, sender, accepted, text } = delivery;
         debug_assert!(u8::try_from(sender.len()).is_ok(), "ids are bounded below that");
         let sender_bytes = u8::try_from(sender.len()).unwrap_or_default();
-        let mut words = String::with_capacity(sender.len().saturating_add(text.len()));
-        words.push_str(sender);
-        words.push_str(text);
-        let (words, is_plain) = (words.into_boxed_str(), text::is_plain(text));
-        Self { seq, accepted, words, sender_bytes, is_plain }
+        let mut sender_and_text = String::with_capacity(sender.len().saturating_add(text.len()));
+        sender_and_text.push_str(sender);
+        sender_and_text.push_str(text);
+        let (sender_and_text, is_plain) = (sender_and_text.into_boxed_str(), text::is_plain(text));
+        Self { seq, accepted, sender_and_text, sender_bytes, is_plain }
     }
 }
 
@@ -87,7 +87,7 @@ impl LogEntry {
     /// About what it costs to keep.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {
-            Self::Message(message) => message.words.len(),
+            Self::Message(message) => message.sender_and_text.len(),
             Self::Gap(_) | Self::Epoch(_) => 0,
         };
         texts.saturating_add(size_of::<Self>())

@@ -76,7 +76,7 @@ impl Session {
         let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
         let handshake = self.join.as_mut().map(|join| &mut join.handshake);
         let Some(handshake) = handshake.filter(|handshake| handshake.is_open) else {
-            return self.effects.push_back(SessionEffect::CloseMessages { socket });
+            return self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
         };
         if Some(peer.to_canonical()) != coordinator {
             return self.drop_stranger(socket, peer, DropReason::Address(coordinator), now);
@@ -95,7 +95,7 @@ impl Session {
     }
 
     fn drop_stranger(&mut self, socket: MessageSocket, peer: IpAddr, why: DropReason, now: Millis) {
-        self.effects.push_back(SessionEffect::CloseMessages { socket });
+        self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
         self.report_dropped(peer, why, now);
     }
 
@@ -131,7 +131,7 @@ impl Session {
             self.effects.push_back(SessionEffect::CloseListener);
         }
         for Candidate { socket, .. } in join.handshake.candidates.drain(..) {
-            self.effects.push_back(SessionEffect::CloseMessages { socket });
+            self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
         }
     }
 

@@ -7,7 +7,7 @@ use super::waiting::UserRequest;
 /// A request without its reply.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) asked: RequestSource,
+    pub(super) source: RequestSource,
     pub(super) word: &'static str,
     pub(super) bytes: usize,
     /// Lines still to come behind `OK members` and `OK stats`.

@@ -26,7 +26,6 @@ pub struct LogPosition {
     pub last: Seq,
 }
 
-/// The message socket.
 #[derive(Debug)]
 pub(super) struct MessageStream {
     pub(super) socket: MessageSocket,
@@ -184,9 +183,9 @@ impl Session {
             return true;
         }
         let is_stream = self.stream.as_ref().is_some_and(|stream| stream.socket == socket);
-        let is_held_back = self.join.as_ref().is_some_and(Join::holds_messages_back);
+        let is_reading_stopped = self.join.as_ref().is_some_and(Join::stops_reading);
         is_stream
-            && !is_held_back
+            && !is_reading_stopped
             && !self.is_next_awaited()
             && self.shutdown.is_none()
             && self.inbox.has_room()
@@ -218,11 +217,11 @@ impl Session {
             }
             Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, LogEntry::Gap(gap)),
             Ok(Ok(MessageLine::Bye(reason))) => {
-                self.effects.push_back(SessionEffect::CloseMessages { socket });
+                self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
                 return self.on_bye(reason, now);
             }
             Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
-                self.effects.push_back(SessionEffect::CloseMessages { socket });
+                self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
                 return self.end_stream(Reason::BadMessage, now);
             }
         };
@@ -301,7 +300,7 @@ impl Session {
         self.waiting.release();
         self.own_addresses.clear();
         if let Some(old) = self.stream.replace(stream) {
-            self.effects.push_back(SessionEffect::CloseMessages { socket: old.socket });
+            self.effects.push_back(SessionEffect::CloseMessageSocket { socket: old.socket });
         }
         if self.inbox.log_position.epoch != Some(epoch) {
             self.append(LogEntry::Epoch(epoch));
@@ -312,18 +311,23 @@ impl Session {
     }
 
     /// The user left, and the coordinator agreed.
-    pub(super) fn leave_stream(&mut self) {
+    pub(super) fn mark_leaving(&mut self) {
         if let Some(stream) = &mut self.stream {
             stream.leaving = true;
         }
     }
 
     /// The user wanted to leave, and the coordinator did not agree.
-    pub(super) fn keep_stream(&mut self) {
+    pub(super) fn stay_online(&mut self) {
         self.last_port = self.stream.as_ref().map(|stream| stream.port);
     }
 
-    pub(super) fn on_messages_closed(&mut self, socket: MessageSocket, reason: &str, now: Millis) {
+    pub(super) fn on_message_socket_closed(
+        &mut self,
+        socket: MessageSocket,
+        reason: &str,
+        now: Millis,
+    ) {
         self.forget_candidate(socket, now);
         if self.stream.as_ref().is_some_and(|stream| stream.socket == socket) {
             self.end_stream(Reason::System(reason.into()), now);
@@ -363,7 +367,7 @@ impl Session {
             self.backoff.reset();
         }
         if !is_expected {
-            self.show(Notice::MessagesLost { why });
+            self.show(Notice::MessageSocketLost { why });
         }
         self.resume(now);
     }
@@ -371,14 +375,14 @@ impl Session {
     pub(super) fn on_log_written(&mut self, entries: usize) {
         self.inbox.on_written(entries);
         if self.inbox.failure.take().is_some() {
-            self.show(Notice::LogWrites);
+            self.show(Notice::LogRecovered);
         }
     }
 
     pub(super) fn on_log_failed(&mut self, reason: &str, now: Millis) {
         let retry_at = Some(now.plus(LOG_RETRY_MS));
         if self.inbox.failure.replace(LogFailure { retry_at }).is_none() {
-            self.show(Notice::LogFails { reason: reason.into() });
+            self.show(Notice::LogFailed { reason: reason.into() });
         }
     }
 

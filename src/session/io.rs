@@ -51,7 +51,7 @@ pub enum SessionInput<'a> {
         line: &'a [u8],
     },
     /// A command socket ended.
-    CommandsClosed {
+    CommandSocketClosed {
         /// Which.
         socket: CommandSocket,
         /// How.
@@ -86,7 +86,7 @@ pub enum SessionInput<'a> {
         line: &'a [u8],
     },
     /// Such a connection ended, or brought a line that is longer than it may be.
-    MessagesClosed {
+    MessageSocketClosed {
         /// Which.
         socket: MessageSocket,
         /// How.
@@ -115,7 +115,7 @@ pub enum SessionEffect {
         socket: CommandSocket,
     },
     /// Close a command socket, or stop connecting it.
-    HangUp {
+    CloseCommandSocket {
         /// Which.
         socket: CommandSocket,
     },
@@ -134,7 +134,7 @@ pub enum SessionEffect {
     /// Listen no more. Connections that came in stay.
     CloseListener,
     /// Close a connection that came in.
-    CloseMessages {
+    CloseMessageSocket {
         /// Which.
         socket: MessageSocket,
     },

@@ -75,7 +75,7 @@ impl Session {
         // as lost what will stand there. The user is not kept waiting for a log that fails.
         if kind == JoinKind::Reconnect && !self.inbox.is_all_written() {
             if join.is_for_user && self.inbox.is_failing() {
-                self.fail_join(Reason::LogFails, now);
+                self.fail_join(Reason::LogFailed, now);
             }
             return;
         }
@@ -159,7 +159,7 @@ impl Session {
         let is_greeted = join.greeted;
         let notice = match (join.is_for_user, join.kind) {
             (true, _) => Notice::Reply(reply),
-            (false, JoinKind::Register) => Notice::RegisteredAnew { reply },
+            (false, JoinKind::Register) => Notice::RegisteredAgain { reply },
             (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
         };
         self.show(notice);
@@ -212,7 +212,7 @@ impl Session {
 
     /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
     /// may greet before it can confirm, and end in between.
-    pub(super) fn lose_join(&mut self, why: Reason, now: Millis) {
+    pub(super) fn on_join_reply_lost(&mut self, why: Reason, now: Millis) {
         let Some(join) = &mut self.join else { return };
         if join.greeted && self.stream.is_some() {
             return self.finish_join(now);
@@ -263,7 +263,7 @@ impl Session {
         if self.join.as_ref().is_some_and(|join| join.greeted)
             && let Some(stream) = self.stream.take()
         {
-            self.effects.push_back(SessionEffect::CloseMessages { socket: stream.socket });
+            self.effects.push_back(SessionEffect::CloseMessageSocket { socket: stream.socket });
         }
     }
 

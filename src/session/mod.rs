@@ -18,7 +18,7 @@
 //! is acknowledged, or named in `since=`, only when the shell has said that the entry is written.
 
 mod backoff;
-mod bye_words;
+mod bye_text;
 mod dropped;
 mod entry;
 mod handshake;
@@ -150,15 +150,15 @@ impl Session {
                 self.on_dial_failed(socket, Reason::System(reason.into()), now);
             }
             SessionInput::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
-            SessionInput::CommandsClosed { socket, reason, unsent } => {
-                self.on_commands_closed(socket, &Reason::System(reason.into()), unsent, now);
+            SessionInput::CommandSocketClosed { socket, reason, unsent } => {
+                self.on_command_socket_closed(socket, &Reason::System(reason.into()), unsent, now);
             }
             SessionInput::Listening { port, nonce } => self.on_listening(port, nonce),
             SessionInput::ListenFailed { reason } => self.on_listen_failed(reason, now),
             SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
             SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line, now),
-            SessionInput::MessagesClosed { socket, reason } => {
-                self.on_messages_closed(socket, reason, now);
+            SessionInput::MessageSocketClosed { socket, reason } => {
+                self.on_message_socket_closed(socket, reason, now);
             }
             SessionInput::LogWritten { entries } => self.on_log_written(entries),
             SessionInput::LogFailed { reason } => self.on_log_failed(reason, now),
@@ -293,8 +293,8 @@ impl Session {
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
         let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
-        let is_behind = !self.waiting.is_empty() && !self.is_in_outage();
-        if joining_for_user || is_behind {
+        let others_wait = !self.waiting.is_empty() && !self.is_in_outage();
+        if joining_for_user || others_wait {
             return false;
         }
         let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));

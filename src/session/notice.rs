@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::NotSent;
-use super::bye_words::{TAKEN_OVER, fmt_bye, fmt_went_back};
+use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::user_command::{Ask, BadCommand};
 use crate::limits::{REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::protocol::{Epoch, Seq};
@@ -61,14 +61,14 @@ pub enum Notice {
         address: SocketAddr,
     },
     /// The message socket broke.
-    MessagesLost {
+    MessageSocketLost {
         /// Why.
         why: Reason,
     },
     /// Another program with this id, which listens here, is online.
     TakenOver(SocketAddr),
     /// The command socket broke.
-    CommandsLost {
+    CommandSocketLost {
         /// Why.
         why: Reason,
     },
@@ -94,25 +94,25 @@ pub enum Notice {
         reply: Box<str>,
     },
     /// Online again, but as a new member.
-    RegisteredAnew {
+    RegisteredAgain {
         /// Its words.
         reply: Box<str>,
     },
     /// The next number, and the last one taken of the same epoch, which is not below it.
     NumbersWentBack(Seq, Seq),
     /// The message log cannot be written.
-    LogFails {
+    LogFailed {
         /// The operating system's words.
         reason: Box<str>,
     },
     /// The message log can be written again.
-    LogWrites,
+    LogRecovered,
     /// The answer to `status`.
     Status(Status),
     /// The answer to `help`.
     Help,
     /// A signal came before these could be carried out.
-    Undone {
+    Unfinished {
         /// Of the user.
         commands: usize,
     },
@@ -161,7 +161,7 @@ pub enum Reason {
     /// The coordinator said `OK` and did not greet.
     NoGreeting,
     /// The message log has entries that it cannot write.
-    LogFails,
+    LogFailed,
     /// What came on the command socket was no reply, or not to what was asked.
     BadReply,
     /// What came on the message socket was neither a message nor a gap.
@@ -248,9 +248,9 @@ impl fmt::Display for Notice {
             }
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
-            Self::MessagesLost { why } => write!(f, "* message connection lost: {why}"),
+            Self::MessageSocketLost { why } => write!(f, "* message connection lost: {why}"),
             Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
-            Self::CommandsLost { why } => write!(f, "* command connection lost: {why}"),
+            Self::CommandSocketLost { why } => write!(f, "* command connection lost: {why}"),
             Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
             Self::TryFailed { command, why, ms } => {
                 write!(f, "* {command} failed: {why}; trying again in {}", Seconds(*ms))
@@ -261,16 +261,16 @@ impl fmt::Display for Notice {
             Self::Reconnected { reply } => {
                 write!(f, "* reconnected: {}", text::for_terminal(reply))
             }
-            Self::RegisteredAnew { reply } => {
+            Self::RegisteredAgain { reply } => {
                 let reply = text::for_terminal(reply);
                 write!(f, "* registered anew, messages may have been missed: {reply}")
             }
             Self::NumbersWentBack(next, last) => fmt_went_back(*next, *last, f),
-            Self::LogFails { reason } => write!(f, "error: message log: {reason}; {NOT_ACKED}"),
-            Self::LogWrites => f.write_str("* message log: it can be written again"),
+            Self::LogFailed { reason } => write!(f, "error: message log: {reason}; {NOT_ACKED}"),
+            Self::LogRecovered => f.write_str("* message log: it can be written again"),
             Self::Status(status) => status.fmt(f),
             Self::Help => f.write_str(HELP),
-            Self::Undone { commands } => {
+            Self::Unfinished { commands } => {
                 write!(f, "error: quit: not done: {}", Counted(*commands, "command", "commands"))
             }
             Self::Abandoned { unwritten, unanswered } => {
@@ -285,7 +285,7 @@ impl fmt::Display for Notice {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(words) | Self::Refused(words) => text::for_terminal(words).fmt(f),
+            Self::System(text) | Self::Refused(text) => text::for_terminal(text).fmt(f),
             Self::IdElsewhere { id, ip, line } => write!(
                 f,
                 "{id} is registered from another address, and the address of this participant is \
@@ -302,7 +302,7 @@ impl fmt::Display for Reason {
                 write!(f, "no reply from {coordinator} in {seconds} s")
             }
             Self::NoGreeting => f.write_str("the coordinator did not greet in time"),
-            Self::LogFails => f.write_str("the message log cannot be written"),
+            Self::LogFailed => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
             Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
             Self::Bye(reason) => fmt_bye(reason, f),

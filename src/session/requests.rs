@@ -13,7 +13,7 @@ use crate::time::Millis;
 /// The command socket and what was asked on it.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    link: CommandSocketState,
+    state: CommandSocketState,
     /// The address that the last command socket reached the coordinator at.
     coordinator: Option<SocketAddr>,
     in_flight: VecDeque<InFlight>,
@@ -40,7 +40,7 @@ enum CommandSocketState {
 impl Requests {
     /// Our address on the command socket that is there.
     pub(super) fn own_ip(&self) -> Option<IpAddr> {
-        match self.link {
+        match self.state {
             CommandSocketState::Open { ip, .. } => Some(ip),
             CommandSocketState::Closed | CommandSocketState::Dialing { .. } => None,
         }
@@ -51,7 +51,7 @@ impl Requests {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        match self.link {
+        match self.state {
             CommandSocketState::Dialing { until, .. } => Some(until),
             CommandSocketState::Open { .. } if !self.in_flight.is_empty() => Some(self.reply_due),
             CommandSocketState::Open { .. } | CommandSocketState::Closed => None,
@@ -65,12 +65,12 @@ impl Requests {
 
     /// Whether somebody waits for a reply.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.iter().any(|request| request.asked != RequestSource::Nobody)
+        self.in_flight.iter().any(|request| request.source != RequestSource::Nobody)
     }
 
     /// As [`Self::is_busy`]; but what the session does by itself is nothing to wait for.
     fn is_busy_for_user(&self) -> bool {
-        self.in_flight.iter().any(|request| match request.asked {
+        self.in_flight.iter().any(|request| match request.source {
             RequestSource::User(_) | RequestSource::Leave => true,
             RequestSource::Join | RequestSource::Nobody => false,
         })
@@ -78,7 +78,7 @@ impl Requests {
 
     /// Whether the user has asked to leave.
     pub(super) fn is_leaving(&self) -> bool {
-        self.in_flight.iter().any(|request| match &request.asked {
+        self.in_flight.iter().any(|request| match &request.source {
             RequestSource::User(request) => request.ask.is_leave(),
             RequestSource::Leave => true,
             RequestSource::Join | RequestSource::Nobody => false,
@@ -87,7 +87,7 @@ impl Requests {
 
     /// Whether a reply is on its way that nobody waits for.
     pub(super) fn is_any_abandoned(&self) -> bool {
-        self.in_flight.iter().any(|request| request.asked == RequestSource::Nobody)
+        self.in_flight.iter().any(|request| request.source == RequestSource::Nobody)
     }
 
     /// Returns true if a command may be sent before the replies to the requests in flight are here.
@@ -95,7 +95,7 @@ impl Requests {
         if !is_message {
             return !self.is_busy_for_user();
         }
-        let may_follow = |asked: &RequestSource| match asked {
+        let may_follow = |source: &RequestSource| match source {
             RequestSource::User(request) => request.ask.is_message(),
             RequestSource::Nobody => true,
             RequestSource::Join | RequestSource::Leave => false,
@@ -103,37 +103,37 @@ impl Requests {
         self.in_flight.len() < IN_FLIGHT_MAX
             && self.bytes < IN_FLIGHT_BYTES_MAX
             // All requests in flight are of one sort, except those that nobody waits for.
-            && self.in_flight.back().is_none_or(|last| may_follow(&last.asked))
+            && self.in_flight.back().is_none_or(|last| may_follow(&last.source))
     }
 
     /// The reply to the attempt's request is nobody's any more.
     pub(super) fn abandon_join(&mut self) {
         for request in &mut self.in_flight {
-            if request.asked == RequestSource::Join {
-                request.asked = RequestSource::Nobody;
+            if request.source == RequestSource::Join {
+                request.source = RequestSource::Nobody;
             }
         }
     }
 
-    fn is_open(&self, asked: CommandSocket) -> bool {
-        matches!(self.link, CommandSocketState::Open { socket, .. } if socket == asked)
+    fn is_open(&self, source: CommandSocket) -> bool {
+        matches!(self.state, CommandSocketState::Open { socket, .. } if socket == source)
     }
 
     fn pop(&mut self) -> Option<RequestSource> {
         let request = self.in_flight.pop_front()?;
         self.bytes = self.bytes.saturating_sub(request.bytes);
-        Some(request.asked)
+        Some(request.source)
     }
 
     /// Closed, and these were in flight.
     fn close(&mut self) -> VecDeque<InFlight> {
-        self.link = CommandSocketState::Closed;
+        self.state = CommandSocketState::Closed;
         self.bytes = 0;
         std::mem::take(&mut self.in_flight)
     }
 
     pub(super) fn check(&self) {
-        let is_open = matches!(self.link, CommandSocketState::Open { .. });
+        let is_open = matches!(self.state, CommandSocketState::Open { .. });
         assert!(is_open || self.in_flight.is_empty(), "nothing is in flight without a socket");
         assert!(self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2), "the window is kept");
     }
@@ -142,14 +142,14 @@ impl Requests {
 impl Session {
     /// Whether there is a command socket to write to; if not, one is asked for.
     pub(super) fn has_command_socket(&mut self, now: Millis) -> bool {
-        match self.requests.link {
+        match self.requests.state {
             CommandSocketState::Open { .. } => true,
             CommandSocketState::Dialing { .. } => false,
             CommandSocketState::Closed => {
                 self.requests.dials = self.requests.dials.saturating_add(1);
                 let socket = CommandSocket(self.requests.dials);
                 let until = now.plus(DIAL_TIMEOUT_MS);
-                self.requests.link = CommandSocketState::Dialing { socket, until };
+                self.requests.state = CommandSocketState::Dialing { socket, until };
                 self.effects.push_back(SessionEffect::Dial { socket });
                 false
             }
@@ -157,9 +157,9 @@ impl Session {
     }
 
     pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr, address: SocketAddr) {
-        match self.requests.link {
+        match self.requests.state {
             CommandSocketState::Dialing { socket, .. } if socket == dialed => {
-                self.requests.link = CommandSocketState::Open { socket, ip: ip.to_canonical() };
+                self.requests.state = CommandSocketState::Open { socket, ip: ip.to_canonical() };
             }
             CommandSocketState::Dialing { .. }
             | CommandSocketState::Closed
@@ -186,41 +186,41 @@ impl Session {
     }
 
     pub(super) fn ip(&self) -> Option<IpAddr> {
-        if let CommandSocketState::Open { ip, .. } = self.requests.link { Some(ip) } else { None }
+        if let CommandSocketState::Open { ip, .. } = self.requests.state { Some(ip) } else { None }
     }
 
     /// The line of a request on the command socket that is open.
     pub(super) fn request_line(&self, command: &Command<'_>) -> Option<Box<str>> {
-        let CommandSocketState::Open { ip, .. } = self.requests.link else { return None };
+        let CommandSocketState::Open { ip, .. } = self.requests.state else { return None };
         let request = Request { id: &self.settings.id, command: *command, ip };
         Some(format!("{request}\n").into())
     }
 
     pub(super) fn send(
         &mut self,
-        asked: RequestSource,
+        source: RequestSource,
         word: &'static str,
         line: Box<str>,
         now: Millis,
     ) {
-        let CommandSocketState::Open { socket, .. } = self.requests.link else { return };
+        let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
         if self.requests.in_flight.is_empty() {
             self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
         }
         let bytes = line.len();
         self.requests.bytes = self.requests.bytes.saturating_add(bytes);
-        self.requests.in_flight.push_back(InFlight { asked, word, bytes, rows: 0 });
+        self.requests.in_flight.push_back(InFlight { source, word, bytes, rows: 0 });
         self.effects.push_back(SessionEffect::Send { socket, line });
     }
 
     pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason, now: Millis) {
-        match self.requests.link {
+        match self.requests.state {
             CommandSocketState::Dialing { socket, .. } if socket == failed => (),
             CommandSocketState::Dialing { .. }
             | CommandSocketState::Closed
             | CommandSocketState::Open { .. } => return,
         }
-        self.requests.link = CommandSocketState::Closed;
+        self.requests.state = CommandSocketState::Closed;
         if self.join.as_ref().is_some_and(super::Join::wants_to_ask) {
             return self.fail_join(why, now);
         }
@@ -250,7 +250,7 @@ impl Session {
         let (Ok(line), Some(oldest)) =
             (std::str::from_utf8(line), self.requests.in_flight.front_mut())
         else {
-            return self.break_commands(&Reason::BadReply, now);
+            return self.fail_command_socket(&Reason::BadReply, now);
         };
         if oldest.rows > 0 {
             oldest.rows = oldest.rows.saturating_sub(1);
@@ -264,7 +264,7 @@ impl Session {
         match ReplyLine::parse(line) {
             Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
                 let has_rows = matches!(
-                    &oldest.asked,
+                    &oldest.source,
                     RequestSource::User(UserRequest { ask: Ask::Members | Ask::Stats, .. })
                 );
                 match fields.count() {
@@ -272,12 +272,12 @@ impl Session {
                         oldest.rows = rows;
                         self.show(Notice::Reply(line.into()));
                     }
-                    None if has_rows => self.break_commands(&Reason::BadReply, now),
+                    None if has_rows => self.fail_command_socket(&Reason::BadReply, now),
                     Some(_) | None => self.on_ok(line, fields, now),
                 }
             }
             Some(ReplyLine::Err { code, .. }) => self.on_err(code, line, now),
-            Some(ReplyLine::Ok { .. }) | None => self.break_commands(&Reason::BadReply, now),
+            Some(ReplyLine::Ok { .. }) | None => self.fail_command_socket(&Reason::BadReply, now),
         }
     }
 
@@ -287,7 +287,7 @@ impl Session {
                 self.show(Notice::Reply(line.into()));
                 match request.ask {
                     Ask::Msend(_) => self.waiting.on_accepted(),
-                    Ask::Disconnect | Ask::Deregister => self.leave_stream(),
+                    Ask::Disconnect | Ask::Deregister => self.mark_leaving(),
                     Ask::Members | Ask::Stats | Ask::Ping => (),
                 }
             }
@@ -315,26 +315,26 @@ impl Session {
     /// The coordinator closes this socket and has not looked at what came behind the request that
     /// it refused: all of that can be sent again.
     fn take_back_requests(&mut self) {
-        if let CommandSocketState::Open { socket, .. } = self.requests.link {
-            self.effects.push_back(SessionEffect::HangUp { socket });
+        if let CommandSocketState::Open { socket, .. } = self.requests.state {
+            self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
         }
-        let mut undone = 0_usize;
+        let mut unfinished = 0_usize;
         for request in self.requests.close() {
-            match request.asked {
+            match request.source {
                 RequestSource::User(_) if self.shutdown.is_some() => {
-                    undone = undone.saturating_add(1);
+                    unfinished = unfinished.saturating_add(1);
                 }
                 RequestSource::User(request) => self.waiting.insert(request),
                 RequestSource::Join => self.ask_again(),
-                RequestSource::Leave => self.retry_disconnect(),
+                RequestSource::Leave => self.mark_disconnect_unsent(),
                 RequestSource::Nobody => (),
             }
         }
-        self.leave_undone(undone);
+        self.report_unfinished(unfinished);
     }
 
     /// The command socket ended, and the operating system has not taken the last `unsent` bytes.
-    pub(super) fn on_commands_closed(
+    pub(super) fn on_command_socket_closed(
         &mut self,
         socket: CommandSocket,
         why: &Reason,
@@ -344,11 +344,11 @@ impl Session {
         if !self.requests.is_open(socket) {
             return;
         }
-        self.show(Notice::CommandsLost { why: why.clone() });
+        self.show(Notice::CommandSocketLost { why: why.clone() });
         let in_flight = self.requests.close();
         let handed_over = handed_over(&in_flight, unsent);
         for (number, request) in in_flight.into_iter().enumerate() {
-            match request.asked {
+            match request.source {
                 RequestSource::User(request) if number >= handed_over => match self.shutdown {
                     Some(_) => self.not_sent(&request, NotSent::Quit),
                     None => self.waiting.insert(request),
@@ -357,7 +357,7 @@ impl Session {
                     self.failed = true;
                     self.show(Notice::unanswered(&ask));
                 }
-                RequestSource::Join => self.lose_join(why.clone(), now),
+                RequestSource::Join => self.on_join_reply_lost(why.clone(), now),
                 RequestSource::Leave => {
                     let command = request.word;
                     self.exit_failed(Notice::Failed { command, why: why.clone() });
@@ -368,25 +368,25 @@ impl Session {
     }
 
     /// The peer made a mistake, or says nothing: no more of it.
-    fn break_commands(&mut self, why: &Reason, now: Millis) {
-        let CommandSocketState::Open { socket, .. } = self.requests.link else { return };
-        self.effects.push_back(SessionEffect::HangUp { socket });
-        self.on_commands_closed(socket, why, 0, now);
+    fn fail_command_socket(&mut self, why: &Reason, now: Millis) {
+        let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
+        self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
+        self.on_command_socket_closed(socket, why, 0, now);
     }
 
     pub(super) fn expire_requests(&mut self, now: Millis) {
         if self.requests.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        match self.requests.link {
+        match self.requests.state {
             CommandSocketState::Dialing { socket, .. } => {
-                self.effects.push_back(SessionEffect::HangUp { socket });
+                self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
                 let coordinator = self.settings.coordinator.clone();
                 self.on_dial_failed(socket, Reason::DialTimeout { coordinator }, now);
             }
             CommandSocketState::Open { .. } => {
                 let coordinator = self.settings.coordinator.clone();
-                self.break_commands(&Reason::NoReply { coordinator }, now);
+                self.fail_command_socket(&Reason::NoReply { coordinator }, now);
             }
             CommandSocketState::Closed => (),
         }

@@ -28,16 +28,16 @@ impl Session {
     /// A signal does not wait for the commands before it, and a second one for nothing.
     pub(super) fn on_stop(&mut self, now: Millis) {
         match self.shutdown {
-            Some(_) => self.abandon_rest(),
+            Some(_) => self.exit_without_waiting(),
             None => {
-                self.count_undone();
+                self.report_queued();
                 self.begin_to_leave(now);
             }
         }
     }
 
     /// What the user asked for and nobody will do any more has failed.
-    fn count_undone(&mut self) {
+    fn report_queued(&mut self) {
         let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
         let queued = self.queue.iter().filter(|command| match command {
             UserCommand::Join { .. } | UserCommand::Ask(_) => true,
@@ -45,14 +45,14 @@ impl Session {
                 false
             }
         });
-        self.leave_undone(queued.count().saturating_add(usize::from(is_joining)));
+        self.report_unfinished(queued.count().saturating_add(usize::from(is_joining)));
     }
 
     /// Says of so many commands of the user that nobody will do them.
-    pub(super) fn leave_undone(&mut self, commands: usize) {
+    pub(super) fn report_unfinished(&mut self, commands: usize) {
         if commands > 0 {
             self.failed = true;
-            self.show(Notice::Undone { commands });
+            self.show(Notice::Unfinished { commands });
         }
     }
 
@@ -88,17 +88,17 @@ impl Session {
     }
 
     /// The goodbye was not looked at.
-    pub(super) fn retry_disconnect(&mut self) {
+    pub(super) fn mark_disconnect_unsent(&mut self) {
         self.shutdown = self.shutdown.map(|shutdown| SessionShutdown { asked: false, ..shutdown });
     }
 
     pub(super) fn expire_shutdown(&mut self, now: Millis) {
         if self.shutdown.is_some_and(|shutdown| shutdown.until <= now) {
-            self.abandon_rest();
+            self.exit_without_waiting();
         }
     }
 
-    fn abandon_rest(&mut self) {
+    fn exit_without_waiting(&mut self) {
         let unwritten = self.inbox.unwritten();
         let unanswered = self.requests.in_flight();
         self.exit_failed(Notice::Abandoned { unwritten, unanswered });

@@ -42,15 +42,15 @@ impl UserCommand {
         if line.contains('\n') {
             return Err(BadCommand::LineFeed); // On the wire it would end the request.
         }
-        let (word, behind) = match line.split_once(' ') {
-            Some((word, behind)) => (word, Some(behind)),
+        let (word, tail) = match line.split_once(' ') {
+            Some((word, tail)) => (word, Some(tail)),
             None => (line.trim_end(), None),
         };
         if word == "msend" {
-            let text = behind.unwrap_or_default();
+            let text = tail.unwrap_or_default();
             return Ok(Some(Self::Ask(Ask::Msend(text.into()))));
         }
-        let arguments = behind.unwrap_or_default().trim();
+        let arguments = tail.unwrap_or_default().trim();
         let command = match word {
             "" => return Ok(None),
             "register" => return parse_join(JoinKind::Register, arguments).map(Some),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_commands_do_not_mind_spaces_around_them() {
+    fn the_other_commands_ignore_spaces_around_them() {
         let join = |kind, port| Ok(Some(UserCommand::Join { kind, port }));
         for (line, expected) in [
             ("register 9001", join(JoinKind::Register, 9001)),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_said_to_be_none() {
+    fn an_invalid_command_is_reported() {
         let port = |word| BadCommand::Port(word);
         for (line, expected) in [
             (&b"hello you"[..], BadCommand::Unknown("hello".into())),

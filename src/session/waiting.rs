@@ -49,7 +49,7 @@ pub(super) struct WaitingRequests {
     numbered: u64,
     /// No request is sent before this time, although the message socket is connected: the
     /// coordinator could not be reached, or does not take messages.
-    hold: Option<Millis>,
+    not_before: Option<Millis>,
     pauses: Backoff,
     /// The user knows of this outage.
     reported: bool,
@@ -61,7 +61,7 @@ impl WaitingRequests {
             requests: VecDeque::new(),
             bytes: 0,
             numbered: 0,
-            hold: None,
+            not_before: None,
             pauses: Backoff::new(seed),
             reported: false,
         }
@@ -96,7 +96,7 @@ impl WaitingRequests {
         let request = self.requests.pop_front()?;
         self.bytes = self.bytes.saturating_sub(request.ask.bytes());
         if self.requests.is_empty() {
-            self.hold = None;
+            self.not_before = None;
         }
         Some(request)
     }
@@ -107,15 +107,15 @@ impl WaitingRequests {
     }
 
     /// Sends nothing for a while; a pause under way stays.
-    fn hold_back(&mut self, now: Millis) {
-        if self.hold.is_none() {
-            self.hold = Some(now.plus(self.pauses.next_ms()));
+    fn delay_sending(&mut self, now: Millis) {
+        if self.not_before.is_none() {
+            self.not_before = Some(now.plus(self.pauses.next_ms()));
         }
     }
 
     /// The participant is online again.
     pub(super) fn release(&mut self) {
-        self.hold = None;
+        self.not_before = None;
     }
 
     /// The coordinator took a message: the next pause is a short one.
@@ -125,12 +125,12 @@ impl WaitingRequests {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let oldest = self.requests.front().map(|request| request.since.plus(WAITING_MS_MAX));
-        oldest.into_iter().chain(self.hold).min()
+        oldest.into_iter().chain(self.not_before).min()
     }
 
     pub(super) fn check(&self) {
         assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
-        let is_clear = self.bytes == 0 && self.hold.is_none();
+        let is_clear = self.bytes == 0 && self.not_before.is_none();
         assert!(!self.requests.is_empty() || is_clear, "nothing is held back for no request");
     }
 }
@@ -138,7 +138,7 @@ impl WaitingRequests {
 impl Session {
     /// Returns true if requests of the user wait instead of being sent.
     pub(super) fn is_in_outage(&self) -> bool {
-        self.is_coming_back() || self.waiting.hold.is_some()
+        self.is_coming_back() || self.waiting.not_before.is_some()
     }
 
     fn is_coming_back(&self) -> bool {
@@ -212,7 +212,7 @@ impl Session {
         {
             self.waiting.insert(request);
         }
-        self.hold_back(now);
+        self.delay_sending(now);
         true
     }
 
@@ -233,21 +233,21 @@ impl Session {
         let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
         if is_away && self.may_send_later() {
             self.waiting.insert(request);
-            return self.hold_back(now);
+            return self.delay_sending(now);
         }
         self.failed = true;
         self.show(Notice::Reply(line.into()));
         match code {
-            404 | 409 if request.ask.is_leave() => self.leave_stream(), // It was done before.
-            _ if request.ask.is_leave() => self.keep_stream(),
+            404 | 409 if request.ask.is_leave() => self.mark_leaving(), // It was done before.
+            _ if request.ask.is_leave() => self.stay_online(),
             _ => (),
         }
     }
 
     /// Sends nothing for a while; coming back has pauses of its own.
-    fn hold_back(&mut self, now: Millis) {
+    fn delay_sending(&mut self, now: Millis) {
         if self.join.is_none() {
-            self.waiting.hold_back(now);
+            self.waiting.delay_sending(now);
         }
     }
 
@@ -259,8 +259,8 @@ impl Session {
     }
 
     pub(super) fn expire_waiting(&mut self, now: Millis) {
-        if self.waiting.hold.is_some_and(|until| until <= now) {
-            self.waiting.hold = None;
+        if self.waiting.not_before.is_some_and(|until| until <= now) {
+            self.waiting.not_before = None;
         }
         while let Some(request) = self.waiting.pop_expired(now) {
             self.not_sent(&request, NotSent::TooOld);

@@ -157,7 +157,7 @@ impl World {
                     Commands { end, is_connected: false, input, output, registers: false };
                 participant.commands.insert(socket.0, commands);
             }
-            SessionEffect::HangUp { socket } => {
+            SessionEffect::CloseCommandSocket { socket } => {
                 let commands = participant.commands.remove(&socket.0);
                 participant.outcomes.on_closed(socket.0, 0);
                 environment.close(commands.expect("hung up once").end);
@@ -178,7 +178,7 @@ impl World {
                     environment.close(end);
                 }
             }
-            SessionEffect::CloseMessages { socket } => {
+            SessionEffect::CloseMessageSocket { socket } => {
                 let messages = participant.messages.remove(&socket.0);
                 let end = messages.expect("closed once").end;
                 if environment.rng.percent(50) {
@@ -323,7 +323,7 @@ impl World {
             let unsent = commands.output.len();
             self.participants[i].outcomes.on_closed(number, unsent);
             let said = self.participants[i].replies.len();
-            self.input(i, SessionInput::CommandsClosed { socket, reason: "closed", unsent });
+            self.input(i, SessionInput::CommandSocketClosed { socket, reason: "closed", unsent });
             let gives_up = |line: &String| line.starts_with("error: re");
             if commands.registers && !self.participants[i].replies[said..].iter().any(gives_up) {
                 let state = self.state(i);
@@ -371,7 +371,7 @@ impl World {
         if line.is_err() || messages.close_kind.is_some() {
             environment.close(messages.end);
             participant.messages.remove(&number);
-            self.input(i, SessionInput::MessagesClosed { socket, reason: "closed" });
+            self.input(i, SessionInput::MessageSocketClosed { socket, reason: "closed" });
             return true;
         }
         let (bytes, close_kind) = environment.read(messages.end, 700);

@@ -15,7 +15,7 @@ fn check(words: &str, expected: &str) {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
+fn a_wrong_command_line_gets_a_clear_error() {
     check("", "found 0 config files, expected one");
     check("a b", "found 2 config files, expected one");
     check("--color a", "Unrecognized option: 'color'");
@@ -30,7 +30,7 @@ fn a_wrong_command_line_is_told_what_is_wrong_with_it() {
 }
 
 #[test]
-fn an_argument_that_is_not_text_is_said_to_be_none() {
+fn an_argument_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStringExt as _;
     let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
     let error = ParticipantRun::from_arguments(wrong).unwrap_err();
@@ -38,7 +38,7 @@ fn an_argument_that_is_not_text_is_said_to_be_none() {
 }
 
 #[test]
-fn help_and_version_need_no_config_file_and_come_before_what_is_wrong_with_it() {
+fn help_and_version_need_no_config_file() {
     for words in ["-h", "--help", "--help --check absent.txt", "--version --help"] {
         for call in [
             CoordinatorRun::from_arguments(arguments(words)).map(|call| text(&call)),
@@ -161,7 +161,7 @@ fn options_reach_the_run() {
 }
 
 #[test]
-fn a_file_that_is_none_is_one_clear_error() {
+fn an_unusable_config_file_is_one_clear_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     std::fs::write(path("large"), vec![b'\n'; 65_537]).unwrap();

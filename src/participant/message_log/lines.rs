@@ -22,17 +22,17 @@ pub(in crate::participant) struct Lines {
 /// Orders on their way to the log, and what memory there is for more lines.
 #[derive(Debug, Default)]
 pub(in crate::participant) struct LogBatch {
-    orders: Vec<LogJob>,
+    jobs: Vec<LogJob>,
     spare: String,
 }
 
 impl LogBatch {
     pub(in crate::participant) fn is_empty(&self) -> bool {
-        self.orders.is_empty()
+        self.jobs.is_empty()
     }
 
-    pub(in crate::participant) fn push(&mut self, order: LogJob) {
-        self.orders.push(order);
+    pub(in crate::participant) fn push(&mut self, job: LogJob) {
+        self.jobs.push(job);
     }
 
     /// Puts an entry behind all that waits: with the lines that stand last there, if any do.
@@ -40,7 +40,7 @@ impl LogBatch {
         if let LogEntry::Epoch(epoch) = entry {
             return self.push(LogJob::Begin(*epoch));
         }
-        if let Some(LogJob::Append(lines)) = self.orders.last_mut() {
+        if let Some(LogJob::Append(lines)) = self.jobs.last_mut() {
             return lines.push(entry);
         }
         let mut lines = Lines { text: std::mem::take(&mut self.spare), ..Lines::default() };
@@ -59,7 +59,7 @@ impl IntoIterator for LogBatch {
     type IntoIter = std::vec::IntoIter<LogJob>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.orders.into_iter()
+        self.jobs.into_iter()
     }
 }
 
@@ -94,7 +94,7 @@ impl Lines {
 struct SecondText {
     number: u64,
     /// As RFC 3339 has it, without its end; empty until there was one.
-    words: String,
+    digits: String,
 }
 
 impl SecondText {
@@ -102,16 +102,16 @@ impl SecondText {
     fn push_rfc_3339(&mut self, text: &mut String, UnixMillis(millis): UnixMillis) {
         let millis = millis.min(UnixMillis::END_OF_9999.0);
         let (number, millis) = (millis / 1000, millis % 1000);
-        if self.number != number || self.words.is_empty() {
+        if self.number != number || self.digits.is_empty() {
             let time = UNIX_EPOCH + Duration::from_secs(number);
-            self.words = humantime::format_rfc3339_seconds(time).to_string();
-            let _ = self.words.pop(); // The zone stands behind the milliseconds.
+            self.digits = humantime::format_rfc3339_seconds(time).to_string();
+            let _ = self.digits.pop(); // The zone stands behind the milliseconds.
             self.number = number;
         }
-        text.push_str(&self.words);
+        text.push_str(&self.digits);
         text.push('.');
-        for place in [100, 10, 1] {
-            text.push(char::from(b'0' + (millis / place % 10) as u8));
+        for divisor in [100, 10, 1] {
+            text.push(char::from(b'0' + (millis / divisor % 10) as u8));
         }
         text.push('Z');
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_reads_as_rfc_3339_has_it_whatever_came_before() {
+    fn a_time_is_formatted_as_rfc_3339_after_any_other_time() {
         let mut second = SecondText::default();
         for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_follow_each_other_are_one_order_and_an_epoch_is_its_own() {
+    fn consecutive_entries_are_one_job_and_an_epoch_is_a_job_of_its_own() {
         let mut waiting = LogBatch::default();
         let gap = |first| {
             let (first, last) = (Seq::new(first), Seq::new(first));
@@ -151,13 +151,13 @@ mod tests {
         waiting.append(&gap(1));
         waiting.push(LogJob::Rotate);
         waiting.append(&gap(2));
-        let orders: Vec<_> = waiting
+        let jobs: Vec<_> = waiting
             .into_iter()
-            .map(|order| match order {
+            .map(|job| match job {
                 LogJob::Append(lines) => (lines.entries, lines.last.as_u64()),
                 LogJob::Begin(_) | LogJob::Retry | LogJob::Rotate => (0, 0),
             })
             .collect();
-        assert_eq!(orders, [(2, 2), (0, 0), (1, 1), (0, 0), (1, 2)]);
+        assert_eq!(jobs, [(2, 2), (0, 0), (1, 1), (0, 0), (1, 2)]);
     }
 }

@@ -21,14 +21,14 @@ use crate::session::LogPosition;
 /// What a file remembers, and the length up to which it is whole. Changes nothing.
 pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), MessageLogError> {
     let end = file.metadata()?.len();
-    let begin = end_of_zeros(file, 0, end)?;
-    let whole = begin_of_zeros(file, begin, end)?;
+    let begin = first_nonzero(file, 0, end)?;
+    let whole = first_zero(file, begin, end)?;
     let beginning = read(file, begin, HEADER_BYTES_MAX.min(whole.saturating_sub(begin)))?;
     if begin > 0 && begin < end {
         return recover_padded(file, &beginning, whole);
     }
     match check_header(&beginning, id)? {
-        LogBeginning::Nothing if end_of_zeros(file, whole, end)? == end => {
+        LogBeginning::Nothing if first_nonzero(file, whole, end)? == end => {
             return Ok((LogPosition::default(), 0));
         }
         LogBeginning::Nothing => return Err(MessageLogError::Foreign),
@@ -63,15 +63,15 @@ fn recover_padded(
 fn is_line_of_log(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match number_of(line) {
-        Numbered::By(_) | Numbered::NotYet => true,
-        Numbered::Not => line.starts_with(b"# id "),
+        LogLineKind::Number(_) | LogLineKind::Epoch => true,
+        LogLineKind::Not => line.starts_with(b"# id "),
     }
 }
 
 /// Where the first zero byte stands in what the last write can have been, or `end`. No line has
 /// one: a power loss has left it in the place of what was not yet safe, so that what stands behind
 /// was not safe either. Zeros before `begin` are another matter.
-fn begin_of_zeros(file: &File, begin: u64, end: u64) -> io::Result<u64> {
+fn first_zero(file: &File, begin: u64, end: u64) -> io::Result<u64> {
     let last_line = end_of_last_line(file, end_of_last_line(file, end)?.saturating_sub(1))?;
     let mut at = last_line.saturating_sub(LOG_WRITE_BYTES_MAX as u64).max(begin);
     while at < end {
@@ -85,7 +85,7 @@ fn begin_of_zeros(file: &File, begin: u64, end: u64) -> io::Result<u64> {
 }
 
 /// Returns the position of the first byte from `at` on that is not zero, or `end`.
-fn end_of_zeros(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
+fn first_nonzero(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
     while at < end {
         let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
         if let Some(found) = chunk.iter().position(|byte| *byte != 0) {
@@ -134,13 +134,13 @@ fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogEr
 fn is_torn_header(bytes: &[u8], id: &str) -> bool {
     const LAST: &[u8] = b"\n# last ";
     let head = format!("# id {id}\n# epoch ");
-    let Some(rest) = bytes.strip_prefix(head.as_bytes()) else {
+    let Some(remaining) = bytes.strip_prefix(head.as_bytes()) else {
         return head.as_bytes().starts_with(bytes);
     };
-    let (epoch, rest) = rest.split_at(rest.len().min(Epoch::DIGITS));
-    let is_last = match rest.strip_prefix(LAST) {
+    let (epoch, remaining) = remaining.split_at(remaining.len().min(Epoch::DIGITS));
+    let is_last = match remaining.strip_prefix(LAST) {
         Some(number) => number.iter().all(u8::is_ascii_digit),
-        None => LAST.starts_with(rest),
+        None => LAST.starts_with(remaining),
     };
     epoch.iter().all(u8::is_ascii_hexdigit) && is_last
 }
@@ -157,9 +157,9 @@ fn last_number(file: &File, mut end: u64) -> io::Result<Seq> {
         let start = end_of_last_line(file, end.saturating_sub(1))?;
         let line = read(file, start, LINE_BYTES_LOOKED_AT.min(end.saturating_sub(start)))?;
         match number_of(&line) {
-            Numbered::By(seq) => return Ok(seq),
-            Numbered::NotYet => return Ok(Seq::ZERO),
-            Numbered::Not => end = start,
+            LogLineKind::Number(seq) => return Ok(seq),
+            LogLineKind::Epoch => return Ok(Seq::ZERO),
+            LogLineKind::Not => end = start,
         }
     }
     Ok(Seq::ZERO)
@@ -168,18 +168,18 @@ fn last_number(file: &File, mut end: u64) -> io::Result<Seq> {
 /// Enough for every line's numbers.
 const LINE_BYTES_LOOKED_AT: u64 = 128;
 
-enum Numbered {
-    By(Seq),
-    NotYet,
+enum LogLineKind {
+    Number(Seq),
+    Epoch,
     Not,
 }
 
-fn number_of(line: &[u8]) -> Numbered {
+fn number_of(line: &[u8]) -> LogLineKind {
     let line = String::from_utf8_lossy(line);
     let line = line.trim_end_matches('\n');
     let epoch = line.strip_prefix("# epoch ").and_then(Epoch::parse);
     let number = if epoch.is_some() {
-        return Numbered::NotYet;
+        return LogLineKind::Epoch;
     } else if let Some(last) = line.strip_prefix("# last ") {
         Seq::parse(last)
     } else if let Some(gap) = line.strip_prefix("# gap ") {
@@ -187,7 +187,7 @@ fn number_of(line: &[u8]) -> Numbered {
     } else {
         line.split_once('\t').and_then(|(seq, _)| Seq::parse(seq))
     };
-    number.map_or(Numbered::Not, Numbered::By)
+    number.map_or(LogLineKind::Not, LogLineKind::Number)
 }
 
 /// The last epoch that begins before `end`; there is one, in the header.

@@ -9,21 +9,21 @@ mod files;
 
 const EPOCH: &str = "00000000000000aa";
 
-struct Bench {
-    coordinator_address: tempfile::TempDir,
+struct LogFixture {
+    directory: tempfile::TempDir,
 }
 
-impl Bench {
+impl LogFixture {
     fn new() -> Self {
-        Self { coordinator_address: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self) -> PathBuf {
-        self.coordinator_address.path().join("alice.log")
+        self.directory.path().join("alice.log")
     }
 
-    fn aside(&self) -> PathBuf {
-        self.coordinator_address.path().join("aside")
+    fn other_path(&self) -> PathBuf {
+        self.directory.path().join("aside")
     }
 
     fn open(&self) -> Result<MessageLog, MessageLogError> {
@@ -46,23 +46,23 @@ impl Bench {
     }
 }
 
-fn order(entry: &LogEntry) -> LogJob {
-    let mut orders = LogBatch::default();
-    orders.append(entry);
-    orders.into_iter().next().unwrap()
+fn job(entry: &LogEntry) -> LogJob {
+    let mut jobs = LogBatch::default();
+    jobs.append(entry);
+    jobs.into_iter().next().unwrap()
 }
 
 fn message(seq: u64, text: &str) -> LogJob {
     let (seq, accepted) = (Seq::new(seq), UnixMillis(1_795_341_900_123));
-    order(&LogEntry::Message(Delivery { seq, accepted, sender: "bob", text }.into()))
+    job(&LogEntry::Message(Delivery { seq, accepted, sender: "bob", text }.into()))
 }
 
 fn epoch() -> LogJob {
-    order(&LogEntry::Epoch(Epoch::parse(EPOCH).unwrap()))
+    job(&LogEntry::Epoch(Epoch::parse(EPOCH).unwrap()))
 }
 
 fn gap(count: u64, first: u64, last: u64) -> LogJob {
-    order(&LogEntry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
+    job(&LogEntry::Gap(Gap { count, first: Seq::new(first), last: Seq::new(last) }))
 }
 
 fn log_position(last: u64) -> LogPosition {
@@ -70,53 +70,53 @@ fn log_position(last: u64) -> LogPosition {
 }
 
 fn run(log: &mut MessageLog, list: Vec<LogJob>) -> LogReport {
-    let mut orders = LogBatch::default();
-    list.into_iter().for_each(|order| orders.push(order));
-    log.run(vec![orders])
+    let mut jobs = LogBatch::default();
+    list.into_iter().for_each(|job| jobs.push(job));
+    log.run(vec![jobs])
 }
 
-fn written(log: &mut MessageLog, orders: Vec<LogJob>) -> usize {
-    let report = run(log, orders);
+fn written(log: &mut MessageLog, jobs: Vec<LogJob>) -> usize {
+    let report = run(log, jobs);
     assert_eq!(report.failure, None);
     report.written
 }
 
 #[test]
 fn a_file_begins_with_its_header_and_has_one_line_for_each_entry() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
-    assert_eq!(bench.content(), "");
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
+    assert_eq!(fixture.content(), "");
     assert_eq!(written(&mut log, vec![epoch(), message(1, "a\tb"), gap(2, 2, 4)]), 3);
     assert_eq!(written(&mut log, vec![message(5, "one\nline\u{1b}")]), 1);
     let expected = "# id alice\n# epoch 00000000000000aa\n# last 0\n\
         1\t2026-11-22T10:05:00.123Z\tbob\ta\tb\n# gap 2 2 4\n\
         5\t2026-11-22T10:05:00.123Z\tbob\tone\\u{a}line\\u{1b}\n";
-    assert_eq!(bench.content(), expected);
+    assert_eq!(fixture.content(), expected);
     assert_eq!(written(&mut log, vec![epoch()]), 1);
-    assert_eq!(bench.content(), format!("{expected}# epoch {EPOCH}\n"));
+    assert_eq!(fixture.content(), format!("{expected}# epoch {EPOCH}\n"));
     drop(log);
-    assert_eq!(bench.open().unwrap().log_position(), log_position(0));
+    assert_eq!(fixture.open().unwrap().log_position(), log_position(0));
 }
 
 #[test]
-fn written_lines_leave_their_memory_to_the_next_ones_and_nothing_else() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
+fn the_buffer_of_written_lines_is_reused_empty() {
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
     written(&mut log, vec![epoch()]);
     let text = "x".repeat(10_000);
     let spare = run(&mut log, vec![message(1, &text)]).spare;
     assert!(spare.is_empty() && spare.capacity() > text.len());
-    let before = bench.content();
-    let mut orders = LogBatch::default();
-    orders.reuse(spare);
-    orders.append(&LogEntry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
-    assert!(log.run(vec![orders]).spare.capacity() > text.len());
-    assert_eq!(bench.content(), format!("{before}# gap 1 2 2\n"));
+    let before = fixture.content();
+    let mut jobs = LogBatch::default();
+    jobs.reuse(spare);
+    jobs.append(&LogEntry::Gap(Gap { count: 1, first: Seq::new(2), last: Seq::new(2) }));
+    assert!(log.run(vec![jobs]).spare.capacity() > text.len());
+    assert_eq!(fixture.content(), format!("{before}# gap 1 2 2\n"));
 }
 
 #[test]
-fn what_a_file_remembers_is_what_stands_last_in_it() {
-    let bench = Bench::new();
+fn the_position_is_the_last_number_in_the_file() {
+    let fixture = LogFixture::new();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 7\n");
     for (lines, last) in [
         ("", 7),
@@ -129,7 +129,7 @@ fn what_a_file_remembers_is_what_stands_last_in_it() {
     ] {
         let content = format!("{header}{lines}");
         for torn in ["", "9", "99\tt\tbob\tx", "# epoch 00000000000000cc", "\u{fc}"] {
-            let (found, left) = bench.recover(format!("{content}{torn}").as_bytes()).unwrap();
+            let (found, left) = fixture.recover(format!("{content}{torn}").as_bytes()).unwrap();
             assert_eq!(found, log_position(last), "{lines:?} {torn:?}");
             assert_eq!(left, content.as_bytes(), "a torn line is cut");
         }
@@ -137,47 +137,47 @@ fn what_a_file_remembers_is_what_stands_last_in_it() {
 }
 
 #[test]
-fn a_memory_is_found_however_far_from_the_end_it_stands() {
-    let bench = Bench::new();
+fn the_position_is_found_at_any_distance_from_the_end() {
+    let fixture = LogFixture::new();
     for length in (1..70_000).step_by(997).chain(65_500..65_560) {
         let text = "x".repeat(length);
         let content = format!(
             "# id alice\n# epoch 00000000000000bb\n# last 0\n# epoch {EPOCH}\n9\tt\tbob\t{text}\n"
         );
-        assert_eq!(bench.recover(content.as_bytes()).unwrap().0, log_position(9), "{length}");
+        assert_eq!(fixture.recover(content.as_bytes()).unwrap().0, log_position(9), "{length}");
     }
 }
 
 #[test]
 fn a_header_that_was_interrupted_is_written_again() {
-    let bench = Bench::new();
+    let fixture = LogFixture::new();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 10\n");
     for cut in 0..header.len() {
-        let (found, left) = bench.recover(&header.as_bytes()[..cut]).unwrap();
+        let (found, left) = fixture.recover(&header.as_bytes()[..cut]).unwrap();
         assert_eq!((found, left), (LogPosition::default(), Vec::new()), "cut at {cut}");
     }
 }
 
 #[test]
-fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them() {
-    let bench = Bench::new();
+fn zeros_of_a_power_loss_are_cut_with_all_bytes_after_them() {
+    let fixture = LogFixture::new();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 10\n");
     for cut in 0..header.len() {
         for zeros in [1, header.len() - cut, 5_000, 200_000] {
             let content = [&header.as_bytes()[..cut], &vec![0; zeros]].concat();
-            let (found, left) = bench.recover(&content).unwrap();
+            let (found, left) = fixture.recover(&content).unwrap();
             assert_eq!((found, left), (LogPosition::default(), Vec::new()), "cut at {cut}");
         }
     }
-    let safe = format!("{header}11\tt\tbob\tx\n");
+    let durable = format!("{header}11\tt\tbob\tx\n");
     for lines in [0, 1, 1_000] {
         let behind = "13\tt\tbob\tlost with what stood before it\n".repeat(lines);
         for torn in ["", "12\tt\tbo", "12\tt\tbob\ty"] {
-            let content = format!("{safe}{torn}\0\0\0\n{behind}14\tt\tbob\ttorn");
-            let (found, left) = bench.recover(content.as_bytes()).unwrap();
+            let content = format!("{durable}{torn}\0\0\0\n{behind}14\tt\tbob\ttorn");
+            let (found, left) = fixture.recover(content.as_bytes()).unwrap();
             assert_eq!(
                 (found, left),
-                (log_position(11), safe.clone().into_bytes()),
+                (log_position(11), durable.clone().into_bytes()),
                 "{torn:?} {lines}"
             );
         }
@@ -185,8 +185,8 @@ fn zeros_that_a_power_loss_left_in_the_last_write_are_cut_with_all_behind_them()
 }
 
 #[test]
-fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start() {
-    let bench = Bench::new();
+fn zeros_before_the_lines_do_not_stop_a_start() {
+    let fixture = LogFixture::new();
     let nothing = LogPosition::default();
     for zeros in [1, 300, 70_000] {
         for (lines, found) in [
@@ -200,28 +200,28 @@ fn zeros_before_the_lines_as_a_truncation_in_place_has_left_them_stop_no_start()
             for torn in ["", "9", "10\tt\tbob\thal", "10\tt\0\0\0"] {
                 let padded = [&vec![0; zeros], lines.as_bytes()].concat();
                 let content = [&padded, torn.as_bytes()].concat();
-                let (log_position, left) = bench.recover(&content).unwrap();
+                let (log_position, left) = fixture.recover(&content).unwrap();
                 assert_eq!((log_position, left), (found, padded), "{zeros} {lines:?} {torn:?}");
             }
         }
-        assert_eq!(bench.recover(&vec![0; zeros]).unwrap(), (nothing, Vec::new()));
+        assert_eq!(fixture.recover(&vec![0; zeros]).unwrap(), (nothing, Vec::new()));
     }
     let mut padded = vec![0; 300];
     padded.extend_from_slice(b"8\tt\tbob\tx\n");
-    bench.recover(&padded).unwrap();
-    let mut log = bench.open().unwrap();
+    fixture.recover(&padded).unwrap();
+    let mut log = fixture.open().unwrap();
     assert_eq!(written(&mut log, vec![epoch(), message(9, "nine")]), 2);
     drop(log);
-    assert_eq!(bench.open().unwrap().log_position(), log_position(9));
+    assert_eq!(fixture.open().unwrap().log_position(), log_position(9));
     let header = format!("\tx\n# id alice\n# epoch {EPOCH}\n# last 0\n9\t");
-    assert!(bench.content().contains(&header), "{:?}", bench.content());
+    assert!(fixture.content().contains(&header), "{:?}", fixture.content());
 }
 
 #[test]
-fn a_file_that_is_not_its_own_is_refused_untouched() {
-    let bench = Bench::new();
+fn a_foreign_file_is_refused_and_not_changed() {
+    let fixture = LogFixture::new();
     let of_bob = format!("# id bob\n# epoch {EPOCH}\n# last 0\n");
-    let recovered = bench.recover(of_bob.as_bytes());
+    let recovered = fixture.recover(of_bob.as_bytes());
     assert!(matches!(recovered, Err(MessageLogError::OfAnother(id)) if id == "bob"));
     for content in [
         "dear diary",
@@ -237,82 +237,82 @@ fn a_file_that_is_not_its_own_is_refused_untouched() {
         "# id alice\n# ep\u{0}\u{0}x",
     ] {
         assert!(
-            matches!(bench.recover(content.as_bytes()), Err(MessageLogError::Foreign)),
+            matches!(fixture.recover(content.as_bytes()), Err(MessageLogError::Foreign)),
             "{content:?}"
         );
     }
-    let held = Bench::new();
-    let log = held.open().unwrap();
-    assert!(matches!(held.open(), Err(MessageLogError::InUse)));
+    let other = LogFixture::new();
+    let log = other.open().unwrap();
+    assert!(matches!(other.open(), Err(MessageLogError::InUse)));
     drop(log);
-    assert!(held.open().is_ok());
+    assert!(other.open().is_ok());
 }
 
 #[test]
-fn what_could_not_be_written_is_written_later_and_whole() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
+fn lines_of_a_failed_write_are_written_whole_later() {
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
-    let before = bench.content();
-    let file = std::mem::replace(&mut log.file, File::open(bench.path()).unwrap());
+    let before = fixture.content();
+    let file = std::mem::replace(&mut log.file, File::open(fixture.path()).unwrap());
     let report = run(&mut log, vec![message(2, "two")]);
     assert_eq!(report.written, 0);
     assert!(report.failure.is_some());
     log.file = file;
-    fs::write(bench.path(), format!("{before}2\t2026-")).unwrap();
+    fs::write(fixture.path(), format!("{before}2\t2026-")).unwrap();
     assert_eq!(written(&mut log, vec![message(3, "three"), LogJob::Retry]), 2);
     let line = |seq, text| format!("{seq}\t2026-11-22T10:05:00.123Z\tbob\t{text}\n");
-    assert_eq!(bench.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
+    assert_eq!(fixture.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
 }
 
 /// What takes every byte and is never safe: as a disk that fails when it is to sync.
 #[cfg(target_os = "linux")]
-const NEVER_SAFE: &str = "/dev/null";
+const UNSYNCABLE: &str = "/dev/null";
 
 #[cfg(target_os = "linux")]
-fn never_safe() -> File {
-    let file = OpenOptions::new().read(true).append(true).open(NEVER_SAFE).unwrap();
+fn unsyncable() -> File {
+    let file = OpenOptions::new().read(true).append(true).open(UNSYNCABLE).unwrap();
     assert!(file.sync_data().is_err());
     file
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn with_sync_nothing_counts_as_written_before_it_is_safe() {
-    let bench = Bench::new();
-    let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
-    let file = std::mem::replace(&mut log.file, never_safe());
-    let path = std::mem::replace(&mut log.path, NEVER_SAFE.into());
+fn with_sync_no_entry_counts_as_written_before_the_fsync() {
+    let fixture = LogFixture::new();
+    let mut log = MessageLog::open(&fixture.path(), "alice", true).unwrap();
+    let file = std::mem::replace(&mut log.file, unsyncable());
+    let path = std::mem::replace(&mut log.path, UNSYNCABLE.into());
     let report = run(&mut log, vec![epoch(), message(1, "one"), message(2, "two")]);
     assert_eq!(report.written, 0);
     assert!(report.failure.is_some());
     assert_eq!(log.log_position(), LogPosition::default());
     (log.file, log.path) = (file, path);
-    fs::write(bench.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
+    fs::write(fixture.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
     assert_eq!(written(&mut log, vec![LogJob::Retry]), 3);
-    assert!(bench.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
+    assert!(fixture.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
     assert_eq!(log.log_position(), log_position(2));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn with_sync_a_new_file_is_safe_before_it_takes_over() {
-    let bench = Bench::new();
-    let mut log = MessageLog::open(&bench.path(), "alice", true).unwrap();
+fn with_sync_a_new_file_is_synced_too() {
+    let fixture = LogFixture::new();
+    let mut log = MessageLog::open(&fixture.path(), "alice", true).unwrap();
     assert_eq!(written(&mut log, vec![epoch(), message(1, "one")]), 2);
-    fs::rename(bench.path(), bench.coordinator_address.path().join("moved")).unwrap();
+    fs::rename(fixture.path(), fixture.directory.path().join("moved")).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Rotate, message(2, "two")]), 1);
     assert!(log.must_sync, "the new file is as the old one");
 }
 
 #[test]
-fn a_line_that_says_of_no_epoch_begins_none() {
-    let bench = Bench::new();
+fn an_invalid_epoch_line_starts_no_epoch() {
+    let fixture = LogFixture::new();
     let head =
         format!("# id alice\n# epoch {EPOCH}\n# last 0\n7\t2026-11-22T10:05:00.123Z\tbob\thi\n");
     for line in ["# epoch 2222\n", "# epoch \n", "# epoch 00000000000000ZZ\n"] {
         let content = format!("{head}{line}");
-        let (found, left) = bench.recover(content.as_bytes()).unwrap();
+        let (found, left) = fixture.recover(content.as_bytes()).unwrap();
         assert_eq!((found, left), (log_position(7), content.into_bytes()));
     }
 }

@@ -75,7 +75,7 @@ impl Prompt {
         let writers = match self.reading {
             InputMode::Nothing => {
                 close_stdin(); // Nobody can write what nobody reads.
-                sender.hand_in(UserInput::End);
+                sender.send(UserInput::End);
                 return Ok(receiver);
             }
             InputMode::ToItsEnd => None,

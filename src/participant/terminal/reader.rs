@@ -39,7 +39,7 @@ impl InputSender {
     }
 
     /// Waits while the loop has enough; `false` if there is no loop any more.
-    pub(super) fn hand_in(&self, typed: UserInput) -> bool {
+    pub(super) fn send(&self, typed: UserInput) -> bool {
         let is_taken = (self.send)(typed);
         // It fails only if its file descriptor is bad: then the poll fails too, and says so.
         let _ = self.waker.wake();
@@ -62,7 +62,7 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
             // The line is gone; what it was, is said of what has made it so.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                match sender.hand_in(UserInput::Line(vec![NEVER_IN_UTF8])) {
+                match sender.send(UserInput::Line(vec![NEVER_IN_UTF8])) {
                     true => continue,
                     false => return,
                 }
@@ -78,16 +78,16 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             let typed = UserInput::Line(line.as_bytes().to_vec());
             if ends_program(line) {
                 drop(editor);
-                sender.hand_in(typed);
+                sender.send(typed);
                 return;
             }
-            if !sender.hand_in(typed) {
+            if !sender.send(typed) {
                 return;
             }
         }
     };
     drop(editor); // From here on nothing waits for a line above which it could stand.
-    sender.hand_in(end);
+    sender.send(end);
 }
 
 const NEVER_IN_UTF8: u8 = 0xff;
@@ -115,12 +115,12 @@ pub(super) fn read_lines(
         if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
             break typed;
         }
-        if !sender.hand_in(typed) {
+        if !sender.send(typed) {
             return;
         }
     };
     close_stdin();
-    sender.hand_in(last);
+    sender.send(last);
 }
 
 /// The next line, without its end; bytes before the end of input are one too.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_the_same_however_they_came_in() {
+    fn lines_are_the_same_for_any_buffer_size() {
         for capacity in 1..20 {
             let lines = read_all(b"one\ntwo\r\n\nthree", capacity);
             assert_eq!(lines, [line("one"), line("two"), line(""), line("three")], "{capacity}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_takes_no_memory_and_the_next_one_is_read() {
+    fn an_endless_line_takes_no_memory_and_the_next_line_is_read() {
         let fits = "x".repeat(USER_LINE_BYTES_MAX - 1);
         let exceeds = "x".repeat(USER_LINE_BYTES_MAX);
         let input = format!("{exceeds}\n{fits}\nnext\n{exceeds}");

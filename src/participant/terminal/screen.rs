@@ -40,7 +40,7 @@ pub(super) struct Screen {
     /// The program ends: the key that interrupts ends the line in any case.
     is_closing: AtomicBool,
     /// Has the editor draw its prompt. Without it no line is ever edited.
-    nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
+    redraw: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
 }
 
 impl Screen {
@@ -54,20 +54,20 @@ impl Screen {
         // What is drawn above the prompt counts as its colour.
         let config = Config::builder().color_mode(ColorMode::Forced).build();
         let mut editor = Editor::with_config(config)?;
-        let nudge = editor.create_external_printer().ok();
-        let nudge = nudge.map(|nudge| Mutex::new(Box::new(nudge) as Box<_>));
-        let screen = Arc::new(Self::new(nudge));
+        let redraw = editor.create_external_printer().ok();
+        let redraw = redraw.map(|redraw| Mutex::new(Box::new(redraw) as Box<_>));
+        let screen = Arc::new(Self::new(redraw));
         editor.set_helper(Some(PromptHelper(Arc::clone(&screen))));
         Ok((screen, editor))
     }
 
-    fn new(nudge: Option<Mutex<Box<dyn ExternalPrinter + Send>>>) -> Self {
+    fn new(redraw: Option<Mutex<Box<dyn ExternalPrinter + Send>>>) -> Self {
         Self {
             waiting: Mutex::default(),
             is_editing: AtomicBool::new(false),
             has_text: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
-            nudge,
+            redraw,
         }
     }
 
@@ -80,17 +80,17 @@ impl Screen {
         }
         waiting.push_str(text);
         drop(waiting);
-        if let Some(nudge) = &self.nudge {
+        if let Some(redraw) = &self.redraw {
             // Where it fails there is no editor any more: the end of the line has shown the text.
-            let _ = lock(nudge).print(NOTHING.to_owned());
+            let _ = lock(redraw).print(EMPTY_LINE.to_owned());
         }
         Ok(())
     }
 
     /// From here on the editor has the last line of the screen, if it can edit at all.
     pub(super) fn begin_line(&self) {
-        let _held = lock(&self.waiting);
-        self.is_editing.store(self.nudge.is_some(), Ordering::Release);
+        let _guard = lock(&self.waiting);
+        self.is_editing.store(self.redraw.is_some(), Ordering::Release);
     }
 
     /// The line is ended: what it kept waiting stands below it.
@@ -118,21 +118,22 @@ impl Screen {
 }
 
 /// One line up and down again: a text without the line feed at its end would get one.
-const NOTHING: &str = "\x1b[A\n";
+const EMPTY_LINE: &str = "\x1b[A\n";
 
-/// As [`NOTHING`], but for what it asks of the terminal.
+/// As [`EMPTY_LINE`], but for what it asks of the terminal.
 pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
 
 /// Writes all of it, also where another program has made standard output non-blocking.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let mut rest = text.as_bytes();
+    let mut unwritten = text.as_bytes();
     loop {
-        let written = if rest.is_empty() { stdout.flush().map(|()| 0) } else { stdout.write(rest) };
+        let written =
+            if unwritten.is_empty() { stdout.flush().map(|()| 0) } else { stdout.write(unwritten) };
         match written {
-            Ok(0) if rest.is_empty() => return Ok(()),
+            Ok(0) if unwritten.is_empty() => return Ok(()),
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Ok(count) => unwritten = unwritten.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 poll(&mut [PollFd::new(&io::stdout(), PollFlags::OUT)], None)?;

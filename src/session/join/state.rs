@@ -89,7 +89,7 @@ impl Join {
 
     /// Whether the message socket that is there must not be read: what `since` names is exact
     /// only if nothing is taken between the request and the new socket.
-    pub(in crate::session) const fn holds_messages_back(&self) -> bool {
+    pub(in crate::session) const fn stops_reading(&self) -> bool {
         let is_under_way =
             matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Confirmed { .. });
         is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
@@ -120,9 +120,9 @@ impl Join {
 
     pub(in crate::session) fn check(&self) {
         self.handshake.check();
-        let must_be_shut = self.greeted || self.is_waiting();
+        let must_be_closed = self.greeted || self.is_waiting();
         assert!(
-            !must_be_shut || self.handshake.is_closed(),
+            !must_be_closed || self.handshake.is_closed(),
             "one connection, then the door is shut"
         );
     }

@@ -2,155 +2,155 @@ use super::*;
 
 #[test]
 fn quit_reads_no_more_writes_the_log_acknowledges_and_only_then_disconnects() {
-    let mut rig = Rig::online();
-    rig.message(1, "1#bob#0#one");
-    rig.forget();
-    rig.user("quit");
-    assert!(!rig.wants(1));
-    rig.expect(&[]);
-    rig.written(1);
-    rig.expect(&["ack 1 1", "send 1 me#disconnect#10.0.0.2"]);
-    rig.reply(1, "OK disconnect");
-    rig.expect(&["show OK disconnect", "exit 0"]);
-    rig.user("ping");
-    rig.wait(100_000);
-    rig.expect(&[]);
+    let mut harness = Harness::online();
+    harness.message(1, "1#bob#0#one");
+    harness.forget();
+    harness.user("quit");
+    assert!(!harness.wants(1));
+    harness.expect(&[]);
+    harness.written(1);
+    harness.expect(&["ack 1 1", "send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "OK disconnect");
+    harness.expect(&["show OK disconnect", "exit 0"]);
+    harness.user("ping");
+    harness.wait(100_000);
+    harness.expect(&[]);
 }
 
 #[test]
-fn the_end_of_input_waits_for_what_was_said_before_it() {
-    let mut rig = Rig::new();
-    rig.user("register 9001");
-    rig.user("msend hi");
-    rig.input(SessionInput::EndOfInput);
-    rig.listening(9001);
-    rig.dialed(1);
-    rig.hello(1);
-    rig.written(1);
-    rig.forget();
-    rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
-    rig.effects.remove(0);
-    rig.expect(&["send 1 me#msend hi#10.0.0.2"]);
-    rig.reply(1, "OK msend seq=1");
-    rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
+fn the_end_of_input_waits_for_the_commands_before_it() {
+    let mut harness = Harness::new();
+    harness.user("register 9001");
+    harness.user("msend hi");
+    harness.input(SessionInput::EndOfInput);
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.hello(1);
+    harness.written(1);
+    harness.forget();
+    harness.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
+    harness.effects.remove(0);
+    harness.expect(&["send 1 me#msend hi#10.0.0.2"]);
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
 }
 
 #[test]
-fn who_stays_does_not_mind_the_end_of_input() {
-    let mut rig = Rig::with(|settings| settings.stays_after_input = true);
-    rig.input(SessionInput::EndOfInput);
-    rig.expect(&[]);
-    rig.input(SessionInput::Stop);
-    rig.expect(&["exit 0"]);
+fn with_follow_the_end_of_input_changes_nothing() {
+    let mut harness = Harness::with(|settings| settings.stays_after_input = true);
+    harness.input(SessionInput::EndOfInput);
+    harness.expect(&[]);
+    harness.input(SessionInput::Stop);
+    harness.expect(&["exit 0"]);
 }
 
 #[test]
-fn a_signal_does_not_wait_for_commands_and_a_second_one_for_nothing() {
-    let mut rig = Rig::online();
-    rig.user("msend a");
-    rig.user("ping");
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&["show error: quit: not done: 1 command"]);
-    rig.reply(1, "OK msend seq=1");
-    rig.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
-    rig.input(SessionInput::Stop);
-    rig.expect(&[
+fn a_signal_does_not_wait_for_commands_and_a_second_signal_waits_for_nothing() {
+    let mut harness = Harness::online();
+    harness.user("msend a");
+    harness.user("ping");
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&["show error: quit: not done: 1 command"]);
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
+    harness.input(SessionInput::Stop);
+    harness.expect(&[
         "show error: quit: not waited for: 0 entries of the message log, 1 reply",
         "exit 1",
     ]);
 }
 
 #[test]
-fn who_is_let_in_and_not_yet_greeted_says_goodbye_too() {
-    let mut rig = Rig::new();
-    rig.user("register 9001");
-    rig.listening(9001);
-    rig.dialed(1);
-    rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&["close listener", "send 1 me#disconnect#10.0.0.2"]);
-    rig.reply(1, "OK disconnect");
-    rig.expect(&["show OK disconnect", "exit 0"]);
+fn a_confirmed_session_without_a_hello_sends_disconnect() {
+    let mut harness = Harness::new();
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&["close listener", "send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "OK disconnect");
+    harness.expect(&["show OK disconnect", "exit 0"]);
 }
 
 #[test]
-fn a_register_that_is_not_waited_for_is_undone() {
-    let mut rig = Rig::new();
-    rig.user("register 9001");
-    rig.listening(9001);
-    rig.dialed(1);
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&[
+fn a_register_interrupted_by_a_signal_is_undone_by_disconnect() {
+    let mut harness = Harness::new();
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&[
         "show error: quit: not done: 1 command",
         "close listener",
         "send 1 me#disconnect#10.0.0.2",
     ]);
-    rig.reply(1, "ERR 502 cannot connect");
-    rig.reply(1, "ERR 404 not a member");
-    rig.expect(&["exit 1"]);
+    harness.reply(1, "ERR 502 cannot connect");
+    harness.reply(1, "ERR 404 not a member");
+    harness.expect(&["exit 1"]);
 }
 
 #[test]
-fn what_a_signal_leaves_undone_is_said_and_is_a_failure() {
-    let mut rig = Rig::new();
+fn commands_left_by_a_signal_are_reported_as_a_failure() {
+    let mut harness = Harness::new();
     for command in ["register 9001", "msend hi", "status", "ping", "quit"] {
-        rig.user(command);
+        harness.user(command);
     }
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&["show error: quit: not done: 3 commands", "exit 1"]);
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&["show error: quit: not done: 3 commands", "exit 1"]);
 }
 
 #[test]
-fn leaving_has_an_end_whatever_happens() {
-    let mut rig = Rig::online();
-    rig.message(1, "1#bob#0#one");
-    rig.input(SessionInput::LogFailed { reason: "disk full" });
-    rig.user("quit");
-    rig.forget();
-    rig.wait(4_999);
-    rig.wait(1);
-    rig.expect(&[
+fn leaving_always_ends() {
+    let mut harness = Harness::online();
+    harness.message(1, "1#bob#0#one");
+    harness.input(SessionInput::LogFailed { reason: "disk full" });
+    harness.user("quit");
+    harness.forget();
+    harness.wait(4_999);
+    harness.wait(1);
+    harness.expect(&[
         "retry log",
         "show error: quit: not waited for: 1 entry of the message log, 0 replies",
         "exit 1",
     ]);
-    for deaf in [false, true] {
-        let mut rig = Rig::online();
-        rig.input(SessionInput::Stop);
-        if deaf {
-            assert_eq!(rig.wait_for_deadline(), 5_000);
+    for is_silent in [false, true] {
+        let mut harness = Harness::online();
+        harness.input(SessionInput::Stop);
+        if is_silent {
+            assert_eq!(harness.wait_for_deadline(), 5_000);
         } else {
-            rig.commands_closed(1);
+            harness.command_socket_closed(1);
         }
-        assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 1 }));
-        assert_eq!(rig.session.next_deadline(), None, "nothing is waited for behind the end");
+        assert_eq!(harness.effects.last(), Some(&SessionEffect::Exit { code: 1 }));
+        assert_eq!(harness.session.next_deadline(), None, "nothing is waited for behind the end");
     }
 }
 
 #[test]
-fn offline_there_is_nobody_to_say_goodbye_to() {
-    let mut rig = Rig::online();
-    rig.messages_closed(1);
-    rig.forget();
-    rig.user("quit");
-    rig.expect(&["exit 0"]);
+fn an_offline_session_exits_without_disconnect() {
+    let mut harness = Harness::online();
+    harness.message_socket_closed(1);
+    harness.forget();
+    harness.user("quit");
+    harness.expect(&["exit 0"]);
 }
 
 #[test]
-fn what_stands_behind_a_refused_line_at_the_end_is_said_to_be_undone() {
-    let mut rig = Rig::online();
+fn requests_behind_a_refused_line_are_reported_when_the_session_ends() {
+    let mut harness = Harness::online();
     for text in ["a", "b", "c"] {
-        rig.user(&format!("msend {text}"));
+        harness.user(&format!("msend {text}"));
     }
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&[]);
-    rig.reply(1, "ERR 413 line exceeds 10 bytes");
-    rig.expect(&[
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&[]);
+    harness.reply(1, "ERR 413 line exceeds 10 bytes");
+    harness.expect(&[
         "show ERR 413 line exceeds 10 bytes",
         "hang up 1",
         "show error: quit: not done: 2 commands",
@@ -159,17 +159,17 @@ fn what_stands_behind_a_refused_line_at_the_end_is_said_to_be_undone() {
 }
 
 #[test]
-fn who_is_greeted_and_has_no_reply_yet_has_come_about() {
-    let mut rig = Rig::new();
-    rig.user("register 9001");
-    rig.listening(9001);
-    rig.dialed(1);
-    rig.hello(1);
-    rig.written(1);
-    rig.forget();
-    rig.input(SessionInput::Stop);
-    rig.expect(&["send 1 me#disconnect#10.0.0.2"]);
-    rig.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
-    rig.reply(1, "OK disconnect");
-    assert_eq!(rig.effects.last(), Some(&SessionEffect::Exit { code: 0 }));
+fn a_register_with_a_hello_and_no_reply_counts_as_finished() {
+    let mut harness = Harness::new();
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.hello(1);
+    harness.written(1);
+    harness.forget();
+    harness.input(SessionInput::Stop);
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "OK register epoch=00000000000000aa next=1 ttl=60");
+    harness.reply(1, "OK disconnect");
+    assert_eq!(harness.effects.last(), Some(&SessionEffect::Exit { code: 0 }));
 }

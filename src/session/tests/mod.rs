@@ -2,10 +2,10 @@
 
 mod asking;
 mod dropped;
-mod going_back;
 mod inbox;
 mod joining;
 mod leaving;
+mod numbers_went_back;
 mod refused;
 mod waiting;
 
@@ -19,14 +19,14 @@ const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
 const EPOCH: &str = "00000000000000aa";
 
 /// A session, its clock, and all that it wanted since it was last asked.
-struct Rig {
+struct Harness {
     session: Session,
     now: u64,
     nonce: u128,
     effects: Vec<SessionEffect>,
 }
 
-impl Rig {
+impl Harness {
     fn new() -> Self {
         Self::with(|_| ())
     }
@@ -94,14 +94,14 @@ impl Rig {
         });
     }
 
-    fn commands_closed(&mut self, socket: u64) {
-        self.commands_closed_with(socket, 0);
+    fn command_socket_closed(&mut self, socket: u64) {
+        self.command_socket_closed_with(socket, 0);
     }
 
     /// The last `unsent` bytes of the requests have not left.
-    fn commands_closed_with(&mut self, socket: u64, unsent: usize) {
+    fn command_socket_closed_with(&mut self, socket: u64, unsent: usize) {
         let socket = CommandSocket(socket);
-        self.input(SessionInput::CommandsClosed { socket, reason: "reset", unsent });
+        self.input(SessionInput::CommandSocketClosed { socket, reason: "reset", unsent });
     }
 
     fn accepted(&mut self, socket: u64) {
@@ -120,8 +120,11 @@ impl Rig {
         self.message(socket, &format!("hello#{:032x}#{EPOCH}", self.nonce));
     }
 
-    fn messages_closed(&mut self, socket: u64) {
-        self.input(SessionInput::MessagesClosed { socket: MessageSocket(socket), reason: "reset" });
+    fn message_socket_closed(&mut self, socket: u64) {
+        self.input(SessionInput::MessageSocketClosed {
+            socket: MessageSocket(socket),
+            reason: "reset",
+        });
     }
 
     fn written(&mut self, entries: usize) {
@@ -161,18 +164,18 @@ impl Rig {
     }
 }
 
-/// An effect in a few words; the nonce, which the rig counts, as a small number.
+/// An effect in a few words; the nonce, which the harness counts, as a small number.
 fn brief(effect: SessionEffect) -> String {
     match effect {
         SessionEffect::Dial { socket } => format!("dial {}", socket.0),
-        SessionEffect::HangUp { socket } => format!("hang up {}", socket.0),
+        SessionEffect::CloseCommandSocket { socket } => format!("hang up {}", socket.0),
         SessionEffect::Send { socket, line } => {
             let line = line.trim_end_matches('\n').replace(&"0".repeat(31), "");
             format!("send {} {line}", socket.0)
         }
         SessionEffect::Listen { port } => format!("listen {port}"),
         SessionEffect::CloseListener => "close listener".to_owned(),
-        SessionEffect::CloseMessages { socket } => format!("close {}", socket.0),
+        SessionEffect::CloseMessageSocket { socket } => format!("close {}", socket.0),
         SessionEffect::Ack { socket, seq } => format!("ack {} {seq}", socket.0),
         SessionEffect::Append(entry) => {
             let mut text = "append ".to_owned();

@@ -5,93 +5,93 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn a_new_file_keeps_the_memory_of_the_one_that_was_moved_away() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
+fn a_new_file_keeps_the_position_of_the_moved_file() {
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
-    let moved = bench.coordinator_address.path().join("moved");
-    fs::rename(bench.path(), &moved).unwrap();
+    let moved = fixture.directory.path().join("moved");
+    fs::rename(fixture.path(), &moved).unwrap();
     let report = run(&mut log, vec![gap(1, 2, 2), LogJob::Rotate, message(3, "three")]);
-    assert_eq!((report.written, report.begun), (2, None), "who sends the signal knows");
+    assert_eq!((report.written, report.new_file), (2, None), "who sends the signal knows");
     assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n"));
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n# gap 1 2 2\n3\t");
-    assert!(bench.content().starts_with(&header), "{}", bench.content());
+    assert!(fixture.content().starts_with(&header), "{}", fixture.content());
     assert!(MessageLog::open(&moved, "alice", false).is_ok(), "the old file is released");
-    assert!(matches!(bench.open(), Err(MessageLogError::InUse)));
+    assert!(matches!(fixture.open(), Err(MessageLogError::InUse)));
     drop(log);
-    assert_eq!(bench.open().unwrap().log_position(), log_position(3));
+    assert_eq!(fixture.open().unwrap().log_position(), log_position(3));
 }
 
 #[test]
-fn nothing_is_written_elsewhere_while_the_name_leads_to_a_file_of_somebody_else() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
+fn no_line_is_written_while_the_name_leads_to_a_foreign_file() {
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
     assert_eq!(written(&mut log, vec![epoch(), LogJob::Rotate, message(1, "one")]), 2);
-    let moved = bench.coordinator_address.path().join("moved");
-    fs::rename(bench.path(), &moved).unwrap();
+    let moved = fixture.directory.path().join("moved");
+    fs::rename(fixture.path(), &moved).unwrap();
     let before = fs::read(&moved).unwrap();
-    fs::write(bench.path(), "dear diary").unwrap();
+    fs::write(fixture.path(), "dear diary").unwrap();
     let report = run(&mut log, vec![LogJob::Rotate, message(2, "two")]);
     assert_eq!(report.written, 0);
     let expected = format!(
         "{} was moved away, and no new file begins: not empty, and does not begin as a message \
          log does",
-        bench.path().display()
+        fixture.path().display()
     );
     assert_eq!(report.failure, Some(expected));
-    assert_eq!((bench.content().as_str(), fs::read(&moved).unwrap()), ("dear diary", before));
-    fs::remove_file(bench.path()).unwrap();
+    assert_eq!((fixture.content().as_str(), fs::read(&moved).unwrap()), ("dear diary", before));
+    fs::remove_file(fixture.path()).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Retry]), 1);
-    assert!(bench.content().ends_with("# last 1\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
+    assert!(fixture.content().ends_with("# last 1\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
 }
 
 #[test]
 fn a_file_overwritten_by_another_program_is_not_touched() {
     for (diary, state) in [("dear diary", " was truncated, and no new file begins"), ("", "")] {
-        let bench = Bench::new();
-        let mut log = bench.open().unwrap();
+        let fixture = LogFixture::new();
+        let mut log = fixture.open().unwrap();
         written(&mut log, vec![epoch(), message(1, "one")]);
         let diary = if diary.is_empty() { "long diary ".repeat(100) } else { diary.to_owned() };
-        fs::write(bench.path(), &diary).unwrap(); // The same inode.
+        fs::write(fixture.path(), &diary).unwrap(); // The same inode.
         let report = run(&mut log, vec![message(2, "two")]);
         assert_eq!(report.written, 0);
-        let path = bench.path().display().to_string();
+        let path = fixture.path().display().to_string();
         let foreign = "not empty, and does not begin as a message log does";
         assert_eq!(report.failure, Some(format!("{path}{state}: {foreign}")));
-        assert_eq!(bench.content(), diary);
+        assert_eq!(fixture.content(), diary);
     }
 }
 
 /// Lines that stay, what another program does, and the words for it.
-type Case = (&'static str, fn(&Bench), &'static str);
+type Case = (&'static str, fn(&LogFixture), &'static str);
 
 #[test]
-fn a_file_that_is_gone_is_begun_anew_and_it_is_said_why() {
+fn a_lost_file_is_replaced_and_the_reason_is_reported() {
     let cases: [Case; 6] = [
-        ("", |bench| fs::remove_file(bench.path()).unwrap(), "was deleted"),
-        ("", |bench| drop(File::create(bench.path()).unwrap()), "was truncated"),
-        ("", |bench| fs::rename(bench.path(), bench.aside()).unwrap(), "was moved away"),
+        ("", |fixture| fs::remove_file(fixture.path()).unwrap(), "was deleted"),
+        ("", |fixture| drop(File::create(fixture.path()).unwrap()), "was truncated"),
+        ("", |fixture| fs::rename(fixture.path(), fixture.other_path()).unwrap(), "was moved away"),
         (
             "",
-            |bench| {
-                fs::write(bench.aside(), "").unwrap();
-                fs::rename(bench.aside(), bench.path()).unwrap();
+            |fixture| {
+                fs::write(fixture.other_path(), "").unwrap();
+                fs::rename(fixture.other_path(), fixture.path()).unwrap();
             },
             "was deleted",
         ),
         (
             "# id alice\n# epoch 00000000000000bb\n# last 3\n",
-            |bench| {
+            |fixture| {
                 let other = "# id alice\n# epoch 00000000000000bb\n# last 3\n4\ttorn";
-                fs::write(bench.aside(), other).unwrap();
-                fs::rename(bench.aside(), bench.path()).unwrap();
+                fs::write(fixture.other_path(), other).unwrap();
+                fs::rename(fixture.other_path(), fixture.path()).unwrap();
             },
             "was deleted",
         ),
         (
             "# id alice\n# epoch 00000000000000aa\n# last 0\n",
-            |bench| {
-                let file = File::options().write(true).open(bench.path()).unwrap();
+            |fixture| {
+                let file = File::options().write(true).open(fixture.path()).unwrap();
                 file.set_len(50).unwrap(); // In the middle of the first line.
             },
             "was truncated",
@@ -99,43 +99,43 @@ fn a_file_that_is_gone_is_begun_anew_and_it_is_said_why() {
     ];
     for must_sync in [false, true] {
         for (left, act, state) in cases {
-            let bench = Bench::new();
-            let mut log = MessageLog::open(&bench.path(), "alice", must_sync).unwrap();
+            let fixture = LogFixture::new();
+            let mut log = MessageLog::open(&fixture.path(), "alice", must_sync).unwrap();
             written(&mut log, vec![epoch(), message(1, "one")]);
-            act(&bench);
+            act(&fixture);
             let report = run(&mut log, vec![message(2, "two")]);
             assert_eq!((report.written, report.failure), (1, None), "{state}");
-            let path = bench.path().display().to_string();
-            let words = format!("{path} {state}: a new file begins after message 1");
-            assert_eq!(report.begun, Some(words));
+            let path = fixture.path().display().to_string();
+            let notice = format!("{path} {state}: a new file begins after message 1");
+            assert_eq!(report.new_file, Some(notice));
             let id = if left.is_empty() { "# id alice\n" } else { "" };
             let line = "2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n";
             let expected = format!("{left}{id}# epoch {EPOCH}\n# last 1\n{line}");
-            assert_eq!(bench.content(), expected, "{state}");
+            assert_eq!(fixture.content(), expected, "{state}");
             assert_eq!(written(&mut log, vec![message(3, "three")]), 1);
             drop(log);
-            assert_eq!(bench.open().unwrap().log_position(), log_position(3));
+            assert_eq!(fixture.open().unwrap().log_position(), log_position(3));
         }
     }
 }
 
 #[test]
-fn without_its_directory_nothing_counts_as_written_until_it_is_back() {
-    let bench = Bench::new();
-    let coordinator_address = bench.coordinator_address.path().join("logs");
-    let path = coordinator_address.join("alice.log");
-    fs::create_dir(&coordinator_address).unwrap();
+fn without_the_directory_no_entry_counts_as_written() {
+    let fixture = LogFixture::new();
+    let directory = fixture.directory.path().join("logs");
+    let path = directory.join("alice.log");
+    fs::create_dir(&directory).unwrap();
     let mut log = MessageLog::open(&path, "alice", true).unwrap();
     written(&mut log, vec![epoch(), message(1, "one")]);
-    fs::remove_dir_all(&coordinator_address).unwrap();
-    for orders in [vec![message(2, "two")], vec![LogJob::Retry]] {
-        let report = run(&mut log, orders);
+    fs::remove_dir_all(&directory).unwrap();
+    for jobs in [vec![message(2, "two")], vec![LogJob::Retry]] {
+        let report = run(&mut log, jobs);
         assert_eq!(report.written, 0);
         let shown = path.display();
         let absent = "and no new file begins: No such file or directory (os error 2)";
         assert_eq!(report.failure, Some(format!("{shown} was deleted, {absent}")));
     }
-    fs::create_dir(&coordinator_address).unwrap();
+    fs::create_dir(&directory).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Retry, message(3, "three")]), 2);
     let content = fs::read_to_string(&path).unwrap();
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n2\t");
@@ -143,13 +143,13 @@ fn without_its_directory_nothing_counts_as_written_until_it_is_back() {
 }
 
 #[test]
-fn a_check_that_finds_all_well_says_so_without_anything_to_write() {
-    let bench = Bench::new();
-    let mut log = bench.open().unwrap();
+fn a_check_of_an_intact_file_is_reported_without_a_write() {
+    let fixture = LogFixture::new();
+    let mut log = fixture.open().unwrap();
     written(&mut log, vec![epoch()]);
-    for order in [LogJob::Retry, LogJob::Rotate] {
-        let report = run(&mut log, vec![order]);
-        assert!(report.is_checked && report.failure.is_none() && report.begun.is_none());
+    for job in [LogJob::Retry, LogJob::Rotate] {
+        let report = run(&mut log, vec![job]);
+        assert!(report.is_checked && report.failure.is_none() && report.new_file.is_none());
     }
     assert!(!run(&mut log, vec![message(1, "one")]).is_checked);
 }
@@ -161,16 +161,16 @@ enum Act {
     MoveAndSignal,
     MoveAndCreate,
     CopyAndTruncate,
-    LoseDirectory,
+    RemoveDirectory,
     StartAgain,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    use Act::{CopyAndTruncate, LoseDirectory, Move, MoveAndCreate, MoveAndSignal, StartAgain};
+    use Act::{CopyAndTruncate, Move, MoveAndCreate, MoveAndSignal, RemoveDirectory, StartAgain};
     let act = prop_oneof![
         4 => Just(Act::Write),
         1 => prop::sample::select(vec![
-            Move, MoveAndSignal, MoveAndCreate, CopyAndTruncate, LoseDirectory, StartAgain
+            Move, MoveAndSignal, MoveAndCreate, CopyAndTruncate, RemoveDirectory, StartAgain
         ]),
     ];
     prop::collection::vec(act, 1..40)
@@ -178,34 +178,34 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 /// Where the files of a log go that is moved about.
 struct Archive {
-    bench: Bench,
-    coordinator_address: PathBuf,
+    fixture: LogFixture,
+    directory: PathBuf,
     path: PathBuf,
     files: Vec<String>,
 }
 
 impl Archive {
     fn new() -> Self {
-        let bench = Bench::new();
-        let coordinator_address = bench.coordinator_address.path().join("logs");
-        fs::create_dir(&coordinator_address).unwrap();
-        let path = coordinator_address.join("alice.log");
-        Self { bench, coordinator_address, path, files: Vec::new() }
+        let fixture = LogFixture::new();
+        let directory = fixture.directory.path().join("logs");
+        fs::create_dir(&directory).unwrap();
+        let path = directory.join("alice.log");
+        Self { fixture, directory, path, files: Vec::new() }
     }
 
-    fn keep(&mut self) {
+    fn save(&mut self) {
         self.files.extend(fs::read_to_string(&self.path).ok());
     }
 
-    fn take_away(&mut self) {
-        self.keep();
-        let aside = self.bench.coordinator_address.path().join(self.files.len().to_string());
-        let _ = fs::rename(&self.path, aside); // Without a write since, it may not be there.
+    fn move_away(&mut self) {
+        self.save();
+        let other_path = self.fixture.directory.path().join(self.files.len().to_string());
+        let _ = fs::rename(&self.path, other_path); // Without a write since, it may not be there.
     }
 
     /// The texts of all files that ever were.
     fn texts(mut self) -> Vec<String> {
-        self.keep();
+        self.save();
         let texts = |file: &String| -> Vec<String> {
             assert!(file.is_empty() || file.starts_with("# id alice\n# epoch "), "{file:?}");
             assert!(!file.contains('\0'), "{file:?}");
@@ -220,7 +220,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn each_message_stands_once_in_one_of_the_files_whatever_happens_to_them(acts in acts()) {
+    fn each_message_is_in_exactly_one_file_after_any_moves(acts in acts()) {
         let mut archive = Archive::new();
         let mut log = MessageLog::open(&archive.path, "alice", false).unwrap();
         written(&mut log, vec![epoch()]);
@@ -232,25 +232,25 @@ proptest! {
                     let seq = sent.len() as u64;
                     assert_eq!(written(&mut log, vec![message(seq, sent.last().unwrap())]), 1);
                 }
-                Act::Move => archive.take_away(),
+                Act::Move => archive.move_away(),
                 Act::MoveAndSignal => {
-                    archive.take_away();
+                    archive.move_away();
                     written(&mut log, vec![LogJob::Rotate]);
                     assert!(archive.path.exists());
                 }
                 Act::MoveAndCreate => {
-                    archive.take_away();
+                    archive.move_away();
                     fs::write(&archive.path, "").unwrap();
                 }
                 Act::CopyAndTruncate => {
-                    archive.keep();
+                    archive.save();
                     drop(File::create(&archive.path).unwrap());
                 }
-                Act::LoseDirectory => {
-                    archive.keep();
-                    fs::remove_dir_all(&archive.coordinator_address).unwrap();
+                Act::RemoveDirectory => {
+                    archive.save();
+                    fs::remove_dir_all(&archive.directory).unwrap();
                     assert!(run(&mut log, vec![LogJob::Retry]).failure.is_some());
-                    fs::create_dir(&archive.coordinator_address).unwrap();
+                    fs::create_dir(&archive.directory).unwrap();
                     written(&mut log, vec![LogJob::Retry]);
                 }
                 Act::StartAgain => {
