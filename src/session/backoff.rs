@@ -1,8 +1,8 @@
-//! Pauses that grow, each a little different from everybody else's.
+//! Exponential backoff with jitter: the pauses between retries.
 
 use crate::limits::{RETRY_MS_HIGHEST, RETRY_MS_LOWEST};
 
-/// Tries after which the pauses are the longest.
+/// Number of tries after which the pauses are the longest.
 const TRIES_MAX: u32 = 16;
 
 /// The pauses between tries.
@@ -12,10 +12,10 @@ const TRIES_MAX: u32 = 16;
 ///   pause  0.2-0.4   0.4-0.8   0.8-1.6  ...  15-30 s
 /// ```
 ///
-/// The jitter comes from a generator of its own, seeded once (splitmix64: one multiplication and
-/// some shifts, passes the usual tests). It must only differ between participants, so that those
-/// who lost the same coordinator do not all come back in the same instant; nobody gains by
-/// guessing it. What must not be guessed, the nonce, is handed in by the shell each time.
+/// The jitter comes from a generator of its own, seeded once (splitmix64, which passes the usual
+/// tests). It must only differ between participants, so that participants that lost the same
+/// coordinator do not all reconnect in the same instant. The jitter need not be secret. The nonce
+/// must be, and comes from the shell each time.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     tries: u32,
@@ -27,17 +27,17 @@ impl Backoff {
         Self { tries: 0, state: seed }
     }
 
-    /// The next pause begins the row anew.
+    /// Makes the next pause the shortest.
     pub(super) const fn reset(&mut self) {
         self.tries = 0;
     }
 
-    /// The next pauses are the longest.
+    /// Makes the next pauses the longest.
     pub(super) const fn slow_down(&mut self) {
         self.tries = TRIES_MAX;
     }
 
-    /// The next pause in milliseconds.
+    /// Returns the next pause in milliseconds.
     pub(super) fn next_ms(&mut self) -> u64 {
         let doublings = self.tries.min(TRIES_MAX);
         self.tries = self.tries.saturating_add(1);

@@ -1,4 +1,4 @@
-//! Connections to the listener that are not the coordinator's: reported, but not one by one.
+//! Reports connections to the listener that are not the coordinator's, at a limited rate.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use super::{Session, SessionEffect};
 use crate::limits::DROPPED_REPORT_MS;
 use crate::time::Millis;
 
-/// A connection to the listener was dropped.
+/// Report of a connection to the listener that was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedConnection {
     /// Address that the connection came from.
@@ -18,17 +18,18 @@ pub struct DroppedConnection {
     pub unreported: u64,
 }
 
-/// Sign that a connection is not the coordinator's.
+/// Reason why a connection cannot be the coordinator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// The connection comes from another address than the coordinator's, which this is, if it was
-    /// ever reached.
+    /// The connection comes from another address than the coordinator's. The value is the
+    /// coordinator's address, if the coordinator was ever reached.
     Address(Option<IpAddr>),
-    /// Its first line was not the greeting that was asked for, or it ended before that.
+    /// The first line of the connection was no hello with the nonce, or the connection ended before
+    /// it.
     Greeting,
-    /// The connection sent no greeting in time.
+    /// The connection sent no hello in time.
     Silent,
-    /// Others came after the connection, which had not greeted.
+    /// Newer connections took the place of the connection, which had sent no hello.
     Displaced,
 }
 
@@ -55,8 +56,8 @@ impl DropReason {
 }
 
 impl Session {
-    /// Reports a connection that is dropped, unless one of its kind was reported a moment ago: a
-    /// stranger must not fill the log.
+    /// Reports a dropped connection, unless one was reported for the same reason a moment ago:
+    /// foreign connections must not fill the log.
     pub(super) fn report_dropped(&mut self, peer: IpAddr, why: DropReason, now: Millis) {
         let kind = why.of(&mut self.dropped);
         if kind.silent_until.is_some_and(|until| now < until) {
@@ -77,16 +78,15 @@ impl fmt::Display for DroppedConnection {
         match why {
             DropReason::Address(Some(coordinator)) => write!(
                 f,
-                "it does not come from {coordinator}, the coordinator's address; if it was the \
-                 coordinator, its address is translated on the way (NAT): give the participant \
-                 an address of the coordinator that is not"
+                "it does not come from {coordinator}, the coordinator's address; if NAT translates \
+                 that address, configure an address of the coordinator that is not translated"
             ),
             DropReason::Address(None) => {
                 f.write_str("the coordinator was not asked to connect yet")
             }
-            DropReason::Greeting => f.write_str("its greeting is not the one that was asked for"),
-            DropReason::Silent => f.write_str("it did not greet in time"),
-            DropReason::Displaced => f.write_str("it had not greeted when others connected"),
+            DropReason::Greeting => f.write_str("its first line is not the expected hello"),
+            DropReason::Silent => f.write_str("it sent no hello in time"),
+            DropReason::Displaced => f.write_str("it had sent no hello when newer ones came"),
         }?;
         match unreported {
             0 => Ok(()),

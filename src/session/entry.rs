@@ -1,54 +1,63 @@
-//! What stands in the message log: messages, gaps, and where the numbers begin anew.
+//! Entries of the message log (messages, gaps, epochs), and the position at the end of the log.
 
 use std::fmt::Write as _;
 
 use crate::protocol::{Delivery, Epoch, Gap, Seq, push_number};
-use crate::text::{self, Safe};
+use crate::text::{self, Counted, Safe};
 use crate::time::UnixMillis;
+
+/// The last number of the message log, and its epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Epoch of the last number; `None` before the first hello ever.
+    pub epoch: Option<Epoch>,
+    /// Last number taken in the epoch.
+    pub last: Seq,
+}
 
 /// One entry of the message log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEntry {
     /// A message.
     Message(Message),
-    /// Messages lost.
+    /// Messages of others that are lost to this member.
     Gap(Gap),
-    /// The numbers behind this belong to another life than those before.
+    /// Start of an epoch: the numbers after this entry are not comparable with those before.
     Epoch(Epoch),
 }
 
-/// A message as it is kept until it is written: in one piece of memory, and looked through once.
+/// A message on its way into the log: one allocation, and its text is checked once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     seq: Seq,
     accepted: UnixMillis,
-    /// The sender, and right behind it the text.
+    /// The sender's id, followed by the text.
     sender_and_text: Box<str>,
     sender_bytes: u8,
-    /// The text needs no guard, wherever it is written.
+    /// True if the text needs no escaping.
     is_plain: bool,
 }
 
 impl Message {
-    /// Its number.
+    /// Returns the message's number.
     #[must_use]
     pub fn seq(&self) -> Seq {
         self.seq
     }
 
-    /// When the coordinator accepted it.
+    /// Returns the time at which the coordinator accepted the message.
     #[must_use]
     pub fn accepted(&self) -> UnixMillis {
         self.accepted
     }
 
-    /// Who sent it: an id, harmless everywhere.
+    /// Returns the sender's id, which never needs escaping.
     #[must_use]
     pub fn sender(&self) -> &str {
         self.split().0
     }
 
-    /// What was sent, as it came.
+    /// Returns the text as it was received, not escaped.
     #[must_use]
     pub fn text(&self) -> &str {
         self.split().1
@@ -58,12 +67,12 @@ impl Message {
         self.sender_and_text.split_at_checked(self.sender_bytes.into()).unwrap_or_default()
     }
 
-    /// Appends the text, made harmless by `guard`.
+    /// Appends the text to `written`, escaped by `guard`.
     pub fn push_text(&self, written: &mut String, guard: fn(&str) -> Safe<'_>) {
         match self.is_plain {
             true => written.push_str(self.text()),
             false => {
-                // A string takes everything.
+                // Writing to a string cannot fail.
                 let _ = write!(written, "{}", guard(self.text()));
             }
         }
@@ -84,7 +93,7 @@ impl From<Delivery<'_>> for Message {
 }
 
 impl LogEntry {
-    /// About what it costs to keep.
+    /// Returns the approximate number of bytes of memory that the entry takes.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {
             Self::Message(message) => message.sender_and_text.len(),
@@ -93,10 +102,10 @@ impl LogEntry {
         texts.saturating_add(size_of::<Self>())
     }
 
-    /// Appends what the user sees, safe for a terminal. Not as a `Display`: of what a message
-    /// costs, that would be a good part.
+    /// Appends the line for the user, escaped for a terminal. This is no `Display`, whose cost
+    /// would be a large part of the cost of a message.
     pub fn push_to(&self, shown: &mut String) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = match self {
             Self::Message(message) => {
                 push_number(shown, message.seq.as_u64());
@@ -107,9 +116,10 @@ impl LogEntry {
                 Ok(())
             }
             Self::Gap(Gap { count, first, last }) => {
-                write!(shown, "* gap: {count} lost, from {first} to {last}")
+                let lost = Counted(*count, "message", "messages");
+                write!(shown, "* gap: {lost} lost, from {first} to {last}")
             }
-            Self::Epoch(epoch) => write!(shown, "* epoch {epoch}: numbers begin anew"),
+            Self::Epoch(epoch) => write!(shown, "* epoch {epoch}: numbers start again"),
         };
     }
 }

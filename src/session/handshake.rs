@@ -1,4 +1,4 @@
-//! The listener of an attempt, and who may come in.
+//! Accepts the coordinator's connect-back: checks the address and the hello of each connection.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -8,8 +8,7 @@ use crate::limits::{CANDIDATES_MAX, GREETING_TIMEOUT_MS};
 use crate::protocol::MessageLine;
 use crate::time::Millis;
 
-/// Open from the moment that the listener is there until somebody has greeted with the nonce, or
-/// the attempt is over.
+/// Listener of one attempt. It is open until a hello with the nonce has come, or the attempt ends.
 #[derive(Debug, Default)]
 pub(super) struct Handshake {
     nonce: Box<str>,
@@ -17,7 +16,7 @@ pub(super) struct Handshake {
     candidates: VecDeque<Candidate>,
 }
 
-/// A connection that came in and has not greeted.
+/// An accepted connection that has sent no hello yet.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     socket: MessageSocket,
@@ -39,7 +38,7 @@ impl Handshake {
         !self.is_open && self.candidates.is_empty()
     }
 
-    /// What the coordinator shall greet with.
+    /// Returns the nonce that the hello must have.
     pub(super) fn nonce(&self) -> &str {
         &self.nonce
     }
@@ -48,7 +47,7 @@ impl Handshake {
         self.candidates.iter().any(|candidate| candidate.socket == asked)
     }
 
-    /// When the oldest candidate, which is the first whose time is up, must have greeted.
+    /// Returns the time by which the oldest candidate must have sent its hello.
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.candidates.front().map(|candidate| candidate.until)
     }
@@ -60,18 +59,18 @@ impl Handshake {
 
     pub(super) fn check(&self) {
         assert!(self.candidates.len() <= CANDIDATES_MAX);
-        assert!(self.is_open || self.candidates.is_empty(), "nobody waits at a closed door");
+        assert!(self.is_open || self.candidates.is_empty(), "a closed listener has no candidates");
     }
 }
 
 impl Session {
-    /// Whether such a connection has yet to greet.
+    /// Returns true if a connection has sent no hello yet.
     pub(super) fn is_candidate(&self, socket: MessageSocket) -> bool {
         self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
     }
 
-    /// A connection came in. Only the coordinator is let in, and only one that greets with the
-    /// nonce stays: others on the coordinator's machine, which may be ours, can connect too.
+    /// Handles a new connection. It must come from the coordinator's address. Other programs on the
+    /// coordinator's machine can connect too, so its first line must be a hello with the nonce.
     pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
         let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
         let handshake = self.join.as_mut().map(|join| &mut join.handshake);
@@ -81,8 +80,8 @@ impl Session {
         if Some(peer.to_canonical()) != coordinator {
             return self.drop_stranger(socket, peer, DropReason::Address(coordinator), now);
         }
-        // The coordinator greets at once, so the oldest connection is the least likely to be the
-        // coordinator.
+        // The coordinator sends its hello at once, so the oldest connection is the least likely to
+        // be the coordinator's.
         let displaced = match handshake.candidates.len() >= CANDIDATES_MAX {
             true => handshake.candidates.pop_front(),
             false => None,
@@ -99,7 +98,7 @@ impl Session {
         self.report_dropped(peer, why, now);
     }
 
-    /// The first line of a connection that came in.
+    /// Handles the first line of a connection.
     pub(super) fn on_greeting(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
         let Some(join) = &mut self.join else { return };
         let candidate = join.handshake.forget(socket);
@@ -114,7 +113,7 @@ impl Session {
         }
     }
 
-    /// A connection ended; if it had not greeted, it was nobody's.
+    /// Handles the end of a connection that has sent no hello.
     pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
         let handshake = self.join.as_mut().map(|join| &mut join.handshake);
         if let Some(Candidate { peer, .. }) =
@@ -124,7 +123,7 @@ impl Session {
         }
     }
 
-    /// Lets nobody in any more, and sends those away who have not greeted.
+    /// Closes the listener and all candidates.
     pub(super) fn close_handshake(&mut self) {
         let Some(join) = &mut self.join else { return };
         if std::mem::take(&mut join.handshake.is_open) {

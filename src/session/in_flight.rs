@@ -4,31 +4,31 @@ use std::collections::VecDeque;
 
 use super::waiting::UserRequest;
 
-/// A request without its reply.
+/// A request that was sent and has no reply yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) source: RequestSource,
     pub(super) word: &'static str,
     pub(super) bytes: usize,
-    /// Lines still to come behind `OK members` and `OK stats`.
+    /// Number of lines still to come after `OK members` or `OK stats`.
     pub(super) rows: u64,
 }
 
-/// On whose behalf a request was sent.
+/// The sender of a request within the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RequestSource {
-    /// The request of the user.
+    /// A command of the user.
     User(UserRequest),
-    /// The request of the attempt to become online that is under way.
+    /// The `register` or `reconnect` under way.
     Join,
-    /// The `disconnect` before the participant ends.
+    /// The `disconnect` of a shutdown.
     Leave,
-    /// The request of nobody any more: its reply is read and dropped.
+    /// A request that was given up: its reply is read and dropped.
     Nobody,
 }
 
-/// Returns how many of these requests the operating system has taken at least a part of, if it has
-/// not taken the last `unsent` bytes of them.
+/// Returns the number of requests of which the operating system has taken at least one byte, if it
+/// has not taken the last `unsent` bytes of all requests.
 pub(super) fn handed_over(requests: &VecDeque<InFlight>, unsent: usize) -> usize {
     let mut left = unsent;
     let is_unsent = |request: &&InFlight| {

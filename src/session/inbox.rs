@@ -1,15 +1,16 @@
-//! What came on the message socket: taken once, written, acknowledged.
+//! Takes each message of the message socket once, hands it to the log, and acknowledges it when it
+//! is written.
 //!
 //! ```text
-//!                    acked        written          last taken
-//!   numbers  ──────────┴─────────────┴─────────────────┴──────────>
-//!             acknowledged   may be     with the log      not seen
+//!                         acked                 written           last
+//!   numbers ────────────────┴─────────────────────┴─────────────────┴────────────>
+//!              acknowledged   may be acknowledged    being written     not taken
 //! ```
 
 use std::collections::VecDeque;
 
 use super::join::Port;
-use super::{Join, LogEntry, MessageSocket, Notice, Reason, Session, SessionEffect};
+use super::{Join, LogEntry, LogPosition, MessageSocket, Notice, Reason, Session, SessionEffect};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, LOG_RETRY_MS, RETRY_RESET_MS,
     UNWRITTEN_BYTES_MAX, UNWRITTEN_ENTRIES_MAX,
@@ -17,39 +18,31 @@ use crate::limits::{
 use crate::protocol::{Bye, Epoch, MessageLine, Seq, Since};
 use crate::time::Millis;
 
-/// What the message log remembers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogPosition {
-    /// The life of the last number; none before the first greeting ever.
-    pub epoch: Option<Epoch>,
-    /// The last number taken in it.
-    pub last: Seq,
-}
-
+/// State of the open message socket.
 #[derive(Debug)]
 pub(super) struct MessageStream {
     pub(super) socket: MessageSocket,
     port: Port,
     opened: Millis,
-    /// The user left; what is still on its way is taken, and the end is expected.
+    /// The user went offline. Messages on their way are still taken, and the end is expected.
     pub(super) leaving: bool,
-    /// The reply has said with which number it begins.
+    /// The reply has told the first number of this connection.
     is_next_known: bool,
-    /// The last number that this connection brought, a repeat too.
+    /// Last number received on this connection, repeats included.
     pub(super) received: Seq,
-    /// The last number acknowledged on this connection.
+    /// Last number acknowledged on this connection.
     pub(super) acked: Seq,
 }
 
-/// What was taken, and how much of it is written.
+/// The entries that were taken and are not written yet.
 #[derive(Debug)]
 pub(super) struct Inbox {
     log_position: LogPosition,
-    /// The last number of this epoch that is written, once no other epoch is unwritten.
+    /// Last written number of the epoch. It counts only if no start of an epoch is unwritten.
     written: Seq,
     unwritten: VecDeque<UnwrittenEntry>,
     bytes: usize,
-    /// Changes of epoch among the unwritten.
+    /// Number of starts of epochs among the unwritten entries.
     epochs: usize,
     failure: Option<LogFailure>,
 }
@@ -66,10 +59,10 @@ enum EntryMark {
     Epoch,
 }
 
-/// The log cannot be written.
+/// A failed write of the log.
 #[derive(Clone, Copy, Debug)]
 struct LogFailure {
-    /// None while a try is under way.
+    /// Time of the next attempt; `None` while one is under way.
     retry_at: Option<Millis>,
 }
 
@@ -89,7 +82,7 @@ impl Inbox {
         self.log_position
     }
 
-    /// How many entries are with the log.
+    /// Returns the number of entries that are not written yet.
     pub(super) fn unwritten(&self) -> usize {
         self.unwritten.len()
     }
@@ -98,23 +91,24 @@ impl Inbox {
         self.unwritten.len() < UNWRITTEN_ENTRIES_MAX && self.bytes < UNWRITTEN_BYTES_MAX
     }
 
-    /// Whether all that was taken is written.
+    /// Returns true if all entries are written.
     pub(super) fn is_all_written(&self) -> bool {
         self.unwritten.is_empty()
     }
 
-    /// Whether the log cannot be written at present.
+    /// Returns true if the last write of the log failed.
     pub(super) fn is_failing(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// What to name at a reconnect: only what is written, for what is named may be forgotten there.
+    /// Returns the cursor for a `reconnect`: the last written number. The coordinator may forget
+    /// everything up to this number.
     pub(super) fn since(&self) -> Option<Since> {
         let seq = self.durable().filter(|seq| *seq > Seq::ZERO)?;
         Some(Since { epoch: self.log_position.epoch?, seq })
     }
 
-    /// The last number of this epoch that is written.
+    /// Returns the last written number of this epoch.
     fn durable(&self) -> Option<Seq> {
         (self.epochs == 0).then_some(self.written)
     }
@@ -175,8 +169,9 @@ impl Inbox {
 }
 
 impl Session {
-    /// Whether a line of a connection that came in may be handed in now. If not, it waits where it
-    /// is, and so does an end of stream behind it: in the end it is the coordinator that waits.
+    /// Returns true if the session takes a line of a connection now. If not, the line stays in the
+    /// read buffer, and the end of the stream behind it too: this is backpressure on the
+    /// coordinator.
     #[must_use]
     pub fn wants_message_line(&self, socket: MessageSocket) -> bool {
         if self.is_candidate(socket) {
@@ -191,9 +186,9 @@ impl Session {
             && self.inbox.has_room()
     }
 
-    /// How long a line of such a connection may be, with its end. The first message can come
-    /// before the reply that names `max_line`, and kept messages can be from before a start with a
-    /// smaller one.
+    /// Returns the most bytes of a line of a connection, its line feed included. The limit does not
+    /// depend on `max_line`: the first message can come before the reply that names it, and kept
+    /// messages can be from a start with a larger limit.
     #[must_use]
     pub fn message_line_bytes_max(&self, socket: MessageSocket) -> usize {
         match self.is_candidate(socket) {
@@ -235,13 +230,12 @@ impl Session {
         }
     }
 
-    /// The coordinator goes on with this number: a reply says so, or, if it was lost, the first
-    /// line of the message socket.
+    /// Checks the next number of the coordinator, and detects that numbers went back. The number
+    /// comes from the reply, or from the first line of the message socket if the reply was lost.
     ///
-    /// Notices that numbers went back. The coordinator knows the last number of this epoch that was
-    /// taken here, or has this id as a new member, which gets no older messages. So if the next
-    /// number is not above the last one taken, the numbers went back: the messages to come are new,
-    /// although messages with these numbers were taken before.
+    /// The coordinator knows the last number taken here, or has this id as a new member, which gets
+    /// no older messages. So if the next number is not above the last one taken, the numbers went
+    /// back. The next messages are new, although messages with their numbers were taken before.
     pub(super) fn record_next(&mut self, epoch: Option<Epoch>, next: Seq) {
         let LogPosition { epoch: ours, last } = self.inbox.log_position;
         let Some(epoch) = epoch.filter(|epoch| Some(*epoch) == ours && next <= last) else {
@@ -254,7 +248,7 @@ impl Session {
         }
     }
 
-    /// The reply to the attempt that brought this message socket says with what it begins.
+    /// Handles the epoch and the next number in the reply to a `register` or `reconnect`.
     pub(super) fn record_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
         let greeted = self.join.as_ref().filter(|join| join.greeted);
         let began_empty = greeted.is_some_and(|join| join.began_empty);
@@ -266,8 +260,8 @@ impl Session {
         }
     }
 
-    /// Returns true if no message may be read before the reply shows whether the numbers went back.
-    /// Until then a message with a number that was taken before can be a repeat, or new.
+    /// Returns true if no message may be read before the reply. Until the reply shows whether the
+    /// numbers went back, a message with an old number can be a repeat, or new.
     fn is_next_awaited(&self) -> bool {
         self.join.as_ref().is_some_and(|join| join.greeted && join.is_asked())
             && self.inbox.log_position.last > Seq::ZERO
@@ -279,7 +273,7 @@ impl Session {
         self.effects.push_back(SessionEffect::Append(entry));
     }
 
-    /// The coordinator has greeted: from here on nothing is read from the socket before.
+    /// Opens a new message socket after its hello. The previous one is closed.
     pub(super) fn replace_stream(
         &mut self,
         socket: MessageSocket,
@@ -310,14 +304,14 @@ impl Session {
         }
     }
 
-    /// The user left, and the coordinator agreed.
+    /// Expects the end of the message socket: the member is offline at the user's request.
     pub(super) fn mark_leaving(&mut self) {
         if let Some(stream) = &mut self.stream {
             stream.leaving = true;
         }
     }
 
-    /// The user wanted to leave, and the coordinator did not agree.
+    /// Allows automatic reconnects again: the coordinator refused a `disconnect` or `deregister`.
     pub(super) fn stay_online(&mut self) {
         self.last_port = self.stream.as_ref().map(|stream| stream.port);
     }
@@ -334,10 +328,10 @@ impl Session {
         }
     }
 
-    /// The coordinator says why it closes the message socket.
+    /// Handles a `bye`, the coordinator's reason for closing the message socket.
     ///
-    /// After a takeover by another program with this id nothing is done by itself any more: each
-    /// of the two would take the id from the other, for ever.
+    /// After a takeover by another program with this id, no automatic reconnect follows: each of
+    /// the two programs would take the id from the other, again and again.
     fn on_bye(&mut self, reason: &str, now: Millis) {
         let is_ours = |by| self.own_addresses.contains(by);
         match Bye::parse(reason) {
@@ -386,7 +380,7 @@ impl Session {
         }
     }
 
-    /// Acknowledges what is written, as far as this connection brought it.
+    /// Acknowledges the written numbers that were received on this connection.
     pub(super) fn acknowledge(&mut self) {
         let (Some(stream), Some(durable)) = (&mut self.stream, self.inbox.durable()) else {
             return;

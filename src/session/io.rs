@@ -1,161 +1,161 @@
-//! What can happen to a session, and what it wants done.
+//! The inputs and effects of a [`Session`](super::Session).
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::{DroppedConnection, LogEntry, Notice};
 use crate::protocol::Seq;
 
-/// A command socket, numbered by the session when it asks for one.
+/// Number of a command socket. The session gives a new number with each [`SessionEffect::Dial`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandSocket(pub u64);
 
-/// A connection that came in at the listener, numbered by the shell; never the same number twice.
+/// Number of a connection to the listener. The shell never uses a number twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageSocket(pub u64);
 
-/// Everything that can happen. What concerns a socket that is no longer in use is ignored.
+/// An event. Events of sockets that are no longer in use are ignored.
 #[derive(Clone, Copy, Debug)]
 pub enum SessionInput<'a> {
-    /// The user wrote a line; here it is without its end.
+    /// A line of the user, without its line feed.
     UserLine(&'a [u8]),
-    /// The user wrote a line of more than `max` bytes, which was not kept.
+    /// The user wrote a line of more than `max` bytes, which was dropped.
     UserLineTooLong {
-        /// The limit.
+        /// Most bytes of a line.
         max: usize,
     },
-    /// The user will write no more.
+    /// The user's input has ended.
     EndOfInput,
-    /// Somebody wants the program to end: a signal, or a key that stands for one.
+    /// The program shall shut down: a signal, or Ctrl-C.
     Stop,
     /// A command socket is connected.
     Dialed {
-        /// Which.
+        /// The command socket.
         socket: CommandSocket,
-        /// Its address on this side.
+        /// Local address of the socket.
         ip: IpAddr,
-        /// Its address on the coordinator's side.
+        /// Remote address of the socket.
         coordinator: SocketAddr,
     },
     /// A command socket could not be connected.
     DialFailed {
-        /// Which.
+        /// The command socket.
         socket: CommandSocket,
-        /// The call that failed, and the operating system's words.
+        /// Failed call, and the error of the operating system.
         reason: &'a str,
     },
     /// A line came in on a command socket.
     ReplyLine {
-        /// Which.
+        /// The command socket.
         socket: CommandSocket,
-        /// The line without its end.
+        /// The line without its line feed.
         line: &'a [u8],
     },
     /// A command socket ended.
     CommandSocketClosed {
-        /// Which.
+        /// The command socket.
         socket: CommandSocket,
-        /// How.
+        /// Reason of the end.
         reason: &'a str,
-        /// Last bytes of the requests that the operating system has not taken.
+        /// Number of bytes at the end of the requests that the operating system has not taken.
         unsent: usize,
     },
-    /// The listener is there.
+    /// The listener is open.
     Listening {
-        /// Where.
+        /// Port of the listener.
         port: u16,
-        /// 128 bits that nobody can guess, never used before.
+        /// 128 random bits, secret and never used before.
         nonce: u128,
     },
-    /// There is no listener.
+    /// The listener could not be opened.
     ListenFailed {
-        /// The operating system's words.
+        /// Error of the operating system.
         reason: &'a str,
     },
-    /// A connection came in at the listener.
+    /// The listener has accepted a connection.
     Accepted {
-        /// Its number.
+        /// Number of the connection.
         socket: MessageSocket,
-        /// Where from.
+        /// Remote address of the connection.
         peer: IpAddr,
     },
-    /// A line came in on such a connection.
+    /// A line came in on an accepted connection.
     MessageLine {
-        /// Which.
+        /// The connection.
         socket: MessageSocket,
-        /// The line without its end.
+        /// The line without its line feed.
         line: &'a [u8],
     },
-    /// Such a connection ended, or brought a line that is longer than it may be.
+    /// An accepted connection ended, or brought a line above the limit.
     MessageSocketClosed {
-        /// Which.
+        /// The connection.
         socket: MessageSocket,
-        /// How.
+        /// Reason of the end.
         reason: &'a str,
     },
-    /// The oldest entries that were not yet written are written.
+    /// The oldest unwritten log entries are written now.
     LogWritten {
-        /// How many.
+        /// Number of entries.
         entries: usize,
     },
     /// Entries could not be written. The shell keeps them for [`SessionEffect::RetryLog`].
     LogFailed {
-        /// The operating system's words.
+        /// Error of the operating system.
         reason: &'a str,
     },
     /// Time has passed.
     Tick,
 }
 
-/// Everything that a session can want, to be carried out in this order.
+/// An action for the shell. The shell carries out all effects in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionEffect {
     /// Connect a command socket to the coordinator.
     Dial {
-        /// Its number.
+        /// Number of the new socket.
         socket: CommandSocket,
     },
     /// Close a command socket, or stop connecting it.
     CloseCommandSocket {
-        /// Which.
+        /// The command socket.
         socket: CommandSocket,
     },
     /// Write a request.
     Send {
-        /// Where.
+        /// The command socket.
         socket: CommandSocket,
-        /// The line and its LF.
+        /// The line with its line feed.
         line: Box<str>,
     },
-    /// Listen, to be answered by [`SessionInput::Listening`] or [`SessionInput::ListenFailed`].
+    /// Open the listener. [`SessionInput::Listening`] or [`SessionInput::ListenFailed`] follows.
     Listen {
-        /// Where; 0 leaves it to the operating system.
+        /// Port of the listener; 0: any free port.
         port: u16,
     },
-    /// Listen no more. Connections that came in stay.
+    /// Close the listener. Accepted connections stay open.
     CloseListener,
-    /// Close a connection that came in.
+    /// Close an accepted connection.
     CloseMessageSocket {
-        /// Which.
+        /// The connection.
         socket: MessageSocket,
     },
-    /// Acknowledge. A later one stands for an earlier one that is not yet written.
+    /// Send an acknowledgement. It replaces an earlier one that is not written yet.
     Ack {
-        /// On which connection.
+        /// The message socket.
         socket: MessageSocket,
-        /// Up to where.
+        /// Last number that is acknowledged.
         seq: Seq,
     },
-    /// Put an entry at the end of the message log, and show it.
+    /// Append an entry to the message log, and show it.
     Append(LogEntry),
-    /// Try to write what could not be written.
+    /// Try again to write the entries that could not be written.
     RetryLog,
-    /// Warn of connections that were dropped.
+    /// Log a warning about dropped connections.
     Report(DroppedConnection),
-    /// Tell the user.
+    /// Show a notice to the user.
     Show(Notice),
-    /// End the program. Nothing comes after it.
+    /// Exit the program. This is the last effect.
     Exit {
-        /// 0, or 1 if a command failed or something was left undone.
+        /// 0, or 1 if a command failed or was not finished.
         code: u8,
     },
 }

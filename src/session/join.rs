@@ -1,11 +1,12 @@
-//! Becoming online: `register` and `reconnect`, asked by the user or after a break.
+//! Brings the participant online: `register` and `reconnect` of the user, and the automatic
+//! reconnect after a broken message socket.
 //!
 //! ```text
-//!            Listening      log written        OK          hello
-//!   Opening ──────────> Ready ────────> Asked ────> Granted ────> (online)
-//!      ^                                  │ hello          ^
-//!      │ after a pause                    └── greeted ─────┘ the two come in either order
-//!   Paused <──── reply lost, or by itself and refused ─────
+//!            Listening      log written        OK            hello
+//!   Opening ──────────> Ready ────────> Asked ────> Confirmed ────> (online)
+//!      ^                                  │ hello                      ^
+//!      │ after a pause                    └── greeted ──── OK ─────────┘ either order
+//!   Paused <──── reply lost, or an automatic reconnect was refused
 //! ```
 
 mod state;
@@ -24,7 +25,7 @@ use state::JoinPhase;
 pub(super) use state::{Join, Port};
 
 impl Session {
-    /// The user's `register` or `reconnect`; a reconnect of the session's own gives way to it.
+    /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
     pub(super) fn join(&mut self, kind: JoinKind, port: u16) {
         self.give_up_join();
         let port = Port { number: port, is_any: port == 0 };
@@ -32,7 +33,7 @@ impl Session {
         self.effects.push_back(SessionEffect::Listen { port: port.number });
     }
 
-    /// Comes back by itself, if that is wanted and nothing is under way.
+    /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.
     pub(super) fn resume(&mut self, now: Millis) {
         let is_idle = self.stream.is_none() && self.join.is_none() && self.shutdown.is_none();
         let Some(port) = self.last_port else { return };
@@ -45,7 +46,7 @@ impl Session {
         self.show(Notice::Paused { ms });
     }
 
-    /// Forgets the attempt; a message socket that it brought stays.
+    /// Cancels the join. A message socket that it has opened stays open.
     pub(super) fn give_up_join(&mut self) {
         self.close_handshake();
         self.join = None;
@@ -71,8 +72,8 @@ impl Session {
     fn ask_to_join(&mut self, now: Millis) {
         let Some(join) = &self.join else { return };
         let kind = join.kind;
-        // What is on its way into the log belongs into `since`, or the coordinator might count
-        // as lost what will stand there. The user is not kept waiting for a log that fails.
+        // `since` must name the entries that are on their way into the log, or the coordinator
+        // might count them as lost. If the log fails, the user's command fails instead of waiting.
         if kind == JoinKind::Reconnect && !self.inbox.is_all_written() {
             if join.is_for_user && self.inbox.is_failing() {
                 self.fail_join(Reason::LogFailed, now);
@@ -102,7 +103,7 @@ impl Session {
         }
     }
 
-    /// The request was not looked at.
+    /// The coordinator has not read the request: sends it again.
     pub(super) fn ask_again(&mut self) {
         if let Some(join) = &mut self.join {
             join.phase = JoinPhase::Ready;
@@ -137,7 +138,7 @@ impl Session {
         self.fail_join(Reason::NoListener { port, reason: reason.into() }, now);
     }
 
-    /// The coordinator came in: its connection is the message socket now.
+    /// The coordinator has sent the hello: this connection is the message socket now.
     pub(super) fn on_greeted(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
         self.close_handshake();
         let Some(join) = &mut self.join else { return };
@@ -150,7 +151,7 @@ impl Session {
         }
     }
 
-    /// `OK`: said when it comes, done when the greeting is there too.
+    /// Handles `OK`: shows it at once, and finishes the join when the hello has come too.
     pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         let Some(join) = &mut self.join else { return };
         join.phase = JoinPhase::Confirmed { until: now.plus(GREETING_TIMEOUT_MS) };
@@ -177,10 +178,10 @@ impl Session {
         if let Some(join) = self.join.take() {
             self.last_port = Some(join.port);
         }
-        self.resume(now); // In case that the new message socket is gone already.
+        self.resume(now); // The new message socket may have ended already.
     }
 
-    /// `ERR`.
+    /// Handles `ERR`: registers after a 404, retries, or fails.
     pub(super) fn refuse_join(&mut self, code: u16, line: &str, now: Millis) {
         self.drop_greeted_stream();
         let Some(join) = &mut self.join else { return };
@@ -189,7 +190,7 @@ impl Session {
             && join.may_register
             && join.handshake.is_open()
         {
-            // Decided before any connection was made: listener and nonce are as good as new.
+            // A 404 is decided before the connect-back: listener and nonce can be used again.
             join.kind = JoinKind::Register;
             join.phase = JoinPhase::Ready;
             return self.show(Notice::Forgotten);
@@ -201,7 +202,7 @@ impl Session {
         let is_for_user = join.is_for_user;
         let why = self.why_refused(code, line);
         match (is_for_user, code) {
-            // What was lost is still under way over there.
+            // The request whose reply was lost is still under way at the coordinator.
             (true, 409) | (false, _) => self.try_later(why, now),
             (true, _) => {
                 self.show(Notice::Reply(line.into()));
@@ -210,8 +211,9 @@ impl Session {
         }
     }
 
-    /// The reply is lost. If the coordinator has greeted and is still there, nothing else was: it
-    /// may greet before it can confirm, and end in between.
+    /// Handles a lost reply. If the hello has come and the message socket is open, the join has
+    /// succeeded. With a journal, a coordinator sends the hello before it can confirm, and may end
+    /// in between.
     pub(super) fn on_join_reply_lost(&mut self, why: Reason, now: Millis) {
         let Some(join) = &mut self.join else { return };
         if join.greeted && self.stream.is_some() {
@@ -221,7 +223,7 @@ impl Session {
         self.try_later(why, now);
     }
 
-    /// It did not come to a reply, or not to a greeting.
+    /// Handles an attempt without a reply, or without a hello.
     pub(super) fn fail_join(&mut self, why: Reason, now: Millis) {
         let Some(join) = &mut self.join else { return };
         let command = join.kind.word();

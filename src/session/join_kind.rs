@@ -1,6 +1,6 @@
-//! Kinds of attempts.
+//! The two commands that bring a participant online.
 
-/// The two ways to become online.
+/// Command that brings a participant online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinKind {
     /// `register`: as a new member.
@@ -10,7 +10,7 @@ pub enum JoinKind {
 }
 
 impl JoinKind {
-    /// The command's word.
+    /// Returns the first word of the command.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
-//! The participant's mind: what to ask, what to take, what to acknowledge, when to come back.
+//! Decides for a participant: which requests to send, which messages to log and acknowledge, when
+//! to reconnect.
 //!
 //! ```text
-//!                 register, reconnect                    greeted, and OK
+//!                 register, reconnect                      hello and OK
 //!   offline ─────────────────────────────> joining ─────────────────────────> online
 //!      ^  ^                                 │   ^                             │    │
 //!      │  └──────── ERR, no listener ───────┘   │ after a pause               │    │
@@ -9,13 +10,14 @@
 //!      └────────────────────── disconnect, deregister ─────────────────────────────┘
 //! ```
 //!
-//! A [`Session`] is a deterministic state machine without sockets, clock, files or randomness:
-//! what happens goes in at [`Session::handle`], what it wants done comes out of
-//! [`Session::poll_effect`], and [`Session::next_deadline`] says when to come back. Framing and
-//! bytes are the shell's, every rule is here.
+//! A [`Session`] is a deterministic state machine without sockets, clock, files or randomness.
+//! [`Session::handle`] takes inputs, [`Session::poll_effect`] returns effects, and
+//! [`Session::next_deadline`] returns the time of the next tick. The shell (`participant`) frames
+//! lines and carries out the effects. Every rule of a participant is in this module.
 //!
-//! The message log is the memory: a number counts as taken when its entry went to the log, and
-//! is acknowledged, or named in `since=`, only when the shell has said that the entry is written.
+//! The message log is the session's memory. A number counts as *taken* when its entry was handed
+//! to the log. The session acknowledges a number, or names it in `since=`, only after the shell has
+//! reported that the entry is written.
 
 mod backoff;
 mod bye_text;
@@ -32,6 +34,7 @@ mod own_addresses;
 mod refused;
 mod requests;
 mod shutdown;
+mod status;
 mod user_command;
 mod waiting;
 
@@ -54,32 +57,32 @@ use user_command::{Ask, UserCommand};
 use waiting::WaitingRequests;
 
 pub use dropped::{DropReason, DroppedConnection};
-pub use entry::{LogEntry, Message};
-pub use inbox::LogPosition;
+pub use entry::{LogEntry, LogPosition, Message};
 pub use io::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
 pub use join_kind::JoinKind;
-pub use notice::{Notice, Reason, SessionState, Status};
+pub use notice::{Notice, Reason};
+pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
 pub use waiting::NotSent;
 
-/// What a session is born with.
+/// Settings of a session, fixed for its life.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who it speaks for; see [`crate::protocol::is_id`].
+    /// Id of the participant; see [`crate::protocol::is_id`].
     pub id: Box<str>,
     /// Address or name of the coordinator, and its port, as the user writes them.
     pub coordinator: Box<str>,
-    /// What the message log remembers.
+    /// Epoch and last number of the message log.
     pub log_position: LogPosition,
-    /// Whether it comes back by itself when its message socket breaks.
+    /// True to reconnect automatically when the message socket breaks.
     pub reconnects: bool,
-    /// Whether it goes on after the end of the user's input.
+    /// True to keep running after the end of the user's input.
     pub stays_after_input: bool,
-    /// Any number that other participants are not likely to have: it spreads the pauses.
+    /// Seed of the jitter between retries: any number that other participants hardly have.
     pub seed: u64,
 }
 
-/// One participant.
+/// State machine of one participant.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
@@ -91,23 +94,23 @@ pub struct Session {
     stream: Option<MessageStream>,
     inbox: Inbox,
     own_addresses: OwnAddresses,
-    /// Where to listen when coming back by itself; `None` until the coordinator let us in once,
-    /// and again when the user asked to leave.
+    /// Port to listen on at an automatic reconnect. `None` before the first `OK register` or
+    /// `OK reconnect`, and after the user asked to go offline.
     last_port: Option<Port>,
     backoff: Backoff,
     shutdown: Option<SessionShutdown>,
-    /// The very last effect, and nothing is handled any more.
+    /// The last effect.
     exit: Option<SessionEffect>,
+    /// True after the exit: inputs are ignored.
     over: bool,
-    /// Whether a command failed: the exit code.
+    /// True if a command has failed: the exit code is 1.
     failed: bool,
-    /// Connections that were dropped at the listener.
     dropped: DropReports,
     effects: VecDeque<SessionEffect>,
 }
 
 impl Session {
-    /// A participant that has said nothing yet.
+    /// Creates a session that is offline.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -131,7 +134,7 @@ impl Session {
         }
     }
 
-    /// The one door in.
+    /// Handles one input. The effects wait for [`Session::poll_effect`].
     pub fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         if self.over {
             return;
@@ -172,16 +175,16 @@ impl Session {
         self.check();
     }
 
-    /// The one door out.
+    /// Returns the next effect. The shell carries effects out in this order.
     pub fn poll_effect(&mut self) -> Option<SessionEffect> {
         self.effects.pop_front().or_else(|| self.exit.take())
     }
 
-    /// When [`SessionInput::Tick`] is due at latest.
+    /// Returns the time by which [`SessionInput::Tick`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         if self.over {
-            return None; // A deadline that nobody acts on would keep the loop awake.
+            return None; // An ignored deadline would keep the loop awake.
         }
         [
             self.requests.deadline(),
@@ -195,7 +198,7 @@ impl Session {
         .min()
     }
 
-    /// Whether more lines of the user may come in; if not, they wait where they are.
+    /// Returns true if the session takes more lines of the user. Until then the shell keeps them.
     #[must_use]
     pub fn wants_user_lines(&self) -> bool {
         self.shutdown.is_none()
@@ -203,13 +206,13 @@ impl Session {
             && self.queue_bytes < USER_COMMANDS_BYTES_MAX
     }
 
-    /// Whether the end has begun: nothing more is taken, and few replies are still to come.
+    /// Returns true if the session is shutting down: it takes no messages and no commands.
     #[must_use]
     pub const fn is_leaving(&self) -> bool {
         self.shutdown.is_some()
     }
 
-    /// Tells if every command of the user so far is done.
+    /// Returns true if all commands of the user so far are done.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
@@ -218,7 +221,7 @@ impl Session {
             && !self.join.as_ref().is_some_and(Join::is_for_user)
     }
 
-    /// Tells if a command of the user has failed.
+    /// Returns true if a command of the user has failed.
     #[must_use]
     pub const fn has_failed(&self) -> bool {
         self.failed
@@ -265,7 +268,7 @@ impl Session {
         self.effects.push_back(SessionEffect::Show(notice));
     }
 
-    /// Carries out what the user asked for, in order, as far as it need not wait.
+    /// Carries out the user's commands in order, up to the first that must wait.
     fn run_commands(&mut self, now: Millis) {
         self.send_waiting(now);
         while self.shutdown.is_none() && self.may_run_next(now) {
@@ -282,14 +285,15 @@ impl Session {
                 }
                 UserCommand::Status => self.show(Notice::Status(self.status(now))),
                 UserCommand::Help => self.show(Notice::Help),
-                UserCommand::Quit => self.begin_to_leave(now),
+                UserCommand::Quit => self.start_shutdown(now),
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
         self.report_waiting();
     }
 
-    /// Whether the next command of the user can be carried out now; dials if that is all it needs.
+    /// Returns true if the next command of the user can be carried out now. If the command only
+    /// lacks a command socket, this dials one.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
         let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
@@ -309,7 +313,7 @@ impl Session {
             | UserCommand::Quit
             | UserCommand::Bad(_) => true,
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
-                // The user's word goes before what the session would do by itself.
+                // A command of the user cancels an automatic reconnect.
                 self.give_up_join();
                 self.drop_waiting(&NotSent::Left);
                 self.has_command_socket(now)
@@ -342,24 +346,24 @@ impl Session {
         }
     }
 
-    /// What must hold after every input, in constant time.
+    /// Checks the invariants, in constant time.
     ///
     /// # Panics
     ///
-    /// If it does not: that is a bug here.
+    /// If an invariant is broken: a bug in this module.
     pub fn check(&self) {
         self.requests.check();
         self.inbox.check();
         self.waiting.check();
         if let Some(join) = &self.join {
             join.check();
-            assert!(self.shutdown.is_none(), "nobody joins who is about to leave");
+            assert!(self.shutdown.is_none(), "no join runs during a shutdown");
         }
         if let Some(stream) = &self.stream {
-            assert!(stream.acked <= stream.received, "acknowledged what did not come");
+            assert!(stream.acked <= stream.received, "acknowledged a number that was not received");
             assert!(
                 stream.acked <= self.inbox.log_position().last,
-                "acknowledged what was not taken"
+                "acknowledged a number that was not taken"
             );
         }
     }

@@ -1,44 +1,47 @@
-//! Notices to the user, in words that are safe for a terminal.
+//! Lines of text for the user: replies, notices and errors, escaped for a terminal.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::NotSent;
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::user_command::{Ask, BadCommand};
-use crate::limits::{REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
-use crate::protocol::{Epoch, Seq};
+use super::{NotSent, Status};
+use crate::limits::{
+    DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX,
+};
+use crate::protocol::Seq;
 use crate::text::{self, Counted};
 
-/// A line for the user. A reply is shown as it came. An event begins with `* `, and a mistake or
-/// a failure with `error: `.
+/// A line for the user. A reply is shown unchanged. An event begins with `* `, an error with
+/// `error: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A line of the coordinator's, in answer to the user.
+    /// A reply line of the coordinator to a command of the user.
     Reply(Box<str>),
-    /// A line of the user's that cannot be carried out.
+    /// A line of the user that is no valid command.
     BadCommand(BadCommand),
-    /// A command that did not come to a reply.
+    /// A command failed before a reply came.
     Failed {
-        /// Which.
+        /// Name of the command.
         command: &'static str,
-        /// Why.
+        /// Reason of the failure.
         why: Reason,
     },
-    /// A request that may or may not have been carried out. It is not sent again.
+    /// The reply to a request was lost. The request may have been carried out, and is not sent
+    /// again.
     Unanswered {
-        /// Which.
+        /// Name of the command.
         command: &'static str,
         /// Text of an `msend`.
         text: Option<Box<str>>,
     },
-    /// A request that was given up before it was sent.
+    /// A request was given up before it was sent.
     NotSent {
-        /// Which.
+        /// Name of the command.
         command: &'static str,
         /// Text of an `msend`.
         text: Option<Box<str>>,
-        /// Why.
+        /// Reason why it was not sent.
         why: NotSent,
     },
     /// Requests wait until the participant is online again.
@@ -48,12 +51,12 @@ pub enum Notice {
         /// Number of commands.
         commands: usize,
     },
-    /// The port that the operating system picked.
+    /// The operating system has picked a port for the listener.
     Listening {
-        /// It.
+        /// Port of the listener.
         port: u16,
     },
-    /// The coordinator's name leads to another address than before, or to the first one.
+    /// The coordinator's name resolves to an address for the first time, or to a new address.
     Connected {
         /// Coordinator as the user names it.
         name: Box<str>,
@@ -62,47 +65,48 @@ pub enum Notice {
     },
     /// The message socket broke.
     MessageSocketLost {
-        /// Why.
+        /// Reason of the failure.
         why: Reason,
     },
-    /// Another program with this id, which listens here, is online.
+    /// Another program with this id has taken over. It listens at this address.
     TakenOver(SocketAddr),
     /// The command socket broke.
     CommandSocketLost {
-        /// Why.
+        /// Reason of the failure.
         why: Reason,
     },
-    /// A reconnect follows.
+    /// An automatic reconnect follows.
     Paused {
-        /// In so many milliseconds.
+        /// Milliseconds until the attempt.
         ms: u64,
     },
-    /// A try to become online failed, and another one follows.
+    /// An attempt to become online failed, and another attempt follows.
     TryFailed {
-        /// What was tried.
+        /// Name of the command that was tried.
         command: &'static str,
-        /// Why it failed.
+        /// Reason of the failure.
         why: Reason,
-        /// The next one in so many milliseconds.
+        /// Milliseconds until the next attempt.
         ms: u64,
     },
-    /// The coordinator does not know us, so we register.
+    /// The coordinator does not know this id, so the session registers.
     Forgotten,
-    /// Online again, by itself.
+    /// An automatic reconnect succeeded.
     Reconnected {
-        /// The coordinator's words.
+        /// The coordinator's reply.
         reply: Box<str>,
     },
-    /// Online again, but as a new member.
+    /// An automatic reconnect ended in a new registration.
     RegisteredAgain {
-        /// Its words.
+        /// The coordinator's reply.
         reply: Box<str>,
     },
-    /// The next number, and the last one taken of the same epoch, which is not below it.
+    /// The next number of the coordinator, and the last number taken in the same epoch. The next
+    /// number should be above the last one, and is not.
     NumbersWentBack(Seq, Seq),
     /// The message log cannot be written.
     LogFailed {
-        /// The operating system's words.
+        /// Error of the operating system.
         reason: Box<str>,
     },
     /// The message log can be written again.
@@ -111,41 +115,41 @@ pub enum Notice {
     Status(Status),
     /// The answer to `help`.
     Help,
-    /// A signal came before these could be carried out.
+    /// A signal came before these commands of the user were finished.
     Unfinished {
-        /// Of the user.
+        /// Number of commands.
         commands: usize,
     },
-    /// What was not waited for at the end.
+    /// The session exits without waiting any longer.
     Abandoned {
-        /// Entries of the message log. They were not acknowledged.
+        /// Number of entries of the message log that are not written, and not acknowledged.
         unwritten: usize,
-        /// Requests.
+        /// Number of requests without a reply.
         unanswered: usize,
     },
 }
 
-/// Why something did not work.
+/// Reason of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The operating system's words.
+    /// Error of the operating system.
     System(Box<str>),
-    /// The coordinator's words, `ERR` and all.
+    /// The coordinator's reply, from `ERR` on.
     Refused(Box<str>),
-    /// The id is registered from another address than ours.
+    /// The id is registered from another address than this participant's.
     IdElsewhere {
-        /// Ours.
+        /// Id of this participant.
         id: Box<str>,
-        /// Our address now.
+        /// Address of this participant.
         ip: IpAddr,
-        /// The coordinator's words, `ERR` and all.
+        /// The coordinator's reply, from `ERR` on.
         line: Box<str>,
     },
-    /// No listener.
+    /// The listener could not be opened.
     NoListener {
-        /// Where it should have been.
+        /// Port of the listener.
         port: u16,
-        /// The operating system's words.
+        /// Error of the operating system.
         reason: Box<str>,
     },
     /// The command socket could not be connected in time.
@@ -158,59 +162,16 @@ pub enum Reason {
         /// Coordinator as the user names it.
         coordinator: Box<str>,
     },
-    /// The coordinator said `OK` and did not greet.
+    /// The coordinator sent `OK`, and no hello in time.
     NoGreeting,
-    /// The message log has entries that it cannot write.
+    /// The message log cannot write its entries.
     LogFailed,
-    /// What came on the command socket was no reply, or not to what was asked.
+    /// A line on the command socket is no reply, or not a reply to the oldest request.
     BadReply,
-    /// What came on the message socket was neither a message nor a gap.
+    /// A line on the message socket is neither a message nor a gap.
     BadMessage,
     /// The coordinator's reason for closing the message socket.
     Bye(Box<str>),
-}
-
-/// How a session stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Who it speaks for.
-    pub id: Box<str>,
-    /// Whether messages come.
-    pub state: SessionState,
-    /// Address or name of the coordinator, and its port, as the user names them.
-    pub coordinator: Box<str>,
-    /// Address at which the coordinator was reached last.
-    pub address: Option<SocketAddr>,
-    /// Where it listens, or listened last.
-    pub port: Option<u16>,
-    /// The life of the numbers.
-    pub epoch: Option<Epoch>,
-    /// The last number taken.
-    pub last: Seq,
-    /// Entries of the message log that are not yet written.
-    pub unwritten: usize,
-    /// Requests that are not sent yet: the coordinator is away.
-    pub waiting: usize,
-    /// Requests without a reply.
-    pub in_flight: usize,
-}
-
-/// Whether messages come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionState {
-    /// No, and nothing is done about it.
-    Offline,
-    /// Not yet.
-    Registering,
-    /// Not yet.
-    Reconnecting,
-    /// The next try comes in so many milliseconds.
-    Paused {
-        /// So many.
-        ms: u64,
-    },
-    /// Yes.
-    Online,
 }
 
 impl Notice {
@@ -230,27 +191,27 @@ impl fmt::Display for Notice {
             Self::BadCommand(bad) => write!(f, "error: {bad}"),
             Self::Failed { command, why } => write!(f, "error: {command}: {why}"),
             Self::Unanswered { command, text } => {
-                write!(f, "error: {command}: the reply is lost, so it is unknown whether ")?;
-                match text {
-                    None => f.write_str("it was done"),
-                    Some(_) => f.write_str("this was accepted; it is not sent again"),
-                }?;
+                let outcome = match text {
+                    None => "the command may or may not have been carried out",
+                    Some(_) => "the message may or may not be accepted, and is not sent again",
+                };
+                write!(f, "error: {command}: the reply is lost: {outcome}")?;
                 QuotedText(text).fmt(f)
             }
             Self::NotSent { command, text, why } => {
                 write!(f, "error: {command}: not sent: {why}{}", QuotedText(text))
             }
             Self::Waiting => {
-                write!(f, "* not online: texts wait up to {WAITING_S_MAX} s {WAITING}")
+                write!(f, "* not online: messages wait up to {WAITING_S_MAX} s {WAITING}")
             }
             Self::SendingWaiting { commands } => {
                 write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
-            Self::MessageSocketLost { why } => write!(f, "* message connection lost: {why}"),
+            Self::MessageSocketLost { why } => write!(f, "* message socket lost: {why}"),
             Self::TakenOver(by) => write!(f, "* taken over by {by}: {TAKEN_OVER}"),
-            Self::CommandSocketLost { why } => write!(f, "* command connection lost: {why}"),
+            Self::CommandSocketLost { why } => write!(f, "* command socket lost: {why}"),
             Self::Paused { ms } => write!(f, "* reconnecting in {}", Seconds(*ms)),
             Self::TryFailed { command, why, ms } => {
                 write!(f, "* {command} failed: {why}; trying again in {}", Seconds(*ms))
@@ -263,7 +224,7 @@ impl fmt::Display for Notice {
             }
             Self::RegisteredAgain { reply } => {
                 let reply = text::for_terminal(reply);
-                write!(f, "* registered anew, messages may have been missed: {reply}")
+                write!(f, "* registered as a new member, messages may have been missed: {reply}")
             }
             Self::NumbersWentBack(next, last) => fmt_went_back(*next, *last, f),
             Self::LogFailed { reason } => write!(f, "error: message log: {reason}; {NOT_ACKED}"),
@@ -271,12 +232,13 @@ impl fmt::Display for Notice {
             Self::Status(status) => status.fmt(f),
             Self::Help => f.write_str(HELP),
             Self::Unfinished { commands } => {
-                write!(f, "error: quit: not done: {}", Counted(*commands, "command", "commands"))
+                let commands = Counted(*commands, "command was", "commands were");
+                write!(f, "error: quit: {commands} not finished")
             }
             Self::Abandoned { unwritten, unanswered } => {
-                let entries = Counted(*unwritten, "entry", "entries");
-                let replies = Counted(*unanswered, "reply", "replies");
-                write!(f, "error: quit: not waited for: {entries} of the message log, {replies}")
+                let entries = Counted(*unwritten, "log entry was", "log entries were");
+                let requests = Counted(*unanswered, "request", "requests");
+                write!(f, "error: quit: {entries} not written, {requests} got no reply")
             }
         }
     }
@@ -296,15 +258,18 @@ impl fmt::Display for Reason {
             Self::NoListener { port, reason } => {
                 write!(f, "cannot listen on port {port}: {}", text::for_terminal(reason))
             }
-            Self::DialTimeout { coordinator } => write!(f, "no answer from {coordinator}"),
+            Self::DialTimeout { coordinator } => {
+                let seconds = DIAL_TIMEOUT_MS.div_euclid(1000);
+                write!(f, "no answer from {coordinator} in {seconds} s")
+            }
             Self::NoReply { coordinator } => {
                 let seconds = REPLY_TIMEOUT_MS.div_euclid(1000);
                 write!(f, "no reply from {coordinator} in {seconds} s")
             }
-            Self::NoGreeting => f.write_str("the coordinator did not greet in time"),
+            Self::NoGreeting => f.write_str("the coordinator confirmed, but sent no hello in time"),
             Self::LogFailed => f.write_str("the message log cannot be written"),
-            Self::BadReply => f.write_str("the coordinator sent something that is no reply"),
-            Self::BadMessage => f.write_str("the coordinator sent something that is no message"),
+            Self::BadReply => f.write_str("the coordinator sent a line that is not a reply"),
+            Self::BadMessage => f.write_str("the coordinator sent a line that is not a message"),
             Self::Bye(reason) => fmt_bye(reason, f),
         }
     }
@@ -319,46 +284,13 @@ impl fmt::Display for NotSent {
             }
             Self::TooOld => write!(f, "not online within {WAITING_S_MAX} s"),
             Self::Unreachable(why) => why.fmt(f),
-            Self::Left => f.write_str("offline at the user's request"),
-            Self::Quit => f.write_str("the participant ends"),
+            Self::Left => f.write_str("the user asked to go offline"),
+            Self::Quit => f.write_str("the participant shuts down"),
         }
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
-        writeln!(f, "id {}", self.id)?;
-        writeln!(f, "state {}", self.state)?;
-        write!(f, "coordinator {}", self.coordinator)?;
-        match self.address {
-            Some(address) if *address.to_string() != *self.coordinator => {
-                writeln!(f, " at {address}")
-            }
-            Some(_) | None => writeln!(f),
-        }?;
-        writeln!(f, "port {}", or_none(self.port.map(|port| port.to_string())))?;
-        writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
-        writeln!(f, "last {}", self.last)?;
-        writeln!(f, "unwritten {}", self.unwritten)?;
-        writeln!(f, "waiting {}", self.waiting)?;
-        write!(f, "in_flight {}", self.in_flight)
-    }
-}
-
-impl fmt::Display for SessionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Offline => f.write_str("offline"),
-            Self::Registering => f.write_str("registering"),
-            Self::Reconnecting => f.write_str("reconnecting"),
-            Self::Paused { ms } => write!(f, "reconnecting in {}", Seconds(*ms)),
-            Self::Online => f.write_str("online"),
-        }
-    }
-}
-
-/// A text, if there is one, behind what is said of it.
+/// Writes `: ` and the text, if there is a text.
 struct QuotedText<'a>(&'a Option<Box<str>>);
 
 impl fmt::Display for QuotedText<'_> {
@@ -374,8 +306,8 @@ const NOT_ACKED: &str = "until it can be written, messages are not acknowledged"
 const WAITING: &str = "and are sent when online again";
 const WAITING_S_MAX: u64 = WAITING_MS_MAX.div_euclid(1000);
 
-/// Milliseconds as people like them: `1.3 s`.
-struct Seconds(u64);
+/// Shows milliseconds as seconds: `1.3 s`.
+pub(super) struct Seconds(pub(super) u64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -385,14 +317,14 @@ impl fmt::Display for Seconds {
 }
 
 const HELP: &str = "\
-register PORT    become a member; messages come to PORT (0: any that is free)
-reconnect PORT   come back; what was missed and has not expired comes first
-disconnect       go away and stay a member; messages are kept while they live
-deregister       be forgotten
+register PORT    become a member; messages come to PORT (0: any free port)
+reconnect PORT   go online again; missed messages that have not expired come first
+disconnect       go offline and stay a member; messages are kept until they expire
+deregister       stop being a member
 msend TEXT       send TEXT to all other members; it waits while the coordinator is away
 members          list the members
 stats            show the coordinator's counters
-ping             ask the coordinator for a sign of life
-status           show how this participant stands
-help             show this
-quit             disconnect and end; exit does the same";
+ping             check that the coordinator answers
+status           show the state of this participant
+help             show this list
+quit             disconnect and exit; exit does the same";

@@ -1,16 +1,17 @@
-//! Addresses that the coordinator was asked to connect to, to know a takeover of one's own.
+//! The addresses that this participant has asked the coordinator to connect to. They tell its own
+//! takeover from a takeover by another program.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::limits::ASKED_AT_MAX;
 
-/// Addresses of requests since the message socket that is there came about.
+/// Addresses of all `register` and `reconnect` requests since the present message socket opened.
 #[derive(Debug, Default)]
 pub(super) struct OwnAddresses(VecDeque<SocketAddr>);
 
 impl OwnAddresses {
-    /// The coordinator is asked to connect to this one. The oldest is forgotten if there are many.
+    /// Adds the address of a request. If there are too many, the oldest address is dropped.
     pub(super) fn push(&mut self, address: SocketAddr) {
         if self.0.len() == ASKED_AT_MAX {
             self.0.pop_front();
@@ -18,7 +19,7 @@ impl OwnAddresses {
         self.0.push_back(address);
     }
 
-    /// A new message socket is there: what was asked before is done.
+    /// Removes all addresses: a new message socket is open.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

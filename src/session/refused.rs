@@ -1,10 +1,10 @@
-//! Refusals of a session that comes back by itself.
+//! Reasons of refusals of an automatic reconnect.
 
 use super::{Reason, Session};
 
 impl Session {
-    /// Returns the reason of a refusal, for the user. A refusal because of the address (403) stays
-    /// until somebody acts, so the pauses between the tries become the longest ones.
+    /// Returns the reason of a refusal, for the user. A refusal because of the address (403) lasts
+    /// until an operator acts, so the pauses between the attempts become the longest ones.
     pub(super) fn why_refused(&mut self, code: u16, line: &str) -> Reason {
         let line = line.into();
         if code != 403 {

@@ -1,4 +1,4 @@
-//! The command socket: requests out, replies back in the same order.
+//! The command socket: sends requests, and matches each reply with the oldest request in flight.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -10,15 +10,15 @@ use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_T
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
 
-/// The command socket and what was asked on it.
+/// State of the command socket, and the requests in flight.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: CommandSocketState,
-    /// The address that the last command socket reached the coordinator at.
+    /// Address of the coordinator on the last command socket.
     coordinator: Option<SocketAddr>,
     in_flight: VecDeque<InFlight>,
     bytes: usize,
-    /// When the next reply is due; counts while something is in flight.
+    /// Time by which the next reply is due. It counts while a request is in flight.
     reply_due: Millis,
     dials: u64,
 }
@@ -38,7 +38,7 @@ enum CommandSocketState {
 }
 
 impl Requests {
-    /// Our address on the command socket that is there.
+    /// Returns this participant's address on the open command socket.
     pub(super) fn own_ip(&self) -> Option<IpAddr> {
         match self.state {
             CommandSocketState::Open { ip, .. } => Some(ip),
@@ -58,17 +58,17 @@ impl Requests {
         }
     }
 
-    /// How many requests wait for their reply.
+    /// Returns the number of requests without a reply.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Whether somebody waits for a reply.
+    /// Returns true if a reply is due to a request that was not given up.
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.iter().any(|request| request.source != RequestSource::Nobody)
     }
 
-    /// As [`Self::is_busy`]; but what the session does by itself is nothing to wait for.
+    /// As [`Self::is_busy`], without `register` and `reconnect`.
     fn is_busy_for_user(&self) -> bool {
         self.in_flight.iter().any(|request| match request.source {
             RequestSource::User(_) | RequestSource::Leave => true,
@@ -76,7 +76,7 @@ impl Requests {
         })
     }
 
-    /// Whether the user has asked to leave.
+    /// Returns true if a `disconnect` or `deregister` is in flight.
     pub(super) fn is_leaving(&self) -> bool {
         self.in_flight.iter().any(|request| match &request.source {
             RequestSource::User(request) => request.ask.is_leave(),
@@ -85,12 +85,12 @@ impl Requests {
         })
     }
 
-    /// Whether a reply is on its way that nobody waits for.
+    /// Returns true if a request in flight was given up.
     pub(super) fn is_any_abandoned(&self) -> bool {
         self.in_flight.iter().any(|request| request.source == RequestSource::Nobody)
     }
 
-    /// Returns true if a command may be sent before the replies to the requests in flight are here.
+    /// Returns true if a command may be sent before the replies to the requests in flight.
     pub(super) fn has_room_for(&self, is_message: bool) -> bool {
         if !is_message {
             return !self.is_busy_for_user();
@@ -102,11 +102,11 @@ impl Requests {
         };
         self.in_flight.len() < IN_FLIGHT_MAX
             && self.bytes < IN_FLIGHT_BYTES_MAX
-            // All requests in flight are of one sort, except those that nobody waits for.
+            // All requests in flight are messages, or were given up.
             && self.in_flight.back().is_none_or(|last| may_follow(&last.source))
     }
 
-    /// The reply to the attempt's request is nobody's any more.
+    /// Gives up the `register` or `reconnect` in flight.
     pub(super) fn abandon_join(&mut self) {
         for request in &mut self.in_flight {
             if request.source == RequestSource::Join {
@@ -125,7 +125,7 @@ impl Requests {
         Some(request.source)
     }
 
-    /// Closed, and these were in flight.
+    /// Marks the socket as closed, and returns the requests that were in flight.
     fn close(&mut self) -> VecDeque<InFlight> {
         self.state = CommandSocketState::Closed;
         self.bytes = 0;
@@ -134,13 +134,16 @@ impl Requests {
 
     pub(super) fn check(&self) {
         let is_open = matches!(self.state, CommandSocketState::Open { .. });
-        assert!(is_open || self.in_flight.is_empty(), "nothing is in flight without a socket");
-        assert!(self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2), "the window is kept");
+        assert!(is_open || self.in_flight.is_empty(), "no request is in flight without a socket");
+        assert!(
+            self.in_flight.len() <= IN_FLIGHT_MAX.saturating_add(2),
+            "at most {IN_FLIGHT_MAX} messages in flight"
+        );
     }
 }
 
 impl Session {
-    /// Whether there is a command socket to write to; if not, one is asked for.
+    /// Returns true if the command socket is open. If it is closed, this dials a new one.
     pub(super) fn has_command_socket(&mut self, now: Millis) -> bool {
         match self.requests.state {
             CommandSocketState::Open { .. } => true,
@@ -177,7 +180,7 @@ impl Session {
     /// Sends a request of the user.
     pub(super) fn ask(&mut self, request: UserRequest, now: Millis) {
         if request.ask.is_leave() {
-            // From here on nobody is surprised by the end of the message socket.
+            // The end of the message socket is expected now: no reconnect follows.
             self.last_port = None;
         }
         let Some(line) = self.request_line(&request.ask.command()) else { return };
@@ -189,7 +192,7 @@ impl Session {
         if let CommandSocketState::Open { ip, .. } = self.requests.state { Some(ip) } else { None }
     }
 
-    /// The line of a request on the command socket that is open.
+    /// Returns the line of a request, or `None` without an open command socket.
     pub(super) fn request_line(&self, command: &Command<'_>) -> Option<Box<str>> {
         let CommandSocketState::Open { ip, .. } = self.requests.state else { return None };
         let request = Request { id: &self.settings.id, command: *command, ip };
@@ -302,18 +305,18 @@ impl Session {
         match self.requests.pop() {
             Some(RequestSource::User(request)) => self.on_refused(code, line, request, now),
             Some(RequestSource::Join) => self.refuse_join(code, line, now),
-            // There was nothing to say goodbye to.
+            // The member was offline or unknown already.
             Some(RequestSource::Leave) => self.exit(None),
             Some(RequestSource::Nobody) | None => (),
         }
-        // To a `register`, 421 is about members and not about the socket.
+        // 421 to a `register` is about the number of members, and leaves the socket open.
         if matches!(code, 408 | 413) || code == 421 && word != Some("register") {
             self.take_back_requests();
         }
     }
 
-    /// The coordinator closes this socket and has not looked at what came behind the request that
-    /// it refused: all of that can be sent again.
+    /// Queues the requests in flight again. The coordinator closes the socket after this refusal
+    /// and has not read the requests behind the refused one.
     fn take_back_requests(&mut self) {
         if let CommandSocketState::Open { socket, .. } = self.requests.state {
             self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
@@ -333,7 +336,8 @@ impl Session {
         self.report_unfinished(unfinished);
     }
 
-    /// The command socket ended, and the operating system has not taken the last `unsent` bytes.
+    /// Handles the end of the command socket. The operating system has not taken the last `unsent`
+    /// bytes of the requests.
     pub(super) fn on_command_socket_closed(
         &mut self,
         socket: CommandSocket,
@@ -367,7 +371,7 @@ impl Session {
         }
     }
 
-    /// The peer made a mistake, or says nothing: no more of it.
+    /// Closes the command socket after a wrong reply, or after a timeout.
     fn fail_command_socket(&mut self, why: &Reason, now: Millis) {
         let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
         self.effects.push_back(SessionEffect::CloseCommandSocket { socket });

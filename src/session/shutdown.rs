@@ -1,4 +1,5 @@
-//! Leaving: read no more, let the log be written, acknowledge, and only then say `disconnect`.
+//! Shuts a session down: stops reading, waits until the log is written, acknowledges, and then
+//! sends `disconnect`.
 
 use super::in_flight::RequestSource;
 use super::{Join, NotSent, Notice, Session, SessionEffect, UserCommand};
@@ -6,37 +7,37 @@ use crate::limits::LEAVE_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
 
-/// The program is about to end.
+/// A shutdown under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionShutdown {
-    /// It ends now, whatever is left to do.
+    /// The session exits at this time, even if work is left.
     pub(super) until: Millis,
-    /// `disconnect` is sent.
+    /// `disconnect` was sent.
     asked: bool,
-    /// The coordinator has let us in, and its connection is still on its way.
+    /// The coordinator has sent `OK`, and its connect-back may still come.
     is_awaited: bool,
 }
 
 impl Session {
-    /// The user will say no more; what was said is still done.
+    /// Handles the end of the user's input: quits after the commands before it.
     pub(super) fn on_end_of_input(&mut self) {
         if !self.settings.stays_after_input && self.shutdown.is_none() {
             self.enqueue(UserCommand::Quit);
         }
     }
 
-    /// A signal does not wait for the commands before it, and a second one for nothing.
+    /// Handles a signal. The first one cancels the queued commands, the second one exits at once.
     pub(super) fn on_stop(&mut self, now: Millis) {
         match self.shutdown {
             Some(_) => self.exit_without_waiting(),
             None => {
                 self.report_queued();
-                self.begin_to_leave(now);
+                self.start_shutdown(now);
             }
         }
     }
 
-    /// What the user asked for and nobody will do any more has failed.
+    /// Reports the queued commands, and a join of the user, as not finished.
     fn report_queued(&mut self) {
         let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
         let queued = self.queue.iter().filter(|command| match command {
@@ -48,7 +49,7 @@ impl Session {
         self.report_unfinished(queued.count().saturating_add(usize::from(is_joining)));
     }
 
-    /// Says of so many commands of the user that nobody will do them.
+    /// Reports a number of commands of the user as not finished, which is a failure.
     pub(super) fn report_unfinished(&mut self, commands: usize) {
         if commands > 0 {
             self.failed = true;
@@ -56,7 +57,7 @@ impl Session {
         }
     }
 
-    pub(super) fn begin_to_leave(&mut self, now: Millis) {
+    pub(super) fn start_shutdown(&mut self, now: Millis) {
         let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
         self.give_up_join();
         self.drop_waiting(&NotSent::Quit);
@@ -72,7 +73,7 @@ impl Session {
         if self.over || !must_ask || self.requests.is_busy() || self.inbox.unwritten() > 0 {
             return;
         }
-        // A `register` that nobody waits for any more may still make us online.
+        // A cancelled `register` may still make this member online.
         let may_be_online = self.stream.as_ref().is_some_and(|stream| !stream.leaving)
             || self.shutdown.is_some_and(|shutdown| shutdown.is_awaited)
             || self.requests.is_any_abandoned();
@@ -87,7 +88,7 @@ impl Session {
         self.shutdown = self.shutdown.map(|shutdown| SessionShutdown { asked: true, ..shutdown });
     }
 
-    /// The goodbye was not looked at.
+    /// The coordinator has not read the `disconnect`: sends it again.
     pub(super) fn mark_disconnect_unsent(&mut self) {
         self.shutdown = self.shutdown.map(|shutdown| SessionShutdown { asked: false, ..shutdown });
     }

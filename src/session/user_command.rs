@@ -1,4 +1,4 @@
-//! What the user can say.
+//! Parses the user's lines into commands.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use super::join_kind::JoinKind;
 use crate::limits::LISTEN_PORT_MIN;
 use crate::protocol::Command;
 
-/// A line of the user, understood.
+/// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UserCommand {
     /// `register PORT` or `reconnect PORT`.
     Join { kind: JoinKind, port: u16 },
-    /// What needs nothing but a request and its reply.
+    /// A command that is one request and its reply.
     Ask(Ask),
     /// `status`
     Status,
@@ -19,16 +19,16 @@ pub(super) enum UserCommand {
     Help,
     /// `quit` or `exit`
     Quit,
-    /// A line that cannot be carried out; said when its turn comes.
+    /// An invalid line. It is reported after the commands before it.
     Bad(BadCommand),
 }
 
-/// A request of the user.
+/// A command that is one request and its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     Disconnect,
     Deregister,
-    /// The text, byte for byte, whatever it holds: what may be sent is the coordinator's to say.
+    /// The text, byte for byte. The coordinator decides which texts are valid.
     Msend(Box<str>),
     Members,
     Stats,
@@ -36,11 +36,11 @@ pub(super) enum Ask {
 }
 
 impl UserCommand {
-    /// The command of a line without its end; `None` if the line is blank.
+    /// Parses a line without its line feed. Returns `None` for a blank line.
     pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, BadCommand> {
         let line = std::str::from_utf8(line).map_err(|_| BadCommand::NotUtf8)?.trim_start();
         if line.contains('\n') {
-            return Err(BadCommand::LineFeed); // On the wire it would end the request.
+            return Err(BadCommand::LineFeed); // On the wire, a line feed ends the request.
         }
         let (word, tail) = match line.split_once(' ') {
             Some((word, tail)) => (word, Some(tail)),
@@ -71,7 +71,7 @@ impl UserCommand {
         }
     }
 
-    /// Returns the bytes that it costs to keep the command.
+    /// Returns the approximate number of bytes of memory that the command takes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Ask(ask) => ask.bytes(),
@@ -83,7 +83,7 @@ impl UserCommand {
 }
 
 impl Ask {
-    /// The request.
+    /// Returns the request to send.
     pub(super) fn command(&self) -> Command<'_> {
         match self {
             Self::Disconnect => Command::Disconnect,
@@ -95,7 +95,7 @@ impl Ask {
         }
     }
 
-    /// Returns the bytes that it costs to keep the command.
+    /// Returns the approximate number of bytes of memory that the command takes.
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Msend(text) => text.len(),
@@ -104,7 +104,7 @@ impl Ask {
         text.saturating_add(size_of::<UserCommand>())
     }
 
-    /// The text of an `msend`.
+    /// Returns the text of an `msend`.
     pub(super) fn text(&self) -> Option<Box<str>> {
         match self {
             Self::Msend(text) => Some(text.clone()),
@@ -132,22 +132,22 @@ fn parse_join(kind: JoinKind, port: &str) -> Result<UserCommand, BadCommand> {
     }
 }
 
-/// Why a line of the user could not be understood.
+/// Reason why a line of the user is no valid command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadCommand {
-    /// It is not UTF-8.
+    /// The line is not UTF-8.
     NotUtf8,
-    /// It is more than one line.
+    /// The line contains a line feed.
     LineFeed,
-    /// It has more bytes than this.
+    /// The line has more bytes than this limit.
     TooLong(usize),
     /// There is no such command.
     Unknown(Box<str>),
-    /// This command stands alone.
+    /// This command takes no arguments.
     Arguments(Box<str>),
-    /// This command needs a port.
+    /// This command needs a valid port.
     Port(&'static str),
-    /// So many commands are waiting that this one was not kept.
+    /// The queue of commands is full, at this number.
     TooMany(usize),
 }
 
@@ -155,11 +155,11 @@ impl fmt::Display for BadCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUtf8 => f.write_str("line: not UTF-8"),
-            Self::LineFeed => f.write_str("line: holds a line feed"),
+            Self::LineFeed => f.write_str("line: contains a line feed"),
             Self::TooLong(max) => write!(f, "line exceeds {max} bytes"),
             Self::Unknown(word) => {
                 let word = crate::text::for_terminal(word);
-                write!(f, "unknown command '{word}'; 'help' lists them")
+                write!(f, "unknown command '{word}'; 'help' lists the commands")
             }
             Self::Arguments(word) => write!(f, "{word} takes no arguments"),
             Self::Port(word) => {

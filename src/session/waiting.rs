@@ -1,8 +1,9 @@
-//! Requests of the user that wait for the coordinator: certainly not sent, kept in their order.
+//! The user's requests that wait until the coordinator can be reached. They were never sent, and
+//! keep their order.
 //!
 //! ```text
 //!   user's commands ──▶ queue ──────────▶ in flight ──▶ reply
-//!                         │ outage         │  refused as offline, or never written
+//!                         │ outage         │ refused as offline, or not written
 //!                         ▼                ▼
 //!                        waiting, in order ──▶ in flight, when online again
 //!                           └─────────────────▶ "not sent": too many, too old, disconnect, quit
@@ -15,43 +16,43 @@ use super::{Ask, Join, Notice, Reason, Session, UserCommand};
 use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::time::Millis;
 
-/// A request of the user.
+/// A numbered request of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UserRequest {
     pub(super) ask: Ask,
     /// Position among all requests of the user.
     order: u64,
-    /// The request was due then.
+    /// Time of the user's command: a request waits a limited time from here.
     since: Millis,
 }
 
 /// Reason why a request of the user was given up before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// This many requests wait already: their number or their bytes reached the limit.
+    /// The waiting requests reached the limit of their number or bytes. The value is their number.
     TooMany(usize),
-    /// The request has waited for as long as it may.
+    /// The request has waited for the maximum time.
     TooOld,
-    /// There is no connection, and nothing that would bring the participant back.
+    /// There is no connection, and no automatic reconnect.
     Unreachable(Reason),
     /// The user asked to go offline.
     Left,
-    /// The participant ends.
+    /// The participant shuts down.
     Quit,
 }
 
-/// The requests that wait.
+/// The queue of waiting requests, in the order of the user's commands.
 #[derive(Debug)]
 pub(super) struct WaitingRequests {
     requests: VecDeque<UserRequest>,
     bytes: usize,
-    /// Requests numbered so far.
+    /// Number of requests so far.
     numbered: u64,
-    /// No request is sent before this time, although the message socket is connected: the
-    /// coordinator could not be reached, or does not take messages.
+    /// No request is sent before this time, although the message socket is open: the command socket
+    /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
     pauses: Backoff,
-    /// The user knows of this outage.
+    /// The notice about this outage was shown.
     reported: bool,
 }
 
@@ -85,7 +86,7 @@ impl WaitingRequests {
         self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
     }
 
-    /// Puts a request at its position. One that was in flight stands before those that were not.
+    /// Inserts a request at its position. A request that was in flight goes before the others.
     pub(super) fn insert(&mut self, request: UserRequest) {
         self.bytes = self.bytes.saturating_add(request.ask.bytes());
         let at = self.requests.partition_point(|other| other.order < request.order);
@@ -106,19 +107,19 @@ impl WaitingRequests {
         self.requests.front().is_some_and(is_expired).then(|| self.pop())?
     }
 
-    /// Sends nothing for a while; a pause under way stays.
+    /// Starts a pause in sending, unless one is under way.
     fn delay_sending(&mut self, now: Millis) {
         if self.not_before.is_none() {
             self.not_before = Some(now.plus(self.pauses.next_ms()));
         }
     }
 
-    /// The participant is online again.
+    /// Ends the pause: the participant is online again.
     pub(super) fn release(&mut self) {
         self.not_before = None;
     }
 
-    /// The coordinator took a message: the next pause is a short one.
+    /// Makes the next pause a short one: the coordinator has accepted a message.
     pub(super) fn on_accepted(&mut self) {
         self.pauses.reset();
     }
@@ -131,12 +132,12 @@ impl WaitingRequests {
     pub(super) fn check(&self) {
         assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
         let is_clear = self.bytes == 0 && self.not_before.is_none();
-        assert!(!self.requests.is_empty() || is_clear, "nothing is held back for no request");
+        assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
     }
 }
 
 impl Session {
-    /// Returns true if requests of the user wait instead of being sent.
+    /// Returns true if the user's messages must wait at present.
     pub(super) fn is_in_outage(&self) -> bool {
         self.is_coming_back() || self.waiting.not_before.is_some()
     }
@@ -145,14 +146,14 @@ impl Session {
         self.join.as_ref().is_some_and(|join| !join.is_for_user())
     }
 
-    /// Returns true if a message that was not sent may be sent later: the session is online as far
-    /// as it knows, or comes back by itself.
+    /// Returns true if an unsent message may be sent later: the session is online as far as it
+    /// knows, or reconnects automatically.
     fn may_send_later(&self) -> bool {
         let is_online = self.last_port.is_some() && self.stream.is_some();
         self.shutdown.is_none() && (is_online || self.is_coming_back())
     }
 
-    /// Returns true if a command must wait: it is a message, or stands behind one.
+    /// Returns true if a command must wait: it is a message, or follows a waiting one.
     pub(super) fn must_wait(&self, command: &UserCommand) -> bool {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {
@@ -163,7 +164,7 @@ impl Session {
         waits && self.is_in_outage()
     }
 
-    /// Keeps a request until the coordinator is back, if there is room for it.
+    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
     pub(super) fn wait(&mut self, request: UserRequest) {
         match self.waiting.has_room() {
             true => self.waiting.insert(request),
@@ -171,7 +172,7 @@ impl Session {
         }
     }
 
-    /// Sends what waits, in order, as far as it need not wait.
+    /// Sends waiting requests in order, as many as may be in flight.
     pub(super) fn send_waiting(&mut self, now: Millis) {
         while self.may_send_waiting(now) {
             if std::mem::take(&mut self.waiting.reported) {
@@ -189,7 +190,7 @@ impl Session {
         may_ask && self.requests.has_room_for(ask.is_message()) && self.has_command_socket(now)
     }
 
-    /// Says once in an outage that requests wait.
+    /// Shows once in an outage that requests wait.
     pub(super) fn report_waiting(&mut self) {
         match (self.waiting.is_empty(), self.is_in_outage()) {
             (true, false) => self.waiting.reported = false,
@@ -200,7 +201,8 @@ impl Session {
         }
     }
 
-    /// Returns whether messages wait for a coordinator that cannot be reached at present.
+    /// Handles a failed dial: queues the next message of the user and starts a pause. Returns false
+    /// if no message waits, or if messages cannot be sent later.
     pub(super) fn waits_for_coordinator(&mut self, now: Millis) -> bool {
         let is_message = matches!(self.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
         let waits = !self.waiting.is_empty() || is_message;
@@ -216,7 +218,7 @@ impl Session {
         true
     }
 
-    /// Takes the oldest request that is not sent.
+    /// Removes and returns the oldest unsent request.
     pub(super) fn take_unsent(&mut self, now: Millis) -> Option<UserRequest> {
         if !self.waiting.is_empty() {
             return self.waiting.pop();
@@ -226,9 +228,9 @@ impl Session {
         Some(self.waiting.number(ask, now))
     }
 
-    /// A request was refused. A message waits instead if the coordinator says that this member is
-    /// not online, or ends: the refusal has changed nothing, and the message socket is about to
-    /// end.
+    /// Handles a refused request. A message is queued again if the coordinator says that this
+    /// member is not online, or that the coordinator shuts down. Such a refusal has changed
+    /// nothing, and the message socket is about to end.
     pub(super) fn on_refused(&mut self, code: u16, line: &str, request: UserRequest, now: Millis) {
         let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
         if is_away && self.may_send_later() {
@@ -238,20 +240,20 @@ impl Session {
         self.failed = true;
         self.show(Notice::Reply(line.into()));
         match code {
-            404 | 409 if request.ask.is_leave() => self.mark_leaving(), // It was done before.
+            404 | 409 if request.ask.is_leave() => self.mark_leaving(), // Offline already.
             _ if request.ask.is_leave() => self.stay_online(),
             _ => (),
         }
     }
 
-    /// Sends nothing for a while; coming back has pauses of its own.
+    /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
     fn delay_sending(&mut self, now: Millis) {
         if self.join.is_none() {
             self.waiting.delay_sending(now);
         }
     }
 
-    /// Gives up all that waits.
+    /// Gives up all waiting requests.
     pub(super) fn drop_waiting(&mut self, why: &NotSent) {
         while let Some(request) = self.waiting.pop() {
             self.not_sent(&request, why.clone());

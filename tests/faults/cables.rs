@@ -141,7 +141,7 @@ fn notices(net: u8, going: Going, traffic: Traffic) {
             is_offline("bob"),
             is_offline("carol"),
             alice.command.stat("connections") == 1,
-            bob.said.contains("* message connection lost"),
+            bob.said.contains("* message socket lost"),
         ];
         for (noticed, sees) in noticed.iter_mut().zip(sees) {
             *noticed = noticed.or(sees.then(|| timer.elapsed()));

@@ -1,44 +1,52 @@
-//! State of one `register` or `reconnect`, through all its tries.
+//! The state of one `register` or `reconnect`, over all its attempts.
 
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
 use crate::session::{Reason, SessionState};
 use crate::time::Millis;
 
+/// The port of the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) struct Port {
     pub(in crate::session) number: u16,
-    /// The user left it to the operating system: another one will do as well.
+    /// True if the user wrote 0: if the port is taken later, another one is used.
     pub(super) is_any: bool,
 }
 
-/// One `register` or `reconnect`, through all its tries.
+/// A `register` or `reconnect`, over all its attempts.
 #[derive(Debug)]
 pub(in crate::session) struct Join {
     pub(super) kind: JoinKind,
-    /// Asked by the user, who waits for it; otherwise the session's own idea.
+    /// True for a command of the user, false for an automatic reconnect.
     pub(super) is_for_user: bool,
-    /// On 404 it becomes a `register`: a lost one may not have been carried out.
+    /// True if a 404 turns the attempt into a `register`.
     pub(super) may_register: bool,
     pub(super) port: Port,
     pub(super) phase: JoinPhase,
     pub(in crate::session) handshake: Handshake,
+    /// The hello has come: the message socket is open.
     pub(in crate::session) greeted: bool,
-    /// No message of the epoch had been taken when the coordinator greeted, so the session takes
-    /// messages that come before the reply.
+    /// No message of the epoch had been taken when the hello came, so the session takes messages
+    /// that come before the reply.
     pub(in crate::session) began_empty: bool,
-    /// Tries since a reply to the user's was lost.
+    /// Number of attempts since a reply to the user's command was lost.
     pub(super) lost_replies: u32,
-    /// What was said last about a failure, so that it is said once.
+    /// The failure reported last: the same failure is reported once.
     pub(super) reported: Option<Reason>,
 }
 
+/// The step that an attempt has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JoinPhase {
+    /// The next attempt starts after a pause.
     Paused { until: Millis },
+    /// The listener is being opened.
     Opening,
+    /// The request can be sent.
     Ready,
+    /// The request was sent.
     Asked,
+    /// `OK` has come, the hello has not.
     Confirmed { until: Millis },
 }
 
@@ -62,7 +70,7 @@ impl Join {
         self.is_for_user
     }
 
-    /// Whether the user asked for it, and nothing says yet that it has come about.
+    /// Returns true for a command of the user that has neither a reply nor a hello yet.
     pub(in crate::session) const fn is_waited_for(&self) -> bool {
         self.is_for_user && !self.is_confirmed() && !self.greeted
     }
@@ -87,20 +95,20 @@ impl Join {
         self.port
     }
 
-    /// Whether the message socket that is there must not be read: what `since` names is exact
-    /// only if nothing is taken between the request and the new socket.
+    /// Returns true if the present message socket must not be read. `since` is exact only if no
+    /// message is taken between the request and the new socket.
     pub(in crate::session) const fn stops_reading(&self) -> bool {
         let is_under_way =
             matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Confirmed { .. });
         is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
     }
 
-    /// Whether the coordinator may already have closed the old socket for the new one.
+    /// Returns true if the coordinator may already have closed the old socket for the new one.
     pub(in crate::session) const fn may_take_over(&self) -> bool {
         matches!(self.phase, JoinPhase::Asked | JoinPhase::Confirmed { .. }) && !self.greeted
     }
 
-    /// `None` once it is online and only the reply is missing.
+    /// Returns the state to show, or `None` if the participant is online and only lacks the reply.
     pub(in crate::session) fn state(&self, now: Millis) -> Option<SessionState> {
         match (self.phase, self.kind) {
             (JoinPhase::Paused { until }, _) => Some(SessionState::Paused { ms: until.since(now) }),
@@ -123,7 +131,7 @@ impl Join {
         let must_be_closed = self.greeted || self.is_waiting();
         assert!(
             !must_be_closed || self.handshake.is_closed(),
-            "one connection, then the door is shut"
+            "the listener closes after the hello"
         );
     }
 }

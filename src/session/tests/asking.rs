@@ -66,16 +66,18 @@ fn an_msend_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     harness.command_socket_closed(1);
     harness.expect(&[
         "show OK msend seq=1",
-        "show * command connection lost: reset",
-        "show error: msend: the reply is lost, so it is unknown whether this was accepted; it \
-         is not sent again: b",
+        "show * command socket lost: reset",
+        "show error: msend: the reply is lost: the message may or may not be accepted, and is not \
+         sent again: b",
         "dial 2",
     ]);
     harness.dialed(2);
     harness.expect(&["send 2 me#ping#10.0.0.2"]);
     harness.command_socket_closed(2);
     harness.effects.remove(0);
-    harness.expect(&["show error: ping: the reply is lost, so it is unknown whether it was done"]);
+    harness.expect(&[
+        "show error: ping: the reply is lost: the command may or may not have been carried out",
+    ]);
 }
 
 #[test]
@@ -113,12 +115,16 @@ fn a_missing_reply_closes_the_command_socket() {
     assert_eq!(harness.wait_for_deadline(), 30_000);
     harness.expect(&[
         "hang up 1",
-        "show * command connection lost: no reply from 10.0.0.1:5000 in 30 s",
-        "show error: ping: the reply is lost, so it is unknown whether it was done",
+        "show * command socket lost: no reply from 10.0.0.1:5000 in 30 s",
+        "show error: ping: the reply is lost: the command may or may not have been carried out",
     ]);
     harness.user("ping");
     assert_eq!(harness.wait_for_deadline(), 10_000);
-    harness.expect(&["dial 2", "hang up 2", "show error: ping: no answer from 10.0.0.1:5000"]);
+    harness.expect(&[
+        "dial 2",
+        "hang up 2",
+        "show error: ping: no answer from 10.0.0.1:5000 in 10 s",
+    ]);
 }
 
 #[test]
@@ -155,7 +161,7 @@ fn a_wrong_line_of_the_user_is_an_error_of_its_own() {
     harness.input(SessionInput::UserLineTooLong { max: 10 });
     harness.user("");
     harness.expect(&[
-        "show error: unknown command 'hello'; 'help' lists them",
+        "show error: unknown command 'hello'; 'help' lists the commands",
         "show error: line exceeds 10 bytes",
     ]);
     harness.user("ping");

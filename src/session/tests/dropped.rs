@@ -4,7 +4,7 @@ fn is_report(effect: &SessionEffect) -> bool {
     matches!(effect, SessionEffect::Report(_))
 }
 
-/// A session that has asked to be connected to.
+/// Creates a session that has sent a `register`.
 fn asked() -> Harness {
     let mut harness = Harness::new();
     harness.user("register 9001");
@@ -26,14 +26,13 @@ fn a_stranger_is_reported_with_its_address_and_the_reason() {
     harness.effects.retain(is_report);
     harness.expect(&[
         "report a connection from 10.0.0.66 to the listener was dropped: it does not come from \
-         10.0.0.1, the coordinator's address; if it was the coordinator, its address is \
-         translated on the way (NAT): give the participant an address of the coordinator that is \
-         not",
-        "report a connection from 10.0.0.1 to the listener was dropped: its greeting is not the \
-         one that was asked for",
-        "report a connection from 10.0.0.1 to the listener was dropped: it did not greet in time",
-        "report a connection from 10.0.0.1 to the listener was dropped: it had not greeted when \
-         others connected",
+         10.0.0.1, the coordinator's address; if NAT translates that address, configure an \
+         address of the coordinator that is not translated",
+        "report a connection from 10.0.0.1 to the listener was dropped: its first line is not \
+         the expected hello",
+        "report a connection from 10.0.0.1 to the listener was dropped: it sent no hello in time",
+        "report a connection from 10.0.0.1 to the listener was dropped: it had sent no hello \
+         when newer ones came",
     ]);
 }
 

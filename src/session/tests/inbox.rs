@@ -40,7 +40,7 @@ fn a_gap_is_taken_and_acknowledged_as_a_number() {
     harness.message(1, "gap#3#1#5");
     harness.written(1);
     harness.message(1, "5#bob#0#five");
-    harness.expect(&["append * gap: 3 lost, from 1 to 5", "ack 1 5"]);
+    harness.expect(&["append * gap: 3 messages lost, from 1 to 5", "ack 1 5"]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_new_epoch_starts_the_numbers_again() {
     harness.message(1, "3#bob#0#three");
     harness.expect(&[
         "close listener",
-        "append * epoch 00000000000000aa: numbers begin anew",
+        "append * epoch 00000000000000aa: numbers start again",
         "append 3 bob: three",
     ]);
     harness.written(1);
@@ -170,8 +170,8 @@ fn after_a_takeover_by_another_program_the_session_stays_offline_until_the_user_
     harness.message(1, "bye#taken over by 10.0.0.2:9001"); // The listener on this port is closed.
     harness.expect(&[
         "close 1",
-        "show * taken over by 10.0.0.2:9001: another program uses this id; staying offline, \
-         `reconnect` takes the id back",
+        "show * taken over by 10.0.0.2:9001: another program uses this id. This \
+         participant stays offline; `reconnect` takes the id back",
     ]);
     assert_eq!((harness.state(), harness.session.next_deadline()), (SessionState::Offline, None));
     harness.wait(600_000);
@@ -184,7 +184,7 @@ fn after_a_takeover_by_another_program_the_session_stays_offline_until_the_user_
     assert!(matches!(harness.state(), SessionState::Paused { .. }), "{:?}", harness.state());
 }
 
-/// The reply to a `reconnect` was lost, and its connection came too late to be let in.
+/// The reply to a `reconnect` was lost, and its connect-back came after the listener closed.
 #[test]
 fn a_takeover_by_an_abandoned_own_attempt_causes_a_reconnect() {
     let mut harness = Harness::online();
@@ -193,7 +193,7 @@ fn a_takeover_by_an_abandoned_own_attempt_causes_a_reconnect() {
     harness.command_socket_closed(1);
     harness.forget();
     harness.message(1, "bye#taken over by 10.0.0.2:9002");
-    harness.expect(&["close 1", "show * message connection lost: taken over by 10.0.0.2:9002"]);
+    harness.expect(&["close 1", "show * message socket lost: taken over by 10.0.0.2:9002"]);
     assert!(matches!(harness.state(), SessionState::Paused { .. }), "{:?}", harness.state());
 }
 
@@ -201,14 +201,14 @@ fn a_takeover_by_an_abandoned_own_attempt_causes_a_reconnect() {
 fn a_bye_is_reported_in_words_and_the_session_reconnects() {
     for (reason, words) in [
         ("stalled", "stalled: this participant took no messages for too long"),
-        ("new epoch", "the coordinator began a new epoch"),
+        ("new epoch", "the coordinator started a new epoch"),
         ("bad ack", "the coordinator refused an acknowledgement"),
-        ("out of cheese", "the coordinator closed it: out of cheese"),
+        ("out of cheese", "the coordinator closed it, reason: out of cheese"),
     ] {
         let mut harness = Harness::online();
         harness.message(1, &format!("bye#{reason}"));
         harness.effects.pop(); // When it tries again.
-        harness.expect(&["close 1", &format!("show * message connection lost: {words}")]);
+        harness.expect(&["close 1", &format!("show * message socket lost: {words}")]);
         assert!(matches!(harness.state(), SessionState::Paused { .. }), "{:?}", harness.state());
     }
 }

@@ -30,7 +30,7 @@ fn reply_and_greeting_come_in_either_order() {
         harness.expect(&["show * listening on port 40000"]);
         if greeting_first {
             harness.hello(7);
-            let epoch = "append * epoch 00000000000000aa: numbers begin anew";
+            let epoch = "append * epoch 00000000000000aa: numbers start again";
             harness.expect(&["close listener", epoch]);
             assert!(harness.wants(7), "the stream does not wait for the reply");
             harness.reply(1, OK_REGISTER);
@@ -68,7 +68,7 @@ fn a_connection_without_the_nonce_is_dropped_and_the_coordinator_still_gets_in()
     harness.expect(&[
         "close listener",
         "close 6",
-        "append * epoch 00000000000000aa: numbers begin anew",
+        "append * epoch 00000000000000aa: numbers start again",
     ]);
 }
 
@@ -139,7 +139,7 @@ fn an_ok_without_a_hello_causes_a_reconnect() {
     harness.reply(1, OK_REGISTER);
     harness.forget();
     assert_eq!(harness.wait_for_deadline(), 5_000);
-    let shown = "show error: register: the coordinator did not greet in time";
+    let shown = "show error: register: the coordinator confirmed, but sent no hello in time";
     assert_eq!(brief(harness.effects.remove(0)), shown);
     assert!(matches!(harness.state(), SessionState::Paused { .. }));
 }
@@ -211,7 +211,7 @@ fn a_broken_message_socket_is_reported_and_reconnected_at_the_same_port() {
     let Some(SessionEffect::Show(Notice::Paused { ms })) = harness.effects.pop() else {
         panic!("no pause")
     };
-    harness.expect(&["show * message connection lost: reset"]);
+    harness.expect(&["show * message socket lost: reset"]);
     assert!((200..=400).contains(&ms), "{ms}");
     harness.wait(ms - 1);
     harness.expect(&[]);
@@ -277,7 +277,7 @@ fn a_forgotten_member_registers_again_and_reports_it() {
     harness.expect(&[
         "show * the coordinator does not know this participant: registering",
         "send 1 me#register 9001 acks=1 nonce=2#10.0.0.2",
-        &format!("show * registered anew, messages may have been missed: {OK_REGISTER}"),
+        &format!("show * registered as a new member, messages may have been missed: {OK_REGISTER}"),
     ]);
 }
 
@@ -285,7 +285,7 @@ fn a_forgotten_member_registers_again_and_reports_it() {
 fn without_the_option_or_after_leaving_no_reconnect_follows() {
     let mut harness = Harness::with(|settings| settings.reconnects = false).register();
     harness.message_socket_closed(1);
-    harness.expect(&["show * message connection lost: reset"]);
+    harness.expect(&["show * message socket lost: reset"]);
     assert_eq!(harness.session.next_deadline(), None);
 
     for word in ["disconnect", "deregister"] {
@@ -305,7 +305,7 @@ fn without_the_option_or_after_leaving_no_reconnect_follows() {
     }
 }
 
-/// A coordinator that keeps a journal greets before it can confirm, and may not come to that.
+/// A coordinator with a journal sends the hello before `OK`, and may end in between.
 #[test]
 fn a_register_with_a_hello_and_no_reply_is_tried_again() {
     for reconnects in [false, true] {

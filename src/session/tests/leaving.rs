@@ -51,12 +51,12 @@ fn a_signal_does_not_wait_for_commands_and_a_second_signal_waits_for_nothing() {
     harness.user("ping");
     harness.forget();
     harness.input(SessionInput::Stop);
-    harness.expect(&["show error: quit: not done: 1 command"]);
+    harness.expect(&["show error: quit: 1 command was not finished"]);
     harness.reply(1, "OK msend seq=1");
     harness.expect(&["show OK msend seq=1", "send 1 me#disconnect#10.0.0.2"]);
     harness.input(SessionInput::Stop);
     harness.expect(&[
-        "show error: quit: not waited for: 0 entries of the message log, 1 reply",
+        "show error: quit: 0 log entries were not written, 1 request got no reply",
         "exit 1",
     ]);
 }
@@ -84,7 +84,7 @@ fn a_register_interrupted_by_a_signal_is_undone_by_disconnect() {
     harness.forget();
     harness.input(SessionInput::Stop);
     harness.expect(&[
-        "show error: quit: not done: 1 command",
+        "show error: quit: 1 command was not finished",
         "close listener",
         "send 1 me#disconnect#10.0.0.2",
     ]);
@@ -101,7 +101,7 @@ fn commands_left_by_a_signal_are_reported_as_a_failure() {
     }
     harness.forget();
     harness.input(SessionInput::Stop);
-    harness.expect(&["show error: quit: not done: 3 commands", "exit 1"]);
+    harness.expect(&["show error: quit: 3 commands were not finished", "exit 1"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn leaving_always_ends() {
     harness.wait(1);
     harness.expect(&[
         "retry log",
-        "show error: quit: not waited for: 1 entry of the message log, 0 replies",
+        "show error: quit: 1 log entry was not written, 0 requests got no reply",
         "exit 1",
     ]);
     for is_silent in [false, true] {
@@ -153,7 +153,7 @@ fn requests_behind_a_refused_line_are_reported_when_the_session_ends() {
     harness.expect(&[
         "show ERR 413 line exceeds 10 bytes",
         "hang up 1",
-        "show error: quit: not done: 2 commands",
+        "show error: quit: 2 commands were not finished",
         "dial 2",
     ]);
 }

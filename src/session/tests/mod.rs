@@ -1,4 +1,4 @@
-//! Scenarios: what goes in, and everything that comes out.
+//! Tests of whole sessions: each gives inputs to a session and compares all effects.
 
 mod asking;
 mod dropped;
@@ -18,7 +18,7 @@ const COORDINATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
 const EPOCH: &str = "00000000000000aa";
 
-/// A session, its clock, and all that it wanted since it was last asked.
+/// A session, its clock, and its effects since the last check.
 struct Harness {
     session: Session,
     now: u64,
@@ -44,7 +44,7 @@ impl Harness {
         Self { session: Session::new(settings), now: 0, nonce: 0, effects: Vec::new() }
     }
 
-    /// A member that is online by its message socket 1, with command socket 1.
+    /// Creates a member that is online, with message socket 1 and command socket 1.
     fn online() -> Self {
         Self::new().register()
     }
@@ -98,7 +98,7 @@ impl Harness {
         self.command_socket_closed_with(socket, 0);
     }
 
-    /// The last `unsent` bytes of the requests have not left.
+    /// Closes a command socket with the last `unsent` bytes of the requests not sent.
     fn command_socket_closed_with(&mut self, socket: u64, unsent: usize) {
         let socket = CommandSocket(socket);
         self.input(SessionInput::CommandSocketClosed { socket, reason: "reset", unsent });
@@ -156,7 +156,7 @@ impl Harness {
         self.effects.clear();
     }
 
-    /// What was wanted since the last time, in short.
+    /// Checks all effects since the last check, in their short form.
     #[track_caller]
     fn expect(&mut self, expected: &[&str]) {
         let effects: Vec<String> = self.effects.drain(..).map(brief).collect();
@@ -164,7 +164,7 @@ impl Harness {
     }
 }
 
-/// An effect in a few words; the nonce, which the harness counts, as a small number.
+/// Returns the short form of an effect. The nonce is a counter of the harness.
 fn brief(effect: SessionEffect) -> String {
     match effect {
         SessionEffect::Dial { socket } => format!("dial {}", socket.0),

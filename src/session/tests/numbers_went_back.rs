@@ -1,13 +1,13 @@
-//! Numbers that went back: the coordinator was put back from a copy.
+//! Numbers that went back: the coordinator was restored from a copy of its journal.
 
 use super::*;
 
-const WENT_BACK: &str = "show * numbers went back: the coordinator goes on with 4, the last one \
-                         here is 8; messages may have been missed, and all that come are \
-                         taken as new";
-const ANEW: &str = "append * epoch 00000000000000aa: numbers begin anew";
+const WENT_BACK: &str = "show * numbers went back: the coordinator continues with 4, the last \
+                         number here is 8. Messages may have been missed; all that follow are \
+                         logged as new";
+const ANEW: &str = "append * epoch 00000000000000aa: numbers start again";
 
-/// One that has taken 8 messages of the epoch, and asks.
+/// Creates a session that has taken 8 messages of the epoch and sends a command.
 fn asking(command: &str) -> Harness {
     let log_position = LogPosition { epoch: Epoch::parse(EPOCH), last: Seq::new(8) };
     let mut harness = Harness::with(|settings| settings.log_position = log_position);
@@ -79,7 +79,7 @@ fn without_a_reply_the_first_line_shows_that_numbers_went_back() {
     harness.expect(&["append 9 bob: next", "ack 1 8"]);
 }
 
-/// What the message socket brings before the reply is in the new epoch, as the reply is.
+/// Messages before the reply belong to the new epoch, as the reply does.
 #[test]
 fn in_a_new_epoch_a_late_reply_changes_nothing() {
     let log_position = LogPosition { epoch: Some(Epoch::new(1)), last: Seq::new(8) };
@@ -95,7 +95,7 @@ fn in_a_new_epoch_a_late_reply_changes_nothing() {
     harness.expect(&[&format!("show {}", ok("reconnect", 4)), "append 5 bob: five"]);
 }
 
-/// The end of the message socket does not make the reply any newer.
+/// The reply is about the socket that has ended.
 #[test]
 fn a_reply_after_the_end_of_its_message_socket_changes_nothing() {
     let mut harness = Harness::with(|settings| settings.log_position = LogPosition::default());
@@ -113,7 +113,7 @@ fn a_reply_after_the_end_of_its_message_socket_changes_nothing() {
     assert!(!effects.iter().any(|effect| effect.starts_with("append")), "{effects:?}");
 }
 
-/// It claims to go back on a socket that has brought more: nothing of that may end the program.
+/// The old socket has received higher numbers: this must not cause a panic.
 #[test]
 fn numbers_may_go_back_while_the_old_message_socket_is_open() {
     let mut harness = Harness::online();

@@ -1,4 +1,4 @@
-//! Refusals that stay until somebody does something about them.
+//! Refusals because of the address, which last until an operator acts.
 
 use super::*;
 

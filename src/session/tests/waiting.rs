@@ -1,10 +1,10 @@
 use super::*;
 
 const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
-const WAITING: &str = "show * not online: texts wait up to 120 s and are sent when online again";
+const WAITING: &str = "show * not online: messages wait up to 120 s and are sent when online again";
 
 impl Harness {
-    /// The message socket breaks; the command socket stands.
+    /// Creates a session whose message socket is broken and whose command socket is open.
     fn in_outage() -> Self {
         let mut harness = Self::online();
         harness.message_socket_closed(1);
@@ -12,7 +12,7 @@ impl Harness {
         harness
     }
 
-    /// Comes back by itself with command socket 1.
+    /// Reconnects automatically, with command socket 1.
     fn reconnects(&mut self) {
         while matches!(self.state(), SessionState::Paused { .. }) {
             self.wait_for_deadline();
@@ -276,8 +276,8 @@ fn disconnect_names_each_unsent_message() {
         harness.forget();
         harness.user(word);
         harness.expect(&[
-            "show error: msend: not sent: offline at the user's request: a",
-            "show error: msend: not sent: offline at the user's request: b",
+            "show error: msend: not sent: the user asked to go offline: a",
+            "show error: msend: not sent: the user asked to go offline: b",
             &format!("send 1 me#{word}#10.0.0.2"),
         ]);
         harness.reply(1, &format!("OK {word}"));
@@ -298,8 +298,8 @@ fn quit_names_each_unsent_message_and_fails() {
         harness.forget();
         harness.input(input);
         harness.expect(&[
-            "show error: msend: not sent: the participant ends: a",
-            "show error: ping: not sent: the participant ends",
+            "show error: msend: not sent: the participant shuts down: a",
+            "show error: ping: not sent: the participant shuts down",
             "exit 1",
         ]);
     }

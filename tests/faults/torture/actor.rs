@@ -128,9 +128,9 @@ impl Actor {
             }
         } else if line.starts_with("* reconnected: ") {
             self.is_online = true;
-        } else if line.contains("registered anew") || line.contains("does not know") {
+        } else if line.contains("registered as a new member") || line.contains("does not know") {
             panic!("{} was forgotten: {line:?}", id(self.index));
-        } else if line.contains("connection lost") {
+        } else if line.contains("socket lost") {
             self.is_online = false;
         }
     }

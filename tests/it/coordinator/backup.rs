@@ -185,8 +185,10 @@ fn a_participant_that_the_copy_does_not_know_takes_lower_numbers_for_new_ones() 
     send(&mut alice, &numbered("old", 8));
     until("what is gone from the copy", || home.log().ends_with("\told 8\n"));
     let second = start_on(&first, &copy, &[]);
-    bob.expect("* registered anew, messages may have been missed: ");
-    bob.expect("* numbers went back: the coordinator goes on with 3, the last one here is 10; ");
+    bob.expect("* registered as a new member, messages may have been missed: ");
+    bob.expect(
+        "* numbers went back: the coordinator continues with 3, the last number here is 10. ",
+    );
     let mut alice = Member::come_back(&second, "alice", "");
     send(&mut alice, &numbered("new", 10));
     until("the last message", || home.log().ends_with("\tnew 10\n"));
@@ -212,7 +214,9 @@ fn deregister_and_register_below_the_last_number_lose_nothing() {
     let commands = ["-f", "-e", "deregister", "-e", "register 0"];
     let mut bob = Running::start(home.command(&commands));
     bob.expect("OK deregister");
-    bob.expect("* numbers went back: the coordinator goes on with 4, the last one here is 8; ");
+    bob.expect(
+        "* numbers went back: the coordinator continues with 4, the last number here is 8. ",
+    );
     let mut alice = Member::come_back(&coordinator, "alice", "");
     let new = numbered("new", 10);
     send(&mut alice, &new);

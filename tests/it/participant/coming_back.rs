@@ -19,18 +19,18 @@ fn a_coordinator_that_was_killed_and_started_anew_is_found_again() {
     let first_epoch = bob.epoch().to_owned();
     bob.command.until_member("alice", |line| line.contains("acked=1"));
     first.kill();
-    alice.expect("* message connection lost: closed by the coordinator\n");
+    alice.expect("* message socket lost: closed by the coordinator\n");
     alice.expect("* reconnecting in 0.");
     let second = first.start_again();
     alice.expect("* the coordinator does not know this participant: registering\n");
-    alice.expect("* registered anew, messages may have been missed: OK register epoch=");
+    alice.expect("* registered as a new member, messages may have been missed: OK register epoch=");
     let mut bob = second.join("bob", "");
     let second_epoch = bob.epoch().to_owned();
     bob.msend("after");
     alice.expect("1 bob: after\n");
     alice.write("quit\n");
     assert_eq!(alice.wait(), Some(0), "what broke by itself is no failed command: {}", alice.said);
-    assert!(alice.said.contains(&format!("* epoch {second_epoch}: numbers begin anew\n")));
+    assert!(alice.said.contains(&format!("* epoch {second_epoch}: numbers start again\n")));
     let log = home.log();
     let (old, new) = log.split_once(&format!("\n# epoch {second_epoch}\n")).unwrap();
     assert!(old.starts_with(&format!("# id alice\n# epoch {first_epoch}\n# last 0\n")), "{log}");
@@ -47,7 +47,7 @@ fn a_message_socket_cut_alone_is_replaced_and_the_last_number_is_named() {
     messages.say("7#bob#0#seven");
     messages.expect("ack 7");
     drop(messages);
-    alice.expect("* message connection lost: closed by the coordinator\n* reconnecting in 0.");
+    alice.expect("* message socket lost: closed by the coordinator\n* reconnecting in 0.");
     let wish = commands.wish("reconnect");
     assert!(wish.line.contains(&format!(" since={EPOCH}:7#")), "{}", wish.line);
     let mut messages = wish.greet(EPOCH);
@@ -69,7 +69,7 @@ fn without_reconnecting_a_lost_connection_stays_lost() {
     let (mut commands, messages) = fake.join("register", EPOCH);
     alice.expect("OK register");
     drop(messages);
-    alice.expect("* message connection lost: closed by the coordinator\n");
+    alice.expect("* message socket lost: closed by the coordinator\n");
     alice.write("ping\nstatus\n");
     commands.expect("alice#ping#127.0.0.1"); // Nothing was asked before it.
     commands.say("OK ping");
@@ -89,9 +89,9 @@ fn a_text_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     alice.write("msend one\nmsend two\n");
     commands.expect("alice#msend one#127.0.0.1");
     drop(commands);
-    let unknown = "error: msend: the reply is lost, so it is unknown whether this was accepted; it \
-                   is not sent again: ";
-    alice.expect("* command connection lost: ");
+    let unknown = "error: msend: the reply is lost: the message may or may not be accepted, \
+                   and is not sent again: ";
+    alice.expect("* command socket lost: ");
     alice.expect(&format!("{unknown}one\n"));
     alice.write("msend three\n");
     let mut commands = fake.accept();
@@ -121,9 +121,10 @@ fn other_lost_replies_are_said_to_be_unknown() {
     for command in ["ping", "members", "stats", "deregister", "disconnect"] {
         let mut alice = Running::start(home.command(&["-e", command]));
         fake.accept().expect(&format!("alice#{command}#127.0.0.1"));
-        alice.expect("* command connection lost: closed by the coordinator\n");
+        alice.expect("* command socket lost: closed by the coordinator\n");
         alice.expect(&format!(
-            "error: {command}: the reply is lost, so it is unknown whether it was done\n"
+            "error: {command}: the reply is lost: the command may or may not have been \
+             carried out\n"
         ));
         alice.input = None;
         assert_eq!(alice.wait(), Some(1), "{}", alice.said);
@@ -183,7 +184,7 @@ fn a_stranger_at_the_listener_does_not_become_the_message_socket() {
         stranger.say("1#eve#0#forged");
         stranger.expect_closed();
     }
-    alice.expect("a connection from 127.0.0.1 to the listener was dropped: its greeting is not ");
+    alice.expect("a connection from 127.0.0.1 to the listener was dropped: its first line is not ");
     let mut foreign = wish.connect_from("127.0.0.2");
     foreign.expect_closed();
     alice.expect(
@@ -223,9 +224,7 @@ fn what_is_no_message_ends_the_connection_and_gets_nowhere() {
         let mut alice = Running::start(home.command(&options));
         let (_commands, mut messages) = fake.join("register", EPOCH);
         messages.write(bad);
-        alice.expect(
-            "* message connection lost: the coordinator sent something that is no message\n",
-        );
+        alice.expect("* message socket lost: the coordinator sent a line that is not a message\n");
         until("the header", || home.log().lines().count() == 3);
         assert_eq!(texts(&home.log()), [""; 0], "{number}");
     }
@@ -291,8 +290,8 @@ fn send_over_eight_restarts(
         let running = Running::start(home.command(&["-f", "-e", "register 0"]));
         (running, home)
     });
-    alice.0.expect("numbers begin anew");
-    bob.0.expect("numbers begin anew");
+    alice.0.expect("numbers start again");
+    bob.0.expect("numbers start again");
     let mut typed = 0;
     for restart in 0..8 {
         for is_down in [false, true] {
@@ -308,7 +307,7 @@ fn send_over_eight_restarts(
             } else {
                 alice.0.expect("OK msend ");
                 coordinator.kill();
-                alice.0.expect("* message connection lost: ");
+                alice.0.expect("* message socket lost: ");
             }
         }
         while outcomes(&alice.0.said).len() < typed {
@@ -367,21 +366,21 @@ fn what_waits_at_the_end_is_named_and_makes_the_exit_code_1() {
         let coordinator = Coordinator::start(60, &[]);
         let home = Home::new("alice", coordinator.address);
         let mut alice = Running::start(home.command(&["-e", "register 0"]));
-        alice.expect("numbers begin anew");
+        alice.expect("numbers start again");
         alice.write("msend zero\n");
         alice.expect("OK msend seq=1\n");
         coordinator.kill();
-        alice.expect("* message connection lost: ");
+        alice.expect("* message socket lost: ");
         alice.write("msend one\nmsend two\nstatus\n");
-        alice.expect("* not online: texts wait up to 120 s and are sent when online again\n");
+        alice.expect("* not online: messages wait up to 120 s and are sent when online again\n");
         alice.expect("\nwaiting 2\n");
         match end {
             "quit" => alice.write("quit\n"),
             "end" => alice.input = None,
             _ => alice.signal(rustix::process::Signal::TERM),
         }
-        alice.expect("error: msend: not sent: the participant ends: one\n");
-        alice.expect("error: msend: not sent: the participant ends: two\n");
+        alice.expect("error: msend: not sent: the participant shuts down: one\n");
+        alice.expect("error: msend: not sent: the participant shuts down: two\n");
         assert_eq!(alice.wait(), Some(1), "{end}: {}", alice.said);
     }
 }

@@ -22,7 +22,7 @@ fn a_script_gets_its_replies_in_order_and_an_exit_code() {
     assert_eq!(lines[2..], ["OK msend seq=1", "OK disconnect"]);
 
     let (code, said) = home.script(&[], "ping\nnonsense\nping");
-    let error = "error: unknown command 'nonsense'; 'help' lists them";
+    let error = "error: unknown command 'nonsense'; 'help' lists the commands";
     assert_eq!((code, said), (Some(1), format!("OK ping\n{error}\nOK ping\n")));
     let (code, said) = home.script(&[], "msend offline\n");
     assert_eq!(code, Some(1), "{said}");
@@ -142,7 +142,7 @@ fn however_it_ends_the_terminal_is_left_as_it_was_found() {
     for (number, end) in ["TERM", "INT", "\x03", "\x04", "quit\r"].into_iter().enumerate() {
         let home = Home::new(&format!("alice{number}"), coordinator.address);
         let mut alice = Running::at_terminal(home.command(&["-e", "register 0"]));
-        alice.expect("numbers begin anew"); // The coordinator's connection is there too.
+        alice.expect("numbers start again"); // The coordinator's connection is there too.
         alice.expect("participant> ");
         match end {
             "TERM" => alice.signal(Signal::TERM),

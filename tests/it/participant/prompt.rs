@@ -31,7 +31,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.write("register 0\n");
     let port = listening_port(&mut alice);
     alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60 max_line=65536\n"));
-    alice.expect(&format!("* epoch {epoch}: numbers begin anew\n"));
+    alice.expect(&format!("* epoch {epoch}: numbers start again\n"));
     alice.write("msend  two  spaces # and more \n");
     alice.expect("OK msend seq=1\n");
     bob.socket().delivery(1, "alice", " two  spaces # and more ");
@@ -86,7 +86,7 @@ fn a_port_of_the_user_s_choice_is_taken_and_said_to_be_taken() {
 fn what_is_no_command_is_named_and_makes_the_exit_code() {
     let coordinator = Coordinator::start(60, &[]);
     let home = Home::new("alice", coordinator.address);
-    let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists them");
+    let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists the commands");
     let port = |word| format!("{word}: port: expected 1024 to 65535, or 0 for any free one");
     let arguments = |word| format!("{word} takes no arguments");
     for (line, error) in [
@@ -197,8 +197,9 @@ fn what_is_no_reply_ends_the_command_socket() {
         commands.expect(&format!("alice#{command}#127.0.0.1"));
         commands.say(bad);
         alice.expect(&format!(
-            "* command connection lost: the coordinator sent something that is no reply\n\
-             error: {command}: the reply is lost, so it is unknown whether it was done\n"
+            "* command socket lost: the coordinator sent a line that is not a reply\n\
+             error: {command}: the reply is lost: the command may or may not have been \
+             carried out\n"
         ));
         commands.expect_closed();
         alice.input = None;
@@ -242,7 +243,7 @@ fn commands_of_the_command_line_come_first_each_byte_as_it_is() {
     let (code, said) = home.script(&["-e", " ping\t", "-e", "", "-e", "members  "], "");
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = home.script(&["-e", "ping\nping"], "");
-    assert_eq!((code, said.as_str()), (Some(1), "error: line: holds a line feed\n"));
+    assert_eq!((code, said.as_str()), (Some(1), "error: line: contains a line feed\n"));
 }
 
 #[test]

@@ -71,8 +71,8 @@ fn the_reason_for_an_end_is_said_in_words() {
     let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
     alice.expect("OK register");
     coordinator.client().check("alice#disconnect#127.0.0.1", "OK disconnect");
-    alice.expect("* message connection lost: another program disconnected this id\n");
+    alice.expect("* message socket lost: another program disconnected this id\n");
     alice.expect("* reconnected: ");
     coordinator.terminate();
-    alice.expect("* message connection lost: the coordinator is shutting down\n");
+    alice.expect("* message socket lost: the coordinator is shutting down\n");
 }

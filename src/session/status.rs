@@ -1,0 +1,83 @@
+//! The state of a session, as the command `status` shows it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::notice::Seconds;
+use crate::protocol::{Epoch, Seq};
+
+/// State of a session, for the command `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Id of the participant.
+    pub id: Box<str>,
+    /// State of the connection.
+    pub state: SessionState,
+    /// Address or name of the coordinator, and its port, as the user names them.
+    pub coordinator: Box<str>,
+    /// Address at which the coordinator was reached last.
+    pub address: Option<SocketAddr>,
+    /// Port of the present listener, or of the last one.
+    pub port: Option<u16>,
+    /// Epoch of the last number.
+    pub epoch: Option<Epoch>,
+    /// Last number taken.
+    pub last: Seq,
+    /// Number of log entries that are not written yet.
+    pub unwritten: usize,
+    /// Number of requests that wait for the coordinator.
+    pub waiting: usize,
+    /// Number of requests that were sent and have no reply yet.
+    pub in_flight: usize,
+}
+
+/// State of the connection, for the command `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Not online; no attempt is under way.
+    Offline,
+    /// A `register` is under way.
+    Registering,
+    /// A `reconnect` is under way.
+    Reconnecting,
+    /// The next attempt follows after a pause.
+    Paused {
+        /// Milliseconds until the next attempt.
+        ms: u64,
+    },
+    /// The message socket is open.
+    Online,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+        writeln!(f, "id {}", self.id)?;
+        writeln!(f, "state {}", self.state)?;
+        write!(f, "coordinator {}", self.coordinator)?;
+        match self.address {
+            Some(address) if *address.to_string() != *self.coordinator => {
+                writeln!(f, " at {address}")
+            }
+            Some(_) | None => writeln!(f),
+        }?;
+        writeln!(f, "port {}", or_none(self.port.map(|port| port.to_string())))?;
+        writeln!(f, "epoch {}", or_none(self.epoch.map(|epoch| epoch.to_string())))?;
+        writeln!(f, "last {}", self.last)?;
+        writeln!(f, "unwritten {}", self.unwritten)?;
+        writeln!(f, "waiting {}", self.waiting)?;
+        write!(f, "in_flight {}", self.in_flight)
+    }
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offline => f.write_str("offline"),
+            Self::Registering => f.write_str("registering"),
+            Self::Reconnecting => f.write_str("reconnecting"),
+            Self::Paused { ms } => write!(f, "reconnecting in {}", Seconds(*ms)),
+            Self::Online => f.write_str("online"),
+        }
+    }
+}
