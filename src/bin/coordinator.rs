@@ -1,4 +1,4 @@
-//! The coordinator: options, config, run, exit code.
+//! The program `coordinator`: parses the command line, runs, and returns the exit code.
 
 use std::process::ExitCode;
 

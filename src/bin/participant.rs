@@ -1,4 +1,4 @@
-//! The participant: options, config, run, exit code.
+//! The program `participant`: parses the command line, runs, and returns the exit code.
 
 use std::process::ExitCode;
 

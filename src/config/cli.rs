@@ -1,4 +1,4 @@
-//! What a command line asks for: to be told something, or to run.
+//! Parses the command lines of both programs.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use super::{ConfigError, CoordinatorConfig, FoundValue, Location, ParticipantCon
 /// Result of a command line: a text to print, or a program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation<R> {
-    /// Print this text, which ends in a line feed, and be done.
+    /// Print this text, which ends in a line feed, and exit.
     Show(String),
     /// Run the program.
     Run(R),
@@ -25,55 +25,55 @@ pub enum Invocation<R> {
 /// Task of the coordinator program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CoordinatorTask {
-    /// Run.
+    /// Run the coordinator.
     Serve(CoordinatorRun),
-    /// Print what the journal in this directory holds, and be done.
+    /// Print the contents of the journal in this directory, and exit.
     Inspect(PathBuf),
 }
 
-/// A coordinator to be run.
+/// Settings of a coordinator from file and command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorRun {
-    /// The file's, with the options over it.
+    /// Config of the file, with the options of the command line over it.
     pub config: CoordinatorConfig,
-    /// Begin a new epoch: the journal was put back from a copy.
+    /// Start a new epoch: the journal was restored from a copy.
     pub new_epoch: bool,
-    /// Diagnostics above it are not shown.
+    /// Most verbose level of diagnostics to show.
     pub log_level: LevelFilter,
 }
 
-/// A participant to be run.
+/// Settings of a participant from file and command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantRun {
-    /// The file's.
+    /// Config of the file.
     pub config: ParticipantConfig,
     /// Options that only the command line has.
     pub options: ParticipantOptions,
-    /// Diagnostics above it are not shown.
+    /// Most verbose level of diagnostics to show.
     pub log_level: LevelFilter,
 }
 
-/// How a participant behaves in this run.
+/// Options of a participant that only the command line has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantOptions {
-    /// Commands to begin with, in this order.
+    /// Commands of `-e`, in their order.
     pub execute: Vec<String>,
-    /// Read standard input behind these commands too.
+    /// Read standard input after these commands.
     pub interactive: bool,
-    /// End after the first of these commands that fails.
+    /// Exit after the first of these commands that fails.
     pub exit_on_error: bool,
-    /// Stay after the end of input, until a signal.
+    /// Keep running after the end of input, until a signal.
     pub follow: bool,
-    /// Show no messages.
+    /// Print no messages.
     pub quiet: bool,
-    /// Reconnect by itself when a connection breaks.
+    /// Reconnect automatically when the message socket breaks.
     pub reconnect: bool,
-    /// Acknowledge only what is safe against power loss.
+    /// Acknowledge a message only after an fsync of the log.
     pub sync: bool,
 }
 
 impl ParticipantOptions {
-    /// Tells if standard input is read: with commands to begin with, only on request.
+    /// Returns true if standard input is read. With commands of `-e`, only if asked for.
     #[must_use]
     pub fn reads_input(&self) -> bool {
         self.execute.is_empty() || self.interactive
@@ -81,20 +81,20 @@ impl ParticipantOptions {
 }
 
 impl CoordinatorRun {
-    /// The program's name.
+    /// Name of the program.
     pub const PROGRAM: &str = "coordinator";
 
-    /// What `arguments`, without the program's name, ask for.
+    /// Parses the arguments, without the program's name, and loads the config file.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with the command line, or else with the config file.
+    /// The first error of the command line, or else of the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
         let mut options = common_options("info");
-        options.optflag("", "new-epoch", "begin a new epoch: data_dir was put back from a copy");
-        options.optopt("", "inspect", "print what the journal in DIR holds, run nothing", "DIR");
+        options.optflag("", "new-epoch", "start a new epoch: data_dir was restored from a copy");
+        options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
             let shown = Some((key.show)(&default)).filter(|shown| !shown.is_empty());
@@ -129,14 +129,14 @@ impl CoordinatorRun {
 }
 
 impl ParticipantRun {
-    /// The program's name.
+    /// Name of the program.
     pub const PROGRAM: &str = "participant";
 
-    /// What `arguments`, without the program's name, ask for.
+    /// Parses the arguments, without the program's name, and loads the config file.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with the command line, or else with the config file.
+    /// The first error of the command line, or else of the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<Self>, ConfigError> {
@@ -144,11 +144,11 @@ impl ParticipantRun {
         options
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
-            .optflag("", "exit-on-error", "end after the first command of -e that fails")
+            .optflag("", "exit-on-error", "exit after the first command of -e that fails")
             .optflag("f", "follow", FOLLOW)
-            .optflag("q", "quiet", "show no messages; they are logged and acknowledged as ever")
-            .optflag("", "no-reconnect", "do not reconnect when a connection breaks")
-            .optflag("", "sync", "acknowledge only what is safe on the disk against power loss");
+            .optflag("q", "quiet", "print no messages; they are still logged and acknowledged")
+            .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
+            .optflag("", "sync", "sync the message log to disk before each acknowledgement");
         let matches = matches(&options, arguments)?;
         let about = ProgramInfo {
             program: Self::PROGRAM,
@@ -174,11 +174,11 @@ impl ParticipantRun {
     }
 }
 
-/// Shows what is to be shown, and hands out what is to be run; otherwise the exit code.
+/// Returns the task to run, or prints the text or the error and returns the exit code.
 ///
 /// # Errors
 ///
-/// 0 if the text was shown, 1 if it could not be written, 2 if the call was at fault.
+/// 0 if the text was printed, 1 if it could not be printed, 2 for wrong usage or config.
 pub fn task_or_exit<R>(
     program: &str,
     call: Result<Invocation<R>, ConfigError>,
@@ -199,7 +199,7 @@ pub fn task_or_exit<R>(
     }
 }
 
-/// What a program says of itself.
+/// Fixed parts of a program's help text.
 struct ProgramInfo {
     program: &'static str,
     purpose: &'static str,
@@ -207,7 +207,7 @@ struct ProgramInfo {
 }
 
 impl ProgramInfo {
-    /// The text for `--help` or `--version`.
+    /// Returns the text of `--help` or `--version`.
     fn help_or_version(&self, matches: &Matches, options: &Options) -> Option<String> {
         let Self { program, purpose, file } = self;
         let version = format!("{program} {}", env!("CARGO_PKG_VERSION"));
@@ -219,15 +219,15 @@ impl ProgramInfo {
     }
 }
 
-/// The options that both programs have.
+/// Returns the options of both programs.
 fn common_options(default_level: &str) -> Options {
     let level = format!("off, error, warn, info, debug or trace (default {default_level})");
     let mut options = Options::new();
     options
         .optflag("h", "help", "show this text")
         .optflag("", "version", "show the version")
-        .optflag("", "check", "check options and config file, run nothing")
-        .optflagmulti("v", "verbose", "show more diagnostics; -vv shows more still")
+        .optflag("", "check", "check options and config file, and exit")
+        .optflagmulti("v", "verbose", "show more diagnostics; -vv shows even more")
         .optopt("", "log-level", &level, "LEVEL");
     options
 }
@@ -263,7 +263,7 @@ fn log_level(matches: &Matches, default: LevelFilter) -> Result<LevelFilter, Con
     })
 }
 
-/// The directory that is to be looked into, and nothing else done.
+/// Returns the directory of `--inspect`, which must be the only option.
 fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> {
     let Some(directory) = matches.opt_str("inspect") else { return Ok(None) };
     let is_key = KEYS.iter().any(|key| matches.opt_present(&key.option()));
@@ -271,14 +271,14 @@ fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> 
         .iter()
         .any(|option| matches.opt_present(option));
     match is_key || is_other || !matches.free.is_empty() {
-        true => {
-            Err(ConfigError::Usage("found more beside --inspect, expected it alone".to_owned()))
-        }
+        true => Err(ConfigError::Usage(
+            "found more beside --inspect, expected --inspect alone".to_owned(),
+        )),
         false => Ok(Some(directory.into())),
     }
 }
 
-/// The one argument that is not an option.
+/// Returns the one argument that is not an option.
 fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
     match matches.free.as_slice() {
         [file] => Ok(file),
@@ -296,21 +296,21 @@ fn run_unless_check<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
     }
 }
 
-const EXECUTE: &str = "run this command instead of reading standard input; may be given repeatedly";
+const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
 
-const FOLLOW: &str = "stay after the end of input, until a signal; a FIFO is read on after its \
-                      first writer";
+const FOLLOW: &str = "keep running after the end of input, until a signal; a FIFO is read on after \
+                      each writer";
 
-const COORDINATOR_PURPOSE: &str = "what one member of the group sends, all others get";
+const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
 
-const PARTICIPANT_PURPOSE: &str = "a member of the group, at a prompt or behind a pipe";
+const PARTICIPANT_PURPOSE: &str = "a member of a group, at a prompt or in a pipe";
 
 const COORDINATOR_FILE: &str = "\
-The config file: line 1 is the port (0: the system picks one), line 2 how many
-seconds a message lives (whole, 0 to 31536000). Then come lines key=value for
-bind to sync; the option of that name wins. BYTES may end in k, m or g (1024^1
-to ^3), SECONDS may have three decimals. Blank lines and lines that begin with
-// are skipped.
+The config file: line 1 is the port (0: any free port), line 2 is the time to
+live of a message in whole seconds (0 to 31536000). Then come lines key=value
+for bind to sync, in any order; an option of that name wins. BYTES may end in
+k, m or g (1024^1 to 1024^3). SECONDS may have three decimals. Blank lines and
+lines that begin with // are skipped.
 ";
 
 const PARTICIPANT_FILE: &str = "\
@@ -321,7 +321,7 @@ that begin with // are skipped.
 ";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 failed at work, 2 wrong usage or config.
+Exit codes: 0 success, 1 failure while running, 2 wrong usage or config.
 ";
 
 #[cfg(test)]

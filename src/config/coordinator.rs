@@ -1,4 +1,4 @@
-//! What an operator can say to a coordinator.
+//! The coordinator's config: all keys with their defaults.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,46 +10,46 @@ use crate::limits::{
     STALL_TIMEOUT_MS_DEFAULT, Sync,
 };
 
-/// All that an operator can say to a coordinator, checked.
+/// The checked config of a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorConfig {
-    /// `bind` and the port of line 1. With port 0 the operating system picks one.
+    /// Address of `bind`, and port of line 1. 0: any free port.
     pub listen: SocketAddr,
-    /// Line 2: seconds that a message lives, at most
+    /// Time to live of a message in seconds (line 2), at most
     /// [`TTL_SECONDS_MAX`](crate::limits::TTL_SECONDS_MAX).
     pub ttl_s: u64,
-    /// Bytes of kept messages; at least twice `max_line`.
+    /// Most bytes of kept messages; at least twice `max_line`.
     pub max_backlog: u64,
-    /// What happens to a message that would exceed `max_backlog`.
+    /// Rule for a message that would exceed `max_backlog`.
     pub overflow: Overflow,
-    /// Bytes of a request line, LF included.
+    /// Most bytes of a request line, line feed included.
     pub max_line: usize,
-    /// Command sockets.
+    /// Most command sockets.
     pub max_connections: usize,
-    /// Command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt.
+    /// Most command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt.
     pub max_connections_per_address: usize,
-    /// Members, and registrations under way.
+    /// Most members, registrations under way included.
     pub max_members: usize,
-    /// Of these, at one IPv4 address or IPv6 /64 network; loopback is exempt.
+    /// Most members at one IPv4 address or IPv6 /64 network; loopback is exempt.
     pub max_members_per_address: usize,
-    /// Milliseconds that a member may be offline before it is forgotten; 0: any time.
+    /// Milliseconds offline after which a member is deregistered; 0: never.
     pub forget_after_ms: u64,
-    /// A line begun must be finished within it.
+    /// Most milliseconds from the first byte of a request line to its end.
     pub line_timeout_ms: u64,
-    /// A connect-back must succeed within it.
+    /// Most milliseconds of a connect-back.
     pub connect_timeout_ms: u64,
-    /// A message socket with bytes due must take one within it.
+    /// Milliseconds without progress after which a message socket with bytes due is closed.
     pub stall_timeout_ms: u64,
-    /// Whether requests may name addresses that they do not come from.
+    /// True if requests may name another address than their own.
     pub allow_foreign_ip: bool,
-    /// Where the journal is; without one messages are kept in memory only.
+    /// Directory of the journal. Without one, messages are kept in memory only.
     pub data_dir: Option<PathBuf>,
-    /// When the journal is made safe against power loss.
+    /// Time at which the journal is synced to disk.
     pub sync: Sync,
 }
 
 impl CoordinatorConfig {
-    /// A config with all keys at their defaults.
+    /// Creates a config with all keys at their defaults.
     #[must_use]
     pub const fn new(port: u16, ttl_s: u64) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The coordinator's config file: port, time to live, then a key a line.
+//! Parses the coordinator's config file: the port, the time to live, then one key per line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,14 +8,14 @@ use super::lines::{self, ConfigLine, ConfigLines};
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location, value};
 use crate::limits::TTL_SECONDS_MAX;
 
-/// Options with their values, in any order, each key at most once.
+/// Keys given as options, with their values: in any order, each key at most once.
 pub(super) type Overrides = [(&'static ConfigKey, String)];
 
-/// Where each key that was written stands, and its value as written.
+/// Location and text of each key that was given.
 type WrittenKeys = BTreeMap<&'static str, (Location, String)>;
 
 impl CoordinatorConfig {
-    /// The config of the file at `path`, with `overrides` over it.
+    /// Loads the file at `path`, and applies `overrides`.
     pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
         Self::parse(path, &lines::read(path)?, overrides)
     }
@@ -57,7 +57,7 @@ impl CoordinatorConfig {
             return Err(line.error("key", name, KEYS.each_ref().map(|key| key.name).join(", ")));
         };
         if let Some((Location::Line { number: first, .. }, _)) = written.get(key.name) {
-            let (found, expected) = (FoundValue::Again { first: *first }, "it once".to_owned());
+            let (found, expected) = (FoundValue::Again { first: *first }, "one".to_owned());
             return Err(ConfigError::Field {
                 location: line.location(),
                 field: key.name,
@@ -69,7 +69,8 @@ impl CoordinatorConfig {
         (key.assign)(self, text).map_err(|expected| line.error(key.name, text, expected))
     }
 
-    /// No `max_line` exceeds the default backlog: see `limits`.
+    /// Checks that `max_backlog` has room for two lines. The default backlog always has: see
+    /// `limits`.
     fn check_backlog(&self, written: &mut WrittenKeys) -> Result<(), ConfigError> {
         let lowest = value::wide(self.max_line).saturating_mul(2);
         match written.remove("max_backlog") {
@@ -84,15 +85,15 @@ impl CoordinatorConfig {
     }
 }
 
-/// Nothing is synced where nothing is kept. Who says so himself, by an empty `data_dir`, may leave
-/// the other where it stands.
+/// Checks that `sync` is not given without `data_dir`. With an empty `data_dir`, `sync` has no
+/// effect and is valid.
 fn check_sync(written: &mut WrittenKeys) -> Result<(), ConfigError> {
     match written.remove("sync") {
         Some((location, text)) if !written.contains_key("data_dir") => Err(ConfigError::Field {
             location,
             field: "sync",
             found: FoundValue::Text(text),
-            expected: "data_dir beside it, without which nothing is kept on disk".to_owned(),
+            expected: "data_dir too: without data_dir nothing is kept on disk".to_owned(),
         }),
         Some(_) | None => Ok(()),
     }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
     use crate::limits::{Overflow, Sync};
 
-    /// The config of `text` and `options`, as its difference from the default one, or the error.
+    /// Parses `text` and `options`, and compares the config or the error.
     #[track_caller]
     fn check(text: &str, options: &[(&str, &str)], expected: Result<CoordinatorConfig, &str>) {
         let overrides: Vec<_> = options
@@ -284,13 +285,13 @@ mod tests {
         check(
             "5000\n60\nmax_line=1k\n\nmax_line = 1k\n",
             &[],
-            Err("c.txt:5: max_line: found a second one, the first is on line 3, expected it once"),
+            Err("c.txt:5: max_line: found a second value (the first is on line 3), expected one"),
         );
     }
 
     #[test]
     fn sync_needs_a_data_dir() {
-        let expected = "expected data_dir beside it, without which nothing is kept on disk";
+        let expected = "expected data_dir too: without data_dir nothing is kept on disk";
         let wrong = format!("c.txt:3: sync: found \"always\", {expected}");
         check("5000\n60\nsync=always\n", &[], Err(&wrong));
         let wrong = format!("--sync: found \"never\", {expected}");

@@ -1,25 +1,25 @@
-//! Address or name, and port, of the coordinator, as a participant's config names them.
+//! The coordinator's endpoint in a participant's config: an address or a host name, and a port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::value;
 
-/// A host and a port. A name is resolved at every connect, so an address that moves is found.
+/// A host and a port. A name is resolved at every connect, so its address may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The machine.
+    /// Address or name of the machine.
     pub host: Host,
-    /// The port of its coordinator.
+    /// Port of the coordinator.
     pub port: u16,
 }
 
-/// A machine.
+/// Address or name of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// By its address.
+    /// An IP address.
     Address(IpAddr),
-    /// By its name: the system knows the addresses.
+    /// A host name, to be resolved.
     Name(String),
 }
 
@@ -28,7 +28,7 @@ impl Endpoint {
     pub(super) const EXPECTED: &str = "an address or a host name, and a port from 1 to 65535, \
         as in 10.0.0.1 5000, hub:5000 or [::1]:5000";
 
-    /// `HOST PORT` or `HOST:PORT`; an IPv6 address before a colon stands in brackets.
+    /// Parses `HOST PORT` or `HOST:PORT`. Before a colon, an IPv6 address must be in brackets.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let (host, port) = match text.split_once(char::is_whitespace) {
             Some((host, port)) => (host, port.trim_start()),
@@ -41,7 +41,7 @@ impl Endpoint {
         let host = match in_brackets {
             Some(ip) if ip.parse::<Ipv6Addr>().is_ok() => value::peer_ip(ip).map(Host::Address),
             Some(_) => None,
-            // Without brackets nobody knows which colon stands before the port.
+            // Without brackets, the colon before the port is ambiguous.
             None if host.contains(':') && !text.contains(char::is_whitespace) => None,
             None if is_name(host) => Some(Host::Name(host.to_owned())),
             None => value::peer_ip(host).map(Host::Address),
@@ -65,8 +65,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Returns true if a text can be a host's name. A text that ends in a number is an address, or a
-/// wrong one.
+/// Returns true if a text can be a host name. A text that ends in a number is an address, valid or
+/// not.
 fn is_name(text: &str) -> bool {
     let labels = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {

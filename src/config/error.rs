@@ -1,75 +1,75 @@
-//! What is wrong with a command line or a config file: where, what was found, what was expected.
+//! Errors of a command line or a config file: location, found value, expected value.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::limits::CONFIG_BYTES_MAX;
 
-/// The first thing that was wrong.
+/// The first error of a command line or a config file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// The command line could not be understood.
+    /// The command line is invalid.
     Usage(String),
-    /// The operating system would not read the file.
+    /// The file cannot be read.
     Unreadable {
-        /// As it was named.
+        /// Path of the file.
         path: PathBuf,
-        /// The operating system's words.
+        /// Error of the operating system.
         reason: String,
     },
-    /// The file is larger than any config file.
+    /// The file is larger than the limit for config files.
     TooLarge {
-        /// As it was named.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A field is not as it must be.
+    /// A field has an invalid value.
     Field {
-        /// Where it stands.
+        /// Location of the field.
         location: Location,
-        /// Which it is, as the config file calls it.
+        /// Name of the field in the config file.
         field: &'static str,
-        /// What is there.
+        /// Value that was found.
         found: FoundValue,
-        /// What should be.
+        /// Description of a valid value.
         expected: String,
     },
 }
 
-/// Where a field was written.
+/// Location of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// In a file.
     Line {
-        /// As it was named.
+        /// Path of the file.
         path: PathBuf,
-        /// From 1; skipped lines count.
+        /// Number of the line, from 1; skipped lines count.
         number: usize,
     },
     /// On the command line, as an option.
     Option,
 }
 
-/// What stood where something else was expected.
+/// Value found instead of a valid one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundValue {
-    /// This text.
+    /// A text.
     Text(String),
     /// A line that is not UTF-8.
     NotUtf8,
-    /// Nothing more.
+    /// The end of the file.
     EndOfFile,
-    /// A key that was there already.
+    /// A key that was given before.
     Again {
-        /// On this line.
+        /// Number of the line that has the key first.
         first: usize,
     },
 }
 
-/// Characters of a text that a message shows.
+/// Most characters of a text in an error.
 const SHOWN_CHARS_MAX: usize = 80;
 
 impl ConfigError {
-    /// Whether `--help` knows better.
+    /// Returns true if the error should point to `--help`.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
@@ -113,7 +113,7 @@ impl fmt::Display for FoundValue {
             },
             Self::NotUtf8 => f.write_str("bytes that are not UTF-8"),
             Self::EndOfFile => f.write_str("the end of the file"),
-            Self::Again { first } => write!(f, "a second one, the first is on line {first}"),
+            Self::Again { first } => write!(f, "a second value (the first is on line {first})"),
         }
     }
 }

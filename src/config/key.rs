@@ -1,4 +1,4 @@
-//! The keys of the coordinator's config file, each of them an option too: one table for all uses.
+//! The keys of the coordinator's config file: one table for the file, the options and the help.
 
 use std::path::PathBuf;
 
@@ -10,28 +10,28 @@ use crate::limits::{
 };
 use crate::limits::{Overflow, Sync};
 
-/// What can be set by `key=value` in the file and by `--key VALUE` on the command line.
+/// A setting: `key=value` in the file, `--key VALUE` on the command line.
 #[derive(Debug)]
 pub(super) struct ConfigKey {
-    /// As the file has it; the option has `-` where this has `_`.
+    /// Name in the file. The option has `-` instead of `_`.
     pub(super) name: &'static str,
-    /// Stands for the value in the help: its unit or its choices.
+    /// Placeholder of the value in the help: its unit or its choices.
     pub(super) hint: &'static str,
-    /// What it means.
+    /// Description for the help.
     pub(super) about: &'static str,
-    /// Takes the value over, or says what was expected.
+    /// Sets the value, or returns a description of the valid values.
     pub(super) assign: fn(&mut CoordinatorConfig, &str) -> Result<(), String>,
-    /// The value as it could have been written.
+    /// Returns the value in the form of the config file.
     pub(super) show: fn(&CoordinatorConfig) -> String,
 }
 
 impl ConfigKey {
-    /// The key of this name.
+    /// Returns the key of this name.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.name == name)
     }
 
-    /// The name of the option.
+    /// Returns the name of the option.
     pub(super) fn option(&self) -> String {
         self.name.replace('_', "-")
     }
@@ -41,7 +41,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
     value::seconds(text, TIMEOUT_MS_LOWEST..=TIMEOUT_MS_HIGHEST)
 }
 
-/// In the order of the help.
+/// All keys, in the order of the help.
 pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "bind",
@@ -56,7 +56,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_backlog",
         hint: "BYTES",
-        about: "kept messages that some member still needs, at least twice max_line",
+        about: "most bytes of messages kept for members, at least twice max_line",
         assign: |config, text| {
             config.max_backlog = value::size(text, 0..=BACKLOG_BYTES_HIGHEST)?;
             Ok(())
@@ -76,7 +76,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_line",
         hint: "BYTES",
-        about: "longest request line, its line feed included",
+        about: "longest request line, line feed included",
         assign: |config, text| {
             config.max_line = value::memory_size(text, LINE_BYTES_LOWEST..=LINE_BYTES_HIGHEST)?;
             Ok(())
@@ -86,7 +86,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_connections",
         hint: "COUNT",
-        about: "command sockets at a time",
+        about: "most command sockets at a time",
         assign: |config, text| {
             config.max_connections = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
             Ok(())
@@ -96,7 +96,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_connections_per_address",
         hint: "COUNT",
-        about: "of these, from one IPv4 address or IPv6 /64 network; loopback is exempt",
+        about: "most command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt",
         assign: |config, text| {
             config.max_connections_per_address = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
             Ok(())
@@ -106,7 +106,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_members",
         hint: "COUNT",
-        about: "members, offline ones and registrations under way included",
+        about: "most members, offline ones and registrations under way included",
         assign: |config, text| {
             config.max_members = value::count(text, 1..=MEMBERS_HIGHEST)?;
             Ok(())
@@ -116,7 +116,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "max_members_per_address",
         hint: "COUNT",
-        about: "of these, at one IPv4 address or IPv6 /64 network; loopback is exempt",
+        about: "most members at one IPv4 address or IPv6 /64 network; loopback is exempt",
         assign: |config, text| {
             config.max_members_per_address = value::count(text, 1..=MEMBERS_HIGHEST)?;
             Ok(())
@@ -126,7 +126,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "forget_after",
         hint: "SECONDS",
-        about: "a member that is offline for so long is deregistered; 0: never",
+        about: "deregister a member after this time offline; 0: never",
         assign: |config, text| {
             config.forget_after_ms = value::seconds(text, 0..=FORGET_AFTER_MS_HIGHEST)?;
             Ok(())
@@ -136,7 +136,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "line_timeout",
         hint: "SECONDS",
-        about: "a request line begun must be finished within it",
+        about: "most time from the first byte of a request line to its end",
         assign: |config, text| {
             config.line_timeout_ms = timeout_ms(text)?;
             Ok(())
@@ -146,7 +146,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "connect_timeout",
         hint: "SECONDS",
-        about: "connecting back to a participant must succeed within it",
+        about: "most time to connect back to a participant",
         assign: |config, text| {
             config.connect_timeout_ms = timeout_ms(text)?;
             Ok(())
@@ -156,7 +156,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "stall_timeout",
         hint: "SECONDS",
-        about: "a member that takes no byte for so long though some are due becomes offline",
+        about: "a member that takes none of the bytes due to it for this time goes offline",
         assign: |config, text| {
             config.stall_timeout_ms = timeout_ms(text)?;
             Ok(())
@@ -166,7 +166,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "allow_foreign_ip",
         hint: "yes|no",
-        about: "whether requests may name addresses that they do not come from",
+        about: "accept requests that name another address than their own",
         assign: |config, text| {
             config.allow_foreign_ip = value::yes_or_no(text)?;
             Ok(())
@@ -176,7 +176,8 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "data_dir",
         hint: "DIR",
-        about: "keep members and messages in this directory, across any end; its parent must exist",
+        about: "keep members and messages in this directory across restarts and crashes; its \
+                parent must exist",
         assign: |config, text| {
             config.data_dir = (!text.is_empty()).then(|| PathBuf::from(text));
             Ok(())
@@ -189,8 +190,8 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "sync",
         hint: "always|<n>ms|never",
-        about: "when what is kept there is made safe against power loss: before it is confirmed, \
-                so many milliseconds later, or when the system gets to it",
+        about: "when the journal is synced to disk: before each confirmation, within n \
+                milliseconds, or when the operating system does it",
         assign: |config, text| {
             config.sync = Sync::parse(text)?;
             Ok(())

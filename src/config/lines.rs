@@ -1,4 +1,4 @@
-//! The lines of a config file that say something.
+//! Reads a config file, and iterates over its lines without blank lines and comments.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,26 +7,26 @@ use std::path::Path;
 use super::{ConfigError, FoundValue, Location};
 use crate::limits::CONFIG_BYTES_MAX;
 
-/// Hands out one line after the other, trimmed, without blank ones and comments.
+/// Iterator over the trimmed lines of a file, without blank lines and comments.
 #[derive(Debug)]
 pub(super) struct ConfigLines<'a> {
     path: &'a Path,
     remaining: &'a [u8],
-    /// Number of the line handed out or skipped last.
+    /// Number of the line that was read last.
     number: usize,
 }
 
-/// A line that says something.
+/// A line that is neither blank nor a comment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConfigLine<'a> {
     path: &'a Path,
-    /// From 1; skipped lines count.
+    /// Number of the line, from 1; skipped lines count.
     pub(super) number: usize,
-    /// Trimmed, never empty.
+    /// Trimmed text, never empty.
     pub(super) text: &'a str,
 }
 
-/// The whole file. What is too large is not read to its end, which it may not have.
+/// Reads the whole file. Stops at the limit, as a device may have no end.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let unreadable =
         |e: io::Error| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() };
@@ -41,12 +41,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 }
 
 impl<'a> ConfigLines<'a> {
-    /// The lines of `bytes`, which stand in the file at `path`.
+    /// Creates an iterator over `bytes`, the content of the file at `path`.
     pub(super) const fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
         Self { path, remaining: bytes, number: 0 }
     }
 
-    /// The next line that says something, or `None` at the end.
+    /// Returns the next line, or `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<ConfigLine<'a>>, ConfigError> {
         while !self.remaining.is_empty() {
             let end = self.remaining.iter().position(|&byte| byte == b'\n');
@@ -67,7 +67,7 @@ impl<'a> ConfigLines<'a> {
         Ok(None)
     }
 
-    /// The next line, which must be there: it is the `field`.
+    /// Returns the next line, which has the `field`, or an error at the end.
     pub(super) fn require(
         &mut self,
         field: &'static str,
@@ -86,17 +86,17 @@ impl<'a> ConfigLines<'a> {
 }
 
 impl ConfigLine<'_> {
-    /// Where the line stands.
+    /// Returns the location of the line.
     pub(super) fn location(&self) -> Location {
         Location::Line { path: self.path.to_owned(), number: self.number }
     }
 
-    /// This line does not say what the `field` should be.
+    /// Creates the error that this line has no valid value for `field`.
     pub(super) fn error(&self, field: &'static str, text: &str, expected: String) -> ConfigError {
         let found = FoundValue::Text(text.to_owned());
         ConfigError::Field { location: self.location(), field, found, expected }
     }
 }
 
-/// Some editors put one at the beginning, and joining files puts it elsewhere.
+/// Some editors write it at the beginning. Joined files have it in the middle.
 const BYTE_ORDER_MARK: char = '\u{feff}';

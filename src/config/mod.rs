@@ -1,13 +1,13 @@
-//! What both programs are asked to do: command line and config file, checked before anything runs.
+//! Parses and checks the command line and the config file of both programs.
 //!
 //! ```text
 //!   arguments ──▶ options as written ─┐
-//!                                     ├──▶ a valid config, or one Fault that says what was wrong
+//!                                     ├──▶ a valid config, or one ConfigError
 //!   file ──▶ lines ──▶ keys as written ┘
 //! ```
 //!
-//! An option wins over the same key in the file. A value that breaks a rule is an error wherever it
-//! stands, also where an option replaces it: a config file is either right or not.
+//! An option wins over the same key in the file. An invalid value in the file is an error even if
+//! an option replaces it: a config file is either valid or not.
 
 mod cli;
 mod coordinator;

@@ -1,4 +1,4 @@
-//! The participant's config: its id, its message log, its coordinator, a line each.
+//! The participant's config file: id, message log and coordinator, one line each.
 
 use std::path::{Path, PathBuf};
 
@@ -6,19 +6,19 @@ use super::lines::{self, ConfigLine, ConfigLines};
 use super::{ConfigError, Endpoint};
 use crate::protocol::is_id;
 
-/// Who a participant is, what it writes to, and whom it talks to, checked.
+/// The checked config of a participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantConfig {
-    /// Line 1: as the protocol allows it.
+    /// Id of the participant (line 1).
     pub id: String,
-    /// Line 2: the message log, relative to the current directory.
+    /// Path of the message log (line 2), relative to the current directory.
     pub log_file: PathBuf,
-    /// Line 3: where the coordinator listens.
+    /// Endpoint of the coordinator (line 3).
     pub coordinator: Endpoint,
 }
 
 impl ParticipantConfig {
-    /// The config of the file at `path`.
+    /// Loads the file at `path`.
     pub(super) fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(path, &lines::read(path)?)
     }
@@ -39,7 +39,7 @@ impl ParticipantConfig {
     }
 }
 
-/// The next line as `parse` understands it.
+/// Parses the next line with `parse`.
 fn field<'a, T>(
     lines: &mut ConfigLines<'a>,
     name: &'static str,
@@ -50,10 +50,10 @@ fn field<'a, T>(
     parse(line.text).ok_or_else(|| line.error(name, line.text, expected.to_owned()))
 }
 
-/// A name that can be a file's: not a directory's, and nothing that drives a terminal.
+/// Parses a file name: not the name of a directory, and without control characters.
 fn file_name(text: &str) -> Option<PathBuf> {
     let path = PathBuf::from(text);
-    // What ends so names a directory, which `file_name` passes over.
+    // A text with one of these ends names a directory, but `Path::file_name` ignores the end.
     let names_file =
         path.file_name().is_some() && !["/", "/."].iter().any(|end| text.ends_with(end));
     let printable = !text.chars().any(char::is_control);

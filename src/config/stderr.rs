@@ -1,4 +1,4 @@
-//! Standard error: who reads it, and the last words of a program that cannot run.
+//! Standard error: detects systemd's journal, and reports the failure of a program.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::write_line::{StandardStream, write_line};
 
-/// Returns whether standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
+/// Returns true if standard error goes to systemd's journal: `JOURNAL_STREAM` names its device and
 /// inode (systemd.exec(5)). A program that was started by a service inherits the variable and may
 /// write elsewhere, so the file itself is compared.
 #[must_use]
@@ -20,14 +20,14 @@ pub fn stderr_is_journal() -> bool {
     stream.as_deref().is_some_and(is_named)
 }
 
-/// `<device>:<inode>` of standard error.
+/// Returns `<device>:<inode>` of standard error.
 fn stderr_name() -> io::Result<String> {
     let file = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let metadata = file.metadata()?;
     Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
-/// Says on standard error why `program` cannot run, with the priority of an error in the journal.
+/// Writes the failure of `program` to standard error, with the priority of an error in the journal.
 pub fn report_failure(program: &str, failure: &dyn Display) {
     let priority = if stderr_is_journal() { "<3>" } else { "" };
     write_line(StandardStream::Error, &format!("{priority}{program}: {failure}"));

@@ -1,6 +1,6 @@
-//! What stands behind a key: numbers, sizes, times, words, addresses.
+//! Parses and shows the values of keys: numbers, sizes, times, words, addresses.
 //!
-//! Each function answers the value, or says in words what it expected.
+//! Each parser returns the value, or a description of the valid values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 /// Units of sizes, the largest first.
 const UNITS: [(char, u64); 3] = [('g', 1 << 30), ('m', 1 << 20), ('k', 1 << 10)];
 
-/// Decimal digits, nothing else: no sign, no separator.
+/// Parses a whole number of decimal digits, without a sign or a separator.
 pub(super) fn whole(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     match digits(text) {
         Some(number) if range.contains(&number) => Ok(number),
@@ -16,13 +16,13 @@ pub(super) fn whole(text: &str, range: RangeInclusive<u64>) -> Result<u64, Strin
     }
 }
 
-/// As [`whole`], for what is counted in memory.
+/// As [`whole`], for `usize`.
 pub(super) fn count(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let number = whole(text, wide(*range.start())..=wide(*range.end()))?;
     Ok(usize::try_from(number).unwrap_or(*range.end()))
 }
 
-/// Bytes, or 1024 of them to the first (`k`), second (`m`) or third (`g`) power.
+/// Parses a number of bytes, with an optional unit `k` (1024), `m` (1024^2) or `g` (1024^3).
 pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     let unit = UNITS.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit)));
     let (number, unit) = unit.unwrap_or((text, 1));
@@ -37,13 +37,13 @@ pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, String
     }
 }
 
-/// As [`size`], for what stands in memory.
+/// As [`size`], for `usize`.
 pub(super) fn memory_size(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     let bytes = size(text, wide(*range.start())..=wide(*range.end()))?;
     Ok(usize::try_from(bytes).unwrap_or(*range.end()))
 }
 
-/// Seconds with at most three decimals, as milliseconds.
+/// Parses seconds with at most three decimals, and returns milliseconds.
 pub(super) fn seconds(text: &str, range_ms: RangeInclusive<u64>) -> Result<u64, String> {
     match millis(text) {
         Some(millis) if range_ms.contains(&millis) => Ok(millis),
@@ -55,7 +55,7 @@ pub(super) fn seconds(text: &str, range_ms: RangeInclusive<u64>) -> Result<u64, 
     }
 }
 
-/// `yes` or `no`.
+/// Parses `yes` or `no`.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" => Ok(true),
@@ -74,7 +74,7 @@ pub(super) fn is_link_local(text: &str) -> bool {
     ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())
 }
 
-/// An address that a socket can be bound to.
+/// Parses an address that a socket can be bound to.
 pub(super) fn local_ip(text: &str) -> Result<IpAddr, String> {
     if is_link_local(text) {
         return Err(NOT_LINK_LOCAL.to_owned());
@@ -85,12 +85,12 @@ pub(super) fn local_ip(text: &str) -> Result<IpAddr, String> {
     }
 }
 
-/// An address that can be connected to.
+/// Parses an address that can be connected to.
 pub(super) fn peer_ip(text: &str) -> Option<IpAddr> {
     ip(text).filter(|ip| !is_shared(*ip) && !ip.is_unspecified() && !is_link_local(text))
 }
 
-/// As [`size`] reads it, with the largest unit that leaves no rest.
+/// Shows bytes as [`size`] parses them, with the largest unit that divides the number.
 pub(super) fn show_size(bytes: u64) -> String {
     match UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((letter, unit)) => format!("{}{letter}", bytes.div_euclid(*unit)),
@@ -98,7 +98,7 @@ pub(super) fn show_size(bytes: u64) -> String {
     }
 }
 
-/// As [`seconds`] reads it, without decimals that say nothing.
+/// Shows milliseconds as [`seconds`] parses them, without zeros at the end.
 pub(super) fn show_seconds(millis: u64) -> String {
     let (whole, decimals) = (millis.div_euclid(1000), millis.rem_euclid(1000));
     match decimals {
@@ -107,7 +107,7 @@ pub(super) fn show_seconds(millis: u64) -> String {
     }
 }
 
-/// A number of things in memory, as 64 bits, which it fits.
+/// Converts `usize` to 64 bits.
 pub(super) fn wide(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
@@ -129,7 +129,7 @@ fn ip(text: &str) -> Option<IpAddr> {
     text.parse().ok().map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// Whether an address belongs to more than one machine.
+/// Returns true for an address of more than one machine.
 fn is_shared(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == Ipv4Addr::BROADCAST
 }

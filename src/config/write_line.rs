@@ -1,4 +1,4 @@
-//! The first and the last line of a program, written without waiting for long.
+//! Writes a line to standard output or standard error, with a timeout.
 
 use std::io::{self, Write};
 use std::sync::mpsc;
@@ -17,22 +17,22 @@ pub enum StandardStream {
     Error,
 }
 
-/// Writes a line to a standard stream. If nobody reads the stream and its pipe is full, the line is
-/// given up after half a second: a program must start and end all the same.
+/// Writes a line to a standard stream. If its pipe is full, the line is given up after half a
+/// second: the program must start and exit even then.
 ///
-/// Characters that could drive a terminal, as in the name of a file, are escaped.
+/// Characters that could control a terminal are escaped.
 pub fn write_line(stream: StandardStream, line: &str) {
     let line = format!("{}\n", text::for_terminal(line));
     let (done, waited) = mpsc::channel();
     let write = move || {
-        // If this line cannot be written either, the error is ignored: no other output is left.
+        // An error is ignored: there is no other output to report it to.
         let _ = match stream {
             StandardStream::Output => io::stdout().write_all(line.as_bytes()),
             StandardStream::Error => io::stderr().write_all(line.as_bytes()),
         };
         let _ = done.send(());
     };
-    // Without a thread the line is lost as well.
+    // If the thread cannot be started, the line is lost.
     if thread::Builder::new().name("write line".to_owned()).spawn(write).is_ok() {
         let _ = waited.recv_timeout(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     }

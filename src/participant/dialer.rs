@@ -1,4 +1,4 @@
-//! The way to a command socket: a name is resolved, and its addresses are tried in turn.
+//! Connects the command socket: resolves the coordinator's name and tries its addresses in turn.
 //!
 //! ```text
 //!             answer              refused, or no answer in its share of the time
@@ -24,7 +24,7 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub(super) struct CoordinatorAddress {
     pub(super) coordinator: Endpoint,
-    /// None if the config has an address.
+    /// `None` if the config has an address.
     resolver: Option<Resolver>,
 }
 
@@ -38,22 +38,22 @@ impl CoordinatorAddress {
     }
 }
 
-/// A command socket on its way.
+/// The dial of a command socket.
 #[derive(Debug)]
 pub(super) struct Dialer {
     socket: CommandSocket,
-    /// The lookup has failed by then.
+    /// Deadline of the lookup.
     resolved_by: Millis,
-    /// All addresses have failed by then.
+    /// Deadline of all connect attempts.
     until: Millis,
-    /// Addresses that are still to be tried.
+    /// Addresses that were not tried yet.
     addresses: VecDeque<SocketAddr>,
     current: Option<ConnectAttempt>,
     /// Errors of the addresses that were tried.
     failures: Vec<String>,
 }
 
-/// The address being tried.
+/// The connect to one address.
 #[derive(Clone, Copy, Debug)]
 struct ConnectAttempt {
     key: Key,
@@ -88,17 +88,17 @@ impl Participant {
         }
     }
 
-    /// Takes what the resolver has found.
+    /// Takes the result of the resolver, and tries the first address.
     pub(super) fn take_addresses(&mut self, now: Millis) {
         let resolver = self.parts.coordinator_address.resolver.as_mut();
         let Some(answer) = resolver.and_then(Resolver::answer) else { return };
         let Some(dialer) = &mut self.dialer else { return };
         if dialer.current.is_some() {
-            return; // The answer to a lookup that was given up.
+            return; // The result of an earlier lookup.
         }
         match answer {
             Ok(addresses) if addresses.is_empty() => {
-                self.fail_dialing("the name has no address that can be used", now);
+                self.fail_dialing("the name has no usable address", now);
             }
             Ok(addresses) => {
                 dialer.addresses = addresses.into();
@@ -129,7 +129,7 @@ impl Participant {
         }
     }
 
-    /// The address being tried leads nowhere.
+    /// Handles a failed connect: tries the next address.
     pub(super) fn on_connect_failed(&mut self, key: Key, reason: &str, now: Millis) {
         let Some(dialer) = &mut self.dialer else { return };
         let Some(current) = dialer.current.take_if(|current| current.key == key) else { return };
@@ -137,7 +137,7 @@ impl Participant {
         self.try_next_address(now);
     }
 
-    /// Gives up a lookup, or an address being tried, that has had its time.
+    /// Gives up a lookup, or a connect, after its deadline.
     pub(super) fn expire_dialing(&mut self, now: Millis) {
         let Some(dialer) = &self.dialer else { return };
         match dialer.current {

@@ -1,21 +1,22 @@
-//! The message log: what was received, one line a message, and what the participant remembers.
+//! The message log: a text file with one line for each received message. The file is also the
+//! participant's memory: its last number is the cursor for a reconnect.
 //!
 //! ```text
-//!   # id alice                    written before anything else
+//!   # id alice                    the header, written first
 //!   # epoch 00000000000000aa
-//!   # last 0                      the last number taken before this file
+//!   # last 0                      last number before this file
 //!   1 TAB 2026-11-22T10:05:00.123Z TAB bob TAB hello
 //!   # gap 2 2 4                   count, first, last
-//!   # epoch 00000000000000ab      numbers begin anew
+//!   # epoch 00000000000000ab      numbers start again
 //!   3 TAB ...
 //! ```
 //!
-//! The header needs an epoch, so a log is empty until the coordinator has greeted for the first
-//! time. After a failed write or sync the file is cut back to its last whole line before the next.
+//! The header needs an epoch, so a log is empty until the first hello of the coordinator. After a
+//! failed write or fsync, the file is cut back to its last whole line before the next write.
 //!
-//! The message log is the file under its name. Each write is checked before and after: if the file
-//! was deleted, moved or truncated, a new one begins, and no entry counts as written that stands in
-//! no file.
+//! The message log is always the file under the configured name. Each write is checked before and
+//! after. If the file was deleted, moved or truncated, a new file starts. An entry counts as
+//! written only if a file has it.
 
 mod file_state;
 mod lines;
@@ -35,18 +36,18 @@ use file_state::{FileState, LogFileId};
 
 pub(super) use lines::{Lines, LogBatch};
 
-/// Why a file cannot be the message log. It was not touched.
+/// Reason why a file cannot be used as the message log. The file is unchanged.
 #[derive(Debug)]
 pub enum MessageLogError {
-    /// The operating system would not open, lock, read or cut it.
+    /// The file cannot be opened, locked, read or truncated.
     System(io::Error),
-    /// A device, a pipe: nothing that remembers.
+    /// The file is a device, a pipe or a directory.
     NoFile,
-    /// Another program writes it.
+    /// Another program has locked the file.
     InUse,
-    /// It does not begin as a message log does.
+    /// The file does not start with the header of a message log.
     Foreign,
-    /// It is the message log of this participant.
+    /// The file is the message log of this other participant.
     OfAnother(String),
 }
 
@@ -62,70 +63,74 @@ impl fmt::Display for MessageLogError {
             Self::System(error) => error.fmt(f),
             Self::NoFile => f.write_str("not a regular file"),
             Self::InUse => f.write_str("in use by another program"),
-            Self::Foreign => f.write_str("not empty, and does not begin as a message log does"),
+            Self::Foreign => {
+                f.write_str("not empty, and does not start with the header of a message log")
+            }
             Self::OfAnother(id) => {
-                write!(f, "the message log of {}", text::for_terminal(id))
+                write!(f, "it is the message log of {}", text::for_terminal(id))
             }
         }
     }
 }
 
-/// What the log's thread is asked to do.
+/// A job for the log's thread.
 #[derive(Debug)]
 pub(super) enum LogJob {
-    /// Write these at the end.
+    /// Append these lines.
     Append(Lines),
-    /// Write at the end that the numbers begin anew.
+    /// Append the start of an epoch.
     Begin(Epoch),
-    /// Try again to write what could not be written.
+    /// Try again to write the lines that could not be written.
     Retry,
-    /// The user says that the file was moved away: check it now, not at the next write.
+    /// Check now whether the file was moved away, and not at the next write: SIGHUP.
     Rotate,
 }
 
-/// What came of a batch of orders.
+/// Result of a batch of jobs.
 #[derive(Debug, Default)]
 pub(super) struct LogReport {
-    /// How many of the oldest unwritten entries are written now.
+    /// Number of entries that were written, the oldest first.
     pub(super) written: usize,
-    /// Why the others are not.
+    /// Error, if entries are still unwritten.
     pub(super) failure: Option<String>,
     /// The file was checked because of [`LogJob::Retry`] or [`LogJob::Rotate`].
     pub(super) is_checked: bool,
-    /// A new file began without [`LogJob::Rotate`]: words for the user.
+    /// Text for the user about a new file that started without [`LogJob::Rotate`].
     pub(super) new_file: Option<String>,
-    /// For [`LogBatch::reuse`]: memory that is not given back need not be got again.
+    /// The emptied buffer, for [`LogBatch::reuse`].
     pub(super) spare: String,
 }
 
-/// The file, locked for as long as it is held.
+/// The open log file, locked until this value is dropped.
 #[derive(Debug)]
 pub(super) struct MessageLog {
     id: String,
-    /// Absolute where possible: a current directory that was removed and made again is another one.
+    /// Absolute if possible: a current directory that was removed and created again is a different
+    /// directory.
     path: PathBuf,
-    /// Opened to append: no write leaves a hole where the file was truncated.
+    /// Opened with `O_APPEND`: a write after a truncation leaves no hole.
     file: File,
     file_id: LogFileId,
-    /// Whether only that counts as written which is safe against power loss.
+    /// True if entries count as written only after an fsync.
     must_sync: bool,
-    /// The length up to which the file is as it should be.
+    /// Length of the file after the last successful write.
     length: u64,
-    /// What the file remembers at that length.
+    /// Epoch and last number at that length.
     log_position: LogPosition,
-    /// Lines that are not yet written, and what will be remembered with them.
+    /// Lines that are not written yet.
     unwritten: String,
     unwritten_entries: usize,
+    /// Epoch and last number after these lines.
     unwritten_position: LogPosition,
 }
 
 impl MessageLog {
-    /// Opens, locks and checks the file, creates it if it is not there, and cuts a torn last line.
-    /// With `must_sync` what it holds and its name are safe then, whoever wrote it.
+    /// Opens, locks and checks the file, and cuts off a torn last line. Creates the file if it is
+    /// missing. With `must_sync`, the content and the name of the file are durable on return.
     ///
     /// # Errors
     ///
-    /// [`MessageLogError`]; nothing that it remembers was touched.
+    /// [`MessageLogError`]; the lines of the file are unchanged.
     pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, MessageLogError> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
@@ -161,7 +166,7 @@ impl MessageLog {
         })
     }
 
-    /// What it remembers.
+    /// Returns the last number of the file, and its epoch.
     pub(super) const fn log_position(&self) -> LogPosition {
         self.log_position
     }
@@ -186,8 +191,8 @@ impl MessageLog {
         self.unwritten_entries = self.unwritten_entries.saturating_add(1);
     }
 
-    /// Writes all that is unwritten into the file under the log's name. Returns the number of
-    /// entries written, or the reason in words.
+    /// Writes all unwritten lines into the file under the log's name. Returns the number of entries
+    /// written, or the error as text.
     fn write(&mut self, report: &mut LogReport) -> Result<usize, String> {
         for _ in 0..LOG_WRITE_TRIES {
             self.check_file(report)?;
@@ -199,7 +204,8 @@ impl MessageLog {
         Err(format!("{path} is deleted or truncated by another program during each write"))
     }
 
-    /// Compares the file with its name, and begins a new one if it is not what was written.
+    /// Checks that the open file is the file under the log's name, and is as it was written. If
+    /// not, starts a new file.
     fn check_file(&mut self, report: &mut LogReport) -> Result<(), String> {
         let state = FileState::of(&self.file, self.file_id, &self.path, self.length)
             .map_err(|error| format!("{}: {error}", self.path_shown()))?;
@@ -213,30 +219,31 @@ impl MessageLog {
             FileState::Deleted | FileState::Moved => self.start_new_file(),
         };
         let path = self.path_shown();
-        new_file
-            .map_err(|unusable| format!("{path} {state}, and no new file begins: {unusable}"))?;
+        new_file.map_err(|unusable| {
+            format!("{path} {state}, and no new file can be started: {unusable}")
+        })?;
         let last = self.log_position.last;
-        report.new_file = Some(format!("{path} {state}: a new file begins after message {last}"));
+        report.new_file = Some(format!("{path} {state}: a new file starts after message {last}"));
         Ok(())
     }
 
-    /// Writes with one call, and makes it safe with another if that is asked for. Returns `false`
-    /// if the lines went into a file that was deleted or truncated meanwhile: they must be written
-    /// again. Lines in a file that was only moved meanwhile stay there.
+    /// Writes all unwritten lines with one call, followed by an fsync with `must_sync`. Returns
+    /// false if the file was deleted or truncated meanwhile: the lines must be written again. Lines
+    /// in a file that was only moved meanwhile stay there.
     fn write_once(&mut self) -> io::Result<bool> {
         if self.unwritten.is_empty() {
             return Ok(true);
         }
         self.file.write_all(self.unwritten.as_bytes())?;
         if self.must_sync {
-            self.file.sync_data()?; // If it fails, all of it is written again: it may be lost.
+            self.file.sync_data()?; // After an error, all lines are written again.
         }
         let length = self.length.saturating_add(self.unwritten.len() as u64);
         match FileState::of_open(&self.file, length)? {
             FileState::Intact | FileState::Longer | FileState::Moved => (),
             FileState::Deleted => return Ok(false),
             FileState::Truncated => {
-                // The file holds nothing but unacknowledged lines of this write.
+                // The file has only lines of this write, which are not acknowledged.
                 self.file.set_len(0)?;
                 return Ok(false);
             }
@@ -247,22 +254,22 @@ impl MessageLog {
         Ok(true)
     }
 
-    /// Removes what a failed write has left behind: it is not whole. A file that another program
-    /// has overwritten is not touched.
+    /// Removes the partial lines of a failed write. A file that another program has overwritten
+    /// stays unchanged.
     fn cut_back(&mut self) -> Result<(), MessageLogError> {
         recovery::recover(&self.file, &self.id)?;
         Ok(self.file.set_len(self.length)?)
     }
 
-    /// Goes on in the same file, of which only a part or nothing is left.
+    /// Continues in the same file, which was truncated.
     fn restart_file(&mut self) -> Result<(), MessageLogError> {
         let (_, length) = recovery::recover(&self.file, &self.id)?;
         self.file.set_len(length)?;
-        self.length = u64::MAX; // If the header fails, the file counts as truncated still.
+        self.length = u64::MAX; // If the header fails, the file still counts as truncated.
         self.write_header(length)
     }
 
-    /// Goes on in a new file of the same name. The old one is released.
+    /// Continues in a new file of the same name. The old file is unlocked.
     fn start_new_file(&mut self) -> Result<(), MessageLogError> {
         let mut new = Self::open(&self.path, &self.id, self.must_sync)?;
         new.log_position = self.log_position;
@@ -274,7 +281,7 @@ impl MessageLog {
         Ok(())
     }
 
-    /// Writes what is remembered behind `length` bytes, ahead of all unwritten lines.
+    /// Writes the header at offset `length`, before all unwritten lines.
     fn write_header(&mut self, length: u64) -> Result<(), MessageLogError> {
         let header = match self.log_position {
             LogPosition { epoch: None, .. } => String::new(),
@@ -335,13 +342,13 @@ impl Sink for MessageLog {
     }
 }
 
-/// Makes the name of a file safe against power loss.
+/// Makes the name of a file durable: fsync of its directory.
 fn sync_directory_entry(path: &Path) -> io::Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     File::open(above.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// The first lines of a file.
+/// The header of a file.
 struct LogHeader<'a> {
     id: &'a str,
     epoch: Epoch,

@@ -1,8 +1,8 @@
-//! The participant: the shell around [`crate::session`].
+//! Runs a participant: the sockets, files and terminal around [`crate::session`].
 //!
-//! One thread, one loop. Readiness becomes lines, which go into the session; what it wants comes
-//! out as effects, which become requests, acknowledgements, entries of the message log and text
-//! for the user.
+//! One thread runs one event loop. The loop reads lines from the user and from the sockets, and
+//! gives them to the session as inputs. The session returns effects. The loop turns the effects
+//! into requests, acknowledgements, entries of the message log and text for the user.
 //!
 //! ```text
 //!   reader thread ─▶ lines ──▶┌─────────┐──▶ text ────▶ printer thread
@@ -12,8 +12,9 @@
 //!                                   └─────── written ◀───────┘
 //! ```
 //!
-//! No rule of the session stands here. What stands here is how much is read before something else
-//! has its turn. The message log and the acknowledgements never wait for the printer.
+//! The rules of a participant are in the session. This module only decides how many bytes to read
+//! from one socket before the next one gets its turn. The message log and the acknowledgements
+//! never wait for the printer.
 
 mod dialer;
 mod message_log;
@@ -50,17 +51,17 @@ use terminal::{InputMode, Output, Prompt};
 
 pub use message_log::MessageLogError;
 
-/// Why the participant could not start or go on.
+/// Reason why the participant could not start or continue.
 #[derive(Debug)]
 pub enum ParticipantError {
-    /// This file cannot be the message log.
+    /// This file cannot be used as the message log.
     Log(PathBuf, MessageLogError),
-    /// The operating system refused something without which nothing goes.
+    /// A required call of the operating system failed.
     System(&'static str, io::Error),
 }
 
 impl ParticipantError {
-    /// 2 for what the config asked for and cannot be had, 1 for everything else.
+    /// Returns 2 for a message log that cannot be used, 1 for everything else.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -82,8 +83,7 @@ impl fmt::Display for ParticipantError {
     }
 }
 
-/// Runs a participant until its user, the end of its input or a signal ends it; answers the exit
-/// code.
+/// Runs a participant until `quit`, the end of its input or a signal, and returns the exit code.
 ///
 /// # Errors
 ///
@@ -102,12 +102,12 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
     let result = Participant::start(run, log, prompt).and_then(|mut it| it.run());
-    // A standard error that takes nothing must not keep the program from ending.
+    // A standard error that takes no bytes must not keep the program from exiting.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
 }
 
-/// Decides what is read of standard input.
+/// Returns the part of standard input to read.
 fn reading(options: &ParticipantOptions) -> InputMode {
     match (options.reads_input(), options.follow) {
         (false, _) => InputMode::Nothing,
@@ -124,7 +124,7 @@ impl Participant {
     ) -> Result<Self, ParticipantError> {
         let system = |what| move |error| ParticipantError::System(what, error);
         if let Err(error) = raise_file_limit() {
-            log::warn!("the limit on open files stays what it was: {error}");
+            log::warn!("cannot raise the limit on open files: {error}");
         }
         let poll = Poll::new().map_err(system("cannot poll"))?;
         let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
@@ -152,7 +152,7 @@ impl Participant {
         let mut clock = Clock::start();
         if let Err(error) = clock.watch(poll.registry()) {
             log::debug!(
-                "cannot watch for steps of the wall clock, checking once a minute: {error}"
+                "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
             );
         }
         Ok(Self::new(server::Parts {

@@ -1,11 +1,12 @@
-//! What a turn leaves for a worker, handed over at its end, or later if the worker is behind.
+//! Collects the jobs of a turn for a worker thread. They are submitted at the end of the turn, or
+//! later if the worker's queue is full.
 
 use std::time::Duration;
 
 use super::message_log::LogBatch;
 use crate::net::{Full, Sink, Worker};
 
-/// What grows: text, orders.
+/// A collection of jobs: text to print, or jobs of the message log.
 pub(super) trait Batch: Default {
     fn is_empty(&self) -> bool;
 }
@@ -22,7 +23,7 @@ impl Batch for LogBatch {
     }
 }
 
-/// A worker and what waits for it. One job a turn: many small pieces become one system call.
+/// A worker and the jobs for it. All jobs of a turn are one batch, and so one system call.
 #[derive(Debug)]
 pub(super) struct Outbox<S: Sink> {
     worker: Worker<S>,
@@ -37,23 +38,23 @@ where
         Self { worker, waiting: S::Job::default() }
     }
 
-    /// Hands over what waits, if there is room for it.
+    /// Submits the waiting batch, if the worker's queue has room.
     pub(super) fn hand_over(&mut self) {
         if self.waiting.is_empty() {
-            self.waiting = S::Job::default(); // Who has nothing to say owns no memory.
+            self.waiting = S::Job::default(); // An idle outbox keeps no memory.
             return;
         }
         if let Err(Full(job)) = self.worker.try_submit(std::mem::take(&mut self.waiting)) {
-            self.waiting = job; // A completion brings us back.
+            self.waiting = job; // A completion wakes the loop.
         }
     }
 
-    /// What came of it.
+    /// Returns the results of finished batches.
     pub(super) fn completions(&self) -> Vec<S::Done> {
         self.worker.completions()
     }
 
-    /// Waits until what was handed over is done, or for as long as `wait`.
+    /// Waits until all submitted batches are done, at most `wait`.
     pub(super) fn close(&self, wait: Duration) -> bool {
         self.worker.close(wait)
     }

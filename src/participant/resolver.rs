@@ -1,4 +1,4 @@
-//! The addresses of a host name, looked up on a thread of its own: the system may take its time.
+//! Resolves the coordinator's host name on a thread of its own, as a lookup may block for long.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use crate::limits::RESOLVED_ADDRESSES_MAX;
 use crate::net::{Pool, Sink, Worker};
 
-/// Looks up one name, time and again. A lookup under way when the program ends is left alone.
+/// Resolves one name repeatedly. The program does not wait for a lookup when it exits.
 #[derive(Debug)]
 pub(super) struct Resolver {
     worker: Worker<Lookup>,
@@ -19,12 +19,12 @@ impl Resolver {
         Ok(Self { worker: pool.attach("resolver", 1, lookup)?, is_busy: false })
     }
 
-    /// Asks for the addresses. If a lookup is under way, its answer serves for this one too.
+    /// Starts a lookup, unless one is under way.
     pub(super) fn ask(&mut self) {
         self.is_busy = self.is_busy || self.worker.try_submit(()).is_ok();
     }
 
-    /// The answer, once after each lookup.
+    /// Returns the result of a finished lookup, once.
     pub(super) fn answer(&mut self) -> Option<io::Result<Vec<SocketAddr>>> {
         let answer = self.worker.completions().pop()?;
         self.is_busy = false;
@@ -55,8 +55,8 @@ impl Sink for Lookup {
     }
 }
 
-/// Returns true if a coordinator can be at an address. Link-local addresses do not count: a request
-/// cannot name their interface.
+/// Returns true if a coordinator can have this address. Link-local addresses are excluded, because
+/// a request cannot name their interface.
 fn is_usable(ip: IpAddr) -> bool {
     let is_link_local = |ip: Ipv6Addr| ip.is_unicast_link_local();
     let link_local = matches!(ip, IpAddr::V6(ip) if is_link_local(ip));

@@ -1,4 +1,4 @@
-//! One turn of the loop, and what the session wants of it.
+//! The event loop: one turn handles all events, and carries out the session's effects.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +21,7 @@ use crate::session::{Session, SessionEffect, SessionInput};
 use crate::text::Counted;
 use crate::time::Millis;
 
-/// What a participant is put together from.
+/// The parts of a participant.
 pub(super) struct Parts {
     pub(super) session: Session,
     pub(super) coordinator_address: CoordinatorAddress,
@@ -30,15 +30,15 @@ pub(super) struct Parts {
     pub(super) signals: Signals,
     pub(super) log: Outbox<MessageLog>,
     pub(super) output: Output,
-    /// To be carried out before anything that is typed.
+    /// Commands of `-e`, to be run before the user's lines.
     pub(super) commands: VecDeque<String>,
-    /// The first of them that fails is the last one. `false` once all are done.
+    /// True for `--exit-on-error`, until all commands are done.
     pub(super) exits_on_error: bool,
     pub(super) typed: Receiver<UserInput>,
     pub(super) prompt: Prompt,
 }
 
-/// The loop and all that it holds.
+/// The event loop and its state.
 pub(super) struct Participant {
     pub(super) parts: Parts,
     pub(super) sockets: Slots<Socket>,
@@ -46,21 +46,21 @@ pub(super) struct Participant {
     pub(super) marked_for_close: Vec<Key>,
     pub(super) listener: Option<Acceptor>,
     pub(super) dialer: Option<Dialer>,
-    /// Connections that came in so far.
+    /// Number of accepted connections so far.
     pub(super) accepted: u64,
     pub(super) scratch: Box<[u8]>,
-    /// Something stopped early, and no event will tell.
+    /// Work is left for the next turn, and no event comes for it: the poll must not sleep.
     pub(super) must_come_back: bool,
     timers: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
-    /// Some output could not be printed.
+    /// True if a print has failed: the exit code is 1.
     has_print_error: bool,
-    /// Nobody reads standard output.
+    /// The reader of standard output has closed it.
     is_stdout_closed: bool,
     exit: Option<Exit>,
 }
 
-/// What is due; the loop looks after all of it in every turn, so it need only wake up.
+/// A reason to wake the loop. Every turn checks all deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ParticipantTimer {
     Session,
@@ -94,7 +94,7 @@ impl Participant {
         }
     }
 
-    /// Sleeps until something is to be done, and does it; the exit code when all is done.
+    /// Polls, and handles all events. Returns the exit code when the participant has shut down.
     pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Option<u8>> {
         let before = self.parts.clock.now().steady;
         let deadline = match std::mem::take(&mut self.must_come_back) {
@@ -109,8 +109,8 @@ impl Participant {
             match event.token() {
                 LISTENER => self.listener.iter_mut().for_each(Acceptor::on_event),
                 SIGNALS => signals.extend(self.parts.signals.drain()), // One event for each kind.
-                CLOCK => self.parts.clock.on_event(), // What is due by now is done in every turn.
-                WAKER => (), // Completions and lines are looked for in every turn.
+                CLOCK => self.parts.clock.on_event(), // Every turn runs the due timers.
+                WAKER => (),                          // Every turn takes completions and lines.
                 token => {
                     if let Some(socket) = self.sockets.get_mut(token.into()) {
                         socket.connection.on_event(event);
@@ -138,7 +138,7 @@ impl Participant {
         Ok(self.exit_code(now))
     }
 
-    /// Hands an input to the session, and carries out what it wants.
+    /// Gives an input to the session, and carries out its effects.
     pub(super) fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
         self.parts.session.handle(input, now);
         self.run_effects(now);
@@ -191,21 +191,22 @@ impl Participant {
         }
     }
 
-    /// Whether standard output has lost who read it; true once, for a second wish to stop would not
-    /// wait for the goodbye. What could not be printed for another reason is a failure, said once.
+    /// Handles the result of a print. Returns true once if standard output is closed: the caller
+    /// stops the session, and a second stop would not wait for `disconnect`. Another error is
+    /// logged once.
     fn on_printed(&mut self, printed: io::Result<()>) -> bool {
         match printed {
             Ok(()) => false,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 let is_new = !std::mem::replace(&mut self.is_stdout_closed, true);
                 if is_new {
-                    log::warn!("nobody reads standard output any more");
+                    log::warn!("standard output is closed: shutting down");
                 }
                 is_new
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.has_print_error, true) {
-                    log::error!("standard output: {error}");
+                    log::error!("cannot write to standard output: {error}");
                 }
                 false
             }
@@ -234,7 +235,7 @@ impl Participant {
         }
     }
 
-    /// The user's lines, as long as the session takes them: those of the command line first.
+    /// Takes the user's lines as long as the session wants them: the commands of `-e` first.
     fn take_lines(&mut self, now: Millis) {
         while self.exit.is_none()
             && self.parts.session.wants_user_lines()
@@ -257,8 +258,8 @@ impl Participant {
         }
     }
 
-    /// With `--exit-on-error` each command of the command line waits for the one before, and the
-    /// first that fails quits.
+    /// Returns true if the next command may run. With `--exit-on-error`, each command of `-e` waits
+    /// for the one before, and a failed command quits.
     fn may_run_next_command(&mut self, now: Millis) -> bool {
         if !self.parts.exits_on_error {
             return true;
@@ -267,9 +268,9 @@ impl Participant {
             self.parts.exits_on_error = false;
             let commands = std::mem::take(&mut self.parts.commands).len();
             if commands > 0 {
-                let left = Counted(commands, "command", "commands");
+                let left = Counted(commands, "command was", "commands were");
                 self.parts.output.push_line(&format_args!(
-                    "error: --exit-on-error: not done, as the one before failed: {left}"
+                    "error: --exit-on-error: a command failed, so {left} not run"
                 ));
             }
             self.handle(SessionInput::UserLine(b"quit"), now);
@@ -296,14 +297,14 @@ impl Participant {
             .map(|deadline| (deadline, self.timers.insert(deadline, ParticipantTimer::Session)));
     }
 
-    /// The exit code, once what is to be printed is with the printer, or has waited for long.
+    /// Returns the exit code when the printer has all text, or after the deadline.
     fn exit_code(&self, now: Millis) -> Option<u8> {
         let Exit { code, until } = self.exit?;
         (self.parts.output.is_handed_over() || until <= now).then_some(code)
     }
 
-    /// Waits for the workers, and leaves the terminal as it was found; `false` if something was
-    /// not printed or not written.
+    /// Waits for the workers and restores the terminal. Returns false if text was not printed or an
+    /// entry not written.
     pub(super) fn close(&mut self, wait: Duration) -> bool {
         let is_printed = self.parts.output.close(wait);
         for result in self.parts.output.completions() {

@@ -1,4 +1,4 @@
-//! One connection of the participant, and what it is for.
+//! One TCP connection of the participant, with its role and its pending acknowledgement.
 
 use std::fmt::Write as _;
 use std::io;
@@ -7,20 +7,22 @@ use crate::net::{Connection, Flush};
 use crate::protocol::{Ack, Seq};
 use crate::session::{CommandSocket, MessageSocket};
 
-/// A connection and what it is for.
+/// A connection and its role.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) connection: Connection,
     pub(super) role: SocketRole,
-    /// Left with lines that the session did not want: no event will tell when it does.
+    /// True if unread lines were left because the session did not want them. No event comes when it
+    /// wants them again.
     pub(super) paused: bool,
-    /// The last acknowledgement that is not yet on its way: a later one stands for it.
+    /// Acknowledgement to write; a later one replaces it.
     pub(super) ack: Option<Seq>,
 }
 
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SocketRole {
-    /// Not yet connected.
+    /// A command socket that is not connected yet.
     Dialer(CommandSocket),
     Commands(CommandSocket),
     Messages(MessageSocket),
@@ -31,13 +33,13 @@ impl Socket {
         Self { connection, role, paused: false, ack: None }
     }
 
-    /// Writes what is due, the acknowledgement behind the rest.
+    /// Writes the output buffer, then the acknowledgement.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         loop {
             if self.connection.output.is_empty()
                 && let Some(seq) = self.ack.take()
             {
-                // A buffer takes everything.
+                // Writing to a buffer cannot fail.
                 let _ = writeln!(self.connection.output, "{}", Ack { seq });
             }
             match self.connection.flush(usize::MAX)? {

@@ -1,4 +1,4 @@
-//! The listener, the command socket and the message sockets: bytes to lines and back.
+//! Reads and writes the listener, the command socket and the message sockets.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,16 +14,16 @@ use crate::protocol::Seq;
 use crate::session::{CommandSocket, MessageSocket, SessionInput};
 use crate::time::Millis;
 
-/// Why a connection ended, in words for the user.
+/// Reason of an end of stream.
 const ENDED: &str = "closed by the coordinator";
 
-/// What is to be done about a connection next.
+/// The next step for a connection.
 enum NextStep {
-    /// A line was handed in.
+    /// The session took a line: take the next one.
     GoOn,
-    /// No line is there: read.
+    /// No complete line is in the buffer: read.
     Read,
-    /// Nothing is wanted of it now.
+    /// The session wants no line now.
     Pause,
     Close(String),
 }
@@ -39,7 +39,7 @@ impl Participant {
     }
 
     fn bind(&mut self, port: u16) -> io::Result<(u16, u128)> {
-        self.listener = None; // The same port may be wanted again.
+        self.listener = None; // The new listener may need the same port.
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(io::Error::other)?;
         let mut listener = Acceptor::bind(self.listening_address(port), 0)?;
@@ -49,8 +49,8 @@ impl Participant {
         Ok((port, u128::from_ne_bytes(bits)))
     }
 
-    /// A coordinator on this machine comes from this machine: nobody else need be able to try. The
-    /// addresses of a name may be of either family, and change.
+    /// Returns the address to listen on. If the coordinator has a loopback address, other machines
+    /// cannot connect. The addresses of a name can be IPv4 or IPv6, and can change.
     fn listening_address(&self, port: u16) -> SocketAddr {
         let ip = match self.parts.coordinator_address.coordinator.host {
             Host::Address(IpAddr::V4(ip)) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -72,7 +72,7 @@ impl Participant {
                     return;
                 }
                 Accept::OutOfFiles(error) => {
-                    log::warn!("no connection can be accepted: {error}");
+                    log::warn!("cannot accept a connection: {error}");
                     let retry_at = listener.retry_at();
                     retry_at.into_iter().for_each(|at| self.wake_at(at, ParticipantTimer::Accept));
                     return;
@@ -88,7 +88,7 @@ impl Participant {
         let connection = Connection::new(stream);
         match self.add(connection, SocketRole::Messages(number)) {
             Ok(_) => self.handle(SessionInput::Accepted { socket: number, peer }, now),
-            Err(error) => log::warn!("a connection from {peer} was not taken: {error}"),
+            Err(error) => log::warn!("cannot serve a connection from {peer}: {error}"),
         }
     }
 
@@ -98,7 +98,7 @@ impl Participant {
             .and_then(|()| connection.set_user_timeout(PEER_TIMEOUT_MS));
         if let Err(error) = watched {
             log::warn!(
-                "cannot set the TCP timeouts, so a machine of the coordinator that has gone may be \
+                "cannot set the TCP timeouts, so the loss of the coordinator's machine may be \
                  noticed late: {error}"
             );
         }
@@ -115,7 +115,7 @@ impl Participant {
         Ok(key)
     }
 
-    /// Takes from a connection what it has and the session wants.
+    /// Reads a connection, and gives its lines to the session as long as the session wants them.
     pub(super) fn process_input(&mut self, key: Key, now: Millis) {
         let mut bytes = 0;
         loop {
@@ -135,7 +135,7 @@ impl Participant {
         }
     }
 
-    /// Hands in the next line that was read.
+    /// Gives the next line in the buffer to the session.
     fn next_line(&mut self, key: Key, now: Millis) -> NextStep {
         if self.marked_for_close.contains(&key) {
             return NextStep::Pause;
@@ -246,8 +246,8 @@ impl Participant {
         }
     }
 
-    /// Writes what is due. Acknowledgements leave before a request of the same turn: message
-    /// sockets are written first.
+    /// Writes all output. Message sockets are written first, so that acknowledgements leave before
+    /// the requests of the same turn.
     pub(super) fn flush(&mut self, now: Millis) {
         for is_messages in [true, false] {
             for key in self.sockets.keys().collect::<Vec<_>>() {
@@ -257,13 +257,13 @@ impl Participant {
                     && let Err(error) = socket.flush()
                 {
                     self.report_end(key, &error.to_string(), now);
-                    self.must_come_back = true; // It may have made something to be written.
+                    self.must_come_back = true; // The session may have new output.
                 }
             }
         }
     }
 
-    /// Returns true if a message socket that was not read is to be read again.
+    /// Returns true if the session wants lines again of a paused message socket.
     pub(super) fn must_read_again(&self) -> bool {
         self.sockets.iter().any(|(_, socket)| match socket.role {
             SocketRole::Messages(number) => {

@@ -84,7 +84,7 @@ fn a_journal_is_inspected_without_a_config_file_and_without_anything_else() {
     for words in ["c.txt", "--check", "-v", "--log-level info", "--data-dir x", "--sync never"] {
         let words = format!("--inspect data {words}");
         let error = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
-        let expected = "found more beside --inspect, expected it alone";
+        let expected = "found more beside --inspect, expected --inspect alone";
         assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
     }
 }
@@ -100,7 +100,7 @@ fn the_help_names_every_key_with_its_default() {
         assert!(words.contains(&line), "{line}\n{help}");
     }
     let [first, .., last] = KEYS.each_ref().map(|key| key.name);
-    assert!(words.contains(&format!("lines key=value for {first} to {last};")), "{help}");
+    assert!(words.contains(&format!("lines key=value for {first} to {last}, ")), "{help}");
 }
 
 #[test]

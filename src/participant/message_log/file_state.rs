@@ -1,4 +1,4 @@
-//! Compares the open log file with what was written and with the file under its name.
+//! Checks the open log file: its length, and whether its name still leads to it.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -6,14 +6,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// A comparison's result.
+/// State of the open log file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileState {
-    /// Every line stands in the file.
+    /// The file is as it was written.
     Intact,
-    /// Bytes follow that no finished write has left.
+    /// The file is longer than it was written: a write has failed.
     Longer,
-    /// Lines are missing: the file was truncated in place.
+    /// The file is shorter than it was written.
     Truncated,
     /// The file has no name any more.
     Deleted,
@@ -21,7 +21,7 @@ pub(super) enum FileState {
     Moved,
 }
 
-/// Names a file for as long as it is open: its device and its inode.
+/// Identity of an open file: its device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogFileId(u64, u64);
 
@@ -32,7 +32,7 @@ impl LogFileId {
 }
 
 impl FileState {
-    /// Compares the file with its name too: with one system call if the name leads to the file.
+    /// Checks the length and the name. Costs one system call if the name leads to the file.
     pub(super) fn of(file: &File, id: LogFileId, path: &Path, length: u64) -> io::Result<Self> {
         match fs::metadata(path) {
             Ok(named) if LogFileId::of(&named) == id => {
@@ -40,12 +40,12 @@ impl FileState {
             }
             Ok(_) => (),
             Err(error) if is_absence(&error) => (),
-            Err(error) => return Err(error), // Nobody knows which file the name leads to.
+            Err(error) => return Err(error), // The file under the name is unknown.
         }
         Ok(if file.metadata()?.nlink() == 0 { Self::Deleted } else { Self::Moved })
     }
 
-    /// Compares the file with what was written, whatever its name is.
+    /// Checks the length, and not the name.
     pub(super) fn of_open(file: &File, length: u64) -> io::Result<Self> {
         Ok(Self::of_metadata(&file.metadata()?, length))
     }
@@ -60,7 +60,7 @@ impl FileState {
     }
 }
 
-/// Continues a sentence that begins with the file's name.
+/// The text follows the file's name in a sentence.
 impl fmt::Display for FileState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -73,13 +73,13 @@ impl fmt::Display for FileState {
     }
 }
 
-/// Tells if this path leads to the open file.
+/// Returns true if the path leads to the open file.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
     LogFileId::of(&named) == LogFileId::of(&open)
 }
 
-/// Tells if there is no file of that name, its directory perhaps missing too.
+/// Returns true if the file or its directory does not exist.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,5 +1,5 @@
-//! Entries as lines of the file, made on the thread that takes them: memory that one thread gets
-//! and another gives back costs more than all of the formatting.
+//! Formats entries as lines of the file. This runs on the loop's thread: memory that one thread
+//! allocates and another frees costs more than the formatting.
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use crate::session::LogEntry;
 use crate::text;
 use crate::time::UnixMillis;
 
-/// Lines that follow each other, and what is remembered with them.
+/// Consecutive lines, and the number of the last one.
 #[derive(Debug, Default)]
 pub(in crate::participant) struct Lines {
     pub(super) text: String,
@@ -19,7 +19,7 @@ pub(in crate::participant) struct Lines {
     second: SecondText,
 }
 
-/// Orders on their way to the log, and what memory there is for more lines.
+/// Jobs for the log's thread, and a spare buffer for more lines.
 #[derive(Debug, Default)]
 pub(in crate::participant) struct LogBatch {
     jobs: Vec<LogJob>,
@@ -35,7 +35,7 @@ impl LogBatch {
         self.jobs.push(job);
     }
 
-    /// Puts an entry behind all that waits: with the lines that stand last there, if any do.
+    /// Adds an entry to the last job if that has lines, or as a new job.
     pub(in crate::participant) fn append(&mut self, entry: &LogEntry) {
         if let LogEntry::Epoch(epoch) = entry {
             return self.push(LogJob::Begin(*epoch));
@@ -48,7 +48,7 @@ impl LogBatch {
         self.push(LogJob::Append(lines));
     }
 
-    /// Has the next lines stand in the memory of lines that were written.
+    /// Gives back the buffer of written lines.
     pub(in crate::participant) fn reuse(&mut self, spare: String) {
         self.spare = spare;
     }
@@ -80,32 +80,33 @@ impl Lines {
             }
             LogEntry::Gap(Gap { count, first, last }) => {
                 self.last = *last;
-                // A string takes everything.
+                // Writing to a string cannot fail.
                 let _ = writeln!(text, "# gap {count} {first} {last}");
             }
-            LogEntry::Epoch(_) => return, // It is an order of its own.
+            LogEntry::Epoch(_) => return, // An epoch is a job of its own.
         }
         self.entries = self.entries.saturating_add(1);
     }
 }
 
-/// A second in words: most messages share theirs with the one before.
+/// A cached second as text: most messages come in the same second as the one before.
 #[derive(Debug, Default)]
 struct SecondText {
     number: u64,
-    /// As RFC 3339 has it, without its end; empty until there was one.
+    /// Date and time up to the second in RFC 3339; empty before the first use.
     digits: String,
 }
 
 impl SecondText {
-    /// A time that the format has a year for, whatever the coordinator says.
+    /// Appends the time in RFC 3339 with milliseconds. A time after the year 9999 becomes the end
+    /// of that year.
     fn push_rfc_3339(&mut self, text: &mut String, UnixMillis(millis): UnixMillis) {
         let millis = millis.min(UnixMillis::END_OF_9999.0);
         let (number, millis) = (millis / 1000, millis % 1000);
         if self.number != number || self.digits.is_empty() {
             let time = UNIX_EPOCH + Duration::from_secs(number);
             self.digits = humantime::format_rfc3339_seconds(time).to_string();
-            let _ = self.digits.pop(); // The zone stands behind the milliseconds.
+            let _ = self.digits.pop(); // The zone `Z` comes after the milliseconds.
             self.number = number;
         }
         text.push_str(&self.digits);

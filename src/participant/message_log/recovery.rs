@@ -1,10 +1,10 @@
-//! What a message log remembers, found from its end, with little memory however long it is.
+//! Finds the last number and epoch of a message log, from its end, in constant memory.
 //!
 //! ```text
 //!   header │ lines ... ──────────┤ last write: ... │ 0 0 0 ... │ torn line
 //!                                               whole      a power loss may leave zeros
 //!
-//!   0 0 0 ... │ lines ...         a file truncated in place under an earlier version
+//!   0 0 0 ... │ lines ...         a file that was truncated in place under an earlier version
 //! ```
 
 use std::fs::File;
@@ -18,7 +18,8 @@ use crate::limits::{ID_BYTES_MAX, LOG_SEARCH_BYTES, LOG_WRITE_BYTES_MAX};
 use crate::protocol::{Epoch, Seq, is_id};
 use crate::session::LogPosition;
 
-/// What a file remembers, and the length up to which it is whole. Changes nothing.
+/// Returns the last number and epoch of a file, and the length of its whole lines. The file is not
+/// changed.
 pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), MessageLogError> {
     let end = file.metadata()?.len();
     let begin = first_nonzero(file, 0, end)?;
@@ -40,8 +41,8 @@ pub(super) fn recover(file: &File, id: &str) -> Result<(LogPosition, u64), Messa
     Ok((LogPosition { epoch: Some(epoch), last }, length))
 }
 
-/// Keeps the lines of a file that begins with zeros. They are remembered if they name an epoch; if
-/// not, the coordinator knows what was acknowledged.
+/// Recovers a file that begins with zeros. Its lines give a position only if they have an epoch. If
+/// not, the participant reconnects without a cursor, and the coordinator knows `acked`.
 fn recover_padded(
     file: &File,
     beginning: &[u8],
@@ -59,7 +60,7 @@ fn recover_padded(
     Ok((log_position, length))
 }
 
-/// Tells if these bytes begin with a line of a message log, perhaps a torn one.
+/// Returns true if the bytes begin with a line of a message log, or with a torn one.
 fn is_line_of_log(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     match number_of(line) {
@@ -68,9 +69,9 @@ fn is_line_of_log(bytes: &[u8]) -> bool {
     }
 }
 
-/// Where the first zero byte stands in what the last write can have been, or `end`. No line has
-/// one: a power loss has left it in the place of what was not yet safe, so that what stands behind
-/// was not safe either. Zeros before `begin` are another matter.
+/// Returns the offset of the first zero byte within the longest possible last write, or `end`. No
+/// line has a zero byte: a power loss leaves zeros instead of bytes that were not durable. So the
+/// bytes after a zero were not durable either. Zeros before `begin` are not searched.
 fn first_zero(file: &File, begin: u64, end: u64) -> io::Result<u64> {
     let last_line = end_of_last_line(file, end_of_last_line(file, end)?.saturating_sub(1))?;
     let mut at = last_line.saturating_sub(LOG_WRITE_BYTES_MAX as u64).max(begin);
@@ -84,7 +85,7 @@ fn first_zero(file: &File, begin: u64, end: u64) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Returns the position of the first byte from `at` on that is not zero, or `end`.
+/// Returns the offset of the first byte from `at` on that is not zero, or `end`.
 fn first_nonzero(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
     while at < end {
         let chunk = read(file, at, end.saturating_sub(at).min(LOG_SEARCH_BYTES as u64))?;
@@ -97,12 +98,12 @@ fn first_nonzero(file: &File, mut at: u64, end: u64) -> io::Result<u64> {
 }
 
 enum LogBeginning {
-    /// Nothing was ever written, or not even the header to its end.
+    /// The file is empty, or its header is torn.
     Nothing,
     Header,
 }
 
-/// The longest header: three lines and their numbers.
+/// Most bytes of a header: three lines with their numbers.
 const HEADER_BYTES_MAX: u64 = "# id \n# epoch 0123456789abcdef\n# last 18446744073709551615\n".len()
     as u64
     + ID_BYTES_MAX as u64;
@@ -130,7 +131,7 @@ fn check_header(beginning: &[u8], id: &str) -> Result<LogBeginning, MessageLogEr
     }
 }
 
-/// Whether this is the beginning of a header whose writing was interrupted.
+/// Returns true if the bytes are the beginning of a header whose write was interrupted.
 fn is_torn_header(bytes: &[u8], id: &str) -> bool {
     const LAST: &[u8] = b"\n# last ";
     let head = format!("# id {id}\n# epoch ");
@@ -145,13 +146,13 @@ fn is_torn_header(bytes: &[u8], id: &str) -> bool {
     epoch.iter().all(u8::is_ascii_hexdigit) && is_last
 }
 
-/// Behind the last LF before `end`.
+/// Returns the offset after the last line feed before `end`.
 fn end_of_last_line(file: &File, end: u64) -> io::Result<u64> {
     let found = find_backwards(file, end, 0, |chunk| memrchr(b'\n', chunk))?;
     Ok(found.map_or(0, |at| at.saturating_add(1)))
 }
 
-/// The number in the last line that has one, if no epoch begins behind it.
+/// Returns the number of the last line that has one, or zero if an epoch starts after it.
 fn last_number(file: &File, mut end: u64) -> io::Result<Seq> {
     while end > 0 {
         let start = end_of_last_line(file, end.saturating_sub(1))?;
@@ -165,7 +166,7 @@ fn last_number(file: &File, mut end: u64) -> io::Result<Seq> {
     Ok(Seq::ZERO)
 }
 
-/// Enough for every line's numbers.
+/// Most bytes of a line that are read: enough for its numbers.
 const LINE_BYTES_LOOKED_AT: u64 = 128;
 
 enum LogLineKind {
@@ -190,7 +191,7 @@ fn number_of(line: &[u8]) -> LogLineKind {
     number.map_or(LogLineKind::Not, LogLineKind::Number)
 }
 
-/// The last epoch that begins before `end`; there is one, in the header.
+/// Returns the last epoch that starts before `end`. The header has one.
 fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
     const MARK: &[u8] = b"\n# epoch ";
     let mark = memmem::FinderRev::new(MARK);
@@ -206,8 +207,9 @@ fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
     Err(MessageLogError::Foreign)
 }
 
-/// Where `find` finds something, chunk by chunk, backwards from `end`. Each chunk is read with the
-/// `overlap` bytes that follow it, so that nothing is missed where two meet.
+/// Searches backwards from `end` in chunks, and returns the offset of the first match of `find`.
+/// Each chunk is read with the `overlap` bytes after it, so that a match across two chunks is
+/// found.
 fn find_backwards(
     file: &File,
     end: u64,

@@ -34,13 +34,13 @@ impl LogFixture {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// What a file of this content remembers, and what is left of it.
+    /// Opens a file with this content. Returns the position found, and the content afterwards.
     fn recover(&self, content: &[u8]) -> Result<(LogPosition, Vec<u8>), MessageLogError> {
         fs::write(self.path(), content).unwrap();
         let log_position = self.open().map(|log| log.log_position());
         let left = fs::read(self.path()).unwrap();
         if log_position.is_err() {
-            assert_eq!(left, content, "what is refused is not touched");
+            assert_eq!(left, content, "a refused file is unchanged");
         }
         log_position.map(|log_position| (log_position, left))
     }
@@ -265,7 +265,7 @@ fn lines_of_a_failed_write_are_written_whole_later() {
     assert_eq!(fixture.content(), format!("{before}{}{}", line(2, "two"), line(3, "three")));
 }
 
-/// What takes every byte and is never safe: as a disk that fails when it is to sync.
+/// A file that takes every write and fails every fsync.
 #[cfg(target_os = "linux")]
 const UNSYNCABLE: &str = "/dev/null";
 
@@ -288,7 +288,7 @@ fn with_sync_no_entry_counts_as_written_before_the_fsync() {
     assert!(report.failure.is_some());
     assert_eq!(log.log_position(), LogPosition::default());
     (log.file, log.path) = (file, path);
-    fs::write(fixture.path(), "# id alice\n# epo").unwrap(); // What the disk had kept of it.
+    fs::write(fixture.path(), "# id alice\n# epo").unwrap(); // The bytes that reached the disk.
     assert_eq!(written(&mut log, vec![LogJob::Retry]), 3);
     assert!(fixture.content().ends_with("\tbob\tone\n2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n"));
     assert_eq!(log.log_position(), log_position(2));
@@ -302,7 +302,7 @@ fn with_sync_a_new_file_is_synced_too() {
     assert_eq!(written(&mut log, vec![epoch(), message(1, "one")]), 2);
     fs::rename(fixture.path(), fixture.directory.path().join("moved")).unwrap();
     assert_eq!(written(&mut log, vec![LogJob::Rotate, message(2, "two")]), 1);
-    assert!(log.must_sync, "the new file is as the old one");
+    assert!(log.must_sync, "the new file is synced as the old one");
 }
 
 #[test]

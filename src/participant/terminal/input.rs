@@ -1,4 +1,4 @@
-//! Standard input that is not edited: its end, the next writer of a FIFO, and its close.
+//! Standard input without line editing: waits for it, for the next writer of a FIFO, and closes it.
 
 use std::fs::File;
 use std::io;
@@ -13,11 +13,11 @@ use rustix::stdio::dup2_stdin;
 /// Part of standard input that is read as commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::participant) enum InputMode {
-    /// Nothing: standard input belongs to another program.
+    /// None: standard input is closed.
     Nothing,
-    /// All up to its end.
+    /// All input up to its end.
     ToItsEnd,
-    /// All up to its end. If it is a FIFO, it ends with the program: writers come and go.
+    /// All input up to its end. A FIFO is read on after each writer, until the program exits.
     OfEachWriter,
 }
 
@@ -42,8 +42,8 @@ impl Writers {
         Ok(Some(Self { poll, events: Events::with_capacity(1) }))
     }
 
-    /// Sleeps until something happens to the FIFO. Readiness is edge-triggered: a FIFO without a
-    /// writer, which would always be ready, wakes nobody a second time.
+    /// Blocks until an event of the FIFO. Readiness is edge-triggered: a FIFO without a writer is
+    /// always ready, but causes only one event.
     pub(super) fn wait(&mut self) -> io::Result<()> {
         match self.poll.poll(&mut self.events, None) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -52,15 +52,15 @@ impl Writers {
     }
 }
 
-/// Waits until standard input can be read, where another program has made it non-blocking.
+/// Blocks until standard input can be read, if another program has made it non-blocking.
 pub(super) fn wait_until_readable() -> io::Result<()> {
     let stdin = io::stdin();
     poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None)?;
     Ok(())
 }
 
-/// Gives standard input up: from here on its writers learn that nobody reads what they write.
+/// Closes standard input: its writers get an error from here on.
 pub(super) fn close_stdin() {
-    // Without /dev/null the writers get the error only when the program ends.
+    // If /dev/null cannot be opened, the writers get the error when the program exits.
     let _ = File::open("/dev/null").and_then(|null| Ok(dup2_stdin(null)?));
 }

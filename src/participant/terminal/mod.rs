@@ -1,11 +1,11 @@
-//! The user: lines in, text out, at a terminal or through pipes.
+//! Reads the user's lines and prints text, at a terminal or through pipes.
 //!
 //! ```text
 //!   keys ─▶ reader thread ─▶ lines ─▶ loop ─▶ text ─▶ printer thread ─▶ above the line being typed
 //!             readline                                                  or standard output
 //! ```
 //!
-//! Reading and writing a terminal may block, so neither is done by the loop.
+//! Reading and writing a terminal may block, so two threads do it and not the loop.
 
 mod input;
 mod output;
@@ -32,7 +32,7 @@ pub(super) use input::InputMode;
 pub(super) use output::Output;
 pub(super) use reader::UserInput;
 
-/// The user's side of the program.
+/// The user's input and output.
 pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
@@ -40,7 +40,8 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// With line editing if lines are read and both sides of the user are a terminal.
+    /// Prepares the terminal. Lines are edited if standard input is read, and if input and output
+    /// are a terminal.
     pub(super) fn new(reading: InputMode) -> Self {
         let is_terminal = reading != InputMode::Nothing
             && io::stdin().is_terminal()
@@ -54,17 +55,17 @@ impl Prompt {
         }
     }
 
-    /// Begins to read; `waker` says that there is something.
+    /// Starts the reader's thread. `waker` wakes the loop for each line.
     ///
     /// # Errors
     ///
-    /// If there can be no further thread, or a FIFO cannot be watched.
+    /// If the thread cannot be started, or a FIFO cannot be watched.
     pub(super) fn read(&mut self, waker: Arc<Waker>) -> io::Result<Receiver<UserInput>> {
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
             let screen = Arc::clone(&self.screen);
-            // Without a bound but the user's patience: while the reader waited for the loop, the
-            // printer would wait for the reader, and in the end the loop for the printer.
+            // This channel is unbounded, as a user types slowly. If the reader waited for the loop,
+            // the printer would wait for the reader, and the loop for the printer: a deadlock.
             let (sender, receiver) = mpsc::channel();
             let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
             reader.spawn(move || read_terminal(editor, &screen, &sender))?;
@@ -74,7 +75,7 @@ impl Prompt {
         let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
         let writers = match self.reading {
             InputMode::Nothing => {
-                close_stdin(); // Nobody can write what nobody reads.
+                close_stdin(); // Writers get an error instead of blocking.
                 sender.send(UserInput::End);
                 return Ok(receiver);
             }
@@ -85,12 +86,13 @@ impl Prompt {
         Ok(receiver)
     }
 
-    /// What the printer's thread prints to.
+    /// Returns the sink that runs on the printer's thread.
     pub(super) fn printer(&self) -> OutputPrinter {
         OutputPrinter { screen: Arc::clone(&self.screen) }
     }
 
-    /// What diagnostics are printed with where they would damage the line being typed.
+    /// Returns the printer of diagnostics for a terminal with line editing, where they must not
+    /// damage the line being typed.
     pub(super) fn diagnostics(&self, has_modules: bool) -> Option<Print> {
         self.terminal.as_ref()?;
         let screen = Arc::clone(&self.screen);
@@ -100,8 +102,8 @@ impl Prompt {
         }))
     }
 
-    /// After the program was stopped: what to print so that the line being typed can be edited
-    /// again, which whoever used the terminal meanwhile has put an end to.
+    /// Restores line editing after the program was stopped and continued. Returns the control
+    /// sequence to print.
     pub(super) fn resume(&self) -> &'static str {
         match self.terminal.as_ref().is_some_and(Terminal::resume) {
             true => PASTES_ARE_BRACKETED,
@@ -109,20 +111,20 @@ impl Prompt {
         }
     }
 
-    /// Leaves the terminal as it was found, also while a line is being typed.
+    /// Restores the terminal's settings, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<UserInput>, wait: Duration) {
         self.terminal.iter().for_each(|terminal| terminal.restore(typed, wait));
     }
 }
 
-/// What came of printing.
+/// Result of printing a text.
 pub(super) struct Printed {
     pub(super) result: io::Result<()>,
-    /// Emptied, for the next text: memory that is not given back need not be got again.
+    /// The emptied buffer, to be used for the next text.
     pub(super) spare: String,
 }
 
-/// The printer's thread.
+/// Prints text on the printer's thread.
 pub(super) struct OutputPrinter {
     screen: Arc<Screen>,
 }

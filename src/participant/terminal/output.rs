@@ -1,11 +1,11 @@
-//! Text for the user on its way to the printer. Nothing waits for a screen: what does not fit is
-//! counted, and the count is shown later.
+//! Queues text for the printer, with a limit for each kind. The loop never waits for a slow
+//! terminal: lines above the limit are dropped and counted, and the count is shown later.
 //!
 //! ```text
-//!   bytes that wait   0 ────────── messages max ────────── commands max ────────── lines max
-//!   messages          │   shown    │  counted
-//!   user's commands   │   taken                 │  wait for their turn
-//!   replies, notices  │   shown                                           │  counted
+//!   bytes in the queue  0 ──────── messages max ──────── commands max ──────── lines max
+//!   messages            │  shown   │ counted
+//!   user's commands     │  taken                         │ wait
+//!   replies, notices    │  shown                                              │ counted
 //! ```
 
 use std::fmt::{self, Write as _};
@@ -19,10 +19,10 @@ use crate::participant::outbox::Outbox;
 use crate::session::LogEntry;
 use crate::text::Counted;
 
-/// The text that waits, and the numbers of messages and lines that did not fit.
+/// The queued text, and the numbers of dropped messages and lines.
 pub(in crate::participant) struct Output {
     printer: Outbox<OutputPrinter>,
-    /// Messages are neither shown nor counted.
+    /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
     messages_dropped: u64,
     lines_dropped: u64,
@@ -59,7 +59,7 @@ impl Output {
             return;
         }
         self.push_counts();
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.printer.waiting, "{line}");
     }
 
@@ -68,17 +68,17 @@ impl Output {
         self.printer.waiting.push_str(sequence);
     }
 
-    /// Tells if the next command of the user may be carried out: there is room for its reply.
+    /// Returns true if there is room for the reply to the user's next command.
     pub(in crate::participant) fn takes_commands(&self) -> bool {
         !self.is_full(UNPRINTED_COMMANDS_BYTES_MAX)
     }
 
-    /// Tells if everything is with the printer.
+    /// Returns true if the printer has all text.
     pub(in crate::participant) fn is_handed_over(&self) -> bool {
         self.printer.waiting.is_empty()
     }
 
-    /// Gives the printer what waits, if the printer has room for it.
+    /// Gives the queued text to the printer, if the printer has room.
     pub(in crate::participant) fn hand_over(&mut self) {
         if self.printer.waiting.is_empty() {
             self.push_counts();
@@ -98,7 +98,7 @@ impl Output {
         results.collect()
     }
 
-    /// Waits until everything is printed; `false` if that needs longer than `wait`.
+    /// Waits until all text is printed. Returns false if that takes longer than `wait`.
     pub(in crate::participant) fn close(&self, wait: Duration) -> bool {
         self.printer.close(wait) && self.is_handed_over()
     }
@@ -107,14 +107,14 @@ impl Output {
         self.printer.waiting.len() >= bytes_max
     }
 
-    /// Writes the numbers of dropped messages and lines at this point of the output.
+    /// Adds the numbers of dropped messages and lines to the text.
     fn push_counts(&mut self) {
         for dropped in [
             Counted(std::mem::take(&mut self.messages_dropped), "message", "messages"),
             Counted(std::mem::take(&mut self.lines_dropped), "line", "lines"),
         ] {
             if dropped.0 > 0 {
-                // A string takes everything.
+                // Writing to a string cannot fail.
                 let _ = writeln!(self.printer.waiting, "* {dropped} not shown");
             }
         }

@@ -1,4 +1,4 @@
-//! The reader's thread: what the user types, or pipes in, to lines.
+//! The reader's thread: splits standard input into lines, with or without line editing.
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use super::input::{Writers, close_stdin, wait_until_readable};
 use super::screen::{Editor, Screen};
 use crate::limits::USER_LINE_BYTES_MAX;
 
-/// What comes from the user.
+/// Input from the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::participant) enum UserInput {
-    /// A line without its end.
+    /// A line without its line feed.
     Line(Vec<u8>),
-    /// A line that was not kept, for it has too many bytes.
+    /// A line that was dropped, as it has too many bytes.
     TooLong,
-    /// There will be no more.
+    /// The end of the input.
     End,
-    /// The key that interrupts.
+    /// Ctrl-C on an empty line.
     Interrupt,
 }
 
-/// The reader's way to the loop.
+/// Sends input to the loop, and wakes the loop.
 pub(super) struct InputSender {
     send: Box<dyn Fn(UserInput) -> bool + Send>,
     waker: Arc<Waker>,
 }
 
 impl InputSender {
-    /// `send` may wait; it says whether anybody is there to take what it is given.
+    /// `send` may block. It returns false if the loop has ended.
     pub(super) fn new(
         waker: Arc<Waker>,
         send: impl Fn(UserInput) -> bool + Send + 'static,
@@ -38,16 +38,16 @@ impl InputSender {
         Self { send: Box::new(send), waker }
     }
 
-    /// Waits while the loop has enough; `false` if there is no loop any more.
+    /// Sends one input. Blocks while the channel is full, and returns false if the loop has ended.
     pub(super) fn send(&self, typed: UserInput) -> bool {
         let is_taken = (self.send)(typed);
-        // It fails only if its file descriptor is bad: then the poll fails too, and says so.
+        // Waking fails only with a bad file descriptor. Then the poll fails too, and reports it.
         let _ = self.waker.wake();
         is_taken
     }
 }
 
-/// Line editing, until the user ends it or the loop is gone.
+/// Reads lines with line editing, until the user ends the input or the loop has ended.
 pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputSender) {
     let end = loop {
         screen.begin_line();
@@ -60,7 +60,7 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             // Ctrl-C clears a line that has text, as in a shell. On an empty line it ends the
             // program.
             Err(ReadlineError::Interrupted) if screen.may_clear_line() => continue,
-            // The line is gone; what it was, is said of what has made it so.
+            // The line was not UTF-8. This byte makes the session report that.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 match sender.send(UserInput::Line(vec![NEVER_IN_UTF8])) {
                     true => continue,
@@ -70,10 +70,10 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             Err(_) => break UserInput::Interrupt,
         };
         if !line.trim().is_empty() {
-            // An editor without a history still edits.
+            // Line editing works without the history.
             let _ = editor.add_history_entry(&line);
         }
-        // What was pasted may be several lines.
+        // A pasted text may have several lines.
         for line in line.split('\n') {
             let typed = UserInput::Line(line.as_bytes().to_vec());
             if ends_program(line) {
@@ -86,20 +86,20 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             }
         }
     };
-    drop(editor); // From here on nothing waits for a line above which it could stand.
+    drop(editor); // Text is printed directly from here on.
     sender.send(end);
 }
 
 const NEVER_IN_UTF8: u8 = 0xff;
 
-/// Tells if this line is the last one of which anything can come.
+/// Returns true if the program exits after this line.
 fn ends_program(line: &str) -> bool {
     matches!(line.trim(), "quit" | "exit")
 }
 
-/// Plain lines, until there are no more or the loop is gone. With `writers` the end of what one of
-/// them wrote is not the end. Nobody can write more than is read: the end is known to the writers
-/// before it is to the loop.
+/// Reads lines without line editing, until the end of the input or the loop has ended. With
+/// `writers`, the input is a FIFO: it is read on after the end of one writer. Standard input is
+/// closed before the loop gets the end, so no writer can write unread bytes.
 pub(super) fn read_lines(
     mut input: impl BufRead,
     mut writers: Option<Writers>,
@@ -109,7 +109,7 @@ pub(super) fn read_lines(
         let typed = match read_line(&mut input) {
             Ok(Some(typed)) => typed,
             Ok(None) if writers.as_mut().is_some_and(|writers| writers.wait().is_ok()) => continue,
-            // An input that cannot be read counts as ended.
+            // An error of standard input counts as its end.
             Ok(None) | Err(_) => break UserInput::End,
         };
         if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
@@ -123,7 +123,7 @@ pub(super) fn read_lines(
     sender.send(last);
 }
 
-/// The next line, without its end; bytes before the end of input are one too.
+/// Returns the next line without its line feed. Bytes before the end of the input are a line too.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<UserInput>> {
     let mut line = Vec::new();
     let mut is_too_long = false;

@@ -1,4 +1,4 @@
-//! Where text goes: above the line being typed, or to standard output.
+//! Prints text to standard output, or above the line that the user types.
 //!
 //! ```text
 //!   print ─┬─ no line is being typed ───────────────────────────▶ standard output
@@ -6,9 +6,9 @@
 //!                                └─ the line ends ──────────────▶ standard output
 //! ```
 //!
-//! The editor can print above its line as well, but keeps a text that it was handed in the moment
-//! in which the last line ends, and shows it to nobody. So the text stays here until it is shown;
-//! what the editor is handed is nothing but a reason to draw its prompt.
+//! The editor (rustyline) can print above its line too. But it loses a text that it gets in the
+//! moment in which the last line ends. So the text stays here until it is shown, and the editor
+//! only gets an empty text, which makes it draw its prompt.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -24,34 +24,34 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, ExternalPrinter, Helper};
 
-/// Edits lines below what is printed.
+/// The line editor.
 pub(super) type Editor = rustyline::Editor<PromptHelper, DefaultHistory>;
 
-/// Standard output, which the line being typed may share.
+/// Standard output, shared with the line editor.
 pub(super) struct Screen {
-    /// To be shown above the line being edited. Whoever prints holds it meanwhile, which a terminal
-    /// may make as long as it likes.
+    /// Text to be shown above the line being edited. The lock is held while printing, and a slow
+    /// terminal can make that long.
     waiting: Mutex<String>,
-    /// Whether a line is being edited. It changes only while `waiting` is held, and can be known
-    /// without.
+    /// True while a line is being edited. It changes only while `waiting` is locked, and can be
+    /// read without the lock.
     is_editing: AtomicBool,
     /// The line being edited is not empty.
     has_text: AtomicBool,
-    /// The program ends: the key that interrupts ends the line in any case.
+    /// The program shuts down: Ctrl-C ends the line in any case.
     is_closing: AtomicBool,
-    /// Has the editor draw its prompt. Without it no line is ever edited.
+    /// Makes the editor draw its prompt. `None` without line editing.
     redraw: Option<Mutex<Box<dyn ExternalPrinter + Send>>>,
 }
 
 impl Screen {
-    /// One without line editing.
+    /// Creates a screen without line editing.
     pub(super) fn plain() -> Arc<Self> {
         Arc::new(Self::new(None))
     }
 
-    /// At a terminal, which may still be one that can do nothing.
+    /// Creates a screen with line editing. Without terminal support, the editor reads plain lines.
     pub(super) fn with_editor() -> rustyline::Result<(Arc<Self>, Editor)> {
-        // What is drawn above the prompt counts as its colour.
+        // With colours, the editor lets `PromptHelper` draw text above the prompt.
         let config = Config::builder().color_mode(ColorMode::Forced).build();
         let mut editor = Editor::with_config(config)?;
         let redraw = editor.create_external_printer().ok();
@@ -71,8 +71,8 @@ impl Screen {
         }
     }
 
-    /// Prints whole lines. While one is being typed this may wait for the editor, which waits for
-    /// the user amid a search or behind Ctrl-V.
+    /// Prints whole lines. While a line is being typed, this may block until the editor has drawn
+    /// the text: in a search, or after Ctrl-V, the editor waits for the user.
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         let mut waiting = lock(&self.waiting);
         if !self.is_editing() {
@@ -81,49 +81,50 @@ impl Screen {
         waiting.push_str(text);
         drop(waiting);
         if let Some(redraw) = &self.redraw {
-            // Where it fails there is no editor any more: the end of the line has shown the text.
+            // If this fails, the line has ended, and `end_line` has shown the text.
             let _ = lock(redraw).print(EMPTY_LINE.to_owned());
         }
         Ok(())
     }
 
-    /// From here on the editor has the last line of the screen, if it can edit at all.
+    /// Starts a line: text is shown above it from here on, if there is line editing.
     pub(super) fn begin_line(&self) {
         let _guard = lock(&self.waiting);
         self.is_editing.store(self.redraw.is_some(), Ordering::Release);
     }
 
-    /// The line is ended: what it kept waiting stands below it.
+    /// Ends a line, and prints the waiting text below it.
     pub(super) fn end_line(&self) {
         let mut waiting = lock(&self.waiting);
         self.is_editing.store(false, Ordering::Release);
-        // Who cannot read this cannot read what is printed next either, and that is an error.
+        // An error is ignored here: the next print fails too, and reports it.
         let _ = write(&std::mem::take(&mut *waiting));
     }
 
-    /// Tells if the key that interrupts clears the line instead of ending the program.
+    /// Returns true if Ctrl-C clears the line instead of ending the program.
     pub(super) fn may_clear_line(&self) -> bool {
         self.has_text.load(Ordering::Acquire) && !self.is_closing.load(Ordering::Acquire)
     }
 
-    /// From here on the key that interrupts ends the line in any case.
+    /// Makes Ctrl-C end the line in any case.
     pub(super) fn close(&self) {
         self.is_closing.store(true, Ordering::Release);
     }
 
-    /// Whether a line is being edited; waits for nothing.
+    /// Returns true while a line is being edited. Never blocks.
     pub(super) fn is_editing(&self) -> bool {
         self.is_editing.load(Ordering::Acquire)
     }
 }
 
-/// One line up and down again: a text without the line feed at its end would get one.
+/// Control sequence without a visible effect: one line up and down again. The editor adds a line
+/// feed to a text that has none.
 const EMPTY_LINE: &str = "\x1b[A\n";
 
-/// As [`EMPTY_LINE`], but for what it asks of the terminal.
+/// As [`EMPTY_LINE`], and turns bracketed paste on.
 pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
 
-/// Writes all of it, also where another program has made standard output non-blocking.
+/// Writes all bytes, also if another program has made standard output non-blocking.
 fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let mut unwritten = text.as_bytes();
@@ -147,7 +148,7 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has the editor draw what waits above its prompt.
+/// Draws the waiting text above the prompt, when the editor draws its prompt.
 pub(super) struct PromptHelper(Arc<Screen>);
 
 impl Highlighter for PromptHelper {
@@ -162,7 +163,7 @@ impl Completer for PromptHelper {
     type Candidate = String;
 }
 
-/// Hints at nothing, but is shown the line whenever it changes.
+/// Gives no hints. The editor calls it for each change of the line.
 impl Hinter for PromptHelper {
     type Hint = String;
 

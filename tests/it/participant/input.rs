@@ -160,7 +160,7 @@ fn standard_input_is_read_behind_the_commands_on_request_and_without_any() {
 #[test]
 fn with_exit_on_error_the_first_command_that_fails_is_the_last() {
     let coordinator = Coordinator::start(60, &[]);
-    let unknown = "error: unknown command 'nonsense'; 'help' lists them\n";
+    let unknown = "error: unknown command 'nonsense'; 'help' lists the commands\n";
     let not_a_member = "ERR 404 not a member: register first\n";
     for (commands, said) in [
         (&["ping", "nonsense", "ping", "ping"][..], format!("OK ping\n{unknown}")),
@@ -171,7 +171,7 @@ fn with_exit_on_error_the_first_command_that_fails_is_the_last() {
         commands.iter().for_each(|command| options.extend(["-e", command]));
         let mut alice = Running::start(home.command_as_is(&options));
         alice.expect(&said);
-        alice.expect("error: --exit-on-error: not done, as the one before failed: 2 commands\n");
+        alice.expect("error: --exit-on-error: a command failed, so 2 commands were not run\n");
         assert_eq!(alice.wait(), Some(1), "{}", alice.said);
         assert_eq!(alice.said.lines().count(), said.lines().count() + 1, "{}", alice.said);
     }

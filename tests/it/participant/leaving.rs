@@ -77,7 +77,7 @@ fn a_second_signal_ends_at_once_and_says_what_was_left_undone() {
     alice.signal(Signal::TERM);
     commands.expect("alice#disconnect#127.0.0.1");
     alice.signal(Signal::INT);
-    alice.expect("error: quit: not waited for: 0 entries of the message log, 1 reply\n");
+    alice.expect("error: quit: 0 log entries were not written, 1 request got no reply\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
 }
 
@@ -89,7 +89,7 @@ fn a_command_that_a_signal_comes_before_is_a_failure() {
     let mut commands = fake.accept();
     commands.expect("alice#msend first#127.0.0.1");
     alice.signal(Signal::TERM);
-    alice.expect("error: quit: not done: 1 command\n");
+    alice.expect("error: quit: 1 command was not finished\n");
     commands.say("OK msend seq=1");
     alice.expect("OK msend seq=1\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
@@ -105,7 +105,7 @@ fn a_goodbye_without_an_answer_is_a_failure() {
     alice.write("quit\n");
     commands.expect("alice#disconnect#127.0.0.1");
     drop(commands);
-    alice.expect("* command connection lost: closed by the coordinator\n");
+    alice.expect("* command socket lost: closed by the coordinator\n");
     alice.expect("error: disconnect: closed by the coordinator\n");
     assert_eq!(alice.wait(), Some(1), "{}", alice.said);
 }
@@ -144,7 +144,7 @@ fn a_participant_whose_output_is_closed_disconnects() {
     for _ in 0..100 {
         bob.msend("unread"); // More than one of them finds out.
     }
-    alice.expect("nobody reads standard output any more\n");
+    alice.expect("standard output is closed: shutting down\n");
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
     assert_eq!(alice.said.lines().count(), 1, "{}", alice.said);
     bob.command.until_member("alice", |line| line.contains(" offline "));

@@ -34,7 +34,7 @@ fn gaps_are_noted_and_repeats_are_dropped() {
     messages.say("2#bob#0#two");
     messages.say("gap#1#5#5");
     messages.say("9#b.o-b_9#1795341900123#a#\tb ");
-    alice.expect("2 bob: two\n* gap: 3 lost, from 3 to 6\n9 b.o-b_9: a#\tb \n");
+    alice.expect("2 bob: two\n* gap: 3 messages lost, from 3 to 6\n9 b.o-b_9: a#\tb \n");
     while messages.line() != "ack 9" {}
     let lines = "2\t1970-01-01T00:00:00.000Z\tbob\ttwo\n# gap 3 3 6\n\
                  9\t2026-11-22T10:05:00.123Z\tb.o-b_9\ta#\tb \n";
@@ -73,7 +73,7 @@ fn a_torn_last_line_is_cut_and_the_number_before_it_is_the_last() {
 #[test]
 fn what_is_not_its_log_is_refused_as_it_is_and_the_reason_is_named() {
     let coordinator = Coordinator::start(60, &[]);
-    let foreign = "not empty, and does not begin as a message log does";
+    let foreign = "not empty, and does not start with the header of a message log";
     for (content, reason) in [
         (&b"dear diary\n"[..], foreign),
         (b"\n", foreign),
@@ -83,8 +83,8 @@ fn what_is_not_its_log_is_refused_as_it_is_and_the_reason_is_named() {
         (b"# id alice\n# epoch 00000000000000AA\n# last 0\n", foreign),
         (b"# id alice \n", foreign),
         (b"\xff# id alice\n", foreign),
-        (b"# id bob\n# epoch 00000000000000aa\n# last 0\n", "the message log of bob"),
-        (b"# id alice2\n", "the message log of alice2"),
+        (b"# id bob\n# epoch 00000000000000aa\n# last 0\n", "it is the message log of bob"),
+        (b"# id alice2\n", "it is the message log of alice2"),
     ] {
         let home = Home::new("alice", coordinator.address);
         fs::write(home.log_path(), content).unwrap();
@@ -195,8 +195,9 @@ fn a_signal_without_a_rename_changes_nothing_and_one_without_a_directory_stops_a
     alice.signal(Signal::HUP);
     let path = home.log_path();
     alice.expect(&format!(
-        "error: message log: {} was moved away, and no new file begins: not empty, and does not \
-         begin as a message log does; until it can be written, messages are not acknowledged\n",
+        "error: message log: {} was moved away, and no new file can be started: not empty, and \
+         does not start with the header of a message log; until it \
+         can be written, messages are not acknowledged\n",
         path.display()
     ));
     bob.msend("three");
@@ -247,7 +248,7 @@ fn a_log_that_is_gone_is_begun_anew_before_anything_more_is_acknowledged() {
             until_acked(sent);
             let last = sent - 1;
             let shown = path.display();
-            alice.expect(&format!("* message log: {shown} {state}: a new file begins after "));
+            alice.expect(&format!("* message log: {shown} {state}: a new file starts after "));
             alice.expect(&format!("message {last}\n"));
             let header = format!("# id {id}\n# epoch {epoch}\n# last {last}\n{sent}\t");
             assert!(home.log().starts_with(&header), "{header}{}", home.log());
@@ -277,7 +278,8 @@ fn without_its_directory_nothing_is_acknowledged_and_with_it_everything_is() {
     bob.command.until_member("alice", |line| line.contains(" acked=1"));
     fs::remove_dir_all(&directory).unwrap();
     bob.msend("two");
-    alice.expect("alice.log was deleted, and no new file begins: No such file or directory");
+    alice
+        .expect("alice.log was deleted, and no new file can be started: No such file or directory");
     bob.msend("three");
     alice.expect("3 bob: three\n");
     let member = bob.command.member("alice").unwrap();

@@ -1,4 +1,4 @@
-//! The file is moved, deleted, truncated or overwritten while it is written.
+//! Files that are moved, deleted, truncated or overwritten by another program.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn a_new_file_keeps_the_position_of_the_moved_file() {
     let moved = fixture.directory.path().join("moved");
     fs::rename(fixture.path(), &moved).unwrap();
     let report = run(&mut log, vec![gap(1, 2, 2), LogJob::Rotate, message(3, "three")]);
-    assert_eq!((report.written, report.new_file), (2, None), "who sends the signal knows");
+    assert_eq!((report.written, report.new_file), (2, None), "no notice after a signal");
     assert!(fs::read_to_string(&moved).unwrap().ends_with("\tbob\tone\n"));
     let header = format!("# id alice\n# epoch {EPOCH}\n# last 1\n# gap 1 2 2\n3\t");
     assert!(fixture.content().starts_with(&header), "{}", fixture.content());
@@ -34,8 +34,8 @@ fn no_line_is_written_while_the_name_leads_to_a_foreign_file() {
     let report = run(&mut log, vec![LogJob::Rotate, message(2, "two")]);
     assert_eq!(report.written, 0);
     let expected = format!(
-        "{} was moved away, and no new file begins: not empty, and does not begin as a message \
-         log does",
+        "{} was moved away, and no new file can be started: not empty, and does not start with \
+         the header of a message log",
         fixture.path().display()
     );
     assert_eq!(report.failure, Some(expected));
@@ -47,7 +47,9 @@ fn no_line_is_written_while_the_name_leads_to_a_foreign_file() {
 
 #[test]
 fn a_file_overwritten_by_another_program_is_not_touched() {
-    for (diary, state) in [("dear diary", " was truncated, and no new file begins"), ("", "")] {
+    for (diary, state) in
+        [("dear diary", " was truncated, and no new file can be started"), ("", "")]
+    {
         let fixture = LogFixture::new();
         let mut log = fixture.open().unwrap();
         written(&mut log, vec![epoch(), message(1, "one")]);
@@ -56,13 +58,13 @@ fn a_file_overwritten_by_another_program_is_not_touched() {
         let report = run(&mut log, vec![message(2, "two")]);
         assert_eq!(report.written, 0);
         let path = fixture.path().display().to_string();
-        let foreign = "not empty, and does not begin as a message log does";
+        let foreign = "not empty, and does not start with the header of a message log";
         assert_eq!(report.failure, Some(format!("{path}{state}: {foreign}")));
         assert_eq!(fixture.content(), diary);
     }
 }
 
-/// Lines that stay, what another program does, and the words for it.
+/// The content left in the file, the act of another program, and the state in the notice.
 type Case = (&'static str, fn(&LogFixture), &'static str);
 
 #[test]
@@ -106,7 +108,7 @@ fn a_lost_file_is_replaced_and_the_reason_is_reported() {
             let report = run(&mut log, vec![message(2, "two")]);
             assert_eq!((report.written, report.failure), (1, None), "{state}");
             let path = fixture.path().display().to_string();
-            let notice = format!("{path} {state}: a new file begins after message 1");
+            let notice = format!("{path} {state}: a new file starts after message 1");
             assert_eq!(report.new_file, Some(notice));
             let id = if left.is_empty() { "# id alice\n" } else { "" };
             let line = "2\t2026-11-22T10:05:00.123Z\tbob\ttwo\n";
@@ -132,7 +134,7 @@ fn without_the_directory_no_entry_counts_as_written() {
         let report = run(&mut log, jobs);
         assert_eq!(report.written, 0);
         let shown = path.display();
-        let absent = "and no new file begins: No such file or directory (os error 2)";
+        let absent = "and no new file can be started: No such file or directory (os error 2)";
         assert_eq!(report.failure, Some(format!("{shown} was deleted, {absent}")));
     }
     fs::create_dir(&directory).unwrap();
@@ -176,7 +178,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..40)
 }
 
-/// Where the files of a log go that is moved about.
+/// Collects the contents of all files of a log.
 struct Archive {
     fixture: LogFixture,
     directory: PathBuf,
@@ -200,10 +202,11 @@ impl Archive {
     fn move_away(&mut self) {
         self.save();
         let other_path = self.fixture.directory.path().join(self.files.len().to_string());
-        let _ = fs::rename(&self.path, other_path); // Without a write since, it may not be there.
+        // The file is missing if no line was written since.
+        let _ = fs::rename(&self.path, other_path);
     }
 
-    /// The texts of all files that ever were.
+    /// Returns the texts of all messages in all files.
     fn texts(mut self) -> Vec<String> {
         self.save();
         let texts = |file: &String| -> Vec<String> {
