@@ -87,22 +87,18 @@ pub(crate) fn add_choice(options: &mut Options, option: &str, names: &[&str], hi
     options.optmulti("", option, &about, hint);
 }
 
-/// Adds `--quick`.
 pub(crate) fn add_quick(options: &mut Options) {
     options.optflag("", "quick", "one short round of each measurement, to try the program");
 }
 
-/// Adds `--rounds`.
 pub(crate) fn add_rounds(options: &mut Options, default: &str) {
     options.optopt("", "rounds", &format!("rounds of each measurement ({default})"), "N");
 }
 
-/// Adds `--out`.
 pub(crate) fn add_out(options: &mut Options, files: &str) {
     options.optopt("", "out", &format!("directory that {files} is written into"), "DIRECTORY");
 }
 
-/// Value of `--rounds`.
 pub(crate) fn rounds(matches: &Matches) -> Result<Option<usize>> {
     match matches.opt_get("rounds") {
         Ok(None | Some(1..)) => Ok(matches.opt_get("rounds").unwrap_or_default()),
@@ -145,7 +141,6 @@ pub(crate) fn directory(matches: &Matches, option: &str) -> PathBuf {
     )
 }
 
-/// Path of this program.
 pub(crate) fn own_program() -> PathBuf {
     env::current_exe().unwrap_or_default()
 }
@@ -156,7 +151,6 @@ pub(crate) fn command_line() -> String {
     format!("bench {}", words.join(" "))
 }
 
-/// Writes a file into a directory.
 pub(crate) fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
     let path = directory.join(name);
     let written = fs::write(&path, text);
@@ -168,13 +162,11 @@ pub(crate) fn exit_code(failures: usize) -> ExitCode {
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints text on standard output.
 pub(crate) fn print(text: &str) {
     // A reader that closed the pipe does not need the rest.
     let _ = write!(io::stdout(), "{text}");
 }
 
-/// Prints a line on standard error.
 pub(crate) fn print_error(fault: impl Display) {
     // Without standard error, the exit code still tells the failure.
     let _ = writeln!(io::stderr(), "{fault}");

@@ -38,14 +38,12 @@ pub(crate) enum Pace {
     Every(Duration),
 }
 
-/// The end of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     Messages(u64),
     Elapsed(Duration),
 }
 
-/// Totals of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) messages: u64,
@@ -54,7 +52,6 @@ pub(crate) struct Run {
     pub(crate) elapsed: Duration,
 }
 
-/// Messages by the clock.
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     begin: Instant,
@@ -71,7 +68,6 @@ impl Schedule {
 /// Makes the protocol of a receiver that connects.
 pub(crate) type NewWire = Box<dyn Fn() -> Box<dyn Wire>>;
 
-/// All clients of a server.
 pub(crate) struct Clients {
     poll: Poll,
     events: Events,

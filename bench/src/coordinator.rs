@@ -12,7 +12,6 @@ use crate::cores::Cores;
 use crate::failure::{Failure, Result};
 use crate::process::Server;
 
-/// A running coordinator.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     pub(crate) server: Server,

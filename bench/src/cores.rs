@@ -15,7 +15,6 @@ const ACCEPT_QUEUE: i32 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cores {
     pub(crate) own: usize,
-    /// For the server alone.
     pub(crate) server: usize,
 }
 

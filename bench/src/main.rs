@@ -51,7 +51,6 @@ pub(crate) struct Subcommand {
     exit_codes: &'static str,
     /// A subcommand that the program runs itself is not listed.
     is_hidden: bool,
-    /// Its options.
     options: fn() -> Options,
     /// Does the work.
     run: fn(&Matches) -> failure::Result<ExitCode>,

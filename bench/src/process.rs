@@ -146,7 +146,6 @@ impl Usage {
         usage.map_err(Failure::system(format!("cannot read the counters of {name}")))
     }
 
-    /// Counters of this process.
     pub(crate) fn own() -> Result<Self> {
         Self::read(std::process::id(), "this process")
     }

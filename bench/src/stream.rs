@@ -61,12 +61,10 @@ impl Output {
 /// Joins lines that arrive in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct WholeLines {
-    /// An incomplete line.
     part: Vec<u8>,
 }
 
 impl WholeLines {
-    /// Bytes of the incomplete line.
     pub(crate) fn begun(&self) -> usize {
         self.part.len()
     }

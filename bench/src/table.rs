@@ -119,12 +119,10 @@ impl Table {
         self.rows.iter().find(|row| row.name == name)
     }
 
-    /// Ratio between two rows.
     pub(crate) fn ratio(&self, of: &str, to: &str, column: &str) -> Option<f64> {
         self.row(of)?.ratio(self.row(to)?, column)
     }
 
-    /// Number of failed rounds.
     pub(crate) fn failures(&self) -> usize {
         self.rows.iter().map(Row::failures).sum()
     }
@@ -178,7 +176,6 @@ impl fmt::Display for Table {
     }
 }
 
-/// Values, sorted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
 

@@ -11,10 +11,8 @@ const NUMBER_DIGITS: usize = 7;
 const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
 /// Most messages of one publisher.
 pub(crate) const NUMBERS: u64 = 10_u64.pow(NUMBER_DIGITS as u32);
-/// Shortest text.
 pub(crate) const TEXT_BYTES_MIN: usize = HEAD_BYTES + 1;
 
-/// Texts of one length.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts {
     text: Vec<u8>,
@@ -57,7 +55,6 @@ pub(crate) struct Expectation {
 }
 
 impl Expectation {
-    /// Number of texts that came.
     pub(crate) fn taken(&self) -> u64 {
         self.taken
     }

@@ -25,7 +25,6 @@ pub(crate) const TOTAL: &str = "time until all have everything, ms";
 pub(crate) const MEMORY: &str = "resident memory, MB";
 pub(crate) const PER_MESSAGE: &str = "memory of a message, B";
 
-/// Kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     FanOut(Pace),

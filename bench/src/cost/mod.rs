@@ -32,7 +32,6 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     run,
 };
 
-/// The programs that are measured.
 #[derive(Clone, Debug)]
 struct Setup {
     programs: Programs,

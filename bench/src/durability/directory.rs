@@ -38,7 +38,6 @@ impl Directory {
         Ok(Self { directory: directory.map_err(Failure::system(inside()))?, file_system })
     }
 
-    /// File system and device.
     pub(crate) fn file_system(&self) -> &str {
         &self.file_system
     }

@@ -24,7 +24,6 @@ const PUBLISH: u8 = 0x30;
 const PUBACK: u8 = 0x40;
 const LENGTH_BYTES_MAX: usize = 4;
 
-/// A running server.
 #[derive(Debug)]
 pub(crate) struct Mosquitto {
     pub(crate) server: Server,
@@ -34,7 +33,6 @@ pub(crate) struct Mosquitto {
 /// The state of a client that outlives a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Session {
-    /// No state.
     Clean,
     /// Subscriptions and unsent messages, from this connection on.
     Begun,

@@ -22,7 +22,6 @@ pub(crate) const PROGRAM: &str = "nats-server";
 const HELLO: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\n";
 const STREAM: &str = r#"{"name":"group","subjects":["group"],"storage":"file"}"#;
 
-/// A running server.
 #[derive(Debug)]
 pub(crate) struct Nats {
     pub(crate) server: Server,

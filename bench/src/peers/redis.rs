@@ -16,7 +16,6 @@ use crate::wire::{
 
 pub(crate) const PROGRAM: &str = "redis-server";
 
-/// A running server.
 #[derive(Debug)]
 pub(crate) struct Redis {
     pub(crate) server: Server,
