@@ -114,7 +114,8 @@ impl fmt::Display for OfflineCause {
             Self::Disconnected => f.write_str("disconnected"),
             Self::NewEpoch => f.write_str("new epoch"),
             Self::BadAck => f.write_str(
-                "bad ack: it wrote something that is no acknowledgement of what it was sent",
+                "bad ack: the participant wrote a line that is not an ack, or acked a message that \
+                 it was not sent",
             ),
             Self::SocketEnded(how) => how.fmt(f),
         }
@@ -126,14 +127,14 @@ impl fmt::Display for SocketEnd {
         match self {
             Self::Closed => f.write_str("closed by the participant"),
             Self::Reset => f.write_str("connection reset"),
-            Self::TimedOut => f.write_str("timed out: its machine does not answer"),
+            Self::TimedOut => f.write_str("timed out: the participant's machine does not answer"),
             Self::Stalled { timeout_ms } if timeout_ms % 1000 == 0 => {
-                write!(f, "stalled: took nothing for {} s", timeout_ms / 1000)
+                write!(f, "stalled: the socket took no byte for {} s", timeout_ms / 1000)
             }
             Self::Stalled { timeout_ms } => {
-                write!(f, "stalled: took nothing for {timeout_ms} ms")
+                write!(f, "stalled: the socket took no byte for {timeout_ms} ms")
             }
-            Self::Failed(words) => write!(f, "connection failed: {words}"),
+            Self::Failed(words) => write!(f, "message socket failed: {words}"),
         }
     }
 }

@@ -250,5 +250,5 @@ impl Disk for Directory {
 }
 
 fn not_ordinary() -> io::Error {
-    io::Error::other("not an ordinary file")
+    io::Error::other("not a regular file")
 }

@@ -64,7 +64,7 @@ fn advice(error: &io::Error) -> &'static str {
     } else if is(Errno::MFILE) || is(Errno::NFILE) {
         "raise the limit on open files"
     } else {
-        "see to the disk"
+        "check the disk"
     }
 }
 
@@ -80,8 +80,10 @@ impl fmt::Display for JournalError {
                 write!(f, "{}, and try again; or move the file away, ", advice(error))?;
                 f.write_str("and what it holds is lost")
             }
-            Self::InUse => f.write_str("in use by another coordinator"),
-            Self::Stopped => f.write_str("ended before all was read"),
+            Self::InUse => {
+                f.write_str("in use by another coordinator: end that one, or use another directory")
+            }
+            Self::Stopped => f.write_str("stopped before the journal was read to its end"),
             Self::Version { name, version } => {
                 write!(f, "{name}: {}", BadHeader::Version(*version))
             }
@@ -109,8 +111,8 @@ pub enum Issue {
     Damaged {
         /// Which.
         serial: u64,
-        /// In how many places.
-        acked_records: u64,
+        /// Number of damaged ranges of bytes.
+        ranges: u64,
         /// How many bytes.
         bytes: u64,
         /// The first place.
@@ -166,7 +168,7 @@ pub enum Issue {
     AckedAboveLast(Seq),
 }
 
-const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of its range";
+const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of range";
 
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,34 +176,36 @@ impl fmt::Display for Issue {
             Self::Rejected(Rejected { name, reason, quarantined }) => {
                 write!(f, "{name} cannot be used: {reason}")?;
                 match quarantined {
-                    Some(Ok(quarantined)) => write!(f, "; it is {quarantined} now"),
-                    Some(Err(error)) => write!(f, "; it cannot be set aside: {error}"),
+                    Some(Ok(quarantined)) => write!(f, "; it was renamed to {quarantined}"),
+                    Some(Err(error)) => write!(f, "; it cannot be renamed: {error}"),
                     None => Ok(()),
                 }
             }
-            Self::Damaged { serial, acked_records, bytes, first, impossible } => {
-                let acked_records = Counted(*acked_records, "place", "places");
-                write!(
-                    f,
-                    "segment {serial:016x} is damaged in {acked_records}, {bytes} bytes in all, "
-                )?;
-                write!(f, "the first from {} to {}", first.start, first.end)?;
+            Self::Damaged { serial, ranges, bytes, first, impossible } => {
+                let ranges = Counted(*ranges, "place", "places");
+                let bytes = Counted(*bytes, "byte", "bytes");
+                write!(f, "segment {serial:016x} is damaged in {ranges}, {bytes} in all, ")?;
+                write!(f, "the first from byte {} to byte {}", first.start, first.end)?;
                 match impossible {
                     0 => Ok(()),
-                    1.. => write!(f, "; {impossible} of them {IMPOSSIBLE}"),
+                    1 => write!(f, "; 1 of these is a whole record {IMPOSSIBLE}"),
+                    2.. => write!(f, "; {impossible} of these are whole records {IMPOSSIBLE}"),
                 }
             }
             Self::TooFar { serial, first, messages } => {
                 let messages = Counted(*messages, "message is", "messages are");
                 write!(f, "segment {serial:016x}: message {first} is more than ")?;
-                write!(f, "{LOST_NUMBERS_MAX} above the one before it: {messages} not used")
+                write!(f, "{LOST_NUMBERS_MAX} above the previous one: {messages} not used")
             }
             Self::GivenUp { before } => {
                 write!(f, "more than {LOST_NUMBERS_MAX} numbers are missing before {before}: ")?;
                 f.write_str("the messages that were kept before them are lost")
             }
             Self::Torn { serial, bytes: Range { start, end }, cut } => {
-                write!(f, "segment {serial:016x} ends in a torn record from {start} to {end}")?;
+                write!(
+                    f,
+                    "segment {serial:016x} ends in a torn record from byte {start} to byte {end}"
+                )?;
                 match cut {
                     Some(Ok(())) => f.write_str(", which was cut off"),
                     Some(Err(error)) => write!(f, ", which cannot be cut off: {error}"),
@@ -210,7 +214,11 @@ impl fmt::Display for Issue {
             }
             Self::NumbersTwice { serial, messages } => {
                 let messages = Counted(*messages, "message is", "messages are");
-                write!(f, "segment {serial:016x} begins numbers anew: {messages} not used")
+                write!(
+                    f,
+                    "segment {serial:016x} repeats numbers of older segments in another epoch: "
+                )?;
+                write!(f, "{messages} not used")
             }
             Self::Lost { first, last } if first == last => write!(f, "message {first} is lost"),
             Self::Lost { first, last } => write!(f, "messages {first} to {last} are lost"),
@@ -220,7 +228,7 @@ impl fmt::Display for Issue {
             }
             Self::NewestMissing => f.write_str("the newest records are missing"),
             Self::AckedAboveLast(acked) => {
-                write!(f, "a member has taken message {acked}, which is not there")
+                write!(f, "a member has acked message {acked}, which is missing")
             }
         }
     }

@@ -145,9 +145,12 @@ pub enum BadHeader {
 impl fmt::Display for BadHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign => f.write_str("does not begin as a segment of a journal does"),
+            Self::Foreign => f.write_str("not a segment of a journal"),
             Self::Damaged => f.write_str("its header is damaged"),
-            Self::Version(version) => write!(f, "of version {version}, and {VERSION} is known"),
+            Self::Version(version) => write!(
+                f,
+                "version {version} is not supported: this program reads version {VERSION}"
+            ),
         }
     }
 }

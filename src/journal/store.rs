@@ -77,14 +77,16 @@ impl<F> Writer<F> {
 
     fn check(&self) -> io::Result<()> {
         match self.has_failed {
-            true => Err(io::Error::other("the segment was given up after a failure")),
+            true => Err(io::Error::other(
+                "the segment takes no more records after a failed write or sync",
+            )),
             false => Ok(()),
         }
     }
 }
 
 fn in_use() -> io::Error {
-    io::Error::other("another coordinator has taken the directory: end one of the two")
+    io::Error::other("another coordinator uses the directory: end one of the two")
 }
 
 impl<D: Disk> Store<D> {
@@ -155,7 +157,7 @@ impl<D: Disk> Store<D> {
             |name: &String| matches!(file_name::parse(name), Some((_, FileRole::Segment)));
         if successor.list()?.iter().any(is_segment) {
             return Err(io::Error::other(
-                "another journal is in the place of this one: put the directory back",
+                "the directory now holds another journal: put the original directory back",
             ));
         }
         (self.disk, self.lock) = (successor, Some(lock));

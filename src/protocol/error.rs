@@ -165,8 +165,8 @@ impl fmt::Display for RequestError {
             Self::Unusable(ip) => unusable(f, *ip),
             Self::Foreign { named, peer } => write!(
                 f,
-                "ip: {named} is not {peer}, where this request comes from: name {peer}, \
-                 or start the coordinator with allow_foreign_ip=yes"
+                "ip: {named} is not {peer}, the address that this request comes from: \
+                 name {peer}, or start the coordinator with allow_foreign_ip=yes"
             ),
             Self::LowPort(port) => {
                 write!(f, "port: {port} is below 1024: listen on a port from 1024 to 65535")
@@ -181,16 +181,22 @@ impl fmt::Display for RequestError {
             ),
             Self::NotAMember => f.write_str("not a member: register first"),
             Self::Unfinished { timeout_ms } => {
-                write!(f, "line not finished within {timeout_ms} ms: connect and send it again")
+                write!(
+                    f,
+                    "line not finished within {timeout_ms} ms (line_timeout): connect and send the line again"
+                )
             }
             Self::Conflict(misstep) => misstep.fmt(f),
             Self::TooLong { max } => {
-                write!(f, "line exceeds {max} bytes (max_line): send a shorter one")
+                write!(f, "line exceeds {max} bytes (max_line): send a shorter line")
             }
             Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
             Self::LimitReached(no_room) => no_room.fmt(f),
             Self::ConnectFailed { address, reason } => {
-                write!(f, "cannot connect to {address}, where you have to listen: {reason}")
+                write!(
+                    f,
+                    "cannot connect to {address}: {reason}: listen there before you send the request"
+                )
             }
             Self::ShuttingDown => f.write_str("shutting down: try again later"),
             Self::JournalFails => f.write_str(
@@ -199,7 +205,7 @@ impl fmt::Display for RequestError {
             Self::NoNumberLeft => {
                 write!(
                     f,
-                    "no number left: {LAST} was the last: start the coordinator with a new data_dir"
+                    "no number left: {LAST} was the last one: start the coordinator with a new data_dir"
                 )
             }
             Self::JournalFull => {
@@ -207,12 +213,17 @@ impl fmt::Display for RequestError {
             }
             Self::BacklogFull { max, holder } => {
                 write!(f, "backlog full: {max} bytes is the limit (max_backlog), {holder}: ")?;
-                f.write_str(holder.advice())
+                match holder {
+                    BacklogHolder::Member { id, .. } => {
+                        write!(f, "try again when {id} has acked them, or deregister {id}")
+                    }
+                    BacklogHolder::Journal => f.write_str("try again later"),
+                }
             }
             Self::TooManyUnacked { max } => write!(
                 f,
-                "backlog full: {max} of your messages lie between others that you have not \
-                 acked: acknowledge them first"
+                "backlog full: {max} ranges of your own messages lie between messages that you have \
+                 not acked: acknowledge those first"
             ),
         }
     }
@@ -228,7 +239,10 @@ fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
              address"
         ),
         IpAddr::V4(_) | IpAddr::V6(_) => {
-            write!(f, "ip: {ip} is not the address of one machine: name the one you listen on")
+            write!(
+                f,
+                "ip: {ip} is not the address of one machine: name the address that you listen on"
+            )
         }
     }
 }
@@ -236,18 +250,9 @@ fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
 fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> fmt::Result {
     write!(
         f,
-        "line of {bytes} bytes not finished, and all clients together have more than {max} bytes \
-         of such lines: connect and send it in one go"
+        "line of {bytes} bytes is not finished, and the unfinished lines of all clients exceed {max} \
+         bytes: connect and send the whole line at once"
     )
-}
-
-impl BacklogHolder {
-    const fn advice(&self) -> &'static str {
-        match self {
-            Self::Member { .. } => "try again when it has acked them, or deregister it",
-            Self::Journal => "try again later",
-        }
-    }
 }
 
 impl fmt::Display for BacklogHolder {
@@ -263,7 +268,9 @@ impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyAMember => "already a member: reconnect",
-            Self::AlreadyRegistering => "already registering: wait for its reply",
+            Self::AlreadyRegistering => {
+                "already registering: wait for the reply to the first register"
+            }
             Self::AlreadyOffline => "already offline",
             Self::OfflineCannotSend => "offline: reconnect first",
             Self::Superseded => "superseded by a later reconnect",
@@ -284,8 +291,8 @@ mod tests {
         for (refusal, expected) in [
             (
                 RequestError::Foreign { named: here, peer: there },
-                "403 ip: 10.0.0.7 is not 10.0.0.8, where this request comes from: name 10.0.0.8, \
-                 or start the coordinator with allow_foreign_ip=yes",
+                "403 ip: 10.0.0.7 is not 10.0.0.8, the address that this request comes from: \
+                 name 10.0.0.8, or start the coordinator with allow_foreign_ip=yes",
             ),
             (
                 RequestError::LowPort(80),
@@ -298,11 +305,14 @@ mod tests {
             ),
             (RequestError::NotAMember, "404 not a member: register first"),
             (Conflict::AlreadyAMember.into(), "409 already a member: reconnect"),
-            (Conflict::AlreadyRegistering.into(), "409 already registering: wait for its reply"),
+            (
+                Conflict::AlreadyRegistering.into(),
+                "409 already registering: wait for the reply to the first register",
+            ),
             (Conflict::OfflineCannotSend.into(), "409 offline: reconnect first"),
             (
                 RequestError::TooLong { max: 512 },
-                "413 line exceeds 512 bytes (max_line): send a shorter one",
+                "413 line exceeds 512 bytes (max_line): send a shorter line",
             ),
             (
                 LimitReached::MembersAt { address: "10.0.0.7".into(), max: 256 }.into(),
@@ -317,7 +327,7 @@ mod tests {
             (
                 RequestError::BacklogFull { max: 100, holder },
                 "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
-                 bytes: try again when it has acked them, or deregister it",
+                 bytes: try again when bob has acked them, or deregister bob",
             ),
             (
                 RequestError::BacklogFull { max: 100, holder: BacklogHolder::Journal },

@@ -41,7 +41,7 @@ impl fmt::Display for LimitReached {
         match self {
             Self::Members { max } => write!(
                 f,
-                "too many members: {max} is the limit (max_members): deregister one first"
+                "too many members: {max} is the limit (max_members): deregister a member first"
             ),
             Self::MembersAt { address, max } => write!(
                 f,
@@ -61,10 +61,10 @@ impl fmt::Display for LimitReached {
                 f.write_str("too many connections: ")?;
                 match max {
                     Some(max) => write!(f, "{max} is the limit (max_connections)"),
-                    None => f.write_str("no file is left for another one"),
+                    None => f.write_str("no file descriptor is left for another one"),
                 }?;
                 f.write_str(
-                    ", and no request has come on this one: connect again when you have one",
+                    ", and this one has sent no request: connect again when you have a request",
                 )
             }
         }

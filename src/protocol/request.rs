@@ -303,7 +303,7 @@ impl fmt::Display for Malformed {
                 return write!(f, "option since: above {last}, the last number given out");
             }
             Self::TextEmpty => "text: empty",
-            Self::TextControl => "text: holds a control character",
+            Self::TextControl => "text: contains a control character other than TAB",
             Self::Ip => "ip: expected an IPv4 or IPv6 address",
         };
         f.write_str(words)

@@ -274,9 +274,9 @@ fn an_inspection_that_cannot_read_a_file_says_which_one_and_what_to_do() {
     let errors = [
         (Kind::Open, EACCES, "let the user that the coordinator runs as read and write it"),
         (Kind::Open, EMFILE, "raise the limit on open files"),
-        (Kind::Read, EIO, "see to the disk"),
+        (Kind::Read, EIO, "check the disk"),
         (Kind::Read, ENOMEM, "free memory"),
-        (Kind::List, EIO, "see to the disk"),
+        (Kind::List, EIO, "check the disk"),
     ];
     let preload = Preload::new();
     killed(&preload);

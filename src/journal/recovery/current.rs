@@ -86,11 +86,11 @@ impl CurrentSegment {
     /// Returns the troubles of the segment, except for its end.
     pub(super) fn issues(self) -> impl Iterator<Item = Issue> {
         let serial = self.header.serial;
-        let (acked_records, bytes, impossible) =
+        let (ranges, bytes, impossible) =
             (self.damaged_ranges, self.damaged_bytes, self.impossible);
         let damaged = self.damaged_first.map(|first| Issue::Damaged {
             serial,
-            acked_records,
+            ranges,
             bytes,
             first,
             impossible,

@@ -122,7 +122,10 @@ fn a_later_version_is_told_from_damage() {
     bytes.extend_from_slice(&2_u32.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
     assert_eq!(SegmentHeader::read(&bytes), Err(BadHeader::Version(2)));
-    assert_eq!(BadHeader::Version(2).to_string(), "of version 2, and 1 is known");
+    assert_eq!(
+        BadHeader::Version(2).to_string(),
+        "version 2 is not supported: this program reads version 1"
+    );
 }
 
 #[test]

@@ -50,10 +50,10 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     let issues: Vec<String> = events.recovered.issues.iter().map(ToString::to_string).collect();
     assert_eq!(
         issues[0],
-        "0000000000000002.journal cannot be used: does not begin as a segment of a journal does; \
-         it is 0000000000000002.journal.damaged-1 now"
+        "0000000000000002.journal cannot be used: not a segment of a journal; it was renamed to \
+         0000000000000002.journal.damaged-1"
     );
-    let torn = "segment 0000000000000001 ends in a torn record from ";
+    let torn = "segment 0000000000000001 ends in a torn record from byte ";
     assert!(issues[1].starts_with(torn) && issues[1].ends_with(", which was cut off"));
 }
 
@@ -69,7 +69,7 @@ fn what_has_the_name_of_a_segment_and_is_no_file_is_not_read_and_not_touched() {
     for name in [FIRST, "0000000000000002.journal"] {
         let refused = Store::open(Directory::open(path).unwrap()).unwrap_err();
         let words = refused.to_string();
-        let expected = format!("{name} cannot be read: not an ordinary file; nothing was changed");
+        let expected = format!("{name} cannot be read: not a regular file; nothing was changed");
         assert!(words.starts_with(&expected), "{words}");
         fs::rename(path.join("elsewhere"), path.join(FIRST)).unwrap_or_default();
     }
@@ -135,7 +135,7 @@ fn a_lock_that_is_no_file_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     symlink("/dev/null", temporary.path().join("lock")).unwrap();
     let refused = Store::open(Directory::open(temporary.path()).unwrap()).unwrap_err().to_string();
-    assert!(refused.starts_with("cannot take the file lock: not an ordinary file; "), "{refused}");
+    assert!(refused.starts_with("cannot take the file lock: not a regular file; "), "{refused}");
 }
 
 /// Two names for one directory are one journal.

@@ -44,10 +44,7 @@ fn a_data_dir_that_cannot_be_used_is_refused_with_what_is_wrong_and_what_to_do()
     for (name, expected) in [
         ("file", "not a directory".to_owned()),
         ("link", "a symbolic link to nowhere, which is not there: mount the disk".to_owned()),
-        (
-            "locked",
-            "cannot take the file lock: not an ordinary file; nothing was changed".to_owned(),
-        ),
+        ("locked", "cannot take the file lock: not a regular file; nothing was changed".to_owned()),
     ] {
         let (code, said) = run(program(), &below(name));
         let expected = format!("journal {}: {expected}", below(name).display());
@@ -281,7 +278,8 @@ fn two_journals_are_never_mixed_where_a_link_comes_to_lead_to_another_one() {
     fs::remove_file(&link).unwrap();
     symlink(other.data_dir(), &link).unwrap();
     talk.until_failing(&coordinator);
-    coordinator.until_said("another journal is in the place of this one: put the directory back");
+    coordinator
+        .until_said("the directory now holds another journal: put the original directory back");
     assert_eq!(contents(&other.data_dir()), theirs);
     fs::remove_file(&link).unwrap();
     symlink(&ours, &link).unwrap();

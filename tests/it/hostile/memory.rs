@@ -131,7 +131,7 @@ fn unfinished_lines_of_all_clients_are_bounded_and_the_longest_are_refused() {
         // Some have been refused, and do not read what is still written.
         use std::io::Write as _;
         let _ = client.stream.write_all(b"\n");
-        if client.expect_start("ERR 4").starts_with("ERR 413 line of 60000 bytes not finished") {
+        if client.expect_start("ERR 4").starts_with("ERR 413 line of 60000 bytes is not finished") {
             client.expect_eof();
             refused += 1;
         } else {

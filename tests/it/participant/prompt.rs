@@ -128,7 +128,7 @@ fn what_the_coordinator_refuses_is_shown_as_it_came() {
         ("disconnect".to_owned(), "ERR 404 not a member: register first"),
         ("deregister".to_owned(), "ERR 404 not a member: register first"),
         ("reconnect 0".to_owned(), "ERR 404 not a member: register first"),
-        (format!("msend {long}"), "ERR 413 line exceeds 512 bytes (max_line): send a shorter one"),
+        (format!("msend {long}"), "ERR 413 line exceeds 512 bytes (max_line): send a shorter line"),
         ("msend".to_owned(), "ERR 400 "),
         ("msend a\x1bb".to_owned(), "ERR 400 "),
     ] {

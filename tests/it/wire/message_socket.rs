@@ -379,6 +379,7 @@ fn a_stalled_member_is_logged_and_counted_as_that() {
     }
     stuck.until_offline();
     let at = format!("127.0.0.1:{}", stuck.listener.port());
-    coordinator.until_said(&format!("stuck: offline: stalled: took nothing for 1 s ({at})"));
+    coordinator
+        .until_said(&format!("stuck: offline: stalled: the socket took no byte for 1 s ({at})"));
     assert_eq!(stuck.command.stat("lost_stalled"), 1);
 }

@@ -116,7 +116,7 @@ fn of(segments: &[Vec<(Fact, u64)>]) -> (tempfile::TempDir, StartedGroup) {
 #[test]
 fn a_seq_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
     let (_directory, mut start) = of(&[segment(0, &[1, 2, 1 << 62, (1 << 62) + 1])]);
-    start.has_issue("message 4611686018427387904 is more than 4194304 above the one before it: 2 ");
+    start.has_issue("message 4611686018427387904 is more than 4194304 above the previous one: 2 ");
     assert_eq!((start.last(), start.kept()), (2, vec![1, 2]));
     assert_eq!(start.opened.group.epoch(), Epoch::new(99), "seqs above 2 may be given out");
     assert!(start.ask("bob#register 9001").contains(" next=3 "));
@@ -127,7 +127,7 @@ fn a_seq_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
 fn an_impossible_seq_is_damage() {
     for seq in [SEQ_MAX + 1, u64::MAX] {
         let (_directory, mut start) = of(&[segment(0, &[1, 2, seq])]);
-        start.has_issue("1 of them with impossible values: a number, a time or a name");
+        start.has_issue("1 of these is a whole record with impossible values");
         assert_eq!(start.kept(), [1, 2]);
         start.ask("bob#register 9001");
         assert_eq!(start.ask("bob#msend four"), "OK msend seq=4", "one message was damaged");
@@ -140,7 +140,7 @@ fn at_the_highest_seq_nothing_more_is_accepted_and_nothing_is_lost() {
     start.ask("bob#register 9001");
     assert_eq!(start.ask("bob#msend the last"), format!("OK msend seq={SEQ_MAX}"));
     let refused = format!(
-        "ERR 507 no number left: {SEQ_MAX} was the last: start the coordinator with a new data_dir"
+        "ERR 507 no number left: {SEQ_MAX} was the last one: start the coordinator with a new data_dir"
     );
     for _ in 0..2 {
         assert_eq!(start.ask("bob#msend one more"), refused);
