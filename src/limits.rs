@@ -166,9 +166,9 @@ pub const WORK_LIST_LINES: usize = 2;
 /// Work of `stats`, and further work for the members that it counts.
 pub const WORK_STATS: usize = 16;
 /// A turn that begins later than this after its time follows a standstill.
-pub const STANDSTILL_MS: u64 = 1_000;
+pub const SUSPEND_MS_MIN: u64 = 1_000;
 /// Extra time for timeouts of peers after a standstill: bytes that they sent may be under way.
-pub const STANDSTILL_GRACE_MS: u64 = 1_000;
+pub const SUSPEND_GRACE_MS: u64 = 1_000;
 /// What one message socket may be read at once. No bytes cost more than acknowledgements: these
 /// are thousands of them.
 pub const TURN_ACK_BYTES_MAX: usize = 4 * 1024;
@@ -242,7 +242,7 @@ pub const RETRY_MS_HIGHEST: u64 = 30_000;
 /// A message socket that lived as long as this was a success: the pauses begin anew.
 pub const RETRY_RESET_MS: u64 = 10_000;
 /// Addresses of tries to become online that are remembered, to know a takeover of one's own.
-pub const ASKED_AT_MAX: usize = 16;
+pub const OWN_ADDRESSES_MAX: usize = 16;
 /// How often a `register` or `reconnect` of the user is tried whose replies get lost.
 pub const LOST_REPLIES_MAX: u32 = 5;
 /// Entries handed to the message log and not written; from here on no message is read.
@@ -256,7 +256,7 @@ pub const LOG_WRITE_TRIES: usize = 3;
 /// Pause before a failed write of the message log is tried again.
 pub const LOG_RETRY_MS: u64 = 1_000;
 /// How long a participant that quits waits for its log and for the coordinator.
-pub const LEAVE_MS: u64 = 5_000;
+pub const QUIT_MS: u64 = 5_000;
 
 /// Lines that the user's thread has read and the loop has not.
 pub const USER_LINES_WAITING_MAX: usize = 64;
@@ -310,7 +310,7 @@ pub const JOURNAL_CLOSE_MS: u64 = 500;
 /// How often a journal is read to print what it holds, while its segments change meanwhile.
 pub const INSPECTIONS_MAX: usize = 4;
 /// Interval at which a loop looks at its clocks if the system does not report that one was set.
-pub const CLOCK_LOOK_MS: u64 = 60_000;
+pub const CLOCK_CHECK_MS: u64 = 60_000;
 /// By how much the wall clock must have moved against the steady one to be worth a record.
 pub const CLOCK_DRIFT_MS: u64 = 100;
 /// Longest pause between two syncs of the journal that can be asked for: one hour.

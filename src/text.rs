@@ -6,25 +6,25 @@ use std::fmt::{self, Write as _};
 /// except TAB, line and paragraph separators (U+2028, U+2029), which some viewers show as a line
 /// break, and bidirectional controls, which can make one text look like another.
 #[must_use]
-pub fn for_terminal(text: &str) -> Safe<'_> {
-    Safe { text, is_harmful: drives_a_terminal }
+pub fn for_terminal(text: &str) -> Escaped<'_> {
+    Escaped { text, is_harmful: drives_a_terminal }
 }
 
 /// Text with every control character but TAB written as an escape: one line stays one line.
 #[must_use]
-pub fn for_file(text: &str) -> Safe<'_> {
-    Safe { text, is_harmful: is_control }
+pub fn for_file(text: &str) -> Escaped<'_> {
+    Escaped { text, is_harmful: is_control }
 }
 
 /// A text that can be written as it is displayed; what the protocol allows is left as it came,
 /// a backslash too.
 #[derive(Clone, Copy, Debug)]
-pub struct Safe<'a> {
+pub struct Escaped<'a> {
     text: &'a str,
     is_harmful: fn(char) -> bool,
 }
 
-impl fmt::Display for Safe<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_plain(self.text) {
             return f.write_str(self.text);
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_protocol_allows_is_left_as_it_came() {
+    fn allowed_text_is_not_changed() {
         for text in ["", "plain \\ text", "tab\tbed", "gr\u{fc}\u{df}e \u{1f980}"] {
             assert_eq!(for_file(text).to_string(), text);
             assert_eq!(for_terminal(text).to_string(), text);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_drives_a_terminal_gets_through() {
+    fn every_character_that_drives_a_terminal_is_escaped() {
         for code in 0..=0x10_ffff {
             let Some(char) = char::from_u32(code) else { continue };
             let shown = for_terminal(&format!("a{char}b")).to_string();

@@ -6,7 +6,7 @@
 
 use super::peer::{Peer, PeerRole};
 use super::server::{Coordinator, CoordinatorTimer};
-use crate::limits::{STANDSTILL_GRACE_MS, STANDSTILL_MS};
+use crate::limits::{SUSPEND_GRACE_MS, SUSPEND_MS_MIN};
 use crate::time::Millis;
 
 /// Time of the last turn, and the end of the extension after a standstill.
@@ -26,11 +26,11 @@ impl SuspendGrace {
         let due = deadline.map_or(now, |deadline| deadline.max(self.turn_at));
         let late_ms = now.since(due);
         self.turn_at = now;
-        if late_ms >= STANDSTILL_MS {
-            self.grace_until = now.plus(STANDSTILL_GRACE_MS);
+        if late_ms >= SUSPEND_MS_MIN {
+            self.grace_until = now.plus(SUSPEND_GRACE_MS);
             log::warn!(
                 "did not run for {late_ms} ms (stopped, suspended, or no CPU left for it): \
-                 timeouts of peers are {STANDSTILL_GRACE_MS} ms longer"
+                 timeouts of peers are {SUSPEND_GRACE_MS} ms longer"
             );
         }
     }
@@ -72,12 +72,12 @@ mod tests {
     fn only_a_turn_that_is_much_too_late_extends_timeouts() {
         let at = Millis::new;
         let mut suspend_grace = SuspendGrace::new(at(5));
-        suspend_grace.begin_turn(Some(at(90_000)), at(90_000 + STANDSTILL_MS - 1));
+        suspend_grace.begin_turn(Some(at(90_000)), at(90_000 + SUSPEND_MS_MIN - 1));
         suspend_grace.begin_turn(None, at(500_000)); // Nothing was due, so it is not late.
-        suspend_grace.begin_turn(Some(at(0)), at(500_000 + STANDSTILL_MS - 1));
+        suspend_grace.begin_turn(Some(at(0)), at(500_000 + SUSPEND_MS_MIN - 1));
         assert_eq!(suspend_grace.grace_until, at(5));
         let last = suspend_grace.turn_at;
-        suspend_grace.begin_turn(Some(at(0)), last.plus(STANDSTILL_MS));
-        assert_eq!(suspend_grace.grace_until, last.plus(STANDSTILL_MS + STANDSTILL_GRACE_MS));
+        suspend_grace.begin_turn(Some(at(0)), last.plus(SUSPEND_MS_MIN));
+        assert_eq!(suspend_grace.grace_until, last.plus(SUSPEND_MS_MIN + SUSPEND_GRACE_MS));
     }
 }

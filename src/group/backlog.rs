@@ -63,7 +63,7 @@ impl BacklogState {
 impl Group {
     /// Counts a message that was refused.
     pub(super) fn on_refused(&mut self, max: u64, holder: &BacklogHolder) {
-        if self.fullness.count(1, 0, self.now) {
+        if self.backlog_state.count(1, 0, self.now) {
             let holder = holder.clone();
             self.effects.push_back(Effect::Backlog(BacklogChange::Refuses { max, holder }));
         }
@@ -72,15 +72,15 @@ impl Group {
     /// Counts messages that were dropped to make room.
     pub(super) fn on_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
         self.stats.dropped = self.stats.dropped.saturating_add(dropped);
-        if self.fullness.count(0, dropped, self.now) {
+        if self.backlog_state.count(0, dropped, self.now) {
             let holder = self.backlog_holder(needed_bytes);
             self.effects.push_back(Effect::Backlog(BacklogChange::Drops { max, holder }));
         }
     }
 
     /// Tells that the backlog is not full any more, once that is certain.
-    pub(super) fn end_fullness(&mut self) {
-        if let Some(calm) = self.fullness.end(self.now) {
+    pub(super) fn end_backlog_state(&mut self) {
+        if let Some(calm) = self.backlog_state.end(self.now) {
             self.effects.push_back(Effect::Backlog(calm));
         }
     }

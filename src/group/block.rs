@@ -94,7 +94,11 @@ impl Block {
         let passed = self.index.partition_point(|entry| entry.end as usize <= at);
         let seq = Seq::new(self.first.as_u64().saturating_add(passed as u64));
         let Range { start, end } = self.offset_of(seq)..self.offset_of(seq.next());
-        LineAt { seq, behind: self.bytes.get(at..end).unwrap_or_default(), is_begun: start < at }
+        LineAt {
+            seq,
+            remaining: self.bytes.get(at..end).unwrap_or_default(),
+            has_begun: start < at,
+        }
     }
 
     /// Where a line begins; the end of the block for the number behind its last.
@@ -120,9 +124,9 @@ impl Block {
 pub(super) struct LineAt<'a> {
     pub(super) seq: Seq,
     /// Its bytes from that place on.
-    pub(super) behind: &'a [u8],
+    pub(super) remaining: &'a [u8],
     /// Whether bytes of it stand before that place.
-    pub(super) is_begun: bool,
+    pub(super) has_begun: bool,
 }
 
 const _: () = assert!(size_of::<BlockEntry>() == 8, "what a kept message costs beside its line");
@@ -132,14 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_the_bytes_names_the_line_and_what_is_left_of_it() {
+    fn an_offset_names_its_line_and_the_remaining_bytes() {
         let mut block = Block::new(Seq::new(5), 100, Millis::ZERO, 1);
         for line in ["a\n", "bcd\n", "ef\n"] {
             assert!(block.append(line.as_bytes(), Millis::new(7)));
         }
         assert_eq!((block.first(), block.last()), (Seq::new(5), Seq::new(7)));
         assert_eq!((block.start_of(Seq::new(6)), block.end()), (102, 109));
-        for (from, bytes, seq, behind, is_begun) in [
+        for (from, bytes, seq, remaining, has_begun) in [
             (5, 0, 5, "a\n", false),
             (5, 1, 5, "\n", true),
             (5, 2, 6, "bcd\n", false),
@@ -148,8 +152,8 @@ mod tests {
             (6, 4, 7, "ef\n", false),
             (7, 2, 7, "\n", true),
         ] {
-            let behind = behind.as_bytes();
-            let expected = LineAt { seq: Seq::new(seq), behind, is_begun };
+            let remaining = remaining.as_bytes();
+            let expected = LineAt { seq: Seq::new(seq), remaining, has_begun };
             assert_eq!(block.line_at(Seq::new(from), bytes), expected, "{from} {bytes}");
         }
         assert_eq!(block.lines(Seq::new(6), Seq::new(7)), b"bcd\nef\n");

@@ -244,7 +244,7 @@ impl Group {
         Reply::Msend { seq }
     }
 
-    fn refuse_as_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
+    fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
         self.on_refused(max, &holder);
         RequestError::BacklogFull { max, holder }
     }
@@ -262,7 +262,7 @@ impl Group {
             match self.rules.overflow {
                 Overflow::Reject => {
                     let holder = self.backlog_holder(needed_bytes);
-                    return Err(self.refuse_as_full(max, holder));
+                    return Err(self.refuse_backlog_full(max, holder));
                 }
                 Overflow::DropOldest => {
                     let first = oldest;
@@ -271,10 +271,10 @@ impl Group {
                     }
                     if oldest > self.history.released().next() {
                         // What is not stored yet is not lost to anybody.
-                        return Err(self.refuse_as_full(max, BacklogHolder::Journal));
+                        return Err(self.refuse_backlog_full(max, BacklogHolder::Journal));
                     }
                     self.on_dropped(oldest.above(first), max, needed_bytes);
-                    self.lose_before(oldest);
+                    self.drop_messages_before(oldest);
                 }
             }
         }

@@ -10,14 +10,14 @@ use crate::protocol::{Bye, Conflict, Reply, RequestError};
 
 impl Group {
     pub(super) fn on_connected(&mut self, link: LinkId) {
-        let Some(Link::Connecting(attempt)) = self.links.at(link) else { return };
-        if self.epochs.hold_back(link) {
+        let Some(Link::Connecting(connect_back)) = self.links.at(link) else { return };
+        if self.epochs.defer(link) {
             return;
         }
-        let ConnectBack { purpose, address, conn, options } = attempt.clone();
+        let ConnectBack { purpose, address, conn, options } = connect_back.clone();
         let reply = match purpose {
             ConnectPurpose::Register(id) => self.add_member(link, id, address, &options),
-            ConnectPurpose::Reconnect(slot) => self.readmit(link, slot, address, &options),
+            ConnectPurpose::Reconnect(slot) => self.reconnect_member(link, slot, address, &options),
         };
         self.reply(conn, reply);
     }
@@ -43,7 +43,7 @@ impl Group {
             member.link = Some(link);
         }
         self.record_member(slot);
-        self.note(id, ChangeKind::Registered(address));
+        self.report_change(id, ChangeKind::Registered(address));
         Reply::Register {
             epoch: self.epoch(),
             next: acked.next(),
@@ -53,7 +53,7 @@ impl Group {
     }
 
     /// A member is back: it goes on right after its place, with a gap first if that is gone.
-    fn readmit(
+    fn reconnect_member(
         &mut self,
         link: LinkId,
         slot: MemberSlot,
@@ -94,7 +94,7 @@ impl Group {
         self.links.establish(link, slot, outbound);
         self.mark_reconnected(slot);
         if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
-            self.note(
+            self.report_change(
                 id,
                 match was_online {
                     true => ChangeKind::TakenOver { by: address, from },
@@ -106,7 +106,7 @@ impl Group {
     }
 
     /// A connection ended before it could become a message socket.
-    pub(super) fn on_waiting_end(&mut self, link: LinkId, cause: &OfflineCause) {
+    pub(super) fn on_connect_back_end(&mut self, link: LinkId, cause: &OfflineCause) {
         if matches!(self.links.at(link), Some(Link::Connecting(_))) {
             self.on_connect_failed(link, cause.to_string().into());
             self.give_up(link);
@@ -114,9 +114,9 @@ impl Group {
     }
 
     pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
-        if let Some(attempt) = self.end_attempt(link) {
-            let refusal = RequestError::ConnectFailed { address: attempt.address, reason };
-            self.reply(attempt.conn, refusal);
+        if let Some(connect_back) = self.end_connect_back(link) {
+            let refusal = RequestError::ConnectFailed { address: connect_back.address, reason };
+            self.reply(connect_back.conn, refusal);
         }
     }
 
@@ -125,21 +125,21 @@ impl Group {
         self.is_shutting_down = true;
         let pending: Vec<LinkId> = self.links.connecting().collect();
         for link in pending {
-            if let Some(attempt) = self.end_attempt(link) {
+            if let Some(connect_back) = self.end_connect_back(link) {
                 self.give_up(link);
-                self.reply(attempt.conn, RequestError::ShuttingDown);
+                self.reply(connect_back.conn, RequestError::ShuttingDown);
             }
         }
     }
 
     /// A connect-back comes to nothing: as if it had never been asked for.
-    fn end_attempt(&mut self, link: LinkId) -> Option<ConnectBack> {
+    fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
         let Link::Connecting(_) = self.links.at(link)? else { return None };
-        let Link::Connecting(attempt) = self.links.remove(link)? else { return None };
-        match &attempt.purpose {
+        let Link::Connecting(connect_back) = self.links.remove(link)? else { return None };
+        match &connect_back.purpose {
             ConnectPurpose::Register(id) => {
                 self.registering.remove(id);
-                self.members.per_address.remove(attempt.address.ip());
+                self.members.per_address.remove(connect_back.address.ip());
             }
             ConnectPurpose::Reconnect(slot) => {
                 if let Some(member) = self.members.at_mut(*slot) {
@@ -148,19 +148,19 @@ impl Group {
                 self.members.update_offline(*slot, self.now);
             }
         }
-        Some(attempt)
+        Some(connect_back)
     }
 
     /// Ends the connect-back of a `reconnect`; whether there was one.
     pub(super) fn cancel_reconnect(&mut self, slot: MemberSlot, why: Conflict) -> bool {
         let reconnecting = self.members.at(slot).and_then(|member| member.reconnecting);
-        let Some((link, attempt)) =
-            reconnecting.and_then(|link| Some((link, self.end_attempt(link)?)))
+        let Some((link, connect_back)) =
+            reconnecting.and_then(|link| Some((link, self.end_connect_back(link)?)))
         else {
             return false;
         };
         self.give_up(link);
-        self.reply(attempt.conn, why);
+        self.reply(connect_back.conn, why);
         true
     }
 

@@ -43,13 +43,13 @@ impl Group {
     /// A message socket is at its end: its member is offline, and its place stays.
     pub(super) fn on_link_end(&mut self, link: LinkId, cause: OfflineCause) {
         let Some((slot, _)) = self.links.open(link) else {
-            return self.on_waiting_end(link, &cause);
+            return self.on_connect_back_end(link, &cause);
         };
-        self.stats.note_end(&cause);
+        self.stats.record_end(&cause);
         self.close_link(slot, cause.bye());
         if let Some(member) = self.members.at(slot) {
             let (id, address) = (member.id.clone(), member.address);
-            self.note(id, ChangeKind::Offline { address, cause });
+            self.report_change(id, ChangeKind::Offline { address, cause });
         }
     }
 
@@ -81,12 +81,12 @@ impl Group {
         if front > self.history.front() {
             let expired = front.before().above(self.find_needed().before());
             self.stats.expired = self.stats.expired.saturating_add(expired);
-            self.lose_before(front);
+            self.drop_messages_before(front);
         }
     }
 
     /// Everything before `front` goes: whoever was not offered it yet passes over it.
-    pub(super) fn lose_before(&mut self, front: Seq) {
+    pub(super) fn drop_messages_before(&mut self, front: Seq) {
         self.history.drop_before(front);
         let mut changed_cursors = Vec::new();
         for (slot, outbound) in self.links.all_open_mut() {

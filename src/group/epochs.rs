@@ -24,12 +24,12 @@ pub(super) struct Epochs {
     /// Time of the last new epoch that a number named by a member caused.
     decided_at: Option<Millis>,
     /// Connect-backs that succeeded meanwhile: they belong to the next epoch.
-    waiting: Vec<LinkId>,
+    deferred: Vec<LinkId>,
 }
 
 impl Epochs {
     pub(super) fn new(current: Epoch) -> Self {
-        Self { current, decided: None, drawn: None, decided_at: None, waiting: Vec::new() }
+        Self { current, decided: None, drawn: None, decided_at: None, deferred: Vec::new() }
     }
 
     pub(super) fn current(&self) -> Epoch {
@@ -45,9 +45,9 @@ impl Epochs {
     }
 
     /// Makes a connect-back that succeeded wait for the next epoch; `false` if none was decided.
-    pub(super) fn hold_back(&mut self, link: LinkId) -> bool {
+    pub(super) fn defer(&mut self, link: LinkId) -> bool {
         if self.decided.is_some() {
-            self.waiting.push(link);
+            self.deferred.push(link);
         }
         self.decided.is_some()
     }
@@ -82,7 +82,7 @@ impl Group {
         let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
         self.check_journal()?;
         self.epochs.decided_at = Some(now);
-        self.note(id.into(), ChangeKind::NumberNotGivenOut { named: since, last, begins });
+        self.report_change(id.into(), ChangeKind::NumberNotGivenOut { named: since, last, begins });
         self.on_begin_epoch();
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Group {
         for link in self.links.all_open() {
             self.on_link_end(link, OfflineCause::NewEpoch);
         }
-        for link in std::mem::take(&mut self.epochs.waiting) {
+        for link in std::mem::take(&mut self.epochs.deferred) {
             self.on_connected(link);
         }
     }

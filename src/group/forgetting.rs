@@ -37,7 +37,7 @@ impl Group {
     pub(super) fn forget(&mut self, slot: MemberSlot, change: ChangeKind) {
         if let Some(member) = self.members.remove(slot, &mut self.history) {
             self.record(Fact::Deregistered { id: member.id.clone() });
-            self.note(member.id, change);
+            self.report_change(member.id, change);
         }
     }
 }

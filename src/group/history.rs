@@ -108,7 +108,7 @@ impl History {
     pub(super) fn others(&self, acked: Seq, own: &SeqRanges) -> u64 {
         let after = acked.max(self.front.before());
         let lost = self.lost.above(after);
-        let lost = lost.map(|run| own.others(run.first.before().max(after), run.last));
+        let lost = lost.map(|range| own.others(range.first.before().max(after), range.last));
         own.others(after, self.last).saturating_sub(lost.fold(0, u64::saturating_add))
     }
 
@@ -230,7 +230,7 @@ impl History {
 
     /// The lines after `after` that are not `own`, as pieces of consecutive bytes, as far as they
     /// may be sent and nothing between them was lost.
-    pub(super) fn pieces<'a>(
+    pub(super) fn slices<'a>(
         &'a self,
         after: Seq,
         own: &'a SeqRanges,
@@ -238,10 +238,10 @@ impl History {
         let mut own = own.above(after).peekable();
         let mut next = after.next();
         let mut position = self.position(next);
-        let lost = self.lost.above(after).next().map(|run| run.first.before());
+        let lost = self.lost.above(after).next().map(|range| range.first.before());
         let end = lost.map_or(self.released, |end| end.min(self.released));
         std::iter::from_fn(move || {
-            while let Some(SeqRange { last, .. }) = own.next_if(|run| run.first <= next) {
+            while let Some(SeqRange { last, .. }) = own.next_if(|range| range.first <= next) {
                 next = last.next();
             }
             if next > end {
@@ -251,7 +251,7 @@ impl History {
                 position = position.saturating_add(1);
             }
             let block = self.blocks.get(position)?;
-            let until = own.peek().map_or(end, |run| run.first.before().min(end));
+            let until = own.peek().map_or(end, |range| range.first.before().min(end));
             let (first, last) = (next, until.min(block.last()));
             next = last.next();
             Some(HistorySlice { block, first, last })

@@ -28,7 +28,7 @@ impl Group {
         assert!(known.is_none() || known == self.members.lowest_acked(), "nobody is lower");
         let counted = self.members.sorted().filter(|it| Network::of(it.address.ip()).is_some());
         let registering = self.registering.values().filter_map(|link| self.links.at(*link));
-        let registering = registering.filter(|link| link.counts_at_its_address()).count();
+        let registering = registering.filter(|link| link.is_counted()).count();
         let counted = counted.count().saturating_add(registering);
         assert_eq!(counted, self.members.per_address.total(), "each is counted at its address");
         assert!(self.members.is_offline_in_order(), "whoever is away is known to be");

@@ -25,9 +25,9 @@ pub(super) enum Link {
 
 impl Link {
     /// Returns true for a connect-back to an address whose members are counted.
-    pub(super) fn counts_at_its_address(&self) -> bool {
+    pub(super) fn is_counted(&self) -> bool {
         match self {
-            Self::Connecting(attempt) => Network::of(attempt.address.ip()).is_some(),
+            Self::Connecting(connect_back) => Network::of(connect_back.address.ip()).is_some(),
             Self::Open { .. } => false,
         }
     }

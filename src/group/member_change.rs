@@ -103,7 +103,7 @@ impl OfflineCause {
 }
 
 impl Group {
-    pub(super) fn note(&mut self, id: Box<str>, change: ChangeKind) {
+    pub(super) fn report_change(&mut self, id: Box<str>, change: ChangeKind) {
         self.effects.push_back(Effect::MemberChange(MemberChange { id, change }));
     }
 }

@@ -52,7 +52,7 @@ impl Member {
     pub(super) fn member_state(&self) -> MemberState {
         let Self { ref id, address, registered_at, acked, ref own, .. } = *self;
         // Below the place, too: the member may go back, and the messages be gone at the next start.
-        let own = own.above(Seq::ZERO).map(|run| (run.first, run.last)).collect();
+        let own = own.above(Seq::ZERO).map(|range| (range.first, range.last)).collect();
         MemberState { id: id.clone(), address, registered_at, acked, own }
     }
 
@@ -96,7 +96,7 @@ impl Member {
         let highest = history.last();
         let within = |(first, last): (Seq, Seq)| SeqRange { first, last: last.min(highest) };
         let ranges = ranges.into_iter().map(within);
-        self.own.add(ranges.filter(|run| run.first <= run.last).collect());
+        self.own.add(ranges.filter(|range| range.first <= range.last).collect());
         self.advance(self.acked, history);
     }
 
@@ -336,10 +336,7 @@ impl Members {
 
     /// The lowest, if it stands where it was found.
     pub(super) fn known_lowest(&self) -> Option<(MemberSlot, Seq)> {
-        let stands = |&(slot, acked): &(MemberSlot, Seq)| {
-            self.at(slot).is_some_and(|member| member.acked == acked) //.
-        };
-        self.lowest.filter(stands)
+        self.lowest.filter(|&(slot, acked)| self.at(slot).is_some_and(|it| it.acked == acked))
     }
 
     /// Some member may stand lower than it did.
@@ -348,8 +345,7 @@ impl Members {
     }
 
     fn lowest(&self) -> Option<(MemberSlot, Seq)> {
-        let acked_records =
-            self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.acked));
-        acked_records.min_by_key(|(_, acked)| *acked)
+        let cursors = self.slots.iter().map(|(slot, member)| (MemberSlot::new(slot), member.acked));
+        cursors.min_by_key(|(_, acked)| *acked)
     }
 }

@@ -235,7 +235,7 @@ pub struct Group {
     is_journal_full: bool,
     /// Members whose places are to be written down.
     changed_cursors: Vec<MemberSlot>,
-    fullness: BacklogState,
+    backlog_state: BacklogState,
     /// Time of the input that is being handled.
     now: Millis,
     stats: Stats,
@@ -258,7 +258,7 @@ impl Group {
             is_journal_failing: false,
             is_journal_full: false,
             changed_cursors: Vec::new(),
-            fullness: BacklogState::default(),
+            backlog_state: BacklogState::default(),
             now: Millis::ZERO,
             stats: Stats::default(),
         }
@@ -293,7 +293,7 @@ impl Group {
 
     fn on_tick(&mut self) {
         self.forget_offline();
-        self.end_fullness();
+        self.end_backlog_state();
         self.history.trim();
     }
 
@@ -305,7 +305,8 @@ impl Group {
     /// When [`Input::Tick`] is due at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let dues = [self.history.next_expiry(), self.next_forgetting(), self.fullness.ends_at()];
+        let dues =
+            [self.history.next_expiry(), self.next_forgetting(), self.backlog_state.ends_at()];
         dues.into_iter().flatten().min()
     }
 
@@ -351,7 +352,7 @@ impl Group {
     #[must_use]
     pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
         match self.links.at(link)? {
-            Link::Connecting(attempt) => match attempt.purpose {
+            Link::Connecting(connect_back) => match connect_back.purpose {
                 links::ConnectPurpose::Reconnect(slot) => self.members.at(slot)?.link,
                 links::ConnectPurpose::Register(_) => None,
             },

@@ -88,8 +88,8 @@ impl Outbound {
 
     /// Whether anything is to be written.
     pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
-        let is_begun = self.partial.is_some() || self.gap.is_some();
-        is_begun || history.pieces(self.cursor, own).next().is_some()
+        let has_begun = self.partial.is_some() || self.gap.is_some();
+        has_begun || history.slices(self.cursor, own).next().is_some()
     }
 
     /// What is to be written next, as much as one call should take; `None` if nothing is due.
@@ -104,11 +104,11 @@ impl Outbound {
         if let Some(due) = &self.gap {
             run.push(&due.line);
         }
-        for piece in history.pieces(self.cursor, own) {
+        for slice in history.slices(self.cursor, own) {
             if run.is_full() {
                 break;
             }
-            run.push(piece.bytes());
+            run.push(slice.bytes());
         }
         Some(run)
     }
@@ -138,7 +138,7 @@ impl Outbound {
                 (left, 1)
             }
             LineKind::Gap(gap) => {
-                self.sent_gaps(gap);
+                self.on_gap_sent(gap);
                 (left, 0)
             }
         }
@@ -152,7 +152,7 @@ impl Outbound {
         let Some(due) = self.gap.take() else { return bytes };
         let PendingGap { gap, line } = *due;
         if let Some(left) = bytes.checked_sub(line.len()) {
-            self.sent_gaps(gap);
+            self.on_gap_sent(gap);
             return left;
         }
         let kind = LineKind::Gap(gap);
@@ -163,34 +163,34 @@ impl Outbound {
     /// Moves the cursor over so many bytes; how many messages that brings to their end.
     fn wrote_history(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
-        for piece in history.pieces(self.cursor, own) {
+        for slice in history.slices(self.cursor, own) {
             if left == 0 {
                 break;
             }
-            let Some(behind) = left.checked_sub(piece.bytes().len()) else {
-                return deliveries.saturating_add(self.wrote_part(piece, left));
+            let Some(remaining) = left.checked_sub(slice.bytes().len()) else {
+                return deliveries.saturating_add(self.wrote_part(slice, left));
             };
-            left = behind;
-            self.cursor = piece.last;
-            deliveries = deliveries.saturating_add(piece.messages());
+            left = remaining;
+            self.cursor = slice.last;
+            deliveries = deliveries.saturating_add(slice.messages());
         }
         debug_assert_eq!(left, 0, "no more was written than there is");
         deliveries
     }
 
     /// The socket took a part of a piece: whole lines, and perhaps the beginning of one.
-    fn wrote_part(&mut self, piece: HistorySlice<'_>, bytes: usize) -> u64 {
-        let LineAt { seq, behind, is_begun } = piece.line_at(bytes);
+    fn wrote_part(&mut self, slice: HistorySlice<'_>, bytes: usize) -> u64 {
+        let LineAt { seq, remaining, has_begun } = slice.line_at(bytes);
         self.sent = seq.before();
         self.cursor = seq.before();
-        if is_begun {
+        if has_begun {
             // Copied at once: the message may be gone by the time the socket takes more.
             let partial =
-                PartialLine { bytes: behind.to_vec(), written: 0, kind: LineKind::Message(seq) };
+                PartialLine { bytes: remaining.to_vec(), written: 0, kind: LineKind::Message(seq) };
             self.partial = Some(Box::new(partial));
             self.cursor = seq;
         }
-        seq.above(piece.first)
+        seq.above(slice.first)
     }
 
     /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
@@ -205,17 +205,17 @@ impl Outbound {
             }
             if let Some(lost) = own.gap(self.cursor, through) {
                 count = count.saturating_add(lost.count);
-                self.lose(lost);
+                self.add_gap(lost);
             }
             self.cursor = through;
         }
-        let all_is_out = self.partial.is_none() && self.gap.is_none();
-        self.sent = if all_is_out { self.cursor } else { own.skip(self.sent) };
+        let is_all_written = self.partial.is_none() && self.gap.is_none();
+        self.sent = if is_all_written { self.cursor } else { own.skip(self.sent) };
         count
     }
 
     /// A gap is due, or the one that is due has grown.
-    fn lose(&mut self, lost: Gap) {
+    fn add_gap(&mut self, lost: Gap) {
         if self.acks {
             let gap = self.gap.take().map_or(lost, |due| due.gap.joined(lost));
             let line = format!("{gap}\n").into_bytes();
@@ -240,7 +240,7 @@ impl Outbound {
         true
     }
 
-    fn sent_gaps(&mut self, gap: Gap) {
+    fn on_gap_sent(&mut self, gap: Gap) {
         self.sent = gap.last;
         if self.sent_gaps.len() == SENT_GAPS_MAX {
             self.sent_gaps.pop_front(); // A number inside it will pass for one that may be named.

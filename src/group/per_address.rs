@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_leaves_room_and_no_trace() {
+    fn a_removed_address_leaves_room_and_no_entry() {
         let mut counts = PerAddress::default();
         for text in ["2001:db8::1", "2001:db8::2", "10.0.0.7", "127.0.0.1", "127.0.0.1"] {
             counts.add(ip(text));

@@ -31,7 +31,7 @@ impl SeqRanges {
     /// Adds a number above all others.
     pub(super) fn push(&mut self, seq: Seq) {
         match self.ranges.back_mut() {
-            Some(run) if run.last.next() == seq => run.last = seq,
+            Some(range) if range.last.next() == seq => range.last = seq,
             Some(_) | None => self.ranges.push_back(SeqRange { first: seq, last: seq }),
         }
     }
@@ -39,31 +39,31 @@ impl SeqRanges {
     /// Adds runs, wherever they belong; some of their numbers may be there already. Linear in what
     /// is added, and in what stands above the first number that is new.
     pub(super) fn add(&mut self, mut ranges: Vec<SeqRange>) {
-        ranges.retain(|run| !self.has(*run));
-        ranges.sort_unstable_by_key(|run| run.first);
-        let Some(lowest) = ranges.first().map(|run| run.first) else { return };
+        ranges.retain(|range| !self.has(*range));
+        ranges.sort_unstable_by_key(|range| range.first);
+        let Some(lowest) = ranges.first().map(|range| range.first) else { return };
         let from = self.ranges.partition_point(|it| it.last.next() < lowest);
         let mut above = self.ranges.split_off(from).into_iter().peekable();
-        for run in ranges {
-            while let Some(lower) = above.next_if(|it| it.first <= run.first) {
+        for range in ranges {
+            while let Some(lower) = above.next_if(|it| it.first <= range.first) {
                 self.join(lower);
             }
-            self.join(run);
+            self.join(range);
         }
-        above.for_each(|run| self.join(run));
+        above.for_each(|range| self.join(range));
     }
 
     /// Adds a run that begins at no number below the beginning of the last one.
-    fn join(&mut self, run: SeqRange) {
+    fn join(&mut self, range: SeqRange) {
         match self.ranges.back_mut() {
-            Some(last) if last.last.next() >= run.first => last.last = last.last.max(run.last),
-            Some(_) | None => self.ranges.push_back(run),
+            Some(last) if last.last.next() >= range.first => last.last = last.last.max(range.last),
+            Some(_) | None => self.ranges.push_back(range),
         }
     }
 
-    fn has(&self, run: SeqRange) -> bool {
-        let it = self.above(run.last.before()).next();
-        it.is_some_and(|it| it.first <= run.first && run.last <= it.last)
+    fn has(&self, range: SeqRange) -> bool {
+        let it = self.above(range.last.before()).next();
+        it.is_some_and(|it| it.first <= range.first && range.last <= it.last)
     }
 
     /// Returns the number of runs that reach above `acked`.
@@ -90,22 +90,22 @@ impl SeqRanges {
                 self.join(SeqRange { first, last });
             }
         }
-        above.into_iter().for_each(|run| self.join(run));
+        above.into_iter().for_each(|range| self.join(range));
     }
 
     /// `acked`, moved on over the own numbers that stand right after it.
     pub(super) fn skip(&self, acked: Seq) -> Seq {
         match self.above(acked).next() {
-            Some(run) if run.first <= acked.next() => run.last,
+            Some(range) if range.first <= acked.next() => range.last,
             Some(_) | None => acked,
         }
     }
 
     /// Forgets all numbers up to and including `acked`.
     pub(super) fn forget_through(&mut self, acked: Seq) {
-        while let Some(run) = self.ranges.front_mut() {
-            if run.last > acked {
-                run.first = run.first.max(acked.next());
+        while let Some(range) = self.ranges.front_mut() {
+            if range.last > acked {
+                range.first = range.first.max(acked.next());
                 return;
             }
             self.ranges.pop_front();
@@ -121,7 +121,7 @@ impl SeqRanges {
     /// Returns the number of runs that end at or below `acked`: at once where these are all runs
     /// or all but one, as of members that have everything.
     fn passed(&self, acked: Seq) -> usize {
-        let is_passed = |run: &SeqRange| run.last <= acked;
+        let is_passed = |range: &SeqRange| range.last <= acked;
         let mut newest = self.ranges.iter().rev();
         if newest.next().is_none_or(is_passed) {
             return self.ranges.len();
@@ -136,8 +136,8 @@ impl SeqRanges {
     pub(super) fn others(&self, after: Seq, through: Seq) -> u64 {
         let own = self
             .above(after)
-            .take_while(|run| run.first <= through)
-            .map(|run| run.last.min(through).above(run.first.before().max(after)))
+            .take_while(|range| range.first <= through)
+            .map(|range| range.last.min(through).above(range.first.before().max(after)))
             .fold(0, u64::saturating_add);
         through.above(after).saturating_sub(own)
     }
@@ -149,9 +149,9 @@ impl SeqRanges {
             return None;
         }
         let first = self.skip(after).next();
-        let reached = self.ranges.partition_point(|run| run.first <= through);
+        let reached = self.ranges.partition_point(|range| range.first <= through);
         let last = match reached.checked_sub(1).and_then(|at| self.ranges.get(at)) {
-            Some(run) if run.last >= through => run.first.before(),
+            Some(range) if range.last >= through => range.first.before(),
             Some(_) | None => through,
         };
         Some(Gap { count, first, last })
@@ -162,7 +162,7 @@ impl SeqRanges {
 mod tests {
     use super::*;
 
-    fn runs_of(numbers: &[u64]) -> SeqRanges {
+    fn ranges_of(numbers: &[u64]) -> SeqRanges {
         let mut ranges = SeqRanges::default();
         numbers.iter().for_each(|&number| ranges.push(Seq::new(number)));
         ranges
@@ -175,7 +175,7 @@ mod tests {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             let is_other = |number: &u64| !own.contains(number);
             for after in 0..=8 {
-                let mut ranges = runs_of(&own);
+                let mut ranges = ranges_of(&own);
                 let skipped = (after + 1..).find(is_other).unwrap() - 1;
                 assert_eq!(ranges.skip(Seq::new(after)), Seq::new(skipped), "{own:?} {after}");
                 for through in 0..=9 {
@@ -191,29 +191,29 @@ mod tests {
                 }
                 ranges.forget_through(Seq::new(after));
                 let left: Vec<u64> = own.iter().copied().filter(|&number| number > after).collect();
-                assert_eq!(ranges.ranges, runs_of(&left).ranges, "{own:?} {after}");
+                assert_eq!(ranges.ranges, ranges_of(&left).ranges, "{own:?} {after}");
             }
         }
     }
 
     /// Adds each run within 1..=7 to each set of numbers out of these.
     #[test]
-    fn a_run_that_is_added_joins_all_that_it_touches() {
+    fn an_added_range_joins_all_ranges_that_it_touches() {
         for set in 0_u32..1 << 7 {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
             for (first, last) in (1..=7).flat_map(|first| (first..=7).map(move |it| (first, it))) {
-                let mut ranges = runs_of(&own);
+                let mut ranges = ranges_of(&own);
                 ranges.add(vec![SeqRange { first: Seq::new(first), last: Seq::new(last) }]);
                 let is_in = |number: &u64| own.contains(number) || (first..=last).contains(number);
                 let all: Vec<u64> = (1..=7).filter(is_in).collect();
-                assert_eq!(ranges.ranges, runs_of(&all).ranges, "{own:?} {first} {last}");
+                assert_eq!(ranges.ranges, ranges_of(&all).ranges, "{own:?} {first} {last}");
             }
         }
     }
 
     /// Adds each set of numbers out of 1..=6, as runs in both orders, to each other one.
     #[test]
-    fn runs_that_are_added_together_are_there_in_whatever_order_they_come() {
+    fn added_ranges_count_in_any_order() {
         let numbers_in = |set: u32| (1..=6).filter(move |number| set >> (number - 1) & 1 == 1);
         for (set, more) in (0..1 << 6).flat_map(|set| (0..1 << 6).map(move |more| (set, more))) {
             let own: Vec<u64> = numbers_in(set).collect();
@@ -222,28 +222,28 @@ mod tests {
             let added: Vec<SeqRange> = numbers_in(more).map(single).collect();
             let reversed = added.iter().rev().copied().collect();
             for added in [added, reversed] {
-                let mut ranges = runs_of(&own);
+                let mut ranges = ranges_of(&own);
                 ranges.add(added);
-                assert_eq!(ranges.ranges, runs_of(&all).ranges, "{own:?} {more:b}");
+                assert_eq!(ranges.ranges, ranges_of(&all).ranges, "{own:?} {more:b}");
             }
         }
     }
 
     #[test]
-    fn who_goes_back_has_sent_what_is_kept_and_what_stands_above() {
+    fn after_going_back_only_kept_and_higher_numbers_are_own() {
         for set in 0_u32..1 << 7 {
             let own: Vec<u64> = (1..=7).filter(|number| set >> (number - 1) & 1 == 1).collect();
-            let lost = runs_of(&[2, 3, 5, 6]);
-            let may_stand = |acked: &u64| !(own.contains(acked) && own.contains(&(acked + 1)));
-            for (acked, front) in (0..=8).filter(may_stand).flat_map(|it| [(it, 1), (it, 4)]) {
-                let mut ranges = runs_of(&own);
+            let lost = ranges_of(&[2, 3, 5, 6]);
+            let is_cursor = |acked: &u64| !(own.contains(acked) && own.contains(&(acked + 1)));
+            for (acked, front) in (0..=8).filter(is_cursor).flat_map(|it| [(it, 1), (it, 4)]) {
+                let mut ranges = ranges_of(&own);
                 ranges.go_back(Seq::new(acked), Seq::new(front), &lost);
                 let is_known = |number: &u64| {
                     let is_kept = *number >= front && ![2, 3, 5, 6].contains(number);
                     is_kept || *number > acked
                 };
                 let known: Vec<u64> = own.iter().copied().filter(is_known).collect();
-                assert_eq!(ranges.ranges, runs_of(&known).ranges, "{own:?} {acked} {front}");
+                assert_eq!(ranges.ranges, ranges_of(&known).ranges, "{own:?} {acked} {front}");
             }
         }
     }

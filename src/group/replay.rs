@@ -96,17 +96,17 @@ impl Replay {
     }
 
     /// Messages were lost here.
-    pub fn lose(&mut self, first: Seq, last: Seq) {
+    pub fn mark_lost(&mut self, first: Seq, last: Seq) {
         self.apply(RecoveredFact::Lost { first, last }, self.message_at);
     }
 
     /// Applies what was written down at group time `at`.
-    pub fn apply(&mut self, recorded: RecoveredFact<'_>, at: Millis) {
-        if let RecoveredFact::Own { id, ranges } = recorded {
-            return self.gather_own(id, ranges);
+    pub fn apply(&mut self, fact: RecoveredFact<'_>, at: Millis) {
+        if let RecoveredFact::Own { id, ranges } = fact {
+            return self.collect_own(id, ranges);
         }
         self.restore_own();
-        match recorded {
+        match fact {
             RecoveredFact::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             RecoveredFact::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
             RecoveredFact::Member(member_state) => self.restore_member(member_state),
@@ -180,10 +180,10 @@ impl Replay {
         }
     }
 
-    fn gather_own(&mut self, id: &str, ranges: &[(Seq, Seq)]) {
+    fn collect_own(&mut self, id: &str, ranges: &[(Seq, Seq)]) {
         let Some(slot) = self.group.members.find(id) else { return };
         match &mut self.own {
-            Some((of, gathered)) if *of == slot => gathered.extend_from_slice(ranges),
+            Some((of, collected)) if *of == slot => collected.extend_from_slice(ranges),
             Some(_) | None => {
                 self.restore_own();
                 self.own = Some((slot, ranges.to_vec()));

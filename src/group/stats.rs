@@ -49,7 +49,7 @@ pub struct LostSockets {
 
 impl Stats {
     /// A message socket has ended.
-    pub(super) fn note_end(&mut self, cause: &OfflineCause) {
+    pub(super) fn record_end(&mut self, cause: &OfflineCause) {
         let counter = match cause {
             OfflineCause::Disconnected | OfflineCause::NewEpoch => return,
             OfflineCause::BadAck => &mut self.lost.bad_ack,

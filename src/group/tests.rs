@@ -2,10 +2,10 @@
 
 mod backlog;
 mod closing_bytes;
+mod committed;
 mod epochs;
 mod forgetting;
 mod replay;
-mod stored;
 mod strangers;
 
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use super::*;
 use crate::protocol::{Conflict, LimitReached, RequestError};
 use crate::time::UnixMillis;
 
-const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+const LOCAL_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
 /// A group, the time, and what every message socket was given.
 struct World {
@@ -56,8 +56,9 @@ impl World {
     }
 
     fn request_from(&mut self, conn: usize, line: &str) -> Vec<Effect> {
-        let origin = Origin { conn: ConnId(conn), peer: HOME, local: "10.0.0.1".parse().unwrap() };
-        let line = format!("{line}#{HOME}");
+        let origin =
+            Origin { conn: ConnId(conn), peer: LOCAL_IP, local: "10.0.0.1".parse().unwrap() };
+        let line = format!("{line}#{LOCAL_IP}");
         self.input(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
     }
 
@@ -148,11 +149,11 @@ impl World {
 }
 
 #[test]
-fn the_address_to_connect_from_is_given_for_those_who_asked_for_themselves_only() {
+fn the_source_address_is_set_only_if_a_request_names_its_own_ip() {
     let mut world = World::with(|rules| rules.foreign_ip_allowed = true);
     let local: IpAddr = "10.0.0.1".parse().unwrap();
-    for (ip, expected) in [(HOME, Some(local)), ("192.0.2.7".parse().unwrap(), None)] {
-        let origin = Origin { conn: ConnId(0), peer: HOME, local };
+    for (ip, expected) in [(LOCAL_IP, Some(local)), ("192.0.2.7".parse().unwrap(), None)] {
+        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, local };
         let line = format!("id-at-{ip}#register 9000#{ip}");
         let request = Request::parse(line.as_bytes()).unwrap();
         match &world.input(Input::Request { origin, request })[..] {
@@ -195,7 +196,7 @@ fn the_stream_is_the_same_wherever_the_socket_stops() {
 }
 
 #[test]
-fn a_line_begun_is_finished_though_it_expires_and_the_rest_is_a_gap_in_its_place() {
+fn a_line_that_has_begun_is_finished_although_it_expires_and_the_others_are_a_gap() {
     let mut world = World::new(100);
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     ["first", "second", "third"].iter().for_each(|text| world.send("bob", text));
@@ -208,7 +209,7 @@ fn a_line_begun_is_finished_though_it_expires_and_the_rest_is_a_gap_in_its_place
 }
 
 #[test]
-fn a_gap_not_begun_grows_and_one_begun_is_followed_by_another() {
+fn an_unsent_gap_grows_and_a_partly_sent_gap_is_followed_by_another() {
     let mut world = World::new(100);
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     for now in [0, 101, 202] {
@@ -223,7 +224,7 @@ fn a_gap_not_begun_grows_and_one_begun_is_followed_by_another() {
 }
 
 #[test]
-fn only_numbers_that_the_connection_brought_may_be_acknowledged() {
+fn only_numbers_that_this_socket_was_sent_may_be_acknowledged() {
     let garbled = |effects: Vec<Effect>| matches!(effects[..], [Effect::Close { .. }]);
     let fresh = || {
         let mut world = World::new(100);
@@ -253,7 +254,7 @@ fn only_numbers_that_the_connection_brought_may_be_acknowledged() {
 }
 
 #[test]
-fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
+fn without_acks_the_cursor_is_the_last_line_that_was_written_whole() {
     let mut world = World::new(60_000);
     let (ann, _) = (world.register("ann", ""), world.register("bob", ""));
     ["a", "b"].iter().for_each(|text| world.send("bob", text));
@@ -269,7 +270,7 @@ fn without_acknowledgements_the_place_is_the_last_line_that_is_out_whole() {
 }
 
 #[test]
-fn who_names_a_number_below_its_place_gets_again_what_is_kept() {
+fn a_member_that_names_a_number_below_its_cursor_gets_kept_messages_again() {
     let mut world = World::new(100);
     world.register("old", ""); // Never reads: everything is kept for it.
     world.send("old", "before");
@@ -309,7 +310,7 @@ fn a_number_above_the_last_given_out_cannot_have_been_taken() {
 }
 
 #[test]
-fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
+fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_an_offline_member() {
     let mut world = World::new(100);
     let old = world.register("ann", "");
     let first = world.dial(1, "ann#reconnect 9001");
@@ -327,7 +328,7 @@ fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_who_is_offline() {
 }
 
 #[test]
-fn while_a_registration_is_under_way_the_id_is_no_member_but_takes_its_room() {
+fn an_id_that_is_registering_is_no_member_but_counts_toward_the_limit() {
     let mut world = World::with(|rules| rules.members_max = 1);
     let link = world.dial(1, "ann#register 9001");
     assert_eq!(world.request("ann#register 9002"), Conflict::AlreadyRegistering.into());
@@ -340,7 +341,7 @@ fn while_a_registration_is_under_way_the_id_is_no_member_but_takes_its_room() {
 }
 
 #[test]
-fn with_drop_oldest_the_oldest_make_room_as_gaps() {
+fn with_drop_oldest_the_oldest_messages_become_gaps() {
     let mut world = World::with(|rules| {
         rules.backlog_bytes_max = 24;
         rules.overflow = Overflow::DropOldest;
@@ -352,7 +353,7 @@ fn with_drop_oldest_the_oldest_make_room_as_gaps() {
 }
 
 #[test]
-fn with_a_time_to_live_of_zero_a_message_is_offered_in_its_turn_only() {
+fn with_a_time_to_live_of_zero_a_message_is_delivered_in_its_turn_only() {
     let mut world = World::new(0);
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "a");
@@ -364,7 +365,7 @@ fn with_a_time_to_live_of_zero_a_message_is_offered_in_its_turn_only() {
 }
 
 #[test]
-fn shutting_down_refuses_what_is_new_and_what_is_pending() {
+fn a_shutdown_refuses_new_and_pending_requests() {
     let mut world = World::new(100);
     world.register("ann", "");
     let link = world.dial(1, "bob#register 9001");
@@ -378,7 +379,7 @@ fn shutting_down_refuses_what_is_new_and_what_is_pending() {
 }
 
 #[test]
-fn what_everybody_has_is_not_kept() {
+fn messages_that_all_members_have_are_not_kept() {
     let mut world = World::new(60_000);
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     let text = "x".repeat(30_000);

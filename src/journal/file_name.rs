@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_what_it_was_made_of() {
+    fn a_name_parses_to_its_serial_and_role() {
         let name = of_segment(0xab);
         assert_eq!(name, "00000000000000ab.journal");
         assert_eq!(parse(&name), Some((0xab, FileRole::Segment)));

@@ -137,10 +137,10 @@ pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
 }
 
 /// Fills `acked` with what the parts are, one behind the other.
-fn put(mut acked: &mut [u8], parts: &[&[u8]]) {
+fn put(mut out: &mut [u8], parts: &[&[u8]]) {
     for part in parts {
         // The parts are as long as the place by construction.
-        let _ = acked.write_all(part);
+        let _ = out.write_all(part);
     }
 }
 

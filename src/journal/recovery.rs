@@ -81,25 +81,25 @@ pub fn recover_unless<D: Disk>(
     mut replay: impl FnMut(RecoveryEvent<'_>),
     mut is_stopped: impl FnMut() -> bool,
 ) -> Result<Recovered, JournalError> {
-    let mut fold = RecoveryState::default();
+    let mut state = RecoveryState::default();
     let mut bytes = Vec::new();
     for (serial, resumed) in store.resumptions() {
         store.read(serial, &mut bytes)?;
         match segment::read(&bytes) {
             Err(bad) => store.reject_segment(serial, bad.to_string()),
             Ok((header, records)) => {
-                fold.begin(header, bytes.len(), resumed);
+                state.begin(header, bytes.len(), resumed);
                 let torn = records.enumerate().try_fold(None, |_, (count, found)| {
                     let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
-                    goes_on.then(|| fold.take(found, &mut replay)).ok_or(JournalError::Stopped)
+                    goes_on.then(|| state.take(found, &mut replay)).ok_or(JournalError::Stopped)
                 })?;
-                fold.end(store, torn);
+                state.end(store, torn);
             }
         }
     }
     match is_stopped() {
         true => Err(JournalError::Stopped),
-        false => Ok(fold.finish(store, &mut replay)),
+        false => Ok(state.finish(store, &mut replay)),
     }
 }
 

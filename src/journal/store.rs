@@ -34,7 +34,7 @@ pub struct Store<D: Disk> {
     lock: Option<D::File>,
     segments: BTreeMap<u64, Segment>,
     /// Names of files that were set aside.
-    asides: BTreeSet<String>,
+    quarantined_names: BTreeSet<String>,
     /// Segments whose creation was interrupted.
     unfinished: Vec<(u64, String)>,
     /// The highest number that any file, whatever its state, says to have.
@@ -85,18 +85,18 @@ impl<F> Writer<F> {
     }
 }
 
-fn in_use() -> io::Error {
+fn in_use_error() -> io::Error {
     io::Error::other("another coordinator uses the directory: end one of the two")
 }
 
 impl<D: Disk> Store<D> {
     /// Renames a file to a name that none has. Power loss may give it its old name back.
     fn rename_damaged(&mut self, name: &str) -> io::Result<String> {
-        let free = |quarantined: &String| !self.asides.contains(quarantined);
+        let free = |quarantined: &String| !self.quarantined_names.contains(quarantined);
         let mut names = (1..=u64::MAX).map(|number| file_name::of_quarantined(name, number));
         let quarantined = names.find(free).ok_or(io::ErrorKind::AlreadyExists)?;
         self.disk.rename(name, &quarantined)?;
-        self.asides.insert(quarantined.clone());
+        self.quarantined_names.insert(quarantined.clone());
         Ok(quarantined)
     }
 
@@ -122,7 +122,7 @@ impl<D: Disk> Store<D> {
     pub fn missing(&mut self, writer: Option<&Writer<D::File>>) -> io::Result<Vec<u64>> {
         match self.disk.successor()? {
             Some(successor) => self.move_into(successor)?,
-            None => self.keep_lock()?,
+            None => self.check_lock()?,
         }
         let mut missing = Vec::new();
         for (serial, segment) in &self.segments {
@@ -139,7 +139,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// A lock file that somebody deleted keeps no other coordinator out.
-    fn keep_lock(&mut self) -> io::Result<()> {
+    fn check_lock(&mut self) -> io::Result<()> {
         let Some(lock) = &self.lock else { return Ok(()) };
         let held = self.disk.id_of_file(lock)?;
         match self.disk.id_of_name(LOCK) {
@@ -147,12 +147,12 @@ impl<D: Disk> Store<D> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(_) | Err(_) => (),
         }
-        self.lock = Some(self.disk.lock(LOCK)?.ok_or_else(in_use)?);
+        self.lock = Some(self.disk.lock(LOCK)?.ok_or_else(in_use_error)?);
         Ok(())
     }
 
     fn move_into(&mut self, mut successor: D) -> io::Result<()> {
-        let lock = successor.lock(LOCK)?.ok_or_else(in_use)?;
+        let lock = successor.lock(LOCK)?.ok_or_else(in_use_error)?;
         let is_segment =
             |name: &String| matches!(file_name::parse(name), Some((_, FileRole::Segment)));
         if successor.list()?.iter().any(is_segment) {

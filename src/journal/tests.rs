@@ -57,14 +57,14 @@ impl Batch {
 
 /// What recovery has told.
 #[derive(Debug)]
-struct Told {
+struct RecoveredContent {
     messages: BTreeMap<u64, String>,
     lost: Vec<(u64, u64)>,
     members: usize,
     recovered: Recovered,
 }
 
-impl Told {
+impl RecoveredContent {
     fn is_lost(&self, seq: u64) -> bool {
         self.lost.iter().any(|(first, last)| (*first..=*last).contains(&seq))
     }
@@ -72,11 +72,11 @@ impl Told {
 
 /// Recovers, and checks what holds for whatever is recovered: numbers are told in order, each once,
 /// as found or as lost.
-fn emit<D: Disk>(store: &mut Store<D>) -> Told {
-    try_emit(store).unwrap()
+fn recover_store<D: Disk>(store: &mut Store<D>) -> RecoveredContent {
+    try_recover_store(store).unwrap()
 }
 
-fn try_emit<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
+fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, JournalError> {
     let (mut messages, mut lost, mut members) = (BTreeMap::new(), Vec::new(), 0);
     let mut next = None;
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
@@ -113,14 +113,14 @@ fn try_emit<D: Disk>(store: &mut Store<D>) -> Result<Told, JournalError> {
         }
     })?;
     assert!(next.is_none_or(|next| next == recovered.last.next()), "{next:?} {recovered:?}");
-    let events = recovered.issues.iter().filter_map(|issue| {
+    let reported = recovered.issues.iter().filter_map(|issue| {
         let Issue::Lost { first, last } = issue else { return None };
         Some((first.as_u64(), last.as_u64()))
     });
-    assert!(events.eq(lost.iter().copied().take(LOSSES_REPORTED_MAX)), "{lost:?} {recovered:?}");
-    Ok(Told { messages, lost, members, recovered })
+    assert!(reported.eq(lost.iter().copied().take(LOSSES_REPORTED_MAX)), "{lost:?} {recovered:?}");
+    Ok(RecoveredContent { messages, lost, members, recovered })
 }
 
-fn emit_all<D: Disk>(disk: D) -> Told {
-    emit(&mut Store::open(disk).unwrap())
+fn recover_disk<D: Disk>(disk: D) -> RecoveredContent {
+    recover_store(&mut Store::open(disk).unwrap())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::Registry;
 
 use super::clock_watch::ClockWatch;
-use crate::limits::CLOCK_LOOK_MS;
+use crate::limits::CLOCK_CHECK_MS;
 use crate::time::{Millis, Now, UnixMillis};
 
 /// A steady clock and the wall clock.
@@ -80,8 +80,8 @@ impl Clock {
     pub fn wake_by(&self, deadline: Option<Millis>, now: Millis) -> Option<Millis> {
         match (&self.watch, deadline) {
             (Some(_), deadline) => deadline,
-            (None, None) => Some(now.plus(CLOCK_LOOK_MS)),
-            (None, Some(deadline)) => Some(deadline.min(now.plus(CLOCK_LOOK_MS))),
+            (None, None) => Some(now.plus(CLOCK_CHECK_MS)),
+            (None, Some(deadline)) => Some(deadline.min(now.plus(CLOCK_CHECK_MS))),
         }
     }
 

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_is_not_known_is_text() {
+    fn an_unknown_reason_is_text() {
         for reason in ["out of cheese", "taken over by", "taken over by bob", "New Epoch", "a#b"] {
             assert_eq!(Bye::parse(reason), None, "{reason}");
             let line = format!("bye#{reason}");

@@ -145,14 +145,14 @@ impl From<Malformed> for RequestError {
 }
 
 impl From<LimitReached> for RequestError {
-    fn from(no_room: LimitReached) -> Self {
-        Self::LimitReached(no_room)
+    fn from(limit: LimitReached) -> Self {
+        Self::LimitReached(limit)
     }
 }
 
 impl From<Conflict> for RequestError {
-    fn from(misstep: Conflict) -> Self {
-        Self::Conflict(misstep)
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
     }
 }
 
@@ -183,19 +183,21 @@ impl fmt::Display for RequestError {
             Self::Unfinished { timeout_ms } => {
                 write!(
                     f,
-                    "line not finished within {timeout_ms} ms (line_timeout): connect and send the line again"
+                    "line not finished within {timeout_ms} ms (line_timeout): connect and send \
+                     the line again"
                 )
             }
-            Self::Conflict(misstep) => misstep.fmt(f),
+            Self::Conflict(conflict) => conflict.fmt(f),
             Self::TooLong { max } => {
                 write!(f, "line exceeds {max} bytes (max_line): send a shorter line")
             }
             Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
-            Self::LimitReached(no_room) => no_room.fmt(f),
+            Self::LimitReached(limit) => limit.fmt(f),
             Self::ConnectFailed { address, reason } => {
                 write!(
                     f,
-                    "cannot connect to {address}: {reason}: listen there before you send the request"
+                    "cannot connect to {address}: {reason}: listen there before you send \
+                     the request"
                 )
             }
             Self::ShuttingDown => f.write_str("shutting down: try again later"),
@@ -205,7 +207,8 @@ impl fmt::Display for RequestError {
             Self::NoNumberLeft => {
                 write!(
                     f,
-                    "no number left: {LAST} was the last one: start the coordinator with a new data_dir"
+                    "no number left: {LAST} was the last one: start the coordinator with a new \
+                     data_dir"
                 )
             }
             Self::JournalFull => {
@@ -222,8 +225,8 @@ impl fmt::Display for RequestError {
             }
             Self::TooManyUnacked { max } => write!(
                 f,
-                "backlog full: {max} ranges of your own messages lie between messages that you have \
-                 not acked: acknowledge those first"
+                "backlog full: {max} ranges of your own messages lie between messages that you \
+                 have not acked: acknowledge those first"
             ),
         }
     }
@@ -250,8 +253,8 @@ fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
 fn too_much_unfinished(f: &mut fmt::Formatter<'_>, bytes: usize, max: usize) -> fmt::Result {
     write!(
         f,
-        "line of {bytes} bytes is not finished, and the unfinished lines of all clients exceed {max} \
-         bytes: connect and send the whole line at once"
+        "line of {bytes} bytes is not finished, and the unfinished lines of all clients exceed \
+         {max} bytes: connect and send the whole line at once"
     )
 }
 

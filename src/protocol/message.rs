@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_line_of_the_message_socket_is_said_to_be_none() {
+    fn a_line_unknown_to_the_message_socket_is_refused() {
         for bad in [
             "",
             "#",

@@ -40,10 +40,10 @@ impl Seq {
         Self(self.0.saturating_sub(1))
     }
 
-    /// How many numbers there are above `place` up to and including this one.
+    /// How many numbers there are above `lower` up to and including this one.
     #[must_use]
-    pub const fn above(self, place: Self) -> u64 {
-        self.0.saturating_sub(place.0)
+    pub const fn above(self, lower: Self) -> u64 {
+        self.0.saturating_sub(lower.0)
     }
 
     /// A number as the wire has it: 1 to 20 digits, at most 2^64-1, no sign, no leading zero.
@@ -126,9 +126,7 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     let mut digits = text.bytes().map(|byte| u64::from(byte.saturating_sub(b'0')));
     match text.len() < DIGITS_MAX {
         // A member reads two such numbers with every message: none of them can be too large.
-        true => Some(digits.fold(0, |number, digit| {
-            number.wrapping_mul(10).wrapping_add(digit) //.
-        })),
+        true => Some(digits.fold(0, |number, digit| number.wrapping_mul(10).wrapping_add(digit))),
         false => digits.try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(digit)),
     }
 }

@@ -138,12 +138,14 @@ impl<'a> ReplyLine<'a> {
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         let (kind, rest) = line.split_once(' ')?;
-        let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (first, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
         match kind {
-            "OK" if !first.is_empty() => Some(Self::Ok { command: first, fields: Fields(behind) }),
+            "OK" if !first.is_empty() => {
+                Some(Self::Ok { command: first, fields: Fields(arguments) })
+            }
             "ERR" if first.len() == 3 => {
                 let code = u16::try_from(parse_number(first)?).ok()?;
-                Some(Self::Err { code, reason: behind })
+                Some(Self::Err { code, reason: arguments })
             }
             _ => None,
         }
@@ -178,7 +180,7 @@ mod tests {
     use crate::protocol::{BacklogHolder, Conflict, LimitReached, Malformed};
 
     #[test]
-    fn a_participant_reads_what_it_knows_and_passes_over_the_rest() {
+    fn a_participant_reads_known_fields_and_skips_others() {
         let line = "OK reconnect epoch=00000000000000ff new=x next=7 ttl=60";
         let Some(ReplyLine::Ok { command, fields }) = ReplyLine::parse(line) else {
             panic!("{line} is a reply");

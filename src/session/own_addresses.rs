@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::limits::ASKED_AT_MAX;
+use crate::limits::OWN_ADDRESSES_MAX;
 
 /// Addresses of all `register` and `reconnect` requests since the present message socket opened.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct OwnAddresses(VecDeque<SocketAddr>);
 impl OwnAddresses {
     /// Adds the address of a request. If there are too many, the oldest address is dropped.
     pub(super) fn push(&mut self, address: SocketAddr) {
-        if self.0.len() == ASKED_AT_MAX {
+        if self.0.len() == OWN_ADDRESSES_MAX {
             self.0.pop_front();
         }
         self.0.push_back(address);

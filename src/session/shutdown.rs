@@ -3,7 +3,7 @@
 
 use super::in_flight::RequestSource;
 use super::{Join, NotSent, Notice, Session, SessionEffect, UserCommand};
-use crate::limits::LEAVE_MS;
+use crate::limits::QUIT_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
 
@@ -65,7 +65,7 @@ impl Session {
         self.queue.clear();
         self.queue_bytes = 0;
         self.shutdown =
-            Some(SessionShutdown { until: now.plus(LEAVE_MS), asked: false, is_awaited });
+            Some(SessionShutdown { until: now.plus(QUIT_MS), asked: false, is_awaited });
     }
 
     pub(super) fn leave_if_done(&mut self, now: Millis) {

@@ -208,7 +208,7 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
 pub(crate) fn apply(replay: &mut Replay, event: RecoveryEvent<'_>) {
     match event {
         RecoveryEvent::AllNamed => replay.restrict_to_named(),
-        RecoveryEvent::Lost { first, last } => replay.lose(first, last),
+        RecoveryEvent::Lost { first, last } => replay.mark_lost(first, last),
         RecoveryEvent::Fact { at, record: Record::Own { id, ranges } } => {
             let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
             replay.apply(RecoveredFact::Own { id, ranges: &ranges }, at);

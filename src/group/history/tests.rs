@@ -102,9 +102,9 @@ impl World {
         own.iter().for_each(|&number| ranges.push(Seq::new(number)));
         for (acked, _) in self.readers {
             let after = acked.max(self.history.front().before());
-            let pieces = self.history.pieces(after, &ranges).map(|piece| piece.bytes());
+            let slices = self.history.slices(after, &ranges).map(|slice| slice.bytes());
             let others = self.kept(after).filter(|(number, _)| !own.contains(number));
-            let (found, expected) = (pieces.collect::<Vec<_>>(), others.map(|(_, line)| line));
+            let (found, expected) = (slices.collect::<Vec<_>>(), others.map(|(_, line)| line));
             let expected = expected.collect::<Vec<_>>();
             assert!(found.concat() == expected.concat(), "after {after} something else is kept");
             let bytes: usize = self.kept(after).map(|(_, line)| line.len()).sum();
@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_kept_is_what_a_plain_list_would_keep(
+    fn the_history_keeps_what_a_plain_list_would_keep(
         steps in prop::collection::vec(step(), 1..120),
         own in prop::collection::btree_set(1..100_u64, 0..40),
     ) {
@@ -130,7 +130,7 @@ proptest! {
 }
 
 #[test]
-fn a_block_goes_when_its_last_reader_has_left_it_and_the_tail_stays() {
+fn a_block_is_dropped_when_its_last_reader_leaves_and_the_tail_stays() {
     let mut history = History::new(TTL_MS);
     let mut far = history.enter(Seq::ZERO);
     let near = history.enter(Seq::ZERO);

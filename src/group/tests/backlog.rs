@@ -5,7 +5,7 @@ use crate::protocol::BacklogHolder;
 
 impl World {
     /// The line about the backlog that this input causes in the log.
-    fn sent_gaps(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
+    fn backlog_changes(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
         self.group.handle(input, now);
         let effects = std::iter::from_fn(|| self.group.poll_effect());
@@ -22,10 +22,13 @@ impl World {
         changes.collect()
     }
 
-    fn told_of(&mut self, line: &str) -> Vec<BacklogChange> {
-        let origin = Origin { conn: ConnId(0), peer: HOME, local: "10.0.0.1".parse().unwrap() };
-        let line = format!("{line}#{HOME}");
-        self.sent_gaps(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+    fn changes_of(&mut self, line: &str) -> Vec<BacklogChange> {
+        let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, local: "10.0.0.1".parse().unwrap() };
+        let line = format!("{line}#{LOCAL_IP}");
+        self.backlog_changes(Input::Request {
+            origin,
+            request: Request::parse(line.as_bytes()).unwrap(),
+        })
     }
 }
 
@@ -50,7 +53,7 @@ fn a_refusal_names_the_member_that_needs_the_oldest_message() {
 }
 
 #[test]
-fn the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over() {
+fn the_log_reports_refused_messages_once_at_the_start_and_once_at_the_end() {
     let mut world = World::with(|rules| {
         rules.backlog_bytes_max = 24;
         rules.ttl_ms = 3_600_000;
@@ -61,25 +64,25 @@ fn the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over() {
     world.send("bob", "bb");
     let holder = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
     let refuses = BacklogChange::Refuses { max: 24, holder };
-    assert_eq!(world.told_of("bob#msend cc"), std::slice::from_ref(&refuses));
+    assert_eq!(world.changes_of("bob#msend cc"), std::slice::from_ref(&refuses));
     for now in (0..20_000).step_by(9_999) {
         world.now = now;
-        assert_eq!(world.told_of("bob#msend cc"), [], "it is known");
-        assert_eq!(world.sent_gaps(Input::Tick), []);
+        assert_eq!(world.changes_of("bob#msend cc"), [], "it is known");
+        assert_eq!(world.backlog_changes(Input::Tick), []);
     }
     assert_eq!(world.group.next_deadline(), Some(Millis::new(19_998 + 10_000)));
     world.now = 29_997;
-    assert_eq!(world.sent_gaps(Input::Tick), []);
+    assert_eq!(world.backlog_changes(Input::Tick), []);
     world.now = 29_998;
     let calm = BacklogChange::Calm { refused: 4, dropped: 0 };
-    assert_eq!(world.sent_gaps(Input::Tick), [calm]);
-    assert_eq!(world.sent_gaps(Input::Tick), []);
-    assert_eq!(world.told_of("bob#msend cc"), [refuses], "it is full again");
+    assert_eq!(world.backlog_changes(Input::Tick), [calm]);
+    assert_eq!(world.backlog_changes(Input::Tick), []);
+    assert_eq!(world.changes_of("bob#msend cc"), [refuses], "it is full again");
     world.read(ann);
 }
 
 #[test]
-fn the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over() {
+fn the_log_reports_dropped_messages_once_at_the_start_and_once_at_the_end() {
     let mut world = World::with(|rules| {
         rules.backlog_bytes_max = 24;
         rules.overflow = Overflow::DropOldest;
@@ -90,16 +93,16 @@ fn the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over() {
     world.send("bob", "bb");
     let holder = BacklogHolder::Member { id: "ann".into(), bytes: 22 };
     let drops = BacklogChange::Drops { max: 24, holder };
-    assert_eq!(world.told_of("bob#msend cc"), [drops]);
-    assert_eq!(world.told_of("bob#msend dd"), []);
+    assert_eq!(world.changes_of("bob#msend cc"), [drops]);
+    assert_eq!(world.changes_of("bob#msend dd"), []);
     world.now = 10_000;
     let calm = BacklogChange::Calm { refused: 0, dropped: 2 };
-    assert_eq!(world.sent_gaps(Input::Tick), [calm]);
+    assert_eq!(world.backlog_changes(Input::Tick), [calm]);
     assert_eq!(world.group.stats().dropped, 2);
 }
 
 #[test]
-fn a_full_backlog_refuses_until_somebody_has_caught_up() {
+fn a_full_backlog_refuses_until_a_member_has_caught_up() {
     let mut world = World::with(|rules| rules.backlog_bytes_max = 24);
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "aa"); // 11 bytes each.

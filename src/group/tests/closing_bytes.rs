@@ -28,9 +28,9 @@ fn a_line_that_was_begun_is_finished_before_the_bye_wherever_it_was_cut() {
         world.register("bob", "");
         ["one", "two"].iter().for_each(|text| world.send("bob", text));
         let before = world.take(ann, taken);
-        let is_begun = !before.is_empty() && !before.ends_with('\n');
+        let has_begun = !before.is_empty() && !before.ends_with('\n');
         // The greeting is due from the beginning, and nothing may stand before it.
-        let is_due = is_begun || before.is_empty();
+        let is_due = has_begun || before.is_empty();
         let end = lines.get(taken..).unwrap().split_inclusive('\n').next().unwrap();
         let expected = format!("{}bye#closed\n", if is_due { end } else { "" });
         let lost = Input::Lost { link: ann, how: SocketEnd::Closed };
@@ -39,7 +39,7 @@ fn a_line_that_was_begun_is_finished_before_the_bye_wherever_it_was_cut() {
 }
 
 #[test]
-fn one_that_does_not_acknowledge_is_told_nothing() {
+fn a_member_without_acks_gets_no_bye() {
     let mut world = World::new(60_000);
     let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
     world.send("bob", "text");
@@ -49,7 +49,7 @@ fn one_that_does_not_acknowledge_is_told_nothing() {
 }
 
 #[test]
-fn a_socket_that_failed_is_told_nothing() {
+fn a_failed_socket_gets_no_bye() {
     for how in [SocketEnd::Reset, SocketEnd::TimedOut, SocketEnd::Failed("no route".into())] {
         let mut world = World::new(60_000);
         let ann = world.register("ann", "acks=1");

@@ -16,7 +16,7 @@ fn world(is_journaled: bool) -> (World, LinkId) {
 }
 
 #[test]
-fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
+fn a_new_epoch_is_sent_to_nobody_before_it_is_committed() {
     for is_journaled in [true, false] {
         let (mut world, ann) = world(is_journaled);
         let effects = world.request_from(1, &format!("bob#{ABOVE}"));
@@ -50,7 +50,7 @@ fn a_new_epoch_is_told_to_nobody_before_it_is_written_down() {
 }
 
 #[test]
-fn only_a_member_at_its_own_address_has_a_new_epoch_begun_and_not_twice_in_ten_seconds() {
+fn only_a_member_at_its_own_address_can_cause_a_new_epoch_and_not_twice_in_ten_seconds() {
     let (mut world, _) = world(false);
     assert_eq!(world.request(&format!("eve#{ABOVE}")), RequestError::NotAMember.into());
     world.input(Input::JournalFails(true));

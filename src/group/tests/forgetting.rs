@@ -45,7 +45,7 @@ fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
 }
 
 #[test]
-fn who_comes_back_is_not_forgotten_and_has_its_full_time_again() {
+fn a_member_that_comes_back_has_its_full_time_again() {
     let mut world = world();
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
@@ -74,7 +74,7 @@ fn a_reconnect_that_is_under_way_keeps_the_member() {
 }
 
 #[test]
-fn nobody_is_forgotten_while_that_cannot_be_written_down() {
+fn no_member_is_forgotten_while_the_journal_fails() {
     let mut world = world();
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
@@ -87,7 +87,7 @@ fn nobody_is_forgotten_while_that_cannot_be_written_down() {
 }
 
 #[test]
-fn after_a_start_the_time_counts_from_there() {
+fn the_offline_time_counts_from_the_start_of_the_program() {
     let mut world = world();
     world.now = 40;
     let ann = world.register("ann", "");
@@ -105,7 +105,7 @@ fn after_a_start_the_time_counts_from_there() {
 }
 
 #[test]
-fn many_are_forgotten_in_shares_so_that_nobody_waits() {
+fn many_members_are_forgotten_in_shares() {
     let mut world = world();
     let links: Vec<LinkId> =
         (0..TURN_FORGETS_MAX + 3).map(|i| world.register(&format!("m{i:03}"), "")).collect();

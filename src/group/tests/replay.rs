@@ -11,15 +11,15 @@ use crate::time::Millis;
 
 /// A record as a journal would keep it.
 #[derive(Clone, Debug)]
-enum Kept {
+enum StoredRecord {
     Member(MemberState),
     Deregistered(Box<str>),
     Accepted(String),
     Acked(Box<str>, Seq),
 }
 
-impl Kept {
-    fn recorded(&self) -> RecoveredFact<'_> {
+impl StoredRecord {
+    fn to_fact(&self) -> RecoveredFact<'_> {
         match self {
             Self::Member(member_state) => RecoveredFact::Member(member_state.clone()),
             Self::Deregistered(id) => RecoveredFact::Deregistered { id },
@@ -39,10 +39,10 @@ fn delivery(line: &str) -> Delivery<'_> {
 }
 
 /// A journaled group with three members at most, and its journal.
-struct Scribe {
+struct JournaledWorld {
     world: World,
     links: [Option<LinkId>; 3],
-    journal: Vec<(Millis, Kept)>,
+    journal: Vec<(Millis, StoredRecord)>,
 }
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-impl Scribe {
+impl JournaledWorld {
     fn new() -> Self {
         let world = World::with(|rules| {
             rules.is_journaled = true;
@@ -90,21 +90,21 @@ impl Scribe {
     }
 
     /// Takes what the group wants written down, as it comes, and then the places.
-    fn write_down(&mut self, effects: Vec<Effect>) -> Option<LinkId> {
+    fn record_effects(&mut self, effects: Vec<Effect>) -> Option<LinkId> {
         let (at, mut dialed) = (self.at(), None);
         for effect in effects {
             match effect {
                 Effect::Record(Fact::Member(member_state)) => {
-                    self.journal.push((at, Kept::Member(member_state)));
+                    self.journal.push((at, StoredRecord::Member(member_state)));
                 }
                 Effect::Record(Fact::Deregistered { id }) => {
-                    self.journal.push((at, Kept::Deregistered(id)));
+                    self.journal.push((at, StoredRecord::Deregistered(id)));
                 }
                 Effect::Record(Fact::Accepted { seq }) => {
                     let line = self.world.group.lines(seq.before()).next().unwrap();
                     assert_eq!((line.0, line.2), (seq, at));
                     let line = String::from_utf8(line.1.to_vec()).unwrap();
-                    self.journal.push((at, Kept::Accepted(line)));
+                    self.journal.push((at, StoredRecord::Accepted(line)));
                 }
                 Effect::Connect { link, .. } => dialed = Some(link),
                 Effect::Close { link, .. } => {
@@ -123,9 +123,9 @@ impl Scribe {
             let kept = match reconnected {
                 Some((address, registered_at)) => {
                     let (id, own) = (id.into(), Box::default());
-                    Kept::Member(MemberState { id, address, registered_at, acked, own })
+                    StoredRecord::Member(MemberState { id, address, registered_at, acked, own })
                 }
-                None => Kept::Acked(id.into(), acked),
+                None => StoredRecord::Acked(id.into(), acked),
             };
             journal.push((at, kept));
         });
@@ -134,13 +134,13 @@ impl Scribe {
 
     fn ask(&mut self, who: usize, command: &str) -> Option<LinkId> {
         let effects = self.world.request_from(0, &format!("{}#{command}", IDS[who]));
-        self.write_down(effects)
+        self.record_effects(effects)
     }
 
     fn join(&mut self, who: usize, command: &str) {
         if let Some(link) = self.ask(who, command) {
             let effects = self.world.input(Input::Connected { link });
-            self.write_down(effects);
+            self.record_effects(effects);
             self.links[who] = Some(link);
         }
     }
@@ -159,25 +159,25 @@ impl Scribe {
             Step::Read(who, bytes) => {
                 if let Some(link) = self.links[who] {
                     self.world.take(link, bytes);
-                    self.write_down(Vec::new());
+                    self.record_effects(Vec::new());
                 }
             }
             Step::Ack(who) => {
                 let acked = self.links[who].and_then(|link| self.world.sent(link));
                 if let (Some(link), Some(seq)) = (self.links[who], acked) {
                     let effects = self.world.input(Input::Acknowledged { link, seq });
-                    self.write_down(effects);
+                    self.record_effects(effects);
                 }
             }
             Step::Pass(millis) => {
                 self.world.now += millis;
                 let effects = self.world.input(Input::Tick);
-                self.write_down(effects);
+                self.record_effects(effects);
             }
             Step::Store => {
                 let through = self.world.group.last();
                 let effects = self.world.input(Input::Committed { through });
-                self.write_down(effects);
+                self.record_effects(effects);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Scribe {
             replay.apply(RecoveredFact::Own { id, ranges: &own }, Millis::ZERO);
         }
         for (at, kept) in &self.journal[begun..] {
-            replay.apply(kept.recorded(), *at);
+            replay.apply(kept.to_fact(), *at);
         }
         world.group = replay.finish(Epoch::new(1));
         world.now = self.world.now;
@@ -209,7 +209,7 @@ impl Scribe {
         replay
             .apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO }, Millis::ZERO);
         for (at, kept) in &self.journal {
-            replay.apply(kept.recorded(), *at);
+            replay.apply(kept.to_fact(), *at);
         }
         assert_eq!((replay.epoch(), replay.last()), (Epoch::new(1), self.world.group.last()));
         world.group = replay.finish(Epoch::new(1));
@@ -239,55 +239,55 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_group_made_from_its_journal_gives_everybody_what_the_first_one_would_have(
+    fn a_replayed_group_delivers_what_the_first_group_would_have(
         steps in prop::collection::vec(step(), 1..80),
     ) {
-        let mut scribe = Scribe::new();
+        let mut journaled = JournaledWorld::new();
         for step in &steps {
-            scribe.take(step);
+            journaled.take(step);
         }
-        let replayed = scribe.replayed();
-        let expired = scribe.world.group.stats().expired;
-        scribe.take(&Step::Store);
+        let replayed = journaled.replayed();
+        let expired = journaled.world.group.stats().expired;
+        journaled.take(&Step::Store);
         // A member that is online without acks=1 passes over what expires before it is stored.
         // After a start it is offline, and gets a gap.
-        prop_assume!(scribe.world.group.stats().expired == expired);
-        prop_assert_eq!(seen(replayed), seen(scribe.world));
+        prop_assume!(journaled.world.group.stats().expired == expired);
+        prop_assert_eq!(seen(replayed), seen(journaled.world));
     }
 
     #[test]
-    fn a_snapshot_knows_whose_messages_are_gone_once_they_are_nowhere_else(
+    fn a_snapshot_names_own_messages_that_no_segment_has_any_more(
         before in prop::collection::vec(step(), 1..60),
-        behind in prop::collection::vec(step(), 0..20),
+        remaining in prop::collection::vec(step(), 0..20),
     ) {
-        let mut scribe = Scribe::new();
-        before.iter().for_each(|step| scribe.take(step));
-        let snapshot: Vec<MemberState> = scribe.world.group.member_states().collect();
-        let (last, begun) = (scribe.world.group.last(), scribe.journal.len());
-        behind.iter().for_each(|step| scribe.take(step));
-        [Step::Store, Step::Pass(200)].iter().for_each(|step| scribe.take(step));
-        let resumed = scribe.resumed(&snapshot, last, begun);
-        prop_assert_eq!(seen(resumed), seen(scribe.world));
+        let mut journaled = JournaledWorld::new();
+        before.iter().for_each(|step| journaled.take(step));
+        let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
+        let (last, begun) = (journaled.world.group.last(), journaled.journal.len());
+        remaining.iter().for_each(|step| journaled.take(step));
+        [Step::Store, Step::Pass(200)].iter().for_each(|step| journaled.take(step));
+        let resumed = journaled.resumed(&snapshot, last, begun);
+        prop_assert_eq!(seen(resumed), seen(journaled.world));
     }
 }
 
 #[test]
-fn a_place_that_moves_over_what_expired_is_written_down() {
-    let mut scribe = Scribe::new();
+fn a_cursor_that_passes_expired_messages_is_recorded() {
+    let mut journaled = JournaledWorld::new();
     let joined = [Step::Register(0), Step::Reconnected(0, None), Step::Register(2)];
-    joined.iter().for_each(|step| scribe.take(step));
+    joined.iter().for_each(|step| journaled.take(step));
     let steps = [Step::Send(2), Step::Store, Step::Pass(60), Step::Pass(60)];
-    steps.iter().for_each(|step| scribe.take(step));
-    assert_eq!(seen(scribe.replayed()), seen(scribe.world));
+    steps.iter().for_each(|step| journaled.take(step));
+    assert_eq!(seen(journaled.replayed()), seen(journaled.world));
 }
 
 #[test]
-fn what_has_expired_goes_while_the_rest_is_read() {
+fn expired_messages_are_dropped_during_replay() {
     let mut replay = Replay::new(World::new(100).group.rules, Epoch::new(1));
     for seq in 1..=10 {
         let line = format!("{seq}#ann#0#text\n");
-        let recorded = RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
-        replay.apply(recorded, Millis::new(50 * seq));
+        let to_fact = RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
+        replay.apply(to_fact, Millis::new(50 * seq));
     }
     let group = replay.finish(Epoch::new(1));
     let kept: Vec<u64> = group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect();
@@ -295,15 +295,15 @@ fn what_has_expired_goes_while_the_rest_is_read() {
 }
 
 #[test]
-fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
-    let mut scribe = Scribe::new();
-    (0..2).for_each(|who| scribe.take(&Step::Register(who)));
-    (0..5).for_each(|_| scribe.take(&Step::Send(1)));
-    scribe.journal.retain(|(_, kept)| match kept {
-        Kept::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
-        Kept::Member(_) | Kept::Deregistered(_) | Kept::Acked(..) => true,
+fn a_message_lost_on_the_disk_is_a_gap() {
+    let mut journaled = JournaledWorld::new();
+    (0..2).for_each(|who| journaled.take(&Step::Register(who)));
+    (0..5).for_each(|_| journaled.take(&Step::Send(1)));
+    journaled.journal.retain(|(_, kept)| match kept {
+        StoredRecord::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
+        StoredRecord::Member(_) | StoredRecord::Deregistered(_) | StoredRecord::Acked(..) => true,
     });
-    let mut world = scribe.replayed();
+    let mut world = journaled.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
     assert!(
         reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0 max_line=4096"),
@@ -315,17 +315,17 @@ fn a_message_lost_on_the_disk_is_a_gap_in_its_place() {
 }
 
 #[test]
-fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
-    let mut scribe = Scribe::new();
-    scribe.take(&Step::Register(0));
-    scribe.take(&Step::Register(1));
+fn a_member_missing_from_a_later_snapshot_is_kept() {
+    let mut journaled = JournaledWorld::new();
+    journaled.take(&Step::Register(0));
+    journaled.take(&Step::Register(1));
     let world = World::with(|rules| rules.ttl_ms = 100);
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-    for (at, kept) in &scribe.journal {
-        replay.apply(kept.recorded(), *at);
+    for (at, kept) in &journaled.journal {
+        replay.apply(kept.to_fact(), *at);
     }
     replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
-    let [ann, bob] = [0, 1].map(|nth| scribe.world.group.member_states().nth(nth).unwrap());
+    let [ann, bob] = [0, 1].map(|nth| journaled.world.group.member_states().nth(nth).unwrap());
     replay.apply(RecoveredFact::Member(bob.clone()), Millis::ZERO);
     let group = replay.finish(Epoch::new(3));
     assert_eq!(group.member_states().collect::<Vec<_>>(), [ann, bob]);
@@ -333,14 +333,14 @@ fn who_is_not_in_a_later_snapshot_stays_what_it_was() {
 }
 
 #[test]
-fn a_place_that_is_written_down_may_be_lower_than_all_that_were_known() {
-    let mut scribe = Scribe::new();
-    (0..3).for_each(|who| scribe.take(&Step::Register(who)));
-    (0..2).for_each(|_| scribe.take(&Step::Send(0)));
+fn a_recorded_cursor_may_be_lower_than_all_known_ones() {
+    let mut journaled = JournaledWorld::new();
+    (0..3).for_each(|who| journaled.take(&Step::Register(who)));
+    (0..2).for_each(|_| journaled.take(&Step::Send(0)));
     let world = World::with(|rules| rules.ttl_ms = 100);
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-    for (at, kept) in &scribe.journal {
-        replay.apply(kept.recorded(), *at);
+    for (at, kept) in &journaled.journal {
+        replay.apply(kept.to_fact(), *at);
     }
     let (low, late) = (Seq::ZERO, Millis::new(200));
     replay.apply(RecoveredFact::Acked { id: "bob", acked: Seq::new(1) }, Millis::ZERO);

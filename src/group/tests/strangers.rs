@@ -46,7 +46,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
 }
 
 #[test]
-fn an_operator_takes_members_away_and_does_nothing_in_their_name() {
+fn an_operator_can_remove_members_but_not_act_for_them() {
     let mut world = World::new(60_000);
     world.register("ann", "");
     for command in ["register 9001", "reconnect 9001", "msend hi"] {
@@ -56,7 +56,7 @@ fn an_operator_takes_members_away_and_does_nothing_in_their_name() {
 }
 
 #[test]
-fn from_elsewhere_nobody_takes_a_member_away() {
+fn from_another_address_nobody_can_remove_a_member() {
     let mut world = World::new(60_000);
     world.register("ann", "");
     for stranger in ["10.0.0.8", "128.0.0.1", "::2", "::ffff:10.0.0.8"] {
@@ -68,7 +68,7 @@ fn from_elsewhere_nobody_takes_a_member_away() {
 }
 
 #[test]
-fn one_address_has_so_many_members_and_others_have_theirs() {
+fn members_of_one_address_are_limited_and_other_addresses_are_not() {
     let mut world = World::with(|rules| rules.members_per_address_max = 2);
     world.register("ann", "");
     let pending = world.dial(1, "bob#register 9500"); // Counts while it is under way.

@@ -4,14 +4,14 @@ use super::{take, take_seq};
 use crate::limits::RECORD_RANGES_MAX;
 use crate::protocol::Seq;
 
-const RUN_BYTES: usize = 2 * size_of::<u64>();
+const RANGE_BYTES: usize = 2 * size_of::<u64>();
 const _: () = assert!(RECORD_RANGES_MAX <= u16::MAX as usize, "the count has 16 bits");
 const _: () =
-    assert!(RECORD_RANGES_MAX * RUN_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
+    assert!(RECORD_RANGES_MAX * RANGE_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
 
 /// Runs of numbers, each with its first and its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncodedRanges<'a>(&'a [[u8; RUN_BYTES]]);
+pub struct EncodedRanges<'a>(&'a [[u8; RANGE_BYTES]]);
 
 impl<'a> EncodedRanges<'a> {
     /// Makes a list of at most [`RECORD_RANGES_MAX`] runs, whose bytes replace those in `out`.
@@ -27,9 +27,9 @@ impl<'a> EncodedRanges<'a> {
 
     /// The first and the last number of each.
     pub fn iter(self) -> impl Iterator<Item = (Seq, Seq)> {
-        self.0.iter().filter_map(|run| {
-            let run = &mut run.as_slice();
-            Some((take_seq(run)?, take_seq(run)?))
+        self.0.iter().filter_map(|range| {
+            let range = &mut range.as_slice();
+            Some((take_seq(range)?, take_seq(range)?))
         })
     }
 
@@ -41,7 +41,7 @@ impl<'a> EncodedRanges<'a> {
 
     pub(super) fn take(body: &mut &'a [u8]) -> Option<Self> {
         let count = usize::from(u16::from_le_bytes(take(body)?));
-        let (ranges, rest) = body.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
+        let (ranges, rest) = body.split_at_checked(count.checked_mul(RANGE_BYTES)?)?;
         *body = rest;
         let ranges = Self(ranges.as_chunks().0);
         ranges.are_apart().then_some(ranges)

@@ -70,7 +70,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     prop_oneof![
         (any::<u64>(), seq()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
         members.prop_map(|(id, ip, port, at, acked)| Sample::Member(id, ip, port, at, acked)),
-        (id(), any_runs()).prop_map(|(id, ranges)| Sample::Own(id, ranges)),
+        (id(), any_ranges()).prop_map(|(id, ranges)| Sample::Own(id, ranges)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
         (id(), seq()).prop_map(|(id, acked)| Sample::Acked(id, acked)),
@@ -83,7 +83,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
 }
 
 /// Runs in order that do not touch each other: pauses and lengths.
-fn any_runs() -> impl Strategy<Value = Vec<(u64, u64)>> {
+fn any_ranges() -> impl Strategy<Value = Vec<(u64, u64)>> {
     let longest = SEQ_MAX / 100;
     prop::collection::vec((2..longest, 0..longest), 0..40).prop_map(|pairs| {
         let mut last = 0;
@@ -104,7 +104,7 @@ fn encoded(sample: &Sample, at: u64, salt: u64) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn a_record_reads_as_it_was_written_whatever_stands_behind_it(
+    fn a_record_reads_as_it_was_written_whatever_bytes_follow(
         sample in any_sample(),
         at in 0..=GROUP_TIME_MS_MAX,
         salt in any::<u64>(),
@@ -158,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn a_body_that_means_nothing_is_damage_though_its_checksum_holds() {
+fn an_impossible_body_is_damage_although_its_checksum_is_right() {
     for line in ["", "\n", "1#bob#2#text", "0#bob#2#text\n", "gap#1#1#1\n", "1#b b#2#text\n"] {
         let mut bytes = Vec::new();
         encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
@@ -172,7 +172,7 @@ fn a_body_that_means_nothing_is_damage_though_its_checksum_holds() {
 
 /// The records stand one behind the other, and the one that cannot be is not the end of reading.
 #[test]
-fn a_number_out_of_its_range_is_damage_though_every_checksum_holds() {
+fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
     let id = || "bob".to_owned();
     let ip = IpAddr::from([10, 0, 0, 1]);
     let (last, above) = (SEQ_MAX, SEQ_MAX + 1);

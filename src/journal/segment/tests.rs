@@ -117,7 +117,7 @@ fn every_flipped_bit_of_the_header_is_seen() {
 }
 
 #[test]
-fn a_later_version_is_told_from_damage() {
+fn a_later_version_is_not_taken_for_damage() {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&2_u32.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
@@ -170,7 +170,7 @@ fn survivors(bytes: &[u8], start: usize, what: &str) -> usize {
 }
 
 #[test]
-fn whatever_a_damaged_record_says_of_its_length_the_next_one_is_found() {
+fn the_next_record_is_found_after_any_damaged_length() {
     let (whole, starts) = written(&recorded());
     let (first, end) = (20, 30);
     assert!(starts[first + 1] - starts[first] > 60);
@@ -247,7 +247,7 @@ proptest! {
 
 /// A record that follows damage must be found fast, whatever the damage looks like.
 #[test]
-fn damage_that_looks_like_headers_all_over_is_passed_in_time() {
+fn damage_full_of_header_marks_is_skipped_fast() {
     let (mut bytes, _) = written(&[]);
     bytes.resize(1024 * 1024, 0xFF);
     Sample::Closed.encode(Millis::ZERO, SALT, &mut bytes);

@@ -43,7 +43,7 @@ impl<D: Disk> Store<D> {
             disk,
             lock: None,
             segments: BTreeMap::new(),
-            asides: BTreeSet::new(),
+            quarantined_names: BTreeSet::new(),
             unfinished: Vec::new(),
             serial_highest: 0,
             unreadable_highest: None,
@@ -52,7 +52,7 @@ impl<D: Disk> Store<D> {
         let mut misnamed = Vec::new();
         for name in names {
             match file_name::parse(&name) {
-                Some((named, FileRole::Segment)) => match store.look_into(&name)? {
+                Some((named, FileRole::Segment)) => match store.read_start(&name)? {
                     Ok((serial, start)) if serial == named => {
                         store.add_segment(serial, start, name);
                     }
@@ -62,7 +62,7 @@ impl<D: Disk> Store<D> {
                 Some((named, FileRole::New)) => store.unfinished.push((named, name)),
                 Some((named, FileRole::Quarantined)) => {
                     store.record_unreadable(named);
-                    store.asides.insert(name);
+                    store.quarantined_names.insert(name);
                 }
                 None => (),
             }
@@ -83,7 +83,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// The serial number of a segment and what it begins with, or why the file is none.
-    fn look_into(
+    fn read_start(
         &mut self,
         name: &str,
     ) -> Result<Result<(u64, Option<FirstRecord>), String>, JournalError> {

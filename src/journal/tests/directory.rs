@@ -36,18 +36,18 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     assert_eq!((mode(&path), mode(&file), mode(&path.join("lock"))), (0o700, 0o600, 0o600));
     let written = HEADER_BYTES + batch.bytes.len() + 30;
     assert_eq!(fs::metadata(&file).unwrap().len(), written as u64);
-    let looked_at = emit(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
+    let looked_at = recover_store(&mut Store::inspect(Directory::open(&path).unwrap()).unwrap());
     drop(store);
     fs::write(path.join("0000000000000002.journal"), "dear diary").unwrap();
     fs::write(path.join("0000000000000003.journal.new"), "").unwrap();
-    let events = emit_all(Directory::open(&path).unwrap());
-    assert_eq!(events.messages, looked_at.messages);
-    assert_eq!(events.messages.len(), 2);
+    let content = recover_disk(Directory::open(&path).unwrap());
+    assert_eq!(content.messages, looked_at.messages);
+    assert_eq!(content.messages.len(), 2);
     assert_eq!(fs::metadata(&file).unwrap().len(), (HEADER_BYTES + batch.bytes.len()) as u64);
     assert!(path.join("0000000000000002.journal.damaged-1").is_file());
     assert!(!path.join("0000000000000003.journal.new").exists());
-    assert!(events.recovered.lost_tail);
-    let issues: Vec<String> = events.recovered.issues.iter().map(ToString::to_string).collect();
+    assert!(content.recovered.lost_tail);
+    let issues: Vec<String> = content.recovered.issues.iter().map(ToString::to_string).collect();
     assert_eq!(
         issues[0],
         "0000000000000002.journal cannot be used: not a segment of a journal; it was renamed to \
@@ -59,7 +59,7 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
 
 /// Behind a link there may be a whole segment.
 #[test]
-fn what_has_the_name_of_a_segment_and_is_no_file_is_not_read_and_not_touched() {
+fn a_segment_name_that_is_no_regular_file_is_not_read_and_not_changed() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path();
     drop(journal(path));
@@ -156,7 +156,7 @@ fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
 
 /// Of a link that leads to another journal now, no file is created, renamed, read or removed.
 #[test]
-fn a_path_that_leads_elsewhere_now_is_used_for_nothing() {
+fn a_path_that_leads_to_another_directory_is_not_used() {
     let temporary = tempfile::tempdir().unwrap();
     let [ours, theirs, link] = ["ours", "theirs", "link"].map(|name| temporary.path().join(name));
     drop(journal(&theirs));
@@ -181,11 +181,11 @@ fn a_path_that_leads_elsewhere_now_is_used_for_nothing() {
     assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
     store.append(&mut writer, &Batch::new(1).message(2, "two").bytes).unwrap();
     drop((store, writer));
-    assert_eq!(emit_all(Directory::open(&ours).unwrap()).messages.len(), 2);
+    assert_eq!(recover_disk(Directory::open(&ours).unwrap()).messages.len(), 2);
 }
 
 #[test]
-fn a_segment_that_is_not_where_it_was_is_missed() {
+fn a_segment_that_was_moved_is_reported_missing() {
     type Harm = fn(&Path, &Path);
     let harms: [(&str, Harm); 4] = [
         ("moved", |segment, to| fs::rename(segment, to).unwrap()),
@@ -212,7 +212,7 @@ fn a_segment_that_is_not_where_it_was_is_missed() {
 }
 
 #[test]
-fn a_directory_that_is_gone_is_missed_and_an_empty_one_takes_its_place() {
+fn a_missing_directory_is_reported_and_an_empty_one_replaces_it() {
     let temporary = tempfile::tempdir().unwrap();
     let [path, away] = ["data", "away"].map(|name| temporary.path().join(name));
     let (mut store, writer) = journal(&path);

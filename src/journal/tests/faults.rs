@@ -20,8 +20,8 @@ struct Coordinator {
     writer: Option<Writer<usize>>,
     epoch: u64,
     /// The last number that is safe.
-    safe: u64,
-    unsafe_texts: Vec<String>,
+    durable: u64,
+    pending_texts: Vec<String>,
     outcome: Outcome,
 }
 
@@ -30,12 +30,12 @@ const ATTEMPTS: usize = 3;
 impl Coordinator {
     fn start(disk: &MemoryDisk, epoch: u64) -> Result<Self, usize> {
         let mut store = Store::open(disk.clone()).map_err(|_| 1_usize)?;
-        let events = try_emit(&mut store).map_err(|_| 1_usize)?;
-        let Recovered { epoch: known, last, lost_tail, issues, .. } = events.recovered;
+        let content = try_recover_store(&mut store).map_err(|_| 1_usize)?;
+        let Recovered { epoch: known, last, lost_tail, issues, .. } = content.recovered;
         let known = known.filter(|_| !lost_tail).map_or(epoch, Epoch::as_u64);
         let outcome = Outcome { issues: issues.len(), ..Outcome::default() };
-        let safe = last.as_u64();
-        Ok(Self { store, writer: None, epoch: known, safe, unsafe_texts: Vec::new(), outcome })
+        let durable = last.as_u64();
+        Ok(Self { store, writer: None, epoch: known, durable, pending_texts: Vec::new(), outcome })
     }
 
     /// Writes all that is not safe, to a new segment if there is none.
@@ -43,9 +43,9 @@ impl Coordinator {
         for _ in 0..ATTEMPTS {
             match self.try_commit() {
                 Ok(()) => {
-                    for text in self.unsafe_texts.drain(..) {
-                        self.safe += 1;
-                        self.outcome.confirmed.push((self.safe, text));
+                    for text in self.pending_texts.drain(..) {
+                        self.durable += 1;
+                        self.outcome.confirmed.push((self.durable, text));
                     }
                     return true;
                 }
@@ -68,10 +68,10 @@ impl Coordinator {
                 assert_eq!(self.store.missing(None)?, [0; 0]);
                 let serial = self.store.next_serial();
                 let writer = self.store.create(&header(serial), &[])?;
-                (writer, Batch::new(serial).start(self.epoch, self.safe, self.safe))
+                (writer, Batch::new(serial).start(self.epoch, self.durable, self.durable))
             }
         };
-        for (seq, text) in (self.safe + 1..).zip(&self.unsafe_texts) {
+        for (seq, text) in (self.durable + 1..).zip(&self.pending_texts) {
             batch = batch.message(seq, text);
         }
         self.store.append(&mut writer, &batch.bytes)?;
@@ -82,7 +82,7 @@ impl Coordinator {
 
     fn run(&mut self, name: &str) {
         for round in 0..6 {
-            self.unsafe_texts.extend((0..3).map(|index| format!("{name} {round} {index}")));
+            self.pending_texts.extend((0..3).map(|index| format!("{name} {round} {index}")));
             if round == 3 {
                 self.rotate();
             }
@@ -97,7 +97,7 @@ impl Coordinator {
         if !self.commit() {
             return;
         }
-        let batch = Batch::new(old.serial()).add(Record::Continued, self.safe);
+        let batch = Batch::new(old.serial()).add(Record::Continued, self.durable);
         if self.store.append(&mut old, &batch.bytes).is_err() {
             self.outcome.errors += 1;
         }
@@ -122,21 +122,21 @@ fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
 
 fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str) {
     disk.fail(None);
-    let events = emit_all(disk.clone());
+    let content = recover_disk(disk.clone());
     let is_rejected = |issue: &Issue| matches!(issue, Issue::Rejected(_));
-    let has_garbage = events.recovered.issues.iter().any(is_rejected);
-    assert!(!has_garbage, "{what}: a name stands for nothing: {events:?}");
-    let is_told = second.issues > 0 || !events.recovered.issues.is_empty();
-    for (outcome, may_be_told) in [(first, is_told), (second, false)] {
+    let has_garbage = content.recovered.issues.iter().any(is_rejected);
+    assert!(!has_garbage, "{what}: a name stands for nothing: {content:?}");
+    let is_reported = second.issues > 0 || !content.recovered.issues.is_empty();
+    for (outcome, may_be_reported) in [(first, is_reported), (second, false)] {
         for (seq, text) in &outcome.confirmed {
-            let is_there = events.messages.get(seq) == Some(text);
-            assert!(is_there || may_be_told, "{what}: {seq} {text} in {events:?}");
+            let is_there = content.messages.get(seq) == Some(text);
+            assert!(is_there || may_be_reported, "{what}: {seq} {text} in {content:?}");
         }
     }
 }
 
 #[test]
-fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
+fn no_failed_call_loses_a_confirmed_message_silently() {
     let mut calls = Vec::new();
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::Interrupted] {
         for (torn, for_ever) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -186,7 +186,7 @@ fn whatever_call_fails_nothing_that_was_confirmed_is_lost_without_a_word() {
 
 /// Whatever else is wrong: a start that is refused has changed nothing.
 #[test]
-fn what_cannot_be_read_refuses_the_start_and_nothing_is_changed() {
+fn an_unreadable_file_stops_the_start_and_changes_nothing() {
     let disk = MemoryDisk::default();
     Coordinator::start(&disk, 0xa).unwrap().run("first");
     Coordinator::start(&disk, 0xb).unwrap().run("second");
@@ -205,9 +205,9 @@ fn what_cannot_be_read_refuses_the_start_and_nothing_is_changed() {
         let disk = disk.copy();
         let before = contents(&disk);
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
-        let events = Store::open(disk.clone()).and_then(|mut store| try_emit(&mut store));
+        let content = Store::open(disk.clone()).and_then(|mut store| try_recover_store(&mut store));
         let fired = disk.fired();
-        match events {
+        match content {
             Err(unusable) => {
                 assert!(matches!(fired[..], ["lock" | "list" | "read"]), "{fired:?}");
                 assert_eq!(contents(&disk), before, "{fired:?}");
@@ -222,7 +222,7 @@ fn what_cannot_be_read_refuses_the_start_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
+fn a_torn_end_that_cannot_be_cut_is_reported_and_left() {
     let disk = MemoryDisk::default();
     let mut first = Coordinator::start(&disk, 0xa).unwrap();
     first.run("first");
@@ -233,23 +233,23 @@ fn a_torn_end_that_cannot_be_cut_is_told_and_left() {
         disk.put(&name, bytes[..bytes.len() - 1].to_vec());
         disk.fail(Some(Fault { at, for_ever: false, kind: io::ErrorKind::Other, torn: false }));
         let Ok(mut store) = Store::open(disk.clone()) else { continue };
-        let Ok(events) = try_emit(&mut store) else { continue };
+        let Ok(content) = try_recover_store(&mut store) else { continue };
         match disk.fired().first().copied() {
             None => break,
             Some("open" | "set_length" | "sync") => {
-                let [Issue::Torn { cut: Some(Err(_)), .. }] = &events.recovered.issues[..] else {
-                    panic!("{events:?}");
+                let [Issue::Torn { cut: Some(Err(_)), .. }] = &content.recovered.issues[..] else {
+                    panic!("{content:?}");
                 };
-                assert_eq!(events.messages.len(), 17);
+                assert_eq!(content.messages.len(), 17);
             }
-            Some(_) => assert!(!events.recovered.issues.is_empty()),
+            Some(_) => assert!(!content.recovered.issues.is_empty()),
         }
     }
 }
 
 /// A segment whose sync failed may have holes, and is not what counts where it was written anew.
 #[test]
-fn what_was_written_anew_counts_and_not_what_is_left_of_it_in_the_failed_segment() {
+fn rewritten_messages_count_and_their_copies_in_the_failed_segment_do_not() {
     let disk = MemoryDisk::default();
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(1), &[]).unwrap();
@@ -260,22 +260,22 @@ fn what_was_written_anew_counts_and_not_what_is_left_of_it_in_the_failed_segment
     let mut writer = store.create(&header(2), &[]).unwrap();
     let batch = Batch::new(2).start(1, 1, 4).message(2, "two").message(3, "three");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let whole = emit_all(disk.clone());
+    let whole = recover_disk(disk.clone());
     assert_eq!(whole.messages.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
     let name = "0000000000000001.journal";
     let mut bytes = disk.get(name);
     bytes[HEADER_BYTES + hole..HEADER_BYTES + hole + 30].fill(0);
     disk.put(name, bytes);
-    let events = emit_all(disk.clone());
-    assert_eq!((events.messages, events.lost), (whole.messages, Vec::new()));
-    assert!(!events.recovered.lost_tail);
+    let content = recover_disk(disk.clone());
+    assert_eq!((content.messages, content.lost), (whole.messages, Vec::new()));
+    assert!(!content.recovered.lost_tail);
     // The third segment goes back further than the second.
     let mut writer = store.create(&header(3), &[]).unwrap();
     let batch = Batch::new(3).start(1, 0, 5).message(1, "one").message(2, "two");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let events = emit_all(disk);
-    assert_eq!(events.messages.keys().copied().collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(events.lost, Vec::new());
+    let content = recover_disk(disk);
+    assert_eq!(content.messages.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(content.lost, Vec::new());
 }
 
 #[test]

@@ -34,11 +34,11 @@ fn a_message_written_anew_is_as_old_as_before() {
     let two = facts.iter().find(|(_, fact)| fact.starts_with("Accepted") && fact.contains("50"));
     assert_eq!(two.map(|(at, _)| *at), Some(20), "{facts:?}");
     assert_eq!(facts.last().map(|(at, _)| *at), Some(600));
-    assert_eq!(emit_all(disk).recovered.at, Millis::new(600));
+    assert_eq!(recover_disk(disk).recovered.at, Millis::new(600));
 }
 
 #[test]
-fn a_segment_is_asked_for_no_number_that_a_later_one_goes_back_to() {
+fn numbers_that_a_later_segment_repeats_are_read_from_the_later_one() {
     let first = Batch::new(1).start(7, 0, 0).message(1, "one").message(2, "two");
     let second = Batch::new(2).start(7, 2, 10);
     let third = Batch::new(3).start(7, 1, 20).message(2, "two");
@@ -50,7 +50,7 @@ fn a_segment_is_asked_for_no_number_that_a_later_one_goes_back_to() {
 }
 
 #[test]
-fn all_are_named_where_nothing_of_a_snapshot_is_damaged() {
+fn an_undamaged_snapshot_names_all_members() {
     let disk = disk_of(vec![Batch::new(1).start(7, 0, 0), Batch::new(2).start(7, 0, 10)]);
     let named = |disk: &MemoryDisk| {
         let mut times = 0;

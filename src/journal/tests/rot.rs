@@ -67,22 +67,23 @@ impl Recording {
         disk
     }
 
-    fn check(self, events: &Told, missing_allowed: u64, what: &str) {
-        for (seq, found) in &events.messages {
+    fn check(self, content: &RecoveredContent, missing_allowed: u64, what: &str) {
+        for (seq, found) in &content.messages {
             assert_eq!(*found, self.text(*seq), "{what}");
         }
-        for (first, last) in &events.lost {
+        for (first, last) in &content.lost {
             for seq in *first..=*last {
                 assert!((1..=self.last()).contains(&seq), "{what}: {seq} never was");
-                assert!(!events.messages.contains_key(&seq));
+                assert!(!content.messages.contains_key(&seq));
             }
         }
-        let missing = self.last() - events.messages.len() as u64;
-        assert!(missing <= missing_allowed, "{what}: {missing} missing of {events:?}");
-        let is_untold = |seq: &u64| !events.messages.contains_key(seq) && !events.is_lost(*seq);
-        for seq in (1..=self.last()).filter(is_untold) {
-            let is_doubted = seq > events.recovered.last.as_u64() && events.recovered.lost_tail;
-            assert!(is_doubted, "{what}: {seq} vanished without a word: {events:?}");
+        let missing = self.last() - content.messages.len() as u64;
+        assert!(missing <= missing_allowed, "{what}: {missing} missing of {content:?}");
+        let is_unreported =
+            |seq: &u64| !content.messages.contains_key(seq) && !content.is_lost(*seq);
+        for seq in (1..=self.last()).filter(is_unreported) {
+            let is_doubted = seq > content.recovered.last.as_u64() && content.recovered.lost_tail;
+            assert!(is_doubted, "{what}: {seq} vanished without a word: {content:?}");
         }
     }
 
@@ -92,20 +93,20 @@ impl Recording {
         let mut rotten = disk.get(&name(serial));
         rotten[bit / 8] ^= 1 << (bit % 8);
         disk.put(&name(serial), rotten.clone());
-        let events = emit_all(disk.clone());
+        let content = recover_disk(disk.clone());
         let in_header = bit / 8 < HEADER_BYTES;
         // With the header of the first segment, where the numbers begin is gone.
         if in_header && serial == 1 {
-            assert_eq!(events.messages.len() as u64, 2 * self.messages, "{what}");
+            assert_eq!(content.messages.len() as u64, 2 * self.messages, "{what}");
         } else {
-            self.check(&events, if in_header { self.messages } else { 1 }, &what);
+            self.check(&content, if in_header { self.messages } else { 1 }, &what);
         }
-        assert!(!events.recovered.issues.is_empty(), "{what}");
-        let is_new = events.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
-        assert!(is_new || events.recovered.lost_tail, "{what}: back in an epoch that has ended");
+        assert!(!content.recovered.issues.is_empty(), "{what}");
+        let is_new = content.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        assert!(is_new || content.recovered.lost_tail, "{what}: back in an epoch that has ended");
         if in_header {
             assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
-            assert_eq!(events.recovered.lost_tail, serial == 3, "{what}");
+            assert_eq!(content.recovered.lost_tail, serial == 3, "{what}");
         }
     }
 
@@ -113,22 +114,22 @@ impl Recording {
     fn cut_newest(self, disk: &MemoryDisk, length: usize) {
         let (disk, bytes) = (disk.copy(), disk.get(&name(3)));
         disk.put(&name(3), bytes[..length].to_vec());
-        let events = emit_all(disk.clone());
-        assert!(!events.recovered.is_clean, "length {length}");
-        assert!(events.lost.is_empty(), "length {length}");
-        for (seq, found) in &events.messages {
+        let content = recover_disk(disk.clone());
+        assert!(!content.recovered.is_clean, "length {length}");
+        assert!(content.lost.is_empty(), "length {length}");
+        for (seq, found) in &content.messages {
             assert_eq!(*found, self.text(*seq));
         }
-        let is_behind = events.messages.contains_key(&(self.last_of_old_epoch() + 1));
-        let is_new = events.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
+        let is_behind = content.messages.contains_key(&(self.last_of_old_epoch() + 1));
+        let is_new = content.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
         assert!(is_new || !is_behind, "length {length}: what comes behind is of the new epoch");
         // Without its epoch, the segment before says that this one is not all there.
         assert_eq!(
-            events.recovered.lost_tail,
-            events.recovered.header != Some(header(3)),
+            content.recovered.lost_tail,
+            content.recovered.header != Some(header(3)),
             "{length}"
         );
-        for issue in &events.recovered.issues {
+        for issue in &content.recovered.issues {
             if let Issue::Torn { bytes: torn, cut, .. } = issue {
                 assert!(cut.as_ref().unwrap().is_ok() && torn.end == length as u64);
                 assert_eq!(disk.get(&name(3)), bytes[..torn.start as usize]);
@@ -140,11 +141,11 @@ impl Recording {
     fn cut_older(self, disk: &MemoryDisk, serial: u64, length: usize) {
         let disk = disk.copy();
         disk.put(&name(serial), disk.get(&name(serial))[..length].to_vec());
-        let events = emit_all(disk);
-        assert!(!events.recovered.lost_tail, "{length} of {serial}");
-        assert_eq!(events.recovered.epoch, Some(Epoch::new(NEW_EPOCH)), "{length} of {serial}");
-        if events.messages.contains_key(&1) || serial > 1 {
-            self.check(&events, self.messages, &format!("{length} of {serial}"));
+        let content = recover_disk(disk);
+        assert!(!content.recovered.lost_tail, "{length} of {serial}");
+        assert_eq!(content.recovered.epoch, Some(Epoch::new(NEW_EPOCH)), "{length} of {serial}");
+        if content.messages.contains_key(&1) || serial > 1 {
+            self.check(&content, self.messages, &format!("{length} of {serial}"));
         }
     }
 
@@ -165,13 +166,13 @@ impl Recording {
 }
 
 #[test]
-fn every_bit_and_every_length_costs_what_is_damaged_and_is_told() {
+fn every_damaged_bit_and_length_costs_its_own_records_and_is_reported() {
     SHORT.rot(1);
 }
 
 /// `ROT_STRIDE=1` leaves none out.
 #[test]
-fn bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told() {
+fn bits_and_lengths_of_a_long_journal_cost_their_own_records_and_are_reported() {
     let bytes: usize = (1..=3).map(|serial| LONG.disk().get(&name(serial)).len()).sum();
     assert!(bytes >= 64 * 1024, "{bytes}");
     let stride = std::env::var("ROT_STRIDE").ok().map(|stride| stride.parse().unwrap());
@@ -179,39 +180,39 @@ fn bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told() {
 }
 
 #[test]
-fn what_is_whole_is_recovered_exactly() {
-    let events = emit_all(SHORT.disk());
-    SHORT.check(&events, 0, "whole");
-    let Recovered { epoch, last, at, clock, header: newest, .. } = events.recovered;
+fn a_whole_journal_is_recovered_exactly() {
+    let content = recover_disk(SHORT.disk());
+    SHORT.check(&content, 0, "whole");
+    let Recovered { epoch, last, at, clock, header: newest, .. } = content.recovered;
     assert_eq!((epoch, last), (Some(Epoch::new(NEW_EPOCH)), Seq::new(SHORT.last())));
     assert_eq!(
         (at, clock),
         (Millis::new(12), Some((Millis::new(9), UnixMillis(1_700_000_000_009))))
     );
     assert_eq!(newest, Some(header(3)));
-    assert_eq!((events.recovered.is_clean, events.recovered.lost_tail), (true, false));
-    assert_eq!((events.members, events.recovered.messages_lost), (3, 0));
-    assert!(events.recovered.issues.is_empty());
+    assert_eq!((content.recovered.is_clean, content.recovered.lost_tail), (true, false));
+    assert_eq!((content.members, content.recovered.messages_lost), (3, 0));
+    assert!(content.recovered.issues.is_empty());
     let newest =
-        events.recovered.segments.iter().map(|it| (it.serial, it.newest.unwrap().as_u64()));
+        content.recovered.segments.iter().map(|it| (it.serial, it.newest.unwrap().as_u64()));
     assert_eq!(newest.collect::<Vec<_>>(), [(1, 4), (2, 8), (3, 12)]);
 }
 
 #[test]
-fn segments_that_are_missing_are_told() {
+fn missing_segments_are_reported() {
     for serial in 1..=3 {
         let disk = SHORT.disk();
         disk.take(&name(serial));
-        let events = emit_all(disk);
+        let content = recover_disk(disk);
         let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
-        assert_eq!(events.lost, expected);
-        assert_eq!(events.recovered.lost_tail, serial == 3);
-        assert_eq!(events.messages.len(), 8);
+        assert_eq!(content.lost, expected);
+        assert_eq!(content.recovered.lost_tail, serial == 3);
+        assert_eq!(content.messages.len(), 8);
     }
     let disk = SHORT.disk();
     (1..=3).for_each(|serial| drop(disk.take(&name(serial))));
-    let events = emit_all(disk);
-    assert_eq!((events.recovered.epoch, events.recovered.last), (None, Seq::ZERO));
+    let content = recover_disk(disk);
+    assert_eq!((content.recovered.epoch, content.recovered.last), (None, Seq::ZERO));
 }
 
 #[test]
@@ -221,9 +222,9 @@ fn segments_that_bear_each_others_names_are_read_where_they_belong() {
         let bytes = disk.get(&name(one));
         disk.put(&name(one), disk.get(&name(other)));
         disk.put(&name(other), bytes);
-        let events = emit_all(disk);
-        SHORT.check(&events, 0, "swapped");
-        assert!(events.recovered.is_clean);
+        let content = recover_disk(disk);
+        SHORT.check(&content, 0, "swapped");
+        assert!(content.recovered.is_clean);
     }
 }
 
@@ -234,27 +235,27 @@ fn a_segment_that_is_there_twice_counts_once() {
             let disk = SHORT.disk();
             let bytes = disk.get(&name(serial));
             disk.put(&name(copy), bytes.clone());
-            let events = emit_all(disk.clone());
-            SHORT.check(&events, 0, "doubled");
-            assert_eq!(events.recovered.lost_tail, copy > 3, "the name may have been another's");
+            let content = recover_disk(disk.clone());
+            SHORT.check(&content, 0, "doubled");
+            assert_eq!(content.recovered.lost_tail, copy > 3, "the name may have been another's");
             assert_eq!(disk.get(&format!("{}.damaged-1", name(copy))), bytes);
         }
         // In place of another.
         for other in (1..=3).filter(|other| *other != serial) {
             let disk = SHORT.disk();
             disk.put(&name(other), disk.get(&name(serial)));
-            let events = emit_all(disk);
+            let content = recover_disk(disk);
             if other == 1 {
-                assert_eq!(events.messages.len(), 8);
+                assert_eq!(content.messages.len(), 8);
             } else {
-                SHORT.check(&events, 4, "overwritten with another");
+                SHORT.check(&content, 4, "overwritten with another");
             }
         }
     }
 }
 
 #[test]
-fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
+fn an_unusable_segment_is_quarantined_and_does_not_stop_the_start() {
     for serial in 1..=3 {
         let length = SHORT.disk().get(&name(serial)).len();
         for nothing in [Vec::new(), vec![0; length], vec![0xFF; length], b"#!/bin/sh\n".to_vec()] {
@@ -262,11 +263,11 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
             disk.put(&name(serial), nothing.clone());
             disk.put(&format!("{}.damaged-1", name(serial)), b"of an earlier time".to_vec());
             for start in 0..2 {
-                let events = emit_all(disk.clone());
+                let content = recover_disk(disk.clone());
                 let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
-                assert_eq!(events.lost, expected, "start {start}");
+                assert_eq!(content.lost, expected, "start {start}");
                 // Nothing was written yet that would settle it, so that it stays in doubt.
-                assert_eq!(events.recovered.lost_tail, serial == 3, "start {start}");
+                assert_eq!(content.recovered.lost_tail, serial == 3, "start {start}");
             }
             assert_eq!(disk.get(&format!("{}.damaged-2", name(serial))), nothing);
             assert!(!disk.names().contains(&name(serial)));
@@ -276,8 +277,8 @@ fn what_says_nothing_is_set_aside_and_never_keeps_from_starting() {
         let mut bytes = disk.get(&name(serial));
         bytes[HEADER_BYTES..].fill(0);
         disk.put(&name(serial), bytes);
-        let events = emit_all(disk);
-        assert_eq!(events.recovered.lost_tail, serial == 3);
+        let content = recover_disk(disk);
+        assert_eq!(content.recovered.lost_tail, serial == 3);
     }
 }
 
@@ -288,33 +289,33 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes.clone());
     let mut store = Store::open(disk.clone()).unwrap();
-    SHORT.check(&emit(&mut store), 0, "damaged");
+    SHORT.check(&recover_store(&mut store), 0, "damaged");
     store.remove(1).unwrap();
     store.remove(2).unwrap();
     assert_eq!(store.serials(), [3]);
     assert_eq!(disk.get(&format!("{}.damaged-1", name(1))), bytes);
     assert!(!disk.names().iter().any(|file| file.starts_with(&name(2))));
-    assert!(!emit_all(disk).recovered.lost_tail, "what was set aside is older than the newest");
+    assert!(!recover_disk(disk).recovered.lost_tail, "what was set aside is older than the newest");
 }
 
 #[test]
-fn losses_beyond_those_that_are_told_one_by_one_are_summed_up() {
+fn losses_above_the_report_limit_are_summed_up() {
     let mut store = Store::open(MemoryDisk::default()).unwrap();
     let mut writer = store.create(&header(1), &[]).unwrap();
     let losses = LOSSES_REPORTED_MAX as u64 + 10;
     let batch = Batch::new(1).start(1, 0, 0);
     let batch = (1..=losses).fold(batch, |batch, number| batch.message(3 * number, "there"));
     store.append(&mut writer, &batch.bytes).unwrap();
-    let events = emit(&mut store);
-    assert_eq!((events.lost.len() as u64, events.recovered.messages_lost), (losses, 2 * losses));
-    let said: Vec<String> = events.recovered.issues.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), LOSSES_REPORTED_MAX + 1);
-    assert_eq!(said[0], "messages 1 to 2 are lost");
-    assert_eq!(said[LOSSES_REPORTED_MAX], "20 further messages are lost");
+    let content = recover_store(&mut store);
+    assert_eq!((content.lost.len() as u64, content.recovered.messages_lost), (losses, 2 * losses));
+    let lines: Vec<String> = content.recovered.issues.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), LOSSES_REPORTED_MAX + 1);
+    assert_eq!(lines[0], "messages 1 to 2 are lost");
+    assert_eq!(lines[LOSSES_REPORTED_MAX], "20 further messages are lost");
 }
 
 #[test]
-fn a_later_version_is_refused_and_nothing_is_touched() {
+fn a_later_version_is_refused_and_nothing_is_changed() {
     let disk = SHORT.disk();
     let mut bytes = disk.get(&name(2));
     bytes[8] = 2;
@@ -329,7 +330,7 @@ fn a_later_version_is_refused_and_nothing_is_touched() {
 }
 
 #[test]
-fn to_inspect_changes_nothing() {
+fn inspecting_changes_nothing() {
     let disk = SHORT.disk();
     disk.put(&name(1), Vec::new());
     let newest = disk.get(&name(3));
@@ -337,8 +338,8 @@ fn to_inspect_changes_nothing() {
     disk.put("0000000000000004.journal.new", Vec::new());
     let (names, bytes) = (disk.names(), disk.get(&name(3)));
     let mut store = Store::inspect(disk.clone()).unwrap();
-    let events = emit(&mut store);
-    assert_eq!((events.messages.len(), events.recovered.issues.len()), (8, 2));
+    let content = recover_store(&mut store);
+    assert_eq!((content.messages.len(), content.recovered.issues.len()), (8, 2));
     assert_eq!((disk.names(), disk.get(&name(3))), (names, bytes));
     assert!(store.create(&header(9), &[]).is_err());
 }
@@ -351,11 +352,11 @@ fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let mut writer = store.create(&header(4), &[]).unwrap();
     let batch = Batch::new(4).start(0xbeef, 0, 20).message(1, "another").message(2, "life");
     store.append(&mut writer, &batch.bytes).unwrap();
-    let events = emit(&mut store);
-    SHORT.check(&events, 0, "anew");
-    assert!(events.recovered.lost_tail);
+    let content = recover_store(&mut store);
+    SHORT.check(&content, 0, "anew");
+    assert!(content.recovered.lost_tail);
     let is_twice = |it: &Issue| matches!(it, Issue::NumbersTwice { serial: 4, messages: 2 });
-    assert!(events.recovered.issues.iter().any(is_twice), "{events:?}");
+    assert!(content.recovered.issues.iter().any(is_twice), "{content:?}");
 }
 
 #[test]
@@ -368,23 +369,23 @@ fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     let mut bytes = disk.get(&name(1));
     *bytes.last_mut().unwrap() ^= 1;
     disk.put(&name(1), bytes);
-    let events = emit_all(disk.clone());
-    assert_eq!((events.lost, events.recovered.last), (vec![(2, 2)], Seq::new(2)));
-    assert!(events.recovered.lost_tail && events.recovered.messages_lost == 1);
+    let content = recover_disk(disk.clone());
+    assert_eq!((content.lost, content.recovered.last), (vec![(2, 2)], Seq::new(2)));
+    assert!(content.recovered.lost_tail && content.recovered.messages_lost == 1);
     // Once a new segment has begun, nothing is in doubt any more.
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(2), &[]).unwrap();
-    let still_doubted = emit_all(disk.clone());
+    let still_doubted = recover_disk(disk.clone());
     assert!(still_doubted.recovered.lost_tail, "the new one says nothing yet");
     assert_eq!(still_doubted.recovered.header, Some(header(1)));
     store.append(&mut writer, &Batch::new(2).start(9, 2, 3).bytes).unwrap();
-    let events = emit_all(disk);
-    assert_eq!((events.lost, events.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
-    assert!(!events.recovered.lost_tail);
+    let content = recover_disk(disk);
+    assert_eq!((content.lost, content.recovered.epoch), (vec![(2, 2)], Some(Epoch::new(9))));
+    assert!(!content.recovered.lost_tail);
 }
 
 #[test]
-fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
+fn an_acked_number_above_the_last_shows_that_the_newest_records_are_missing() {
     for acked in 1..=3 {
         let disk = MemoryDisk::default();
         let mut store = Store::open(disk.clone()).unwrap();
@@ -392,6 +393,6 @@ fn a_place_above_the_last_number_tells_that_the_newest_are_missing() {
         let acked_record = Record::Acked { id: "alice", acked: Seq::new(acked) };
         let batch = Batch::new(1).start(1, 0, 0).message(1, "a").message(2, "b");
         store.append(&mut writer, &batch.add(acked_record, 2).bytes).unwrap();
-        assert_eq!(emit(&mut store).recovered.lost_tail, acked > 2);
+        assert_eq!(recover_store(&mut store).recovered.lost_tail, acked > 2);
     }
 }

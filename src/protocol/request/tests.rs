@@ -209,7 +209,7 @@ fn a_text_has_a_character_and_no_control_character_but_tab() {
 }
 
 #[test]
-fn what_is_no_request_at_all_is_named() {
+fn a_line_that_is_no_request_is_named() {
     check("", Err(Malformed::Empty));
     for line in [&b"\xff"[..], b"bob#msend \xc3#127.0.0.1", b"bob#msend \xed\xa0\x80#127.0.0.1"] {
         check(line, Err(Malformed::NotUtf8));

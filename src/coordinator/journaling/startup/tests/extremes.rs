@@ -140,7 +140,8 @@ fn at_the_highest_seq_nothing_more_is_accepted_and_nothing_is_lost() {
     start.ask("bob#register 9001");
     assert_eq!(start.ask("bob#msend the last"), format!("OK msend seq={SEQ_MAX}"));
     let refused = format!(
-        "ERR 507 no number left: {SEQ_MAX} was the last one: start the coordinator with a new data_dir"
+        "ERR 507 no number left: {SEQ_MAX} was the last one: start the coordinator \
+         with a new data_dir"
     );
     for _ in 0..2 {
         assert_eq!(start.ask("bob#msend one more"), refused);

@@ -4,7 +4,7 @@ use super::*;
 use crate::protocol::BacklogHolder;
 
 #[test]
-fn what_is_not_stored_is_not_lost_to_anybody_before_it_is() {
+fn an_uncommitted_message_is_not_lost_to_anybody() {
     let mut world = World::with(|rules| {
         rules.ttl_ms = 100;
         rules.is_journaled = true;
@@ -22,7 +22,7 @@ fn what_is_not_stored_is_not_lost_to_anybody_before_it_is() {
 }
 
 #[test]
-fn what_is_not_stored_does_not_make_room() {
+fn an_uncommitted_message_is_not_dropped_to_make_room() {
     let mut world = World::with(|rules| {
         rules.backlog_bytes_max = 24;
         rules.overflow = Overflow::DropOldest;
@@ -40,7 +40,7 @@ fn what_is_not_stored_does_not_make_room() {
 }
 
 #[test]
-fn nothing_is_sent_before_it_is_stored() {
+fn nothing_is_sent_before_it_is_committed() {
     let mut world = World::with(|rules| rules.is_journaled = true);
     let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
     world.input(Input::Committed { through: Seq::ZERO });
