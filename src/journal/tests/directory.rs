@@ -172,7 +172,7 @@ fn a_path_that_leads_to_another_directory_is_not_used() {
     assert!(store.create(&header(2), &[]).is_err());
     assert!(store.read(1, &mut Vec::new()).is_err());
     let error = store.missing(Some(&writer)).unwrap_err().to_string();
-    assert!(error.contains("put the directory back"), "{error}");
+    assert!(error.contains("put the original directory back"), "{error}");
     assert_eq!(fs::read(theirs.join(FIRST)).unwrap(), before);
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2, "the lock and a segment");
     // All is well again when the path leads back.
