@@ -170,6 +170,14 @@ pub enum Issue {
 
 const IMPOSSIBLE: &str = "with impossible values: a number, a time or a name is out of range";
 
+fn impossible_records(f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
+    match count {
+        0 => Ok(()),
+        1 => write!(f, "; 1 of these is a whole record {IMPOSSIBLE}"),
+        2.. => write!(f, "; {count} of these are whole records {IMPOSSIBLE}"),
+    }
+}
+
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -186,11 +194,7 @@ impl fmt::Display for Issue {
                 let bytes = Counted(*bytes, "byte", "bytes");
                 write!(f, "segment {serial:016x} is damaged in {ranges}, {bytes} in all, ")?;
                 write!(f, "the first from byte {} to byte {}", first.start, first.end)?;
-                match impossible {
-                    0 => Ok(()),
-                    1 => write!(f, "; 1 of these is a whole record {IMPOSSIBLE}"),
-                    2.. => write!(f, "; {impossible} of these are whole records {IMPOSSIBLE}"),
-                }
+                impossible_records(f, *impossible)
             }
             Self::TooFar { serial, first, messages } => {
                 let messages = Counted(*messages, "message is", "messages are");

@@ -180,49 +180,29 @@ impl fmt::Display for RequestError {
                  or deregister this one on the coordinator's machine"
             ),
             Self::NotAMember => f.write_str("not a member: register first"),
-            Self::Unfinished { timeout_ms } => {
-                write!(
-                    f,
-                    "line not finished within {timeout_ms} ms (line_timeout): connect and send \
-                     the line again"
-                )
-            }
+            Self::Unfinished { timeout_ms } => unfinished(f, *timeout_ms),
             Self::Conflict(conflict) => conflict.fmt(f),
             Self::TooLong { max } => {
                 write!(f, "line exceeds {max} bytes (max_line): send a shorter line")
             }
             Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
             Self::LimitReached(limit) => limit.fmt(f),
-            Self::ConnectFailed { address, reason } => {
-                write!(
-                    f,
-                    "cannot connect to {address}: {reason}: listen there before you send \
-                     the request"
-                )
-            }
+            Self::ConnectFailed { address, reason } => write!(
+                f,
+                "cannot connect to {address}: {reason}: listen there before you send the request"
+            ),
             Self::ShuttingDown => f.write_str("shutting down: try again later"),
             Self::JournalFails => f.write_str(
                 "the journal cannot be written: try again later; the coordinator's log says why",
             ),
-            Self::NoNumberLeft => {
-                write!(
-                    f,
-                    "no number left: {LAST} was the last one: start the coordinator with a new \
-                     data_dir"
-                )
-            }
+            Self::NoNumberLeft => write!(
+                f,
+                "no number left: {LAST} was the last one: start the coordinator with a new data_dir"
+            ),
             Self::JournalFull => {
                 f.write_str("the journal is behind, because the disk is slow: try again later")
             }
-            Self::BacklogFull { max, holder } => {
-                write!(f, "backlog full: {max} bytes is the limit (max_backlog), {holder}: ")?;
-                match holder {
-                    BacklogHolder::Member { id, .. } => {
-                        write!(f, "try again when {id} has acked them, or deregister {id}")
-                    }
-                    BacklogHolder::Journal => f.write_str("try again later"),
-                }
-            }
+            Self::BacklogFull { max, holder } => backlog_full(f, *max, holder),
             Self::TooManyUnacked { max } => write!(
                 f,
                 "backlog full: {max} ranges of your own messages lie between messages that you \
@@ -247,6 +227,23 @@ fn unusable(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
                 "ip: {ip} is not the address of one machine: name the address that you listen on"
             )
         }
+    }
+}
+
+fn unfinished(f: &mut fmt::Formatter<'_>, timeout_ms: u64) -> fmt::Result {
+    write!(
+        f,
+        "line not finished within {timeout_ms} ms (line_timeout): connect and send the line again"
+    )
+}
+
+fn backlog_full(f: &mut fmt::Formatter<'_>, max: u64, holder: &BacklogHolder) -> fmt::Result {
+    write!(f, "backlog full: {max} bytes is the limit (max_backlog), {holder}: ")?;
+    match holder {
+        BacklogHolder::Member { id, .. } => {
+            write!(f, "try again when {id} has acked them, or deregister {id}")
+        }
+        BacklogHolder::Journal => f.write_str("try again later"),
     }
 }
 
