@@ -1,336 +1,349 @@
-//! Every bound of the project, in one place, related to each other by assertions at compile time.
+//! All limits of the project. Assertions in `relations` compare them at compile time.
 //!
-//! A bound that an operator may move has a config key of the same name and is a *default* here;
-//! the others are fixed. Sizes are bytes unless the name says otherwise, times are milliseconds.
+//! A `..._DEFAULT` can be changed by the config key of its doc comment, and by the option of the
+//! same name. All other limits are fixed. Sizes are in bytes and times are in milliseconds, unless
+//! the name says otherwise.
 
 mod choices;
 mod relations;
 
 pub use choices::{Overflow, Sync};
 
-/// Longest participant id.
+/// Most bytes of a participant id.
 pub const ID_BYTES_MAX: usize = 64;
-/// Longest nonce.
+/// Most bytes of a nonce.
 pub const NONCE_BYTES_MAX: usize = 64;
-/// Lowest port that a participant may listen on; those below are the system's.
+/// Lowest port for a participant's listener. Lower ports are reserved for the system.
 pub const LISTEN_PORT_MIN: u16 = 1024;
 
-/// `max_line`: longest request line, LF included.
+/// `max_line`: most bytes of a request line, LF included.
 pub const LINE_BYTES_DEFAULT: usize = 64 * 1024;
-/// Smallest `max_line` that can be asked for: every request without a text fits.
+/// Lowest `max_line`: every request without a text fits.
 pub const LINE_BYTES_LOWEST: usize = 512;
-/// Largest `max_line` that can be asked for.
+/// Highest `max_line`.
 pub const LINE_BYTES_HIGHEST: usize = 16 * 1024 * 1024;
-/// By how much a delivery may be longer than the request that brought it.
+/// Most bytes by which a delivery line can be longer than its request line.
 pub const DELIVERY_EXTRA_BYTES: usize = 64;
-/// Longest `ack` line, CR and LF included.
+/// Bytes of the longest `ack` line, CR and LF included.
 pub const ACK_LINE_BYTES_MAX: usize = "ack 18446744073709551615\r\n".len();
-/// Longest `gap` line, LF included.
+/// Bytes of the longest `gap` line, LF included.
 pub const GAP_LINE_BYTES_MAX: usize =
     "gap#18446744073709551615#18446744073709551615#18446744073709551615\n".len();
-/// Longest reason of a `bye` line: an address and a few words.
+/// Most bytes of the reason in a `bye` line: an address and a few words.
 pub const BYE_REASON_BYTES_MAX: usize = 128;
-/// Longest `hello` line, LF included.
+/// Bytes of the longest `hello` line, LF included.
 pub const HELLO_LINE_BYTES_MAX: usize = "hello##0123456789abcdef\n".len() + NONCE_BYTES_MAX;
 
-/// The last number that is given to a message: the highest that signed 64-bit integers can hold. At
-/// a million messages a second it takes 290,000 years to the end.
+/// Highest seq of a message: the highest number in a signed 64-bit integer. At a million messages
+/// per second it is reached after 290,000 years.
 pub const SEQ_MAX: u64 = i64::MAX as u64;
-/// The latest time that a record of a journal can say, in milliseconds of the group. What says a
-/// later one is damage.
+/// Highest group time of a journal record, in milliseconds. A record with a later time is damaged.
 pub const RECORD_TIME_MS_MAX: u64 = i64::MAX as u64;
-/// The latest time that a group can go on at after a start: what a journal says of later times
-/// counts as this. So it is 146 million years to the end of the range, and to damage.
+/// Highest group time after a start, in milliseconds. A later time in a journal counts as this one.
+/// So the highest time of a record is always 146 million years away.
 pub const GROUP_TIME_MS_MAX: u64 = RECORD_TIME_MS_MAX / 2;
-/// Numbers that can be lost at once, or between messages that are kept: more than a backlog of the
-/// default size has room for. Each takes some memory until it has expired.
+/// Most lost seqs at once, or between kept messages: more than a backlog of the default size can
+/// hold. Each lost seq takes memory until it expires.
 pub const LOST_NUMBERS_MAX: u64 = 4 * 1024 * 1024;
 
-/// Longest time to live of a message: one year.
+/// Highest time to live of a message, in seconds: one year.
 pub const TTL_SECONDS_MAX: u64 = 31_536_000;
-/// `max_backlog`: bytes of kept lines.
+/// `max_backlog`: most bytes of delivery lines that members still need.
 pub const BACKLOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-/// Largest `max_backlog` that can be asked for: one tebibyte.
+/// Highest `max_backlog`: one tebibyte.
 pub const BACKLOG_BYTES_HIGHEST: u64 = 1 << 40;
-/// Bytes of one block of the history; a line longer than this has a block of its own.
+/// Bytes of one block of the history. A longer line has its own block.
 pub const BLOCK_BYTES: usize = 64 * 1024;
-/// Bytes of one run: what is offered to a member's socket in one call.
+/// Most bytes of a run, which is written to a message socket with one call.
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
-/// Slices of one run. The operating system takes at least 1024 (`IOV_MAX`), on POSIX at least 16.
+/// Most slices of a run. One call takes 1024 slices on Linux (`IOV_MAX`), and at least 16 on any
+/// POSIX system.
 pub const RUN_SLICES_MAX: usize = 64;
-/// Gaps told to a member and not yet acknowledged, of which the numbers inside are remembered.
+/// Most sent and unacknowledged gaps of a member whose inner seqs are known to be invalid in acks.
 pub const SENT_GAPS_MAX: usize = 1024;
-/// Runs of a member's own numbers above its place: what it may publish without acknowledging.
+/// Most ranges of a member's own seqs above its cursor. A member without acks from it cannot
+/// publish more.
 pub const OWN_RANGES_MAX: usize = 256 * 1024;
-/// Runs in one record of the journal; a member with more has several.
+/// Most ranges in one record of the journal. A member with more ranges has several records.
 pub const RECORD_RANGES_MAX: usize = 2048;
 
-/// Time after the last refused or dropped message until the backlog no longer counts as full.
+/// Milliseconds without a refused or dropped message after which the backlog counts as calm.
 pub const BACKLOG_CALM_MS: u64 = 10_000;
-/// `forget_after`: time that a member may be offline; 0 stands for any time.
+/// `forget_after`: milliseconds that a member may be offline. 0: no limit.
 pub const FORGET_AFTER_MS_DEFAULT: u64 = 0;
-/// Longest `forget_after` that can be asked for: ten years.
+/// Highest `forget_after`: ten years.
 pub const FORGET_AFTER_MS_HIGHEST: u64 = 10 * 31_536_000_000;
-/// Members forgotten in one turn before requests have theirs.
+/// Most members forgotten in one turn.
 pub const TURN_FORGETS_MAX: usize = 64;
 
-/// `max_connections`: command sockets.
+/// `max_connections`: most command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;
-/// Largest `max_connections` that can be asked for: half the keys of a token name sockets.
+/// Highest `max_connections`: half of the keys of a token are for sockets.
 pub const CONNECTIONS_HIGHEST: usize = if usize::BITS < 64 { 20_000 } else { 1_000_000 };
-/// Command sockets over that bound, held open just long enough to be told so.
+/// Most command sockets above `max_connections` that wait for their `ERR` line.
 pub const REFUSED_CONNECTIONS_MAX: usize = 64;
-/// `max_connections_per_address`: command sockets from one IPv4 address or IPv6 /64 network.
+/// `max_connections_per_address`: most command sockets from one IPv4 address or IPv6 /64 network.
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 256;
-/// `max_members`: members, and registrations under way.
+/// `max_members`: most members, with registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
-/// Largest `max_members` that can be asked for.
+/// Highest `max_members`.
 pub const MEMBERS_HIGHEST: usize = CONNECTIONS_HIGHEST;
-/// `max_members_per_address`: members at one IPv4 address or IPv6 /64 network.
+/// `max_members_per_address`: most members at one IPv4 address or IPv6 /64 network.
 pub const MEMBERS_PER_ADDRESS_DEFAULT: usize = 256;
 
-/// `line_timeout`: a line begun must be finished within it.
+/// `line_timeout`: milliseconds in which a started line must be finished.
 pub const LINE_TIMEOUT_MS_DEFAULT: u64 = 10_000;
-/// `connect_timeout`: a connect-back must succeed within it.
+/// `connect_timeout`: milliseconds in which a connect-back must succeed.
 pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
-/// `stall_timeout`: a message socket with bytes due must take one within it.
+/// `stall_timeout`: milliseconds in which a message socket with due bytes must take one.
 pub const STALL_TIMEOUT_MS_DEFAULT: u64 = 60_000;
-/// Shortest of the three timeouts that can be asked for: the smallest fraction of a second.
+/// Lowest of the three timeouts above.
 pub const TIMEOUT_MS_LOWEST: u64 = 1;
-/// Longest of the three timeouts that can be asked for: one day.
+/// Highest of the three timeouts above: one day.
 pub const TIMEOUT_MS_HIGHEST: u64 = 86_400_000;
 
-/// How long a connection being refused is still read from, so that its peer gets to see the reply.
+/// Milliseconds that a refused connection is still read from, so that its client receives the
+/// reply.
 pub const LINGER_MS: u64 = 1_000;
-/// How much a connection being refused may still send.
+/// Most bytes that a refused connection may still send.
 pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
-/// How long a shutdown takes at most: for replies and deliveries to leave, and for the journal.
+/// Most milliseconds of a shutdown: for replies, deliveries and the journal.
 pub const DRAIN_MS: u64 = 2_000;
-/// How long it then waits for its peers to end their sides.
+/// Milliseconds at the end of a shutdown in which the peers may close their sides.
 pub const PEER_CLOSE_MS: u64 = 250;
-/// How long accepting rests, at most, once the process has run out of files.
+/// Most milliseconds without accepting after the process ran out of file descriptors.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
-/// How long a command socket is silent before it gives way because no file is left: its first
-/// request may be on its way.
+/// Milliseconds before a command socket without a request is closed for lack of file descriptors.
+/// Its first request may be on its way.
 pub const SILENT_MS_MIN: u64 = 1_000;
-/// Connections that may wait to be accepted; the system cuts it to its own bound.
+/// Most connections that wait to be accepted. The system may have a lower limit.
 pub const ACCEPT_QUEUE: i32 = 4096;
-/// Connections accepted in one turn before others have theirs.
+/// Most connections accepted in one turn.
 pub const TURN_ACCEPTS_MAX: usize = 64;
-/// Shortest pause between two new epochs that numbers named by members cause.
+/// Minimum milliseconds between two new epochs that members cause.
 pub const NEW_EPOCH_PAUSE_MS: u64 = 10_000;
-/// Files held in reserve, so that members can be connected back when clients hold all the others.
+/// File descriptors in reserve for connect-backs, for the case that clients use all others.
 pub const RESERVE_FILES: usize = 4;
 
-/// What one connection may be read, or written, in one turn before the others have theirs.
+/// Most bytes that one connection reads, or writes, in one turn.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
-/// What all message sockets together are written in one turn, before requests have theirs: some
-/// milliseconds' worth, however many members are owed however much.
+/// Most bytes written to all message sockets in one turn: a few milliseconds of work. Requests come
+/// next.
 pub const TURN_DELIVERY_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Message sockets that are written to in one turn, before requests have theirs: a write costs
-/// several microseconds, however short it is.
+/// Most message sockets written to in one turn. Each write costs several microseconds. Requests
+/// come next.
 pub const TURN_DELIVERY_SOCKETS_MAX: usize = 384;
-/// Work for requests in one turn, one quarter of it at least for those who used up their share. A
-/// unit is about a quarter of a microsecond, so this is about 2 ms.
+/// Most units of work for requests in one turn. At least one quarter is for clients that have used
+/// up their share. A unit is about a quarter of a microsecond, so this is about 2 ms.
 pub const TURN_WORK_MAX: usize = 8192;
-/// Work for what members write on their message sockets in one turn: about 2 ms, too.
+/// Most units of work for acks in one turn: about 2 ms.
 pub const TURN_ACK_WORK_MAX: usize = 8192;
-/// Work of a command socket that is served: one read, one write of its replies.
+/// Work units of serving a command socket: one read, and one write of its replies.
 pub const WORK_REQUEST_SOCKET: usize = 16;
-/// Work of a message socket that is read.
+/// Work units of reading a message socket.
 pub const WORK_ACK_SOCKET: usize = 4;
-/// Work of a connect-back, at its begin and at its end: several calls each.
+/// Work units of starting or ending a connect-back: several system calls.
 pub const WORK_CONNECT: usize = 64;
-/// Bytes of requests that count as much as one request.
+/// Bytes of requests that cost as much as one request.
 pub const WORK_BYTES: usize = 1024;
-/// Bytes of acknowledgements that count as much as one request.
+/// Bytes of acks that cost as much as one request.
 pub const WORK_ACK_BYTES: usize = 16;
-/// Requests that a client with new ones may have carried out before all others had theirs.
+/// Most requests of one client that are served before all other clients with new requests.
 pub const FRESH_REQUESTS_MAX: usize = 64;
-/// Requests that a client with more than that may have carried out at once.
+/// Most requests of one client that are served at once.
 pub const SHARE_REQUESTS_MAX: usize = 256;
-/// Bytes read from a message socket with something new before all others have their turn.
+/// Most bytes read from one message socket before all others with new bytes.
 pub const FRESH_ACK_BYTES_MAX: usize = 1024;
-/// Clients whose replies are written in one turn.
+/// Most clients whose replies are written in one turn.
 pub const TURN_REPLIES_MAX: usize = 1024;
-/// Bytes of replies that are written to all clients in one turn.
+/// Most bytes of replies written to all clients in one turn.
 pub const TURN_REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Members in a list that is made at once when it is asked for. A longer one is made in pieces.
+/// Most members in a list that is built at once. A longer list is built in pieces.
 pub const LIST_LINES_MAX: usize = 256;
-/// Lines of a long list that are made in one turn: less than a millisecond's worth.
+/// Most lines of long lists that are built in one turn: less than a millisecond of work.
 pub const TURN_LIST_LINES_MAX: usize = 1024;
 /// Bytes of a long list that are copied for one client at once.
 pub const LIST_PIECE_BYTES: usize = 64 * 1024;
-/// Work of a line in a list of members.
+/// Work units of a line in a list of members.
 pub const WORK_LIST_LINES: usize = 2;
-/// Work of `stats`, and further work for the members that it counts.
+/// Work units of `stats`. Each group of this many members costs one more unit.
 pub const WORK_STATS: usize = 16;
-/// A turn that begins later than this after its time follows a standstill.
+/// Milliseconds of delay of a turn after which the machine counts as suspended.
 pub const SUSPEND_MS_MIN: u64 = 1_000;
-/// Extra time for timeouts of peers after a standstill: bytes that they sent may be under way.
+/// Milliseconds added to the timeouts of peers after a suspend. Their bytes may be on the way.
 pub const SUSPEND_GRACE_MS: u64 = 1_000;
-/// What one message socket may be read at once. No bytes cost more than acknowledgements: these
+/// Most bytes read from one message socket at once. No other bytes cost as much as acks, and these
 /// are thousands of them.
 pub const TURN_ACK_BYTES_MAX: usize = 4 * 1024;
-/// What one `read` asks for.
+/// Most bytes of one `read` call.
 pub const READ_BYTES: usize = 64 * 1024;
-/// Replies waiting for a client that does not read them; from here on it is not read from either.
+/// Bytes of waiting replies above which a client is throttled: it is not read from until it takes
+/// its replies.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
-/// Replies that clients have not taken and requests not carried out, of all clients together; from
-/// here on each may have no more than a share, and a list that is longer waits.
+/// Bytes of waiting replies and requests of all clients above which each client has only a share,
+/// and long lists wait.
 pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
-/// Of these, unfinished lines and requests not carried out, of all clients together. Above it the
-/// longest unfinished lines are refused. A larger `max_connections` or `max_line` raises it.
+/// Part of [`CLIENT_BYTES_ALL`] for unfinished lines and waiting requests. Above it the longest
+/// unfinished lines are refused. A larger `max_connections` or `max_line` raises it.
 pub const INPUT_BYTES_ALL: usize = 48 * 1024 * 1024;
-/// Unfinished lines of the greatest length for which there is room in any case.
+/// Number of unfinished lines of full length for which there is always room.
 pub const UNFINISHED_LINES_MIN: usize = 8;
-/// Replies that wait for a client, and what is read from it at once, when that much is kept: it
-/// holds hundreds of confirmations, so who reads notices next to nothing of who does not.
+/// Bytes of replies and requests per client while [`CLIENT_BYTES_ALL`] is exceeded. They hold
+/// hundreds of confirmations, so that a client that reads its replies is hardly slowed down.
 pub const CLIENT_BYTES_SHARE: usize = 4 * 1024;
 
-/// Probes of a peer that is silent while nothing is on its way to it, on all sockets.
+/// TCP keepalive on all sockets: probes of a silent peer while no bytes are on their way to it.
 pub const KEEPALIVE: Keepalive = Keepalive { idle_s: 15, interval_s: 5, probes: 3 };
-/// A peer whose machine acknowledges nothing of what is on its way for this long has gone. Probes
-/// take as long to find that out, so that it makes no difference whether something was on its way.
+/// Milliseconds without a TCP acknowledgement after which a peer is lost. Keepalive takes as long,
+/// so that bytes on their way make no difference.
 pub const PEER_TIMEOUT_MS: u32 = 30_000;
-/// Interval at which the coordinator checks sockets with bytes that the peer has not acknowledged.
+/// Milliseconds between two checks of sockets with bytes that the peer has not acknowledged.
 pub const PEER_CHECK_MS: u64 = 4_000;
-/// Delay of the first such check after a write, if the last check is longer ago than the interval.
+/// Milliseconds from a write to the first such check, if the last check is longer ago than the
+/// interval.
 pub const PEER_CHECK_FIRST_MS: u64 = 500;
-/// Sockets that it looks at in one turn.
+/// Most sockets checked in one turn.
 pub const TURN_PEER_CHECKS_MAX: usize = 256;
 
-/// Longest line of the user, LF included. Longer than a default request, which is the
-/// coordinator's to refuse.
+/// Most bytes of a line of the user, LF included. Longer than a default request, so that the
+/// coordinator refuses a long request.
 pub const USER_LINE_BYTES_MAX: usize = 1024 * 1024;
-/// Commands of the user waiting for their turn; from here on the user is not read from.
+/// Commands of the user that may wait. From this number on the input is not read.
 pub const USER_COMMANDS_MAX: usize = 256;
-/// Bytes of those commands; the one that passes it is still taken.
+/// Bytes of commands that may wait. The command that exceeds this limit is still taken.
 pub const USER_COMMANDS_BYTES_MAX: usize = 256 * 1024;
-/// Requests sent and not answered.
+/// Most requests without a reply.
 pub const IN_FLIGHT_MAX: usize = 256;
-/// Bytes of those requests; the one that passes it is still sent.
+/// Bytes of requests without a reply. The request that exceeds this limit is still sent.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
-/// Requests of the user that wait while the coordinator is away; a further one is given up. Those
-/// that were in flight come on top.
+/// Most requests of the user that wait while the coordinator is away, without those in flight. A
+/// further request is given up.
 pub const WAITING_MAX: usize = 1000;
-/// Bytes of those requests; the one that passes it is still taken.
+/// Bytes of waiting requests. The request that exceeds this limit is still taken.
 pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
-/// Time that such a request waits before it is given up.
+/// Milliseconds after which a waiting request is given up.
 pub const WAITING_MS_MAX: u64 = 120_000;
-/// How long the participant waits for its command socket.
+/// Milliseconds in which a participant must connect its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
-/// Timeout of a lookup of the coordinator's name.
+/// Milliseconds in which the coordinator's name must be resolved.
 pub const RESOLVING_MS_MAX: u64 = 5_000;
-/// Addresses of one name that are tried in turn.
+/// Most addresses of one name that are tried.
 pub const RESOLVED_ADDRESSES_MAX: usize = 8;
-/// Timeout of the lookup and of all addresses together. Each address has an equal share of the time
-/// that is left.
+/// Milliseconds for the lookup and all addresses. The remaining addresses have equal shares of the
+/// remaining time.
 pub const CONNECTING_MS_MAX: u64 = 9_000;
-/// Pause between two reports of one kind of connection that was dropped at the listener.
+/// Milliseconds between two reports of one kind of connection dropped at the listener.
 pub const DROPPED_REPORT_MS: u64 = 10_000;
-/// How long it waits for the next reply: longer than a connect-back may take by default.
+/// Milliseconds that a participant waits for the next reply: longer than the default
+/// `connect_timeout`.
 pub const REPLY_TIMEOUT_MS: u64 = 30_000;
-/// How long a connection to its listener may go without greeting, and how long after the reply.
+/// Milliseconds in which a connection to the listener must send its `hello` line. Also the
+/// milliseconds from the reply to `register` or `reconnect` until such a connection must have come.
 pub const GREETING_TIMEOUT_MS: u64 = 5_000;
-/// Connections to its listener that have not greeted; one more displaces the oldest.
+/// Most connections to the listener without a `hello` line. A further one replaces the oldest.
 pub const CANDIDATES_MAX: usize = 8;
 /// Shortest pause before a reconnect.
 pub const RETRY_MS_LOWEST: u64 = 200;
 /// Longest pause before a reconnect.
 pub const RETRY_MS_HIGHEST: u64 = 30_000;
-/// A message socket that lived as long as this was a success: the pauses begin anew.
+/// Lifetime of a message socket, in milliseconds, after which the pauses before a reconnect start
+/// again from the shortest one.
 pub const RETRY_RESET_MS: u64 = 10_000;
-/// Addresses of tries to become online that are remembered, to know a takeover of one's own.
+/// Most own addresses that a participant remembers, to recognize a takeover by itself.
 pub const OWN_ADDRESSES_MAX: usize = 16;
-/// How often a `register` or `reconnect` of the user is tried whose replies get lost.
+/// Most tries of a `register` or `reconnect` of the user whose replies get lost.
 pub const LOST_REPLIES_MAX: u32 = 5;
-/// Entries handed to the message log and not written; from here on no message is read.
+/// Unwritten entries of the message log. From this number on no message is read.
 pub const UNWRITTEN_ENTRIES_MAX: usize = 4096;
-/// Bytes of those entries; the one that passes it is still taken.
+/// Bytes of unwritten entries. The entry that exceeds this limit is still taken.
 pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
-/// All lines of one write of the message log but the last: entries, longer by a time in words.
+/// Most bytes of one write of the message log without its last line. Entries are longer than their
+/// deliveries by a readable time.
 pub const LOG_WRITE_BYTES_MAX: usize = 2 * UNWRITTEN_BYTES_MAX;
-/// Tries of one write of the message log whose file is deleted or truncated meanwhile.
+/// Most tries of one write of the message log whose file is deleted or truncated at the same time.
 pub const LOG_WRITE_TRIES: usize = 3;
-/// Pause before a failed write of the message log is tried again.
+/// Milliseconds before a failed write of the message log is tried again.
 pub const LOG_RETRY_MS: u64 = 1_000;
-/// How long a participant that quits waits for its log and for the coordinator.
+/// Most milliseconds that a participant that quits waits for its message log and the coordinator.
 pub const QUIT_MS: u64 = 5_000;
 
-/// Lines that the user's thread has read and the loop has not.
+/// Most lines of the user between the input thread and the loop.
 pub const USER_LINES_WAITING_MAX: usize = 64;
-/// Turns whose output waits for the terminal, or for whoever reads standard output.
+/// Most batches of output that wait for standard output.
 pub const PRINT_QUEUE_MAX: usize = 4;
-/// Bytes of output that waits to be printed; from here on messages are counted and not shown.
+/// Bytes of waiting output above which messages are counted and not shown.
 pub const UNPRINTED_MESSAGES_BYTES_MAX: usize = 1024 * 1024;
-/// From here on no command of the user is carried out: its reply would wait too.
+/// Bytes of waiting output above which no command of the user is executed, because its reply would
+/// wait, too.
 pub const UNPRINTED_COMMANDS_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// From here on replies and notices are counted and not shown. One list of a hundred thousand
-/// members fits.
+/// Bytes of waiting output above which replies and notices are counted and not shown. One list of a
+/// hundred thousand members fits.
 pub const UNPRINTED_LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long an ending participant waits for its last output to be printed.
+/// Most milliseconds that a participant waits at its end for its output to be printed.
 pub const PRINT_CLOSE_MS: u64 = 1_000;
-/// Turns whose entries wait for the thread of the message log.
+/// Most batches of entries that wait for the thread of the message log.
 pub const LOG_QUEUE_MAX: usize = 4;
-/// What is read of a message log at once when it is searched for what it remembers.
+/// Bytes read at once when the end of a message log is searched.
 pub const LOG_SEARCH_BYTES: usize = 64 * 1024;
 
-/// Largest config file; what is larger is something else.
+/// Most bytes of a config file. A larger file is not a config file.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
-/// Events taken from the poll at once.
+/// Most events of one poll.
 pub const EVENTS_MAX: usize = 16 * 1024;
-/// How long an ending program waits for its last diagnostics to be printed.
+/// Most milliseconds that a program waits at its end for its log lines to be printed.
 pub const DIAGNOSTICS_CLOSE_MS: u64 = 500;
-/// From here on a segment of the journal is closed and another one begun.
+/// Bytes of a journal segment above which the next one is started.
 pub const SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Or when it is so many times as long as what it says of the members at its beginning: where they
-/// are hundreds of thousands that is more, and most of what is written is to be news.
+/// Minimum ratio of a segment to its snapshot before the next one is started. With hundreds of
+/// thousands of members a snapshot is long, and most of the written bytes should be new facts.
 pub const SEGMENT_SNAPSHOTS_MIN: u64 = 4;
-/// Jobs waiting for the journal's worker: a commit for each turn that it is behind.
+/// Most jobs that wait for the journal's worker: one commit for each turn that it is behind.
 pub const JOURNAL_QUEUE_MAX: usize = 1024;
-/// Commits on their way; a few jobs beside them find room too.
+/// Most commits on their way. Some room in the queue is left for other jobs.
 pub const JOURNAL_COMMITS_MAX: u64 = JOURNAL_QUEUE_MAX as u64 - 8;
-/// Bytes of records that wait for the disk; from here on nothing is accepted that makes more.
+/// Most bytes of records that wait for the disk. Above this the group accepts nothing that needs a
+/// record.
 pub const JOURNAL_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The pause between a place that moves and the record that says so, and what moved meanwhile.
+/// Milliseconds from a change of a cursor to its record. All changes in between are recorded
+/// together.
 pub const CURSOR_FLUSH_MS: u64 = 100;
-/// The pause before a journal that cannot be written is tried again.
+/// Milliseconds before a failed journal is tried again.
 pub const JOURNAL_RETRY_MS: u64 = 1_000;
-/// Shortest interval between two checks that a journal is still where it was: files and directories
-/// can be moved away while they are written.
+/// Minimum milliseconds between two checks that the files of the journal are in place. Files and
+/// directories can be moved while they are written.
 pub const JOURNAL_CHECK_MS: u64 = 30_000;
-/// Losses of a journal that are told one by one: a disk can have any number of them.
+/// Most losses of a journal that are reported one by one. A disk can have any number of them.
 pub const LOSSES_REPORTED_MAX: usize = 100;
-/// Records that a start reads before it looks for a signal to end.
+/// Records that a start reads between two checks for a signal.
 pub const STOP_RECORDS_MAX: usize = 64;
-/// The end of [`DRAIN_MS`] that is kept for the end of the journal.
+/// Last part of [`DRAIN_MS`], reserved for closing the journal.
 pub const JOURNAL_CLOSE_MS: u64 = 500;
-/// How often a journal is read to print what it holds, while its segments change meanwhile.
+/// Most tries to print a journal whose segments change at the same time.
 pub const INSPECTIONS_MAX: usize = 4;
-/// Interval at which a loop looks at its clocks if the system does not report that one was set.
+/// Milliseconds between two checks of the clocks, if the system does not report changes of them.
 pub const CLOCK_CHECK_MS: u64 = 60_000;
-/// By how much the wall clock must have moved against the steady one to be worth a record.
+/// Drift of the wall clock against the steady clock, in milliseconds, above which it is recorded.
 pub const CLOCK_DRIFT_MS: u64 = 100;
-/// Longest pause between two syncs of the journal that can be asked for: one hour.
+/// Highest `sync` interval: one hour.
 pub const SYNC_PAUSE_MS_HIGHEST: u64 = 3_600_000;
-/// Records waiting for the log worker. Further ones are dropped and counted, and the log says so.
+/// Most log lines that wait for the log worker. Further ones are dropped and counted, and the log
+/// says so.
 pub const DIAGNOSTICS_QUEUE_MAX: usize = 1024;
-/// Window over which lines of level `info` and above are counted.
+/// Milliseconds over which log lines of level `info` and above are counted.
 pub const LOG_WINDOW_MS: u64 = 60_000;
-/// Lines about one subject (a member, an address) that are printed in this time.
+/// Most lines about one subject (a member, an address) in this time.
 pub const LOG_SUBJECT_LINES_MAX: usize = 20;
-/// Lines of one level that are printed in this time, whatever their subjects.
+/// Most lines of one level in this time, for all subjects.
 pub const LOG_LEVEL_LINES_MAX: usize = 1000;
 
-/// When TCP asks a silent peer whether it is still there, and gives it up.
+/// TCP keepalive: the probes of a silent peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
     /// Seconds of silence before the first probe.
     pub idle_s: u64,
     /// Seconds from each probe to the next.
     pub interval_s: u64,
-    /// Probes, none of them answered, after which the connection is at its end.
+    /// Unanswered probes after which the connection is closed.
     pub probes: u32,
 }

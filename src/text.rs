@@ -1,23 +1,23 @@
-//! Text from outside, made harmless for what it is written to.
+//! Text for terminals and files: escapes of control characters, and counts with their nouns.
 
 use std::fmt::{self, Write as _};
 
-/// Text with everything that could drive a terminal written as an escape: control characters
-/// except TAB, line and paragraph separators (U+2028, U+2029), which some viewers show as a line
-/// break, and bidirectional controls, which can make one text look like another.
+/// Escapes characters that can drive a terminal: control characters except TAB, line and paragraph
+/// separators (U+2028, U+2029), which some viewers show as a line break, and bidirectional
+/// controls, which can make one text look like another.
 #[must_use]
 pub fn for_terminal(text: &str) -> Escaped<'_> {
     Escaped { text, is_harmful: drives_a_terminal }
 }
 
-/// Text with every control character but TAB written as an escape: one line stays one line.
+/// Escapes every control character except TAB, so that one line stays one line.
 #[must_use]
 pub fn for_file(text: &str) -> Escaped<'_> {
     Escaped { text, is_harmful: is_control }
 }
 
-/// A text that can be written as it is displayed; what the protocol allows is left as it came,
-/// a backslash too.
+/// A text whose harmful characters are escaped when it is displayed. All other characters stay as
+/// they are, a backslash too.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a> {
     text: &'a str,
@@ -50,10 +50,11 @@ impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
     }
 }
 
-/// Whether a text is harmless wherever it is written: printable ASCII and TAB.
+/// Returns true if a text has only printable ASCII characters and TABs, which are harmless
+/// everywhere.
 ///
-/// The common case, without decoding. It ends only after a piece of so many bytes that the compiler
-/// can look at all of them at once.
+/// This is the common case, and needs no decoding. The loop can end only after each piece of 32
+/// bytes, so that the compiler can test all of them at once.
 pub(crate) fn is_plain(text: &str) -> bool {
     let is_harmful = |byte: u8| !matches!(byte, b'\t' | b' '..=b'~');
     let (pieces, rest) = text.as_bytes().as_chunks::<32>();

@@ -1,42 +1,42 @@
-//! Time as a value: nobody here reads a clock.
+//! Time as a value. Only `net` reads a clock.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Milliseconds of the steady clock, counted from the start of the program. It never jumps, and it
-/// goes on while the machine sleeps, where the system has such a clock.
+/// Milliseconds on the steady clock since the start of the program. This clock never jumps. It
+/// continues while the machine sleeps, if the system has such a clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(u64);
 
 impl Millis {
-    /// The beginning.
+    /// Start of the program.
     pub const ZERO: Self = Self(0);
 
-    /// `millis` after the beginning.
+    /// Returns the time `millis` after the start of the program.
     #[must_use]
     pub const fn new(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the beginning.
+    /// Returns the milliseconds since the start of the program.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 
-    /// This moment and `millis` more; the end of time is as far as it goes.
+    /// Returns the time `millis` later, at most the highest value.
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this moment; 0 if `earlier` is later.
+    /// Returns the milliseconds since `earlier`; 0 if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The time from `earlier` to this moment; nothing if `earlier` is later.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.since(earlier))
@@ -49,12 +49,13 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Milliseconds since 1970-01-01T00:00:00Z by the wall clock, which may jump: for people only.
+/// Milliseconds since 1970-01-01T00:00:00Z on the wall clock. This clock may jump, so that it is
+/// only for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// The last millisecond of the last year that RFC 3339 can write.
+    /// Last millisecond of the year 9999, the last one that RFC 3339 can write.
     pub const END_OF_9999: Self = Self(253_402_300_799_999);
 }
 
@@ -64,11 +65,11 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-/// One reading of both clocks: a turn takes it once and hands it down.
+/// One reading of both clocks, taken once in a turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// By the clock that every deadline and every age is measured with.
+    /// Reading of the steady clock, for all deadlines and ages.
     pub steady: Millis,
-    /// What a delivery shows to people.
+    /// Reading of the wall clock, for the times in deliveries.
     pub unix: UnixMillis,
 }

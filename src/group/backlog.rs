@@ -1,37 +1,37 @@
-//! A full backlog as the log tells of it: once when it begins, once when it has ended.
+//! The full backlog, reported to the log twice: when it becomes full, and when it is calm again.
 
 use super::{Effect, Group};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::BacklogHolder;
 use crate::time::Millis;
 
-/// Change of the backlog that an operator must see.
+/// A change of the backlog, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BacklogChange {
-    /// The backlog is full: from here on messages are refused.
+    /// The backlog is full: new messages are refused.
     Refuses {
         /// `max_backlog`.
         max: u64,
-        /// Cause of the full backlog.
+        /// Holder of the oldest needed message.
         holder: BacklogHolder,
     },
-    /// The backlog is full: from here on the oldest messages are dropped.
+    /// The backlog is full: the oldest messages are dropped.
     Drops {
         /// `max_backlog`.
         max: u64,
-        /// Cause of the full backlog.
+        /// Holder of the oldest needed message.
         holder: BacklogHolder,
     },
-    /// For [`BACKLOG_CALM_MS`] no message was refused or dropped.
+    /// No message was refused or dropped for [`BACKLOG_CALM_MS`].
     Calm {
-        /// Messages refused since it was full.
+        /// Messages refused while the backlog was full.
         refused: u64,
-        /// Messages dropped since then.
+        /// Messages dropped while the backlog was full.
         dropped: u64,
     },
 }
 
-/// The refusals and drops since the backlog was full, while the last one is not long ago.
+/// Refused and dropped messages since the backlog became full.
 #[derive(Debug, Default)]
 pub(super) struct BacklogState {
     last_at: Option<Millis>,
@@ -40,15 +40,15 @@ pub(super) struct BacklogState {
 }
 
 impl BacklogState {
-    /// Counts messages that were refused or dropped; `true` if these are the first.
+    /// Counts refused and dropped messages. Returns true if the backlog was not full before.
     fn count(&mut self, refused: u64, dropped: u64, now: Millis) -> bool {
         self.refused = self.refused.saturating_add(refused);
         self.dropped = self.dropped.saturating_add(dropped);
         self.last_at.replace(now).is_none()
     }
 
-    /// Returns the time at which the backlog counts as calm, unless another message is refused or
-    /// dropped before.
+    /// Returns the time at which the backlog counts as calm, if no further message is refused or
+    /// dropped.
     pub(super) fn ends_at(&self) -> Option<Millis> {
         self.last_at.map(|at| at.plus(BACKLOG_CALM_MS))
     }
@@ -61,7 +61,7 @@ impl BacklogState {
 }
 
 impl Group {
-    /// Counts a message that was refused.
+    /// Counts a refused message.
     pub(super) fn on_refused(&mut self, max: u64, holder: &BacklogHolder) {
         if self.backlog_state.count(1, 0, self.now) {
             let holder = holder.clone();
@@ -69,7 +69,7 @@ impl Group {
         }
     }
 
-    /// Counts messages that were dropped to make room.
+    /// Counts messages dropped to make room.
     pub(super) fn on_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
         self.stats.dropped = self.stats.dropped.saturating_add(dropped);
         if self.backlog_state.count(0, dropped, self.now) {
@@ -78,14 +78,14 @@ impl Group {
         }
     }
 
-    /// Tells that the backlog is not full any more, once that is certain.
+    /// Reports a calm backlog when its time has come.
     pub(super) fn end_backlog_state(&mut self) {
         if let Some(calm) = self.backlog_state.end(self.now) {
             self.effects.push_back(Effect::Backlog(calm));
         }
     }
 
-    /// The member that needs the oldest message. To be called after [`Group::find_needed`].
+    /// Returns the member that needs the oldest message. Call [`Group::find_needed`] first.
     pub(super) fn backlog_holder(&self, bytes: u64) -> BacklogHolder {
         let lowest = self.members.known_lowest().and_then(|(slot, _)| self.members.at(slot));
         match lowest {

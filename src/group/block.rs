@@ -1,4 +1,4 @@
-//! A stretch of the history: delivery lines, encoded once, one behind the other.
+//! A block of the history: encoded delivery lines of consecutive messages.
 
 use std::ops::Range;
 
@@ -6,37 +6,38 @@ use crate::limits::BLOCK_BYTES;
 use crate::protocol::Seq;
 use crate::time::Millis;
 
-/// Lines with consecutive numbers and what must be known of each: 8 bytes a line.
+/// Consecutive delivery lines, with an index of 8 bytes a line.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Number of the first line.
+    /// Seq of the first line.
     first: Seq,
-    /// Bytes of the history before this block, counted from the beginning of the epoch.
+    /// Bytes of all earlier blocks since the start of the history.
     start: u64,
-    /// When the first line was accepted.
+    /// Time at which the first line was accepted.
     accepted: Millis,
     bytes: Vec<u8>,
     index: Vec<BlockEntry>,
-    /// Members whose next line stands here, or stood at the end when they got here.
+    /// Number of members whose next line is in this block, or was the end of this block when they
+    /// arrived.
     pub(super) readers: usize,
 }
 
 #[derive(Debug)]
 struct BlockEntry {
-    /// Where the line ends in the block's bytes.
+    /// Offset of the line's end in `bytes`.
     end: u32,
-    /// Milliseconds after the block's first line.
+    /// Milliseconds from the acceptance of the block's first line.
     accepted_after_ms: u32,
 }
 
 impl Block {
-    /// An empty block whose first line, of `line_bytes`, is about to be appended.
+    /// Creates an empty block with room for a first line of `line_bytes`.
     pub(super) fn new(first: Seq, start: u64, accepted: Millis, line_bytes: usize) -> Self {
         let bytes = Vec::with_capacity(line_bytes.max(BLOCK_BYTES));
         Self { first, start, accepted, bytes, index: Vec::new(), readers: 0 }
     }
 
-    /// Appends a line with the next number; `false` if it does not fit.
+    /// Appends a line with the next seq. Returns false if the line does not fit.
     pub(super) fn append(&mut self, line: &[u8], accepted: Millis) -> bool {
         let end = self.bytes.len().saturating_add(line.len());
         let Ok(accepted_after_ms) = u32::try_from(accepted.since(self.accepted)) else {
@@ -50,10 +51,10 @@ impl Block {
         true
     }
 
-    /// No line will be appended any more: gives back what was held ready for more.
+    /// Shrinks the buffers: no line is appended any more.
     pub(super) fn seal(&mut self) {
         self.index.shrink_to_fit();
-        // Half a short line is not worth moving the whole block for.
+        // Moving the whole block costs more than half a short line is worth.
         if self.bytes.capacity().saturating_sub(self.bytes.len()) > BLOCK_BYTES / 64 {
             self.bytes.shrink_to_fit();
         }
@@ -67,28 +68,28 @@ impl Block {
         Seq::new(self.first.as_u64().saturating_add(self.index.len() as u64)).before()
     }
 
-    /// Bytes of the history up to the end of this block, counted from the beginning of the epoch.
+    /// Returns the number of bytes from the start of the history to the end of this block.
     pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(self.bytes.len() as u64)
     }
 
-    /// Bytes of the history before a line of this block.
+    /// Returns the number of bytes from the start of the history to a line of this block.
     pub(super) fn start_of(&self, seq: Seq) -> u64 {
         self.start.saturating_add(self.offset_of(seq) as u64)
     }
 
-    /// When a line of this block was accepted.
+    /// Returns the time at which a line of this block was accepted.
     pub(super) fn accepted(&self, seq: Seq) -> Millis {
         let after = self.entry(seq).map_or(0, |entry| entry.accepted_after_ms);
         self.accepted.plus(u64::from(after))
     }
 
-    /// The lines from `first` to `last`.
+    /// Returns the lines from `first` to `last`.
     pub(super) fn lines(&self, first: Seq, last: Seq) -> &[u8] {
         self.bytes.get(self.offset_of(first)..self.offset_of(last.next())).unwrap_or_default()
     }
 
-    /// The line that the `bytes`th byte behind the beginning of line `first` belongs to.
+    /// Returns the line that contains the byte at offset `bytes` from the start of line `first`.
     pub(super) fn line_at(&self, first: Seq, bytes: usize) -> LineAt<'_> {
         let at = self.offset_of(first).saturating_add(bytes);
         let passed = self.index.partition_point(|entry| entry.end as usize <= at);
@@ -101,7 +102,7 @@ impl Block {
         }
     }
 
-    /// Where a line begins; the end of the block for the number behind its last.
+    /// Returns the offset of a line; for the seq after the last line, the end of the block.
     fn offset_of(&self, seq: Seq) -> usize {
         match self.position(seq).checked_sub(1).map(|before| self.index.get(before)) {
             None => 0,
@@ -119,17 +120,17 @@ impl Block {
     }
 }
 
-/// A line of a block, seen from a place somewhere in it.
+/// A line of a block, and an offset in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LineAt<'a> {
     pub(super) seq: Seq,
-    /// Its bytes from that place on.
+    /// Bytes of the line from the offset on.
     pub(super) remaining: &'a [u8],
-    /// Whether bytes of it stand before that place.
+    /// True if the offset is not the start of the line.
     pub(super) has_begun: bool,
 }
 
-const _: () = assert!(size_of::<BlockEntry>() == 8, "what a kept message costs beside its line");
+const _: () = assert!(size_of::<BlockEntry>() == 8, "a kept message costs 8 bytes and its line");
 
 #[cfg(test)]
 mod tests {

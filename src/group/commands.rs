@@ -1,4 +1,4 @@
-//! What each request does, or why it does nothing.
+//! Requests: each one is checked, and becomes a reply, a list, a connect-back or a fact.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -16,12 +16,12 @@ impl Group {
     pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
         match self.execute(origin, request, now) {
             Ok(Some(reply)) => self.reply(origin.conn, reply),
-            Ok(None) => (), // A list, or a connect-back is under way.
+            Ok(None) => (), // A list, or a connect-back, answers later.
             Err(refusal) => self.reply(origin.conn, refusal),
         }
     }
 
-    /// The checks stand in the order in which their refusals take precedence.
+    /// The order of the checks is the order in which their errors take precedence.
     fn execute(
         &mut self,
         origin: Origin,
@@ -61,7 +61,7 @@ impl Group {
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => self.publish(slot, text, now).map(Some),
             Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
-                Ok(None) // Answered above.
+                Ok(None) // Returned above.
             }
         }
     }
@@ -71,8 +71,8 @@ impl Group {
         None
     }
 
-    /// The coordinator must not be made to connect to third parties, as FTP's PORT command once
-    /// allowed (RFC 2577, section 3).
+    /// Refuses addresses of third parties: the coordinator must not be made to connect to them, as
+    /// FTP's PORT command once allowed (RFC 2577, section 3).
     fn check_ip(&self, origin: Origin, named: IpAddr) -> Result<(), RequestError> {
         let peer = origin.peer.to_canonical();
         let is_link_local = matches!(named, IpAddr::V6(ip) if ip.is_unicast_link_local());
@@ -131,7 +131,7 @@ impl Group {
         Ok(())
     }
 
-    /// There is room for another member, and for another one at this address.
+    /// Checks `max_members` and `max_members_per_address`.
     fn check_room(&self, ip: IpAddr) -> Result<(), RequestError> {
         let max = self.rules.members_max;
         if self.members.len().saturating_add(self.registering.len()) >= max {
@@ -198,7 +198,7 @@ impl Group {
         Ok(Reply::Deregister)
     }
 
-    /// Nothing is accepted that could not be written down.
+    /// Refuses a change that the journal could not store.
     pub(super) fn check_journal(&self) -> Result<(), RequestError> {
         match (self.is_journal_failing, self.is_journal_full) {
             (true, _) => Err(RequestError::JournalFails),
@@ -249,12 +249,13 @@ impl Group {
         RequestError::BacklogFull { max, holder }
     }
 
-    /// Sees to it that a line of so many bytes fits into the backlog.
+    /// Makes room for a line of `bytes` in the backlog, or refuses the line.
     fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
         let max = self.rules.backlog_bytes_max;
         let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
         if !exceeds(self.history.bytes_from(self.history.front())) {
-            return Ok(()); // What is kept is at least what is needed, and known at once.
+            // The kept bytes include all needed bytes, and their number costs no search.
+            return Ok(());
         }
         let mut oldest = self.find_needed();
         let needed_bytes = self.history.bytes_from(oldest);
@@ -270,7 +271,8 @@ impl Group {
                         oldest = oldest.next();
                     }
                     if oldest > self.history.released().next() {
-                        // What is not stored yet is not lost to anybody.
+                        // An uncommitted message is not lost to anybody yet, so it cannot be
+                        // dropped.
                         return Err(self.refuse_backlog_full(max, BacklogHolder::Journal));
                     }
                     self.on_dropped(oldest.above(first), max, needed_bytes);

@@ -1,4 +1,4 @@
-//! What becomes of connect-backs: members come, and come back.
+//! Connect-backs: their success, failure and cancellation, and the end of message sockets.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ impl Group {
         self.reply(conn, reply);
     }
 
-    /// A registration has come about: from here on the member sees what is accepted.
+    /// Completes a registration: the new member gets every message that is accepted from now on.
     fn add_member(
         &mut self,
         link: LinkId,
@@ -52,7 +52,8 @@ impl Group {
         }
     }
 
-    /// A member is back: it goes on right after its place, with a gap first if that is gone.
+    /// Completes a reconnect: deliveries continue after the member's cursor. A gap comes first if
+    /// messages after the cursor are missing.
     fn reconnect_member(
         &mut self,
         link: LinkId,
@@ -65,7 +66,7 @@ impl Group {
         let from = self.members.at(slot).map_or(address, |member| member.address);
         self.members.set_address(slot, address);
         let Some(member) = self.members.at_mut(slot) else {
-            debug_assert!(false, "who deregisters cancels the return");
+            debug_assert!(false, "a deregister cancels the reconnect");
             return Conflict::Cancelled.into();
         };
         member.reconnecting = None;
@@ -105,7 +106,7 @@ impl Group {
         reply
     }
 
-    /// A connection ended before it could become a message socket.
+    /// Fails a connect-back whose connection ended before it became a message socket.
     pub(super) fn on_connect_back_end(&mut self, link: LinkId, cause: &OfflineCause) {
         if matches!(self.links.at(link), Some(Link::Connecting(_))) {
             self.on_connect_failed(link, cause.to_string().into());
@@ -120,7 +121,7 @@ impl Group {
         }
     }
 
-    /// Nothing new is begun: who waits for a connect-back is told so.
+    /// Refuses all registrations and reconnects under way, and starts no new one.
     pub(super) fn on_shut_down(&mut self) {
         self.is_shutting_down = true;
         let pending: Vec<LinkId> = self.links.connecting().collect();
@@ -132,7 +133,7 @@ impl Group {
         }
     }
 
-    /// A connect-back comes to nothing: as if it had never been asked for.
+    /// Removes a connect-back and restores the state from before its request.
     fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
         let Link::Connecting(_) = self.links.at(link)? else { return None };
         let Link::Connecting(connect_back) = self.links.remove(link)? else { return None };
@@ -151,7 +152,7 @@ impl Group {
         Some(connect_back)
     }
 
-    /// Ends the connect-back of a `reconnect`; whether there was one.
+    /// Cancels the connect-back of a `reconnect`. Returns false if none is under way.
     pub(super) fn cancel_reconnect(&mut self, slot: MemberSlot, why: Conflict) -> bool {
         let reconnecting = self.members.at(slot).and_then(|member| member.reconnecting);
         let Some((link, connect_back)) =
@@ -168,7 +169,8 @@ impl Group {
         self.effects.push_back(Effect::Close { link, closing_bytes: Box::default() });
     }
 
-    /// Closes a member's message socket, and says why if anybody may be told; whether it had one.
+    /// Closes a member's message socket with a `bye` line, if a reason is given. Returns false if
+    /// the member has no message socket.
     pub(super) fn close_link(&mut self, slot: MemberSlot, bye: Option<Bye>) -> bool {
         let Some(link) = self.members.at_mut(slot).and_then(|member| member.link.take()) else {
             return false;

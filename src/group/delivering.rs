@@ -1,4 +1,4 @@
-//! How far each member has got: what was written, acknowledged, lost.
+//! Delivery: written bytes, acks, expiry, and the cursors that follow from them.
 
 use super::ids::LinkId;
 use super::{ChangeKind, Group, OfflineCause};
@@ -20,10 +20,10 @@ impl Group {
         self.mark_cursor_changed(slot);
     }
 
-    /// Everything up to `through` is kept where it is to be kept: it may be sent.
+    /// Allows all messages up to `through` to be sent.
     pub(super) fn on_committed(&mut self, through: Seq, now: Millis) {
         self.history.release(through);
-        self.expire(now); // What has waited for too long is never begun.
+        self.expire(now); // A message that expired before its commit is never sent.
     }
 
     pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
@@ -40,7 +40,7 @@ impl Group {
         }
     }
 
-    /// A message socket is at its end: its member is offline, and its place stays.
+    /// Ends a message socket: its member goes offline and keeps its cursor.
     pub(super) fn on_link_end(&mut self, link: LinkId, cause: OfflineCause) {
         let Some((slot, _)) = self.links.open(link) else {
             return self.on_connect_back_end(link, &cause);
@@ -53,14 +53,14 @@ impl Group {
         }
     }
 
-    /// The last bytes of a message socket when the coordinator ends.
+    /// Returns the last bytes of a message socket at a shutdown of the coordinator.
     #[must_use]
     pub fn goodbye(&self, link: LinkId) -> Box<[u8]> {
         let open = self.links.open(link);
         open.map_or_else(Box::default, |(_, outbound)| outbound.closing_bytes(Bye::ShuttingDown))
     }
 
-    /// With a time to live of 0 a message had its only chance in this turn.
+    /// Ends a turn. With a time to live of 0, all messages of the turn expire now.
     pub(super) fn on_delivered(&mut self) {
         if self.delivers_once() {
             self.expire_before(self.history.released().next());
@@ -68,8 +68,8 @@ impl Group {
         self.history.trim();
     }
 
-    /// What is not stored yet may turn out never to have been accepted: it is not lost to anybody
-    /// before that is known.
+    /// Drops expired messages. An uncommitted message does not expire: after a failure it may turn
+    /// out never to have been accepted.
     pub(super) fn expire(&mut self, now: Millis) {
         if !self.delivers_once() {
             let front = self.history.unexpired(now);
@@ -85,7 +85,7 @@ impl Group {
         }
     }
 
-    /// Everything before `front` goes: whoever was not offered it yet passes over it.
+    /// Drops messages before `front`. Cursors below skip them, with a gap if the member has acks.
     pub(super) fn drop_messages_before(&mut self, front: Seq) {
         self.history.drop_before(front);
         let mut changed_cursors = Vec::new();
@@ -105,21 +105,21 @@ impl Group {
         changed_cursors.into_iter().for_each(|slot| self.mark_cursor_changed(slot));
     }
 
-    /// Lets go of all messages up to `last`, for good: they are removed from where they are kept,
-    /// and no member is put back to before them. Nobody needs any of them.
+    /// Forgets all messages up to `last`, whose segment the journal removes. No member needs them,
+    /// and none can go back to them.
     pub fn forget_through(&mut self, last: Seq) {
-        debug_assert!(last < self.needed(), "what is needed is kept");
+        debug_assert!(last < self.needed(), "needed messages are kept");
         self.history.drop_before(last.next());
     }
 
-    /// The oldest kept message that some member still needs; the next number if there is none.
+    /// Returns the oldest kept message that a member still needs; the next seq if there is none.
     /// Linear in the members.
     #[must_use]
     pub fn needed(&self) -> Seq {
         self.needed_above(self.members.lowest_acked())
     }
 
-    /// As [`Group::needed`], but at once where the member that needs it has not moved.
+    /// Returns [`Group::needed`], in constant time if the lowest cursor has not moved.
     pub(super) fn find_needed(&mut self) -> Seq {
         let lowest = self.members.find_lowest_acked();
         self.needed_above(lowest)

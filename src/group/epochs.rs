@@ -1,10 +1,11 @@
-//! Epochs: the current one, and the next one.
+//! Epochs: the current one, and the change to the next one.
 //!
 //! ```text
-//!            a number that was never given out         written down
-//!   current ───────────────────────────────► deciding ─────────────► current
-//!            a fact is recorded     (if it is to be)   all message sockets are closed,
-//!                                                      connect-backs that wait go on
+//!           BeginEpoch, or a seq that was
+//!           never given out (`since`)             EpochCommitted
+//!   current ─────────────────────────────► decided ─────────────► current
+//!           Fact::NewEpoch is recorded             all message sockets are closed;
+//!                                                  deferred connect-backs complete
 //! ```
 
 use super::ids::LinkId;
@@ -13,17 +14,17 @@ use crate::limits::NEW_EPOCH_PAUSE_MS;
 use crate::protocol::{Epoch, Malformed, Options, RequestError};
 use crate::time::Millis;
 
-/// The current epoch, and what is known of the next one.
+/// The current epoch, and the next one.
 #[derive(Debug)]
 pub(super) struct Epochs {
     current: Epoch,
-    /// The next epoch: decided, not yet written down, and not yet sent to anybody.
+    /// The next epoch: decided, not yet committed, not yet sent to anybody.
     decided: Option<Epoch>,
-    /// Random epoch drawn ahead, for the next decision.
+    /// Random epoch for the next decision, drawn in advance.
     drawn: Option<Epoch>,
-    /// Time of the last new epoch that a number named by a member caused.
+    /// Time of the last new epoch that a member caused.
     decided_at: Option<Millis>,
-    /// Connect-backs that succeeded meanwhile: they belong to the next epoch.
+    /// Connect-backs that succeeded after the decision: they complete in the next epoch.
     deferred: Vec<LinkId>,
 }
 
@@ -44,7 +45,7 @@ impl Epochs {
         self.drawn = Some(epoch);
     }
 
-    /// Makes a connect-back that succeeded wait for the next epoch; `false` if none was decided.
+    /// Defers a connect-back to the next epoch. Returns false if no next epoch is decided.
     pub(super) fn defer(&mut self, link: LinkId) -> bool {
         if self.decided.is_some() {
             self.deferred.push(link);
@@ -52,19 +53,17 @@ impl Epochs {
         self.decided.is_some()
     }
 
-    /// Returns true if a member caused a new epoch so recently that no member can cause another
-    /// one.
+    /// Returns true if a member caused a new epoch less than [`NEW_EPOCH_PAUSE_MS`] ago.
     fn is_recent(&self, now: Millis) -> bool {
         self.decided_at.is_some_and(|at| now < at.plus(NEW_EPOCH_PAUSE_MS))
     }
 }
 
 impl Group {
-    /// Begins a new epoch if `since` names a number of this epoch above the last one given out.
-    /// Such a number was given out before the journal was replaced by an older copy, so the numbers
-    /// went back.
+    /// Begins a new epoch if `since` names a seq of this epoch above the last one given out. Such a
+    /// seq was given out before an older copy replaced the journal, so the seqs went back.
     ///
-    /// Any member can name any number, so this happens at most once in [`NEW_EPOCH_PAUSE_MS`].
+    /// Any member can name any seq, so this happens at most once in [`NEW_EPOCH_PAUSE_MS`].
     pub(super) fn check_since(
         &mut self,
         id: &str,
@@ -76,7 +75,7 @@ impl Group {
             return Ok(());
         };
         if since.seq <= last || self.epochs.decided.is_some() {
-            return Ok(()); // What is named of a life that ends means nothing in the next one.
+            return Ok(()); // A seq of an epoch that ends means nothing in the next one.
         }
         let begins = self.epochs.drawn.filter(|_| !self.epochs.is_recent(now));
         let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
@@ -96,8 +95,7 @@ impl Group {
         self.record(Fact::NewEpoch { epoch });
     }
 
-    /// The new epoch begins: numbers of the old one that a member names or acknowledges no longer
-    /// count.
+    /// Begins the decided epoch. Seqs of the old epoch in `since` and acks no longer count.
     pub(super) fn on_epoch_committed(&mut self) {
         let Some(epoch) = self.epochs.decided.take() else { return };
         self.epochs.current = epoch;

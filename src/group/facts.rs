@@ -1,4 +1,4 @@
-//! What is to be written down of a group's decisions, so that it can be what it was.
+//! Facts: the decisions of a group that a journal stores. Replaying them restores the group.
 
 use std::net::SocketAddr;
 
@@ -8,106 +8,106 @@ use super::{Effect, Group};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
-/// One decision. Applied again in the same order they make the same group; expiry is not among
-/// them, as it follows from the time, nor is who was online, as no socket outlives the program.
+/// A decision. The same facts in the same order make the same group. Expiry is not a fact: it
+/// follows from the time. Being online is not a fact either: no socket outlives the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// A member is new.
+    /// A new member.
     Member(MemberState),
-    /// A member has come back: it may have gone back, and needs what stands above this place. That
-    /// is written down with its next [`CursorUpdate`].
+    /// A member came back. Its cursor may have gone back, so the messages after `acked` must be
+    /// kept. The next [`CursorUpdate`] records the member.
     Reconnected {
-        /// Its place.
+        /// Cursor of the member.
         acked: Seq,
     },
-    /// A member is one no more.
+    /// An id ceased to be a member.
     Deregistered {
-        /// Which.
+        /// Id of the former member.
         id: Box<str>,
     },
-    /// The numbers begin another life; the last one given out stays.
+    /// A new epoch begins. The last seq stays.
     NewEpoch {
-        /// Which.
+        /// The new epoch.
         epoch: Epoch,
     },
-    /// A message was accepted: [`Group::lines`] has it.
+    /// A message was accepted. [`Group::lines`] returns its line.
     Accepted {
-        /// Which.
+        /// Seq of the message.
         seq: Seq,
     },
 }
 
-/// All that is to be known of a member.
+/// State of a member, as a snapshot stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberState {
-    /// Its id.
+    /// Id of the member.
     pub id: Box<str>,
-    /// Where it was connected to last.
+    /// Address of the last connect-back.
     pub address: SocketAddr,
-    /// The last number before it was registered.
+    /// Last seq before the registration.
     pub registered_at: Seq,
-    /// Its place.
+    /// Last seq that counts as delivered.
     pub acked: Seq,
-    /// Its own numbers above that, and those below it of messages that are kept: the first and the
-    /// last of each run, lowest first.
+    /// Ranges of own seqs: all above `acked`, and those of kept messages below. First and last of
+    /// each range, lowest first.
     pub own: Box<[(Seq, Seq)]>,
 }
 
-/// A member whose place is to be written down.
+/// A member whose cursor must be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CursorUpdate<'a> {
-    /// Its id.
+    /// Id of the member.
     pub id: &'a str,
-    /// Its place.
+    /// Last seq that counts as delivered.
     pub acked: Seq,
-    /// If it has come back: its address, and the last number before it was registered.
+    /// After a reconnect: the address, and the last seq before the registration.
     pub reconnected: Option<(SocketAddr, Seq)>,
 }
 
 impl Group {
-    /// The life of the numbers.
+    /// Returns the current epoch.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epochs.current()
     }
 
-    /// The life of the numbers behind all that was decided: that of [`Group::epoch`], or the one
-    /// that begins as soon as it is written down.
+    /// Returns the newest epoch, even if it is not committed yet. See [`Group::epoch`].
     #[must_use]
     pub fn decided_epoch(&self) -> Epoch {
         self.epochs.decided()
     }
 
-    /// The kept lines above `after`, each with its number and when it was accepted.
+    /// Returns the kept lines after `after`, each with its seq and acceptance time.
     pub fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
         self.history.lines(after)
     }
 
-    /// Where all members stand, in the order of their ids.
+    /// Returns the states of all members, in the order of their ids.
     pub fn member_states(&self) -> impl Iterator<Item = MemberState> {
         self.members.sorted().map(|member| member.member_state())
     }
 
-    /// Whether an id is a member.
+    /// Returns true if the id is a member.
     #[must_use]
     pub fn is_member(&self, id: &str) -> bool {
         self.members.find(id).is_some()
     }
 
-    /// Returns true if a member has moved or come back since the last
+    /// Returns true if a cursor has moved or a member has come back since the last
     /// [`Group::take_cursor_updates`].
     #[must_use]
     pub fn has_cursor_updates(&self) -> bool {
         !self.changed_cursors.is_empty()
     }
 
-    /// The members that have moved or come back since the last call, each once.
+    /// Passes each member whose cursor moved, or that came back, since the last call to `put`,
+    /// once.
     pub fn take_cursor_updates(&mut self, mut put: impl FnMut(CursorUpdate<'_>)) {
         for slot in std::mem::take(&mut self.changed_cursors) {
             let Some(member) = self.members.at_mut(slot) else { continue };
             let unrecorded = std::mem::replace(&mut member.unrecorded, UnrecordedChange::Nothing);
             let reconnected = match unrecorded {
-                UnrecordedChange::Nothing => continue, // Another member was given the slot.
+                UnrecordedChange::Nothing => continue, // The slot belongs to another member now.
                 UnrecordedChange::Acked => None,
                 UnrecordedChange::Reconnected => Some((member.address, member.registered_at)),
             };
@@ -127,12 +127,12 @@ impl Group {
         }
     }
 
-    /// A member's place may have moved: that is written down once, however often it did.
+    /// Marks a cursor to be recorded, once for any number of moves.
     pub(super) fn mark_cursor_changed(&mut self, slot: MemberSlot) {
         self.mark_unrecorded(slot, UnrecordedChange::Acked);
     }
 
-    /// A member has come back: that is written down once, however often it did.
+    /// Records that a member came back, and marks its cursor to be recorded.
     pub(super) fn mark_reconnected(&mut self, slot: MemberSlot) {
         self.mark_unrecorded(slot, UnrecordedChange::Reconnected);
         if let Some(acked) = self.members.at(slot).map(|member| member.acked()) {

@@ -1,4 +1,4 @@
-//! Members that have been away for too long are members no more.
+//! Forgetting: members that are offline longer than `forget_after` are removed.
 
 use super::ids::MemberSlot;
 use super::{ChangeKind, Fact, Group};
@@ -6,7 +6,7 @@ use crate::limits::TURN_FORGETS_MAX;
 use crate::time::Millis;
 
 impl Group {
-    /// The program has begun: the time that members may be away counts from here.
+    /// Starts the offline time of all members at `now`, the start of the program.
     pub fn start(&mut self, now: Millis) {
         self.now = now;
         for slot in self.members.slots() {
@@ -14,8 +14,8 @@ impl Group {
         }
     }
 
-    /// Returns the time at which the next member must be forgotten. While nothing can be written
-    /// down, no member is forgotten.
+    /// Returns the time at which the next member is forgotten. No member is forgotten while the
+    /// journal refuses facts.
     pub(super) fn next_forgetting(&self) -> Option<Millis> {
         if self.rules.forget_after_ms == 0 || self.check_journal().is_err() {
             return None;
@@ -23,7 +23,7 @@ impl Group {
         self.members.offline_longest().map(|(since, _)| since.plus(self.rules.forget_after_ms))
     }
 
-    /// Forgets the members that have been away for too long, a share of them in each turn.
+    /// Forgets members that were offline for too long, at most [`TURN_FORGETS_MAX`] in one turn.
     pub(super) fn forget_offline(&mut self) {
         for _ in 0..TURN_FORGETS_MAX {
             let is_due = self.next_forgetting().is_some_and(|at| at <= self.now);
@@ -33,7 +33,7 @@ impl Group {
         }
     }
 
-    /// Removes a member, which has no message socket and no connect-back any more.
+    /// Removes a member that has no message socket and no connect-back.
     pub(super) fn forget(&mut self, slot: MemberSlot, change: ChangeKind) {
         if let Some(member) = self.members.remove(slot, &mut self.history) {
             self.record(Fact::Deregistered { id: member.id.clone() });

@@ -1,4 +1,4 @@
-//! The history: every message that somebody may still get, stored once for all members.
+//! The history: every message that a member may still get, stored once for all members.
 
 use std::collections::VecDeque;
 
@@ -10,38 +10,38 @@ use crate::time::Millis;
 /// A queue of blocks of encoded delivery lines.
 ///
 /// ```text
-///            dead │ kept
+///         dropped │ kept
 ///   ┌─────────────┼────────┬──────────────────────┬─────────────┐
 ///   │ block       │        │ block                │ tail block  │ ◄─ append
 ///   └─────────────┼────────┴──────────────────────┴─────────────┘
 ///               front                                        last
 /// ```
 ///
-/// Invariant: numbers are consecutive from the first block's first to `last`, and the moments of
-/// acceptance never decrease, so expiry and dropping only ever look at the front. They are linear
-/// in what goes, not in what is kept. A time to live per message would need the wheel.
+/// Invariants: seqs are consecutive from the first block to `last`, and acceptance times never
+/// decrease. So expiry and dropping only look at the front. Their cost is linear in the dropped
+/// messages, not in the kept ones. A time to live per message would need a timer wheel.
 #[derive(Debug)]
 pub(super) struct History {
     blocks: VecDeque<Block>,
-    /// Blocks ever dropped: the serial number of the first block there is.
+    /// Number of blocks dropped so far: the serial of the first block.
     blocks_dropped: u64,
-    /// The lowest number that neither expired nor had to make room.
+    /// Lowest seq that is neither expired nor dropped.
     front: Seq,
-    /// The last number given out.
+    /// Last seq that was given out.
     last: Seq,
-    /// The last number that may be sent: it is where it is to be kept.
+    /// Last seq that may be sent: the last committed one.
     released: Seq,
-    /// Numbers above `front` whose messages were lost on the way here.
+    /// Seqs at or above `front` whose messages the journal lost.
     lost: SeqRanges,
-    /// Readers of the block that comes first, while there is no block.
+    /// Number of readers of the next block, while there is no block.
     readers_waiting: usize,
     ttl_ms: u64,
 }
 
-/// Serial number of the block that holds a member's next line, or of one before it.
+/// Serial of the block that contains a member's next line, or of an earlier block.
 ///
-/// Readers of a block that is dropped become readers of the one behind it, so a serial number
-/// that is gone means the first block.
+/// Readers of a dropped block become readers of the next one. So the serial of a dropped block
+/// means the first block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlockSerial(u64);
 
@@ -59,52 +59,53 @@ impl History {
         }
     }
 
-    /// The lowest number that is kept; the next to be given out if none is.
+    /// Returns the lowest kept seq; the next seq if no message is kept.
     pub(super) fn front(&self) -> Seq {
         self.front
     }
 
-    /// The last number given out.
+    /// Returns the last seq that was given out.
     pub(super) fn last(&self) -> Seq {
         self.last
     }
 
-    /// The last number that may be sent.
+    /// Returns the last seq that may be sent.
     pub(super) fn released(&self) -> Seq {
         self.released
     }
 
-    /// Everything up to `seq` may be sent.
+    /// Allows all messages up to `seq` to be sent.
     pub(super) fn release(&mut self, seq: Seq) {
         self.released = self.released.max(seq).min(self.last);
     }
 
-    /// Numbers up to `last` were given out before, and nothing of them is kept.
+    /// Continues after `last`, with no message kept.
     pub(super) fn begin_after(&mut self, last: Seq) {
         self.drop_before(self.last.next());
-        debug_assert!(self.blocks.is_empty(), "nothing stands before a beginning");
+        debug_assert!(self.blocks.is_empty(), "no message is kept before the start");
         self.last = self.last.max(last);
         self.front = self.last.next();
         self.released = self.last;
     }
 
-    /// Gives out the next number to a message that was lost.
+    /// Gives the next seq to a message that the journal lost.
     pub(super) fn append_lost(&mut self, now: Millis) {
         let seq = self.append(&[], now);
         self.lost.push(seq);
     }
 
-    /// Numbers not below the front whose messages were lost.
+    /// Returns the seqs from the front on whose messages the journal lost.
     pub(super) fn lost(&self) -> &SeqRanges {
         &self.lost
     }
 
-    /// The last number that is gone of those right behind `acked`: expired, dropped or lost.
+    /// Returns the last of the missing seqs right after `acked`: expired, dropped or lost. Returns
+    /// `acked` if the next message is there.
     pub(super) fn missing_after(&self, acked: Seq) -> Seq {
         self.lost.skip(acked.max(self.front.before()))
     }
 
-    /// How many messages above `acked` are kept, but for those of `own`.
+    /// Returns the number of kept messages after `acked` that are not in `own`.
     pub(super) fn others(&self, acked: Seq, own: &SeqRanges) -> u64 {
         let after = acked.max(self.front.before());
         let lost = self.lost.above(after);
@@ -112,7 +113,7 @@ impl History {
         own.others(after, self.last).saturating_sub(lost.fold(0, u64::saturating_add))
     }
 
-    /// The kept lines above `after`, with their numbers and when they were accepted.
+    /// Returns the kept lines after `after`, each with its seq and acceptance time.
     pub(super) fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
         let mut seq = after.max(self.front.before());
         std::iter::from_fn(move || {
@@ -122,7 +123,7 @@ impl History {
         })
     }
 
-    /// Appends an encoded line and gives it the next number.
+    /// Appends an encoded line and gives it the next seq.
     pub(super) fn append(&mut self, line: &[u8], now: Millis) -> Seq {
         let seq = self.last.next();
         let fitted = self.blocks.back_mut().is_some_and(|tail| tail.append(line, now));
@@ -141,7 +142,7 @@ impl History {
         seq
     }
 
-    /// Bytes of the lines from `from` to the newest.
+    /// Returns the bytes of all lines from `from` to the newest.
     pub(super) fn bytes_from(&self, from: Seq) -> u64 {
         match self.block_of(from) {
             Some(block) => self.end().saturating_sub(block.start_of(from)),
@@ -149,7 +150,8 @@ impl History {
         }
     }
 
-    /// The number of the oldest message that has not expired at `now`; the next one if all have.
+    /// Returns the seq of the oldest message that has not expired at `now`; the next seq if all
+    /// have.
     pub(super) fn unexpired(&self, now: Millis) -> Seq {
         let mut front = self.front;
         while let Some(block) = self.block_of(front) {
@@ -161,7 +163,7 @@ impl History {
         front
     }
 
-    /// Lets all messages before `front` go, for good.
+    /// Drops all messages before `front`.
     pub(super) fn drop_before(&mut self, front: Seq) {
         self.front = self.front.max(front).min(self.last.next());
         self.lost.forget_through(self.front.before());
@@ -170,7 +172,7 @@ impl History {
         }
     }
 
-    /// Drops the blocks at the front that no member reads any more; the tail stays.
+    /// Drops blocks at the front that no member reads any more. The tail block stays.
     pub(super) fn trim(&mut self) {
         while self.blocks.len() > 1 && self.blocks.front().is_some_and(|block| block.readers == 0) {
             self.drop_block();
@@ -190,14 +192,14 @@ impl History {
         }
     }
 
-    /// When the last message of the first block will have expired, so that the block can go; before
-    /// it may be sent it does not.
+    /// Returns the time at which the last message of the first block expires, so that the block can
+    /// be dropped. `None` before that message may be sent: until then it does not expire.
     pub(super) fn next_expiry(&self) -> Option<Millis> {
         let block = self.blocks.front().filter(|block| block.last() <= self.released)?;
         Some(block.accepted(block.last()).plus(self.ttl_ms).plus(1))
     }
 
-    /// A member arrives at `acked`: the block of its next line has a reader more.
+    /// Counts a reader in the block of the line after `acked`.
     pub(super) fn enter(&mut self, acked: Seq) -> BlockSerial {
         let position = self.position(acked.next());
         let readers = self.readers_at(position);
@@ -205,14 +207,14 @@ impl History {
         BlockSerial(self.blocks_dropped.saturating_add(position as u64))
     }
 
-    /// A member leaves the block that it had entered.
+    /// Removes a reader from a block.
     pub(super) fn leave(&mut self, serial: BlockSerial) {
         let readers = self.readers_at(self.position_of(serial));
-        debug_assert!(*readers > 0, "who leaves had entered");
+        debug_assert!(*readers > 0, "a reader leaves only a block that it entered");
         *readers = readers.saturating_sub(1);
     }
 
-    /// Whether the line after `acked` stands behind the block that a member had entered.
+    /// Returns true if the line after `acked` is in a later block.
     pub(super) fn is_past(&self, serial: BlockSerial, acked: Seq) -> bool {
         self.blocks.get(self.position_of(serial)).is_some_and(|block| block.last() <= acked)
     }
@@ -228,8 +230,8 @@ impl History {
         }
     }
 
-    /// The lines after `after` that are not `own`, as pieces of consecutive bytes, as far as they
-    /// may be sent and nothing between them was lost.
+    /// Returns the sendable lines after `after` that are not in `own`, as slices of consecutive
+    /// bytes. Stops before a lost message.
     pub(super) fn slices<'a>(
         &'a self,
         after: Seq,
@@ -266,9 +268,9 @@ impl History {
         self.blocks.get(self.position(seq)).filter(|block| block.last() >= seq)
     }
 
-    /// The position of the block that holds a number, or will: the tail for all above `last`.
+    /// Returns the position of the block that contains `seq`; the tail for all seqs above `last`.
     ///
-    /// The tail and the front are asked for with every message, whatever stands between them.
+    /// The tail and the front are found without a search, because every message needs them.
     fn position(&self, seq: Seq) -> usize {
         if self.blocks.back().is_none_or(|tail| tail.first() <= seq) {
             return self.blocks.len().saturating_sub(1);
@@ -280,7 +282,7 @@ impl History {
     }
 }
 
-/// Whole lines that stand one behind the other in one block.
+/// Consecutive whole lines in one block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HistorySlice<'a> {
     block: &'a Block,
@@ -297,7 +299,7 @@ impl<'a> HistorySlice<'a> {
         self.last.above(self.first.before())
     }
 
-    /// The line that the `bytes`th byte of the piece belongs to.
+    /// Returns the line that contains the byte at offset `bytes` of the slice.
     pub(super) fn line_at(&self, bytes: usize) -> LineAt<'a> {
         self.block.line_at(self.first, bytes)
     }

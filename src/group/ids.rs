@@ -1,12 +1,12 @@
-//! What things are called: small numbers that are not to be mixed up.
+//! Ids of command sockets, links and members.
 
 use std::fmt;
 
-/// Names a command socket; the group only hands it back with the reply.
+/// Id of a command socket. The group returns it with the reply and does not use it otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnId(pub usize);
 
-/// Names a connect-back and the message socket that comes of it; never means another one later.
+/// Id of a connect-back and of its message socket. No other link ever has the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId {
     slot: u32,
@@ -34,7 +34,7 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// Where a member stands in the table; used again after it has gone.
+/// Index of a member in the table. After the member is removed, another one can get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberSlot(u32);
 

@@ -1,4 +1,4 @@
-//! Links: each is one connect-back, from the request for it to the end of its message socket.
+//! Links: one for each connect-back, from its request to the end of its message socket.
 
 use std::net::SocketAddr;
 
@@ -9,16 +9,16 @@ use super::outbound::Outbound;
 use super::per_address::Network;
 use crate::protocol::{Epoch, MessageLine, Options, Since};
 
-/// One link.
+/// A connect-back, or the message socket that it became.
 #[derive(Debug)]
 pub(super) enum Link {
     /// A connect-back is under way.
     Connecting(ConnectBack),
-    /// There is a message socket.
+    /// A message socket.
     Open {
-        /// Whose.
+        /// Member that the socket belongs to.
         member: MemberSlot,
-        /// What goes out on it.
+        /// Outbound half of the socket.
         outbound: Outbound,
     },
 }
@@ -38,21 +38,21 @@ impl Link {
 pub(super) struct ConnectBack {
     pub(super) purpose: ConnectPurpose,
     pub(super) address: SocketAddr,
-    /// The command socket that waits for the outcome.
+    /// Command socket that waits for the reply.
     pub(super) conn: ConnId,
     pub(super) options: ConnectOptions,
 }
 
-/// What a connect-back is made for.
+/// Purpose of a connect-back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectPurpose {
-    /// A new member with this id.
+    /// Registers a new member with this id.
     Register(Box<str>),
-    /// The return of a member.
+    /// Brings a member back online.
     Reconnect(MemberSlot),
 }
 
-/// The options of a request, kept until its connection is made.
+/// Options of a `register` or `reconnect`, kept until the connect-back completes.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectOptions {
     pub(super) acks: bool,
@@ -66,18 +66,18 @@ impl ConnectOptions {
         Self { acks, nonce: nonce.map(Box::from), since }
     }
 
-    /// What the coordinator greets with.
+    /// Returns the `hello` line; `None` without a nonce.
     pub(super) fn hello(&self, epoch: Epoch) -> Option<MessageLine<'_>> {
         self.nonce.as_deref().map(|nonce| MessageLine::Hello { nonce, epoch })
     }
 }
 
-/// All links, found by their id in constant time.
+/// All links, found by id in constant time.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     slots: Slab<(u32, Link)>,
-    /// Serial number of the next link. It comes round after 4 billion of them: an id is long
-    /// forgotten by then.
+    /// Serial of the next link. It wraps after 4 billion links, when the oldest ids are long
+    /// unused.
     next_serial: u32,
 }
 
@@ -99,7 +99,7 @@ impl Links {
         (*serial == id.serial()).then_some(link)
     }
 
-    /// The message socket of a link, if it has come to that.
+    /// Returns the message socket of a link; `None` while the link is connecting.
     pub(super) fn open(&self, id: LinkId) -> Option<(MemberSlot, &Outbound)> {
         match self.at(id)? {
             Link::Open { member, outbound } => Some((*member, outbound)),
@@ -107,7 +107,7 @@ impl Links {
         }
     }
 
-    /// As [`Links::open`].
+    /// Returns the message socket of a link, as [`Links::open`] does.
     pub(super) fn open_mut(&mut self, id: LinkId) -> Option<(MemberSlot, &mut Outbound)> {
         let (serial, link) = self.slots.get_mut(id.slot())?;
         match link {
@@ -116,7 +116,7 @@ impl Links {
         }
     }
 
-    /// Makes a link that was connecting an open one.
+    /// Turns a connect-back into a message socket.
     pub(super) fn establish(&mut self, id: LinkId, member: MemberSlot, outbound: Outbound) {
         if let Some((serial, link)) = self.slots.get_mut(id.slot())
             && *serial == id.serial()
@@ -125,7 +125,7 @@ impl Links {
         }
     }
 
-    /// All message sockets.
+    /// Returns all message sockets.
     pub(super) fn all_open_mut(&mut self) -> impl Iterator<Item = (MemberSlot, &mut Outbound)> {
         self.slots.iter_mut().filter_map(|(_, (_, link))| match link {
             Link::Open { member, outbound } => Some((*member, outbound)),
@@ -133,7 +133,7 @@ impl Links {
         })
     }
 
-    /// All message sockets, by their names.
+    /// Returns the ids of all message sockets.
     pub(super) fn all_open(&self) -> Vec<LinkId> {
         let slots = self.slots.iter().filter_map(|(slot, (serial, link))| match link {
             Link::Open { .. } => Some(LinkId::new(slot, *serial)),
@@ -142,7 +142,7 @@ impl Links {
         slots.collect()
     }
 
-    /// All connect-backs under way.
+    /// Returns the ids of all connect-backs under way.
     pub(super) fn connecting(&self) -> impl Iterator<Item = LinkId> {
         self.slots.iter().filter_map(|(slot, (serial, link))| match link {
             Link::Connecting(_) => Some(LinkId::new(slot, *serial)),

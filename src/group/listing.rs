@@ -1,6 +1,6 @@
 //! Lists that a request can ask for.
 
-/// Content of a list.
+/// Kind of list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// [`super::Group::members`].

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use super::{Effect, Group};
 use crate::protocol::{Bye, Epoch, Seq, Since};
 
-/// Change of a member.
+/// A change of a member, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberChange {
     /// Id of the member.
     pub id: Box<str>,
-    /// Kind of change.
+    /// Kind of the change.
     pub change: ChangeKind,
 }
 
@@ -31,7 +31,7 @@ pub enum ChangeKind {
     },
     /// The member lost its message socket.
     Offline {
-        /// Address of the one that it had.
+        /// Address of the lost socket.
         address: SocketAddr,
         /// Cause of the end.
         cause: OfflineCause,
@@ -57,32 +57,31 @@ pub enum ChangeKind {
 /// Cause for the end of a message socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OfflineCause {
-    /// Its id said `disconnect`.
+    /// The member sent `disconnect`.
     Disconnected,
-    /// A new epoch begins: the member must come back in it.
+    /// A new epoch begins: the member must reconnect.
     NewEpoch,
-    /// The member wrote a line that is no acknowledgement, or acknowledged a number that was not
-    /// sent.
+    /// The member wrote a line that is not an ack, or acknowledged a seq that it was not sent.
     BadAck,
-    /// The socket ended, or was given up.
+    /// The socket ended, or the coordinator gave the socket up.
     SocketEnded(SocketEnd),
 }
 
 /// End of a message socket, as the operating system or a timer reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketEnd {
-    /// The participant ended its direction.
+    /// The participant closed its sending direction.
     Closed,
     /// The connection was reset.
     Reset,
     /// TCP got no answer in time.
     TimedOut,
-    /// The socket took no byte for `stall_timeout`, although some were due.
+    /// The socket took no byte for `stall_timeout`, although bytes were due.
     Stalled {
         /// `stall_timeout`.
         timeout_ms: u64,
     },
-    /// Another error, in the operating system's words.
+    /// Another error, with the text of the operating system.
     Failed(Box<str>),
 }
 

@@ -1,4 +1,4 @@
-//! Members: who belongs to the group, and how far each of them has got.
+//! Members: ids, addresses and cursors of all registered participants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,48 +15,49 @@ use super::ranges::{SeqRange, SeqRanges};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
-/// One member.
+/// A registered participant.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: Box<str>,
-    /// Where it was connected to last; its ip is the one that may use the id.
+    /// Address of the last connect-back. Only requests from its IP may use the id.
     pub(super) address: SocketAddr,
-    /// The place it was registered at: nothing up to here is ever its business.
+    /// Last seq before the registration. The member never gets messages up to here.
     pub(super) registered_at: Seq,
-    /// The last number that counts as delivered.
+    /// Last seq that counts as delivered.
     acked: Seq,
-    /// Its own numbers above `acked`.
+    /// Seqs of the member's own messages.
     own: SeqRanges,
     block: BlockSerial,
-    /// Its message socket: a member is online if it has one.
+    /// Message socket: the member is online if there is one.
     pub(super) link: Option<LinkId>,
-    /// The connect-back of a `reconnect` under way.
+    /// Connect-back of a `reconnect` under way.
     pub(super) reconnecting: Option<LinkId>,
     /// Time at which the member was last online; `None` while it is online.
     offline_since: Option<Millis>,
-    /// Part of the member that must be written down.
+    /// Change that must be recorded.
     pub(super) unrecorded: UnrecordedChange,
 }
 
-/// Changes of a member since its place was written down last.
+/// Change of a member since it was last recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnrecordedChange {
     Nothing,
-    /// Its place has moved.
+    /// The cursor moved.
     Acked,
-    /// The member came back: its address may be another one, and its place a lower one.
+    /// The member came back: the address may differ, and the cursor may be lower.
     Reconnected,
 }
 
 impl Member {
     pub(super) fn member_state(&self) -> MemberState {
         let Self { ref id, address, registered_at, acked, ref own, .. } = *self;
-        // Below the place, too: the member may go back, and the messages be gone at the next start.
+        // Own seqs below the cursor, too: the member may go back, and no segment may have these
+        // messages after the next start.
         let own = own.above(Seq::ZERO).map(|range| (range.first, range.last)).collect();
         MemberState { id: id.clone(), address, registered_at, acked, own }
     }
 
-    /// Stands where it was written down to stand.
+    /// Restores a recorded member.
     pub(super) fn restore(
         &mut self,
         address: SocketAddr,
@@ -69,7 +70,7 @@ impl Member {
         self.restore_acked(acked, history);
     }
 
-    /// A place that was written down; what it passes may not have come down to us.
+    /// Restores a recorded cursor. The messages up to the cursor may be missing.
     pub(super) fn restore_acked(&mut self, acked: Seq, history: &mut History) {
         let acked = acked.min(history.last()).max(self.registered_at);
         if acked >= self.acked {
@@ -79,19 +80,19 @@ impl Member {
         }
     }
 
-    /// A message of its own that was written down.
+    /// Restores a recorded message of the member.
     pub(super) fn restore_published(&mut self, seq: Seq, history: &mut History) {
         self.own.push(seq);
         self.advance(self.acked, history);
     }
 
-    /// Everything that was written down is restored. Until then no number is forgotten: a record
-    /// behind it may have gone back below what is kept by now.
+    /// Ends the restoration. Until then no own seq is forgotten: a later record may move the cursor
+    /// back below the kept messages.
     pub(super) fn finish_restore(&mut self, history: &History) {
         self.trim_own(history);
     }
 
-    /// These numbers are its own, as was written down; who sent them may be known no more.
+    /// Restores recorded own ranges. The messages themselves may be missing.
     pub(super) fn restore_own(&mut self, ranges: Vec<(Seq, Seq)>, history: &mut History) {
         let highest = history.last();
         let within = |(first, last): (Seq, Seq)| SeqRange { first, last: last.min(highest) };
@@ -108,15 +109,15 @@ impl Member {
         &self.own
     }
 
-    /// Everything up to `acked` counts as delivered; what is own right behind it, too.
+    /// Counts everything up to `acked` as delivered, and the own seqs right after it.
     pub(super) fn acknowledge_through(&mut self, acked: Seq, history: &mut History) {
         if self.advance(acked, history) {
             self.trim_own(history);
         }
     }
 
-    /// As [`Member::acknowledge_through`], with every own number remembered; `false` if it stays
-    /// where it is.
+    /// Moves the cursor as [`Member::acknowledge_through`] does, but keeps all own seqs. Returns
+    /// false if the cursor does not move.
     fn advance(&mut self, acked: Seq, history: &mut History) -> bool {
         let acked = self.own.skip(acked.max(self.acked));
         if acked == self.acked {
@@ -130,7 +131,7 @@ impl Member {
         true
     }
 
-    /// The member has published `seq`, and is never sent it.
+    /// Records that the member published `seq`, which is never sent to it.
     pub(super) fn published(
         &mut self,
         seq: Seq,
@@ -144,10 +145,10 @@ impl Member {
         self.acknowledge_through(self.acked, history);
     }
 
-    /// The member names the last number it has taken in this epoch.
+    /// Resumes after `taken`, the last seq that the member names in this epoch.
     ///
-    /// Below its place it gets again what is kept of the messages after that number, but none from
-    /// before its registration; its place moves back to where that begins.
+    /// If `taken` is below the cursor, the cursor goes back. The member then gets the kept messages
+    /// after `taken` again, but none from before its registration.
     pub(super) fn resume_after(&mut self, taken: Seq, history: &mut History) {
         let oldest = history.front().before().min(self.acked);
         let acked = taken.max(self.registered_at).max(oldest);
@@ -163,19 +164,19 @@ impl Member {
         self.set_acked(acked, history);
     }
 
-    /// The place is this one, or behind the own numbers right above it.
+    /// Sets the cursor to `acked`, or to the end of the own range right after it.
     fn set_acked(&mut self, acked: Seq, history: &mut History) {
         self.acked = self.own.skip(acked);
         history.leave(self.block);
         self.block = history.enter(self.acked);
     }
 
-    /// Forgets its own numbers that it has behind it, of messages that are not kept.
+    /// Forgets own seqs at or below the cursor whose messages are not kept.
     fn trim_own(&mut self, history: &History) {
         self.own.forget_through(self.acked.min(history.front().before()));
     }
 
-    /// Kept messages of others above its place.
+    /// Returns the number of kept messages of others after the cursor.
     pub(super) fn pending(&self, history: &History) -> u64 {
         history.others(self.acked, &self.own)
     }
@@ -185,20 +186,20 @@ impl Member {
 #[derive(Debug, Default)]
 pub(super) struct Members {
     slots: Slab<Member>,
-    /// The slot of the member whose own numbers are trimmed next.
+    /// Slot of the member whose own seqs are trimmed next.
     trimmed_next: usize,
     by_id: BTreeMap<Box<str>, MemberSlot>,
-    /// Whose place was the lowest when that was looked for last, and where. For as long as one
-    /// stands there nobody is lower: places only rise, but for [`Members::cursor_went_back`].
+    /// Member with the lowest cursor, and that cursor, when last searched. As long as that cursor
+    /// has not moved, none is lower: cursors only rise, except at [`Members::cursor_went_back`].
     lowest: Option<(MemberSlot, Seq)>,
-    /// Members that are offline and not about to return, by when they were online last.
+    /// Offline members without a connect-back under way, by the time they were last online.
     offline: BTreeSet<(Millis, MemberSlot)>,
-    /// Members, and registrations under way.
+    /// Number of members, and of registrations under way, by address.
     pub(super) per_address: PerAddress,
 }
 
 impl Members {
-    /// A new member, which sees what is accepted from now on.
+    /// Adds a member that gets every message accepted from now on.
     pub(super) fn insert(
         &mut self,
         id: Box<str>,
@@ -247,7 +248,7 @@ impl Members {
         self.slots.get_mut(slot.index())
     }
 
-    /// A member is at this address now.
+    /// Changes the address of a member.
     pub(super) fn set_address(&mut self, slot: MemberSlot, address: SocketAddr) {
         if let Some(member) = self.slots.get_mut(slot.index()) {
             self.per_address.remove(member.address.ip());
@@ -256,7 +257,7 @@ impl Members {
         }
     }
 
-    /// A member has come, gone, or is about to return: to be called whenever its links change.
+    /// Updates the list of offline members. Must be called after each change of a member's links.
     pub(super) fn update_offline(&mut self, slot: MemberSlot, now: Millis) {
         let Some(member) = self.slots.get_mut(slot.index()) else { return };
         let was_offline = member.offline_since.unwrap_or(now);
@@ -267,12 +268,12 @@ impl Members {
         }
     }
 
-    /// The member that has been away for the longest time, and since when.
+    /// Returns the member that has been offline longest, and the time it was last online.
     pub(super) fn offline_longest(&self) -> Option<(Millis, MemberSlot)> {
         self.offline.first().copied()
     }
 
-    /// All slots that members have.
+    /// Returns the slots of all members.
     pub(super) fn slots(&self) -> Vec<MemberSlot> {
         self.by_id.values().copied().collect()
     }
@@ -290,9 +291,7 @@ impl Members {
         self.slots.len()
     }
 
-    /// Lets one member forget what it need not remember. With one for each message, members that
-    /// have ceased to send hold no more than one run for each kept message and each member.
-    /// See [`Member::finish_restore`].
+    /// Ends the restoration of all members: see [`Member::finish_restore`].
     pub(super) fn finish_restore(&mut self, history: &History) {
         self.slots.iter_mut().for_each(|(_, member)| member.finish_restore(history));
     }
@@ -305,12 +304,12 @@ impl Members {
         self.trimmed_next = if next < self.slots.capacity() { next } else { 0 };
     }
 
-    /// In the order of the bytes of their ids.
+    /// Returns the members in byte order of their ids.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Member> {
         self.sorted_after(None)
     }
 
-    /// As [`Members::sorted`], for ids above `id`.
+    /// Returns the members with ids above `id`, as [`Members::sorted`] does.
     pub(super) fn sorted_after(&self, id: Option<&str>) -> impl Iterator<Item = &Member> {
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
         let slots = self.by_id.range::<str, _>((from, Bound::Unbounded));
@@ -322,24 +321,24 @@ impl Members {
         self.slots.iter().filter(|(_, member)| member.link.is_some()).count()
     }
 
-    /// The lowest place of all: what stands up to it, everybody has. Linear in the members.
+    /// Returns the lowest cursor: every member has all messages up to it. Linear in the members.
     pub(super) fn lowest_acked(&self) -> Option<Seq> {
         self.lowest().map(|(_, acked)| acked)
     }
 
-    /// As [`Members::lowest_acked`], but at once where the lowest has not moved: while one that is
-    /// away keeps the backlog full, this is asked for with every message.
+    /// Returns [`Members::lowest_acked`], in constant time if the lowest cursor has not moved.
+    /// While one offline member keeps the backlog full, each message asks for it.
     pub(super) fn find_lowest_acked(&mut self) -> Option<Seq> {
         self.lowest = self.known_lowest().or_else(|| self.lowest());
         self.lowest.map(|(_, acked)| acked)
     }
 
-    /// The lowest, if it stands where it was found.
+    /// Returns the last found lowest cursor, if that cursor has not moved.
     pub(super) fn known_lowest(&self) -> Option<(MemberSlot, Seq)> {
         self.lowest.filter(|&(slot, acked)| self.at(slot).is_some_and(|it| it.acked == acked))
     }
 
-    /// Some member may stand lower than it did.
+    /// Forgets the lowest cursor: some cursor may be lower now.
     pub(super) fn cursor_went_back(&mut self) {
         self.lowest = None;
     }

@@ -1,20 +1,19 @@
-//! The coordinator's mind: who is a member, what was said, and who still has to get it.
+//! The group: a deterministic state machine that decides about members, messages and deliveries.
 //!
-//! A deterministic state machine without a body. Everything that can happen comes in by one door,
-//! [`Group::handle`], with the time it happened at; everything that is to be done comes out by
-//! another, [`Group::poll_effect`]. Beside them stand pure questions, above all
-//! [`Group::run_for`]: the bytes that come next on a message socket.
+//! An [`Input`] and the current time go into [`Group::handle`]. Each [`Effect`] comes out of
+//! [`Group::poll_effect`]. Queries change nothing; the most important one is [`Group::run_for`],
+//! which returns the next bytes for a message socket. The group touches no socket, clock or file.
 //!
 //! ```text
 //!                 Input ──► handle(input, now) ──► Effect
 //!                              │
 //!              members ────────┼──────── links: connect-backs and message sockets
-//!           id, place, own     │           sent, cursor, rest of a line
+//!         id, acked, own seqs  │         sent, cursor, partial line
 //!                              │
 //!                           history: each message once, encoded
 //!                  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓
-//!                  gone    front      ▲        ▲     last
-//!                                   place   cursor
+//!                 dropped  front      ▲        ▲     last
+//!                                   acked   cursor
 //! ```
 
 #![deny(clippy::arithmetic_side_effects)]
@@ -64,160 +63,159 @@ pub use per_address::{Network, PerAddress};
 pub use replay::{RecoveredFact, Replay};
 pub use stats::{Gauges, Stats};
 
-/// The rules that one group is kept by.
+/// Settings of a group.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Milliseconds that a message lives.
+    /// Time to live of a message, in milliseconds.
     pub ttl_ms: u64,
     /// `max_line`: longest request line in bytes, LF included.
     pub line_bytes_max: usize,
-    /// Members, and registrations under way.
+    /// Most members, with registrations under way.
     pub members_max: usize,
-    /// Of these, at one address.
+    /// Most members at one address, with registrations under way.
     pub members_per_address_max: usize,
-    /// Milliseconds that a member may be offline before it is forgotten; 0: any time.
+    /// Milliseconds that a member may be offline before it is forgotten. 0: no limit.
     pub forget_after_ms: u64,
-    /// Bytes of lines kept for those who still need them.
+    /// `max_backlog`: most bytes of delivery lines that members still need.
     pub backlog_bytes_max: u64,
-    /// What happens to a message that would exceed them.
+    /// Reaction to a message that would exceed `backlog_bytes_max`.
     pub overflow: Overflow,
-    /// Whether requests may name, and ids be used from, any address.
+    /// True if requests may name any address, and may use an id from any address.
     pub foreign_ip_allowed: bool,
-    /// Whether decisions are written down: then nothing is sent before it is [`Input::Committed`].
+    /// True if a journal stores facts. Then nothing is sent before it is [`Input::Committed`].
     pub is_journaled: bool,
-    /// The coordinator's own listening socket, where nobody is connected back to.
+    /// Address of the coordinator's own listening socket. The group never connects to it.
     pub listening: SocketAddr,
 }
 
-/// Where a request came in.
+/// Source of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The command socket.
+    /// Command socket of the request.
     pub conn: ConnId,
-    /// The address it comes from.
+    /// Address of the client.
     pub peer: IpAddr,
-    /// The coordinator's own address on it.
+    /// Address of the coordinator on this command socket.
     pub local: IpAddr,
 }
 
-/// Everything that can happen to a group.
+/// Events that the group handles.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A command socket brought a request. Exactly one reply or list answers it, perhaps later;
-    /// acknowledgements that had arrived are handed in before (see [`Group::ends`]).
+    /// A command socket received a request. One reply or list answers it, perhaps later. Acks that
+    /// have arrived on [`Group::ends`] are handed in first.
     Request {
-        /// Where from.
+        /// Source of the request.
         origin: Origin,
-        /// What.
+        /// The parsed request.
         request: Request<'a>,
     },
-    /// A connect-back has come about; acknowledgements that the member's old message socket had
-    /// already brought are handed in before (see [`Group::replaces`]).
+    /// A connect-back succeeded. Acks that have arrived on [`Group::replaces`] are handed in first.
     Connected {
-        /// Which.
+        /// Link of the connect-back.
         link: LinkId,
     },
     /// A connect-back has failed.
     ConnectFailed {
-        /// Which.
+        /// Link of the connect-back.
         link: LinkId,
-        /// The operating system's words.
+        /// Error text of the operating system.
         reason: Box<str>,
     },
-    /// The socket took so many bytes of what [`Group::run_for`] offered.
+    /// A message socket took bytes of the run that [`Group::run_for`] returned.
     Wrote {
-        /// Which message socket.
+        /// Link of the message socket.
         link: LinkId,
-        /// How many.
+        /// Number of bytes.
         bytes: usize,
     },
-    /// Every message socket that takes bytes was offered all there is: the end of a turn.
+    /// End of a turn: every writable message socket was given all its due bytes.
     Delivered,
-    /// A member acknowledged what it took.
+    /// A member acknowledged messages.
     Acknowledged {
-        /// On which message socket.
+        /// Link of the message socket.
         link: LinkId,
-        /// Everything up to here.
+        /// Last acknowledged seq.
         seq: Seq,
     },
-    /// A member that acknowledges wrote something else.
+    /// A member with `acks=1` sent a line that is not an ack.
     Garbled {
-        /// On which message socket.
+        /// Link of the message socket.
         link: LinkId,
     },
-    /// A message socket has ended, or is given up.
+    /// A message socket ended, or the coordinator gives the socket up.
     Lost {
-        /// Which.
+        /// Link of the message socket.
         link: LinkId,
         /// Cause of the end.
         how: SocketEnd,
     },
-    /// Everything up to this number is kept where it is to be kept.
+    /// The journal committed all messages up to a seq.
     Committed {
-        /// The number.
+        /// Last committed seq.
         through: Seq,
     },
-    /// Bits for the next epoch: see [`Effect::DrawEpoch`].
+    /// Random bits for the next epoch: the answer to [`Effect::DrawEpoch`].
     DrawnEpoch(Epoch),
-    /// A new epoch is to begin.
+    /// A new epoch must begin.
     BeginEpoch,
-    /// [`Group::decided_epoch`] is kept, and acknowledgements that arrived are handed in.
+    /// The journal committed [`Group::decided_epoch`]. Acks that have arrived are handed in first.
     EpochCommitted,
-    /// Decisions cannot be written down, or can be again.
+    /// True: the journal cannot be written. False: the journal can be written again.
     JournalFails(bool),
-    /// True: the journal has as many bytes waiting as it may. False: fewer again.
+    /// True: too many bytes wait for the journal. False: the journal has room again.
     JournalFull(bool),
     /// Time has passed.
     Tick,
-    /// The coordinator is about to end: nothing new is begun.
+    /// The coordinator shuts down: no new registration or reconnect starts.
     ShutDown,
 }
 
-/// Everything that a group wants done.
+/// Actions that the group asks of its caller.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Answer a request.
+    /// Answer a request with one line.
     Reply {
-        /// The command socket that it came from.
+        /// Command socket of the request.
         to: ConnId,
-        /// With what.
+        /// The reply.
         reply: Reply,
     },
     /// Answer a request with a list.
     List {
-        /// The command socket that it came from.
+        /// Command socket of the request.
         to: ConnId,
-        /// Of what.
+        /// Kind of list.
         listing: Listing,
     },
     /// Connect to a participant.
     Connect {
-        /// The name of the attempt, and of the message socket that comes of it.
+        /// Link of the connect-back, and later of its message socket.
         link: LinkId,
-        /// Where to.
+        /// Address to connect to.
         address: SocketAddr,
-        /// The coordinator's own address to connect from: the one that the request came to, if it
-        /// came from where it is to connect to. Anywhere else may not be reached from there.
+        /// Source address: the local address of the request's command socket. `None` if the request
+        /// names another address than its own, which this local address may not reach.
         from: Option<IpAddr>,
     },
-    /// Give up an attempt, or close a message socket.
+    /// Cancel a connect-back, or close a message socket.
     Close {
-        /// Which.
+        /// Link of the connect-back or message socket.
         link: LinkId,
-        /// Written first, as far as the socket takes it at once; may be empty.
+        /// Last bytes for the socket, as far as it takes them at once. May be empty.
         closing_bytes: Box<[u8]>,
     },
-    /// Write a decision down.
+    /// Store a fact in the journal.
     Record(Fact),
-    /// Draw bits for [`Input::DrawnEpoch`]; a group has none at its start.
+    /// Draw random bits for [`Input::DrawnEpoch`]. A group has none at its start.
     DrawEpoch,
-    /// A member came, went or moved: for the log.
+    /// Log a change of a member.
     MemberChange(MemberChange),
-    /// The backlog is full, or is so no more: for the log.
+    /// Log a change of the backlog.
     Backlog(BacklogChange),
 }
 
-/// The group.
+/// The group: its members, links and history.
 #[derive(Debug)]
 pub struct Group {
     rules: Rules,
@@ -228,12 +226,12 @@ pub struct Group {
     links: Links,
     history: History,
     effects: VecDeque<Effect>,
-    /// The line being encoded; kept for its memory.
+    /// Buffer for the line that is being encoded, reused for each message.
     line: Vec<u8>,
     is_shutting_down: bool,
     is_journal_failing: bool,
     is_journal_full: bool,
-    /// Members whose places are to be written down.
+    /// Members whose cursors must be recorded.
     changed_cursors: Vec<MemberSlot>,
     backlog_state: BacklogState,
     /// Time of the input that is being handled.
@@ -242,7 +240,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group without members, at the beginning of an epoch.
+    /// Creates a group without members.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
         Self {
@@ -264,7 +262,7 @@ impl Group {
         }
     }
 
-    /// The one door in.
+    /// Handles one input at the time `now`.
     pub fn handle(&mut self, input: Input<'_>, now: Now) {
         self.now = now.steady;
         self.expire(now.steady);
@@ -286,9 +284,9 @@ impl Group {
             Input::Tick => self.on_tick(),
             Input::ShutDown => self.on_shut_down(),
         }
-        debug_assert!(self.history.released() <= self.history.last(), "nothing else is sent");
-        debug_assert!(self.history.front() <= self.history.last().next(), "nor is it expired");
-        debug_assert!(self.registering.len() <= self.links.len(), "who registers is connected to");
+        debug_assert!(self.history.released() <= self.history.last(), "sent messages exist");
+        debug_assert!(self.history.front() <= self.history.last().next(), "expired messages exist");
+        debug_assert!(self.registering.len() <= self.links.len(), "each registration has a link");
     }
 
     fn on_tick(&mut self) {
@@ -297,12 +295,12 @@ impl Group {
         self.history.trim();
     }
 
-    /// The one door out: what is to be done next.
+    /// Returns the next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// When [`Input::Tick`] is due at the latest.
+    /// Returns the time by which [`Input::Tick`] must be handled.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         let dues =
@@ -310,45 +308,45 @@ impl Group {
         dues.into_iter().flatten().min()
     }
 
-    /// The bytes that come next on a message socket; `None` if nothing is due there.
+    /// Returns the next bytes for a message socket; `None` if no bytes are due.
     #[must_use]
     pub fn run_for(&self, link: LinkId) -> Option<Run<'_>> {
         let (slot, outbound) = self.links.open(link)?;
         outbound.run(&self.history, self.members.at(slot)?.own())
     }
 
-    /// Whether [`Group::run_for`] has anything to offer.
+    /// Returns true if [`Group::run_for`] returns bytes.
     #[must_use]
     pub fn is_due(&self, link: LinkId) -> bool {
         let Some((slot, outbound)) = self.links.open(link) else { return false };
         self.members.at(slot).is_some_and(|member| outbound.is_due(&self.history, member.own()))
     }
 
-    /// The last number given out.
+    /// Returns the last seq that was given out.
     #[must_use]
     pub fn last(&self) -> Seq {
         self.history.last()
     }
 
-    /// The last number that may be sent: message sockets are worth a look whenever it has risen.
+    /// Returns the last seq that may be sent. When it rises, message sockets may have bytes due.
     #[must_use]
     pub fn released(&self) -> Seq {
         self.history.released()
     }
 
-    /// Whether each message is offered in the turn of its acceptance only (a time to live of 0).
+    /// Returns true if each message is delivered only in the turn of its acceptance (`ttl=0`).
     #[must_use]
     pub fn delivers_once(&self) -> bool {
         self.rules.ttl_ms == 0
     }
 
-    /// Whether what a member writes on its message socket means anything.
+    /// Returns true if the member sends acks on this message socket.
     #[must_use]
     pub fn takes_acks(&self, link: LinkId) -> bool {
         self.links.open(link).is_some_and(|(_, outbound)| outbound.acks)
     }
 
-    /// The message socket that ends if this connect-back succeeds.
+    /// Returns the message socket that ends if this connect-back succeeds.
     #[must_use]
     pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
         match self.links.at(link)? {
@@ -360,12 +358,12 @@ impl Group {
         }
     }
 
-    /// The message socket that ends if this request is carried out.
+    /// Returns the message socket that ends if this request succeeds.
     #[must_use]
     pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
         match request.command {
             Command::Disconnect => self.members.at(self.members.find(request.id)?)?.link,
-            Command::Deregister // Its place is forgotten with it.
+            Command::Deregister // The cursor of a removed member no longer matters.
             | Command::Register { .. }
             | Command::Reconnect { .. }
             | Command::Msend { .. }
@@ -375,12 +373,12 @@ impl Group {
         }
     }
 
-    /// The lines behind `OK members`, in the order of the bytes of the ids.
+    /// Returns the lines after `OK members`, in byte order of the ids.
     pub fn members(&self) -> impl Iterator<Item = MemberLine<'_>> {
         self.members_after(None)
     }
 
-    /// As [`Group::members`], for ids above `id`.
+    /// Returns the lines of [`Group::members`] for ids above `id`.
     pub fn members_after(&self, id: Option<&str>) -> impl Iterator<Item = MemberLine<'_>> {
         self.members.sorted_after(id).map(|member| MemberLine {
             id: &member.id,

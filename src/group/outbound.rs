@@ -1,4 +1,4 @@
-//! What goes out on one message socket, and how far it has got.
+//! The outbound half of a message socket: the next bytes to write, and the position reached.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,29 +9,29 @@ use super::ranges::SeqRanges;
 use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, SENT_GAPS_MAX};
 use crate::protocol::{Bye, Gap, MessageLine, Seq};
 
-/// The writing half of a message socket: a place in the history and the little that is its own.
+/// Position of a message socket in the history, with the lines that are not in the history.
 ///
 /// ```text
-///   sent       rest      gap      cursor
-///    │   ┌──────┴───┐  ┌──┴──┐      │
-///  ──●───│line begun│──│ lost│──────●──── history ──►
+///   sent      partial     gap     cursor
+///    │   ┌──────┴───────┐┌─┴──┐      │
+///  ──●───│ line (begun) ││lost│──────●──── history ──►
 /// ```
 ///
-/// `sent` is the last number whose last byte was handed to the operating system, `cursor` the one
-/// after which the history is still to be offered. They differ only while there is a rest or a gap.
+/// `sent` is the last seq whose bytes the operating system took. `cursor` is the seq after which
+/// the history continues. The two differ only while a partial line or a gap is due.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    /// The member acknowledges, and is told of gaps.
+    /// True if the member sends acks, and gets `gap` and `bye` lines.
     pub(super) acks: bool,
     partial: Option<Box<PartialLine>>,
     gap: Option<Box<PendingGap>>,
     cursor: Seq,
     sent: Seq,
-    /// Gaps sent and not yet acknowledged: numbers inside them may not be named.
+    /// Gaps sent and not yet acknowledged. A seq inside such a gap cannot be acknowledged.
     sent_gaps: VecDeque<Gap>,
 }
 
-/// The end of a line that must be finished, whatever becomes of its message.
+/// A line that the socket took in part. The line must be finished, even if its message expires.
 #[derive(Debug)]
 struct PartialLine {
     bytes: Vec<u8>,
@@ -39,7 +39,7 @@ struct PartialLine {
     kind: LineKind,
 }
 
-/// What a line is to the member once its last byte is out.
+/// Meaning of a partial line, once its last byte is written.
 #[derive(Clone, Copy, Debug)]
 enum LineKind {
     Nothing,
@@ -47,7 +47,7 @@ enum LineKind {
     Gap(Gap),
 }
 
-/// A gap whose line has not begun: it may still grow.
+/// A gap line of which no byte is written yet. The gap may still grow.
 #[derive(Debug)]
 struct PendingGap {
     gap: Gap,
@@ -55,7 +55,7 @@ struct PendingGap {
 }
 
 impl Outbound {
-    /// Starts after `acked`; `hello` goes before everything else.
+    /// Creates an outbound half that starts after `acked`. A `hello` line goes first.
     pub(super) fn new(acks: bool, hello: Option<MessageLine<'_>>, acked: Seq) -> Self {
         let partial = hello.map(|hello| {
             let bytes = format!("{hello}\n").into_bytes();
@@ -64,18 +64,18 @@ impl Outbound {
         Self { acks, partial, gap: None, cursor: acked, sent: acked, sent_gaps: VecDeque::new() }
     }
 
-    /// The last number that the member can have seen the end of.
+    /// Returns the last seq that the member can have received completely.
     pub(super) fn sent(&self) -> Seq {
         self.sent
     }
 
-    /// The lowest number that can come next.
+    /// Returns the lowest seq that can come next.
     pub(super) fn next(&self) -> Seq {
         self.cursor.next()
     }
 
-    /// The last bytes of a socket that is closed: the end of a line that was begun, and why. Empty
-    /// for a member that does not acknowledge, which may not know the line.
+    /// Returns the last bytes of a socket that is closed: the rest of a partial line, and a `bye`
+    /// line. Empty for a member without acks, which does not know the `bye` line.
     pub(super) fn closing_bytes(&self, bye: Bye) -> Box<[u8]> {
         if !self.acks {
             return Box::default();
@@ -86,16 +86,16 @@ impl Outbound {
         bytes.into_boxed_slice()
     }
 
-    /// Whether anything is to be written.
+    /// Returns true if bytes are due.
     pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
         let has_begun = self.partial.is_some() || self.gap.is_some();
         has_begun || history.slices(self.cursor, own).next().is_some()
     }
 
-    /// What is to be written next, as much as one call should take; `None` if nothing is due.
+    /// Returns the next bytes, as many as one call should write; `None` if no bytes are due.
     pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a SeqRanges) -> Option<Run<'a>> {
         if !self.is_due(history, own) {
-            return None; // Most who ask have everything, and a run is a kilobyte to be laid out.
+            return None; // Most callers have no bytes due, and a run takes a kilobyte to lay out.
         }
         let mut run = Run::default();
         if let Some(partial) = &self.partial {
@@ -113,16 +113,16 @@ impl Outbound {
         Some(run)
     }
 
-    /// `bytes` of the last run are out: how many messages were brought to their end by them. What
-    /// stands behind them is still to be passed over.
+    /// Records that `bytes` of the last run are written. Returns the number of messages that are
+    /// now complete. [`Outbound::skip_missing`] must follow.
     pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (left, finished) = self.wrote_partial(bytes);
         let left = self.wrote_gap(left);
         self.wrote_history(left, history, own).saturating_add(finished)
     }
 
-    /// Goes on with the line that was begun: how many bytes are left for what comes after it, and
-    /// how many messages it finished.
+    /// Uses up bytes for the partial line. Returns the remaining bytes, and the number of completed
+    /// messages.
     fn wrote_partial(&mut self, bytes: usize) -> (usize, u64) {
         let Some(mut partial) = self.partial.take() else { return (bytes, 0) };
         let due = partial.bytes.len().saturating_sub(partial.written);
@@ -144,10 +144,10 @@ impl Outbound {
         }
     }
 
-    /// Writes the gap that stands before the cursor; how many bytes are left for the history.
+    /// Uses up bytes for the due gap line. Returns the remaining bytes.
     fn wrote_gap(&mut self, bytes: usize) -> usize {
         if bytes == 0 {
-            return 0; // Not begun: it may still grow.
+            return 0; // No byte of the gap line is written: the gap may still grow.
         }
         let Some(due) = self.gap.take() else { return bytes };
         let PendingGap { gap, line } = *due;
@@ -160,7 +160,7 @@ impl Outbound {
         0
     }
 
-    /// Moves the cursor over so many bytes; how many messages that brings to their end.
+    /// Moves the cursor over `bytes` of the history. Returns the number of completed messages.
     fn wrote_history(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
         for slice in history.slices(self.cursor, own) {
@@ -178,13 +178,13 @@ impl Outbound {
         deliveries
     }
 
-    /// The socket took a part of a piece: whole lines, and perhaps the beginning of one.
+    /// Moves the cursor over a part of a slice: whole lines, and perhaps the start of one.
     fn wrote_part(&mut self, slice: HistorySlice<'_>, bytes: usize) -> u64 {
         let LineAt { seq, remaining, has_begun } = slice.line_at(bytes);
         self.sent = seq.before();
         self.cursor = seq.before();
         if has_begun {
-            // Copied at once: the message may be gone by the time the socket takes more.
+            // The bytes are copied now: the message may be dropped before the socket takes more.
             let partial =
                 PartialLine { bytes: remaining.to_vec(), written: 0, kind: LineKind::Message(seq) };
             self.partial = Some(Box::new(partial));
@@ -193,8 +193,8 @@ impl Outbound {
         seq.above(slice.first)
     }
 
-    /// Passes over what is not to be sent: what is gone, and what is the member's own. How many
-    /// messages of others were gone.
+    /// Moves the cursor over missing messages and the member's own ones. Returns the number of
+    /// missing messages of others.
     pub(super) fn skip_missing(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
@@ -214,7 +214,7 @@ impl Outbound {
         count
     }
 
-    /// A gap is due, or the one that is due has grown.
+    /// Creates a due gap, or extends the one that is due.
     fn add_gap(&mut self, lost: Gap) {
         if self.acks {
             let gap = self.gap.take().map_or(lost, |due| due.gap.joined(lost));
@@ -223,12 +223,12 @@ impl Outbound {
         }
     }
 
-    /// Whether what is offered next is still kept.
+    /// Returns true if the next message is not dropped: the cursor is not before `front`.
     pub(super) fn reaches(&self, front: Seq) -> bool {
         self.cursor >= front.before()
     }
 
-    /// Takes an acknowledgement: `false` if this connection did not bring that number.
+    /// Handles an ack. Returns false if this socket was not sent that seq.
     pub(super) fn acknowledge(&mut self, seq: Seq) -> bool {
         let is_inside = |gap: &Gap| gap.first <= seq && seq < gap.last;
         if seq > self.sent || self.sent_gaps.iter().any(is_inside) {
@@ -243,13 +243,14 @@ impl Outbound {
     fn on_gap_sent(&mut self, gap: Gap) {
         self.sent = gap.last;
         if self.sent_gaps.len() == SENT_GAPS_MAX {
-            self.sent_gaps.pop_front(); // A number inside it will pass for one that may be named.
+            // A seq inside this gap counts as acknowledgeable from now on.
+            self.sent_gaps.pop_front();
         }
         self.sent_gaps.push_back(gap);
     }
 }
 
-/// Bytes that come next on a message socket, as slices for one vectored write.
+/// The next bytes for a message socket, as slices for one vectored write.
 #[derive(Debug)]
 pub struct Run<'a> {
     slices: [IoSlice<'a>; RUN_SLICES_MAX],
@@ -264,13 +265,13 @@ impl Default for Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    /// The slices, at least one, none of them empty.
+    /// Returns the slices: at least one, and none of them empty.
     #[must_use]
     pub fn slices(&self) -> &[IoSlice<'a>] {
         self.slices.get(..self.count).unwrap_or_default()
     }
 
-    /// Bytes of all slices together.
+    /// Returns the number of bytes in all slices.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

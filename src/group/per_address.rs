@@ -1,22 +1,22 @@
-//! Counts things per IPv4 address or IPv6 /64 network.
+//! Counts members or connections per IPv4 address or IPv6 /64 network.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Counts by [`Network`]. Loopback addresses are not counted: they are this machine's own.
+/// Counts by [`Network`]. Loopback addresses are not counted: they belong to this machine.
 #[derive(Debug, Default)]
 pub struct PerAddress {
     counts: BTreeMap<Network, usize>,
 }
 
-/// The addresses that count as one: an IPv4 address, or the 2^64 IPv6 addresses of one network,
-/// as one machine can use all of them.
+/// An IPv4 address, or the /64 network of an IPv6 address: one machine can use all 2^64 addresses
+/// of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network(IpAddr);
 
 impl Network {
-    /// The network of an address; `None` for a loopback address.
+    /// Returns the network of an address; `None` for a loopback address.
     #[must_use]
     pub fn of(ip: IpAddr) -> Option<Self> {
         let ip = ip.to_canonical();
@@ -41,7 +41,7 @@ impl fmt::Display for Network {
 }
 
 impl PerAddress {
-    /// Counts one more.
+    /// Adds one to the count of an address.
     pub fn add(&mut self, ip: IpAddr) {
         if let Some(network) = Network::of(ip) {
             let count = self.counts.entry(network).or_default();
@@ -49,11 +49,11 @@ impl PerAddress {
         }
     }
 
-    /// Counts one less.
+    /// Subtracts one from the count of an address.
     pub fn remove(&mut self, ip: IpAddr) {
         let Some(network) = Network::of(ip) else { return };
         let count = self.counts.get_mut(&network);
-        debug_assert!(count.is_some(), "only what was added is removed");
+        debug_assert!(count.is_some(), "each removed address was added");
         if let Some(count) = count {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -62,7 +62,7 @@ impl PerAddress {
         }
     }
 
-    /// The network of `ip`, if it has `max` or more already.
+    /// Returns the network of `ip` if its count is `max` or more.
     #[must_use]
     pub fn full(&self, ip: IpAddr, max: usize) -> Option<Network> {
         let network = Network::of(ip)?;
@@ -70,7 +70,7 @@ impl PerAddress {
         (count >= max).then_some(network)
     }
 
-    /// All that are counted.
+    /// Returns the sum of all counts.
     #[must_use]
     pub fn total(&self) -> usize {
         self.counts.values().copied().fold(0, usize::saturating_add)

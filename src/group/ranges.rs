@@ -1,26 +1,26 @@
-//! Which numbers above a member's place are its own.
+//! Ranges of seqs: the seqs of a member's own messages, or of lost messages.
 
 use std::collections::VecDeque;
 
 use crate::protocol::{Gap, Seq};
 
-/// The numbers of a member's own messages above its place: a list of runs, lowest first.
+/// Seqs of a member's own messages above its cursor, as a list of ranges, lowest first.
 ///
 /// ```text
-///   place      run          run
+///   acked     range        range
 ///     │      ┌──┴──┐       ┌─┴─┐
 ///  ───●──○──○──●──●──●──○──○──●──●──○──►  ● own, ○ of others
 /// ```
 ///
-/// Two runs never touch. What is own is skipped, never sent, and never counted as lost. Below the
-/// place the runs of kept messages stay, for a member that goes back: see [`SeqRanges::go_back`]. A
-/// member that does not publish owns no memory here.
+/// Two ranges never touch. A member is never sent its own messages, and they never count as lost.
+/// Ranges of kept messages at or below `acked` stay, because a member may go back: see
+/// [`SeqRanges::go_back`]. A member that does not publish owns no memory here.
 #[derive(Debug, Default)]
 pub(super) struct SeqRanges {
     ranges: VecDeque<SeqRange>,
 }
 
-/// Numbers from `first` to `last`, both included.
+/// Seqs from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeqRange {
     pub(super) first: Seq,
@@ -28,7 +28,7 @@ pub(super) struct SeqRange {
 }
 
 impl SeqRanges {
-    /// Adds a number above all others.
+    /// Adds a seq above all others.
     pub(super) fn push(&mut self, seq: Seq) {
         match self.ranges.back_mut() {
             Some(range) if range.last.next() == seq => range.last = seq,
@@ -36,8 +36,8 @@ impl SeqRanges {
         }
     }
 
-    /// Adds runs, wherever they belong; some of their numbers may be there already. Linear in what
-    /// is added, and in what stands above the first number that is new.
+    /// Adds ranges in any order; they may overlap the ranges that are there. Linear in the added
+    /// ranges, and in the ranges above the first new seq.
     pub(super) fn add(&mut self, mut ranges: Vec<SeqRange>) {
         ranges.retain(|range| !self.has(*range));
         ranges.sort_unstable_by_key(|range| range.first);
@@ -53,7 +53,7 @@ impl SeqRanges {
         above.for_each(|range| self.join(range));
     }
 
-    /// Adds a run that begins at no number below the beginning of the last one.
+    /// Adds a range that starts at or above the start of the last one.
     fn join(&mut self, range: SeqRange) {
         match self.ranges.back_mut() {
             Some(last) if last.last.next() >= range.first => last.last = last.last.max(range.last),
@@ -66,13 +66,13 @@ impl SeqRanges {
         it.is_some_and(|it| it.first <= range.first && range.last <= it.last)
     }
 
-    /// Returns the number of runs that reach above `acked`.
+    /// Returns the number of ranges that reach above `acked`.
     pub(super) fn count_above(&self, acked: Seq) -> usize {
         self.ranges.len().saturating_sub(self.passed(acked))
     }
 
-    /// The member goes back from `acked`: of the numbers up to there only those of messages that
-    /// are kept count as its own, which are not below `front` and not `lost`.
+    /// Prepares for a cursor that goes back from `acked`: of the seqs up to `acked`, only those of
+    /// kept messages stay own. Kept messages are not below `front` and not `lost`.
     pub(super) fn go_back(&mut self, acked: Seq, front: Seq, lost: &Self) {
         self.forget_through(acked.min(front.before()));
         if lost.above(front.before()).next().is_none_or(|gone| gone.first > acked) {
@@ -93,7 +93,7 @@ impl SeqRanges {
         above.into_iter().for_each(|range| self.join(range));
     }
 
-    /// `acked`, moved on over the own numbers that stand right after it.
+    /// Returns the last own seq of the range right after `acked`, or `acked` if none starts there.
     pub(super) fn skip(&self, acked: Seq) -> Seq {
         match self.above(acked).next() {
             Some(range) if range.first <= acked.next() => range.last,
@@ -101,7 +101,7 @@ impl SeqRanges {
         }
     }
 
-    /// Forgets all numbers up to and including `acked`.
+    /// Removes all seqs up to and including `acked`.
     pub(super) fn forget_through(&mut self, acked: Seq) {
         while let Some(range) = self.ranges.front_mut() {
             if range.last > acked {
@@ -113,13 +113,13 @@ impl SeqRanges {
         self.ranges = VecDeque::new();
     }
 
-    /// The runs that reach above `acked`, lowest first.
+    /// Returns the ranges that reach above `acked`, lowest first.
     pub(super) fn above(&self, acked: Seq) -> impl Iterator<Item = SeqRange> {
         self.ranges.range(self.passed(acked)..).copied()
     }
 
-    /// Returns the number of runs that end at or below `acked`: at once where these are all runs
-    /// or all but one, as of members that have everything.
+    /// Returns the number of ranges that end at or below `acked`. Takes constant time if all ranges
+    /// or all but one end there, as for a member that has every message.
     fn passed(&self, acked: Seq) -> usize {
         let is_passed = |range: &SeqRange| range.last <= acked;
         let mut newest = self.ranges.iter().rev();
@@ -132,7 +132,8 @@ impl SeqRanges {
         self.ranges.partition_point(is_passed)
     }
 
-    /// How many numbers above `after`, up to and including `through`, are of others.
+    /// Returns the number of seqs after `after`, up to and including `through`, that are not in a
+    /// range.
     pub(super) fn others(&self, after: Seq, through: Seq) -> u64 {
         let own = self
             .above(after)
@@ -142,7 +143,7 @@ impl SeqRanges {
         through.above(after).saturating_sub(own)
     }
 
-    /// The numbers of others above `after`, up to and including `through`, as a gap.
+    /// Returns the gap of all seqs of others after `after`, up to and including `through`.
     pub(super) fn gap(&self, after: Seq, through: Seq) -> Option<Gap> {
         let count = self.others(after, through);
         if count == 0 {
@@ -168,7 +169,7 @@ mod tests {
         ranges
     }
 
-    /// Compares with a walk over every number, for each set of own numbers out of 1..=7.
+    /// Compares with a walk over all seqs, for each set of own seqs in 1..=7.
     #[test]
     fn every_answer_is_that_of_a_walk_over_all_numbers() {
         for set in 0_u32..1 << 7 {
@@ -196,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Adds each run within 1..=7 to each set of numbers out of these.
+    /// Adds each range in 1..=7 to each set of seqs in 1..=7.
     #[test]
     fn an_added_range_joins_all_ranges_that_it_touches() {
         for set in 0_u32..1 << 7 {
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    /// Adds each set of numbers out of 1..=6, as runs in both orders, to each other one.
+    /// Adds each set of seqs in 1..=6, as ranges in both orders, to each other set.
     #[test]
     fn added_ranges_count_in_any_order() {
         let numbers_in = |set: u32| (1..=6).filter(move |number| set >> (number - 1) & 1 == 1);

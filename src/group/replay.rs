@@ -1,4 +1,4 @@
-//! A group made from what was written down: facts are applied, nothing is decided anew.
+//! Replay: makes a group from recovered facts, without new decisions.
 
 use std::collections::BTreeSet;
 
@@ -10,30 +10,30 @@ use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::Millis;
 
-/// A group that is being made.
+/// A group that is being restored.
 #[derive(Debug)]
 pub struct Replay {
     group: Group,
-    /// When the last message was accepted: a lost one behind it was not before that.
+    /// Acceptance time of the last message. Lost messages after it get the same time.
     message_at: Millis,
-    /// Members that were named since the last snapshot began.
+    /// Ids named since the start of the last snapshot.
     named: BTreeSet<Box<str>>,
-    /// Own numbers of one member that are still to be added: all that a snapshot has of it at once.
+    /// Own ranges of one member, collected from consecutive records of a snapshot.
     own: Option<(MemberSlot, Vec<(Seq, Seq)>)>,
-    /// Lost numbers that may be in the history.
+    /// Number of lost seqs that may be in the history.
     lost: u64,
 }
 
-/// One thing that was written down.
+/// A fact that a journal returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveredFact<'a> {
-    /// A snapshot begins: numbers up to `last` were given out before it, in this life of them.
-    /// Whom it does not name stays what it was, unless [`Replay::restrict_to_named`] follows: the
-    /// record that named it may be damaged.
+    /// Start of a snapshot: seqs up to `last` were given out in this epoch. Members that the
+    /// snapshot does not name stay, because the record of one may be damaged.
+    /// [`Replay::restrict_to_named`] removes them.
     Snapshot {
         /// Epoch of these numbers.
         epoch: Epoch,
-        /// The last number given out.
+        /// Last seq that was given out.
         last: Seq,
     },
     /// As [`super::Fact::NewEpoch`].
@@ -43,50 +43,50 @@ pub enum RecoveredFact<'a> {
     },
     /// As [`super::Fact::Member`].
     Member(MemberState),
-    /// Part of a member's own numbers. Their messages may be kept nowhere any more.
+    /// Part of a member's own ranges. Their messages may be in no segment any more.
     Own {
-        /// Whose.
+        /// Id of the member.
         id: &'a str,
-        /// The first and the last of each run.
+        /// First and last seq of each range.
         ranges: &'a [(Seq, Seq)],
     },
     /// As [`super::Fact::Deregistered`].
     Deregistered {
-        /// Which.
+        /// Id of the former member.
         id: &'a str,
     },
-    /// A message.
+    /// An accepted message.
     Accepted {
-        /// Its line with its LF.
+        /// Delivery line with its LF.
         line: &'a [u8],
-        /// What the line says.
+        /// Content of the line.
         delivery: Delivery<'a>,
     },
-    /// A member's place.
+    /// A cursor.
     Acked {
-        /// Whose.
+        /// Id of the member.
         id: &'a str,
-        /// Where.
+        /// Last seq that counts as delivered.
         acked: Seq,
     },
-    /// These messages were lost.
+    /// Messages that the journal lost.
     Lost {
-        /// The first.
+        /// First lost seq.
         first: Seq,
-        /// The last.
+        /// Last lost seq.
         last: Seq,
     },
 }
 
 impl Replay {
-    /// Nothing was written down yet.
+    /// Starts with an empty group.
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
         let (group, message_at) = (Group::new(rules, epoch), Millis::ZERO);
         Self { group, message_at, named: BTreeSet::new(), own: None, lost: 0 }
     }
 
-    /// The last snapshot has named all members, and whom it has not named is none.
+    /// Removes all members that the last snapshot did not name.
     pub fn restrict_to_named(&mut self) {
         let group = &mut self.group;
         let named = std::mem::take(&mut self.named);
@@ -95,12 +95,12 @@ impl Replay {
         others.iter().for_each(|id| self.forget(id));
     }
 
-    /// Messages were lost here.
+    /// Applies [`RecoveredFact::Lost`] at the time of the last message.
     pub fn mark_lost(&mut self, first: Seq, last: Seq) {
         self.apply(RecoveredFact::Lost { first, last }, self.message_at);
     }
 
-    /// Applies what was written down at group time `at`.
+    /// Applies a fact of group time `at`.
     pub fn apply(&mut self, fact: RecoveredFact<'_>, at: Millis) {
         if let RecoveredFact::Own { id, ranges } = fact {
             return self.collect_own(id, ranges);
@@ -110,7 +110,7 @@ impl Replay {
             RecoveredFact::Snapshot { epoch, last } => self.begin_snapshot(epoch, last),
             RecoveredFact::NewEpoch { epoch } => self.group.epochs = Epochs::new(epoch),
             RecoveredFact::Member(member_state) => self.restore_member(member_state),
-            RecoveredFact::Own { .. } => (), // Above.
+            RecoveredFact::Own { .. } => (), // Returned above.
             RecoveredFact::Deregistered { id } => self.forget(id),
             RecoveredFact::Accepted { line, delivery } => {
                 self.restore_message(line, &delivery, at);
@@ -121,16 +121,16 @@ impl Replay {
         }
         let group = &mut self.group;
         group.members.cursor_went_back();
-        // What was written down is stored. If it did not count as that, it would not expire, and be
-        // looked at with every record behind it.
+        // Recovered messages are committed. Otherwise they would not expire, and each further
+        // record would look at them again.
         group.history.release(group.history.last());
         if !group.delivers_once() {
-            // Nobody is online, and nothing is counted: what a live group does beside this.
+            // Expiry as in a live group, without counters and message sockets.
             group.history.drop_before(group.history.unexpired(at));
         }
     }
 
-    /// The group, in `epoch` from here on. Nobody is online.
+    /// Returns the group, in `epoch` from now on. All members are offline.
     #[must_use]
     pub fn finish(mut self, epoch: Epoch) -> Group {
         self.restore_own();
@@ -145,13 +145,13 @@ impl Replay {
         self.group
     }
 
-    /// The life of the numbers that the last snapshot named.
+    /// Returns the epoch that the journal named last.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.group.epoch()
     }
 
-    /// The last number given out.
+    /// Returns the last seq that was given out.
     #[must_use]
     pub fn last(&self) -> Seq {
         self.group.history.last()
@@ -211,7 +211,7 @@ impl Replay {
     fn restore_message(&mut self, line: &[u8], delivery: &Delivery<'_>, at: Millis) {
         let group = &mut self.group;
         if delivery.seq <= group.history.last() {
-            return; // Seen already: it was written to two segments.
+            return; // Two segments have this message.
         }
         if delivery.seq > group.history.last().next() {
             let (first, last) = (group.history.last().next(), delivery.seq.before());
@@ -233,9 +233,9 @@ impl Replay {
         }
     }
 
-    /// At the front nothing is kept that they could be a hole in: there the history begins later.
-    /// If too many are lost, the history also begins after them, and messages kept before them are
-    /// lost, too.
+    /// Adds lost messages. At the front no message is kept before them, so that the history starts
+    /// after them. If too many are lost, the history starts after them, too, and the kept messages
+    /// before them are lost.
     fn restore_lost(&mut self, first: Seq, last: Seq, at: Millis) {
         let history = &mut self.group.history;
         self.lost = self.lost.saturating_add(last.above(history.last()));

@@ -1,54 +1,54 @@
-//! What a group counts.
+//! Counters and gauges of a group, for `stats` and the metrics.
 
 use crate::protocol::{Epoch, Seq};
 
 use super::ranges::SeqRanges;
 use super::{Group, OfflineCause, SocketEnd};
 
-/// Counters since the start, and how things stand.
+/// Counters since the start of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Messages accepted.
     pub messages_in: u64,
-    /// Bytes of their texts.
+    /// Bytes of the texts of accepted messages.
     pub bytes_in: u64,
-    /// Messages handed to message sockets, each as often as it was.
+    /// Messages written to message sockets, counted once for each socket.
     pub deliveries_out: u64,
-    /// Bytes handed to message sockets.
+    /// Bytes written to message sockets.
     pub bytes_out: u64,
-    /// Messages whose time ran out while some member still needed them.
+    /// Messages that expired while a member still needed them.
     pub expired: u64,
-    /// Messages that had to make room while some member still needed them.
+    /// Messages that were dropped to make room while a member still needed them.
     pub dropped: u64,
-    /// How often a member found messages lost.
+    /// Gaps of all members.
     pub gaps: u64,
-    /// Members forgotten as they were offline for too long.
+    /// Members removed after `forget_after`.
     pub forgotten: u64,
-    /// Message sockets that a new one replaced.
+    /// Message sockets replaced by a new one.
     pub takeovers: u64,
-    /// Message sockets that ended, by how.
+    /// Message sockets that ended, by cause.
     pub lost: LostSockets,
 }
 
-/// Message sockets that ended without a request, by how they did.
+/// Message sockets that ended without a request, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostSockets {
-    /// The participant ended its direction.
+    /// The participant closed its sending direction.
     pub closed: u64,
     /// The connection was reset.
     pub reset: u64,
     /// TCP got no answer.
     pub timeout: u64,
-    /// The socket took nothing for `stall_timeout`.
+    /// The socket took no byte for `stall_timeout`.
     pub stalled: u64,
-    /// The participant broke the rules of acknowledging.
+    /// The participant sent a line that is not a valid ack.
     pub bad_ack: u64,
     /// Another error.
     pub error: u64,
 }
 
 impl Stats {
-    /// A message socket has ended.
+    /// Counts the end of a message socket.
     pub(super) fn record_end(&mut self, cause: &OfflineCause) {
         let counter = match cause {
             OfflineCause::Disconnected | OfflineCause::NewEpoch => return,
@@ -63,39 +63,39 @@ impl Stats {
     }
 }
 
-/// How a group stands.
+/// Current state of a group in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauges {
-    /// The life of the numbers.
+    /// Current epoch.
     pub epoch: Epoch,
-    /// The next number to be given out.
+    /// The seq of the next message.
     pub next_seq: Seq,
-    /// Seconds that a message lives.
+    /// Time to live of a message, in seconds.
     pub ttl_s: u64,
-    /// All members.
+    /// Number of members.
     pub members: usize,
-    /// Those with a message socket.
+    /// Number of members with a message socket.
     pub online: usize,
-    /// Kept messages that some member still needs, and those after them.
+    /// Number of messages from the oldest one that a member still needs to the newest.
     pub history_messages: u64,
-    /// Bytes of their lines.
+    /// Bytes of the delivery lines of `history_messages`.
     pub history_bytes: u64,
 }
 
 impl Group {
-    /// The counters.
+    /// Returns the counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// The number of members.
+    /// Returns the number of members.
     #[must_use]
     pub fn member_count(&self) -> usize {
         self.members.len()
     }
 
-    /// How things stand. Linear in the members.
+    /// Returns the gauges. Linear in the members.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         let needed = self.needed();

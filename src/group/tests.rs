@@ -16,7 +16,7 @@ use crate::time::UnixMillis;
 
 const LOCAL_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
-/// A group, the time, and what every message socket was given.
+/// A group, the time, and the bytes that every message socket was given.
 struct World {
     group: Group,
     now: u64,
@@ -62,7 +62,7 @@ impl World {
         self.input(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
     }
 
-    /// The one reply to a request of command socket 0.
+    /// Returns the one reply to a request of command socket 0.
     fn request(&mut self, line: &str) -> Reply {
         let replies = self.request_from(0, line).into_iter().filter_map(|effect| match effect {
             Effect::Reply { reply, .. } => Some(reply),
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// Registers or reconnects, all the way: the message socket and the reply.
+    /// Registers or reconnects a member. Returns its message socket and the reply.
     fn connect(&mut self, id: &str, how: &str) -> (LinkId, Reply) {
         self.ports += 1;
         let (verb, options) = how.split_once(' ').unwrap_or((how, ""));
@@ -107,7 +107,7 @@ impl World {
         assert!(matches!(reply, Reply::Msend { .. }), "{reply}");
     }
 
-    /// Takes up to `bytes_max` of what is due, as the socket would.
+    /// Takes up to `bytes_max` due bytes, as the socket would.
     fn take(&mut self, link: LinkId, bytes_max: usize) -> String {
         let mut taken = Vec::new();
         while let Some(run) = self.group.run_for(link) {
@@ -123,7 +123,8 @@ impl World {
         String::from_utf8(taken).unwrap()
     }
 
-    /// All that is due, one letter a line: a message's text, or `gap <count> <first>-<last>`.
+    /// Takes all due bytes. Each line becomes the text of its message, or `gap <count>
+    /// <first>-<last>`.
     fn read(&mut self, link: LinkId) -> String {
         let text = self.take(link, usize::MAX);
         let lines = text.lines().map(|line| match line.split('#').collect::<Vec<_>>()[..] {
@@ -138,7 +139,7 @@ impl World {
         self.input(Input::Acknowledged { link, seq: Seq::new(number) })
     }
 
-    /// The last number that a message socket was given the end of.
+    /// Returns the last seq of which a message socket was given all bytes.
     fn sent(&self, link: LinkId) -> Option<Seq> {
         self.group.links.open(link).map(|(_, outbound)| outbound.sent())
     }
@@ -229,20 +230,20 @@ fn only_numbers_that_this_socket_was_sent_may_be_acknowledged() {
     let fresh = || {
         let mut world = World::new(100);
         let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
-        ["a", "b", "c"].iter().for_each(|text| world.send("bob", text)); // 1 to 3 expire.
+        ["a", "b", "c"].iter().for_each(|text| world.send("bob", text)); // Messages 1 to 3 expire.
         world.now = 101;
         world.send("bob", "d");
         world.send("ann", "e");
         world.send("bob", "f");
         assert_eq!(world.read(ann), "gap 3 1-3 d f");
-        world.send("bob", "g"); // 7 was not sent.
+        world.send("bob", "g"); // Message 7 was not sent.
         (world, ann)
     };
     for (number, expected) in [(3, Some(3)), (4, Some(5)), (5, Some(5)), (6, Some(6))] {
         let (mut world, ann) = fresh();
         assert!(world.ack(ann, number).is_empty(), "{number}");
         assert_eq!(Some(world.acked("ann")), expected, "{number}");
-        assert!(world.ack(ann, 1).is_empty(), "what was passed is ignored");
+        assert!(world.ack(ann, 1).is_empty(), "an ack below the cursor is ignored");
     }
     for number in [1, 2, 7, u64::MAX] {
         let (mut world, ann) = fresh();
@@ -272,7 +273,7 @@ fn without_acks_the_cursor_is_the_last_line_that_was_written_whole() {
 #[test]
 fn a_member_that_names_a_number_below_its_cursor_gets_kept_messages_again() {
     let mut world = World::new(100);
-    world.register("old", ""); // Never reads: everything is kept for it.
+    world.register("old", ""); // This member never reads: all messages are kept for it.
     world.send("old", "before");
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.send("bob", "a"); // 2
@@ -295,7 +296,7 @@ fn a_member_that_names_a_number_below_its_cursor_gets_kept_messages_again() {
         reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0 max_line=4096"),
         "{reply}"
     );
-    assert_eq!(world.read(ann), "b", "what was acknowledged and is gone is no gap");
+    assert_eq!(world.read(ann), "b", "acknowledged messages are no gap");
     let (ann, _) = world.connect("ann", "reconnect acks=1 since=0000000000000002:1");
     assert_eq!(world.read(ann), "b", "another epoch is ignored");
 }
@@ -318,7 +319,7 @@ fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_an_offline_member()
     let superseded = Reply::from(Conflict::Superseded);
     assert_eq!(effects[0], Effect::Close { link: first, closing_bytes: Box::default() });
     assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
-    assert!(world.input(Input::Connected { link: first }).is_empty(), "it is nobody's any more");
+    assert!(world.input(Input::Connected { link: first }).is_empty(), "the link is closed");
     world.input(Input::Lost { link: old, how: SocketEnd::Closed });
     let effects = world.request_from(3, "ann#disconnect");
     let cancelled = Reply::from(Conflict::Cancelled);

@@ -1,9 +1,9 @@
-//! A directory of the operating system, as a journal uses it.
+//! A directory of the operating system that holds a journal.
 //!
-//! Files are reached by the path of the directory. A directory can be moved, deleted or mounted
-//! over while its path is in use, and a symbolic link can be pointed elsewhere. So the path is
-//! compared with the open directory before every call that uses a name: a file of another directory
-//! is never read, created, renamed or removed. What happens between the two calls is not seen.
+//! Files are reached by the path of the directory. While the path is in use, the directory can be
+//! moved, deleted or mounted over, and a symbolic link can be changed. So the path is compared with
+//! the open directory before every call that uses a name. A file of another directory is never
+//! read, created, renamed or removed. A change between the two calls is not noticed.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -23,14 +23,14 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a directory; creates it, for its owner only, if it is not there.
+    /// Opens a directory. Creates the directory, for its owner only, if it does not exist.
     ///
-    /// The directory above is never created: a disk that is not mounted must not be taken for one
-    /// that has no journal yet.
+    /// The parent directory is never created: a disk that is not mounted must not be mistaken for
+    /// one without a journal.
     ///
     /// # Errors
     ///
-    /// The operating system's, and what to do about it.
+    /// Error of the operating system, with an advice.
     pub fn create(path: &Path) -> io::Result<Self> {
         let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
         if fs::symlink_metadata(path).is_err_and(|error| is_missing(&error)) {
@@ -42,7 +42,7 @@ impl Directory {
                     false => explained("cannot be created", &error),
                 }
             })?;
-            // Without this a power loss forgets the directory with all that is in it.
+            // Without this a power loss can remove the directory with all its files.
             File::open(above)
                 .and_then(|above| above.sync_all())
                 .map_err(|error| explained("the directory above cannot be synced", &error))?;
@@ -50,13 +50,13 @@ impl Directory {
         Self::open(path)
     }
 
-    /// Opens a directory that is there.
+    /// Opens an existing directory.
     ///
     /// # Errors
     ///
-    /// The operating system's, and what to do about it.
+    /// Error of the operating system, with an advice.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // Before it is opened: to open a pipe waits for a writer.
+        // Checked before the directory is opened: opening a FIFO would block.
         let found = fs::metadata(path).map_err(|error| unreachable_path(path, &error))?;
         if !found.is_dir() {
             return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
@@ -69,7 +69,7 @@ impl Directory {
         open().map_err(|error| explained("cannot be opened", &error))
     }
 
-    /// The path of a file, if the path of the directory still leads to this directory.
+    /// Returns the path of a file, if the path of the directory still leads to this directory.
     fn path_of(&self, name: &str) -> io::Result<PathBuf> {
         match self.id_of_path()? == self.id {
             true => Ok(self.path.join(name)),
@@ -125,7 +125,7 @@ fn missing_above(above: &Path) -> io::Error {
     )
 }
 
-/// Says which part of a path keeps the path from being followed.
+/// Names the part of a path that cannot be followed.
 fn unreachable_path(path: &Path, error: &io::Error) -> io::Error {
     if let Ok(target) = fs::read_link(path)
         && error.kind() == ErrorKind::NotFound
@@ -187,7 +187,7 @@ impl Disk for Directory {
     fn list(&mut self) -> io::Result<Vec<String>> {
         let entries = fs::read_dir(self.path_of("")?)?;
         let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
-        // A name that is not UTF-8 is none of ours.
+        // A name that is not UTF-8 is not a file of the journal.
         names.filter_map(io::Result::transpose).collect()
     }
 
@@ -216,7 +216,7 @@ impl Disk for Directory {
     }
 
     fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-        // Into a file that somebody deleted anything can be written, and is gone with the program.
+        // Writes to a deleted file succeed, but its content is lost when the file is closed.
         if file.metadata()?.nlink() == 0 {
             return Err(io::Error::new(ErrorKind::NotFound, "the file was deleted"));
         }

@@ -1,32 +1,32 @@
-//! The few calls on files that a journal makes, so that every one of them can be made to fail.
+//! File operations of a journal, as a trait: tests can make each of them fail.
 
 use std::io;
 
-/// A directory and the files in it, by name. Each function is one call of the operating system, or
-/// as good as one: what is not documented to be safe against power loss is not.
+/// A directory and its files, by name. Each function is one call of the operating system, or nearly
+/// so. Only functions that say so survive a power loss.
 pub trait Disk {
-    /// An open file.
+    /// Handle of an open file.
     type File: std::fmt::Debug;
 
-    /// Creates the file if it is not there and locks it until it is dropped; `None`: another
-    /// program holds it.
+    /// Creates the file if necessary, and locks it until the handle is dropped. Returns `None` if
+    /// another program has the lock.
     ///
     /// # Errors
     ///
-    /// The operating system's, here and below.
+    /// Error of the operating system, here and below.
     fn lock(&mut self, name: &str) -> io::Result<Option<Self::File>>;
 
-    /// Returns the directory that the path leads to now, if that is another one than this;
-    /// `None`: the path still leads here.
+    /// Returns the directory that the path leads to, if it is another one than this. Returns `None`
+    /// if the path still leads here.
     ///
     /// # Errors
     ///
-    /// See [`Disk::lock`]; also if the path leads to no directory at all.
+    /// See [`Disk::lock`]. Also if the path does not lead to a directory.
     fn successor(&mut self) -> io::Result<Option<Self>>
     where
         Self: Sized;
 
-    /// Returns the id of the file with this name. A symbolic link is a file of its own.
+    /// Returns the id of the file with this name. A symbolic link has its own id.
     ///
     /// # Errors
     ///
@@ -40,49 +40,50 @@ pub trait Disk {
     /// See [`Disk::lock`].
     fn id_of_file(&mut self, file: &Self::File) -> io::Result<FileId>;
 
-    /// The names of all files.
+    /// Returns the names of all files.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn list(&mut self) -> io::Result<Vec<String>>;
 
-    /// Replaces `bytes` with the first `bytes_max` bytes of a file, or with all if it has fewer.
+    /// Reads the first `bytes_max` bytes of a file, or the whole file if it is shorter, into
+    /// `bytes`.
     ///
     /// # Errors
     ///
-    /// See [`Disk::lock`]; also if it is no ordinary file.
+    /// See [`Disk::lock`]. Also if it is not a regular file.
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()>;
 
-    /// Creates a file, which must not be there, for its owner only.
+    /// Creates a file with permissions for its owner only. The file must not exist.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn create(&mut self, name: &str) -> io::Result<Self::File>;
 
-    /// Opens a file to change it.
+    /// Opens a file for writing.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn open(&mut self, name: &str) -> io::Result<Self::File>;
 
-    /// Appends some of `bytes`; answers how many.
+    /// Appends some of `bytes`. Returns the number of appended bytes.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn write(&mut self, file: &mut Self::File, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Cuts a file to this length.
+    /// Truncates a file to `bytes`.
     ///
     /// # Errors
     ///
     /// See [`Disk::lock`].
     fn set_length(&mut self, file: &mut Self::File, bytes: u64) -> io::Result<()>;
 
-    /// Makes what a file holds safe against power loss.
+    /// Syncs the content of a file (fdatasync): it survives a power loss.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ pub trait Disk {
         drop(file);
     }
 
-    /// Gives a file another name; what had that name is gone.
+    /// Renames a file. An existing file with the new name is replaced.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ pub trait Disk {
     /// See [`Disk::lock`].
     fn remove(&mut self, name: &str) -> io::Result<()>;
 
-    /// Makes the names of the files safe against power loss.
+    /// Syncs the directory (fsync): the names of its files survive a power loss.
     ///
     /// # Errors
     ///
@@ -116,11 +117,11 @@ pub trait Disk {
     fn sync_directory(&mut self) -> io::Result<()>;
 }
 
-/// Names one file of the machine, whatever names it has in directories.
+/// Id of a file on this machine. All names of a file have the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
-    /// The device that the file is on.
+    /// Id of the device.
     pub device: u64,
-    /// The number of the file on its device.
+    /// Inode number on the device.
     pub inode: u64,
 }

@@ -1,23 +1,23 @@
-//! The names of files in a journal's directory.
+//! Names of the files in a journal's directory.
 
 const SUFFIX: &str = ".journal";
 const SUFFIX_NEW: &str = ".new";
 const QUARANTINE_SUFFIX: &str = ".damaged-";
 
-/// Highest serial number that a name may say, so that there is always a next one.
+/// Highest serial in a file name. There is always a higher serial for the next file.
 pub(super) const SERIAL_MAX: u64 = u64::MAX / 2;
 
-/// What a file is there for.
+/// Role of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileRole {
     Segment,
-    /// A segment that was never finished.
+    /// A segment whose creation was interrupted.
     New,
-    /// A segment that is damaged, kept for people.
+    /// A damaged segment, kept for the operator.
     Quarantined,
 }
 
-/// The serial number that a name says, and what the file is there for; `None`: it is not ours.
+/// Parses the serial and the role of a file from its name; `None` for a foreign file.
 pub(super) fn parse(name: &str) -> Option<(u64, FileRole)> {
     let (digits, rest) = name.split_at_checked(16)?;
     let is_lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');

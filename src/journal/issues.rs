@@ -1,4 +1,4 @@
-//! What somebody must look at, in words.
+//! Errors that stop a start, and issues that an operator must look at.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::Seq;
 use crate::text::Counted;
 
-/// Reason why a directory cannot be used. Nothing in it was changed.
+/// Reason why a directory cannot be used. Nothing in the directory was changed.
 #[derive(Debug)]
 pub enum JournalError {
-    /// The operating system refuses a call without which there is no start.
+    /// A call that every start needs failed.
     System {
         /// Description of the call that failed.
         what: &'static str,
@@ -23,26 +23,26 @@ pub enum JournalError {
     },
     /// A segment that may be whole cannot be read.
     Unreadable {
-        /// The file.
+        /// Name of the file.
         name: String,
         /// Error of the operating system.
         error: io::Error,
     },
-    /// Another coordinator is at work in it.
+    /// Another coordinator uses the directory.
     InUse,
-    /// Somebody did not want to wait for the end.
+    /// The caller stopped the recovery.
     Stopped,
-    /// A later program has written here.
+    /// A later version of the program wrote a file.
     Version {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Its version.
+        /// Version of the file.
         version: u32,
     },
 }
 
 impl JournalError {
-    /// Returns true if a file is not there any more.
+    /// Returns true if a file does not exist any more.
     #[must_use]
     pub fn is_of_no_file(&self) -> bool {
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
@@ -54,7 +54,7 @@ impl JournalError {
     }
 }
 
-/// Returns what the operator must do about an error before the next try.
+/// Returns the advice to the operator.
 fn advice(error: &io::Error) -> &'static str {
     let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
     if error.kind() == io::ErrorKind::PermissionDenied {
@@ -91,80 +91,82 @@ impl fmt::Display for JournalError {
     }
 }
 
-/// A file that is no segment of the journal, and what became of it.
+/// A file with the name of a segment that is not a segment.
 #[derive(Debug)]
 pub struct Rejected {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// Why it is none.
+    /// Description of the fault.
     pub reason: String,
-    /// The name that it has now, or why it has kept the old one; `None`: nothing was to be changed.
+    /// New name of the quarantined file, or the error of the rename. `None` while the journal is
+    /// only inspected.
     pub quarantined: Option<io::Result<String>>,
 }
 
-/// Something that is not as it should be.
+/// A problem of the journal, for the operator.
 #[derive(Debug)]
 pub enum Issue {
-    /// A file that bears the name of a segment and cannot be read as one.
+    /// A file with the name of a segment that cannot be read as one.
     Rejected(Rejected),
-    /// A segment is damaged; what is whole in it is used.
+    /// A segment is damaged. Its intact records are used.
     Damaged {
-        /// Which.
+        /// Serial of the segment.
         serial: u64,
         /// Number of damaged ranges of bytes.
         ranges: u64,
-        /// How many bytes.
+        /// Number of damaged bytes.
         bytes: u64,
-        /// The first place.
+        /// First damaged range.
         first: Range<u64>,
-        /// Number of these places that are whole records with impossible values.
+        /// Number of damaged ranges that are whole records with impossible values.
         impossible: u64,
     },
-    /// Messages in a segment have numbers so far above the others that they are not used.
+    /// Messages with seqs so far above the previous ones that they are not used.
     TooFar {
-        /// Which.
+        /// Serial of the segment.
         serial: u64,
-        /// The first of them.
+        /// First such seq.
         first: Seq,
-        /// How many messages.
+        /// Number of such messages.
         messages: u64,
     },
-    /// More numbers are missing than can be: the messages before them are lost, too.
+    /// So many seqs are missing that the messages before them are lost, too.
     GivenUp {
-        /// The next number.
+        /// First seq after the missing ones.
         before: Seq,
     },
-    /// A segment ends in the beginning of a record.
+    /// A segment ends with an incomplete record.
     Torn {
-        /// Which.
+        /// Serial of the segment.
         serial: u64,
-        /// Where.
+        /// Range of the incomplete record.
         bytes: Range<u64>,
-        /// Whether it was cut off; `None`: nothing was to be changed.
+        /// Result of cutting the record off. `None` while the journal is only inspected.
         cut: Option<io::Result<()>>,
     },
-    /// A segment begins numbers anew that others go on with; what it says of them is not used.
+    /// A segment repeats seqs of older segments in another epoch. Its messages with these seqs are
+    /// not used.
     NumbersTwice {
-        /// Which.
+        /// Serial of the segment.
         serial: u64,
-        /// How many messages.
+        /// Number of messages that are not used.
         messages: u64,
     },
-    /// Messages were accepted, and are no longer there.
+    /// Accepted messages are missing.
     Lost {
-        /// The first.
+        /// First missing seq.
         first: Seq,
-        /// The last.
+        /// Last missing seq.
         last: Seq,
     },
-    /// More than can be told one by one.
+    /// Further missing messages, above the limit of single reports.
     MoreLost {
-        /// How many messages.
+        /// Number of messages.
         messages: u64,
     },
-    /// The newest segments, or the end of the newest, are not there.
+    /// The newest segments are missing, or the end of the newest one.
     NewestMissing,
-    /// A member has taken a number above the last one that is found.
+    /// A member acknowledged a seq above the last one that was found.
     AckedAboveLast(Seq),
 }
 

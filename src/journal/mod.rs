@@ -1,31 +1,30 @@
-//! The journal: records on the coordinator's disk, and their recovery. Bytes in, records out.
+//! The journal: facts on the coordinator's disk, and their recovery.
 //!
 //! ```text
-//!     Record ──encode──► bytes ──append, sync──► Writer ─┐
-//!                                                        │ Store: a directory of segments
-//!      Event ◄──────────────recover──────────────────────┘
-//!        │
-//!        └─► replayed by the caller, who also decides what Recovered means
+//!       Record ──encode──► bytes ──append, sync──► Writer ─┐
+//!                                                          │ Store: a directory of segments
+//!   RecoveryEvent ◄─────────────recover────────────────────┘
+//!         │
+//!         └─► replayed by the caller
 //! ```
 //!
-//! How a journal is kept:
+//! Life of a journal:
 //!
-//! 1. [`Store::open`] locks the directory, [`recover`] hands out all that it holds, in order.
-//! 2. [`Store::create`] a segment. Its first record is [`Record::Epoch`], then come one
-//!    [`Record::Member`] for each member, with the [`Record::Own`] that it needs, and a
-//!    [`Record::Clock`]: an older segment is never needed to know who is a member, and which
-//!    messages are its own, once these are synced. Only then, if a segment was written before,
-//!    [`Record::Continued`] is the last record of that one.
-//! 3. [`Store::append`] what was decided, [`Store::sync`], and only then confirm it. After a
-//!    failure of either the writer takes nothing more: go on with 2, where the `last` of
-//!    [`Record::Epoch`] is the last number that is safe, and write everything above it anew.
-//!    So it is at a start too with what the last segment was given above [`Recovered::durable`],
-//!    unless the machine was started anew since: [`Record::Durable`] says what was synced, so that
-//!    this is little.
-//! 4. [`Store::remove`] segments from the oldest on, when no message in them is needed any more.
-//! 5. [`Record::Closed`] is the last record of a stop in good order, and synced.
+//! 1. [`Store::open`] locks the directory. [`recover`] passes all records to the caller, in order.
+//! 2. [`Store::create`] starts a segment with a snapshot: a [`Record::Epoch`], a [`Record::Member`]
+//!    for each member with its [`Record::Own`] ranges, and a [`Record::Clock`]. After that the
+//!    members are known without older segments. If there was an earlier segment,
+//!    [`Record::Continued`] then becomes its last record.
+//! 3. [`Store::append`] writes records, [`Store::sync`] makes them durable, and only then they are
+//!    confirmed. After a failed write or sync the writer takes no more records. The caller goes
+//!    back to step 2: the `last` of [`Record::Epoch`] is the last durable seq, and all later
+//!    messages are written again. After a crash of the program the caller also writes the messages
+//!    above [`Recovered::durable`] again, unless the machine has rebooted since.
+//!    [`Record::Durable`] keeps their number low.
+//! 4. [`Store::remove`] deletes the oldest segments when no message in them is needed.
+//! 5. [`Record::Closed`] is the last record of a clean shutdown, and is synced.
 //!
-//! No thread, no clock and no randomness is in here: times, salts and boot ids are arguments.
+//! The journal uses no thread, clock or random numbers: times, salts and boot ids are arguments.
 
 #![deny(clippy::arithmetic_side_effects)]
 

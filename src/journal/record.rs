@@ -1,4 +1,4 @@
-//! One record: a fact that was decided, with the group time it was decided at.
+//! A record: one fact and its group time.
 //!
 //! ```text
 //!   ┌──────┬──────┬────────────┬──────────┬────────────┬────────────┬────────┐
@@ -7,13 +7,12 @@
 //!      1      1        4            4           8            4
 //! ```
 //!
-//! Numbers are little-endian. UTF-8 never has the first byte, and the header's CRC begins with the
-//! segment's salt, which no client knows: no text can pose as a record. A body that is damaged
-//! costs its record only, for its header still says where the next one begins.
+//! Numbers are little-endian. No text can look like a record: the first byte never occurs in UTF-8,
+//! and the header CRC includes the salt of the segment, which no client knows. A damaged body costs
+//! only its record, because the header gives the start of the next one.
 //!
-//! A body is what its [`Record`] has, one behind the other, and the id, if there is one, at the
-//! end. The list of [`Record::Own`] is a 16-bit count and so many pairs of numbers, the first and
-//! the last of a run.
+//! A body has the fields of its [`Record`] in order, and the id, if there is one, at the end. The
+//! list of [`Record::Own`] is a 16-bit count and the first and last seq of each range.
 
 mod kind;
 mod ranges;
@@ -30,92 +29,91 @@ use crate::time::{Millis, UnixMillis};
 pub use kind::RecordKind;
 pub use ranges::EncodedRanges;
 
-/// Bytes before the body of a record.
+/// Bytes of a record header.
 pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();
 /// Longest body: the longest delivery line.
 pub const BODY_BYTES_MAX: usize = LINE_BYTES_HIGHEST + DELIVERY_EXTRA_BYTES;
 
-/// Bytes of a header that its CRC protects.
+/// Bytes of a record header that the header CRC protects.
 const FIELDS_BYTES: usize = 1 + 1 + size_of::<u32>() + size_of::<u32>() + size_of::<u64>();
 const MARK: u8 = 0xFF;
 
-/// One fact.
+/// A fact in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// The first record of every segment: the life of the numbers that follow. The members, one
-    /// [`Record::Member`] each, come next.
+    /// First record of every segment: the epoch. One [`Record::Member`] for each member follows.
     Epoch {
-        /// Epoch of these numbers.
+        /// Current epoch.
         epoch: Epoch,
-        /// The number before the first that this segment may hold: the last given out, or, where
-        /// messages are written anew, the one before the first of these.
+        /// Seq before the first message that this segment may contain. Usually the last one given
+        /// out. If messages are written again, the seq before the first of them.
         last: Seq,
     },
-    /// An id is a member, whatever was known of it before.
+    /// State of a member. Replaces all earlier states of the id.
     Member {
-        /// Who.
+        /// Id of the member.
         id: &'a str,
-        /// Where it listens.
+        /// Address that the member listens on.
         address: SocketAddr,
-        /// The last number given out before it came.
+        /// Last seq before the registration.
         registered_at: Seq,
-        /// The last number that counts as delivered to it.
+        /// Last seq that counts as delivered.
         acked: Seq,
     },
-    /// Numbers above a member's place are its own. It stands behind its [`Record::Member`], and
-    /// several do if one has no room for all: who sent these is to be known also when the segments
-    /// that have the messages are gone.
+    /// Ranges of a member's own messages, after its [`Record::Member`]. A member with many ranges
+    /// has several of these records. They name the own messages even after the segments of these
+    /// messages are gone.
     Own {
-        /// Who.
+        /// Id of the member.
         id: &'a str,
-        /// The numbers, as far as this record has them.
+        /// Ranges of this record.
         ranges: EncodedRanges<'a>,
     },
-    /// An id is a member no more.
+    /// The id ceased to be a member.
     Deregistered {
-        /// Who.
+        /// Id of the former member.
         id: &'a str,
     },
-    /// A message was given its number.
+    /// An accepted message.
     Accepted {
-        /// The delivery line as on the wire, with its LF.
+        /// Delivery line with its LF, as on the wire.
         line: &'a [u8],
     },
-    /// A member has taken more.
+    /// A cursor.
     Acked {
-        /// Who.
+        /// Id of the member.
         id: &'a str,
-        /// The last number that counts as delivered to it.
+        /// Last seq that counts as delivered.
         acked: Seq,
     },
-    /// What the wall clock read at this record's group time.
+    /// Wall clock at the group time of this record.
     Clock {
-        /// The reading.
+        /// Reading of the wall clock.
         unix: UnixMillis,
     },
-    /// Everything up to this number has been synced. Of what stands behind it nobody can tell
-    /// later: see [`Recovered::durable`](super::Recovered::settled).
+    /// All messages up to this seq are synced. Later ones may be lost in a power failure: see
+    /// [`Recovered::durable`](super::Recovered::durable).
     Durable {
-        /// The number.
+        /// Last synced seq.
         last: Seq,
     },
-    /// From here on the numbers live another life; the last one given out stays.
+    /// A new epoch begins. The last seq stays.
     NewEpoch {
-        /// Epoch of these numbers.
+        /// The new epoch.
         epoch: Epoch,
     },
-    /// The journal goes on in another segment, which has its [`Record::Epoch`] by now: if none is
-    /// found behind this record, the newest segment is missing.
+    /// Another segment follows, which already has its [`Record::Epoch`]. If no segment follows, the
+    /// newest one is missing.
     Continued,
-    /// The program stopped in good order.
+    /// Clean shutdown.
     Closed,
 }
 
-/// Random bits of a segment, part of the checksum of each record header in it.
+/// Random bits of a segment. The CRC of each record header includes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Salt(pub u64);
 
-/// Appends `record` as a segment with this `salt` has it.
+/// Appends the encoded record.
 pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
@@ -136,10 +134,10 @@ pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
     put(header, &[&fields, &header_crc(&fields, salt).to_le_bytes()]);
 }
 
-/// Fills `acked` with what the parts are, one behind the other.
+/// Fills `out` with the parts.
 fn put(mut out: &mut [u8], parts: &[&[u8]]) {
     for part in parts {
-        // The parts are as long as the place by construction.
+        // The parts are as long as `out`.
         let _ = out.write_all(part);
     }
 }
@@ -150,21 +148,21 @@ fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
     crc32fast::hash(&salted)
 }
 
-/// What stands at the beginning of some bytes.
+/// Result of reading a record.
 #[derive(Debug)]
 pub(super) enum ReadRecord<'a> {
-    /// A record of so many bytes.
+    /// An intact record of `bytes` bytes.
     Whole { at: Millis, record: Record<'a>, bytes: usize },
-    /// A whole header before a bad body, `bytes` long together. With `is_whole` the checksum of the
+    /// An intact header and a bad body, together `bytes` long. With `is_whole` the checksum of the
     /// body is right, and the values of the record are impossible.
     BadBody { kind: RecordKind, bytes: usize, is_whole: bool },
-    /// The first bytes of a record; the others would stand behind the end.
+    /// The first bytes of a record: the other ones are after the end.
     Cut,
-    /// No record begins here.
+    /// No record starts here.
     Nothing,
 }
 
-/// Reads what `bytes`, which are not none, begin with.
+/// Reads the record at the start of `bytes`, which are not empty.
 pub(super) fn read(bytes: &[u8], salt: Salt) -> ReadRecord<'_> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         let is_prefix = match bytes {
@@ -190,7 +188,7 @@ pub(super) fn read(bytes: &[u8], salt: Salt) -> ReadRecord<'_> {
     }
 }
 
-/// The first place in `bytes`, not before `from`, where the whole header of a record stands.
+/// Returns the first offset from `from` on at which an intact record header starts.
 pub(super) fn find_header(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
     let candidates = bytes.get(from..)?;
     memchr::memchr_iter(MARK, candidates).map(|at| from.saturating_add(at)).find(|at| {
@@ -214,7 +212,7 @@ impl RecordHeader {
         let kind = RecordKind::of(kind).filter(|_| mark == MARK)?;
         let body_bytes = usize::try_from(u32::from_le_bytes(take(bytes)?)).ok()?;
         if body_bytes > BODY_BYTES_MAX {
-            return None; // Before its checksum: a search has many places to look at.
+            return None; // Checked before the CRC, because a search tries many offsets.
         }
         let body_crc = u32::from_le_bytes(take(bytes)?);
         let at = Millis::new(u64::from_le_bytes(take(bytes)?));
@@ -318,7 +316,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The message of an [`Record::Accepted`]; every line that was read from a journal has one.
+/// Parses the line of a [`Record::Accepted`]. This succeeds for every line read from a journal.
 #[must_use]
 pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
@@ -328,13 +326,13 @@ pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     }
 }
 
-/// The number of a line that was read from a journal.
+/// Parses the seq of a line read from a journal.
 pub(super) fn number(line: &[u8]) -> Option<Seq> {
     let digits = line.get(..memchr::memchr(b'#', line)?)?;
     Seq::parse(std::str::from_utf8(digits).ok()?)
 }
 
-/// The next `N` bytes.
+/// Takes the next `N` bytes.
 pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
@@ -345,12 +343,12 @@ pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     take(bytes).map(u64::from_le_bytes)
 }
 
-/// A number that a message can have, or 0.
+/// Takes a seq of a message, or 0.
 fn take_seq(bytes: &mut &[u8]) -> Option<Seq> {
     take_u64(bytes).map(Seq::new).filter(|seq| *seq <= Seq::LAST)
 }
 
-/// All that is left, which is an id.
+/// Takes all remaining bytes as an id.
 fn take_id<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
     let id = std::str::from_utf8(std::mem::take(bytes)).ok()?;
     is_id(id).then_some(id)

@@ -1,4 +1,4 @@
-//! What a journal comes to.
+//! Result of a recovery.
 
 use super::disk::Disk;
 use super::issues::Issue;
@@ -7,36 +7,37 @@ use super::store::Store;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
-/// What a journal comes to.
+/// Summary of a journal after its recovery.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// The life of the numbers, if the journal says.
+    /// Current epoch, if the journal has one.
     pub epoch: Option<Epoch>,
-    /// The last number given out, as far as is known.
+    /// Last seq that was given out, as far as the journal shows.
     pub last: Seq,
-    /// The last number that is known to have been synced: it was there when the last segment was
-    /// begun, or that says so. What came since may not have been, and nobody can tell.
+    /// Last seq that was certainly synced, according to the start of the last segment or to
+    /// [`Record::Durable`](super::Record::Durable). Later messages may have been lost in a power
+    /// failure.
     pub durable: Seq,
-    /// The group time of the last record.
+    /// Group time of the last record.
     pub at: Millis,
-    /// The last group time for which it is known what the wall clock read.
+    /// Last known pair of group time and wall clock.
     pub clock: Option<(Millis, UnixMillis)>,
-    /// How, and in which life of the machine, the last records were written.
+    /// Header of the last segment: the sync mode and boot id of the last records.
     pub header: Option<SegmentHeader>,
-    /// Whether the program had stopped in good order.
+    /// True after a clean shutdown.
     pub is_clean: bool,
-    /// Whether numbers above `last` may have been given out, or the epoch may not be the last one.
+    /// True if seqs above `last` may have been given out, or if `epoch` may not be the newest one.
     pub lost_tail: bool,
-    /// Messages that are known to be lost.
+    /// Number of messages that are certainly lost.
     pub messages_lost: u64,
     /// All segments, in order.
     pub segments: Vec<SegmentSummary>,
-    /// What somebody must look at.
+    /// Problems for the operator.
     pub issues: Vec<Issue>,
 }
 
 impl Recovered {
-    /// Cuts off what killed programs have left of a record at the end of segments.
+    /// Cuts incomplete records off the ends of segments. A killed program leaves such records.
     pub(super) fn cut_torn<D: Disk>(&mut self, store: &mut Store<D>) {
         if !store.is_writable() {
             return;
@@ -53,16 +54,16 @@ impl Recovered {
     }
 }
 
-/// What must be known of a segment to know when it is no longer needed.
+/// Summary of a segment, to decide when the segment is no longer needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSummary {
-    /// Its number.
+    /// Serial of the segment.
     pub serial: u64,
-    /// Its length.
+    /// Length of the file.
     pub bytes: u64,
-    /// When the last message in it was accepted.
+    /// Acceptance time of the last message in the segment.
     pub newest: Option<Millis>,
-    /// The last number that was given out by its end, as far as is known: of the messages that are
-    /// read from it, none has a higher one.
+    /// Last seq given out by the end of the segment, as far as the journal shows. No message read
+    /// from the segment has a higher seq.
     pub last: Seq,
 }

@@ -1,22 +1,23 @@
-//! Recovery: what all segments together say, in order, and what they no longer say.
+//! Recovery: reads all segments, and passes the records that count to the caller, in order.
 //!
 //! ```text
 //!   segment 3                      segment 4                       segment 5
-//!   E M M 41 42 43 ░░ 45 46 P      E M M 47 48 49 50 51            E M M 50 51 5
+//!   E M M 41 42 43 ░░ 45 46 A      E M M 47 48 49 50 51            E M M 50 51 5
 //!                  │                              └─┬─┘                         │
 //!             Lost 44..44             not used: segment 5 has them      torn: cut off
+//!   E Epoch, M Member, A Acked; a number is an Accepted message
 //! ```
 //!
-//! - A segment in which something is damaged stays where it is for as long as it is needed, since
-//!   the rest of it is read at the next start too. [`Store::remove`] gives it another name then,
-//!   instead of deleting it. A file that says nothing at all is set aside at once.
-//! - Where a segment goes back to a number that an earlier one has, its records count and those of
-//!   the earlier one do not: it was written after a failure, and the earlier one may have holes
-//!   there. A number that was seen already is dropped.
-//! - Numbers are given out one after the other, so those between two that are found, or before the
-//!   `last` of an [`Record::Epoch`], are lost if they are not found.
-//! - A torn end is what a killed program leaves: nothing in it was ever confirmed. Other damage
-//!   behind the last number may have cost numbers that nobody can tell; see
+//! - A damaged segment keeps its name as long as it is needed, because its intact records are read
+//!   at the next start, too. [`Store::remove`] then quarantines it instead of deleting it. A file
+//!   without a readable header is quarantined at once.
+//! - If a segment goes back to a seq of an earlier one, the records of the later segment count: it
+//!   was written after a failure, and the earlier one may have holes. A seq that was already seen
+//!   is skipped.
+//! - Seqs are consecutive. So missing seqs between two found ones, or before the `last` of a
+//!   [`Record::Epoch`], are lost.
+//! - A killed program leaves an incomplete record at the end. It was never confirmed, so it is not
+//!   a loss. Other damage after the last seq may have cost an unknown number of messages: see
 //!   [`Recovered::lost_tail`].
 
 mod current;
@@ -35,35 +36,36 @@ use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
-/// What a journal says, one after the other.
+/// An event of a recovery, in the order of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryEvent<'a> {
-    /// A record. The times of two never decrease, but for those of [`Record::Accepted`], which do
-    /// not among themselves: messages may be written anew later on. Their numbers rise by one but
-    /// for those that were lost.
+    /// A record. The times of records never decrease, and the times of [`Record::Accepted`] never
+    /// decrease among themselves. The two orders are independent, because messages may be written
+    /// again later. Seqs are consecutive, except for lost messages.
     Fact {
-        /// Its group time.
+        /// Group time of the record.
         at: Millis,
-        /// What it says.
+        /// Content of the record.
         record: Record<'a>,
     },
-    /// Since the last [`Record::Epoch`] every member was named: who was not is none.
+    /// All members were named since the last [`Record::Epoch`]: an id that was not named is no
+    /// member.
     AllNamed,
-    /// Messages that were accepted and are no longer there.
+    /// Accepted messages are missing.
     Lost {
-        /// The first.
+        /// First missing seq.
         first: Seq,
-        /// The last.
+        /// Last missing seq.
         last: Seq,
     },
 }
 
-/// Reads the segments of a store, and hands what they say to `replay`. Damage keeps it from
-/// nothing: it is told in the troubles.
+/// Reads all segments of a store, and passes their records to `replay`. Damage does not stop the
+/// recovery: it is reported in [`Recovered::issues`].
 ///
 /// # Errors
 ///
-/// [`JournalError`] if a segment cannot be read: nothing was changed.
+/// [`JournalError`] if a segment cannot be read. Nothing was changed.
 pub fn recover<D: Disk>(
     store: &mut Store<D>,
     replay: impl FnMut(RecoveryEvent<'_>),
@@ -71,7 +73,8 @@ pub fn recover<D: Disk>(
     recover_unless(store, replay, || false)
 }
 
-/// As [`recover`], but stops when `is_stopped`, which is called again and again, returns true.
+/// Recovers as [`recover`] does, but stops when `is_stopped` returns true. It is called once for
+/// every [`STOP_RECORDS_MAX`] records.
 ///
 /// # Errors
 ///
@@ -103,26 +106,26 @@ pub fn recover_unless<D: Disk>(
     }
 }
 
-/// What was read so far.
+/// State of a recovery.
 #[derive(Debug, Default)]
 struct RecoveryState {
     recovered: Recovered,
-    /// The next number, once one is known.
+    /// Next seq, if one is known.
     next: Option<Seq>,
-    /// When the last message was accepted.
+    /// Acceptance time of the last message.
     message_at: Millis,
-    /// The highest number that a member says to have since the last epoch record.
+    /// Highest cursor of a member since the last epoch record.
     acked_highest: Seq,
-    /// Records of messages that are damaged, behind the last number.
+    /// Number of damaged message records after the last seq.
     damaged_messages: u64,
-    /// Something unknown stands behind the last number.
+    /// True if unknown damage follows the last seq.
     is_number_in_doubt: bool,
-    /// A segment has begun, and nothing was damaged since.
+    /// True if a segment has started, and nothing was damaged since.
     is_snapshot_whole: bool,
-    /// An epoch record is missing.
+    /// True if an epoch record is missing.
     is_epoch_in_doubt: bool,
     segment: Option<CurrentSegment>,
-    /// Losses among the troubles, and messages lost beside them.
+    /// Number of losses in `issues`, and of lost messages beyond them.
     losses_reported: usize,
     losses_unreported: u64,
 }
@@ -132,7 +135,7 @@ impl RecoveryState {
         self.segment = Some(CurrentSegment::new(header, bytes as u64, resumed));
     }
 
-    /// Takes in what was found; answers where the segment is torn, if that is what was found.
+    /// Handles a part of a segment. Returns its range if it is an incomplete record.
     fn take(
         &mut self,
         found: SegmentItem<'_>,
@@ -164,7 +167,7 @@ impl RecoveryState {
             }
             Some(RecordKind::Epoch | RecordKind::NewEpoch) => self.is_epoch_in_doubt = true,
             None => {
-                // It may have begun a new epoch, and no later record says that again.
+                // The damaged record may have been a new epoch, which no later record repeats.
                 (self.is_number_in_doubt, self.is_epoch_in_doubt) = (true, true);
             }
             Some(RecordKind::Continued) => {
@@ -194,9 +197,9 @@ impl RecoveryState {
     ) {
         let own_at = at;
         let at = match record {
-            // Written anew it is as old as before, and stands behind what is younger.
+            // A rewritten message is as old as before, although it follows younger records.
             Record::Accepted { .. } => at.max(self.message_at),
-            // The one that is later than what follows it counts as what it follows.
+            // The time of this record may be later than the times of the records that follow.
             Record::Continued => self.recovered.at,
             Record::Epoch { .. }
             | Record::Member { .. }
@@ -210,7 +213,7 @@ impl RecoveryState {
         };
         self.recovered.at = at.max(self.recovered.at);
         self.recovered.is_clean = false;
-        // Every segment begins with its epoch, and this one does not any more.
+        // Every segment starts with an epoch record, and this one has lost it.
         self.is_epoch_in_doubt |= self.segment.as_ref().is_none_or(|it| !it.has_epoch);
         match record {
             Record::Epoch { epoch, last } => {
@@ -244,7 +247,8 @@ impl RecoveryState {
         replay(RecoveryEvent::Fact { at, record });
     }
 
-    /// The last number that need not be looked for behind it: a later segment has those above.
+    /// Handles an epoch record. Returns the last seq before the messages of this segment: the lower
+    /// one of `last` and the point to which a later segment goes back.
     fn take_epoch(
         &mut self,
         epoch: Epoch,
@@ -271,7 +275,7 @@ impl RecoveryState {
         last
     }
 
-    /// Whether the message of this line is one that was not seen before.
+    /// Returns true if the message of this line was not seen before.
     fn take_number(
         &mut self,
         at: Millis,
@@ -293,7 +297,7 @@ impl RecoveryState {
             }
         }
         if self.next.is_some_and(|next| seq.above(next) > LOST_NUMBERS_MAX) {
-            // More numbers are missing than can be lost: the number is wrong.
+            // More seqs are missing than can be lost: the seq is wrong.
             self.is_number_in_doubt = true;
             self.segment.iter_mut().for_each(|current| current.record_too_far(seq));
             return false;
@@ -307,7 +311,7 @@ impl RecoveryState {
         is_new
     }
 
-    /// The next number is `next`, unless it is higher already; what stands between is lost.
+    /// Raises the next seq to `next`. The seqs in between are lost.
     fn advance(&mut self, next: Seq, replay: &mut impl FnMut(RecoveryEvent<'_>)) {
         if let Some(first) = self.next.filter(|first| *first < next) {
             let last = next.before();
@@ -327,7 +331,7 @@ impl RecoveryState {
         self.next = self.next.max(Some(next));
     }
 
-    /// The end of a segment, which is torn there or not.
+    /// Ends a segment, perhaps with an incomplete record.
     fn end<D: Disk>(&mut self, store: &mut Store<D>, torn: Option<Range<u64>>) {
         let Some(mut current) = self.segment.take() else { return };
         let serial = current.header.serial;

@@ -1,4 +1,4 @@
-//! One segment: the bytes of a file, read as a header and the records behind it.
+//! A segment: a file with a header and records.
 //!
 //! ```text
 //!   ┌─────────────────────┬────────────────────────────────────────┬────────┬────────┬──
@@ -7,11 +7,11 @@
 //!            16                              37
 //! ```
 //!
-//! The version has a CRC of its own, in front of everything that a later version may lay out
-//! differently: a file of a later version is told from a damaged one.
+//! The version has its own CRC, before all fields that a later version may change. So a file of a
+//! later version is not mistaken for a damaged one.
 //!
-//! What a killed writer leaves is the beginning of a record and nothing behind it. Everything else
-//! that is not a record is damage, and reading goes on at the next header that is whole.
+//! A killed writer leaves an incomplete record at the end of the file. All other bytes that are no
+//! record are damage. Reading continues at the next intact record header.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,22 +19,22 @@ use std::ops::Range;
 use super::record::{self, ReadRecord, Record, RecordKind, Salt, take, take_u64};
 use crate::time::Millis;
 
-/// Bytes of the header of a segment.
+/// Bytes of a segment header.
 pub const HEADER_BYTES: usize = 53;
 
-/// Bytes of a header and of the epoch record behind it.
+/// Bytes of a segment header and the epoch record after it.
 pub(super) const START_BYTES: usize =
     HEADER_BYTES + record::HEADER_BYTES + size_of::<u64>() + size_of::<u64>();
 
 const MAGIC: [u8; 8] = *b"\x89gcjrnl\n";
 const VERSION: u32 = 1;
 
-/// Which start of the machine: an id that the system draws anew each time.
+/// Boot id: random bits that the system draws at each boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
 
 impl BootId {
-    /// The system does not say.
+    /// The system has no boot id.
     pub const UNKNOWN: Self = Self([0; 16]);
 
     /// Returns true if both ids are known and are of the same boot.
@@ -50,33 +50,33 @@ impl BootId {
     }
 }
 
-/// When what is written is made safe against power loss.
+/// Sync mode of a segment: the time at which written records are synced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SyncMode {
-    /// Before anything is confirmed.
+    /// Before each confirmation.
     Always = 1,
-    /// From time to time.
+    /// At intervals.
     Interval = 2,
-    /// When the system gets to it.
+    /// Whenever the operating system does so by itself.
     Never = 3,
 }
 
-/// What a segment says of itself.
+/// Header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
-    /// Its place in the order of all segments of a journal.
+    /// Position in the order of all segments of a journal.
     pub serial: u64,
     /// Random bits that no other segment has.
     pub salt: Salt,
-    /// When the machine was up that wrote it.
+    /// Boot of the machine in which the segment was created.
     pub boot: BootId,
-    /// How it was written.
+    /// Sync mode in which the segment was created.
     pub sync: SyncMode,
 }
 
 impl SegmentHeader {
-    /// Appends the header.
+    /// Appends the encoded header.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut start = MAGIC.to_vec();
         start.extend_from_slice(&VERSION.to_le_bytes());
@@ -90,11 +90,11 @@ impl SegmentHeader {
         }
     }
 
-    /// Reads the header that `bytes` begin with.
+    /// Reads the header at the start of `bytes`.
     ///
     /// # Errors
     ///
-    /// [`BadHeader`] if they do not begin with one.
+    /// [`BadHeader`] if there is no valid header.
     pub fn read(mut bytes: &[u8]) -> Result<Self, BadHeader> {
         let bytes = &mut bytes;
         if !bytes.starts_with(&MAGIC) {
@@ -124,21 +124,21 @@ impl SegmentHeader {
     }
 }
 
-/// The next `N` bytes, if the CRC behind them is theirs.
+/// Takes the next `N` bytes if the CRC after them is right.
 fn checked<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let part = take::<N>(bytes)?;
     let crc = u32::from_le_bytes(take(bytes)?);
     (crc32fast::hash(&part) == crc).then_some(part)
 }
 
-/// Why a file cannot be read as a segment.
+/// Reason why a file is not a readable segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadHeader {
-    /// It does not begin as a segment does.
+    /// The file does not start with the magic bytes.
     Foreign,
-    /// It begins as one, and its header is not whole.
+    /// The file starts with the magic bytes, and its header is damaged.
     Damaged,
-    /// It is of this version, which is none that is known here.
+    /// The version of the file is unknown to this program.
     Version(u32),
 }
 
@@ -155,43 +155,43 @@ impl fmt::Display for BadHeader {
     }
 }
 
-/// What stands in a segment, in its order and without a hole.
+/// A part of a segment. The parts are in order and have no holes between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentItem<'a> {
-    /// A record that is as it was written.
+    /// An intact record.
     Record {
-        /// Its group time.
+        /// Group time of the record.
         at: Millis,
-        /// What it says.
+        /// Content of the record.
         record: Record<'a>,
     },
-    /// Bytes that are no record any more, or never were one.
+    /// Bytes that are no intact record.
     Damage {
-        /// Where.
+        /// Range of the bytes.
         bytes: Range<u64>,
-        /// What it was, if it is the body of one record and nothing else.
+        /// Kind of the record, if the bytes are the damaged body of exactly one record.
         kind: Option<RecordKind>,
-        /// The record is as it was written, and says what cannot be.
+        /// True if the checksum is right and the values of the record are impossible.
         is_whole: bool,
     },
-    /// At the end: the beginning of a record whose rest was never written.
+    /// An incomplete record at the end of the segment.
     Torn {
-        /// Where: up to here the segment is as it should be.
+        /// Range of the record. Everything before it is intact.
         bytes: Range<u64>,
     },
 }
 
-/// Reads a segment: its header, and what stands behind it.
+/// Reads the header of a segment, and returns its parts.
 ///
 /// # Errors
 ///
-/// [`BadHeader`]: nothing in it can be read.
+/// [`BadHeader`] if nothing in the segment can be read.
 pub fn read(bytes: &[u8]) -> Result<(SegmentHeader, Records<'_>), BadHeader> {
     let header = SegmentHeader::read(bytes)?;
     Ok((header, Records { bytes, position: HEADER_BYTES, salt: header.salt }))
 }
 
-/// The records of a segment, and what stands between them.
+/// Iterator over the parts of a segment.
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     bytes: &'a [u8],
@@ -212,7 +212,7 @@ impl<'a> Iterator for Records<'a> {
             }
             ReadRecord::BadBody { kind, bytes, is_whole } => {
                 let end = start.saturating_add(bytes);
-                // Where bytes are missing, the body reaches into the records that follow.
+                // If bytes are missing, the body includes the start of the next records.
                 let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
                 if next.is_none_or(|next| next >= end) && self.may_follow(end) {
                     self.position = end;
@@ -223,7 +223,7 @@ impl<'a> Iterator for Records<'a> {
             }
             ReadRecord::Cut => {
                 let damage = self.skip_from(start);
-                // Nothing stands behind what a killed writer leaves.
+                // A killed writer leaves nothing after an incomplete record.
                 let is_last = self.position == self.bytes.len();
                 if is_last {
                     SegmentItem::Torn { bytes: range(start, self.position) }
@@ -238,7 +238,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 impl Records<'_> {
-    /// Whether the segment ends here, or something that looks like a record begins.
+    /// Returns true at the end of the segment, and at the start of a possible record.
     fn may_follow(&self, position: usize) -> bool {
         let rest = self.bytes.get(position..).unwrap_or_default();
         rest.is_empty() || !matches!(record::read(rest, self.salt), ReadRecord::Nothing)

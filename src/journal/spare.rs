@@ -1,11 +1,12 @@
-//! A file descriptor in reserve, so that a segment can be begun when clients hold all the others.
+//! A spare file descriptor, to start a segment while clients use all the others.
 //!
 //! ```text
-//!   spare ──► closed ──► segment 8 is created       one more is open than before
-//!                        segment 7 is closed ──► its descriptor is the spare one
+//!   spare ──► closed ──► segment 8 is created       one more descriptor is open
+//!                        segment 7 is closed ──► its descriptor becomes the spare one
 //! ```
 //!
-//! The descriptor of a closed file is replaced in one step: nobody else gets hold of it between.
+//! The descriptor of a closed file becomes the spare one in one step (dup2), so that no other
+//! thread can take it in between.
 
 use std::fs::File;
 use std::io;
@@ -13,12 +14,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::{Errno, FdFlags, dup2, fcntl_setfd};
 
-/// A descriptor in reserve, if there was one to be had.
+/// A descriptor in reserve, if one was available.
 #[derive(Debug, Default)]
 pub(super) struct SpareDescriptor(Option<OwnedFd>);
 
 impl SpareDescriptor {
-    /// Opens a file; where there is no descriptor for it, the spare one is given up.
+    /// Opens a file. If no descriptor is left, closes the spare one and tries again.
     pub(super) fn open(&mut self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
         match open() {
             Err(error) if is_out_of_files(&error) && self.0.take().is_some() => open(),
@@ -26,7 +27,7 @@ impl SpareDescriptor {
         }
     }
 
-    /// Closes a file; its descriptor becomes the spare one, if there is none.
+    /// Closes a file. If there is no spare descriptor, the file's descriptor becomes it.
     pub(super) fn close(&mut self, file: File, of: impl AsFd) {
         let mut fd = OwnedFd::from(file);
         let is_kept = self.0.is_none()
@@ -37,7 +38,7 @@ impl SpareDescriptor {
         }
     }
 
-    /// Takes a descriptor in reserve, if there is none and one can be had.
+    /// Opens a spare descriptor, if there is none and one is available.
     pub(super) fn refill(&mut self, of: impl AsFd) {
         if self.0.is_none() {
             self.0 = of.as_fd().try_clone_to_owned().ok();
@@ -59,7 +60,8 @@ mod tests {
         File::open("/dev/null").unwrap()
     }
 
-    /// Opens a file at the second attempt, as when one was closed between; how many there were.
+    /// Opens a file with a first attempt that fails, as if another thread took the descriptor.
+    /// Returns the number of attempts.
     fn attempts(spare: &mut SpareDescriptor) -> (u32, bool) {
         let count = Cell::new(0_u32);
         let opened = spare.open(|| {

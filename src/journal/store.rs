@@ -1,17 +1,17 @@
-//! The store: a directory of segments, in the order of their serial numbers.
+//! The store: a directory of segments, ordered by serial.
 //!
 //! ```text
-//!   lock                                   held by the one coordinator that may write here
+//!   lock                                   locked by the one coordinator that may write here
 //!   0000000000000003.journal               a segment
-//!   0000000000000004.journal               the newest: the one that is written
-//!   0000000000000005.journal.new           one that is being created: as good as not there
-//!   0000000000000002.journal.damaged-1     set aside: for people, never read again
+//!   0000000000000004.journal               the newest segment, which is being written
+//!   0000000000000005.journal.new           a segment that is being created: ignored at a start
+//!   0000000000000002.journal.damaged-1     quarantined: for the operator, never read again
 //! ```
 //!
-//! A segment gets its name when its header is on the disk, and with it the records that it begins
-//! with: half of a snapshot would be taken for all of it. So whatever bears such a name and does
-//! not begin with a header was damaged. Its number is the one that the header says: a file that
-//! was given another's name is read where it belongs.
+//! A segment gets its final name after its header and its snapshot are synced: a part of a snapshot
+//! would be mistaken for a whole one. So a file with a final name and without a header is damaged.
+//! The serial is taken from the header: a file with the name of another segment is read at its
+//! right position.
 
 mod opening;
 
@@ -30,16 +30,16 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Store<D: Disk> {
     disk: D,
-    /// Held for as long as the store is; `None` if it is only looked at.
+    /// Lock of the directory; `None` if the store only inspects it.
     lock: Option<D::File>,
     segments: BTreeMap<u64, Segment>,
-    /// Names of files that were set aside.
+    /// Names of quarantined files.
     quarantined_names: BTreeSet<String>,
     /// Segments whose creation was interrupted.
     unfinished: Vec<(u64, String)>,
-    /// The highest number that any file, whatever its state, says to have.
+    /// Highest serial in any file name.
     serial_highest: u64,
-    /// The highest number in the name of a file that cannot be read.
+    /// Highest serial in the name of an unreadable or quarantined file.
     unreadable_highest: Option<u64>,
     rejected: Vec<Rejected>,
 }
@@ -47,21 +47,22 @@ pub struct Store<D: Disk> {
 #[derive(Debug)]
 struct Segment {
     name: String,
-    /// Of a segment that was found here.
+    /// First record, for a segment that was found at the start.
     start: Option<FirstRecord>,
     is_damaged: bool,
 }
 
-/// What the first record of a segment says.
+/// Content of the first record of a segment: its [`Record::Epoch`](super::Record::Epoch).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FirstRecord {
     pub(super) epoch: Epoch,
     pub(super) last: Seq,
 }
 
-/// The segment that is being written.
+/// Writer of a segment.
 ///
-/// After a failed write or sync nobody knows what the disk holds of it: it takes nothing more.
+/// After a failed write or sync the content of the file is unknown. Then the writer takes no more
+/// records.
 #[derive(Debug)]
 pub struct Writer<F> {
     serial: u64,
@@ -70,7 +71,7 @@ pub struct Writer<F> {
 }
 
 impl<F> Writer<F> {
-    /// The number of its segment.
+    /// Returns the serial of the segment.
     pub const fn serial(&self) -> u64 {
         self.serial
     }
@@ -90,7 +91,7 @@ fn in_use_error() -> io::Error {
 }
 
 impl<D: Disk> Store<D> {
-    /// Renames a file to a name that none has. Power loss may give it its old name back.
+    /// Renames a damaged file to an unused name. A power loss may undo the rename.
     fn rename_damaged(&mut self, name: &str) -> io::Result<String> {
         let free = |quarantined: &String| !self.quarantined_names.contains(quarantined);
         let mut names = (1..=u64::MAX).map(|number| file_name::of_quarantined(name, number));
@@ -100,25 +101,26 @@ impl<D: Disk> Store<D> {
         Ok(quarantined)
     }
 
-    /// The serial numbers of all segments, in order.
+    /// Returns the serials of all segments, in order.
     pub fn serials(&self) -> Vec<u64> {
         self.segments.keys().copied().collect()
     }
 
-    /// The lowest number that a new segment may have.
+    /// Returns the lowest serial for a new segment.
     pub const fn next_serial(&self) -> u64 {
         self.serial_highest.saturating_add(1)
     }
 
-    /// Sees that the directory, the lock and the segments are where they were left; returns the
-    /// segments that are not: files that were moved away, deleted or replaced. They count as gone.
+    /// Checks that the directory, the lock and the segments are where they were. Returns the
+    /// serials of segments whose files were moved, deleted or replaced, and forgets these segments.
     ///
-    /// If another directory has replaced this one and is empty, the store moves there. All segments
-    /// are gone then.
+    /// If an empty directory has replaced this one, the store moves there, and all segments are
+    /// missing.
     ///
     /// # Errors
     ///
-    /// The operating system's, or why the directory cannot be used: nothing may be written.
+    /// Error of the operating system, or the reason why the directory cannot be used. Nothing may
+    /// be written then.
     pub fn missing(&mut self, writer: Option<&Writer<D::File>>) -> io::Result<Vec<u64>> {
         match self.disk.successor()? {
             Some(successor) => self.move_into(successor)?,
@@ -138,7 +140,8 @@ impl<D: Disk> Store<D> {
         Ok(missing)
     }
 
-    /// A lock file that somebody deleted keeps no other coordinator out.
+    /// Takes the lock again if the lock file was deleted: such a lock excludes no other
+    /// coordinator.
     fn check_lock(&mut self) -> io::Result<()> {
         let Some(lock) = &self.lock else { return Ok(()) };
         let held = self.disk.id_of_file(lock)?;
@@ -164,11 +167,12 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Creates a segment that begins with `records`, and makes it safe against power loss.
+    /// Creates a segment that starts with `records`, and syncs it.
     ///
     /// # Errors
     ///
-    /// The operating system's; then there is no such segment, and its number is not used again.
+    /// Error of the operating system. Then the segment does not exist, and its serial is not used
+    /// again.
     pub fn create(
         &mut self,
         header: &SegmentHeader,
@@ -192,12 +196,12 @@ impl<D: Disk> Store<D> {
         bytes.extend_from_slice(records);
         let created = self.append(&mut writer, &bytes).and_then(|()| self.sync(&mut writer));
         if let Err(error) = created.and_then(|()| self.disk.rename(&name_new, &name)) {
-            let _ = self.disk.remove(&name_new); // As good as not there.
+            let _ = self.disk.remove(&name_new); // A leftover file is ignored.
             self.close(writer);
             return Err(error);
         }
         if let Err(error) = self.disk.sync_directory() {
-            let _ = self.disk.remove(&name); // If it stays, it says what is so.
+            let _ = self.disk.remove(&name); // A leftover segment has right content.
             self.close(writer);
             return Err(error);
         }
@@ -205,16 +209,16 @@ impl<D: Disk> Store<D> {
         Ok(writer)
     }
 
-    /// Closes a segment that nothing more is appended to.
+    /// Closes a segment.
     pub fn close(&mut self, writer: Writer<D::File>) {
         self.disk.close(writer.file);
     }
 
-    /// Comes back to a segment that was written before, to say at its end what follows.
+    /// Opens an existing segment, to append its last record.
     ///
     /// # Errors
     ///
-    /// The operating system's.
+    /// Error of the operating system.
     pub fn reopen(&mut self, serial: u64) -> io::Result<Writer<D::File>> {
         let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         Ok(Writer { serial, file: self.disk.open(&segment.name)?, has_failed: false })
@@ -224,7 +228,7 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     ///
-    /// The operating system's; the segment is given up then.
+    /// Error of the operating system. Then the writer takes no more records.
     pub fn append(&mut self, writer: &mut Writer<D::File>, mut bytes: &[u8]) -> io::Result<()> {
         writer.check()?;
         while !bytes.is_empty() {
@@ -240,11 +244,11 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes all that was appended safe against power loss.
+    /// Syncs all appended bytes: they survive a power loss.
     ///
     /// # Errors
     ///
-    /// The operating system's; the segment is given up then.
+    /// Error of the operating system. Then the writer takes no more records.
     pub fn sync(&mut self, writer: &mut Writer<D::File>) -> io::Result<()> {
         writer.check()?;
         let synced = self.disk.sync(&mut writer.file);
@@ -252,11 +256,11 @@ impl<D: Disk> Store<D> {
         synced
     }
 
-    /// Removes a segment that is no longer needed; one in which damage was found is set aside.
+    /// Removes a segment that is no longer needed. A damaged segment is quarantined instead.
     ///
     /// # Errors
     ///
-    /// The operating system's; the segment may be back at the next start.
+    /// Error of the operating system. The segment may exist again at the next start.
     pub fn remove(&mut self, serial: u64) -> io::Result<()> {
         let Some(segment) = self.segments.get(&serial) else { return Ok(()) };
         if segment.is_damaged {
@@ -267,11 +271,11 @@ impl<D: Disk> Store<D> {
         self.disk.sync_directory()
     }
 
-    /// Gives a segment a name that says that it is damaged; it is never read again.
+    /// Quarantines a segment: renames it as damaged, so that it is never read again.
     ///
     /// # Errors
     ///
-    /// The operating system's; the segment may be back at the next start.
+    /// Error of the operating system. The segment may exist again at the next start.
     pub fn quarantine(&mut self, serial: u64) -> io::Result<String> {
         let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         let name = segment.name.clone();
@@ -281,7 +285,7 @@ impl<D: Disk> Store<D> {
         Ok(quarantined)
     }
 
-    /// Replaces `bytes` with those of a whole segment.
+    /// Reads a whole segment into `bytes`.
     pub(super) fn read(&mut self, serial: u64, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
         let found = self.segments.get(&serial).map(|segment| segment.name.clone());
         let name = found.unwrap_or_else(|| file_name::of_segment(serial));
@@ -289,11 +293,12 @@ impl<D: Disk> Store<D> {
         read.map_err(|error| JournalError::Unreadable { name, error })
     }
 
-    /// All segments as they were found, each with the lowest number that a later one goes back to.
+    /// Returns all segments found at the start. Each has the lowest seq to which a later segment
+    /// went back.
     ///
-    /// A program that fails to write or to sync goes on in a new segment, from the last number that
-    /// is safe. What stands above that in the old one may have holes, and was never confirmed from
-    /// there.
+    /// After a failed write or sync the program continues in a new segment, from the last durable
+    /// seq. The old segment may have holes above that seq, and these messages were never confirmed
+    /// from there.
     pub(super) fn resumptions(&self) -> Vec<(u64, Option<FirstRecord>)> {
         let mut later: Option<FirstRecord> = None;
         let mut all = Vec::new();
@@ -308,7 +313,7 @@ impl<D: Disk> Store<D> {
         all
     }
 
-    /// Cuts the end of a segment off.
+    /// Truncates a segment.
     pub(super) fn cut(&mut self, serial: u64, length: u64) -> io::Result<()> {
         let segment = self.segments.get(&serial).ok_or(io::ErrorKind::NotFound)?;
         let mut file = self.disk.open(&segment.name)?;
@@ -326,7 +331,7 @@ impl<D: Disk> Store<D> {
         self.lock.is_some()
     }
 
-    /// The highest serial number in the name of a file that cannot be read, or was set aside.
+    /// Returns the highest serial in the name of an unreadable or quarantined file.
     pub(super) const fn unreadable_highest(&self) -> Option<u64> {
         self.unreadable_highest
     }

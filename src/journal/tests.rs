@@ -1,4 +1,4 @@
-//! A journal as a coordinator keeps it, on a disk that can be damaged, fail, or lose its power.
+//! A journal as a coordinator uses it, on a disk that can be damaged, fail, or lose its power.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
@@ -26,7 +26,7 @@ fn line(seq: u64, text: &str) -> Vec<u8> {
     format!("{seq}#alice#1700000000000#{text}\n").into_bytes()
 }
 
-/// Records one after the other, with the salt of segment `serial`.
+/// Encoded records with the salt of segment `serial`.
 struct Batch {
     serial: u64,
     bytes: Vec<u8>,
@@ -55,7 +55,7 @@ impl Batch {
     }
 }
 
-/// What recovery has told.
+/// Content of a recovered journal.
 #[derive(Debug)]
 struct RecoveredContent {
     messages: BTreeMap<u64, String>,
@@ -70,8 +70,8 @@ impl RecoveredContent {
     }
 }
 
-/// Recovers, and checks what holds for whatever is recovered: numbers are told in order, each once,
-/// as found or as lost.
+/// Recovers a store, and checks the rules of every recovery: seqs come in order, each once, as a
+/// message or as lost.
 fn recover_store<D: Disk>(store: &mut Store<D>) -> RecoveredContent {
     try_recover_store(store).unwrap()
 }

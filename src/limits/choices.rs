@@ -1,17 +1,17 @@
-//! Options that are one of several words, beside the limits that they belong to.
+//! Options with a fixed list of words: `sync` and `overflow`.
 
 use std::fmt;
 
 use super::SYNC_PAUSE_MS_HIGHEST;
 
-/// When what was written to the journal is made safe against power loss.
+/// Time at which written records are synced to the disk (fsync).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
-    /// Before anything is confirmed.
+    /// Before each confirmation.
     Always,
-    /// So many milliseconds after something was written.
+    /// This number of milliseconds after a write.
     Every(u64),
-    /// When the operating system gets to it.
+    /// Whenever the operating system does so by itself.
     Never,
 }
 
@@ -43,12 +43,12 @@ impl fmt::Display for Sync {
     }
 }
 
-/// What gives way when `max_backlog` is reached.
+/// Reaction to a message for which `max_backlog` has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// The new message: it is refused.
+    /// Refuse the new message.
     Reject,
-    /// The oldest ones: members that still needed them are told of a gap.
+    /// Drop the oldest messages. Members that still need them get a gap.
     DropOldest,
 }
 

@@ -1,34 +1,34 @@
-//! The last line of a message socket: why the coordinator closes it.
+//! The `bye` line: the reason for which the coordinator closes a message socket.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// A reason that the coordinator gives when it closes a message socket: `bye#<reason>` on the wire.
+/// Reason for which the coordinator closes a message socket: `bye#<reason>` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bye {
-    /// The id said `disconnect`.
+    /// The id sent `disconnect`.
     Disconnected,
-    /// The id said `deregister`.
+    /// The id sent `deregister`.
     Deregistered,
-    /// The coordinator ends.
+    /// The coordinator shuts down.
     ShuttingDown,
-    /// A `reconnect` of the id brought a connection to this address.
+    /// A `reconnect` of the id replaced the socket with a connection to this address (takeover).
     TakenOver(SocketAddr),
-    /// The socket took nothing for `stall_timeout` while something was due.
+    /// The socket took no byte for `stall_timeout`, although bytes were due.
     Stalled,
-    /// The participant ended its direction of the socket.
+    /// The participant closed its sending direction.
     Closed,
-    /// The participant wrote something that is no acknowledgement, or acknowledged a number that
-    /// this connection did not bring.
+    /// The participant wrote a line that is not an ack, or acknowledged a seq that this socket was
+    /// not sent.
     BadAck,
-    /// The numbers begin a new life.
+    /// A new epoch begins.
     NewEpoch,
 }
 
 const TAKEN_OVER: &str = "taken over by ";
 
 impl Bye {
-    /// The meaning of a reason; `None` for one that is not known here, which is only text.
+    /// Parses a reason; `None` for a reason that this version does not know.
     #[must_use]
     pub fn parse(reason: &str) -> Option<Self> {
         if let Some(address) = reason.strip_prefix(TAKEN_OVER) {
@@ -48,7 +48,7 @@ impl Bye {
 }
 
 impl fmt::Display for Bye {
-    /// The reason, without `bye#`.
+    /// Writes the reason, without `bye#`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected => f.write_str("disconnected"),

@@ -1,121 +1,123 @@
-//! Why a request was refused: every `ERR` there is.
+//! Errors of requests: every `ERR` reply.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{LimitReached, Malformed, Seq};
 
-/// A refusal: a code for programs, words for people.
+/// Error of a request: a code for programs, and a reason for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
-    /// 400: the request could not be understood.
+    /// 400: the request has a syntax error.
     Malformed(Malformed),
-    /// 403: no participant can listen there (unspecified, multicast,
-    /// broadcast, or a link-local address of IPv6, which names no interface).
+    /// 403: no participant can listen at this address. It is unspecified, multicast or broadcast,
+    /// or it is an IPv6 link-local address, which names no interface.
     Unusable(IpAddr),
-    /// 403: a request names an address that it does not come from.
+    /// 403: the request names an address that it does not come from.
     Foreign {
         /// The address that the request names.
         named: IpAddr,
         /// The address that the command socket comes from.
         peer: IpAddr,
     },
-    /// 403: the port is one of the system's.
+    /// 403: ports below 1024 are reserved for the system.
     LowPort(u16),
     /// 403: the port is the coordinator's own.
     OwnPort(u16),
     /// 403: the id was registered from another address.
     IdElsewhere {
-        /// The address that it was registered from.
+        /// Address that the id was registered from.
         owner: IpAddr,
         /// The address that the request names.
         named: IpAddr,
     },
     /// 404: the id is not a member.
     NotAMember,
-    /// 408: a line was begun and not finished in time.
+    /// 408: a line was not finished within `line_timeout`.
     Unfinished {
         /// `line_timeout` in milliseconds.
         timeout_ms: u64,
     },
-    /// 409: not now.
+    /// 409: the request conflicts with the state of its id.
     Conflict(Conflict),
-    /// 413: a line has more bytes than it may.
+    /// 413: a line is longer than `max_line`.
     TooLong {
         /// `max_line`.
         max: usize,
     },
-    /// 413: a line is long and not finished, and all clients together have too much of such lines.
+    /// 413: a long line is not finished, and the unfinished lines of all clients exceed their
+    /// limit.
     TooMuchUnfinished {
         /// Bytes of this line so far.
         bytes: usize,
-        /// Bytes that may be kept for all.
+        /// Most bytes of unfinished lines of all clients.
         max: usize,
     },
-    /// 421: no room.
+    /// 421: a limit on members or connections is reached.
     LimitReached(LimitReached),
     /// 502: the connect-back failed.
     ConnectFailed {
-        /// Where to.
+        /// Address of the connect-back.
         address: SocketAddr,
-        /// The operating system's words.
+        /// Error text of the operating system.
         reason: Box<str>,
     },
-    /// 503: the coordinator is about to end.
+    /// 503: the coordinator shuts down.
     ShuttingDown,
-    /// 506: nothing can be written down.
+    /// 506: the journal cannot be written.
     JournalFails,
-    /// 506: the disk does not keep up, and as much waits to be written as may.
+    /// 506: the bytes that wait for the journal have reached their limit, because the disk is slow.
     JournalFull,
     /// 507: the message would exceed `max_backlog`.
     BacklogFull {
         /// `max_backlog`.
         max: u64,
-        /// Cause of the full backlog.
+        /// Reason why old messages are still needed.
         holder: BacklogHolder,
     },
-    /// 507: the last number was given out.
+    /// 507: the last possible seq was given out.
     NoNumberLeft,
-    /// 507: the sender has too many messages among those of others that it has not acked.
+    /// 507: the sender has [`OWN_RANGES_MAX`](crate::limits::OWN_RANGES_MAX) ranges of own messages
+    /// between messages that it has not acknowledged.
     TooManyUnacked {
-        /// Ranges of its own numbers.
+        /// Most ranges of own seqs.
         max: usize,
     },
 }
 
-/// Cause of a full backlog.
+/// Holder of the oldest needed message in a full backlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BacklogHolder {
     /// The member that needs the oldest message.
     Member {
-        /// Its id.
+        /// Id of the member.
         id: Box<str>,
-        /// Bytes of the messages from that one to the newest.
+        /// Bytes of the messages from the oldest needed one to the newest.
         bytes: u64,
     },
-    /// The newest messages are not on the disk yet, so that no older ones may go.
+    /// The journal: the newest messages are not committed, so that no older ones can be dropped.
     Journal,
 }
 
-/// A request that does not go with the state its id is in.
+/// Conflict of a request with the state of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// `register` of a member.
     AlreadyAMember,
-    /// `register` while another one is under way.
+    /// `register` while another `register` of the id is under way.
     AlreadyRegistering,
     /// `disconnect` of a member that is offline.
     AlreadyOffline,
     /// `msend` of a member that is offline.
     OfflineCannotSend,
-    /// `reconnect` overtaken by another one.
+    /// `reconnect` replaced by a later one.
     Superseded,
-    /// `reconnect` ended by `disconnect` or `deregister`.
+    /// `reconnect` cancelled by `disconnect` or `deregister`.
     Cancelled,
 }
 
 impl RequestError {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn code(&self) -> u16 {
         match self {
@@ -157,7 +159,7 @@ impl From<Conflict> for RequestError {
 }
 
 impl fmt::Display for RequestError {
-    /// `<code> <reason>`.
+    /// Writes `<code> <reason>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.code())?;
         match self {
@@ -283,7 +285,7 @@ impl fmt::Display for Conflict {
 mod tests {
     use super::*;
 
-    /// If the peer can do something about a refusal, the text says what.
+    /// If the peer can do something about an error, the text says what.
     #[test]
     fn a_refusal_says_what_is_wrong_and_what_to_do_next() {
         let (here, there): (IpAddr, IpAddr) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());

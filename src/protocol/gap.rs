@@ -1,4 +1,4 @@
-//! Loss, counted.
+//! Gaps: counted losses.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use super::Seq;
 /// Messages of others that a member will never get: `gap#<count>#<first>#<last>` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// How many were lost, the member's own not among them; at least 1.
+    /// Number of lost messages, at least 1, without the member's own ones.
     pub count: u64,
-    /// The first of them.
+    /// First lost seq.
     pub first: Seq,
-    /// The last of them.
+    /// Last lost seq.
     pub last: Seq,
 }
 
 impl Gap {
-    /// This gap and `later`, which begins above it, as one.
+    /// Returns this gap and the higher gap `later` as one.
     #[must_use]
     pub fn joined(self, later: Self) -> Self {
         debug_assert!(self.last < later.first, "gaps are joined in order");

@@ -1,37 +1,37 @@
-//! Limits on the number of members and command sockets, as the reason of a refusal.
+//! Limits on the numbers of members and command sockets, as the reason of an `ERR 421`.
 
 use std::fmt;
 
-/// Table that has no room.
+/// A limit that is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitReached {
-    /// Another member.
+    /// `max_members`.
     Members {
-        /// `max_members`.
+        /// Most members.
         max: usize,
     },
-    /// Another member at this address.
+    /// `max_members_per_address`.
     MembersAt {
-        /// The IPv4 address, or the IPv6 network.
+        /// IPv4 address, or IPv6 /64 network.
         address: Box<str>,
-        /// `max_members_per_address`.
+        /// Most members at one address.
         max: usize,
     },
-    /// Another command socket.
+    /// `max_connections`.
     Connections {
-        /// `max_connections`.
+        /// Most command sockets.
         max: usize,
     },
-    /// Another command socket from this address.
+    /// `max_connections_per_address`.
     ConnectionsFrom {
-        /// The IPv4 address, or the IPv6 network.
+        /// IPv4 address, or IPv6 /64 network.
         address: Box<str>,
-        /// `max_connections_per_address`.
+        /// Most command sockets from one address.
         max: usize,
     },
-    /// A command socket that has brought no request: it gives way to another one.
+    /// A command socket without a request so far is closed, to make room for another one.
     Silent {
-        /// `max_connections`; `None` if the process has no file left for another one.
+        /// `max_connections`; `None` if the process has no file descriptor left.
         max: Option<usize>,
     },
 }

@@ -1,40 +1,41 @@
-//! Lines out of a stream of bytes, wherever the stream was cut.
+//! Lines from a stream of bytes that arrives in arbitrary pieces.
 
 use std::fmt;
 
 use bytes::{Buf, BytesMut};
 
-/// Bytes received and not yet used, handed out line by line.
+/// Buffer of received bytes that returns whole lines.
 ///
 /// ```text
-///   handed out      not yet handed out
+///     returned          not yet returned
 ///  ├───────────┼──────────────┬───────────────┤
 ///            line          scanned           end
 /// ```
 ///
-/// Each byte is looked at once, however many pieces a line comes in.
+/// Each byte is scanned once, for any number of pieces.
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     bytes: BytesMut,
-    /// Length, LF included, of the line handed out last: dropped when the next one is asked for.
+    /// Length, LF included, of the line returned last. It is dropped at the next call.
     line: usize,
-    /// From `line` up to here there is no LF.
+    /// Bytes after `line` up to here contain no LF.
     scanned: usize,
-    /// Bytes dropped, whose memory may still be held before the others.
+    /// Dropped bytes whose memory may still be allocated.
     dropped: usize,
 }
 
 impl LineBuffer {
-    /// Takes in what was received.
+    /// Appends received bytes.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next line without its LF and without one CR before it; `None` if it is not all there.
+    /// Returns the next line without its LF and without one CR before the LF; `None` if it is
+    /// incomplete.
     ///
     /// # Errors
     ///
-    /// [`TooLong`] if the line, LF included, exceeds `max` bytes, as soon as that is certain.
+    /// [`TooLong`] if the line, LF included, is longer than `max` bytes, even if it is incomplete.
     pub fn next_line(&mut self, max: usize) -> Result<Option<&[u8]>, TooLong> {
         self.drop_line();
         let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
@@ -52,7 +53,8 @@ impl LineBuffer {
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
-    /// At the end of the stream: the bytes behind the last LF, if there are any, handed out once.
+    /// Returns the bytes after the last LF, once, at the end of the stream; `None` if there are
+    /// none.
     pub fn last_line(&mut self) -> Option<&[u8]> {
         self.drop_line();
         self.line = self.bytes.len();
@@ -60,20 +62,20 @@ impl LineBuffer {
         (!self.bytes.is_empty()).then_some(&self.bytes[..])
     }
 
-    /// Whether nothing is left that was not handed out.
+    /// Returns true if every byte was returned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.len() == self.line
     }
 
-    /// Bytes not yet handed out.
+    /// Returns the number of bytes that were not returned.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.line)
     }
 
-    /// Gives the memory of what was handed out back, once that is more than what is left: so
-    /// nothing is copied more often than it was received. For a buffer that is left alone.
+    /// Frees memory of returned bytes, if they are more than the remaining ones. So each byte is
+    /// copied at most once more. For a buffer that will be idle.
     pub fn shrink(&mut self) {
         self.drop_line();
         if self.dropped > self.bytes.len() {
@@ -82,7 +84,7 @@ impl LineBuffer {
         }
     }
 
-    /// Throws everything away, the memory too.
+    /// Removes all bytes and frees the memory.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -99,10 +101,10 @@ impl LineBuffer {
     }
 }
 
-/// A line that has, or will have, more bytes than it may.
+/// Error: a line is longer than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
-    /// The limit, LF included.
+    /// Limit in bytes, LF included.
     pub max: usize,
 }
 
@@ -116,7 +118,7 @@ impl fmt::Display for TooLong {
 mod tests {
     use super::*;
 
-    /// All lines of `pieces`, then what is left at the end of the stream.
+    /// Returns all lines of `pieces`, then the bytes at the end of the stream.
     fn lines(pieces: &[&[u8]], max: usize) -> Result<Vec<Vec<u8>>, TooLong> {
         let mut buffer = LineBuffer::default();
         let mut lines = Vec::new();
@@ -180,9 +182,10 @@ mod tests {
             let left = buffer.len();
             buffer.shrink();
             assert_eq!(buffer.len(), left);
-            // As much before the bytes, and, as it grows by doubling, as much again behind them.
-            let held = buffer.bytes.capacity() + buffer.dropped;
-            assert!(held <= 4 * left, "{held} bytes for {left}");
+            // The allocation may have as many freed bytes before the data, and by doubling as many
+            // spare bytes after it.
+            let allocated = buffer.bytes.capacity() + buffer.dropped;
+            assert!(allocated <= 4 * left, "{allocated} bytes for {left}");
             buffer.extend(b"un\n");
             for _ in taken..lines {
                 assert_eq!(buffer.next_line(100), Ok(Some(&b"0123456789"[..])));

@@ -1,4 +1,4 @@
-//! Lines of the message socket: `hello`, deliveries, gaps and `bye` one way, `ack` the other.
+//! Lines of the message socket: `hello`, deliveries, `gap` and `bye` to the member, `ack` from it.
 
 use std::fmt;
 use std::io::Write as _;
@@ -9,16 +9,16 @@ use super::{Epoch, Gap, Seq, is_id};
 use crate::limits::BYE_REASON_BYTES_MAX;
 use crate::time::UnixMillis;
 
-/// One message as a member gets it: `<seq>#<sender>#<unix_ms>#<text>`.
+/// A message on its way to a member: `<seq>#<sender>#<unix_ms>#<text>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
-    /// Its number.
+    /// Seq of the message.
     pub seq: Seq,
-    /// Who sent it.
+    /// Id of the sender.
     pub sender: &'a str,
-    /// When the coordinator accepted it.
+    /// Time at which the coordinator accepted the message.
     pub accepted: UnixMillis,
-    /// What was sent.
+    /// Text of the message.
     pub text: &'a str,
 }
 
@@ -31,38 +31,37 @@ impl Delivery<'_> {
 }
 
 impl fmt::Display for Delivery<'_> {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}#{}#{}", self.seq, self.sender, self.accepted, self.text)
     }
 }
 
-/// What the coordinator writes on a message socket.
+/// A line that the coordinator writes on a message socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageLine<'a> {
-    /// The first line, if the request gave a nonce: `hello#<nonce>#<epoch>`.
+    /// First line, if the request has a nonce: `hello#<nonce>#<epoch>`.
     Hello {
-        /// The nonce that the request gave.
+        /// Nonce of the request.
         nonce: &'a str,
-        /// The life of the numbers that follow.
+        /// Epoch of the seqs that follow.
         epoch: Epoch,
     },
     /// A message.
     Delivery(Delivery<'a>),
-    /// Messages lost.
+    /// Lost messages.
     Gap(Gap),
-    /// The last line, `bye#<reason>`: why the socket is closed. [`super::Bye`] knows the reasons of
-    /// this version.
+    /// Last line, `bye#<reason>`. [`super::Bye`] parses the reason.
     Bye(&'a str),
 }
 
 impl<'a> MessageLine<'a> {
-    /// The meaning of a line without its end. A text is not looked into: control characters are the
-    /// reader's to guard against.
+    /// Parses a line without its LF. The text may contain control characters: the caller must
+    /// escape them.
     ///
     /// # Errors
     ///
-    /// [`BadLine`] if it has none.
+    /// [`BadLine`] if it is no line of the message socket.
     pub fn parse(line: &'a str) -> Result<Self, BadLine> {
         let (first, rest) = split_field(line).ok_or(BadLine)?;
         match first {
@@ -105,8 +104,8 @@ impl<'a> MessageLine<'a> {
     }
 }
 
-/// What stands before the first `#`, and behind it. The fields of a delivery are so short that
-/// searching many bytes at a time would cost more than it saves.
+/// Returns the parts before and after the first `#`. The fields of a delivery are so short that a
+/// vectorized search would cost more than it saves.
 fn split_field(line: &str) -> Option<(&str, &str)> {
     let at = line.bytes().position(|byte| byte == b'#')?;
     let (field, rest) = line.split_at_checked(at)?;
@@ -114,7 +113,7 @@ fn split_field(line: &str) -> Option<(&str, &str)> {
 }
 
 impl fmt::Display for MessageLine<'_> {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hello { nonce, epoch } => write!(f, "hello#{nonce}#{epoch}"),
@@ -125,19 +124,19 @@ impl fmt::Display for MessageLine<'_> {
     }
 }
 
-/// What a member writes on its message socket: everything up to `seq` is taken.
+/// A line that a member writes on its message socket: all messages up to `seq` are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The last number taken.
+    /// Last received seq.
     pub seq: Seq,
 }
 
 impl Ack {
-    /// The acknowledgement of a line without its end.
+    /// Parses a line without its LF.
     ///
     /// # Errors
     ///
-    /// [`BadLine`] if it is anything else.
+    /// [`BadLine`] if it is not an ack.
     pub fn parse(line: &[u8]) -> Result<Self, BadLine> {
         let number = line.strip_prefix(b"ack ").ok_or(BadLine)?;
         let number = std::str::from_utf8(number).map_err(|_| BadLine)?;
@@ -146,13 +145,13 @@ impl Ack {
 }
 
 impl fmt::Display for Ack {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ack {}", self.seq)
     }
 }
 
-/// A line that the message socket does not know.
+/// Error: not a line of the message socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLine;
 
@@ -249,7 +248,7 @@ mod tests {
             let mut encoded = Vec::new();
             delivery.encode(&mut encoded);
             assert_eq!(encoded, format!("{shown}\n").as_bytes());
-            // The shortest request that can have brought it.
+            // The shortest request that can contain this text.
             let request = format!("{sender}#msend {text}#::\n");
             assert!(encoded.len() <= request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES));
         }

@@ -1,52 +1,53 @@
-//! The two numbers that name a message: its sequence number, and the life that number belongs to.
+//! Seq and epoch: the two numbers that identify a message.
 
 use std::fmt;
 
 use crate::limits::SEQ_MAX;
 
-/// Number of an accepted message: 1 for the group's first, one more for each that follows.
+/// Sequence number of an accepted message: 1 for the first message of a group, one more for each
+/// that follows.
 ///
-/// As a *place*, the last number that counts as delivered: 0 is "nothing yet".
+/// As a cursor (`acked`), the last seq that counts as delivered. 0 means no message yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(u64);
 
 impl Seq {
-    /// Before the first message.
+    /// Value before the first message.
     pub const ZERO: Self = Self(0);
-    /// The last number that a message can have.
+    /// Highest seq that a message can have.
     pub const LAST: Self = Self(SEQ_MAX);
 
-    /// The `number`th message.
+    /// Creates the seq with this value.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The bare number.
+    /// Returns the value.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 
-    /// The number after this one. Coordinators give none out behind [`Seq::LAST`].
+    /// Returns the seq after this one. Coordinators give out none above [`Seq::LAST`].
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The number before this one; nothing stands before 0.
+    /// Returns the seq before this one; 0 for 0.
     #[must_use]
     pub const fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
-    /// How many numbers there are above `lower` up to and including this one.
+    /// Returns the number of seqs above `lower` up to and including this one.
     #[must_use]
     pub const fn above(self, lower: Self) -> u64 {
         self.0.saturating_sub(lower.0)
     }
 
-    /// A number as the wire has it: 1 to 20 digits, at most 2^64-1, no sign, no leading zero.
+    /// Parses a seq: 1 to 20 digits, at most 2^64-1, no sign, no leading zero.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         parse_number(text).map(Self)
@@ -59,27 +60,27 @@ impl fmt::Display for Seq {
     }
 }
 
-/// Names one life of the sequence numbers: 16 lower-case hex digits on the wire.
+/// Identifies one life of the seqs: 16 lower-case hex digits on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// Digits of an epoch on the wire.
+    /// Number of digits on the wire.
     pub const DIGITS: usize = 16;
 
-    /// The epoch of these 64 bits, which nobody should be able to guess or to meet twice.
+    /// Creates an epoch from 64 random bits.
     #[must_use]
     pub const fn new(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Its 64 bits.
+    /// Returns the 64 bits.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 
-    /// An epoch as the wire has it.
+    /// Parses an epoch: 16 lower-case hex digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
@@ -96,10 +97,10 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Digits of the largest number.
+/// Most digits of a number.
 const DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
 
-/// Appends the digits of a number, as displaying it would, for a fraction of what that costs.
+/// Appends the digits of a number, faster than `Display` does.
 pub fn push_number(text: &mut String, number: u64) {
     let mut digits = [b'0'; DIGITS_MAX];
     let (mut rest, mut start) = (number, digits.len());
@@ -115,7 +116,7 @@ pub fn push_number(text: &mut String, number: u64) {
     text.push_str(digits.unwrap_or_default());
 }
 
-/// Decimal digits without sign or leading zero, at most 2^64-1.
+/// Parses decimal digits without sign or leading zero, at most 2^64-1.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
     if text.is_empty() || (text.starts_with('0') && text != "0") {
         return None;
@@ -125,7 +126,7 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     }
     let mut digits = text.bytes().map(|byte| u64::from(byte.saturating_sub(b'0')));
     match text.len() < DIGITS_MAX {
-        // A member reads two such numbers with every message: none of them can be too large.
+        // Numbers with fewer digits cannot overflow. A member reads two of them with every message.
         true => Some(digits.fold(0, |number, digit| number.wrapping_mul(10).wrapping_add(digit))),
         false => digits.try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(digit)),
     }

@@ -1,4 +1,4 @@
-//! Replies: what the coordinator writes on a command socket, and how a participant reads it.
+//! Replies: lines on a command socket, written by the coordinator and parsed by a participant.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,62 +6,62 @@ use std::net::SocketAddr;
 use super::number::parse_number;
 use super::{Epoch, RequestError, Seq};
 
-/// The first line of a reply; `members` and `stats` have lines of their own behind it.
+/// First line of a reply. `members` and `stats` have more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The id is a member and online.
     Register {
-        /// The life of the numbers.
+        /// Current epoch.
         epoch: Epoch,
-        /// The lowest number that can come.
+        /// Lowest seq that can come.
         next: Seq,
-        /// Seconds that a message lives.
+        /// Time to live of a message, in seconds.
         ttl_s: u64,
         /// `max_line`: longest request line in bytes, LF included.
         line_bytes_max: usize,
     },
     /// The member is online again.
     Reconnect {
-        /// The life of the numbers.
+        /// Current epoch.
         epoch: Epoch,
-        /// The lowest number that can come.
+        /// Lowest seq that can come.
         next: Seq,
-        /// Seconds that a message lives.
+        /// Time to live of a message, in seconds.
         ttl_s: u64,
-        /// Kept, unexpired messages of others above the member's place.
+        /// Number of kept messages of others after the member's cursor.
         missed: u64,
-        /// Lost messages of others above it.
+        /// Number of lost messages of others after the member's cursor.
         expired: u64,
         /// `max_line`: longest request line in bytes, LF included.
         line_bytes_max: usize,
     },
-    /// The id is forgotten.
+    /// The id is not a member any more.
     Deregister,
     /// The member is offline.
     Disconnect,
     /// The message was accepted.
     Msend {
-        /// Its number.
+        /// Seq of the message.
         seq: Seq,
     },
-    /// So many [`MemberLine`]s follow.
+    /// A [`MemberLine`] follows for each member.
     Members {
-        /// How many.
+        /// Number of lines that follow.
         count: usize,
     },
-    /// So many lines `<key> <value>` follow.
+    /// Lines of the form `<key> <value>` follow.
     Stats {
-        /// How many.
+        /// Number of lines that follow.
         count: usize,
     },
-    /// Here.
+    /// Answer to `ping`.
     Ping,
-    /// Nothing was changed.
+    /// The request was refused and changed nothing.
     Refused(RequestError),
 }
 
 impl fmt::Display for Reply {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Register { epoch, next, ttl_s, line_bytes_max } => write!(
@@ -90,23 +90,23 @@ impl<R: Into<RequestError>> From<R> for Reply {
     }
 }
 
-/// One line behind `OK members`.
+/// A line after `OK members`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberLine<'a> {
-    /// Its id.
+    /// Id of the member.
     pub id: &'a str,
-    /// Whether it has a message socket.
+    /// True if the member has a message socket.
     pub online: bool,
-    /// Where it was connected to last.
+    /// Address of the last connect-back.
     pub address: SocketAddr,
-    /// Kept, unexpired messages of others above its place.
+    /// Number of kept messages of others after the cursor.
     pub pending: u64,
-    /// Its place.
+    /// Last seq that counts as delivered.
     pub acked: Seq,
 }
 
 impl fmt::Display for MemberLine<'_> {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.online { "online" } else { "offline" };
         let Self { id, address, pending, acked, .. } = self;
@@ -114,27 +114,27 @@ impl fmt::Display for MemberLine<'_> {
     }
 }
 
-/// The first line of a reply as a participant reads it.
+/// First line of a reply, parsed by a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
-    /// It was done.
+    /// The request succeeded.
     Ok {
-        /// The command that it answers.
+        /// Command of the request.
         command: &'a str,
-        /// What stands behind the command.
+        /// Fields after the command.
         fields: Fields<'a>,
     },
-    /// It was refused.
+    /// The request was refused.
     Err {
-        /// What for, for programs.
+        /// Code for programs.
         code: u16,
-        /// What for, for people.
+        /// Reason for people.
         reason: &'a str,
     },
 }
 
 impl<'a> ReplyLine<'a> {
-    /// The reply of a line without its end; `None` if it is not one.
+    /// Parses a line without its LF; `None` if it is no reply.
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         let (kind, rest) = line.split_once(' ')?;
@@ -152,18 +152,18 @@ impl<'a> ReplyLine<'a> {
     }
 }
 
-/// `key=value` pairs and bare numbers behind `OK <command>`; keys not asked for are passed over.
+/// Fields after `OK <command>`: `key=value` pairs and bare numbers. Unknown keys do not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields<'a>(&'a str);
 
 impl<'a> Fields<'a> {
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn value(self, key: &str) -> Option<&'a str> {
         self.0.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='))
     }
 
-    /// The number that stands by itself: how many lines follow.
+    /// Returns the bare number: the number of lines that follow.
     #[must_use]
     pub fn count(self) -> Option<u64> {
         self.0.split(' ').find_map(parse_number)
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What a participant reads of a reply: its command, its bare number, and the values of keys.
+    /// Checks the command, the bare number and the values that a participant parses from a reply.
     #[track_caller]
     fn check(reply: &Reply, word: &str, number: Option<u64>, values: &[(&str, String)]) {
         let line = reply.to_string();

@@ -7,77 +7,78 @@ use super::number::parse_number;
 use super::{Epoch, Seq};
 use crate::limits::{ID_BYTES_MAX, LISTEN_PORT_MIN, NONCE_BYTES_MAX};
 
-/// One request of a command socket.
+/// A request on a command socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// Who asks: see [`is_id`].
+    /// Participant id: see [`is_id`].
     pub id: &'a str,
-    /// What for.
+    /// Command and its arguments.
     pub command: Command<'a>,
-    /// Where the participant listens; an IPv4-mapped IPv6 address is given as IPv4.
+    /// Address that the participant listens on. An IPv4-mapped IPv6 address becomes an IPv4
+    /// address.
     pub ip: IpAddr,
 }
 
-/// What a request asks for.
+/// Command of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Become a member, listening on `port`.
+    /// Registers a new member that listens on `port`.
     Register {
-        /// 1 to 65535.
+        /// Port from 1 to 65535.
         port: u16,
-        /// For the connection that is asked for.
+        /// Options of the message socket.
         options: Options<'a>,
     },
-    /// Come back as a member, listening on `port`.
+    /// Brings a member back online that listens on `port`.
     Reconnect {
-        /// 1 to 65535.
+        /// Port from 1 to 65535.
         port: u16,
-        /// For the connection that is asked for.
+        /// Options of the message socket.
         options: Options<'a>,
     },
-    /// Cease to be a member.
+    /// Removes the member.
     Deregister,
-    /// Stay a member, offline.
+    /// Takes the member offline.
     Disconnect,
-    /// Send a text to all other members.
+    /// Sends a text to all other members.
     Msend {
-        /// See [`is_text`].
+        /// Text of the message: see [`is_text`].
         text: &'a str,
     },
-    /// List the members.
+    /// Lists the members.
     Members,
-    /// Show the counters.
+    /// Lists the counters.
     Stats,
-    /// Answer.
+    /// Asks for a reply.
     Ping,
 }
 
-/// What a message socket is asked to be like.
+/// Options of a message socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options<'a> {
-    /// The member acknowledges what it took, and is told of gaps.
+    /// `acks=1`: the member sends acks, and gets `gap` and `bye` lines.
     pub acks: bool,
-    /// What the coordinator greets with.
+    /// Nonce for the `hello` line.
     pub nonce: Option<&'a str>,
-    /// The last number taken, on `reconnect` only.
+    /// Last seq that the member received, on `reconnect` only.
     pub since: Option<Since>,
 }
 
-/// The last number that a member has taken.
+/// Last seq that a member received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
-    /// The life that the number belongs to.
+    /// Epoch of the seq.
     pub epoch: Epoch,
-    /// The number.
+    /// The seq.
     pub seq: Seq,
 }
 
 impl<'a> Request<'a> {
-    /// The request of a line without its end.
+    /// Parses a line without its LF.
     ///
     /// # Errors
     ///
-    /// The first part, from left to right, that is not as it must be.
+    /// The leftmost part with a syntax error.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
         if line.is_empty() {
             return Err(Malformed::Empty);
@@ -95,14 +96,14 @@ impl<'a> Request<'a> {
 }
 
 impl fmt::Display for Request<'_> {
-    /// The line without its LF.
+    /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}#{}", self.id, self.command, self.ip)
     }
 }
 
 impl<'a> Command<'a> {
-    /// The word that asks for it.
+    /// Returns the first word of the command.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -166,7 +167,7 @@ impl fmt::Display for Command<'_> {
 }
 
 impl fmt::Display for Options<'_> {
-    /// Each option with a space before it.
+    /// Writes each option with a space before it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.acks {
             f.write_str(" acks=1")?;
@@ -222,30 +223,30 @@ fn parse_listening(
     Ok((port, options))
 }
 
-/// 1 to 5 digits without a leading zero, 1 to 65535.
+/// Parses a port: 1 to 5 digits without a leading zero, 1 to 65535.
 fn parse_port(text: &str) -> Option<u16> {
     let port = u16::try_from(parse_number(text)?).ok()?;
     (port != 0).then_some(port)
 }
 
-/// Whether a text is a nonce: 1 to 64 hex digits.
+/// Returns true for a nonce: 1 to 64 hex digits.
 pub(super) fn is_nonce(text: &str) -> bool {
     (1..=NONCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Whether a text is a participant id: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+/// Returns true for a participant id: 1 to 64 of `A-Z a-z 0-9 . _ -`.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// Whether a text may be sent: 1 or more characters, no control character but TAB.
+/// Returns true for a text: 1 or more characters, no control character but TAB.
 #[must_use]
 pub fn is_text(text: &str) -> bool {
     let allowed = if text.is_ascii() {
-        // The common case, without decoding, and without an early end: so the compiler can look
-        // at many bytes at a time.
+        // The common case needs no decoding. The loop has no early end, so that the compiler can
+        // test many bytes at once.
         text.bytes().fold(true, |fine, b| fine & ((b >= b' ') & (b != 0x7f) | (b == b'\t')))
     } else {
         text.chars().all(|c| !c.is_control() || c == '\t')
@@ -253,7 +254,7 @@ pub fn is_text(text: &str) -> bool {
     allowed && !text.is_empty()
 }
 
-/// What is wrong with a request that could not be understood.
+/// Syntax error of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each one's words stand in `Display`")]
 pub enum Malformed {

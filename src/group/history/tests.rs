@@ -27,8 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A history with three readers, and beside it what it must be like: every line there ever was,
-/// and the lowest number that is kept.
+/// A history with three readers, and a model of it: every line so far, and the lowest kept seq.
 struct World {
     history: History,
     readers: [(Seq, BlockSerial); 3],
@@ -87,7 +86,7 @@ impl World {
         self.history.trim();
         let front = self.history.front().as_u64();
         let lowest = self.readers.iter().map(|(acked, _)| acked.as_u64()).min().unwrap();
-        assert!(front <= self.front.max(lowest + 1), "trimmed what is needed");
+        assert!(front <= self.front.max(lowest + 1), "a needed message was trimmed");
         self.front = front;
     }
 
@@ -106,7 +105,7 @@ impl World {
             let others = self.kept(after).filter(|(number, _)| !own.contains(number));
             let (found, expected) = (slices.collect::<Vec<_>>(), others.map(|(_, line)| line));
             let expected = expected.collect::<Vec<_>>();
-            assert!(found.concat() == expected.concat(), "after {after} something else is kept");
+            assert!(found.concat() == expected.concat(), "other messages are kept after {after}");
             let bytes: usize = self.kept(after).map(|(_, line)| line.len()).sum();
             assert_eq!(self.history.bytes_from(after.next()), bytes as u64);
         }
@@ -163,7 +162,7 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
         history.append(&line, Millis::ZERO);
     }
     history.trim();
-    assert_eq!(history.front(), Seq::new(2), "the one who is away still needs it");
+    assert_eq!(history.front(), Seq::new(2), "an offline reader still needs it");
     history.leave(offline);
     history.trim();
     assert_eq!(history.front(), Seq::new(3));

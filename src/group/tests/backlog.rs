@@ -1,10 +1,10 @@
-//! A full backlog: who is told what.
+//! The full backlog: refusals, drops and reports to the log.
 
 use super::*;
 use crate::protocol::BacklogHolder;
 
 impl World {
-    /// The line about the backlog that this input causes in the log.
+    /// Returns the changes of the backlog that this input reports.
     fn backlog_changes(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
         self.group.handle(input, now);

@@ -1,7 +1,7 @@
 use super::*;
 
 impl World {
-    /// Last bytes on each message socket that this input closes.
+    /// Returns the last bytes of each message socket that this input closes.
     fn closing_bytes(&mut self, input: Input<'_>) -> Vec<String> {
         let closed = self.input(input).into_iter().filter_map(|effect| match effect {
             Effect::Close { closing_bytes, .. } => {
@@ -29,7 +29,7 @@ fn a_line_that_was_begun_is_finished_before_the_bye_wherever_it_was_cut() {
         ["one", "two"].iter().for_each(|text| world.send("bob", text));
         let before = world.take(ann, taken);
         let has_begun = !before.is_empty() && !before.ends_with('\n');
-        // The greeting is due from the beginning, and nothing may stand before it.
+        // The `hello` line is due from the start, and no byte may come before it.
         let is_due = has_begun || before.is_empty();
         let end = lines.get(taken..).unwrap().split_inclusive('\n').next().unwrap();
         let expected = format!("{}bye#closed\n", if is_due { end } else { "" });

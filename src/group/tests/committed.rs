@@ -1,4 +1,4 @@
-//! What is not written down yet: it may turn out never to have been accepted.
+//! Uncommitted messages: after a failure they may turn out never to have been accepted.
 
 use super::*;
 use crate::protocol::BacklogHolder;
@@ -15,7 +15,7 @@ fn an_uncommitted_message_is_not_lost_to_anybody() {
     world.request("bob#msend two");
     world.now = 101;
     world.input(Input::Tick);
-    assert_eq!(world.group.next_deadline(), None, "it waits for its number to be safe");
+    assert_eq!(world.group.next_deadline(), None, "the message waits for its commit");
     assert_eq!(world.read(ann), "gap 1 1-1");
     world.input(Input::Committed { through: Seq::new(2) });
     assert_eq!(world.read(ann), "gap 1 2-2");

@@ -2,7 +2,7 @@ use super::*;
 
 const ABOVE: &str = "reconnect 9001 acks=1 nonce=aB since=0000000000000001:9";
 
-/// A group with a member that acknowledges, which has taken one of two messages.
+/// A group and a member with acks, which has acknowledged one of two messages.
 fn world(is_journaled: bool) -> (World, LinkId) {
     let mut world = World::with(|rules| rules.is_journaled = is_journaled);
     world.input(Input::DrawnEpoch(Epoch::new(2)));
@@ -42,7 +42,7 @@ fn a_new_epoch_is_sent_to_nobody_before_it_is_committed() {
             "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0 max_line=4096";
         assert_eq!(reply.to_string(), expected);
         assert_eq!(world.read(bob), "hello#aB#0000000000000002");
-        // A number of the old epoch means nothing in the new one.
+        // A seq of the old epoch means nothing in the new one.
         let how = "reconnect acks=1 since=0000000000000001:2";
         let (_, reply) = world.connect("ann", how);
         assert!(reply.to_string().contains("epoch=0000000000000002 next=3"), "{reply}");

@@ -1,4 +1,4 @@
-//! Members that are away for too long.
+//! Members that are offline for too long.
 
 use super::*;
 use crate::limits::TURN_FORGETS_MAX;
@@ -12,7 +12,7 @@ fn world() -> World {
     })
 }
 
-/// Members that this turn forgets, as the journal records them.
+/// Returns the members that this turn forgets, as the journal records them.
 fn forgotten(world: &mut World) -> Vec<String> {
     let effects = world.input(Input::Tick).into_iter().map(|effect| {
         let Effect::Record(Fact::Deregistered { id }) = effect else { panic!("{effect:?}") };
@@ -68,7 +68,7 @@ fn a_reconnect_that_is_under_way_keeps_the_member() {
     world.now = 5_000;
     assert_eq!(world.group.next_deadline(), None);
     assert!(forgotten(&mut world).is_empty());
-    // It has not come back, and was away all the time.
+    // The reconnect failed, so that the member was offline all the time.
     world.input(Input::ConnectFailed { link, reason: "no".into() });
     assert_eq!(forgotten(&mut world), ["ann"]);
 }

@@ -1,4 +1,4 @@
-//! What was written down makes the group that it was written down of.
+//! Replay: the facts of a journal make the same group again.
 
 mod own;
 
@@ -9,7 +9,7 @@ use crate::group::{CursorUpdate, Effect, Fact, Input, LinkId, MemberState, Recov
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
 
-/// A record as a journal would keep it.
+/// A fact as a journal stores it.
 #[derive(Clone, Debug)]
 enum StoredRecord {
     Member(MemberState),
@@ -38,7 +38,7 @@ fn delivery(line: &str) -> Delivery<'_> {
     }
 }
 
-/// A journaled group with three members at most, and its journal.
+/// A journaled group with up to three members, and its journal.
 struct JournaledWorld {
     world: World,
     links: [Option<LinkId>; 3],
@@ -89,7 +89,7 @@ impl JournaledWorld {
         Millis::new(self.world.now)
     }
 
-    /// Takes what the group wants written down, as it comes, and then the places.
+    /// Stores the facts of the effects, and then the changed cursors.
     fn record_effects(&mut self, effects: Vec<Effect>) -> Option<LinkId> {
         let (at, mut dialed) = (self.at(), None);
         for effect in effects {
@@ -182,7 +182,7 @@ impl JournaledWorld {
         }
     }
 
-    /// The group as a snapshot has it, and what was written down behind the first `begun` records.
+    /// Replays a snapshot, and the facts after the first `begun` ones.
     fn resumed(&self, snapshot: &[MemberState], last: Seq, begun: usize) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
@@ -202,7 +202,7 @@ impl JournaledWorld {
         world
     }
 
-    /// The group as its journal has it.
+    /// Replays the whole journal.
     fn replayed(&self) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
@@ -219,7 +219,7 @@ impl JournaledWorld {
     }
 }
 
-/// Everything that a client could ever learn: the members, and what each gets when it is back.
+/// Returns all that clients can see: the members, and what each one gets after it comes back.
 fn seen(mut world: World) -> Vec<String> {
     let lines: Vec<String> = world
         .group
@@ -249,7 +249,7 @@ proptest! {
         let replayed = journaled.replayed();
         let expired = journaled.world.group.stats().expired;
         journaled.take(&Step::Store);
-        // A member that is online without acks=1 passes over what expires before it is stored.
+        // A member that is online without acks=1 skips messages that expire before their commit.
         // After a start it is offline, and gets a gap.
         prop_assume!(journaled.world.group.stats().expired == expired);
         prop_assert_eq!(seen(replayed), seen(journaled.world));
@@ -309,7 +309,7 @@ fn a_message_lost_on_the_disk_is_a_gap() {
         reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0 max_line=4096"),
         "{reply}"
     );
-    assert_eq!(world.group.gauges().history_messages, 3, "what is lost is not kept");
+    assert_eq!(world.group.gauges().history_messages, 3, "a lost message is not kept");
     assert_eq!(world.read(ann), "text gap 2 2-3 text text");
     assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");
 }
@@ -345,7 +345,7 @@ fn a_recorded_cursor_may_be_lower_than_all_known_ones() {
     let (low, late) = (Seq::ZERO, Millis::new(200));
     replay.apply(RecoveredFact::Acked { id: "bob", acked: Seq::new(1) }, Millis::ZERO);
     replay.apply(RecoveredFact::Acked { id: "eve", acked: Seq::new(2) }, Millis::ZERO);
-    // Now the messages expire, and whoever is the lowest is looked for.
+    // The messages expire now, and the lowest cursor is searched.
     replay.apply(RecoveredFact::Acked { id: "ann", acked: Seq::new(2) }, late);
     replay.apply(RecoveredFact::Acked { id: "eve", acked: low }, late);
     let group = replay.finish(Epoch::new(1));

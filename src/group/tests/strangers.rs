@@ -1,4 +1,4 @@
-//! Requests from other addresses than the member's.
+//! Requests from addresses other than the member's.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
             "{operator}"
         );
         assert_eq!(world.reply_to(operator, "ann#disconnect"), "ERR 409 already offline");
-        // A pending connect-back is cancelled, as for any other client.
+        // A connect-back under way is cancelled, as for any other client.
         let link = world.dial(1, "ann#reconnect 9900");
         let effects = world.request_of(operator, "ann#deregister");
         let cancelled = Conflict::Cancelled.into();
@@ -71,7 +71,7 @@ fn from_another_address_nobody_can_remove_a_member() {
 fn members_of_one_address_are_limited_and_other_addresses_are_not() {
     let mut world = World::with(|rules| rules.members_per_address_max = 2);
     world.register("ann", "");
-    let pending = world.dial(1, "bob#register 9500"); // Counts while it is under way.
+    let pending = world.dial(1, "bob#register 9500"); // It counts while it is under way.
     let reply = world.request("eve#register 9501").to_string();
     let full = "ERR 421 too many members at 10.0.0.7: 2 is the limit";
     assert!(reply.starts_with(full), "{reply}");

@@ -1,4 +1,4 @@
-//! Kinds of records, as a byte of their header says.
+//! Kinds of records, as stored in their headers.
 
 /// Kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A list of runs of numbers, as a record has it: a count, and the first and the last of each.
+//! Encoded ranges of seqs in a record: a count, and the first and last seq of each range.
 
 use super::{take, take_seq};
 use crate::limits::RECORD_RANGES_MAX;
@@ -9,12 +9,12 @@ const _: () = assert!(RECORD_RANGES_MAX <= u16::MAX as usize, "the count has 16 
 const _: () =
     assert!(RECORD_RANGES_MAX * RANGE_BYTES < super::BODY_BYTES_MAX / 2, "a record has room");
 
-/// Runs of numbers, each with its first and its last.
+/// Encoded ranges of seqs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodedRanges<'a>(&'a [[u8; RANGE_BYTES]]);
 
 impl<'a> EncodedRanges<'a> {
-    /// Makes a list of at most [`RECORD_RANGES_MAX`] runs, whose bytes replace those in `out`.
+    /// Encodes at most [`RECORD_RANGES_MAX`] ranges into `out`, which is cleared first.
     pub fn encode(ranges: &[(Seq, Seq)], out: &'a mut Vec<u8>) -> Self {
         debug_assert!(ranges.len() <= RECORD_RANGES_MAX, "a record has no room for more");
         out.clear();
@@ -25,7 +25,7 @@ impl<'a> EncodedRanges<'a> {
         Self(out.as_chunks().0)
     }
 
-    /// The first and the last number of each.
+    /// Returns the first and last seq of each range.
     pub fn iter(self) -> impl Iterator<Item = (Seq, Seq)> {
         self.0.iter().filter_map(|range| {
             let range = &mut range.as_slice();
@@ -47,7 +47,8 @@ impl<'a> EncodedRanges<'a> {
         ranges.are_apart().then_some(ranges)
     }
 
-    /// Returns true if each run is valid, and is above the run before it without touching it.
+    /// Returns true if each range is valid, and starts above the end of the previous one with a gap
+    /// between them.
     fn are_apart(self) -> bool {
         let mut next = Seq::ZERO.next();
         let all = self.iter().all(|(first, last)| {

@@ -1,4 +1,4 @@
-//! Records come back as they were written, and nothing else comes back as a record.
+//! Records read as they were written, and no other bytes read as a record.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::SEQ_MAX;
 
-/// What a test writes, owned.
+/// A record with owned fields.
 #[derive(Clone, Debug)]
 pub(crate) enum Sample {
     Epoch(u64, u64),
@@ -43,7 +43,7 @@ impl Sample {
             Self::Own(id, ranges) => {
                 let ranges = ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
                 let ranges = ranges.collect::<Vec<_>>();
-                let mut bytes = b"what it held before".to_vec();
+                let mut bytes = b"earlier content".to_vec();
                 let encoded = EncodedRanges::encode(&ranges, &mut bytes);
                 then(Record::Own { id, ranges: encoded })
             }
@@ -82,7 +82,7 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     ]
 }
 
-/// Runs in order that do not touch each other: pauses and lengths.
+/// Ranges in order that do not touch each other, as pauses and lengths.
 fn any_ranges() -> impl Strategy<Value = Vec<(u64, u64)>> {
     let longest = SEQ_MAX / 100;
     prop::collection::vec((2..longest, 0..longest), 0..40).prop_map(|pairs| {
@@ -170,7 +170,7 @@ fn an_impossible_body_is_damage_although_its_checksum_is_right() {
     }
 }
 
-/// The records stand one behind the other, and the one that cannot be is not the end of reading.
+/// Reading continues after an impossible record.
 #[test]
 fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
     let id = || "bob".to_owned();

@@ -1,4 +1,4 @@
-//! The segment that is being read, and what is wrong with it.
+//! The segment that is being read, and its damage.
 
 use std::ops::Range;
 
@@ -14,21 +14,21 @@ use crate::time::Millis;
 pub(super) struct CurrentSegment {
     pub(super) header: SegmentHeader,
     pub(super) summary: SegmentSummary,
-    /// The point at which a later segment continues.
+    /// First record of the later segment that goes back into this one.
     resumed: Option<FirstRecord>,
     pub(super) has_epoch: bool,
-    /// The life of its first number.
+    /// Epoch at the start of the segment.
     pub(super) epoch: Option<Epoch>,
-    /// Time at which the segment was begun. The records at its beginning are older, or as old.
+    /// Group time at the start of the segment. Messages that were written again are older.
     pub(super) begun_at: Millis,
     damaged_ranges: u64,
     damaged_bytes: u64,
     damaged_first: Option<Range<u64>>,
-    /// Number of these places that are whole records with impossible values.
+    /// Number of damaged ranges that are whole records with impossible values.
     impossible: u64,
-    /// The first message that is too far above the one before it, and how many there are.
+    /// First message that is too far above the previous one, and the number of such messages.
     too_far: Option<(Seq, u64)>,
-    /// Its numbers belong to another life than those before, and are below them.
+    /// True if the seqs belong to another epoch than the earlier ones, and are below them.
     pub(super) is_other_life: bool,
     pub(super) messages_unused: u64,
 }
@@ -53,9 +53,10 @@ impl CurrentSegment {
         }
     }
 
-    /// The last number that this segment is asked for, if a later one has those above. Without its
-    /// epoch record it counts as one of the life that the later one says. One that goes on in the
-    /// first epoch has them too: a new one behind that was never confirmed.
+    /// Returns the last seq that is read from this segment, if a later one repeats the seqs above.
+    /// This holds if the later segment continues `epoch` or the first epoch of this segment: a new
+    /// epoch after that was never confirmed. A segment without its epoch record counts as one of
+    /// the later segment's epoch.
     pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
         let is_same = |it: &FirstRecord| {
             !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch
@@ -63,7 +64,7 @@ impl CurrentSegment {
         self.resumed.filter(is_same).map(|it| it.last)
     }
 
-    /// These bytes are damage; with `is_whole` they are a record that says what cannot be.
+    /// Records damaged bytes. With `is_whole` they are a record with impossible values.
     pub(super) fn record_damage(&mut self, bytes: Range<u64>, is_whole: bool) {
         let length = bytes.end.saturating_sub(bytes.start);
         self.damaged_ranges = self.damaged_ranges.saturating_add(1);
@@ -72,18 +73,18 @@ impl CurrentSegment {
         self.damaged_first.get_or_insert(bytes);
     }
 
-    /// Counts a number that is too far above the one before it.
+    /// Counts a message that is too far above the previous one.
     pub(super) fn record_too_far(&mut self, seq: Seq) {
         let (_, messages) = self.too_far.get_or_insert((seq, 0));
         *messages = messages.saturating_add(1);
     }
 
-    /// Returns true if a part of the segment cannot be used, so that people may want to look at it.
+    /// Returns true if a part of the segment cannot be used.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged_first.is_some() || self.too_far.is_some()
     }
 
-    /// Returns the troubles of the segment, except for its end.
+    /// Returns the issues of the segment, except for an incomplete record at its end.
     pub(super) fn issues(self) -> impl Iterator<Item = Issue> {
         let serial = self.header.serial;
         let (ranges, bytes, impossible) =

@@ -1,4 +1,4 @@
-//! Every bit and every length of a segment: what is not damaged is read as it was written.
+//! Every bit and every length of a segment: undamaged records read as they were written.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
@@ -21,7 +21,7 @@ fn header() -> SegmentHeader {
     }
 }
 
-/// A segment and where its records begin; the last place is its end.
+/// Returns a segment, the offsets of its records, and its end.
 fn written(samples: &[Sample]) -> (Vec<u8>, Vec<usize>) {
     let mut bytes = Vec::new();
     header().encode(&mut bytes);
@@ -33,7 +33,7 @@ fn written(samples: &[Sample]) -> (Vec<u8>, Vec<usize>) {
     (bytes, starts)
 }
 
-/// A segment as a coordinator would write it, of at least 64 KiB.
+/// Returns records as a coordinator would write them, at least 64 KiB.
 fn recorded() -> Vec<Sample> {
     let id = |index: u64| format!("member-{index}");
     let mut samples = vec![Sample::Epoch(0xfeed, 0), Sample::Clock(1_700_000_000_000)];
@@ -54,14 +54,14 @@ fn recorded() -> Vec<Sample> {
     samples
 }
 
-/// The damaged record at `first` is told as damage, and the one behind it is as it was.
+/// Checks that the record at `first` reads as damage, and the next one as it was written.
 fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample], bit: usize) {
     let mut records = Records { bytes, position: starts[first], salt: SALT };
     match records.next().unwrap() {
         SegmentItem::Damage { bytes: range, kind, .. } => {
             let cost = starts[first] as u64..starts[first + 1] as u64;
             assert_eq!(range, cost, "bit {bit}: more or less than the record was lost");
-            // Only where the body is hit, where the header that says it is as it was.
+            // The kind is known only if the damage is in the body and the header is intact.
             assert!(kind.is_none_or(|kind| kind as u8 == bytes[starts[first] + 1]), "bit {bit}");
         }
         other @ (SegmentItem::Record { .. } | SegmentItem::Torn { .. }) => {
@@ -77,8 +77,8 @@ fn check_damage(bytes: &[u8], first: usize, starts: &[usize], samples: &[Sample]
     }
 }
 
-/// The reader knows nothing but its position, so that it is enough to look at what surrounds a
-/// flipped bit: what stands further off is read as without it.
+/// The reader knows only its position. So it is enough to check the records around a flipped bit:
+/// records further away read as without it.
 #[test]
 fn every_flipped_bit_costs_the_record_that_it_stands_in_and_nothing_else() {
     let samples = recorded();
@@ -156,7 +156,7 @@ fn a_whole_record_that_is_damaged_is_no_torn_one() {
     }
 }
 
-/// The records behind some damage, which is all told as one.
+/// Returns the number of records after damage that reads as one part.
 fn survivors(bytes: &[u8], start: usize, what: &str) -> usize {
     let mut records = Records { bytes, position: start, salt: SALT };
     let damage = records.next();
@@ -211,8 +211,8 @@ proptest! {
         assert_eq!(records.next(), None);
     }
 
-    /// Bytes overwritten, taken out or put in anywhere: what is found is in order and without a
-    /// hole, and each record found was written.
+    /// Bytes are overwritten, removed or inserted anywhere. The parts are in order without holes,
+    /// and each record was written.
     #[test]
     fn no_damage_makes_a_record_that_was_not_written(
         samples in vec(any_sample(), 1..12),
@@ -245,7 +245,7 @@ proptest! {
     }
 }
 
-/// A record that follows damage must be found fast, whatever the damage looks like.
+/// A record after damage must be found fast, for any damage.
 #[test]
 fn damage_full_of_header_marks_is_skipped_fast() {
     let (mut bytes, _) = written(&[]);

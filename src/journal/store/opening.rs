@@ -1,8 +1,8 @@
-//! The start of a store: which segments there are, and which files are none.
+//! Opening of a store: finds the segments in a directory.
 //!
-//! Bytes that were read and make no sense are damage. A file that could not be read (no permission,
-//! no descriptor or memory left, a failing disk) may be whole: the start is refused then, and
-//! nothing is renamed, removed or created. So nothing is changed before everything was read.
+//! Bytes that were read and make no sense are damage. A file that could not be read may be intact
+//! (no permission, no file descriptor, no memory, a failing disk). Then the start is refused, and
+//! nothing is renamed, removed or created. So everything is read before anything is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,12 @@ use crate::journal::record::Record;
 use crate::journal::segment::{self, BadHeader, START_BYTES, SegmentItem};
 
 impl<D: Disk> Store<D> {
-    /// Takes a directory into use: locks it, and finds its segments.
+    /// Opens a directory for writing: locks it, and finds its segments.
     ///
     /// # Errors
     ///
-    /// [`JournalError`]; damaged segments are no reason, segments that cannot be read are.
+    /// [`JournalError`] if the directory is in use, or if a file cannot be read. Damaged segments
+    /// are no error.
     pub fn open(mut disk: D) -> Result<Self, JournalError> {
         let lock = disk.lock(LOCK).map_err(JournalError::system("cannot take the file lock"))?;
         let lock = lock.ok_or(JournalError::InUse)?;
@@ -27,11 +28,11 @@ impl<D: Disk> Store<D> {
         Ok(store)
     }
 
-    /// Looks into a directory without changing anything, also while a coordinator is at work in it.
+    /// Opens a directory for reading only, even while a coordinator writes there.
     ///
     /// # Errors
     ///
-    /// [`JournalError`].
+    /// [`JournalError`] if a file cannot be read.
     pub fn inspect(disk: D) -> Result<Self, JournalError> {
         Self::list(disk)
     }
@@ -82,7 +83,8 @@ impl<D: Disk> Store<D> {
         Ok(store)
     }
 
-    /// The serial number of a segment and what it begins with, or why the file is none.
+    /// Reads the start of a file. Returns the serial and the first record of a segment, or the
+    /// reason why the file is not a segment.
     fn read_start(
         &mut self,
         name: &str,
@@ -130,15 +132,15 @@ impl<D: Disk> Store<D> {
         self.rejected.push(Rejected { name, reason, quarantined: None });
     }
 
-    /// Rejects a segment with a good beginning that turns out to be no segment.
+    /// Rejects a segment whose start is intact and which cannot be read as a whole.
     pub(in crate::journal) fn reject_segment(&mut self, serial: u64, reason: String) {
         self.record_unreadable(serial);
         let Some(segment) = self.segments.remove(&serial) else { return };
         self.rejected.push(Rejected { name: segment.name, reason, quarantined: None });
     }
 
-    /// Everything was read: renames what was rejected, removes segments that were never finished,
-    /// and says what became of the former. Without the lock nothing is changed.
+    /// Quarantines rejected files and removes unfinished segments, after everything was read.
+    /// Returns the rejected files. Without the lock nothing is changed.
     pub(in crate::journal) fn tidy(&mut self) -> Vec<Rejected> {
         let mut all = std::mem::take(&mut self.rejected);
         if !self.is_writable() {
@@ -148,14 +150,15 @@ impl<D: Disk> Store<D> {
             rejected.quarantined = Some(self.rename_damaged(&rejected.name));
         }
         for (named, name) in std::mem::take(&mut self.unfinished) {
-            // One that stays takes room and does no other harm: its number is not used again.
+            // A leftover file takes disk space and does no other harm: its serial is not used
+            // again.
             self.serial_highest = self.serial_highest.max(named);
             let _ = self.disk.remove(&name);
         }
         all
     }
 
-    /// Returns true if a start would find nothing: no segment, and no file with the name of one.
+    /// Returns true if the directory has no segment, and no file with the name of one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.rejected.is_empty()

@@ -1,4 +1,4 @@
-//! The real directory of the operating system.
+//! A real directory of the operating system.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,7 +10,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// A journal of one segment, and what writes it.
+/// Creates a journal of one segment, and its writer.
 fn journal(path: &Path) -> (Store<Directory>, Writer<File>) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     let serial = store.next_serial();
@@ -57,7 +57,7 @@ fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
     assert!(issues[1].starts_with(torn) && issues[1].ends_with(", which was cut off"));
 }
 
-/// Behind a link there may be a whole segment.
+/// A link may lead to a valid segment.
 #[test]
 fn a_segment_name_that_is_no_regular_file_is_not_read_and_not_changed() {
     let temporary = tempfile::tempdir().unwrap();
@@ -138,7 +138,7 @@ fn a_lock_that_is_no_file_is_refused() {
     assert!(refused.starts_with("cannot take the file lock: not a regular file; "), "{refused}");
 }
 
-/// Two names for one directory are one journal.
+/// Two names of one directory are one journal.
 #[test]
 fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
     let temporary = tempfile::tempdir().unwrap();
@@ -154,7 +154,7 @@ fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
     assert!(Store::open(Directory::open(&moved).unwrap()).is_ok());
 }
 
-/// Of a link that leads to another journal now, no file is created, renamed, read or removed.
+/// A link that leads to another journal: no file there is created, renamed, read or removed.
 #[test]
 fn a_path_that_leads_to_another_directory_is_not_used() {
     let temporary = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ fn a_path_that_leads_to_another_directory_is_not_used() {
     assert!(error.contains("put the original directory back"), "{error}");
     assert_eq!(fs::read(theirs.join(FIRST)).unwrap(), before);
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), 2, "the lock and a segment");
-    // All is well again when the path leads back.
+    // The journal works again when the path leads back.
     fs::remove_file(&link).unwrap();
     symlink("ours", &link).unwrap();
     assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0]);
@@ -194,7 +194,7 @@ fn a_segment_that_was_moved_is_reported_missing() {
             fs::copy(segment, to).unwrap();
             fs::rename(to, segment).unwrap();
         }),
-        ("moved, and a link in its place", |segment, to| {
+        ("moved and replaced by a link", |segment, to| {
             fs::rename(segment, to).unwrap();
             symlink(to, segment).unwrap();
         }),
@@ -206,7 +206,7 @@ fn a_segment_that_was_moved_is_reported_missing() {
         assert_eq!(store.missing(Some(&writer)).unwrap(), [0; 0], "{harm}");
         inflict(&path.join(FIRST), &temporary.path().join("elsewhere"));
         assert_eq!(store.missing(Some(&writer)).unwrap(), [1], "{harm}");
-        assert_eq!(store.missing(None).unwrap(), [0; 0], "{harm}: told once");
+        assert_eq!(store.missing(None).unwrap(), [0; 0], "{harm}: reported once");
         store.create(&header(2), &[]).unwrap();
     }
 }
@@ -222,9 +222,9 @@ fn a_missing_directory_is_reported_and_an_empty_one_replaces_it() {
     assert!(error.starts_with(&expected), "{error}");
     assert!(store.create(&header(2), &[]).is_err());
     fs::write(&path, "").unwrap();
-    assert!(store.missing(Some(&writer)).is_err(), "a file has come into its place");
+    assert!(store.missing(Some(&writer)).is_err(), "a file has replaced the directory");
     fs::remove_file(&path).unwrap();
-    // One that somebody else uses is none for us.
+    // A directory that another coordinator uses is refused.
     let (theirs, _) = journal(&path);
     let error = store.missing(Some(&writer)).unwrap_err().to_string();
     assert!(error.contains("another coordinator"), "{error}");

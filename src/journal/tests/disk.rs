@@ -1,4 +1,4 @@
-//! A disk in memory, which forgets what was not synced and fails when it is told to.
+//! A disk in memory that loses unsynced bytes at a power loss, and fails on request.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::journal::{Disk, FileId};
 
-/// The lock is no file among the others.
+/// The lock is not one of the files.
 const LOCK: &str = "lock";
 const LOCK_FILE: usize = usize::MAX;
 
@@ -18,7 +18,7 @@ pub(super) struct MemoryDisk {
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    /// What each file holds, and what of it would survive.
+    /// Content of each file, and the content that survives a power loss.
     files: Vec<(Vec<u8>, Vec<u8>)>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -29,21 +29,21 @@ struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Which call it is that fails.
+    /// Number of the call that fails.
     pub(super) at: u64,
     pub(super) for_ever: bool,
     pub(super) kind: io::ErrorKind,
-    /// A write does half of its work before it fails.
+    /// True if a failing write does half of its work.
     pub(super) torn: bool,
 }
 
 impl MemoryDisk {
-    /// One that holds the same, and shares nothing.
+    /// Returns an independent copy.
     pub(super) fn copy(&self) -> Self {
         Self { state: Rc::new(RefCell::new(self.state.borrow().clone())) }
     }
 
-    /// What is left after a power loss.
+    /// Returns the disk after a power loss.
     pub(super) fn without_power(&self) -> Self {
         let copy = self.copy();
         {
@@ -62,7 +62,7 @@ impl MemoryDisk {
         state.fired.clear();
     }
 
-    /// Which calls were made to fail.
+    /// Returns the calls that failed on request.
     pub(super) fn fired(&self) -> Vec<&'static str> {
         self.state.borrow().fired.clone()
     }
@@ -171,7 +171,7 @@ impl Disk for MemoryDisk {
         let called = self.call("write");
         let mut state = self.state.borrow_mut();
         let is_torn = state.fault.is_some_and(|fault| fault.torn);
-        // Every write is a short one, as far as it can be.
+        // Every write writes only a part, if it can.
         let written = if called.is_err() && !is_torn { 0 } else { bytes.len().div_ceil(2) };
         state.files[*file].0.extend_from_slice(&bytes[..written]);
         called.map(|()| written)

@@ -1,25 +1,25 @@
-//! Each call on the disk failing, once and for ever, and the power lost at any call.
+//! Failing disk calls, once and forever, and a power loss at any call.
 
 use std::io;
 
 use super::disk::{Fault, MemoryDisk};
 use super::*;
 
-/// What one run of a coordinator has confirmed, and what it was told that must be told on.
+/// Confirmed messages of one run of a coordinator, and its errors and issues.
 #[derive(Debug, Default)]
 struct Outcome {
     confirmed: Vec<(u64, String)>,
-    /// Errors that came back to the caller.
+    /// Errors returned to the caller.
     errors: usize,
     issues: usize,
 }
 
-/// A coordinator that recovers, and then accepts messages until it cannot go on.
+/// A coordinator that recovers, and then accepts messages until it cannot continue.
 struct Coordinator {
     store: Store<MemoryDisk>,
     writer: Option<Writer<usize>>,
     epoch: u64,
-    /// The last number that is safe.
+    /// Last durable seq.
     durable: u64,
     pending_texts: Vec<String>,
     outcome: Outcome,
@@ -38,7 +38,7 @@ impl Coordinator {
         Ok(Self { store, writer: None, epoch: known, durable, pending_texts: Vec::new(), outcome })
     }
 
-    /// Writes all that is not safe, to a new segment if there is none.
+    /// Writes all pending messages, to a new segment if there is none.
     fn commit(&mut self) -> bool {
         for _ in 0..ATTEMPTS {
             match self.try_commit() {
@@ -104,7 +104,7 @@ impl Coordinator {
     }
 }
 
-/// A run without a fault, one with it, and what is there afterwards.
+/// Runs a coordinator without a fault, and one with it. Returns the disk and both outcomes.
 fn faulty_run(fault: Option<Fault>) -> (MemoryDisk, Outcome, Outcome) {
     let disk = MemoryDisk::default();
     let mut first = Coordinator::start(&disk, 0xa).unwrap();
@@ -125,7 +125,7 @@ fn check_after(disk: &MemoryDisk, first: &Outcome, second: &Outcome, what: &str)
     let content = recover_disk(disk.clone());
     let is_rejected = |issue: &Issue| matches!(issue, Issue::Rejected(_));
     let has_garbage = content.recovered.issues.iter().any(is_rejected);
-    assert!(!has_garbage, "{what}: a name stands for nothing: {content:?}");
+    assert!(!has_garbage, "{what}: a segment name without a segment: {content:?}");
     let is_reported = second.issues > 0 || !content.recovered.issues.is_empty();
     for (outcome, may_be_reported) in [(first, is_reported), (second, false)] {
         for (seq, text) in &outcome.confirmed {
@@ -141,7 +141,7 @@ fn no_failed_call_loses_a_confirmed_message_silently() {
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other, io::ErrorKind::Interrupted] {
         for (torn, for_ever) in [(false, false), (true, false), (false, true), (true, true)] {
             if (for_ever || torn) && kind == io::ErrorKind::Interrupted {
-                continue; // Nobody is interrupted for ever, or having written something.
+                continue; // No call is interrupted forever, or after it has written bytes.
             }
             for at in 0.. {
                 let (disk, first, second) = faulty_run(Some(Fault { at, for_ever, kind, torn }));
@@ -158,7 +158,10 @@ fn no_failed_call_loses_a_confirmed_message_silently() {
                     assert_eq!(second.confirmed.len(), 18, "{what}: service did not return");
                 }
                 let is_retried = kind == io::ErrorKind::Interrupted && fired == ["write"];
-                assert!(is_retried || second.errors + second.issues > 0, "{what}: unsaid");
+                assert!(
+                    is_retried || second.errors + second.issues > 0,
+                    "{what}: no error was reported"
+                );
                 calls.extend(fired);
                 check_after(&disk.without_power(), &first, &second, &what);
                 check_after(&disk, &first, &second, &what);
@@ -184,7 +187,7 @@ fn no_failed_call_loses_a_confirmed_message_silently() {
     assert_eq!(calls, expected, "every call was made to fail");
 }
 
-/// Whatever else is wrong: a start that is refused has changed nothing.
+/// A start that is refused has changed nothing.
 #[test]
 fn an_unreadable_file_stops_the_start_and_changes_nothing() {
     let disk = MemoryDisk::default();
@@ -247,7 +250,8 @@ fn a_torn_end_that_cannot_be_cut_is_reported_and_left() {
     }
 }
 
-/// A segment whose sync failed may have holes, and is not what counts where it was written anew.
+/// A segment whose sync failed may have holes. It does not count where its messages were written
+/// again.
 #[test]
 fn rewritten_messages_count_and_their_copies_in_the_failed_segment_do_not() {
     let disk = MemoryDisk::default();

@@ -1,4 +1,4 @@
-//! What is written anew after a failure, and what it stands for.
+//! Messages written again after a failure.
 
 use super::disk::MemoryDisk;
 use super::*;

@@ -1,24 +1,24 @@
-//! Damage of every kind: recovered exactly, or told as a loss with the right numbers.
+//! Damage of every kind: either recovered exactly, or reported as a loss with the right seqs.
 
 use super::disk::MemoryDisk;
 use super::*;
 
-/// The epoch of all messages but the last ones, and the one that begins before these.
+/// Epoch of the first messages, and the epoch of the last ones.
 const EPOCH: u64 = 0xfeed;
 const NEW_EPOCH: u64 = 0xabba;
 
-/// A journal of three segments, the last one closed in good order. A new epoch begins in the last
-/// one, after its second message.
+/// A journal of three segments, the last one closed after a clean shutdown. A new epoch begins
+/// after the second message of the last segment.
 #[derive(Clone, Copy)]
 struct Recording {
-    /// Messages of each segment.
+    /// Number of messages in each segment.
     messages: u64,
-    /// How long their texts are, at least.
+    /// Minimum length of a text.
     text_bytes: usize,
 }
 
 const SHORT: Recording = Recording { messages: 4, text_bytes: 0 };
-/// Somewhat longer than 64 KiB.
+/// Longer than 64 KiB.
 const LONG: Recording = Recording { messages: 16, text_bytes: 1300 };
 
 fn name(serial: u64) -> String {
@@ -73,7 +73,7 @@ impl Recording {
         }
         for (first, last) in &content.lost {
             for seq in *first..=*last {
-                assert!((1..=self.last()).contains(&seq), "{what}: {seq} never was");
+                assert!((1..=self.last()).contains(&seq), "{what}: {seq} never existed");
                 assert!(!content.messages.contains_key(&seq));
             }
         }
@@ -83,11 +83,11 @@ impl Recording {
             |seq: &u64| !content.messages.contains_key(seq) && !content.is_lost(*seq);
         for seq in (1..=self.last()).filter(is_unreported) {
             let is_doubted = seq > content.recovered.last.as_u64() && content.recovered.lost_tail;
-            assert!(is_doubted, "{what}: {seq} vanished without a word: {content:?}");
+            assert!(is_doubted, "{what}: {seq} is missing without a report: {content:?}");
         }
     }
 
-    /// One bit of a segment is another one.
+    /// Flips one bit of a segment.
     fn flip(self, disk: &MemoryDisk, serial: u64, bit: usize) {
         let (disk, what) = (disk.copy(), format!("bit {bit} of {serial}"));
         let mut rotten = disk.get(&name(serial));
@@ -95,7 +95,7 @@ impl Recording {
         disk.put(&name(serial), rotten.clone());
         let content = recover_disk(disk.clone());
         let in_header = bit / 8 < HEADER_BYTES;
-        // With the header of the first segment, where the numbers begin is gone.
+        // The header of the first segment shows where the seqs start.
         if in_header && serial == 1 {
             assert_eq!(content.messages.len() as u64, 2 * self.messages, "{what}");
         } else {
@@ -103,14 +103,14 @@ impl Recording {
         }
         assert!(!content.recovered.issues.is_empty(), "{what}");
         let is_new = content.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
-        assert!(is_new || content.recovered.lost_tail, "{what}: back in an epoch that has ended");
+        assert!(is_new || content.recovered.lost_tail, "{what}: the old epoch came back");
         if in_header {
             assert_eq!(disk.get(&format!("{}.damaged-1", name(serial))), rotten, "{what}");
             assert_eq!(content.recovered.lost_tail, serial == 3, "{what}");
         }
     }
 
-    /// Of the newest segment there is no more than this.
+    /// Truncates the newest segment.
     fn cut_newest(self, disk: &MemoryDisk, length: usize) {
         let (disk, bytes) = (disk.copy(), disk.get(&name(3)));
         disk.put(&name(3), bytes[..length].to_vec());
@@ -122,8 +122,8 @@ impl Recording {
         }
         let is_behind = content.messages.contains_key(&(self.last_of_old_epoch() + 1));
         let is_new = content.recovered.epoch == Some(Epoch::new(NEW_EPOCH));
-        assert!(is_new || !is_behind, "length {length}: what comes behind is of the new epoch");
-        // Without its epoch, the segment before says that this one is not all there.
+        assert!(is_new || !is_behind, "length {length}: the last messages belong to the new epoch");
+        // Without the epoch of this segment, the previous one shows that this one is incomplete.
         assert_eq!(
             content.recovered.lost_tail,
             content.recovered.header != Some(header(3)),
@@ -137,7 +137,7 @@ impl Recording {
         }
     }
 
-    /// Of an older segment there is no more than this.
+    /// Truncates an older segment.
     fn cut_older(self, disk: &MemoryDisk, serial: u64, length: usize) {
         let disk = disk.copy();
         disk.put(&name(serial), disk.get(&name(serial))[..length].to_vec());
@@ -149,7 +149,7 @@ impl Recording {
         }
     }
 
-    /// Every bit and every length, or one of `stride`.
+    /// Tries every bit and every length, or one of `stride`.
     fn rot(self, stride: usize) {
         let disk = self.disk();
         for serial in 1..=3 {
@@ -170,7 +170,7 @@ fn every_damaged_bit_and_length_costs_its_own_records_and_is_reported() {
     SHORT.rot(1);
 }
 
-/// `ROT_STRIDE=1` leaves none out.
+/// `ROT_STRIDE=1` tries every bit.
 #[test]
 fn bits_and_lengths_of_a_long_journal_cost_their_own_records_and_are_reported() {
     let bytes: usize = (1..=3).map(|serial| LONG.disk().get(&name(serial)).len()).sum();
@@ -240,7 +240,7 @@ fn a_segment_that_is_there_twice_counts_once() {
             assert_eq!(content.recovered.lost_tail, copy > 3, "the name may have been another's");
             assert_eq!(disk.get(&format!("{}.damaged-1", name(copy))), bytes);
         }
-        // In place of another.
+        // The copy replaces another segment.
         for other in (1..=3).filter(|other| *other != serial) {
             let disk = SHORT.disk();
             disk.put(&name(other), disk.get(&name(serial)));
@@ -266,13 +266,13 @@ fn an_unusable_segment_is_quarantined_and_does_not_stop_the_start() {
                 let content = recover_disk(disk.clone());
                 let expected: &[(u64, u64)] = if serial == 2 { &[(5, 8)] } else { &[] };
                 assert_eq!(content.lost, expected, "start {start}");
-                // Nothing was written yet that would settle it, so that it stays in doubt.
+                // No later segment was written, so that the doubt stays.
                 assert_eq!(content.recovered.lost_tail, serial == 3, "start {start}");
             }
             assert_eq!(disk.get(&format!("{}.damaged-2", name(serial))), nothing);
             assert!(!disk.names().contains(&name(serial)));
         }
-        // Everything behind the header.
+        // Damages everything after the header.
         let disk = SHORT.disk();
         let mut bytes = disk.get(&name(serial));
         bytes[HEADER_BYTES..].fill(0);
@@ -295,7 +295,7 @@ fn a_damaged_segment_is_not_deleted_when_it_is_no_longer_needed() {
     assert_eq!(store.serials(), [3]);
     assert_eq!(disk.get(&format!("{}.damaged-1", name(1))), bytes);
     assert!(!disk.names().iter().any(|file| file.starts_with(&name(2))));
-    assert!(!recover_disk(disk).recovered.lost_tail, "what was set aside is older than the newest");
+    assert!(!recover_disk(disk).recovered.lost_tail, "the quarantined segment is older");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn inspecting_changes_nothing() {
     assert!(store.create(&header(9), &[]).is_err());
 }
 
-/// Two lives of the numbers that both begin at 1, as when a file that was set aside is put back.
+/// Two epochs whose seqs both start at 1, as when a quarantined file is put back.
 #[test]
 fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
     let disk = SHORT.disk();
@@ -372,7 +372,7 @@ fn a_damaged_message_at_the_end_is_lost_by_its_number() {
     let content = recover_disk(disk.clone());
     assert_eq!((content.lost, content.recovered.last), (vec![(2, 2)], Seq::new(2)));
     assert!(content.recovered.lost_tail && content.recovered.messages_lost == 1);
-    // Once a new segment has begun, nothing is in doubt any more.
+    // A new segment ends the doubt.
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(2), &[]).unwrap();
     let still_doubted = recover_disk(disk.clone());

@@ -18,7 +18,7 @@ fn of_bob(command: Command<'_>) -> Result<Request<'_>, Malformed> {
     Ok(Request { id: "bob", command, ip: LOCAL })
 }
 
-/// A request of bob's from 127.0.0.1 is refused so.
+/// Checks that a request of bob from 127.0.0.1 has this syntax error.
 #[track_caller]
 fn check_command(command: &str, malformed: Malformed) {
     check(format!("bob#{command}#127.0.0.1"), Err(malformed));
@@ -270,7 +270,7 @@ fn every_reason_begins_with_the_part_it_is_about() {
     }
 }
 
-/// A character that a text may hold, `#` and TAB more often than by chance.
+/// A character that a text may contain, with more `#` and TAB than by chance.
 fn text_char() -> impl Strategy<Value = char> {
     let any = any::<char>().prop_map(|c| if c.is_control() { '\u{a0}' } else { c });
     prop_oneof![Just('#'), Just('\t'), any]
@@ -326,7 +326,7 @@ proptest! {
         }
     }
 
-    /// Whatever is understood at all is understood the same when it is written again.
+    /// A line that parses gives the same request when it is written and parsed again.
     #[test]
     fn no_line_is_understood_in_two_ways(
         line in vec(prop_oneof![Just(b'#'), Just(b' '), any::<u8>(), 0x20..0x7f_u8], 0..100),

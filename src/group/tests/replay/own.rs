@@ -1,4 +1,4 @@
-//! A member's own messages: nothing tells of some of them but a snapshot.
+//! A member's own messages that only a snapshot names.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     let mut journaled = JournaledWorld::new();
     (0..2).for_each(|who| journaled.take(&Step::Register(who)));
     [1, 0, 1, 1].iter().for_each(|&who| journaled.take(&Step::Send(who)));
-    // As the next segment has it at its beginning.
+    // The next segment starts with this snapshot.
     let ann = journaled.world.group.member_states().next().unwrap();
     assert_eq!(&*ann.own, [(Seq::new(2), Seq::new(2))]);
     journaled.journal.push((journaled.at(), StoredRecord::Member(ann)));
@@ -63,7 +63,7 @@ fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
     let back = [Step::Send(2), Step::Ack(2), Step::Reconnected(2, Some(0))];
     back.iter().for_each(|step| journaled.take(step));
     let resumed = journaled.resumed(&snapshot, Seq::new(1), begun);
-    // Own numbers at or below the place count only while their messages are kept.
+    // Own seqs at or below the cursor count only while their messages are kept.
     let ahead = |member: MemberState| {
         let own = member.own.into_iter().filter(|(_, last)| *last > member.acked);
         (member.id, member.acked, own.collect::<Vec<_>>())
