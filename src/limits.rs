@@ -20,7 +20,7 @@ pub const LISTEN_PORT_MIN: u16 = 1024;
 pub const LINE_BYTES_DEFAULT: usize = 64 * 1024;
 /// Lowest `max_line`: every request without a text fits.
 pub const LINE_BYTES_LOWEST: usize = 512;
-/// Highest `max_line`.
+/// Highest `max_line`: 16 MiB.
 pub const LINE_BYTES_HIGHEST: usize = 16 * 1024 * 1024;
 /// Most bytes by which a delivery line can be longer than its request line.
 pub const DELIVERY_EXTRA_BYTES: usize = 64;
@@ -86,7 +86,7 @@ pub const REFUSED_CONNECTIONS_MAX: usize = 64;
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 256;
 /// `max_members`: most members, with registrations under way.
 pub const MEMBERS_DEFAULT: usize = 10_000;
-/// Highest `max_members`.
+/// Highest `max_members`, as for `max_connections`.
 pub const MEMBERS_HIGHEST: usize = CONNECTIONS_HIGHEST;
 /// `max_members_per_address`: most members at one IPv4 address or IPv6 /64 network.
 pub const MEMBERS_PER_ADDRESS_DEFAULT: usize = 256;

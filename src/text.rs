@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_character_is_found_wherever_it_stands() {
+    fn a_control_character_is_found_at_any_position() {
         for length in 1..100 {
             for at in 0..length {
                 let mut text = vec![b'x'; length];

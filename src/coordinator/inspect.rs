@@ -67,7 +67,7 @@ fn read(directory: &Path) -> Result<Findings, String> {
         });
         match read {
             // A running coordinator may remove a segment before it is read.
-            Err(unusable) if attempt < INSPECTIONS_MAX && unusable.is_of_no_file() => (),
+            Err(unusable) if attempt < INSPECTIONS_MAX && unusable.is_missing_file() => (),
             Err(unusable) => return Err(unusable.to_string()),
             Ok((before, findings)) => {
                 if attempt == INSPECTIONS_MAX || serials(open()?).is_ok_and(|now| now == before) {

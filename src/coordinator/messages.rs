@@ -260,7 +260,7 @@ impl Coordinator {
     pub(super) fn send_byes(&mut self) {
         for (&link, &key) in &self.links {
             if let Some((connection, _)) = self.peers.get_mut(key).and_then(Peer::message_socket) {
-                write_last(connection, &self.group.goodbye(link));
+                write_last(connection, &self.group.shutdown_bytes(link));
             }
         }
     }

@@ -10,14 +10,14 @@ use crate::time::Millis;
 pub enum BacklogChange {
     /// The backlog is full: new messages are refused.
     Refuses {
-        /// `max_backlog`.
+        /// `max_backlog` in bytes.
         max: u64,
         /// Holder of the oldest needed message.
         holder: BacklogHolder,
     },
     /// The backlog is full: the oldest messages are dropped.
     Drops {
-        /// `max_backlog`.
+        /// `max_backlog` in bytes.
         max: u64,
         /// Holder of the oldest needed message.
         holder: BacklogHolder,

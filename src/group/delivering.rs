@@ -55,7 +55,7 @@ impl Group {
 
     /// Returns the last bytes of a message socket at a shutdown of the coordinator.
     #[must_use]
-    pub fn goodbye(&self, link: LinkId) -> Box<[u8]> {
+    pub fn shutdown_bytes(&self, link: LinkId) -> Box<[u8]> {
         let open = self.links.open(link);
         open.map_or_else(Box::default, |(_, outbound)| outbound.closing_bytes(Bye::ShuttingDown))
     }

@@ -3,7 +3,7 @@
 /// Kind of list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// [`super::Group::members`].
+    /// List of [`super::Group::members`].
     Members,
     /// [`super::Group::stats`] and [`super::Group::gauges`].
     Stats,

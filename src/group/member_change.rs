@@ -49,7 +49,7 @@ pub enum ChangeKind {
     Deregistered,
     /// The id ceased to be a member, because it was offline for `forget_after`.
     Forgotten {
-        /// `forget_after`.
+        /// `forget_after` in milliseconds.
         after_ms: u64,
     },
 }
@@ -78,7 +78,7 @@ pub enum SocketEnd {
     TimedOut,
     /// The socket took no byte for `stall_timeout`, although bytes were due.
     Stalled {
-        /// `stall_timeout`.
+        /// `stall_timeout` in milliseconds.
         timeout_ms: u64,
     },
     /// Another error, with the text of the operating system.

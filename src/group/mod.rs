@@ -178,7 +178,7 @@ pub enum Effect {
     Reply {
         /// Command socket of the request.
         to: ConnId,
-        /// The reply.
+        /// Reply to the request.
         reply: Reply,
     },
     /// Answer a request with a list.

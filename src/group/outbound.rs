@@ -80,8 +80,9 @@ impl Outbound {
         if !self.acks {
             return Box::default();
         }
-        let begun = self.partial.as_ref().and_then(|partial| partial.bytes.get(partial.written..));
-        let mut bytes = begun.unwrap_or_default().to_vec();
+        let skipped =
+            self.partial.as_ref().and_then(|partial| partial.bytes.get(partial.written..));
+        let mut bytes = skipped.unwrap_or_default().to_vec();
         bytes.extend_from_slice(format!("{}\n", MessageLine::Bye(&bye.to_string())).as_bytes());
         bytes.into_boxed_slice()
     }

@@ -36,12 +36,12 @@ pub enum RecoveredFact<'a> {
         /// Last seq that was given out.
         last: Seq,
     },
-    /// As [`super::Fact::NewEpoch`].
+    /// Same as [`super::Fact::NewEpoch`].
     NewEpoch {
         /// Epoch of these numbers.
         epoch: Epoch,
     },
-    /// As [`super::Fact::Member`].
+    /// Same as [`super::Fact::Member`].
     Member(MemberState),
     /// Part of a member's own ranges. Their messages may be in no segment any more.
     Own {
@@ -50,7 +50,7 @@ pub enum RecoveredFact<'a> {
         /// First and last seq of each range.
         ranges: &'a [(Seq, Seq)],
     },
-    /// As [`super::Fact::Deregistered`].
+    /// Same as [`super::Fact::Deregistered`].
     Deregistered {
         /// Id of the former member.
         id: &'a str,
@@ -62,7 +62,7 @@ pub enum RecoveredFact<'a> {
         /// Content of the line.
         delivery: Delivery<'a>,
     },
-    /// A cursor.
+    /// Cursor of a member.
     Acked {
         /// Id of the member.
         id: &'a str,

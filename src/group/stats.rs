@@ -8,7 +8,7 @@ use super::{Group, OfflineCause, SocketEnd};
 /// Counters since the start of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Messages accepted.
+    /// Number of accepted messages.
     pub messages_in: u64,
     /// Bytes of the texts of accepted messages.
     pub bytes_in: u64,
@@ -43,7 +43,7 @@ pub struct LostSockets {
     pub stalled: u64,
     /// The participant sent a line that is not a valid ack.
     pub bad_ack: u64,
-    /// Another error.
+    /// The socket had another error.
     pub error: u64,
 }
 
@@ -66,7 +66,7 @@ impl Stats {
 /// Current state of a group in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauges {
-    /// Current epoch.
+    /// Current epoch of the group.
     pub epoch: Epoch,
     /// The seq of the next message.
     pub next_seq: Seq,

@@ -302,7 +302,7 @@ fn a_member_that_names_a_number_below_its_cursor_gets_kept_messages_again() {
 }
 
 #[test]
-fn a_number_above_the_last_given_out_cannot_have_been_taken() {
+fn a_since_above_the_last_number_is_refused() {
     let mut world = World::new(100);
     world.register("ann", "");
     world.send("ann", "a");

@@ -44,7 +44,7 @@ pub enum JournalError {
 impl JournalError {
     /// Returns true if a file does not exist any more.
     #[must_use]
-    pub fn is_of_no_file(&self) -> bool {
+    pub fn is_missing_file(&self) -> bool {
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         matches!(self, Self::Unreadable { error, .. } if is_missing(error))
     }

@@ -43,7 +43,7 @@ const MARK: u8 = 0xFF;
 pub enum Record<'a> {
     /// First record of every segment: the epoch. One [`Record::Member`] for each member follows.
     Epoch {
-        /// Current epoch.
+        /// Epoch of the following messages.
         epoch: Epoch,
         /// Seq before the first message that this segment may contain. Usually the last one given
         /// out. If messages are written again, the seq before the first of them.
@@ -79,7 +79,7 @@ pub enum Record<'a> {
         /// Delivery line with its LF, as on the wire.
         line: &'a [u8],
     },
-    /// A cursor.
+    /// Cursor of a member.
     Acked {
         /// Id of the member.
         id: &'a str,
@@ -105,7 +105,7 @@ pub enum Record<'a> {
     /// Another segment follows, which already has its [`Record::Epoch`]. If no segment follows, the
     /// newest one is missing.
     Continued,
-    /// Clean shutdown.
+    /// End of a clean shutdown.
     Closed,
 }
 

@@ -86,7 +86,7 @@ pub fn recover_unless<D: Disk>(
 ) -> Result<Recovered, JournalError> {
     let mut state = RecoveryState::default();
     let mut bytes = Vec::new();
-    for (serial, resumed) in store.resumptions() {
+    for (serial, resumed) in store.resume_points() {
         store.read(serial, &mut bytes)?;
         match segment::read(&bytes) {
             Err(bad) => store.reject_segment(serial, bad.to_string()),

@@ -56,7 +56,7 @@ impl BootId {
 pub enum SyncMode {
     /// Before each confirmation.
     Always = 1,
-    /// At intervals.
+    /// At regular intervals.
     Interval = 2,
     /// Whenever the operating system does so by itself.
     Never = 3,
@@ -214,7 +214,7 @@ impl<'a> Iterator for Records<'a> {
                 let end = start.saturating_add(bytes);
                 // If bytes are missing, the body includes the start of the next records.
                 let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
-                if next.is_none_or(|next| next >= end) && self.may_follow(end) {
+                if next.is_none_or(|next| next >= end) && self.can_follow(end) {
                     self.position = end;
                     SegmentItem::Damage { bytes: range(start, end), kind: Some(kind), is_whole }
                 } else {
@@ -239,7 +239,7 @@ impl<'a> Iterator for Records<'a> {
 
 impl Records<'_> {
     /// Returns true at the end of the segment, and at the start of a possible record.
-    fn may_follow(&self, position: usize) -> bool {
+    fn can_follow(&self, position: usize) -> bool {
         let rest = self.bytes.get(position..).unwrap_or_default();
         rest.is_empty() || !matches!(record::read(rest, self.salt), ReadRecord::Nothing)
     }

@@ -299,7 +299,7 @@ impl<D: Disk> Store<D> {
     /// After a failed write or sync the program continues in a new segment, from the last durable
     /// seq. The old segment may have holes above that seq, and these messages were never confirmed
     /// from there.
-    pub(super) fn resumptions(&self) -> Vec<(u64, Option<FirstRecord>)> {
+    pub(super) fn resume_points(&self) -> Vec<(u64, Option<FirstRecord>)> {
         let mut later: Option<FirstRecord> = None;
         let mut all = Vec::new();
         for (serial, segment) in self.segments.iter().rev() {

@@ -5,7 +5,7 @@
 mod directory;
 mod disk;
 mod faults;
-mod rescue;
+mod rewritten;
 mod rot;
 
 use std::collections::BTreeMap;

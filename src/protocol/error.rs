@@ -42,7 +42,7 @@ pub enum RequestError {
     Conflict(Conflict),
     /// 413: a line is longer than `max_line`.
     TooLong {
-        /// `max_line`.
+        /// `max_line` in bytes.
         max: usize,
     },
     /// 413: a long line is not finished, and the unfinished lines of all clients exceed their
@@ -70,7 +70,7 @@ pub enum RequestError {
     JournalFull,
     /// 507: the message would exceed `max_backlog`.
     BacklogFull {
-        /// `max_backlog`.
+        /// `max_backlog` in bytes.
         max: u64,
         /// Reason why old messages are still needed.
         holder: BacklogHolder,

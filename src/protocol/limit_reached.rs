@@ -5,24 +5,24 @@ use std::fmt;
 /// A limit that is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitReached {
-    /// `max_members`.
+    /// Limit `max_members` on members.
     Members {
-        /// Most members.
+        /// Most members in all.
         max: usize,
     },
-    /// `max_members_per_address`.
+    /// Limit `max_members_per_address` on members.
     MembersAt {
         /// IPv4 address, or IPv6 /64 network.
         address: Box<str>,
         /// Most members at one address.
         max: usize,
     },
-    /// `max_connections`.
+    /// Limit `max_connections` on command sockets.
     Connections {
         /// Most command sockets.
         max: usize,
     },
-    /// `max_connections_per_address`.
+    /// Limit `max_connections_per_address` on command sockets.
     ConnectionsFrom {
         /// IPv4 address, or IPv6 /64 network.
         address: Box<str>,

@@ -47,9 +47,9 @@ pub enum MessageLine<'a> {
         /// Epoch of the seqs that follow.
         epoch: Epoch,
     },
-    /// A message.
+    /// Delivery of a message.
     Delivery(Delivery<'a>),
-    /// Lost messages.
+    /// Gap of lost messages.
     Gap(Gap),
     /// Last line, `bye#<reason>`. [`super::Bye`] parses the reason.
     Bye(&'a str),
@@ -267,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn a_greeting_reads_as_it_was_written(nonce in "[0-9a-fA-F]{1,64}", epoch in any::<u64>()) {
+        fn a_hello_reads_as_it_was_written(nonce in "[0-9a-fA-F]{1,64}", epoch in any::<u64>()) {
             let hello = MessageLine::Hello { nonce: &nonce, epoch: Epoch::new(epoch) };
             assert_eq!(MessageLine::parse(&hello.to_string()), Ok(hello));
             assert!(hello.to_string().len() < limits::HELLO_LINE_BYTES_MAX);

@@ -11,7 +11,7 @@ use super::{Epoch, RequestError, Seq};
 pub enum Reply {
     /// The id is a member and online.
     Register {
-        /// Current epoch.
+        /// Epoch of the seqs.
         epoch: Epoch,
         /// Lowest seq that can come.
         next: Seq,
@@ -22,7 +22,7 @@ pub enum Reply {
     },
     /// The member is online again.
     Reconnect {
-        /// Current epoch.
+        /// Epoch of the seqs.
         epoch: Epoch,
         /// Lowest seq that can come.
         next: Seq,

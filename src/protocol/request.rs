@@ -1,4 +1,4 @@
-//! Requests: `<id>#<command>#<ip>`.
+//! Requests of clients: lines `<id>#<command>#<ip>` on a command socket.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -69,7 +69,7 @@ pub struct Options<'a> {
 pub struct Since {
     /// Epoch of the seq.
     pub epoch: Epoch,
-    /// The seq.
+    /// Last received seq.
     pub seq: Seq,
 }
 

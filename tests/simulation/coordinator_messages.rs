@@ -105,13 +105,13 @@ impl World {
     pub(crate) fn send_goodbyes(&mut self) {
         let World { coordinator: Some(coordinator), environment, model, .. } = self else { return };
         for (link, peer) in &coordinator.links {
-            let goodbye = coordinator.group.goodbye(*link);
+            let shutdown_bytes = coordinator.group.shutdown_bytes(*link);
             let stream = model.streams.get(link);
             let expected = stream.map(|stream| stream.closing_bytes("shutting down"));
             let expected = expected.unwrap_or_default();
-            assert_eq!(String::from_utf8_lossy(&goodbye), expected, "farewell of {link}");
+            assert_eq!(String::from_utf8_lossy(&shutdown_bytes), expected, "farewell of {link}");
             if peer.is_writable {
-                let _ = environment.write(peer.end, &goodbye);
+                let _ = environment.write(peer.end, &shutdown_bytes);
             }
         }
     }

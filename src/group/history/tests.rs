@@ -9,21 +9,21 @@ use super::*;
 const TTL_MS: u64 = 100;
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Action {
     Append { bytes: usize },
     Pass { millis: u64 },
     Drop { messages: u64 },
     CursorUpdate { reader: usize, messages: u64 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         8 => prop_oneof![30 => 2..200_usize, 1 => 20_000..140_000_usize]
-            .prop_map(|bytes| Step::Append { bytes }),
-        2 => (0..60_u64).prop_map(|millis| Step::Pass { millis }),
-        1 => (0..4_u64).prop_map(|messages| Step::Drop { messages }),
+            .prop_map(|bytes| Action::Append { bytes }),
+        2 => (0..60_u64).prop_map(|millis| Action::Pass { millis }),
+        1 => (0..4_u64).prop_map(|messages| Action::Drop { messages }),
         6 => (0..3_usize, 1..9_u64)
-            .prop_map(|(reader, messages)| Step::CursorUpdate { reader, messages }),
+            .prop_map(|(reader, messages)| Action::CursorUpdate { reader, messages }),
     ]
 }
 
@@ -47,9 +47,9 @@ impl World {
         self.lines.len() as u64
     }
 
-    fn take(&mut self, step: &Step) {
-        match *step {
-            Step::Append { bytes } => {
+    fn take(&mut self, action: &Action) {
+        match *action {
+            Action::Append { bytes } => {
                 let number = self.last() + 1;
                 let mut line = vec![b'a' + (number % 26) as u8; bytes];
                 line[bytes - 1] = b'\n';
@@ -58,7 +58,7 @@ impl World {
                 self.history.release(seq);
                 self.lines.push((line, self.now));
             }
-            Step::Pass { millis } => {
+            Action::Pass { millis } => {
                 self.now = self.now.plus(millis);
                 let is_over = |(_, at): &&(Vec<u8>, Millis)| at.plus(TTL_MS) < self.now;
                 let expired = self.lines.iter().take_while(is_over).count() as u64;
@@ -66,11 +66,11 @@ impl World {
                 assert_eq!(self.history.unexpired(self.now), Seq::new(self.front));
                 self.history.drop_before(Seq::new(self.front));
             }
-            Step::Drop { messages } => {
+            Action::Drop { messages } => {
                 self.front = (self.front + messages).min(self.last() + 1);
                 self.history.drop_before(Seq::new(self.front));
             }
-            Step::CursorUpdate { reader, messages } => self.advance(reader, messages),
+            Action::CursorUpdate { reader, messages } => self.advance(reader, messages),
         }
     }
 
@@ -117,12 +117,12 @@ proptest! {
 
     #[test]
     fn the_history_keeps_what_a_plain_list_would_keep(
-        steps in prop::collection::vec(step(), 1..120),
+        steps in prop::collection::vec(action(), 1..120),
         own in prop::collection::btree_set(1..100_u64, 0..40),
     ) {
         let mut world = World::new();
-        for step in steps {
-            world.take(&step);
+        for action in steps {
+            world.take(&action);
             world.check(&own);
         }
     }
@@ -169,7 +169,7 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
 }
 
 #[test]
-fn a_message_lives_to_the_last_millisecond_of_its_time() {
+fn a_message_expires_after_the_last_millisecond_of_its_time() {
     let mut history = History::new(TTL_MS);
     history.append(b"a\n", Millis::new(7));
     assert_eq!(history.unexpired(Millis::new(107)), Seq::new(1));

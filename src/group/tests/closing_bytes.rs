@@ -45,7 +45,7 @@ fn a_member_without_acks_gets_no_bye() {
     world.send("bob", "text");
     world.take(ann, 3);
     assert_eq!(world.closing_bytes(Input::Lost { link: ann, how: SocketEnd::Closed }), [""]);
-    assert_eq!(world.group.goodbye(bob), Box::default());
+    assert_eq!(world.group.shutdown_bytes(bob), Box::default());
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn forgotten(world: &mut World) -> Vec<String> {
 }
 
 #[test]
-fn a_member_is_forgotten_when_it_has_been_offline_for_so_long_and_no_earlier() {
+fn a_member_is_forgotten_after_its_time_and_no_earlier() {
     let mut world = world();
     let ann = world.register("ann", "");
     world.register("bob", "");
@@ -59,7 +59,7 @@ fn a_member_that_comes_back_has_its_full_time_again() {
 }
 
 #[test]
-fn a_reconnect_that_is_under_way_keeps_the_member() {
+fn a_member_with_a_reconnect_under_way_is_not_forgotten() {
     let mut world = world();
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });

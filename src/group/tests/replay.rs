@@ -48,7 +48,7 @@ struct JournaledWorld {
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Action {
     Register(usize),
     Reconnected(usize, Option<u64>),
     Leave(usize),
@@ -60,19 +60,19 @@ enum Step {
     Store,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn action() -> impl Strategy<Value = Action> {
     let who = 0..3_usize;
     prop_oneof![
-        2 => who.clone().prop_map(Step::Register),
+        2 => who.clone().prop_map(Action::Register),
         2 => (who.clone(), prop::option::of(0..30_u64))
-            .prop_map(|(who, n)| Step::Reconnected(who, n)),
-        1 => who.clone().prop_map(Step::Leave),
-        1 => who.clone().prop_map(Step::Forget),
-        8 => who.clone().prop_map(Step::Send),
-        5 => (who.clone(), 1..200_usize).prop_map(|(who, bytes)| Step::Read(who, bytes)),
-        3 => who.prop_map(Step::Ack),
-        1 => (0..40_u64).prop_map(Step::Pass),
-        4 => Just(Step::Store),
+            .prop_map(|(who, n)| Action::Reconnected(who, n)),
+        1 => who.clone().prop_map(Action::Leave),
+        1 => who.clone().prop_map(Action::Forget),
+        8 => who.clone().prop_map(Action::Send),
+        5 => (who.clone(), 1..200_usize).prop_map(|(who, bytes)| Action::Read(who, bytes)),
+        3 => who.prop_map(Action::Ack),
+        1 => (0..40_u64).prop_map(Action::Pass),
+        4 => Just(Action::Store),
     ]
 }
 
@@ -145,36 +145,36 @@ impl JournaledWorld {
         }
     }
 
-    fn take(&mut self, step: &Step) {
-        match *step {
-            Step::Register(who) => self.join(who, "register 9000 acks=1"),
-            Step::Reconnected(who, None) => self.join(who, "reconnect 9000"),
-            Step::Reconnected(who, Some(taken)) => {
+    fn take(&mut self, action: &Action) {
+        match *action {
+            Action::Register(who) => self.join(who, "register 9000 acks=1"),
+            Action::Reconnected(who, None) => self.join(who, "reconnect 9000"),
+            Action::Reconnected(who, Some(taken)) => {
                 let line = format!("reconnect 9000 acks=1 since=0000000000000001:{taken}");
                 self.join(who, &line);
             }
-            Step::Leave(who) => drop(self.ask(who, "disconnect")),
-            Step::Forget(who) => drop(self.ask(who, "deregister")),
-            Step::Send(who) => drop(self.ask(who, "msend text")),
-            Step::Read(who, bytes) => {
+            Action::Leave(who) => drop(self.ask(who, "disconnect")),
+            Action::Forget(who) => drop(self.ask(who, "deregister")),
+            Action::Send(who) => drop(self.ask(who, "msend text")),
+            Action::Read(who, bytes) => {
                 if let Some(link) = self.links[who] {
                     self.world.take(link, bytes);
                     self.record_effects(Vec::new());
                 }
             }
-            Step::Ack(who) => {
+            Action::Ack(who) => {
                 let acked = self.links[who].and_then(|link| self.world.sent(link));
                 if let (Some(link), Some(seq)) = (self.links[who], acked) {
                     let effects = self.world.input(Input::Acknowledged { link, seq });
                     self.record_effects(effects);
                 }
             }
-            Step::Pass(millis) => {
+            Action::Pass(millis) => {
                 self.world.now += millis;
                 let effects = self.world.input(Input::Tick);
                 self.record_effects(effects);
             }
-            Step::Store => {
+            Action::Store => {
                 let through = self.world.group.last();
                 let effects = self.world.input(Input::Committed { through });
                 self.record_effects(effects);
@@ -182,8 +182,8 @@ impl JournaledWorld {
         }
     }
 
-    /// Replays a snapshot, and the facts after the first `begun` ones.
-    fn resumed(&self, snapshot: &[MemberState], last: Seq, begun: usize) -> World {
+    /// Replays a snapshot, and the facts after the first `skipped` ones.
+    fn resumed(&self, snapshot: &[MemberState], last: Seq, skipped: usize) -> World {
         let mut world = World::with(|rules| rules.ttl_ms = 100);
         let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
         replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
@@ -193,7 +193,7 @@ impl JournaledWorld {
             replay.apply(RecoveredFact::Member(member_state.clone()), Millis::ZERO);
             replay.apply(RecoveredFact::Own { id, ranges: &own }, Millis::ZERO);
         }
-        for (at, kept) in &self.journal[begun..] {
+        for (at, kept) in &self.journal[skipped..] {
             replay.apply(kept.to_fact(), *at);
         }
         world.group = replay.finish(Epoch::new(1));
@@ -240,15 +240,15 @@ proptest! {
 
     #[test]
     fn a_replayed_group_delivers_what_the_first_group_would_have(
-        steps in prop::collection::vec(step(), 1..80),
+        steps in prop::collection::vec(action(), 1..80),
     ) {
         let mut journaled = JournaledWorld::new();
-        for step in &steps {
-            journaled.take(step);
+        for action in &steps {
+            journaled.take(action);
         }
         let replayed = journaled.replayed();
         let expired = journaled.world.group.stats().expired;
-        journaled.take(&Step::Store);
+        journaled.take(&Action::Store);
         // A member that is online without acks=1 skips messages that expire before their commit.
         // After a start it is offline, and gets a gap.
         prop_assume!(journaled.world.group.stats().expired == expired);
@@ -257,16 +257,16 @@ proptest! {
 
     #[test]
     fn a_snapshot_names_own_messages_that_no_segment_has_any_more(
-        before in prop::collection::vec(step(), 1..60),
-        remaining in prop::collection::vec(step(), 0..20),
+        before in prop::collection::vec(action(), 1..60),
+        remaining in prop::collection::vec(action(), 0..20),
     ) {
         let mut journaled = JournaledWorld::new();
-        before.iter().for_each(|step| journaled.take(step));
+        before.iter().for_each(|action| journaled.take(action));
         let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
-        let (last, begun) = (journaled.world.group.last(), journaled.journal.len());
-        remaining.iter().for_each(|step| journaled.take(step));
-        [Step::Store, Step::Pass(200)].iter().for_each(|step| journaled.take(step));
-        let resumed = journaled.resumed(&snapshot, last, begun);
+        let (last, skipped) = (journaled.world.group.last(), journaled.journal.len());
+        remaining.iter().for_each(|action| journaled.take(action));
+        [Action::Store, Action::Pass(200)].iter().for_each(|action| journaled.take(action));
+        let resumed = journaled.resumed(&snapshot, last, skipped);
         prop_assert_eq!(seen(resumed), seen(journaled.world));
     }
 }
@@ -274,10 +274,10 @@ proptest! {
 #[test]
 fn a_cursor_that_passes_expired_messages_is_recorded() {
     let mut journaled = JournaledWorld::new();
-    let joined = [Step::Register(0), Step::Reconnected(0, None), Step::Register(2)];
-    joined.iter().for_each(|step| journaled.take(step));
-    let steps = [Step::Send(2), Step::Store, Step::Pass(60), Step::Pass(60)];
-    steps.iter().for_each(|step| journaled.take(step));
+    let joined = [Action::Register(0), Action::Reconnected(0, None), Action::Register(2)];
+    joined.iter().for_each(|action| journaled.take(action));
+    let steps = [Action::Send(2), Action::Store, Action::Pass(60), Action::Pass(60)];
+    steps.iter().for_each(|action| journaled.take(action));
     assert_eq!(seen(journaled.replayed()), seen(journaled.world));
 }
 
@@ -297,8 +297,8 @@ fn expired_messages_are_dropped_during_replay() {
 #[test]
 fn a_message_lost_on_the_disk_is_a_gap() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Step::Register(who)));
-    (0..5).for_each(|_| journaled.take(&Step::Send(1)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..5).for_each(|_| journaled.take(&Action::Send(1)));
     journaled.journal.retain(|(_, kept)| match kept {
         StoredRecord::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
         StoredRecord::Member(_) | StoredRecord::Deregistered(_) | StoredRecord::Acked(..) => true,
@@ -317,8 +317,8 @@ fn a_message_lost_on_the_disk_is_a_gap() {
 #[test]
 fn a_member_missing_from_a_later_snapshot_is_kept() {
     let mut journaled = JournaledWorld::new();
-    journaled.take(&Step::Register(0));
-    journaled.take(&Step::Register(1));
+    journaled.take(&Action::Register(0));
+    journaled.take(&Action::Register(1));
     let world = World::with(|rules| rules.ttl_ms = 100);
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
     for (at, kept) in &journaled.journal {
@@ -335,8 +335,8 @@ fn a_member_missing_from_a_later_snapshot_is_kept() {
 #[test]
 fn a_recorded_cursor_may_be_lower_than_all_known_ones() {
     let mut journaled = JournaledWorld::new();
-    (0..3).for_each(|who| journaled.take(&Step::Register(who)));
-    (0..2).for_each(|_| journaled.take(&Step::Send(0)));
+    (0..3).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..2).for_each(|_| journaled.take(&Action::Send(0)));
     let world = World::with(|rules| rules.ttl_ms = 100);
     let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
     for (at, kept) in &journaled.journal {

@@ -86,7 +86,7 @@ fn members_of_one_address_are_limited_and_other_addresses_are_not() {
 }
 
 #[test]
-fn the_coordinators_own_machine_has_as_many_members_as_there_is_room() {
+fn members_on_the_coordinators_machine_are_limited_by_max_members_only() {
     let mut world = World::with(|rules| rules.members_per_address_max = 1);
     for id in ["ann", "bob", "eve"] {
         let effects = world.request_of("127.0.0.1", &format!("{id}#register 9501"));

@@ -1,30 +1,20 @@
 //! Kinds of records, as stored in their headers.
 
-/// Kind of a record.
+/// Kind of a record, with the number of the [`super::Record`] of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "`Record` explains each kind")]
 #[repr(u8)]
 pub enum RecordKind {
-    /// [`super::Record::Epoch`].
     Epoch = 1,
-    /// [`super::Record::Member`].
     Member = 2,
-    /// [`super::Record::Deregistered`].
     Deregistered = 3,
-    /// [`super::Record::Accepted`].
     Accepted = 4,
-    /// [`super::Record::Acked`].
     Acked = 5,
-    /// [`super::Record::Clock`].
     Clock = 6,
-    /// [`super::Record::Continued`].
     Continued = 7,
-    /// [`super::Record::Closed`].
     Closed = 8,
-    /// [`super::Record::Own`].
     Own = 9,
-    /// [`super::Record::Durable`].
     Durable = 10,
-    /// [`super::Record::NewEpoch`].
     NewEpoch = 11,
 }
 

@@ -142,7 +142,7 @@ fn every_length_is_a_whole_segment_or_one_with_a_torn_end() {
 }
 
 #[test]
-fn a_whole_record_that_is_damaged_is_no_torn_one() {
+fn a_damaged_whole_record_is_not_a_torn_one() {
     let (whole, _) = written(&recorded());
     for behind in [&[0; 1][..], &[0; 4096], b"text that ends abruptly", &[0xFF; 100], &[0xFF, 77]] {
         let bytes = [&whole[..], behind].concat();
@@ -186,7 +186,7 @@ fn the_next_record_is_found_after_any_damaged_length() {
 }
 
 #[test]
-fn a_record_that_reaches_beyond_the_end_is_not_torn_if_another_stands_behind_it() {
+fn a_record_beyond_the_end_is_not_torn_if_another_record_follows() {
     let mut samples = vec![Sample::Accepted(1, "bob".to_owned(), 2, "x".repeat(500))];
     samples.extend([Sample::Clock(1), Sample::Closed]);
     let (mut bytes, starts) = written(&samples);

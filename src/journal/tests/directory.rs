@@ -22,7 +22,7 @@ fn journal(path: &Path) -> (Store<Directory>, Writer<File>) {
 const FIRST: &str = "0000000000000001.journal";
 
 #[test]
-fn a_journal_on_a_real_disk_is_its_owners_alone_and_comes_back() {
+fn a_journal_on_a_real_disk_is_private_and_is_recovered() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("a");
     let mut store = Store::open(Directory::create(&path).unwrap()).unwrap();
@@ -237,7 +237,7 @@ fn a_missing_directory_is_reported_and_an_empty_one_replaces_it() {
 }
 
 #[test]
-fn a_lock_file_that_was_deleted_is_taken_anew() {
+fn a_deleted_lock_file_is_locked_again() {
     let temporary = tempfile::tempdir().unwrap();
     let (mut store, writer) = journal(temporary.path());
     let open = || Store::open(Directory::open(temporary.path()).unwrap());

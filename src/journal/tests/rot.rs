@@ -150,7 +150,7 @@ impl Recording {
     }
 
     /// Tries every bit and every length, or one of `stride`.
-    fn rot(self, stride: usize) {
+    fn damage_all(self, stride: usize) {
         let disk = self.disk();
         for serial in 1..=3 {
             let length = disk.get(&name(serial)).len();
@@ -167,7 +167,7 @@ impl Recording {
 
 #[test]
 fn every_damaged_bit_and_length_costs_its_own_records_and_is_reported() {
-    SHORT.rot(1);
+    SHORT.damage_all(1);
 }
 
 /// `ROT_STRIDE=1` tries every bit.
@@ -176,7 +176,7 @@ fn bits_and_lengths_of_a_long_journal_cost_their_own_records_and_are_reported() 
     let bytes: usize = (1..=3).map(|serial| LONG.disk().get(&name(serial)).len()).sum();
     assert!(bytes >= 64 * 1024, "{bytes}");
     let stride = std::env::var("ROT_STRIDE").ok().map(|stride| stride.parse().unwrap());
-    LONG.rot(stride.unwrap_or(211));
+    LONG.damage_all(stride.unwrap_or(211));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn missing_segments_are_reported() {
 }
 
 #[test]
-fn segments_that_bear_each_others_names_are_read_where_they_belong() {
+fn segments_with_swapped_names_are_read_in_their_order() {
     for (one, other) in [(1, 2), (2, 3), (1, 3)] {
         let disk = SHORT.disk();
         let bytes = disk.get(&name(one));
@@ -229,7 +229,7 @@ fn segments_that_bear_each_others_names_are_read_where_they_belong() {
 }
 
 #[test]
-fn a_segment_that_is_there_twice_counts_once() {
+fn a_copied_segment_counts_once() {
     for serial in 1..=3 {
         for copy in [0, 4, 9] {
             let disk = SHORT.disk();
@@ -346,7 +346,7 @@ fn inspecting_changes_nothing() {
 
 /// Two epochs whose seqs both start at 1, as when a quarantined file is put back.
 #[test]
-fn numbers_that_begin_anew_below_others_are_not_mixed_with_them() {
+fn numbers_of_another_epoch_are_not_mixed_with_the_first_ones() {
     let disk = SHORT.disk();
     let mut store = Store::open(disk.clone()).unwrap();
     let mut writer = store.create(&header(4), &[]).unwrap();

@@ -223,7 +223,7 @@ fn a_line_that_is_no_request_is_named() {
 }
 
 #[test]
-fn of_several_faults_the_leftmost_is_named() {
+fn of_several_errors_the_leftmost_is_named() {
     for (line, malformed) in [
         (&b"b b#nonsense#\xff"[..], Malformed::NotUtf8),
         (b"b b#nonsense", Malformed::Id),
@@ -290,7 +290,7 @@ fn ip() -> impl Strategy<Value = IpAddr> {
 
 proptest! {
     #[test]
-    fn a_connection_asked_for_reads_as_it_was_written(
+    fn a_register_or_reconnect_reads_as_it_was_written(
         id in "[A-Za-z0-9._-]{1,64}",
         ip in ip(),
         port in 1..=u16::MAX,

@@ -5,15 +5,15 @@ use super::*;
 #[test]
 fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
     let mut journaled = JournaledWorld::new();
-    [Step::Register(2), Step::Register(0)].iter().for_each(|step| journaled.take(step));
-    let sent = [Step::Send(0), Step::Store, Step::Send(2), Step::Reconnected(2, None)];
-    sent.iter().for_each(|step| journaled.take(step));
-    journaled.take(&Step::Read(2, 13));
+    [Action::Register(2), Action::Register(0)].iter().for_each(|action| journaled.take(action));
+    let sent = [Action::Send(0), Action::Store, Action::Send(2), Action::Reconnected(2, None)];
+    sent.iter().for_each(|action| journaled.take(action));
+    journaled.take(&Action::Read(2, 13));
     let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
-    let begun = journaled.journal.len();
-    let back = [Step::Reconnected(2, Some(0)), Step::Store, Step::Pass(200)];
-    back.iter().for_each(|step| journaled.take(step));
-    let mut world = journaled.resumed(&snapshot, Seq::new(2), begun);
+    let skipped = journaled.journal.len();
+    let back = [Action::Reconnected(2, Some(0)), Action::Store, Action::Pass(200)];
+    back.iter().for_each(|action| journaled.take(action));
+    let mut world = journaled.resumed(&snapshot, Seq::new(2), skipped);
     let (eve, reply) = world.connect("eve", "reconnect acks=1");
     assert!(reply.to_string().ends_with("missed=0 expired=1 max_line=4096"), "{reply}");
     assert_eq!(world.read(eve), "gap 1 1-1");
@@ -22,11 +22,11 @@ fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
 #[test]
 fn own_messages_known_only_from_a_snapshot_are_not_counted() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Step::Register(who)));
-    [1, 0, 0, 1, 0].iter().for_each(|&who| journaled.take(&Step::Send(who)));
-    journaled.take(&Step::Store);
+    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    [1, 0, 0, 1, 0].iter().for_each(|&who| journaled.take(&Action::Send(who)));
+    journaled.take(&Action::Store);
     let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
-    journaled.take(&Step::Pass(200));
+    journaled.take(&Action::Pass(200));
     let mut world = journaled.resumed(&snapshot, Seq::new(5), journaled.journal.len());
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
     assert!(reply.to_string().ends_with("missed=0 expired=2 max_line=4096"), "{reply}");
@@ -36,13 +36,13 @@ fn own_messages_known_only_from_a_snapshot_are_not_counted() {
 #[test]
 fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Step::Register(who)));
-    [1, 0, 1, 1].iter().for_each(|&who| journaled.take(&Step::Send(who)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    [1, 0, 1, 1].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     // The next segment starts with this snapshot.
     let ann = journaled.world.group.member_states().next().unwrap();
     assert_eq!(&*ann.own, [(Seq::new(2), Seq::new(2))]);
     journaled.journal.push((journaled.at(), StoredRecord::Member(ann)));
-    journaled.take(&Step::Send(1));
+    journaled.take(&Action::Send(1));
     journaled.journal.retain(|(_, kept)| match kept {
         StoredRecord::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
         StoredRecord::Member(_) | StoredRecord::Deregistered(_) | StoredRecord::Acked(..) => true,
@@ -56,13 +56,15 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
 #[test]
 fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
     let mut journaled = JournaledWorld::new();
-    (1..3).for_each(|who| journaled.take(&Step::Register(who)));
-    [Step::Send(1), Step::Store, Step::Read(2, 13)].iter().for_each(|step| journaled.take(step));
+    (1..3).for_each(|who| journaled.take(&Action::Register(who)));
+    [Action::Send(1), Action::Store, Action::Read(2, 13)]
+        .iter()
+        .for_each(|action| journaled.take(action));
     let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
-    let begun = journaled.journal.len();
-    let back = [Step::Send(2), Step::Ack(2), Step::Reconnected(2, Some(0))];
-    back.iter().for_each(|step| journaled.take(step));
-    let resumed = journaled.resumed(&snapshot, Seq::new(1), begun);
+    let skipped = journaled.journal.len();
+    let back = [Action::Send(2), Action::Ack(2), Action::Reconnected(2, Some(0))];
+    back.iter().for_each(|action| journaled.take(action));
+    let resumed = journaled.resumed(&snapshot, Seq::new(1), skipped);
     // Own seqs at or below the cursor count only while their messages are kept.
     let ahead = |member: MemberState| {
         let own = member.own.into_iter().filter(|(_, last)| *last > member.acked);

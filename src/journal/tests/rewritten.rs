@@ -25,7 +25,7 @@ fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn a_message_written_anew_is_as_old_as_before() {
+fn a_rewritten_message_keeps_its_time() {
     let first = Batch::new(1).start(7, 0, 0).message(1, "one");
     let text = line(2, "two");
     let second = Batch::new(2).start(7, 1, 500).add(Record::Accepted { line: &text }, 20);
