@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::protocol::{Delivery, Epoch, Gap, Seq, push_number};
-use crate::text::{self, Counted, Safe};
+use crate::text::{self, Counted, Escaped};
 use crate::time::UnixMillis;
 
 /// The last number of the message log, and its epoch.
@@ -68,7 +68,7 @@ impl Message {
     }
 
     /// Appends the text to `written`, escaped by `guard`.
-    pub fn push_text(&self, written: &mut String, guard: fn(&str) -> Safe<'_>) {
+    pub fn push_text(&self, written: &mut String, guard: fn(&str) -> Escaped<'_>) {
         match self.is_plain {
             true => written.push_str(self.text()),
             false => {

@@ -48,36 +48,8 @@ const RIGHT: [(&str, &str); 3] = [
 ];
 
 /// Names with such a word that wait for a better one. The list only gets shorter.
-const WAITING: [&str; 29] = [
-    "Scribe",
-    "Told",
-    "a_directory_that_is_gone_is_missed_and_an_empty_one_takes_its_place",
-    "a_later_version_is_told_from_damage",
-    "a_line_begun_is_finished_though_it_expires_and_the_rest_is_a_gap_in_its_place",
-    "a_message_lost_on_the_disk_is_a_gap_in_its_place",
-    "a_new_epoch_is_told_to_nobody_before_it_is_written_down",
-    "a_place_above_the_last_number_tells_that_the_newest_are_missing",
-    "a_place_in_the_bytes_names_the_line_and_what_is_left_of_it",
-    "a_place_that_is_written_down_may_be_lower_than_all_that_were_known",
-    "a_place_that_moves_over_what_expired_is_written_down",
-    "a_socket_that_failed_is_told_nothing",
-    "a_torn_end_that_cannot_be_cut_is_told_and_left",
-    "asides",
-    "bits_and_lengths_of_a_long_journal_cost_what_is_damaged_and_are_told",
-    "every_bit_and_every_length_costs_what_is_damaged_and_is_told",
+const WAITING: [&str; 1] = [
     "is_told",
-    "losses_beyond_those_that_are_told_one_by_one_are_summed_up",
-    "may_be_told",
-    "one_that_does_not_acknowledge_is_told_nothing",
-    "place",
-    "scribe",
-    "segments_that_are_missing_are_told",
-    "the_log_is_told_once_when_messages_are_dropped_and_once_when_that_is_over",
-    "the_log_is_told_once_when_messages_are_refused_and_once_when_that_is_over",
-    "told_of",
-    "what_says_nothing_is_set_aside_and_never_keeps_from_starting",
-    "who_names_a_number_below_its_place_gets_again_what_is_kept",
-    "without_acknowledgements_the_place_is_the_last_line_that_is_out_whole",
 ];
 
 /// Type names that stand for several types. The list only gets shorter.
