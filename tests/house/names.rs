@@ -48,9 +48,7 @@ const RIGHT: [(&str, &str); 3] = [
 ];
 
 /// Names with such a word that wait for a better one. The list only gets shorter.
-const WAITING: [&str; 1] = [
-    "is_told",
-];
+const WAITING: [&str; 1] = ["is_told"];
 
 /// Type names that stand for several types. The list only gets shorter.
 const SHARED: [&str; 0] = [];
