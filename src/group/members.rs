@@ -296,6 +296,9 @@ impl Members {
         self.slots.iter_mut().for_each(|(_, member)| member.finish_restore(history));
     }
 
+    /// Trims the own seqs of one member, the next one at each call. One call for each accepted
+    /// message is enough: a member that no longer publishes then keeps at most one range for each
+    /// kept message.
     pub(super) fn trim_one(&mut self, history: &History) {
         if let Some(member) = self.slots.get_mut(self.trimmed_next) {
             member.trim_own(history);
