@@ -343,8 +343,8 @@ impl Model {
         }
         let (sender, seq) = (member.number, self.life().last() + 1);
         let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
-        let acked_records = self.members.values().map(|member| member.acked);
-        let mut oldest = self.front.max(acked_records.min().unwrap() + 1);
+        let cursors = self.members.values().map(|member| member.acked);
+        let mut oldest = self.front.max(cursors.min().unwrap() + 1);
         let kept = |from: u64| -> u64 {
             let kept = (from..seq).map(|seq| self.life().message(seq));
             let kept = kept.filter(|message| !message.is_lost);

@@ -74,7 +74,7 @@ impl Model {
         member.link = Some(link);
         let taken = attempt.since.filter(|since| since.epoch == epoch);
         let taken = taken.map_or(member.acked, |since| since.seq.as_u64());
-        let mut acked_records = vec![taken];
+        let mut cursors = vec![taken];
         let is_below = taken < member.acked;
         if is_below {
             // Again, as far as it is kept: what everybody has may be gone.
@@ -85,11 +85,11 @@ impl Model {
             let lost = (front..=life.last()).take_while(|&seq| life.message(seq).is_lost);
             let gone = oldest.max(lost.last().unwrap_or_default().min(member.acked));
             let from = if self.has_come_back { from } else { oldest };
-            acked_records = (from..=gone.max(lowest)).collect();
+            cursors = (from..=gone.max(lowest)).collect();
         }
         let number = member.number;
         let (ttl, max_line) = (self.rules.ttl_ms / 1000, self.rules.line_bytes_max);
-        let replies = acked_records.into_iter().map(|acked| {
+        let replies = cursors.into_iter().map(|acked| {
             let acked = life.skip_own(acked, number);
             let (end, gap) = life.pass(acked, front, number);
             let next = end + 1;
