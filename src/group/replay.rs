@@ -31,14 +31,14 @@ pub enum RecoveredFact<'a> {
     /// snapshot does not name stay, because the record of one may be damaged.
     /// [`Replay::restrict_to_named`] removes them.
     Snapshot {
-        /// Epoch of these numbers.
+        /// Epoch of these seqs.
         epoch: Epoch,
         /// Last seq that was given out.
         last: Seq,
     },
     /// Same as [`super::Fact::NewEpoch`].
     NewEpoch {
-        /// Epoch of these numbers.
+        /// Epoch of these seqs.
         epoch: Epoch,
     },
     /// Same as [`super::Fact::Member`].
