@@ -7,7 +7,7 @@
 mod choices;
 mod relations;
 
-pub use choices::{Overflow, Sync};
+pub use choices::{Overflow, SyncPolicy};
 
 /// Most bytes of a participant id.
 pub const ID_BYTES_MAX: usize = 64;

@@ -7,7 +7,7 @@ use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
     CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, LINE_BYTES_DEFAULT,
     LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, MEMBERS_PER_ADDRESS_DEFAULT, Overflow,
-    STALL_TIMEOUT_MS_DEFAULT, Sync,
+    STALL_TIMEOUT_MS_DEFAULT, SyncPolicy,
 };
 
 /// The checked config of a coordinator.
@@ -45,7 +45,7 @@ pub struct CoordinatorConfig {
     /// Directory of the journal. Without one, messages are kept in memory only.
     pub data_dir: Option<PathBuf>,
     /// Time at which the journal is synced to disk.
-    pub sync: Sync,
+    pub sync: SyncPolicy,
 }
 
 impl CoordinatorConfig {
@@ -68,7 +68,7 @@ impl CoordinatorConfig {
             stall_timeout_ms: STALL_TIMEOUT_MS_DEFAULT,
             allow_foreign_ip: false,
             data_dir: None,
-            sync: Sync::Always,
+            sync: SyncPolicy::Always,
         }
     }
 }

@@ -117,7 +117,7 @@ fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{Overflow, Sync};
+    use crate::limits::{Overflow, SyncPolicy};
 
     /// Parses `text` and `options`, and compares the config or the error.
     #[track_caller]
@@ -188,7 +188,7 @@ mod tests {
             stall_timeout_ms: 86_400_000,
             allow_foreign_ip: true,
             data_dir: Some("/var/lib/my group".into()),
-            sync: Sync::Every(250),
+            sync: SyncPolicy::Every(250),
         };
         let values = [
             ("bind", "::1"),
@@ -299,11 +299,11 @@ mod tests {
         check("5000\n60\nsync=10ms\n", &[("sync", "never")], Err(&wrong));
         let with_data_dir = CoordinatorConfig { data_dir: Some("d".into()), ..DEFAULT };
         check("5000\n60\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
-        let with_data_dir = CoordinatorConfig { sync: Sync::Never, ..with_data_dir };
+        let with_data_dir = CoordinatorConfig { sync: SyncPolicy::Never, ..with_data_dir };
         check("5000\n60\nsync=never\ndata_dir=d\n", &[], Ok(with_data_dir.clone()));
         check("5000\n60\nsync=never\n", &[("data_dir", "d")], Ok(with_data_dir.clone()));
         check("5000\n60\ndata_dir=d\n", &[("sync", "never")], Ok(with_data_dir));
-        let off = CoordinatorConfig { sync: Sync::Never, ..DEFAULT };
+        let off = CoordinatorConfig { sync: SyncPolicy::Never, ..DEFAULT };
         check("5000\n60\nsync=never\ndata_dir=d\n", &[("data_dir", "")], Ok(off));
     }
 

@@ -8,7 +8,7 @@ use crate::limits::{
     BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, LINE_BYTES_HIGHEST,
     LINE_BYTES_LOWEST, MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
 };
-use crate::limits::{Overflow, Sync};
+use crate::limits::{Overflow, SyncPolicy};
 
 /// A setting: `key=value` in the file, `--key VALUE` on the command line.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
         about: "when the journal is synced to disk: before each confirmation, within n \
                 milliseconds, or when the operating system does it",
         assign: |config, text| {
-            config.sync = Sync::parse(text)?;
+            config.sync = SyncPolicy::parse(text)?;
             Ok(())
         },
         show: |config| config.sync.to_string(),

@@ -12,7 +12,7 @@ use super::journaling::{JournalContents, JournalOptions, RandomValues};
 use crate::config::CoordinatorConfig;
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, JournalError, Salt, Store};
-use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, Sync};
+use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, SyncPolicy};
 use crate::net::{Clock, Signal, Signals};
 use crate::protocol::Epoch;
 use crate::text::Counted;
@@ -121,11 +121,11 @@ fn log_recovery(directory: &Path, group: &Group, is_new: bool, segments: usize, 
 
 /// Returns the id of this boot. Without the id a start cannot distinguish a killed program from a
 /// power loss, and assumes a power loss.
-fn boot_id(sync: Sync) -> BootId {
+fn boot_id(sync: SyncPolicy) -> BootId {
     match read_boot_id() {
         Ok(boot) => boot,
         Err(reason) => {
-            if sync != Sync::Always {
+            if sync != SyncPolicy::Always {
                 log::warn!(
                     "cannot read {BOOT_ID}: {reason}. With sync={sync}, a new epoch begins after \
                      every unclean end, even if the machine did not restart. If systemd hides the \
@@ -145,7 +145,7 @@ fn read_boot_id() -> Result<BootId, String> {
     Ok(BootId(bits.to_be_bytes()))
 }
 
-impl Sync {
+impl SyncPolicy {
     /// Returns the words for the first line.
     pub(super) fn description(self) -> String {
         match self {

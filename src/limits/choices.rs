@@ -6,7 +6,7 @@ use super::SYNC_PAUSE_MS_HIGHEST;
 
 /// Time at which written records are synced to the disk (fsync).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// Before each confirmation.
     Always,
     /// This number of milliseconds after a write.
@@ -15,7 +15,7 @@ pub enum Sync {
     Never,
 }
 
-impl Sync {
+impl SyncPolicy {
     /// Parses a word; the error lists the valid words.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let pause_ms = || {
@@ -33,7 +33,7 @@ impl Sync {
     }
 }
 
-impl fmt::Display for Sync {
+impl fmt::Display for SyncPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Always => f.write_str("always"),

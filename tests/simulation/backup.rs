@@ -1,6 +1,6 @@
 //! Copies of the coordinator's directory, taken at any moment and put back later.
 
-use groupcast::limits::Sync;
+use groupcast::limits::SyncPolicy;
 use groupcast::protocol::Epoch;
 
 use crate::coordinator_journal::{Cleanness, JournalState};
@@ -27,7 +27,7 @@ struct Copy {
     spans: Vec<(u64, i128)>,
     end: CoordinatorEnd,
     cleanness: Cleanness,
-    syncs: Vec<Sync>,
+    syncs: Vec<SyncPolicy>,
     drawn: Vec<Epoch>,
     is_scrambled: bool,
     model: Copied,

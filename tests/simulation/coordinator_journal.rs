@@ -12,7 +12,7 @@ use groupcast::coordinator::journaling::{
 };
 use groupcast::group::{Group, Input};
 use groupcast::journal::{BootId, Salt, Store};
-use groupcast::limits::{JOURNAL_QUEUE_MAX, Sync};
+use groupcast::limits::{JOURNAL_QUEUE_MAX, SyncPolicy};
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
 
@@ -39,7 +39,7 @@ pub(crate) struct Journal {
     done: u64,
     closing_at: Option<u64>,
     has_failed: bool,
-    sync: Sync,
+    sync: SyncPolicy,
 }
 
 /// Replies that wait, and what each of them confirms.
@@ -67,7 +67,7 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct JournalState {
     pub(crate) storage: Storage,
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncPolicy,
     segment_bytes_max: u64,
     waiting_bytes_max: usize,
     pub(crate) boot: u8,
@@ -77,7 +77,7 @@ pub(crate) struct JournalState {
     pub(crate) end: Option<CoordinatorEnd>,
     pub(crate) cleanness: Cleanness,
     /// Sync modes of the starts since the last one that came up, that one included.
-    pub(crate) syncs: Vec<Sync>,
+    pub(crate) syncs: Vec<SyncPolicy>,
     /// Epochs drawn by starts that never came up.
     pub(crate) drawn: Vec<Epoch>,
     pub(crate) is_scrambled: bool,
@@ -109,15 +109,15 @@ pub(crate) enum Cleanness {
 }
 
 /// Half of all keep to what is promised most.
-const SYNCS: [Sync; 8] = [
-    Sync::Always,
-    Sync::Always,
-    Sync::Always,
-    Sync::Always,
-    Sync::Every(1),
-    Sync::Every(100),
-    Sync::Every(2_000),
-    Sync::Never,
+const SYNCS: [SyncPolicy; 8] = [
+    SyncPolicy::Always,
+    SyncPolicy::Always,
+    SyncPolicy::Always,
+    SyncPolicy::Always,
+    SyncPolicy::Every(1),
+    SyncPolicy::Every(100),
+    SyncPolicy::Every(2_000),
+    SyncPolicy::Never,
 ];
 
 impl JournalState {
@@ -260,7 +260,8 @@ impl World {
         let Some(end) = journal_state.end.take() else {
             return model.begin_anew(group.epoch());
         };
-        let unsafe_syncs = syncs[..syncs.len() - 1].iter().filter(|sync| **sync != Sync::Always);
+        let unsafe_syncs =
+            syncs[..syncs.len() - 1].iter().filter(|sync| **sync != SyncPolicy::Always);
         let unsafe_syncs = unsafe_syncs.count();
         let is_other_boot =
             end.by_power || copy_boot.is_some_and(|boot| boot != journal_state.boot);
@@ -334,7 +335,7 @@ impl World {
         let at = self.environment.now;
         let Some(coordinator) = &mut self.coordinator else { return };
         let journal = coordinator.journal.as_ref().map(|journal| (journal.done, journal.sync));
-        let (done, sync) = journal.unwrap_or((0, Sync::Never));
+        let (done, sync) = journal.unwrap_or((0, SyncPolicy::Never));
         let Some(client) = coordinator.clients.get_mut(&end) else { return };
         while let Some(replies) = client.waiting.pending_replies.release(done) {
             client.waiting.out += replies.len();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use groupcast::limits::Sync;
+use groupcast::limits::SyncPolicy;
 
 /// Promise that was made when a fact was confirmed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promise {
     pub(crate) at: u64,
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncPolicy,
 }
 
 /// End of a coordinator's process.
@@ -29,10 +29,10 @@ impl Promise {
     /// Returns true if the fact must have survived this end.
     pub(crate) fn binds(self, end: &CoordinatorEnd) -> bool {
         match self.sync {
-            Sync::Always => true,
+            SyncPolicy::Always => true,
             _ if !end.by_power => true,
-            Sync::Every(ms) => self.at.max(end.troubled_at) + ms + SYNC_SLACK_MS < end.at,
-            Sync::Never => false,
+            SyncPolicy::Every(ms) => self.at.max(end.troubled_at) + ms + SYNC_SLACK_MS < end.at,
+            SyncPolicy::Never => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use groupcast::group::{Group, MemberState};
-use groupcast::limits::Sync;
+use groupcast::limits::SyncPolicy;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
 
@@ -37,7 +37,7 @@ pub(crate) struct Restart {
     pub(crate) opened_at: u64,
     pub(crate) may_be_new: bool,
     pub(crate) must_be_new: bool,
-    pub(crate) sync: Sync,
+    pub(crate) sync: SyncPolicy,
     /// The numbers that its journal has.
     pub(crate) written: BTreeSet<u64>,
     /// The number before the first one in the newest segment. That segment records the own numbers
@@ -172,7 +172,8 @@ impl Model {
             lost += u64::from(!was_gone);
         }
         life.forget_after(last);
-        let sync = if back.sync == Sync::Never { Sync::Never } else { Sync::Always };
+        let sync =
+            if back.sync == SyncPolicy::Never { SyncPolicy::Never } else { SyncPolicy::Always };
         for seq in 1..=last {
             let message = life.message_mut(seq);
             message.is_lost = !kept.contains(&seq);
@@ -260,8 +261,8 @@ impl Model {
         if at + 1 < entries.len() {
             self.cover(CoveragePoint::RegistrationLost);
         }
-        let durable = found.is_some() || back.sync != Sync::Never;
-        let sync = if durable { Sync::Always } else { Sync::Never };
+        let durable = found.is_some() || back.sync != SyncPolicy::Never;
+        let sync = if durable { SyncPolicy::Always } else { SyncPolicy::Never };
         let promise = Some(Promise { at: 0, sync });
         // From here on it has registered where it is found, also if that was before what was lost.
         let registration = entry.registration.zip(found.as_ref()).map(|(registration, found)| {

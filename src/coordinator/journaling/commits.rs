@@ -27,7 +27,7 @@ use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::writer::{NewSegment, WriterJob};
 use crate::group::{Fact, Group};
 use crate::journal::{HEADER_BYTES, Record, Salt, SegmentHeader, encode};
-use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, Sync};
+use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, SyncPolicy};
 use crate::protocol::{Reply, Seq};
 use crate::time::{Millis, Now};
 
@@ -235,7 +235,8 @@ impl Commits {
             return; // The next turn includes these records.
         }
         self.record_durable(now.steady);
-        let is_always = self.options.sync == Sync::Always || self.new_epoch == Some(self.next);
+        let is_always =
+            self.options.sync == SyncPolicy::Always || self.new_epoch == Some(self.next);
         let must_sync = std::mem::take(&mut self.must_flush) && is_always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
@@ -361,7 +362,7 @@ impl Commits {
         if self.checks.is_due(now.steady) {
             self.jobs.push_back(WriterJob::Check);
         }
-        if let Sync::Every(pause_ms) = self.options.sync {
+        if let SyncPolicy::Every(pause_ms) = self.options.sync {
             if self.sync_at.is_some_and(|at| at <= now.steady) {
                 self.sync_at = None;
                 self.is_syncing = true;

@@ -34,7 +34,7 @@ mod testing;
 mod writer;
 
 use crate::journal::BootId;
-use crate::limits::{SEGMENT_SNAPSHOTS_MIN, Sync};
+use crate::limits::{SEGMENT_SNAPSHOTS_MIN, SyncPolicy};
 
 pub use commits::{Commits, JournalEnd, Progress};
 pub use pending::PendingReplies;
@@ -46,7 +46,7 @@ pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};
 #[derive(Clone, Copy, Debug)]
 pub struct JournalOptions {
     /// Time of the fsync, which makes written records durable.
-    pub sync: Sync,
+    pub sync: SyncPolicy,
     /// Bytes after which the next segment starts. A segment with a large snapshot may be longer:
     /// see [`SEGMENT_SNAPSHOTS_MIN`].
     pub segment_bytes_max: u64,

@@ -2,7 +2,7 @@
 
 use crate::group::{Group, MemberState};
 use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
-use crate::limits::{RECORD_RANGES_MAX, Sync};
+use crate::limits::{RECORD_RANGES_MAX, SyncPolicy};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
 
@@ -45,11 +45,11 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
     Snapshot { records, members_bytes }
 }
 
-pub(super) fn mode(sync: Sync) -> SyncMode {
+pub(super) fn mode(sync: SyncPolicy) -> SyncMode {
     match sync {
-        Sync::Always => SyncMode::Always,
-        Sync::Every(_) => SyncMode::Interval,
-        Sync::Never => SyncMode::Never,
+        SyncPolicy::Always => SyncMode::Always,
+        SyncPolicy::Every(_) => SyncMode::Interval,
+        SyncPolicy::Never => SyncMode::Never,
     }
 }
 

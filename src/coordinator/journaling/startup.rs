@@ -12,7 +12,7 @@ use crate::journal::{
     BootId, Disk, HEADER_BYTES, JournalError, Record, Recovered, RecoveryEvent, Salt,
     SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
 };
-use crate::limits::Sync;
+use crate::limits::SyncPolicy;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now, UnixMillis};
 
@@ -151,7 +151,7 @@ fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq
         return last; // After a reboot, the recovered records are on the disk.
     };
     // If the last message has expired, the rewritten messages would not reach the last seq.
-    if options.sync == Sync::Never || group.lines(last.before()).next().is_none() {
+    if options.sync == SyncPolicy::Never || group.lines(last.before()).next().is_none() {
         return last;
     }
     let durable = match header.sync {

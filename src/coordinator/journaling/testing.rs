@@ -9,7 +9,7 @@ use super::{
 };
 use crate::group::{ConnId, Effect, Group, Input, Origin, Rules};
 use crate::journal::{BootId, Directory, Record, Salt, SegmentItem, Store, delivery, read};
-use crate::limits::{Overflow, Sync};
+use crate::limits::{Overflow, SyncPolicy};
 use crate::protocol::{Epoch, Request};
 use crate::time::{Millis, Now, UnixMillis};
 
@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> OpenedJour
     contents.open(store, options, random, at(now)).unwrap()
 }
 
-pub(super) fn options(boot: u8, sync: Sync, segment_bytes_max: u64) -> JournalOptions {
+pub(super) fn options(boot: u8, sync: SyncPolicy, segment_bytes_max: u64) -> JournalOptions {
     JournalOptions { sync, segment_bytes_max, waiting_bytes_max: 1 << 20, boot: BootId([boot; 16]) }
 }
 

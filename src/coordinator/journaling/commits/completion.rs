@@ -2,7 +2,7 @@
 
 use super::{Commits, Failing, Progress};
 use crate::coordinator::journaling::WriterReport;
-use crate::limits::Sync;
+use crate::limits::SyncPolicy;
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -74,7 +74,7 @@ impl Commits {
 
     fn mark_synced(&mut self, done: Option<u64>, synced: Option<u64>) {
         // With `sync=never` a written record is as durable as it ever gets.
-        let finished = if self.options.sync == Sync::Never { done } else { synced };
+        let finished = if self.options.sync == SyncPolicy::Never { done } else { synced };
         while let (Some((commit, _)), Some(finished)) = (self.deregistered.front(), finished)
             && *commit <= finished
         {

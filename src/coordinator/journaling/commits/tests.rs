@@ -9,7 +9,7 @@ use crate::coordinator::journaling::{OpenedJournal, WriterReport};
 use crate::journal::Directory;
 use crate::limits::CURSOR_FLUSH_MS;
 
-fn open(path: &Path, sync: Sync) -> OpenedJournal<Directory> {
+fn open(path: &Path, sync: SyncPolicy) -> OpenedJournal<Directory> {
     testing::open(path, testing::options(7, sync, 2_000), 0)
 }
 
@@ -29,7 +29,7 @@ fn stat(commits: &Commits, key: &str) -> u64 {
 #[test]
 fn failed_retries_are_counted_and_are_no_segments() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = open(directory.path(), Sync::Always);
+    let mut opened = open(directory.path(), SyncPolicy::Always);
     let bytes = stat(&opened.commits, "journal_bytes");
     turn(&mut opened, 10);
     for failures in 1..=5 {
@@ -59,7 +59,7 @@ fn failed_retries_are_counted_and_are_no_segments() {
 #[test]
 fn bytes_and_segments_are_those_of_the_files() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = open(directory.path(), Sync::Every(50));
+    let mut opened = open(directory.path(), SyncPolicy::Every(50));
     for steady in 1..200 {
         turn(&mut opened, steady);
         let jobs = jobs(&mut opened);
@@ -78,7 +78,7 @@ fn bytes_and_segments_are_those_of_the_files() {
 #[test]
 fn most_of_a_segment_is_not_its_snapshot() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 1), 0);
+    let mut opened = testing::open(directory.path(), testing::options(7, SyncPolicy::Always, 1), 0);
     testing::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001"]);
     let mut beginnings = Vec::new();
     for now in 2..200 {
@@ -100,7 +100,7 @@ fn most_of_a_segment_is_not_its_snapshot() {
 #[test]
 fn a_job_that_finds_no_room_keeps_its_position() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = open(directory.path(), Sync::Always);
+    let mut opened = open(directory.path(), SyncPolicy::Always);
     turn(&mut opened, 10);
     turn(&mut opened, 20);
     let refused = opened.commits.poll_job().unwrap();
@@ -122,7 +122,7 @@ fn a_job_that_finds_no_room_keeps_its_position() {
 fn a_sync_makes_seqs_durable_also_if_more_was_written_after_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut opened =
-        testing::open(directory.path(), testing::options(7, Sync::Every(10), 1 << 20), 0);
+        testing::open(directory.path(), testing::options(7, SyncPolicy::Every(10), 1 << 20), 0);
     testing::ask(&mut opened, 1, &["alice#register 9000"]);
     for round in 1..=20 {
         testing::decide(&mut opened, round * 100, &["alice#msend a"]);
@@ -140,7 +140,7 @@ fn the_bytes_that_wait_for_a_hanging_disk_are_bounded_for_all_requests() {
     const WAITING_BYTES: usize = 5_000;
     for moves in [&["bob#reconnect 9001 acks=1"][..], &["alice#msend some words"], &[]] {
         let directory = tempfile::tempdir().unwrap();
-        let options = testing::options(7, Sync::Always, 1 << 20);
+        let options = testing::options(7, SyncPolicy::Always, 1 << 20);
         let options = JournalOptions { waiting_bytes_max: WAITING_BYTES, ..options };
         let mut opened = testing::open(directory.path(), options, 0);
         testing::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);

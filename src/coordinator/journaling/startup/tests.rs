@@ -7,7 +7,7 @@ use crate::coordinator::journaling::testing::{self, ask, segments};
 use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RANGES_MAX;
 
-fn open(path: &Path, boot: u8, sync: Sync, now: u64) -> OpenedJournal<Directory> {
+fn open(path: &Path, boot: u8, sync: SyncPolicy, now: u64) -> OpenedJournal<Directory> {
     testing::open(path, testing::options(boot, sync, 1 << 20), now)
 }
 
@@ -17,7 +17,7 @@ fn newest(path: &Path) -> Vec<u64> {
 }
 
 /// Messages 1 and 2 in one run of the program, 3 in the next run, all in one boot of the machine.
-fn two_starts(path: &Path, sync: Sync) {
+fn two_starts(path: &Path, sync: SyncPolicy) {
     let mut opened = open(path, 1, sync, 0);
     ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000", "bob#disconnect"]);
     ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
@@ -30,7 +30,9 @@ fn two_starts(path: &Path, sync: Sync) {
 /// A start needs little room besides the members, however much the last run has written.
 #[test]
 fn messages_that_are_known_to_be_durable_are_not_written_again() {
-    for (sync, written_anew) in [(Sync::Always, vec![3]), (Sync::Every(1_000), vec![1, 2, 3])] {
+    for (sync, written_anew) in
+        [(SyncPolicy::Always, vec![3]), (SyncPolicy::Every(1_000), vec![1, 2, 3])]
+    {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let mut opened = open(path, 1, sync, 0);
@@ -48,7 +50,7 @@ fn messages_that_are_known_to_be_durable_are_not_written_again() {
 /// The kernel reports a failed fsync only once.
 #[test]
 fn messages_of_the_last_segment_are_written_again_at_a_start_and_only_once() {
-    for sync in [Sync::Always, Sync::Every(1_000)] {
+    for sync in [SyncPolicy::Always, SyncPolicy::Every(1_000)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         two_starts(path, sync);
@@ -65,15 +67,15 @@ fn messages_of_the_last_segment_are_written_again_at_a_start_and_only_once() {
 #[test]
 fn after_a_reboot_the_recovered_messages_are_on_the_disk() {
     let directory = tempfile::tempdir().unwrap();
-    two_starts(directory.path(), Sync::Always);
-    drop(open(directory.path(), 2, Sync::Always, 2_000));
+    two_starts(directory.path(), SyncPolicy::Always);
+    drop(open(directory.path(), 2, SyncPolicy::Always, 2_000));
     assert_eq!(newest(directory.path()), [0; 0]);
 }
 
 /// Without a boot id, the machine may have restarted or not.
 #[test]
 fn without_a_boot_id_a_start_assumes_the_worse_case() {
-    for (sync, is_kept) in [(Sync::Always, true), (Sync::Every(1_000), false)] {
+    for (sync, is_kept) in [(SyncPolicy::Always, true), (SyncPolicy::Every(1_000), false)] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let mut opened = open(path, 0, sync, 0);
@@ -89,9 +91,9 @@ fn without_a_boot_id_a_start_assumes_the_worse_case() {
 #[test]
 fn messages_of_sync_never_are_written_again_when_sync_is_turned_on() {
     let directory = tempfile::tempdir().unwrap();
-    two_starts(directory.path(), Sync::Never);
+    two_starts(directory.path(), SyncPolicy::Never);
     assert_eq!(newest(directory.path()), [3]);
-    drop(open(directory.path(), 1, Sync::Every(1_000), 2_000));
+    drop(open(directory.path(), 1, SyncPolicy::Every(1_000), 2_000));
     assert_eq!(newest(directory.path()), [1, 2, 3]);
 }
 
@@ -99,15 +101,15 @@ fn messages_of_sync_never_are_written_again_when_sync_is_turned_on() {
 fn own_messages_are_known_when_their_segments_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let mut opened = open(path, 1, Sync::Always, 0);
+    let mut opened = open(path, 1, SyncPolicy::Always, 0);
     ask(&mut opened, 10, &["bob#register 9001", "alice#register 9000 acks=1"]);
     let sent = ["bob#msend 1", "alice#msend 2", "alice#msend 3", "bob#msend 4", "alice#msend 5"];
     ask(&mut opened, 20, &sent);
     drop(opened);
-    let mut opened = open(path, 2, Sync::Always, 1_000);
+    let mut opened = open(path, 2, SyncPolicy::Always, 1_000);
     ask(&mut opened, 70_000, &[]);
     drop(opened);
-    let mut opened = open(path, 3, Sync::Always, 71_000);
+    let mut opened = open(path, 3, SyncPolicy::Always, 71_000);
     assert_eq!(segments(path).len(), 2, "the segment of the first run is removed");
     let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
     let [reply] = &replies[..] else { panic!("{replies:?}") };
@@ -152,7 +154,7 @@ fn the_cost_of_a_start_is_proportional_to_the_length_of_the_journal() {
         let directory = tempfile::tempdir().unwrap();
         journal_of_ranges(directory.path(), count);
         let before = used_ns();
-        let opened = open(directory.path(), 1, Sync::Always, 0);
+        let opened = open(directory.path(), 1, SyncPolicy::Always, 0);
         let cost = used_ns() - before;
         let alice = opened.group.member_states().next().unwrap();
         assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
@@ -167,11 +169,11 @@ fn the_cost_of_a_start_is_proportional_to_the_length_of_the_journal() {
 fn a_start_notices_that_the_segment_of_an_earlier_start_is_missing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    two_starts(path, Sync::Always);
+    two_starts(path, SyncPolicy::Always);
     let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
     std::fs::remove_file(segments.max().unwrap()).unwrap();
-    let opened = open(path, 1, Sync::Always, 2_000);
+    let opened = open(path, 1, SyncPolicy::Always, 2_000);
     assert_eq!(opened.group.last(), Seq::new(2));
     assert_eq!(opened.group.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::coordinator::journaling::OpenedJournal;
 use crate::coordinator::journaling::testing::{self, ask, decide, jobs, run_jobs, segments};
 use crate::journal::Directory;
-use crate::limits::{CURSOR_FLUSH_MS, Sync};
+use crate::limits::{CURSOR_FLUSH_MS, SyncPolicy};
 use crate::protocol::Seq;
 
 /// A journal of a group in which alice sends and bob acknowledges. No message is about to expire.
@@ -88,7 +88,7 @@ impl RetentionFixture {
 }
 
 fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
-    testing::open(path, testing::options(1, Sync::Always, 2_000), now)
+    testing::open(path, testing::options(1, SyncPolicy::Always, 2_000), now)
 }
 
 #[test]

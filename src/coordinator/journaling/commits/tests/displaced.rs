@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::coordinator::journaling::testing::{self, ask, at, decide, jobs, run_jobs};
 use crate::coordinator::journaling::{OpenedJournal, Progress, WriterJob, WriterReport};
 use crate::journal::Directory;
-use crate::limits::{JOURNAL_CHECK_MS, Sync};
+use crate::limits::{JOURNAL_CHECK_MS, SyncPolicy};
 use crate::protocol::Seq;
 
 fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
-    testing::open(path, testing::options(7, Sync::Always, 2_000), now)
+    testing::open(path, testing::options(7, SyncPolicy::Always, 2_000), now)
 }
 
 /// Runs turns until nothing is left to do.
@@ -111,7 +111,8 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
 #[test]
 fn a_journal_that_is_not_written_is_checked_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 1 << 20), 0);
+    let mut opened =
+        testing::open(directory.path(), testing::options(7, SyncPolicy::Always, 1 << 20), 0);
     assert_eq!(opened.commits.deadline(), None);
     ask(&mut opened, 1, &["alice#register 9000"]);
     let deadline = opened.commits.deadline().unwrap().as_u64();

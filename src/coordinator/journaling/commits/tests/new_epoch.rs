@@ -25,13 +25,13 @@ fn found(path: &Path) -> (u64, usize, u64) {
     for file in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
         std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    let group = open(copy.path(), Sync::Always).group;
+    let group = open(copy.path(), SyncPolicy::Always).group;
     (group.epoch().as_u64(), group.member_states().count(), group.last().as_u64())
 }
 
 /// Makes a group of two with a message and a new epoch. The first `failures` writes of it fail.
 fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
-    let mut opened = testing::open(path, testing::options(7, Sync::Always, 1 << 20), 1);
+    let mut opened = testing::open(path, testing::options(7, SyncPolicy::Always, 1 << 20), 1);
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
     decide_epoch(&mut opened, 3);
     for failure in 1..=failures {
@@ -79,7 +79,8 @@ fn a_segment_that_starts_after_a_new_epoch_belongs_to_it() {
     let mut begun = 0;
     for messages in 0..40 {
         let directory = tempfile::tempdir().unwrap();
-        let mut opened = testing::open(directory.path(), testing::options(7, Sync::Always, 300), 1);
+        let mut opened =
+            testing::open(directory.path(), testing::options(7, SyncPolicy::Always, 300), 1);
         testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001 acks=1"]);
         for _ in 0..messages {
             testing::ask(&mut opened, 2, &["alice#msend 12345678"]);

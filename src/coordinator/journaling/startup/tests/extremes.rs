@@ -68,7 +68,7 @@ struct StartedGroup {
 
 impl StartedGroup {
     fn of(path: &Path) -> Self {
-        let options: JournalOptions = options(1, Sync::Always, 1 << 20);
+        let options: JournalOptions = options(1, SyncPolicy::Always, 1 << 20);
         let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
         let contents = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
         let now = contents.age(UnixMillis(1_700_000_000_000)).as_u64();
