@@ -6,6 +6,7 @@
 //!   names     each type has one name, and no name is a private word
 //!   comments  a comment starts with its subject
 //!   keys      every limit is in the help, the samples and the documents
+//!   documents the files and functions that they name exist
 //! ```
 //!
 //! Each rule is a function from a text to what offends in it, tried on snippets that offend.
@@ -14,6 +15,7 @@
 
 mod code;
 mod comments;
+mod documents;
 mod keys;
 mod names;
 mod sizes;
