@@ -51,7 +51,7 @@ pub(crate) fn run(plan: Plan, log_before: &str) -> bool {
         said: texts(log_before).into_iter().map(str::to_owned).collect(),
         last: 0,
     };
-    for step in [joins, is_told, is_away, rotates, speaks, quits] {
+    for step in [joins, receives_two, is_away, rotates, speaks, quits] {
         while step(&mut reader).is_err() {
             reader.mourn();
         }
@@ -79,7 +79,7 @@ fn joins(reader: &mut Reader) -> Result<(), Died> {
     Ok(())
 }
 
-fn is_told(reader: &mut Reader) -> Result<(), Died> {
+fn receives_two(reader: &mut Reader) -> Result<(), Died> {
     reader.receive("one")?;
     reader.receive("two")
 }
