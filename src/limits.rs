@@ -239,7 +239,7 @@ pub const DROPPED_REPORT_MS: u64 = 10_000;
 pub const REPLY_TIMEOUT_MS: u64 = 30_000;
 /// Milliseconds in which a connection to the listener must send its `hello` line. Also the
 /// milliseconds from the reply to `register` or `reconnect` until such a connection must have come.
-pub const GREETING_TIMEOUT_MS: u64 = 5_000;
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 /// Most connections to the listener without a `hello` line. A further one replaces the oldest.
 pub const CANDIDATES_MAX: usize = 8;
 /// Shortest pause before a reconnect.

@@ -26,7 +26,7 @@ pub enum DropReason {
     Address(Option<IpAddr>),
     /// The first line of the connection was no hello with the nonce, or the connection ended before
     /// it.
-    Greeting,
+    WrongHello,
     /// The connection sent no hello in time.
     Silent,
     /// Newer connections took the place of the connection, which had sent no hello.
@@ -45,10 +45,10 @@ struct ReportState {
 
 impl DropReason {
     const fn of<'a>(&self, reports: &'a mut DropReports) -> &'a mut ReportState {
-        let [address, greeting, silent, displaced] = &mut reports.0;
+        let [address, hello, silent, displaced] = &mut reports.0;
         match self {
             Self::Address(_) => address,
-            Self::Greeting => greeting,
+            Self::WrongHello => hello,
             Self::Silent => silent,
             Self::Displaced => displaced,
         }
@@ -84,7 +84,7 @@ impl fmt::Display for DroppedConnection {
             DropReason::Address(None) => {
                 f.write_str("the coordinator was not asked to connect yet")
             }
-            DropReason::Greeting => f.write_str("its first line is not the expected hello"),
+            DropReason::WrongHello => f.write_str("its first line is not the expected hello"),
             DropReason::Silent => f.write_str("it sent no hello in time"),
             DropReason::Displaced => f.write_str("it had sent no hello when newer ones came"),
         }?;

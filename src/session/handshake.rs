@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::{DropReason, MessageSocket, Session, SessionEffect};
-use crate::limits::{CANDIDATES_MAX, GREETING_TIMEOUT_MS};
+use crate::limits::{CANDIDATES_MAX, HELLO_TIMEOUT_MS};
 use crate::protocol::MessageLine;
 use crate::time::Millis;
 
@@ -86,7 +86,7 @@ impl Session {
             true => handshake.candidates.pop_front(),
             false => None,
         };
-        let until = now.plus(GREETING_TIMEOUT_MS);
+        let until = now.plus(HELLO_TIMEOUT_MS);
         handshake.candidates.push_back(Candidate { socket, peer, until });
         if let Some(Candidate { socket, peer, .. }) = displaced {
             self.drop_stranger(socket, peer, DropReason::Displaced, now);
@@ -99,16 +99,16 @@ impl Session {
     }
 
     /// Handles the first line of a connection.
-    pub(super) fn on_greeting(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
+    pub(super) fn on_first_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
         let Some(join) = &mut self.join else { return };
         let candidate = join.handshake.forget(socket);
         match std::str::from_utf8(line).map(MessageLine::parse) {
             Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == join.handshake.nonce() => {
-                self.on_greeted(socket, epoch, now);
+                self.on_hello(socket, epoch, now);
             }
             Ok(_) | Err(_) => {
                 let Some(Candidate { peer, .. }) = candidate else { return };
-                self.drop_stranger(socket, peer, DropReason::Greeting, now);
+                self.drop_stranger(socket, peer, DropReason::WrongHello, now);
             }
         }
     }
@@ -119,7 +119,7 @@ impl Session {
         if let Some(Candidate { peer, .. }) =
             handshake.and_then(|handshake| handshake.forget(socket))
         {
-            self.report_dropped(peer, DropReason::Greeting, now);
+            self.report_dropped(peer, DropReason::WrongHello, now);
         }
     }
 

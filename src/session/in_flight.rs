@@ -24,7 +24,7 @@ pub(super) enum RequestSource {
     /// The `disconnect` of a shutdown.
     Leave,
     /// A request that was given up: its reply is read and dropped.
-    Nobody,
+    GivenUp,
 }
 
 /// Returns the number of requests of which the operating system has taken at least one byte, if it

@@ -199,7 +199,7 @@ impl Session {
 
     pub(super) fn on_message_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
         if self.is_candidate(socket) {
-            return self.on_greeting(socket, line, now);
+            return self.on_first_line(socket, line, now);
         }
         let Some(stream) = &mut self.stream else { return };
         if stream.socket != socket {
@@ -250,9 +250,9 @@ impl Session {
 
     /// Handles the epoch and the next number in the reply to a `register` or `reconnect`.
     pub(super) fn record_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let greeted = self.join.as_ref().filter(|join| join.greeted);
-        let began_empty = greeted.is_some_and(|join| join.began_empty);
-        if let Some(stream) = self.stream.as_mut().filter(|_| greeted.is_some()) {
+        let has_hello = self.join.as_ref().filter(|join| join.has_hello);
+        let began_empty = has_hello.is_some_and(|join| join.began_empty);
+        if let Some(stream) = self.stream.as_mut().filter(|_| has_hello.is_some()) {
             stream.is_next_known = true;
         }
         if !began_empty {
@@ -263,7 +263,7 @@ impl Session {
     /// Returns true if no message may be read before the reply. Until the reply shows whether the
     /// numbers went back, a message with an old number can be a repeat, or new.
     fn is_next_awaited(&self) -> bool {
-        self.join.as_ref().is_some_and(|join| join.greeted && join.is_asked())
+        self.join.as_ref().is_some_and(|join| join.has_hello && join.is_asked())
             && self.inbox.log_position.last > Seq::ZERO
             && self.stream.as_ref().is_some_and(|stream| stream.received == Seq::ZERO)
     }

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::{MessageSocket, Notice, Reason, Session, SessionEffect};
-use crate::limits::{GREETING_TIMEOUT_MS, LOST_REPLIES_MAX};
+use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Fields, Options, Seq};
 use crate::time::Millis;
 
@@ -58,7 +58,7 @@ impl Session {
         match join.phase {
             JoinPhase::Paused { until } if until <= now => {
                 join.phase = JoinPhase::Opening;
-                join.greeted = false;
+                join.has_hello = false;
                 self.effects.push_back(SessionEffect::Listen { port: join.port.number });
             }
             JoinPhase::Ready => self.ask_to_join(now),
@@ -139,10 +139,10 @@ impl Session {
     }
 
     /// The coordinator has sent the hello: this connection is the message socket now.
-    pub(super) fn on_greeted(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
+    pub(super) fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
         self.close_handshake();
         let Some(join) = &mut self.join else { return };
-        join.greeted = true;
+        join.has_hello = true;
         let port = join.port;
         let is_confirmed = matches!(join.phase, JoinPhase::Confirmed { .. });
         self.replace_stream(socket, port, epoch, is_confirmed, now);
@@ -154,10 +154,10 @@ impl Session {
     /// Handles `OK`: shows it at once, and finishes the join when the hello has come too.
     pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         let Some(join) = &mut self.join else { return };
-        join.phase = JoinPhase::Confirmed { until: now.plus(GREETING_TIMEOUT_MS) };
+        join.phase = JoinPhase::Confirmed { until: now.plus(HELLO_TIMEOUT_MS) };
         self.last_port = Some(join.port);
         let reply = line.into();
-        let is_greeted = join.greeted;
+        let has_hello = join.has_hello;
         let notice = match (join.is_for_user, join.kind) {
             (true, _) => Notice::Reply(reply),
             (false, JoinKind::Register) => Notice::RegisteredAgain { reply },
@@ -169,7 +169,7 @@ impl Session {
         {
             self.record_reply(epoch, next);
         }
-        if is_greeted {
+        if has_hello {
             self.finish_join(now);
         }
     }
@@ -183,7 +183,7 @@ impl Session {
 
     /// Handles `ERR`: registers after a 404, retries, or fails.
     pub(super) fn refuse_join(&mut self, code: u16, line: &str, now: Millis) {
-        self.drop_greeted_stream();
+        self.drop_new_stream();
         let Some(join) = &mut self.join else { return };
         if code == 404
             && join.kind == JoinKind::Reconnect
@@ -216,7 +216,7 @@ impl Session {
     /// in between.
     pub(super) fn on_join_reply_lost(&mut self, why: Reason, now: Millis) {
         let Some(join) = &mut self.join else { return };
-        if join.greeted && self.stream.is_some() {
+        if join.has_hello && self.stream.is_some() {
             return self.finish_join(now);
         }
         join.may_register |= join.kind == JoinKind::Register;
@@ -248,7 +248,7 @@ impl Session {
         let ms = self.backoff.next_ms();
         join.kind = JoinKind::Reconnect;
         join.phase = JoinPhase::Paused { until: now.plus(ms) };
-        join.greeted = false;
+        join.has_hello = false;
         if join.reported.replace(why.clone()) != Some(why.clone()) {
             self.show(Notice::TryFailed { command, why, ms });
         }
@@ -261,8 +261,8 @@ impl Session {
         self.resume(now);
     }
 
-    fn drop_greeted_stream(&mut self) {
-        if self.join.as_ref().is_some_and(|join| join.greeted)
+    fn drop_new_stream(&mut self) {
+        if self.join.as_ref().is_some_and(|join| join.has_hello)
             && let Some(stream) = self.stream.take()
         {
             self.effects.push_back(SessionEffect::CloseMessageSocket { socket: stream.socket });
@@ -274,7 +274,7 @@ impl Session {
         let Some(join) = &self.join else { return };
         match join.phase {
             JoinPhase::Confirmed { until } if until <= now => {
-                self.fail_join(Reason::NoGreeting, now);
+                self.fail_join(Reason::NoHello, now);
             }
             JoinPhase::Confirmed { .. }
             | JoinPhase::Paused { .. }

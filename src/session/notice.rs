@@ -163,7 +163,7 @@ pub enum Reason {
         coordinator: Box<str>,
     },
     /// The coordinator sent `OK`, and no hello in time.
-    NoGreeting,
+    NoHello,
     /// The message log cannot write its entries.
     LogFailed,
     /// A line on the command socket is no reply, or not a reply to the oldest request.
@@ -266,7 +266,7 @@ impl fmt::Display for Reason {
                 let seconds = REPLY_TIMEOUT_MS.div_euclid(1000);
                 write!(f, "no reply from {coordinator} in {seconds} s")
             }
-            Self::NoGreeting => f.write_str("the coordinator confirmed, but sent no hello in time"),
+            Self::NoHello => f.write_str("the coordinator confirmed, but sent no hello in time"),
             Self::LogFailed => f.write_str("the message log cannot be written"),
             Self::BadReply => f.write_str("the coordinator sent a line that is not a reply"),
             Self::BadMessage => f.write_str("the coordinator sent a line that is not a message"),

@@ -65,14 +65,14 @@ impl Requests {
 
     /// Returns true if a reply is due to a request that was not given up.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight.iter().any(|request| request.source != RequestSource::Nobody)
+        self.in_flight.iter().any(|request| request.source != RequestSource::GivenUp)
     }
 
     /// As [`Self::is_busy`], without `register` and `reconnect`.
     fn is_busy_for_user(&self) -> bool {
         self.in_flight.iter().any(|request| match request.source {
             RequestSource::User(_) | RequestSource::Leave => true,
-            RequestSource::Join | RequestSource::Nobody => false,
+            RequestSource::Join | RequestSource::GivenUp => false,
         })
     }
 
@@ -81,13 +81,13 @@ impl Requests {
         self.in_flight.iter().any(|request| match &request.source {
             RequestSource::User(request) => request.ask.is_leave(),
             RequestSource::Leave => true,
-            RequestSource::Join | RequestSource::Nobody => false,
+            RequestSource::Join | RequestSource::GivenUp => false,
         })
     }
 
     /// Returns true if a request in flight was given up.
     pub(super) fn is_any_abandoned(&self) -> bool {
-        self.in_flight.iter().any(|request| request.source == RequestSource::Nobody)
+        self.in_flight.iter().any(|request| request.source == RequestSource::GivenUp)
     }
 
     /// Returns true if a command may be sent before the replies to the requests in flight.
@@ -97,7 +97,7 @@ impl Requests {
         }
         let may_follow = |source: &RequestSource| match source {
             RequestSource::User(request) => request.ask.is_message(),
-            RequestSource::Nobody => true,
+            RequestSource::GivenUp => true,
             RequestSource::Join | RequestSource::Leave => false,
         };
         self.in_flight.len() < IN_FLIGHT_MAX
@@ -110,7 +110,7 @@ impl Requests {
     pub(super) fn abandon_join(&mut self) {
         for request in &mut self.in_flight {
             if request.source == RequestSource::Join {
-                request.source = RequestSource::Nobody;
+                request.source = RequestSource::GivenUp;
             }
         }
     }
@@ -296,7 +296,7 @@ impl Session {
             }
             Some(RequestSource::Join) => self.confirm_join(line, fields, now),
             Some(RequestSource::Leave) => self.exit(Some(Notice::Reply(line.into()))),
-            Some(RequestSource::Nobody) | None => (),
+            Some(RequestSource::GivenUp) | None => (),
         }
     }
 
@@ -307,7 +307,7 @@ impl Session {
             Some(RequestSource::Join) => self.refuse_join(code, line, now),
             // The member was offline or unknown already.
             Some(RequestSource::Leave) => self.exit(None),
-            Some(RequestSource::Nobody) | None => (),
+            Some(RequestSource::GivenUp) | None => (),
         }
         // 421 to a `register` is about the number of members, and leaves the socket open.
         if matches!(code, 408 | 413) || code == 421 && word != Some("register") {
@@ -330,7 +330,7 @@ impl Session {
                 RequestSource::User(request) => self.waiting.insert(request),
                 RequestSource::Join => self.ask_again(),
                 RequestSource::Leave => self.mark_disconnect_unsent(),
-                RequestSource::Nobody => (),
+                RequestSource::GivenUp => (),
             }
         }
         self.report_unfinished(unfinished);
@@ -366,7 +366,7 @@ impl Session {
                     let command = request.word;
                     self.exit_failed(Notice::Failed { command, why: why.clone() });
                 }
-                RequestSource::Nobody => (),
+                RequestSource::GivenUp => (),
             }
         }
     }

@@ -25,7 +25,7 @@ pub(in crate::session) struct Join {
     pub(super) phase: JoinPhase,
     pub(in crate::session) handshake: Handshake,
     /// The hello has come: the message socket is open.
-    pub(in crate::session) greeted: bool,
+    pub(in crate::session) has_hello: bool,
     /// No message of the epoch had been taken when the hello came, so the session takes messages
     /// that come before the reply.
     pub(in crate::session) began_empty: bool,
@@ -59,7 +59,7 @@ impl Join {
             port,
             phase,
             handshake: Handshake::default(),
-            greeted: false,
+            has_hello: false,
             began_empty: false,
             lost_replies: 0,
             reported: None,
@@ -72,7 +72,7 @@ impl Join {
 
     /// Returns true for a command of the user that has neither a reply nor a hello yet.
     pub(in crate::session) const fn is_waited_for(&self) -> bool {
-        self.is_for_user && !self.is_confirmed() && !self.greeted
+        self.is_for_user && !self.is_confirmed() && !self.has_hello
     }
 
     pub(in crate::session) const fn is_waiting(&self) -> bool {
@@ -100,19 +100,19 @@ impl Join {
     pub(in crate::session) const fn stops_reading(&self) -> bool {
         let is_under_way =
             matches!(self.phase, JoinPhase::Ready | JoinPhase::Asked | JoinPhase::Confirmed { .. });
-        is_under_way && !self.greeted && matches!(self.kind, JoinKind::Reconnect)
+        is_under_way && !self.has_hello && matches!(self.kind, JoinKind::Reconnect)
     }
 
     /// Returns true if the coordinator may already have closed the old socket for the new one.
     pub(in crate::session) const fn may_take_over(&self) -> bool {
-        matches!(self.phase, JoinPhase::Asked | JoinPhase::Confirmed { .. }) && !self.greeted
+        matches!(self.phase, JoinPhase::Asked | JoinPhase::Confirmed { .. }) && !self.has_hello
     }
 
     /// Returns the state to show, or `None` if the participant is online and only lacks the reply.
     pub(in crate::session) fn state(&self, now: Millis) -> Option<SessionState> {
         match (self.phase, self.kind) {
             (JoinPhase::Paused { until }, _) => Some(SessionState::Paused { ms: until.since(now) }),
-            _ if self.greeted => None,
+            _ if self.has_hello => None,
             (_, JoinKind::Register) => Some(SessionState::Registering),
             (_, JoinKind::Reconnect) => Some(SessionState::Reconnecting),
         }
@@ -128,7 +128,7 @@ impl Join {
 
     pub(in crate::session) fn check(&self) {
         self.handshake.check();
-        let must_be_closed = self.greeted || self.is_waiting();
+        let must_be_closed = self.has_hello || self.is_waiting();
         assert!(
             !must_be_closed || self.handshake.is_closed(),
             "the listener closes after the hello"

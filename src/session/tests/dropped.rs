@@ -37,7 +37,7 @@ fn a_stranger_is_reported_with_its_address_and_the_reason() {
 }
 
 #[test]
-fn a_connection_that_ends_without_a_greeting_is_reported_too() {
+fn a_connection_that_ends_without_a_hello_is_reported_too() {
     let mut harness = asked();
     harness.accepted(1);
     harness.message_socket_closed(1);

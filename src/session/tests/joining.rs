@@ -20,15 +20,15 @@ fn register_listens_before_it_sends_the_request() {
 }
 
 #[test]
-fn reply_and_greeting_come_in_either_order() {
-    for greeting_first in [false, true] {
+fn reply_and_hello_come_in_either_order() {
+    for hello_first in [false, true] {
         let mut harness = Harness::new();
         harness.user("register 0");
         harness.listening(40_000);
         harness.dialed(1);
         harness.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
         harness.expect(&["show * listening on port 40000"]);
-        if greeting_first {
+        if hello_first {
             harness.hello(7);
             let epoch = "append * epoch 00000000000000aa: numbers start again";
             harness.expect(&["close listener", epoch]);
@@ -177,7 +177,7 @@ fn a_lost_register_becomes_a_reconnect_and_on_404_a_register() {
 }
 
 #[test]
-fn a_lost_reply_does_not_matter_once_the_coordinator_has_greeted() {
+fn a_lost_reply_does_not_matter_after_the_hello() {
     let mut harness = Harness::new();
     harness.user("register 9001");
     harness.listening(9001);

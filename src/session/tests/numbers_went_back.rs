@@ -25,9 +25,9 @@ fn ok(word: &str, next: u64) -> String {
 #[test]
 fn a_reply_with_a_number_already_taken_starts_the_epoch_again_in_the_log() {
     for word in ["register", "reconnect"] {
-        for is_greeted_first in [true, false] {
+        for hello_first in [true, false] {
             let mut harness = asking(&format!("{word} 9001"));
-            if is_greeted_first {
+            if hello_first {
                 harness.hello(1);
                 assert!(!harness.wants(1), "what comes may be new or not");
                 harness.expect(&["close listener"]);
