@@ -104,7 +104,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for FoundValue {
-    /// Text is quoted and its control characters escaped: it must not drive the terminal.
+    /// Quotes a text and escapes its control characters, which could control the terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => match text.char_indices().nth(SHOWN_CHARS_MAX) {

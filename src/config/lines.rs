@@ -98,5 +98,5 @@ impl ConfigLine<'_> {
     }
 }
 
-/// Some editors write it at the beginning. Joined files have it in the middle.
+/// Some editors write this mark at the beginning of a file. Joined files have it in the middle.
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -41,7 +41,7 @@ pub(super) use lines::{Lines, LogBatch};
 pub enum MessageLogError {
     /// The file cannot be opened, locked, read or truncated.
     System(io::Error),
-    /// The file is a device, a pipe or a directory.
+    /// The file is not a regular file, but a device or a pipe.
     NoFile,
     /// Another program has locked the file.
     InUse,

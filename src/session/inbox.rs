@@ -250,9 +250,9 @@ impl Session {
 
     /// Handles the epoch and the next number in the reply to a `register` or `reconnect`.
     pub(super) fn record_reply(&mut self, epoch: Option<Epoch>, next: Seq) {
-        let has_hello = self.join.as_ref().filter(|join| join.has_hello);
-        let began_empty = has_hello.is_some_and(|join| join.began_empty);
-        if let Some(stream) = self.stream.as_mut().filter(|_| has_hello.is_some()) {
+        let join = self.join.as_ref().filter(|join| join.has_hello);
+        let began_empty = join.is_some_and(|join| join.began_empty);
+        if let Some(stream) = self.stream.as_mut().filter(|_| join.is_some()) {
             stream.is_next_known = true;
         }
         if !began_empty {

@@ -5,7 +5,7 @@
 //!            Listening      log written        OK            hello
 //!   Opening ──────────> Ready ────────> Asked ────> Confirmed ────> (online)
 //!      ^                                  │ hello                      ^
-//!      │ after a pause                    └── greeted ──── OK ─────────┘ either order
+//!      │ after a pause                    └── has_hello ── OK ─────────┘ either order
 //!   Paused <──── reply lost, or an automatic reconnect was refused
 //! ```
 

@@ -18,7 +18,7 @@ pub(super) struct Requests {
     coordinator: Option<SocketAddr>,
     in_flight: VecDeque<InFlight>,
     bytes: usize,
-    /// Time by which the next reply is due. It counts while a request is in flight.
+    /// Deadline of the next reply. It has no meaning without a request in flight.
     reply_due: Millis,
     dials: u64,
 }

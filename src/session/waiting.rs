@@ -1,5 +1,5 @@
-//! The user's requests that wait until the coordinator can be reached. They were never sent, and
-//! keep their order.
+//! The user's requests that wait until the coordinator can be reached. The coordinator has
+//! certainly not carried them out. They keep their order.
 //!
 //! ```text
 //!   user's commands ──▶ queue ──────────▶ in flight ──▶ reply

@@ -11,7 +11,7 @@ use std::path::Path;
 pub(super) enum FileState {
     /// The file is as it was written.
     Intact,
-    /// The file is longer than it was written: a write has failed.
+    /// The file is longer than it was written, by a failed write or by another program.
     Longer,
     /// The file is shorter than it was written.
     Truncated,

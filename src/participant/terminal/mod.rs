@@ -64,8 +64,8 @@ impl Prompt {
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
             let screen = Arc::clone(&self.screen);
-            // This channel is unbounded, as a user types slowly. If the reader waited for the loop,
-            // the printer would wait for the reader, and the loop for the printer: a deadlock.
+            // This channel is unbounded. If the reader waited for the loop, the printer would wait
+            // for the reader, and the loop for the printer: a deadlock.
             let (sender, receiver) = mpsc::channel();
             let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
             reader.spawn(move || read_terminal(editor, &screen, &sender))?;

@@ -19,7 +19,8 @@ pub(in crate::session) struct Join {
     pub(super) kind: JoinKind,
     /// True for a command of the user, false for an automatic reconnect.
     pub(super) is_for_user: bool,
-    /// True if a 404 turns the attempt into a `register`.
+    /// True if a 404 turns the attempt into a `register`: for an automatic reconnect, and after a
+    /// `register` whose reply was lost.
     pub(super) may_register: bool,
     pub(super) port: Port,
     pub(super) phase: JoinPhase,

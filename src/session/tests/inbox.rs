@@ -207,7 +207,7 @@ fn a_bye_is_reported_in_words_and_the_session_reconnects() {
     ] {
         let mut harness = Harness::online();
         harness.message(1, &format!("bye#{reason}"));
-        harness.effects.pop(); // When it tries again.
+        harness.effects.pop(); // The notice of the next attempt.
         harness.expect(&["close 1", &format!("show * message socket lost: {words}")]);
         assert!(matches!(harness.state(), SessionState::Paused { .. }), "{:?}", harness.state());
     }
