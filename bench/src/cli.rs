@@ -1,17 +1,30 @@
 //! The command line: options that several subcommands share, output, and where the programs are.
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result, bail};
 use getopts::{Matches, Options};
 
-use crate::failure::{Failure, Result};
 use crate::{SUBCOMMANDS, Subcommand};
+
+/// A fault in the command line, which ends the program with exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Usage {}
 
 /// Exit codes of the subcommands that measure in rounds.
 pub(crate) const EXIT_CODES: &str = "Exit code 0: all rounds passed; 1: a round failed; 2: wrong \
@@ -40,8 +53,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(failure) => Err(failure),
     };
     ended.unwrap_or_else(|failure| {
-        print_error(format_args!("{program}: {failure}"));
-        ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        print_error(format_args!("{program}: {failure:#}"));
+        ExitCode::from(if failure.is::<Usage>() { 2 } else { 1 })
     })
 }
 
@@ -58,13 +71,11 @@ pub(crate) fn parse(
     options: &Options,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<Matches> {
-    let matches = options.parse(arguments).map_err(|fault| Failure::Usage(fault.to_string()))?;
-    match matches.free.first() {
-        None => Ok(matches),
-        Some(free) => {
-            Err(Failure::Usage(format!("there are no arguments besides options: found {free:?}")))
-        }
+    let matches = options.parse(arguments).map_err(|fault| Usage(fault.to_string()))?;
+    if let Some(free) = matches.free.first() {
+        bail!(Usage(format!("there are no arguments besides options: found {free:?}")));
     }
+    Ok(matches)
 }
 
 /// Options with `--help` and `--programs`, which all subcommands have.
@@ -101,10 +112,8 @@ pub(crate) fn add_out(options: &mut Options, files: &str) {
 
 pub(crate) fn rounds(matches: &Matches) -> Result<Option<usize>> {
     match matches.opt_get("rounds") {
-        Ok(None | Some(1..)) => Ok(matches.opt_get("rounds").unwrap_or_default()),
-        Ok(Some(_)) | Err(_) => {
-            Err(Failure::Usage("--rounds: expected a whole number from 1".to_owned()))
-        }
+        Ok(Some(0)) | Err(_) => bail!(Usage("--rounds: expected a whole number from 1".to_owned())),
+        Ok(rounds) => Ok(rounds),
     }
 }
 
@@ -116,10 +125,8 @@ pub(crate) fn chosen<'a>(
 ) -> Result<Vec<&'a str>> {
     let given = matches.opt_strs(option);
     if let Some(unknown) = given.iter().find(|name| !names.contains(&name.as_str())) {
-        return Err(Failure::Usage(format!(
-            "--{option}: found {unknown:?}, expected one of {}",
-            listed(names)
-        )));
+        let names = listed(names);
+        bail!(Usage(format!("--{option}: found {unknown:?}, expected one of {names}")));
     }
     let is_chosen = |name: &&str| given.is_empty() || given.iter().any(|it| it == name);
     Ok(names.iter().copied().filter(is_chosen).collect())
@@ -153,8 +160,7 @@ pub(crate) fn command_line() -> String {
 
 pub(crate) fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
     let path = directory.join(name);
-    let written = fs::write(&path, text);
-    written.map_err(Failure::system(format!("cannot write {}", path.display())))
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Exit code of a subcommand that counts failed rounds.

@@ -9,12 +9,12 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use anyhow::{Error, Result, bail};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::clock;
 use crate::command::DEADLINE;
-use crate::failure::{Failure, Result};
 use crate::link::Link;
 use crate::stream::wait;
 use crate::texts::{Expectation, NUMBERS, Texts};
@@ -97,9 +97,8 @@ struct Progress {
 
 impl Clients {
     pub(crate) fn new(text_bytes: usize) -> Result<Self> {
-        let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
         Ok(Self {
-            poll,
+            poll: Poll::new()?,
             events: Events::with_capacity(2048),
             scratch: vec![0; SCRATCH_BYTES],
             texts: Texts::new(text_bytes),
@@ -140,8 +139,7 @@ impl Clients {
         new_wire: NewWire,
     ) -> Result<()> {
         let mut listener = TcpListener::from_std(listener);
-        let watched = self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE);
-        watched.map_err(Failure::system("cannot watch the listener"))?;
+        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         self.listener = Some((listener, new_wire));
         Ok(())
     }
@@ -177,7 +175,7 @@ impl Clients {
             if self.turn(timeout)? {
                 last_event = clock::now();
             } else if timeout == DEADLINE || clock::now() - last_event > DEADLINE {
-                return Err(Failure::Wrong(self.stalled()));
+                bail!(self.stalled());
             }
         }
         let elapsed = clock::now() - begin;
@@ -232,7 +230,7 @@ impl Clients {
             }
             let link = if token % 2 == 1 {
                 let Some(publisher) = publishers.get_mut(token / 2) else { continue };
-                publisher.read(scratch, &mut |_| Err("a publisher was sent a text".to_owned()))?;
+                publisher.read(scratch, &mut |_| bail!("a publisher was sent a text"))?;
                 publisher
             } else {
                 let Some((receiver, expectation)) = receivers.get_mut(token / 2) else { continue };
@@ -270,7 +268,7 @@ impl Clients {
                     self.add_receiver(stream.into(), wire, 1, None)?;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Failure::System("cannot accept".to_owned(), error)),
+                Err(error) => return Err(Error::new(error).context("cannot accept")),
             }
         }
         Ok(())
@@ -319,7 +317,7 @@ impl Clients {
     fn publish_by(&mut self, index: usize) -> Result<()> {
         let Some(link) = self.publishers.get_mut(index).filter(|it| it.published() < NUMBERS)
         else {
-            return Err(Failure::Wrong(format!("publisher {index} cannot number its messages")));
+            bail!("publisher {index} cannot number its messages");
         };
         link.publish(self.texts.text(index, link.published()));
         self.progress.published += 1;

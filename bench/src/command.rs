@@ -1,10 +1,10 @@
 //! Blocking sockets for the setup: the command socket, and the listener for message sockets.
 
+use anyhow::{Context as _, Result, bail};
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
-
-use crate::failure::{Failure, Result};
 
 /// Time after which anything counts as stalled.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -19,18 +19,16 @@ pub(crate) struct CommandSocket {
 
 impl CommandSocket {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let connected = TcpStream::connect(address);
-        Self::new(connected.map_err(Failure::system(format!("cannot connect to {address}")))?)
+        let stream = TcpStream::connect(address);
+        Self::new(stream.with_context(|| format!("cannot connect to {address}"))?)
     }
 
     /// Takes a connected socket and sets its deadlines.
     pub(crate) fn new(stream: TcpStream) -> Result<Self> {
-        let ip = stream.set_nodelay(true).and_then(|()| {
-            stream.set_read_timeout(Some(DEADLINE))?;
-            stream.set_write_timeout(Some(DEADLINE))?;
-            Ok(stream.local_addr()?.ip())
-        });
-        let ip = ip.map_err(Failure::system("cannot set up a socket"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
+        let ip = stream.local_addr()?.ip();
         Ok(Self { stream: BufReader::new(stream), ip })
     }
 
@@ -39,18 +37,16 @@ impl CommandSocket {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.stream.get_mut().write_all(bytes);
-        written.map_err(Failure::system("cannot write to a socket"))
+        self.stream.get_mut().write_all(bytes).context("cannot write to a socket")
     }
 
     /// Reads the next line, without its end.
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
-        let read = self.stream.read_line(&mut line);
-        read.map_err(Failure::system("cannot read from a socket"))?;
+        self.stream.read_line(&mut line).context("cannot read from a socket")?;
         match line.strip_suffix('\n') {
             Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
-            None => Err(Failure::Wrong("a socket was closed".to_owned())),
+            None => bail!("a socket was closed"),
         }
     }
 
@@ -60,7 +56,7 @@ impl CommandSocket {
         let reply = self.line()?;
         match reply.strip_prefix("OK ") {
             Some(behind) => Ok(behind.to_owned()),
-            None => Err(Failure::Wrong(format!("{id}#{command}: {reply}"))),
+            None => bail!("{id}#{command}: {reply}"),
         }
     }
 
@@ -77,13 +73,12 @@ impl CommandSocket {
                 found = value.parse().ok();
             }
         }
-        found.ok_or_else(|| Failure::Wrong(format!("stats without a number {key}")))
+        found.with_context(|| format!("stats without a number {key}"))
     }
 
     /// Reads until the socket is closed.
     pub(crate) fn read_to_end(&mut self) -> Result<()> {
-        let read = self.stream.read_to_end(&mut Vec::new());
-        read.map(drop).map_err(Failure::system("a socket is not closed"))
+        self.stream.read_to_end(&mut Vec::new()).map(drop).context("a socket is not closed")
     }
 
     pub(crate) fn into_stream(self) -> TcpStream {
@@ -106,13 +101,11 @@ impl ConnectBack {
 
     /// Listens on a free port of a local address.
     pub(crate) fn listen_on(ip: IpAddr) -> Result<Self> {
-        let opened = TcpListener::bind((ip, 0)).and_then(|listener| {
-            let port = listener.local_addr()?.port();
-            // The reply comes after the connection, so accepting need not wait.
-            listener.set_nonblocking(true)?;
-            Ok(Self { listener, port })
-        });
-        opened.map_err(Failure::system("cannot listen for the coordinator"))
+        let listener = TcpListener::bind((ip, 0)).context("cannot listen for the coordinator")?;
+        let port = listener.local_addr()?.port();
+        // The reply comes after the connection, so accepting need not wait.
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, port })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -149,11 +142,10 @@ impl ConnectBack {
     ) -> Result<(TcpStream, String)> {
         let options = if acks { " acks=1" } else { "" };
         let reply = command.request(id, &format!("{word} {}{options}", self.port))?;
-        let accepted = self.listener.accept().and_then(|(stream, _)| {
-            stream.set_nodelay(true)?;
-            Ok((stream, reply))
-        });
-        accepted.map_err(Failure::system(format!("{id} was not connected back")))
+        let accepted = self.listener.accept();
+        let (stream, _) = accepted.with_context(|| format!("{id} was not connected back"))?;
+        stream.set_nodelay(true)?;
+        Ok((stream, reply))
     }
 }
 

@@ -7,9 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, bail};
+
 use crate::command::CommandSocket;
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 
 #[derive(Debug)]
@@ -49,13 +50,13 @@ impl<'a> Start<'a> {
         }
         let mut server = Server::start("the coordinator", &mut command, self.cores)?;
         if let Some(mut stdin) = server.stdin() {
-            let written = write!(stdin, "0\n{}\n", self.ttl_s);
-            written.map_err(Failure::system("cannot write the coordinator's config"))?;
+            write!(stdin, "0\n{}\n", self.ttl_s)
+                .context("cannot write the coordinator's config")?;
         }
         let line = server.line()?;
         match listening_on(&line) {
             Some(address) => Ok(Coordinator { server, address }),
-            None => Err(Failure::Wrong(format!("the coordinator's first line: {line}"))),
+            None => bail!("the coordinator's first line: {line}"),
         }
     }
 

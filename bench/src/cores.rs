@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
-use crate::failure::{Failure, Result};
 
 const ACCEPT_QUEUE: i32 = 4096;
 
@@ -21,8 +20,7 @@ pub(crate) struct Cores {
 impl Cores {
     /// The first two cores. `None` on a machine with one core.
     pub(crate) fn find() -> Result<Option<Self>> {
-        let allowed = sched_getaffinity(None).map_err(io::Error::from);
-        let allowed = allowed.map_err(Failure::system("cannot ask for this process's cores"))?;
+        let allowed = sched_getaffinity(None).context("cannot ask for this process's cores")?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
         Ok(cores.next().zip(cores.next()).map(|(own, server)| Self { own, server }))
     }
@@ -58,6 +56,5 @@ pub(crate) fn reset_when_closed(stream: &impl AsFd) -> io::Result<()> {
 fn move_to(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
-    let moved = sched_setaffinity(None, &cores).map_err(io::Error::from);
-    moved.map_err(Failure::system(format!("cannot move to core {core}")))
+    sched_setaffinity(None, &cores).with_context(|| format!("cannot move to core {core}"))
 }

@@ -1,13 +1,13 @@
 //! A non-blocking socket with a protocol: whole frames in, whole messages out.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
 use crate::cores::reset_when_closed;
-use crate::failure::{Failure, Result};
-use crate::stream::Output;
+use crate::stream::{Output, ready, watch};
 use crate::wire::{Frame, Wire};
 
 /// One connection of a client.
@@ -30,13 +30,8 @@ impl Link {
         registry: &Registry,
         token: Token,
     ) -> Result<Self> {
-        let ready = stream.set_nonblocking(true).and_then(|()| {
-            reset_when_closed(&stream)?;
-            let mut stream = TcpStream::from_std(stream);
-            registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
-        let stream = ready.map_err(Failure::system("cannot watch a socket"))?;
+        reset_when_closed(&stream)?;
+        let stream = watch(stream, registry, token)?;
         let (part, output) = (Vec::new(), Output::default());
         Ok(Self { stream, wire, part, output, published: 0, replies: 0 })
     }
@@ -62,31 +57,26 @@ impl Link {
 
     /// Writes as much as the socket takes.
     pub(crate) fn write(&mut self) -> Result<()> {
-        let written = self.output.write_to(&mut self.stream);
-        written.map_err(Failure::system("cannot write"))
+        self.output.write_to(&mut self.stream).context("cannot write")
     }
 
     /// Reads until the socket is empty and passes each text to `on_text`.
     pub(crate) fn read(
         &mut self,
         scratch: &mut [u8],
-        on_text: &mut dyn FnMut(&[u8]) -> std::result::Result<(), String>,
+        on_text: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         loop {
             let kept = self.part.len();
             let Some((head, free)) = scratch.split_at_mut_checked(kept) else {
-                return Err(Failure::Wrong(format!("a frame of more than {kept} bytes")));
+                bail!("a frame of more than {kept} bytes");
             };
             let (free_bytes, read) = (free.len(), self.stream.read(free));
-            let read = match read {
-                Ok(0) => return Err(Failure::Wrong("a connection was closed".to_owned())),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(Failure::System("cannot read".to_owned(), error)),
-            };
+            let Some(read) = ready(read).context("cannot read")? else { return Ok(()) };
+            ensure!(read > 0, "a connection was closed");
             head.copy_from_slice(&self.part);
             let bytes = scratch.get(..kept + read).unwrap_or_default();
-            let rest = self.take(bytes, on_text).map_err(Failure::Wrong)?;
+            let rest = self.take(bytes, on_text)?;
             self.part.clear();
             self.part.extend_from_slice(rest);
             if read < free_bytes {
@@ -105,26 +95,19 @@ impl Link {
     fn take<'a>(
         &mut self,
         bytes: &'a [u8],
-        on_text: &mut dyn FnMut(&[u8]) -> std::result::Result<(), String>,
-    ) -> std::result::Result<&'a [u8], String> {
+        on_text: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<&'a [u8]> {
         let mut rest = bytes;
-        loop {
-            let used = match self.wire.frame(rest)? {
-                Frame::Incomplete => return Ok(rest),
-                Frame::Text(text, used) => {
-                    on_text(text)?;
-                    used
-                }
-                Frame::Reply(used) => {
-                    self.replies += 1;
-                    if self.replies > self.published {
-                        return Err(format!("{} replies to {}", self.replies, self.published));
-                    }
-                    used
-                }
-                Frame::Other(used) => used,
-            };
+        while let Some((frame, used)) = self.wire.frame(rest)? {
+            match frame {
+                Frame::Text(text) => on_text(text)?,
+                Frame::Reply => self.replies += 1,
+                Frame::Other => (),
+            }
+            let Self { replies, published, .. } = self;
+            ensure!(replies <= published, "{replies} replies to {published}");
             rest = rest.get(used..).unwrap_or_default();
         }
+        Ok(rest)
     }
 }

@@ -23,7 +23,6 @@ mod coordinator;
 mod cores;
 mod cost;
 mod durability;
-mod failure;
 mod link;
 mod load;
 mod machine;
@@ -53,7 +52,7 @@ pub(crate) struct Subcommand {
     is_hidden: bool,
     options: fn() -> Options,
     /// Does the work.
-    run: fn(&Matches) -> failure::Result<ExitCode>,
+    run: fn(&Matches) -> anyhow::Result<ExitCode>,
 }
 
 const SUBCOMMANDS: [Subcommand; 5] = [

@@ -1,14 +1,12 @@
 //! Plots as SVG. They have no background and colours of middle lightness, so that they can be
 //! read in light and in dark viewers.
 
-use std::error::Error;
 use std::ops::Range;
 
+use anyhow::{Context as _, Result};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
-
-use crate::failure::{Failure, Result};
 
 pub(crate) const GREY: RGBColor = RGBColor(128, 128, 128);
 pub(crate) const BLUE: RGBColor = RGBColor(59, 130, 246);
@@ -31,7 +29,6 @@ const GAP: f64 = 0.16;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Drawn<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Name and colour of the bars that stand at the same position in each group.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +143,7 @@ fn chart<'a, 'b>(
     x: Range<f64>,
     y: Range<f64>,
     (margin, x_labels, y_labels): (u32, u32, u32),
-) -> Drawn<Chart<'a, 'b>> {
+) -> Result<Chart<'a, 'b>> {
     let chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 18).into_font().color(&GREY))
         .margin(margin)
@@ -156,14 +153,11 @@ fn chart<'a, 'b>(
     Ok(chart)
 }
 
-fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn<()>) -> Result<String> {
+fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
-    let drawn = (|| {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw(&root)?;
-        root.present()?;
-        Ok(())
-    })();
-    drawn.map_err(|error: Box<dyn Error>| Failure::Wrong(format!("cannot plot: {error}")))?;
+    let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+    draw(&root).context("cannot plot")?;
+    root.present().context("cannot plot")?;
+    drop(root);
     Ok(svg)
 }

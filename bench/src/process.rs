@@ -1,14 +1,14 @@
 //! A process that is measured, and the counters that the kernel has for it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use anyhow::{Context as _, Result, bail, ensure};
 use procfs::ProcResult;
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 
 /// A child process. It is killed when the value is dropped.
 #[derive(Debug)]
@@ -26,15 +26,14 @@ impl Server {
         cores: Option<Cores>,
     ) -> Result<Self> {
         let mut start = || {
-            let child = command.stdout(Stdio::piped()).spawn();
-            child.map_err(Failure::system(format!("cannot start {name}")))
+            command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {name}"))
         };
         let mut child = match cores {
             Some(cores) => cores.start_server(start)?,
             None => start()?,
         };
         let Some(stdout) = child.stdout.take() else {
-            return Err(Failure::Wrong(format!("{name} has no standard output")));
+            bail!("{name} has no standard output");
         };
         Ok(Self { name, child, stdout: BufReader::new(stdout) })
     }
@@ -52,10 +51,10 @@ impl Server {
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line);
-        read.map_err(Failure::system(format!("cannot read what {} prints", self.name)))?;
+        read.with_context(|| format!("cannot read what {} prints", self.name))?;
         match line.strip_suffix('\n') {
             Some(line) => Ok(line.to_owned()),
-            None => Err(Failure::Wrong(format!("{} ended at its start", self.name))),
+            None => bail!("{} ended at its start", self.name),
         }
     }
 
@@ -71,8 +70,8 @@ impl Server {
     /// Sends SIGTERM and requires that the process ends with exit code 0.
     pub(crate) fn stop(self) -> Result<()> {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let sent = kill_process(pid, Signal::TERM).map_err(io::Error::from);
-            sent.map_err(Failure::system(format!("cannot send {} a signal", self.name)))?;
+            let sent = kill_process(pid, Signal::TERM);
+            sent.with_context(|| format!("cannot send {} a signal", self.name))?;
         }
         self.wait()
     }
@@ -81,13 +80,9 @@ impl Server {
     pub(crate) fn wait(mut self) -> Result<()> {
         // The end of its output means that the process has ended.
         let _ = self.stdout.read_to_end(&mut Vec::new());
-        let status = self.child.wait();
-        let status = status.map_err(Failure::system(format!("cannot wait for {}", self.name)))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Failure::Wrong(format!("{} ended with {status}", self.name)))
-        }
+        let status = self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
+        ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
     }
 }
 
@@ -142,8 +137,7 @@ impl Usage {
     }
 
     fn read(pid: u32, name: &str) -> Result<Self> {
-        let usage = Self::of(pid).map_err(io::Error::other);
-        usage.map_err(Failure::system(format!("cannot read the counters of {name}")))
+        Self::of(pid).with_context(|| format!("cannot read the counters of {name}"))
     }
 
     pub(crate) fn own() -> Result<Self> {

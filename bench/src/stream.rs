@@ -3,10 +3,13 @@
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use memchr::{memchr, memrchr};
-use mio::{Events, Poll};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Registry, Token};
 
-use crate::failure::{Failure, Result};
+/// Events that are watched for on every socket.
+pub(crate) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// Waits for events, at most `timeout`. A signal ends the wait without events.
 pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
@@ -15,7 +18,28 @@ pub(crate) fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> R
             events.clear();
             Ok(())
         }
-        polled => polled.map_err(Failure::system("cannot poll")),
+        polled => polled.context("cannot poll"),
+    }
+}
+
+/// Watches a socket that was set up while it blocked. Its events have `token`.
+pub(crate) fn watch(
+    stream: std::net::TcpStream,
+    registry: &Registry,
+    token: Token,
+) -> Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    let mut stream = TcpStream::from_std(stream);
+    registry.register(&mut stream, token, BOTH).context("cannot watch a socket")?;
+    Ok(stream)
+}
+
+/// Result of a read or write that does not block. `None` if the socket is not ready.
+pub(crate) fn ready(done: io::Result<usize>) -> io::Result<Option<usize>> {
+    match done {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

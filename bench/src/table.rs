@@ -9,8 +9,9 @@
 
 use std::fmt;
 
+use anyhow::Result;
+
 use crate::cli::print;
-use crate::failure::Result;
 
 /// Values of one round, each with the heading of its column.
 pub(crate) type Values = Vec<(&'static str, f64)>;
@@ -51,7 +52,7 @@ impl Row {
             Ok(values) => self.rounds.push(Some(values)),
             Err(failure) => {
                 self.rounds.push(None);
-                self.fault.get_or_insert(failure.to_string());
+                self.fault.get_or_insert(format!("{failure:#}"));
             }
         }
     }
@@ -107,7 +108,7 @@ impl Table {
                             values.iter().map(|(name, it)| format!("{} {name}", number(*it)));
                         shown.collect::<Vec<_>>().join("; ")
                     }
-                    Err(failure) => format!("FAILED: {failure}"),
+                    Err(failure) => format!("FAILED: {failure:#}"),
                 };
                 print(&format!("  {round} {:<26} {shown}\n", row.name));
                 row.push(measured);
@@ -309,8 +310,9 @@ pub(crate) fn megabytes(bytes: u64) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use anyhow::anyhow;
+
     use super::*;
-    use crate::failure::Failure;
 
     /// A table with one column.
     pub(crate) fn table(title: &str, column: &'static str, rows: &[(&str, &[f64])]) -> Table {
@@ -326,8 +328,8 @@ pub(crate) mod tests {
         let mut table =
             table("t", "ns", &[("a", &[20.0, 200.0, 150.0]), ("b", &[10.0, 100.0, 50.0])]);
         table.rows[0].push(Ok(vec![("ns", 1e6)]));
-        table.rows[1].push(Err(Failure::Wrong("lost".to_owned())));
-        table.rows[1].push(Err(Failure::Wrong("lost more".to_owned())));
+        table.rows[1].push(Err(anyhow!("lost")));
+        table.rows[1].push(Err(anyhow!("lost more")));
         assert_eq!(table.ratio("a", "b", "ns"), Some(2.0));
         assert_eq!(table.rows[1].median("ns"), Some(50.0));
         assert_eq!((table.failures(), table.rows[1].fault.as_deref()), (2, Some("lost")));
@@ -340,7 +342,7 @@ pub(crate) mod tests {
         let mut table = table("1 → 100", "ns", &[("floor", &[100.0]), ("groupcast", &[200.0])]);
         table.rows.push(Row::not_measured("NATS", "NOT INSTALLED".to_owned()));
         table.rows.push(Row::new("Redis"));
-        table.rows[3].push(Err(Failure::Wrong("expected text 3, found 4".to_owned())));
+        table.rows[3].push(Err(anyhow!("expected text 3, found 4")));
         let targets = [
             Target::at_most("CPU".to_owned(), table.ratio("groupcast", "floor", "ns"), 1.75),
             Target::at_most("CPU of NATS".to_owned(), table.ratio("NATS", "floor", "ns"), 1.0),

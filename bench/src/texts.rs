@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use anyhow::{Result, bail};
+
 const PUBLISHER_DIGITS: usize = 3;
 const NUMBER_DIGITS: usize = 7;
 const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
@@ -67,20 +69,16 @@ impl Expectation {
     }
 
     /// Verifies a text; returns its publisher and number.
-    pub(crate) fn take(&mut self, text: &[u8]) -> Result<(usize, u64), String> {
+    pub(crate) fn take(&mut self, text: &[u8]) -> Result<(usize, u64)> {
         let found = self.parse(text);
         let Some((publisher, number)) = found else {
             let shown = String::from_utf8_lossy(text.get(..text.len().min(40)).unwrap_or(text));
-            return Err(format!("nobody published {shown:?}, {} bytes", text.len()));
+            bail!("nobody published {shown:?}, {} bytes", text.len());
         };
         match self.next.get_mut(publisher) {
             Some(next) if *next == number && self.own != Some(publisher) => *next += 1,
-            Some(next) => {
-                return Err(format!(
-                    "expected text {next} of publisher {publisher}, found {number}"
-                ));
-            }
-            None => return Err(format!("text {number} of unknown publisher {publisher}")),
+            Some(next) => bail!("expected text {next} of publisher {publisher}, found {number}"),
+            None => bail!("text {number} of unknown publisher {publisher}"),
         }
         self.taken += 1;
         Ok((publisher, number))
@@ -109,7 +107,7 @@ mod tests {
             for (publisher, number) in [(2, 0), (0, 0), (2, 1), (2, 2), (0, 1)] {
                 let text = texts.text(publisher, number).to_vec();
                 assert_eq!(text.len(), bytes);
-                assert_eq!(expectation.take(&text), Ok((publisher, number)));
+                assert_eq!(expectation.take(&text).unwrap(), (publisher, number));
             }
             assert_eq!(expectation.taken(), 5);
         }

@@ -2,22 +2,23 @@
 
 use std::fmt::Debug;
 
+use anyhow::{Error, Result, anyhow};
 use memchr::memchr;
 
-/// First frame of some bytes. The numbers are lengths in bytes.
+/// First frame of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    Incomplete,
     /// A delivery with this text.
-    Text(&'a [u8], usize),
+    Text(&'a [u8]),
     /// The reply to one published message.
-    Reply(usize),
+    Reply,
     /// A frame without meaning for the measurement.
-    Other(usize),
+    Other,
 }
 
-/// A frame, or a description of bytes that the peer must not send.
-pub(crate) type Framed<'a> = Result<Frame<'a>, String>;
+/// A frame and its length in bytes. `None` if the frame is incomplete. An error describes bytes that
+/// the peer must not send.
+pub(crate) type Framed<'a> = Result<Option<(Frame<'a>, usize)>>;
 
 /// Protocol of one connection to a peer.
 pub(crate) trait Wire: Debug {
@@ -32,7 +33,7 @@ pub(crate) trait Wire: Debug {
 
     /// Tells if the peer sends one [`Frame::Reply`] for each published message.
     fn has_replies(&self) -> bool {
-        false
+        true
     }
 }
 
@@ -56,9 +57,9 @@ pub(crate) fn push_counted(text: &[u8], output: &mut Vec<u8>) {
 }
 
 /// Describes wrong bytes, cut to the length of a line.
-pub(crate) fn unexpected(expected: &str, found: &[u8]) -> String {
+pub(crate) fn unexpected(expected: &str, found: &[u8]) -> Error {
     let found = found.get(..found.len().min(80)).unwrap_or_default();
-    format!("expected {expected}, found {:?}", String::from_utf8_lossy(found))
+    anyhow!("expected {expected}, found {:?}", String::from_utf8_lossy(found))
 }
 
 /// Parses a decimal number of at most 19 digits.
@@ -91,28 +92,35 @@ pub(crate) mod tests {
                 let (mut found, mut replied) = (Vec::new(), 0);
                 for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
                     part.extend_from_slice(piece);
-                    let mut at = 0;
-                    loop {
-                        at += match wire.frame(&part[at..]).unwrap() {
-                            Frame::Incomplete => break,
-                            Frame::Text(text, bytes) => {
-                                found.push(text.to_vec());
-                                bytes
-                            }
-                            Frame::Reply(bytes) => {
-                                replied += 1;
-                                bytes
-                            }
-                            Frame::Other(bytes) => bytes,
-                        };
+                    while let Some((frame, used)) = wire.frame(&part).unwrap() {
+                        match frame {
+                            Frame::Text(text) => found.push(text.to_vec()),
+                            Frame::Reply => replied += 1,
+                            Frame::Other => (),
+                        }
+                        part.drain(..used);
                     }
-                    part.drain(..at);
                 }
                 assert_eq!(found, texts, "split at {first} and {second}");
                 assert_eq!(replied, replies, "split at {first} and {second}");
                 assert!(part.is_empty(), "split at {first} and {second}");
             }
         }
+    }
+
+    /// Requires that each of the frames is an error.
+    #[track_caller]
+    pub(crate) fn refuses(wire: &dyn Fn() -> Box<dyn Wire>, frames: &[&[u8]]) {
+        for wrong in frames {
+            assert!(wire().frame(wrong).is_err(), "{:?}", String::from_utf8_lossy(wrong));
+        }
+    }
+
+    /// Bytes that publish the text `four`.
+    pub(crate) fn published(mut wire: impl Wire) -> Vec<u8> {
+        let mut output = Vec::new();
+        wire.publish(b"four", &mut output);
+        output
     }
 
     #[test]

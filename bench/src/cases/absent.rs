@@ -2,13 +2,14 @@
 
 use std::net::TcpStream;
 
+use anyhow::{Context as _, Result};
+
 use super::storm::fill;
 use super::{Case, MEMORY, PER_MESSAGE};
 use crate::clients::{Clients, Pace, Until};
 use crate::command::ConnectBack;
 use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
-use crate::failure::{Failure, Result};
 use crate::peers::floor::Floor;
 use crate::peers::groupcast::{self, Deliveries};
 use crate::peers::mosquitto::{Client, Mosquitto, Session};
@@ -82,7 +83,7 @@ pub(crate) fn register_offline(coordinator: &Coordinator, members: usize) -> Res
     for index in 0..members {
         let id = format!("member{index}");
         let messages = listener.register(&mut command, &id, false)?;
-        reset_when_closed(&messages).map_err(Failure::system("cannot prepare a member"))?;
+        reset_when_closed(&messages).context("cannot prepare a member")?;
         command.request(&id, "disconnect")?;
     }
     Ok(())

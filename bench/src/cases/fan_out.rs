@@ -1,8 +1,9 @@
 //! Fan-out: CPU of the server for a delivery, and the time of a delivery.
 
+use anyhow::Result;
+
 use super::{CPU, ELAPSED, P50, P99};
 use crate::clients::{Pace, Run, Until};
-use crate::failure::Result;
 use crate::peers::Connected;
 use crate::table::{Samples, Values};
 

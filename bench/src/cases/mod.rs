@@ -12,8 +12,9 @@ mod storm;
 
 use std::time::Duration;
 
+use anyhow::Result;
+
 use crate::clients::Pace;
-use crate::failure::Result;
 use crate::peers::{Connected, PEERS, Peer, Plan, Programs};
 use crate::table::{Row, Table, Values, count};
 

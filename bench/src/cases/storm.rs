@@ -1,13 +1,13 @@
 //! A thousand members reconnect at once and get the messages that they missed.
 
-use std::net::{Ipv4Addr, TcpListener};
+use anyhow::{Context as _, Result, ensure};
 
 use super::absent::register_offline;
 use super::{CPU, Case, TOTAL};
 use crate::clients::{Clients, Pace, Until};
 use crate::clock;
+use crate::command::ConnectBack;
 use crate::cores::{lengthen_accept_queue, reset_when_closed};
-use crate::failure::{Failure, Result};
 use crate::peers::floor::{Floor, Lines};
 use crate::peers::groupcast::{self, Deliveries};
 use crate::peers::{Peer, Programs};
@@ -32,13 +32,9 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     let coordinator = programs.coordinator(TTL_S, &[]).run()?;
     register_offline(&coordinator, members)?;
     drop(groupcast::publish(&coordinator, text_bytes, messages, 100)?);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        lengthen_accept_queue(&listener)?;
-        Ok((listener.local_addr()?.port(), listener))
-    });
-    let (port, listener) =
-        listener.map_err(Failure::system("cannot listen for the coordinator"))?;
+    let listener = ConnectBack::listen()?;
+    let (port, listener) = (listener.port(), listener.into_listener());
+    lengthen_accept_queue(&listener)?;
     let mut clients = Clients::new(text_bytes)?;
     clients.accept_from(listener, Box::new(move || Box::new(Deliveries::new(text_bytes, acks))))?;
     let mut sockets = (0..members).map(|_| coordinator.command()).collect::<Result<Vec<_>>>()?;
@@ -52,13 +48,11 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     })?;
     for socket in &mut sockets {
         let reply = socket.line()?;
-        if !reply.contains(&format!(" missed={messages} expired=0")) {
-            return Err(Failure::Wrong(format!("reply to reconnect: {reply}")));
-        }
+        let is_right = reply.contains(&format!(" missed={messages} expired=0"));
+        ensure!(is_right, "reply to reconnect: {reply}");
     }
     for socket in sockets {
-        let reset = reset_when_closed(&socket.into_stream());
-        reset.map_err(Failure::system("cannot close a command socket"))?;
+        reset_when_closed(&socket.into_stream()).context("cannot close a command socket")?;
     }
     drop(clients);
     coordinator.server.stop()?;

@@ -5,6 +5,7 @@ mod targets;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
@@ -12,7 +13,6 @@ use crate::cases::{CASES, CPU, Case, P50, P99, Work};
 use crate::cli::{self, print};
 use crate::clients::Pace;
 use crate::cores::raise_file_limit;
-use crate::failure::Result;
 use crate::machine;
 use crate::peers::{PEERS, Peer, Programs};
 use crate::plot::{self, Series};

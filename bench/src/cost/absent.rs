@@ -1,11 +1,12 @@
 //! Memory and CPU for messages that are kept for one and for a thousand offline members.
 
+use anyhow::{Result, ensure};
+
 use super::{Report, Setup};
 use crate::cases::absent::{collect, register_offline};
 use crate::clients::{Pace, Until};
 use crate::command::ConnectBack;
 use crate::coordinator::Start;
-use crate::failure::{Failure, Result};
 use crate::peers::Plan;
 use crate::peers::groupcast::{self, Deliveries};
 use crate::table::{megabytes, ratio};
@@ -41,9 +42,7 @@ fn keep(setup: &Setup, report: &mut Report, members: usize) -> Result<u64> {
     let rss = after.rss_bytes;
     let lines = command.stat("history_bytes")?;
     let kept = command.stat("history_messages")?;
-    if kept != MESSAGES {
-        return Err(Failure::Wrong(format!("{kept} of {MESSAGES} messages are kept")));
-    }
+    ensure!(kept == MESSAGES, "{kept} of {MESSAGES} messages are kept");
     let each = (rss as f64 - idle as f64 - lines as f64) / MESSAGES as f64;
     report.value(&format!("resident memory, {members} offline"), megabytes(rss));
     let name = format!("of a message, besides lines ({}) and idle", megabytes(lines));

@@ -4,12 +4,13 @@ use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use anyhow::{Context as _, Error, Result};
+
 use super::{Report, Setup};
 use crate::clients::{Pace, Until};
 use crate::clock;
 use crate::command::ConnectBack;
 use crate::coordinator::{Coordinator, Start};
-use crate::failure::{Failure, Result};
 use crate::peers::{Plan, groupcast};
 use crate::table::{Samples, megabytes, ratio};
 
@@ -43,7 +44,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..SOCKETS {
         let connected = TcpStream::connect(coordinator.address);
-        sockets.push(connected.map_err(Failure::system("cannot connect one of many sockets"))?);
+        sockets.push(connected.context("cannot connect one of many sockets")?);
     }
     clock::pause(PATIENCE);
 
@@ -79,8 +80,7 @@ fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) ->
 /// Sends requests until the coordinator takes no more; returns the socket and the bytes sent.
 fn client_that_never_reads(coordinator: &Coordinator) -> Result<(TcpStream, u64)> {
     let mut client = coordinator.command()?.into_stream();
-    let set = client.set_write_timeout(Some(PATIENCE));
-    set.map_err(Failure::system("cannot set a timeout"))?;
+    client.set_write_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
     let requests = "unread#members#127.0.0.1\n".repeat(1000);
     let mut bytes = 0;
     loop {
@@ -90,7 +90,7 @@ fn client_that_never_reads(coordinator: &Coordinator) -> Result<(TcpStream, u64)
                 return Ok((client, bytes));
             }
             Err(error) => {
-                return Err(Failure::System("a client that reads no reply".to_owned(), error));
+                return Err(Error::new(error).context("a client that reads no reply"));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! CPU of the coordinator for a delivery, without and with acknowledgements.
 
+use anyhow::{Result, bail};
+
 use super::{Report, Setup};
 use crate::clients::{Pace, Run, Until};
-use crate::failure::{Failure, Result};
 use crate::machine::cores_line;
 use crate::peers::{Connected, Peer, Plan};
 use crate::table::{Row, Samples, Table, Values};
@@ -27,7 +28,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
         round(setup, PEERS.get(index).copied().unwrap_or(Peer::Groupcast))
     });
     if let Some(fault) = table.rows.iter().find_map(|row| row.fault.clone()) {
-        return Err(Failure::Wrong(fault));
+        bail!(fault);
     }
     report.note("least / median / greatest value of the rounds:");
     for row in &table.rows {

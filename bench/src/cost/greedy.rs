@@ -1,16 +1,18 @@
 //! Time that the requests of one client wait while other clients send as much as they can.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, ensure};
+
 use super::{Report, Setup};
 use crate::clock;
-use crate::command::{ConnectBack, DEADLINE, value_of};
+use crate::command::{CommandSocket, ConnectBack, DEADLINE, value_of};
 use crate::coordinator::Coordinator;
 use crate::cores::reset_when_closed;
-use crate::failure::{Failure, Result};
 use crate::peers::groupcast;
+use crate::stream::ready;
 use crate::table::Samples;
 
 const MEMBERS: usize = 9_000;
@@ -67,7 +69,7 @@ fn start(setup: &Setup) -> Result<Coordinator> {
 fn wait_beside(setup: &Setup, greed: Greed) -> Result<Vec<f64>> {
     let coordinator = start(setup)?;
     let listener = ConnectBack::listen()?;
-    let socket = || Ok(coordinator.command()?.into_stream());
+    let socket = || coordinator.command().map(CommandSocket::into_stream);
     let mut probe = match greed {
         Greed::Pings(_) => Probe::member(&coordinator, &listener)?,
         Greed::Messages | Greed::Acks | Greed::Lists => Probe::observer(&coordinator)?,
@@ -189,23 +191,17 @@ impl Probe {
         let Some(sent) = self.sent else {
             self.sent = Some(clock::now());
             let written = self.stream.write_all(&self.request);
-            return written.map_err(Failure::system("cannot write a request"));
+            return written.context("cannot write a request");
         };
         let mut reply = [0; 256];
-        match self.stream.read(&mut reply) {
-            Ok(bytes) if reply.get(..bytes).is_some_and(|reply| reply.ends_with(b"\n")) => {
-                if !reply.starts_with(b"OK ") {
-                    let reply = String::from_utf8_lossy(&reply).into_owned();
-                    return Err(Failure::Wrong(format!("a request was refused: {reply}")));
-                }
-                self.times_ms.push(clock::now().duration_since(sent).as_secs_f64() * 1e3);
-                self.sent = None;
-                Ok(())
-            }
-            Ok(_) => Err(Failure::Wrong("a part of a reply, or the end".to_owned())),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(Failure::System("cannot read a reply".to_owned(), error)),
-        }
+        let read = ready(self.stream.read(&mut reply)).context("cannot read a reply")?;
+        let Some(bytes) = read else { return Ok(()) };
+        let reply = String::from_utf8_lossy(reply.get(..bytes).unwrap_or_default());
+        ensure!(reply.ends_with('\n'), "a part of a reply, or the end");
+        ensure!(reply.starts_with("OK "), "a request was refused: {reply}");
+        self.times_ms.push(clock::now().duration_since(sent).as_secs_f64() * 1e3);
+        self.sent = None;
+        Ok(())
     }
 }
 
@@ -234,37 +230,29 @@ impl Greedy {
     fn pump(&mut self) -> Result<()> {
         let piece = self.piece.get(self.written..).unwrap_or_default();
         if !piece.is_empty() {
-            match self.stream.write(piece) {
-                Ok(bytes) => self.written += bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => (),
-                Err(error) => return Err(Failure::System("a greedy client".to_owned(), error)),
-            }
+            let written = ready(self.stream.write(piece)).context("a greedy client")?;
+            self.written += written.unwrap_or(0);
         }
         if self.written == self.piece.len() && self.reply_lines.is_none() {
             self.written = 0;
         }
         let mut replies = [0; 64 * 1024];
-        match self.stream.read(&mut replies) {
-            Ok(0) => Err(Failure::Wrong("a greedy client was closed".to_owned())),
-            Ok(bytes) => {
-                if let Some(reply_lines) = self.reply_lines {
-                    let read = replies.get(..bytes).unwrap_or_default();
-                    self.lines += memchr::memchr_iter(b'\n', read).count();
-                    if self.lines >= reply_lines {
-                        (self.lines, self.written) = (0, 0);
-                    }
-                }
-                Ok(())
+        let read = ready(self.stream.read(&mut replies)).context("a greedy client")?;
+        ensure!(read != Some(0), "a greedy client was closed");
+        if let (Some(bytes), Some(reply_lines)) = (read, self.reply_lines) {
+            let read = replies.get(..bytes).unwrap_or_default();
+            self.lines += memchr::memchr_iter(b'\n', read).count();
+            if self.lines >= reply_lines {
+                (self.lines, self.written) = (0, 0);
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(Failure::System("a greedy client".to_owned(), error)),
         }
+        Ok(())
     }
 }
 
 fn non_blocking(stream: TcpStream) -> Result<TcpStream> {
-    let set = reset_when_closed(&stream).and_then(|()| stream.set_nonblocking(true));
-    set.map_err(Failure::system("cannot set up a socket"))?;
+    reset_when_closed(&stream)?;
+    stream.set_nonblocking(true)?;
     Ok(stream)
 }
 

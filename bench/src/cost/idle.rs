@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
+
 use super::{Report, Setup};
 use crate::clock;
 use crate::command::ConnectBack;
 use crate::coordinator::{Coordinator, Start};
-use crate::failure::Result;
 use crate::process::Usage;
 use crate::table::{megabytes, ratio};
 

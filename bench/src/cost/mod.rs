@@ -12,12 +12,12 @@ mod sizes;
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
 use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
-use crate::failure::Result;
 use crate::peers::Programs;
 use crate::table::{Target, print_summary};
 
@@ -75,7 +75,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     for (_, measure) in FIGURES.iter().filter(|(name, _)| only.contains(name)) {
         if let Err(failure) = measure(&setup, &mut report) {
             failures += 1;
-            report.note(format_args!("FAILED: {failure}"));
+            report.note(format_args!("FAILED: {failure:#}"));
         }
     }
     print_summary(&report.targets, failures, "figure");

@@ -9,15 +9,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{IpAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use super::fan_out::spread;
 use super::{Report, Setup};
 use crate::command::CommandSocket;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 use crate::table::{Samples, count, ratio};
 use crate::texts::Texts;
@@ -36,11 +36,8 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
             count(rounds, "round")
         ),
     );
-    let mut cpu_ns = Vec::new();
-    for _ in 0..rounds {
-        cpu_ns.push(ratio(round(setup)?, MESSAGES));
-    }
-    let cpu_ns = Samples::new(cpu_ns);
+    let cpu_ns = (0..rounds).map(|_| Ok(ratio(round(setup)?, MESSAGES)));
+    let cpu_ns = Samples::new(cpu_ns.collect::<Result<_>>()?);
     report.value("ns CPU of a message, least / median / greatest", spread(&cpu_ns, 0));
     report.target("CPU of a message, all threads", cpu_ns.quantile(0.5), 400.0, "ns");
     Ok(())
@@ -48,25 +45,24 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
 
 /// Returns the CPU time of a participant for all messages.
 fn round(setup: &Setup) -> Result<u64> {
-    let failed = || Failure::system("the participant's files");
-    let directory = tempfile::tempdir().map_err(failed())?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed())?;
-    let port = listener.local_addr().map_err(failed())?.port();
+    let directory = tempfile::tempdir()?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port();
     let log_path = directory.path().join("message.log");
     let config = format!("taker\n{}\n127.0.0.1 {port}\n", log_path.display());
-    fs::write(directory.path().join("config"), config).map_err(failed())?;
+    fs::write(directory.path().join("config"), config).context("the participant's files")?;
     let mut participant = start(setup, &directory)?;
     let Some(mut typed) = participant.stdin() else {
-        return Err(Failure::Wrong("a participant without standard input".to_owned()));
+        bail!("a participant without standard input");
     };
     let mut member = Member::accept(&listener)?;
     let before = participant.usage()?;
     member.deliver()?;
     let after = participant.usage()?;
-    typed.write_all(b"quit\n").map_err(Failure::system("cannot type"))?;
+    typed.write_all(b"quit\n").context("cannot type")?;
     member.finish()?;
     participant.stop()?;
-    verify(&fs::read(log_path).map_err(failed())?, MESSAGES)?;
+    verify(&fs::read(log_path).context("the participant's files")?, MESSAGES)?;
     Ok(after.cpu_ns_since(&before))
 }
 
@@ -84,13 +80,11 @@ fn verify(log: &[u8], messages: u64) -> Result<()> {
     let lines = log.split(|&byte| byte == b'\n');
     for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
         let text = line.rsplit(|&byte| byte == b'\t').next().unwrap_or_default();
-        expectation.take(text).map_err(Failure::Wrong)?;
-    }
-    if expectation.taken() == messages {
-        return Ok(());
+        expectation.take(text)?;
     }
     let logged = expectation.taken();
-    Err(Failure::Wrong(format!("{logged} of {messages} messages are in the message log")))
+    ensure!(logged == messages, "{logged} of {messages} messages are in the message log");
+    Ok(())
 }
 
 /// The participant, from the view of its coordinator.
@@ -103,7 +97,7 @@ struct Member {
 impl Member {
     /// Carries out the first request, a `register`.
     fn accept(listener: &TcpListener) -> Result<Self> {
-        let (stream, peer) = listener.accept().map_err(Failure::system("no participant came"))?;
+        let (stream, peer) = listener.accept().context("no participant came")?;
         let mut commands = CommandSocket::new(stream)?;
         let request = commands.line()?;
         let asked = request.split_once("#register ").and_then(|(_, behind)| {
@@ -112,14 +106,12 @@ impl Member {
             Some((port.parse().ok()?, nonce.split(['#', ' ']).next()?))
         });
         let Some((port, nonce)) = asked else {
-            return Err(Failure::Wrong(format!("no register: {request:?}")));
+            bail!("no register: {request:?}");
         };
-        let address: (IpAddr, u16) = (peer.ip(), port);
-        let mut messages = CommandSocket::connect(address.into())?;
+        let mut messages = CommandSocket::connect(SocketAddr::new(peer.ip(), port))?;
         let epoch = "00000000000000aa";
         messages.write(format!("hello#{nonce}#{epoch}\n").as_bytes())?;
-        let reply = format!("OK register epoch={epoch} next=1 ttl=60\n");
-        commands.write(reply.as_bytes())?;
+        commands.write(format!("OK register epoch={epoch} next=1 ttl=60\n").as_bytes())?;
         Ok(Self { commands, messages })
     }
 
@@ -148,9 +140,7 @@ impl Member {
     /// Carries out the `disconnect`, and waits until the participant ends.
     fn finish(mut self) -> Result<()> {
         let request = self.commands.line()?;
-        if !request.contains("#disconnect#") {
-            return Err(Failure::Wrong(format!("no disconnect: {request:?}")));
-        }
+        ensure!(request.contains("#disconnect#"), "no disconnect: {request:?}");
         self.commands.write(b"OK disconnect\n")?;
         drop(self.messages);
         self.commands.read_to_end()

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context as _, Result};
+
 use super::{Report, Setup};
-use crate::failure::{Failure, Result};
 use crate::table::megabytes;
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
@@ -26,8 +27,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 fn size(path: &Path) -> Result<String> {
-    let metadata = fs::metadata(path);
-    let bytes = metadata.map_err(Failure::system(path.display()))?.len();
+    let bytes = fs::metadata(path).with_context(|| path.display().to_string())?.len();
     Ok(megabytes(bytes))
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
+
 use super::disk::syncs_per_second;
 use super::store::{Connected, STORES, Store};
 use super::{Measured, Setup};
 use crate::clients::{Pace, Until};
-use crate::failure::{Failure, Result};
 use crate::table::{Bound, Row, Table, Target, Values, count};
 
 pub(super) const TEXT_BYTES: usize = 100;
@@ -84,11 +85,9 @@ fn round(setup: &Setup, store: Store, publishers: usize, span: Duration) -> Resu
 }
 
 fn check(store: Store, confirmed: u64, found: u64) -> Result<()> {
-    if confirmed == found {
-        return Ok(());
-    }
     let name = store.name();
-    Err(Failure::Wrong(format!("{name} confirmed {confirmed} messages and has {found}")))
+    ensure!(confirmed == found, "{name} confirmed {confirmed} messages and has {found}");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! CPU of the coordinator for a delivery, without a journal and with one.
 
+use anyhow::Result;
+
 use super::{Measured, Setup, store};
 use crate::cases::{CPU, Case, FAN_OUT};
-use crate::failure::Result;
 use crate::peers::{Connected, groupcast};
 use crate::table::{Row, Table, Target, Values, count};
 

@@ -1,13 +1,11 @@
 //! The directory for all stores, on a file system with a disk.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, ensure};
 use procfs::process::{MountInfos, Process};
 use tempfile::TempDir;
-
-use crate::failure::{Failure, Result};
 
 /// File systems in memory. A sync there proves nothing.
 const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
@@ -22,20 +20,17 @@ pub(crate) struct Directory {
 impl Directory {
     /// Creates a directory in `base`, which must not be in memory.
     pub(crate) fn create(base: &Path) -> Result<Self> {
-        let inside = || format!("cannot use {}", base.display());
-        let base = fs::canonicalize(base).map_err(Failure::system(inside()))?;
+        let inside = format!("cannot use {}", base.display());
+        let base = fs::canonicalize(base).with_context(|| inside.clone())?;
         let mounts = Process::myself().and_then(|process| process.mountinfo());
-        let mounts = mounts.map_err(io::Error::other);
-        let mounts = mounts.map_err(Failure::system("cannot list the file systems"))?;
+        let mounts = mounts.context("cannot list the file systems")?;
         let unknown = || ("unknown".to_owned(), "unknown".to_owned());
         let (kind, source) = mount_of(mounts, &base).unwrap_or_else(unknown);
-        if IN_MEMORY.contains(&kind.as_str()) {
-            let inside = inside();
-            return Err(Failure::Wrong(format!("{inside}: {kind} is in memory (--directory)")));
-        }
-        let file_system = format!("{kind} on {source}");
+        let is_in_memory = IN_MEMORY.contains(&kind.as_str());
+        ensure!(!is_in_memory, "{inside}: {kind} is in memory (--directory)");
         let directory = tempfile::Builder::new().prefix("durability-").tempdir_in(&base);
-        Ok(Self { directory: directory.map_err(Failure::system(inside()))?, file_system })
+        let directory = directory.context(inside)?;
+        Ok(Self { directory, file_system: format!("{kind} on {source}") })
     }
 
     pub(crate) fn file_system(&self) -> &str {
@@ -44,25 +39,22 @@ impl Directory {
 
     /// Creates an empty directory in this one.
     pub(crate) fn fresh(&self) -> Result<TempDir> {
-        let made = tempfile::tempdir_in(self.directory.path());
-        made.map_err(Failure::system("cannot create a directory"))
+        tempfile::tempdir_in(self.directory.path()).context("cannot create a directory")
     }
 }
 
 /// Lists the files of a directory with their sizes, without subdirectories.
 pub(super) fn files(directory: &Path) -> Result<Vec<(PathBuf, u64)>> {
-    let listed = fs::read_dir(directory).and_then(|entries| {
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let about = entry.metadata()?;
-            if about.is_file() {
-                files.push((entry.path(), about.len()));
-            }
+    let entries = fs::read_dir(directory);
+    let mut files = Vec::new();
+    for entry in entries.with_context(|| format!("cannot read {}", directory.display()))? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_file() {
+            files.push((entry.path(), about.len()));
         }
-        Ok(files)
-    });
-    listed.map_err(Failure::system(format!("cannot read {}", directory.display())))
+    }
+    Ok(files)
 }
 
 /// Kind and source of the file system of a path: the deepest mount above the path, and the last one

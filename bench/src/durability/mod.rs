@@ -19,12 +19,12 @@ mod store;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Result;
 use getopts::{Matches, Options};
 
 use crate::Subcommand;
 use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
-use crate::failure::Result;
 use crate::machine;
 use crate::peers::{Peer, Programs, installed, nats};
 use crate::table::{Table, Target, document, print_summary, print_targets};

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
+use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{Advice, fadvise};
 
 use super::directory::files;
 use super::{Measured, Setup, store};
 use crate::clients::{Pace, Until};
 use crate::clock;
-use crate::failure::{Failure, Result};
 use crate::table::{Row, Table, Target, Values, count};
 
 /// Values are scaled to this size of the journal.
@@ -79,16 +79,12 @@ fn round(setup: &Setup, directory: &Path, messages: u64, is_cold: bool) -> Resul
     coordinator.command()?.request("bench", "ping")?;
     let elapsed = clock::now().duration_since(begin);
     let missed = store::missed(&coordinator)?;
-    if missed != messages {
-        return Err(Failure::Wrong(format!("of {messages} messages {missed} were recovered")));
-    }
+    ensure!(missed == messages, "of {messages} messages {missed} were recovered");
     Ok(vec![(TIME, elapsed.as_secs_f64() * 1e3 * BYTES as f64 / bytes.max(1) as f64)])
 }
 
 fn drop_from_page_cache(path: &Path) -> Result<()> {
-    let dropped = File::open(path).and_then(|file| {
-        file.sync_all()?; // Pages that are not written yet stay in the cache.
-        Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
-    });
-    dropped.map_err(Failure::system(format!("cannot drop {} from the page cache", path.display())))
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    file.sync_all()?; // Pages that are not written yet stay in the cache.
+    fadvise(&file, 0, None, Advice::DontNeed).context("cannot drop pages from the page cache")
 }

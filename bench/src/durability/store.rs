@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
+
 use super::Setup;
 use super::confirm::TEXT_BYTES;
 use crate::clients::Clients;
 use crate::command::{ConnectBack, value_of};
 use crate::coordinator::Coordinator;
-use crate::failure::{Failure, Result};
 use crate::peers::groupcast::Requests;
 use crate::peers::nats::Nats;
 use crate::peers::redis::{Appender, Redis};
@@ -129,7 +130,7 @@ pub(super) fn missed(coordinator: &Coordinator) -> Result<u64> {
     let mut command = coordinator.command()?;
     let (_, reply) = ConnectBack::listen()?.enter(&mut command, ABSENT, "reconnect", true)?;
     let missed = value_of(&reply, "missed").and_then(|number| number.parse().ok());
-    missed.ok_or_else(|| Failure::Wrong(format!("no number of missed messages: {reply}")))
+    missed.with_context(|| format!("no number of missed messages: {reply}"))
 }
 
 fn start_nats(setup: &Setup, directory: &Path) -> Result<Nats> {
@@ -155,8 +156,7 @@ fn nats_obstacle(program: &Path) -> Option<String> {
 }
 
 fn utf8(directory: &Path) -> Result<&str> {
-    let fault = || Failure::Wrong("a directory whose name is not UTF-8".to_owned());
-    directory.to_str().ok_or_else(fault)
+    directory.to_str().context("a directory whose name is not UTF-8")
 }
 
 #[cfg(test)]

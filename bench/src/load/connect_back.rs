@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 
+use anyhow::Result;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
 use crate::command::ConnectBack;
-use crate::failure::{Failure, Result};
+use crate::stream::BOTH;
 
-/// Events that are watched for on every socket.
-pub(super) const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 /// Longest first line of a connection: `hello#<nonce>#<epoch>`.
 const HELLO_BYTES_MAX: usize = 128;
 
@@ -35,8 +34,7 @@ impl Listener {
     ) -> Result<Self> {
         let port = listener.port();
         let mut listener = TcpListener::from_std(listener.into_listener());
-        let watched = registry.register(&mut listener, token, Interest::READABLE);
-        watched.map_err(Failure::system("cannot watch the listener"))?;
+        registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self { listener, port, epoch, pending: BTreeMap::new(), next_token: first })
     }
 

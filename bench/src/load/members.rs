@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
-use super::connect_back::{BOTH, Listener};
+use super::connect_back::Listener;
 use super::member::{Member, Profile, State};
 use super::participants::{Participants, Transport};
 use super::plan::{Pace, Plan};
@@ -16,7 +17,7 @@ use super::recorder::Recorder;
 use super::timer::Timer;
 use super::verifier::fault::malformed;
 use crate::command::{CommandSocket, ConnectBack, value_of};
-use crate::failure::{Failure, Result};
+use crate::stream::{BOTH, watch};
 
 /// Member i has token 2i for its command channel and 2i + 1 for its message socket.
 const fn command_token(index: usize) -> Token {
@@ -62,7 +63,7 @@ struct Registration {
 impl Registration {
     fn parse(reply: &str) -> Result<Self> {
         let number = |key| value_of(reply, key).and_then(|value| value.parse().ok());
-        let first = number("next").ok_or_else(|| Failure::Wrong(format!("register: {reply}")))?;
+        let first = number("next").with_context(|| format!("register: {reply}"))?;
         let epoch = value_of(reply, "epoch").unwrap_or_default().to_owned();
         Ok(Self { first, epoch, ttl_s: number("ttl").unwrap_or(0) })
     }
@@ -77,7 +78,7 @@ impl Members {
         coordinator: SocketAddr,
         id: impl Fn(usize) -> String,
     ) -> Result<(Self, Vec<(String, u64)>)> {
-        let poll = Poll::new().map_err(Failure::system("cannot poll"))?;
+        let poll = Poll::new().context("cannot poll")?;
         let ip = CommandSocket::connect(coordinator)?.ip();
         let listener = ConnectBack::listen_on(ip)?;
         let participants =
@@ -97,8 +98,9 @@ impl Members {
                     let mut commands = CommandSocket::connect(coordinator)?;
                     let (messages, reply) =
                         listener.enter(&mut commands, &id, "register", plan.acks)?;
-                    let commands = watch(&poll, commands.into_stream(), command_token(index))?;
-                    let messages = watch(&poll, messages, message_token(index))?;
+                    let registry = poll.registry();
+                    let commands = watch(commands.into_stream(), registry, command_token(index))?;
+                    let messages = watch(messages, registry, message_token(index))?;
                     let frame = (format!("{id}#"), format!("#{ip}\n"));
                     (Transport::Socket(commands), Some(messages), frame, reply)
                 }
@@ -155,10 +157,10 @@ impl Members {
                     member.state = State::Connecting;
                     Ok(())
                 })
-                .map_err(Failure::system("cannot connect")),
+                .context("cannot connect"),
         };
         match opened {
-            Err(failure) => recorder.fail(index, failure),
+            Err(failure) => recorder.fail(index, format_args!("{failure:#}")),
             Ok(()) if member.state == State::Connecting => (),
             Ok(()) => self.request_reconnect(recorder, index),
         }
@@ -288,14 +290,4 @@ impl Members {
         let is_known = matches!(self.kind, Kind::Processes(_));
         is_known.then(|| self.members.iter().map(Member::cpu_ns).sum())
     }
-}
-
-/// Watches a socket that was set up while it blocked.
-fn watch(poll: &Poll, stream: std::net::TcpStream, token: Token) -> Result<TcpStream> {
-    let watched = stream.set_nonblocking(true).and_then(|()| {
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, token, BOTH)?;
-        Ok(stream)
-    });
-    watched.map_err(Failure::system("cannot watch a socket"))
 }

@@ -1,9 +1,8 @@
 //! Times and counts of a run, in bounded memory.
 
+use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde::Serialize;
-
-use crate::failure::{Failure, Result};
 
 /// Longest time in the histograms: an hour. Longer times count as an hour.
 const TIME_NS_MAX: u64 = 3_600_000_000_000;
@@ -66,8 +65,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new() -> Result<Self> {
-        let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
-        let latency = histogram.map_err(|error| Failure::Wrong(format!("histogram: {error}")))?;
+        let latency = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS)?;
         let timeline = Timeline { slot_ns: SLOT_NS, counts: Vec::new() };
         let lateness = latency.clone();
         Ok(Self { latency, lateness, timeline, counts: Counts::default(), last_ns: 0 })

@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, bail};
 use mio::net::TcpStream;
 use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
@@ -24,7 +25,6 @@ use super::recorder::Recorder;
 use super::verifier::fault::malformed;
 use super::verifier::receiver::Gap;
 use crate::command::{CommandSocket, value_of};
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 
 /// Interval of asking the coordinator if every member has every message.
@@ -82,14 +82,15 @@ impl Process {
 
     /// Registers, and returns the reply behind `OK `.
     fn register(&mut self) -> Result<String> {
-        let written = self.input.as_mut().map_or(Ok(()), |input| input.write_all(b"register 0\n"));
-        written.map_err(Failure::system("cannot write a command"))?;
+        if let Some(input) = &mut self.input {
+            input.write_all(b"register 0\n").context("cannot write a command")?;
+        }
         loop {
             let reply = self.server.line()?;
             match reply.strip_prefix("OK ") {
                 Some(behind) => return Ok(behind.to_owned()),
                 None if reply.starts_with('*') => (), // A notice.
-                None => return Err(Failure::Wrong(format!("register: {reply}"))),
+                None => bail!("register: {reply}"),
             }
         }
     }
@@ -97,14 +98,12 @@ impl Process {
     /// Watches both pipes, without blocking from here on; their events carry `token`.
     fn watch(mut self, registry: &Registry, token: Token) -> Result<Self> {
         let output = self.server.stdout().get_ref();
-        let watched = ioctl_fionbio(output, true).map_err(io::Error::from).and_then(|()| {
-            let raw = output.as_raw_fd();
-            registry.register(&mut SourceFd(&raw), token, Interest::READABLE)?;
-            let Some(input) = &mut self.input else { return Ok(()) };
+        ioctl_fionbio(output, true)?;
+        registry.register(&mut SourceFd(&output.as_raw_fd()), token, Interest::READABLE)?;
+        if let Some(input) = &mut self.input {
             input.set_nonblocking(true)?;
-            registry.register(input, token, Interest::WRITABLE)
-        });
-        watched.map_err(Failure::system("cannot watch a participant"))?;
+            registry.register(input, token, Interest::WRITABLE)?;
+        }
         Ok(self)
     }
 
@@ -115,8 +114,7 @@ impl Process {
 
     /// Waits for the end of the process.
     fn wait(mut self) -> Result<()> {
-        let blocking = ioctl_fionbio(self.server.stdout().get_ref(), false);
-        blocking.map_err(io::Error::from).map_err(Failure::system("cannot wait"))?;
+        ioctl_fionbio(self.server.stdout().get_ref(), false).context("cannot wait")?;
         self.server.wait()
     }
 
@@ -137,7 +135,7 @@ pub(super) struct Participants {
 
 impl Participants {
     pub(super) fn new(program: &Path, coordinator: SocketAddr) -> Result<Self> {
-        let directory = TempDir::new().map_err(Failure::system("cannot make a directory"))?;
+        let directory = TempDir::new().context("cannot make a directory")?;
         let program = program.to_owned();
         Ok(Self { program, coordinator, directory, asked_ns: 0 })
     }
@@ -156,8 +154,7 @@ impl Participants {
         let (log, coordinator) = (self.path(id, "log"), self.coordinator);
         let address = format!("{} {}", coordinator.ip(), coordinator.port());
         let config = format!("{id}\n{}\n{address}\n", log.display());
-        let written = fs::write(self.path(id, "txt"), config);
-        written.map_err(Failure::system("cannot write a participant's config"))?;
+        fs::write(self.path(id, "txt"), config).context("cannot write a participant's config")?;
         let mut process = Process::start(&self.program, &self.path(id, "txt"))?;
         let reply = process.register()?;
         Ok((process.watch(registry, token)?, reply))
@@ -194,10 +191,9 @@ impl Participants {
     ) -> Result<()> {
         let index = *index;
         if let Some(Err(failure)) = process.map(Process::wait) {
-            recorder.verifier.fault(index, failure);
+            recorder.verifier.fault(index, format_args!("{failure:#}"));
         }
-        let log = fs::read(self.path(id, "log"));
-        let log = log.map_err(Failure::system("cannot read a message log"))?;
+        let log = fs::read(self.path(id, "log")).context("cannot read a message log")?;
         let now_ns = recorder.now_ns();
         let verifier = &mut recorder.verifier;
         for line in log.split_inclusive(|&byte| byte == b'\n') {

@@ -1,7 +1,8 @@
 //! Two plots in one SVG: latency by percentile, and throughput over time.
 
+use anyhow::Result;
+
 use super::outcome::{Outcome, time};
-use crate::failure::Result;
 use crate::plot::{Lines, lines, powers};
 
 /// Draws the outcomes, a line each.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Result;
+
 use super::arguments::Arguments;
 use super::churn::Departures;
 use super::members::Members;
@@ -16,7 +18,6 @@ use super::workload::Workload;
 use crate::command::CommandSocket;
 use crate::coordinator::{Coordinator, Start};
 use crate::cores::Cores;
-use crate::failure::Result;
 use crate::process::Usage;
 use crate::table::ratio;
 

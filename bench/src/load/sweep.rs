@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use signal_hook::consts::SIGINT;
 
 use super::arguments::{Arguments, options};
@@ -12,9 +13,8 @@ use super::plot;
 use super::progress::Interrupt;
 use super::run::run;
 use crate::Subcommand;
-use crate::cli::print;
+use crate::cli::{Usage, print};
 use crate::cores::raise_file_limit;
-use crate::failure::{Failure, Result};
 
 /// The subcommand.
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
@@ -26,7 +26,7 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     is_hidden: false,
     options,
     run: |matches| {
-        let arguments = Arguments::new(matches).map_err(Failure::Usage)?;
+        let arguments = Arguments::new(matches).map_err(Usage)?;
         raise_file_limit();
         sweep(&arguments)
     },
@@ -34,8 +34,7 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
 
 fn sweep(arguments: &Arguments) -> Result<ExitCode> {
     let interrupt = Interrupt::default();
-    let registered = signal_hook::flag::register(SIGINT, interrupt.clone());
-    registered.map_err(Failure::system("cannot handle Ctrl-C"))?;
+    signal_hook::flag::register(SIGINT, interrupt.clone()).context("cannot handle Ctrl-C")?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for plan in &arguments.plans {
         print(&format!("{plan}\n"));
@@ -60,8 +59,7 @@ fn sweep(arguments: &Arguments) -> Result<ExitCode> {
 /// Writes the results so far.
 fn write_results(arguments: &Arguments, outcomes: &[Outcome]) -> Result<()> {
     if let Some(path) = &arguments.json {
-        let json = serde_json::to_string_pretty(outcomes)
-            .map_err(|error| Failure::Wrong(format!("cannot write JSON: {error}")))?;
+        let json = serde_json::to_string_pretty(outcomes).context("cannot write JSON")?;
         replace(path, &(json + "\n"))?;
     }
     match &arguments.plot {
@@ -74,6 +72,7 @@ fn write_results(arguments: &Arguments, outcomes: &[Outcome]) -> Result<()> {
 fn replace(path: &Path, text: &str) -> Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
-    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
-    written.map_err(Failure::system(format!("cannot write {}", path.display())))
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

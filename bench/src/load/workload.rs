@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
+
 use super::churn::{Churn, Departure};
 use super::member::State;
 use super::members::Members;
@@ -9,7 +11,6 @@ use super::pacer::Pacer;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::recorder::Recorder;
-use crate::failure::Result;
 
 /// Longest wait for events.
 const TICK: Duration = Duration::from_millis(100);

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
+use anyhow::{Context as _, Result};
+
 use super::floor_server::{PUBLISHER, SUBSCRIBER};
 use super::groupcast::Deliveries;
 use super::{Connected, Plan};
@@ -11,9 +13,8 @@ use crate::cli;
 use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
-use crate::wire::{Frame, Framed, Wire, unexpected};
+use crate::wire::{Framed, Wire, unexpected};
 
 /// Head of each line, as long as the head of a coordinator's delivery.
 const HEAD: &[u8] = b"100000#publisher0#1700000000000#";
@@ -31,7 +32,7 @@ impl Floor {
         command.arg("floor").args(keeps.then_some("--keep"));
         let mut server = Server::start("the floor", &mut command, cores)?;
         let line = server.line()?;
-        let address = line.parse().map_err(|_| Failure::Wrong(format!("the floor: {line}")))?;
+        let address = line.parse().with_context(|| format!("the floor: {line}"))?;
         Ok(Self { server, address })
     }
 
@@ -46,7 +47,7 @@ impl Floor {
 
     fn greet(&self, byte: u8) -> Result<TcpStream> {
         let mut stream = CommandSocket::connect(self.address)?.into_stream();
-        stream.write_all(&[byte]).map_err(Failure::system("cannot greet the floor"))?;
+        stream.write_all(&[byte]).context("cannot greet the floor")?;
         Ok(stream)
     }
 
@@ -54,8 +55,7 @@ impl Floor {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
             let mut stream = self.subscriber()?;
-            let greeted = stream.read_exact(&mut [0]);
-            greeted.map_err(Failure::system("the floor does not greet"))?;
+            stream.read_exact(&mut [0]).context("the floor does not greet")?;
             let wire = Box::new(Deliveries::copied(plan.text_bytes));
             clients.add_receiver(stream, wire, plan.publishers, None)?;
         }
@@ -78,6 +78,10 @@ impl Wire for Lines {
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        if bytes.is_empty() { Ok(Frame::Incomplete) } else { Err(unexpected("nothing", bytes)) }
+        if bytes.is_empty() { Ok(None) } else { Err(unexpected("nothing", bytes)) }
+    }
+
+    fn has_replies(&self) -> bool {
+        false
     }
 }

@@ -10,9 +10,10 @@
 //! that all subscribers have. Its cost is the cost of the kernel for these bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use getopts::{Matches, Options};
 use memchr::memrchr;
 use mio::net::{TcpListener, TcpStream};
@@ -20,7 +21,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::Subcommand;
 use crate::cores::{lengthen_accept_queue, raise_file_limit};
-use crate::failure::{Failure, Result};
+use crate::stream::{BOTH, ready};
 
 /// The subcommand, which is a process of its own as every peer is.
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
@@ -41,12 +42,9 @@ fn options() -> Options {
 
 fn run(matches: &Matches) -> Result<ExitCode> {
     raise_file_limit();
-    let serve = || {
-        let mut floor = Floor::open(matches.opt_present("keep"))?;
-        writeln!(io::stdout(), "{}", floor.address()?)?;
-        floor.run()
-    };
-    serve().map_err(Failure::system("the floor ends"))?;
+    let mut floor = Floor::open(matches.opt_present("keep"))?;
+    writeln!(io::stdout(), "{}", floor.listener.local_addr()?)?;
+    floor.run().context("the floor ends")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -101,10 +99,6 @@ impl Floor {
         Ok(Self { poll, listener, peers, log, keeps, scratch })
     }
 
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
@@ -136,8 +130,7 @@ impl Floor {
                 Err(error) => return Err(error),
             };
             stream.set_nodelay(true)?;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, Token(self.peers.len()), interest)?;
+            self.poll.registry().register(&mut stream, Token(self.peers.len()), BOTH)?;
             let (is_readable, is_writable) = (true, true);
             self.peers.push(Peer { stream, role: Role::Unknown, is_readable, is_writable });
         }
@@ -154,14 +147,13 @@ impl Floor {
     fn read(&mut self) {
         let is_full = self.log.len() >= LOG_BYTES_MAX;
         for peer in self.peers.iter_mut().filter(|peer| peer.is_readable && !is_full) {
-            match peer.stream.read(&mut self.scratch) {
-                Ok(0) => peer.leave(),
-                Ok(read) => {
+            match ready(peer.stream.read(&mut self.scratch)) {
+                Ok(None) => peer.is_readable = false,
+                Ok(Some(0)) | Err(_) => peer.leave(),
+                Ok(Some(read)) => {
                     let bytes = self.scratch.get(..read).unwrap_or_default();
                     peer.take(bytes, &mut self.log, self.keeps);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => peer.is_readable = false,
-                Err(_) => peer.leave(),
             }
         }
     }
@@ -173,9 +165,9 @@ impl Floor {
             let end = self.log.len().min(*had + TURN_BYTES_MAX);
             let due = self.log.get(*had..end).unwrap_or_default();
             if peer.is_writable && !due.is_empty() {
-                match peer.stream.write(due) {
-                    Ok(written) => *had += written,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => peer.is_writable = false,
+                match ready(peer.stream.write(due)) {
+                    Ok(Some(written)) => *had += written,
+                    Ok(None) => peer.is_writable = false,
                     Err(_) => {
                         peer.leave();
                         continue;
@@ -186,8 +178,8 @@ impl Floor {
                 slowest = slowest.min(*had);
             }
         }
-        if !self.keeps && slowest > 0 && (slowest == self.log.len() || slowest > LOG_BYTES_MAX / 2)
-        {
+        let is_worth_it = slowest == self.log.len() || slowest > LOG_BYTES_MAX / 2;
+        if !self.keeps && slowest > 0 && is_worth_it {
             self.forget(slowest);
         }
     }

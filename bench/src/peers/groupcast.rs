@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
+use anyhow::Result;
+
 use super::Plan;
 use crate::clients::{Clients, Pace, Until};
 use crate::command::ConnectBack;
 use crate::coordinator::Coordinator;
-use crate::failure::Result;
 use crate::wire::{Frame, Framed, Wire, decimal, first_line, unexpected};
 
 /// Registers and connects all members of a plan.
@@ -69,17 +70,13 @@ impl Wire for Requests {
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let Some(line) = first_line(bytes) else { return Ok(None) };
         let seq = line.strip_prefix(b"OK msend seq=").and_then(|seq| seq.strip_suffix(b"\n"));
         match seq.and_then(decimal) {
             Some(seq) if seq > self.seq => self.seq = seq,
             Some(_) | None => return Err(unexpected("a higher seq", line)),
         }
-        Ok(Frame::Reply(line.len()))
-    }
-
-    fn has_replies(&self) -> bool {
-        true
+        Ok(Some((Frame::Reply, line.len())))
     }
 }
 
@@ -108,17 +105,17 @@ impl Wire for Deliveries {
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
         let mut head = memchr::memchr_iter(b'#', bytes);
         let (Some(first), Some(_), Some(third)) = (head.next(), head.next(), head.next()) else {
-            return Ok(Frame::Incomplete);
+            return Ok(None);
         };
         let (begin, end) = (third + 1, third + 1 + self.text_bytes);
         let (Some(text), Some(last)) = (bytes.get(begin..end), bytes.get(end)) else {
-            return Ok(Frame::Incomplete);
+            return Ok(None);
         };
         match bytes.get(..first).and_then(decimal) {
             Some(seq) if *last == b'\n' && (seq > self.seq || !self.is_rising) => self.seq = seq,
             Some(_) | None => return Err(unexpected("a delivery with a higher number", bytes)),
         }
-        Ok(Frame::Text(text, end + 1))
+        Ok(Some((Frame::Text(text), end + 1)))
     }
 
     fn acknowledge(&mut self, output: &mut Vec<u8>) {
@@ -133,7 +130,7 @@ impl Wire for Deliveries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tests::check;
+    use crate::wire::tests::{check, published, refuses};
 
     #[test]
     fn deliveries_are_found_wherever_the_bytes_are_split() {
@@ -141,10 +138,8 @@ mod tests {
         for acks in [false, true] {
             check(&|| Box::new(Deliveries::new(4, acks)), bytes, &[b"one#", b"#two"], 0);
         }
-        for wrong in [&b"7#a#1#four!\n"[..], b"gap#1#2#three\n", b"x#a#1#four\n", b"-1#a#1#four\n"]
-        {
-            assert!(Deliveries::new(4, false).frame(wrong).is_err());
-        }
+        let wrong = [&b"7#a#1#four!\n"[..], b"gap#1#2#three\n", b"x#a#1#four\n", b"-1#a#1#four\n"];
+        refuses(&|| Box::new(Deliveries::new(4, false)), &wrong);
     }
 
     #[test]
@@ -163,11 +158,8 @@ mod tests {
     fn replies_are_found_and_refusals_are_errors() {
         let bytes = b"OK msend seq=1\nOK msend seq=12\n";
         check(&|| Box::new(Requests::new("a")), bytes, &[], 2);
-        for wrong in [&b"ERR 507 the backlog is full\n"[..], b"OK msend seq=0\n", b"\n"] {
-            assert!(Requests::new("a").frame(wrong).is_err());
-        }
-        let mut output = Vec::new();
-        Requests::new("a").publish(b"hello#", &mut output);
-        assert_eq!(output, b"a#msend hello##127.0.0.1\n");
+        let wrong = [&b"ERR 507 the backlog is full\n"[..], b"OK msend seq=0\n", b"\n"];
+        refuses(&|| Box::new(Requests::new("a")), &wrong);
+        assert_eq!(published(Requests::new("a")), b"a#msend four#127.0.0.1\n");
     }
 }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use anyhow::{Context as _, Error, Result};
+
 use crate::clock;
 use crate::command::DEADLINE;
-use crate::failure::{Failure, Result};
 
 /// Directory of servers that is not in the `PATH` of every user.
 const SYSTEM_PROGRAMS: &str = "/usr/sbin";
@@ -34,8 +35,9 @@ pub(crate) fn version(name: &str, options: &[&str]) -> Option<String> {
 
 /// An address that was free a moment ago. These servers cannot choose a port and report it.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-    address.map_err(Failure::system("cannot find a free port"))
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|free| free.local_addr())
+        .context("cannot find a free port")
 }
 
 /// Waits until a server listens on `address`.
@@ -45,7 +47,7 @@ pub(crate) fn reach(address: SocketAddr) -> Result<()> {
         match TcpStream::connect(address) {
             Ok(_) => return Ok(()),
             Err(error) if clock::now().duration_since(begin) > DEADLINE => {
-                return Err(Failure::System(format!("no server listens on {address}"), error));
+                return Err(Error::new(error).context(format!("no server listens on {address}")));
             }
             Err(_) => clock::pause(PAUSE),
         }

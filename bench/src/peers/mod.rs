@@ -15,13 +15,13 @@ pub(crate) mod redis;
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use getopts::Matches;
 
 use crate::cli;
 use crate::clients::Clients;
 use crate::coordinator::Start;
 use crate::cores::Cores;
-use crate::failure::Result;
 use crate::process::Server;
 
 const TTL_S: u64 = 60;

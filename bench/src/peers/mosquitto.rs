@@ -8,12 +8,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, ensure};
+
 use super::installed::{free_address, program, reach};
 use super::{Connected, Plan};
 use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 use crate::wire::{Frame, Framed, Wire, unexpected};
 
@@ -53,8 +54,7 @@ impl Mosquitto {
         );
         let mut server = Server::start(PROGRAM, &mut command, cores)?;
         if let Some(mut stdin) = server.stdin() {
-            let written = stdin.write_all(config.as_bytes());
-            written.map_err(Failure::system("cannot write mosquitto's config"))?;
+            stdin.write_all(config.as_bytes()).context("cannot write mosquitto's config")?;
         }
         reach(address)?;
         Ok(Self { server, address })
@@ -97,13 +97,10 @@ fn exchange(stream: &mut TcpStream, head: u8, body: &[u8], expected: &[u8]) -> R
     push_length(&mut packet, body.len());
     packet.extend_from_slice(body);
     let mut reply = vec![0; expected.len()];
-    let exchanged = stream.write_all(&packet).and_then(|()| stream.read_exact(&mut reply));
-    exchanged.map_err(Failure::system("cannot talk to mosquitto"))?;
-    if reply == expected {
-        Ok(())
-    } else {
-        Err(Failure::Wrong(format!("mosquitto: expected {expected:x?}, found {reply:x?}")))
-    }
+    stream.write_all(&packet).context("cannot write to mosquitto")?;
+    stream.read_exact(&mut reply).context("cannot read from mosquitto")?;
+    ensure!(reply == expected, "mosquitto: expected {expected:x?}, found {reply:x?}");
+    Ok(())
 }
 
 fn push_string(body: &mut Vec<u8>, text: &[u8]) {
@@ -124,7 +121,7 @@ fn push_length(packet: &mut Vec<u8>, length: usize) {
 type Packet<'a> = (u8, &'a [u8], usize);
 
 /// Finds the first packet of `bytes`. `None` if the packet is incomplete.
-fn packet(bytes: &[u8]) -> std::result::Result<Option<Packet<'_>>, String> {
+fn packet(bytes: &[u8]) -> Result<Option<Packet<'_>>> {
     let Some((head, rest)) = bytes.split_first() else { return Ok(None) };
     let (mut length, mut used) = (0, 1);
     for (index, byte) in rest.iter().take(LENGTH_BYTES_MAX).enumerate() {
@@ -178,15 +175,14 @@ impl Wire for Client {
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        let Some((head, body, used)) = packet(bytes)? else { return Ok(Frame::Incomplete) };
+        let Some((head, body, used)) = packet(bytes)? else { return Ok(None) };
         // A repeated packet has a flag. It is an error here because no connection was lost.
         if head == PUBLISH | self.qos << 1 {
-            let text = self.publication(body);
-            let frame = text.map(|text| Frame::Text(text, used));
-            return frame.ok_or_else(|| unexpected("a publication", bytes));
-        }
-        if head == PUBACK && self.qos > 0 && body.len() == 2 {
-            return Ok(Frame::Reply(used));
+            if let Some(text) = self.publication(body) {
+                return Ok(Some((Frame::Text(text), used)));
+            }
+        } else if head == PUBACK && self.qos > 0 && body.len() == 2 {
+            return Ok(Some((Frame::Reply, used)));
         }
         Err(unexpected("a publication", bytes))
     }
@@ -206,7 +202,7 @@ impl Wire for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tests::check;
+    use crate::wire::tests::{check, published, refuses};
 
     #[test]
     fn publications_are_found_wherever_the_bytes_are_split() {
@@ -214,12 +210,10 @@ mod tests {
         check(&|| Box::new(Client::new(0)), bytes, &[b"one", b"\n\n"], 0);
         let bytes = b"\x32\x0b\x00\x05group\x01\x02hi\x40\x02\x00\x01";
         check(&|| Box::new(Client::new(1)), bytes, &[b"hi"], 1);
-        let again = b"\x3a\x0b\x00\x05group\x01\x02hi";
+        let again = &b"\x3a\x0b\x00\x05group\x01\x02hi"[..];
         let topic = b"\x30\x0a\x00\x05Groupone";
         let length = b"\x30\xff\xff\xff\xff\x01";
-        for wrong in [&again[..], topic, length, b"\x40\x02\x00\x01"] {
-            assert!(Client::new(0).frame(wrong).is_err(), "{wrong:x?}");
-        }
+        refuses(&|| Box::new(Client::new(0)), &[again, topic, length, b"\x40\x02\x00\x01"]);
     }
 
     #[test]
@@ -227,12 +221,10 @@ mod tests {
         for (qos, bytes) in [(0, 1), (1, 1), (0, 100), (1, 120), (0, 127), (1, 16_384)] {
             let (mut wire, mut output, text) = (Client::new(qos), Vec::new(), vec![b'x'; bytes]);
             wire.publish(&text, &mut output);
-            let whole = output.len();
-            assert_eq!(wire.frame(&output), Ok(Frame::Text(&text, whole)), "{qos} {bytes}");
+            let found = wire.frame(&output).unwrap();
+            assert_eq!(found, Some((Frame::Text(&text), output.len())), "{qos} {bytes}");
         }
-        let mut output = Vec::new();
-        Client::new(1).publish(b"hi", &mut output);
-        assert_eq!(output, b"\x32\x0b\x00\x05group\x00\x01hi");
+        assert_eq!(published(Client::new(1)), b"\x32\x0d\x00\x05group\x00\x01four");
     }
 
     #[test]
@@ -243,9 +235,7 @@ mod tests {
         wire.acknowledge(&mut output);
         assert_eq!(output, b"\x40\x02\x01\x02");
         wire.id = u16::MAX;
-        output.clear();
-        wire.publish(b"hi", &mut output);
-        assert_eq!(output, b"\x32\x0b\x00\x05group\x00\x01hi");
+        assert_eq!(published(wire), b"\x32\x0d\x00\x05group\x00\x01four");
     }
 
     #[test]

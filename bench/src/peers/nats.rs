@@ -1,17 +1,17 @@
 //! NATS as a peer, in its text protocol: `PUB` and `SUB`, and a JetStream stream.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
 
 use super::installed::{free_address, reach};
 use super::{Connected, Plan};
 use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 use crate::wire::{
     Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
@@ -41,7 +41,7 @@ impl Nats {
         if let Some(directory) = directory {
             let (config, store) = (directory.join("nats.conf"), directory.display());
             let text = format!("jetstream {{ store_dir: \"{store}\", sync_interval: always }}\n");
-            fs::write(&config, text).map_err(Failure::system("cannot write a config"))?;
+            fs::write(&config, text).context("cannot write a config")?;
             command.arg("-c").arg(&config);
         }
         let server = Server::start(PROGRAM, command.stdin(Stdio::null()), cores)?;
@@ -53,37 +53,28 @@ impl Nats {
         let mut clients = Clients::new(plan.text_bytes)?;
         let wire = || Box::new(Client::new("group", "", Expected::Texts(plan.text_bytes)));
         for _ in 0..plan.receivers {
-            let stream = self.greet("SUB group 1\r\n")?;
+            let stream = self.greet("SUB group 1\r\n")?.into_stream();
             clients.add_receiver(stream, wire(), plan.publishers, None)?;
         }
         for _ in 0..plan.publishers {
-            clients.add_publisher(self.greet("")?, wire())?;
+            clients.add_publisher(self.greet("")?.into_stream(), wire())?;
         }
         Ok(Connected { server: self.server, clients })
     }
 
     /// Connects, sends `request` and waits until the server has done it.
-    fn greet(&self, request: &str) -> Result<TcpStream> {
-        let mut stream = CommandSocket::connect(self.address)?.into_stream();
-        let greeted = (|| {
-            stream.write_all(format!("{HELLO}{request}PING\r\n").as_bytes())?;
-            // The reader may lose bytes after the PONG, but there are none: nobody publishes yet,
-            // and the PING of the server comes first.
-            let mut lines = BufReader::new(&stream);
-            let mut line = String::new();
-            while line != "PONG\r\n" {
-                line.clear();
-                if lines.read_line(&mut line)? == 0 {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
-                }
-                if line == "PING\r\n" {
-                    (&stream).write_all(b"PONG\r\n")?;
-                }
+    fn greet(&self, request: &str) -> Result<CommandSocket> {
+        let (mut socket, mut line) = (CommandSocket::connect(self.address)?, String::new());
+        socket.write(format!("{HELLO}{request}PING\r\n").as_bytes())?;
+        // No bytes are lost in the buffer of the reader after the PONG: nobody publishes yet, and
+        // the PING of the server comes first.
+        while line != "PONG" {
+            line = socket.line()?;
+            if line == "PING" {
+                socket.write(b"PONG\r\n")?;
             }
-            Ok(())
-        })();
-        greeted.map_err(Failure::system("cannot greet nats-server"))?;
-        Ok(stream)
+        }
+        Ok(socket)
     }
 
     pub(crate) fn create_stream(&self) -> Result<()> {
@@ -94,41 +85,26 @@ impl Nats {
     pub(crate) fn stream_length(&self) -> Result<u64> {
         let reply = self.request("STREAM.INFO", "")?;
         number_of(reply.as_bytes(), b"\"messages\":")
-            .ok_or_else(|| Failure::Wrong(format!("no number of messages: {reply}")))
+            .with_context(|| format!("no number of messages: {reply}"))
     }
 
     /// Adds a publisher that gets an acknowledgement for each message in the stream.
     pub(crate) fn add_stream_publisher(&self, clients: &mut Clients, index: usize) -> Result<()> {
         let acks = format!("acks.{index}");
-        let stream = self.greet(&format!("SUB {acks} 1\r\n"))?;
+        let stream = self.greet(&format!("SUB {acks} 1\r\n"))?.into_stream();
         clients.add_publisher(stream, Box::new(Client::new(&acks, &acks, Expected::Acks(0))))
     }
 
     /// Sends a request about the stream and returns the reply.
     fn request(&self, what: &str, body: &str) -> Result<String> {
-        let mut stream = self.greet("SUB answer 1\r\n")?;
+        let mut socket = self.greet("SUB answer 1\r\n")?;
         let bytes = body.len();
-        let sent = write!(stream, "PUB $JS.API.{what}.group answer {bytes}\r\n{body}\r\n");
-        let reply = sent.and_then(|()| read_reply(&stream));
-        let reply = reply.map_err(Failure::system("no reply of nats-server"))?;
-        if reply.contains("\"error\"") {
-            return Err(Failure::Wrong(format!("{what}: {reply}")));
-        }
+        let request = format!("PUB $JS.API.{what}.group answer {bytes}\r\n{body}\r\n");
+        socket.write(request.as_bytes())?;
+        while !socket.line()?.starts_with("MSG answer 1 ") {}
+        let reply = socket.line()?; // The JSON of the server is one line.
+        ensure!(!reply.contains("\"error\""), "{what}: {reply}");
         Ok(reply)
-    }
-}
-
-fn read_reply(stream: &TcpStream) -> std::io::Result<String> {
-    let mut lines = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if lines.read_line(&mut line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let Some(length) = announced_length(line.as_bytes(), b"MSG answer 1 ") else { continue };
-        let mut reply = vec![0; length];
-        lines.read_exact(&mut reply)?;
-        return String::from_utf8(reply).map_err(std::io::Error::other);
     }
 }
 
@@ -170,17 +146,17 @@ impl Client {
             return Err(unexpected("a length", line));
         };
         let end = line.len() + length;
-        let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Incomplete) };
+        let Some(frame) = bytes.get(..end + 2) else { return Ok(None) };
         let body = frame.get(line.len()..end).unwrap_or_default();
         match &mut self.expected {
             Expected::Texts(text_bytes) if length == *text_bytes && frame.ends_with(b"\r\n") => {
-                Ok(Frame::Text(body, frame.len()))
+                Ok(Some((Frame::Text(body), frame.len())))
             }
             Expected::Texts(_) => Err(unexpected("a message", frame)),
             Expected::Acks(last) => match number_of(body, b"\"seq\":") {
                 Some(seq) if seq > *last => {
                     *last = seq;
-                    Ok(Frame::Reply(frame.len()))
+                    Ok(Some((Frame::Reply, frame.len())))
                 }
                 Some(_) | None => Err(unexpected("a higher seq", body)),
             },
@@ -195,7 +171,7 @@ impl Wire for Client {
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let Some(line) = first_line(bytes) else { return Ok(None) };
         if line.starts_with(&self.head) {
             return self.message(bytes, line);
         }
@@ -204,7 +180,7 @@ impl Wire for Client {
         } else if !line.starts_with(b"INFO ") {
             return Err(unexpected("a message", line));
         }
-        Ok(Frame::Other(line.len()))
+        Ok(Some((Frame::Other, line.len())))
     }
 
     fn acknowledge(&mut self, output: &mut Vec<u8>) {
@@ -221,7 +197,7 @@ impl Wire for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tests::check;
+    use crate::wire::tests::{check, published, refuses};
 
     fn texts() -> Client {
         Client::new("group", "", Expected::Texts(4))
@@ -235,21 +211,18 @@ mod tests {
     fn messages_are_found_wherever_the_bytes_are_split() {
         let bytes = b"MSG group 1 4\r\none\n\r\nPING\r\nINFO {}\r\nMSG group 1 4\r\n\r\ntw\r\n";
         check(&|| Box::new(texts()), bytes, &[b"one\n", b"\r\ntw"], 0);
-        for wrong in [&b"-ERR 'Slow Consumer'\r\n"[..], b"MSG group 1 5\r\nfive!\r\n"] {
-            assert!(texts().frame(wrong).is_err());
-        }
+        let wrong = [&b"-ERR 'Slow Consumer'\r\n"[..], b"MSG group 1 5\r\nfive!\r\n"];
+        refuses(&|| Box::new(texts()), &wrong);
     }
 
     #[test]
     fn a_ping_is_answered_once() {
         let (mut wire, mut output) = (texts(), Vec::new());
-        assert_eq!(wire.frame(b"PING\r\n"), Ok(Frame::Other(6)));
+        assert_eq!(wire.frame(b"PING\r\n").unwrap(), Some((Frame::Other, 6)));
         wire.acknowledge(&mut output);
         wire.acknowledge(&mut output);
         assert_eq!(output, b"PONG\r\n");
-        output.clear();
-        wire.publish(b"four", &mut output);
-        assert_eq!(output, b"PUB group 4\r\nfour\r\n");
+        assert_eq!(published(wire), b"PUB group 4\r\nfour\r\n");
     }
 
     #[test]
@@ -257,17 +230,14 @@ mod tests {
         let bytes = b"MSG acks.7 1 28\r\n{\"stream\":\"group\", \"seq\":1}\n\r\nPING\r\n\
                       MSG acks.7 1 28\r\n{\"stream\":\"group\",\"seq\":12}\n\r\n";
         check(&|| Box::new(acks()), bytes, &[], 2);
-        for wrong in [
+        let wrong = [
             &b"MSG acks.7 1 20\r\n{\"error\":{\"code\":500}}\r\n"[..],
             b"MSG acks.7 1 9\r\n{\"seq\":0}\r\n",
             b"MSG acks.8 1 9\r\n{\"seq\":1}\r\n",
             b"-ERR 'maximum payload'\r\n",
-        ] {
-            assert!(acks().frame(wrong).is_err());
-        }
-        let mut output = Vec::new();
-        acks().publish(b"four", &mut output);
-        assert_eq!(output, b"PUB group acks.7 4\r\nfour\r\n");
+        ];
+        refuses(&|| Box::new(acks()), &wrong);
+        assert_eq!(published(acks()), b"PUB group acks.7 4\r\nfour\r\n");
         assert_eq!(number_of(b"{\"messages\":123,\"bytes\":4}", b"\"messages\":"), Some(123));
         assert_eq!(number_of(b"{\"messages\":12", b"\"messages\":"), None);
     }

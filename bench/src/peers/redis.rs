@@ -3,12 +3,13 @@
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, Result, ensure};
+
 use super::installed::{free_address, program};
 use super::{Connected, Plan};
 use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
-use crate::failure::{Failure, Result};
 use crate::process::Server;
 use crate::wire::{
     Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
@@ -57,11 +58,7 @@ impl Redis {
         subscriber.write(b"*2\r\n$9\r\nSUBSCRIBE\r\n$5\r\ngroup\r\n")?;
         for expected in ["*3", "$9", "subscribe", "$5", "group", ":1"] {
             let line = subscriber.line()?;
-            if line != expected {
-                return Err(Failure::Wrong(format!(
-                    "{PROGRAM}: expected {expected}, found {line}"
-                )));
-            }
+            ensure!(line == expected, "{PROGRAM}: expected {expected}, found {line}");
         }
         Ok(subscriber.into_stream())
     }
@@ -72,7 +69,7 @@ impl Redis {
         command.write(b"*2\r\n$4\r\nXLEN\r\n$5\r\ngroup\r\n")?;
         let reply = command.line()?;
         let count = reply.strip_prefix(':').and_then(|count| count.parse().ok());
-        count.ok_or_else(|| Failure::Wrong(format!("XLEN: {reply}")))
+        count.with_context(|| format!("XLEN: {reply}"))
     }
 }
 
@@ -93,10 +90,10 @@ impl Subscriber {
 impl Wire for Subscriber {
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
         let (begin, end) = (self.head.len(), self.head.len() + self.text_bytes);
-        let Some(frame) = bytes.get(..end + 2) else { return Ok(Frame::Incomplete) };
+        let Some(frame) = bytes.get(..end + 2) else { return Ok(None) };
         match frame.get(begin..end) {
             Some(text) if frame.starts_with(&self.head) && frame.ends_with(b"\r\n") => {
-                Ok(Frame::Text(text, frame.len()))
+                Ok(Some((Frame::Text(text), frame.len())))
             }
             Some(_) | None => Err(unexpected("a message", frame)),
         }
@@ -122,17 +119,13 @@ impl Wire for Publisher {
     }
 
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let Some(line) = first_line(bytes) else { return Ok(None) };
         let number = line.strip_prefix(b":").and_then(|rest| rest.strip_suffix(b"\r\n"));
         if number.and_then(decimal) == Some(self.receivers) {
-            Ok(Frame::Reply(line.len()))
+            Ok(Some((Frame::Reply, line.len())))
         } else {
             Err(unexpected(&format!(":{}", self.receivers), line))
         }
-    }
-
-    fn has_replies(&self) -> bool {
-        true
     }
 }
 
@@ -148,28 +141,24 @@ impl Wire for Appender {
 
     /// `$15\r\n1526919030474-0\r\n`
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Framed<'a> {
-        let Some(line) = first_line(bytes) else { return Ok(Frame::Incomplete) };
+        let Some(line) = first_line(bytes) else { return Ok(None) };
         let Some(length) = announced_length(line, b"$") else {
             return Err(unexpected("the id of an entry", bytes));
         };
         match bytes.get(line.len()..line.len() + length + 2) {
-            None => Ok(Frame::Incomplete),
+            None => Ok(None),
             Some(id) if id.contains(&b'-') && id.ends_with(b"\r\n") => {
-                Ok(Frame::Reply(line.len() + id.len()))
+                Ok(Some((Frame::Reply, line.len() + id.len())))
             }
             Some(_) => Err(unexpected("the id of an entry", bytes)),
         }
-    }
-
-    fn has_replies(&self) -> bool {
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::tests::check;
+    use crate::wire::tests::{check, published, refuses};
 
     #[test]
     fn messages_are_found_wherever_the_bytes_are_split() {
@@ -186,11 +175,9 @@ mod tests {
     #[test]
     fn each_message_must_reach_all() {
         check(&|| Box::new(Publisher::new(100)), b":100\r\n:100\r\n", &[], 2);
-        for wrong in [&b":99\r\n"[..], b"-ERR\r\n", b":100\n"] {
-            assert!(Publisher::new(100).frame(wrong).is_err());
-        }
-        let mut output = Vec::new();
-        Publisher::new(100).publish(b"four", &mut output);
+        let wrong = [&b":99\r\n"[..], b"-ERR\r\n", b":100\n"];
+        refuses(&|| Box::new(Publisher::new(100)), &wrong);
+        let output = published(Publisher::new(100));
         assert_eq!(output, b"*3\r\n$7\r\nPUBLISH\r\n$5\r\ngroup\r\n$4\r\nfour\r\n");
     }
 
@@ -198,14 +185,9 @@ mod tests {
     fn each_entry_is_answered_by_its_id() {
         let bytes = b"$15\r\n1526919030474-0\r\n$3\r\n1-2\r\n";
         check(&|| Box::new(Appender), bytes, &[], 2);
-        for wrong in
-            [&b"-MISCONF Errors writing to the AOF file\r\n"[..], b"$-1\r\n", b"$1\r\nx\r\n"]
-        {
-            assert!(Appender.frame(wrong).is_err());
-        }
-        let mut output = Vec::new();
-        Appender.publish(b"four", &mut output);
+        let misconf = &b"-MISCONF Errors writing to the AOF file\r\n"[..];
+        refuses(&|| Box::new(Appender), &[misconf, b"$-1\r\n", b"$1\r\nx\r\n"]);
         let head = b"*5\r\n$4\r\nXADD\r\n$5\r\ngroup\r\n$1\r\n*\r\n$1\r\nt\r\n";
-        assert_eq!(output, [&head[..], b"$4\r\nfour\r\n"].concat());
+        assert_eq!(published(Appender), [&head[..], b"$4\r\nfour\r\n"].concat());
     }
 }
