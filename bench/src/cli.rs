@@ -87,15 +87,10 @@ pub(crate) fn options() -> Options {
     options
 }
 
-/// Adds `--only`, which can be given several times.
-pub(crate) fn add_only(options: &mut Options, names: &[&str]) {
-    add_choice(options, "only", names, "NAME");
-}
-
 /// Adds an option with a fixed set of values, which can be given several times.
-pub(crate) fn add_choice(options: &mut Options, option: &str, names: &[&str], hint: &str) {
+pub(crate) fn add_choice(options: &mut Options, option: &str, names: &[&str]) {
     let about = format!("one of {} (repeatable; default: all)", listed(names));
-    options.optmulti("", option, &about, hint);
+    options.optmulti("", option, &about, "NAME");
 }
 
 pub(crate) fn add_quick(options: &mut Options) {
@@ -133,19 +128,13 @@ pub(crate) fn chosen<'a>(
 }
 
 fn listed(names: &[&str]) -> String {
-    let quoted = |name: &&str| match name.contains(' ') {
-        true => format!("{name:?}"),
-        false => (*name).to_owned(),
-    };
-    names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Directory given with `option`. The default is the directory of this program.
 pub(crate) fn directory(matches: &Matches, option: &str) -> PathBuf {
-    matches.opt_str(option).map_or_else(
-        || own_program().parent().map_or_else(PathBuf::new, PathBuf::from),
-        PathBuf::from,
-    )
+    let own = || own_program().parent().map(Path::to_owned).unwrap_or_default();
+    matches.opt_str(option).map_or_else(own, PathBuf::from)
 }
 
 pub(crate) fn own_program() -> PathBuf {
@@ -154,18 +143,12 @@ pub(crate) fn own_program() -> PathBuf {
 
 /// This command line, as a document cites it.
 pub(crate) fn command_line() -> String {
-    let words: Vec<String> = env::args().skip(1).collect();
-    format!("bench {}", words.join(" "))
+    format!("bench {}", env::args().skip(1).collect::<Vec<_>>().join(" "))
 }
 
 pub(crate) fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
     let path = directory.join(name);
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Exit code of a subcommand that counts failed rounds.
-pub(crate) fn exit_code(failures: usize) -> ExitCode {
-    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 pub(crate) fn print(text: &str) {

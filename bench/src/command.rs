@@ -62,18 +62,17 @@ impl CommandSocket {
 
     /// Reads a value of `stats`.
     pub(crate) fn stat(&mut self, key: &str) -> Result<u64> {
-        let head = self.request("bench", "stats")?;
+        let lines = self.list("stats")?;
+        let mut values = lines.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        let value = values.next().and_then(|value| value.parse().ok());
+        value.with_context(|| format!("stats without a number {key}"))
+    }
+
+    /// Sends a request whose reply counts further lines, and returns these lines.
+    pub(crate) fn list(&mut self, command: &str) -> Result<Vec<String>> {
+        let head = self.request("bench", command)?;
         let count: usize = head.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-        let mut found = None;
-        for _ in 0..count {
-            let line = self.line()?;
-            if let Some((name, value)) = line.split_once(' ')
-                && name == key
-            {
-                found = value.parse().ok();
-            }
-        }
-        found.with_context(|| format!("stats without a number {key}"))
+        (0..count).map(|_| self.line()).collect()
     }
 
     /// Reads until the socket is closed.
@@ -147,6 +146,12 @@ impl ConnectBack {
         stream.set_nodelay(true)?;
         Ok((stream, reply))
     }
+}
+
+/// Returns the number of ` key=number` in a reply.
+pub(crate) fn number_of(reply: &str, key: &str) -> Result<u64> {
+    let number = value_of(reply, key).and_then(|number| number.parse().ok());
+    number.with_context(|| format!("a reply without a number {key}: {reply}"))
 }
 
 /// Returns the value of ` key=value` in a reply.

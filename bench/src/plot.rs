@@ -31,11 +31,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Name and colour of the bars that stand at the same position in each group.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Series {
-    pub(crate) name: &'static str,
-    pub(crate) color: RGBColor,
-}
+pub(crate) type Series = (&'static str, RGBColor);
 
 /// Draws groups of bars on a logarithmic axis. Each group has a value for each series.
 pub(crate) fn bars(
@@ -65,19 +61,20 @@ pub(crate) fn bars(
         let width = (1.0 - GAP) / series.len().max(1) as f64;
         for (index, (name, bars)) in groups.iter().enumerate() {
             let begin = index as f64 + GAP / 2.0;
-            let bars = bars.iter().zip(series).enumerate().filter_map(|(at, (value, series))| {
-                let (left, value) = (begin + width * at as f64, value.as_ref()?);
-                let corners = [(left, least), (left + width * 0.9, value.log10())];
-                Some(Rectangle::new(corners, series.color.filled()))
-            });
+            let bars =
+                bars.iter().zip(series).enumerate().filter_map(|(at, (value, (_, color)))| {
+                    let (left, value) = (begin + width * at as f64, value.as_ref()?);
+                    let corners = [(left, least), (left + width * 0.9, value.log10())];
+                    Some(Rectangle::new(corners, color.filled()))
+                });
             chart.draw_series(bars)?;
             let name = Text::new(name.clone(), (begin, least - 0.1), text(13));
             chart.draw_series([name])?;
         }
-        for (at, series) in (0..).zip(series) {
+        for (at, (name, color)) in (0..).zip(series) {
             let top = 50 + 24 * at;
-            right.draw(&Rectangle::new([(0, top), (12, top + 12)], series.color.filled()))?;
-            right.draw(&Text::new(series.name, (20, top), text(13)))?;
+            right.draw(&Rectangle::new([(0, top), (12, top + 12)], color.filled()))?;
+            right.draw(&Text::new(*name, (20, top), text(13)))?;
         }
         Ok(())
     })

@@ -8,6 +8,7 @@
 //! closely, so the load of the machine at that time is in both parts.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use anyhow::Result;
 
@@ -59,8 +60,7 @@ impl Row {
 
     pub(crate) fn samples(&self, column: &str) -> Option<Samples> {
         let rounds = self.rounds.iter();
-        let values: Vec<f64> = rounds.filter_map(|round| value(round.as_ref()?, column)).collect();
-        (!values.is_empty()).then(|| Samples::new(values))
+        Samples::of(rounds.filter_map(|round| value(round.as_ref()?, column)))
     }
 
     pub(crate) fn median(&self, column: &str) -> Option<f64> {
@@ -70,13 +70,11 @@ impl Row {
     /// Median of the ratios to `other` within each round.
     pub(crate) fn ratio(&self, other: &Self, column: &str) -> Option<f64> {
         let rounds = self.rounds.iter().zip(&other.rounds);
-        let ratios: Vec<f64> = rounds
-            .filter_map(|(of, to)| {
-                let (of, to) = (value(of.as_ref()?, column)?, value(to.as_ref()?, column)?);
-                (to > 0.0).then(|| of / to)
-            })
-            .collect();
-        (!ratios.is_empty()).then(|| Samples::new(ratios).quantile(0.5))
+        let ratios = rounds.filter_map(|(of, to)| {
+            let (of, to) = (value(of.as_ref()?, column)?, value(to.as_ref()?, column)?);
+            (to > 0.0).then(|| of / to)
+        });
+        Some(Samples::of(ratios)?.quantile(0.5))
     }
 
     fn failures(&self) -> usize {
@@ -102,12 +100,9 @@ impl Table {
         for round in 1..=rounds {
             for (index, row) in &mut rows {
                 let measured = measure(*index);
+                let value = |(name, value): &(&str, f64)| format!("{} {name}", number(*value));
                 let shown = match &measured {
-                    Ok(values) => {
-                        let shown =
-                            values.iter().map(|(name, it)| format!("{} {name}", number(*it)));
-                        shown.collect::<Vec<_>>().join("; ")
-                    }
+                    Ok(values) => values.iter().map(value).collect::<Vec<_>>().join("; "),
                     Err(failure) => format!("FAILED: {failure:#}"),
                 };
                 print(&format!("  {round} {:<26} {shown}\n", row.name));
@@ -186,6 +181,11 @@ impl Samples {
         Self(values)
     }
 
+    /// `None` if there are no values.
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        Some(Self::new(values.collect())).filter(|samples| !samples.0.is_empty())
+    }
+
     /// The value that `share` of all values are at or below: 0.5 is the median. 0 without values.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
@@ -250,17 +250,19 @@ impl fmt::Display for Target {
     }
 }
 
-/// Prints all targets that were measured.
-pub(crate) fn print_targets(targets: &[Target]) {
+/// Prints all targets that were measured and the last line; returns the exit code.
+pub(crate) fn print_end(targets: &[Target], tables: &[Table]) -> ExitCode {
     print("\n");
     targets.iter().filter(|it| it.found.is_some()).for_each(|it| print(&format!("  {it}\n")));
+    print_summary(targets, tables.iter().map(Table::failures).sum(), "round")
 }
 
-/// Prints the last line: missed targets and failures.
-pub(crate) fn print_summary(targets: &[Target], failures: usize, noun: &str) {
+/// Prints the last line: missed targets and failures. Returns the exit code.
+pub(crate) fn print_summary(targets: &[Target], failures: usize, noun: &str) -> ExitCode {
     let missed = targets.iter().filter(|target| target.is_missed()).count();
-    let (missed, failures) = (count(missed, "target"), count(failures, noun));
-    print(&format!("\n{missed} missed, {failures} FAILED\n"));
+    let (missed, failed) = (count(missed, "target"), count(failures, noun));
+    print(&format!("\n{missed} missed, {failed} FAILED\n"));
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// `1 round`, `2 rounds`.

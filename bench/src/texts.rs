@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
+use crate::wire::decimal;
+
 const PUBLISHER_DIGITS: usize = 3;
 const NUMBER_DIGITS: usize = 7;
 const HEAD_BYTES: usize = 1 + PUBLISHER_DIGITS + NUMBER_DIGITS;
@@ -86,10 +88,7 @@ impl Expectation {
 
     fn parse(&self, text: &[u8]) -> Option<(usize, u64)> {
         let (head, tail) = text.split_at_checked(HEAD_BYTES)?;
-        let digits = head.strip_prefix(b"@")?;
-        let number = digits.iter().try_fold(0_u64, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-        })?;
+        let number = decimal(head.strip_prefix(b"@")?)?;
         let publisher = usize::try_from(number / NUMBERS).ok()?;
         (*tail == *self.tail).then_some((publisher, number % NUMBERS))
     }

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::command::ConnectBack;
 use crate::cores::{lengthen_accept_queue, reset_when_closed};
 use crate::peers::floor::{Floor, Lines};
+use crate::peers::floor_server::{PUBLISHER, SUBSCRIBER};
 use crate::peers::groupcast::{self, Deliveries};
 use crate::peers::{Peer, Programs};
 use crate::process::Server;
@@ -68,7 +69,7 @@ fn floor(case: &Case, programs: &Programs) -> Result<Values> {
     timed(case, &floor.server, || {
         for _ in 0..case.plan.receivers {
             let wire = Box::new(Deliveries::copied(text_bytes));
-            clients.add_receiver(floor.subscriber()?, wire, 1, None)?;
+            clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
         }
         clients.receive(case.plan.receivers, case.messages)
     })
@@ -78,8 +79,8 @@ fn floor(case: &Case, programs: &Programs) -> Result<Values> {
 pub(super) fn fill(floor: &Floor, case: &Case) -> Result<Clients> {
     let mut clients = Clients::new(case.plan.text_bytes)?;
     let wire = Box::new(Deliveries::copied(case.plan.text_bytes));
-    clients.add_receiver(floor.subscriber()?, wire, 1, None)?;
-    clients.add_publisher(floor.publisher()?, Box::new(Lines))?;
+    clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
+    clients.add_publisher(floor.client(PUBLISHER)?, Box::new(Lines))?;
     clients.run(Pace::Behind(u64::MAX), Until::Messages(case.messages))?;
     Ok(clients)
 }

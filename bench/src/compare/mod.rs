@@ -16,7 +16,7 @@ use crate::cores::raise_file_limit;
 use crate::machine;
 use crate::peers::{PEERS, Peer, Programs};
 use crate::plot::{self, Series};
-use crate::table::{Table, document, print_summary, print_targets};
+use crate::table::{Table, document, print_end};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "compare",
@@ -29,8 +29,8 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
 
 fn options() -> Options {
     let mut options = cli::options();
-    cli::add_only(&mut options, &case_names());
-    cli::add_choice(&mut options, "peer", &peer_names(), "PEER");
+    cli::add_choice(&mut options, "only", &CASES.map(|case| case.name));
+    cli::add_choice(&mut options, "peer", &PEERS.map(Peer::name));
     cli::add_quick(&mut options);
     cli::add_rounds(&mut options, "default: 1 to 5");
     cli::add_out(&mut options, "RESULTS.md with its plots");
@@ -38,8 +38,8 @@ fn options() -> Options {
 }
 
 fn run(matches: &Matches) -> Result<ExitCode> {
-    let only = cli::chosen(matches, "only", &case_names())?;
-    let names = cli::chosen(matches, "peer", &peer_names())?;
+    let only = cli::chosen(matches, "only", &CASES.map(|case| case.name))?;
+    let names = cli::chosen(matches, "peer", &PEERS.map(Peer::name))?;
     let rounds = cli::rounds(matches)?;
     let chosen: Vec<Peer> = PEERS.into_iter().filter(|it| names.contains(&it.name())).collect();
     let programs = Programs::find(matches)?;
@@ -62,10 +62,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
         cli::write(out, "results-cpu.svg", &cpu_plot(&tables)?)?;
         cli::write(out, "results-latency.svg", &latency_plot(&tables)?)?;
     }
-    let failures = tables.iter().map(Table::failures).sum();
-    print_targets(&targets);
-    print_summary(&targets, failures, "round");
-    Ok(cli::exit_code(failures))
+    Ok(print_end(&targets, &tables))
 }
 
 fn cpu_plot(tables: &[Table]) -> Result<String> {
@@ -96,24 +93,14 @@ fn medians(table: &Table, column: &str) -> Vec<Option<f64>> {
 }
 
 fn series() -> [Series; PEERS.len()] {
-    PEERS.map(|peer| Series {
-        name: peer.name(),
-        color: match peer {
-            Peer::Floor => plot::GREY,
-            Peer::Groupcast => plot::BLUE,
-            Peer::GroupcastAcks => plot::CYAN,
-            Peer::Redis => plot::RED,
-            Peer::Nats => plot::GREEN,
-            Peer::Mosquitto0 => plot::YELLOW,
-            Peer::Mosquitto1 => plot::ORANGE,
-        },
-    })
-}
-
-fn case_names() -> [&'static str; CASES.len()] {
-    CASES.map(|case| case.name)
-}
-
-fn peer_names() -> [&'static str; PEERS.len()] {
-    PEERS.map(Peer::name)
+    let color = |peer| match peer {
+        Peer::Floor => plot::GREY,
+        Peer::Groupcast => plot::BLUE,
+        Peer::GroupcastAcks => plot::CYAN,
+        Peer::Redis => plot::RED,
+        Peer::Nats => plot::GREEN,
+        Peer::Mosquitto0 => plot::YELLOW,
+        Peer::Mosquitto1 => plot::ORANGE,
+    };
+    PEERS.map(|peer| (peer.name(), color(peer)))
 }

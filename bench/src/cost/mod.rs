@@ -60,13 +60,13 @@ const FIGURES: [(&str, Figure); 7] = [
 
 fn options() -> Options {
     let mut options = cli::options();
-    cli::add_only(&mut options, &names());
+    cli::add_choice(&mut options, "only", &FIGURES.map(|(name, _)| name));
     cli::add_rounds(&mut options, "of fan-out and participant; default: 5");
     options
 }
 
 fn run(matches: &Matches) -> Result<ExitCode> {
-    let only = cli::chosen(matches, "only", &names())?;
+    let only = cli::chosen(matches, "only", &FIGURES.map(|(name, _)| name))?;
     let rounds = cli::rounds(matches)?.unwrap_or(ROUNDS_DEFAULT);
     let setup = Setup { programs: Programs::find(matches)?, rounds };
     raise_file_limit();
@@ -78,12 +78,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
             report.note(format_args!("FAILED: {failure:#}"));
         }
     }
-    print_summary(&report.targets, failures, "figure");
-    Ok(cli::exit_code(failures))
-}
-
-fn names() -> [&'static str; FIGURES.len()] {
-    FIGURES.map(|(name, _)| name)
+    Ok(print_summary(&report.targets, failures, "figure"))
 }
 
 impl Report {

@@ -27,7 +27,7 @@ use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
 use crate::machine;
 use crate::peers::{Peer, Programs, installed, nats};
-use crate::table::{Table, Target, document, print_summary, print_targets};
+use crate::table::{Table, Target, document, print_end};
 use directory::Directory;
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
@@ -77,7 +77,7 @@ const PARTS: [(&str, Part); 3] = [
 
 fn options() -> Options {
     let mut options = cli::options();
-    cli::add_only(&mut options, &part_names());
+    cli::add_choice(&mut options, "only", &PARTS.map(|(name, _)| name));
     cli::add_quick(&mut options);
     let about = "directory for all stores, on a real disk (default: that of bench)";
     options.optopt("", "directory", about, "DIRECTORY");
@@ -89,7 +89,7 @@ fn options() -> Options {
 }
 
 fn run(matches: &Matches) -> Result<ExitCode> {
-    let only = cli::chosen(matches, "only", &part_names())?;
+    let only = cli::chosen(matches, "only", &PARTS.map(|(name, _)| name))?;
     let nats = matches.opt_str("nats").map(PathBuf::from);
     let setup = Setup {
         programs: Programs::find(matches)?,
@@ -100,10 +100,8 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     };
     raise_file_limit();
     let mut lines = machine::describe(setup.programs.cores, &[Peer::Redis]);
-    lines.push(format!(
-        "NATS {}",
-        store::nats_version(&setup.nats).unwrap_or("NOT INSTALLED".into())
-    ));
+    let nats = store::nats_version(&setup.nats);
+    lines.push(format!("NATS {}", nats.as_deref().unwrap_or("NOT INSTALLED")));
     lines.push(format!("everything stored on {}", setup.directory.file_system()));
     lines.iter().for_each(|line| print(&format!("{line}\n")));
     let mut all = Measured::default();
@@ -117,12 +115,5 @@ fn run(matches: &Matches) -> Result<ExitCode> {
         let text = document(&head, &all.targets, &all.tables);
         cli::write(Path::new(&out), "DURABILITY.md", &text)?;
     }
-    let failures = all.tables.iter().map(Table::failures).sum();
-    print_targets(&all.targets);
-    print_summary(&all.targets, failures, "round");
-    Ok(cli::exit_code(failures))
-}
-
-fn part_names() -> [&'static str; PARTS.len()] {
-    PARTS.map(|(name, _)| name)
+    Ok(print_end(&all.targets, &all.tables))
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::Setup;
 use super::confirm::TEXT_BYTES;
 use crate::clients::Clients;
-use crate::command::{ConnectBack, value_of};
+use crate::command::{ConnectBack, number_of};
 use crate::coordinator::Coordinator;
 use crate::peers::groupcast::Requests;
 use crate::peers::nats::Nats;
@@ -129,8 +129,7 @@ pub(super) fn connect_journaled(
 pub(super) fn missed(coordinator: &Coordinator) -> Result<u64> {
     let mut command = coordinator.command()?;
     let (_, reply) = ConnectBack::listen()?.enter(&mut command, ABSENT, "reconnect", true)?;
-    let missed = value_of(&reply, "missed").and_then(|number| number.parse().ok());
-    missed.with_context(|| format!("no number of missed messages: {reply}"))
+    number_of(&reply, "missed")
 }
 
 fn start_nats(setup: &Setup, directory: &Path) -> Result<Nats> {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use fastrand::Rng;
 use serde::Serialize;
 
 use super::plan::Plan;
@@ -28,7 +29,7 @@ pub(super) struct Departures {
 /// Schedule of departures and returns.
 #[derive(Debug)]
 pub(super) struct Churn {
-    random: Random,
+    random: Rng,
     interval_ns: u64,
     away_ns: u64,
     next_ns: u64,
@@ -42,7 +43,7 @@ impl Churn {
         let interval_ns = if plan.churn > 0.0 { (1e9 / plan.churn) as u64 } else { u64::MAX };
         let away_ns = plan.away_ms.saturating_mul(1_000_000);
         let (away, departures) = (BinaryHeap::new(), Departures::default());
-        let random = Random(plan.seed);
+        let random = Rng::with_seed(plan.seed);
         Self { random, interval_ns, away_ns, next_ns: interval_ns, away, departures }
     }
 
@@ -57,11 +58,11 @@ impl Churn {
             return None;
         }
         // From half of the interval to one and a half.
-        let pause_ns = self.interval_ns / 2 + self.random.below(self.interval_ns);
+        let pause_ns = self.interval_ns / 2 + self.random.u64(..self.interval_ns.max(1));
         self.next_ns = self.next_ns.saturating_add(pause_ns.max(1));
-        let index = self.random.below(members as u64) as usize;
+        let index = self.random.usize(..members.max(1));
         let kinds = [Departure::Disconnect, Departure::Crash, Departure::Takeover];
-        Some((index, kinds.get(self.random.below(3) as usize).copied()?))
+        Some((index, self.random.choice(kinds)?))
     }
 
     /// Counts a departure, and plans the return.
@@ -74,7 +75,7 @@ impl Churn {
                 return;
             }
         }
-        let away_ns = self.random.below(2 * self.away_ns);
+        let away_ns = self.random.u64(..(2 * self.away_ns).max(1));
         self.away.push(Reverse((now_ns + away_ns, member)));
     }
 
@@ -101,35 +102,22 @@ impl Churn {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed.
-#[derive(Clone, Debug)]
-struct Random(u64);
-
-impl Random {
-    /// Returns a number below `bound`; 0 if there is none.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31).checked_rem(bound).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_brings_the_same_numbers_of_all_sizes() {
+    fn the_same_seed_brings_the_same_departures_of_all_members() {
         let draw = |seed| {
-            let mut random = Random(seed);
-            (0..1_000).map(|_| random.below(10)).collect::<Vec<_>>()
+            let mut churn = Churn::new(&Plan { churn: 1.0, seed, ..Plan::default() });
+            let departures = (0..1_000).filter_map(|_| churn.departs(u64::MAX - 1, 10));
+            departures.collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
-        for value in 0..10 {
-            let count = draw(1).iter().filter(|drawn| **drawn == value).count();
-            assert!((50..150).contains(&count), "{value} comes {count} times");
+        for member in 0..10 {
+            let count = draw(1).iter().filter(|(index, _)| *index == member).count();
+            assert!((50..150).contains(&count), "{member} departs {count} times");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::plan::{Pace, Plan};
 use super::recorder::Recorder;
 use super::timer::Timer;
 use super::verifier::fault::malformed;
-use crate::command::{CommandSocket, ConnectBack, value_of};
+use crate::command::{CommandSocket, ConnectBack, number_of, value_of};
 use crate::stream::{BOTH, watch};
 
 /// Member i has token 2i for its command channel and 2i + 1 for its message socket.
@@ -45,28 +45,10 @@ pub(super) struct Members {
     timer: Timer,
     scratch: Vec<u8>,
     coordinator: SocketAddr,
-    members: Vec<Member>,
+    pub(super) all: Vec<Member>,
     kind: Kind,
     /// Seconds that a message lives, by the reply to `register`.
     pub(super) ttl_s: u64,
-}
-
-/// Values of the reply to `register`.
-#[derive(Debug, Default)]
-struct Registration {
-    /// Next number at that time.
-    first: u64,
-    epoch: String,
-    ttl_s: u64,
-}
-
-impl Registration {
-    fn parse(reply: &str) -> Result<Self> {
-        let number = |key| value_of(reply, key).and_then(|value| value.parse().ok());
-        let first = number("next").with_context(|| format!("register: {reply}"))?;
-        let epoch = value_of(reply, "epoch").unwrap_or_default().to_owned();
-        Ok(Self { first, epoch, ttl_s: number("ttl").unwrap_or(0) })
-    }
 }
 
 impl Members {
@@ -83,8 +65,8 @@ impl Members {
         let listener = ConnectBack::listen_on(ip)?;
         let participants =
             plan.processes.then(|| Participants::new(participant, coordinator)).transpose()?;
-        let (mut members, mut firsts) = (Vec::new(), Vec::new());
-        let mut registration = Registration::default();
+        let (mut all, mut firsts) = (Vec::new(), Vec::new());
+        let (mut epoch, mut ttl_s) = (String::new(), 0);
         for index in 0..plan.participants {
             let id = id(index);
             let (transport, messages, frame, reply) = match &participants {
@@ -105,45 +87,33 @@ impl Members {
                     (Transport::Socket(commands), Some(messages), frame, reply)
                 }
             };
-            registration = Registration::parse(&reply)?;
-            firsts.push((id.clone(), registration.first));
+            value_of(&reply, "epoch").unwrap_or_default().clone_into(&mut epoch);
+            ttl_s = number_of(&reply, "ttl").unwrap_or(0);
+            firsts.push((id.clone(), number_of(&reply, "next")?));
             let is_windowed = matches!(plan.pace, Pace::Window(_)) && !plan.processes;
             let profile = Profile { index, id, frame, acks: plan.acks, is_windowed };
-            members.push(Member::new(profile, transport, messages));
+            all.push(Member::new(profile, transport, messages));
         }
-        let Registration { epoch, ttl_s, .. } = registration;
         let kind = match participants {
             Some(participants) => Kind::Processes(participants),
             None => {
-                let tokens = (LISTENER, 2 * members.len());
+                let tokens = (LISTENER, 2 * all.len());
                 Kind::Sockets(Listener::new(listener, epoch, poll.registry(), tokens)?)
             }
         };
         let timer = Timer::new(poll.registry(), TIMER)?;
         let (events, scratch) = (Events::with_capacity(1024), vec![0; SCRATCH_BYTES]);
-        let all = Self { poll, events, timer, scratch, coordinator, members, kind, ttl_s };
-        Ok((all, firsts))
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.members.len()
+        let members = Self { poll, events, timer, scratch, coordinator, all, kind, ttl_s };
+        Ok((members, firsts))
     }
 
     pub(super) fn online(&self) -> usize {
-        self.members.iter().filter(|member| member.state == State::Online).count()
-    }
-
-    pub(super) fn get(&self, index: usize) -> Option<&Member> {
-        self.members.get(index)
-    }
-
-    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Member> {
-        self.members.get_mut(index)
+        self.all.iter().filter(|member| member.state == State::Online).count()
     }
 
     /// Brings a member back, or has it take over while it is online.
     pub(super) fn reconnect(&mut self, recorder: &mut Recorder, index: usize) {
-        let Some(member) = self.members.get_mut(index) else { return };
+        let Some(member) = self.all.get_mut(index) else { return };
         let (registry, token) = (self.poll.registry(), command_token(index));
         let opened = match (member.transport(), &self.kind) {
             (Some(_), _) => Ok(()),
@@ -167,7 +137,7 @@ impl Members {
     }
 
     fn request_reconnect(&mut self, recorder: &mut Recorder, index: usize) {
-        let Some(member) = self.members.get_mut(index) else { return };
+        let Some(member) = self.all.get_mut(index) else { return };
         match &self.kind {
             Kind::Sockets(listener) => {
                 member.reconnect(recorder, Some((listener.port, &listener.epoch)));
@@ -190,9 +160,9 @@ impl Members {
             self.on_event(recorder, event);
         }
         self.events = events;
-        if self.members.first().is_some_and(|member| member.profile.is_windowed) {
+        if self.all.first().is_some_and(|member| member.profile.is_windowed) {
             let others = self.online().saturating_sub(1);
-            self.members.iter_mut().for_each(|member| member.open_window(recorder, others));
+            self.all.iter_mut().for_each(|member| member.open_window(recorder, others));
         }
         Ok(())
     }
@@ -200,7 +170,7 @@ impl Members {
     fn on_event(&mut self, recorder: &mut Recorder, event: &Event) {
         let Token(token) = event.token();
         let has_ended = event.is_read_closed() || event.is_error();
-        match (self.members.get_mut(token / 2), &mut self.kind) {
+        match (self.all.get_mut(token / 2), &mut self.kind) {
             (Some(member), _) if event.token() == message_token(token / 2) => {
                 member.read_messages(recorder, &mut self.scratch, has_ended);
             }
@@ -239,8 +209,7 @@ impl Members {
         let mut fields = hello.split('#').skip(1);
         let (nonce, epoch) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
         let index = nonce.get(..8).and_then(|digits| usize::from_str_radix(digits, 16).ok());
-        let Some((index, member)) =
-            index.and_then(|index| Some((index, self.members.get_mut(index)?)))
+        let Some((index, member)) = index.and_then(|index| Some((index, self.all.get_mut(index)?)))
         else {
             return;
         };
@@ -272,7 +241,7 @@ impl Members {
         if let Kind::Processes(participants) = &self.kind {
             let quit = |mut member: Member| (member.quit(recorder), member.profile);
             // All end at the same time; a second call finds none.
-            let ending: Vec<_> = std::mem::take(&mut self.members).into_iter().map(quit).collect();
+            let ending: Vec<_> = std::mem::take(&mut self.all).into_iter().map(quit).collect();
             for (process, profile) in ending {
                 participants.finish(recorder, &profile, process)?;
             }
@@ -288,6 +257,6 @@ impl Members {
     /// CPU time of all participants, ended ones included.
     pub(super) fn cpu_ns(&self) -> Option<u64> {
         let is_known = matches!(self.kind, Kind::Processes(_));
-        is_known.then(|| self.members.iter().map(Member::cpu_ns).sum())
+        is_known.then(|| self.all.iter().map(Member::cpu_ns).sum())
     }
 }

@@ -1,6 +1,6 @@
 //! Results of a run: text and JSON.
 
-use std::fmt;
+use std::fmt::{self, Display};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::churn::Departures;
 use super::metrics::Counts;
 use super::plan::Plan;
 use super::verifier::Received;
-use crate::table::megabytes;
+use crate::table::{count, megabytes};
 
 /// Percentiles in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ impl Times {
     }
 }
 
-impl fmt::Display for Times {
+impl Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { p50, p90, p99, p99_9, max } = *self;
         let [p50, p90, p99, p99_9, max] = [p50, p90, p99, p99_9, max].map(time);
@@ -102,45 +102,43 @@ pub(super) fn distribution(latency: &Histogram<u64>) -> Vec<(f64, f64)> {
 }
 
 impl Outcome {
-    fn rows(&self) -> Vec<(&'static str, String)> {
+    /// Writes a value a line.
+    fn write(&self, row: &mut dyn FnMut(&str, &dyn Display) -> fmt::Result) -> fmt::Result {
         let Received { deliveries, gaps, gap_messages, unreported } = self.received;
         let Counts { sent, unsent, refused, caught_up } = self.counts;
         let (accepted, elapsed_s, rate) = (sent - refused, self.elapsed_s, self.deliveries_per_s);
         let text = format!("{deliveries} of {accepted} messages in {elapsed_s:.2} s: {rate:.0}/s");
-        let mut rows = vec![("deliveries", text)];
-        let mut row = |name, value: String| rows.push((name, value));
-        row("latency", self.latency_us.to_string());
-        row("sent late by", self.lateness_us.to_string());
+        row("deliveries", &text)?;
+        row("latency", &self.latency_us)?;
+        row("sent late by", &self.lateness_us)?;
         match &self.costs {
-            Some(costs) => costs.rows().into_iter().for_each(|(name, value)| row(name, value)),
-            None => row("coordinator", "not measured: it was not started here".to_owned()),
+            Some(costs) => costs.write(row)?,
+            None => row("coordinator", &"not measured: it was not started here")?,
         }
-        row("harness CPU", cpu(self.harness_cpu_ns_per_delivery));
+        row("harness CPU", &cpu(self.harness_cpu_ns_per_delivery))?;
         if let Some(cpu_ns) = self.participants_cpu_ns_per_delivery {
-            row("participants' CPU", cpu(cpu_ns));
+            row("participants' CPU", &cpu(cpu_ns))?;
         }
         let Departures { disconnected, crashed, took_over } = self.departures;
         if disconnected + crashed + took_over > 0 {
             let departed = format!("{disconnected} disconnected, {crashed} crashed");
-            row("churn", format!("{departed}, {took_over} took over"));
-            row("caught up", caught_up.to_string());
+            row("churn", &format!("{departed}, {took_over} took over"))?;
+            row("caught up", &caught_up)?;
         }
-        row("gaps", gaps.to_string());
-        row("lost in gaps", gap_messages.to_string());
-        row("refused", refused.to_string());
+        row("gaps", &gaps)?;
+        row("lost in gaps", &gap_messages)?;
+        row("refused", &refused)?;
         if unreported > 0 {
-            row("not reported", format!("{unreported} (no acks; after a reconnect or the ttl)"));
+            row("not reported", &format!("{unreported} (no acks; after a reconnect or the ttl)"))?;
         }
         if unsent > 0 {
-            row("not sent", format!("{unsent} (far too late)"));
+            row("not sent", &format!("{unsent} (far too late)"))?;
         }
         let ended = if self.is_interrupted { " (ended by the user)" } else { "" };
         match self.faults {
-            0 => row("verified", format!("nothing lost, doubled, reordered or altered{ended}")),
-            1 => row("FAILED", format!("1 fault{ended}")),
-            faults => row("FAILED", format!("{faults} faults{ended}")),
+            0 => row("verified", &format!("nothing lost, doubled, reordered or altered{ended}")),
+            faults => row("FAILED", &(count(faults as usize, "fault") + ended)),
         }
-        rows
     }
 }
 
@@ -148,27 +146,25 @@ fn cpu(ns: f64) -> String {
     format!("{ns:.0} ns a delivery")
 }
 
-impl fmt::Display for Outcome {
+impl Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.rows() {
-            writeln!(f, "  {name:<18}{value}")?;
-        }
+        self.write(&mut |name, value| writeln!(f, "  {name:<18}{value}"))?;
         self.first_faults.iter().try_for_each(|fault| writeln!(f, "    {fault}"))
     }
 }
 
 impl Costs {
-    fn rows(&self) -> [(&'static str, String); 4] {
+    fn write(&self, row: &mut dyn FnMut(&str, &dyn Display) -> fmt::Result) -> fmt::Result {
         let (cpu, share) = (cpu(self.cpu_ns_per_delivery), self.cpu_share * 100.0);
         let (idle, peak) = (megabytes(self.rss_idle_bytes), megabytes(self.rss_peak_bytes));
         let (sleeps, preemptions) = (self.sleeps, self.preemptions);
-        let calls = "not counted (--system-calls, with perf)".to_owned();
-        [
-            ("coordinator CPU", format!("{cpu}, {share:.0} % of a core")),
-            ("memory", format!("{idle} idle, {peak} peak")),
-            ("context switches", format!("{sleeps} voluntary, {preemptions} involuntary")),
-            ("system calls", self.system_calls.map_or(calls, |count| count.to_string())),
-        ]
+        row("coordinator CPU", &format!("{cpu}, {share:.0} % of a core"))?;
+        row("memory", &format!("{idle} idle, {peak} peak"))?;
+        row("context switches", &format!("{sleeps} voluntary, {preemptions} involuntary"))?;
+        match &self.system_calls {
+            Some(calls) => row("system calls", calls),
+            None => row("system calls", &"not counted (--system-calls, with perf)"),
+        }
     }
 }
 

@@ -171,15 +171,10 @@ impl Participants {
             return Ok(false);
         }
         self.asked_ns = now_ns;
-        let mut commands = CommandSocket::connect(self.coordinator)?;
-        let reply = commands.request("bench-load", "members")?;
-        let count = reply.split(' ').nth(1).and_then(|count| count.parse().ok()).unwrap_or(0);
-        let mut have_all = true;
-        for _ in 0..count {
-            let line = commands.line()?;
-            have_all &= value_of(&line, "pending") == Some("0") && line.contains(" online ");
-        }
-        Ok(have_all)
+        let members = CommandSocket::connect(self.coordinator)?.list("members")?;
+        Ok(members
+            .iter()
+            .all(|member| value_of(member, "pending") == Some("0") && member.contains(" online ")))
     }
 
     /// Waits for the end of a participant and verifies its message log.

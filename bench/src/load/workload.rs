@@ -55,7 +55,7 @@ impl<'a> Workload<'a> {
             }
             let is_done = is_published
                 && self.churn.is_over()
-                && self.members.online() == self.members.count()
+                && self.members.online() == self.members.all.len()
                 && self.members.are_complete(recorder)?;
             if is_done || recorder.is_over || bar.is_cut_off {
                 recorder.metrics.counts.unsent = self.pacer.unsent();
@@ -89,7 +89,7 @@ impl<'a> Workload<'a> {
         {
             let mut turns = (0..publishers).map(|step| (self.next_publisher + step) % publishers);
             let Some(index) = turns.find(|index| self.may_publish(recorder, *index)) else { break };
-            if let Some(member) = self.members.get_mut(index) {
+            if let Some(member) = self.members.all.get_mut(index) {
                 member.publish(recorder, due_ns, self.plan.size);
             }
             self.pacer.sent();
@@ -99,7 +99,7 @@ impl<'a> Workload<'a> {
             sent += 1;
         }
         for index in 0..if sent > 0 { publishers } else { 0 } {
-            if let Some(member) = self.members.get_mut(index) {
+            if let Some(member) = self.members.all.get_mut(index) {
                 member.write(recorder);
             }
         }
@@ -107,7 +107,7 @@ impl<'a> Workload<'a> {
     }
 
     fn may_publish(&self, recorder: &Recorder, index: usize) -> bool {
-        self.members.get(index).is_some_and(|member| {
+        self.members.all.get(index).is_some_and(|member| {
             let is_open = |window| (member.in_flight(recorder) as u64) < window;
             member.may_publish() && self.pacer.window().is_none_or(is_open)
         })
@@ -115,8 +115,8 @@ impl<'a> Workload<'a> {
 
     /// Starts the departures and returns that are due.
     fn run_churn(&mut self, recorder: &mut Recorder, now_ns: u64) {
-        while let Some((index, departure)) = self.churn.departs(now_ns, self.members.count()) {
-            let Some(member) = self.members.get_mut(index) else { continue };
+        while let Some((index, departure)) = self.churn.departs(now_ns, self.members.all.len()) {
+            let Some(member) = self.members.all.get_mut(index) else { continue };
             if member.state != State::Online {
                 continue;
             }
@@ -128,7 +128,7 @@ impl<'a> Workload<'a> {
             self.churn.on_departure(index, departure, now_ns);
         }
         while let Some(index) = self.churn.returns(now_ns) {
-            if self.members.get(index).is_some_and(|member| member.state == State::Away) {
+            if self.members.all.get(index).is_some_and(|member| member.state == State::Away) {
                 self.members.reconnect(recorder, index);
             } else {
                 self.churn.postpone(index, now_ns);
@@ -150,7 +150,7 @@ impl<'a> Workload<'a> {
         if progress != self.progress || is_idle {
             (self.progress, self.progress_ns) = (progress, now_ns);
         } else if now_ns - self.progress_ns > STALL_TIMEOUT_NS {
-            let offline = self.members.count() - online;
+            let offline = self.members.all.len() - online;
             let counts =
                 format!("{unanswered} messages without a reply, {offline} members offline");
             recorder.fail(usize::MAX, format_args!("no progress: {counts}"));

@@ -36,16 +36,9 @@ impl Floor {
         Ok(Self { server, address })
     }
 
-    pub(crate) fn publisher(&self) -> Result<TcpStream> {
-        self.greet(PUBLISHER)
-    }
-
-    /// Without `--keep` the floor answers with one byte when it has the subscriber.
-    pub(crate) fn subscriber(&self) -> Result<TcpStream> {
-        self.greet(SUBSCRIBER)
-    }
-
-    fn greet(&self, byte: u8) -> Result<TcpStream> {
+    /// Connects a [`PUBLISHER`] or a [`SUBSCRIBER`]. Without `--keep` the floor answers with one byte
+    /// when it has the subscriber.
+    pub(crate) fn client(&self, byte: u8) -> Result<TcpStream> {
         let mut stream = CommandSocket::connect(self.address)?.into_stream();
         stream.write_all(&[byte]).context("cannot greet the floor")?;
         Ok(stream)
@@ -54,13 +47,13 @@ impl Floor {
     pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
-            let mut stream = self.subscriber()?;
+            let mut stream = self.client(SUBSCRIBER)?;
             stream.read_exact(&mut [0]).context("the floor does not greet")?;
             let wire = Box::new(Deliveries::copied(plan.text_bytes));
             clients.add_receiver(stream, wire, plan.publishers, None)?;
         }
         for _ in 0..plan.publishers {
-            clients.add_publisher(self.publisher()?, Box::new(Lines))?;
+            clients.add_publisher(self.client(PUBLISHER)?, Box::new(Lines))?;
         }
         Ok(Connected { server: self.server, clients })
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::installed::{free_address, reach};
 use super::{Connected, Plan};
@@ -13,9 +15,7 @@ use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
 use crate::process::Server;
-use crate::wire::{
-    Frame, Framed, Wire, announced_length, decimal, first_line, push_counted, unexpected,
-};
+use crate::wire::{Frame, Framed, Wire, announced_length, first_line, push_counted, unexpected};
 
 pub(crate) const PROGRAM: &str = "nats-server";
 
@@ -84,8 +84,8 @@ impl Nats {
     /// Number of messages in the stream.
     pub(crate) fn stream_length(&self) -> Result<u64> {
         let reply = self.request("STREAM.INFO", "")?;
-        number_of(reply.as_bytes(), b"\"messages\":")
-            .with_context(|| format!("no number of messages: {reply}"))
+        let length = reply.pointer("/state/messages").and_then(Value::as_u64);
+        length.with_context(|| format!("no number of messages: {reply}"))
     }
 
     /// Adds a publisher that gets an acknowledgement for each message in the stream.
@@ -96,23 +96,22 @@ impl Nats {
     }
 
     /// Sends a request about the stream and returns the reply.
-    fn request(&self, what: &str, body: &str) -> Result<String> {
+    fn request(&self, what: &str, body: &str) -> Result<Value> {
         let mut socket = self.greet("SUB answer 1\r\n")?;
         let bytes = body.len();
         let request = format!("PUB $JS.API.{what}.group answer {bytes}\r\n{body}\r\n");
         socket.write(request.as_bytes())?;
         while !socket.line()?.starts_with("MSG answer 1 ") {}
-        let reply = socket.line()?; // The JSON of the server is one line.
-        ensure!(!reply.contains("\"error\""), "{what}: {reply}");
+        let reply: Value = serde_json::from_str(&socket.line()?)?;
+        ensure!(reply.get("error").is_none(), "{what}: {reply}");
         Ok(reply)
     }
 }
 
-/// Finds the number directly after `key`.
-fn number_of(json: &[u8], key: &[u8]) -> Option<u64> {
-    let digits = json.get(memchr::memmem::find(json, key)? + key.len()..)?;
-    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    decimal(digits.get(..end)?)
+/// The acknowledgement of a message in the stream.
+#[derive(Deserialize)]
+struct Ack {
+    seq: u64,
 }
 
 /// Messages that a client gets.
@@ -153,12 +152,12 @@ impl Client {
                 Ok(Some((Frame::Text(body), frame.len())))
             }
             Expected::Texts(_) => Err(unexpected("a message", frame)),
-            Expected::Acks(last) => match number_of(body, b"\"seq\":") {
-                Some(seq) if seq > *last => {
+            Expected::Acks(last) => match serde_json::from_slice(body) {
+                Ok(Ack { seq }) if seq > *last => {
                     *last = seq;
                     Ok(Some((Frame::Reply, frame.len())))
                 }
-                Some(_) | None => Err(unexpected("a higher seq", body)),
+                Ok(_) | Err(_) => Err(unexpected("a higher seq", body)),
             },
         }
     }
@@ -233,12 +232,11 @@ mod tests {
         let wrong = [
             &b"MSG acks.7 1 20\r\n{\"error\":{\"code\":500}}\r\n"[..],
             b"MSG acks.7 1 9\r\n{\"seq\":0}\r\n",
+            b"MSG acks.7 1 8\r\n{\"seq\":1\r\n",
             b"MSG acks.8 1 9\r\n{\"seq\":1}\r\n",
             b"-ERR 'maximum payload'\r\n",
         ];
         refuses(&|| Box::new(acks()), &wrong);
         assert_eq!(published(acks()), b"PUB group acks.7 4\r\nfour\r\n");
-        assert_eq!(number_of(b"{\"messages\":123,\"bytes\":4}", b"\"messages\":"), Some(123));
-        assert_eq!(number_of(b"{\"messages\":12", b"\"messages\":"), None);
     }
 }
