@@ -51,12 +51,9 @@ struct World {
 }
 
 impl World {
-    fn new(receivers: usize) -> Self {
+    fn new(receivers: u64) -> Self {
         let mut world = Self { group: Group::new(rules(), Epoch::new(1)), links: Vec::new() };
-        for index in 0..receivers {
-            let link = world.register(&format!("receiver{index}"));
-            world.links.extend(link);
-        }
+        world.links = (0..receivers).filter_map(|index| world.register(&member(index))).collect();
         world.register("publisher");
         world
     }
@@ -130,7 +127,6 @@ fn parse(criterion: &mut Criterion) {
             count
         });
     });
-    group.finish();
 }
 
 fn history(criterion: &mut Criterion) {
@@ -138,30 +134,24 @@ fn history(criterion: &mut Criterion) {
     let line = msend();
     group.throughput(Throughput::Elements(MESSAGES));
     group.bench_function("append", |bencher| {
-        let world = || World::new(1);
-        let append = |mut world: World| {
-            world.publish(line.as_bytes());
-            world
-        };
-        bencher.iter_batched(world, append, BatchSize::SmallInput);
+        let append = |world: &mut World| world.publish(line.as_bytes());
+        bencher.iter_batched_ref(|| World::new(1), append, BatchSize::SmallInput);
     });
     for receivers in [1, 100] {
         group.throughput(Throughput::Elements(MESSAGES * receivers));
         group.bench_function(format!("pull by {receivers}"), |bencher| {
             let world = || {
-                let mut world = World::new(receivers as usize);
+                let mut world = World::new(receivers);
                 world.publish(line.as_bytes());
                 world
             };
             let least = MESSAGES as usize * TEXT_BYTES * receivers as usize;
-            let pull = |mut world: World| {
+            let pull = |world: &mut World| {
                 assert!(world.pull() > least, "every receiver gets every message");
-                world
             };
-            bencher.iter_batched(world, pull, BatchSize::SmallInput);
+            bencher.iter_batched_ref(world, pull, BatchSize::SmallInput);
         });
     }
-    group.finish();
 }
 
 fn wheel(criterion: &mut Criterion) {
@@ -186,18 +176,15 @@ fn wheel(criterion: &mut Criterion) {
             }
             wheel
         };
-        let empty = |mut wheel: TimerWheel<u64>| {
+        let empty = |wheel: &mut TimerWheel<u64>| {
             while let Some(value) = wheel.pop_due(Millis::new(7 * TIMERS)) {
                 black_box(value);
             }
-            wheel
         };
-        bencher.iter_batched(fill, empty, BatchSize::SmallInput);
+        bencher.iter_batched_ref(fill, empty, BatchSize::SmallInput);
     });
-    group.finish();
 }
 
-/// Lines of messages of one sender.
 fn lines() -> Vec<String> {
     let text = "x".repeat(TEXT_BYTES);
     (1..=MESSAGES).map(|seq| format!("{seq}#publisher#1700000000000#{text}\n")).collect()
@@ -227,8 +214,8 @@ fn replay(members: u64) -> Replay {
 }
 
 /// Reads a segment and replays its records.
-fn recover(segment: &[u8], mut replay: Replay) -> Replay {
-    let Ok((_, records)) = read(black_box(segment)) else { return replay };
+fn recover(segment: &[u8], replay: &mut Replay) {
+    let Ok((_, records)) = read(black_box(segment)) else { return };
     for found in records {
         let SegmentItem::Record { at, record } = found else { continue };
         if let Record::Accepted { line } = record {
@@ -240,7 +227,6 @@ fn recover(segment: &[u8], mut replay: Replay) -> Replay {
         }
     }
     assert_eq!(replay.last(), Seq::new(MESSAGES), "every message is replayed");
-    replay
 }
 
 fn journal(criterion: &mut Criterion) {
@@ -267,8 +253,8 @@ fn journal(criterion: &mut Criterion) {
         });
     });
     group.bench_function("read and replay", |bencher| {
-        let recover = |replay| recover(&segment, replay);
-        bencher.iter_batched(|| replay(1), recover, BatchSize::SmallInput);
+        let recover = |replay: &mut Replay| recover(&segment, replay);
+        bencher.iter_batched_ref(|| replay(1), recover, BatchSize::SmallInput);
     });
     // The journal of a wide group has more cursors than messages.
     for index in 0..MESSAGES {
@@ -278,10 +264,9 @@ fn journal(criterion: &mut Criterion) {
     }
     group.throughput(Throughput::Elements(2 * MESSAGES));
     group.bench_function("read and replay with as many cursors", |bencher| {
-        let recover = |replay| recover(&segment, replay);
-        bencher.iter_batched(|| replay(MESSAGES), recover, BatchSize::SmallInput);
+        let recover = |replay: &mut Replay| recover(&segment, replay);
+        bencher.iter_batched_ref(|| replay(MESSAGES), recover, BatchSize::SmallInput);
     });
-    group.finish();
 }
 
 criterion_group!(minds, parse, history, wheel, journal);

@@ -81,7 +81,8 @@ pub(crate) struct Clients {
     /// Tokens of links that were read from and may owe acknowledgements.
     unacknowledged: Vec<usize>,
     progress: Progress,
-    times: Vec<Duration>,
+    /// Times of the deliveries of the last run, if the run was by the clock.
+    pub(crate) times: Vec<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -144,7 +145,6 @@ impl Clients {
         Ok(())
     }
 
-    /// Keeps a socket open that brings nothing.
     pub(crate) fn keep(&mut self, stream: TcpStream) {
         self.silent.push(stream);
     }
@@ -191,14 +191,9 @@ impl Clients {
         self.run(Pace::Behind(0), Until::Messages(0)).map(drop)
     }
 
-    /// Times of the deliveries of the last run, if the run was by the clock.
-    pub(crate) fn times(&self) -> &[Duration] {
-        &self.times
-    }
-
     /// Replies to all publishers since the clients exist.
     pub(crate) fn replies(&self) -> u64 {
-        self.publishers.iter().map(Link::replies).sum()
+        self.publishers.iter().map(|publisher| publisher.replies).sum()
     }
 
     /// Listens for a moment. Each text that comes is one too many and is an error.
@@ -315,23 +310,22 @@ impl Clients {
     }
 
     fn publish_by(&mut self, index: usize) -> Result<()> {
-        let Some(link) = self.publishers.get_mut(index).filter(|it| it.published() < NUMBERS)
-        else {
+        let Some(link) = self.publishers.get_mut(index).filter(|it| it.published < NUMBERS) else {
             bail!("publisher {index} cannot number its messages");
         };
-        link.publish(self.texts.text(index, link.published()));
+        link.publish(self.texts.text(index, link.published));
         self.progress.published += 1;
         Ok(())
     }
 
     fn deliveries(&self) -> u64 {
-        self.receivers.iter().map(|(_, expectation)| expectation.taken()).sum()
+        self.receivers.iter().map(|(_, expectation)| expectation.taken).sum()
     }
 
     /// Messages of which the slowest receiver has its part.
     fn least_taken(&self) -> u64 {
         let published = self.progress.published;
-        let missing = self.receivers.iter().map(|(_, it)| it.due(published) - it.taken());
+        let missing = self.receivers.iter().map(|(_, it)| it.due(published) - it.taken);
         published - missing.max().unwrap_or(0).min(published)
     }
 

@@ -14,7 +14,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct CommandSocket {
     stream: BufReader<TcpStream>,
     /// Local address of the socket, which is part of every request.
-    ip: IpAddr,
+    pub(crate) ip: IpAddr,
 }
 
 impl CommandSocket {
@@ -30,10 +30,6 @@ impl CommandSocket {
         stream.set_write_timeout(Some(DEADLINE))?;
         let ip = stream.local_addr()?.ip();
         Ok(Self { stream: BufReader::new(stream), ip })
-    }
-
-    pub(crate) fn ip(&self) -> IpAddr {
-        self.ip
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -75,7 +71,6 @@ impl CommandSocket {
         (0..count).map(|_| self.line()).collect()
     }
 
-    /// Reads until the socket is closed.
     pub(crate) fn read_to_end(&mut self) -> Result<()> {
         self.stream.read_to_end(&mut Vec::new()).map(drop).context("a socket is not closed")
     }
@@ -88,8 +83,9 @@ impl CommandSocket {
 /// The listener that the coordinator connects back to.
 #[derive(Debug)]
 pub(crate) struct ConnectBack {
-    listener: TcpListener,
-    port: u16,
+    /// The socket, which does not block.
+    pub(crate) listener: TcpListener,
+    pub(crate) port: u16,
 }
 
 impl ConnectBack {
@@ -105,15 +101,6 @@ impl ConnectBack {
         // The reply comes after the connection, so accepting need not wait.
         listener.set_nonblocking(true)?;
         Ok(Self { listener, port })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The socket, which does not block.
-    pub(crate) fn into_listener(self) -> TcpListener {
-        self.listener
     }
 
     /// Registers `id` and returns its message socket.

@@ -19,13 +19,11 @@ pub(crate) struct Coordinator {
     pub(crate) address: SocketAddr,
 }
 
-/// The way to start a coordinator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Start<'a> {
     pub(crate) program: &'a Path,
     /// Time to live of a message, in seconds.
     pub(crate) ttl_s: u64,
-    /// Further options of the program.
     pub(crate) options: &'a [&'a str],
     /// Limit on open files, if it differs from the limit of this process.
     pub(crate) files_max: Option<u32>,
@@ -49,7 +47,7 @@ impl<'a> Start<'a> {
             command.process_group(0);
         }
         let mut server = Server::start("the coordinator", &mut command, self.cores)?;
-        if let Some(mut stdin) = server.stdin() {
+        if let Some(mut stdin) = server.child.stdin.take() {
             write!(stdin, "0\n{}\n", self.ttl_s)
                 .context("cannot write the coordinator's config")?;
         }

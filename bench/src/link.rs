@@ -10,7 +10,6 @@ use crate::cores::reset_when_closed;
 use crate::stream::{Output, ready, watch};
 use crate::wire::{Frame, Wire};
 
-/// One connection of a client.
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: TcpStream,
@@ -18,8 +17,8 @@ pub(crate) struct Link {
     /// An incomplete frame at the end of the bytes that were read.
     part: Vec<u8>,
     output: Output,
-    published: u64,
-    replies: u64,
+    pub(crate) published: u64,
+    pub(crate) replies: u64,
 }
 
 impl Link {
@@ -40,14 +39,6 @@ impl Link {
     pub(crate) fn publish(&mut self, text: &[u8]) {
         self.wire.publish(text, self.output.bytes());
         self.published += 1;
-    }
-
-    pub(crate) fn published(&self) -> u64 {
-        self.published
-    }
-
-    pub(crate) fn replies(&self) -> u64 {
-        self.replies
     }
 
     /// Messages that have no reply yet. 0 if the protocol has no replies.

@@ -39,10 +39,8 @@ use std::process::ExitCode;
 
 use getopts::{Matches, Options};
 
-/// A subcommand of the program.
 #[derive(Debug)]
 pub(crate) struct Subcommand {
-    /// Word on the command line.
     name: &'static str,
     /// One line for `--help`.
     about: &'static str,
@@ -51,7 +49,6 @@ pub(crate) struct Subcommand {
     /// A subcommand that the program runs itself is not listed.
     is_hidden: bool,
     options: fn() -> Options,
-    /// Does the work.
     run: fn(&Matches) -> anyhow::Result<ExitCode>,
 }
 

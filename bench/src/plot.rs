@@ -80,7 +80,6 @@ pub(crate) fn bars(
     })
 }
 
-/// A plot of lines.
 pub(crate) struct Lines<'a> {
     pub(crate) title: &'a str,
     /// Name and points of each line.

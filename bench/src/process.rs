@@ -14,8 +14,8 @@ use crate::cores::Cores;
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
-    child: Child,
-    stdout: BufReader<ChildStdout>,
+    pub(crate) child: Child,
+    pub(crate) stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -38,15 +38,6 @@ impl Server {
         Ok(Self { name, child, stdout: BufReader::new(stdout) })
     }
 
-    /// Takes the standard input, if the process has a pipe for it.
-    pub(crate) fn stdin(&mut self) -> Option<std::process::ChildStdin> {
-        self.child.stdin.take()
-    }
-
-    pub(crate) fn stdout(&mut self) -> &mut BufReader<ChildStdout> {
-        &mut self.stdout
-    }
-
     /// Reads the next line that the process prints.
     pub(crate) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
@@ -58,11 +49,6 @@ impl Server {
         }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Reads the counters of the process.
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::read(self.child.id(), self.name)
     }
@@ -98,7 +84,6 @@ impl Drop for Server {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) rss_bytes: u64,
-    /// Peak of the resident memory.
     pub(crate) rss_bytes_max: u64,
     pub(crate) threads: u64,
     /// Nanoseconds on a core.

@@ -51,20 +51,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Buffer to append to.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Number of bytes that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.bytes.len() - self.written
-    }
-
-    /// Drops all bytes, when their stream is closed.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.written = 0;
     }
 
     /// Writes as much as `stream` takes.
@@ -77,7 +69,8 @@ impl Output {
                 Err(error) => return Err(error),
             }
         }
-        self.clear();
+        self.bytes.clear();
+        self.written = 0;
         Ok(())
     }
 }

@@ -26,7 +26,6 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-/// All rounds of one row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -43,7 +42,6 @@ impl Row {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
-    /// A row that is not measured.
     pub(crate) fn not_measured(name: &str, reason: String) -> Self {
         Self { fault: Some(reason), ..Self::new(name) }
     }

@@ -33,7 +33,6 @@ impl Texts {
         Self { text, tail: tail.into() }
     }
 
-    /// Text `number` of `publisher`.
     pub(crate) fn text(&mut self, publisher: usize, number: u64) -> &[u8] {
         let mut rest = publisher as u64 * NUMBERS + number;
         for digit in self.text.iter_mut().take(HEAD_BYTES).skip(1).rev() {
@@ -55,14 +54,10 @@ pub(crate) struct Expectation {
     tail: Arc<[u8]>,
     next: Vec<u64>,
     own: Option<usize>,
-    taken: u64,
+    pub(crate) taken: u64,
 }
 
 impl Expectation {
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
-    }
-
     /// Part of the first `published` messages that the receiver must get, if publishers take turns.
     pub(crate) fn due(&self, published: u64) -> u64 {
         let publishers = self.next.len() as u64;
@@ -108,7 +103,7 @@ mod tests {
                 assert_eq!(text.len(), bytes);
                 assert_eq!(expectation.take(&text).unwrap(), (publisher, number));
             }
-            assert_eq!(expectation.taken(), 5);
+            assert_eq!(expectation.taken, 5);
         }
     }
 

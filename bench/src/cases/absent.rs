@@ -45,12 +45,8 @@ fn coordinator(case: &Case, programs: &Programs) -> Result<Values> {
     let _publisher = groupcast::publish(&coordinator, case.plan.text_bytes, case.messages, 100)?;
     let values = memory(case, &coordinator.server, idle)?;
     let stream = ConnectBack::listen()?.reconnect(&mut coordinator.command()?, &last(case))?;
-    collect(
-        case.plan.text_bytes,
-        case.messages,
-        stream,
-        Box::new(Deliveries::new(case.plan.text_bytes, false)),
-    )?;
+    let wire = Box::new(Deliveries::new(case.plan.text_bytes, false));
+    collect(case.plan.text_bytes, case.messages, stream, wire)?;
     Ok(values)
 }
 

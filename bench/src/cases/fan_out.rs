@@ -25,6 +25,6 @@ pub(super) fn measure(connected: Connected, pace: Pace, messages: u64) -> Result
     if !matches!(pace, Pace::Every(_)) {
         return Ok(vec![cpu, (ELAPSED, elapsed.as_secs_f64() * 1e9 / deliveries)]);
     }
-    let times = Samples::new(clients.times().iter().map(|it| it.as_secs_f64() * 1e6).collect());
+    let times = Samples::new(clients.times.iter().map(|it| it.as_secs_f64() * 1e6).collect());
     Ok(vec![cpu, (P50, times.quantile(0.5)), (P99, times.quantile(0.99))])
 }

@@ -79,7 +79,6 @@ pub(crate) const PACED: Case = paced("200/s → 100", 100, 200, 4);
 pub(crate) const PACED_WIDE: Case = paced("50/s → 1000", 1000, 50, 4);
 pub(crate) const STORM: Case = thousand("storm", Work::Storm, 1_000, 5);
 
-/// All cases, in the order in which they are measured.
 pub(crate) const CASES: [Case; 11] = [
     fan_out("1 → 1", 1, 100, 200_000),
     FAN_OUT,
@@ -104,7 +103,6 @@ impl Case {
         Self { messages: fewer, rounds: 1, ..self }
     }
 
-    /// Messages of a round with this peer.
     fn messages_for(&self, peer: Peer) -> u64 {
         if peer.is_slow() { (self.messages / self.slow_divisor).max(1) } else { self.messages }
     }

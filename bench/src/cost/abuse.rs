@@ -51,7 +51,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     let before = coordinator.server.usage()?;
     let run = pair.run(Pace::Every(INTERVAL), Until::Messages(MESSAGES))?;
     let after = coordinator.server.usage()?;
-    let times_ms = Samples::new(pair.times().iter().map(|it| it.as_secs_f64() * 1e3).collect());
+    let times_ms = Samples::new(pair.times.iter().map(|it| it.as_secs_f64() * 1e3).collect());
     pair.settle()?;
 
     report.value("requests without reading", megabytes(requested));

@@ -26,7 +26,6 @@ const SAMPLES: usize = 1_000;
 const PUMPED: usize = 4;
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Work of the greedy clients.
 #[derive(Clone, Copy, Debug)]
 enum Greed {
     /// This number of command sockets write `ping` as fast as they can, and read the replies.
@@ -61,23 +60,25 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     going_back(setup, report)
 }
 
-fn start(setup: &Setup) -> Result<Coordinator> {
-    setup.programs.coordinator(60, &[]).run()
-}
-
 /// Returns the times of one client beside greedy clients.
 fn wait_beside(setup: &Setup, greed: Greed) -> Result<Vec<f64>> {
-    let coordinator = start(setup)?;
+    let coordinator = setup.programs.coordinator(60, &[]).run()?;
     let listener = ConnectBack::listen()?;
     let socket = || coordinator.command().map(CommandSocket::into_stream);
-    let mut probe = match greed {
-        Greed::Pings(_) => Probe::member(&coordinator, &listener)?,
-        Greed::Messages | Greed::Acks | Greed::Lists => Probe::observer(&coordinator)?,
+    let mut command = coordinator.command()?;
+    let (request, mut members) = match greed {
+        Greed::Pings(_) => {
+            let ids = ["probe", "other"].iter();
+            let members = ids.map(|id| listener.register(&mut command, id, false));
+            ("probe#msend hello#127.0.0.1\n", members.collect::<Result<Vec<_>>>()?)
+        }
+        // The probe is no member. A message of a member would first be delivered to all others.
+        Greed::Messages | Greed::Acks | Greed::Lists => {
+            ("probe#ping#127.0.0.1\n", members(&coordinator, &listener)?)
+        }
     };
-    let mut members = match greed {
-        Greed::Pings(_) => Vec::new(),
-        Greed::Messages | Greed::Acks | Greed::Lists => members(&coordinator, &listener)?,
-    };
+    let stream = non_blocking(command.into_stream())?;
+    let mut probe = Probe { stream, request, sent: None, times_ms: Vec::new() };
     let mut clients: Vec<Greedy> = match greed {
         Greed::Pings(sockets) => (0..sockets)
             .map(|_| Greedy::new(socket()?, b"x#ping#127.0.0.1\n"))
@@ -102,7 +103,7 @@ fn wait_beside(setup: &Setup, greed: Greed) -> Result<Vec<f64>> {
 
 /// A member reconnects with a `since=` far below its cursor. All messages since then are kept.
 fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
-    let coordinator = start(setup)?;
+    let coordinator = setup.programs.coordinator(60, &[]).run()?;
     let listener = ConnectBack::listen()?;
     let mut command = coordinator.command()?;
     let (_messages, reply) = listener.enter(&mut command, "back", "register", true)?;
@@ -112,7 +113,7 @@ fn going_back(setup: &Setup, report: &mut Report) -> Result<()> {
     command.request("away", "disconnect")?;
     command.request("back", "disconnect")?;
     let _publisher = groupcast::publish(&coordinator, 100, KEPT, 1_000)?;
-    let (mut times_ms, port) = (Vec::new(), listener.port());
+    let (mut times_ms, port) = (Vec::new(), listener.port);
     for _ in 0..20 {
         // The member names the last message as received, and then none.
         command.request("back", &format!("reconnect {port} acks=1 since={epoch}:{KEPT}"))?;
@@ -138,32 +139,12 @@ fn members(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Vec<TcpS
 /// A client that sends the next request when it has the reply to the one before.
 struct Probe {
     stream: TcpStream,
-    request: Vec<u8>,
+    request: &'static str,
     sent: Option<Instant>,
     times_ms: Vec<f64>,
-    /// Sockets of the members that stay online.
-    _messages: Vec<TcpStream>,
 }
 
 impl Probe {
-    /// A client that is no member. A message of a member would first be delivered to all others.
-    fn observer(coordinator: &Coordinator) -> Result<Self> {
-        let stream = non_blocking(coordinator.command()?.into_stream())?;
-        let request = b"probe#ping#127.0.0.1\n".to_vec();
-        Ok(Self { stream, request, sent: None, times_ms: Vec::new(), _messages: Vec::new() })
-    }
-
-    fn member(coordinator: &Coordinator, listener: &ConnectBack) -> Result<Self> {
-        let mut command = coordinator.command()?;
-        let messages = vec![
-            listener.register(&mut command, "probe", false)?,
-            listener.register(&mut command, "other", false)?,
-        ];
-        let stream = non_blocking(command.into_stream())?;
-        let request = b"probe#msend hello#127.0.0.1\n".to_vec();
-        Ok(Self { stream, request, sent: None, times_ms: Vec::new(), _messages: messages })
-    }
-
     /// Measures while this thread also serves the greedy clients.
     fn run(&mut self, clients: &mut [Greedy]) -> Result<()> {
         // All greedy clients write once before the measurement starts.
@@ -190,7 +171,7 @@ impl Probe {
     fn step(&mut self) -> Result<()> {
         let Some(sent) = self.sent else {
             self.sent = Some(clock::now());
-            let written = self.stream.write_all(&self.request);
+            let written = self.stream.write_all(self.request.as_bytes());
             return written.context("cannot write a request");
         };
         let mut reply = [0; 256];

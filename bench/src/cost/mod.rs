@@ -38,16 +38,13 @@ struct Setup {
     rounds: usize,
 }
 
-/// Output of the figures, line by line.
 #[derive(Debug, Default)]
 struct Report {
     targets: Vec<Target>,
 }
 
-/// Measures and prints one figure.
 type Figure = fn(&Setup, &mut Report) -> Result<()>;
 
-/// All figures, in the order in which they are measured.
 const FIGURES: [(&str, Figure); 7] = [
     ("sizes", sizes::measure),
     ("idle", idle::measure),

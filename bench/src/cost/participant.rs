@@ -13,7 +13,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tempfile::TempDir;
 
 use super::fan_out::spread;
 use super::{Report, Setup};
@@ -51,8 +50,13 @@ fn round(setup: &Setup) -> Result<u64> {
     let log_path = directory.path().join("message.log");
     let config = format!("taker\n{}\n127.0.0.1 {port}\n", log_path.display());
     fs::write(directory.path().join("config"), config).context("the participant's files")?;
-    let mut participant = start(setup, &directory)?;
-    let Some(mut typed) = participant.stdin() else {
+    // The output of the participant goes to `/dev/null`.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&setup.programs.participant);
+    command.args(["--interactive", "--execute", "register 0"]).arg(directory.path().join("config"));
+    let command = command.stdin(Stdio::piped());
+    let mut participant = Server::start("the participant", command, setup.programs.cores)?;
+    let Some(mut typed) = participant.child.stdin.take() else {
         bail!("a participant without standard input");
     };
     let mut member = Member::accept(&listener)?;
@@ -66,14 +70,6 @@ fn round(setup: &Setup) -> Result<u64> {
     Ok(after.cpu_ns_since(&before))
 }
 
-/// The output of the participant goes to `/dev/null`.
-fn start(setup: &Setup, directory: &TempDir) -> Result<Server> {
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&setup.programs.participant);
-    command.args(["--interactive", "--execute", "register 0"]).arg(directory.path().join("config"));
-    Server::start("the participant", command.stdin(Stdio::piped()), setup.programs.cores)
-}
-
 /// Requires that the message log has every text once and in order.
 fn verify(log: &[u8], messages: u64) -> Result<()> {
     let mut expectation = Texts::new(TEXT_BYTES).expectation(1, None);
@@ -82,7 +78,7 @@ fn verify(log: &[u8], messages: u64) -> Result<()> {
         let text = line.rsplit(|&byte| byte == b'\t').next().unwrap_or_default();
         expectation.take(text)?;
     }
-    let logged = expectation.taken();
+    let logged = expectation.taken;
     ensure!(logged == messages, "{logged} of {messages} messages are in the message log");
     Ok(())
 }

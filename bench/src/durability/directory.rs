@@ -14,7 +14,7 @@ const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
 #[derive(Debug)]
 pub(crate) struct Directory {
     directory: TempDir,
-    file_system: String,
+    pub(crate) file_system: String,
 }
 
 impl Directory {
@@ -31,10 +31,6 @@ impl Directory {
         let directory = tempfile::Builder::new().prefix("durability-").tempdir_in(&base);
         let directory = directory.context(inside)?;
         Ok(Self { directory, file_system: format!("{kind} on {source}") })
-    }
-
-    pub(crate) fn file_system(&self) -> &str {
-        &self.file_system
     }
 
     /// Creates an empty directory in this one.

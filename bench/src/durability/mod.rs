@@ -41,7 +41,6 @@ or a measurement failed; 2: wrong options. A missed target does not change the e
     run,
 };
 
-/// Programs, directory and length of the measurements.
 #[derive(Debug)]
 struct Setup {
     programs: Programs,
@@ -59,7 +58,6 @@ impl Setup {
     }
 }
 
-/// Tables of a part, and their targets.
 #[derive(Debug, Default)]
 struct Measured {
     tables: Vec<Table>,
@@ -68,7 +66,6 @@ struct Measured {
 
 type Part = fn(&Setup) -> Result<Measured>;
 
-/// All parts, in the order in which they are measured.
 const PARTS: [(&str, Part); 3] = [
     ("confirm", confirm::measure),
     ("delivery", delivery::measure),
@@ -102,7 +99,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     let mut lines = machine::describe(setup.programs.cores, &[Peer::Redis]);
     let nats = store::nats_version(&setup.nats);
     lines.push(format!("NATS {}", nats.as_deref().unwrap_or("NOT INSTALLED")));
-    lines.push(format!("everything stored on {}", setup.directory.file_system()));
+    lines.push(format!("everything stored on {}", setup.directory.file_system));
     lines.iter().for_each(|line| print(&format!("{line}\n")));
     let mut all = Measured::default();
     for (_, measure) in PARTS.iter().filter(|(name, _)| only.contains(name)) {

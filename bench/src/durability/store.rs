@@ -34,7 +34,6 @@ pub(super) enum Store {
     Redis,
 }
 
-/// All stores, in the order in which they are measured.
 pub(super) const STORES: [Store; 3] = [Store::Groupcast, Store::Nats, Store::Redis];
 
 impl Store {

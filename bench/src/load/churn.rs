@@ -10,7 +10,6 @@ use super::plan::Plan;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// The member sends `disconnect`.
     Disconnect,
     /// Every socket of the member is closed without a word.
     Crash,
@@ -18,7 +17,6 @@ pub(super) enum Departure {
     Takeover,
 }
 
-/// Number of departures of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Departures {
     pub(super) disconnected: u64,
@@ -26,7 +24,6 @@ pub(super) struct Departures {
     pub(super) took_over: u64,
 }
 
-/// Schedule of departures and returns.
 #[derive(Debug)]
 pub(super) struct Churn {
     random: Rng,

@@ -32,8 +32,8 @@ impl Listener {
         registry: &Registry,
         (token, first): (Token, usize),
     ) -> Result<Self> {
-        let port = listener.port();
-        let mut listener = TcpListener::from_std(listener.into_listener());
+        let ConnectBack { listener, port } = listener;
+        let mut listener = TcpListener::from_std(listener);
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self { listener, port, epoch, pending: BTreeMap::new(), next_token: first })
     }

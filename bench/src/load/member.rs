@@ -34,7 +34,6 @@ pub(super) enum State {
     Returning { is_answered: bool, is_connected: bool },
 }
 
-/// Request that a reply belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
     Publish,
@@ -42,7 +41,6 @@ enum Request {
     Reconnect,
 }
 
-/// Commands, and the replies to them.
 #[derive(Debug)]
 struct CommandChannel {
     transport: Transport,
@@ -212,7 +210,6 @@ impl Member {
         format!("{:08x}{:08x}", self.profile.index, self.attempt)
     }
 
-    /// The coordinator has connected back.
     pub(super) fn on_connect_back(&mut self, recorder: &mut Recorder, stream: TcpStream) {
         if let State::Returning { is_answered, .. } = self.state {
             self.messages = Some(MessageSocket::new(stream));

@@ -61,7 +61,7 @@ impl Members {
         id: impl Fn(usize) -> String,
     ) -> Result<(Self, Vec<(String, u64)>)> {
         let poll = Poll::new().context("cannot poll")?;
-        let ip = CommandSocket::connect(coordinator)?.ip();
+        let ip = CommandSocket::connect(coordinator)?.ip;
         let listener = ConnectBack::listen_on(ip)?;
         let participants =
             plan.processes.then(|| Participants::new(participant, coordinator)).transpose()?;

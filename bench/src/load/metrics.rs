@@ -41,7 +41,6 @@ impl Timeline {
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Counts {
-    /// Messages sent.
     pub(super) sent: u64,
     /// Messages that were due and not sent, for they were far too late.
     pub(super) unsent: u64,

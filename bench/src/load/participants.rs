@@ -30,7 +30,6 @@ use crate::process::Server;
 /// Interval of asking the coordinator if every member has every message.
 const ASK_INTERVAL_NS: u64 = 100_000_000;
 
-/// A running participant.
 #[derive(Debug)]
 pub(super) struct Process {
     server: Server,
@@ -38,7 +37,6 @@ pub(super) struct Process {
     input: Option<pipe::Sender>,
 }
 
-/// Carrier of commands and replies.
 #[derive(Debug)]
 pub(super) enum Transport {
     Socket(TcpStream),
@@ -50,7 +48,7 @@ impl Read for Transport {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Socket(stream) => stream.read(bytes),
-            Self::Process(process) => process.server.stdout().read(bytes),
+            Self::Process(process) => process.server.stdout.read(bytes),
         }
     }
 }
@@ -76,7 +74,7 @@ impl Process {
         command.arg("--follow").arg(config).process_group(0);
         command.stdin(Stdio::piped()).stderr(Stdio::null());
         let mut server = Server::start("the participant", &mut command, None)?;
-        let input = server.stdin().map(Into::into);
+        let input = server.child.stdin.take().map(Into::into);
         Ok(Self { server, input })
     }
 
@@ -97,7 +95,7 @@ impl Process {
 
     /// Watches both pipes, without blocking from here on; their events carry `token`.
     fn watch(mut self, registry: &Registry, token: Token) -> Result<Self> {
-        let output = self.server.stdout().get_ref();
+        let output = self.server.stdout.get_ref();
         ioctl_fionbio(output, true)?;
         registry.register(&mut SourceFd(&output.as_raw_fd()), token, Interest::READABLE)?;
         if let Some(input) = &mut self.input {
@@ -112,13 +110,11 @@ impl Process {
         self.input = None;
     }
 
-    /// Waits for the end of the process.
-    fn wait(mut self) -> Result<()> {
-        ioctl_fionbio(self.server.stdout().get_ref(), false).context("cannot wait")?;
+    fn wait(self) -> Result<()> {
+        ioctl_fionbio(self.server.stdout.get_ref(), false).context("cannot wait")?;
         self.server.wait()
     }
 
-    /// CPU time of the running process.
     pub(super) fn cpu_ns(&self) -> u64 {
         self.server.usage().map_or(0, |usage| usage.cpu_ns)
     }

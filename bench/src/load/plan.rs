@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::verifier::stamp::TEXT_BYTES_MIN;
 
-/// Time between messages.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Pace {

@@ -19,7 +19,7 @@ const STEPS: f64 = 1_000.0;
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
     plan: &'a Plan,
-    bar: ProgressBar,
+    pub(super) bar: ProgressBar,
     interrupt: Interrupt,
     interrupted_ns: Option<u64>,
     /// The run ends without waiting for messages in flight.
@@ -66,11 +66,6 @@ impl<'a> Progress<'a> {
         let faults = recorder.verifier.faults.count;
         self.bar.set_position((share * STEPS) as u64);
         self.bar.set_message(format!("{rate:.0} deliveries/s  {left} s left  faults: {faults}"));
-    }
-
-    /// Removes the bar.
-    pub(super) fn end(&self) {
-        self.bar.finish_and_clear();
     }
 
     pub(super) fn is_interrupted(&self) -> bool {

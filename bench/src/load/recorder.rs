@@ -20,7 +20,6 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Records a run of `members` members that begins now.
     pub(super) fn new(verifier: Verifier, metrics: Metrics, members: usize) -> Self {
         let reconnected_ns = vec![0; members];
         Self { verifier, metrics, begin: clock::now(), reconnected_ns, is_over: false }

@@ -24,7 +24,6 @@ use crate::table::ratio;
 /// Number of waits for messages that the coordinator has counted and no member has received.
 const WAITS_MAX: u32 = 10;
 
-/// The coordinator under load.
 #[derive(Debug)]
 struct Subject {
     address: SocketAddr,
@@ -55,11 +54,6 @@ impl Subject {
         }
     }
 
-    /// Next number that the coordinator will give.
-    fn next_seq(&self) -> Result<u64> {
-        CommandSocket::connect(self.address)?.stat("next_seq")
-    }
-
     fn usage(&self, workload: &Workload<'_>) -> Result<Usages> {
         let coordinator =
             self.started.as_ref().map(|started| started.server.usage()).transpose()?;
@@ -88,7 +82,6 @@ struct Usages {
     members_cpu_ns: Option<u64>,
 }
 
-/// Everything that a run has measured.
 #[derive(Debug)]
 struct Measured {
     recorder: Recorder,
@@ -103,7 +96,7 @@ pub(super) fn run(arguments: &Arguments, interrupt: &Interrupt, plan: &Plan) -> 
     let subject = Subject::open(arguments, plan)?;
     let mut progress = Progress::new(plan, interrupt.clone());
     let measured = measure(arguments, plan, &subject, &mut progress);
-    progress.end();
+    progress.bar.finish_and_clear();
     let outcome = outcome(plan, &subject, measured?, progress.is_interrupted());
     subject.close(plan.participants)?;
     Ok(outcome)
@@ -126,7 +119,7 @@ fn measure(
     };
     let verifier = Verifier::new(guarantees, firsts);
     let mut workload = Workload::new(plan, members);
-    let pid = subject.started.as_ref().map(|started| started.server.pid());
+    let pid = subject.started.as_ref().map(|started| started.server.child.id());
     let pid = pid.filter(|_| arguments.counts_system_calls);
     let system_calls = pid.and_then(SystemCalls::count);
     let before = subject.usage(&workload)?;
@@ -136,7 +129,8 @@ fn measure(
     let system_calls = system_calls.and_then(SystemCalls::end);
     workload.members.finish(&mut recorder)?;
     if !progress.is_cut_off {
-        let next = if recorder.is_over { None } else { Some(subject.next_seq()?) };
+        let next = || CommandSocket::connect(subject.address)?.stat("next_seq");
+        let next = if recorder.is_over { None } else { Some(next()?) };
         // The last message may be one of a publisher that crashed: nothing else announces it.
         let mut waits = 0;
         while next.is_some_and(|next| next > recorder.verifier.end()) && waits < WAITS_MAX {

@@ -16,7 +16,6 @@ use crate::Subcommand;
 use crate::cli::{Usage, print};
 use crate::cores::raise_file_limit;
 
-/// The subcommand.
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "load",
     about: "members under load, verified while they are measured",
@@ -56,7 +55,6 @@ fn sweep(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// Writes the results so far.
 fn write_results(arguments: &Arguments, outcomes: &[Outcome]) -> Result<()> {
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(outcomes).context("cannot write JSON")?;

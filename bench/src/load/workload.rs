@@ -14,6 +14,8 @@ use super::recorder::Recorder;
 
 /// Longest wait for events.
 const TICK: Duration = Duration::from_millis(100);
+/// Number of faults that ends a run.
+const FAULTS_MAX: u64 = 1_000;
 /// Messages that are sent before events are handled again.
 const BURST_MAX: usize = 256;
 /// Time without any progress that ends a run.
@@ -155,6 +157,6 @@ impl<'a> Workload<'a> {
                 format!("{unanswered} messages without a reply, {offline} members offline");
             recorder.fail(usize::MAX, format_args!("no progress: {counts}"));
         }
-        recorder.is_over |= recorder.verifier.has_too_many_faults();
+        recorder.is_over |= recorder.verifier.faults.count > FAULTS_MAX;
     }
 }

@@ -59,7 +59,6 @@ impl Floor {
     }
 }
 
-/// Lines out, nothing in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines;
 

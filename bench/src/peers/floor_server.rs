@@ -180,15 +180,11 @@ impl Floor {
         }
         let is_worth_it = slowest == self.log.len() || slowest > LOG_BYTES_MAX / 2;
         if !self.keeps && slowest > 0 && is_worth_it {
-            self.forget(slowest);
-        }
-    }
-
-    fn forget(&mut self, slowest: usize) {
-        self.log.drain(..slowest);
-        for peer in &mut self.peers {
-            if let Role::Subscriber(had) = &mut peer.role {
-                *had -= slowest;
+            self.log.drain(..slowest);
+            for peer in &mut self.peers {
+                if let Role::Subscriber(had) = &mut peer.role {
+                    *had -= slowest;
+                }
             }
         }
     }

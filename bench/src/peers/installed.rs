@@ -2,7 +2,7 @@
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -18,10 +18,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Path of a program. The name itself if the program is not found.
 pub(crate) fn program(name: &str) -> PathBuf {
     let paths = env::var_os("PATH").unwrap_or_default();
-    let mut directories = env::split_paths(&paths).chain([PathBuf::from(SYSTEM_PROGRAMS)]);
-    let found =
-        directories.find_map(|directory| Some(directory.join(name)).filter(|path| path.is_file()));
-    found.unwrap_or_else(|| Path::new(name).to_owned())
+    let directories = env::split_paths(&paths).chain([PathBuf::from(SYSTEM_PROGRAMS)]);
+    let mut paths = directories.map(|directory| directory.join(name));
+    paths.find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
 }
 
 /// First word with a digit that the program prints. `None` if it cannot be started.
@@ -40,7 +39,6 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
         .context("cannot find a free port")
 }
 
-/// Waits until a server listens on `address`.
 pub(crate) fn reach(address: SocketAddr) -> Result<()> {
     let begin = clock::now();
     loop {
@@ -61,7 +59,7 @@ mod tests {
     #[test]
     fn a_program_is_found_or_named() {
         assert!(program("sh").is_absolute());
-        assert_eq!(program("no-such-program"), Path::new("no-such-program"));
+        assert_eq!(program("no-such-program"), PathBuf::from("no-such-program"));
         assert_eq!(version("no-such-program", &[]), None);
         assert_eq!(version("echo", &["tool v1.2.3 (x)"]), Some("1.2.3".to_owned()));
     }

@@ -38,7 +38,6 @@ pub(crate) enum Peer {
     Mosquitto1,
 }
 
-/// All peers, in the order in which they are measured.
 pub(crate) const PEERS: [Peer; 7] = [
     Peer::Floor,
     Peer::Groupcast,
@@ -49,7 +48,6 @@ pub(crate) const PEERS: [Peer; 7] = [
     Peer::Mosquitto1,
 ];
 
-/// Paths of the programs, and the cores.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     pub(crate) coordinator: PathBuf,
@@ -71,7 +69,6 @@ impl Programs {
     }
 }
 
-/// Number and kind of the clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) publishers: usize,

@@ -53,7 +53,7 @@ impl Mosquitto {
             address.port()
         );
         let mut server = Server::start(PROGRAM, &mut command, cores)?;
-        if let Some(mut stdin) = server.stdin() {
+        if let Some(mut stdin) = server.child.stdin.take() {
             stdin.write_all(config.as_bytes()).context("cannot write mosquitto's config")?;
         }
         reach(address)?;

@@ -81,7 +81,6 @@ impl Nats {
         self.request("STREAM.CREATE", STREAM).map(drop)
     }
 
-    /// Number of messages in the stream.
     pub(crate) fn stream_length(&self) -> Result<u64> {
         let reply = self.request("STREAM.INFO", "")?;
         let length = reply.pointer("/state/messages").and_then(Value::as_u64);
@@ -108,7 +107,6 @@ impl Nats {
     }
 }
 
-/// The acknowledgement of a message in the stream.
 #[derive(Deserialize)]
 struct Ack {
     seq: u64,

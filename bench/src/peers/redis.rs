@@ -43,8 +43,9 @@ impl Redis {
             let wire = Box::new(Subscriber::new(plan.text_bytes));
             clients.add_receiver(self.subscribe()?, wire, plan.publishers, None)?;
         }
+        let receivers = plan.receivers as u64;
         for _ in 0..plan.publishers {
-            clients.add_publisher(self.client()?, Box::new(Publisher::new(plan.receivers)))?;
+            clients.add_publisher(self.client()?, Box::new(Publisher { receivers }))?;
         }
         Ok(Connected { server: self.server, clients })
     }
@@ -63,7 +64,6 @@ impl Redis {
         Ok(subscriber.into_stream())
     }
 
-    /// Number of entries in the stream.
     pub(crate) fn stream_length(&self) -> Result<u64> {
         let mut command = CommandSocket::connect(self.address)?;
         command.write(b"*2\r\n$4\r\nXLEN\r\n$5\r\ngroup\r\n")?;
@@ -104,12 +104,6 @@ impl Wire for Subscriber {
 #[derive(Debug)]
 struct Publisher {
     receivers: u64,
-}
-
-impl Publisher {
-    fn new(receivers: usize) -> Self {
-        Self { receivers: receivers as u64 }
-    }
 }
 
 impl Wire for Publisher {
@@ -174,10 +168,10 @@ mod tests {
 
     #[test]
     fn each_message_must_reach_all() {
-        check(&|| Box::new(Publisher::new(100)), b":100\r\n:100\r\n", &[], 2);
+        check(&|| Box::new(Publisher { receivers: 100 }), b":100\r\n:100\r\n", &[], 2);
         let wrong = [&b":99\r\n"[..], b"-ERR\r\n", b":100\n"];
-        refuses(&|| Box::new(Publisher::new(100)), &wrong);
-        let output = published(Publisher::new(100));
+        refuses(&|| Box::new(Publisher { receivers: 100 }), &wrong);
+        let output = published(Publisher { receivers: 100 });
         assert_eq!(output, b"*3\r\n$7\r\nPUBLISH\r\n$5\r\ngroup\r\n$4\r\nfour\r\n");
     }
 

@@ -12,7 +12,6 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds a fault that concerns `member`.
     pub(crate) fn add(&mut self, member: &str, fault: impl Display) {
         self.count += 1;
         if self.first.len() < DESCRIBED_MAX {

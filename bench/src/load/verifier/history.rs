@@ -10,7 +10,6 @@ use std::collections::VecDeque;
 
 use super::publisher::Origin;
 
-/// One number.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     /// Text behind this number, from the reply or from the first delivery.

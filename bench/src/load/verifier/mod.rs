@@ -35,10 +35,7 @@ use self::stamp::Stamp;
 
 /// Most numbers that a delivery or a gap may skip; a larger jump is a fault by itself.
 const JUMP_MAX: u64 = 1 << 20;
-/// Number of faults that ends a run.
-const FAULTS_MAX: u64 = 1_000;
 
-/// Guarantees that hold in a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Guarantees {
     /// Bytes of each text.
@@ -51,7 +48,6 @@ pub(super) struct Guarantees {
     pub(super) may_drop: bool,
 }
 
-/// Totals over all members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Received {
     pub(super) deliveries: u64,
@@ -88,10 +84,6 @@ impl Verifier {
             received: Received::default(),
             faults: Faults::default(),
         }
-    }
-
-    pub(super) fn has_too_many_faults(&self) -> bool {
-        self.faults.count > FAULTS_MAX
     }
 
     /// Cursor of `member`: last number that it received, skipped or sent.
@@ -139,7 +131,6 @@ impl Verifier {
         }
     }
 
-    /// The command socket of `member` is gone.
     pub(super) fn on_connection_lost(&mut self, member: usize) {
         if let Some(publisher) = self.publishers.get_mut(member) {
             publisher.on_connection_lost();

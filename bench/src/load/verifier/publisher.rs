@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::stamp::Stamp;
 
-/// One text that was sent.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     origin: Origin,
@@ -12,7 +11,6 @@ struct Sent {
     seq: Option<u64>,
 }
 
-/// Text behind a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) stamp: Stamp,
@@ -20,7 +18,6 @@ pub(super) struct Origin {
     connection: u32,
 }
 
-/// Texts of one publisher.
 #[derive(Debug, Default)]
 pub(super) struct Publisher {
     counter: u64,

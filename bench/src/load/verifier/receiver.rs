@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// A reported gap.
 #[derive(Clone, Debug)]
 pub(crate) struct Gap {
     pub(super) count: u64,
@@ -27,7 +26,6 @@ impl Gap {
     }
 }
 
-/// A number that was skipped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Skipped {
     pub(super) at_ns: u64,
@@ -35,7 +33,6 @@ pub(super) struct Skipped {
     pub(super) is_after_reconnect: bool,
 }
 
-/// One member.
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) id: String,

@@ -107,12 +107,10 @@ impl Verifier {
         }
     }
 
-    /// Number of texts of `member` without a reply.
     pub(crate) fn unanswered(&self, member: usize) -> usize {
         self.publishers.get(member).map_or(0, |publisher| publisher.unanswered())
     }
 
-    /// Number of texts of all members without a reply.
     pub(crate) fn unanswered_of_all(&self) -> usize {
         self.publishers.iter().map(|publisher| publisher.unanswered()).sum()
     }

@@ -19,7 +19,6 @@ pub(crate) const TEXT_BYTES_MIN: usize = PUBLISHER_DIGITS + COUNTER_DIGITS + DUE
 /// Numbers at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Index of the publisher.
     pub(crate) publisher: usize,
     /// Number of texts that the publisher sent before.
     pub(crate) counter: u64,
@@ -37,27 +36,17 @@ impl Stamp {
 
     /// Returns the stamp of a text of `bytes` bytes; `None` if the text was altered visibly.
     pub(crate) fn parse(text: &[u8], bytes: usize) -> Option<Self> {
-        let (publisher, tail) = text.split_at_checked(PUBLISHER_DIGITS)?;
-        let (counter, tail) = tail.split_at_checked(COUNTER_DIGITS)?;
-        let (due_ns, filler) = tail.split_at_checked(DUE_DIGITS)?;
-        let is_whole = text.len() == bytes.max(TEXT_BYTES_MIN)
-            && filler.chunks(FILLER.len()).all(|chunk| FILLER.starts_with(chunk));
-        let publisher = usize::try_from(parse_hex(publisher)?).ok()?;
-        let (counter, due_ns) = (parse_hex(counter)?, parse_hex(due_ns)?);
-        is_whole.then_some(Self { publisher, counter, due_ns })
+        let head = std::str::from_utf8(text.get(..TEXT_BYTES_MIN)?).ok()?;
+        let (publisher, tail) = head.split_at_checked(PUBLISHER_DIGITS)?;
+        let (counter, due_ns) = tail.split_at_checked(COUNTER_DIGITS)?;
+        let number = |digits| u64::from_str_radix(digits, 16).ok();
+        let publisher = usize::try_from(number(publisher)?).ok()?;
+        let stamp = Self { publisher, counter: number(counter)?, due_ns: number(due_ns)? };
+        // Every byte counts: an altered filler, and a digit with an altered case bit.
+        let mut whole = Vec::with_capacity(text.len());
+        stamp.push(&mut whole, bytes);
+        (whole == text).then_some(stamp)
     }
-}
-
-/// Parses lower-case digits only: an altered case bit is an altered text.
-fn parse_hex(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number: u64, digit| {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            0..=b'/' | b':'..=b'`' | b'g'..=255 => return None,
-        };
-        Some(number << 4 | u64::from(nibble))
-    })
 }
 
 #[cfg(test)]

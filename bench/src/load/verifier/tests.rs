@@ -67,7 +67,7 @@ impl Scripted {
                     true => format!("{lines}\n").into_bytes(),
                     false => lines.split(',').flat_map(|seq| self.line(seq)).collect(),
                 };
-                self.receive(member, &lines, if is_late { LATE_NS } else { EARLY_NS });
+                self.verifier.on_lines(member, &lines, if is_late { LATE_NS } else { EARLY_NS });
             }
             _ => panic!("{word}"),
         }
@@ -79,10 +79,6 @@ impl Scripted {
         stamp.push(&mut line, TEXT_BYTES);
         line.push(b'\n');
         line
-    }
-
-    fn receive(&mut self, member: usize, lines: &[u8], now_ns: u64) {
-        self.verifier.on_lines(member, lines, now_ns);
     }
 
     /// Ends the run; returns all faults.
@@ -139,7 +135,7 @@ fn a_message_altered_in_any_byte_is_found() {
         let mut scripted = Scripted::run(true, "a+ c:1");
         let mut altered = whole.clone();
         altered[at] ^= 1;
-        scripted.receive(1, &altered, EARLY_NS);
+        scripted.verifier.on_lines(1, &altered, EARLY_NS);
         assert!(!scripted.faults(None).is_empty(), "byte {at}");
     }
     // A text that was never sent, though all receive it.
