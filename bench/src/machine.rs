@@ -44,7 +44,8 @@ pub(crate) fn head(title: &str, make: &str, lines: &[String]) -> String {
     let lines: String = lines.iter().map(|line| format!("- {line}\n")).collect();
     format!(
         "# {title}\n\nWritten by `make {make}` (`{command}`). Changes by hand are lost.\n\
-         How to read it: [README](README.md#how-to-read-values).\n\n{lines}- load average at the end: {load}\n"
+         How to read it: [README](README.md#how-to-read-values).\n\n\
+         {lines}- load average at the end: {load}\n"
     )
 }
 

@@ -16,8 +16,8 @@ pub(crate) enum Frame<'a> {
     Other,
 }
 
-/// A frame and its length in bytes. `None` if the frame is incomplete. An error describes bytes that
-/// the peer must not send.
+/// A frame and its length in bytes. `None` if the frame is incomplete. An error describes bytes
+/// that the peer must not send.
 pub(crate) type Framed<'a> = Result<Option<(Frame<'a>, usize)>>;
 
 /// Protocol of one connection to a peer.

@@ -36,8 +36,8 @@ impl Floor {
         Ok(Self { server, address })
     }
 
-    /// Connects a [`PUBLISHER`] or a [`SUBSCRIBER`]. Without `--keep` the floor answers with one byte
-    /// when it has the subscriber.
+    /// Connects a [`PUBLISHER`] or a [`SUBSCRIBER`]. Without `--keep` the floor answers a
+    /// subscriber with one byte.
     pub(crate) fn client(&self, byte: u8) -> Result<TcpStream> {
         let mut stream = CommandSocket::connect(self.address)?.into_stream();
         stream.write_all(&[byte]).context("cannot greet the floor")?;
