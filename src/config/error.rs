@@ -52,7 +52,6 @@ pub enum Location {
 /// Value found instead of a valid one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FoundValue {
-    /// A text.
     Text(String),
     /// A line that is not UTF-8.
     NotUtf8,

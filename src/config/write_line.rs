@@ -11,9 +11,7 @@ use crate::text;
 /// A standard stream to write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardStream {
-    /// Standard output.
     Output,
-    /// Standard error.
     Error,
 }
 

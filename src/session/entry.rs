@@ -18,7 +18,6 @@ pub struct LogPosition {
 /// One entry of the message log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogEntry {
-    /// A message.
     Message(Message),
     /// Messages of others that are lost to this member.
     Gap(Gap),

@@ -80,14 +80,12 @@ pub enum SessionInput<'a> {
     },
     /// A line came in on an accepted connection.
     MessageLine {
-        /// The connection.
         socket: MessageSocket,
         /// The line without its line feed.
         line: &'a [u8],
     },
     /// An accepted connection ended, or brought a line above the limit.
     MessageSocketClosed {
-        /// The connection.
         socket: MessageSocket,
         /// Reason of the end.
         reason: &'a str,
@@ -135,7 +133,6 @@ pub enum SessionEffect {
     CloseListener,
     /// Close an accepted connection.
     CloseMessageSocket {
-        /// The connection.
         socket: MessageSocket,
     },
     /// Send an acknowledgement. It replaces an earlier one that is not written yet.

@@ -13,9 +13,7 @@ pub(super) enum UserCommand {
     Join { kind: JoinKind, port: u16 },
     /// A command that is one request and its reply.
     Ask(Ask),
-    /// `status`
     Status,
-    /// `help`
     Help,
     /// `quit` or `exit`
     Quit,

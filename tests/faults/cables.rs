@@ -61,14 +61,14 @@ const NOTICED: Duration = Duration::from_secs(35);
 /// Longer than the machine of a peer may be silent.
 const LONGER: Duration = Duration::from_secs(40);
 
-/// How a machine goes.
+/// Ways in which a machine goes away.
 #[derive(Clone, Copy, Debug)]
 enum Going {
     Cut(Way),
     Pulled,
 }
 
-/// What is on its way when it goes.
+/// Bytes under way at that moment.
 #[derive(Clone, Copy, Debug)]
 enum Traffic {
     Nothing,
@@ -175,7 +175,8 @@ fn a_program_that_does_not_read_is_not_taken_for_a_machine_that_has_gone() {
         let listener = Listener::small(&coordinator.transcript, "127.0.0.1");
         Member::join_at(coordinator, id, "127.0.0.1", listener, "")
     };
-    // What is due to this one waits in the coordinator's operating system: it takes more.
+    // Bytes for this member wait in the operating system of the coordinator's machine, which takes
+    // more.
     let mut alice = little.join("alice", "");
     let mut closed = unread(&little, "closed");
     alice.msend(&"x".repeat(20_000));

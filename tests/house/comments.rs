@@ -8,11 +8,11 @@ use crate::{read, sources};
 const QUESTIONS: [&str; 10] =
     ["How", "What", "When", "Where", "Whether", "Which", "Who", "Whom", "Whose", "Why"];
 
-/// How many of a thousand blocks may begin as an indirect question. The number only gets smaller.
-const QUESTIONS_PER_MILLE_MAX: usize = 150;
+/// Most blocks of a thousand that may begin as an indirect question.
+const QUESTIONS_PER_MILLE_MAX: usize = 5;
 
-/// How many doc comments may have one or two words. The number only gets smaller.
-const SHORT_DOCS_MAX: usize = 230;
+/// Most doc comments with one or two words.
+const SHORT_DOCS_MAX: usize = 12;
 
 /// Comment lines that follow each other without code between them.
 #[derive(Debug, Default)]

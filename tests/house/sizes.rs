@@ -70,7 +70,7 @@ fn above(
     counted.into_iter().filter(|(_, count)| *count > limit).collect()
 }
 
-/// How many times each name stands.
+/// Counts each name.
 fn count(names: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for name in names {

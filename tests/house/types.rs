@@ -4,7 +4,7 @@
 use syn::visit::{self, Visit};
 use syn::{Attribute, Fields, Item, Meta, Type};
 
-/// What one source defines.
+/// Definitions in one source.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Types {
     /// Names of structs, enums, unions, traits and aliases.

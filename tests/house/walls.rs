@@ -74,7 +74,7 @@ fn bin_walls_crossed(source: &str) -> Vec<String> {
     used.filter(is_crossed).map(|used| format!("uses {used}")).collect()
 }
 
-/// What a mind reaches for outside of itself.
+/// Returns the things outside of itself that a mind uses.
 fn mind_reaches_out(source: &str, impure_crates: &[String]) -> Vec<String> {
     let words = words_of(source);
     let mut offences: Vec<String> = children_of("std", &words)

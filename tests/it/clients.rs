@@ -262,7 +262,7 @@ fn the_client_in_python_says_what_is_lost() {
     assert_eq!(home.log().matches("# gap").count(), 1, "told once");
 }
 
-/// What a real coordinator does only in rare moments: strangers, repeats, lost acknowledgements.
+/// Events that are rare with a real coordinator: strangers, repeats, lost acknowledgements.
 #[test]
 fn the_client_in_python_drops_strangers_and_repeats_and_names_what_it_has() {
     let fake = Fake::start();

@@ -10,7 +10,6 @@ use support::rng::Rng;
 /// Owner of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
-    /// The coordinator.
     Coordinator,
     /// A participant around a session.
     Participant(usize),
@@ -68,7 +67,6 @@ pub(crate) struct Inbox {
 /// Time, chance, and every wire.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    /// Milliseconds.
     pub(crate) now: u64,
     pub(crate) rng: Rng,
     /// Nothing goes wrong any more.

@@ -23,7 +23,6 @@ impl End {
 pub(crate) enum CloseKind {
     /// After everything that was sent.
     Closed,
-    /// Broken.
     Reset,
 }
 
@@ -33,7 +32,6 @@ enum Packet {
     End(CloseKind),
 }
 
-/// One connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) owner: [Node; 2],

@@ -23,7 +23,6 @@ pub(crate) enum Habit {
     Exact,
 }
 
-/// One member.
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) id: String,

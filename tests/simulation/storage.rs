@@ -68,7 +68,7 @@ struct File {
 pub(crate) enum Fault {
     /// There is no room: what takes some fails, and a part of it may fit.
     Full,
-    /// Everything.
+    /// Every call fails until the disk is repaired.
     Broken,
     /// Some calls do, some do not.
     Flaky,

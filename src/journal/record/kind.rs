@@ -2,7 +2,6 @@
 
 /// Kind of a record, with the number of the [`super::Record`] of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "`Record` explains each kind")]
 #[repr(u8)]
 pub enum RecordKind {
     Epoch = 1,

@@ -138,7 +138,6 @@ impl Peer {
         Ok(())
     }
 
-    /// Goes offline.
     pub(crate) fn leave(&mut self, to: SocketAddr) -> Result<(), Died> {
         let reply = self.ask(to, "disconnect")?;
         assert!(reply == "OK disconnect" || reply.starts_with("ERR 409 "), "{reply:?}");

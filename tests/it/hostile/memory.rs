@@ -81,7 +81,7 @@ fn those_who_are_kept_much_for_leave_the_others_a_share_and_who_reads_does_not_n
     }
     assert!(timer.left().is_some(), "others had to wait");
 
-    // Who reads after all is served on, though there is no more room than before.
+    // A client that reads at last is served on, although no memory was freed.
     (0..taken / mistake.len()).for_each(|_| drop(unread.expect_start("ERR 400 ")));
     unread.write(&mistake.as_bytes()[taken % mistake.len()..]);
     unread.expect_start("ERR 400 ");

@@ -1,4 +1,4 @@
-//! What a network does to the coordinator, on machines of its own.
+//! Networks around the coordinator and its participants, each machine a network namespace.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;

@@ -23,7 +23,6 @@ use super::{DEADLINE, Timer, program};
 /// A running coordinator.
 pub struct Coordinator {
     pub transcript: Arc<Transcript>,
-    /// Where to reach it.
     pub address: SocketAddr,
     /// Its port: nobody takes it between two that are to have it.
     port: Arc<ReservedPort>,
@@ -122,7 +121,6 @@ impl Coordinator {
         self.directory.path().join("coordinator.txt")
     }
 
-    /// Its journal.
     pub fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")
     }

@@ -24,7 +24,7 @@ const WORD: usize = size_of::<u64>();
 pub struct Plan {
     pub action: Action,
     pub kind: Kind,
-    /// From 1.
+    /// Number of the call among its kind, from 1.
     pub call: u64,
     pub errno: i32,
     /// Of 256: how much of the bytes.

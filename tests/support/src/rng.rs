@@ -1,6 +1,5 @@
 //! Chance from a seed (splitmix64): the same seed, the same run.
 
-/// A generator.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 

@@ -14,7 +14,6 @@ use super::{DEADLINE, Timer};
 const TICKS_PER_S: u64 = 100;
 /// Length of the observation. The coordinator may use a twentieth of it.
 const QUIET: Duration = Duration::from_secs(1);
-/// See [`QUIET`].
 const QUIET_CPU_MS: u64 = 50;
 
 impl Coordinator {
