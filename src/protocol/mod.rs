@@ -1,5 +1,6 @@
 #![doc = include_str!("PROTOCOL.md")]
 #![deny(clippy::arithmetic_side_effects)]
+#![warn(missing_docs)]
 
 mod bye;
 mod error;
@@ -17,6 +18,6 @@ pub use gap::Gap;
 pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};
-pub use number::{Epoch, Seq, push_number};
+pub use number::{Epoch, Seq};
 pub use reply::{Fields, MemberLine, Reply, ReplyLine};
 pub use request::{Command, Malformed, Options, Request, Since, is_id, is_text};

@@ -100,22 +100,6 @@ impl fmt::Display for Epoch {
 /// Most digits of a number.
 const DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
 
-/// Appends the digits of a number, faster than `Display` does.
-pub fn push_number(text: &mut String, number: u64) {
-    let mut digits = [b'0'; DIGITS_MAX];
-    let (mut rest, mut start) = (number, digits.len());
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0'.saturating_add((rest % 10) as u8);
-        rest /= 10;
-        start = start.saturating_sub(1);
-        if rest == 0 {
-            break;
-        }
-    }
-    let digits = digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok());
-    text.push_str(digits.unwrap_or_default());
-}
-
 /// Parses decimal digits without sign or leading zero, at most 2^64-1.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
     if text.is_empty() || (text.starts_with('0') && text != "0") {
@@ -155,15 +139,6 @@ mod tests {
             ("\u{0661}", None),
         ] {
             assert_eq!(Seq::parse(text).map(Seq::as_u64), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_number_is_pushed_as_it_is_displayed() {
-        for number in [0, 1, 9, 10, 99, 100, 1_234_567_890, u64::MAX - 1, u64::MAX] {
-            let mut text = "x".to_owned();
-            push_number(&mut text, number);
-            assert_eq!(text, format!("x{number}"));
         }
     }
 

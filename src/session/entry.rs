@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::protocol::{Delivery, Epoch, Gap, Seq, push_number};
+use crate::protocol::{Delivery, Epoch, Gap, Seq};
 use crate::text::{self, Counted, Escaped};
 use crate::time::UnixMillis;
 
@@ -107,7 +107,7 @@ impl LogEntry {
         // Writing to a string cannot fail.
         let _ = match self {
             Self::Message(message) => {
-                push_number(shown, message.seq.as_u64());
+                shown.push_str(itoa::Buffer::new().format(message.seq.as_u64()));
                 shown.push(' ');
                 shown.push_str(message.sender());
                 shown.push_str(": ");

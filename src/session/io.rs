@@ -132,9 +132,7 @@ pub enum SessionEffect {
     /// Close the listener. Accepted connections stay open.
     CloseListener,
     /// Close an accepted connection.
-    CloseMessageSocket {
-        socket: MessageSocket,
-    },
+    CloseMessageSocket { socket: MessageSocket },
     /// Send an acknowledgement. It replaces an earlier one that is not written yet.
     Ack {
         /// The message socket.

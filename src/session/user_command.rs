@@ -10,7 +10,10 @@ use crate::protocol::Command;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UserCommand {
     /// `register PORT` or `reconnect PORT`.
-    Join { kind: JoinKind, port: u16 },
+    Join {
+        kind: JoinKind,
+        port: u16,
+    },
     /// A command that is one request and its reply.
     Ask(Ask),
     Status,

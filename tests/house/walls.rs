@@ -24,7 +24,7 @@ const WALLS: [(&str, &[&str]); 11] = [
 const MINDS: [&str; 6] = ["limits", "time", "text", "protocol", "group", "session"];
 
 /// Crates that only compute, which minds may use.
-const PURE_CRATES: [&str; 3] = ["bytes", "memchr", "slab"];
+const PURE_CRATES: [&str; 4] = ["bytes", "itoa", "memchr", "slab"];
 
 /// Parts of `std` that reach out of the program, or let others in.
 const OUTSIDE: [&str; 5] = ["env", "fs", "os", "process", "thread"];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::LogJob;
-use crate::protocol::{Gap, Seq, push_number};
+use crate::protocol::{Gap, Seq};
 use crate::session::LogEntry;
 use crate::text;
 use crate::time::UnixMillis;
@@ -69,7 +69,7 @@ impl Lines {
         match entry {
             LogEntry::Message(message) => {
                 self.last = message.seq();
-                push_number(text, message.seq().as_u64());
+                text.push_str(itoa::Buffer::new().format(message.seq().as_u64()));
                 text.push('\t');
                 self.second.push_rfc_3339(text, message.accepted());
                 text.push('\t');
