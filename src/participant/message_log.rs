@@ -7,7 +7,7 @@
 //!   # last 0                      last number before this file
 //!   1 TAB 2026-11-22T10:05:00.123Z TAB bob TAB hello
 //!   # gap 2 2 4                   count, first, last
-//!   # epoch 00000000000000ab      numbers start again
+//!   # epoch 00000000000000ab      a new numbering starts
 //!   3 TAB ...
 //! ```
 //!

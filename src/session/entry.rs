@@ -118,7 +118,7 @@ impl LogEntry {
                 let lost = Counted(*count, "message", "messages");
                 write!(shown, "* gap: {lost} lost, from {first} to {last}")
             }
-            Self::Epoch(epoch) => write!(shown, "* epoch {epoch}: numbers start again"),
+            Self::Epoch(epoch) => write!(shown, "* new epoch {epoch}"),
         };
     }
 }

@@ -56,7 +56,7 @@ fn a_new_epoch_starts_the_numbers_again() {
     harness.message(1, "3#bob#0#three");
     harness.expect(&[
         "close listener",
-        "append * epoch 00000000000000aa: numbers start again",
+        "append * new epoch 00000000000000aa",
         "append 3 bob: three",
     ]);
     harness.written(1);

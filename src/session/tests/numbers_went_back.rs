@@ -5,7 +5,7 @@ use super::*;
 const WENT_BACK: &str = "show * numbers went back: the coordinator continues with 4, the last \
                          number here is 8. Messages may have been missed; all that follow are \
                          logged as new";
-const ANEW: &str = "append * epoch 00000000000000aa: numbers start again";
+const ANEW: &str = "append * new epoch 00000000000000aa";
 
 /// Creates a session that has taken 8 messages of the epoch and sends a command.
 fn asking(command: &str) -> Harness {

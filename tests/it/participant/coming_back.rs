@@ -30,7 +30,7 @@ fn a_coordinator_that_was_killed_and_started_anew_is_found_again() {
     alice.expect("1 bob: after\n");
     alice.write("quit\n");
     assert_eq!(alice.wait(), Some(0), "what broke by itself is no failed command: {}", alice.said);
-    assert!(alice.said.contains(&format!("* epoch {second_epoch}: numbers start again\n")));
+    assert!(alice.said.contains(&format!("* new epoch {second_epoch}\n")));
     let log = home.log();
     let (old, new) = log.split_once(&format!("\n# epoch {second_epoch}\n")).unwrap();
     assert!(old.starts_with(&format!("# id alice\n# epoch {first_epoch}\n# last 0\n")), "{log}");
@@ -290,8 +290,8 @@ fn send_over_eight_restarts(
         let running = Running::start(home.command(&["-f", "-e", "register 0"]));
         (running, home)
     });
-    alice.0.expect("numbers start again");
-    bob.0.expect("numbers start again");
+    alice.0.expect("* new epoch ");
+    bob.0.expect("* new epoch ");
     let mut typed = 0;
     for restart in 0..8 {
         for is_down in [false, true] {
@@ -366,7 +366,7 @@ fn what_waits_at_the_end_is_named_and_makes_the_exit_code_1() {
         let coordinator = Coordinator::start(60, &[]);
         let home = Home::new("alice", coordinator.address);
         let mut alice = Running::start(home.command(&["-e", "register 0"]));
-        alice.expect("numbers start again");
+        alice.expect("* new epoch ");
         alice.write("msend zero\n");
         alice.expect("OK msend seq=1\n");
         coordinator.kill();

@@ -135,7 +135,7 @@ fn a_participant_whose_output_is_closed_disconnects() {
     alice.stdout(Stdio::from(write));
     let mut alice = Running::start_as_is(alice);
     let mut said = BufReader::new(read).lines().map(Result::unwrap);
-    let begin_and_reply = ["* epoch ", "OK register "]; // Which come in either order.
+    let begin_and_reply = ["* new epoch ", "OK register "]; // Which come in either order.
     (0..2).for_each(|_| {
         let is_one = |line: &String| begin_and_reply.iter().any(|it| line.starts_with(it));
         assert!(said.any(|line| is_one(&line)));

@@ -19,7 +19,7 @@ fn bob_and_alice(coordinator: &Coordinator) -> (Member, Home, Running) {
     let bob = coordinator.join("bob", "");
     let home = Home::new("alice", coordinator.address);
     let mut alice = Running::start(home.command(&["-f", "-e", "register 0"]));
-    alice.expect("* epoch ");
+    alice.expect("* new epoch ");
     (bob, home, alice)
 }
 
@@ -114,7 +114,7 @@ fn a_log_in_use_is_left_to_its_user() {
     let coordinator = Coordinator::start(60, &[]);
     let home = Home::new("alice", coordinator.address);
     let mut first = Running::start(home.command(&["-e", "register 0"]));
-    first.expect("* epoch ");
+    first.expect("* new epoch ");
     until("the header", || home.log().lines().count() == 3);
     let before = home.log();
     let (code, said) = home.script(&["-e", "ping"], "");
@@ -222,7 +222,7 @@ fn a_log_that_is_gone_is_begun_anew_before_anything_more_is_acknowledged() {
         let id = format!("alice{index}");
         let home = Home::new(&id, coordinator.address);
         let mut alice = Running::start(home.command(&[options, &["-e", "register 0"]].concat()));
-        alice.expect("* epoch ");
+        alice.expect("* new epoch ");
         let (path, moved) = (home.log_path(), home.directory.path().join("aside"));
         let acts: [(&dyn Fn(), &str); 4] = [
             (&|| fs::remove_file(&path).unwrap(), "was deleted"),
@@ -273,7 +273,7 @@ fn without_its_directory_nothing_is_acknowledged_and_with_it_everything_is() {
     let mut command = home.command(&["-f", "-e", "register 0"]);
     command.current_dir(&directory); // The one to which the name of the log is relative.
     let mut alice = Running::start(command);
-    alice.expect("* epoch ");
+    alice.expect("* new epoch ");
     bob.msend("one");
     bob.command.until_member("alice", |line| line.contains(" acked=1"));
     fs::remove_dir_all(&directory).unwrap();

@@ -142,7 +142,7 @@ fn however_it_ends_the_terminal_is_left_as_it_was_found() {
     for (number, end) in ["TERM", "INT", "\x03", "\x04", "quit\r"].into_iter().enumerate() {
         let home = Home::new(&format!("alice{number}"), coordinator.address);
         let mut alice = Running::at_terminal(home.command(&["-e", "register 0"]));
-        alice.expect("numbers start again"); // The coordinator's connection is there too.
+        alice.expect("* new epoch "); // The coordinator's connection is there too.
         alice.expect("participant> ");
         match end {
             "TERM" => alice.signal(Signal::TERM),
@@ -262,7 +262,7 @@ fn a_quiet_participant_shows_all_but_messages_and_logs_and_acknowledges_them() {
         let id = format!("alice{number}");
         let home = Home::new(&id, coordinator.address);
         let mut alice = Running::start(home.command(&["-f", option, "-e", "register 0"]));
-        alice.expect("* epoch ");
+        alice.expect("* new epoch ");
         let seq = bob.msend("not shown");
         bob.command.until_member(&id, |line| line.contains(&format!(" acked={seq}")));
         alice.write("ping\n");

@@ -31,7 +31,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.write("register 0\n");
     let port = listening_port(&mut alice);
     alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60 max_line=65536\n"));
-    alice.expect(&format!("* epoch {epoch}: numbers start again\n"));
+    alice.expect(&format!("* new epoch {epoch}\n"));
     alice.write("msend  two  spaces # and more \n");
     alice.expect("OK msend seq=1\n");
     bob.socket().delivery(1, "alice", " two  spaces # and more ");

@@ -14,7 +14,7 @@ const EPOCH: &str = "00000000000000aa";
 /// At a terminal, registered.
 fn online(home: &Home) -> Running {
     let mut alice = Running::at_terminal(home.command(&["-e", "register 0"]));
-    alice.expect("numbers start again"); // The coordinator's connection is there too.
+    alice.expect("* new epoch "); // The coordinator's connection is there too.
     alice.expect("participant> ");
     alice
 }
@@ -30,7 +30,7 @@ fn who_was_stopped_and_goes_on_edits_the_same_line() {
         let of_the_shell = tcgetattr(&terminal).unwrap();
         alice.expect("participant> ");
         alice.write("register 0\r");
-        alice.expect("numbers start again");
+        alice.expect("* new epoch ");
         alice.expect("participant> ");
         alice.write("msend ha");
         alice.expect("ha");
@@ -177,7 +177,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines_only() {
     let mut command = home.command(&["-e", "register 0"]);
     command.env("TERM", "dumb");
     let mut alice = Running::at_terminal(command);
-    alice.expect("numbers start again"); // Before or after the prompt.
+    alice.expect("* new epoch "); // Before or after the prompt.
     alice.write("ping\n");
     alice.expect("OK ping");
     assert!(alice.said.contains("participant> "), "{:?}", alice.said);
@@ -194,7 +194,7 @@ fn registered_at(term: &str, home: &Home) -> Running {
     let mut command = home.command(&["-f", "-e", "register 0"]);
     command.env("TERM", term);
     let mut running = Running::at_terminal(command);
-    running.expect("numbers start again");
+    running.expect("* new epoch ");
     running
 }
 
