@@ -93,7 +93,11 @@ impl CoordinatorRun {
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Invocation<CoordinatorTask>, ConfigError> {
         let mut options = common_options("info");
-        options.optflag("", "new-epoch", "start a new epoch: data_dir was restored from a copy");
+        options.optflag(
+            "",
+            "new-epoch",
+            "use once after data_dir was restored from a copy: start a new epoch",
+        );
         options.optopt("", "inspect", "print the contents of the journal in DIR and exit", "DIR");
         let default = CoordinatorConfig::new(0, 0);
         for key in &KEYS {
@@ -271,9 +275,9 @@ fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> 
         .iter()
         .any(|option| matches.opt_present(option));
     match is_key || is_other || !matches.free.is_empty() {
-        true => Err(ConfigError::Usage(
-            "found more beside --inspect, expected --inspect alone".to_owned(),
-        )),
+        true => {
+            Err(ConfigError::Usage("--inspect takes no other option and no config file".to_owned()))
+        }
         false => Ok(Some(directory.into())),
     }
 }
@@ -307,10 +311,11 @@ const PARTICIPANT_PURPOSE: &str = "a member of a group, at a prompt or in a pipe
 
 const COORDINATOR_FILE: &str = "\
 The config file: line 1 is the port (0: any free port), line 2 is the time to
-live of a message in whole seconds (0 to 31536000). Then come lines key=value
-for bind to sync, in any order; an option of that name wins. BYTES may end in
-k, m or g (1024^1 to 1024^3). SECONDS may have three decimals. Blank lines and
-lines that begin with // are skipped.
+live of a message in whole seconds (0 to 31536000). Then come lines key=value,
+in any order. The keys are the options from --bind to --sync, with _ for -, as
+in max_line=64k. An option wins over its key. BYTES may end in k, m or g
+(1k = 1024). SECONDS may have three decimals. Blank lines and lines that begin
+with // are skipped.
 ";
 
 const PARTICIPANT_FILE: &str = "\

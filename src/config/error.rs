@@ -87,7 +87,7 @@ impl fmt::Display for ConfigError {
             }
             Self::TooLarge { path } => {
                 let path = path.display();
-                write!(f, "{path}: found more than {CONFIG_BYTES_MAX} bytes, expected fewer")
+                write!(f, "{path}: larger than {CONFIG_BYTES_MAX} bytes: not a config file")
             }
             Self::Field { location: Location::Line { path, number }, field, found, expected } => {
                 let path = path.display();

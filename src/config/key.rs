@@ -156,7 +156,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "stall_timeout",
         hint: "SECONDS",
-        about: "a member that takes none of the bytes due to it for this time goes offline",
+        about: "a member that reads nothing due to it for this time is set offline",
         assign: |config, text| {
             config.stall_timeout_ms = timeout_ms(text)?;
             Ok(())
@@ -166,7 +166,7 @@ pub(super) static KEYS: [ConfigKey; 15] = [
     ConfigKey {
         name: "allow_foreign_ip",
         hint: "yes|no",
-        about: "accept requests that name another address than their own",
+        about: "accept requests whose <ip> is not the address that they come from",
         assign: |config, text| {
             config.allow_foreign_ip = value::yes_or_no(text)?;
             Ok(())

@@ -1,4 +1,5 @@
-//! The full backlog, reported to the log twice: when it becomes full, and when it is calm again.
+//! Counts the messages that are refused or dropped while the backlog is full, and reports the
+//! beginning and the end of that to the log.
 
 use super::{Effect, Group};
 use crate::limits::BACKLOG_CALM_MS;

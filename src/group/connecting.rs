@@ -1,4 +1,5 @@
-//! Connect-backs: their success, failure and cancellation, and the end of message sockets.
+//! Connect-backs: success brings a member online. Failure, cancellation and shutdown undo the
+//! request. Also closes a member's message socket.
 
 use std::net::SocketAddr;
 

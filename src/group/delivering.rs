@@ -1,4 +1,5 @@
-//! Delivery: written bytes, acks, expiry, and the cursors that follow from them.
+//! Delivery: written bytes, acknowledgements and expiry, the cursors that follow from them, and the
+//! end of a message socket.
 
 use super::ids::LinkId;
 use super::{ChangeKind, Group, OfflineCause};

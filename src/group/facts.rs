@@ -1,4 +1,4 @@
-//! Facts: the decisions of a group that a journal stores. Replaying them restores the group.
+//! Facts: the decisions that a journal stores, and the cursors that still have to be recorded.
 
 use std::net::SocketAddr;
 

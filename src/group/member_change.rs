@@ -1,4 +1,4 @@
-//! Changes of members that the log reports: a member comes, goes offline, or comes back.
+//! Changes of members for the coordinator's log, and the causes that end a message socket.
 
 use std::fmt;
 use std::net::SocketAddr;

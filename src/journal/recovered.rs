@@ -1,4 +1,4 @@
-//! Result of a recovery.
+//! Result of a recovery, and the cut of incomplete records off the segments.
 
 use super::disk::Disk;
 use super::issues::Issue;

@@ -191,7 +191,8 @@ impl fmt::Display for RequestError {
             Self::LimitReached(limit) => limit.fmt(f),
             Self::ConnectFailed { address, reason } => write!(
                 f,
-                "cannot connect to {address}: {reason}: listen there before you send the request"
+                "cannot connect to {address}: {reason}: listen there before you send the request, \
+                 and check the firewall"
             ),
             Self::ShuttingDown => f.write_str("shutting down: try again later"),
             Self::JournalFails => f.write_str(
@@ -207,8 +208,8 @@ impl fmt::Display for RequestError {
             Self::BacklogFull { max, holder } => backlog_full(f, *max, holder),
             Self::TooManyUnacked { max } => write!(
                 f,
-                "backlog full: {max} ranges of your own messages lie between messages that you \
-                 have not acked: acknowledge those first"
+                "you acked too few messages between your own: at most {max} ranges of your own \
+                 messages may follow your last ack: acknowledge what you received, then send again"
             ),
         }
     }
@@ -243,7 +244,7 @@ fn backlog_full(f: &mut fmt::Formatter<'_>, max: u64, holder: &BacklogHolder) ->
     write!(f, "backlog full: {max} bytes is the limit (max_backlog), {holder}: ")?;
     match holder {
         BacklogHolder::Member { id, .. } => {
-            write!(f, "try again when {id} has acked them, or deregister {id}")
+            write!(f, "try again when {id} has acked them, or ask the operator to deregister {id}")
         }
         BacklogHolder::Journal => f.write_str("try again later"),
     }
@@ -329,7 +330,7 @@ mod tests {
             (
                 RequestError::BacklogFull { max: 100, holder },
                 "507 backlog full: 100 bytes is the limit (max_backlog), bob has not acked 90 \
-                 bytes: try again when bob has acked them, or deregister bob",
+                 bytes: try again when bob has acked them, or ask the operator to deregister bob",
             ),
             (
                 RequestError::BacklogFull { max: 100, holder: BacklogHolder::Journal },

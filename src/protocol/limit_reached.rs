@@ -41,7 +41,8 @@ impl fmt::Display for LimitReached {
         match self {
             Self::Members { max } => write!(
                 f,
-                "too many members: {max} is the limit (max_members): deregister a member first"
+                "too many members: {max} is the limit (max_members): ask the operator to \
+                 deregister one, or to raise the limit"
             ),
             Self::MembersAt { address, max } => write!(
                 f,
@@ -61,7 +62,7 @@ impl fmt::Display for LimitReached {
                 f.write_str("too many connections: ")?;
                 match max {
                     Some(max) => write!(f, "{max} is the limit (max_connections)"),
-                    None => f.write_str("no file descriptor is left for another one"),
+                    None => f.write_str("the coordinator has no file descriptor left"),
                 }?;
                 f.write_str(
                     ", and this one has sent no request: connect again when you have a request",

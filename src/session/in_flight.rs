@@ -1,4 +1,5 @@
-//! Requests that were sent and not answered.
+//! One request that was sent and not answered, and the number of requests that the operating system
+//! has taken.
 
 use std::collections::VecDeque;
 

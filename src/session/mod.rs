@@ -95,7 +95,7 @@ pub struct Session {
     inbox: Inbox,
     own_addresses: OwnAddresses,
     /// Port to listen on at an automatic reconnect. `None` before the first `OK register` or
-    /// `OK reconnect`, and after the user asked to go offline.
+    /// `OK reconnect`, and after you asked to go offline.
     last_port: Option<Port>,
     backoff: Backoff,
     shutdown: Option<SessionShutdown>,

@@ -284,7 +284,7 @@ impl fmt::Display for NotSent {
             }
             Self::TooOld => write!(f, "not online within {WAITING_S_MAX} s"),
             Self::Unreachable(why) => why.fmt(f),
-            Self::Left => f.write_str("the user asked to go offline"),
+            Self::Left => f.write_str("you asked to go offline"),
             Self::Quit => f.write_str("the participant shuts down"),
         }
     }

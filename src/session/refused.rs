@@ -1,4 +1,4 @@
-//! Reasons of refusals of an automatic reconnect.
+//! Explains a refused automatic reconnect to the user. After a 403 the pauses become the longest.
 
 use super::{Reason, Session};
 

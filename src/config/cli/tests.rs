@@ -84,7 +84,7 @@ fn a_journal_is_inspected_without_a_config_file_and_without_anything_else() {
     for words in ["c.txt", "--check", "-v", "--log-level info", "--data-dir x", "--sync never"] {
         let words = format!("--inspect data {words}");
         let error = CoordinatorRun::from_arguments(arguments(&words)).unwrap_err();
-        let expected = "found more beside --inspect, expected --inspect alone";
+        let expected = "--inspect takes no other option and no config file";
         assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
     }
 }
@@ -100,7 +100,12 @@ fn the_help_names_every_key_with_its_default() {
         assert!(words.contains(&line), "{line}\n{help}");
     }
     let [first, .., last] = KEYS.each_ref().map(|key| key.name);
-    assert!(words.contains(&format!("lines key=value for {first} to {last}, ")), "{help}");
+    assert!(
+        words.contains(&format!(
+            "The keys are the options from --{first} to --{last}, with _ for -"
+        )),
+        "{help}"
+    );
 }
 
 #[test]
@@ -171,8 +176,8 @@ fn an_unusable_config_file_is_one_clear_error() {
     for (path, expected) in [
         (path("absent"), "cannot be read: No such file or directory (os error 2)"),
         (path("."), "cannot be read: Is a directory (os error 21)"),
-        (path("large"), "found more than 65536 bytes, expected fewer"),
-        ("/dev/zero".to_owned(), "found more than 65536 bytes, expected fewer"),
+        (path("large"), "larger than 65536 bytes: not a config file"),
+        ("/dev/zero".to_owned(), "larger than 65536 bytes: not a config file"),
     ] {
         let error = error(&path);
         assert_eq!(error.to_string(), format!("{path}: {expected}"));

@@ -276,8 +276,8 @@ fn disconnect_names_each_unsent_message() {
         harness.forget();
         harness.user(word);
         harness.expect(&[
-            "show error: msend: not sent: the user asked to go offline: a",
-            "show error: msend: not sent: the user asked to go offline: b",
+            "show error: msend: not sent: you asked to go offline: a",
+            "show error: msend: not sent: you asked to go offline: b",
             &format!("send 1 me#{word}#10.0.0.2"),
         ]);
         harness.reply(1, &format!("OK {word}"));

@@ -14,7 +14,8 @@ fn silent_sockets_that_hold_all_files_keep_nobody_out() {
     for _ in 0..20 {
         coordinator.client().check(PING, "OK ping");
     }
-    silent[0].expect_start("ERR 421 too many connections: no file descriptor is left ");
+    silent[0]
+        .expect_start("ERR 421 too many connections: the coordinator has no file descriptor left");
     silent[0].expect_eof();
     coordinator.limit_files(None);
 }

@@ -6,3 +6,4 @@ mod addresses;
 mod clocks;
 #[cfg(target_os = "linux")]
 mod network;
+mod own_logger;
