@@ -25,10 +25,10 @@ fn in_a_child() {
     if std::env::var_os(CHILD).is_some() {
         let print = print_to_stderr(Reader::People, false);
         let diagnostics = Diagnostics::install(LevelFilter::Info, print).unwrap();
-        log::info!("member a came");
-        log::debug!("not asked for");
+        log::info!(target: "groupcast", "member a came");
+        log::debug!(target: "groupcast", "not asked for");
         log::set_max_level(LevelFilter::Debug);
-        log::debug!("asked for");
+        log::debug!(target: "groupcast", "asked for");
         assert!(diagnostics.close(WAIT));
     }
 }
