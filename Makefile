@@ -71,7 +71,7 @@ help:
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"
 	@echo "make bench-peers  install the other servers (Debian)"
-	@echo "make micro    measure parsing, keeping, pulling and timers alone"
+	@echo "make micro    measure parsing, storing, reading and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
 	@echo "make test     run all tests"
