@@ -55,7 +55,7 @@ torture:
 
 # Tests of whole programs mostly wait: more of them run at a time than there are cores.
 test:
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} \
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro
 
 check:

@@ -327,6 +327,8 @@ fn send_over_eight_restarts(
     }
     println!("{typed} texts, {} confirmed, {unknown} unknown", confirmed.len());
     assert!(confirmed.len() > typed / 2, "{} of {typed}", confirmed.len());
+    bob.0.write(command); // It may be in a long pause, if the last kill met its request.
+    coordinator.client().until_member("bob", |line| line.contains(" online "));
     alice.0.write("msend the end\n");
     bob.0.expect(" alice: the end\n");
     until("the last text", || bob.1.log().ends_with("\tthe end\n"));
