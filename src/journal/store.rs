@@ -144,9 +144,9 @@ impl<D: Disk> Store<D> {
     /// coordinator.
     fn check_lock(&mut self) -> io::Result<()> {
         let Some(lock) = &self.lock else { return Ok(()) };
-        let held = self.disk.id_of_file(lock)?;
+        let locked = self.disk.id_of_file(lock)?;
         match self.disk.id_of_name(LOCK) {
-            Ok(found) if found == held => return Ok(()),
+            Ok(found) if found == locked => return Ok(()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(_) | Err(_) => (),
         }

@@ -265,7 +265,7 @@ impl World {
             self.on_ready(end);
         }
         for end in accepted {
-            self.admit(end);
+            self.add_client(end);
         }
         let now = self.environment.now;
         self.coordinator_timers();

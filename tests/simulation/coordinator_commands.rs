@@ -46,7 +46,7 @@ pub(crate) struct Client {
 }
 
 impl World {
-    pub(crate) fn admit(&mut self, end: End) {
+    pub(crate) fn add_client(&mut self, end: End) {
         let peer = self.environment.conns[end.conn].from;
         let is_full = !self.environment.calm && self.environment.rng.percent(4);
         let mut client = Client {

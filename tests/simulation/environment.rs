@@ -110,7 +110,7 @@ impl Environment {
             return None;
         };
         self.now = at;
-        self.note(&[at, number]);
+        self.trace_numbers(&[at, number]);
         self.queue.remove(&(at, number))
     }
 
@@ -175,7 +175,7 @@ impl Environment {
     }
 
     /// Makes a part of the trace.
-    pub(crate) fn note(&mut self, numbers: &[u64]) {
+    pub(crate) fn trace_numbers(&mut self, numbers: &[u64]) {
         numbers.iter().for_each(|&number| self.trace.write_u64(number));
     }
 

@@ -28,13 +28,13 @@ impl Model {
         assert!(!self.must_begin, "let in under numbers that may be given out for a second time");
         let attempt = self.attempts.remove(&link).expect("connected without having been asked");
         if attempt.registers {
-            self.admit(link, &attempt);
+            self.add_member(link, &attempt);
         } else {
             self.readmit(link, &attempt);
         }
     }
 
-    fn admit(&mut self, link: LinkId, attempt: &Attempt) {
+    fn add_member(&mut self, link: LinkId, attempt: &Attempt) {
         self.registrations += 1;
         let (number, last) = (self.registrations, self.life().last());
         self.life_mut().register(&attempt.id, number);

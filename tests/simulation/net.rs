@@ -164,7 +164,7 @@ impl Environment {
             self.send(to, Packet::Bytes(now.to_vec()));
             rest = behind;
         }
-        self.note(&[end.conn as u64, end.side as u64]);
+        self.trace_numbers(&[end.conn as u64, end.side as u64]);
         self.trace_bytes(&bytes[..count]);
         Ok(count)
     }

@@ -30,7 +30,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     if let Some(fault) = table.rows.iter().find_map(|row| row.fault.clone()) {
         bail!(fault);
     }
-    report.note("least / median / greatest value of the rounds:");
+    report.print("least / median / greatest value of the rounds:");
     for row in &table.rows {
         for column in [CPU, ELAPSED] {
             let samples = row.samples(column).unwrap_or_default();

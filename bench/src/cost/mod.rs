@@ -72,7 +72,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     for (_, measure) in FIGURES.iter().filter(|(name, _)| only.contains(name)) {
         if let Err(failure) = measure(&setup, &mut report) {
             failures += 1;
-            report.note(format_args!("FAILED: {failure:#}"));
+            report.print(format_args!("FAILED: {failure:#}"));
         }
     }
     Ok(print_summary(&report.targets, failures, "figure"))
@@ -83,7 +83,7 @@ impl Report {
         print(&format!("\n{name}: {about}\n"));
     }
 
-    fn note(&self, text: impl Display) {
+    fn print(&self, text: impl Display) {
         print(&format!("  {text}\n"));
     }
 
@@ -95,7 +95,7 @@ impl Report {
     /// Prints a value and its target, which is an upper bound.
     fn target(&mut self, name: &str, found: f64, most: f64, unit: &'static str) {
         let target = Target { unit, ..Target::at_most(name.to_owned(), Some(found), most) };
-        self.note(&target);
+        self.print(&target);
         self.targets.push(target);
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     ] {
         match crates(options) {
             Some(count) => report.value(name, count),
-            None => report.note(format_args!("{name}: cargo tree does not run here")),
+            None => report.print(format_args!("{name}: cargo tree does not run here")),
         }
     }
     Ok(())

@@ -143,14 +143,14 @@ fn a_lock_that_is_no_file_is_refused() {
 fn a_directory_that_is_in_use_is_in_use_under_each_of_its_names() {
     let temporary = tempfile::tempdir().unwrap();
     let (real, link) = (temporary.path().join("real"), temporary.path().join("link"));
-    let held = journal(&real);
+    let locked = journal(&real);
     symlink("real", &link).unwrap();
     let again = || Store::open(Directory::create(&link).unwrap());
     assert!(matches!(again(), Err(JournalError::InUse)));
     let moved = temporary.path().join("moved");
     fs::rename(&real, &moved).unwrap();
     assert!(matches!(Store::open(Directory::open(&moved).unwrap()), Err(JournalError::InUse)));
-    drop(held);
+    drop(locked);
     assert!(Store::open(Directory::open(&moved).unwrap()).is_ok());
 }
 

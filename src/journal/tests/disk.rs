@@ -49,8 +49,8 @@ impl MemoryDisk {
         {
             let mut state = copy.state.borrow_mut();
             state.names = state.durable_names.clone();
-            for (bytes, safe) in &mut state.files {
-                bytes.clone_from(safe);
+            for (bytes, durable) in &mut state.files {
+                bytes.clone_from(durable);
             }
         }
         copy
@@ -145,8 +145,8 @@ impl Disk for MemoryDisk {
         self.call("read")?;
         let file = self.find(name)?;
         let state = self.state.borrow();
-        let held = &state.files[file].0;
-        bytes.extend_from_slice(&held[..held.len().min(bytes_max.try_into().unwrap())]);
+        let locked = &state.files[file].0;
+        bytes.extend_from_slice(&locked[..locked.len().min(bytes_max.try_into().unwrap())]);
         Ok(())
     }
 
@@ -185,8 +185,8 @@ impl Disk for MemoryDisk {
 
     fn sync(&mut self, file: &mut usize) -> io::Result<()> {
         self.call("sync")?;
-        let (bytes, safe) = &mut self.state.borrow_mut().files[*file];
-        safe.clone_from(bytes);
+        let (bytes, durable) = &mut self.state.borrow_mut().files[*file];
+        durable.clone_from(bytes);
         Ok(())
     }
 

@@ -20,7 +20,7 @@ fn slot(fd: c_int) -> Option<&'static AtomicU8> {
 }
 
 /// Notes what a call has opened, if it has; answers what the call did.
-pub(crate) fn note(fd: c_int, class: Class) -> c_int {
+pub(crate) fn set_class(fd: c_int, class: Class) -> c_int {
     if let Some(slot) = slot(fd) {
         slot.store(class as u8, Relaxed);
     }

@@ -8,12 +8,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
 use std::{env, io};
 
-use crate::descriptors::{Class, class, note};
+use crate::descriptors::{Class, class, set_class};
 use crate::inside;
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real, text};
 use crate::shared::{Kind, Operation};
-use crate::trace::{Record, noted, records};
+use crate::trace::{Record, record_call, records};
 
 const O_CREAT: c_int = 0o100;
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -76,12 +76,12 @@ fn opened(path: *const c_char, flags: c_int, real: impl Fn(*const c_char) -> c_i
     let Some(name) = ours(path) else {
         let boot = BOOT_INSTEAD.get().filter(|_| is_on() && inside(|| text(path) == BOOT));
         let fd = real(boot.map_or(path, |boot| boot.as_ptr().cast()));
-        return if is_on() { note(fd, Class::Other) } else { fd };
+        return if is_on() { set_class(fd, Class::Other) } else { fd };
     };
     let is_new = flags & O_CREAT != 0 && !is_there(&name);
     let kind = if is_new { Kind::Create } else { Kind::Open };
     let fd = call(kind, || {
-        noted(
+        record_call(
             || real(path),
             |fd| {
                 (is_new && *fd >= 0)
@@ -93,7 +93,7 @@ fn opened(path: *const c_char, flags: c_int, real: impl Fn(*const c_char) -> c_i
         return fd;
     }
     let is_directory = metadata(fd).is_ok_and(|it| it.is_dir());
-    note(fd, if is_directory { Class::Directory } else { Class::File })
+    set_class(fd, if is_directory { Class::Directory } else { Class::File })
 }
 
 #[unsafe(no_mangle)]
@@ -118,7 +118,7 @@ extern "C" fn opendir(path: *const c_char) -> *mut c_void {
 extern "C" fn mkdir(path: *const c_char, mode: c_uint) -> c_int {
     let Some(name) = ours(path) else { return self::real::mkdir(path, mode) };
     call(Kind::MakeDirectory, || {
-        noted(
+        record_call(
             || self::real::mkdir(path, mode),
             |done| {
                 (*done == 0).then(|| Record::new(Operation::MakeDirectory, 0, 0, name.as_bytes()))
@@ -173,7 +173,7 @@ extern "C" fn write(fd: c_int, from: *const c_void, count: usize) -> isize {
     let real = |count| self::real::write(fd, from, count);
     match class(fd) {
         Class::File => transfer(Kind::Write, count, |count| {
-            noted(|| real(count), |written| written_record(fd, bytes(from, count), *written))
+            record_call(|| real(count), |written| written_record(fd, bytes(from, count), *written))
         }),
         Class::Socket => crate::sockets::sent(fd, count, &[bytes(from, count)], real),
         Class::Directory | Class::Other if fd == 1 || fd == 2 => transfer(Kind::Say, count, real),
@@ -194,7 +194,7 @@ extern "C" fn ftruncate64(fd: c_int, length: i64) -> c_int {
     let Class::File = class(fd) else { return real() };
     call(Kind::Truncate, || {
         let record = || Record::new(Operation::Truncate, number(fd), length as u64, b"");
-        noted(real, |done| (*done == 0).then(record))
+        record_call(real, |done| (*done == 0).then(record))
     })
 }
 
@@ -208,7 +208,7 @@ fn synced(fd: c_int, real: impl Fn() -> c_int) -> c_int {
         let covered = records();
         // Without a trace nobody asks what outlives the machine, and the disk is spared.
         let done = if crate::trace::is_on() { real() } else { 0 };
-        noted(
+        record_call(
             || done,
             |done| {
                 let path = fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
@@ -236,7 +236,7 @@ extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     let (Some(old), Some(new)) = (ours(from), ours(to)) else { return real() };
     let names = format!("{old}\0{new}");
     call(Kind::Rename, || {
-        noted(real, |done| {
+        record_call(real, |done| {
             (*done == 0).then(|| Record::new(Operation::Rename, 0, 0, names.as_bytes()))
         })
     })
@@ -247,7 +247,7 @@ extern "C" fn unlink(path: *const c_char) -> c_int {
     let real = || self::real::unlink(path);
     let Some(name) = ours(path) else { return real() };
     call(Kind::Remove, || {
-        noted(real, |done| {
+        record_call(real, |done| {
             (*done == 0).then(|| Record::new(Operation::Remove, 0, 0, name.as_bytes()))
         })
     })
@@ -264,7 +264,7 @@ extern "C" fn close(fd: c_int) -> c_int {
         Class::Other => return self::real::close(fd),
     };
     call(kind, || {
-        note(fd, Class::Other);
+        set_class(fd, Class::Other);
         self::real::close(fd)
     })
 }

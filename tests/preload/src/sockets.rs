@@ -2,11 +2,11 @@
 
 use std::ffi::{c_int, c_uint, c_void};
 
-use crate::descriptors::{Class, class, note};
+use crate::descriptors::{Class, class, set_class};
 use crate::page::{call, is_on, transfer};
 use crate::real::{bytes, real};
 use crate::shared::{Kind, Operation};
-use crate::trace::{Record, noted};
+use crate::trace::{Record, record_call};
 
 real! {
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
@@ -35,7 +35,7 @@ fn is_ours(fd: c_int) -> bool {
 }
 
 fn opened(fd: c_int) -> c_int {
-    note(fd, Class::Socket)
+    set_class(fd, Class::Socket)
 }
 
 /// A call that sends the `pieces`, `count` bytes in all.
@@ -46,7 +46,7 @@ pub(crate) fn sent(
     real: impl FnOnce(usize) -> isize,
 ) -> isize {
     transfer(Kind::Send, count, |count| {
-        noted(
+        record_call(
             || real(count),
             |sent| {
                 let sent = usize::try_from(*sent).ok()?;
@@ -64,7 +64,7 @@ pub(crate) fn received(
     real: impl FnOnce(usize) -> isize,
 ) -> isize {
     transfer(Kind::Receive, count, |count| {
-        noted(
+        record_call(
             || real(count),
             |received| {
                 let received = usize::try_from(*received).ok()?;

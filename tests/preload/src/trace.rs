@@ -48,12 +48,15 @@ pub(crate) fn records() -> u64 {
 }
 
 /// Does something and writes down what it came to; nothing else is written down meanwhile.
-pub(crate) fn noted<R>(work: impl FnOnce() -> R, note: impl FnOnce(&R) -> Option<Record>) -> R {
+pub(crate) fn record_call<R>(
+    work: impl FnOnce() -> R,
+    set_class: impl FnOnce(&R) -> Option<Record>,
+) -> R {
     let mut trace = lock();
     let result = work();
     let errno = crate::real::errno();
     if trace.file.is_some()
-        && let Some(record) = inside(|| note(&result))
+        && let Some(record) = inside(|| set_class(&result))
     {
         inside(|| trace.put(&record));
     }

@@ -22,7 +22,7 @@ impl Storage {
         let mut lines = String::new();
         for (name, file) in &state.names {
             let File { bytes, durable, .. } = &state.files[*file];
-            lines.push_str(&format!("\n    {name}: {} bytes, {durable} safe", bytes.len()));
+            lines.push_str(&format!("\n    {name}: {} bytes, {durable} durable", bytes.len()));
             let Ok((header, records)) = read(bytes) else { continue };
             lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
             for found in records {
