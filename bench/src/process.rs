@@ -74,7 +74,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // After `stop` there is no process any more.
+        // `stop` has ended the process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

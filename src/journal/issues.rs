@@ -42,7 +42,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Returns true if a file does not exist any more.
+    /// Returns true if a file is missing.
     #[must_use]
     pub fn is_missing_file(&self) -> bool {
         let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;

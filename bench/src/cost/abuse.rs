@@ -77,7 +77,7 @@ fn member_that_never_reads(coordinator: &Coordinator, listener: &ConnectBack) ->
     Ok(messages)
 }
 
-/// Sends requests until the coordinator takes no more; returns the socket and the bytes sent.
+/// Sends requests until the coordinator stops reading. Returns the socket and the bytes sent.
 fn client_that_never_reads(coordinator: &Coordinator) -> Result<(TcpStream, u64)> {
     let mut client = coordinator.command()?.into_stream();
     client.set_write_timeout(Some(PATIENCE)).context("cannot set a timeout")?;

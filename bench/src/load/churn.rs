@@ -82,7 +82,7 @@ impl Churn {
         self.away.pop().map(|Reverse((_, member))| member)
     }
 
-    /// Plans the return of a member anew that could not return yet.
+    /// Plans another return of a member whose return failed.
     pub(super) fn postpone(&mut self, member: usize, now_ns: u64) {
         const PAUSE_NS: u64 = 1_000_000;
         self.away.push(Reverse((now_ns + PAUSE_NS, member)));

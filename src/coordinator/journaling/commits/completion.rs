@@ -67,7 +67,7 @@ impl Commits {
         self.durable = Seq::ZERO;
         self.closed.retain(|closed| !missing.contains(&closed.serial));
         if missing.contains(&self.segment.serial) {
-            self.segment.start_commit = u64::MAX; // This segment does not exist any more.
+            self.segment.start_commit = u64::MAX; // The segment is gone.
         }
         self.is_removing = false;
     }
