@@ -17,15 +17,17 @@ pub const CLOCK: Token = Token(usize::MAX - 3);
 /// Bits of the slot and bits of the generation: 32 each, or 16 each on a 32-bit machine.
 const HALF_BITS: u32 = usize::BITS / 2;
 const HALF_MAX: usize = (1 << HALF_BITS) - 1;
+/// Highest bit of the keys of a second table.
+const SECOND: usize = 1 << (usize::BITS - 1);
 /// Highest generation of a slot. The next one belongs to the reserved tokens.
-const GENERATION_MAX: usize = HALF_MAX - 1;
+const GENERATION_MAX: usize = (HALF_MAX >> 1) - 1;
 
 /// Names one value of a [`Slots`]. After the value is removed, its key finds nothing.
 ///
 /// ```text
-///  high half     low half
-/// ├────────────┼──────────┤
-///   generation    slot
+///  1 bit     high half     low half
+/// ├────────┼────────────┼──────────┤
+///   table    generation    slot
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(usize);
@@ -40,7 +42,13 @@ impl Key {
     }
 
     const fn generation(self) -> usize {
-        self.0 >> HALF_BITS
+        (self.0 & !SECOND) >> HALF_BITS
+    }
+
+    /// Returns true if the key belongs to a table that was made with [`Slots::second`].
+    #[must_use]
+    pub const fn is_second(self) -> bool {
+        self.0 & SECOND != 0
     }
 }
 
@@ -73,11 +81,13 @@ pub struct Slots<T> {
     values: Slab<T>,
     /// For each slot the generation of its value, or of its next value.
     generations: Vec<u32>,
+    /// [`SECOND`] in a second table, else 0.
+    table: usize,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { values: Slab::new(), generations: Vec::new() }
+        Self { values: Slab::new(), generations: Vec::new(), table: 0 }
     }
 }
 
@@ -91,6 +101,13 @@ impl<T> Slots<T> {
         Self::default()
     }
 
+    /// Makes an empty table whose keys differ from those of all tables made with [`Slots::new`]. So
+    /// one poll can serve two tables.
+    #[must_use]
+    pub fn second() -> Self {
+        Self { table: SECOND, ..Self::default() }
+    }
+
     /// Adds a value.
     pub fn insert(&mut self, value: T) -> Key {
         self.insert_with(|_| value)
@@ -99,8 +116,7 @@ impl<T> Slots<T> {
     /// Returns the key that the next value will get.
     #[must_use]
     pub fn next_key(&self) -> Key {
-        let slot = self.values.vacant_key();
-        Key::new(slot, generation(&self.generations, slot))
+        self.key(self.values.vacant_key())
     }
 
     /// Adds a value that is made from its own key.
@@ -111,7 +127,7 @@ impl<T> Slots<T> {
         if slot >= self.generations.len() {
             self.generations.resize(slot + 1, 0);
         }
-        let key = Key::new(slot, generation(&self.generations, slot));
+        let key = key(&self.generations, slot, self.table);
         vacant.insert(value(key));
         key
     }
@@ -163,26 +179,29 @@ impl<T> Slots<T> {
 
     /// Returns all values with their keys, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        let generations = &self.generations;
-        self.values
-            .iter()
-            .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
+        self.values.iter().map(|(slot, value)| (self.key(slot), value))
     }
 
     /// Returns all values with their keys, in the order of their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        let generations = &self.generations;
-        self.values
-            .iter_mut()
-            .map(|(slot, value)| (Key::new(slot, generation(generations, slot)), value))
+        let (generations, table) = (&self.generations, self.table);
+        self.values.iter_mut().map(move |(slot, value)| (key(generations, slot, table), value))
+    }
+
+    fn key(&self, slot: usize) -> Key {
+        key(&self.generations, slot, self.table)
     }
 
     /// Returns the slot of `key` if the slot still has the generation of `key`.
     fn slot_of(&self, key: Key) -> Option<usize> {
         let slot = key.slot();
-        let known = slot < self.generations.len();
+        let known = slot < self.generations.len() && key.0 & SECOND == self.table;
         (known && generation(&self.generations, slot) == key.generation()).then_some(slot)
     }
+}
+
+fn key(generations: &[u32], slot: usize, table: usize) -> Key {
+    Key(Key::new(slot, generation(generations, slot)).0 | table)
 }
 
 fn generation(generations: &[u32], slot: usize) -> usize {
@@ -220,6 +239,20 @@ mod tests {
         assert_eq!(Key::from(Token::from(key)), key);
         assert_eq!(key.to_string(), "3.1");
         assert_eq!(table.get(Key::from(Token::from(key))), Some(&7));
+    }
+
+    #[test]
+    fn the_keys_of_a_second_table_find_nothing_in_the_first_one() {
+        let (mut first, mut second) = (Slots::new(), Slots::second());
+        let (one, two) = (first.insert(1), second.insert(2));
+        assert_eq!((one.is_second(), two.is_second()), (false, true));
+        assert_eq!((first.get(one), first.get(two)), (Some(&1), None));
+        assert_eq!((second.get(one), second.get(two)), (None, Some(&2)));
+        assert_eq!((second.remove(one), second.next_key().is_second()), (None, true));
+        let highest = Token::from(key(&[u32::try_from(GENERATION_MAX).unwrap()], 0, SECOND));
+        assert!([LISTENER, WAKER, SIGNALS, CLOCK].iter().all(|reserved| *reserved > highest));
+        assert!(second.iter().chain(second.iter()).all(|(key, _)| key == two));
+        assert!(second.iter_mut().all(|(key, _)| key == two));
     }
 
     #[test]
