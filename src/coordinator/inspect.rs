@@ -6,8 +6,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::CoordinatorError;
 use super::journaling::{age, apply};
-use super::{CoordinatorError, rules};
+use super::startup::rules;
 use crate::config::CoordinatorConfig;
 use crate::group::{Replay, Rules};
 use crate::journal::{

@@ -2,15 +2,13 @@
 
 use std::io;
 
-use mio::{Events, Registry};
+use mio::Registry;
 
-use super::CoordinatorError;
-use super::journaling::{Commits, JournalEnd, OpenedJournal, Progress, SegmentWriter};
-use super::server::Coordinator;
-use crate::group::{Group, Input};
+use super::journaling::{Commits, OpenedJournal, Progress, SegmentWriter};
+use crate::group::Group;
 use crate::journal::{Directory, Salt};
 use crate::limits::JOURNAL_QUEUE_MAX;
-use crate::net::{Full, Pool, Signal, Worker, wait};
+use crate::net::{Full, Pool, Worker};
 use crate::time::{Millis, Now};
 
 /// Both sides of the journal.
@@ -58,74 +56,6 @@ impl Journal {
             if let Err(Full(job)) = self.worker.try_submit(job) {
                 // The report of an earlier job starts the next turn.
                 return self.commits.requeue(job);
-            }
-        }
-    }
-}
-
-impl Coordinator {
-    /// Passes new commits to the group, and releases their replies and deliveries.
-    pub(super) fn take_committed(&mut self, now: Now) {
-        let Some(journal) = &mut self.journal else { return };
-        let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
-        if let Some(fails) = fails {
-            self.group.handle(Input::JournalFails(fails), now);
-        }
-        if new_epoch {
-            self.begin_epoch(now);
-        }
-        if let Some((commit, through)) = done {
-            self.group.handle(Input::Committed { through }, now);
-            self.release_replies(commit);
-        }
-        self.report_fullness(now);
-    }
-
-    /// Reports a change of [`Commits::take_fullness`] to the group.
-    pub(super) fn report_fullness(&mut self, now: Now) {
-        if let Some(journal) = &mut self.journal
-            && let Some(is_full) = journal.commits.take_fullness()
-        {
-            if is_full {
-                let bytes = journal.commits.waiting_bytes();
-                log::warn!(
-                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
-                     requests that need the journal get ERR 506"
-                );
-            }
-            self.group.handle(Input::JournalFull(is_full), now);
-        }
-    }
-
-    /// Submits the facts of this turn to the journal.
-    pub(super) fn commit_turn(&mut self, now: Now) {
-        match &mut self.journal {
-            Some(journal) => journal.commit(&mut self.group, now),
-            None if self.group.decided_epoch() != self.group.epoch() => self.begin_epoch(now),
-            None => (),
-        }
-    }
-
-    /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
-    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        let ends_at = self.shutdown.map_or(Millis::ZERO, |shutdown| shutdown.ends_at);
-        journal.close(&mut self.group, self.clock.now());
-        loop {
-            let now = self.clock.now().steady;
-            let _ = journal.take_completions(now);
-            match journal.commits.end() {
-                JournalEnd::Written => return Ok(()),
-                JournalEnd::Pending if now < ends_at => journal.submit_jobs(),
-                JournalEnd::Pending | JournalEnd::Failed => {
-                    let bytes = journal.commits.waiting_bytes();
-                    let directory = self.config.data_dir.clone().unwrap_or_default();
-                    return Err(CoordinatorError::Unwritten(directory, bytes));
-                }
-            }
-            wait(&mut self.poll, events, now, Some(ends_at)).map_err(CoordinatorError::poll)?;
-            if self.signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
-                return Err(CoordinatorError::CutShort);
             }
         }
     }

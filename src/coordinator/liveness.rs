@@ -6,16 +6,12 @@
 //! coordinator checks its sockets itself while written bytes are unacknowledged.
 
 use std::collections::BTreeMap;
-use std::mem;
+use std::io;
 
-use super::peer::{ClientPhase, PeerRole};
-use super::server::{Coordinator, CoordinatorTimer};
-use crate::group::SocketEnd;
-use crate::limits::{
-    KEEPALIVE, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS, TURN_PEER_CHECKS_MAX,
-};
+use super::sockets::{CoordinatorTimer, Sockets};
+use crate::limits::{KEEPALIVE, PEER_CHECK_FIRST_MS, PEER_CHECK_MS, PEER_TIMEOUT_MS};
 use crate::net::{Key, UnackedBytes};
-use crate::time::{Millis, Now};
+use crate::time::Millis;
 
 /// Schedule of the checks, and the sockets that wait for theirs.
 #[derive(Debug, Default)]
@@ -41,73 +37,52 @@ impl Liveness {
     pub(super) fn is_under_way(&self) -> bool {
         !self.waiting.is_empty()
     }
-}
 
-impl Coordinator {
-    /// Begins a check of all sockets with written bytes.
-    pub(super) fn begin_peer_check(&mut self, now: Millis) {
-        let written = self.peers.iter().filter(|(_, peer)| peer.connection.has_written());
-        let waiting = written.map(|(key, _)| key).collect();
-        let mut unanswered = mem::take(&mut self.liveness.unanswered);
-        unanswered.retain(|key, _| self.peers.contains(*key));
-        let (is_wanted, is_armed, last) = (false, false, Some(now));
-        self.liveness = Liveness { is_wanted, is_armed, last, waiting, unanswered };
+    /// Begins a check of all sockets with written bytes, which are `waiting`.
+    pub(super) fn begin(&mut self, waiting: Vec<Key>, is_open: impl Fn(Key) -> bool, now: Millis) {
+        self.unanswered.retain(|key, _| is_open(*key));
+        self.waiting = waiting;
+        (self.is_wanted, self.is_armed, self.last) = (false, false, Some(now));
     }
 
-    /// Continues a check, a part in each turn, and arms the timer of the next check.
-    pub(super) fn check_peers(&mut self, now: Now) {
-        for _ in 0..TURN_PEER_CHECKS_MAX {
-            let Some(key) = self.liveness.waiting.pop() else { break };
-            self.check_peer(key, now);
-        }
-        let checks = &mut self.liveness;
-        if checks.is_wanted && !checks.is_armed && checks.waiting.is_empty() {
-            checks.is_armed = true;
-            let soon = now.steady.plus(PEER_CHECK_FIRST_MS);
-            let due = checks.last.map_or(soon, |last| soon.max(last.plus(PEER_CHECK_MS)));
-            self.timers.insert(due, CoordinatorTimer::PeerCheck);
-        }
+    /// Returns the next socket to be checked.
+    pub(super) fn next(&mut self) -> Option<Key> {
+        self.waiting.pop()
     }
 
-    fn check_peer(&mut self, key: Key, now: Now) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let checks = &mut self.liveness;
-        match peer.connection.check_peer() {
+    /// Takes the result for a socket. Returns true if the machine of its peer is gone.
+    pub(super) fn on_checked(
+        &mut self,
+        key: Key,
+        unacked: io::Result<UnackedBytes>,
+        now: Millis,
+    ) -> bool {
+        match unacked {
             Ok(UnackedBytes::Nothing | UnackedBytes::Unknown) => {
-                checks.unanswered.remove(&key);
+                self.unanswered.remove(&key);
             }
             Ok(UnackedBytes::Pending) => {
-                checks.unanswered.remove(&key);
-                checks.request_check();
+                self.unanswered.remove(&key);
+                self.request_check();
             }
             Ok(UnackedBytes::Unanswered { tries, silent_ms }) => {
-                checks.request_check();
-                let since = *checks.unanswered.entry(key).or_insert(now.steady);
-                if is_gone(tries, silent_ms, now.steady.since(since)) {
-                    self.on_machine_gone(key, now);
-                }
+                self.request_check();
+                let since = *self.unanswered.entry(key).or_insert(now);
+                return is_gone(tries, silent_ms, now.since(since));
             }
             // The socket has failed. Its next read returns the error.
             Err(error) => log::debug!("cannot read the TCP state of a socket: {error}"),
         }
+        false
     }
 
-    fn on_machine_gone(&mut self, key: Key, now: Now) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        match &mut peer.role {
-            PeerRole::Client(client) => {
-                log::debug!("{}: its machine does not answer", client.peer);
-                client.has_failed = true;
-                client.write_closed = true;
-                peer.connection.output.clear();
-                if let ClientPhase::Refused(_) = client.phase {
-                    self.marked_for_close.push(key);
-                }
-                self.wake(key);
-                self.schedule_flush(key);
-            }
-            PeerRole::MemberSocket(_) => self.end_failed(key, SocketEnd::TimedOut, now),
-            PeerRole::Connecting { .. } => (), // A connect-back has its own deadline.
+    /// Sets the timer of the next check, if one is wanted.
+    pub(super) fn arm(&mut self, sockets: &mut Sockets, now: Millis) {
+        if self.is_wanted && !self.is_armed && self.waiting.is_empty() {
+            self.is_armed = true;
+            let soon = now.plus(PEER_CHECK_FIRST_MS);
+            let due = self.last.map_or(soon, |last| soon.max(last.plus(PEER_CHECK_MS)));
+            sockets.set_timer(due, CoordinatorTimer::PeerCheck);
         }
     }
 }

@@ -2,87 +2,84 @@
 
 use std::fmt::Display;
 
-use super::admission;
-use super::server::Coordinator;
+use super::commands::CommandStats;
 use crate::config::CoordinatorConfig;
-use crate::group::{BacklogChange, ChangeKind, MemberChange};
+use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
-use crate::net::Acceptor;
 use crate::protocol::Since;
 use crate::text::Counted;
-use crate::time::Millis;
 
-impl Coordinator {
-    /// Returns the lines that follow `OK stats`.
-    pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
-        let (stats, gauges) = (self.group.stats(), self.group.gauges());
-        let admission::AdmissionCounters { refused, displaced } = self.admission.counters();
-        let accept_pauses = self.acceptor.as_ref().map_or(0, Acceptor::pauses);
-        let lines: [(&str, &dyn Display); 32] = [
-            ("uptime_s", &(now.since(self.started) / 1000)),
-            ("epoch", &gauges.epoch),
-            ("next_seq", &gauges.next_seq),
-            ("ttl_s", &gauges.ttl_s),
-            ("max_line", &self.config.max_line),
-            ("members", &gauges.members),
-            ("online", &gauges.online),
-            ("offline", &(gauges.members - gauges.online)),
-            ("connections", &self.admission.served()),
-            ("connections_refused", &refused),
-            ("connections_displaced", &displaced),
-            ("client_bytes", &self.budget.kept_bytes()),
-            ("input_bytes", &self.budget.input_bytes()),
-            ("history_messages", &gauges.history_messages),
-            ("history_bytes", &gauges.history_bytes),
-            ("messages_in", &stats.messages_in),
-            ("bytes_in", &stats.bytes_in),
-            ("deliveries_out", &stats.deliveries_out),
-            ("bytes_out", &stats.bytes_out),
-            ("expired", &stats.expired),
-            ("dropped", &stats.dropped),
-            ("gaps", &stats.gaps),
-            ("forgotten", &stats.forgotten),
-            ("takeovers", &stats.takeovers),
-            ("lost_closed", &stats.lost.closed),
-            ("lost_reset", &stats.lost.reset),
-            ("lost_timeout", &stats.lost.timeout),
-            ("lost_stalled", &stats.lost.stalled),
-            ("lost_bad_ack", &stats.lost.bad_ack),
-            ("lost_error", &stats.lost.error),
-            ("errors", &self.counters.errors),
-            ("accept_pauses", &accept_pauses),
-        ];
-        let mut lines: Vec<_> =
-            lines.into_iter().map(|(key, value)| (key, value.to_string())).collect();
-        if let Some(journal) = &self.journal {
-            lines.extend(journal.commits.stats());
-        }
-        lines
-    }
+/// Numbers of `stats` from outside the group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServerStats {
+    pub(super) uptime_ms: u64,
+    pub(super) line_bytes_max: usize,
+    pub(super) commands: CommandStats,
+    pub(super) accept_pauses: u64,
+}
 
-    /// Returns the line that is printed at the start: address, epoch, limits and storage.
-    pub(super) fn first_line(&self, files: &str) -> String {
-        let config = &self.config;
-        let gauges = self.group.gauges();
-        format!(
-            "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
+/// Returns the lines of `OK stats` about the group and the sockets.
+pub(super) fn stats(group: &Group, server: ServerStats) -> Vec<(&'static str, String)> {
+    let (stats, gauges) = (group.stats(), group.gauges());
+    let ServerStats { uptime_ms, line_bytes_max, commands, accept_pauses } = server;
+    let lines: [(&str, &dyn Display); 32] = [
+        ("uptime_s", &(uptime_ms / 1000)),
+        ("epoch", &gauges.epoch),
+        ("next_seq", &gauges.next_seq),
+        ("ttl_s", &gauges.ttl_s),
+        ("max_line", &line_bytes_max),
+        ("members", &gauges.members),
+        ("online", &gauges.online),
+        ("offline", &(gauges.members - gauges.online)),
+        ("connections", &commands.connections),
+        ("connections_refused", &commands.admission.refused),
+        ("connections_displaced", &commands.admission.displaced),
+        ("client_bytes", &commands.kept_bytes),
+        ("input_bytes", &commands.input_bytes),
+        ("history_messages", &gauges.history_messages),
+        ("history_bytes", &gauges.history_bytes),
+        ("messages_in", &stats.messages_in),
+        ("bytes_in", &stats.bytes_in),
+        ("deliveries_out", &stats.deliveries_out),
+        ("bytes_out", &stats.bytes_out),
+        ("expired", &stats.expired),
+        ("dropped", &stats.dropped),
+        ("gaps", &stats.gaps),
+        ("forgotten", &stats.forgotten),
+        ("takeovers", &stats.takeovers),
+        ("lost_closed", &stats.lost.closed),
+        ("lost_reset", &stats.lost.reset),
+        ("lost_timeout", &stats.lost.timeout),
+        ("lost_stalled", &stats.lost.stalled),
+        ("lost_bad_ack", &stats.lost.bad_ack),
+        ("lost_error", &stats.lost.error),
+        ("errors", &commands.errors),
+        ("accept_pauses", &accept_pauses),
+    ];
+    lines.into_iter().map(|(key, value)| (key, value.to_string())).collect()
+}
+
+/// Returns the line that is printed at the start: address, epoch, limits and storage.
+pub(super) fn first_line(config: &CoordinatorConfig, group: &Group, files: &str) -> String {
+    let gauges = group.gauges();
+    format!(
+        "coordinator {} listening on {}, epoch {}, ttl {} s, at most {} members, {} \
              connections, {} bytes a line, {} bytes of backlog ({}), {files} files; messages are \
              kept in {}",
-            env!("CARGO_PKG_VERSION"),
-            config.listen,
-            self.group.decided_epoch(),
-            gauges.ttl_s,
-            config.max_members,
-            config.max_connections,
-            config.max_line,
-            config.max_backlog,
-            config.overflow,
-            match &config.data_dir {
-                Some(path) => format!("{}, {}", path.display(), config.sync.description()),
-                None => "memory only".to_owned(),
-            },
-        )
-    }
+        env!("CARGO_PKG_VERSION"),
+        config.listen,
+        group.decided_epoch(),
+        gauges.ttl_s,
+        config.max_members,
+        config.max_connections,
+        config.max_line,
+        config.max_backlog,
+        config.overflow,
+        match &config.data_dir {
+            Some(path) => format!("{}, {}", path.display(), config.sync.description()),
+            None => "memory only".to_owned(),
+        },
+    )
 }
 
 /// Returns a warning if the limit on open files is below what the config allows.

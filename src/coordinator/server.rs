@@ -1,115 +1,45 @@
-//! The event loop of the coordinator: its state, and one turn.
+//! The event loop of the coordinator: its parts, and one turn.
 
-use std::collections::{BTreeMap, VecDeque};
+mod wiring;
+
 use std::io;
-use std::mem;
 
 use mio::{Events, Poll};
 
-use super::admission::Admission;
-use super::budget::Budget;
+use super::CoordinatorError;
+use super::accept::Listener;
+use super::commands::CommandSockets;
 use super::journal::Journal;
-use super::lists::Lists;
+use super::journaling::JournalEnd;
 use super::liveness::Liveness;
-use super::peer::{Peer, PeerRole};
-use super::ready::Ready;
-use super::shutdown::{Shutdown, TurnOutcome};
+use super::messages::MessageSockets;
+use super::report::{self, ServerStats};
+use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
+use super::sockets::{CoordinatorTimer, Sockets};
 use super::startup::Startup;
-use super::suspend::SuspendGrace;
 use crate::config::CoordinatorConfig;
-use crate::group::{Group, Input, LinkId};
-use crate::limits::READ_BYTES;
-use crate::net::{
-    Acceptor, CLOCK, Clock, Key, LISTENER, Rotation, SIGNALS, Signals, Slots, TimerId, TimerWheel,
-    WAKER, wait,
-};
-use crate::protocol::Seq;
+use crate::group::{Group, Input, SocketEnd};
+use crate::limits::{JOURNAL_CLOSE_MS, TURN_PEER_CHECKS_MAX};
+use crate::net::{Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, WAKER};
+use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
-/// The group with the sockets, timers and queues around it.
+/// The group, and the parts around it.
 #[derive(Debug)]
 pub(super) struct Coordinator {
-    pub(super) config: CoordinatorConfig,
-    pub(super) group: Group,
-    pub(super) poll: Poll,
-    pub(super) clock: Clock,
+    config: CoordinatorConfig,
+    group: Group,
+    journal: Option<Journal>,
+    commands: CommandSockets,
+    messages: MessageSockets,
+    sockets: Sockets,
+    listener: Listener,
+    liveness: Liveness,
+    clock: Clock,
     /// Group time of the start.
-    pub(super) started: Millis,
-    pub(super) signals: Signals,
-    /// `None` during the shutdown.
-    pub(super) acceptor: Option<Acceptor>,
-    pub(super) accept_timer: Option<TimerId>,
-    /// True if no file was free for a connection, and the log has reported it.
-    pub(super) is_out_of_files: bool,
-    pub(super) peers: Slots<Peer>,
-    /// Number and limits of command sockets.
-    pub(super) admission: Admission,
-    /// Memory of all command sockets.
-    pub(super) budget: Budget,
-    pub(super) lists: Lists,
-    /// Connect-backs and message sockets by their names in the group.
-    pub(super) links: BTreeMap<LinkId, Key>,
-    pub(super) timers: TimerWheel<CoordinatorTimer>,
-    pub(super) group_timer: Option<(Millis, TimerId)>,
-    pub(super) liveness: Liveness,
-    /// Command sockets to be served.
-    pub(super) ready_clients: Ready,
-    /// Connect-backs and message sockets to be served.
-    pub(super) ready_message_sockets: Ready,
-    /// Work that is left of the limit of this turn.
-    pub(super) work_left: usize,
-    /// Command sockets with replies to be written, or to be closed after their last reply.
-    pub(super) unflushed: VecDeque<Key>,
-    /// Message sockets that may have room for more deliveries.
-    pub(super) writable: Vec<Key>,
-    /// Sockets to be closed at the end of the turn.
-    pub(super) marked_for_close: Vec<Key>,
-    /// Last message that was offered to all message sockets.
-    pub(super) delivered_through: Seq,
-    /// Message socket after which deliveries continue, if the last turn reached its limit.
-    pub(super) delivered_last: Option<Key>,
-    /// Starting position of deliveries if no member waits from the previous turn.
-    pub(super) rotation: Rotation,
-    /// Client whose requests are being executed.
-    pub(super) serving: Option<Key>,
-    pub(super) scratch: Box<[u8]>,
-    pub(super) counters: ServerCounters,
-    pub(super) shutdown: Option<Shutdown>,
-    pub(super) journal: Option<Journal>,
-    journal_timer: Option<(Millis, TimerId)>,
-    pub(super) suspend_grace: SuspendGrace,
-    /// Clients with replies that wait for a commit.
-    pub(super) with_pending_replies: Vec<Key>,
-}
-
-/// Counters of events outside the group.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ServerCounters {
-    /// Number of `ERR` replies.
-    pub(super) errors: u64,
-}
-
-/// Purpose of a timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CoordinatorTimer {
-    /// `line_timeout`: a line is unfinished.
-    Line(Key),
-    /// `connect_timeout`: a connect-back is in progress.
-    Connect(Key),
-    /// `stall_timeout`: a message socket takes no bytes.
-    Stall(Key),
-    /// Written bytes may be unacknowledged.
-    PeerCheck,
-    /// A refused client had time to read the reason.
-    Linger(Key),
-    /// The pause of accepting ends.
-    Accept,
-    /// A block of the history expires.
-    Group,
-    /// The journal has something to do: a retry, a sync, a removal.
-    Journal,
-    /// The wait for sockets at shutdown ends.
-    Shutdown,
+    started: Millis,
+    signals: Signals,
+    shutdown: Option<Shutdown>,
 }
 
 impl Coordinator {
@@ -122,176 +52,263 @@ impl Coordinator {
     ) -> Self {
         let Startup { group, clock, journal, .. } = startup;
         let started = clock.now().steady;
-        let budget = Budget::new(config.max_connections, config.max_line);
         let mut coordinator = Self {
-            admission: Admission::new(&config),
+            commands: CommandSockets::new(&config),
+            messages: MessageSockets::new(&config),
             config,
             group,
-            poll,
+            journal,
+            sockets: Sockets::new(poll, started),
+            listener: Listener::new(acceptor),
+            liveness: Liveness::default(),
             clock,
             started,
             signals,
-            acceptor: Some(acceptor),
-            accept_timer: None,
-            is_out_of_files: false,
-            peers: Slots::new(),
-            budget,
-            lists: Lists::default(),
-            links: BTreeMap::new(),
-            timers: TimerWheel::new(),
-            group_timer: None,
-            liveness: Liveness::default(),
-            ready_clients: Ready::default(),
-            ready_message_sockets: Ready::default(),
-            work_left: 0,
-            unflushed: VecDeque::new(),
-            writable: Vec::new(),
-            marked_for_close: Vec::new(),
-            delivered_through: Seq::ZERO,
-            delivered_last: None,
-            rotation: Rotation::default(),
-            serving: None,
-            scratch: vec![0; READ_BYTES].into(),
-            counters: ServerCounters::default(),
             shutdown: None,
-            journal,
-            journal_timer: None,
-            suspend_grace: SuspendGrace::new(started),
-            with_pending_replies: Vec::new(),
         };
-        coordinator.arm_timers(); // Recovered messages expire even if no client connects.
+        coordinator.arm_deadlines(); // Recovered messages expire even if no client connects.
         coordinator
     }
 
-    /// Runs one turn: sleeps until an event or a deadline, and handles all that is due.
-    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
-        let deadline =
-            if self.is_idle() { self.timers.next_deadline() } else { Some(Millis::ZERO) };
-        let before = self.clock.now().steady;
-        wait(&mut self.poll, events, before, self.clock.wake_by(deadline, before))?;
+    /// Gives the group the random bits of its next epoch. With `begins_now`, it begins at once.
+    pub(super) fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool) {
         let now = self.clock.now();
-        self.suspend_grace.begin_turn(deadline, now.steady);
+        self.group.handle(Input::DrawnEpoch(epoch), now);
+        if begins_now {
+            log::info!("--new-epoch: epoch {} ends, epoch {epoch} begins", self.group.epoch());
+            self.handle(Input::BeginEpoch, now);
+            self.commit_turn(now);
+        }
+    }
+
+    /// Returns the line that is printed at the start.
+    pub(super) fn first_line(&self, files: &str) -> String {
+        report::first_line(&self.config, &self.group, files)
+    }
+
+    /// Runs turns until the shutdown is complete.
+    pub(super) fn run(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
+        loop {
+            match self.turn(events) {
+                Ok(TurnOutcome::Continue) => (),
+                Ok(TurnOutcome::Done) => return Ok(()),
+                Ok(TurnOutcome::CutShort) => return Err(CoordinatorError::CutShort),
+                Err(error) => return Err(CoordinatorError::poll(error)),
+            }
+        }
+    }
+
+    /// Runs one turn: sleeps until an event or a deadline, and handles all that is due.
+    fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
+        let deadline =
+            if self.is_idle() { self.sockets.next_deadline() } else { Some(Millis::ZERO) };
+        let before = self.clock.now().steady;
+        self.sockets.wait(events, before, self.clock.wake_by(deadline, before))?;
+        let now = self.clock.now();
+        self.sockets.begin_turn(deadline, now.steady);
         let mut signalled = false;
         for event in &*events {
             match event.token() {
-                LISTENER => self.acceptor.iter_mut().for_each(Acceptor::on_event),
+                LISTENER => self.listener.on_event(),
                 SIGNALS => signalled = true,
                 CLOCK => self.clock.on_event(), // Every turn reads both clocks.
                 WAKER => (),                    // Every turn takes the reports of the worker.
-                token => self.on_event(Key::from(token), event),
+                token => match Key::from(token) {
+                    key if key.is_second() => self.messages.on_event(key, event),
+                    key => self.commands.on_event(key, event),
+                },
             }
         }
         self.take_committed(now);
-        while let Some(timer) = self.timers.pop_due(now.steady) {
+        while let Some(timer) = self.sockets.pop_due(now.steady) {
             self.on_timer(timer, now);
         }
-        self.serve_message_sockets(now);
-        self.serve_clients(now);
-        self.limit_input(now.steady);
+        self.serve_messages(now);
+        self.serve_commands(now);
+        self.commands.limit_input(&mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
         let is_second = signalled && self.on_signal(now);
-        self.group.handle(Input::Tick, now);
-        self.run_effects(now);
-        self.write_replies();
+        self.handle(Input::Tick, now);
+        if self.commands.write_replies() {
+            self.liveness.request_check();
+        }
         self.deliver(now);
         self.check_peers(now);
         self.commit_turn(now);
         self.close_marked();
-        self.resume_waiting(); // After all steps that free memory.
-        self.arm_timers();
+        self.commands.resume_waiting(&self.group); // After all steps that free memory.
+        self.arm_deadlines();
         Ok(if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) })
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        let may_accept = |acceptor: &Acceptor| acceptor.is_due(self.clock.now().steady);
-        self.ready_clients.is_empty()
-            && self.ready_message_sockets.is_empty()
-            && self.writable.is_empty()
-            && self.unflushed.is_empty()
+    fn is_idle(&self) -> bool {
+        self.commands.is_idle()
+            && self.messages.is_idle()
             && !self.liveness.is_under_way()
-            && self.lists.is_idle(&self.budget)
-            && !self.acceptor.as_ref().is_some_and(may_accept)
-    }
-
-    fn on_event(&mut self, key: Key, event: &mio::event::Event) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.connection.on_event(event);
-            self.wake(key);
-        }
+            && !self.listener.is_due(self.clock.now().steady)
     }
 
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
-        if self.postpone(timer, now.steady) {
-            return;
+        if let Some((key, id)) = self.sockets.postpone(timer, now.steady) {
+            return match timer {
+                CoordinatorTimer::Line(_) => self.commands.on_postponed(key, id),
+                CoordinatorTimer::Connect(_) | CoordinatorTimer::Stall(_) => {
+                    self.messages.on_postponed(key, id);
+                }
+                // Nothing cancels these timers.
+                CoordinatorTimer::Linger(_)
+                | CoordinatorTimer::PeerCheck
+                | CoordinatorTimer::Accept
+                | CoordinatorTimer::Group
+                | CoordinatorTimer::Journal
+                | CoordinatorTimer::Shutdown => (),
+            };
         }
         match timer {
-            CoordinatorTimer::Line(key) => self.on_line_timeout(key),
-            CoordinatorTimer::Connect(key) => self.on_connect_timeout(key, now),
-            CoordinatorTimer::Stall(key) => self.on_stall(key, now),
-            CoordinatorTimer::Linger(key) => self.on_linger_timeout(key, now.steady),
-            CoordinatorTimer::PeerCheck => self.begin_peer_check(now.steady),
-            // Every turn tries to accept.
-            CoordinatorTimer::Accept => self.accept_timer = None,
+            CoordinatorTimer::Line(key) => self.commands.on_line_timeout(key),
+            CoordinatorTimer::Connect(key) => {
+                let input = self.messages.on_connect_timeout(key, &mut self.sockets);
+                self.on_connect_back(key, input, now);
+            }
+            CoordinatorTimer::Stall(key) => {
+                if let Some(stalled) = self.messages.on_stall(key, &self.group) {
+                    self.end_failed(key, stalled, now);
+                }
+            }
+            CoordinatorTimer::Linger(key) => {
+                self.commands.on_linger_timeout(key, &mut self.sockets, now.steady);
+            }
+            CoordinatorTimer::PeerCheck => {
+                let waiting = self.commands.written().chain(self.messages.written()).collect();
+                let (commands, messages) = (&self.commands, &self.messages);
+                let is_open = |key| commands.contains(key) || messages.contains(key);
+                self.liveness.begin(waiting, is_open, now.steady);
+            }
+            CoordinatorTimer::Accept => self.listener.on_timer(),
             // The steps of every turn do the work of these three.
-            CoordinatorTimer::Group => self.group_timer = None,
-            CoordinatorTimer::Journal => self.journal_timer = None,
-            CoordinatorTimer::Shutdown => (),
+            CoordinatorTimer::Group | CoordinatorTimer::Journal | CoordinatorTimer::Shutdown => (),
         }
+    }
+
+    /// Continues a check of peers, a part in each turn, and sets the timer of the next check.
+    fn check_peers(&mut self, now: Now) {
+        for _ in 0..TURN_PEER_CHECKS_MAX {
+            let Some(key) = self.liveness.next() else { break };
+            let unacked = self.commands.check_peer(key).or_else(|| self.messages.check_peer(key));
+            let Some(unacked) = unacked else { continue };
+            if self.liveness.on_checked(key, unacked, now.steady) {
+                self.commands.on_machine_gone(key);
+                self.end_failed(key, SocketEnd::TimedOut, now);
+            }
+        }
+        self.liveness.arm(&mut self.sockets, now.steady);
     }
 
     /// Closes the sockets that were marked in this turn. Handlers only mark a socket, so no handler
     /// meets a closed socket.
     fn close_marked(&mut self) {
-        for key in mem::take(&mut self.marked_for_close) {
-            let Some(peer) = self.peers.remove(key) else { continue };
-            match peer.role {
-                PeerRole::Client(mut client) => {
-                    self.budget.release(&peer.connection, &client);
-                    if let Some(timer) = client.line_timer {
-                        self.timers.cancel(timer);
-                    }
-                    self.admission.on_closed(&mut client);
+        let commands = self.commands.close_marked(&mut self.sockets);
+        let messages = self.messages.close_marked(&mut self.sockets);
+        self.listener.files_closed(commands + messages);
+    }
+
+    fn arm_deadlines(&mut self) {
+        let journal = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
+        self.sockets.arm_deadlines(self.group.next_deadline(), journal);
+    }
+
+    /// Returns the lines that follow `OK stats`.
+    pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
+        let server = ServerStats {
+            uptime_ms: now.since(self.started),
+            line_bytes_max: self.config.max_line,
+            commands: self.commands.stats(),
+            accept_pauses: self.listener.pauses(),
+        };
+        let mut lines = report::stats(&self.group, server);
+        if let Some(journal) = &self.journal {
+            lines.extend(journal.commits.stats());
+        }
+        lines
+    }
+
+    /// Handles signals. The first one begins the shutdown. Returns true for a second one.
+    fn on_signal(&mut self, now: Now) -> bool {
+        let signals = self.signals.drain();
+        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
+        if signals.len() > asked {
+            log::warn!(
+                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
+                 restart the coordinator"
+            );
+        }
+        if asked > 0 && self.shutdown.is_none() {
+            asked -= 1;
+            log::info!("shutting down");
+            self.listener.close();
+            let journal_ms = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
+            let shutdown = Shutdown::begin(journal_ms, now.steady);
+            self.shutdown = Some(shutdown);
+            self.sockets.set_timer(shutdown.until(), CoordinatorTimer::Shutdown);
+            self.group.handle(Input::ShutDown, now);
+            self.commands.begin_shutdown();
+        }
+        asked > 0
+    }
+
+    fn outcome(&mut self, now: Millis) -> TurnOutcome {
+        let Some(mut shutdown) = self.shutdown else { return TurnOutcome::Continue };
+        let step = shutdown.advance(|| self.is_drained(), now);
+        self.shutdown = Some(shutdown);
+        match step {
+            ShutdownStep::Wait => (),
+            ShutdownStep::Drained(until) => {
+                self.sockets.set_timer(until, CoordinatorTimer::Shutdown);
+                self.messages.send_byes(&self.group);
+                self.commands.shut_down();
+                self.messages.shut_down();
+            }
+            ShutdownStep::Expired(is_early) => {
+                if is_early {
+                    self.messages.send_byes(&self.group);
+                    log::warn!("shutdown timeout: some replies or messages were not sent");
                 }
-                PeerRole::Connecting { deadline, .. } => {
-                    self.timers.cancel(deadline);
-                }
-                PeerRole::MemberSocket(message_socket) => {
-                    if let Some(timer) = message_socket.stall_timer {
-                        self.timers.cancel(timer);
-                    }
+                return TurnOutcome::Done;
+            }
+        }
+        let is_done = self.commands.is_empty() && self.messages.is_empty();
+        if is_done { TurnOutcome::Done } else { TurnOutcome::Continue }
+    }
+
+    /// Returns true if every due reply and delivery was sent.
+    fn is_drained(&self) -> bool {
+        self.is_idle()
+            && self.journal.as_ref().is_none_or(|journal| journal.commits.is_idle())
+            && self.commands.is_drained()
+            && !self.messages.has_due(&self.group)
+    }
+
+    /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
+    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let ends_at = self.shutdown.map_or(Millis::ZERO, Shutdown::ends_at);
+        journal.close(&mut self.group, self.clock.now());
+        loop {
+            let now = self.clock.now().steady;
+            let _ = journal.take_completions(now);
+            match journal.commits.end() {
+                JournalEnd::Written => return Ok(()),
+                JournalEnd::Pending if now < ends_at => journal.submit_jobs(),
+                JournalEnd::Pending | JournalEnd::Failed => {
+                    let bytes = journal.commits.waiting_bytes();
+                    let directory = self.config.data_dir.clone().unwrap_or_default();
+                    return Err(CoordinatorError::Unwritten(directory, bytes));
                 }
             }
-            debug_assert!(
-                !self.admission.is_empty() || self.budget.kept_bytes() == 0,
-                "without command sockets no bytes are counted"
-            );
-            drop(peer.connection);
-            if let Some(acceptor) = &mut self.acceptor {
-                acceptor.file_closed();
+            self.sockets.wait(events, now, Some(ends_at)).map_err(CoordinatorError::poll)?;
+            if self.signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
+                return Err(CoordinatorError::CutShort);
             }
         }
     }
-
-    fn arm_timers(&mut self) {
-        let due = self.group.next_deadline();
-        rearm(&mut self.timers, &mut self.group_timer, due, CoordinatorTimer::Group);
-        let due = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
-        rearm(&mut self.timers, &mut self.journal_timer, due, CoordinatorTimer::Journal);
-    }
-}
-
-/// Sets a timer to `due`, and cancels its earlier deadline.
-fn rearm(
-    timers: &mut TimerWheel<CoordinatorTimer>,
-    armed: &mut Option<(Millis, TimerId)>,
-    due: Option<Millis>,
-    timer: CoordinatorTimer,
-) {
-    if due == armed.map(|(deadline, _)| deadline) {
-        return;
-    }
-    if let Some((_, id)) = armed.take() {
-        timers.cancel(id);
-    }
-    *armed = due.map(|due| (due, timers.insert(due, timer)));
 }

@@ -1,10 +1,7 @@
 //! Shuts the coordinator down. Replies and deliveries that are due are sent first, up to a timeout.
 
-use super::server::{Coordinator, CoordinatorTimer};
-use crate::group::Input;
-use crate::limits::{DRAIN_MS, JOURNAL_CLOSE_MS, PEER_CLOSE_MS};
-use crate::net::{Key, Signal};
-use crate::time::{Millis, Now};
+use crate::limits::{DRAIN_MS, PEER_CLOSE_MS};
+use crate::time::Millis;
 
 /// Deadlines of the shutdown.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +9,7 @@ pub(super) struct Shutdown {
     /// Time at which the wait for sockets ends.
     until: Millis,
     /// Time at which the program ends in every case.
-    pub(super) ends_at: Millis,
+    ends_at: Millis,
     /// True if everything is written and our sides are shut down. Then the coordinator waits for
     /// the peers to close, because closing with unread bytes would make TCP discard written bytes.
     is_drained: bool,
@@ -29,63 +26,68 @@ pub(super) enum TurnOutcome {
     CutShort,
 }
 
-impl Coordinator {
-    /// Handles signals. The first one begins the shutdown. Returns true for a second one.
-    pub(super) fn on_signal(&mut self, now: Now) -> bool {
-        let signals = self.signals.drain();
-        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
-        if signals.len() > asked {
-            log::warn!(
-                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
-                 restart the coordinator"
-            );
-        }
-        if asked > 0 && self.shutdown.is_none() {
-            asked -= 1;
-            log::info!("shutting down");
-            self.acceptor = None;
-            let for_journal = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
-            let until = now.steady.plus(DRAIN_MS.saturating_sub(for_journal));
-            let ends_at = now.steady.plus(DRAIN_MS);
-            self.shutdown = Some(Shutdown { until, ends_at, is_drained: false });
-            self.timers.insert(until, CoordinatorTimer::Shutdown);
-            self.group.handle(Input::ShutDown, now);
-            self.refuse_lists();
-            let keys: Vec<Key> = self.peers.iter().map(|(key, _)| key).collect();
-            keys.into_iter().for_each(|key| self.schedule_flush(key));
-        }
-        asked > 0
+/// Step of the shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShutdownStep {
+    /// The wait goes on.
+    Wait,
+    /// All is written: now our sides are shut down, and the wait for the peers ends at this time.
+    Drained(Millis),
+    /// The timeout has expired. True: before everything was written.
+    Expired(bool),
+}
+
+impl Shutdown {
+    /// Begins the shutdown. The end of the journal may take `journal_ms`.
+    pub(super) fn begin(journal_ms: u64, now: Millis) -> Self {
+        let until = now.plus(DRAIN_MS.saturating_sub(journal_ms));
+        Self { until, ends_at: now.plus(DRAIN_MS), is_drained: false }
     }
 
-    pub(super) fn outcome(&mut self, now: Millis) -> TurnOutcome {
-        let Some(Shutdown { until, ends_at, is_drained }) = self.shutdown else {
-            return TurnOutcome::Continue;
-        };
-        if until <= now {
-            if !is_drained {
-                self.send_byes();
-                log::warn!("shutdown timeout: some replies or messages were not sent");
-            }
-            return TurnOutcome::Done;
-        }
-        if !is_drained && self.is_drained() {
-            let until = until.min(now.plus(PEER_CLOSE_MS));
-            self.timers.insert(until, CoordinatorTimer::Shutdown);
-            self.shutdown = Some(Shutdown { until, ends_at, is_drained: true });
-            self.send_byes();
-            for (_, peer) in self.peers.iter() {
-                // If this fails, the peer is gone already.
-                let _ = peer.connection.shutdown_write();
-            }
-        }
-        if self.peers.is_empty() { TurnOutcome::Done } else { TurnOutcome::Continue }
+    /// Returns the time at which the wait for sockets ends.
+    pub(super) fn until(self) -> Millis {
+        self.until
     }
 
-    /// Returns true if every due reply and delivery was sent.
-    fn is_drained(&self) -> bool {
-        self.is_idle()
-            && self.journal.as_ref().is_none_or(|journal| journal.commits.is_idle())
-            && self.peers.iter().all(|(_, peer)| peer.connection.output.is_empty())
-            && !self.links.keys().any(|&link| self.group.is_due(link))
+    /// Returns the time at which the program ends in every case.
+    pub(super) fn ends_at(self) -> Millis {
+        self.ends_at
+    }
+
+    /// Continues the shutdown. `is_drained` tells that everything is written.
+    pub(super) fn advance(
+        &mut self,
+        is_drained: impl FnOnce() -> bool,
+        now: Millis,
+    ) -> ShutdownStep {
+        if self.until <= now {
+            return ShutdownStep::Expired(!self.is_drained);
+        }
+        if self.is_drained || !is_drained() {
+            return ShutdownStep::Wait;
+        }
+        self.is_drained = true;
+        self.until = self.until.min(now.plus(PEER_CLOSE_MS));
+        ShutdownStep::Drained(self.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_waits_for_sockets_then_for_peers_and_not_longer_than_its_timeout() {
+        let at = Millis::new;
+        let mut shutdown = Shutdown::begin(100, at(0));
+        assert_eq!(shutdown.until(), at(DRAIN_MS - 100));
+        assert_eq!(shutdown.advance(|| false, at(5)), ShutdownStep::Wait);
+        let mut late = shutdown;
+        assert_eq!(late.advance(|| true, shutdown.until()), ShutdownStep::Expired(true));
+        let until = at(6).plus(PEER_CLOSE_MS).min(shutdown.until());
+        assert_eq!(shutdown.advance(|| true, at(6)), ShutdownStep::Drained(until));
+        assert_eq!(shutdown.advance(|| true, at(7)), ShutdownStep::Wait);
+        assert_eq!(shutdown.advance(|| true, until), ShutdownStep::Expired(false));
+        assert_eq!(shutdown.ends_at(), at(DRAIN_MS));
     }
 }

@@ -1,21 +1,26 @@
-//! Starts the group: from its journal, or empty.
+//! Starts the coordinator: listens, and starts the group from its journal, or empty.
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use mio::Registry;
+use mio::{Poll, Registry};
 
-use super::CoordinatorError;
 use super::journal::Journal;
 use super::journaling::{JournalContents, JournalOptions, RandomValues};
-use crate::config::CoordinatorConfig;
+use super::server::Coordinator;
+use super::{CoordinatorError, report};
+use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, JournalError, Salt, Store};
-use crate::limits::{JOURNAL_WAITING_BYTES_MAX, SEGMENT_BYTES_MAX, SyncPolicy};
-use crate::net::{Clock, Signal, Signals};
+use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
+use crate::net::{Acceptor, Clock, LISTENER, Signal, Signals, raise_file_limit};
 use crate::protocol::Epoch;
 use crate::text::Counted;
+
+/// Signals that the loop handles.
+const WATCHED_SIGNALS: [Signal; 3] = [Signal::Terminate, Signal::Interrupt, Signal::Hangup];
 
 /// File with the id that Linux draws at each boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -30,15 +35,69 @@ pub(super) struct Startup {
 }
 
 /// Returns 64 random bits.
-pub(super) fn draw_random() -> Result<u64, CoordinatorError> {
+fn draw_random() -> Result<u64, CoordinatorError> {
     getrandom::u64().map_err(|error| {
         let error = io::Error::other(error);
         CoordinatorError::System("cannot draw a random number", error)
     })
 }
 
+/// Listens, starts the group, and prints the first line on standard output.
+pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator, CoordinatorError> {
+    let config = &run.config;
+    let system = |what| move |error| CoordinatorError::System(what, error);
+    let files = match raise_file_limit() {
+        Ok(Some(files)) => files.to_string(),
+        Ok(None) => "any number of".to_owned(),
+        Err(error) => {
+            log::warn!("the limit on open files cannot be raised: {error}");
+            "an unknown number of".to_owned()
+        }
+    };
+    if let Some(warning) = report::too_few_files(config, files.parse().ok()) {
+        log::warn!("{warning}");
+    }
+    let poll = Poll::new().map_err(system("cannot poll"))?;
+    let mut signals = Signals::watch(poll.registry(), &WATCHED_SIGNALS)
+        .map_err(system("cannot watch for signals"))?;
+    let listen = |error| CoordinatorError::Listen(config.listen, error);
+    let mut acceptor = Acceptor::bind(config.listen, RESERVE_FILES).map_err(listen)?;
+    acceptor.register(poll.registry(), LISTENER).map_err(listen)?;
+    let listening = acceptor.local_addr().map_err(listen)?;
+    if acceptor.is_address_missing() {
+        log::warn!(
+            "no interface of this machine has the address {} yet. Clients can connect as soon \
+             as an interface has it. If the address is wrong, correct bind=",
+            listening.ip()
+        );
+    }
+    let rules = rules(config, listening);
+    let startup = begin(config, rules, poll.registry(), &mut signals)?;
+    let config = CoordinatorConfig { listen: listening, ..config.clone() };
+    let begins_epoch = run.new_epoch && startup.keeps_epoch;
+    let mut coordinator = Coordinator::new(config, startup, poll, signals, acceptor);
+    coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch);
+    write_line(StandardStream::Output, &coordinator.first_line(&files));
+    Ok(coordinator)
+}
+
+pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules {
+    Rules {
+        ttl_ms: config.ttl_s * 1000,
+        line_bytes_max: config.max_line,
+        members_max: config.max_members,
+        members_per_address_max: config.max_members_per_address,
+        forget_after_ms: config.forget_after_ms,
+        backlog_bytes_max: config.max_backlog,
+        overflow: config.overflow,
+        foreign_ip_allowed: config.allow_foreign_ip,
+        is_journaled: config.data_dir.is_some(),
+        listening,
+    }
+}
+
 /// Starts a group from its journal, or an empty group without a journal. A signal stops the start.
-pub(super) fn begin(
+fn begin(
     config: &CoordinatorConfig,
     rules: Rules,
     registry: &Registry,

@@ -4,8 +4,6 @@
 //! standstill that is not enough, because bytes that the peer sent in time may still be on their
 //! way. So these timeouts are longer then.
 
-use super::peer::{Peer, PeerRole};
-use super::server::{Coordinator, CoordinatorTimer};
 use crate::limits::{SUSPEND_GRACE_MS, SUSPEND_MS_MIN};
 use crate::time::Millis;
 
@@ -34,33 +32,10 @@ impl SuspendGrace {
             );
         }
     }
-}
 
-impl Coordinator {
-    /// Postpones a timeout of a peer that expires right after a standstill. Then returns true.
-    pub(super) fn postpone(&mut self, timer: CoordinatorTimer, now: Millis) -> bool {
-        let due = self.suspend_grace.grace_until;
-        let (CoordinatorTimer::Line(key)
-        | CoordinatorTimer::Connect(key)
-        | CoordinatorTimer::Stall(key)
-        | CoordinatorTimer::Linger(key)) = timer
-        else {
-            return false; // These timers do not depend on a peer.
-        };
-        if now >= due {
-            return false;
-        }
-        let id = self.timers.insert(due, timer);
-        match self.peers.get_mut(key).map(|Peer { role, .. }| role) {
-            Some(PeerRole::Connecting { deadline, .. }) => *deadline = id,
-            Some(PeerRole::MemberSocket(message_socket)) => message_socket.stall_timer = Some(id),
-            // A refused client has no timer to be cancelled.
-            Some(PeerRole::Client(client)) if matches!(timer, CoordinatorTimer::Line(_)) => {
-                client.line_timer = Some(id);
-            }
-            Some(PeerRole::Client(_)) | None => (),
-        }
-        true
+    /// Returns the end of the extension, if it is after `now`.
+    pub(super) fn ends_after(self, now: Millis) -> Option<Millis> {
+        (now < self.grace_until).then_some(self.grace_until)
     }
 }
 

@@ -16,12 +16,11 @@
 //! refused. A line within the share of a client is never refused, so a client that writes each line
 //! at once never notices the limit.
 
-use super::peer::Client;
+use super::client::ClientSocket;
 use crate::limits::{
     CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, OUTBOX_BYTES_MAX, READ_BYTES,
     UNFINISHED_LINES_MIN,
 };
-use crate::net::Connection;
 
 /// Bytes that are kept for all clients.
 #[derive(Debug, Default)]
@@ -72,20 +71,19 @@ impl Budget {
     }
 
     /// Updates the bytes that are counted for a client.
-    pub(super) fn charge(&mut self, connection: &Connection, client: &mut Client) {
-        let kept_bytes = kept_bytes(connection, client);
-        self.kept_bytes = self.kept_bytes - client.kept_bytes + kept_bytes;
-        client.kept_bytes = kept_bytes;
-        let input_bytes = connection.input.len();
-        self.input_bytes = self.input_bytes - client.input_bytes + input_bytes;
-        client.input_bytes = input_bytes;
+    pub(super) fn charge(&mut self, socket: &mut ClientSocket) {
+        let (old, new) = (socket.client.charged, socket.charge());
+        self.kept_bytes = self.kept_bytes - old.kept_bytes + new.kept_bytes;
+        self.input_bytes = self.input_bytes - old.input_bytes + new.input_bytes;
+        socket.client.charged = new;
     }
 
     /// Subtracts the bytes of a client that is closed.
-    pub(super) fn release(&mut self, connection: &Connection, client: &Client) {
-        debug_assert_eq!(client.kept_bytes, kept_bytes(connection, client), "it was not charged");
-        self.kept_bytes -= client.kept_bytes;
-        self.input_bytes -= client.input_bytes;
+    pub(super) fn release(&mut self, socket: &ClientSocket) {
+        let charged = socket.client.charged;
+        debug_assert_eq!(charged, socket.charge(), "it was not charged");
+        self.kept_bytes -= charged.kept_bytes;
+        self.input_bytes -= charged.input_bytes;
     }
 
     /// Returns the input bytes that must be dropped, and the limit. Returns `None` below the limit.
@@ -104,8 +102,4 @@ impl Budget {
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }
-}
-
-fn kept_bytes(connection: &Connection, client: &Client) -> usize {
-    connection.input.len() + client.unsent_bytes(connection)
 }

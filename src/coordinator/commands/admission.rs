@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::peer::{Client, ClientPhase};
+use super::client::{Client, ClientPhase};
 use crate::config::CoordinatorConfig;
 use crate::group::PerAddress;
 use crate::limits::{REFUSED_CONNECTIONS_MAX, SILENT_MS_MIN};
@@ -40,11 +40,11 @@ pub(super) struct Admission {
 
 /// Number of command sockets since the start that were not served.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AdmissionCounters {
+pub(in crate::coordinator) struct AdmissionCounters {
     /// Sockets for which there was no room.
-    pub(super) refused: u64,
+    pub(in crate::coordinator) refused: u64,
     /// Silent sockets that made room for others.
-    pub(super) displaced: u64,
+    pub(in crate::coordinator) displaced: u64,
 }
 
 impl Admission {
@@ -105,7 +105,7 @@ impl Admission {
     /// Counts a command socket that was accepted.
     pub(super) fn on_accepted(&mut self, key: Key, client: &mut Client, now: Millis) {
         self.served += 1;
-        self.per_address.add(client.peer);
+        self.per_address.add(client.addresses.peer);
         self.silent.insert(self.next_serial, (key, now));
         client.silent = Some(self.next_serial);
         self.next_serial += 1;
@@ -134,7 +134,7 @@ impl Admission {
         self.on_line(client);
         self.served -= 1;
         self.being_refused += 1;
-        self.per_address.remove(client.peer);
+        self.per_address.remove(client.addresses.peer);
         if is_silent {
             self.counters.displaced += 1;
         } else {
@@ -157,7 +157,7 @@ impl Admission {
             | ClientPhase::Waiting
             | ClientPhase::Ended => {
                 self.served -= 1;
-                self.per_address.remove(client.peer);
+                self.per_address.remove(client.addresses.peer);
             }
         }
     }

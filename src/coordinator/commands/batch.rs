@@ -1,0 +1,93 @@
+//! The requests of one command socket in one turn.
+
+use std::mem;
+
+use super::client::ClientSocket;
+use crate::coordinator::ready::Share;
+use crate::group::Origin;
+use crate::limits::CLIENT_BYTES_SHARE;
+use crate::net::{Fill, Key};
+use crate::protocol::{LineBuffer, Request};
+
+/// Requests of one command socket in one turn.
+#[derive(Debug)]
+pub(in crate::coordinator) struct RequestBatch {
+    pub(super) key: Key,
+    pub(super) left: Share,
+    pub(super) input: LineBuffer,
+    /// True if no whole line is in `input`.
+    pub(super) needs_bytes: bool,
+    /// True if the bytes before the end of the stream come next.
+    pub(super) is_last: bool,
+    share: Share,
+    may_be_more: bool,
+}
+
+/// Next line of a batch.
+#[derive(Debug)]
+pub(in crate::coordinator) enum Next<'a> {
+    Request(Origin, Request<'a>),
+    /// The line was answered with an error.
+    Answered,
+    /// No whole line is there.
+    Nothing,
+}
+
+impl RequestBatch {
+    pub(super) fn new(key: Key, share: Share, input: LineBuffer) -> Self {
+        Self {
+            key,
+            left: share,
+            input,
+            needs_bytes: false,
+            is_last: false,
+            share,
+            may_be_more: true,
+        }
+    }
+
+    /// Returns true if more may be there than the share allows.
+    pub(super) fn is_share_used(&self) -> bool {
+        (self.left.requests == 0 && !self.input.is_empty()) || self.may_be_more
+    }
+
+    /// Returns the used part of the share.
+    pub(super) fn used(&self) -> Share {
+        let requests = self.share.requests - self.left.requests;
+        Share { requests, bytes: self.share.bytes - self.left.bytes }
+    }
+
+    /// Reads a piece. Returns false if there is nothing to be read, or the share is used up.
+    ///
+    /// A piece is short, so that few bytes are buffered of requests that are not executed in this
+    /// turn. Only a long line is read in larger pieces.
+    pub(super) fn read(
+        &mut self,
+        socket: &mut ClientSocket,
+        read_bytes: usize,
+        scratch: &mut [u8],
+    ) -> bool {
+        if !self.may_be_more || self.left.bytes == 0 {
+            return false;
+        }
+        let piece_bytes =
+            self.input.len().clamp(CLIENT_BYTES_SHARE, read_bytes).min(self.left.bytes);
+        socket.connection.input = mem::take(&mut self.input);
+        let filled = socket.connection.fill(scratch, piece_bytes);
+        self.input = mem::take(&mut socket.connection.input);
+        self.needs_bytes = false;
+        self.may_be_more = match filled {
+            Ok(filled) => {
+                self.left.bytes = self.left.bytes.saturating_sub(filled.bytes());
+                matches!(filled, Fill::Yielded(_))
+            }
+            Err(error) => {
+                log::debug!("{}: {error}", socket.client.addresses.peer);
+                socket.client.has_failed = true;
+                socket.client.write_closed = true;
+                false
+            }
+        };
+        true
+    }
+}

@@ -1,0 +1,186 @@
+//! One command socket, and the state of its client.
+
+use std::mem;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use crate::coordinator::journaling::PendingReplies;
+use crate::coordinator::ready::Queued;
+use crate::limits::LIST_PIECE_BYTES;
+use crate::net::{Connection, TimerId};
+
+/// A command socket.
+#[derive(Debug)]
+pub(super) struct ClientSocket {
+    pub(super) connection: Connection,
+    /// Queue in which the socket waits to be served.
+    pub(super) queued: Queued,
+    pub(super) client: Client,
+}
+
+/// State of a client.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) addresses: Addresses,
+    pub(super) phase: ClientPhase,
+    /// Serial number of the client while it has sent no whole line.
+    pub(super) silent: Option<u64>,
+    /// True if no more bytes can be read.
+    pub(super) has_failed: bool,
+    /// True if no more bytes can be written. The client's requests are executed nevertheless.
+    pub(super) write_closed: bool,
+    /// True if the client got a list in this turn. A turn makes at most one for each client.
+    pub(super) has_list: bool,
+    /// True if no request is read until the client takes its replies, or the budget has room.
+    pub(super) is_throttled: bool,
+    pub(super) line_deadline: LineDeadline,
+    /// True if the client is in the queue of clients with replies to be written.
+    pub(super) is_unflushed: bool,
+    /// Replies that wait for the journal.
+    pub(super) pending_replies: PendingReplies,
+    /// Part of a long list that is not in the output yet.
+    pub(super) list: Bytes,
+    pub(super) charged: Charged,
+}
+
+/// Both addresses of a command socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Addresses {
+    /// Address of the client.
+    pub(super) peer: IpAddr,
+    /// Our address.
+    pub(super) local: IpAddr,
+}
+
+/// Deadline of an unfinished line.
+#[derive(Debug, Default)]
+pub(super) struct LineDeadline {
+    /// Timer that runs while a line is unfinished.
+    pub(super) timer: Option<TimerId>,
+    /// True if the timer has expired. If the next read does not end the line, it is refused.
+    pub(super) is_overdue: bool,
+}
+
+/// Bytes that the budget counts for a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Charged {
+    pub(super) kept_bytes: usize,
+    /// Input bytes among `kept_bytes`.
+    pub(super) input_bytes: usize,
+}
+
+/// Phase of a command socket.
+///
+/// ```text
+///   serving ◄──► waiting         one request at a time
+///      │
+///      ├──► ended                the client closed its side: replies are sent, then it is closed
+///      └──► refused              ERR 408, 413, 421 or 503: further input is dropped
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientPhase {
+    /// Requests are read.
+    Serving,
+    /// A request waits for its connect-back or for memory. Later requests wait behind it.
+    Waiting,
+    /// All requests have their replies, and no more requests will come.
+    Ended,
+    /// The client was refused and gets no more replies.
+    Refused(Refused),
+}
+
+/// State of a refused command socket, which stays open until the client can have read the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Bytes that are still read and dropped.
+    pub(super) discard_bytes: usize,
+    /// Unsent bytes when the timer was set. The timer is set again while this number falls.
+    pub(super) unsent_bytes: usize,
+    /// True if our side is shut down.
+    pub(super) is_shut_down: bool,
+    /// True if the client exceeded a limit of connections. It does not count as a connection.
+    pub(super) over_limit: bool,
+}
+
+impl Client {
+    pub(super) fn new(addresses: Addresses) -> Self {
+        Self {
+            addresses,
+            phase: ClientPhase::Serving,
+            silent: None,
+            has_failed: false,
+            write_closed: false,
+            has_list: false,
+            is_throttled: false,
+            line_deadline: LineDeadline::default(),
+            is_unflushed: false,
+            pending_replies: PendingReplies::default(),
+            list: Bytes::new(),
+            charged: Charged::default(),
+        }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, ClientPhase::Refused(_))
+    }
+
+    /// Continues with the next request, if the request before it waited for its reply. Then returns
+    /// true.
+    pub(super) fn has_waited(&mut self) -> bool {
+        let has_waited = self.phase == ClientPhase::Waiting && self.list.is_empty();
+        if has_waited {
+            self.phase = ClientPhase::Serving;
+        }
+        has_waited
+    }
+}
+
+impl ClientSocket {
+    pub(super) fn new(connection: Connection, client: Client) -> Self {
+        Self { connection, queued: Queued::No, client }
+    }
+
+    /// Returns the bytes of replies that are not handed to the operating system.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.connection.output.len() + self.client.pending_replies.bytes() + self.client.list.len()
+    }
+
+    /// Returns true if a request is read now, with a limit of unsent bytes.
+    pub(super) fn may_be_served(&self, outbox_bytes_max: usize) -> bool {
+        self.client.phase == ClientPhase::Serving
+            && self.unsent_bytes() < outbox_bytes_max
+            && !self.client.has_list
+    }
+
+    /// Returns true if the client will send no more bytes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.client.has_failed || self.connection.is_input_ended()
+    }
+
+    /// Returns the bytes that the budget counts.
+    pub(super) fn charge(&self) -> Charged {
+        let input_bytes = self.connection.input.len();
+        Charged { kept_bytes: input_bytes + self.unsent_bytes(), input_bytes }
+    }
+
+    /// Moves a piece of the list to the output. All earlier replies are in the output before it.
+    pub(super) fn unroll_list(&mut self) {
+        let (output, client) = (&mut self.connection.output, &mut self.client);
+        if client.pending_replies.bytes() == 0 && output.len() < LIST_PIECE_BYTES {
+            let bytes = client.list.len().min(LIST_PIECE_BYTES);
+            output.extend_from_slice(&client.list.split_to(bytes));
+        }
+    }
+
+    /// Drops all replies, because the client takes none any more.
+    pub(super) fn close_write(&mut self) {
+        self.client.write_closed = true;
+        self.connection.output.clear();
+    }
+
+    /// Puts the socket into the queue of sockets to be flushed. Returns false if it is there.
+    pub(super) fn mark_unflushed(&mut self) -> bool {
+        !mem::replace(&mut self.client.is_unflushed, true)
+    }
+}

@@ -1,0 +1,399 @@
+//! Command sockets: requests in, replies out.
+//!
+//! ```text
+//!   begin ─► RequestBatch ─► next ─► request ─► the loop passes it to the group
+//!              ▲        │
+//!              │        ▼ no whole line
+//!            finish ◄─ read
+//! ```
+//!
+//! The loop executes each request before it asks for the next one: the replies may throttle the
+//! client.
+
+mod admission;
+mod batch;
+mod budget;
+mod client;
+mod lists;
+mod replies;
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+
+use mio::Token;
+use mio::event::Event;
+
+use super::ready::{Queued, Ready, Share};
+use super::sockets::{CoordinatorTimer, Sockets};
+use crate::config::CoordinatorConfig;
+use crate::group::{ConnId, Origin};
+use crate::limits::{KEEPALIVE, WORK_BYTES};
+use crate::net::{Connection, Key, Slots, TimerId, UnackedBytes};
+use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
+use crate::time::Millis;
+use admission::Admission;
+use batch::RequestBatch;
+use budget::Budget;
+use client::{Addresses, Client, ClientPhase, ClientSocket, LineDeadline};
+use lists::Lists;
+
+pub(super) use batch::Next;
+pub(super) use replies::CommandStats;
+
+/// Command sockets.
+#[derive(Debug)]
+pub(super) struct CommandSockets {
+    sockets: Slots<ClientSocket>,
+    /// Number and limits of the sockets.
+    admission: Admission,
+    /// Memory of all sockets.
+    budget: Budget,
+    lists: Lists,
+    /// Sockets to be served.
+    ready: Ready,
+    /// Sockets with replies to be written, or to be closed after their last reply.
+    unflushed: VecDeque<Key>,
+    /// Clients with replies that wait for a commit.
+    with_pending_replies: Vec<Key>,
+    /// Sockets to be closed at the end of the turn.
+    marked_for_close: Vec<Key>,
+    /// Client whose requests are being executed.
+    serving: Option<Key>,
+    /// Number of `ERR` replies.
+    errors: u64,
+    line_bytes_max: usize,
+    line_timeout_ms: u64,
+}
+
+impl CommandSockets {
+    pub(super) fn new(config: &CoordinatorConfig) -> Self {
+        Self {
+            sockets: Slots::new(),
+            admission: Admission::new(config),
+            budget: Budget::new(config.max_connections, config.max_line),
+            lists: Lists::default(),
+            ready: Ready::default(),
+            unflushed: VecDeque::new(),
+            with_pending_replies: Vec::new(),
+            marked_for_close: Vec::new(),
+            serving: None,
+            errors: 0,
+            line_bytes_max: config.max_line,
+            line_timeout_ms: config.line_timeout_ms,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.unflushed.is_empty() && self.lists.is_idle(&self.budget)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    pub(super) fn on_event(&mut self, key: Key, event: &Event) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.connection.on_event(event);
+            self.ready.push(key, &mut socket.queued, Queued::Fresh);
+        }
+    }
+
+    fn wake(&mut self, key: Key) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            self.ready.push(key, &mut socket.queued, Queued::Fresh);
+        }
+    }
+
+    /// Queues a client that was throttled. A client with unused input counts as leftover.
+    fn resume(&mut self, key: Key) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            let has_more = !socket.connection.input.is_empty();
+            let queue = if has_more { Queued::Leftover } else { Queued::Fresh };
+            self.ready.push(key, &mut socket.queued, queue);
+        }
+    }
+
+    /// Removes and returns the next socket of a queue.
+    pub(super) fn next_ready(&mut self, queue: Queued) -> Option<Key> {
+        while let Some(key) = self.ready.pop(queue) {
+            if let Some(socket) = self.sockets.get_mut(key) {
+                socket.queued = Queued::No;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Returns the refusal for one more command socket from `ip`, if there are too many from there.
+    pub(super) fn refusal_for(&self, ip: IpAddr) -> Option<LimitReached> {
+        self.admission.refusal_for(ip)
+    }
+
+    /// Returns the refusals of a new socket and of a silent one if the table is full.
+    pub(super) fn full(&self) -> Option<(LimitReached, LimitReached)> {
+        let is_full = self.admission.is_full();
+        is_full.then(|| (self.admission.full(), self.admission.displaced()))
+    }
+
+    /// Adds a command socket, or one that is refused.
+    pub(super) fn add(
+        &mut self,
+        mut connection: Connection,
+        address: SocketAddr,
+        refusal: Option<LimitReached>,
+        sockets: &mut Sockets,
+        now: Millis,
+    ) {
+        let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
+        if refusal.is_some() && self.admission.is_crowded() {
+            self.admission.record_dropped();
+            log::debug!("{address}: closed without a reply: too many clients are being refused");
+            return;
+        }
+        let key = self.sockets.next_key();
+        if let Err(error) = connection.register(sockets.registry(), key) {
+            log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
+            return;
+        }
+        if let Err(error) = connection.keep_alive(KEEPALIVE) {
+            log::warn!("{address}: cannot turn on keepalive: {error}");
+        }
+        let (peer, local) = (address.ip().to_canonical(), local.ip().to_canonical());
+        let mut client = Client::new(Addresses { peer, local });
+        self.admission.on_accepted(key, &mut client, now);
+        self.sockets.insert(ClientSocket::new(connection, client));
+        log::debug!("{address}: connected");
+        if let Some(refusal) = refusal {
+            self.refuse(key, &refusal.into(), sockets, now);
+        }
+    }
+
+    /// Returns the oldest command socket that has sent no whole line. A request of it may have
+    /// arrived already, so the next read tries without an event.
+    pub(super) fn oldest_silent(&mut self) -> Option<Key> {
+        let key = self.admission.oldest_silent()?;
+        self.sockets.get_mut(key)?.connection.assume_readable();
+        Some(key)
+    }
+
+    pub(super) fn is_oldest_overdue(&self, now: Millis) -> bool {
+        self.admission.is_oldest_overdue(now)
+    }
+
+    /// Refuses the oldest silent socket, if it is still `key`. Then returns true.
+    pub(super) fn displace(
+        &mut self,
+        key: Key,
+        why: &LimitReached,
+        sockets: &mut Sockets,
+        now: Millis,
+    ) -> bool {
+        if self.admission.oldest_silent() != Some(key) {
+            return false;
+        }
+        let is_closed_now =
+            self.admission.is_crowded() || matches!(why, LimitReached::Silent { max: None });
+        self.refuse(key, &why.clone().into(), sockets, now);
+        if is_closed_now {
+            // The reply is written before, if the socket has room.
+            self.marked_for_close.push(key);
+        }
+        true
+    }
+
+    /// Begins to serve a command socket. A refused one is only read from.
+    pub(super) fn begin(
+        &mut self,
+        key: Key,
+        share: Share,
+        sockets: &mut Sockets,
+    ) -> Option<RequestBatch> {
+        let socket = self.sockets.get_mut(key)?;
+        if socket.client.is_refused() {
+            self.discard(key, share.bytes, sockets);
+            return None;
+        }
+        socket.client.has_list = false;
+        let input = mem::take(&mut socket.connection.input);
+        self.serving = Some(key);
+        Some(RequestBatch::new(key, share, input))
+    }
+
+    fn may_be_served(&self, key: Key) -> bool {
+        let unsent_max = self.budget.outbox_bytes_max();
+        self.sockets.get(key).is_some_and(|socket| socket.may_be_served(unsent_max))
+    }
+
+    /// Returns true if the next line may be taken. Reads a piece if no whole line is there.
+    pub(super) fn advance(&mut self, batch: &mut RequestBatch, sockets: &mut Sockets) -> bool {
+        if batch.is_last {
+            return false;
+        }
+        let may_go_on = batch.left.requests > 0 && self.may_be_served(batch.key);
+        if may_go_on && (!batch.needs_bytes || self.read(batch, sockets)) {
+            return true;
+        }
+        self.begin_last(batch)
+    }
+
+    /// Takes the next line, as a request.
+    pub(super) fn next<'b>(
+        &mut self,
+        batch: &'b mut RequestBatch,
+        sockets: &mut Sockets,
+        now: Millis,
+    ) -> Next<'b> {
+        let key = batch.key;
+        let line = if batch.is_last {
+            Ok(batch.input.last_line())
+        } else {
+            batch.input.next_line(self.line_bytes_max)
+        };
+        let line = match line {
+            Ok(line) => line,
+            Err(TooLong { max }) => {
+                batch.left.requests -= 1;
+                self.refuse(key, &RequestError::TooLong { max }, sockets, now);
+                return Next::Answered;
+            }
+        };
+        let (Some(line), Some(socket)) = (line, self.sockets.get_mut(key)) else {
+            batch.needs_bytes = true;
+            return Next::Nothing;
+        };
+        batch.left.requests = batch.left.requests.saturating_sub(1);
+        let client = &mut socket.client;
+        self.admission.on_line(client);
+        let conn = ConnId(Token::from(key).0);
+        match Request::parse(line) {
+            Ok(request) => {
+                client.phase = ClientPhase::Waiting;
+                let Addresses { peer, local } = client.addresses;
+                // Messages are logged at `trace` only: there may be a million in a second.
+                let is_message = matches!(request.command, Command::Msend { .. });
+                let level = if is_message { log::Level::Trace } else { log::Level::Debug };
+                log::log!(level, "{peer}: {request}");
+                Next::Request(Origin { conn, peer, local }, request)
+            }
+            Err(malformed) => {
+                self.answer(conn, &Reply::from(malformed), None);
+                Next::Answered
+            }
+        }
+    }
+
+    /// Reads a piece. Returns false if there is nothing to be read, or the share is used up.
+    fn read(&mut self, batch: &mut RequestBatch, sockets: &mut Sockets) -> bool {
+        let read_bytes = self.budget.read_bytes();
+        let socket = self.sockets.get_mut(batch.key);
+        socket.is_some_and(|socket| batch.read(socket, read_bytes, sockets.scratch()))
+    }
+
+    /// Begins with the bytes before the end of the stream, which are a request even without a line
+    /// feed. If the connection failed, those bytes are dropped. Returns false before the end.
+    fn begin_last(&mut self, batch: &mut RequestBatch) -> bool {
+        let is_at_end = !batch.is_share_used() && self.may_be_served(batch.key);
+        let Some(socket) = self.sockets.get(batch.key) else { return false };
+        batch.is_last = is_at_end && socket.has_ended();
+        if batch.is_last && socket.client.has_failed {
+            batch.input.clear();
+        }
+        batch.is_last
+    }
+
+    /// Ends a batch: stops serving the client until its next event, and keeps its unused input.
+    pub(super) fn finish(&mut self, batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
+        let key = batch.key;
+        self.serving = None;
+        let Share { requests, bytes } = batch.used();
+        sockets.spend(requests + bytes / WORK_BYTES);
+        let unsent_max = self.budget.outbox_bytes_max();
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        if batch.is_last && socket.client.phase == ClientPhase::Serving {
+            socket.client.phase = ClientPhase::Ended;
+        }
+        let may_go_on = socket.may_be_served(unsent_max);
+        let has_leftover = !batch.is_last && batch.is_share_used() && may_go_on;
+        if has_leftover {
+            self.ready.push(key, &mut socket.queued, Queued::Leftover);
+        }
+        if !socket.client.is_refused() {
+            let is_served = requests > 0;
+            self.pause(key, batch.input, [is_served, has_leftover, may_go_on], sockets, now);
+        }
+    }
+
+    /// The line timeout runs while the client must send the rest of a line. It does not run while
+    /// the client is throttled.
+    fn pause(
+        &mut self,
+        key: Key,
+        input: LineBuffer,
+        [is_served, has_leftover, may_go_on]: [bool; 3],
+        sockets: &mut Sockets,
+        now: Millis,
+    ) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let is_unfinished = may_go_on && !socket.has_ended() && !input.is_empty();
+        let client = &mut socket.client;
+        client.is_throttled = client.phase == ClientPhase::Serving && !may_go_on;
+        if client.is_throttled {
+            self.budget.record_throttled();
+        }
+        if is_served || !is_unfinished {
+            client.line_deadline.is_overdue = false;
+            sockets.cancel(client.line_deadline.timer.take());
+        }
+        socket.connection.input = input;
+        socket.connection.input.shrink();
+        self.budget.charge(socket);
+        if has_leftover || !is_unfinished {
+            return;
+        }
+        let deadline = &mut socket.client.line_deadline;
+        let timeout_ms = self.line_timeout_ms;
+        if deadline.is_overdue {
+            self.refuse(key, &RequestError::Unfinished { timeout_ms }, sockets, now);
+        } else if deadline.timer.is_none() {
+            let timer = CoordinatorTimer::Line(key);
+            deadline.timer = Some(sockets.set_timer(now.plus(timeout_ms), timer));
+        }
+    }
+
+    /// Marks an unfinished line as overdue. If one more read does not finish it, the client is
+    /// refused.
+    pub(super) fn on_line_timeout(&mut self, key: Key) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.client.line_deadline = LineDeadline { timer: None, is_overdue: true };
+            socket.connection.assume_readable();
+            self.wake(key);
+        }
+    }
+
+    /// Replaces the timer of a line, which was postponed.
+    pub(super) fn on_postponed(&mut self, key: Key, timer: TimerId) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.client.line_deadline.timer = Some(timer);
+        }
+    }
+
+    /// Asks the system whether the machine of a peer has acknowledged the written bytes.
+    pub(super) fn check_peer(&mut self, key: Key) -> Option<io::Result<UnackedBytes>> {
+        Some(self.sockets.get_mut(key)?.connection.check_peer())
+    }
+
+    /// Ends a client whose machine does not answer.
+    pub(super) fn on_machine_gone(&mut self, key: Key) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        log::debug!("{}: its machine does not answer", socket.client.addresses.peer);
+        socket.client.has_failed = true;
+        socket.close_write();
+        if socket.client.is_refused() {
+            self.marked_for_close.push(key);
+        }
+        self.wake(key);
+        self.schedule_flush(key);
+    }
+}

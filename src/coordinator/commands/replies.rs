@@ -1,0 +1,393 @@
+//! Replies: answers, lists, refusals, and the end of command sockets.
+
+use std::fmt::{Arguments, Write};
+use std::mem;
+
+use mio::Token;
+
+use super::CommandSockets;
+use super::admission::AdmissionCounters;
+use super::client::{ClientPhase, Refused};
+use crate::coordinator::ready::Queued;
+use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
+use crate::group::{ConnId, Group};
+use crate::limits::{
+    CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
+    TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
+};
+use crate::net::{Fill, Flush, Key};
+use crate::protocol::{LimitReached, Reply, RequestError};
+use crate::text::Counted;
+use crate::time::Millis;
+
+/// Numbers of `stats` about command sockets.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::coordinator) struct CommandStats {
+    pub(in crate::coordinator) connections: usize,
+    pub(in crate::coordinator) admission: AdmissionCounters,
+    pub(in crate::coordinator) kept_bytes: usize,
+    pub(in crate::coordinator) input_bytes: usize,
+    pub(in crate::coordinator) errors: u64,
+}
+
+impl CommandSockets {
+    pub(in crate::coordinator) fn stats(&self) -> CommandStats {
+        CommandStats {
+            connections: self.admission.served(),
+            admission: self.admission.counters(),
+            kept_bytes: self.budget.kept_bytes(),
+            input_bytes: self.budget.input_bytes(),
+            errors: self.errors,
+        }
+    }
+
+    /// Appends a reply to the output of a client, once `commit` is done.
+    pub(in crate::coordinator) fn answer(
+        &mut self,
+        to: ConnId,
+        reply: &Reply,
+        commit: Option<u64>,
+    ) {
+        if let Reply::Refused(_) = reply {
+            self.errors += 1;
+            if let Some(socket) = self.sockets.get(key_of(to)) {
+                log::debug!("{}: {reply}", socket.client.addresses.peer);
+            }
+        }
+        self.append(to, commit, format_args!("{reply}\n"));
+    }
+
+    /// Appends a text to the output of a client, once `commit` is done. The client then has its
+    /// reply, so its next request can be served.
+    fn append(&mut self, to: ConnId, commit: Option<u64>, text: Arguments<'_>) {
+        let key = key_of(to);
+        // If the client is gone, its request was executed.
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let client = &mut socket.client;
+        let has_waited = client.has_waited();
+        if client.write_closed {
+            // The client is gone: the reply is dropped.
+        } else if commit.is_none() && client.pending_replies.bytes() == 0 {
+            // Appending to memory cannot fail.
+            let _ = socket.connection.output.write_fmt(text);
+        } else {
+            if client.pending_replies.bytes() == 0 {
+                self.with_pending_replies.push(key);
+            }
+            client.pending_replies.push(commit, text.to_string().as_bytes());
+        }
+        self.budget.charge(socket);
+        self.schedule_flush(key);
+        if has_waited && self.serving != Some(key) {
+            self.wake(key);
+        }
+    }
+
+    /// Releases the replies that wait for a commit up to `done`.
+    pub(in crate::coordinator) fn release_replies(&mut self, done: u64) {
+        for key in mem::take(&mut self.with_pending_replies) {
+            let Some(socket) = self.sockets.get_mut(key) else { continue };
+            let client = &mut socket.client;
+            while let Some(replies) = client.pending_replies.release(done) {
+                if !client.write_closed {
+                    socket.connection.output.extend_from_slice(&replies);
+                }
+            }
+            if client.pending_replies.bytes() > 0 {
+                self.with_pending_replies.push(key);
+            }
+            self.schedule_flush(key);
+        }
+    }
+
+    /// Marks a client whose replies are to be written at the end of the turn.
+    pub(in crate::coordinator) fn schedule_flush(&mut self, key: Key) {
+        if self.sockets.get_mut(key).is_some_and(|socket| socket.mark_unflushed()) {
+            self.unflushed.push_back(key);
+        }
+    }
+
+    /// Writes replies, up to the limit of a turn. The other clients come first in the next turn.
+    /// Returns true if written bytes may be unacknowledged.
+    pub(in crate::coordinator) fn write_replies(&mut self) -> bool {
+        let (mut bytes_left, mut has_written) = (TURN_REPLY_BYTES_MAX, false);
+        for _ in 0..self.unflushed.len().min(TURN_REPLIES_MAX) {
+            if bytes_left == 0 {
+                break;
+            }
+            let Some(key) = self.unflushed.pop_front() else { break };
+            bytes_left = bytes_left.saturating_sub(self.write_replies_to(key));
+            has_written |=
+                self.sockets.get(key).is_some_and(|socket| socket.connection.has_written());
+        }
+        has_written
+    }
+
+    /// Writes the replies of a client, and marks it for closing at its end. Returns the number of
+    /// bytes written.
+    fn write_replies_to(&mut self, key: Key) -> usize {
+        let Some(socket) = self.sockets.get_mut(key) else { return 0 };
+        socket.client.is_unflushed = false;
+        let had_list = !socket.client.list.is_empty();
+        if socket.client.write_closed {
+            socket.client.list.clear();
+        }
+        socket.unroll_list();
+        let due = socket.connection.output.len();
+        let flushed = socket.connection.flush(TURN_BYTES_MAX).unwrap_or_else(|error| {
+            log::debug!("{}: {error}", socket.client.addresses.peer);
+            socket.close_write();
+            socket.client.list.clear();
+            Flush::Empty
+        });
+        let written = due.saturating_sub(socket.connection.output.len());
+        self.budget.charge(socket);
+        let unsent_bytes = socket.unsent_bytes();
+        let client = &mut socket.client;
+        let mut is_resumed = client.is_throttled && unsent_bytes < self.budget.outbox_bytes_max();
+        if is_resumed {
+            client.is_throttled = false;
+        }
+        let (has_list, has_pending_replies) =
+            (!client.list.is_empty(), client.pending_replies.bytes() > 0);
+        if had_list {
+            is_resumed |= client.has_waited();
+        }
+        let is_done = flushed == Flush::Empty && unsent_bytes == 0;
+        match &mut client.phase {
+            ClientPhase::Ended if is_done => self.marked_for_close.push(key),
+            ClientPhase::Refused(refused) if is_done && !refused.is_shut_down => {
+                refused.is_shut_down = true;
+                if client.write_closed || socket.connection.shutdown_write().is_err() {
+                    self.marked_for_close.push(key);
+                }
+            }
+            ClientPhase::Serving
+            | ClientPhase::Waiting
+            | ClientPhase::Ended
+            | ClientPhase::Refused(_) => (),
+        }
+        if is_resumed {
+            self.resume(key);
+        }
+        if flushed == Flush::Yielded
+            || (flushed == Flush::Empty && has_list && !has_pending_replies)
+        {
+            self.schedule_flush(key);
+        }
+        written
+    }
+
+    /// Replies with the list of members. A short list is made at once. A client gets at most one
+    /// list in a turn, because a list costs much more than its request.
+    pub(in crate::coordinator) fn list_members(
+        &mut self,
+        to: ConnId,
+        group: &Group,
+        sockets: &mut Sockets,
+    ) {
+        let count = group.member_count();
+        if count <= LIST_LINES_MAX {
+            sockets.spend(count * WORK_LIST_LINES);
+        }
+        match self.lists.short(group, &self.budget) {
+            Some(lines) => self.append_short_list(to, &lines),
+            None => self.lists.wait(to, &self.budget),
+        }
+    }
+
+    /// Returns true if a client can still get a reply.
+    pub(in crate::coordinator) fn is_reachable(&self, to: ConnId) -> bool {
+        self.sockets.get(key_of(to)).is_some_and(|socket| !socket.client.write_closed)
+    }
+
+    pub(in crate::coordinator) fn append_short_list(&mut self, to: ConnId, lines: &str) {
+        if let Some(socket) = self.sockets.get_mut(key_of(to)) {
+            socket.client.has_list = true;
+        }
+        self.append(to, None, format_args!("{lines}"));
+    }
+
+    /// Resumes throttled clients and waiting lists if the budget has room again.
+    pub(in crate::coordinator) fn resume_waiting(&mut self, group: &Group) {
+        if self.budget.has_room_again() {
+            let throttled = self.sockets.iter().filter(|(_, socket)| socket.client.is_throttled);
+            let keys: Vec<Key> = throttled.map(|(key, _)| key).collect();
+            // A client without room of its own is throttled again.
+            keys.into_iter().for_each(|key| self.resume(key));
+        }
+        self.serve_lists(group);
+    }
+
+    /// Makes a piece of a long list. Sends finished lists to waiting clients while memory allows.
+    fn serve_lists(&mut self, group: &Group) {
+        if self.lists.is_idle(&self.budget) {
+            return;
+        }
+        self.lists.make(group);
+        while !self.budget.is_full()
+            && let Some((to, lines, count)) = self.lists.next()
+        {
+            // The list is copied to the output piece by piece.
+            if let Some(socket) = self.sockets.get_mut(key_of(to))
+                && !socket.client.write_closed
+            {
+                socket.client.list = lines;
+            }
+            self.append(to, None, format_args!("{}\n", Reply::Members { count }));
+        }
+        self.lists.report_end();
+    }
+
+    /// Refuses all waiting lists, and flushes all sockets.
+    pub(in crate::coordinator) fn begin_shutdown(&mut self) {
+        for to in self.lists.take_waiting() {
+            self.answer(to, &Reply::Refused(RequestError::ShuttingDown), None);
+        }
+        let keys: Vec<Key> = self.sockets.keys().collect();
+        keys.into_iter().for_each(|key| self.schedule_flush(key));
+    }
+
+    /// Returns true if all replies were sent.
+    pub(in crate::coordinator) fn is_drained(&self) -> bool {
+        self.sockets.iter().all(|(_, socket)| socket.connection.output.is_empty())
+    }
+
+    /// Refuses the clients with the longest unfinished lines if the input of all clients exceeds
+    /// its limit.
+    pub(in crate::coordinator) fn limit_input(&mut self, sockets: &mut Sockets, now: Millis) {
+        let Some((excess, max)) = self.budget.excess_input() else { return };
+        let long = self.sockets.iter().filter_map(|(key, socket)| {
+            let bytes = socket.client.charged.input_bytes;
+            let may_be_refused = socket.client.phase == ClientPhase::Serving
+                && bytes > CLIENT_BYTES_SHARE
+                && socket.queued == Queued::No;
+            may_be_refused.then_some((bytes, key))
+        });
+        let mut long: Vec<(usize, Key)> = long.collect();
+        long.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut freed, mut refused) = (0, 0);
+        for (bytes, key) in long {
+            if freed >= excess {
+                break;
+            }
+            freed += bytes;
+            refused += 1;
+            self.refuse(key, &RequestError::TooMuchUnfinished { bytes, max }, sockets, now);
+        }
+        log::debug!(
+            "{} refused, {freed} bytes in all: {max} bytes is the limit for all clients",
+            Counted(refused, "unfinished line was", "unfinished lines were"),
+        );
+    }
+
+    /// Sends a client the reason why it is refused. The socket stays open until the client can have
+    /// read the reply: closing with unread bytes would make TCP discard it.
+    pub(super) fn refuse(
+        &mut self,
+        key: Key,
+        refusal: &RequestError,
+        sockets: &mut Sockets,
+        now: Millis,
+    ) {
+        self.answer(ConnId(Token::from(key).0), &Reply::Refused(refusal.clone()), None);
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let client = &mut socket.client;
+        sockets.cancel(client.line_deadline.timer.take());
+        let over_limit = matches!(refusal, RequestError::LimitReached(_));
+        if over_limit {
+            let is_silent =
+                matches!(refusal, RequestError::LimitReached(LimitReached::Silent { .. }));
+            self.admission.on_refused(client, is_silent);
+        } else {
+            self.admission.on_line(client);
+        }
+        socket.connection.input.clear();
+        socket.client.phase = ClientPhase::Refused(Refused {
+            discard_bytes: LINGER_BYTES_MAX,
+            unsent_bytes: socket.unsent_bytes(),
+            is_shut_down: false,
+            over_limit,
+        });
+        self.budget.charge(socket);
+        sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
+    }
+
+    /// Reads and drops the bytes that a refused client still sends.
+    pub(super) fn discard(&mut self, key: Key, bytes_max: usize, sockets: &mut Sockets) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let has_unsent = socket.unsent_bytes() > 0;
+        let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
+        let bytes_max = refused.discard_bytes.clamp(1, bytes_max);
+        let filled = socket.connection.fill(sockets.scratch(), bytes_max);
+        socket.connection.input.clear();
+        match filled {
+            Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) if bytes < refused.discard_bytes => {
+                refused.discard_bytes -= bytes;
+                sockets.spend(bytes / WORK_BYTES);
+                if let Ok(Fill::Yielded(_)) = filled {
+                    self.ready.push(key, &mut socket.queued, Queued::Leftover);
+                }
+            }
+            Ok(Fill::Eof(_)) if has_unsent => (),
+            Ok(_) | Err(_) => self.marked_for_close.push(key),
+        }
+    }
+
+    pub(in crate::coordinator) fn on_linger_timeout(
+        &mut self,
+        key: Key,
+        sockets: &mut Sockets,
+        now: Millis,
+    ) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        // The client may take the rest of its replies now, before an event reports this.
+        socket.connection.assume_writable();
+        let is_gone = socket.connection.flush(READ_BYTES).is_err();
+        self.budget.charge(socket);
+        let unsent = socket.unsent_bytes();
+        let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
+        if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
+            return self.marked_for_close.push(key);
+        }
+        refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.
+        sockets.set_timer(now.plus(LINGER_MS), CoordinatorTimer::Linger(key));
+    }
+
+    /// Returns the sockets with written bytes that may be unacknowledged.
+    pub(in crate::coordinator) fn written(&self) -> impl Iterator<Item = Key> {
+        let written = self.sockets.iter().filter(|(_, socket)| socket.connection.has_written());
+        written.map(|(key, _)| key)
+    }
+
+    pub(in crate::coordinator) fn contains(&self, key: Key) -> bool {
+        self.sockets.contains(key)
+    }
+
+    /// Closes our side of all sockets. A peer for which this fails is gone already.
+    pub(in crate::coordinator) fn shut_down(&self) {
+        self.sockets.iter().for_each(|(_, socket)| drop(socket.connection.shutdown_write()));
+    }
+
+    /// Closes the sockets that were marked in this turn. Returns their number.
+    pub(in crate::coordinator) fn close_marked(&mut self, sockets: &mut Sockets) -> usize {
+        let mut closed = 0;
+        for key in mem::take(&mut self.marked_for_close) {
+            let Some(mut socket) = self.sockets.remove(key) else { continue };
+            self.budget.release(&socket);
+            sockets.cancel(socket.client.line_deadline.timer);
+            self.admission.on_closed(&mut socket.client);
+            closed += 1;
+            debug_assert!(
+                !self.admission.is_empty() || self.budget.kept_bytes() == 0,
+                "without command sockets no bytes are counted"
+            );
+        }
+        closed
+    }
+}
+
+/// Returns the key of a client by its name in the group.
+fn key_of(conn: ConnId) -> Key {
+    Key::from(Token(conn.0))
+}

@@ -1,0 +1,336 @@
+//! Wires the parts: passes their inputs to the group, and the effects of the group to the parts.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::Coordinator;
+use crate::coordinator::accept::Accepted;
+use crate::coordinator::commands::Next;
+use crate::coordinator::journaling::{Commits, Progress};
+use crate::coordinator::messages::{Acks, RunWrite};
+use crate::coordinator::ready::{FRESH, LEFTOVER, Queued, Share};
+use crate::coordinator::report;
+use crate::group::{ConnId, Effect, Input, LinkId, Listing, Origin, SocketEnd};
+use crate::limits::{
+    FRESH_ACK_BYTES_MAX, TURN_ACK_BYTES_MAX, TURN_ACK_WORK_MAX, TURN_WORK_MAX, WORK_ACK_SOCKET,
+    WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
+};
+use crate::net::{Connection, Key};
+use crate::protocol::{Epoch, LimitReached, Reply, Request};
+use crate::time::Now;
+
+impl Coordinator {
+    /// Passes an input to the group, and runs its effects.
+    #[inline]
+    pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.group.handle(input, now);
+        self.run_effects(now);
+    }
+
+    /// Runs the effects of the group until none is left.
+    pub(super) fn run_effects(&mut self, now: Now) {
+        while let Some(effect) = self.group.poll_effect() {
+            match effect {
+                Effect::Reply { to, reply } => {
+                    let journal = self.journal.as_ref();
+                    let commit = journal.and_then(|journal| journal.commits.awaited_commit(&reply));
+                    self.commands.answer(to, &reply, commit);
+                }
+                Effect::List { to, listing } => self.list(to, listing, now),
+                Effect::Connect { link, address, from } => {
+                    self.sockets.spend(WORK_CONNECT);
+                    let (target, reserve) = ((from, address), self.listener.reserve());
+                    let begun =
+                        self.messages.connect(link, target, &mut self.sockets, reserve, now.steady);
+                    if let Err(error) = begun {
+                        let reason = error.to_string().into();
+                        self.group.handle(Input::ConnectFailed { link, reason }, now);
+                    }
+                }
+                Effect::Close { link, closing_bytes } => {
+                    self.messages.close(link, &closing_bytes, self.sockets.scratch());
+                }
+                Effect::Record(fact) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.commits.record(&fact, &self.group, now);
+                        self.report_fullness(now);
+                    }
+                }
+                Effect::DrawEpoch => self.draw_epoch(now),
+                Effect::MemberChange(change) => report::log_member_change(&change),
+                Effect::Backlog(change) => report::log_backlog(&change),
+            }
+        }
+    }
+
+    /// Replies with a list.
+    fn list(&mut self, to: ConnId, listing: Listing, now: Now) {
+        match listing {
+            _ if !self.commands.is_reachable(to) => self.commands.append_short_list(to, ""),
+            Listing::Members => {
+                self.commands.list_members(to, &self.group, &mut self.sockets);
+            }
+            Listing::Stats => {
+                self.sockets.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
+                let stats = self.stats(now.steady);
+                let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
+                for (key, value) in stats {
+                    // Writing to a string cannot fail.
+                    let _ = writeln!(lines, "{key} {value}");
+                }
+                self.commands.append_short_list(to, &lines);
+            }
+        }
+    }
+
+    /// Draws random bits for the next epoch. If this fails, the group asks again later.
+    fn draw_epoch(&mut self, now: Now) {
+        match getrandom::u64() {
+            Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
+            Err(error) => log::error!("cannot begin a new epoch: no random number: {error}"),
+        }
+    }
+
+    /// Executes requests, up to the limit of a turn.
+    pub(super) fn serve_commands(&mut self, now: Now) {
+        self.sockets.begin_work(TURN_WORK_MAX);
+        while self.sockets.work_left() > TURN_WORK_MAX / 4
+            && let Some(key) = self.commands.next_ready(Queued::Fresh)
+        {
+            self.serve(key, FRESH, now);
+        }
+        while self.sockets.work_left() > 0
+            && let Some(key) = self.commands.next_ready(Queued::Leftover)
+        {
+            self.serve(key, LEFTOVER, now);
+        }
+    }
+
+    /// Executes the requests of a command socket, up to its share of the turn.
+    fn serve(&mut self, key: Key, share: Share, now: Now) {
+        self.sockets.spend(WORK_REQUEST_SOCKET);
+        self.serve_share(key, share, now);
+        self.commands.schedule_flush(key);
+    }
+
+    fn serve_share(&mut self, key: Key, share: Share, now: Now) {
+        let Some(mut batch) = self.commands.begin(key, share, &mut self.sockets) else { return };
+        while self.commands.advance(&mut batch, &mut self.sockets) {
+            match self.commands.next(&mut batch, &mut self.sockets, now.steady) {
+                Next::Request(origin, request) => self.execute(origin, request, now),
+                Next::Answered | Next::Nothing => (),
+            }
+        }
+        self.commands.finish(batch, &mut self.sockets, now.steady);
+    }
+
+    #[inline]
+    fn execute(&mut self, origin: Origin, request: Request<'_>, now: Now) {
+        if let Some(link) = self.group.ends(&request) {
+            self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
+        }
+        self.handle(Input::Request { origin, request }, now);
+    }
+
+    /// Accepts waiting connections, up to the limit of a turn.
+    pub(super) fn accept(&mut self, now: Now) {
+        let commits = self.journal.as_ref().map(|journal| &journal.commits);
+        if commits.is_some_and(Commits::is_starting_segment) {
+            self.listener.leave_file(now.steady);
+        }
+        loop {
+            match self.listener.accept(&mut self.sockets, now.steady) {
+                Accepted::Connection(connection, peer) => self.add_client(connection, peer, now),
+                Accepted::Done => return,
+                Accepted::OutOfFiles => {
+                    if self.commands.is_oldest_overdue(now.steady) {
+                        self.make_room(&LimitReached::Silent { max: None }, now);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
+    fn add_client(&mut self, connection: Connection, address: SocketAddr, now: Now) {
+        let refusal = self.commands.refusal_for(address.ip()).or_else(|| {
+            let (full, displaced) = self.commands.full()?;
+            (!self.make_room(&displaced, now)).then_some(full)
+        });
+        self.commands.add(connection, address, refusal, &mut self.sockets, now.steady);
+    }
+
+    /// Refuses the oldest command socket that has sent no whole line. Returns false if there is
+    /// none. Reads from that client first, because its request may have arrived already.
+    fn make_room(&mut self, why: &LimitReached, now: Now) -> bool {
+        while let Some(key) = self.commands.oldest_silent() {
+            self.serve_share(key, FRESH, now);
+            self.commands.schedule_flush(key);
+            if self.commands.displace(key, why, &mut self.sockets, now.steady) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Handles acknowledgements and connect-backs, up to the limit of a turn.
+    pub(super) fn serve_messages(&mut self, now: Now) {
+        self.sockets.begin_work(TURN_ACK_WORK_MAX);
+        while self.sockets.work_left() > TURN_ACK_WORK_MAX / 4
+            && let Some(key) = self.messages.next_ready(Queued::Fresh)
+        {
+            self.on_message_socket_ready(key, FRESH_ACK_BYTES_MAX, now);
+        }
+        // Each socket once: unlike requests, many acknowledgements need not be handled at once.
+        for _ in 0..self.messages.leftovers() {
+            if self.sockets.work_left() > 0
+                && let Some(key) = self.messages.next_ready(Queued::Leftover)
+            {
+                self.on_message_socket_ready(key, TURN_ACK_BYTES_MAX, now);
+            }
+        }
+    }
+
+    fn on_message_socket_ready(&mut self, key: Key, bytes_max: usize, now: Now) {
+        self.sockets.spend(WORK_ACK_SOCKET);
+        let Some(acks) = self.messages.read_acks(key, bytes_max, &mut self.sockets) else {
+            let input = self.messages.finish_connect_back(key, &mut self.sockets);
+            return self.on_connect_back(key, input, now);
+        };
+        let link = acks.link();
+        self.take_acks(acks, now);
+        if self.group.is_due(link) {
+            self.messages.expect_room(key); // It may have become writable.
+        }
+    }
+
+    /// Passes the outcome of a connect-back to the group.
+    pub(super) fn on_connect_back(&mut self, key: Key, input: Option<Input<'_>>, now: Now) {
+        let Some(input) = input else { return };
+        let Input::Connected { link } = input else { return self.handle(input, now) };
+        if let Some(old) = self.group.replaces(link) {
+            self.read_all_acks(old, now);
+        }
+        self.handle(input, now);
+        self.sockets.spend(WORK_CONNECT);
+        // The event may have reported readable bytes, too.
+        if let Some(acks) = self.messages.read_acks(key, TURN_ACK_BYTES_MAX, &mut self.sockets) {
+            self.take_acks(acks, now);
+        }
+    }
+
+    fn read_all_acks(&mut self, link: LinkId, now: Now) {
+        if let Some(acks) = self.messages.read_all_acks(link, &mut self.sockets) {
+            self.take_acks(acks, now);
+        }
+    }
+
+    /// Passes acknowledgements to the group, and the end of their socket.
+    fn take_acks(&mut self, mut acks: Acks, now: Now) {
+        while let Some(input) = acks.next(&self.group) {
+            self.handle(input, now);
+        }
+        if let Some(end) = self.messages.finish_acks(acks) {
+            self.handle(end, now);
+        }
+    }
+
+    /// Sends deliveries, up to the limit of a turn.
+    pub(super) fn deliver(&mut self, now: Now) {
+        let mut round = self.messages.begin_round(self.group.released());
+        while let Some(key) = round.next() {
+            let bytes = self.deliver_to(key, now);
+            if round.add(bytes) && !self.group.delivers_once() {
+                self.messages.stop_round(key);
+                break;
+            }
+        }
+        if self.messages.end_round(round) {
+            self.liveness.request_check();
+        }
+        self.group.handle(Input::Delivered, now);
+    }
+
+    /// Sends the due messages to one member, up to its share of the turn. Returns the number of
+    /// bytes that the socket took.
+    fn deliver_to(&mut self, key: Key, now: Now) -> usize {
+        let mut written = 0;
+        loop {
+            match self.messages.write_run(key, written, &self.group) {
+                RunWrite::Wrote { link, bytes } => {
+                    written += bytes;
+                    self.group.handle(Input::Wrote { link, bytes }, now);
+                }
+                RunWrite::Done => break,
+                RunWrite::Failed(error) => {
+                    self.end_failed(key, error.into(), now);
+                    return written;
+                }
+            }
+        }
+        let (group, sockets) = (&self.group, &mut self.sockets);
+        self.messages.watch_for_stall(key, written > 0, group, sockets, now.steady);
+        written
+    }
+
+    /// Ends a message socket that has failed. The acknowledgements that arrived before still count.
+    pub(super) fn end_failed(&mut self, key: Key, how: SocketEnd, now: Now) {
+        let Some(link) = self.messages.link_of(key) else { return };
+        self.read_all_acks(link, now);
+        if self.messages.has_link(link) {
+            self.handle(Input::Lost { link, how }, now);
+        }
+    }
+
+    /// Passes new commits to the group, and releases their replies and deliveries.
+    pub(super) fn take_committed(&mut self, now: Now) {
+        let Some(journal) = &mut self.journal else { return };
+        let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
+        if let Some(fails) = fails {
+            self.group.handle(Input::JournalFails(fails), now);
+        }
+        if new_epoch {
+            self.begin_epoch(now);
+        }
+        if let Some((commit, through)) = done {
+            self.group.handle(Input::Committed { through }, now);
+            self.commands.release_replies(commit);
+        }
+        self.report_fullness(now);
+    }
+
+    /// Begins a new epoch, which is durable now. All message sockets of the old epoch end.
+    fn begin_epoch(&mut self, now: Now) {
+        for link in self.messages.links().collect::<Vec<LinkId>>() {
+            self.read_all_acks(link, now);
+        }
+        self.handle(Input::EpochCommitted, now);
+        self.messages.expect_room_everywhere(); // Sockets that waited now get their hello.
+    }
+
+    /// Reports a change of [`Commits::take_fullness`] to the group.
+    fn report_fullness(&mut self, now: Now) {
+        if let Some(journal) = &mut self.journal
+            && let Some(is_full) = journal.commits.take_fullness()
+        {
+            if is_full {
+                let bytes = journal.commits.waiting_bytes();
+                log::warn!(
+                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
+                     requests that need the journal get ERR 506"
+                );
+            }
+            self.group.handle(Input::JournalFull(is_full), now);
+        }
+    }
+
+    /// Submits the facts of this turn to the journal.
+    pub(super) fn commit_turn(&mut self, now: Now) {
+        match &mut self.journal {
+            Some(journal) => journal.commit(&mut self.group, now),
+            None if self.group.decided_epoch() != self.group.epoch() => self.begin_epoch(now),
+            None => (),
+        }
+    }
+}
