@@ -24,6 +24,21 @@ pub struct CoordinatorConfig {
     pub overflow: Overflow,
     /// Most bytes of a request line, line feed included.
     pub max_line: usize,
+    pub counts: CountLimits,
+    /// Milliseconds offline after which a member is deregistered; 0: never.
+    pub forget_after_ms: u64,
+    pub timeouts: Timeouts,
+    /// True if requests may name another address than their own.
+    pub allow_foreign_ip: bool,
+    /// Directory of the journal. Without one, messages are kept in memory only.
+    pub data_dir: Option<PathBuf>,
+    /// Time at which the journal is synced to disk.
+    pub sync: SyncPolicy,
+}
+
+/// Limits on the number of command sockets and of members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountLimits {
     /// Most command sockets.
     pub max_connections: usize,
     /// Most command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt.
@@ -32,20 +47,17 @@ pub struct CoordinatorConfig {
     pub max_members: usize,
     /// Most members at one IPv4 address or IPv6 /64 network; loopback is exempt.
     pub max_members_per_address: usize,
-    /// Milliseconds offline after which a member is deregistered; 0: never.
-    pub forget_after_ms: u64,
+}
+
+/// Timeouts of sockets, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
     /// Most milliseconds from the first byte of a request line to its end.
-    pub line_timeout_ms: u64,
+    pub line_ms: u64,
     /// Most milliseconds of a connect-back.
-    pub connect_timeout_ms: u64,
+    pub connect_ms: u64,
     /// Milliseconds without progress after which a message socket with bytes due is closed.
-    pub stall_timeout_ms: u64,
-    /// True if requests may name another address than their own.
-    pub allow_foreign_ip: bool,
-    /// Directory of the journal. Without one, messages are kept in memory only.
-    pub data_dir: Option<PathBuf>,
-    /// Time at which the journal is synced to disk.
-    pub sync: SyncPolicy,
+    pub stall_ms: u64,
 }
 
 impl CoordinatorConfig {
@@ -58,14 +70,18 @@ impl CoordinatorConfig {
             max_backlog: BACKLOG_BYTES_DEFAULT,
             overflow: Overflow::Reject,
             max_line: LINE_BYTES_DEFAULT,
-            max_connections: CONNECTIONS_DEFAULT,
-            max_connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
-            max_members: MEMBERS_DEFAULT,
-            max_members_per_address: MEMBERS_PER_ADDRESS_DEFAULT,
+            counts: CountLimits {
+                max_connections: CONNECTIONS_DEFAULT,
+                max_connections_per_address: CONNECTIONS_PER_ADDRESS_DEFAULT,
+                max_members: MEMBERS_DEFAULT,
+                max_members_per_address: MEMBERS_PER_ADDRESS_DEFAULT,
+            },
             forget_after_ms: FORGET_AFTER_MS_DEFAULT,
-            line_timeout_ms: LINE_TIMEOUT_MS_DEFAULT,
-            connect_timeout_ms: CONNECT_TIMEOUT_MS_DEFAULT,
-            stall_timeout_ms: STALL_TIMEOUT_MS_DEFAULT,
+            timeouts: Timeouts {
+                line_ms: LINE_TIMEOUT_MS_DEFAULT,
+                connect_ms: CONNECT_TIMEOUT_MS_DEFAULT,
+                stall_ms: STALL_TIMEOUT_MS_DEFAULT,
+            },
             allow_foreign_ip: false,
             data_dir: None,
             sync: SyncPolicy::Always,

@@ -117,6 +117,7 @@ fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{CountLimits, Timeouts};
     use crate::limits::{Overflow, SyncPolicy};
 
     /// Parses `text` and `options`, and compares the config or the error.
@@ -164,7 +165,10 @@ mod tests {
 
     #[test]
     fn blank_lines_comments_and_byte_order_marks_are_skipped_everywhere() {
-        let config = CoordinatorConfig { max_members: 5, ..DEFAULT };
+        let config = CoordinatorConfig {
+            counts: CountLimits { max_members: 5, ..DEFAULT.counts },
+            ..DEFAULT
+        };
         check("\u{feff}5000\r\n60\r\nmax_members=5\r\n", &[], Ok(config.clone()));
         check("//a\n\n \t5000 \n//b\n60\n\u{feff}\n//\nmax_members=5", &[], Ok(config.clone()));
         check("5000\n60\n \u{feff} max_members \t=  5 \r\n", &[], Ok(config));
@@ -178,14 +182,14 @@ mod tests {
             max_backlog: 2 << 30,
             overflow: Overflow::DropOldest,
             max_line: 1 << 20,
-            max_connections: 7,
-            max_connections_per_address: 6,
-            max_members: 8,
-            max_members_per_address: 9,
+            counts: CountLimits {
+                max_connections: 7,
+                max_connections_per_address: 6,
+                max_members: 8,
+                max_members_per_address: 9,
+            },
             forget_after_ms: 1_500,
-            line_timeout_ms: 1_500,
-            connect_timeout_ms: 250,
-            stall_timeout_ms: 86_400_000,
+            timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
             allow_foreign_ip: true,
             data_dir: Some("/var/lib/my group".into()),
             sync: SyncPolicy::Every(250),

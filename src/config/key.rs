@@ -88,40 +88,41 @@ pub(super) static KEYS: [ConfigKey; 15] = [
         hint: "COUNT",
         about: "most command sockets at a time",
         assign: |config, text| {
-            config.max_connections = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
+            config.counts.max_connections = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
             Ok(())
         },
-        show: |config| config.max_connections.to_string(),
+        show: |config| config.counts.max_connections.to_string(),
     },
     ConfigKey {
         name: "max_connections_per_address",
         hint: "COUNT",
         about: "most command sockets from one IPv4 address or IPv6 /64 network; loopback is exempt",
         assign: |config, text| {
-            config.max_connections_per_address = value::count(text, 1..=CONNECTIONS_HIGHEST)?;
+            config.counts.max_connections_per_address =
+                value::count(text, 1..=CONNECTIONS_HIGHEST)?;
             Ok(())
         },
-        show: |config| config.max_connections_per_address.to_string(),
+        show: |config| config.counts.max_connections_per_address.to_string(),
     },
     ConfigKey {
         name: "max_members",
         hint: "COUNT",
         about: "most members, offline ones and registrations under way included",
         assign: |config, text| {
-            config.max_members = value::count(text, 1..=MEMBERS_HIGHEST)?;
+            config.counts.max_members = value::count(text, 1..=MEMBERS_HIGHEST)?;
             Ok(())
         },
-        show: |config| config.max_members.to_string(),
+        show: |config| config.counts.max_members.to_string(),
     },
     ConfigKey {
         name: "max_members_per_address",
         hint: "COUNT",
         about: "most members at one IPv4 address or IPv6 /64 network; loopback is exempt",
         assign: |config, text| {
-            config.max_members_per_address = value::count(text, 1..=MEMBERS_HIGHEST)?;
+            config.counts.max_members_per_address = value::count(text, 1..=MEMBERS_HIGHEST)?;
             Ok(())
         },
-        show: |config| config.max_members_per_address.to_string(),
+        show: |config| config.counts.max_members_per_address.to_string(),
     },
     ConfigKey {
         name: "forget_after",
@@ -138,30 +139,30 @@ pub(super) static KEYS: [ConfigKey; 15] = [
         hint: "SECONDS",
         about: "most time from the first byte of a request line to its end",
         assign: |config, text| {
-            config.line_timeout_ms = timeout_ms(text)?;
+            config.timeouts.line_ms = timeout_ms(text)?;
             Ok(())
         },
-        show: |config| value::show_seconds(config.line_timeout_ms),
+        show: |config| value::show_seconds(config.timeouts.line_ms),
     },
     ConfigKey {
         name: "connect_timeout",
         hint: "SECONDS",
         about: "most time to connect back to a participant",
         assign: |config, text| {
-            config.connect_timeout_ms = timeout_ms(text)?;
+            config.timeouts.connect_ms = timeout_ms(text)?;
             Ok(())
         },
-        show: |config| value::show_seconds(config.connect_timeout_ms),
+        show: |config| value::show_seconds(config.timeouts.connect_ms),
     },
     ConfigKey {
         name: "stall_timeout",
         hint: "SECONDS",
         about: "a member that reads nothing due to it for this time is set offline",
         assign: |config, text| {
-            config.stall_timeout_ms = timeout_ms(text)?;
+            config.timeouts.stall_ms = timeout_ms(text)?;
             Ok(())
         },
-        show: |config| value::show_seconds(config.stall_timeout_ms),
+        show: |config| value::show_seconds(config.timeouts.stall_ms),
     },
     ConfigKey {
         name: "allow_foreign_ip",

@@ -24,7 +24,7 @@ mod write_line;
 pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, ParticipantOptions, ParticipantRun, task_or_exit,
 };
-pub use coordinator::CoordinatorConfig;
+pub use coordinator::{CoordinatorConfig, CountLimits, Timeouts};
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
 pub use participant::ParticipantConfig;

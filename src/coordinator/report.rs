@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::commands::CommandStats;
-use crate::config::CoordinatorConfig;
+use crate::config::{CoordinatorConfig, CountLimits};
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::Since;
@@ -70,8 +70,8 @@ pub(super) fn first_line(config: &CoordinatorConfig, group: &Group, files: &str)
         config.listen,
         group.decided_epoch(),
         gauges.ttl_s,
-        config.max_members,
-        config.max_connections,
+        config.counts.max_members,
+        config.counts.max_connections,
         config.max_line,
         config.max_backlog,
         config.overflow,
@@ -84,7 +84,7 @@ pub(super) fn first_line(config: &CoordinatorConfig, group: &Group, files: &str)
 
 /// Returns a warning if the limit on open files is below what the config allows.
 pub(super) fn too_few_files(config: &CoordinatorConfig, files: Option<u64>) -> Option<String> {
-    let CoordinatorConfig { max_connections, max_members, .. } = *config;
+    let CountLimits { max_connections, max_members, .. } = config.counts;
     let needed = max_connections.saturating_add(max_members) as u64;
     let files = files.filter(|files| *files < needed)?;
     Some(format!(

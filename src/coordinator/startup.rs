@@ -85,8 +85,8 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
     Rules {
         ttl_ms: config.ttl_s * 1000,
         line_bytes_max: config.max_line,
-        members_max: config.max_members,
-        members_per_address_max: config.max_members_per_address,
+        members_max: config.counts.max_members,
+        members_per_address_max: config.counts.max_members_per_address,
         forget_after_ms: config.forget_after_ms,
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,

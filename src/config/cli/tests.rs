@@ -119,7 +119,8 @@ fn options_reach_the_run() {
     };
     let plain = CoordinatorConfig { max_line: 1024, ..CoordinatorConfig::new(5000, 60) };
     assert_eq!(coordinator("").config, plain);
-    let wins = CoordinatorConfig { max_line: 2048, max_members: 3, ..plain };
+    let mut wins = CoordinatorConfig { max_line: 2048, ..plain };
+    wins.counts.max_members = 3;
     assert_eq!(coordinator("--max-line 2k --max-members=3").config, wins);
     for (words, level) in [
         ("", LevelFilter::Info),

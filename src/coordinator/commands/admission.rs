@@ -50,8 +50,8 @@ pub(in crate::coordinator) struct AdmissionCounters {
 impl Admission {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {
-            max: config.max_connections,
-            per_address_max: config.max_connections_per_address,
+            max: config.counts.max_connections,
+            per_address_max: config.counts.max_connections_per_address,
             served: 0,
             being_refused: 0,
             per_address: PerAddress::default(),

@@ -72,7 +72,7 @@ impl CommandSockets {
         Self {
             sockets: Slots::new(),
             admission: Admission::new(config),
-            budget: Budget::new(config.max_connections, config.max_line),
+            budget: Budget::new(config.counts.max_connections, config.max_line),
             lists: Lists::default(),
             ready: Ready::default(),
             unflushed: VecDeque::new(),
@@ -81,7 +81,7 @@ impl CommandSockets {
             serving: None,
             errors: 0,
             line_bytes_max: config.max_line,
-            line_timeout_ms: config.line_timeout_ms,
+            line_timeout_ms: config.timeouts.line_ms,
         }
     }
 

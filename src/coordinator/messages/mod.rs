@@ -97,8 +97,8 @@ impl MessageSockets {
             delivered_through: Seq::ZERO,
             delivered_last: None,
             rotation: Rotation::default(),
-            connect_timeout_ms: config.connect_timeout_ms,
-            stall_timeout_ms: config.stall_timeout_ms,
+            connect_timeout_ms: config.timeouts.connect_ms,
+            stall_timeout_ms: config.timeouts.stall_ms,
         }
     }
 
