@@ -1,9 +1,8 @@
 //! Lines of the message socket: `hello`, deliveries, `gap` and `bye` to the member, `ack` from it.
 
 use std::fmt;
-use std::io::Write as _;
 
-use super::number::parse_number;
+use super::number::{digits, parse_number};
 use super::request::is_nonce;
 use super::{Epoch, Gap, Seq, is_id};
 use crate::limits::BYE_REASON_BYTES_MAX;
@@ -25,8 +24,24 @@ pub struct Delivery<'a> {
 impl Delivery<'_> {
     /// Appends the line with its LF.
     pub fn encode(&self, line: &mut Vec<u8>) {
-        // Writing to memory cannot fail.
-        let _ = writeln!(line, "{self}");
+        let Self { seq, sender, accepted, text } = self;
+        let mut digits = itoa::Buffer::new();
+        line.extend_from_slice(digits.format(seq.as_u64()).as_bytes());
+        line.push(b'#');
+        line.extend_from_slice(sender.as_bytes());
+        line.push(b'#');
+        line.extend_from_slice(digits.format(accepted.0).as_bytes());
+        line.push(b'#');
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'\n');
+    }
+
+    /// Returns the bytes that [`Delivery::encode`] appends.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let digits = [self.seq.as_u64(), self.accepted.0].map(digits);
+        let parts = [digits[0], digits[1], self.sender.len(), self.text.len(), "###\n".len()];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 }
 
@@ -248,6 +263,7 @@ mod tests {
             let mut encoded = Vec::new();
             delivery.encode(&mut encoded);
             assert_eq!(encoded, format!("{shown}\n").as_bytes());
+            assert_eq!(encoded.len(), delivery.encoded_bytes());
             // The shortest request that can contain this text.
             let request = format!("{sender}#msend {text}#::\n");
             assert!(encoded.len() <= request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES));

@@ -116,6 +116,14 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     }
 }
 
+/// Returns the number of decimal digits.
+pub(super) const fn digits(number: u64) -> usize {
+    match number.checked_ilog10() {
+        Some(log) => (log as usize).saturating_add(1),
+        None => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
