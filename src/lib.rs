@@ -45,6 +45,7 @@
 
 pub mod config;
 pub mod coordinator;
+pub mod facts;
 pub mod group;
 pub mod journal;
 pub mod limits;

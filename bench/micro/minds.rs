@@ -5,11 +5,11 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use groupcast::group::{
-    ConnId, Effect, Group, Input, LinkId, MemberState, Origin, RecoveredFact, Replay, Rules,
-};
+use groupcast::facts::{Fact, MemberState, Ordered, Owner, StateMachine as _};
+use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, Ticket};
 use groupcast::journal::{
-    BootId, Record, Salt, SegmentHeader, SegmentItem, SyncMode, delivery, encode, read,
+    BootId, MemoryJournal, Record, Salt, SegmentHeader, SegmentItem, SyncMode, delivery, encode,
+    read,
 };
 use groupcast::limits::Overflow;
 use groupcast::net::TimerWheel;
@@ -20,6 +20,8 @@ const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const TEXT_BYTES: usize = 100;
 const MESSAGES: u64 = 1_000;
 const TIMERS: u64 = 1_000;
+/// Place of a recovered fact.
+const RECOVERED: Ordered<Ticket> = Ordered { ticket: None, is_committed: true };
 
 fn now(millis: u64) -> Now {
     Now { steady: Millis::new(millis), unix: UnixMillis(millis) }
@@ -39,7 +41,6 @@ fn rules() -> Rules {
         backlog_bytes_max: 1 << 30,
         overflow: Overflow::Reject,
         foreign_ip_allowed: false,
-        is_journaled: false,
         listening: (HOME, 5000).into(),
     }
 }
@@ -62,7 +63,7 @@ impl World {
     fn request(&mut self, line: &[u8]) -> Option<LinkId> {
         let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
         if let Ok(request) = Request::parse(line) {
-            self.group.handle(Input::Request { origin, request }, now(0));
+            self.group.handle(Input::Request { origin, request }, now(0), &mut MemoryJournal);
         }
         let mut link_found = None;
         while let Some(effect) = self.group.poll_effect() {
@@ -75,7 +76,7 @@ impl World {
 
     fn register(&mut self, id: &str) -> Option<LinkId> {
         let link = self.request(format!("{id}#register 9000#127.0.0.1").as_bytes())?;
-        self.group.handle(Input::Connected { link }, now(0));
+        self.group.handle(Input::Connected { link }, now(0), &mut MemoryJournal);
         while self.group.poll_effect().is_some() {}
         Some(link)
     }
@@ -93,7 +94,7 @@ impl World {
             while let Some(run) = self.group.run_for(*link) {
                 let bytes = run.slices().iter().map(|slice| slice.len()).sum();
                 pulled += bytes;
-                self.group.handle(Input::Wrote { link: *link, bytes }, now(0));
+                self.group.handle(Input::Wrote { link: *link, bytes }, now(0), &mut MemoryJournal);
             }
         }
         pulled
@@ -200,33 +201,33 @@ fn member(index: u64) -> String {
     format!("receiver{index}")
 }
 
-/// A group with members that are due all messages.
-fn replay(members: u64) -> Replay {
-    let mut replay = Replay::new(rules(), Epoch::new(1));
+/// A group that recovers, with members that are due all messages.
+fn recovering(members: u64) -> Group {
+    let mut group = Group::recovering(rules());
     for index in 0..members {
         let (registered_at, acked) = (Seq::new(0), Seq::new(0));
-        let (id, address) = (member(index).into(), (HOME, 9000).into());
-        let own = Box::default();
-        let member_state = MemberState { id, address, registered_at, acked, own };
-        replay.apply(RecoveredFact::Member(member_state), Millis::new(0));
+        let (id, address) = (&*member(index), (HOME, 9000).into());
+        let owner = Owner::Ip(HOME);
+        let state = MemberState { id, owner, address, registered_at, acked };
+        group.apply(Fact::Member(state), RECOVERED, Millis::new(0));
     }
-    replay
+    group
 }
 
-/// Reads a segment and replays its records.
-fn recover(segment: &[u8], replay: &mut Replay) {
+/// Reads a segment and applies its records.
+fn recover(segment: &[u8], group: &mut Group) {
     let Ok((_, records)) = read(black_box(segment)) else { return };
     for found in records {
         let SegmentItem::Record { at, record } = found else { continue };
         if let Record::Accepted { line } = record {
             if let Some(delivery) = delivery(line) {
-                replay.apply(RecoveredFact::Accepted { line, delivery }, at);
+                group.apply(Fact::Numbered { delivery, line }, RECOVERED, at);
             }
         } else if let Record::Acked { id, acked } = record {
-            replay.apply(RecoveredFact::Acked { id, acked }, at);
+            group.apply(Fact::Acked { id, acked }, RECOVERED, at);
         }
     }
-    assert_eq!(replay.last(), Seq::new(MESSAGES), "every message is replayed");
+    assert_eq!(group.last(), Seq::new(MESSAGES), "every message is recovered");
 }
 
 fn journal(criterion: &mut Criterion) {
@@ -253,8 +254,8 @@ fn journal(criterion: &mut Criterion) {
         });
     });
     group.bench_function("read and replay", |bencher| {
-        let recover = |replay: &mut Replay| recover(&segment, replay);
-        bencher.iter_batched_ref(|| replay(1), recover, BatchSize::SmallInput);
+        let recover = |group: &mut Group| recover(&segment, group);
+        bencher.iter_batched_ref(|| recovering(1), recover, BatchSize::SmallInput);
     });
     // The journal of a wide group has more cursors than messages.
     for index in 0..MESSAGES {
@@ -264,8 +265,8 @@ fn journal(criterion: &mut Criterion) {
     }
     group.throughput(Throughput::Elements(2 * MESSAGES));
     group.bench_function("read and replay with as many cursors", |bencher| {
-        let recover = |replay: &mut Replay| recover(&segment, replay);
-        bencher.iter_batched_ref(|| replay(MESSAGES), recover, BatchSize::SmallInput);
+        let recover = |group: &mut Group| recover(&segment, group);
+        bencher.iter_batched_ref(|| recovering(MESSAGES), recover, BatchSize::SmallInput);
     });
 }
 

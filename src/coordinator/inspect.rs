@@ -10,21 +10,22 @@ use super::CoordinatorError;
 use super::journaling::{age, apply};
 use super::startup::rules;
 use crate::config::CoordinatorConfig;
-use crate::group::{Replay, Rules};
+use crate::group::{Group, Input, Rules};
 use crate::journal::{
-    Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, recover,
+    Directory, JournalError, MemoryJournal, Record, Recovered, RecoveryEvent, Store, SyncMode,
+    recover,
 };
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
 use crate::net::Clock;
 use crate::protocol::Epoch;
-use crate::time::{Millis, UnixMillis};
+use crate::time::{Millis, Now, UnixMillis};
 
 const NO_JOURNAL: &str = "no journal is in this directory: no file has the name of a segment";
 
 /// Content of a journal.
 struct Findings {
     recovered: Recovered,
-    replay: Replay,
+    group: Group,
     messages: Messages,
 }
 
@@ -87,22 +88,22 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Journa
     }
     let config = CoordinatorConfig::new(0, TTL_SECONDS_MAX);
     let rules: Rules = rules(&config, config.listen);
-    let mut replay = Replay::new(rules, Epoch::new(0));
+    let mut group = Group::recovering(rules);
     let mut messages = Messages::default();
     let recovered = recover(store, |event| {
         if let RecoveryEvent::Fact { at, record: Record::Accepted { line } } = event {
             messages.add(line, at);
         }
-        apply(&mut replay, event);
+        apply(&mut group, event);
     })?;
-    Ok(Some(Findings { recovered, replay, messages }))
+    Ok(Some(Findings { recovered, group, messages }))
 }
 
 impl Findings {
     /// Returns lines of the form `<key> <value>`. After a plural key, its value is the number of
     /// lines that follow.
     fn report(self, unix: UnixMillis) -> String {
-        let Self { recovered, replay, messages } = self;
+        let Self { recovered, mut group, messages } = self;
         let now = age(&recovered, unix);
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
         let age_ms = |at: Option<Millis>| or_none(at.map(|at| now.since(at).to_string()));
@@ -118,9 +119,10 @@ impl Findings {
             format!("oldest_age_ms {}", age_ms(messages.ends.map(|(oldest, _)| oldest))),
             format!("newest_age_ms {}", age_ms(messages.ends.map(|(_, newest)| newest))),
         ];
-        let group = replay.finish(epoch.unwrap_or(Epoch::new(0)));
+        let (epoch, now) = (epoch.unwrap_or(Epoch::new(0)), Now { steady: now, unix });
+        group.handle(Input::Recovered { epoch }, now, &mut MemoryJournal);
         lines.push(format!("members {}", group.member_states().count()));
-        lines.extend(group.member_states().map(|member| {
+        lines.extend(group.member_states().map(|(member, _)| {
             let (id, address, acked) = (member.id, member.address, member.acked);
             format!("{id} {address} acked={acked} registered_at={}", member.registered_at)
         }));

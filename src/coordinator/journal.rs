@@ -1,24 +1,53 @@
-//! The journal of the running coordinator: [`Commits`] on the loop, the segment writer on a thread.
+//! The journal of the running coordinator: in memory, or on a disk with its writer on a thread.
 
 use std::io;
 
 use mio::Registry;
 
-use super::journaling::{Commits, OpenedJournal, Progress, SegmentWriter};
-use crate::group::Group;
-use crate::journal::{Directory, Salt};
-use crate::limits::JOURNAL_QUEUE_MAX;
+use super::journaling::{Commits, JournalEnd, OpenedJournal, Progress, SegmentWriter};
+use crate::facts::{Fact, Journal};
+use crate::group::{Group, Ticket};
+use crate::journal::{Directory, MemoryJournal, Salt};
+use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
 use crate::net::{Full, Pool, Worker};
 use crate::time::{Millis, Now};
 
-/// Both sides of the journal.
+/// The journal of a coordinator.
 #[derive(Debug)]
-pub(super) struct Journal {
-    pub(super) commits: Commits,
+pub(super) enum GroupJournal {
+    Memory(MemoryJournal),
+    Disk(Box<DiskJournal>),
+}
+
+/// Both sides of a journal on a disk: [`Commits`] on the loop, the segment writer on a thread.
+#[derive(Debug)]
+pub(super) struct DiskJournal {
+    commits: Commits,
     worker: Worker<SegmentWriter<Directory>>,
 }
 
-impl Journal {
+impl DiskJournal {
+    /// Submits jobs to the writer while its queue has room.
+    fn submit_jobs(&mut self) {
+        while let Some(job) = self.commits.poll_job() {
+            if let Err(Full(job)) = self.worker.try_submit(job) {
+                // The report of an earlier job starts the next turn.
+                return self.commits.requeue(job);
+            }
+        }
+    }
+}
+
+impl Journal<Group> for GroupJournal {
+    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
+        match self {
+            Self::Memory(memory) => memory.propose(fact, ticket, group, now),
+            Self::Disk(disk) => disk.commits.propose(fact, ticket, group, now),
+        }
+    }
+}
+
+impl GroupJournal {
     /// Starts the segment writer on a thread that wakes the loop of `registry`.
     pub(super) fn start(
         opened: OpenedJournal<Directory>,
@@ -26,36 +55,100 @@ impl Journal {
     ) -> io::Result<(Group, Self)> {
         let OpenedJournal { group, commits, writer } = opened;
         let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, writer)?;
-        Ok((group, Self { commits, worker }))
+        Ok((group, Self::Disk(Box::new(DiskJournal { commits, worker }))))
     }
 
     /// Takes the reports of the writer since the last call.
-    pub(super) fn take_completions(&mut self, now: Millis) -> Progress {
+    pub(super) fn take_progress(&mut self, now: Millis) -> Progress {
         let mut progress = Progress::default();
-        for written in self.worker.completions() {
-            self.commits.take(written, now, &mut progress);
+        if let Self::Disk(disk) = self {
+            for written in disk.worker.completions() {
+                disk.commits.take(written, now, &mut progress);
+            }
         }
         progress
     }
 
     /// Submits the facts of this turn.
     pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
-        self.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
-        self.submit_jobs();
+        if let Self::Disk(disk) = self {
+            disk.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
+            disk.submit_jobs();
+        }
     }
 
-    /// Submits the end of the journal. [`Commits::end`] returns its outcome.
+    /// Returns the time at which the journal has something to do without new facts.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Disk(disk) => disk.commits.deadline(),
+        }
+    }
+
+    /// Returns true if all facts are committed.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Disk(disk) => disk.commits.is_idle(),
+        }
+    }
+
+    /// Returns true if the writer may need a file soon.
+    pub(super) fn is_starting_segment(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Disk(disk) => disk.commits.is_starting_segment(),
+        }
+    }
+
+    /// Returns the lines of `stats` about the journal.
+    pub(super) fn stats(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Memory(_) => Vec::new(),
+            Self::Disk(disk) => disk.commits.stats().into(),
+        }
+    }
+
+    /// Returns the bytes that wait for the disk.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Disk(disk) => disk.commits.waiting_bytes(),
+        }
+    }
+
+    /// Returns a change of [`Commits::take_fullness`].
+    pub(super) fn take_fullness(&mut self) -> Option<bool> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Disk(disk) => disk.commits.take_fullness(),
+        }
+    }
+
+    /// Returns the milliseconds that the end of the journal may take.
+    pub(super) fn close_ms(&self) -> u64 {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Disk(_) => JOURNAL_CLOSE_MS,
+        }
+    }
+
+    /// Submits the end of the journal. [`GroupJournal::end`] returns its outcome.
     pub(super) fn close(&mut self, group: &mut Group, now: Now) {
-        self.commits.close(group, now);
-        self.submit_jobs();
+        if let Self::Disk(disk) = self {
+            disk.commits.close(group, now);
+            disk.submit_jobs();
+        }
     }
 
-    /// Submits jobs to the writer while its queue has room.
-    pub(super) fn submit_jobs(&mut self) {
-        while let Some(job) = self.commits.poll_job() {
-            if let Err(Full(job)) = self.worker.try_submit(job) {
-                // The report of an earlier job starts the next turn.
-                return self.commits.requeue(job);
+    /// Continues the end of the journal, and returns its outcome.
+    pub(super) fn end(&mut self, now: Millis) -> JournalEnd {
+        let _ = self.take_progress(now);
+        match self {
+            Self::Memory(_) => JournalEnd::Written,
+            Self::Disk(disk) => {
+                disk.submit_jobs();
+                disk.commits.end()
             }
         }
     }

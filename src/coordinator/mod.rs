@@ -21,6 +21,7 @@ pub mod journaling;
 mod liveness;
 mod messages;
 mod ready;
+mod replica;
 mod report;
 mod server;
 mod shutdown;

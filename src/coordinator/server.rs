@@ -9,17 +9,17 @@ use mio::{Events, Poll};
 use super::CoordinatorError;
 use super::accept::Listener;
 use super::commands::CommandSockets;
-use super::journal::Journal;
 use super::journaling::JournalEnd;
 use super::liveness::Liveness;
 use super::messages::MessageSockets;
+use super::replica::Replica;
 use super::report::{self, ServerStats};
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
 use super::startup::Startup;
 use crate::config::CoordinatorConfig;
-use crate::group::{Group, Input, SocketEnd};
-use crate::limits::{JOURNAL_CLOSE_MS, TURN_PEER_CHECKS_MAX};
+use crate::group::{Input, SocketEnd};
+use crate::limits::TURN_PEER_CHECKS_MAX;
 use crate::net::{Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
@@ -28,8 +28,7 @@ use crate::time::{Millis, Now};
 #[derive(Debug)]
 pub(super) struct Coordinator {
     config: CoordinatorConfig,
-    group: Group,
-    journal: Option<Journal>,
+    group: Replica,
     commands: CommandSockets,
     messages: MessageSockets,
     sockets: Sockets,
@@ -50,14 +49,13 @@ impl Coordinator {
         signals: Signals,
         acceptor: Acceptor,
     ) -> Self {
-        let Startup { group, clock, journal, .. } = startup;
+        let Startup { group, clock, .. } = startup;
         let started = clock.now().steady;
         let mut coordinator = Self {
             commands: CommandSockets::new(&config),
             messages: MessageSockets::new(&config),
             config,
             group,
-            journal,
             sockets: Sockets::new(poll, started),
             listener: Listener::new(acceptor),
             liveness: Liveness::default(),
@@ -213,8 +211,7 @@ impl Coordinator {
     }
 
     fn arm_deadlines(&mut self) {
-        let journal = self.journal.as_ref().and_then(|journal| journal.commits.deadline());
-        self.sockets.arm_deadlines(self.group.next_deadline(), journal);
+        self.sockets.arm_deadlines(self.group.next_deadline(), self.group.journal.deadline());
     }
 
     /// Returns the lines that follow `OK stats`.
@@ -226,9 +223,7 @@ impl Coordinator {
             accept_pauses: self.listener.pauses(),
         };
         let mut lines = report::stats(&self.group, server);
-        if let Some(journal) = &self.journal {
-            lines.extend(journal.commits.stats());
-        }
+        lines.extend(self.group.journal.stats());
         lines
     }
 
@@ -246,8 +241,7 @@ impl Coordinator {
             asked -= 1;
             log::info!("shutting down");
             self.listener.close();
-            let journal_ms = if self.journal.is_some() { JOURNAL_CLOSE_MS } else { 0 };
-            let shutdown = Shutdown::begin(journal_ms, now.steady);
+            let shutdown = Shutdown::begin(self.group.journal.close_ms(), now.steady);
             self.shutdown = Some(shutdown);
             self.sockets.set_timer(shutdown.until(), CoordinatorTimer::Shutdown);
             self.group.handle(Input::ShutDown, now);
@@ -283,24 +277,22 @@ impl Coordinator {
     /// Returns true if every due reply and delivery was sent.
     fn is_drained(&self) -> bool {
         self.is_idle()
-            && self.journal.as_ref().is_none_or(|journal| journal.commits.is_idle())
+            && self.group.journal.is_idle()
             && self.commands.is_drained()
             && !self.messages.has_due(&self.group)
     }
 
     /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
     pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
         let ends_at = self.shutdown.map_or(Millis::ZERO, Shutdown::ends_at);
-        journal.close(&mut self.group, self.clock.now());
+        self.group.close_journal(self.clock.now());
         loop {
             let now = self.clock.now().steady;
-            let _ = journal.take_completions(now);
-            match journal.commits.end() {
+            match self.group.journal.end(now) {
                 JournalEnd::Written => return Ok(()),
-                JournalEnd::Pending if now < ends_at => journal.submit_jobs(),
+                JournalEnd::Pending if now < ends_at => (),
                 JournalEnd::Pending | JournalEnd::Failed => {
-                    let bytes = journal.commits.waiting_bytes();
+                    let bytes = self.group.journal.waiting_bytes();
                     let directory = self.config.data_dir.clone().unwrap_or_default();
                     return Err(CoordinatorError::Unwritten(directory, bytes));
                 }

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use mio::{Poll, Registry};
 
-use super::journal::Journal;
+use super::journal::GroupJournal;
 use super::journaling::{JournalContents, JournalOptions, RandomValues};
+use super::replica::Replica;
 use super::server::Coordinator;
 use super::{CoordinatorError, report};
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
 use crate::group::{Group, Rules};
-use crate::journal::{BootId, Directory, JournalError, Salt, Store};
+use crate::journal::{BootId, Directory, JournalError, MemoryJournal, Salt, Store};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
 use crate::net::{Acceptor, Clock, LISTENER, Signal, Signals, raise_file_limit};
 use crate::protocol::Epoch;
@@ -27,9 +28,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A group with its clock and its journal.
 pub(super) struct Startup {
-    pub(super) group: Group,
+    pub(super) group: Replica,
     pub(super) clock: Clock,
-    pub(super) journal: Option<Journal>,
     /// True if the group continues the epoch of the journal.
     pub(super) keeps_epoch: bool,
 }
@@ -91,7 +91,6 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
         foreign_ip_allowed: config.allow_foreign_ip,
-        is_journaled: config.data_dir.is_some(),
         listening,
     }
 }
@@ -106,9 +105,8 @@ fn begin(
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw_random()?));
         return Ok(Startup {
-            group,
+            group: Replica::new(group, GroupJournal::Memory(MemoryJournal)),
             clock: watch_clock(Clock::start(), registry),
-            journal: None,
             keeps_epoch: false,
         });
     };
@@ -146,9 +144,9 @@ fn begin(
         contents.open(store, options, drawn, clock.now()).map_err(|error| failed(&error))?;
     log_recovery(directory, &opened.group, is_new, segments, lost);
     let keeps_epoch = opened.group.epoch() != drawn.epoch;
-    let (group, journal) = Journal::start(opened, registry)
+    let (group, journal) = GroupJournal::start(opened, registry)
         .map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
-    Ok(Startup { group, clock, journal: Some(journal), keeps_epoch })
+    Ok(Startup { group: Replica::new(group, journal), clock, keeps_epoch })
 }
 
 /// Makes the clock wake the loop when the wall clock is set, if the system supports it.

@@ -2,21 +2,28 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::ids::{ConnId, LinkId, MemberSlot};
-use super::links::{ConnectBack, ConnectOptions, ConnectPurpose, Link};
-use super::{ChangeKind, Effect, Fact, Group, Listing, OfflineCause, Origin};
+use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
+use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
+use super::{Effect, Group, Listing, OfflineCause, Origin};
+use crate::facts::{Fact, Journal, Owner};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
-    BacklogHolder, Bye, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
+    BacklogHolder, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
     RequestError, Seq,
 };
-use crate::time::{Millis, Now};
+use crate::time::Now;
 
 impl Group {
-    pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
-        match self.execute(origin, request, now) {
+    pub(super) fn on_request(
+        &mut self,
+        origin: Origin,
+        request: &Request<'_>,
+        now: Now,
+        journal: &mut impl Journal<Self>,
+    ) {
+        match self.execute(origin, request, now, journal) {
             Ok(Some(reply)) => self.reply(origin.conn, reply),
-            Ok(None) => (), // A list, or a connect-back, answers later.
+            Ok(None) => (), // A list, a connect-back or a fact answers.
             Err(refusal) => self.reply(origin.conn, refusal),
         }
     }
@@ -27,6 +34,7 @@ impl Group {
         origin: Origin,
         request: &Request<'_>,
         now: Now,
+        journal: &mut impl Journal<Self>,
     ) -> Result<Option<Reply>, RequestError> {
         if self.is_shutting_down {
             return Err(RequestError::ShuttingDown);
@@ -53,13 +61,23 @@ impl Group {
         }
         match request.command {
             Command::Reconnect { port, options } => {
-                self.check_since(request.id, &options, now.steady)?;
+                self.check_since(request.id, &options, now, journal)?;
                 self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
                 Ok(None)
             }
-            Command::Deregister => self.deregister(slot).map(Some),
+            Command::Deregister => {
+                self.check_journal()?;
+                let fact = Fact::Deregistered { id: request.id };
+                journal.propose(fact, Ticket::Request(origin.conn), self, now);
+                Ok(None)
+            }
             Command::Disconnect => self.disconnect(slot).map(Some),
-            Command::Msend { text } => self.publish(slot, text, now).map(Some),
+            Command::Msend { text } => {
+                self.check_message(slot, text, now)?;
+                let fact = Fact::Accepted { sender: request.id, accepted: now.unix, text };
+                journal.propose(fact, Ticket::Request(origin.conn), self, now);
+                Ok(None)
+            }
             Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
                 Ok(None) // Returned above.
             }
@@ -99,9 +117,9 @@ impl Group {
         Ok(())
     }
 
-    fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), RequestError> {
+    pub(super) fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), RequestError> {
         let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
-        let owner = member.address.ip();
+        let Owner::Ip(owner) = member.owner;
         if owner == ip || self.rules.foreign_ip_allowed {
             Ok(())
         } else {
@@ -120,13 +138,13 @@ impl Group {
             self.check_owner(slot, address.ip())?;
             return Err(Conflict::AlreadyAMember.into());
         }
-        if self.registering.contains_key(id) {
+        if self.links.registering.contains_key(id) {
             return Err(Conflict::AlreadyRegistering.into());
         }
         self.check_room(address.ip())?;
         self.check_journal()?;
         let link = self.connect(origin, ConnectPurpose::Register(id.into()), address, options);
-        self.registering.insert(id.into(), link);
+        self.links.registering.insert(id.into(), link);
         self.members.per_address.add(address.ip());
         Ok(())
     }
@@ -134,7 +152,7 @@ impl Group {
     /// Checks `max_members` and `max_members_per_address`.
     fn check_room(&self, ip: IpAddr) -> Result<(), RequestError> {
         let max = self.rules.members_max;
-        if self.members.len().saturating_add(self.registering.len()) >= max {
+        if self.members.len().saturating_add(self.links.registering.len()) >= max {
             return Err(LimitReached::Members { max }.into());
         }
         let max = self.rules.members_per_address_max;
@@ -169,8 +187,13 @@ impl Group {
         options: &Options<'_>,
     ) -> LinkId {
         let (conn, options) = (origin.conn, ConnectOptions::new(options));
-        let link =
-            self.links.insert(Link::Connecting(ConnectBack { purpose, address, conn, options }));
+        let link = self.links.insert(Link::Connecting(ConnectBack {
+            purpose,
+            address,
+            conn,
+            options,
+            phase: ConnectPhase::Connecting,
+        }));
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
         self.effects.push_back(Effect::Connect { link, address, from });
         link
@@ -190,24 +213,21 @@ impl Group {
         }
     }
 
-    fn deregister(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
-        self.check_journal()?;
-        self.cancel_reconnect(slot, Conflict::Cancelled);
-        self.close_link(slot, Some(Bye::Deregistered));
-        self.forget(slot, ChangeKind::Deregistered);
-        Ok(Reply::Deregister)
-    }
-
     /// Refuses a change that the journal could not store.
     pub(super) fn check_journal(&self) -> Result<(), RequestError> {
-        match (self.is_journal_failing, self.is_journal_full) {
+        match (self.journal_state.is_failing, self.journal_state.is_full) {
             (true, _) => Err(RequestError::JournalFails),
             (false, true) => Err(RequestError::JournalFull),
             (false, false) => Ok(()),
         }
     }
 
-    fn publish(&mut self, slot: MemberSlot, text: &str, now: Now) -> Result<Reply, RequestError> {
+    fn check_message(
+        &mut self,
+        slot: MemberSlot,
+        text: &str,
+        now: Now,
+    ) -> Result<(), RequestError> {
         let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
         if member.link.is_none() {
             return Err(Conflict::OfflineCannotSend.into());
@@ -220,28 +240,8 @@ impl Group {
             return Err(RequestError::TooManyUnacked { max: OWN_RANGES_MAX });
         }
         let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
-        self.line.clear();
-        Delivery { seq, sender, accepted, text }.encode(&mut self.line);
-        self.make_room(self.line.len() as u64)?;
-        Ok(self.accept(slot, text.len() as u64, now.steady))
-    }
-
-    fn accept(&mut self, slot: MemberSlot, text_bytes: u64, now: Millis) -> Reply {
-        let seq = self.history.append(&self.line, now);
-        self.members.trim_one(&self.history);
-        if let Some(member) = self.members.at_mut(slot) {
-            let outbound = member.link.and_then(|link| self.links.open_mut(link));
-            member.published(seq, outbound.map(|(_, outbound)| outbound), &mut self.history);
-        }
-        if self.rules.is_journaled {
-            self.record(Fact::Accepted { seq });
-        } else {
-            self.history.release(seq);
-        }
-        self.mark_cursor_changed(slot);
-        self.stats.messages_in = self.stats.messages_in.saturating_add(1);
-        self.stats.bytes_in = self.stats.bytes_in.saturating_add(text_bytes);
-        Reply::Msend { seq }
+        let line_bytes = Delivery { seq, sender, accepted, text }.encoded_bytes();
+        self.make_room(line_bytes as u64)
     }
 
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {

@@ -1,117 +1,86 @@
 //! Connect-backs: success brings a member online. Failure, cancellation and shutdown undo the
 //! request. Also closes a member's message socket.
 
-use std::net::SocketAddr;
-
+use super::ids::Ticket;
 use super::ids::{LinkId, MemberSlot};
-use super::links::{ConnectBack, ConnectOptions, ConnectPurpose, Link};
-use super::outbound::Outbound;
-use super::{ChangeKind, Effect, Group, OfflineCause};
-use crate::protocol::{Bye, Conflict, Reply, RequestError};
+use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
+use super::{Effect, Group, OfflineCause};
+use crate::facts::Journal;
+use crate::protocol::{Bye, Command, Conflict, Request, RequestError};
+use crate::time::Now;
 
 impl Group {
-    pub(super) fn on_connected(&mut self, link: LinkId) {
+    /// Returns the message socket that ends if this connect-back succeeds.
+    #[must_use]
+    pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
+        match self.links.at(link)? {
+            Link::Connecting(connect_back) => match connect_back.purpose {
+                ConnectPurpose::Reconnect(slot) => self.members.at(slot)?.link,
+                ConnectPurpose::Register(_) => None,
+            },
+            Link::Open { .. } => None,
+        }
+    }
+
+    /// Returns the message socket that ends if this request succeeds.
+    #[must_use]
+    pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
+        match request.command {
+            Command::Disconnect => self.members.at(self.members.find(request.id)?)?.link,
+            Command::Deregister // The cursor of a removed member no longer matters.
+            | Command::Register { .. }
+            | Command::Reconnect { .. }
+            | Command::Msend { .. }
+            | Command::Members
+            | Command::Stats
+            | Command::Ping => None,
+        }
+    }
+
+    pub(super) fn on_connected(
+        &mut self,
+        link: LinkId,
+        now: Now,
+        journal: &mut impl Journal<Self>,
+    ) {
         let Some(Link::Connecting(connect_back)) = self.links.at(link) else { return };
-        if self.epochs.defer(link) {
+        if connect_back.phase != ConnectPhase::Connecting || self.epochs.defer(link) {
             return;
         }
-        let ConnectBack { purpose, address, conn, options } = connect_back.clone();
-        let reply = match purpose {
-            ConnectPurpose::Register(id) => self.add_member(link, id, address, &options),
-            ConnectPurpose::Reconnect(slot) => self.reconnect_member(link, slot, address, &options),
-        };
-        self.reply(conn, reply);
-    }
-
-    /// Completes a registration: the new member gets every message that is accepted from now on.
-    fn add_member(
-        &mut self,
-        link: LinkId,
-        id: Box<str>,
-        address: SocketAddr,
-        options: &ConnectOptions,
-    ) -> Reply {
-        self.registering.remove(&id);
-        self.members.per_address.remove(address.ip());
-        let slot = self.members.insert(id.clone(), address, &mut self.history);
-        let acked = self.history.last();
-        self.links.establish(
-            link,
-            slot,
-            Outbound::new(options.acks, options.hello(self.epoch()), acked),
-        );
-        if let Some(member) = self.members.at_mut(slot) {
-            member.link = Some(link);
-        }
-        self.record_member(slot);
-        self.report_change(id, ChangeKind::Registered(address));
-        Reply::Register {
-            epoch: self.epoch(),
-            next: acked.next(),
-            ttl_s: self.ttl_s(),
-            line_bytes_max: self.rules.line_bytes_max,
-        }
-    }
-
-    /// Completes a reconnect: deliveries continue after the member's cursor. A gap comes first if
-    /// messages after the cursor are missing.
-    fn reconnect_member(
-        &mut self,
-        link: LinkId,
-        slot: MemberSlot,
-        address: SocketAddr,
-        options: &ConnectOptions,
-    ) -> Reply {
-        let epoch = self.epoch();
-        let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
-        let from = self.members.at(slot).map_or(address, |member| member.address);
-        self.members.set_address(slot, address);
-        let Some(member) = self.members.at_mut(slot) else {
+        let connect_back = connect_back.clone();
+        let Some(id) = self.id_of(&connect_back) else {
             debug_assert!(false, "a deregister cancels the reconnect");
-            return Conflict::Cancelled.into();
+            return;
         };
-        member.reconnecting = None;
-        member.link = Some(link);
-        if let Some(since) = options.since.filter(|since| since.epoch == epoch) {
-            member.resume_after(since.seq, &mut self.history);
+        let Some(fact) = self.joined(&connect_back, &id) else { return };
+        if let Some(connect_back) = self.links.connecting_mut(link) {
+            connect_back.phase = ConnectPhase::Proposed;
         }
-        let acked = member.acked();
-        let mut outbound = Outbound::new(options.acks, options.hello(epoch), acked);
-        let expired = outbound.skip_missing(&self.history, member.own());
-        let reply = Reply::Reconnect {
-            epoch,
-            next: outbound.next(),
-            ttl_s: self.rules.ttl_ms / 1000,
-            missed: member.pending(&self.history),
-            expired,
-            line_bytes_max: self.rules.line_bytes_max,
-        };
-        if !outbound.acks {
-            member.acknowledge_through(outbound.sent(), &mut self.history);
+        journal.propose(fact, Ticket::Link(link), self, now);
+    }
+
+    /// Returns the id of the member that a connect-back is for.
+    fn id_of(&self, connect_back: &ConnectBack) -> Option<Box<str>> {
+        match &connect_back.purpose {
+            ConnectPurpose::Register(id) => Some(id.clone()),
+            ConnectPurpose::Reconnect(slot) => {
+                self.members.at(*slot).map(|member| member.id.clone())
+            }
         }
-        self.members.cursor_went_back();
-        self.members.update_offline(slot, self.now);
-        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
-        self.stats.takeovers = self.stats.takeovers.saturating_add(u64::from(was_online));
-        self.links.establish(link, slot, outbound);
-        self.mark_reconnected(slot);
-        if let Some(id) = self.members.at(slot).map(|member| member.id.clone()) {
-            self.report_change(
-                id,
-                match was_online {
-                    true => ChangeKind::TakenOver { by: address, from },
-                    false => ChangeKind::Reconnected(address),
-                },
-            );
-        }
-        reply
     }
 
     /// Fails a connect-back whose connection ended before it became a message socket.
     pub(super) fn on_connect_back_end(&mut self, link: LinkId, cause: &OfflineCause) {
-        if matches!(self.links.at(link), Some(Link::Connecting(_))) {
-            self.on_connect_failed(link, cause.to_string().into());
-            self.give_up(link);
+        match self.links.connecting_mut(link).map(|connect_back| &mut connect_back.phase) {
+            Some(ConnectPhase::Connecting) => {
+                self.on_connect_failed(link, cause.to_string().into());
+                self.give_up(link);
+            }
+            Some(phase @ ConnectPhase::Proposed) => {
+                *phase = ConnectPhase::Ended; // The fact will tell what to reply.
+                self.give_up(link);
+            }
+            Some(ConnectPhase::Ended) | None => (),
         }
     }
 
@@ -135,12 +104,12 @@ impl Group {
     }
 
     /// Removes a connect-back and restores the state from before its request.
-    fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
+    pub(super) fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
         let Link::Connecting(_) = self.links.at(link)? else { return None };
         let Link::Connecting(connect_back) = self.links.remove(link)? else { return None };
         match &connect_back.purpose {
             ConnectPurpose::Register(id) => {
-                self.registering.remove(id);
+                self.links.registering.remove(id);
                 self.members.per_address.remove(connect_back.address.ip());
             }
             ConnectPurpose::Reconnect(slot) => {
@@ -166,7 +135,7 @@ impl Group {
         true
     }
 
-    fn give_up(&mut self, link: LinkId) {
+    pub(super) fn give_up(&mut self, link: LinkId) {
         self.effects.push_back(Effect::Close { link, closing_bytes: Box::default() });
     }
 

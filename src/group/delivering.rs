@@ -3,39 +3,39 @@
 
 use super::ids::LinkId;
 use super::{ChangeKind, Group, OfflineCause};
+use crate::facts::JournalPosition;
 use crate::protocol::{Bye, Seq};
 use crate::time::Millis;
 
 impl Group {
     pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize) {
         let Some((slot, outbound)) = self.links.open_mut(link) else { return };
-        let Some(member) = self.members.at_mut(slot) else { return };
+        let Some(member) = self.members.at(slot) else { return };
         let deliveries = outbound.wrote(bytes, &self.history, member.own());
         let gone = outbound.skip_missing(&self.history, member.own());
-        if !outbound.acks {
-            member.acknowledge_through(outbound.sent(), &mut self.history);
-        }
+        let acked = (!outbound.acks).then(|| outbound.sent());
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(gone > 0));
         self.stats.deliveries_out = self.stats.deliveries_out.saturating_add(deliveries);
         self.stats.bytes_out = self.stats.bytes_out.saturating_add(bytes as u64);
-        self.mark_cursor_changed(slot);
+        if let Some(acked) = acked {
+            self.apply_acked(slot, acked);
+        }
     }
 
     /// Allows all messages up to `through` to be sent.
-    pub(super) fn on_committed(&mut self, through: Seq, now: Millis) {
-        self.history.release(through);
+    pub(super) fn on_committed(&mut self, through: JournalPosition, now: Millis) {
+        self.commit(through);
         self.expire(now); // A message that expired before its commit is never sent.
     }
 
     pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
         let Some((slot, outbound)) = self.links.open_mut(link) else { return };
-        let Some(member) = self.members.at_mut(slot) else { return };
+        let Some(member) = self.members.at(slot) else { return };
         if !outbound.acks || seq <= member.acked() {
             return;
         }
         if outbound.acknowledge(seq) {
-            member.acknowledge_through(seq, &mut self.history);
-            self.mark_cursor_changed(slot);
+            self.apply_acked(slot, seq);
         } else {
             self.on_link_end(link, OfflineCause::BadAck);
         }
@@ -89,9 +89,9 @@ impl Group {
     /// Drops messages before `front`. Cursors below skip them, with a gap if the member has acks.
     pub(super) fn drop_messages_before(&mut self, front: Seq) {
         self.history.drop_before(front);
-        let mut changed_cursors = Vec::new();
+        let mut moved = Vec::new();
         for (slot, outbound) in self.links.all_open_mut() {
-            let Some(member) = self.members.at_mut(slot) else { continue };
+            let Some(member) = self.members.at(slot) else { continue };
             if outbound.reaches(front) {
                 continue;
             }
@@ -99,11 +99,10 @@ impl Group {
                 self.stats.gaps = self.stats.gaps.saturating_add(1);
             }
             if !outbound.acks {
-                member.acknowledge_through(outbound.sent(), &mut self.history);
-                changed_cursors.push(slot);
+                moved.push((slot, outbound.sent()));
             }
         }
-        changed_cursors.into_iter().for_each(|slot| self.mark_cursor_changed(slot));
+        moved.into_iter().for_each(|(slot, acked)| self.apply_acked(slot, acked));
     }
 
     /// Forgets all messages up to `last`, whose segment the journal removes. No member needs them,

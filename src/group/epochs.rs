@@ -4,22 +4,24 @@
 //!           BeginEpoch, or a seq that was
 //!           never given out (`since`)             EpochCommitted
 //!   current ─────────────────────────────► decided ─────────────► current
-//!           Fact::NewEpoch is recorded             all message sockets are closed;
+//!           Fact::NewEpoch is proposed             all message sockets are closed;
 //!                                                  deferred connect-backs complete
 //! ```
 
 use super::ids::LinkId;
-use super::{ChangeKind, Effect, Fact, Group, OfflineCause};
+use super::ids::Ticket;
+use super::{ChangeKind, Effect, Group, OfflineCause};
+use crate::facts::{Fact, FactIndex, Journal};
 use crate::limits::NEW_EPOCH_PAUSE_MS;
 use crate::protocol::{Epoch, Malformed, Options, RequestError};
-use crate::time::Millis;
+use crate::time::{Millis, Now};
 
 /// The current epoch, and the next one.
 #[derive(Debug)]
 pub(super) struct Epochs {
     current: Epoch,
     /// The next epoch: decided, not yet committed, not yet sent to anybody.
-    decided: Option<Epoch>,
+    decided: Option<(Epoch, FactIndex)>,
     /// Random epoch for the next decision, drawn in advance.
     drawn: Option<Epoch>,
     /// Time of the last new epoch that a member caused.
@@ -38,7 +40,18 @@ impl Epochs {
     }
 
     pub(super) fn decided(&self) -> Epoch {
-        self.decided.unwrap_or(self.current)
+        self.decided.map_or(self.current, |(epoch, _)| epoch)
+    }
+
+    pub(super) fn decide(&mut self, epoch: Epoch, index: FactIndex) {
+        self.decided = Some((epoch, index));
+    }
+
+    /// Makes the decided epoch the current one. Returns false if there is none.
+    pub(super) fn begin(&mut self) -> bool {
+        let decided = self.decided.take();
+        self.current = decided.map_or(self.current, |(epoch, _)| epoch);
+        decided.is_some()
     }
 
     pub(super) fn drawn(&mut self, epoch: Epoch) {
@@ -68,7 +81,8 @@ impl Group {
         &mut self,
         id: &str,
         options: &Options<'_>,
-        now: Millis,
+        now: Now,
+        journal: &mut impl Journal<Self>,
     ) -> Result<(), RequestError> {
         let last = self.history.last();
         let Some(since) = options.since.filter(|since| since.epoch == self.epoch()) else {
@@ -77,33 +91,41 @@ impl Group {
         if since.seq <= last || self.epochs.decided.is_some() {
             return Ok(()); // A seq of an epoch that ends means nothing in the next one.
         }
-        let begins = self.epochs.drawn.filter(|_| !self.epochs.is_recent(now));
+        let begins = self.epochs.drawn.filter(|_| !self.epochs.is_recent(now.steady));
         let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
         self.check_journal()?;
-        self.epochs.decided_at = Some(now);
+        self.epochs.decided_at = Some(now.steady);
         self.report_change(id.into(), ChangeKind::NumberNotGivenOut { named: since, last, begins });
-        self.on_begin_epoch();
+        self.on_begin_epoch(now, journal);
         Ok(())
     }
 
-    pub(super) fn on_begin_epoch(&mut self) {
+    pub(super) fn on_begin_epoch(&mut self, now: Now, journal: &mut impl Journal<Self>) {
         let Some(epoch) = self.epochs.drawn.take_if(|_| self.epochs.decided.is_none()) else {
             return;
         };
-        self.epochs.decided = Some(epoch);
         self.effects.push_back(Effect::DrawEpoch);
-        self.record(Fact::NewEpoch { epoch });
+        journal.propose(Fact::NewEpoch { epoch }, Ticket::Nobody, self, now);
+    }
+
+    /// Returns true if the decided epoch is committed. [`Input::EpochCommitted`] begins it.
+    ///
+    /// [`Input::EpochCommitted`]: super::Input::EpochCommitted
+    #[must_use]
+    pub fn is_epoch_due(&self) -> bool {
+        self.epochs.decided.is_some_and(|(_, index)| index <= self.order.committed)
     }
 
     /// Begins the decided epoch. Seqs of the old epoch in `since` and acks no longer count.
-    pub(super) fn on_epoch_committed(&mut self) {
-        let Some(epoch) = self.epochs.decided.take() else { return };
-        self.epochs.current = epoch;
+    pub(super) fn on_epoch_committed(&mut self, now: Now, journal: &mut impl Journal<Self>) {
+        if !self.epochs.begin() {
+            return;
+        }
         for link in self.links.all_open() {
             self.on_link_end(link, OfflineCause::NewEpoch);
         }
         for link in std::mem::take(&mut self.epochs.deferred) {
-            self.on_connected(link);
+            self.on_connected(link, now, journal);
         }
     }
 }

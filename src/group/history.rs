@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::block::{Block, LineAt};
 use super::ranges::{SeqRange, SeqRanges};
-use crate::protocol::Seq;
+use crate::protocol::{Delivery, Seq};
 use crate::time::Millis;
 
 /// A queue of blocks of encoded delivery lines.
@@ -36,6 +36,8 @@ pub(super) struct History {
     /// Number of readers of the next block, while there is no block.
     readers_waiting: usize,
     ttl_ms: u64,
+    /// Buffer for the line that is being encoded, reused for each message.
+    line: Vec<u8>,
 }
 
 /// Serial of the block that contains a member's next line, or of an earlier block.
@@ -56,6 +58,7 @@ impl History {
             lost: SeqRanges::default(),
             readers_waiting: 0,
             ttl_ms,
+            line: Vec::new(),
         }
     }
 
@@ -121,6 +124,15 @@ impl History {
             let block = self.block_of(seq)?;
             Some((seq, block.lines(seq, seq), block.accepted(seq)))
         })
+    }
+
+    /// Encodes a message with the next seq, and appends it.
+    pub(super) fn append_message(&mut self, delivery: &Delivery<'_>, now: Millis) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        delivery.encode(&mut line);
+        self.append(&line, now);
+        self.line = line;
     }
 
     /// Appends an encoded line and gives it the next seq.

@@ -34,8 +34,21 @@ impl fmt::Display for LinkId {
     }
 }
 
+/// Waits for a proposed fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticket {
+    /// A request waits for its reply.
+    Request(ConnId),
+    /// A connect-back has succeeded, and its request waits for its reply.
+    Link(LinkId),
+    /// No request waits: the member was offline for `forget_after`.
+    Forgotten,
+    /// No request waits.
+    Nobody,
+}
+
 /// Index of a member in the table. After the member is removed, another one can get it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MemberSlot(u32);
 
 impl MemberSlot {

@@ -37,7 +37,7 @@ impl Group {
             "the known lowest cursor is the lowest"
         );
         let counted = self.members.sorted().filter(|it| Network::of(it.address.ip()).is_some());
-        let registering = self.registering.values().filter_map(|link| self.links.at(*link));
+        let registering = self.links.registering.values().filter_map(|link| self.links.at(*link));
         let registering = registering.filter(|link| link.is_counted()).count();
         let counted = counted.count().saturating_add(registering);
         assert_eq!(
@@ -46,7 +46,7 @@ impl Group {
             "each member is counted at its address"
         );
         assert!(self.members.is_offline_in_order(), "the list of offline members is complete");
-        let links = links.saturating_add(self.registering.len());
+        let links = links.saturating_add(self.links.registering.len());
         assert_eq!(links, self.links.len(), "every link has a member or a registration");
     }
 }

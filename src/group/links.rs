@@ -1,5 +1,6 @@
 //! Links: one for each connect-back, from its request to the end of its message socket.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use slab::Slab;
@@ -41,6 +42,18 @@ pub(super) struct ConnectBack {
     /// Command socket that waits for the reply.
     pub(super) conn: ConnId,
     pub(super) options: ConnectOptions,
+    pub(super) phase: ConnectPhase,
+}
+
+/// Progress of a connect-back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectPhase {
+    /// The connection is not there yet, or waits for a new epoch.
+    Connecting,
+    /// The fact of the member was proposed to the journal.
+    Proposed,
+    /// As [`ConnectPhase::Proposed`], and the connection has ended since.
+    Ended,
 }
 
 /// Purpose of a connect-back.
@@ -76,6 +89,8 @@ impl ConnectOptions {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     slots: Slab<(u32, Link)>,
+    /// Registrations under way, by id.
+    pub(super) registering: BTreeMap<Box<str>, LinkId>,
     /// Serial of the next link. It wraps after 4 billion links, when the oldest ids are long
     /// unused.
     next_serial: u32,
@@ -97,6 +112,15 @@ impl Links {
     pub(super) fn at(&self, id: LinkId) -> Option<&Link> {
         let (serial, link) = self.slots.get(id.slot())?;
         (*serial == id.serial()).then_some(link)
+    }
+
+    /// Returns a connect-back under way.
+    pub(super) fn connecting_mut(&mut self, id: LinkId) -> Option<&mut ConnectBack> {
+        let (serial, link) = self.slots.get_mut(id.slot())?;
+        match link {
+            Link::Connecting(connect_back) if *serial == id.serial() => Some(connect_back),
+            Link::Open { .. } | Link::Connecting(_) => None,
+        }
     }
 
     /// Returns the message socket of a link; `None` while the link is connecting.

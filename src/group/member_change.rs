@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Effect, Group};
 use crate::protocol::{Bye, Epoch, Seq, Since};
 
 /// A change of a member, for the log.
@@ -98,12 +97,6 @@ impl OfflineCause {
                 None
             }
         }
-    }
-}
-
-impl Group {
-    pub(super) fn report_change(&mut self, id: Box<str>, change: ChangeKind) {
-        self.effects.push_back(Effect::MemberChange(MemberChange { id, change }));
     }
 }
 

@@ -1,17 +1,18 @@
 //! Members: ids, addresses and cursors of all registered participants.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Bound;
 
 use slab::Slab;
 
-use super::facts::MemberState;
+use super::cursor_changes::CursorChanges;
 use super::history::{BlockSerial, History};
 use super::ids::{LinkId, MemberSlot};
-use super::outbound::Outbound;
 use super::per_address::PerAddress;
 use super::ranges::{SeqRange, SeqRanges};
+use crate::facts::{MemberState, Owner};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -19,7 +20,9 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) id: Box<str>,
-    /// Address of the last connect-back. Only requests from its IP may use the id.
+    /// Only the owner may use the id.
+    pub(super) owner: Owner,
+    /// Address of the last connect-back.
     pub(super) address: SocketAddr,
     /// Last seq before the registration. The member never gets messages up to here.
     pub(super) registered_at: Seq,
@@ -32,58 +35,39 @@ pub(super) struct Member {
     pub(super) link: Option<LinkId>,
     /// Connect-back of a `reconnect` under way.
     pub(super) reconnecting: Option<LinkId>,
+    /// True if its deregistration was proposed because of `forget_after`.
+    is_leaving: bool,
     /// Time at which the member was last online; `None` while it is online.
     offline_since: Option<Millis>,
-    /// Change that must be recorded.
-    pub(super) unrecorded: UnrecordedChange,
-}
-
-/// Change of a member since it was last recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UnrecordedChange {
-    Nothing,
-    /// The cursor moved.
-    Acked,
-    /// The member came back: the address may differ, and the cursor may be lower.
-    Reconnected,
 }
 
 impl Member {
-    pub(super) fn member_state(&self) -> MemberState {
-        let Self { ref id, address, registered_at, acked, ref own, .. } = *self;
-        // Own seqs below the cursor, too: the member may go back, and no segment may have these
-        // messages after the next start.
-        let own = own.above(Seq::ZERO).map(|range| (range.first, range.last)).collect();
-        MemberState { id: id.clone(), address, registered_at, acked, own }
+    pub(super) fn state(&self) -> MemberState<'_> {
+        let Self { ref id, owner, address, registered_at, acked, .. } = *self;
+        MemberState { id, owner, address, registered_at, acked }
     }
 
-    /// Restores a recorded member.
-    pub(super) fn restore(
-        &mut self,
-        address: SocketAddr,
-        registered_at: Seq,
-        acked: Seq,
-        history: &mut History,
-    ) {
-        self.address = address;
+    /// Restores the seqs of a recorded member.
+    pub(super) fn restore(&mut self, registered_at: Seq, acked: Seq, history: &mut History) {
         self.registered_at = registered_at.min(history.last());
-        self.restore_acked(acked, history);
+        self.move_cursor(acked, history);
     }
 
-    /// Restores a recorded cursor. The messages up to the cursor may be missing.
-    pub(super) fn restore_acked(&mut self, acked: Seq, history: &mut History) {
+    /// Moves the cursor to `acked`, or to the end of the own range right after it. The messages up
+    /// to the cursor may be missing. Returns false if the cursor stays.
+    pub(super) fn move_cursor(&mut self, acked: Seq, history: &mut History) -> bool {
         let acked = acked.min(history.last()).max(self.registered_at);
         if acked >= self.acked {
-            self.advance(acked, history);
+            self.advance(acked, history)
         } else {
             self.set_acked(acked, history);
+            true
         }
     }
 
-    /// Restores a recorded message of the member.
-    pub(super) fn restore_published(&mut self, seq: Seq, history: &mut History) {
+    /// Adds a message of the member itself, the newest one.
+    pub(super) fn add_own(&mut self, seq: Seq) {
         self.own.push(seq);
-        self.advance(self.acked, history);
     }
 
     /// Ends the restoration. Until then no own seq is forgotten: a later record may move the cursor
@@ -101,6 +85,11 @@ impl Member {
         self.advance(self.acked, history);
     }
 
+    /// Returns true if no request or proposal of the member is under way.
+    fn is_at_rest(&self) -> bool {
+        self.reconnecting.is_none() && !self.is_leaving
+    }
+
     pub(super) fn acked(&self) -> Seq {
         self.acked
     }
@@ -109,15 +98,8 @@ impl Member {
         &self.own
     }
 
-    /// Counts everything up to `acked` as delivered, and the own seqs right after it.
-    pub(super) fn acknowledge_through(&mut self, acked: Seq, history: &mut History) {
-        if self.advance(acked, history) {
-            self.trim_own(history);
-        }
-    }
-
-    /// Moves the cursor as [`Member::acknowledge_through`] does, but keeps all own seqs. Returns
-    /// false if the cursor does not move.
+    /// Moves the cursor forward to `acked`, and over the own seqs right after it. Returns false if
+    /// the cursor stays.
     fn advance(&mut self, acked: Seq, history: &mut History) -> bool {
         let acked = self.own.skip(acked.max(self.acked));
         if acked == self.acked {
@@ -131,37 +113,24 @@ impl Member {
         true
     }
 
-    /// Records that the member published `seq`, which is never sent to it.
-    pub(super) fn published(
-        &mut self,
-        seq: Seq,
-        outbound: Option<&mut Outbound>,
-        history: &mut History,
-    ) {
-        self.own.push(seq);
-        if let Some(outbound) = outbound {
-            outbound.skip_missing(history, &self.own);
-        }
-        self.acknowledge_through(self.acked, history);
-    }
-
-    /// Resumes after `taken`, the last seq that the member names in this epoch.
+    /// Returns the cursor of a member that returns and names `taken` as its last seq.
     ///
     /// If `taken` is below the cursor, the cursor goes back. The member then gets the kept messages
     /// after `taken` again, but none from before its registration.
-    pub(super) fn resume_after(&mut self, taken: Seq, history: &mut History) {
+    pub(super) fn resumption(&self, taken: Seq, history: &History) -> Seq {
         let oldest = history.front().before().min(self.acked);
-        let acked = taken.max(self.registered_at).max(oldest);
-        if acked >= self.acked {
-            self.acknowledge_through(acked, history);
-        } else {
-            self.go_back_to(acked, history);
-        }
+        taken.max(self.registered_at).max(oldest)
     }
 
-    fn go_back_to(&mut self, acked: Seq, history: &mut History) {
-        self.own.go_back(self.acked, history.front(), history.lost());
-        self.set_acked(acked, history);
+    /// Moves the cursor of a member that returns.
+    pub(super) fn resume_at(&mut self, acked: Seq, history: &mut History) {
+        let acked = acked.min(history.last()).max(self.registered_at);
+        if acked < self.acked {
+            self.own.go_back(self.acked, history.front(), history.lost());
+            self.set_acked(acked, history);
+        } else if self.advance(acked, history) {
+            self.trim_own(history);
+        }
     }
 
     /// Sets the cursor to `acked`, or to the end of the own range right after it.
@@ -172,7 +141,7 @@ impl Member {
     }
 
     /// Forgets own seqs at or below the cursor whose messages are not kept.
-    fn trim_own(&mut self, history: &History) {
+    pub(super) fn trim_own(&mut self, history: &History) {
         self.own.forget_through(self.acked.min(history.front().before()));
     }
 
@@ -189,6 +158,10 @@ pub(super) struct Members {
     /// Slot of the member whose own seqs are trimmed next.
     trimmed_next: usize,
     by_id: BTreeMap<Box<str>, MemberSlot>,
+    /// Cursors that have changed since a journal recorded them.
+    pub(super) changes: CursorChanges,
+    /// Slot that was found last. The fact of a request finds the member of its check again.
+    found_last: Cell<MemberSlot>,
     /// Member with the lowest cursor, and that cursor, when last searched. As long as that cursor
     /// has not moved, none is lower: cursors only rise, except at [`Members::cursor_went_back`].
     lowest: Option<(MemberSlot, Seq)>,
@@ -203,6 +176,7 @@ impl Members {
     pub(super) fn insert(
         &mut self,
         id: Box<str>,
+        owner: Owner,
         address: SocketAddr,
         history: &mut History,
     ) -> MemberSlot {
@@ -210,6 +184,7 @@ impl Members {
         let acked = history.last();
         let slot = MemberSlot::new(self.slots.insert(Member {
             id: id.clone(),
+            owner,
             address,
             registered_at: acked,
             acked,
@@ -217,8 +192,8 @@ impl Members {
             block: history.enter(acked),
             link: None,
             reconnecting: None,
+            is_leaving: false,
             offline_since: None,
-            unrecorded: UnrecordedChange::Nothing,
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");
@@ -237,7 +212,13 @@ impl Members {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<MemberSlot> {
-        self.by_id.get(id).copied()
+        let found = self.found_last.get();
+        if self.at(found).is_some_and(|member| *member.id == *id) {
+            return Some(found);
+        }
+        let found = self.by_id.get(id).copied()?;
+        self.found_last.set(found);
+        Some(found)
     }
 
     pub(super) fn at(&self, slot: MemberSlot) -> Option<&Member> {
@@ -263,8 +244,16 @@ impl Members {
         let was_offline = member.offline_since.unwrap_or(now);
         self.offline.remove(&(was_offline, slot));
         member.offline_since = member.link.is_none().then_some(was_offline);
-        if let (Some(since), None) = (member.offline_since, member.reconnecting) {
+        if let (Some(since), true) = (member.offline_since, member.is_at_rest()) {
             self.offline.insert((since, slot));
+        }
+    }
+
+    /// Marks a member whose deregistration was proposed, or no longer is.
+    pub(super) fn mark_leaving(&mut self, slot: MemberSlot, is_leaving: bool, now: Millis) {
+        if let Some(member) = self.slots.get_mut(slot.index()) {
+            member.is_leaving = is_leaving;
+            self.update_offline(slot, now);
         }
     }
 
@@ -281,7 +270,7 @@ impl Members {
     /// Returns true if the list of offline members agrees with the members.
     pub(super) fn is_offline_in_order(&self) -> bool {
         let offline = self.slots.iter().filter_map(|(slot, member)| {
-            let is_offline = member.link.is_none() && member.reconnecting.is_none();
+            let is_offline = member.link.is_none() && member.is_at_rest();
             Some((member.offline_since.filter(|_| is_offline)?, MemberSlot::new(slot)))
         });
         offline.collect::<BTreeSet<_>>() == self.offline

@@ -18,13 +18,14 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod apply;
 mod backlog;
 mod block;
 mod commands;
 mod connecting;
+mod cursor_changes;
 mod delivering;
 mod epochs;
-mod facts;
 mod forgetting;
 mod history;
 mod ids;
@@ -33,34 +34,34 @@ mod links;
 mod listing;
 mod member_change;
 mod members;
+mod order;
 mod outbound;
 mod per_address;
 mod ranges;
-mod replay;
+mod recorded;
 mod stats;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::facts::{FactIndex, Journal, JournalPosition};
 use crate::limits::Overflow;
-use crate::protocol::{Command, Epoch, MemberLine, Reply, Request, Seq};
+use crate::protocol::{Epoch, MemberLine, Reply, Request, Seq};
 use crate::time::{Millis, Now};
 
 use backlog::BacklogState;
 use epochs::Epochs;
 use history::History;
-use ids::MemberSlot;
-use links::{Link, Links};
+use links::Links;
 use members::Members;
+use order::{FactOrder, JournalState};
 
 pub use backlog::BacklogChange;
-pub use facts::{CursorUpdate, Fact, MemberState};
-pub use ids::{ConnId, LinkId};
+pub use ids::{ConnId, LinkId, Ticket};
 pub use listing::Listing;
 pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
-pub use replay::{RecoveredFact, Replay};
 pub use stats::{Gauges, Stats};
 
 /// Settings of a group.
@@ -82,8 +83,6 @@ pub struct Rules {
     pub overflow: Overflow,
     /// True if requests may name any address, and may use an id from any address.
     pub foreign_ip_allowed: bool,
-    /// True if a journal stores facts. Then nothing is sent before it is [`Input::Committed`].
-    pub is_journaled: bool,
     /// Address of the coordinator's own listening socket. The group never connects to it.
     pub listening: SocketAddr,
 }
@@ -150,16 +149,21 @@ pub enum Input<'a> {
         /// Cause of the end.
         how: SocketEnd,
     },
-    /// The journal committed all messages up to a seq.
+    /// The journal committed facts that it had ordered before.
     Committed {
-        /// Last committed seq.
-        through: Seq,
+        /// Last committed fact.
+        through: JournalPosition,
+    },
+    /// All facts of a recovery were applied. All members are offline.
+    Recovered {
+        /// Epoch from now on.
+        epoch: Epoch,
     },
     /// Random bits for the next epoch: the answer to [`Effect::DrawEpoch`].
     DrawnEpoch(Epoch),
     /// A new epoch must begin.
     BeginEpoch,
-    /// The journal committed [`Group::decided_epoch`]. Acks that have arrived are handed in first.
+    /// [`Group::is_epoch_due`]: the epoch begins. Acks that have arrived are handed in first.
     EpochCommitted,
     /// True: the journal cannot be written. False: the journal can be written again.
     JournalFails(bool),
@@ -180,6 +184,8 @@ pub enum Effect {
         to: ConnId,
         /// Reply to the request.
         reply: Reply,
+        /// Fact that must be committed before the reply is sent.
+        after: FactIndex,
     },
     /// Answer a request with a list.
     List {
@@ -205,8 +211,6 @@ pub enum Effect {
         /// Last bytes for the socket, as far as it takes them at once. May be empty.
         closing_bytes: Box<[u8]>,
     },
-    /// Store a fact in the journal.
-    Record(Fact),
     /// Draw random bits for [`Input::DrawnEpoch`]. A group has none at its start.
     DrawEpoch,
     /// Log a change of a member.
@@ -221,18 +225,12 @@ pub struct Group {
     rules: Rules,
     epochs: Epochs,
     members: Members,
-    /// Registrations under way, by id.
-    registering: BTreeMap<Box<str>, LinkId>,
     links: Links,
     history: History,
     effects: VecDeque<Effect>,
-    /// Buffer for the line that is being encoded, reused for each message.
-    line: Vec<u8>,
     is_shutting_down: bool,
-    is_journal_failing: bool,
-    is_journal_full: bool,
-    /// Members whose cursors must be recorded.
-    changed_cursors: Vec<MemberSlot>,
+    journal_state: JournalState,
+    order: FactOrder,
     backlog_state: BacklogState,
     /// Time of the input that is being handled.
     now: Millis,
@@ -248,27 +246,29 @@ impl Group {
             rules,
             epochs: Epochs::new(epoch),
             members: Members::default(),
-            registering: BTreeMap::new(),
             links: Links::default(),
             effects: VecDeque::new(),
-            line: Vec::new(),
             is_shutting_down: false,
-            is_journal_failing: false,
-            is_journal_full: false,
-            changed_cursors: Vec::new(),
+            journal_state: JournalState::default(),
+            order: FactOrder::default(),
             backlog_state: BacklogState::default(),
             now: Millis::ZERO,
             stats: Stats::default(),
         }
     }
 
-    /// Handles one input at the time `now`.
-    pub fn handle(&mut self, input: Input<'_>, now: Now) {
+    /// Handles one input at the time `now`. The facts that follow from the input are proposed to
+    /// the journal.
+    pub fn handle(&mut self, input: Input<'_>, now: Now, journal: &mut impl Journal<Self>) {
         self.now = now.steady;
-        self.expire(now.steady);
+        if self.order.recovering.is_none() {
+            self.expire(now.steady);
+        }
         match input {
-            Input::Request { origin, request } => self.on_request(origin, &request, now),
-            Input::Connected { link } => self.on_connected(link),
+            Input::Request { origin, request } => {
+                self.on_request(origin, &request, now, journal);
+            }
+            Input::Connected { link } => self.on_connected(link, now, journal),
             Input::ConnectFailed { link, reason } => self.on_connect_failed(link, reason),
             Input::Wrote { link, bytes } => self.on_wrote(link, bytes),
             Input::Delivered => self.on_delivered(),
@@ -276,21 +276,25 @@ impl Group {
             Input::Garbled { link } => self.on_link_end(link, OfflineCause::BadAck),
             Input::Lost { link, how } => self.on_link_end(link, OfflineCause::SocketEnded(how)),
             Input::Committed { through } => self.on_committed(through, now.steady),
+            Input::Recovered { epoch } => self.on_recovered(epoch, now),
             Input::DrawnEpoch(epoch) => self.epochs.drawn(epoch),
-            Input::BeginEpoch => self.on_begin_epoch(),
-            Input::EpochCommitted => self.on_epoch_committed(),
-            Input::JournalFails(fails) => self.is_journal_failing = fails,
-            Input::JournalFull(is_full) => self.is_journal_full = is_full,
-            Input::Tick => self.on_tick(),
+            Input::BeginEpoch => self.on_begin_epoch(now, journal),
+            Input::EpochCommitted => self.on_epoch_committed(now, journal),
+            Input::JournalFails(fails) => self.journal_state.is_failing = fails,
+            Input::JournalFull(is_full) => self.journal_state.is_full = is_full,
+            Input::Tick => self.on_tick(now, journal),
             Input::ShutDown => self.on_shut_down(),
         }
         debug_assert!(self.history.released() <= self.history.last(), "sent messages exist");
         debug_assert!(self.history.front() <= self.history.last().next(), "expired messages exist");
-        debug_assert!(self.registering.len() <= self.links.len(), "each registration has a link");
+        debug_assert!(
+            self.links.registering.len() <= self.links.len(),
+            "each registration has a link"
+        );
     }
 
-    fn on_tick(&mut self) {
-        self.forget_offline();
+    fn on_tick(&mut self, now: Now, journal: &mut impl Journal<Self>) {
+        self.forget_offline(now, journal);
         self.end_backlog_state();
         self.history.trim();
     }
@@ -346,33 +350,6 @@ impl Group {
         self.links.open(link).is_some_and(|(_, outbound)| outbound.acks)
     }
 
-    /// Returns the message socket that ends if this connect-back succeeds.
-    #[must_use]
-    pub fn replaces(&self, link: LinkId) -> Option<LinkId> {
-        match self.links.at(link)? {
-            Link::Connecting(connect_back) => match connect_back.purpose {
-                links::ConnectPurpose::Reconnect(slot) => self.members.at(slot)?.link,
-                links::ConnectPurpose::Register(_) => None,
-            },
-            Link::Open { .. } => None,
-        }
-    }
-
-    /// Returns the message socket that ends if this request succeeds.
-    #[must_use]
-    pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
-        match request.command {
-            Command::Disconnect => self.members.at(self.members.find(request.id)?)?.link,
-            Command::Deregister // The cursor of a removed member no longer matters.
-            | Command::Register { .. }
-            | Command::Reconnect { .. }
-            | Command::Msend { .. }
-            | Command::Members
-            | Command::Stats
-            | Command::Ping => None,
-        }
-    }
-
     /// Returns the lines after `OK members`, in byte order of the ids.
     pub fn members(&self) -> impl Iterator<Item = MemberLine<'_>> {
         self.members_after(None)
@@ -389,8 +366,25 @@ impl Group {
         })
     }
 
+    /// Returns the last committed fact. Replies up to it may be sent.
+    #[must_use]
+    pub fn committed(&self) -> FactIndex {
+        self.order.committed
+    }
+
+    /// Returns the fact that a reply must wait for; `None` if it is committed.
+    #[must_use]
+    pub fn awaited(&self, after: FactIndex) -> Option<FactIndex> {
+        (after > self.order.committed).then_some(after)
+    }
+
     fn reply(&mut self, to: ConnId, reply: impl Into<Reply>) {
-        self.effects.push_back(Effect::Reply { to, reply: reply.into() });
+        self.reply_after(to, reply.into(), FactIndex::ZERO);
+    }
+
+    /// Replies once a fact is committed.
+    fn reply_after(&mut self, to: ConnId, reply: Reply, after: FactIndex) {
+        self.effects.push_back(Effect::Reply { to, reply, after });
     }
 }
 

@@ -3,22 +3,27 @@
 mod backlog;
 mod closing_bytes;
 mod committed;
+mod connecting;
 mod epochs;
 mod forgetting;
+mod journal;
 mod replay;
 mod strangers;
 
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::facts::{Fact, Ordered, StateMachine};
 use crate::protocol::{Conflict, LimitReached, RequestError};
 use crate::time::UnixMillis;
+use journal::TestJournal;
 
 const LOCAL_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 
 /// A group, the time, and the bytes that every message socket was given.
 struct World {
     group: Group,
+    journal: TestJournal,
     now: u64,
     ports: u16,
 }
@@ -38,16 +43,30 @@ impl World {
             backlog_bytes_max: 1 << 20,
             overflow: Overflow::Reject,
             foreign_ip_allowed: false,
-            is_journaled: false,
             listening: "10.0.0.1:5000".parse().unwrap(),
         };
         change(&mut rules);
-        Self { group: Group::new(rules, Epoch::new(1)), now: 0, ports: 9000 }
+        let group = Group::new(rules, Epoch::new(1));
+        Self { group, journal: TestJournal::default(), now: 0, ports: 9000 }
+    }
+
+    /// Like [`World::with`], with a journal that commits later.
+    fn late(change: impl FnOnce(&mut Rules)) -> Self {
+        Self {
+            journal: TestJournal { is_late: true, ..TestJournal::default() },
+            ..Self::with(change)
+        }
+    }
+
+    /// Commits all facts up to a seq. The seq must be the last one, or one before it.
+    fn commit(&mut self, through: u64) -> Vec<Effect> {
+        let through = JournalPosition { last: Seq::new(through), ..self.group.position() };
+        self.input(Input::Committed { through })
     }
 
     fn input(&mut self, input: Input<'_>) -> Vec<Effect> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
-        self.group.handle(input, now);
+        self.group.handle(input, now, &mut self.journal);
         self.group.check();
         let effects = std::iter::from_fn(|| self.group.poll_effect());
         effects
@@ -69,7 +88,6 @@ impl World {
             Effect::List { .. }
             | Effect::Connect { .. }
             | Effect::Close { .. }
-            | Effect::Record(_)
             | Effect::DrawEpoch
             | Effect::MemberChange(_)
             | Effect::Backlog(_) => None,
@@ -146,6 +164,19 @@ impl World {
 
     fn acked(&self, id: &str) -> u64 {
         self.group.members().find(|line| line.id == id).unwrap().acked.as_u64()
+    }
+}
+
+/// Returns the reply of an effect, and its command socket.
+fn replied(effect: &Effect) -> Option<(ConnId, &Reply)> {
+    match effect {
+        Effect::Reply { to, reply, .. } => Some((*to, reply)),
+        Effect::List { .. }
+        | Effect::Connect { .. }
+        | Effect::Close { .. }
+        | Effect::DrawEpoch
+        | Effect::MemberChange(_)
+        | Effect::Backlog(_) => None,
     }
 }
 
@@ -311,37 +342,6 @@ fn a_since_above_the_last_number_is_refused() {
 }
 
 #[test]
-fn a_later_reconnect_wins_and_disconnect_cancels_it_even_for_an_offline_member() {
-    let mut world = World::new(100);
-    let old = world.register("ann", "");
-    let first = world.dial(1, "ann#reconnect 9001");
-    let effects = world.request_from(2, "ann#reconnect 9002");
-    let superseded = Reply::from(Conflict::Superseded);
-    assert_eq!(effects[0], Effect::Close { link: first, closing_bytes: Box::default() });
-    assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: superseded });
-    assert!(world.input(Input::Connected { link: first }).is_empty(), "the link is closed");
-    world.input(Input::Lost { link: old, how: SocketEnd::Closed });
-    let effects = world.request_from(3, "ann#disconnect");
-    let cancelled = Reply::from(Conflict::Cancelled);
-    assert_eq!(effects[1], Effect::Reply { to: ConnId(2), reply: cancelled });
-    assert_eq!(effects[2], Effect::Reply { to: ConnId(3), reply: Reply::Disconnect });
-    assert_eq!(world.request("ann#disconnect"), Conflict::AlreadyOffline.into());
-}
-
-#[test]
-fn an_id_that_is_registering_is_no_member_but_counts_toward_the_limit() {
-    let mut world = World::with(|rules| rules.members_max = 1);
-    let link = world.dial(1, "ann#register 9001");
-    assert_eq!(world.request("ann#register 9002"), Conflict::AlreadyRegistering.into());
-    for line in ["ann#disconnect", "ann#deregister", "ann#reconnect 9002", "ann#msend x"] {
-        assert_eq!(world.request(line), RequestError::NotAMember.into(), "{line}");
-    }
-    assert_eq!(world.request("bob#register 9002"), LimitReached::Members { max: 1 }.into());
-    world.input(Input::ConnectFailed { link, reason: "no".into() });
-    world.register("bob", "");
-}
-
-#[test]
 fn with_drop_oldest_the_oldest_messages_become_gaps() {
     let mut world = World::with(|rules| {
         rules.backlog_bytes_max = 24;
@@ -363,20 +363,6 @@ fn with_a_time_to_live_of_zero_a_message_is_delivered_in_its_turn_only() {
     world.send("bob", "b");
     world.input(Input::Delivered);
     assert_eq!(world.read(ann), "gap 1 2-2");
-}
-
-#[test]
-fn a_shutdown_refuses_new_and_pending_requests() {
-    let mut world = World::new(100);
-    world.register("ann", "");
-    let link = world.dial(1, "bob#register 9001");
-    let effects = world.input(Input::ShutDown);
-    let refused = Reply::from(RequestError::ShuttingDown);
-    let sent_gaps = Effect::Reply { to: ConnId(1), reply: refused.clone() };
-    assert_eq!(effects, [Effect::Close { link, closing_bytes: Box::default() }, sent_gaps]);
-    for line in ["ann#msend x", "eve#ping", "eve#register 80"] {
-        assert_eq!(world.request(line), refused, "{line}");
-    }
 }
 
 #[test]

@@ -6,22 +6,26 @@ use crate::code::{children_of, words_of};
 use crate::{hold, read, sources};
 
 /// Each part of the library and the parts it may use, all of which stand above it: no circles.
-const WALLS: [(&str, &[&str]); 11] = [
+const WALLS: [(&str, &[&str]); 12] = [
     ("limits", &[]),
     ("time", &[]),
     ("text", &[]),
     ("protocol", &["limits", "time"]),
     ("config", &["limits", "protocol", "text"]),
-    ("group", &["limits", "protocol", "time"]),
+    ("facts", &["protocol", "time"]),
+    ("group", &["facts", "limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
-    ("journal", &["limits", "protocol", "text", "time"]),
+    ("journal", &["facts", "limits", "protocol", "text", "time"]),
     ("net", &["limits", "protocol", "text", "time"]),
-    ("coordinator", &["config", "net", "group", "journal", "limits", "protocol", "text", "time"]),
+    (
+        "coordinator",
+        &["config", "facts", "net", "group", "journal", "limits", "protocol", "text", "time"],
+    ),
     ("participant", &["config", "net", "limits", "protocol", "session", "text", "time"]),
 ];
 
 /// Parts that decide and do nothing.
-const MINDS: [&str; 6] = ["limits", "time", "text", "protocol", "group", "session"];
+const MINDS: [&str; 7] = ["limits", "time", "text", "protocol", "facts", "group", "session"];
 
 /// Crates that only compute, which minds may use.
 const PURE_CRATES: [&str; 4] = ["bytes", "itoa", "memchr", "slab"];

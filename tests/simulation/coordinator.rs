@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use groupcast::facts::FactIndex;
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Listing, SocketEnd};
 use groupcast::protocol::{Epoch, LineBuffer, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
 
 use crate::coordinator_commands::Client;
-use crate::coordinator_journal::Journal;
+use crate::coordinator_journal::{Journal, Orders};
 use crate::environment::{Event, Node};
 use crate::net::End;
 use crate::world::World;
@@ -104,7 +105,7 @@ impl SimCoordinator {
     }
 
     fn handle(&mut self, input: Input<'_>, now: Now) {
-        self.group.handle(input, now);
+        self.group.handle(input, now, &mut Orders(self.journal.as_mut()));
         self.group.check();
     }
 
@@ -142,7 +143,8 @@ impl World {
             Input::Acknowledged { link, seq } => self.model.acknowledged(*link, seq.as_u64()),
             Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
             Input::Lost { link, how } => self.model.lost(*link, reason(how)),
-            Input::Committed { through } => self.model.committed(*through),
+            Input::Committed { through } => self.model.committed(through.last),
+            Input::Recovered { .. } => (), // Only at a start.
             Input::DrawnEpoch(epoch) => self.model.drawn = Some(*epoch),
             Input::BeginEpoch => self.model.begin_epoch(),
             Input::EpochCommitted => self.model.epoch_committed(),
@@ -152,8 +154,9 @@ impl World {
             Input::ShutDown => self.model.shut_down(),
         }
         coordinator.handle(input, now);
+        self.report_fullness();
         while let Some(effect) = self.coordinator().group.poll_effect() {
-            self.on_effect(effect, now);
+            self.on_effect(effect);
         }
         self.model.update_offline(now.steady.as_u64());
         let members =
@@ -162,13 +165,9 @@ impl World {
         self.model.is_satisfied();
     }
 
-    fn on_effect(&mut self, effect: Effect, now: Now) {
+    fn on_effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Reply { to, reply } => {
-                let journal = self.coordinator().journal.as_ref();
-                let commit = journal.and_then(|journal| journal.commits.awaited_commit(&reply));
-                self.answer(to, &reply.to_string(), commit);
-            }
+            Effect::Reply { to, reply, after } => self.answer(to, &reply.to_string(), after),
             Effect::List { to, listing } => self.list(to, listing),
             Effect::Connect { link, address, .. } => {
                 self.model.on_connect(link, address);
@@ -181,13 +180,6 @@ impl World {
                 self.model.on_close(link, &closing_bytes);
                 self.drop_link(link, &closing_bytes);
             }
-            Effect::Record(fact) => {
-                let coordinator = self.coordinator();
-                if let Some(journal) = &mut coordinator.journal {
-                    journal.commits.record(&fact, &coordinator.group, now);
-                }
-                self.report_fullness();
-            }
             Effect::DrawEpoch => self.draw_epoch(),
             Effect::MemberChange(_) | Effect::Backlog(_) => (),
         }
@@ -197,11 +189,15 @@ impl World {
         let epoch = Epoch::new(self.environment.rng.next());
         self.model.drawn = Some(epoch);
         let World { coordinator: Some(coordinator), environment, .. } = self else { return };
-        coordinator.group.handle(Input::DrawnEpoch(epoch), coordinator.clock(environment.now));
+        let now = coordinator.clock(environment.now);
+        coordinator.handle(Input::DrawnEpoch(epoch), now);
     }
 
-    /// The new epoch is written down: the message sockets of the old one end.
-    pub(crate) fn begin_epoch(&mut self) {
+    /// If the new epoch is written down, the message sockets of the old one end.
+    pub(crate) fn begin_due_epoch(&mut self) {
+        if !self.coordinator().group.is_epoch_due() {
+            return;
+        }
         for link in self.coordinator().links.keys().copied().collect::<Vec<LinkId>>() {
             self.read_acks(link);
         }
@@ -232,7 +228,7 @@ impl World {
                 let lines: Vec<String> = group.members().map(|line| line.to_string()).collect();
                 let mut text = format!("OK members {}", lines.len());
                 lines.iter().for_each(|line| text.extend(["\n", line]));
-                self.answer(to, &text, None);
+                self.answer(to, &text, FactIndex::ZERO);
             }
             Listing::Stats => {
                 let registration = group.gauges();
@@ -242,15 +238,15 @@ impl World {
                 assert_eq!(registration.members, self.model.members.len());
                 let members = registration.members;
                 self.check_stats();
-                self.reply(to, &format!("OK stats 1\nmembers {members}"), None, None);
+                self.reply(to, &format!("OK stats 1\nmembers {members}"), FactIndex::ZERO, None);
             }
         }
     }
 
-    fn answer(&mut self, to: ConnId, reply: &str, commit: Option<u64>) {
+    fn answer(&mut self, to: ConnId, reply: &str, after: FactIndex) {
         self.model.on_reply(to, reply);
         let fact = self.model.facts.remove(&to);
-        self.reply(to, reply, commit, fact);
+        self.reply(to, reply, after, fact);
     }
 
     pub(crate) fn coordinator_turn(&mut self, ready: Vec<End>, accepted: Vec<End>) {

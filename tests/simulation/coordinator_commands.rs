@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use groupcast::facts::FactIndex;
 use groupcast::group::{ConnId, Input, Origin};
 use groupcast::protocol::{LineBuffer, Request};
 
@@ -161,7 +162,9 @@ impl World {
                 self.trace(|| format!("hub: {request}"));
                 self.handle_input(Input::Request { origin, request });
             }
-            Err(malformed) => self.reply(conn, &format!("ERR 400 {malformed}"), None, None),
+            Err(malformed) => {
+                self.reply(conn, &format!("ERR 400 {malformed}"), FactIndex::ZERO, None);
+            }
         }
     }
 
@@ -207,7 +210,7 @@ impl World {
         &mut self,
         to: ConnId,
         reply: &str,
-        commit: Option<u64>,
+        after: FactIndex,
         fact: Option<FactId>,
     ) {
         let end = End { conn: to.0, side: 1 };
@@ -221,7 +224,7 @@ impl World {
             }
         }
         if !client.write_closed {
-            client.waiting.hold(commit, &format!("{reply}\n"), fact);
+            client.waiting.hold(after, &format!("{reply}\n"), fact);
             self.release_replies(end);
         }
     }

@@ -10,8 +10,9 @@ use groupcast::coordinator::journaling::{
     Commits, JournalContents, JournalOptions, OpenedJournal, PendingReplies, Progress,
     RandomValues, SegmentWriter, WriterJob, WriterReport,
 };
-use groupcast::group::{Group, Input};
-use groupcast::journal::{BootId, Salt, Store};
+use groupcast::facts::{Fact, FactIndex};
+use groupcast::group::{Group, Input, Ticket};
+use groupcast::journal::{BootId, MemoryJournal, Salt, Store};
 use groupcast::limits::{JOURNAL_QUEUE_MAX, SyncPolicy};
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
@@ -35,11 +36,22 @@ pub(crate) struct Journal {
     /// Report of the batch that the writer works on.
     writing: Option<WriterReport>,
     written: Vec<WriterReport>,
-    /// The last commit that is done.
-    done: u64,
     closing_at: Option<u64>,
     has_failed: bool,
     sync: SyncPolicy,
+}
+
+/// The order of the group's facts: that of its journal, or at once.
+#[derive(Debug)]
+pub(crate) struct Orders<'a>(pub(crate) Option<&'a mut Journal>);
+
+impl groupcast::facts::Journal<Group> for Orders<'_> {
+    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
+        match &mut self.0 {
+            Some(journal) => journal.commits.propose(fact, ticket, group, now),
+            None => MemoryJournal.propose(fact, ticket, group, now),
+        }
+    }
 }
 
 /// Replies that wait, and what each of them confirms.
@@ -52,8 +64,8 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(crate) fn hold(&mut self, commit: Option<u64>, reply: &str, fact: Option<FactId>) {
-        self.pending_replies.push(commit, reply.as_bytes());
+    pub(crate) fn hold(&mut self, after: FactIndex, reply: &str, fact: Option<FactId>) {
+        self.pending_replies.push(after, reply.as_bytes());
         self.put += reply.len();
         self.facts.extend(fact.map(|fact| (self.put, fact)));
     }
@@ -239,9 +251,9 @@ impl World {
         let Some(journal_state) = &mut self.journal_state else { return };
         let sync = journal_state.sync;
         let (jobs, written) = (Vec::new(), Vec::new());
-        let (writing, done, closing_at, has_failed) = (None, 0, None, false);
+        let (writing, closing_at, has_failed) = (None, None, false);
         let journal =
-            Journal { commits, writer, jobs, writing, written, done, closing_at, has_failed, sync };
+            Journal { commits, writer, jobs, writing, written, closing_at, has_failed, sync };
         let wall_ahead = journal_state.wall_ahead;
         self.put_up(group, Some(journal), now.steady, wall_ahead);
         if self.model.must_begin {
@@ -302,14 +314,9 @@ impl World {
             });
             self.handle_input(Input::JournalFails(fails));
         }
-        if progress.new_epoch {
-            self.begin_epoch();
-        }
-        if let Some((commit, through)) = progress.done {
+        if let Some(through) = progress.done {
             self.handle_input(Input::Committed { through });
-            if let Some(journal) = &mut self.coordinator().journal {
-                journal.done = commit;
-            }
+            self.begin_due_epoch();
             for end in self.coordinator().clients.keys().copied().collect::<Vec<End>>() {
                 self.release_replies(end);
             }
@@ -334,10 +341,10 @@ impl World {
     pub(crate) fn release_replies(&mut self, end: End) {
         let at = self.environment.now;
         let Some(coordinator) = &mut self.coordinator else { return };
-        let journal = coordinator.journal.as_ref().map(|journal| (journal.done, journal.sync));
-        let (done, sync) = journal.unwrap_or((0, SyncPolicy::Never));
+        let sync = coordinator.journal.as_ref().map_or(SyncPolicy::Never, |journal| journal.sync);
+        let committed = coordinator.group.committed();
         let Some(client) = coordinator.clients.get_mut(&end) else { return };
-        while let Some(replies) = client.waiting.pending_replies.release(done) {
+        while let Some(replies) = client.waiting.pending_replies.release(committed) {
             client.waiting.out += replies.len();
             if !client.write_closed {
                 client.output.extend_from_slice(&replies);
@@ -357,13 +364,7 @@ impl World {
         let now = self.environment.now;
         let World { coordinator: Some(coordinator), environment, .. } = self else { return };
         let clock = coordinator.clock(now);
-        let is_decided = coordinator.group.decided_epoch() != coordinator.group.epoch();
-        let Some(journal) = &mut coordinator.journal else {
-            if is_decided {
-                self.begin_epoch();
-            }
-            return;
-        };
+        let Some(journal) = &mut coordinator.journal else { return self.begin_due_epoch() };
         journal.commits.commit(&mut coordinator.group, clock, || {
             let is_drawn = environment.calm || environment.rng.percent(95);
             is_drawn.then(|| Salt(environment.rng.next()))

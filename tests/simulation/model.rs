@@ -80,11 +80,13 @@ pub(crate) struct Model {
     pub(crate) must_begin: bool,
     /// It was made from a journal.
     pub(crate) has_come_back: bool,
+    /// Messages are not released before their commit.
+    pub(crate) is_journaled: bool,
     pub(crate) coverage: Coverage,
 }
 
 impl Model {
-    pub(crate) fn new(rules: Rules, epoch: Epoch) -> Self {
+    pub(crate) fn new(rules: Rules, is_journaled: bool, epoch: Epoch) -> Self {
         Self {
             epochs: BTreeMap::from([(epoch, EpochHistory::default())]),
             epoch,
@@ -111,6 +113,7 @@ impl Model {
             waiting: Vec::new(),
             must_begin: false,
             has_come_back: false,
+            is_journaled,
             coverage: Coverage::new(),
         }
     }
@@ -129,7 +132,7 @@ impl Model {
             registrations: self.registrations,
             must_begin: self.must_begin,
             coverage: std::mem::take(&mut self.coverage),
-            ..Self::new(self.rules.clone(), epoch)
+            ..Self::new(self.rules.clone(), self.is_journaled, epoch)
         }
     }
 
@@ -371,7 +374,7 @@ impl Model {
         let (promise, is_anonymous, is_lost) = (None, false, false);
         let message = Message { sender, is_anonymous, line, accepted, promise, is_lost };
         self.life_mut().accept(message);
-        if !self.rules.is_journaled {
+        if !self.is_journaled {
             self.life_mut().released = seq;
         }
         self.advance();

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use groupcast::group::{Group, MemberState};
+use groupcast::facts::MemberState;
+use groupcast::group::Group;
 use groupcast::limits::SyncPolicy;
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::Now;
@@ -64,6 +65,9 @@ impl Copied {
         (self.epoch, self.life.last())
     }
 }
+
+/// A recovered member, with the ranges of its own messages.
+type Found<'a> = (MemberState<'a>, Vec<(Seq, Seq)>);
 
 impl Model {
     pub(crate) fn copy(&self) -> Copied {
@@ -134,10 +138,8 @@ impl Model {
         let registry = std::mem::take(&mut self.registry);
         let old = std::mem::take(&mut self.members);
         self.begin_again(epoch, life, group);
-        let mut found: BTreeMap<Box<str>, MemberState> = group
-            .member_states()
-            .map(|member_state| (member_state.id.clone(), member_state))
-            .collect();
+        let mut found: BTreeMap<&str, Found<'_>> =
+            group.member_states().map(|found| (found.0.id, found)).collect();
         for (id, entries) in registry {
             let member_state = found.remove(id.as_str());
             self.restore(&id, &entries, member_state, old.get(&id), back);
@@ -152,7 +154,7 @@ impl Model {
         let (mut life, mut lost) = (self.life().clone(), 0);
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
-        let lowest = group.member_states().map(|member| member.acked.as_u64()).min();
+        let lowest = group.member_states().map(|(member, _)| member.acked.as_u64()).min();
         let mut kept = BTreeSet::new();
         for (seq, line, at) in group.lines(Seq::ZERO) {
             let (seq, line) = (seq.as_u64(), String::from_utf8_lossy(line));
@@ -237,7 +239,7 @@ impl Model {
         &mut self,
         id: &str,
         entries: &[RegistryEntry],
-        found: Option<MemberState>,
+        found: Option<Found<'_>>,
         old: Option<&Member>,
         back: &Restart,
     ) {
@@ -248,7 +250,7 @@ impl Model {
             (None, None) => true,
             (Some(was), Some(is)) => {
                 // Behind messages that are lost it may seem to have come before them.
-                let (was, is) = (was.after.min(last), is.registered_at.as_u64());
+                let (was, is) = (was.after.min(last), is.0.registered_at.as_u64());
                 is <= was && (is + 1..=was).all(|seq| life.message(seq).is_lost)
             }
             (Some(_), None) | (None, Some(_)) => false,
@@ -266,14 +268,14 @@ impl Model {
         let promise = Some(Promise { at: 0, sync });
         // From here on it has registered where it is found, also if that was before what was lost.
         let registration = entry.registration.zip(found.as_ref()).map(|(registration, found)| {
-            Registration { after: found.registered_at.as_u64(), ..registration }
+            Registration { after: found.0.registered_at.as_u64(), ..registration }
         });
         self.registry.insert(id.to_owned(), vec![RegistryEntry { registration, promise, ..entry }]);
         let number = entry.registration.map_or(0, |registration| registration.number);
         let (Some(registration), Some(found)) = (entry.registration, found) else {
             return;
         };
-        let acked = found.acked.as_u64();
+        let acked = found.0.acked.as_u64();
         // Later registrations may be lost while their cursors are not.
         let peak = entries[at..].iter().map(|entry| entry.peak).max().unwrap_or_default();
         // A member that went back may find that all numbers up to its old cursor are its own.
@@ -283,7 +285,7 @@ impl Model {
         );
         if back.was_clean && old.is_some_and(|old| old.number == number) {
             let stood = old.map(|old| (old.acked.min(last), old.address));
-            assert_eq!(stood, Some((acked, found.address)), "{id}: place and address");
+            assert_eq!(stood, Some((acked, found.0.address)), "{id}: place and address");
         }
         self.take_in(id, registration, &found, back.opened_at);
     }
@@ -293,12 +295,12 @@ impl Model {
         &mut self,
         id: &str,
         registration: Registration,
-        found: &MemberState,
+        (found, own): &Found<'_>,
         opened_at: u64,
     ) {
         let (number, acked) = (registration.number, found.acked.as_u64());
         let registered_at = found.registered_at.as_u64();
-        let own = found.own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
+        let own = own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
         let life = self.life_mut();
         life.take_over(id, registered_at, number);
         life.pass_lost(number, acked);

@@ -51,11 +51,11 @@ impl World {
             backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
             overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
             foreign_ip_allowed: false,
-            is_journaled: rng.percent(70),
             listening: HUB,
         };
+        let is_journaled = rng.percent(70);
         let epoch = Epoch::new(rng.next());
-        let journal_state = rules.is_journaled.then(|| JournalState::new(rng));
+        let journal_state = is_journaled.then(|| JournalState::new(rng));
         let participants = participants.into_iter().enumerate();
         let mut world = Self {
             seed,
@@ -66,7 +66,7 @@ impl World {
             coordinators: 0,
             backups: Backups::of(seed, journal_state.is_some()),
             journal_state,
-            model: Model::new(rules, epoch),
+            model: Model::new(rules, is_journaled, epoch),
             participants: participants
                 .map(|(i, participant)| SimParticipant::new(i, participant))
                 .collect(),

@@ -10,6 +10,7 @@ use super::admission::AdmissionCounters;
 use super::client::{ClientPhase, Refused};
 use crate::coordinator::ready::Queued;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
+use crate::facts::FactIndex;
 use crate::group::{ConnId, Group};
 use crate::limits::{
     CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
@@ -41,12 +42,12 @@ impl CommandSockets {
         }
     }
 
-    /// Appends a reply to the output of a client, once `commit` is done.
+    /// Appends a reply to the output of a client, once the fact `after` is committed.
     pub(in crate::coordinator) fn answer(
         &mut self,
         to: ConnId,
         reply: &Reply,
-        commit: Option<u64>,
+        after: Option<FactIndex>,
     ) {
         if let Reply::Refused(_) = reply {
             self.errors += 1;
@@ -54,12 +55,12 @@ impl CommandSockets {
                 log::debug!("{}: {reply}", socket.client.addresses.peer);
             }
         }
-        self.append(to, commit, format_args!("{reply}\n"));
+        self.append(to, after, format_args!("{reply}\n"));
     }
 
-    /// Appends a text to the output of a client, once `commit` is done. The client then has its
-    /// reply, so its next request can be served.
-    fn append(&mut self, to: ConnId, commit: Option<u64>, text: Arguments<'_>) {
+    /// Appends a text to the output of a client, once the fact `after` is committed. The client
+    /// then has its reply, so its next request can be served.
+    fn append(&mut self, to: ConnId, after: Option<FactIndex>, text: Arguments<'_>) {
         let key = key_of(to);
         // If the client is gone, its request was executed.
         let Some(socket) = self.sockets.get_mut(key) else { return };
@@ -67,14 +68,14 @@ impl CommandSockets {
         let has_waited = client.has_waited();
         if client.write_closed {
             // The client is gone: the reply is dropped.
-        } else if commit.is_none() && client.pending_replies.bytes() == 0 {
+        } else if after.is_none() && client.pending_replies.bytes() == 0 {
             // Appending to memory cannot fail.
             let _ = socket.connection.output.write_fmt(text);
         } else {
             if client.pending_replies.bytes() == 0 {
                 self.with_pending_replies.push(key);
             }
-            client.pending_replies.push(commit, text.to_string().as_bytes());
+            client.pending_replies.push(after.unwrap_or_default(), text.to_string().as_bytes());
         }
         self.budget.charge(socket);
         self.schedule_flush(key);
@@ -83,12 +84,12 @@ impl CommandSockets {
         }
     }
 
-    /// Releases the replies that wait for a commit up to `done`.
-    pub(in crate::coordinator) fn release_replies(&mut self, done: u64) {
+    /// Releases the replies whose facts are committed.
+    pub(in crate::coordinator) fn release_replies(&mut self, committed: FactIndex) {
         for key in mem::take(&mut self.with_pending_replies) {
             let Some(socket) = self.sockets.get_mut(key) else { continue };
             let client = &mut socket.client;
-            while let Some(replies) = client.pending_replies.release(done) {
+            while let Some(replies) = client.pending_replies.release(committed) {
                 if !client.write_closed {
                     socket.connection.output.extend_from_slice(&replies);
                 }

@@ -11,7 +11,7 @@
 
 mod closing;
 mod completion;
-mod epoch;
+mod records;
 mod retention;
 mod segments;
 mod stats;
@@ -25,10 +25,11 @@ use super::cursors;
 use super::metrics::JournalMetrics;
 use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::writer::{NewSegment, WriterJob};
-use crate::group::{Fact, Group};
+use crate::facts::{FactIndex, JournalPosition};
+use crate::group::Group;
 use crate::journal::{HEADER_BYTES, Record, Salt, SegmentHeader, encode};
 use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, SyncPolicy};
-use crate::protocol::{Reply, Seq};
+use crate::protocol::Seq;
 use crate::time::{Millis, Now};
 
 use waiting::UnwrittenBytes;
@@ -54,10 +55,10 @@ pub struct Commits {
     next: u64,
     /// Last commit that is done or failed.
     finished: u64,
-    /// Commits in progress, each with the last seq at its time.
-    commits: VecDeque<(u64, Seq)>,
-    /// Last commit that is done, with the last seq at its time.
-    done: (u64, Seq),
+    /// Commits in progress, each with the last fact at its time.
+    commits: VecDeque<(u64, JournalPosition)>,
+    /// Last commit that is done, with the last fact at its time.
+    done: (u64, JournalPosition),
     /// Last commit that is durable.
     synced: u64,
     /// Last seq that is durable.
@@ -72,13 +73,13 @@ pub struct Commits {
     /// Time of the next sync, if syncs have an interval.
     sync_at: Option<Millis>,
     is_syncing: bool,
-    /// Last commit before the latest [`WriterJob::Sync`], with the last seq at its time.
-    covered: (u64, Seq),
+    /// Last commit before the latest [`WriterJob::Sync`], with the last fact at its time.
+    covered: (u64, JournalPosition),
     /// Closed segments, oldest first.
     closed: VecDeque<ClosedSegment>,
     is_removing: bool,
-    /// Commit of a new epoch, until it is done.
-    new_epoch: Option<u64>,
+    /// Commit of a new epoch, until it is done, and the last fact before the new epoch.
+    new_epoch: Option<(u64, FactIndex)>,
     metrics: JournalMetrics,
     /// Commit of the clean end of the journal.
     closing: Option<u64>,
@@ -99,23 +100,23 @@ pub(super) struct ResumePoint {
     pub(super) ttl_ms: u64,
     pub(super) segment: OpenSegment,
     pub(super) durable: Seq,
+    /// Last fact of the recovery.
+    pub(super) position: JournalPosition,
     pub(super) closed: VecDeque<ClosedSegment>,
 }
 
 /// Result of the reports of the writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Last commit that is done, with the last seq at its time.
-    pub done: Option<(u64, Seq)>,
+    /// Last fact that is committed.
+    pub done: Option<JournalPosition>,
     /// True if the journal fails from now on, false if it works again.
     pub fails: Option<bool>,
-    /// True if a new epoch is done. It begins before `done` is handled.
-    pub new_epoch: bool,
 }
 
 impl Commits {
     pub(super) fn new(start: ResumePoint) -> Self {
-        let ResumePoint { options, ttl_ms, segment, durable, closed } = start;
+        let ResumePoint { options, ttl_ms, segment, durable, position, closed } = start;
         Self {
             options,
             ttl_ms,
@@ -127,7 +128,7 @@ impl Commits {
             next: 1,
             finished: 0,
             commits: VecDeque::new(),
-            done: (0, durable),
+            done: (0, position),
             synced: 0,
             durable,
             failing: None,
@@ -137,27 +138,12 @@ impl Commits {
             cursor_flush: cursors::CursorFlush::default(),
             sync_at: None,
             is_syncing: false,
-            covered: (0, durable),
+            covered: (0, position),
             closed,
             is_removing: false,
             new_epoch: None,
             metrics: JournalMetrics::default(),
             closing: None,
-        }
-    }
-
-    /// Returns the commit that a reply must wait for, if any.
-    pub fn awaited_commit(&self, reply: &Reply) -> Option<u64> {
-        match reply {
-            Reply::Register { .. } | Reply::Deregister | Reply::Msend { .. } => Some(self.next),
-            // A reconnect is recorded later, together with the cursors. So a full disk does not
-            // keep a member from its messages.
-            Reply::Reconnect { .. }
-            | Reply::Disconnect
-            | Reply::Members { .. }
-            | Reply::Stats { .. }
-            | Reply::Ping
-            | Reply::Refused(_) => None,
         }
     }
 
@@ -183,31 +169,6 @@ impl Commits {
         self.commits.is_empty() && self.records.is_empty()
     }
 
-    /// Encodes a fact as records of the next commit.
-    pub fn record(&mut self, fact: &Fact, group: &Group, now: Now) {
-        self.must_flush |= !matches!(fact, Fact::Reconnected { .. });
-        self.record_clock(now);
-        match fact {
-            Fact::Reconnected { acked } => {
-                // The messages above `acked` must still exist when the cursor is recorded.
-                self.segment.needed = self.segment.needed.min(acked.next());
-            }
-            Fact::Member(member_state) => {
-                put_member(member_state, now.steady, self.segment.salt, &mut self.records);
-            }
-            Fact::Deregistered { id } => {
-                self.put(&Record::Deregistered { id }, now.steady);
-                self.deregistered.push_back((self.next, id.clone()));
-            }
-            Fact::NewEpoch { epoch } => self.put_new_epoch(*epoch, now.steady),
-            Fact::Accepted { seq } => {
-                if let Some((_, line, at)) = group.lines(seq.before()).next() {
-                    self.put(&Record::Accepted { line }, at);
-                }
-            }
-        }
-    }
-
     fn put(&mut self, record: &Record<'_>, at: Millis) {
         encode(record, at, self.segment.salt, &mut self.records);
     }
@@ -215,7 +176,7 @@ impl Commits {
     /// Makes a commit of the facts of this turn. `draw` draws the salt of a new segment.
     pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
         self.record_clock(now);
-        if self.cursor_flush.is_due(group.has_cursor_updates(), now.steady) {
+        if self.cursor_flush.is_due(group.has_cursor_changes(), now.steady) {
             if self.is_full() {
                 self.cursor_flush.postpone(now.steady); // Cursors can wait.
             } else {
@@ -235,15 +196,15 @@ impl Commits {
             return; // The next turn includes these records.
         }
         self.record_durable(now.steady);
-        let is_always =
-            self.options.sync == SyncPolicy::Always || self.new_epoch == Some(self.next);
+        let is_always = self.options.sync == SyncPolicy::Always
+            || self.new_epoch.is_some_and(|(commit, _)| commit == self.next);
         let must_sync = std::mem::take(&mut self.must_flush) && is_always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
         self.segment.bytes += records.len() as u64;
         if self.checks.precedes_write(now.steady) {
             self.jobs.push_back(WriterJob::Check);
         }
-        self.append(commit, records, must_sync, group.last());
+        self.append(commit, records, must_sync, group.position());
         if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
@@ -251,14 +212,20 @@ impl Commits {
         }
     }
 
-    fn append(&mut self, commit: u64, records: Vec<u8>, must_sync: bool, last: Seq) {
+    fn append(
+        &mut self,
+        commit: u64,
+        records: Vec<u8>,
+        must_sync: bool,
+        position: JournalPosition,
+    ) {
         self.waiting.add(commit, records.len());
         self.jobs.push_back(WriterJob::Append { commit, records, must_sync });
-        self.push_commit(last);
+        self.push_commit(position);
     }
 
-    fn push_commit(&mut self, last: Seq) {
-        self.commits.push_back((self.next, last));
+    fn push_commit(&mut self, position: JournalPosition) {
+        self.commits.push_back((self.next, position));
         self.next += 1;
     }
 
@@ -294,7 +261,7 @@ impl Commits {
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
         let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
-        for (_, id) in self.deregistered.iter().filter(|(_, id)| !group.is_member(id)) {
+        for (_, id) in self.deregistered.iter().filter(|(_, id)| group.member_state(id).is_none()) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
         let OpenSegment { serial: old, mut bytes, start_commit, .. } = self.segment;
@@ -334,9 +301,13 @@ impl Commits {
             self.records.clear();
             self.failing = Some(Failing::Trying(commit));
         }
-        self.push_commit(group.last());
-        if is_rescue && self.new_epoch.is_some() {
-            self.put_new_epoch(group.decided_epoch(), now.steady);
+        let mut position = group.position();
+        if is_rescue && let Some((_, before)) = self.new_epoch {
+            position.index = before; // The record of the new epoch is not in this commit.
+            self.push_commit(position);
+            self.put_new_epoch(group.decided_epoch(), before, now.steady);
+        } else {
+            self.push_commit(position);
         }
     }
 

@@ -5,7 +5,9 @@
 //! the writer, and the writer the loop. The same holds for members that reconnect: each of them
 //! costs a few bytes per pause, however often it reconnects.
 
-use crate::group::{CursorUpdate, Group};
+use super::snapshot::put_member;
+use crate::facts::Fact;
+use crate::group::Group;
 use crate::journal::{Record, Salt, encode};
 use crate::limits::CURSOR_FLUSH_MS;
 use crate::time::Millis;
@@ -41,12 +43,19 @@ impl CursorFlush {
 
 /// Records the cursors that have moved, and the members that have reconnected.
 pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    group.take_cursor_updates(|CursorUpdate { id, acked, reconnected }| {
-        let record = match reconnected {
-            Some((address, registered_at)) => Record::Member { id, address, registered_at, acked },
-            None => Record::Acked { id, acked },
-        };
-        encode(&record, at, salt, records);
+    group.take_cursor_changes(|fact| match fact {
+        Fact::Member(member) => put_member(&member, at, salt, records),
+        Fact::Acked { id, acked } => encode(&Record::Acked { id, acked }, at, salt, records),
+        Fact::Registered { .. }
+        | Fact::Returned { .. }
+        | Fact::Deregistered { .. }
+        | Fact::Accepted { .. }
+        | Fact::NewEpoch { .. }
+        | Fact::Snapshot { .. }
+        | Fact::Own { .. }
+        | Fact::AllNamed
+        | Fact::Numbered { .. }
+        | Fact::Lost { .. } => debug_assert!(false, "no cursor changes by this fact"),
     });
 }
 

@@ -1,6 +1,7 @@
 //! The snapshot at the start of a segment.
 
-use crate::group::{Group, MemberState};
+use crate::facts::MemberState;
+use crate::group::Group;
 use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
 use crate::limits::{RECORD_RANGES_MAX, SyncPolicy};
 use crate::protocol::{Epoch, Seq};
@@ -19,10 +20,10 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
     let (mut records, at) = (Vec::new(), now.steady);
     let epoch = Record::Epoch { epoch, last: after };
     encode(&epoch, at, salt, &mut records);
-    for it in group.member_states() {
+    for (it, own) in group.member_states() {
         put_member(&it, at, salt, &mut records);
-        let below = it.own.iter().map(|(first, last)| (*first, (*last).min(after)));
-        put_own(&it.id, below, at, salt, &mut records);
+        let below = own.iter().map(|(first, last)| (*first, (*last).min(after)));
+        put_own(it.id, below, at, salt, &mut records);
     }
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
@@ -31,14 +32,14 @@ pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now:
     }
     if after < group.last() {
         // A cursor must not be above the last message, so higher cursors follow the messages.
-        for it in group.member_states() {
-            let (id, acked) = (&*it.id, it.acked);
+        for (it, own) in group.member_states() {
+            let (id, acked) = (it.id, it.acked);
             if it.registered_at > after {
                 put_member(&it, at, salt, &mut records);
             } else if acked > after {
                 encode(&Record::Acked { id, acked }, at, salt, &mut records);
             }
-            let above = it.own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
+            let above = own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
             put_own(id, above, at, salt, &mut records);
         }
     }
@@ -55,12 +56,12 @@ pub(super) fn mode(sync: SyncPolicy) -> SyncMode {
 
 /// Encodes a member.
 pub(super) fn put_member(
-    member_state: &MemberState,
+    member_state: &MemberState<'_>,
     at: Millis,
     salt: Salt,
     records: &mut Vec<u8>,
 ) {
-    let MemberState { ref id, address, registered_at, acked, .. } = *member_state;
+    let MemberState { id, address, registered_at, acked, .. } = *member_state;
     encode(&Record::Member { id, address, registered_at, acked }, at, salt, records);
 }
 

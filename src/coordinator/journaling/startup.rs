@@ -7,10 +7,11 @@ use super::JournalOptions;
 use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
 use super::snapshot::{Snapshot, mode, snapshot};
 use super::writer::SegmentWriter;
-use crate::group::{Group, MemberState, RecoveredFact, Replay, Rules};
+use crate::facts::{Fact, MemberState, Ordered, Owner, StateMachine};
+use crate::group::{Group, Input, Rules};
 use crate::journal::{
-    BootId, Disk, HEADER_BYTES, JournalError, Record, Recovered, RecoveryEvent, Salt,
-    SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
+    BootId, Disk, HEADER_BYTES, JournalError, MemoryJournal, Record, Recovered, RecoveryEvent,
+    Salt, SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
 };
 use crate::limits::SyncPolicy;
 use crate::protocol::{Epoch, Seq};
@@ -19,7 +20,7 @@ use crate::time::{Millis, Now, UnixMillis};
 /// Content of a journal that was read and is not continued yet.
 #[derive(Debug)]
 pub struct JournalContents {
-    replay: Replay,
+    group: Group,
     recovered: Recovered,
     ttl_ms: u64,
 }
@@ -56,9 +57,9 @@ impl JournalContents {
         is_stopped: impl FnMut() -> bool,
     ) -> Result<Self, JournalError> {
         let ttl_ms = rules.ttl_ms;
-        let mut replay = Replay::new(rules, Epoch::new(0));
-        let recovered = recover_unless(store, |event| apply(&mut replay, event), is_stopped)?;
-        Ok(Self { replay, recovered, ttl_ms })
+        let mut group = Group::recovering(rules);
+        let recovered = recover_unless(store, |event| apply(&mut group, event), is_stopped)?;
+        Ok(Self { group, recovered, ttl_ms })
     }
 
     /// Returns the result of the recovery.
@@ -86,10 +87,10 @@ impl JournalContents {
         random: RandomValues,
         now: Now,
     ) -> io::Result<OpenedJournal<D>> {
-        let Self { replay, recovered, ttl_ms } = self;
+        let Self { mut group, recovered, ttl_ms } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, options.boot));
-        let mut group = replay.finish(epoch.unwrap_or(random.epoch));
-        group.start(now.steady);
+        let epoch = epoch.unwrap_or(random.epoch);
+        group.handle(Input::Recovered { epoch }, now, &mut MemoryJournal);
         let (serial, salt) = (store.next_serial(), random.salt);
         let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
         let Snapshot { records, members_bytes } =
@@ -98,6 +99,7 @@ impl JournalContents {
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), group.needed());
         let (durable, mut closed) = (group.last(), closed(&recovered, now));
+        let position = group.position();
         let segment = OpenSegment {
             serial,
             salt,
@@ -114,7 +116,8 @@ impl JournalContents {
         {
             last.bytes += bytes;
         }
-        let commits = Commits::new(ResumePoint { options, ttl_ms, segment, durable, closed });
+        let commits =
+            Commits::new(ResumePoint { options, ttl_ms, segment, durable, position, closed });
         Ok(OpenedJournal { group, commits, writer: SegmentWriter::new(store, writer) })
     }
 }
@@ -205,35 +208,37 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
         .collect()
 }
 
-pub(crate) fn apply(replay: &mut Replay, event: RecoveryEvent<'_>) {
+/// Applies a part of a recovery to the group.
+pub(crate) fn apply(group: &mut Group, event: RecoveryEvent<'_>) {
+    let ordered = Ordered { ticket: None, is_committed: true };
     match event {
-        RecoveryEvent::AllNamed => replay.restrict_to_named(),
-        RecoveryEvent::Lost { first, last } => replay.mark_lost(first, last),
+        RecoveryEvent::AllNamed => group.apply(Fact::AllNamed, ordered, Millis::ZERO),
+        RecoveryEvent::Lost { first, last } => {
+            group.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
+        }
         RecoveryEvent::Fact { at, record: Record::Own { id, ranges } } => {
             let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
-            replay.apply(RecoveredFact::Own { id, ranges: &ranges }, at);
+            group.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
         }
         RecoveryEvent::Fact { at, record } => {
-            if let Some(recorded) = recorded(&record) {
-                replay.apply(recorded, at);
+            if let Some(fact) = fact(&record) {
+                group.apply(fact, ordered, at);
             }
         }
     }
 }
 
-fn recorded<'a>(record: &Record<'a>) -> Option<RecoveredFact<'a>> {
+fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {
     match *record {
-        Record::Epoch { epoch, last } => Some(RecoveredFact::Snapshot { epoch, last }),
+        Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
         Record::Member { id, address, registered_at, acked } => {
-            let (id, own) = (id.into(), Box::default()); // `Record::Own` follows.
-            Some(RecoveredFact::Member(MemberState { id, address, registered_at, acked, own }))
+            let owner = Owner::Ip(address.ip());
+            Some(Fact::Member(MemberState { id, owner, address, registered_at, acked }))
         }
-        Record::NewEpoch { epoch } => Some(RecoveredFact::NewEpoch { epoch }),
-        Record::Deregistered { id } => Some(RecoveredFact::Deregistered { id }),
-        Record::Accepted { line } => {
-            Some(RecoveredFact::Accepted { line, delivery: delivery(line)? })
-        }
-        Record::Acked { id, acked } => Some(RecoveredFact::Acked { id, acked }),
+        Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
+        Record::Deregistered { id } => Some(Fact::Deregistered { id }),
+        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery(line)?, line }),
+        Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
         Record::Own { .. }
         | Record::Clock { .. }
         | Record::Durable { .. }

@@ -29,7 +29,6 @@ pub(super) fn rules() -> Rules {
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
         foreign_ip_allowed: false,
-        is_journaled: true,
         listening: SocketAddr::new(LOOPBACK, 5000),
     }
 }
@@ -63,12 +62,12 @@ pub(super) fn decide(
     for line in lines {
         let line = format!("{line}#{LOOPBACK}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        group.handle(Input::Request { origin, request }, at(now));
+        group.handle(Input::Request { origin, request }, at(now), commits);
+        report_fullness(group, commits, now);
         while let Some(effect) = group.poll_effect() {
             match effect {
-                Effect::Connect { link, .. } => group.handle(Input::Connected { link }, at(now)),
-                Effect::Record(fact) => {
-                    commits.record(&fact, group, at(now));
+                Effect::Connect { link, .. } => {
+                    group.handle(Input::Connected { link }, at(now), commits);
                     report_fullness(group, commits, now);
                 }
                 Effect::Reply { reply, .. } => replies.push(reply.to_string()),
@@ -89,18 +88,18 @@ pub(super) fn run_jobs(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Ve
     let OpenedJournal { group, commits, writer } = opened;
     let mut progress = Progress::default();
     commits.take(writer.write(jobs), at(now).steady, &mut progress);
-    if progress.new_epoch {
-        group.handle(Input::EpochCommitted, at(now));
+    if let Some(through) = progress.done {
+        group.handle(Input::Committed { through }, at(now), commits);
     }
-    if let Some((_, through)) = progress.done {
-        group.handle(Input::Committed { through }, at(now));
+    if group.is_epoch_due() {
+        group.handle(Input::EpochCommitted, at(now), commits);
     }
     report_fullness(group, commits, now);
 }
 
 fn report_fullness(group: &mut Group, commits: &mut Commits, now: u64) {
     if let Some(is_full) = commits.take_fullness() {
-        group.handle(Input::JournalFull(is_full), at(now));
+        group.handle(Input::JournalFull(is_full), at(now), commits);
     }
 }
 

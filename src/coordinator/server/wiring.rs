@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use super::Coordinator;
 use crate::coordinator::accept::Accepted;
 use crate::coordinator::commands::Next;
-use crate::coordinator::journaling::{Commits, Progress};
 use crate::coordinator::messages::{Acks, RunWrite};
 use crate::coordinator::ready::{FRESH, LEFTOVER, Queued, Share};
 use crate::coordinator::report;
@@ -31,10 +30,9 @@ impl Coordinator {
     pub(super) fn run_effects(&mut self, now: Now) {
         while let Some(effect) = self.group.poll_effect() {
             match effect {
-                Effect::Reply { to, reply } => {
-                    let journal = self.journal.as_ref();
-                    let commit = journal.and_then(|journal| journal.commits.awaited_commit(&reply));
-                    self.commands.answer(to, &reply, commit);
+                Effect::Reply { to, reply, after } => {
+                    let after = self.group.awaited(after);
+                    self.commands.answer(to, &reply, after);
                 }
                 Effect::List { to, listing } => self.list(to, listing, now),
                 Effect::Connect { link, address, from } => {
@@ -49,12 +47,6 @@ impl Coordinator {
                 }
                 Effect::Close { link, closing_bytes } => {
                     self.messages.close(link, &closing_bytes, self.sockets.scratch());
-                }
-                Effect::Record(fact) => {
-                    if let Some(journal) = &mut self.journal {
-                        journal.commits.record(&fact, &self.group, now);
-                        self.report_fullness(now);
-                    }
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
                 Effect::MemberChange(change) => report::log_member_change(&change),
@@ -134,8 +126,7 @@ impl Coordinator {
 
     /// Accepts waiting connections, up to the limit of a turn.
     pub(super) fn accept(&mut self, now: Now) {
-        let commits = self.journal.as_ref().map(|journal| &journal.commits);
-        if commits.is_some_and(Commits::is_starting_segment) {
+        if self.group.journal.is_starting_segment() {
             self.listener.leave_file(now.steady);
         }
         loop {
@@ -283,25 +274,19 @@ impl Coordinator {
         }
     }
 
-    /// Passes new commits to the group, and releases their replies and deliveries.
+    /// Takes new commits, and releases their replies and deliveries.
     pub(super) fn take_committed(&mut self, now: Now) {
-        let Some(journal) = &mut self.journal else { return };
-        let Progress { done, fails, new_epoch } = journal.take_completions(now.steady);
-        if let Some(fails) = fails {
-            self.group.handle(Input::JournalFails(fails), now);
+        if self.group.take_committed(now) {
+            self.begin_due_epoch(now);
+            self.commands.release_replies(self.group.committed());
         }
-        if new_epoch {
-            self.begin_epoch(now);
-        }
-        if let Some((commit, through)) = done {
-            self.group.handle(Input::Committed { through }, now);
-            self.commands.release_replies(commit);
-        }
-        self.report_fullness(now);
     }
 
-    /// Begins a new epoch, which is durable now. All message sockets of the old epoch end.
-    fn begin_epoch(&mut self, now: Now) {
+    /// Begins a new epoch if it is committed. All message sockets of the old epoch end.
+    fn begin_due_epoch(&mut self, now: Now) {
+        if !self.group.is_epoch_due() {
+            return;
+        }
         for link in self.messages.links().collect::<Vec<LinkId>>() {
             self.read_all_acks(link, now);
         }
@@ -309,28 +294,9 @@ impl Coordinator {
         self.messages.expect_room_everywhere(); // Sockets that waited now get their hello.
     }
 
-    /// Reports a change of [`Commits::take_fullness`] to the group.
-    fn report_fullness(&mut self, now: Now) {
-        if let Some(journal) = &mut self.journal
-            && let Some(is_full) = journal.commits.take_fullness()
-        {
-            if is_full {
-                let bytes = journal.commits.waiting_bytes();
-                log::warn!(
-                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
-                     requests that need the journal get ERR 506"
-                );
-            }
-            self.group.handle(Input::JournalFull(is_full), now);
-        }
-    }
-
     /// Submits the facts of this turn to the journal.
     pub(super) fn commit_turn(&mut self, now: Now) {
-        match &mut self.journal {
-            Some(journal) => journal.commit(&mut self.group, now),
-            None if self.group.decided_epoch() != self.group.epoch() => self.begin_epoch(now),
-            None => (),
-        }
+        self.group.commit(now);
+        self.begin_due_epoch(now);
     }
 }

@@ -7,7 +7,7 @@ impl World {
     /// Returns the changes of the backlog that this input reports.
     fn backlog_changes(&mut self, input: Input<'_>) -> Vec<BacklogChange> {
         let now = Now { steady: Millis::new(self.now), unix: UnixMillis(self.now) };
-        self.group.handle(input, now);
+        self.group.handle(input, now, &mut self.journal);
         let effects = std::iter::from_fn(|| self.group.poll_effect());
         let changes = effects.filter_map(|effect| match effect {
             Effect::Backlog(change) => Some(change),
@@ -15,7 +15,6 @@ impl World {
             | Effect::List { .. }
             | Effect::Connect { .. }
             | Effect::Close { .. }
-            | Effect::Record(_)
             | Effect::DrawEpoch
             | Effect::MemberChange(_) => None,
         });

@@ -10,7 +10,6 @@ impl World {
             Effect::Reply { .. }
             | Effect::List { .. }
             | Effect::Connect { .. }
-            | Effect::Record(_)
             | Effect::Backlog(_)
             | Effect::DrawEpoch
             | Effect::MemberChange(_) => None,

@@ -5,28 +5,26 @@ use crate::protocol::BacklogHolder;
 
 #[test]
 fn an_uncommitted_message_is_not_lost_to_anybody() {
-    let mut world = World::with(|rules| {
+    let mut world = World::late(|rules| {
         rules.ttl_ms = 100;
-        rules.is_journaled = true;
     });
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.request("bob#msend one");
-    world.input(Input::Committed { through: Seq::new(1) });
+    world.commit(1);
     world.request("bob#msend two");
     world.now = 101;
     world.input(Input::Tick);
     assert_eq!(world.group.next_deadline(), None, "the message waits for its commit");
     assert_eq!(world.read(ann), "gap 1 1-1");
-    world.input(Input::Committed { through: Seq::new(2) });
+    world.commit(2);
     assert_eq!(world.read(ann), "gap 1 2-2");
 }
 
 #[test]
 fn an_uncommitted_message_is_not_dropped_to_make_room() {
-    let mut world = World::with(|rules| {
+    let mut world = World::late(|rules| {
         rules.backlog_bytes_max = 24;
         rules.overflow = Overflow::DropOldest;
-        rules.is_journaled = true;
     });
     let (ann, _) = (world.register("ann", "acks=1"), world.register("bob", ""));
     world.request("bob#msend aa");
@@ -34,21 +32,21 @@ fn an_uncommitted_message_is_not_dropped_to_make_room() {
     let refused =
         Reply::from(RequestError::BacklogFull { max: 24, holder: BacklogHolder::Journal });
     assert_eq!(world.request("bob#msend cc"), refused);
-    world.input(Input::Committed { through: Seq::new(2) });
+    world.commit(2);
     assert_eq!(world.request("bob#msend cc"), Reply::Msend { seq: Seq::new(3) });
     assert_eq!(world.read(ann), "gap 1 1-1 bb");
 }
 
 #[test]
 fn nothing_is_sent_before_it_is_committed() {
-    let mut world = World::with(|rules| rules.is_journaled = true);
+    let mut world = World::late(|_| ());
     let (ann, bob) = (world.register("ann", ""), world.register("bob", ""));
-    world.input(Input::Committed { through: Seq::ZERO });
+    world.commit(0);
     ["a", "b"].iter().for_each(|text| world.send("bob", text));
     assert_eq!(world.read(ann), "");
-    world.input(Input::Committed { through: Seq::new(1) });
+    world.commit(1);
     assert_eq!(world.read(ann), "a");
-    world.input(Input::Committed { through: Seq::new(2) });
+    world.commit(2);
     assert_eq!(world.read(ann), "b");
     assert_eq!(world.read(bob), "");
     world.input(Input::JournalFails(true));

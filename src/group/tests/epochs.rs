@@ -3,13 +3,13 @@ use super::*;
 const ABOVE: &str = "reconnect 9001 acks=1 nonce=aB since=0000000000000001:9";
 
 /// A group and a member with acks, which has acknowledged one of two messages.
-fn world(is_journaled: bool) -> (World, LinkId) {
-    let mut world = World::with(|rules| rules.is_journaled = is_journaled);
+fn world(is_late: bool) -> (World, LinkId) {
+    let mut world = if is_late { World::late(|_| ()) } else { World::new(60_000) };
     world.input(Input::DrawnEpoch(Epoch::new(2)));
     let ann = world.register("ann", "acks=1");
     world.register("bob", "");
     ["one", "two"].iter().for_each(|text| world.send("bob", text));
-    world.input(Input::Committed { through: Seq::new(2) });
+    world.commit(2);
     world.read(ann);
     world.ack(ann, 1);
     (world, ann)
@@ -17,11 +17,12 @@ fn world(is_journaled: bool) -> (World, LinkId) {
 
 #[test]
 fn a_new_epoch_is_sent_to_nobody_before_it_is_committed() {
-    for is_journaled in [true, false] {
-        let (mut world, ann) = world(is_journaled);
+    for is_late in [true, false] {
+        let (mut world, ann) = world(is_late);
         let effects = world.request_from(1, &format!("bob#{ABOVE}"));
-        let fact = Effect::Record(Fact::NewEpoch { epoch: Epoch::new(2) });
-        assert_eq!(effects.contains(&fact), is_journaled, "{effects:?}");
+        let fact = format!("{:?}", Fact::NewEpoch { epoch: Epoch::new(2) });
+        assert_eq!(world.journal.facts.last(), Some(&fact));
+        assert_eq!(world.group.is_epoch_due(), !is_late);
         assert!(effects.contains(&Effect::DrawEpoch), "for the next time");
         let Some(Effect::Connect { link: bob, .. }) = effects.last() else { panic!("{effects:?}") };
         let bob = *bob;

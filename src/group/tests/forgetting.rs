@@ -4,9 +4,8 @@ use super::*;
 use crate::limits::TURN_FORGETS_MAX;
 
 fn world() -> World {
-    World::with(|rules| {
+    World::late(|rules| {
         rules.forget_after_ms = 1_000;
-        rules.is_journaled = true;
         rules.members_max = 1_000;
         rules.members_per_address_max = 1_000;
     })
@@ -14,11 +13,13 @@ fn world() -> World {
 
 /// Returns the members that this turn forgets, as the journal records them.
 fn forgotten(world: &mut World) -> Vec<String> {
-    let effects = world.input(Input::Tick).into_iter().map(|effect| {
-        let Effect::Record(Fact::Deregistered { id }) = effect else { panic!("{effect:?}") };
-        id.into()
+    world.journal.facts.clear();
+    assert_eq!(world.input(Input::Tick), []);
+    let ids = world.journal.facts.iter().map(|fact| {
+        let id = fact.strip_prefix("Deregistered { id: \"").unwrap_or_else(|| panic!("{fact}"));
+        id.trim_end_matches("\" }").to_owned()
     });
-    effects.collect()
+    ids.collect()
 }
 
 #[test]
@@ -92,13 +93,14 @@ fn the_offline_time_counts_from_the_start_of_the_program() {
     world.now = 40;
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
-    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(1));
-    for member_state in world.group.member_states() {
-        replay.apply(RecoveredFact::Member(member_state), Millis::new(40));
+    let mut group = Group::recovering(world.group.rules.clone());
+    for (state, _) in world.group.member_states() {
+        let ordered = Ordered { ticket: None, is_committed: true };
+        group.apply(Fact::Member(state), ordered, Millis::new(40));
     }
-    world.group = replay.finish(Epoch::new(1));
+    world.group = group;
     world.now = 7_000;
-    world.group.start(Millis::new(7_000));
+    world.input(Input::Recovered { epoch: Epoch::new(1) });
     assert_eq!(world.group.next_deadline(), Some(Millis::new(8_000)));
     world.now = 8_000;
     assert_eq!(forgotten(&mut world), ["ann"]);
@@ -120,7 +122,7 @@ fn many_members_are_forgotten_in_shares() {
 
 #[test]
 fn without_the_rule_nobody_is_ever_forgotten() {
-    let mut world = World::with(|rules| rules.is_journaled = true);
+    let mut world = World::late(|_| ());
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     world.now = u64::MAX / 2;

@@ -1,34 +1,82 @@
-//! Replay: the facts of a journal make the same group again.
+//! Recovery: the facts of a journal make the same group again.
 
+mod lost;
 mod own;
+
+use std::net::SocketAddr;
 
 use proptest::prelude::*;
 
 use super::World;
-use crate::group::{CursorUpdate, Effect, Fact, Input, LinkId, MemberState, RecoveredFact, Replay};
+use crate::facts::{Fact, MemberState, Ordered, Owner, StateMachine};
+use crate::group::{Effect, Group, Input, LinkId};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
 
 /// A fact as a journal stores it.
 #[derive(Clone, Debug)]
 enum StoredRecord {
-    Member(MemberState),
+    Member(StoredMember),
     Deregistered(Box<str>),
     Accepted(String),
     Acked(Box<str>, Seq),
 }
 
+/// A member with its own ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StoredMember {
+    id: Box<str>,
+    address: SocketAddr,
+    registered_at: Seq,
+    acked: Seq,
+    own: Vec<(Seq, Seq)>,
+}
+
+impl StoredMember {
+    fn of(state: MemberState<'_>, own: Vec<(Seq, Seq)>) -> Self {
+        let MemberState { id, address, registered_at, acked, .. } = state;
+        Self { id: id.into(), address, registered_at, acked, own }
+    }
+
+    /// Returns all members of a group.
+    fn all(group: &Group) -> Vec<Self> {
+        group.member_states().map(|(state, own)| Self::of(state, own)).collect()
+    }
+
+    fn facts(&self) -> [Fact<'_>; 2] {
+        let Self { ref id, address, registered_at, acked, ref own } = *self;
+        let owner = Owner::Ip(address.ip());
+        [
+            Fact::Member(MemberState { id, owner, address, registered_at, acked }),
+            Fact::Own { id, ranges: own },
+        ]
+    }
+}
+
 impl StoredRecord {
-    fn to_fact(&self) -> RecoveredFact<'_> {
+    fn facts(&self) -> Vec<Fact<'_>> {
         match self {
-            Self::Member(member_state) => RecoveredFact::Member(member_state.clone()),
-            Self::Deregistered(id) => RecoveredFact::Deregistered { id },
+            Self::Member(member) => member.facts().into(),
+            Self::Deregistered(id) => vec![Fact::Deregistered { id }],
             Self::Accepted(line) => {
-                RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(line) }
+                vec![Fact::Numbered { line: line.as_bytes(), delivery: delivery(line) }]
             }
-            Self::Acked(id, acked) => RecoveredFact::Acked { id, acked: *acked },
+            Self::Acked(id, acked) => vec![Fact::Acked { id, acked: *acked }],
         }
     }
+}
+
+/// Applies a fact as a recovery does.
+fn recover(group: &mut Group, fact: Fact<'_>, at: Millis) {
+    group.apply(fact, Ordered { ticket: None, is_committed: true }, at);
+}
+
+/// Ends a recovery.
+fn finish(group: Group, epoch: u64, now: u64) -> World {
+    let mut world = World::with(|rules| *rules = group.rules.clone());
+    (world.group, world.now) = (group, now);
+    world.input(Input::Recovered { epoch: Epoch::new(epoch) });
+    world
 }
 
 fn delivery(line: &str) -> Delivery<'_> {
@@ -78,8 +126,7 @@ fn action() -> impl Strategy<Value = Action> {
 
 impl JournaledWorld {
     fn new() -> Self {
-        let world = World::with(|rules| {
-            rules.is_journaled = true;
+        let world = World::late(|rules| {
             rules.ttl_ms = 100;
         });
         Self { world, links: [None; 3], journal: Vec::new() }
@@ -89,45 +136,57 @@ impl JournaledWorld {
         Millis::new(self.world.now)
     }
 
-    /// Stores the facts of the effects, and then the changed cursors.
+    /// Stores the new facts, and then the changed cursors.
     fn record_effects(&mut self, effects: Vec<Effect>) -> Option<LinkId> {
         let (at, mut dialed) = (self.at(), None);
         for effect in effects {
             match effect {
-                Effect::Record(Fact::Member(member_state)) => {
-                    self.journal.push((at, StoredRecord::Member(member_state)));
-                }
-                Effect::Record(Fact::Deregistered { id }) => {
-                    self.journal.push((at, StoredRecord::Deregistered(id)));
-                }
-                Effect::Record(Fact::Accepted { seq }) => {
-                    let line = self.world.group.lines(seq.before()).next().unwrap();
-                    assert_eq!((line.0, line.2), (seq, at));
-                    let line = String::from_utf8(line.1.to_vec()).unwrap();
-                    self.journal.push((at, StoredRecord::Accepted(line)));
-                }
                 Effect::Connect { link, .. } => dialed = Some(link),
                 Effect::Close { link, .. } => {
                     self.links.iter_mut().filter(|it| **it == Some(link)).for_each(|it| *it = None);
                 }
-                Effect::Record(Fact::Reconnected { .. } | Fact::NewEpoch { .. })
-                | Effect::Reply { .. }
+                Effect::Reply { .. }
                 | Effect::List { .. }
                 | Effect::DrawEpoch
                 | Effect::MemberChange(_)
                 | Effect::Backlog(_) => (),
             }
         }
+        for fact in std::mem::take(&mut self.world.journal.facts) {
+            let id = fact.split('"').nth(1).unwrap_or_default();
+            let group = &self.world.group;
+            if fact.starts_with("Registered") {
+                let state = group.member_state(id).unwrap();
+                let member = StoredMember::of(state, Vec::new());
+                self.journal.push((at, StoredRecord::Member(member)));
+            } else if fact.starts_with("Deregistered") {
+                self.journal.push((at, StoredRecord::Deregistered(id.into())));
+            } else if fact.starts_with("Accepted") {
+                let (seq, line, accepted) = group.lines(group.last().before()).next().unwrap();
+                assert_eq!((seq, accepted), (group.last(), at));
+                let line = String::from_utf8(line.to_vec()).unwrap();
+                self.journal.push((at, StoredRecord::Accepted(line)));
+            }
+        }
         let journal = &mut self.journal;
-        self.world.group.take_cursor_updates(|CursorUpdate { id, acked, reconnected }| {
-            let kept = match reconnected {
-                Some((address, registered_at)) => {
-                    let (id, own) = (id.into(), Box::default());
-                    StoredRecord::Member(MemberState { id, address, registered_at, acked, own })
-                }
-                None => StoredRecord::Acked(id.into(), acked),
-            };
-            journal.push((at, kept));
+        self.world.group.take_cursor_changes(|fact| match fact {
+            Fact::Member(state) => {
+                let member = StoredMember::of(state, Vec::new());
+                journal.push((at, StoredRecord::Member(member)));
+            }
+            Fact::Acked { id, acked } => {
+                journal.push((at, StoredRecord::Acked(id.into(), acked)));
+            }
+            other @ (Fact::Registered { .. }
+            | Fact::Returned { .. }
+            | Fact::Deregistered { .. }
+            | Fact::Accepted { .. }
+            | Fact::NewEpoch { .. }
+            | Fact::Snapshot { .. }
+            | Fact::Own { .. }
+            | Fact::AllNamed
+            | Fact::Numbered { .. }
+            | Fact::Lost { .. }) => panic!("{other:?} is no change of a cursor"),
         });
         dialed
     }
@@ -175,48 +234,49 @@ impl JournaledWorld {
                 self.record_effects(effects);
             }
             Action::Store => {
-                let through = self.world.group.last();
-                let effects = self.world.input(Input::Committed { through });
+                let effects = self.world.commit(self.world.group.last().as_u64());
                 self.record_effects(effects);
             }
         }
     }
 
-    /// Replays a snapshot, and the facts after the first `skipped` ones.
-    fn resumed(&self, snapshot: &[MemberState], last: Seq, skipped: usize) -> World {
-        let mut world = World::with(|rules| rules.ttl_ms = 100);
-        let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-        replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
-        for member_state in snapshot {
-            let (id, own) = (&*member_state.id, member_state.own.clone());
-            let member_state = MemberState { own: Box::default(), ..member_state.clone() };
-            replay.apply(RecoveredFact::Member(member_state.clone()), Millis::ZERO);
-            replay.apply(RecoveredFact::Own { id, ranges: &own }, Millis::ZERO);
+    /// Recovers from a snapshot, and the facts after the first `skipped` ones.
+    fn resumed(&self, snapshot: &[StoredMember], last: Seq, skipped: usize) -> World {
+        let mut group = recovering();
+        recover(&mut group, Fact::Snapshot { epoch: Epoch::new(1), last }, Millis::ZERO);
+        for fact in snapshot.iter().flat_map(StoredMember::facts) {
+            recover(&mut group, fact, Millis::ZERO);
         }
-        for (at, kept) in &self.journal[skipped..] {
-            replay.apply(kept.to_fact(), *at);
-        }
-        world.group = replay.finish(Epoch::new(1));
-        world.now = self.world.now;
-        world.input(Input::Tick);
-        world
+        self.recover(&mut group, skipped);
+        self.finished(group)
     }
 
-    /// Replays the whole journal.
+    /// Recovers from the whole journal.
     fn replayed(&self) -> World {
-        let mut world = World::with(|rules| rules.ttl_ms = 100);
-        let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-        replay
-            .apply(RecoveredFact::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO }, Millis::ZERO);
-        for (at, kept) in &self.journal {
-            replay.apply(kept.to_fact(), *at);
+        let mut group = recovering();
+        let snapshot = Fact::Snapshot { epoch: Epoch::new(1), last: Seq::ZERO };
+        recover(&mut group, snapshot, Millis::ZERO);
+        self.recover(&mut group, 0);
+        assert_eq!((group.epoch(), group.last()), (Epoch::new(1), self.world.group.last()));
+        self.finished(group)
+    }
+
+    fn recover(&self, group: &mut Group, skipped: usize) {
+        for (at, kept) in &self.journal[skipped..] {
+            kept.facts().into_iter().for_each(|fact| recover(group, fact, *at));
         }
-        assert_eq!((replay.epoch(), replay.last()), (Epoch::new(1), self.world.group.last()));
-        world.group = replay.finish(Epoch::new(1));
-        world.now = self.world.now;
+    }
+
+    fn finished(&self, group: Group) -> World {
+        let mut world = finish(group, 1, self.world.now);
         world.input(Input::Tick);
         world
     }
+}
+
+/// Returns an empty group that recovers. Messages live for 100 ms.
+fn recovering() -> Group {
+    Group::recovering(World::with(|rules| rules.ttl_ms = 100).group.rules)
 }
 
 /// Returns all that clients can see: the members, and what each one gets after it comes back.
@@ -262,7 +322,7 @@ proptest! {
     ) {
         let mut journaled = JournaledWorld::new();
         before.iter().for_each(|action| journaled.take(action));
-        let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
+        let snapshot = StoredMember::all(&journaled.world.group);
         let (last, skipped) = (journaled.world.group.last(), journaled.journal.len());
         remaining.iter().for_each(|action| journaled.take(action));
         [Action::Store, Action::Pass(200)].iter().for_each(|action| journaled.take(action));
@@ -283,35 +343,15 @@ fn a_cursor_that_passes_expired_messages_is_recorded() {
 
 #[test]
 fn expired_messages_are_dropped_during_replay() {
-    let mut replay = Replay::new(World::new(100).group.rules, Epoch::new(1));
+    let mut group = recovering();
     for seq in 1..=10 {
         let line = format!("{seq}#ann#0#text\n");
-        let to_fact = RecoveredFact::Accepted { line: line.as_bytes(), delivery: delivery(&line) };
-        replay.apply(to_fact, Millis::new(50 * seq));
+        let fact = Fact::Numbered { line: line.as_bytes(), delivery: delivery(&line) };
+        recover(&mut group, fact, Millis::new(50 * seq));
     }
-    let group = replay.finish(Epoch::new(1));
-    let kept: Vec<u64> = group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect();
+    let world = finish(group, 1, 500);
+    let kept: Vec<u64> = world.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect();
     assert_eq!(kept, [8, 9, 10], "accepted 100 ms before the last one, or later");
-}
-
-#[test]
-fn a_message_lost_on_the_disk_is_a_gap() {
-    let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
-    (0..5).for_each(|_| journaled.take(&Action::Send(1)));
-    journaled.journal.retain(|(_, kept)| match kept {
-        StoredRecord::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
-        StoredRecord::Member(_) | StoredRecord::Deregistered(_) | StoredRecord::Acked(..) => true,
-    });
-    let mut world = journaled.replayed();
-    let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(
-        reply.to_string().ends_with("next=1 ttl=0 missed=3 expired=0 max_line=4096"),
-        "{reply}"
-    );
-    assert_eq!(world.group.gauges().history_messages, 3, "a lost message is not kept");
-    assert_eq!(world.read(ann), "text gap 2 2-3 text text");
-    assert!(world.ack(ann, 2).len() == 1, "a number inside a gap is none that may be named");
 }
 
 #[test]
@@ -319,17 +359,15 @@ fn a_member_missing_from_a_later_snapshot_is_kept() {
     let mut journaled = JournaledWorld::new();
     journaled.take(&Action::Register(0));
     journaled.take(&Action::Register(1));
-    let world = World::with(|rules| rules.ttl_ms = 100);
-    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-    for (at, kept) in &journaled.journal {
-        replay.apply(kept.to_fact(), *at);
-    }
-    replay.apply(RecoveredFact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) }, Millis::ZERO);
-    let [ann, bob] = [0, 1].map(|nth| journaled.world.group.member_states().nth(nth).unwrap());
-    replay.apply(RecoveredFact::Member(bob.clone()), Millis::ZERO);
-    let group = replay.finish(Epoch::new(3));
-    assert_eq!(group.member_states().collect::<Vec<_>>(), [ann, bob]);
-    assert_eq!((group.epoch(), group.last()), (Epoch::new(3), Seq::new(9)));
+    let mut group = recovering();
+    journaled.recover(&mut group, 0);
+    let snapshot = Fact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) };
+    recover(&mut group, snapshot, Millis::ZERO);
+    let members = StoredMember::all(&journaled.world.group);
+    recover(&mut group, members[1].facts()[0], Millis::ZERO);
+    let world = finish(group, 3, 0);
+    assert_eq!(StoredMember::all(&world.group), members);
+    assert_eq!((world.group.epoch(), world.group.last()), (Epoch::new(3), Seq::new(9)));
 }
 
 #[test]
@@ -337,18 +375,15 @@ fn a_recorded_cursor_may_be_lower_than_all_known_ones() {
     let mut journaled = JournaledWorld::new();
     (0..3).for_each(|who| journaled.take(&Action::Register(who)));
     (0..2).for_each(|_| journaled.take(&Action::Send(0)));
-    let world = World::with(|rules| rules.ttl_ms = 100);
-    let mut replay = Replay::new(world.group.rules.clone(), Epoch::new(7));
-    for (at, kept) in &journaled.journal {
-        replay.apply(kept.to_fact(), *at);
-    }
+    let mut group = recovering();
+    journaled.recover(&mut group, 0);
     let (low, late) = (Seq::ZERO, Millis::new(200));
-    replay.apply(RecoveredFact::Acked { id: "bob", acked: Seq::new(1) }, Millis::ZERO);
-    replay.apply(RecoveredFact::Acked { id: "eve", acked: Seq::new(2) }, Millis::ZERO);
+    recover(&mut group, Fact::Acked { id: "bob", acked: Seq::new(1) }, Millis::ZERO);
+    recover(&mut group, Fact::Acked { id: "eve", acked: Seq::new(2) }, Millis::ZERO);
     // The messages expire now, and the lowest cursor is searched.
-    replay.apply(RecoveredFact::Acked { id: "ann", acked: Seq::new(2) }, late);
-    replay.apply(RecoveredFact::Acked { id: "eve", acked: low }, late);
-    let group = replay.finish(Epoch::new(1));
+    recover(&mut group, Fact::Acked { id: "ann", acked: Seq::new(2) }, late);
+    recover(&mut group, Fact::Acked { id: "eve", acked: low }, late);
+    let group = finish(group, 1, 200).group;
     group.check();
-    assert_eq!(group.member_states().map(|member| member.acked).min(), Some(low));
+    assert_eq!(group.member_states().map(|(member, _)| member.acked).min(), Some(low));
 }

@@ -12,7 +12,7 @@ impl World {
 
     fn reply_to(&mut self, peer: &str, line: &str) -> String {
         let effects = self.request_of(peer, line);
-        let Some(Effect::Reply { reply, to: ConnId(7) }) = effects.last() else {
+        let Some(Effect::Reply { reply, to: ConnId(7), .. }) = effects.last() else {
             panic!("{line}: {effects:?}");
         };
         reply.to_string()
@@ -36,8 +36,8 @@ fn from_the_coordinators_machine_any_id_can_be_disconnected_and_deregistered() {
         let effects = world.request_of(operator, "ann#deregister");
         let cancelled = Conflict::Cancelled.into();
         assert_eq!(effects[0], Effect::Close { link, closing_bytes: Box::default() });
-        assert_eq!(effects[1], Effect::Reply { to: ConnId(1), reply: cancelled });
-        assert_eq!(effects[2], Effect::Reply { to: ConnId(7), reply: Reply::Deregister });
+        assert_eq!(replied(&effects[1]), Some((ConnId(1), &cancelled)));
+        assert_eq!(replied(&effects[2]), Some((ConnId(7), &Reply::Deregister)));
         assert_eq!(
             world.reply_to(operator, "ann#deregister"),
             "ERR 404 not a member: register first"

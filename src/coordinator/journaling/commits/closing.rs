@@ -23,7 +23,7 @@ impl Commits {
         if self.failing.is_none() {
             self.put(&Record::Closed, now.steady);
             let (commit, records) = (self.next, std::mem::take(&mut self.records));
-            self.append(commit, records, true, group.last());
+            self.append(commit, records, true, group.position());
             self.closing = Some(commit);
         }
     }

@@ -83,9 +83,9 @@ impl Commits {
         if let Some(commit) = synced {
             self.synced = self.synced.max(commit);
             let known = [
-                self.done,
+                (self.done.0, self.done.1.last),
                 (self.segment.start_commit, self.segment.recorded_durable),
-                self.covered,
+                (self.covered.0, self.covered.1.last),
             ];
             for (_, last) in known.into_iter().filter(|(covered, _)| *covered <= commit) {
                 self.durable = self.durable.max(last);
@@ -94,11 +94,11 @@ impl Commits {
     }
 
     fn finish(&mut self, done: u64, progress: &mut Progress) {
-        while let Some(&(commit, last)) = self.commits.front()
+        while let Some(&(commit, position)) = self.commits.front()
             && commit <= done
         {
             self.commits.pop_front();
-            self.done = (commit, last);
+            self.done = (commit, position);
             self.metrics.commits += 1;
         }
         if let Some(Failing::Trying(commit)) = self.failing
@@ -108,9 +108,7 @@ impl Commits {
             self.failing = None;
             progress.fails = Some(false);
         }
-        if self.new_epoch.take_if(|commit| *commit <= self.done.0).is_some() {
-            progress.new_epoch = true;
-        }
-        progress.done = Some(self.done);
+        self.new_epoch.take_if(|(commit, _)| *commit <= self.done.0);
+        progress.done = Some(self.done.1);
     }
 }

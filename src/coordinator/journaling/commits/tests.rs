@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::coordinator::journaling::testing::{self, at, jobs};
 use crate::coordinator::journaling::{OpenedJournal, WriterReport};
+use crate::facts::Fact;
 use crate::journal::Directory;
 use crate::limits::CURSOR_FLUSH_MS;
 
@@ -16,7 +17,7 @@ fn open(path: &Path, sync: SyncPolicy) -> OpenedJournal<Directory> {
 /// Records a fact, and ends the turn.
 fn turn(opened: &mut OpenedJournal<Directory>, steady: u64) {
     let OpenedJournal { group, commits, .. } = opened;
-    commits.record(&Fact::Deregistered { id: "alice".into() }, group, at(steady));
+    commits.record(&Fact::Deregistered { id: "alice" }, group, at(steady));
     commits.commit(group, at(steady), || Some(Salt(steady)));
 }
 

@@ -156,8 +156,8 @@ fn the_cost_of_a_start_is_proportional_to_the_length_of_the_journal() {
         let before = used_ns();
         let opened = open(directory.path(), 1, SyncPolicy::Always, 0);
         let cost = used_ns() - before;
-        let alice = opened.group.member_states().next().unwrap();
-        assert_eq!((alice.own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
+        let (_, own) = opened.group.member_states().next().unwrap();
+        assert_eq!((own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
         cost
     };
     // If each range cost as much as all ranges, four times as many would cost 16 times as much.

@@ -9,7 +9,7 @@ fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
     let sent = [Action::Send(0), Action::Store, Action::Send(2), Action::Reconnected(2, None)];
     sent.iter().for_each(|action| journaled.take(action));
     journaled.take(&Action::Read(2, 13));
-    let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
+    let snapshot = StoredMember::all(&journaled.world.group);
     let skipped = journaled.journal.len();
     let back = [Action::Reconnected(2, Some(0)), Action::Store, Action::Pass(200)];
     back.iter().for_each(|action| journaled.take(action));
@@ -25,7 +25,7 @@ fn own_messages_known_only_from_a_snapshot_are_not_counted() {
     (0..2).for_each(|who| journaled.take(&Action::Register(who)));
     [1, 0, 0, 1, 0].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     journaled.take(&Action::Store);
-    let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
+    let snapshot = StoredMember::all(&journaled.world.group);
     journaled.take(&Action::Pass(200));
     let mut world = journaled.resumed(&snapshot, Seq::new(5), journaled.journal.len());
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
@@ -39,8 +39,8 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     (0..2).for_each(|who| journaled.take(&Action::Register(who)));
     [1, 0, 1, 1].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     // The next segment starts with this snapshot.
-    let ann = journaled.world.group.member_states().next().unwrap();
-    assert_eq!(&*ann.own, [(Seq::new(2), Seq::new(2))]);
+    let ann = StoredMember::all(&journaled.world.group).remove(0);
+    assert_eq!(ann.own, [(Seq::new(2), Seq::new(2))]);
     journaled.journal.push((journaled.at(), StoredRecord::Member(ann)));
     journaled.take(&Action::Send(1));
     journaled.journal.retain(|(_, kept)| match kept {
@@ -60,16 +60,17 @@ fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
     [Action::Send(1), Action::Store, Action::Read(2, 13)]
         .iter()
         .for_each(|action| journaled.take(action));
-    let snapshot: Vec<MemberState> = journaled.world.group.member_states().collect();
+    let snapshot = StoredMember::all(&journaled.world.group);
     let skipped = journaled.journal.len();
     let back = [Action::Send(2), Action::Ack(2), Action::Reconnected(2, Some(0))];
     back.iter().for_each(|action| journaled.take(action));
     let resumed = journaled.resumed(&snapshot, Seq::new(1), skipped);
     // Own seqs at or below the cursor count only while their messages are kept.
-    let ahead = |member: MemberState| {
+    let ahead = |member: StoredMember| {
         let own = member.own.into_iter().filter(|(_, last)| *last > member.acked);
         (member.id, member.acked, own.collect::<Vec<_>>())
     };
-    let stands = |world: &World| world.group.member_states().map(ahead).collect::<Vec<_>>();
+    let stands =
+        |world: &World| StoredMember::all(&world.group).into_iter().map(ahead).collect::<Vec<_>>();
     assert_eq!(stands(&resumed), stands(&journaled.world));
 }

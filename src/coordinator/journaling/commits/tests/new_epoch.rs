@@ -1,7 +1,7 @@
 //! A new epoch whose record fails to be written at first.
 
 use super::*;
-use crate::group::{Effect, Input};
+use crate::group::Input;
 use crate::protocol::Epoch;
 
 const NEW: u64 = 9;
@@ -9,13 +9,8 @@ const NEW: u64 = 9;
 /// Begins a new epoch, and ends the turn.
 fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
     let OpenedJournal { group, commits, .. } = opened;
-    group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady));
-    group.handle(Input::BeginEpoch, at(steady));
-    while let Some(effect) = group.poll_effect() {
-        if let Effect::Record(fact) = effect {
-            commits.record(&fact, group, at(steady));
-        }
-    }
+    group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady), commits);
+    group.handle(Input::BeginEpoch, at(steady), commits);
     commits.commit(group, at(steady), || Some(Salt(steady)));
 }
 
@@ -40,7 +35,7 @@ fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
         let mut progress = Progress::default();
         let written = WriterReport { failed, ..WriterReport::default() };
         opened.commits.take(written, at(10_000 * failure).steady, &mut progress);
-        assert!(!progress.new_epoch && progress.done.is_none(), "{progress:?}");
+        assert!(progress.done.is_none(), "{progress:?}");
         let later = at(10_000 * failure + 5_000);
         opened.commits.commit(&mut opened.group, later, || Some(Salt(failure)));
     }
@@ -61,9 +56,13 @@ fn a_new_epoch_after_failed_writes_begins_when_a_new_segment_contains_it_and_not
             let written = opened.writer.write(jobs);
             let now = at(60_000 + turn);
             opened.commits.take(written, now.steady, &mut progress);
-            assert!(!(progress.new_epoch && has_begun), "it begins once");
-            if progress.new_epoch {
-                opened.group.handle(Input::EpochCommitted, now);
+            let OpenedJournal { group, commits, .. } = &mut opened;
+            if let Some(through) = progress.done {
+                group.handle(Input::Committed { through }, now, commits);
+            }
+            assert!(!(group.is_epoch_due() && has_begun), "it begins once");
+            if group.is_epoch_due() {
+                group.handle(Input::EpochCommitted, now, commits);
                 has_begun = true;
             }
             opened.commits.commit(&mut opened.group, now, || Some(Salt(turn)));

@@ -1,0 +1,76 @@
+//! The group with the journal that orders and commits its facts.
+
+use std::ops::Deref;
+
+use super::journal::GroupJournal;
+use super::journaling::Progress;
+use crate::group::{Effect, Group, Input};
+use crate::time::Now;
+
+/// A group whose facts go through a journal. All inputs take this way; queries go to the group.
+#[derive(Debug)]
+pub(super) struct Replica {
+    group: Group,
+    pub(super) journal: GroupJournal,
+}
+
+impl Replica {
+    pub(super) fn new(group: Group, journal: GroupJournal) -> Self {
+        Self { group, journal }
+    }
+
+    /// Handles one input. The journal orders the facts that follow from the input.
+    pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.group.handle(input, now, &mut self.journal);
+        self.report_fullness(now);
+    }
+
+    /// Returns the next effect, in order.
+    pub(super) fn poll_effect(&mut self) -> Option<Effect> {
+        self.group.poll_effect()
+    }
+
+    /// Passes the reports of the journal to the group. Returns true if facts were committed.
+    pub(super) fn take_committed(&mut self, now: Now) -> bool {
+        let Progress { done, fails } = self.journal.take_progress(now.steady);
+        if let Some(fails) = fails {
+            self.handle(Input::JournalFails(fails), now);
+        }
+        if let Some(through) = done {
+            self.handle(Input::Committed { through }, now);
+        }
+        self.report_fullness(now);
+        done.is_some()
+    }
+
+    /// Ends a turn: the facts of the turn become a commit.
+    pub(super) fn commit(&mut self, now: Now) {
+        self.journal.commit(&mut self.group, now);
+    }
+
+    /// Begins the end of the journal.
+    pub(super) fn close_journal(&mut self, now: Now) {
+        self.journal.close(&mut self.group, now);
+    }
+
+    fn report_fullness(&mut self, now: Now) {
+        if let Some(is_full) = self.journal.take_fullness() {
+            if is_full {
+                let bytes = self.journal.waiting_bytes();
+                log::warn!(
+                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
+                     requests that need the journal get ERR 506"
+                );
+            }
+            self.group.handle(Input::JournalFull(is_full), now, &mut self.journal);
+        }
+    }
+}
+
+impl Deref for Replica {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}

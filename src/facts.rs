@@ -1,0 +1,182 @@
+//! Facts: the decisions that change the state of a group.
+//!
+//! ```text
+//!   request ─► check ─► Fact ─► Journal: gives facts their order ─► StateMachine::apply ─► effects
+//!                                  │                                     ▲
+//!                                  └─ commit: the facts are durable ─────┘ replies, deliveries
+//! ```
+//!
+//! The same facts in the same order make the same state, in every coordinator and after every
+//! start. Three things are no facts: expiry follows from the time, dropping follows from a bound in
+//! bytes, and being online ends with the program.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::protocol::{Delivery, Epoch, Seq};
+use crate::time::{Millis, Now, UnixMillis};
+
+/// A decision about the state of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// An id became a member. The member gets every message that follows.
+    Registered {
+        /// Id of the new member.
+        id: &'a str,
+        /// Owner of the id.
+        owner: Owner,
+        /// Address that the member listens on.
+        address: SocketAddr,
+    },
+    /// A member came back, with a new message socket.
+    Returned {
+        /// Id of the member.
+        id: &'a str,
+        /// Owner of the id from here on.
+        owner: Owner,
+        /// Address that the member listens on.
+        address: SocketAddr,
+        /// Cursor from here on. It may be lower than before.
+        acked: Seq,
+    },
+    /// An id ceased to be a member.
+    Deregistered {
+        /// Id of the former member.
+        id: &'a str,
+    },
+    /// A message was accepted. It gets the next seq.
+    Accepted {
+        /// Id of the sender.
+        sender: &'a str,
+        /// Wall clock time for people.
+        accepted: UnixMillis,
+        /// Text of the message.
+        text: &'a str,
+    },
+    /// A member has everything up to this seq.
+    Acked {
+        /// Id of the member.
+        id: &'a str,
+        /// Last seq that counts as delivered.
+        acked: Seq,
+    },
+    /// A new epoch begins. The last seq stays.
+    NewEpoch {
+        /// The new epoch.
+        epoch: Epoch,
+    },
+    /// A snapshot begins: seqs up to `last` were given out in this epoch. [`Fact::Member`] and
+    /// [`Fact::Own`] follow. Members that the snapshot does not name stay until
+    /// [`Fact::AllNamed`], because the record of one may be damaged.
+    Snapshot {
+        /// Epoch of these seqs.
+        epoch: Epoch,
+        /// Last seq that was given out.
+        last: Seq,
+    },
+    /// State of a member. Replaces all earlier states of the id.
+    Member(MemberState<'a>),
+    /// Ranges of a member's own seqs, lowest first. Their messages may no longer exist.
+    Own {
+        /// Id of the member.
+        id: &'a str,
+        /// First and last seq of each range.
+        ranges: &'a [(Seq, Seq)],
+    },
+    /// An id that the snapshot has not named is no member.
+    AllNamed,
+    /// An accepted message that has its seq already. One that is known is skipped.
+    Numbered {
+        /// Content of the line.
+        delivery: Delivery<'a>,
+        /// Delivery line with its LF.
+        line: &'a [u8],
+    },
+    /// Accepted messages that were lost.
+    Lost {
+        /// First lost seq.
+        first: Seq,
+        /// Last lost seq.
+        last: Seq,
+    },
+}
+
+/// State of a member, without its own ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberState<'a> {
+    /// Id of the member.
+    pub id: &'a str,
+    /// Owner of the id.
+    pub owner: Owner,
+    /// Address that the member listens on.
+    pub address: SocketAddr,
+    /// Last seq before the registration.
+    pub registered_at: Seq,
+    /// Last seq that counts as delivered.
+    pub acked: Seq,
+}
+
+/// Owner of an id: only the owner may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// All programs at this IP address.
+    Ip(IpAddr),
+}
+
+/// Number of facts that have been applied: the position of the last one in the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactIndex(u64);
+
+impl FactIndex {
+    /// JournalPosition before the first fact.
+    pub const ZERO: Self = Self(0);
+
+    /// Returns the position of the next fact.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Returns the position of the fact before.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// Point in the order of facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalPosition {
+    /// Last fact.
+    pub index: FactIndex,
+    /// Last seq that was given out at this fact.
+    pub last: Seq,
+}
+
+/// Place that a journal gives to a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordered<T> {
+    /// Ticket of the proposal; `None` if the fact was not proposed by this program run.
+    pub ticket: Option<T>,
+    /// True if the fact and all facts before it are durable.
+    pub is_committed: bool,
+}
+
+/// State that facts change.
+pub trait StateMachine {
+    /// Name of the request or socket that waits for a proposed fact.
+    type Ticket: Copy;
+
+    /// Applies the next fact in the order, at the group time `at`. A proposed fact may have become
+    /// impossible by the facts before it. It then changes nothing, and its request is refused.
+    fn apply(&mut self, fact: Fact<'_>, ordered: Ordered<Self::Ticket>, at: Millis);
+
+    /// Refuses the request of a proposed fact that will never have a place in the order.
+    fn withdraw(&mut self, fact: Fact<'_>, ticket: Self::Ticket);
+}
+
+/// Order of facts.
+pub trait Journal<S: StateMachine> {
+    /// Proposes a fact that the state machine has checked. The journal applies it now, or later
+    /// behind other facts, or never.
+    fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now);
+}
