@@ -2,7 +2,9 @@
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use rustix::io::Errno;
 
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::net::{Accept, Acceptor, Connection, TimerId};
@@ -71,9 +73,21 @@ impl Listener {
         }
     }
 
-    /// Returns the acceptor, which keeps a reserve of files.
-    pub(super) fn reserve(&mut self) -> Option<&mut Acceptor> {
-        self.acceptor.as_mut()
+    /// Starts a connection. If no file is free, one file of the reserve is released for it.
+    pub(super) fn connect(
+        &mut self,
+        from: Option<IpAddr>,
+        address: SocketAddr,
+    ) -> io::Result<Connection> {
+        let connect = || match from {
+            Some(from) => Connection::connect_from(from, address),
+            None => Connection::connect(address),
+        };
+        let begun = connect();
+        let errno = begun.as_ref().err().and_then(Errno::from_io_error);
+        let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
+        let is_freed = is_out_of_files && self.acceptor.as_mut().is_some_and(Acceptor::release_one);
+        if is_freed { connect() } else { begun }
     }
 
     /// Accepts one connection. Call it until the result is [`Accepted::Done`] or

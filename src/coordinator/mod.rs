@@ -28,6 +28,7 @@ mod shutdown;
 mod sockets;
 mod startup;
 mod suspend;
+mod system;
 
 use std::fmt;
 use std::io::{self, ErrorKind};

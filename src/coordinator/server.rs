@@ -17,10 +17,11 @@ use super::report::{self, ServerStats};
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
 use super::startup::Startup;
+use super::system::System;
 use crate::config::CoordinatorConfig;
 use crate::group::{Input, SocketEnd};
 use crate::limits::TURN_PEER_CHECKS_MAX;
-use crate::net::{Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, WAKER};
+use crate::net::{Acceptor, CLOCK, Key, LISTENER, SIGNALS, Signals, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
@@ -34,10 +35,9 @@ pub(super) struct Coordinator {
     sockets: Sockets,
     listener: Listener,
     liveness: Liveness,
-    clock: Clock,
+    system: System,
     /// Group time of the start.
     started: Millis,
-    signals: Signals,
     shutdown: Option<Shutdown>,
 }
 
@@ -56,12 +56,11 @@ impl Coordinator {
             messages: MessageSockets::new(&config),
             config,
             group,
-            sockets: Sockets::new(poll, started),
+            sockets: Sockets::new(started),
             listener: Listener::new(acceptor),
             liveness: Liveness::default(),
-            clock,
+            system: System::new(poll, clock, signals),
             started,
-            signals,
             shutdown: None,
         };
         coordinator.arm_deadlines(); // Recovered messages expire even if no client connects.
@@ -70,7 +69,7 @@ impl Coordinator {
 
     /// Gives the group the random bits of its next epoch. With `begins_now`, it begins at once.
     pub(super) fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool) {
-        let now = self.clock.now();
+        let now = self.system.now();
         self.group.handle(Input::DrawnEpoch(epoch), now);
         if begins_now {
             log::info!("--new-epoch: epoch {} ends, epoch {epoch} begins", self.group.epoch());
@@ -100,17 +99,16 @@ impl Coordinator {
     fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
         let deadline =
             if self.is_idle() { self.sockets.next_deadline() } else { Some(Millis::ZERO) };
-        let before = self.clock.now().steady;
-        self.sockets.wait(events, before, self.clock.wake_by(deadline, before))?;
-        let now = self.clock.now();
+        self.system.sleep(events, deadline)?;
+        let now = self.system.now();
         self.sockets.begin_turn(deadline, now.steady);
         let mut signalled = false;
         for event in &*events {
             match event.token() {
                 LISTENER => self.listener.on_event(),
                 SIGNALS => signalled = true,
-                CLOCK => self.clock.on_event(), // Every turn reads both clocks.
-                WAKER => (),                    // Every turn takes the reports of the worker.
+                CLOCK => self.system.on_clock_event(),
+                WAKER => (), // Every turn takes the reports of the worker.
                 token => match Key::from(token) {
                     key if key.is_second() => self.messages.on_event(key, event),
                     key => self.commands.on_event(key, event),
@@ -143,7 +141,7 @@ impl Coordinator {
         self.commands.is_idle()
             && self.messages.is_idle()
             && !self.liveness.is_under_way()
-            && !self.listener.is_due(self.clock.now().steady)
+            && !self.listener.is_due(self.system.now().steady)
     }
 
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
@@ -229,9 +227,8 @@ impl Coordinator {
 
     /// Handles signals. The first one begins the shutdown. Returns true for a second one.
     fn on_signal(&mut self, now: Now) -> bool {
-        let signals = self.signals.drain();
-        let mut asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
-        if signals.len() > asked {
+        let (mut asked, is_hangup) = self.system.take_signals();
+        if is_hangup {
             log::warn!(
                 "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
                  restart the coordinator"
@@ -285,9 +282,9 @@ impl Coordinator {
     /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
     pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         let ends_at = self.shutdown.map_or(Millis::ZERO, Shutdown::ends_at);
-        self.group.close_journal(self.clock.now());
+        self.group.close_journal(self.system.now());
         loop {
-            let now = self.clock.now().steady;
+            let now = self.system.now().steady;
             match self.group.journal.end(now) {
                 JournalEnd::Written => return Ok(()),
                 JournalEnd::Pending if now < ends_at => (),
@@ -297,8 +294,8 @@ impl Coordinator {
                     return Err(CoordinatorError::Unwritten(directory, bytes));
                 }
             }
-            self.sockets.wait(events, now, Some(ends_at)).map_err(CoordinatorError::poll)?;
-            if self.signals.drain().iter().any(|signal| *signal != Signal::Hangup) {
+            self.system.sleep(events, Some(ends_at)).map_err(CoordinatorError::poll)?;
+            if self.system.take_signals().0 > 0 {
                 return Err(CoordinatorError::CutShort);
             }
         }

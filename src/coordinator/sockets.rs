@@ -1,18 +1,13 @@
-//! What the sockets of both kinds share: the poll, the timers, a buffer, and the work of a turn.
-
-use std::io;
-
-use mio::{Events, Poll, Registry};
+//! What the sockets of both kinds share: the timers, a buffer, and the work of a turn.
 
 use super::suspend::SuspendGrace;
 use crate::limits::READ_BYTES;
-use crate::net::{Key, TimerId, TimerWheel, wait};
+use crate::net::{Key, TimerId, TimerWheel};
 use crate::time::Millis;
 
-/// The poll, the timers, a read buffer, and the work that is left in a turn.
+/// The timers, a read buffer, and the work that is left in a turn.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    poll: Poll,
     timers: TimerWheel<CoordinatorTimer>,
     /// Deadline of the group.
     group_timer: Option<(Millis, TimerId)>,
@@ -60,9 +55,8 @@ impl CoordinatorTimer {
 }
 
 impl Sockets {
-    pub(super) fn new(poll: Poll, started: Millis) -> Self {
+    pub(super) fn new(started: Millis) -> Self {
         Self {
-            poll,
             timers: TimerWheel::new(),
             group_timer: None,
             journal_timer: None,
@@ -70,10 +64,6 @@ impl Sockets {
             scratch: vec![0; READ_BYTES].into(),
             work_left: 0,
         }
-    }
-
-    pub(super) fn registry(&self) -> &Registry {
-        self.poll.registry()
     }
 
     /// Returns a buffer for reads.
@@ -84,16 +74,6 @@ impl Sockets {
     /// Returns the deadline of the next timer.
     pub(super) fn next_deadline(&self) -> Option<Millis> {
         self.timers.next_deadline()
-    }
-
-    /// Sleeps until an event or `deadline`.
-    pub(super) fn wait(
-        &mut self,
-        events: &mut Events,
-        now: Millis,
-        deadline: Option<Millis>,
-    ) -> io::Result<()> {
-        wait(&mut self.poll, events, now, deadline)
     }
 
     /// Records the start of a turn that was due at `deadline` at the latest.

@@ -1,16 +1,14 @@
 //! One TCP connection with its read buffer and its write buffer.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
-use std::time::Duration;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, BytesMut};
-use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use rustix::net::sockopt;
 
-use super::{Key, UnackedBytes, socket, unacked};
+use super::{Key, Readiness, Stream, UnackedBytes, socket};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
@@ -21,8 +19,8 @@ use crate::protocol::LineBuffer;
 /// acknowledgement. The exception is a read after an event of an end, an error or urgent data: such
 /// a read stops before that position. The buffers of an idle connection own no memory.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     /// Bytes that were read and not used yet.
     pub input: LineBuffer,
     /// Bytes that [`Connection::flush`] writes.
@@ -78,7 +76,7 @@ pub enum Flush {
     Yielded,
 }
 
-impl Connection {
+impl Connection<TcpStream> {
     /// Wraps an accepted stream, which is writable.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
@@ -113,6 +111,65 @@ impl Connection {
     fn unready(stream: TcpStream) -> Self {
         // If this fails, the peer is gone already, and the first read returns the error.
         let _ = stream.set_nodelay(true);
+        Self::over(stream)
+    }
+
+    /// Registers both directions with `registry` under `key`. Dropping the connection removes it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the poll.
+    pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
+        registry.register(&mut self.stream, key.into(), INTEREST)
+    }
+
+    /// Sets `TCP_USER_TIMEOUT`: the system ends the connection if the peer's machine takes none of
+    /// the written bytes for `timeout_ms`. This includes a peer whose program does not read. A
+    /// system without this option uses its own timeout.
+    ///
+    /// # Errors
+    ///
+    /// The error of the socket's option.
+    pub fn set_user_timeout(&self, timeout_ms: u32) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = timeout_ms;
+        Ok(())
+    }
+
+    /// Returns the address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` before and after the connection.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
+    /// Returns our address on this connection.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+
+    /// Returns the pending error of this socket, and clears it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the query.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.stream.take_error()
+    }
+}
+
+impl<S: Stream> Connection<S> {
+    /// Wraps a stream that is not ready yet.
+    #[must_use]
+    pub fn over(stream: S) -> Self {
         Self {
             stream,
             input: LineBuffer::default(),
@@ -127,45 +184,25 @@ impl Connection {
         }
     }
 
-    /// Returns true if a connection that was started with [`Connection::connect`] is established,
-    /// and false if it is still in progress.
+    /// Returns true if a connection that was started is established, and false if it is still in
+    /// progress.
     ///
     /// # Errors
     ///
-    /// The reason why the connection failed. TCP lets a socket connect to itself on a free
-    /// ephemeral port. This is an error, too.
+    /// The reason why the connection failed.
     pub fn connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        match self.stream.peer_addr() {
-            Ok(peer) if peer == self.stream.local_addr()? => {
-                Err(io::Error::other("connected to itself"))
-            }
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Registers both directions with `registry` under `key`. Dropping the connection removes it.
-    ///
-    /// # Errors
-    ///
-    /// The error of the poll.
-    pub fn register(&mut self, registry: &Registry, key: Key) -> io::Result<()> {
-        registry.register(&mut self.stream, key.into(), INTEREST)
+        self.stream.connected()
     }
 
     /// Records an event.
     ///
     /// An end or an error is not handled here, because unread bytes may come before it. It makes
     /// the connection readable and writable, and the read or the write finds it in its position.
-    pub fn on_event(&mut self, event: &Event) {
-        let is_special = event.is_read_closed() || event.is_error() || event.is_priority();
-        self.readable |= event.is_readable() || is_special;
+    pub fn on_event(&mut self, event: impl Into<Readiness>) {
+        let Readiness { is_readable, is_special, is_writable } = event.into();
+        self.readable |= is_readable || is_special;
         self.ignores_short_read |= is_special;
-        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+        self.writable |= is_writable;
     }
 
     /// Makes the next [`Connection::fill`] read without an event, because an event may be late.
@@ -317,36 +354,16 @@ impl Connection {
     ///
     /// The error of the connection.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.shutdown_write()
     }
 
-    /// Turns on TCP keepalive, which detects that the peer's machine is gone while nothing is sent.
+    /// Turns on keepalive, which detects that the peer's machine is gone while nothing is sent.
     ///
     /// # Errors
     ///
     /// The error of the socket's options.
     pub fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
-        let Keepalive { idle_s, interval_s, probes } = keepalive;
-        sockopt::set_tcp_keepidle(&self.stream, Duration::from_secs(idle_s))?;
-        sockopt::set_tcp_keepintvl(&self.stream, Duration::from_secs(interval_s))?;
-        sockopt::set_tcp_keepcnt(&self.stream, probes)?;
-        sockopt::set_socket_keepalive(&self.stream, true)?;
-        Ok(())
-    }
-
-    /// Sets `TCP_USER_TIMEOUT`: the system ends the connection if the peer's machine takes none of
-    /// the written bytes for `timeout_ms`. This includes a peer whose program does not read. A
-    /// system without this option uses its own timeout.
-    ///
-    /// # Errors
-    ///
-    /// The error of the socket's option.
-    pub fn set_user_timeout(&self, timeout_ms: u32) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        let _ = timeout_ms;
-        Ok(())
+        self.stream.keep_alive(keepalive)
     }
 
     /// Returns true if [`Connection::check_peer`] may find unacknowledged bytes.
@@ -361,37 +378,10 @@ impl Connection {
     ///
     /// The error of the operating system.
     pub fn check_peer(&mut self) -> io::Result<UnackedBytes> {
-        let outstanding = unacked::outstanding(&self.stream)?;
+        let outstanding = self.stream.unacked()?;
         self.has_written =
             matches!(outstanding, UnackedBytes::Pending | UnackedBytes::Unanswered { .. });
         Ok(outstanding)
-    }
-
-    /// Returns the address of the peer.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` before and after the connection.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
-    }
-
-    /// Returns our address on this connection.
-    ///
-    /// # Errors
-    ///
-    /// The error of the operating system.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
-    }
-
-    /// Returns the pending error of this socket, and clears it.
-    ///
-    /// # Errors
-    ///
-    /// The error of the query.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.stream.take_error()
     }
 }
 

@@ -142,9 +142,9 @@ impl Admission {
         }
     }
 
-    /// Counts a command socket that was closed without a reply.
-    pub(super) fn record_dropped(&mut self) {
-        self.counters.refused += 1;
+    /// Counts a command socket that was closed without a reply, if `is_dropped`.
+    pub(super) fn record_dropped(&mut self, is_dropped: bool) {
+        self.counters.refused += u64::from(is_dropped);
     }
 
     /// Counts a command socket that is closed.

@@ -6,7 +6,7 @@ use super::client::ClientSocket;
 use crate::coordinator::ready::Share;
 use crate::group::Origin;
 use crate::limits::CLIENT_BYTES_SHARE;
-use crate::net::{Fill, Key};
+use crate::net::{Fill, Key, Stream};
 use crate::protocol::{LineBuffer, Request};
 
 /// Requests of one command socket in one turn.
@@ -61,9 +61,9 @@ impl RequestBatch {
     ///
     /// A piece is short, so that few bytes are buffered of requests that are not executed in this
     /// turn. Only a long line is read in larger pieces.
-    pub(super) fn read(
+    pub(super) fn read<S: Stream>(
         &mut self,
-        socket: &mut ClientSocket,
+        socket: &mut ClientSocket<S>,
         read_bytes: usize,
         scratch: &mut [u8],
     ) -> bool {

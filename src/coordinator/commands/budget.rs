@@ -21,6 +21,7 @@ use crate::limits::{
     CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, OUTBOX_BYTES_MAX, READ_BYTES,
     UNFINISHED_LINES_MIN,
 };
+use crate::net::Stream;
 
 /// Bytes that are kept for all clients.
 #[derive(Debug, Default)]
@@ -71,7 +72,7 @@ impl Budget {
     }
 
     /// Updates the bytes that are counted for a client.
-    pub(super) fn charge(&mut self, socket: &mut ClientSocket) {
+    pub(super) fn charge<S: Stream>(&mut self, socket: &mut ClientSocket<S>) {
         let (old, new) = (socket.client.charged, socket.charge());
         self.kept_bytes = self.kept_bytes - old.kept_bytes + new.kept_bytes;
         self.input_bytes = self.input_bytes - old.input_bytes + new.input_bytes;
@@ -79,7 +80,7 @@ impl Budget {
     }
 
     /// Subtracts the bytes of a client that is closed.
-    pub(super) fn release(&mut self, socket: &ClientSocket) {
+    pub(super) fn release<S: Stream>(&mut self, socket: &ClientSocket<S>) {
         let charged = socket.client.charged;
         debug_assert_eq!(charged, socket.charge(), "it was not charged");
         self.kept_bytes -= charged.kept_bytes;

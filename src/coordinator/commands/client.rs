@@ -8,12 +8,12 @@ use bytes::Bytes;
 use crate::coordinator::journaling::PendingReplies;
 use crate::coordinator::ready::Queued;
 use crate::limits::LIST_PIECE_BYTES;
-use crate::net::{Connection, TimerId};
+use crate::net::{Connection, Stream, TimerId};
 
 /// A command socket.
 #[derive(Debug)]
-pub(super) struct ClientSocket {
-    pub(super) connection: Connection,
+pub(super) struct ClientSocket<S> {
+    pub(super) connection: Connection<S>,
     /// Queue in which the socket waits to be served.
     pub(super) queued: Queued,
     pub(super) client: Client,
@@ -46,11 +46,11 @@ pub(super) struct Client {
 
 /// Both addresses of a command socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Addresses {
+pub(in crate::coordinator) struct Addresses {
     /// Address of the client.
-    pub(super) peer: IpAddr,
+    pub(in crate::coordinator) peer: IpAddr,
     /// Our address.
-    pub(super) local: IpAddr,
+    pub(in crate::coordinator) local: IpAddr,
 }
 
 /// Deadline of an unfinished line.
@@ -136,8 +136,8 @@ impl Client {
     }
 }
 
-impl ClientSocket {
-    pub(super) fn new(connection: Connection, client: Client) -> Self {
+impl<S: Stream> ClientSocket<S> {
+    pub(super) fn new(connection: Connection<S>, client: Client) -> Self {
         Self { connection, queued: Queued::No, client }
     }
 

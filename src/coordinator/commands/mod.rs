@@ -20,32 +20,33 @@ mod replies;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use mio::Token;
-use mio::event::Event;
+use mio::net::TcpStream;
 
 use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
 use crate::group::{ConnId, Origin};
 use crate::limits::{KEEPALIVE, WORK_BYTES};
-use crate::net::{Connection, Key, Slots, TimerId, UnackedBytes};
+use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, UnackedBytes};
 use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
 use batch::RequestBatch;
 use budget::Budget;
-use client::{Addresses, Client, ClientPhase, ClientSocket, LineDeadline};
+use client::{Client, ClientPhase, ClientSocket, LineDeadline};
 use lists::Lists;
 
 pub(super) use batch::Next;
+pub(super) use client::Addresses;
 pub(super) use replies::CommandStats;
 
 /// Command sockets.
 #[derive(Debug)]
-pub(super) struct CommandSockets {
-    sockets: Slots<ClientSocket>,
+pub(super) struct CommandSockets<S = TcpStream> {
+    sockets: Slots<ClientSocket<S>>,
     /// Number and limits of the sockets.
     admission: Admission,
     /// Memory of all sockets.
@@ -67,7 +68,7 @@ pub(super) struct CommandSockets {
     line_timeout_ms: u64,
 }
 
-impl CommandSockets {
+impl<S: Stream> CommandSockets<S> {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {
             sockets: Slots::new(),
@@ -93,7 +94,7 @@ impl CommandSockets {
         self.sockets.is_empty()
     }
 
-    pub(super) fn on_event(&mut self, key: Key, event: &Event) {
+    pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.connection.on_event(event);
             self.ready.push(key, &mut socket.queued, Queued::Fresh);
@@ -137,34 +138,32 @@ impl CommandSockets {
         is_full.then(|| (self.admission.full(), self.admission.displaced()))
     }
 
+    /// Returns true if a refused client is closed without a reply, because there are too many.
+    pub(super) fn drops_refused(&mut self) -> bool {
+        let is_crowded = self.admission.is_crowded();
+        self.admission.record_dropped(is_crowded);
+        is_crowded
+    }
+
+    pub(super) fn next_key(&self) -> Key {
+        self.sockets.next_key()
+    }
+
     /// Adds a command socket, or one that is refused.
     pub(super) fn add(
         &mut self,
-        mut connection: Connection,
-        address: SocketAddr,
+        connection: Connection<S>,
+        addresses: Addresses,
         refusal: Option<LimitReached>,
         sockets: &mut Sockets,
         now: Millis,
     ) {
-        let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
-        if refusal.is_some() && self.admission.is_crowded() {
-            self.admission.record_dropped();
-            log::debug!("{address}: closed without a reply: too many clients are being refused");
-            return;
-        }
-        let key = self.sockets.next_key();
-        if let Err(error) = connection.register(sockets.registry(), key) {
-            log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
-            return;
-        }
         if let Err(error) = connection.keep_alive(KEEPALIVE) {
-            log::warn!("{address}: cannot turn on keepalive: {error}");
+            log::warn!("{}: cannot turn on keepalive: {error}", addresses.peer);
         }
-        let (peer, local) = (address.ip().to_canonical(), local.ip().to_canonical());
-        let mut client = Client::new(Addresses { peer, local });
+        let (key, mut client) = (self.next_key(), Client::new(addresses));
         self.admission.on_accepted(key, &mut client, now);
         self.sockets.insert(ClientSocket::new(connection, client));
-        log::debug!("{address}: connected");
         if let Some(refusal) = refusal {
             self.refuse(key, &refusal.into(), sockets, now);
         }

@@ -16,7 +16,7 @@ use crate::limits::{
     CLIENT_BYTES_SHARE, LINGER_BYTES_MAX, LINGER_MS, LIST_LINES_MAX, READ_BYTES, TURN_BYTES_MAX,
     TURN_REPLIES_MAX, TURN_REPLY_BYTES_MAX, WORK_BYTES, WORK_LIST_LINES,
 };
-use crate::net::{Fill, Flush, Key};
+use crate::net::{Fill, Flush, Key, Stream};
 use crate::protocol::{LimitReached, Reply, RequestError};
 use crate::text::Counted;
 use crate::time::Millis;
@@ -31,7 +31,7 @@ pub(in crate::coordinator) struct CommandStats {
     pub(in crate::coordinator) errors: u64,
 }
 
-impl CommandSockets {
+impl<S: Stream> CommandSockets<S> {
     pub(in crate::coordinator) fn stats(&self) -> CommandStats {
         CommandStats {
             connections: self.admission.served(),

@@ -8,7 +8,7 @@ use super::socket::write_last;
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::group::{Group, LinkId, SocketEnd};
 use crate::limits::{TURN_BYTES_MAX, TURN_DELIVERY_BYTES_MAX, TURN_DELIVERY_SOCKETS_MAX};
-use crate::net::Key;
+use crate::net::{Key, Stream};
 use crate::protocol::Seq;
 use crate::time::Millis;
 
@@ -55,7 +55,7 @@ pub(in crate::coordinator) enum RunWrite {
     Failed(io::Error),
 }
 
-impl MessageSockets {
+impl<S: Stream> MessageSockets<S> {
     /// Marks a message socket with due bytes: it may have become writable.
     pub(in crate::coordinator) fn expect_room(&mut self, key: Key) {
         self.writable.push(key);

@@ -13,9 +13,8 @@ mod socket;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
 
-use mio::event::Event;
+use mio::net::TcpStream;
 use rustix::io::Errno;
 
 use super::ready::{Queued, Ready};
@@ -23,17 +22,19 @@ use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::limits::{ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_BYTES_MAX, WORK_ACK_BYTES};
-use crate::net::{Acceptor, Fill, Key, Rotation, Slots, TimerId, UnackedBytes};
+use crate::net::{
+    Connection, Fill, Key, Readiness, Rotation, Slots, Stream, TimerId, UnackedBytes,
+};
 use crate::protocol::{Ack, LineBuffer, Seq};
 use crate::time::Millis;
-use socket::{MemberSocket, MessagePhase, connection_to, write_last};
+use socket::{MemberSocket, MessagePhase, write_last};
 
 pub(super) use deliveries::RunWrite;
 
 /// Connect-backs and message sockets.
 #[derive(Debug)]
-pub(super) struct MessageSockets {
-    sockets: Slots<MemberSocket>,
+pub(super) struct MessageSockets<S = TcpStream> {
+    sockets: Slots<MemberSocket<S>>,
     /// Sockets by their names in the group.
     links: BTreeMap<LinkId, Key>,
     /// Sockets to be served.
@@ -86,7 +87,7 @@ impl Acks {
     }
 }
 
-impl MessageSockets {
+impl<S: Stream> MessageSockets<S> {
     pub(super) fn new(config: &CoordinatorConfig) -> Self {
         Self {
             sockets: Slots::second(),
@@ -124,7 +125,7 @@ impl MessageSockets {
         self.sockets.get(key).filter(|socket| socket.is_open()).map(|socket| socket.link)
     }
 
-    pub(super) fn on_event(&mut self, key: Key, event: &Event) {
+    pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.connection.on_event(event);
             self.ready.push(key, &mut socket.queued, Queued::Fresh);
@@ -147,28 +148,24 @@ impl MessageSockets {
         self.ready.leftovers()
     }
 
-    /// Starts a connect-back.
-    ///
-    /// # Errors
-    ///
-    /// The error that the operating system reports at once.
-    pub(super) fn connect(
+    /// Returns the key of the next socket.
+    pub(super) fn next_key(&self) -> Key {
+        self.sockets.next_key()
+    }
+
+    /// Adds a connect-back that was started.
+    pub(super) fn add(
         &mut self,
         link: LinkId,
-        target: (Option<IpAddr>, SocketAddr),
+        connection: Connection<S>,
         sockets: &mut Sockets,
-        acceptor: Option<&mut Acceptor>,
         now: Millis,
-    ) -> io::Result<()> {
-        let key = self.sockets.next_key();
-        let mut connection = connection_to(target, acceptor)?;
-        connection.register(sockets.registry(), key)?;
-        let due = now.plus(self.connect_timeout_ms);
+    ) {
+        let (key, due) = (self.next_key(), now.plus(self.connect_timeout_ms));
         let deadline = sockets.set_timer(due, CoordinatorTimer::Connect(key));
         let (queued, phase) = (Queued::No, MessagePhase::Connecting { deadline });
         self.sockets.insert(MemberSocket { connection, link, queued, phase });
         self.links.insert(link, key);
-        Ok(())
     }
 
     /// Finishes a connect-back that has succeeded or failed. Returns `None` while it is in

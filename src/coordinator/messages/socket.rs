@@ -1,18 +1,17 @@
 //! One message socket, or the connect-back that it comes from.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 
 use crate::coordinator::ready::Queued;
 use crate::group::{LinkId, SocketEnd};
-use crate::net::{Acceptor, Connection, TimerId};
+use crate::net::{Connection, Stream, TimerId};
 
 /// A connect-back or a message socket.
 #[derive(Debug)]
-pub(super) struct MemberSocket {
-    pub(super) connection: Connection,
+pub(super) struct MemberSocket<S> {
+    pub(super) connection: Connection<S>,
     pub(super) link: LinkId,
     pub(super) queued: Queued,
     pub(super) phase: MessagePhase,
@@ -26,7 +25,7 @@ pub(super) enum MessagePhase {
     Open { stall_timer: Option<TimerId> },
 }
 
-impl MemberSocket {
+impl<S> MemberSocket<S> {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, MessagePhase::Open { .. })
     }
@@ -46,25 +45,9 @@ impl MemberSocket {
     }
 }
 
-/// Starts a connection. If no file is free, one file of the reserve is released for it.
-pub(super) fn connection_to(
-    (from, address): (Option<IpAddr>, SocketAddr),
-    acceptor: Option<&mut Acceptor>,
-) -> io::Result<Connection> {
-    let connect = || match from {
-        Some(from) => Connection::connect_from(from, address),
-        None => Connection::connect(address),
-    };
-    let begun = connect();
-    let errno = begun.as_ref().err().and_then(Errno::from_io_error);
-    let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
-    let is_freed = is_out_of_files && acceptor.is_some_and(Acceptor::release_one);
-    if is_freed { connect() } else { begun }
-}
-
 /// Writes as many of `bytes` as the socket takes at once. Ignores an error, because the connection
 /// is closed next.
-pub(super) fn write_last(connection: &mut Connection, bytes: &[u8]) {
+pub(super) fn write_last<S: Stream>(connection: &mut Connection<S>, bytes: &[u8]) {
     if !bytes.is_empty() {
         let _ = connection.write_vectored(&[IoSlice::new(bytes)]);
     }

@@ -1,11 +1,11 @@
 //! Wires the parts: passes their inputs to the group, and the effects of the group to the parts.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Coordinator;
 use crate::coordinator::accept::Accepted;
-use crate::coordinator::commands::Next;
+use crate::coordinator::commands::{Addresses, Next};
 use crate::coordinator::messages::{Acks, RunWrite};
 use crate::coordinator::ready::{FRESH, LEFTOVER, Queued, Share};
 use crate::coordinator::report;
@@ -37,13 +37,7 @@ impl Coordinator {
                 Effect::List { to, listing } => self.list(to, listing, now),
                 Effect::Connect { link, address, from } => {
                     self.sockets.spend(WORK_CONNECT);
-                    let (target, reserve) = ((from, address), self.listener.reserve());
-                    let begun =
-                        self.messages.connect(link, target, &mut self.sockets, reserve, now.steady);
-                    if let Err(error) = begun {
-                        let reason = error.to_string().into();
-                        self.group.handle(Input::ConnectFailed { link, reason }, now);
-                    }
+                    self.connect_back(link, from, address, now);
                 }
                 Effect::Close { link, closing_bytes } => {
                     self.messages.close(link, &closing_bytes, self.sockets.scratch());
@@ -51,6 +45,24 @@ impl Coordinator {
                 Effect::DrawEpoch => self.draw_epoch(now),
                 Effect::MemberChange(change) => report::log_member_change(&change),
                 Effect::Backlog(change) => report::log_backlog(&change),
+            }
+        }
+    }
+
+    /// Starts a connect-back.
+    fn connect_back(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
+        let key = self.messages.next_key();
+        let begun = self.listener.connect(from, address).and_then(|mut connection| {
+            connection.register(self.system.registry(), key)?;
+            Ok(connection)
+        });
+        match begun {
+            Ok(connection) => {
+                self.messages.add(link, connection, &mut self.sockets, now.steady);
+            }
+            Err(error) => {
+                let reason = error.to_string().into();
+                self.group.handle(Input::ConnectFailed { link, reason }, now);
             }
         }
     }
@@ -144,12 +156,25 @@ impl Coordinator {
     }
 
     /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
-    fn add_client(&mut self, connection: Connection, address: SocketAddr, now: Now) {
+    fn add_client(&mut self, mut connection: Connection, address: SocketAddr, now: Now) {
+        let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
         let refusal = self.commands.refusal_for(address.ip()).or_else(|| {
             let (full, displaced) = self.commands.full()?;
             (!self.make_room(&displaced, now)).then_some(full)
         });
-        self.commands.add(connection, address, refusal, &mut self.sockets, now.steady);
+        if refusal.is_some() && self.commands.drops_refused() {
+            log::debug!("{address}: closed without a reply: too many clients are being refused");
+            return;
+        }
+        let key = self.commands.next_key();
+        if let Err(error) = connection.register(self.system.registry(), key) {
+            log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
+            return;
+        }
+        log::debug!("{address}: connected");
+        let (peer, local) = (address.ip().to_canonical(), local.ip().to_canonical());
+        let addresses = Addresses { peer, local };
+        self.commands.add(connection, addresses, refusal, &mut self.sockets, now.steady);
     }
 
     /// Refuses the oldest command socket that has sent no whole line. Returns false if there is

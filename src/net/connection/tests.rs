@@ -1,4 +1,6 @@
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream as Peer};
+use std::time::Duration;
 
 use mio::{Events, Poll};
 use rustix::net::{AddressFamily, SocketType};
