@@ -8,6 +8,7 @@ mod data_dir;
 mod diagnostics;
 #[cfg(feature = "participant")]
 mod durable;
+mod golden;
 mod inspect;
 mod shutdown;
 mod standstill;

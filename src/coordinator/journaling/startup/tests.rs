@@ -1,4 +1,5 @@
 mod extremes;
+mod golden;
 
 use std::path::Path;
 
