@@ -12,7 +12,9 @@
 //! only its record, because the header gives the start of the next one.
 //!
 //! A body has the fields of its [`Record`] in order, and the id, if there is one, at the end. The
-//! list of [`Record::Own`] is a 16-bit count and the first and last seq of each range.
+//! list of [`Record::Own`] is a 16-bit count and the first and last seq of each range. The owner of
+//! a [`Record::Member`] starts with its kind: 4 or 6 for an IP address of that version. In
+//! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address.
 
 mod kind;
 mod ranges;
@@ -20,6 +22,7 @@ mod ranges;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::facts::{MemberState, Owner};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
@@ -50,16 +53,7 @@ pub enum Record<'a> {
         last: Seq,
     },
     /// State of a member. Replaces all earlier states of the id.
-    Member {
-        /// Id of the member.
-        id: &'a str,
-        /// Address that the member listens on.
-        address: SocketAddr,
-        /// Last seq before the registration.
-        registered_at: Seq,
-        /// Last seq that counts as delivered.
-        acked: Seq,
-    },
+    Member(MemberState<'a>),
     /// Ranges of a member's own messages, after its [`Record::Member`]. A member with many ranges
     /// has several of these records. They name the own messages even after the segments of these
     /// messages are gone.
@@ -229,22 +223,15 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
                 RecordKind::Epoch
             }
-            Self::Member { id, address, registered_at, acked } => {
+            Self::Member(MemberState { id, owner, address, registered_at, acked }) => {
                 out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
                 out.extend_from_slice(&acked.as_u64().to_le_bytes());
+                let Owner::Ip(owner) = owner;
+                put_ip(owner, out);
                 out.extend_from_slice(&address.port().to_le_bytes());
-                match address.ip() {
-                    IpAddr::V4(ip) => {
-                        out.push(4);
-                        out.extend_from_slice(&ip.octets());
-                    }
-                    IpAddr::V6(ip) => {
-                        out.push(6);
-                        out.extend_from_slice(&ip.octets());
-                    }
-                }
+                put_ip(address.ip(), out);
                 out.extend_from_slice(id.as_bytes());
-                RecordKind::Member
+                RecordKind::OwnedMember
             }
             Self::Own { id, ranges } => {
                 ranges.put(out);
@@ -287,16 +274,15 @@ impl<'a> Record<'a> {
             RecordKind::Epoch => {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
             }
-            RecordKind::Member => {
+            RecordKind::Member | RecordKind::OwnedMember => {
                 let (registered_at, acked) = (take_seq(body)?, take_seq(body)?);
+                let is_owned = kind == RecordKind::OwnedMember;
+                let owner = if is_owned { Some(take_ip(body)?) } else { None };
                 let port = u16::from_le_bytes(take(body)?);
-                let ip = match take(body)? {
-                    [4] => IpAddr::from(take::<4>(body)?),
-                    [6] => IpAddr::from(take::<16>(body)?),
-                    _ => return None,
-                };
-                let address = SocketAddr::new(ip, port);
-                Self::Member { id: take_id(body)?, address, registered_at, acked }
+                let address = SocketAddr::new(take_ip(body)?, port);
+                let owner = Owner::Ip(owner.unwrap_or(address.ip()));
+                let id = take_id(body)?;
+                Self::Member(MemberState { id, owner, address, registered_at, acked })
             }
             RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
@@ -341,6 +327,28 @@ pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 
 pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     take(bytes).map(u64::from_le_bytes)
+}
+
+/// Appends an IP address: 4 or 6, and its bytes.
+fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip {
+        IpAddr::V4(ip) => {
+            out.push(4);
+            out.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out.push(6);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+}
+
+fn take_ip(bytes: &mut &[u8]) -> Option<IpAddr> {
+    match take(bytes)? {
+        [4] => Some(IpAddr::from(take::<4>(bytes)?)),
+        [6] => Some(IpAddr::from(take::<16>(bytes)?)),
+        _ => None,
+    }
 }
 
 /// Takes a seq of a message, or 0.

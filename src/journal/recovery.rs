@@ -32,6 +32,7 @@ use super::record::{Record, RecordKind, number};
 use super::recovered::Recovered;
 use super::segment::{self, SegmentHeader, SegmentItem};
 use super::store::{FirstRecord, Store};
+use crate::facts::MemberState;
 use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
@@ -176,6 +177,7 @@ impl RecoveryState {
             }
             Some(
                 RecordKind::Member
+                | RecordKind::OwnedMember
                 | RecordKind::Own
                 | RecordKind::Deregistered
                 | RecordKind::Acked
@@ -202,7 +204,7 @@ impl RecoveryState {
             // The time of this record may be later than the times of the records that follow.
             Record::Continued => self.recovered.at,
             Record::Epoch { .. }
-            | Record::Member { .. }
+            | Record::Member(_)
             | Record::Own { .. }
             | Record::Deregistered { .. }
             | Record::Acked { .. }
@@ -220,7 +222,7 @@ impl RecoveryState {
                 let last = self.take_epoch(epoch, last, replay);
                 record = Record::Epoch { epoch, last };
             }
-            Record::Member { registered_at, acked, .. } => {
+            Record::Member(MemberState { registered_at, acked, .. }) => {
                 self.acked_highest = self.acked_highest.max(registered_at).max(acked);
             }
             Record::Acked { acked, .. } => self.acked_highest = self.acked_highest.max(acked),

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::*;
+use crate::facts::{MemberState, Owner};
 use crate::limits::LOSSES_REPORTED_MAX;
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
@@ -44,9 +45,10 @@ impl Batch {
 
     fn start(self, epoch: u64, last: u64, at: u64) -> Self {
         let address: SocketAddr = "10.0.0.1:5000".parse().unwrap();
-        let (seq, last) = (Seq::ZERO, Seq::new(last));
+        let (id, owner, last) = ("alice", Owner::Ip(address.ip()), Seq::new(last));
+        let alice = MemberState { id, owner, address, registered_at: Seq::ZERO, acked: last };
         self.add(Record::Epoch { epoch: Epoch::new(epoch), last }, at)
-            .add(Record::Member { id: "alice", address, registered_at: seq, acked: last }, at)
+            .add(Record::Member(alice), at)
             .add(Record::Clock { unix: UnixMillis(1_700_000_000_000 + at) }, at)
     }
 
@@ -99,7 +101,7 @@ fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, 
                     next = Some(delivery.seq.next());
                     messages.insert(delivery.seq.as_u64(), delivery.text.to_owned());
                 }
-                Record::Member { .. } => members += 1,
+                Record::Member(_) => members += 1,
                 Record::Epoch { .. }
                 | Record::Deregistered { .. }
                 | Record::Own { .. }

@@ -61,8 +61,7 @@ pub(super) fn put_member(
     salt: Salt,
     records: &mut Vec<u8>,
 ) {
-    let MemberState { id, address, registered_at, acked, .. } = *member_state;
-    encode(&Record::Member { id, address, registered_at, acked }, at, salt, records);
+    encode(&Record::Member(*member_state), at, salt, records);
 }
 
 /// Encodes the ranges of a member's own messages.

@@ -7,7 +7,7 @@ use super::JournalOptions;
 use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
 use super::snapshot::{Snapshot, mode, snapshot};
 use super::writer::SegmentWriter;
-use crate::facts::{Fact, MemberState, Ordered, Owner, StateMachine};
+use crate::facts::{Fact, Ordered, StateMachine};
 use crate::group::{Group, Input, Rules};
 use crate::journal::{
     BootId, Disk, HEADER_BYTES, JournalError, MemoryJournal, Record, Recovered, RecoveryEvent,
@@ -231,10 +231,7 @@ pub(crate) fn apply(group: &mut Group, event: RecoveryEvent<'_>) {
 fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
-        Record::Member { id, address, registered_at, acked } => {
-            let owner = Owner::Ip(address.ip());
-            Some(Fact::Member(MemberState { id, owner, address, registered_at, acked }))
-        }
+        Record::Member(state) => Some(Fact::Member(state)),
         Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
         Record::Deregistered { id } => Some(Fact::Deregistered { id }),
         Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery(line)?, line }),

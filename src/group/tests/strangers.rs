@@ -1,6 +1,7 @@
 //! Requests from addresses other than the member's.
 
 use super::*;
+use crate::facts::{Ordered, Owner, StateMachine};
 
 impl World {
     fn request_of(&mut self, peer: &str, line: &str) -> Vec<Effect> {
@@ -101,4 +102,22 @@ fn the_addresses_of_one_ipv6_network_count_as_one() {
     let reply = world.reply_to("2001:db8::ffff:2", "bob#register 9501");
     assert!(reply.starts_with("ERR 421 too many members at 2001:db8::/64: 1 "), "{reply}");
     world.request_of("2001:db8:0:1::1", "bob#register 9501");
+}
+
+#[test]
+fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
+    let mut world = World::new(60_000);
+    let owner = Owner::Ip([10, 0, 0, 9].into());
+    let fact = Fact::Registered { id: "ann", owner, address: (LOCAL_IP, 9000).into() };
+    let ordered = Ordered { ticket: None, is_committed: true };
+    world.group.apply(fact, ordered, Millis::ZERO);
+    // The request comes from the address that the member listens on.
+    let refused = world.request("ann#reconnect 9001");
+    let expected = RequestError::IdElsewhere { owner: [10, 0, 0, 9].into(), named: LOCAL_IP };
+    assert_eq!(refused, expected.into());
+    let origin =
+        Origin { conn: ConnId(0), peer: [10, 0, 0, 9].into(), local: "10.0.0.1".parse().unwrap() };
+    let request = Request::parse(b"ann#reconnect 9001#10.0.0.9").unwrap();
+    let effects = world.input(Input::Request { origin, request });
+    assert!(matches!(effects[..], [Effect::Connect { .. }]), "{effects:?}");
 }

@@ -1,10 +1,11 @@
 //! Kinds of records, as stored in their headers.
 
-/// Kind of a record, with the number of the [`super::Record`] of the same name.
+/// Kind of a record, with its number in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RecordKind {
     Epoch = 1,
+    /// A member whose owner is the IP of its address. No longer written.
     Member = 2,
     Deregistered = 3,
     Accepted = 4,
@@ -15,11 +16,12 @@ pub enum RecordKind {
     Own = 9,
     Durable = 10,
     NewEpoch = 11,
+    OwnedMember = 12,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
-        const ALL: [RecordKind; 11] = [
+        const ALL: [RecordKind; 12] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -31,6 +33,7 @@ impl RecordKind {
             RecordKind::Own,
             RecordKind::Durable,
             RecordKind::NewEpoch,
+            RecordKind::OwnedMember,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }

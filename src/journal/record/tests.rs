@@ -24,6 +24,14 @@ pub(crate) enum Sample {
     Closed,
 }
 
+/// Returns an address of the other version of IP.
+fn other(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().into(),
+        IpAddr::V6(_) => [10, 9, 8, 7].into(),
+    }
+}
+
 impl Sample {
     pub(crate) fn encode(&self, at: Millis, salt: Salt, out: &mut Vec<u8>) {
         self.with(|record| encode(&record, at, salt, out));
@@ -34,12 +42,13 @@ impl Sample {
             Self::Epoch(epoch, last) => {
                 then(Record::Epoch { epoch: Epoch::new(*epoch), last: Seq::new(*last) })
             }
-            Self::Member(id, ip, port, registered_at, acked) => then(Record::Member {
+            Self::Member(id, ip, port, registered_at, acked) => then(Record::Member(MemberState {
                 id,
+                owner: Owner::Ip(other(*ip)),
                 address: SocketAddr::new(*ip, *port),
                 registered_at: Seq::new(*registered_at),
                 acked: Seq::new(*acked),
-            }),
+            })),
             Self::Own(id, ranges) => {
                 let ranges = ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
                 let ranges = ranges.collect::<Vec<_>>();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use groupcast::facts::MemberState;
 use groupcast::journal::{Record, SegmentItem, delivery, read};
 
 use super::{File, Storage};
@@ -31,7 +32,10 @@ impl Storage {
                         let seq = delivery(line).map(|delivery| delivery.seq);
                         lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
                     }
-                    SegmentItem::Record { record: Record::Member { id, acked, .. }, .. } => {
+                    SegmentItem::Record {
+                        record: Record::Member(MemberState { id, acked, .. }),
+                        ..
+                    } => {
                         lines.push_str(&format!(" {id}:{acked}"));
                     }
                     SegmentItem::Record { record, at } => {

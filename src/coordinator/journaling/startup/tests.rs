@@ -1,10 +1,12 @@
 mod extremes;
 mod golden;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
 use crate::coordinator::journaling::testing::{self, ask, segments};
+use crate::facts::{MemberState, Owner};
 use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RANGES_MAX;
 
@@ -126,11 +128,13 @@ fn journal_of_ranges(path: &Path, count: u64) {
         (1..=count).map(|third| (Seq::new(3 * third), Seq::new(3 * third))).collect();
     for serial in 1..=2 {
         let (salt, boot) = (Salt(serial), BootId([1; 16]));
-        let (address, registered_at) = ("127.0.0.1:9000".parse().unwrap(), Seq::ZERO);
+        let address: SocketAddr = "127.0.0.1:9000".parse().unwrap();
+        let registered_at = Seq::ZERO;
         let mut records = Vec::new();
         let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
         put(&Record::Epoch { epoch, last });
-        put(&Record::Member { id: "alice", address, registered_at, acked: Seq::ZERO });
+        let (id, owner, acked) = ("alice", Owner::Ip(address.ip()), Seq::ZERO);
+        put(&Record::Member(MemberState { id, owner, address, registered_at, acked }));
         for ranges in ranges.chunks(RECORD_RANGES_MAX) {
             put(&Record::Own {
                 id: "alice",

@@ -24,13 +24,14 @@ enum Fact {
 }
 
 fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
-    let (id, address) = ("alice", "127.0.0.1:9000".parse().unwrap());
+    let (id, address) = ("alice", SocketAddr::from(([127, 0, 0, 1], 9000)));
+    let owner = Owner::Ip(address.ip());
     let (mut line, mut bytes) = (Vec::new(), Vec::new());
     let record = match fact {
         Fact::Epoch(last) => Record::Epoch { epoch: Epoch::new(7), last: Seq::new(last) },
         Fact::Member(registered_at, acked) => {
             let (registered_at, acked) = (Seq::new(registered_at), Seq::new(acked));
-            Record::Member { id, address, registered_at, acked }
+            Record::Member(MemberState { id, owner, address, registered_at, acked })
         }
         Fact::Own(first, last) => {
             let ranges = EncodedRanges::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);

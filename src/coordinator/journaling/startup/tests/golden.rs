@@ -1,7 +1,7 @@
 //! Journals that earlier versions wrote: see `tests/golden/README.md`.
 
 use super::*;
-use crate::facts::MemberState;
+use crate::facts::{MemberState, Owner};
 
 /// Reads a copy of the journal of this name, and returns it with its group.
 fn read(name: &str) -> (Recovered, Group) {
