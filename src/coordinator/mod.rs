@@ -29,6 +29,8 @@ mod sockets;
 mod startup;
 mod suspend;
 mod system;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::io::{self, ErrorKind};

@@ -110,6 +110,17 @@ impl Sockets {
         Some(timer)
     }
 
+    /// Returns the first timer that becomes due, with a time at which it is due.
+    #[cfg(test)]
+    pub(super) fn first_due(&mut self) -> Option<(CoordinatorTimer, Millis)> {
+        loop {
+            let due = self.next_deadline()?;
+            if let Some(timer) = self.pop_due(due) {
+                return Some((timer, due));
+            }
+        }
+    }
+
     /// Postpones a timeout of a peer that expires right after a standstill. Returns the socket and
     /// its new timer.
     pub(super) fn postpone(

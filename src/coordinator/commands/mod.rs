@@ -16,6 +16,8 @@ mod budget;
 mod client;
 mod lists;
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -371,7 +373,6 @@ impl<S: Stream> CommandSockets<S> {
         }
     }
 
-    /// Replaces the timer of a line, which was postponed.
     pub(super) fn on_postponed(&mut self, key: Key, timer: TimerId) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.client.line_deadline.timer = Some(timer);

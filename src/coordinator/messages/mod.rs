@@ -9,6 +9,8 @@
 
 mod deliveries;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;

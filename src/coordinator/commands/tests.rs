@@ -1,0 +1,157 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::coordinator::ready::{FRESH, LEFTOVER};
+use crate::coordinator::testing::{ALL, TestStream};
+use crate::limits::{LINGER_MS, OUTBOX_BYTES_MAX};
+use crate::protocol::Seq;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const REQUEST: &str = "ann#msend x#127.0.0.1\n";
+
+/// Command sockets without a group: each request is answered by the test.
+struct Part {
+    commands: CommandSockets<TestStream>,
+    sockets: Sockets,
+    now: Millis,
+}
+
+impl Part {
+    fn new(change: impl FnOnce(&mut CoordinatorConfig)) -> Self {
+        let mut config = CoordinatorConfig::new(0, 60);
+        change(&mut config);
+        let (commands, sockets) = (CommandSockets::new(&config), Sockets::new(Millis::ZERO));
+        Self { commands, sockets, now: Millis::ZERO }
+    }
+
+    fn add(&mut self) -> (Key, TestStream) {
+        let (stream, key) = (TestStream::default(), self.commands.next_key());
+        let addresses = Addresses { peer: LOCALHOST, local: LOCALHOST };
+        let refusal = self.commands.full().map(|(full, _)| full);
+        let sockets = &mut self.sockets;
+        self.commands.add(stream.connection(), addresses, refusal, sockets, self.now);
+        (key, stream)
+    }
+
+    /// Serves all ready sockets once. Returns the clients of the requests, which wait for replies.
+    fn serve(&mut self) -> Vec<ConnId> {
+        let mut asked = Vec::new();
+        for (queue, share) in [(Queued::Fresh, FRESH), (Queued::Leftover, LEFTOVER)] {
+            let Some(key) = self.commands.next_ready(queue) else { continue };
+            let Some(mut batch) = self.commands.begin(key, share, &mut self.sockets) else {
+                continue;
+            };
+            while self.commands.advance(&mut batch, &mut self.sockets) {
+                let next = self.commands.next(&mut batch, &mut self.sockets, self.now);
+                if let Next::Request(origin, _) = next {
+                    asked.push(origin.conn);
+                }
+            }
+            self.commands.finish(batch, &mut self.sockets, self.now);
+            self.commands.schedule_flush(key);
+        }
+        asked
+    }
+
+    fn answer(&mut self, to: ConnId) {
+        self.commands.answer(to, &Reply::Msend { seq: Seq::new(1) }, None);
+    }
+
+    /// Runs turns until nothing is ready. Answers each request at once, and returns their number.
+    fn run(&mut self) -> usize {
+        let mut served = 0;
+        loop {
+            let asked = self.serve();
+            served += asked.len();
+            asked.iter().for_each(|to| self.answer(*to));
+            self.commands.write_replies();
+            if self.commands.is_idle() && asked.is_empty() {
+                return served;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_next_request_of_a_client_waits_for_the_reply_before_it() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add();
+    stream.send(&REQUEST.repeat(2));
+    part.commands.on_event(key, ALL);
+    let asked = part.serve();
+    assert_eq!((asked.len(), part.serve().len()), (1, 0));
+    part.answer(asked[0]);
+    assert_eq!(part.serve(), asked);
+}
+
+#[test]
+fn a_client_that_takes_no_replies_is_throttled_until_it_takes_them() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add();
+    let reply_bytes = "OK msend seq=1\n".len();
+    let requests = 2 * OUTBOX_BYTES_MAX / reply_bytes;
+    stream.send(&REQUEST.repeat(requests));
+    part.commands.on_event(key, ALL);
+    let served = part.run();
+    assert_eq!(served, OUTBOX_BYTES_MAX.div_ceil(reply_bytes));
+    stream.make_room(usize::MAX);
+    part.commands.on_event(key, ALL);
+    part.commands.schedule_flush(key);
+    assert_eq!(served + part.run(), requests);
+    assert_eq!(stream.take().len(), requests * reply_bytes);
+    assert_eq!(part.commands.stats().kept_bytes, 0);
+}
+
+#[test]
+fn bytes_before_the_end_are_a_request_and_after_its_reply_the_socket_is_closed() {
+    let mut part = Part::new(|_| ());
+    let (key, stream) = part.add();
+    stream.make_room(usize::MAX);
+    stream.send(REQUEST.trim_end());
+    stream.end();
+    part.commands.on_event(key, ALL);
+    assert_eq!((part.run(), stream.take().as_str()), (1, "OK msend seq=1\n"));
+    assert_eq!(part.commands.close_marked(&mut part.sockets), 1);
+    assert!(part.commands.is_empty() && part.commands.stats().connections == 0);
+}
+
+#[test]
+fn an_unfinished_line_is_refused_after_the_timeout_and_closed_after_a_moment() {
+    let mut part = Part::new(|config| config.timeouts.line_ms = 1_000);
+    let (key, stream) = part.add();
+    stream.make_room(usize::MAX);
+    stream.send("ann#msend");
+    part.commands.on_event(key, ALL);
+    assert_eq!(part.run(), 0);
+    let (timer, due) = part.sockets.first_due().unwrap();
+    assert_eq!(timer, CoordinatorTimer::Line(key));
+    assert!(due >= Millis::new(1_000));
+    part.now = due;
+    part.commands.on_line_timeout(key);
+    assert_eq!(part.run(), 0);
+    assert!(stream.take().starts_with("ERR 408 "));
+    let (timer, due) = part.sockets.first_due().unwrap();
+    assert_eq!(timer, CoordinatorTimer::Linger(key));
+    assert!(due >= part.now.plus(LINGER_MS));
+    part.now = due;
+    part.commands.on_linger_timeout(key, &mut part.sockets, part.now);
+    assert_eq!(part.commands.close_marked(&mut part.sockets), 1);
+}
+
+#[test]
+fn a_silent_socket_makes_room_and_one_with_a_request_does_not() {
+    let mut part = Part::new(|config| config.counts.max_connections = 2);
+    let ((busy, stream), (silent, refused)) = (part.add(), part.add());
+    stream.send(REQUEST);
+    part.commands.on_event(busy, ALL);
+    part.serve();
+    refused.make_room(usize::MAX);
+    part.commands.on_event(silent, ALL);
+    let (_, displaced) = part.commands.full().unwrap();
+    assert_eq!(part.commands.oldest_silent(), Some(silent));
+    assert!(!part.commands.displace(busy, &displaced, &mut part.sockets, part.now));
+    assert!(part.commands.displace(silent, &displaced, &mut part.sockets, part.now));
+    part.commands.write_replies();
+    assert!(refused.take().starts_with("ERR 421 "));
+    assert!(part.commands.full().is_none() && part.commands.oldest_silent().is_none());
+}
