@@ -30,11 +30,7 @@ impl StateMachine for Group {
             Fact::Accepted { sender, accepted, text } => {
                 self.apply_accepted(sender, accepted, text, at, ticket);
             }
-            Fact::Acked { id, acked } => {
-                if let Some(slot) = self.members.find(id) {
-                    self.apply_acked(slot, acked);
-                }
-            }
+            Fact::Acked { id, acked } => self.apply_recorded_ack(id, acked),
             Fact::NewEpoch { epoch } => self.epochs.decide(epoch, self.order.applied),
             Fact::Snapshot { epoch, last } => self.restore_snapshot(epoch, last),
             Fact::Member(state) => self.restore_member(&state),
@@ -79,6 +75,18 @@ impl Group {
             member.trim_own(&self.history);
         }
         self.members.changes.mark(slot, CursorChange::Acked);
+    }
+
+    /// Moves the cursor to the seq of a fact. In a live group an older fact moves no cursor
+    /// back: only a member that returns goes back.
+    fn apply_recorded_ack(&mut self, id: &str, acked: Seq) {
+        let is_live = self.order.recovering.is_none();
+        if let Some(slot) = self.members.find(id)
+            && let Some(member) = self.members.at(slot)
+            && (!is_live || acked > member.acked())
+        {
+            self.apply_acked(slot, acked);
+        }
     }
 
     fn apply_registered(
@@ -134,6 +142,10 @@ impl Group {
         let Some(slot) = self.members.find(id) else {
             return self.refuse(ticket, RequestError::NotAMember);
         };
+        let Owner::Ip(ip) = owner;
+        if let Err(refusal) = self.check_owner(slot, ip) {
+            return self.refuse(ticket, refusal);
+        }
         let from = self.members.at(slot).map_or(address, |member| member.address);
         let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
         self.members.set_address(slot, address);

@@ -41,6 +41,8 @@
 //! with `--new-epoch` or without. A member may then lose a message only if the new numbers passed
 //! its own before it came back.
 //!
+//! `replicated.rs` is a simulation of its own: two groups whose facts one list orders.
+//!
 //! At the end all faults stop (`user.rs`): everybody must get online and receive one more message.
 //! `coverage.rs` lists the situations that the runs must have met. Without them the runs prove less
 //! than they seem to.
@@ -76,6 +78,7 @@ mod model_offline;
 mod net;
 mod participant;
 mod raw;
+mod replicated;
 mod storage;
 mod stream;
 mod texts;

@@ -1,0 +1,70 @@
+//! Proposed facts, and the journal that takes them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use groupcast::facts::{Fact, Journal, Owner};
+use groupcast::group::{Group, Ticket};
+use groupcast::protocol::{Epoch, Seq};
+use groupcast::time::{Now, UnixMillis};
+
+/// A fact that is on its way.
+#[derive(Clone, Debug)]
+pub(super) enum Proposed {
+    Registered { id: String, owner: Owner, address: SocketAddr },
+    Returned { id: String, owner: Owner, address: SocketAddr, acked: Seq },
+    Deregistered { id: String },
+    Accepted { sender: String, accepted: UnixMillis, text: String },
+    NewEpoch { epoch: Epoch },
+}
+
+impl Proposed {
+    pub(super) fn of(fact: Fact<'_>) -> Self {
+        match fact {
+            Fact::Registered { id, owner, address } => {
+                Self::Registered { id: id.into(), owner, address }
+            }
+            Fact::Returned { id, owner, address, acked } => {
+                Self::Returned { id: id.into(), owner, address, acked }
+            }
+            Fact::Deregistered { id } => Self::Deregistered { id: id.into() },
+            Fact::Accepted { sender, accepted, text } => {
+                Self::Accepted { sender: sender.into(), accepted, text: text.into() }
+            }
+            Fact::NewEpoch { epoch } => Self::NewEpoch { epoch },
+            Fact::Acked { .. }
+            | Fact::Snapshot { .. }
+            | Fact::Member(_)
+            | Fact::Own { .. }
+            | Fact::AllNamed
+            | Fact::Numbered { .. }
+            | Fact::Lost { .. } => panic!("{fact:?} follows from no request"),
+        }
+    }
+
+    pub(super) fn fact(&self) -> Fact<'_> {
+        match *self {
+            Self::Registered { ref id, owner, address } => Fact::Registered { id, owner, address },
+            Self::Returned { ref id, owner, address, acked } => {
+                Fact::Returned { id, owner, address, acked }
+            }
+            Self::Deregistered { ref id } => Fact::Deregistered { id },
+            Self::Accepted { ref sender, accepted, ref text } => {
+                Fact::Accepted { sender, accepted, text }
+            }
+            Self::NewEpoch { epoch } => Fact::NewEpoch { epoch },
+        }
+    }
+}
+
+/// The journal of one site: takes proposals, and orders none itself.
+#[derive(Debug, Default)]
+pub(super) struct Replicated {
+    pub(super) outbox: VecDeque<(Proposed, Ticket)>,
+}
+
+impl Journal<Group> for Replicated {
+    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, _: &mut Group, _: Now) {
+        self.outbox.push_back((Proposed::of(fact), ticket));
+    }
+}
