@@ -1,4 +1,5 @@
-//! The journal: facts on the coordinator's disk, and their recovery.
+//! The journal: the order of facts, in memory ([`MemoryJournal`]) or on the coordinator's disk, and
+//! their recovery from the disk.
 //!
 //! ```text
 //!       Record ──encode──► bytes ──append, sync──► Writer ─┐

@@ -13,14 +13,14 @@
 //!                              └─► PendingReplies: replies that wait for their commit
 //! ```
 //!
-//! In each turn [`Commits`] takes the [`Effect::Record`](crate::group::Effect::Record) effects of
-//! the group. At the end of the turn [`Commits::commit`] makes one job of them for the
-//! [`SegmentWriter`]. The report of the writer, which may come much later on a slow disk, goes to
-//! [`Commits::take`]. The resulting [`Progress`] goes to the group as
+//! In each turn the group proposes facts. [`Commits`] orders each fact at once: it applies the fact
+//! to the group, and encodes a record. At the end of the turn [`Commits::commit`] makes one job of
+//! the records for the [`SegmentWriter`]. The report of the writer, which may come much later on a
+//! slow disk, goes to [`Commits::take`]. The resulting [`Progress`] goes to the group as
 //! [`Input::Committed`](crate::group::Input::Committed) and
-//! [`Input::JournalFails`](crate::group::Input::JournalFails), and to [`PendingReplies::release`].
-//! [`Commits::take_fullness`] reports when the group must stop making facts, and when it may make
-//! facts again.
+//! [`Input::JournalFails`](crate::group::Input::JournalFails). [`PendingReplies::release`] then
+//! returns the replies whose facts are committed. [`Commits::take_fullness`] reports when the group
+//! must stop making facts, and when it may make facts again.
 
 mod checks;
 mod commits;
