@@ -1,5 +1,5 @@
-//! Applies facts. No other code adds or removes members, moves cursors, numbers messages or decides
-//! epochs.
+//! Applies facts. Apart from the recorded state (`recorded.rs`), no other code adds or removes
+//! members, moves cursors, numbers messages or decides epochs.
 
 use std::net::SocketAddr;
 

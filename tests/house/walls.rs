@@ -57,6 +57,33 @@ const LOUD: [&str; 11] = [
     "warn",
 ];
 
+/// Files of the group that apply facts: new ones, recorded ones, and the members themselves.
+const APPLIERS: [&str; 3] = ["apply.rs", "recorded.rs", "members.rs"];
+
+/// Methods that change the durable state of a group.
+const STATE_CHANGES: [&str; 7] = [
+    "add_own",
+    "append_lost",
+    "append_message",
+    "decide",
+    "move_cursor",
+    "restore_own",
+    "resume_at",
+];
+
+/// Calls with which a file of the group changes the durable state without a fact.
+fn changes_without_a_fact(source: &str) -> Vec<String> {
+    let words = words_of(source);
+    let calls = words.windows(4).filter_map(|words| {
+        let [receiver, dot, method, open] = words else { return None };
+        let is_call = dot == "." && open == "(";
+        let is_member_list = receiver == "members" && ["insert", "remove"].contains(&&**method);
+        let is_change = STATE_CHANGES.contains(&&**method) || is_member_list;
+        (is_call && is_change).then(|| format!("calls {method}"))
+    });
+    calls.collect()
+}
+
 /// Uses of other parts that the wall around `part` does not allow.
 fn walls_crossed(part: &str, source: &str) -> Vec<String> {
     let words = words_of(source);
@@ -142,6 +169,34 @@ fn minds_reach_for_nothing_outside() {
     let mut minds = sources("src");
     minds.retain(|path| MINDS.contains(&part_of(path)));
     hold(minds, |_, source| mind_reaches_out(source, &impure));
+}
+
+#[test]
+fn the_state_of_a_group_changes_only_by_facts() {
+    let mut files = sources("src/group");
+    let is_applier = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| APPLIERS.contains(&name)) || path.starts_with("src/group/tests")
+    };
+    let all = files.len();
+    files.retain(|path| !is_applier(path));
+    assert!(files.len() + 3 <= all, "the files that apply facts have other names");
+    hold(files, |_, source| changes_without_a_fact(source));
+}
+
+#[test]
+fn a_change_without_a_fact_is_seen() {
+    for (source, expected) in [
+        ("self.members.find(id); epochs.decided(); // members.insert(x)", &[][..]),
+        ("self.members.insert(id, address);", &["calls insert"]),
+        ("group.members.remove(slot)", &["calls remove"]),
+        ("member.move_cursor(acked, history);", &["calls move_cursor"]),
+        ("self.history.append_message(&delivery, at);", &["calls append_message"]),
+        ("self.epochs.decide(epoch, index);", &["calls decide"]),
+        ("list.insert(1)", &[]),
+    ] {
+        assert_eq!(changes_without_a_fact(source), expected, "{source}");
+    }
 }
 
 #[test]
