@@ -21,16 +21,22 @@ pub(super) struct CurrentSegment {
     pub(super) epoch: Option<Epoch>,
     /// Group time at the start of the segment. Messages that were written again are older.
     pub(super) begun_at: Millis,
-    damaged_ranges: u64,
-    damaged_bytes: u64,
-    damaged_first: Option<Range<u64>>,
-    /// Number of damaged ranges that are whole records with impossible values.
-    impossible: u64,
+    damage: SegmentDamage,
     /// First message that is too far above the previous one, and the number of such messages.
     too_far: Option<(Seq, u64)>,
     /// True if the seqs belong to another epoch than the earlier ones, and are below them.
     pub(super) is_other_life: bool,
     pub(super) messages_unused: u64,
+}
+
+/// Damaged bytes of a segment.
+#[derive(Debug, Default)]
+struct SegmentDamage {
+    ranges: u64,
+    bytes: u64,
+    first: Option<Range<u64>>,
+    /// Number of ranges that are whole records with impossible values.
+    impossible: u64,
 }
 
 impl CurrentSegment {
@@ -43,10 +49,7 @@ impl CurrentSegment {
             has_epoch: false,
             epoch: None,
             begun_at: Millis::ZERO,
-            damaged_ranges: 0,
-            damaged_bytes: 0,
-            damaged_first: None,
-            impossible: 0,
+            damage: SegmentDamage::default(),
             too_far: None,
             is_other_life: false,
             messages_unused: 0,
@@ -67,10 +70,11 @@ impl CurrentSegment {
     /// Records damaged bytes. With `is_whole` they are a record with impossible values.
     pub(super) fn record_damage(&mut self, bytes: Range<u64>, is_whole: bool) {
         let length = bytes.end.saturating_sub(bytes.start);
-        self.damaged_ranges = self.damaged_ranges.saturating_add(1);
-        self.damaged_bytes = self.damaged_bytes.saturating_add(length);
-        self.impossible = self.impossible.saturating_add(u64::from(is_whole));
-        self.damaged_first.get_or_insert(bytes);
+        let damage = &mut self.damage;
+        damage.ranges = damage.ranges.saturating_add(1);
+        damage.bytes = damage.bytes.saturating_add(length);
+        damage.impossible = damage.impossible.saturating_add(u64::from(is_whole));
+        damage.first.get_or_insert(bytes);
     }
 
     /// Counts a message that is too far above the previous one.
@@ -81,21 +85,15 @@ impl CurrentSegment {
 
     /// Returns true if a part of the segment cannot be used.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damaged_first.is_some() || self.too_far.is_some()
+        self.damage.first.is_some() || self.too_far.is_some()
     }
 
     /// Returns the issues of the segment, except for an incomplete record at its end.
     pub(super) fn issues(self) -> impl Iterator<Item = Issue> {
         let serial = self.header.serial;
-        let (ranges, bytes, impossible) =
-            (self.damaged_ranges, self.damaged_bytes, self.impossible);
-        let damaged = self.damaged_first.map(|first| Issue::Damaged {
-            serial,
-            ranges,
-            bytes,
-            first,
-            impossible,
-        });
+        let SegmentDamage { ranges, bytes, first, impossible } = self.damage;
+        let damaged =
+            first.map(|first| Issue::Damaged { serial, ranges, bytes, first, impossible });
         let too_far =
             self.too_far.map(|(first, messages)| Issue::TooFar { serial, first, messages });
         let messages = self.messages_unused;
