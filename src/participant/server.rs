@@ -53,11 +53,17 @@ pub(super) struct Participant {
     pub(super) must_come_back: bool,
     timers: TimerWheel<ParticipantTimer>,
     session_timer: Option<(Millis, TimerId)>,
-    /// True if a print has failed: the exit code is 1.
-    has_print_error: bool,
-    /// The reader of standard output has closed it.
-    is_stdout_closed: bool,
+    stdout: StdoutState,
     exit: Option<Exit>,
+}
+
+/// State of standard output.
+#[derive(Clone, Copy, Debug, Default)]
+struct StdoutState {
+    /// True if a print has failed: the exit code is 1.
+    has_failed: bool,
+    /// True if the reader has closed it.
+    is_closed: bool,
 }
 
 /// A reason to wake the loop. Every turn checks all deadlines.
@@ -88,8 +94,7 @@ impl Participant {
             must_come_back: true,
             timers: TimerWheel::new(),
             session_timer: None,
-            has_print_error: false,
-            is_stdout_closed: false,
+            stdout: StdoutState::default(),
             exit: None,
         }
     }
@@ -198,14 +203,14 @@ impl Participant {
         match printed {
             Ok(()) => false,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                let is_new = !std::mem::replace(&mut self.is_stdout_closed, true);
+                let is_new = !std::mem::replace(&mut self.stdout.is_closed, true);
                 if is_new {
                     log::warn!("standard output is closed: shutting down");
                 }
                 is_new
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.has_print_error, true) {
+                if !std::mem::replace(&mut self.stdout.has_failed, true) {
                     log::error!("cannot write to standard output: {error}");
                 }
                 false
@@ -318,6 +323,6 @@ impl Participant {
             log::error!("the last entries of the message log could not be written in time");
         }
         self.parts.prompt.restore(&self.parts.typed, wait);
-        is_printed && is_written && !self.has_print_error
+        is_printed && is_written && !self.stdout.has_failed
     }
 }
