@@ -84,13 +84,15 @@ impl<'a> Request<'a> {
             return Err(Malformed::Empty);
         }
         let line = std::str::from_utf8(line).map_err(|_| Malformed::NotUtf8)?;
-        let (id, rest) = line.split_once('#').ok_or(Malformed::NoCommand)?;
+        let mark = memchr::memchr(b'#', line.as_bytes()).ok_or(Malformed::NoCommand)?;
+        let (id, rest) = split_around(line, mark).ok_or(Malformed::NoCommand)?;
         if !is_id(id) {
             return Err(Malformed::Id);
         }
-        let (command, ip) = rest.rsplit_once('#').ok_or(Malformed::NoIp)?;
+        let mark = memchr::memrchr(b'#', rest.as_bytes()).ok_or(Malformed::NoIp)?;
+        let (command, ip) = split_around(rest, mark).ok_or(Malformed::NoIp)?;
         let command = Command::parse(command)?;
-        let ip: IpAddr = ip.parse().map_err(|_| Malformed::Ip)?;
+        let ip = parse_ip(ip).ok_or(Malformed::Ip)?;
         Ok(Self { id, command, ip: ip.to_canonical() })
     }
 }
@@ -119,7 +121,8 @@ impl<'a> Command<'a> {
     }
 
     fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (word, arguments) = match text.split_once(' ') {
+        let space = memchr::memchr(b' ', text.as_bytes());
+        let (word, arguments) = match space.and_then(|space| split_around(text, space)) {
             Some((word, arguments)) => (word, Some(arguments)),
             None => (text, None),
         };
@@ -244,14 +247,56 @@ pub fn is_id(text: &str) -> bool {
 /// Returns true for a text: 1 or more characters, no control character but TAB.
 #[must_use]
 pub fn is_text(text: &str) -> bool {
-    let allowed = if text.is_ascii() {
-        // The common case needs no decoding. The loop has no early end, so that the compiler can
-        // test many bytes at once.
-        text.bytes().fold(true, |fine, b| fine & ((b >= b' ') & (b != 0x7f) | (b == b'\t')))
-    } else {
-        text.chars().all(|c| !c.is_control() || c == '\t')
+    let is_allowed = |c: char| !c.is_control() || c == '\t';
+    !text.is_empty() && (is_printable_ascii(text.as_bytes()) || text.chars().all(is_allowed))
+}
+
+/// Returns true if all bytes are printable ASCII characters. Tests 8 bytes at once, because every
+/// message is tested.
+///
+/// In a word of bytes below 0x80, adding 1 to each byte sets the highest bit of 0x7F (DEL).
+/// Subtracting 0x20 from each byte with its highest bit set clears that bit of a byte below 0x20.
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGHEST: u64 = ONES * 0x80;
+    let bad = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        let is_printable = (word | HIGHEST).wrapping_sub(ONES * 0x20);
+        word | word.wrapping_add(ONES) | !is_printable
     };
-    allowed && !text.is_empty()
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words.iter().fold(0, |found, word| found | bad(word));
+    // The last word may overlap the one before it.
+    let found = found | bytes.last_chunk().map_or(0, bad);
+    let is_short = bytes.len() < size_of::<u64>();
+    found & HIGHEST == 0 && (!is_short || rest.iter().all(|byte| matches!(byte, b' '..=b'~')))
+}
+
+/// Splits a text around the byte at `mark`.
+fn split_around(text: &str, mark: usize) -> Option<(&str, &str)> {
+    Some((text.get(..mark)?, text.get(mark.saturating_add(1)..)?))
+}
+
+/// Parses an IP address, and an IPv4 address in its usual form without the general parser.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    parse_dotted(text.as_bytes()).map(IpAddr::from).or_else(|| text.parse().ok())
+}
+
+/// Parses four numbers up to 255 without leading zeros, with dots between them.
+fn parse_dotted(text: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.is_empty() || part.len() > 3 || (part.len() > 1 && part.starts_with(b"0")) {
+            return None;
+        }
+        for digit in part {
+            let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+            *octet = u8::checked_mul(*octet, 10)?.checked_add(digit)?;
+        }
+    }
+    parts.next().is_none().then_some(octets)
 }
 
 /// Syntax error of a request.

@@ -338,3 +338,44 @@ proptest! {
         }
     }
 }
+
+/// Compares with a test of each character, for each length, position and character.
+#[test]
+fn a_text_is_tested_as_one_character_after_the_other_would_be() {
+    let is_text_naive =
+        |text: &str| !text.is_empty() && text.chars().all(|c| !c.is_control() || c == '\t');
+    let others =
+        ['\0', '\t', '\n', '\x1f', ' ', '~', '\x7f', '\u{80}', '\u{9f}', '\u{a0}', '\u{ffff}'];
+    for length in 0..=40 {
+        for (position, other) in (0..=length).flat_map(|at| others.map(|other| (at, other))) {
+            for (fill, second) in [('x', None), (' ', Some('\x7f')), ('~', Some('\t'))] {
+                let mut text: Vec<char> = vec![fill; length];
+                if let Some(at) = text.get_mut(position) {
+                    *at = other;
+                }
+                if let (Some(at), Some(second)) = (text.get_mut(position / 2), second) {
+                    *at = second;
+                }
+                let text: String = text.into_iter().collect();
+                assert_eq!(is_text(&text), is_text_naive(&text), "{text:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_parsed_as_the_standard_library_does(
+        text in "[0-9]{0,4}[.:]?[0-9]{0,4}\\.[0-9]{1,4}\\.[0-9+. ]{1,4}",
+        octets in any::<[u8; 4]>(),
+    ) {
+        assert_eq!(parse_ip(&text), text.parse().ok());
+        let ip = IpAddr::from(octets);
+        assert_eq!(parse_ip(&ip.to_string()), Some(ip));
+    }
+
+    #[test]
+    fn only_four_small_numbers_take_the_short_way(text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}") {
+        assert_eq!(parse_dotted(text.as_bytes()).map(IpAddr::from), text.parse().ok());
+    }
+}
