@@ -113,10 +113,10 @@ impl<S: Sink> Worker<S> {
             return Err(Full(job));
         }
         state.jobs.push(job);
-        let is_first = state.jobs.len() == 1;
+        let is_asleep = mem::take(&mut state.asleep);
         drop(state); // A thread that wakes while the lock is taken would sleep again.
-        if is_first {
-            self.shared.jobs_ready.notify_one(); // Earlier jobs have notified the worker already.
+        if is_asleep {
+            self.shared.jobs_ready.notify_one(); // A thread that runs takes the job by itself.
         }
         Ok(())
     }
@@ -167,13 +167,16 @@ struct Shared<J, D> {
 struct SharedState<J, D> {
     jobs: Vec<J>,
     done: Vec<D>,
+    /// True if the thread waits for jobs and nothing has notified it.
+    asleep: bool,
     closed: bool,
     ended: bool,
 }
 
 impl<J, D> Default for Shared<J, D> {
     fn default() -> Self {
-        let state = SharedState { jobs: Vec::new(), done: Vec::new(), closed: false, ended: false };
+        let (jobs, done) = (Vec::new(), Vec::new());
+        let state = SharedState { jobs, done, asleep: false, closed: false, ended: false };
         Self { state: Mutex::new(state), jobs_ready: Condvar::new(), ended: Condvar::new() }
     }
 }
@@ -186,7 +189,8 @@ impl<J, D> Shared<J, D> {
     /// Waits for jobs, at most for `timeout`. Returns `None` if the worker is closed and idle.
     fn next_batch(&self, timeout: Option<Duration>) -> Option<Vec<J>> {
         let is_idle = |state: &mut SharedState<J, D>| state.jobs.is_empty() && !state.closed;
-        let state = self.state();
+        let mut state = self.state();
+        state.asleep = is_idle(&mut state);
         let mut state = match timeout {
             None => {
                 self.jobs_ready.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner)
@@ -196,6 +200,7 @@ impl<J, D> Shared<J, D> {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
+        state.asleep = false;
         let batch = mem::take(&mut state.jobs);
         (!batch.is_empty() || !state.closed).then_some(batch)
     }
