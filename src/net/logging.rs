@@ -1,6 +1,7 @@
 //! Diagnostics. They are formatted on the calling thread and printed by a worker thread, so that a
 //! terminal that blocks never stalls a loop.
 
+mod batch;
 mod rate_limit;
 mod stderr;
 
@@ -33,8 +34,17 @@ pub struct Diagnostic {
     pub text: String,
 }
 
-/// Function that prints a diagnostic. [`print_to_stderr`] makes the one for standard error.
-pub type Print = Box<dyn FnMut(&Diagnostic) -> io::Result<()> + Send>;
+/// Function that prints diagnostics in order. Returns the number of lines that were not printed.
+/// [`print_to_stderr`] makes the one for standard error.
+pub type Print = Box<dyn FnMut(&[Diagnostic]) -> u64 + Send>;
+
+/// Returns a function that prints each line alone, with `print`.
+pub fn print_each<P>(mut print: P) -> Print
+where
+    P: FnMut(&Diagnostic) -> io::Result<()> + Send + 'static,
+{
+    Box::new(move |lines| lines.iter().map(|line| u64::from(print(line).is_err())).sum())
+}
 
 /// Logger of the process. Its owner can wait at the end until the last lines are printed.
 #[derive(Clone, Debug)]
@@ -118,15 +128,11 @@ impl LogPrinter {
         Millis::new(u64::try_from(self.running.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Prints the summaries of lines that were left out until `now`. Returns the number of
-    /// summaries that could not be printed.
-    fn summarize(&mut self, now: Millis) -> u64 {
-        let mut failed = 0;
-        for mut summary in self.limit.end_windows(now) {
-            summary.time = unix_now();
-            failed += u64::from((self.print)(&summary).is_err());
-        }
-        failed
+    /// Returns the summaries of lines that were left out until `now`.
+    fn summaries(&mut self, now: Millis) -> Vec<Diagnostic> {
+        let mut summaries = self.limit.end_windows(now);
+        summaries.iter_mut().for_each(|summary| summary.time = unix_now());
+        summaries
     }
 }
 
@@ -138,12 +144,9 @@ impl Sink for LogPrinter {
         // These lines came after this batch, which had filled the queue.
         let mut lost = self.lost.swap(0, Ordering::Relaxed);
         let now = self.now();
-        lost = lost.saturating_add(self.summarize(now));
-        for diagnostic in &batch {
-            if self.limit.allows(diagnostic, now) {
-                lost = lost.saturating_add(u64::from((self.print)(diagnostic).is_err()));
-            }
-        }
+        let mut lines = self.summaries(now);
+        lines.extend(batch.into_iter().filter(|diagnostic| self.limit.allows(diagnostic, now)));
+        lost = lost.saturating_add((self.print)(&lines));
         if lost > 0 {
             let lines = Counted(lost, "line was", "lines were");
             let notice = Diagnostic {
@@ -152,7 +155,7 @@ impl Sink for LogPrinter {
                 target: module_path!().to_owned(),
                 text: format!("log: {lines} lost here: standard error was not read in time"),
             };
-            if (self.print)(&notice).is_err() {
+            if (self.print)(&[notice]) > 0 {
                 self.lost.fetch_add(lost, Ordering::Relaxed); // Reported when printing works again.
             }
         }
@@ -164,7 +167,8 @@ impl Sink for LogPrinter {
 
     /// Prints the summaries that are not due yet, because no later batch will print them.
     fn finish(&mut self) {
-        self.summarize(Millis::new(u64::MAX));
+        let summaries = self.summaries(Millis::new(u64::MAX));
+        (self.print)(&summaries);
     }
 }
 
@@ -191,7 +195,7 @@ mod tests {
     fn gated() -> (Diagnostics, Sender<bool>, Receiver<String>) {
         let (gate, verdicts) = channel();
         let (sender, printed) = channel();
-        let diagnostics = Diagnostics::new(Box::new(move |diagnostic| {
+        let diagnostics = Diagnostics::new(print_each(move |diagnostic| {
             let _ = sender.send(diagnostic.text.clone());
             let is_good = verdicts.recv().unwrap_or(true);
             if is_good { Ok(()) } else { Err(io::Error::other("a bad verdict")) }

@@ -39,7 +39,7 @@ pub use acceptor::{Accept, Acceptor};
 pub use clock::{Clock, Stopwatch};
 pub use connection::{Connection, Fill, Flush};
 pub use files::raise_file_limit;
-pub use logging::{Diagnostic, Diagnostics, Print, Reader, print_to_stderr};
+pub use logging::{Diagnostic, Diagnostics, Print, Reader, print_each, print_to_stderr};
 pub use reserve::FileReserve;
 pub use rotation::Rotation;
 pub use signals::{Signal, Signals, ignore_harmless_signals};

@@ -1,13 +1,14 @@
 //! Prints diagnostics on standard error, for people or for systemd's journal.
 
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
 use log::{Level, Log, Record};
 use simple_logger::SimpleLogger;
 
-use super::{Diagnostic, Print};
+use super::batch::write_lines;
+use super::{Diagnostic, Print, print_each};
 use crate::time::UnixMillis;
 
 /// Reader of standard error.
@@ -24,16 +25,16 @@ pub enum Reader {
 pub fn print_to_stderr(reader: Reader, has_modules: bool) -> Print {
     match reader {
         Reader::People => print_for_people(has_modules),
-        Reader::Journal => Box::new(move |diagnostic| {
-            // One write for each line, so that no other output splits the line.
-            io::stderr().write_all(journal_line(diagnostic, has_modules).as_bytes())
+        Reader::Journal => Box::new(move |diagnostics| {
+            let lines = diagnostics.iter().map(|diagnostic| journal_line(diagnostic, has_modules));
+            write_lines(&mut io::stderr(), &lines.collect::<Vec<_>>())
         }),
     }
 }
 
 fn print_for_people(has_modules: bool) -> Print {
     let printer = SimpleLogger::new();
-    Box::new(move |diagnostic| {
+    print_each(move |diagnostic| {
         // `SimpleLogger` prints the level, and the target in brackets. It panics if standard error
         // cannot be written, for example on a full disk or a closed pipe. That must not end the
         // program, so the release profile has to unwind.

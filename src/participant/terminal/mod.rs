@@ -22,7 +22,7 @@ use std::time::Duration;
 use mio::Waker;
 
 use crate::limits::USER_LINES_WAITING_MAX;
-use crate::net::{Diagnostic, Print, Sink};
+use crate::net::{Diagnostic, Print, Sink, print_each};
 use input::{Writers, close_stdin};
 use reader::{InputSender, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
@@ -96,7 +96,7 @@ impl Prompt {
     pub(super) fn diagnostics(&self, has_modules: bool) -> Option<Print> {
         self.terminal.as_ref()?;
         let screen = Arc::clone(&self.screen);
-        Some(Box::new(move |diagnostic| {
+        Some(print_each(move |diagnostic| {
             let Diagnostic { level, text, .. } = diagnostic;
             screen.print(&format!("{level:<5} [{}] {text}\n", diagnostic.label(has_modules)))
         }))
