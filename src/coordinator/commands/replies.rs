@@ -1,8 +1,8 @@
 //! Replies: answers, lists, refusals, and the end of command sockets.
 
-use std::fmt::{Arguments, Write};
 use std::mem;
 
+use bytes::BytesMut;
 use mio::Token;
 
 use super::CommandSockets;
@@ -55,12 +55,12 @@ impl<S: Stream> CommandSockets<S> {
                 log::debug!("{}: {reply}", socket.client.addresses.peer);
             }
         }
-        self.append(to, after, format_args!("{reply}\n"));
+        self.append(to, after, |out| reply.encode(out));
     }
 
-    /// Appends a text to the output of a client, once the fact `after` is committed. The client
-    /// then has its reply, so its next request can be served.
-    fn append(&mut self, to: ConnId, after: Option<FactIndex>, text: Arguments<'_>) {
+    /// Lets `write` append to the output of a client, once the fact `after` is committed. Then the
+    /// client has its reply, and its next request can be served.
+    fn append(&mut self, to: ConnId, after: Option<FactIndex>, write: impl FnOnce(&mut BytesMut)) {
         let key = key_of(to);
         // If the client is gone, its request was executed.
         let Some(socket) = self.sockets.get_mut(key) else { return };
@@ -69,13 +69,14 @@ impl<S: Stream> CommandSockets<S> {
         if client.write_closed {
             // The client is gone: the reply is dropped.
         } else if after.is_none() && client.pending_replies.bytes() == 0 {
-            // Appending to memory cannot fail.
-            let _ = socket.connection.output.write_fmt(text);
+            write(&mut socket.connection.output);
         } else {
             if client.pending_replies.bytes() == 0 {
                 self.with_pending_replies.push(key);
             }
-            client.pending_replies.push(after.unwrap_or_default(), text.to_string().as_bytes());
+            let mut text = BytesMut::new();
+            write(&mut text);
+            client.pending_replies.push(after.unwrap_or_default(), &text);
         }
         self.budget.charge(socket);
         self.schedule_flush(key);
@@ -206,7 +207,7 @@ impl<S: Stream> CommandSockets<S> {
         if let Some(socket) = self.sockets.get_mut(key_of(to)) {
             socket.client.has_list = true;
         }
-        self.append(to, None, format_args!("{lines}"));
+        self.append(to, None, |out| out.extend_from_slice(lines.as_bytes()));
     }
 
     /// Resumes throttled clients and waiting lists if the budget has room again.
@@ -235,7 +236,7 @@ impl<S: Stream> CommandSockets<S> {
             {
                 socket.client.list = lines;
             }
-            self.append(to, None, format_args!("{}\n", Reply::Members { count }));
+            self.append(to, None, |out| Reply::Members { count }.encode(out));
         }
         self.lists.report_end();
     }
