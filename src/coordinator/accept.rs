@@ -26,7 +26,7 @@ pub(super) enum Accepted {
     Connection(Connection, SocketAddr),
     /// No file is free for another connection.
     OutOfFiles,
-    /// Nothing is accepted in this turn any more.
+    /// Nothing more is accepted in this turn.
     Done,
 }
 

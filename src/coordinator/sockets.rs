@@ -1,4 +1,4 @@
-//! What the sockets of both kinds share: the timers, a buffer, and the work of a turn.
+//! Timers, a buffer and the work of a turn, shared by the sockets of both kinds.
 
 use super::suspend::SuspendGrace;
 use crate::limits::READ_BYTES;

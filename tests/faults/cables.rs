@@ -40,7 +40,7 @@ fn a_cable_of_the_tests_carries_bytes_both_ways_until_it_is_cut_or_pulled() {
             }
         }
     };
-    // What was lost is sent again at growing intervals, so its reader has time.
+    // TCP sends lost bytes again at growing intervals, so the reader has time.
     let comes_late = |to: &mut TcpStream| {
         to.set_read_timeout(Some(DEADLINE)).unwrap();
         assert_eq!(to.read(&mut [0]).unwrap(), 1, "TCP sends it again");

@@ -173,7 +173,7 @@ impl<S: Stream> ClientSocket<S> {
         }
     }
 
-    /// Drops all replies, because the client takes none any more.
+    /// Drops all replies, because the client takes none.
     pub(super) fn close_write(&mut self) {
         self.client.write_closed = true;
         self.connection.output.clear();

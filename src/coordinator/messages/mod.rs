@@ -5,7 +5,7 @@
 //!                   └──────────────────────▲
 //! ```
 //!
-//! What happens on a socket leaves as an [`Input`] for the group. The loop passes it on.
+//! Each event on a socket becomes an [`Input`] for the group. The loop passes the input on.
 
 mod deliveries;
 mod socket;
