@@ -38,6 +38,13 @@ durability:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" durability $(DURABILITY)
 
+# User instructions of units of work under callgrind, beside the figures in bench/instructions.txt.
+# `make instructions RECORD=1` keeps the new figures. An incremental build is other code.
+instructions:
+	CARGO_INCREMENTAL=0 $(CARGO) build --locked --profile instructions --bins
+	$(CARGO) run --quiet --locked --package groupcast-bench -- instructions \
+	    --programs "$(TARGET)/instructions" $${RECORD:+--record}
+
 micro:
 	$(CARGO) bench --locked -p groupcast-micro
 
@@ -71,6 +78,7 @@ help:
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"
 	@echo "make bench-peers  install the other servers (Debian)"
+	@echo "make instructions  count instructions under callgrind, compare with the kept figures"
 	@echo "make micro    measure parsing, storing, reading and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
@@ -78,4 +86,4 @@ help:
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all bench bench-peers clean demo durability figures loadtest micro test torture check help
+.PHONY: all bench bench-peers clean demo durability figures instructions loadtest micro test torture check help

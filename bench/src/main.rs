@@ -7,6 +7,7 @@
 //!   bench durability ─► ────────┘          Clients ─► Links with the Wire of the peer
 //!                       durability         Texts ─► every delivery verified
 //!                            └─► table: rounds, ratios, targets ─► document, plot
+//!   bench instructions ► instructions     user instructions of units of work, under callgrind
 //! ```
 //!
 //! One thread drives all clients. The program shares no code with the coordinator, so a mistake in
@@ -23,6 +24,7 @@ mod coordinator;
 mod cores;
 mod cost;
 mod durability;
+mod instructions;
 mod link;
 mod load;
 mod machine;
@@ -52,11 +54,12 @@ pub(crate) struct Subcommand {
     run: fn(&Matches) -> anyhow::Result<ExitCode>,
 }
 
-const SUBCOMMANDS: [Subcommand; 5] = [
+const SUBCOMMANDS: [Subcommand; 6] = [
     load::sweep::SUBCOMMAND,
     compare::SUBCOMMAND,
     cost::SUBCOMMAND,
     durability::SUBCOMMAND,
+    instructions::SUBCOMMAND,
     peers::floor_server::SUBCOMMAND,
 ];
 

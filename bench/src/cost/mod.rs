@@ -6,7 +6,7 @@ mod abuse;
 mod fan_out;
 mod greedy;
 mod idle;
-mod participant;
+pub(crate) mod participant;
 mod sizes;
 
 use std::fmt::Display;

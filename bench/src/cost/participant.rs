@@ -17,14 +17,26 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::fan_out::spread;
 use super::{Report, Setup};
 use crate::command::CommandSocket;
+use crate::peers::Programs;
 use crate::process::Server;
 use crate::table::{Samples, count, ratio};
 use crate::texts::Texts;
 
 const MESSAGES: u64 = 1_000_000;
 const TEXT_BYTES: usize = 100;
-/// Bytes of one write, more than the participant reads at once.
-const PIECE_BYTES: usize = 256 * 1024;
+
+/// Messages for a participant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) messages: u64,
+    /// Bytes of one write.
+    pub(crate) piece_bytes: usize,
+    /// Each write waits until all messages before it are acknowledged.
+    pub(crate) is_in_steps: bool,
+}
+
+/// Writes of more than the participant reads at once.
+const LOAD: Load = Load { messages: MESSAGES, piece_bytes: 256 * 1024, is_in_steps: false };
 
 pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
     let rounds = setup.rounds;
@@ -35,15 +47,15 @@ pub(super) fn measure(setup: &Setup, report: &mut Report) -> Result<()> {
             count(rounds, "round")
         ),
     );
-    let cpu_ns = (0..rounds).map(|_| Ok(ratio(round(setup)?, MESSAGES)));
-    let cpu_ns = Samples::new(cpu_ns.collect::<Result<_>>()?);
+    let samples = (0..rounds).map(|_| Ok(ratio(cpu_ns(&setup.programs, LOAD)?, MESSAGES)));
+    let cpu_ns = Samples::new(samples.collect::<Result<_>>()?);
     report.value("ns CPU of a message, least / median / greatest", spread(&cpu_ns, 0));
     report.target("CPU of a message, all threads", cpu_ns.quantile(0.5), 400.0, "ns");
     Ok(())
 }
 
 /// Returns the CPU time of a participant for all messages.
-fn round(setup: &Setup) -> Result<u64> {
+pub(crate) fn cpu_ns(programs: &Programs, load: Load) -> Result<u64> {
     let directory = tempfile::tempdir()?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
@@ -52,21 +64,21 @@ fn round(setup: &Setup) -> Result<u64> {
     fs::write(directory.path().join("config"), config).context("the participant's files")?;
     // The output of the participant goes to `/dev/null`.
     let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&setup.programs.participant);
+    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&programs.participant);
     command.args(["--interactive", "--execute", "register 0"]).arg(directory.path().join("config"));
     let command = command.stdin(Stdio::piped());
-    let mut participant = Server::start("the participant", command, setup.programs.cores)?;
+    let mut participant = Server::start("the participant", command, programs.cores)?;
     let Some(mut typed) = participant.child.stdin.take() else {
         bail!("a participant without standard input");
     };
     let mut member = Member::accept(&listener)?;
     let before = participant.usage()?;
-    member.deliver()?;
+    member.deliver(load)?;
     let after = participant.usage()?;
     typed.write_all(b"quit\n").context("cannot type")?;
     member.finish()?;
     participant.stop()?;
-    verify(&fs::read(log_path).context("the participant's files")?, MESSAGES)?;
+    verify(&fs::read(log_path).context("the participant's files")?, load.messages)?;
     Ok(after.cpu_ns_since(&before))
 }
 
@@ -113,23 +125,31 @@ impl Member {
 
     /// Writes all messages, then reads until the last one is acknowledged. The buffer of the socket
     /// holds all acknowledgements, because each one is for many messages.
-    fn deliver(&mut self) -> Result<()> {
-        let mut piece = Vec::with_capacity(2 * PIECE_BYTES);
+    fn deliver(&mut self, load: Load) -> Result<()> {
+        let mut piece = Vec::with_capacity(2 * load.piece_bytes);
         let mut texts = Texts::new(TEXT_BYTES);
-        for number in 0..MESSAGES {
+        for number in 0..load.messages {
             // A hundred messages in each millisecond.
             let accepted = 1_700_000_000_000 + number / 100;
             piece.extend_from_slice(format!("{}#sender#{accepted}#", number + 1).as_bytes());
             piece.extend_from_slice(texts.text(0, number));
             piece.push(b'\n');
-            if piece.len() >= PIECE_BYTES {
+            if piece.len() >= load.piece_bytes {
                 self.messages.write(&piece)?;
                 piece.clear();
+                if load.is_in_steps {
+                    self.await_ack(number + 1)?;
+                }
             }
         }
+        let is_acked = piece.is_empty() && load.is_in_steps;
         self.messages.write(&piece)?;
-        let last = format!("ack {MESSAGES}");
-        while self.messages.line()? != last {}
+        if is_acked { Ok(()) } else { self.await_ack(load.messages) }
+    }
+
+    fn await_ack(&mut self, number: u64) -> Result<()> {
+        let ack = format!("ack {number}");
+        while self.messages.line()? != ack {}
         Ok(())
     }
 

@@ -4,5 +4,6 @@
 
 mod durability;
 mod faulty;
+mod instructions;
 mod load;
 mod support;
