@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, FileId};
+use super::files::{Disk, FileId};
 use super::spare::SpareDescriptor;
 
 /// A directory of the operating system.

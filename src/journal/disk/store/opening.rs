@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FirstRecord, LOCK, Segment, Store};
-use crate::journal::disk::Disk;
-use crate::journal::file_name::{self, FileRole, SERIAL_MAX};
-use crate::journal::issues::{JournalError, Rejected};
-use crate::journal::record::Record;
-use crate::journal::segment::{self, BadHeader, START_BYTES, SegmentItem};
+use crate::journal::Disk;
+use crate::journal::disk::file_name::{self, FileRole, SERIAL_MAX};
+use crate::journal::disk::issues::{JournalError, Rejected};
+use crate::journal::disk::record::Record;
+use crate::journal::disk::segment::{self, BadHeader, START_BYTES, SegmentItem};
 
 impl<D: Disk> Store<D> {
     /// Opens a directory for writing: locks it, and finds its segments.
@@ -133,7 +133,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Rejects a segment whose start is intact and which cannot be read as a whole.
-    pub(in crate::journal) fn reject_segment(&mut self, serial: u64, reason: String) {
+    pub(in crate::journal::disk) fn reject_segment(&mut self, serial: u64, reason: String) {
         self.record_unreadable(serial);
         let Some(segment) = self.segments.remove(&serial) else { return };
         self.rejected.push(Rejected { name: segment.name, reason, quarantined: None });
@@ -141,7 +141,7 @@ impl<D: Disk> Store<D> {
 
     /// Quarantines rejected files and removes unfinished segments, after everything was read.
     /// Returns the rejected files. Without the lock nothing is changed.
-    pub(in crate::journal) fn tidy(&mut self) -> Vec<Rejected> {
+    pub(in crate::journal::disk) fn tidy(&mut self) -> Vec<Rejected> {
         let mut all = std::mem::take(&mut self.rejected);
         if !self.is_writable() {
             return all;

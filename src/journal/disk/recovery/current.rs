@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::journal::issues::Issue;
-use crate::journal::recovered::SegmentSummary;
-use crate::journal::segment::SegmentHeader;
-use crate::journal::store::FirstRecord;
+use crate::journal::disk::issues::Issue;
+use crate::journal::disk::recovered::SegmentSummary;
+use crate::journal::disk::segment::SegmentHeader;
+use crate::journal::disk::store::FirstRecord;
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 

@@ -18,8 +18,8 @@ mod opening;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::disk::Disk;
 use super::file_name::{self, FileRole, SERIAL_MAX};
+use super::files::Disk;
 use super::issues::{JournalError, Rejected};
 use super::segment::SegmentHeader;
 use crate::protocol::{Epoch, Seq};

@@ -1,6 +1,6 @@
 //! Result of a recovery, and the cut of incomplete records off the segments.
 
-use super::disk::Disk;
+use super::files::Disk;
 use super::issues::Issue;
 use super::segment::SegmentHeader;
 use super::store::Store;

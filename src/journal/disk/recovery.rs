@@ -26,7 +26,7 @@ use std::ops::Range;
 
 use current::CurrentSegment;
 
-use super::disk::Disk;
+use super::files::Disk;
 use super::issues::{Issue, JournalError};
 use super::record::{Record, RecordKind, number};
 use super::recovered::Recovered;

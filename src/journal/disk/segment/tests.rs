@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::record::tests::{Sample, any_sample};
+use crate::journal::disk::record::tests::{Sample, any_sample};
 
 const SALT: Salt = Salt(0x0123_4567_89ab_cdef);
 
