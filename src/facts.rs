@@ -84,6 +84,11 @@ pub enum Fact<'a> {
     },
     /// An id that the snapshot has not named is no member.
     AllNamed,
+    /// Last fact of a recovery. All members are offline.
+    Recovered {
+        /// Epoch from now on.
+        epoch: Epoch,
+    },
     /// An accepted message that has its seq already. One that is known is skipped.
     Numbered {
         /// Content of the line.
@@ -172,6 +177,46 @@ pub trait StateMachine {
 
     /// Refuses the request of a proposed fact that will never have a place in the order.
     fn withdraw(&mut self, fact: Fact<'_>, ticket: Self::Ticket);
+}
+
+/// State that a journal stores: what a snapshot contains, and what the journal reports about its
+/// storage.
+pub trait Recorded: StateMachine {
+    /// Returns the last fact that was applied.
+    fn position(&self) -> JournalPosition;
+
+    /// Returns the current epoch.
+    fn epoch(&self) -> Epoch;
+
+    /// Returns the newest epoch, even if it is not committed yet.
+    fn decided_epoch(&self) -> Epoch;
+
+    /// Returns the states of all members, in the order of their ids. Each comes with the ranges of
+    /// the member's own seqs: all above the cursor, and those of kept messages below.
+    fn member_states(&self) -> impl Iterator<Item = (MemberState<'_>, Vec<(Seq, Seq)>)>;
+
+    /// Returns the state of a member.
+    fn member_state(&self, id: &str) -> Option<MemberState<'_>>;
+
+    /// Returns the kept lines after `after`, each with its seq and acceptance time.
+    fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)>;
+
+    /// Returns the time to live of a message, in milliseconds.
+    fn ttl_ms(&self) -> u64;
+
+    /// Returns the oldest kept message that a member still needs; the next seq if there is none.
+    fn needed(&self) -> Seq;
+
+    /// Returns true if a cursor has moved or a member has come back since the last
+    /// [`Recorded::take_cursor_changes`].
+    fn has_cursor_changes(&self) -> bool;
+
+    /// Passes a fact for each member whose cursor moved, or that came back, since the last call to
+    /// `put`: [`Fact::Acked`] or [`Fact::Member`].
+    fn take_cursor_changes(&mut self, put: impl FnMut(Fact<'_>));
+
+    /// Forgets all messages up to `last`, because the journal removes them. No member needs them.
+    fn forget_through(&mut self, last: Seq);
 }
 
 /// Order of facts.

@@ -7,18 +7,18 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::CoordinatorError;
-use super::journaling::{age, apply};
+use super::journaling::{age, apply, finish};
 use super::startup::rules;
 use crate::config::CoordinatorConfig;
-use crate::group::{Group, Input, Rules};
+use crate::facts::Recorded;
+use crate::group::{Group, Rules};
 use crate::journal::{
-    Directory, JournalError, MemoryJournal, Record, Recovered, RecoveryEvent, Store, SyncMode,
-    recover,
+    Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, recover,
 };
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
 use crate::net::Clock;
 use crate::protocol::Epoch;
-use crate::time::{Millis, Now, UnixMillis};
+use crate::time::{Millis, UnixMillis};
 
 const NO_JOURNAL: &str = "no journal is in this directory: no file has the name of a segment";
 
@@ -119,8 +119,7 @@ impl Findings {
             format!("oldest_age_ms {}", age_ms(messages.ends.map(|(oldest, _)| oldest))),
             format!("newest_age_ms {}", age_ms(messages.ends.map(|(_, newest)| newest))),
         ];
-        let (epoch, now) = (epoch.unwrap_or(Epoch::new(0)), Now { steady: now, unix });
-        group.handle(Input::Recovered { epoch }, now, &mut MemoryJournal);
+        finish(&mut group, epoch.unwrap_or(Epoch::new(0)), now);
         lines.push(format!("members {}", group.member_states().count()));
         lines.extend(group.member_states().map(|(member, _)| {
             let (id, address, acked) = (member.id, member.address, member.acked);

@@ -50,10 +50,10 @@ impl Journal<Group> for GroupJournal {
 impl GroupJournal {
     /// Starts the segment writer on a thread that wakes the loop of `registry`.
     pub(super) fn start(
-        opened: OpenedJournal<Directory>,
+        opened: OpenedJournal<Group, Directory>,
         registry: &Registry,
     ) -> io::Result<(Group, Self)> {
-        let OpenedJournal { group, commits, writer } = opened;
+        let OpenedJournal { state: group, commits, writer } = opened;
         let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, writer)?;
         Ok((group, Self::Disk(Box::new(DiskJournal { commits, worker }))))
     }

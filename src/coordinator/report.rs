@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::commands::CommandStats;
 use crate::config::{CoordinatorConfig, CountLimits};
+use crate::facts::Recorded;
 use crate::group::{BacklogChange, ChangeKind, Group, MemberChange};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::Since;

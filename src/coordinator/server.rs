@@ -19,6 +19,7 @@ use super::sockets::{CoordinatorTimer, Sockets};
 use super::startup::Startup;
 use super::system::System;
 use crate::config::CoordinatorConfig;
+use crate::facts::Recorded;
 use crate::group::{Input, SocketEnd};
 use crate::limits::TURN_PEER_CHECKS_MAX;
 use crate::net::{Acceptor, CLOCK, Key, LISTENER, SIGNALS, Signals, WAKER};

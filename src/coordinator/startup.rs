@@ -13,6 +13,7 @@ use super::replica::Replica;
 use super::server::Coordinator;
 use super::{CoordinatorError, report};
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
+use crate::facts::Recorded;
 use crate::group::{Group, Rules};
 use crate::journal::{BootId, Directory, JournalError, MemoryJournal, Salt, Store};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
@@ -116,7 +117,7 @@ fn begin(
     let mut store = Store::open(disk).map_err(|unusable| failed(&unusable))?;
     let is_new = store.is_empty();
     let is_asked_to_end = || signals.drain().iter().any(|signal| *signal != Signal::Hangup);
-    let contents = JournalContents::read(&mut store, rules, is_asked_to_end);
+    let contents = JournalContents::read(&mut store, Group::recovering(rules), is_asked_to_end);
     let contents = contents.map_err(|unusable| match unusable {
         JournalError::Stopped => CoordinatorError::Stopped(directory.clone()),
         JournalError::System { .. }
@@ -142,8 +143,8 @@ fn begin(
     };
     let opened =
         contents.open(store, options, drawn, clock.now()).map_err(|error| failed(&error))?;
-    log_recovery(directory, &opened.group, is_new, segments, lost);
-    let keeps_epoch = opened.group.epoch() != drawn.epoch;
+    log_recovery(directory, &opened.state, is_new, segments, lost);
+    let keeps_epoch = opened.state.epoch() != drawn.epoch;
     let (group, journal) = GroupJournal::start(opened, registry)
         .map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
     Ok(Startup { group: Replica::new(group, journal), clock, keeps_epoch })

@@ -8,7 +8,7 @@ use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::outbound::Outbound;
 use super::{ChangeKind, Effect, Group, MemberChange};
-use crate::facts::{Fact, JournalPosition, Ordered, Owner, StateMachine};
+use crate::facts::{Fact, JournalPosition, Ordered, Owner, Recorded, StateMachine};
 use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq};
 use crate::time::{Millis, UnixMillis};
 
@@ -36,11 +36,12 @@ impl StateMachine for Group {
             Fact::Member(state) => self.restore_member(&state),
             Fact::Own { id, ranges } => self.restore_own(id, ranges),
             Fact::AllNamed => self.restrict_to_named(),
+            Fact::Recovered { epoch } => self.finish_recovery(epoch, at),
             Fact::Numbered { delivery, line } => self.restore_message(&delivery, line, at),
             Fact::Lost { first, last } => self.restore_lost(first, last),
         }
         if is_committed {
-            self.commit(JournalPosition { index: self.order.applied, last: self.history.last() });
+            self.commit(self.position());
         }
         self.after_restored(at);
     }
@@ -56,12 +57,6 @@ impl StateMachine for Group {
 }
 
 impl Group {
-    /// Returns the last fact that was applied.
-    #[must_use]
-    pub fn position(&self) -> JournalPosition {
-        JournalPosition { index: self.order.applied, last: self.history.last() }
-    }
-
     /// Allows the replies and deliveries of all facts up to `through`.
     pub(super) fn commit(&mut self, through: JournalPosition) {
         self.order.committed = self.order.committed.max(through.index);

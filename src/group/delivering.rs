@@ -105,27 +105,14 @@ impl Group {
         moved.into_iter().for_each(|(slot, acked)| self.apply_acked(slot, acked));
     }
 
-    /// Forgets all messages up to `last`, whose segment the journal removes. No member needs them,
-    /// and none can go back to them.
-    pub fn forget_through(&mut self, last: Seq) {
-        debug_assert!(last < self.needed(), "needed messages are kept");
-        self.history.drop_before(last.next());
-    }
-
-    /// Returns the oldest kept message that a member still needs; the next seq if there is none.
-    /// Linear in the members.
-    #[must_use]
-    pub fn needed(&self) -> Seq {
-        self.needed_above(self.members.lowest_acked())
-    }
-
-    /// Returns [`Group::needed`], in constant time if the lowest cursor has not moved.
+    /// Returns [`Recorded::needed`](crate::facts::Recorded::needed), in constant time if the lowest
+    /// cursor has not moved.
     pub(super) fn find_needed(&mut self) -> Seq {
         let lowest = self.members.find_lowest_acked();
         self.needed_above(lowest)
     }
 
-    fn needed_above(&self, lowest: Option<Seq>) -> Seq {
+    pub(super) fn needed_above(&self, lowest: Option<Seq>) -> Seq {
         lowest.unwrap_or(self.history.last()).next().max(self.history.front())
     }
 }

@@ -11,7 +11,7 @@
 use super::ids::LinkId;
 use super::ids::Ticket;
 use super::{ChangeKind, Effect, Group, OfflineCause};
-use crate::facts::{Fact, FactIndex, Journal};
+use crate::facts::{Fact, FactIndex, Journal, Recorded};
 use crate::limits::NEW_EPOCH_PAUSE_MS;
 use crate::protocol::{Epoch, Malformed, Options, RequestError};
 use crate::time::{Millis, Now};

@@ -154,11 +154,6 @@ pub enum Input<'a> {
         /// Last committed fact.
         through: JournalPosition,
     },
-    /// All facts of a recovery were applied. All members are offline.
-    Recovered {
-        /// Epoch from now on.
-        epoch: Epoch,
-    },
     /// Random bits for the next epoch: the answer to [`Effect::DrawEpoch`].
     DrawnEpoch(Epoch),
     /// A new epoch must begin.
@@ -276,7 +271,6 @@ impl Group {
             Input::Garbled { link } => self.on_link_end(link, OfflineCause::BadAck),
             Input::Lost { link, how } => self.on_link_end(link, OfflineCause::SocketEnded(how)),
             Input::Committed { through } => self.on_committed(through, now.steady),
-            Input::Recovered { epoch } => self.on_recovered(epoch, now),
             Input::DrawnEpoch(epoch) => self.epochs.drawn(epoch),
             Input::BeginEpoch => self.on_begin_epoch(now, journal),
             Input::EpochCommitted => self.on_epoch_committed(now, journal),

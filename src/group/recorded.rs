@@ -1,6 +1,6 @@
 //! The state of the group as a journal records it, and the recovery from the recorded facts.
 //!
-//! A recovery lasts until [`Input::Recovered`](super::Input::Recovered). Recovered facts are
+//! A recovery lasts until [`Fact::Recovered`]. Recovered facts are
 //! committed, expire at their own times, and have no effects. Own seqs below the cursors stay: a
 //! later record may move a cursor back.
 
@@ -10,10 +10,10 @@ use super::cursor_changes::CursorChange;
 use super::epochs::Epochs;
 use super::ids::MemberSlot;
 use super::{Group, Rules};
-use crate::facts::{Fact, MemberState};
+use crate::facts::{Fact, JournalPosition, MemberState, Recorded};
 use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{Delivery, Epoch, Seq};
-use crate::time::{Millis, Now};
+use crate::time::Millis;
 
 /// State of a recovery.
 #[derive(Debug, Default)]
@@ -28,54 +28,50 @@ pub(super) struct Recovering {
     lost: u64,
 }
 
-impl Group {
-    /// Returns the current epoch.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
+impl Recorded for Group {
+    fn position(&self) -> JournalPosition {
+        JournalPosition { index: self.order.applied, last: self.history.last() }
+    }
+
+    fn epoch(&self) -> Epoch {
         self.epochs.current()
     }
 
-    /// Returns the newest epoch, even if it is not committed yet. See [`Group::epoch`].
-    #[must_use]
-    pub fn decided_epoch(&self) -> Epoch {
+    fn decided_epoch(&self) -> Epoch {
         self.epochs.decided()
     }
 
-    /// Returns the kept lines after `after`, each with its seq and acceptance time.
-    pub fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
-        self.history.lines(after)
-    }
-
-    /// Returns the states of all members, in the order of their ids. Each comes with the ranges of
-    /// the member's own seqs: all above the cursor, and those of kept messages below. The member
-    /// may go back, and no segment may have these messages after the next start.
-    pub fn member_states(&self) -> impl Iterator<Item = (MemberState<'_>, Vec<(Seq, Seq)>)> {
+    /// Own seqs of kept messages stay below the cursor: the member may go back, and no segment may
+    /// have these messages after the next start.
+    fn member_states(&self) -> impl Iterator<Item = (MemberState<'_>, Vec<(Seq, Seq)>)> {
         self.members.sorted().map(|member| {
             let own = member.own().above(Seq::ZERO).map(|range| (range.first, range.last));
             (member.state(), own.collect())
         })
     }
 
-    /// Returns the state of a member.
-    #[must_use]
-    pub fn member_state(&self, id: &str) -> Option<MemberState<'_>> {
+    fn member_state(&self, id: &str) -> Option<MemberState<'_>> {
         self.state_at(self.members.find(id)?)
     }
 
-    fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
-        self.members.at(slot).map(|member| member.state())
+    fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
+        self.history.lines(after)
     }
 
-    /// Returns true if a cursor has moved or a member has come back since the last
-    /// [`Group::take_cursor_changes`].
-    #[must_use]
-    pub fn has_cursor_changes(&self) -> bool {
+    fn ttl_ms(&self) -> u64 {
+        self.rules.ttl_ms
+    }
+
+    /// Linear in the members.
+    fn needed(&self) -> Seq {
+        self.needed_above(self.members.lowest_acked())
+    }
+
+    fn has_cursor_changes(&self) -> bool {
         !self.members.changes.is_empty()
     }
 
-    /// Passes a fact for each member whose cursor moved, or that came back, since the last call to
-    /// `put`: [`Fact::Acked`] or [`Fact::Member`].
-    pub fn take_cursor_changes(&mut self, mut put: impl FnMut(Fact<'_>)) {
+    fn take_cursor_changes(&mut self, mut put: impl FnMut(Fact<'_>)) {
         for (slot, change) in self.members.changes.take() {
             let Some(state) = self.state_at(slot) else { continue };
             match change {
@@ -84,6 +80,18 @@ impl Group {
                 CursorChange::Returned => put(Fact::Member(state)),
             }
         }
+    }
+
+    /// No member can go back to these messages, which would be a gap after the next start.
+    fn forget_through(&mut self, last: Seq) {
+        debug_assert!(last < self.needed(), "needed messages are kept");
+        self.history.drop_before(last.next());
+    }
+}
+
+impl Group {
+    fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
+        self.members.at(slot).map(|member| member.state())
     }
 
     /// Creates an empty group that recovers. The epoch comes from the facts.
@@ -95,14 +103,14 @@ impl Group {
     }
 
     /// Ends a recovery: all members are offline, in `epoch` from now on.
-    pub(super) fn on_recovered(&mut self, epoch: Epoch, now: Now) {
+    pub(super) fn finish_recovery(&mut self, epoch: Epoch, at: Millis) {
         self.add_collected();
         self.order.recovering = None;
         self.members.finish_restore(&self.history);
         self.epochs = Epochs::new(epoch);
         self.members.changes.take();
         for slot in self.members.slots() {
-            self.members.update_offline(slot, now.steady);
+            self.members.update_offline(slot, at);
         }
         if cfg!(debug_assertions) {
             self.check();

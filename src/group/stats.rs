@@ -1,5 +1,6 @@
 //! Counters and gauges of a group, for `stats` and the metrics.
 
+use crate::facts::Recorded;
 use crate::protocol::{Epoch, Seq};
 
 use super::ranges::SeqRanges;

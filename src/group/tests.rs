@@ -13,7 +13,7 @@ mod strangers;
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::facts::{Fact, Ordered, StateMachine};
+use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::protocol::{Conflict, LimitReached, RequestError};
 use crate::time::UnixMillis;
 use journal::TestJournal;

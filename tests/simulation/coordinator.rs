@@ -144,7 +144,6 @@ impl World {
             Input::Garbled { link } => self.model.lost(*link, Some("bad ack")),
             Input::Lost { link, how } => self.model.lost(*link, reason(how)),
             Input::Committed { through } => self.model.committed(through.last),
-            Input::Recovered { .. } => (), // Only at a start.
             Input::DrawnEpoch(epoch) => self.model.drawn = Some(*epoch),
             Input::BeginEpoch => self.model.begin_epoch(),
             Input::EpochCommitted => self.model.epoch_committed(),

@@ -10,7 +10,7 @@ use groupcast::coordinator::journaling::{
     Commits, JournalContents, JournalOptions, OpenedJournal, PendingReplies, Progress,
     RandomValues, SegmentWriter, WriterJob, WriterReport,
 };
-use groupcast::facts::{Fact, FactIndex};
+use groupcast::facts::{Fact, FactIndex, Recorded};
 use groupcast::group::{Group, Input, Ticket};
 use groupcast::journal::{BootId, MemoryJournal, Salt, Store};
 use groupcast::limits::{JOURNAL_QUEUE_MAX, SyncPolicy};
@@ -105,7 +105,7 @@ pub(crate) struct JournalState {
 #[derive(Debug)]
 pub(crate) struct Starting {
     start: u32,
-    opened: OpenedJournal<Storage>,
+    opened: OpenedJournal<Group, Storage>,
     at: u64,
     clock: Now,
     /// Numbers of the messages in the journal, and the number before the first one of its newest
@@ -215,7 +215,7 @@ impl World {
         };
         let opened = Store::open(journal_state.storage.clone()).map_err(|error| error.to_string());
         let opened = opened.and_then(|mut store| {
-            let recovery = JournalContents::read(&mut store, rules, || false);
+            let recovery = JournalContents::read(&mut store, Group::recovering(rules), || false);
             let recovery = recovery.map_err(|unusable| unusable.to_string())?;
             let unix = wall(environment.now, journal_state.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
@@ -242,7 +242,11 @@ impl World {
         let Some(journal_state) = &mut self.journal_state else { return };
         let Some(starting) = journal_state.starting.take_if(|it| it.start == start) else { return };
         let Starting {
-            opened: OpenedJournal { group, commits, writer }, at, clock, written, ..
+            opened: OpenedJournal { state: group, commits, writer },
+            at,
+            clock,
+            written,
+            ..
         } = starting;
         let steady = clock.steady.plus(self.environment.now - at);
         let now = Now { steady, unix: wall(self.environment.now, journal_state.wall_ahead) };

@@ -1,6 +1,7 @@
 //! The end of a coordinator, tried on a copy of its disk: what would be left.
 
 use groupcast::coordinator::journaling::{JournalContents, RandomValues, WriterJob};
+use groupcast::group::Group;
 use groupcast::journal::{Salt, Store};
 use groupcast::protocol::Epoch;
 use groupcast::time::Now;
@@ -40,7 +41,8 @@ impl World {
             }
             twin.heal(at);
             let mut store = Store::open(twin.clone()).expect("a disk that does its work");
-            let recovery = JournalContents::read(&mut store, model.rules.clone(), || false);
+            let recovery =
+                JournalContents::read(&mut store, Group::recovering(model.rules.clone()), || false);
             let recovery = recovery.expect("a disk that does its work");
             let unix = wall(at, journal_state.wall_ahead);
             let now = Now { steady: recovery.age(unix), unix };
@@ -57,7 +59,7 @@ impl World {
                 begun_after: twin.begun_after(),
                 is_copy: false,
             };
-            let group = opened.expect("a disk that does its work").group;
+            let group = opened.expect("a disk that does its work").state;
             drop(model.surviving(&group, now, &back));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use groupcast::facts::MemberState;
+use groupcast::facts::{MemberState, Recorded};
 use groupcast::group::Group;
 use groupcast::limits::SyncPolicy;
 use groupcast::protocol::{Epoch, Seq};

@@ -14,7 +14,7 @@ mod proposed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use groupcast::facts::{Ordered, StateMachine as _};
+use groupcast::facts::{Ordered, Recorded, StateMachine as _};
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, SocketEnd, Ticket};
 use groupcast::limits::Overflow;
 use groupcast::protocol::{Epoch, Request};

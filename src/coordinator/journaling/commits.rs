@@ -25,8 +25,7 @@ use super::cursors;
 use super::metrics::JournalMetrics;
 use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::writer::{NewSegment, WriterJob};
-use crate::facts::{FactIndex, JournalPosition};
-use crate::group::Group;
+use crate::facts::{FactIndex, JournalPosition, Recorded};
 use crate::journal::{HEADER_BYTES, Record, Salt, SegmentHeader, encode};
 use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, SyncPolicy};
 use crate::protocol::Seq;
@@ -91,6 +90,16 @@ enum Failing {
     RetryAt(Millis),
     /// Commit of the retry that is in progress.
     Trying(u64),
+}
+
+/// Content of a segment to be started.
+#[derive(Clone, Copy, Debug)]
+struct SegmentStart {
+    /// The messages after this one are written to the segment.
+    after: Seq,
+    salt: Salt,
+    /// True if the segment replaces failed commits.
+    is_rescue: bool,
 }
 
 /// State of a journal at the start.
@@ -174,24 +183,34 @@ impl Commits {
     }
 
     /// Makes a commit of the facts of this turn. `draw` draws the salt of a new segment.
-    pub fn commit(&mut self, group: &mut Group, now: Now, mut draw: impl FnMut() -> Option<Salt>) {
+    pub fn commit(
+        &mut self,
+        state: &mut impl Recorded,
+        now: Now,
+        mut draw: impl FnMut() -> Option<Salt>,
+    ) {
         self.record_clock(now);
-        if self.cursor_flush.is_due(group.has_cursor_changes(), now.steady) {
+        if self.cursor_flush.is_due(state.has_cursor_changes(), now.steady) {
             if self.is_full() {
                 self.cursor_flush.postpone(now.steady); // Cursors can wait.
             } else {
-                cursors::put(group, now.steady, self.segment.salt, &mut self.records);
+                cursors::put(state, now.steady, self.segment.salt, &mut self.records);
             }
         }
         if let Some(Failing::RetryAt(_)) = self.failing {
             self.records.clear(); // The new segment contains the state of the group at its time.
         } else if !self.records.is_empty() {
-            self.make_commit(group, now, &mut draw);
+            self.make_commit(state, now, &mut draw);
         }
-        self.run_due(group, now, &mut draw);
+        self.run_due(state, now, &mut draw);
     }
 
-    fn make_commit(&mut self, group: &Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
+    fn make_commit(
+        &mut self,
+        state: &impl Recorded,
+        now: Now,
+        draw: &mut dyn FnMut() -> Option<Salt>,
+    ) {
         if self.next.saturating_sub(self.finished) > JOURNAL_COMMITS_MAX {
             return; // The next turn includes these records.
         }
@@ -204,11 +223,12 @@ impl Commits {
         if self.checks.precedes_write(now.steady) {
             self.jobs.push_back(WriterJob::Check);
         }
-        self.append(commit, records, must_sync, group.position());
+        self.append(commit, records, must_sync, state.position());
         if self.segment.bytes >= self.segment.bytes_max
             && let Some(salt) = draw()
         {
-            self.start_segment(group, group.last(), salt, false, now);
+            let after = state.position().last;
+            self.start_segment(state, SegmentStart { after, salt, is_rescue: false }, now);
         }
     }
 
@@ -251,26 +271,28 @@ impl Commits {
         }
     }
 
-    /// Starts a segment with the members, their cursors, and the messages after `after`.
-    fn start_segment(&mut self, group: &Group, after: Seq, salt: Salt, is_rescue: bool, now: Now) {
+    /// Starts a segment with the members, their cursors and messages.
+    fn start_segment(&mut self, state: &impl Recorded, start: SegmentStart, now: Now) {
+        let SegmentStart { after, salt, is_rescue } = start;
+        let mut position = state.position();
         let mut continued = Vec::new();
         encode(&Record::Continued, now.steady, self.segment.salt, &mut continued);
         let (serial, commit) = (self.segment.serial + 1, self.next);
         let (boot, sync) = (self.options.boot, mode(self.options.sync));
         let header = SegmentHeader { serial, salt, boot, sync };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
-        let epoch = if is_rescue { group.epoch() } else { group.decided_epoch() };
-        let Snapshot { mut records, members_bytes } = snapshot(group, epoch, after, salt, now);
-        for (_, id) in self.deregistered.iter().filter(|(_, id)| group.member_state(id).is_none()) {
+        let epoch = if is_rescue { state.epoch() } else { state.decided_epoch() };
+        let Snapshot { mut records, members_bytes } = snapshot(state, epoch, after, salt, now);
+        for (_, id) in self.deregistered.iter().filter(|(_, id)| state.member_state(id).is_none()) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }
         let OpenSegment { serial: old, mut bytes, start_commit, .. } = self.segment;
         if !is_rescue {
             bytes += continued.len() as u64;
         }
-        let (newest, last) = (now.steady, group.last());
+        let (newest, last) = (now.steady, position.last);
         self.closed.push_back(ClosedSegment { serial: old, start_commit, bytes, newest, last });
-        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, group.needed());
+        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, state.needed());
         let bytes_max = self.options.segment_bytes(members_bytes);
         self.segment = OpenSegment {
             serial,
@@ -279,7 +301,7 @@ impl Commits {
             bytes,
             bytes_max,
             recorded_clocks: now,
-            recorded_durable: group.last(),
+            recorded_durable: position.last,
             needed,
         };
         self.waiting.add(commit, records.len());
@@ -301,28 +323,32 @@ impl Commits {
             self.records.clear();
             self.failing = Some(Failing::Trying(commit));
         }
-        let mut position = group.position();
         if is_rescue && let Some((_, before)) = self.new_epoch {
             position.index = before; // The record of the new epoch is not in this commit.
             self.push_commit(position);
-            self.put_new_epoch(group.decided_epoch(), before, now.steady);
+            self.put_new_epoch(state.decided_epoch(), before, now.steady);
         } else {
             self.push_commit(position);
         }
     }
 
     /// Does what is due: a removal, a retry, a check, a sync.
-    fn run_due(&mut self, group: &mut Group, now: Now, draw: &mut dyn FnMut() -> Option<Salt>) {
-        self.remove_due(group, now.steady);
+    fn run_due(
+        &mut self,
+        state: &mut impl Recorded,
+        now: Now,
+        draw: &mut dyn FnMut() -> Option<Salt>,
+    ) {
+        self.remove_due(state, now.steady);
         if let Some(Failing::RetryAt(at)) = self.failing
             && at <= now.steady
         {
             match draw() {
                 Some(salt) => {
                     // Expired messages are not written. Their numbers stay used.
-                    let kept = group.lines(self.durable).next();
-                    let after = kept.map_or(group.last(), |(seq, ..)| seq.before());
-                    self.start_segment(group, after, salt, true, now);
+                    let kept = state.lines(self.durable).next();
+                    let after = kept.map_or(state.position().last, |(seq, ..)| seq.before());
+                    self.start_segment(state, SegmentStart { after, salt, is_rescue: true }, now);
                 }
                 None => self.retry_later(now.steady),
             }

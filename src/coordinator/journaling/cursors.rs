@@ -6,8 +6,7 @@
 //! costs a few bytes per pause, however often it reconnects.
 
 use super::snapshot::put_member;
-use crate::facts::Fact;
-use crate::group::Group;
+use crate::facts::{Fact, Recorded};
 use crate::journal::{Record, Salt, encode};
 use crate::limits::CURSOR_FLUSH_MS;
 use crate::time::Millis;
@@ -42,8 +41,8 @@ impl CursorFlush {
 }
 
 /// Records the cursors that have moved, and the members that have reconnected.
-pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u8>) {
-    group.take_cursor_changes(|fact| match fact {
+pub(super) fn put(state: &mut impl Recorded, at: Millis, salt: Salt, records: &mut Vec<u8>) {
+    state.take_cursor_changes(|fact| match fact {
         Fact::Member(member) => put_member(&member, at, salt, records),
         Fact::Acked { id, acked } => encode(&Record::Acked { id, acked }, at, salt, records),
         Fact::Registered { .. }
@@ -54,6 +53,7 @@ pub(super) fn put(group: &mut Group, at: Millis, salt: Salt, records: &mut Vec<u
         | Fact::Snapshot { .. }
         | Fact::Own { .. }
         | Fact::AllNamed
+        | Fact::Recovered { .. }
         | Fact::Numbered { .. }
         | Fact::Lost { .. } => debug_assert!(false, "no cursor changes by this fact"),
     });

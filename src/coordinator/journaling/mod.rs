@@ -39,7 +39,7 @@ use crate::limits::{SEGMENT_SNAPSHOTS_MIN, SyncPolicy};
 pub use commits::{Commits, JournalEnd, Progress};
 pub use pending::PendingReplies;
 pub use startup::{JournalContents, OpenedJournal, RandomValues};
-pub(super) use startup::{age, apply};
+pub(super) use startup::{age, apply, finish};
 pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};
 
 /// Options of a journal.

@@ -1,7 +1,6 @@
 //! The snapshot at the start of a segment.
 
-use crate::facts::MemberState;
-use crate::group::Group;
+use crate::facts::{MemberState, Recorded};
 use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
 use crate::limits::{RECORD_RANGES_MAX, SyncPolicy};
 use crate::protocol::{Epoch, Seq};
@@ -16,23 +15,29 @@ pub(super) struct Snapshot {
 }
 
 /// Encodes the epoch, the members with their cursors, and the messages after `after`.
-pub(super) fn snapshot(group: &Group, epoch: Epoch, after: Seq, salt: Salt, now: Now) -> Snapshot {
+pub(super) fn snapshot(
+    state: &impl Recorded,
+    epoch: Epoch,
+    after: Seq,
+    salt: Salt,
+    now: Now,
+) -> Snapshot {
     let (mut records, at) = (Vec::new(), now.steady);
     let epoch = Record::Epoch { epoch, last: after };
     encode(&epoch, at, salt, &mut records);
-    for (it, own) in group.member_states() {
+    for (it, own) in state.member_states() {
         put_member(&it, at, salt, &mut records);
         let below = own.iter().map(|(first, last)| (*first, (*last).min(after)));
         put_own(it.id, below, at, salt, &mut records);
     }
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
-    for (_, line, accepted) in group.lines(after) {
+    for (_, line, accepted) in state.lines(after) {
         encode(&Record::Accepted { line }, accepted, salt, &mut records);
     }
-    if after < group.last() {
+    if after < state.position().last {
         // A cursor must not be above the last message, so higher cursors follow the messages.
-        for (it, own) in group.member_states() {
+        for (it, own) in state.member_states() {
             let (id, acked) = (it.id, it.acked);
             if it.registered_at > after {
                 put_member(&it, at, salt, &mut records);

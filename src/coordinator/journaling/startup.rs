@@ -1,4 +1,4 @@
-//! Starts a group from its journal, and continues the journal in a new segment.
+//! Starts a state from its journal, and continues the journal in a new segment.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -7,11 +7,10 @@ use super::JournalOptions;
 use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
 use super::snapshot::{Snapshot, mode, snapshot};
 use super::writer::SegmentWriter;
-use crate::facts::{Fact, Ordered, StateMachine};
-use crate::group::{Group, Input, Rules};
+use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::journal::{
-    BootId, Disk, HEADER_BYTES, JournalError, MemoryJournal, Record, Recovered, RecoveryEvent,
-    Salt, SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
+    BootId, Disk, HEADER_BYTES, JournalError, Record, Recovered, RecoveryEvent, Salt,
+    SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
 };
 use crate::limits::SyncPolicy;
 use crate::protocol::{Epoch, Seq};
@@ -19,17 +18,16 @@ use crate::time::{Millis, Now, UnixMillis};
 
 /// Content of a journal that was read and is not continued yet.
 #[derive(Debug)]
-pub struct JournalContents {
-    group: Group,
+pub struct JournalContents<S> {
+    state: S,
     recovered: Recovered,
-    ttl_ms: u64,
 }
 
-/// A recovered group with its open journal.
+/// A recovered state with its open journal.
 #[derive(Debug)]
-pub struct OpenedJournal<D: Disk> {
-    /// The recovered group. All members are offline.
-    pub group: Group,
+pub struct OpenedJournal<S, D: Disk> {
+    /// The recovered state. All members are offline.
+    pub state: S,
     /// The loop's side of the journal.
     pub commits: Commits,
     /// The writer thread's side of the journal.
@@ -45,21 +43,20 @@ pub struct RandomValues {
     pub salt: Salt,
 }
 
-impl JournalContents {
-    /// Reads the whole journal. Damage does not stop it. `is_stopped` may stop it early.
+impl<S: Recorded> JournalContents<S> {
+    /// Reads the whole journal into `state`, which must be empty and in recovery. Damage does not
+    /// stop it. `is_stopped` may stop it early.
     ///
     /// # Errors
     ///
     /// [`JournalError`] if a segment cannot be read, or if the read was stopped.
     pub fn read<D: Disk>(
         store: &mut Store<D>,
-        rules: Rules,
+        mut state: S,
         is_stopped: impl FnMut() -> bool,
     ) -> Result<Self, JournalError> {
-        let ttl_ms = rules.ttl_ms;
-        let mut group = Group::recovering(rules);
-        let recovered = recover_unless(store, |event| apply(&mut group, event), is_stopped)?;
-        Ok(Self { group, recovered, ttl_ms })
+        let recovered = recover_unless(store, |event| apply(&mut state, event), is_stopped)?;
+        Ok(Self { state, recovered })
     }
 
     /// Returns the result of the recovery.
@@ -86,20 +83,20 @@ impl JournalContents {
         options: JournalOptions,
         random: RandomValues,
         now: Now,
-    ) -> io::Result<OpenedJournal<D>> {
-        let Self { mut group, recovered, ttl_ms } = self;
+    ) -> io::Result<OpenedJournal<S, D>> {
+        let Self { mut state, recovered } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, options.boot));
         let epoch = epoch.unwrap_or(random.epoch);
-        group.handle(Input::Recovered { epoch }, now, &mut MemoryJournal);
+        finish(&mut state, epoch, now.steady);
         let (serial, salt) = (store.next_serial(), random.salt);
         let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
         let Snapshot { records, members_bytes } =
-            snapshot(&group, group.epoch(), durable(&recovered, options, &group), salt, now);
+            snapshot(&state, epoch, durable(&recovered, options, &state), salt, now);
         let bytes = (HEADER_BYTES + records.len()) as u64;
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
-        let (bytes_max, needed) = (options.segment_bytes(members_bytes), group.needed());
-        let (durable, mut closed) = (group.last(), closed(&recovered, now));
-        let position = group.position();
+        let (bytes_max, needed) = (options.segment_bytes(members_bytes), state.needed());
+        let (durable, mut closed) = (state.position().last, closed(&recovered, now));
+        let position = state.position();
         let segment = OpenSegment {
             serial,
             salt,
@@ -116,9 +113,10 @@ impl JournalContents {
         {
             last.bytes += bytes;
         }
+        let ttl_ms = state.ttl_ms();
         let commits =
             Commits::new(ResumePoint { options, ttl_ms, segment, durable, position, closed });
-        Ok(OpenedJournal { group, commits, writer: SegmentWriter::new(store, writer) })
+        Ok(OpenedJournal { state, commits, writer: SegmentWriter::new(store, writer) })
     }
 }
 
@@ -148,20 +146,20 @@ fn explain(error: &io::Error, bytes: u64) -> io::Error {
 /// failed. The kernel reports such an error only once. A later fsync of the same file can succeed
 /// although the data is only in memory and is lost with the power. So the messages that the last
 /// segment does not record as durable are written to the new segment, and to no later one.
-fn durable(recovered: &Recovered, options: JournalOptions, group: &Group) -> Seq {
-    let last = group.last();
+fn durable(recovered: &Recovered, options: JournalOptions, state: &impl Recorded) -> Seq {
+    let last = state.position().last;
     let Some(header) = recovered.header.filter(|header| !header.boot.is_other(options.boot)) else {
         return last; // After a reboot, the recovered records are on the disk.
     };
     // If the last message has expired, the rewritten messages would not reach the last seq.
-    if options.sync == SyncPolicy::Never || group.lines(last.before()).next().is_none() {
+    if options.sync == SyncPolicy::Never || state.lines(last.before()).next().is_none() {
         return last;
     }
     let durable = match header.sync {
         SyncMode::Always | SyncMode::Interval => recovered.durable,
         SyncMode::Never => Seq::ZERO,
     };
-    group.lines(durable).next().map_or(last, |(seq, ..)| seq.before())
+    state.lines(durable).next().map_or(last, |(seq, ..)| seq.before())
 }
 
 /// Records at the end of the last segment that another segment follows. If that segment is missing
@@ -208,24 +206,30 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
         .collect()
 }
 
-/// Applies a part of a recovery to the group.
-pub(crate) fn apply(group: &mut Group, event: RecoveryEvent<'_>) {
+/// Applies a part of a recovery.
+pub(crate) fn apply(state: &mut impl StateMachine, event: RecoveryEvent<'_>) {
     let ordered = Ordered { ticket: None, is_committed: true };
     match event {
-        RecoveryEvent::AllNamed => group.apply(Fact::AllNamed, ordered, Millis::ZERO),
+        RecoveryEvent::AllNamed => state.apply(Fact::AllNamed, ordered, Millis::ZERO),
         RecoveryEvent::Lost { first, last } => {
-            group.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
+            state.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
         }
         RecoveryEvent::Fact { at, record: Record::Own { id, ranges } } => {
             let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
-            group.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
+            state.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
         }
         RecoveryEvent::Fact { at, record } => {
             if let Some(fact) = fact(&record) {
-                group.apply(fact, ordered, at);
+                state.apply(fact, ordered, at);
             }
         }
     }
+}
+
+/// Ends a recovery: the state continues in `epoch`.
+pub(crate) fn finish(state: &mut impl StateMachine, epoch: Epoch, at: Millis) {
+    let ordered = Ordered { ticket: None, is_committed: true };
+    state.apply(Fact::Recovered { epoch }, ordered, at);
 }
 
 fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {

@@ -13,6 +13,9 @@ use crate::limits::{Overflow, SyncPolicy};
 use crate::protocol::{Epoch, Request};
 use crate::time::{Millis, Now, UnixMillis};
 
+/// A group whose journal is on a real disk.
+pub(super) type GroupOnDisk = OpenedJournal<Group, Directory>;
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub(super) fn at(steady: u64) -> Now {
@@ -33,9 +36,9 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> OpenedJournal<Directory> {
+pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> GroupOnDisk {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let contents = JournalContents::read(&mut store, rules(), || false).unwrap();
+    let contents = JournalContents::read(&mut store, Group::recovering(rules()), || false).unwrap();
     let random = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
     contents.open(store, options, random, at(now)).unwrap()
 }
@@ -45,18 +48,14 @@ pub(super) fn options(boot: u8, sync: SyncPolicy, segment_bytes_max: u64) -> Jou
 }
 
 /// Returns all jobs for the writer.
-pub(super) fn jobs(opened: &mut OpenedJournal<Directory>) -> Vec<WriterJob> {
+pub(super) fn jobs(opened: &mut GroupOnDisk) -> Vec<WriterJob> {
     std::iter::from_fn(|| opened.commits.poll_job()).collect()
 }
 
 /// Passes requests to the group and runs its effects, then commits the turn without writing.
 /// Returns the replies.
-pub(super) fn decide(
-    opened: &mut OpenedJournal<Directory>,
-    now: u64,
-    lines: &[&str],
-) -> Vec<String> {
-    let OpenedJournal { group, commits, .. } = opened;
+pub(super) fn decide(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<String> {
+    let OpenedJournal { state: group, commits, .. } = opened;
     let mut replies = Vec::new();
     let origin = Origin { conn: ConnId(0), peer: LOOPBACK, local: LOOPBACK };
     for line in lines {
@@ -84,8 +83,8 @@ pub(super) fn decide(
 }
 
 /// Writes `jobs` and reports the result to the group.
-pub(super) fn run_jobs(opened: &mut OpenedJournal<Directory>, now: u64, jobs: Vec<WriterJob>) {
-    let OpenedJournal { group, commits, writer } = opened;
+pub(super) fn run_jobs(opened: &mut GroupOnDisk, now: u64, jobs: Vec<WriterJob>) {
+    let OpenedJournal { state: group, commits, writer } = opened;
     let mut progress = Progress::default();
     commits.take(writer.write(jobs), at(now).steady, &mut progress);
     if let Some(through) = progress.done {
@@ -104,7 +103,7 @@ fn report_fullness(group: &mut Group, commits: &mut Commits, now: u64) {
 }
 
 /// Like [`decide`], and writes the commit.
-pub(super) fn ask(opened: &mut OpenedJournal<Directory>, now: u64, lines: &[&str]) -> Vec<String> {
+pub(super) fn ask(opened: &mut GroupOnDisk, now: u64, lines: &[&str]) -> Vec<String> {
     let replies = decide(opened, now, lines);
     let jobs = jobs(opened);
     run_jobs(opened, now, jobs);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Recorded;
 
 const ABOVE: &str = "reconnect 9001 acks=1 nonce=aB since=0000000000000001:9";
 

@@ -1,6 +1,7 @@
 //! Members that are offline for too long.
 
 use super::*;
+use crate::facts::Recorded;
 use crate::limits::TURN_FORGETS_MAX;
 
 fn world() -> World {
@@ -94,13 +95,14 @@ fn the_offline_time_counts_from_the_start_of_the_program() {
     let ann = world.register("ann", "");
     world.input(Input::Lost { link: ann, how: SocketEnd::Closed });
     let mut group = Group::recovering(world.group.rules.clone());
+    let ordered = Ordered { ticket: None, is_committed: true };
     for (state, _) in world.group.member_states() {
-        let ordered = Ordered { ticket: None, is_committed: true };
         group.apply(Fact::Member(state), ordered, Millis::new(40));
     }
     world.group = group;
     world.now = 7_000;
-    world.input(Input::Recovered { epoch: Epoch::new(1) });
+    let recovered = Fact::Recovered { epoch: Epoch::new(1) };
+    world.group.apply(recovered, ordered, Millis::new(world.now));
     assert_eq!(world.group.next_deadline(), Some(Millis::new(8_000)));
     world.now = 8_000;
     assert_eq!(forgotten(&mut world), ["ann"]);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::World;
-use crate::facts::{Fact, MemberState, Ordered, Owner, StateMachine};
+use crate::facts::{Fact, MemberState, Ordered, Owner, Recorded, StateMachine};
 use crate::group::{Effect, Group, Input, LinkId};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
@@ -75,7 +75,7 @@ fn recover(group: &mut Group, fact: Fact<'_>, at: Millis) {
 fn finish(group: Group, epoch: u64, now: u64) -> World {
     let mut world = World::with(|rules| *rules = group.rules.clone());
     (world.group, world.now) = (group, now);
-    world.input(Input::Recovered { epoch: Epoch::new(epoch) });
+    recover(&mut world.group, Fact::Recovered { epoch: Epoch::new(epoch) }, Millis::new(now));
     world
 }
 
@@ -186,6 +186,7 @@ impl JournaledWorld {
             | Fact::Own { .. }
             | Fact::AllNamed
             | Fact::Numbered { .. }
+            | Fact::Recovered { .. }
             | Fact::Lost { .. }) => panic!("{other:?} is no change of a cursor"),
         });
         dialed

@@ -38,6 +38,7 @@ impl Proposed {
             | Fact::Own { .. }
             | Fact::AllNamed
             | Fact::Numbered { .. }
+            | Fact::Recovered { .. }
             | Fact::Lost { .. } => panic!("{fact:?} follows from no request"),
         }
     }

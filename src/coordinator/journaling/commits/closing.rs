@@ -1,7 +1,7 @@
 //! The clean end of a journal.
 
 use super::{Commits, cursors};
-use crate::group::Group;
+use crate::facts::Recorded;
 use crate::journal::Record;
 use crate::time::Now;
 
@@ -18,12 +18,12 @@ pub enum JournalEnd {
 
 impl Commits {
     /// Writes the last cursors and the record of a clean end.
-    pub fn close(&mut self, group: &mut Group, now: Now) {
-        cursors::put(group, now.steady, self.segment.salt, &mut self.records);
+    pub fn close(&mut self, state: &mut impl Recorded, now: Now) {
+        cursors::put(state, now.steady, self.segment.salt, &mut self.records);
         if self.failing.is_none() {
             self.put(&Record::Closed, now.steady);
             let (commit, records) = (self.next, std::mem::take(&mut self.records));
-            self.append(commit, records, true, group.position());
+            self.append(commit, records, true, state.position());
             self.closing = Some(commit);
         }
     }

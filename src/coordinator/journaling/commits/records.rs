@@ -1,36 +1,35 @@
 //! Records of proposed facts.
 
 use super::{Commits, put_member};
-use crate::facts::{Fact, FactIndex, Journal, MemberState, Ordered, StateMachine};
-use crate::group::{Group, Ticket};
+use crate::facts::{Fact, FactIndex, Journal, MemberState, Ordered, Recorded};
 use crate::journal::Record;
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
-impl Journal<Group> for Commits {
+impl<S: Recorded> Journal<S> for Commits {
     /// Orders the fact at once. The writer commits it later.
-    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
+    fn propose(&mut self, fact: Fact<'_>, ticket: S::Ticket, state: &mut S, now: Now) {
         let ordered = Ordered { ticket: Some(ticket), is_committed: false };
-        group.apply(fact, ordered, now.steady);
-        self.record(&fact, group, now);
+        state.apply(fact, ordered, now.steady);
+        self.record(&fact, state, now);
     }
 }
 
 impl Commits {
     /// Encodes a fact that was applied as records of the next commit. A member that returned is
     /// recorded later, together with the cursors.
-    pub(super) fn record(&mut self, fact: &Fact<'_>, group: &Group, now: Now) {
+    pub(super) fn record(&mut self, fact: &Fact<'_>, state: &impl Recorded, now: Now) {
         self.must_flush |= !matches!(fact, Fact::Returned { .. });
         self.record_clock(now);
         match *fact {
             Fact::Returned { id, .. } => {
                 // The messages above the cursor must still exist when the cursor is recorded.
-                if let Some(member) = group.member_state(id) {
+                if let Some(member) = state.member_state(id) {
                     self.segment.needed = self.segment.needed.min(member.acked.next());
                 }
             }
             Fact::Registered { id, .. } | Fact::Member(MemberState { id, .. }) => {
-                if let Some(member) = group.member_state(id) {
+                if let Some(member) = state.member_state(id) {
                     put_member(&member, now.steady, self.segment.salt, &mut self.records);
                 }
             }
@@ -39,11 +38,11 @@ impl Commits {
                 self.deregistered.push_back((self.next, id.into()));
             }
             Fact::NewEpoch { epoch } => {
-                let before = group.position().index.before();
+                let before = state.position().index.before();
                 self.put_new_epoch(epoch, before, now.steady);
             }
             Fact::Accepted { .. } => {
-                if let Some((_, line, at)) = group.lines(group.last().before()).next() {
+                if let Some((_, line, at)) = state.lines(state.position().last.before()).next() {
                     self.put(&Record::Accepted { line }, at);
                 }
             }
@@ -51,6 +50,7 @@ impl Commits {
             Fact::Snapshot { .. }
             | Fact::Own { .. }
             | Fact::AllNamed
+            | Fact::Recovered { .. }
             | Fact::Numbered { .. }
             | Fact::Lost { .. } => debug_assert!(false, "only a recovery makes these facts"),
         }

@@ -20,19 +20,19 @@
 
 use super::{ClosedSegment, Commits};
 use crate::coordinator::journaling::WriterJob;
-use crate::group::Group;
+use crate::facts::Recorded;
 use crate::time::Millis;
 
 impl Commits {
     /// Removes the oldest segment if it is due.
-    pub(super) fn remove_due(&mut self, group: &mut Group, now: Millis) {
+    pub(super) fn remove_due(&mut self, state: &mut impl Recorded, now: Millis) {
         let Some(oldest) = self.removable() else { return };
         if self.is_needed(oldest) {
             if now < self.expires(oldest) {
                 return;
             }
         } else {
-            group.forget_through(oldest.last);
+            state.forget_through(oldest.last);
         }
         let serial = oldest.serial;
         self.is_removing = true;

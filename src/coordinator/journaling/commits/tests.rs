@@ -4,19 +4,18 @@ mod new_epoch;
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::testing::{self, at, jobs};
+use crate::coordinator::journaling::testing::{self, GroupOnDisk, at, jobs};
 use crate::coordinator::journaling::{OpenedJournal, WriterReport};
 use crate::facts::Fact;
-use crate::journal::Directory;
 use crate::limits::CURSOR_FLUSH_MS;
 
-fn open(path: &Path, sync: SyncPolicy) -> OpenedJournal<Directory> {
+fn open(path: &Path, sync: SyncPolicy) -> GroupOnDisk {
     testing::open(path, testing::options(7, sync, 2_000), 0)
 }
 
 /// Records a fact, and ends the turn.
-fn turn(opened: &mut OpenedJournal<Directory>, steady: u64) {
-    let OpenedJournal { group, commits, .. } = opened;
+fn turn(opened: &mut GroupOnDisk, steady: u64) {
+    let OpenedJournal { state: group, commits, .. } = opened;
     commits.record(&Fact::Deregistered { id: "alice" }, group, at(steady));
     commits.commit(group, at(steady), || Some(Salt(steady)));
 }
@@ -43,7 +42,7 @@ fn failed_retries_are_counted_and_are_no_segments() {
         assert_eq!(stat(&opened.commits, "journal_segments"), 1);
         assert!(stat(&opened.commits, "journal_bytes") < bytes + 100);
         let later = at(10_000 * failures + 5_000);
-        opened.commits.commit(&mut opened.group, later, || Some(Salt(failures)));
+        opened.commits.commit(&mut opened.state, later, || Some(Salt(failures)));
         assert_eq!(
             stat(&opened.commits, "journal_segments"),
             1,
@@ -130,7 +129,7 @@ fn a_sync_makes_seqs_durable_also_if_more_was_written_after_it() {
         testing::decide(&mut opened, round * 100 + 1, &["alice#msend b"]);
         let jobs = jobs(&mut opened);
         testing::run_jobs(&mut opened, round * 100 + 2, jobs);
-        let last = opened.group.last();
+        let last = opened.state.last();
         assert!(last.above(opened.commits.durable) <= 4, "of {last}: {:?}", opened.commits.durable);
     }
 }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::testing::{self, ask, segments};
+use crate::coordinator::journaling::testing::{self, GroupOnDisk, ask, segments};
 use crate::facts::{MemberState, Owner};
+use crate::group::{Group, Rules};
 use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RANGES_MAX;
 
-fn open(path: &Path, boot: u8, sync: SyncPolicy, now: u64) -> OpenedJournal<Directory> {
+fn open(path: &Path, boot: u8, sync: SyncPolicy, now: u64) -> GroupOnDisk {
     testing::open(path, testing::options(boot, sync, 1 << 20), now)
 }
 
@@ -26,7 +27,7 @@ fn two_starts(path: &Path, sync: SyncPolicy) {
     ask(&mut opened, 20, &["alice#msend one", "alice#msend two"]);
     drop(opened);
     let mut opened = open(path, 1, sync, 1_000);
-    assert_eq!(opened.group.last(), Seq::new(2));
+    assert_eq!(opened.state.last(), Seq::new(2));
     ask(&mut opened, 1_010, &["alice#reconnect 9000", "alice#msend three"]);
 }
 
@@ -46,7 +47,7 @@ fn messages_that_are_known_to_be_durable_are_not_written_again() {
         drop(opened);
         let opened = open(path, 1, sync, 1_000);
         assert_eq!(newest(path), written_anew, "{sync:?}");
-        assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
+        assert_eq!(opened.state.lines(Seq::ZERO).count(), 3, "{sync:?}");
     }
 }
 
@@ -62,8 +63,8 @@ fn messages_of_the_last_segment_are_written_again_at_a_start_and_only_once() {
         assert_eq!(newest(path), [3], "{sync:?}: the others were in a snapshot");
         let opened = open(path, 1, sync, 3_000);
         assert_eq!(newest(path), [0; 0], "{sync:?}: message 3 was, too");
-        assert_eq!(opened.group.lines(Seq::ZERO).count(), 3, "{sync:?}");
-        assert_eq!(opened.group.last(), Seq::new(3), "{sync:?}");
+        assert_eq!(opened.state.lines(Seq::ZERO).count(), 3, "{sync:?}");
+        assert_eq!(opened.state.last(), Seq::new(3), "{sync:?}");
     }
 }
 
@@ -87,7 +88,7 @@ fn without_a_boot_id_a_start_assumes_the_worse_case() {
         drop(opened);
         let opened = open(path, 0, sync, 1_000);
         assert_eq!(newest(path), [1, 2], "{sync:?}: a sync of them may have failed");
-        assert_eq!(opened.group.epoch() == Epoch::new(0), is_kept, "{sync:?}");
+        assert_eq!(opened.state.epoch() == Epoch::new(0), is_kept, "{sync:?}");
     }
 }
 
@@ -161,8 +162,8 @@ fn the_cost_of_a_start_is_proportional_to_the_length_of_the_journal() {
         let before = used_ns();
         let opened = open(directory.path(), 1, SyncPolicy::Always, 0);
         let cost = used_ns() - before;
-        let (_, own) = opened.group.member_states().next().unwrap();
-        assert_eq!((own.len() as u64, opened.group.last()), (count, Seq::new(3 * count)));
+        let (_, own) = opened.state.member_states().next().unwrap();
+        assert_eq!((own.len() as u64, opened.state.last()), (count, Seq::new(3 * count)));
         cost
     };
     // If each range cost as much as all ranges, four times as many would cost 16 times as much.
@@ -179,6 +180,6 @@ fn a_start_notices_that_the_segment_of_an_earlier_start_is_missing() {
     let segments = names.filter(|name| name.extension().is_some_and(|it| it == "journal"));
     std::fs::remove_file(segments.max().unwrap()).unwrap();
     let opened = open(path, 1, SyncPolicy::Always, 2_000);
-    assert_eq!(opened.group.last(), Seq::new(2));
-    assert_eq!(opened.group.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
+    assert_eq!(opened.state.last(), Seq::new(2));
+    assert_eq!(opened.state.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::OpenedJournal;
-use crate::coordinator::journaling::testing::{self, ask, decide, jobs, run_jobs, segments};
-use crate::journal::Directory;
+use crate::coordinator::journaling::testing::{
+    self, GroupOnDisk, ask, decide, jobs, run_jobs, segments,
+};
 use crate::limits::{CURSOR_FLUSH_MS, SyncPolicy};
 use crate::protocol::Seq;
 
 /// A journal of a group in which alice sends and bob acknowledges. No message is about to expire.
 struct RetentionFixture {
     directory: tempfile::TempDir,
-    opened: OpenedJournal<Directory>,
+    opened: GroupOnDisk,
     now: u64,
 }
 
@@ -32,7 +32,7 @@ impl RetentionFixture {
 
     /// Bob reconnects with `since` at `seq`. Returns the reply.
     fn bob_has(&mut self, seq: u64) -> String {
-        let line = format!("bob#reconnect 9001 acks=1 since={}:{seq}", self.opened.group.epoch());
+        let line = format!("bob#reconnect 9001 acks=1 since={}:{seq}", self.opened.state.epoch());
         self.ask(&[&line]).pop().unwrap()
     }
 
@@ -79,15 +79,15 @@ impl RetentionFixture {
     /// Restarts the program.
     fn start_again(self) -> Self {
         let Self { directory, opened, now } = self;
-        let (epoch, last) = (opened.group.epoch(), opened.group.last());
+        let (epoch, last) = (opened.state.epoch(), opened.state.last());
         drop(opened);
         let opened = open(directory.path(), now);
-        assert_eq!((opened.group.epoch(), opened.group.last()), (epoch, last));
+        assert_eq!((opened.state.epoch(), opened.state.last()), (epoch, last));
         Self { directory, opened, now }
     }
 }
 
-fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
+fn open(path: &Path, now: u64) -> GroupOnDisk {
     testing::open(path, testing::options(1, SyncPolicy::Always, 2_000), now)
 }
 
@@ -105,7 +105,7 @@ fn a_segment_is_removed_when_no_member_needs_a_message_of_it() {
     assert_eq!(fixture.serials(), [1, 2, 3, 4, 5], "no segment starts with bob's cursor yet");
     fixture.fill();
     assert_eq!(fixture.serials(), [2, 3, 4, 5, 6]);
-    let all = fixture.opened.group.last();
+    let all = fixture.opened.state.last();
     fixture.bob_has(all.as_u64());
     fixture.fill();
     assert_eq!(fixture.serials(), [6, 7], "the last but one stays");
@@ -129,7 +129,7 @@ fn a_deregistered_member_needs_no_segment() {
 fn a_segment_stays_until_the_segment_with_all_cursors_is_written() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
-    fixture.bob_has(fixture.opened.group.last().as_u64());
+    fixture.bob_has(fixture.opened.state.last().as_u64());
     let waiting = fixture.fill_and_wait();
     for _ in 0..10 {
         assert!(fixture.decide(&[]).is_empty());
@@ -143,11 +143,11 @@ fn a_segment_stays_until_the_segment_with_all_cursors_is_written() {
 fn a_member_that_goes_back_while_a_segment_starts_needs_the_messages_until_the_next_one_starts() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
-    let all = fixture.opened.group.last();
+    let all = fixture.opened.state.last();
     fixture.bob_has(all.as_u64());
     let mut waiting = fixture.fill_and_wait();
     for seq in [Seq::new(1), all] {
-        let since = format!("since={}:{seq}", fixture.opened.group.epoch());
+        let since = format!("since={}:{seq}", fixture.opened.state.epoch());
         waiting.extend(fixture.decide(&[&format!("bob#reconnect 9001 acks=1 {since}")]));
     }
     run_jobs(&mut fixture.opened, fixture.now, waiting);
@@ -161,14 +161,14 @@ fn a_member_that_goes_back_while_a_segment_starts_needs_the_messages_until_the_n
 fn a_member_that_goes_back_needs_the_messages_after_the_next_start_too() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
-    let all = fixture.opened.group.last().as_u64();
+    let all = fixture.opened.state.last().as_u64();
     fixture.bob_has(all);
     fixture.bob_has(1);
     fixture.fill();
     assert_eq!(fixture.serials(), [1, 2, 3, 4, 5]);
     let mut fixture = fixture.start_again();
     let reply = fixture.bob_has(1);
-    let missed = fixture.opened.group.last().as_u64() - 1;
+    let missed = fixture.opened.state.last().as_u64() - 1;
     assert!(reply.ends_with(&format!("missed={missed} expired=0 max_line=4096")), "{reply}");
     fixture.bob_has(all);
     (0..10).for_each(|_| drop(fixture.ask(&[])));
@@ -183,10 +183,10 @@ fn a_member_that_goes_back_needs_the_messages_after_the_next_start_too() {
 fn a_removed_message_is_delivered_to_no_member_again_and_is_no_gap() {
     let mut fixture = RetentionFixture::new();
     (0..3).for_each(|_| fixture.fill());
-    let (gone, all) = (fixture.last(3), fixture.opened.group.last().as_u64());
+    let (gone, all) = (fixture.last(3), fixture.opened.state.last().as_u64());
     fixture.bob_has(all);
     fixture.fill();
-    let kept = fixture.opened.group.last().as_u64() - gone;
+    let kept = fixture.opened.state.last().as_u64() - gone;
     for _ in 0..2 {
         let reply = fixture.bob_has(1);
         let expected = format!("next={} ttl=60 missed={kept} expired=0 max_line=4096", gone + 1);
@@ -199,7 +199,7 @@ fn a_removed_message_is_delivered_to_no_member_again_and_is_no_gap() {
 fn segments_of_earlier_runs_are_removed_too() {
     let mut fixture = RetentionFixture::new();
     for life in 1..=6 {
-        fixture.bob_has(fixture.opened.group.last().as_u64());
+        fixture.bob_has(fixture.opened.state.last().as_u64());
         fixture.ask(&["alice#reconnect 9000", "alice#msend one more"]);
         fixture.now += CURSOR_FLUSH_MS; // Then bob's cursor is recorded.
         fixture.ask(&[]);

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use crate::coordinator::journaling::testing::{self, ask, at, decide, jobs, run_jobs};
-use crate::coordinator::journaling::{OpenedJournal, Progress, WriterJob, WriterReport};
-use crate::journal::Directory;
+use crate::coordinator::journaling::testing::{self, GroupOnDisk, ask, at, decide, jobs, run_jobs};
+use crate::coordinator::journaling::{Progress, WriterJob, WriterReport};
+use crate::facts::Recorded;
 use crate::limits::{JOURNAL_CHECK_MS, SyncPolicy};
 use crate::protocol::Seq;
 
-fn open(path: &Path, now: u64) -> OpenedJournal<Directory> {
+fn open(path: &Path, now: u64) -> GroupOnDisk {
     testing::open(path, testing::options(7, SyncPolicy::Always, 2_000), now)
 }
 
 /// Runs turns until nothing is left to do.
-fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
+fn release(opened: &mut GroupOnDisk, now: u64) {
     for turn in 0..10 {
         decide(opened, now + turn * 1_000, &[]);
         let jobs = jobs(opened);
@@ -27,7 +27,7 @@ fn release(opened: &mut OpenedJournal<Directory>, now: u64) {
 }
 
 /// Makes a journal of several segments with 40 messages that bob needs. Returns the group time.
-fn journal_of_40_messages(path: &Path) -> (OpenedJournal<Directory>, u64) {
+fn journal_of_40_messages(path: &Path) -> (GroupOnDisk, u64) {
     let mut opened = open(path, 0);
     ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001 acks=1"]);
     for seq in 1..=40 {
@@ -50,10 +50,10 @@ fn names(path: &Path) -> Vec<std::path::PathBuf> {
 #[track_caller]
 fn check_start(path: &Path, last: u64) {
     let opened = open(path, 1_000_000);
-    assert_eq!(opened.group.last(), Seq::new(last));
-    assert_eq!(opened.group.epoch().as_u64(), 0, "the epoch that the first start drew");
-    assert_eq!(opened.group.member_states().count(), 2);
-    let kept = opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+    assert_eq!(opened.state.last(), Seq::new(last));
+    assert_eq!(opened.state.epoch().as_u64(), 0, "the epoch that the first start drew");
+    assert_eq!(opened.state.member_states().count(), 2);
+    let kept = opened.state.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
     assert!(kept.eq(1..=last), "messages are missing");
 }
 

@@ -7,8 +7,8 @@ use crate::protocol::Epoch;
 const NEW: u64 = 9;
 
 /// Begins a new epoch, and ends the turn.
-fn decide_epoch(opened: &mut OpenedJournal<Directory>, steady: u64) {
-    let OpenedJournal { group, commits, .. } = opened;
+fn decide_epoch(opened: &mut GroupOnDisk, steady: u64) {
+    let OpenedJournal { state: group, commits, .. } = opened;
     group.handle(Input::DrawnEpoch(Epoch::new(NEW)), at(steady), commits);
     group.handle(Input::BeginEpoch, at(steady), commits);
     commits.commit(group, at(steady), || Some(Salt(steady)));
@@ -20,12 +20,12 @@ fn found(path: &Path) -> (u64, usize, u64) {
     for file in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
         std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    let group = open(copy.path(), SyncPolicy::Always).group;
+    let group = open(copy.path(), SyncPolicy::Always).state;
     (group.epoch().as_u64(), group.member_states().count(), group.last().as_u64())
 }
 
 /// Makes a group of two with a message and a new epoch. The first `failures` writes of it fail.
-fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
+fn failed(path: &Path, failures: u64) -> GroupOnDisk {
     let mut opened = testing::open(path, testing::options(7, SyncPolicy::Always, 1 << 20), 1);
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
     decide_epoch(&mut opened, 3);
@@ -37,7 +37,7 @@ fn failed(path: &Path, failures: u64) -> OpenedJournal<Directory> {
         opened.commits.take(written, at(10_000 * failure).steady, &mut progress);
         assert!(progress.done.is_none(), "{progress:?}");
         let later = at(10_000 * failure + 5_000);
-        opened.commits.commit(&mut opened.group, later, || Some(Salt(failure)));
+        opened.commits.commit(&mut opened.state, later, || Some(Salt(failure)));
     }
     opened
 }
@@ -56,7 +56,7 @@ fn a_new_epoch_after_failed_writes_begins_when_a_new_segment_contains_it_and_not
             let written = opened.writer.write(jobs);
             let now = at(60_000 + turn);
             opened.commits.take(written, now.steady, &mut progress);
-            let OpenedJournal { group, commits, .. } = &mut opened;
+            let OpenedJournal { state: group, commits, .. } = &mut opened;
             if let Some(through) = progress.done {
                 group.handle(Input::Committed { through }, now, commits);
             }
@@ -65,7 +65,7 @@ fn a_new_epoch_after_failed_writes_begins_when_a_new_segment_contains_it_and_not
                 group.handle(Input::EpochCommitted, now, commits);
                 has_begun = true;
             }
-            opened.commits.commit(&mut opened.group, now, || Some(Salt(turn)));
+            opened.commits.commit(&mut opened.state, now, || Some(Salt(turn)));
         }
         assert!(has_begun, "after {failures} failures");
         assert_eq!(found(directory.path()), (NEW, 2, 1), "after {failures} failures");

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coordinator::journaling::JournalOptions;
-use crate::coordinator::journaling::testing::{decide, options};
+use crate::coordinator::journaling::testing::{GroupOnDisk, decide, options};
 use crate::journal::{BootId, Directory, EncodedRanges};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 
@@ -62,7 +62,7 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
 
 /// A group that was started from a journal, at the group time of the journal.
 struct StartedGroup {
-    opened: OpenedJournal<Directory>,
+    opened: GroupOnDisk,
     now: u64,
     issues: Vec<String>,
 }
@@ -71,7 +71,9 @@ impl StartedGroup {
     fn of(path: &Path) -> Self {
         let options: JournalOptions = options(1, SyncPolicy::Always, 1 << 20);
         let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-        let contents = JournalContents::read(&mut store, testing::rules(), || false).unwrap();
+        let contents =
+            JournalContents::read(&mut store, Group::recovering(testing::rules()), || false)
+                .unwrap();
         let now = contents.age(UnixMillis(1_700_000_000_000)).as_u64();
         let issues = contents.recovered().issues.iter().map(ToString::to_string).collect();
         let random = RandomValues { epoch: Epoch::new(99), salt: Salt(now) };
@@ -87,7 +89,7 @@ impl StartedGroup {
     }
 
     fn last(&self) -> u64 {
-        self.opened.group.last().as_u64()
+        self.opened.state.last().as_u64()
     }
 
     #[track_caller]
@@ -96,7 +98,7 @@ impl StartedGroup {
     }
 
     fn kept(&self) -> Vec<u64> {
-        self.opened.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect()
+        self.opened.state.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()).collect()
     }
 }
 
@@ -119,7 +121,7 @@ fn a_seq_far_above_the_one_before_it_is_damage_and_not_a_loss_of_all_between() {
     let (_directory, mut start) = of(&[segment(0, &[1, 2, 1 << 62, (1 << 62) + 1])]);
     start.has_issue("message 4611686018427387904 is more than 4194304 above the previous one: 2 ");
     assert_eq!((start.last(), start.kept()), (2, vec![1, 2]));
-    assert_eq!(start.opened.group.epoch(), Epoch::new(99), "seqs above 2 may be given out");
+    assert_eq!(start.opened.state.epoch(), Epoch::new(99), "seqs above 2 may be given out");
     assert!(start.ask("bob#register 9001").contains(" next=3 "));
     assert_eq!(start.ask("bob#msend three"), "OK msend seq=3");
 }
@@ -244,9 +246,9 @@ proptest! {
         }
         let back = start.ask("alice#reconnect 9000 acks=1 since=0000000000000063:0");
         assert!(back.starts_with("OK ") || back.starts_with("ERR 404 "), "{back}");
-        let (last, members) = (start.last(), start.opened.group.member_states().count());
+        let (last, members) = (start.last(), start.opened.state.member_states().count());
         drop(start);
         let again = StartedGroup::of(directory.path());
-        assert_eq!((again.last(), again.opened.group.member_states().count()), (last, members));
+        assert_eq!((again.last(), again.opened.state.member_states().count()), (last, members));
     }
 }

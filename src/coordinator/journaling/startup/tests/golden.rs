@@ -12,11 +12,10 @@ fn read(name: &str) -> (Recovered, Group) {
     }
     let mut store = Store::open(Directory::create(copy.path()).unwrap()).unwrap();
     let rules = Rules { ttl_ms: 3_600_000, ..testing::rules() };
-    let JournalContents { recovered, mut group, .. } =
-        JournalContents::read(&mut store, rules, || false).unwrap();
+    let JournalContents { recovered, state: mut group } =
+        JournalContents::read(&mut store, Group::recovering(rules), || false).unwrap();
     let epoch = recovered.epoch.unwrap();
-    let now = Now { steady: recovered.at, unix: UnixMillis(0) };
-    group.handle(Input::Recovered { epoch }, now, &mut MemoryJournal);
+    finish(&mut group, epoch, recovered.at);
     (recovered, group)
 }
 
