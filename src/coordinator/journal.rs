@@ -2,14 +2,18 @@
 
 use std::io;
 
+use log::Level;
 use mio::Registry;
 
-use super::journaling::{Commits, JournalEnd, OpenedJournal, Progress, SegmentWriter};
+use super::journaling::{
+    Commits, JournalEnd, JournalNotice, OpenedJournal, Progress, SegmentWriter, WriterJob,
+    WriterReport,
+};
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
 use crate::journal::{Directory, MemoryJournal, Salt};
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
-use crate::net::{Full, Pool, Worker};
+use crate::net::{Full, Pool, Sink, Worker};
 use crate::time::{Millis, Now};
 
 /// The journal of a coordinator.
@@ -38,6 +42,15 @@ impl DiskJournal {
     }
 }
 
+impl Sink for SegmentWriter<Directory> {
+    type Job = WriterJob;
+    type Done = WriterReport;
+
+    fn run(&mut self, batch: Vec<WriterJob>) -> WriterReport {
+        self.write(batch)
+    }
+}
+
 impl Journal<Group> for GroupJournal {
     fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
         match self {
@@ -58,13 +71,21 @@ impl GroupJournal {
         Ok((group, Self::Disk(Box::new(DiskJournal { commits, worker }))))
     }
 
-    /// Takes the reports of the writer since the last call.
+    /// Takes the reports of the writer since the last call, and logs what the operator must know.
     pub(super) fn take_progress(&mut self, now: Millis) -> Progress {
         let mut progress = Progress::default();
         if let Self::Disk(disk) = self {
             for written in disk.worker.completions() {
                 disk.commits.take(written, now, &mut progress);
             }
+        }
+        for notice in progress.notices.drain(..) {
+            let level = match notice {
+                JournalNotice::CannotWrite(_) => Level::Error,
+                JournalNotice::CannotRemove { .. } => Level::Warn,
+                JournalNotice::CanWriteAgain => Level::Info,
+            };
+            log::log!(level, "{notice}");
         }
         progress
     }

@@ -46,6 +46,8 @@ use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
 use crate::text::Counted;
 
+pub use commands::PendingReplies;
+
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]
 pub enum CoordinatorError {

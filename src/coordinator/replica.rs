@@ -32,7 +32,7 @@ impl Replica {
 
     /// Passes the reports of the journal to the group. Returns true if facts were committed.
     pub(super) fn take_committed(&mut self, now: Now) -> bool {
-        let Progress { done, fails } = self.journal.take_progress(now.steady);
+        let Progress { done, fails, .. } = self.journal.take_progress(now.steady);
         if let Some(fails) = fails {
             self.handle(Input::JournalFails(fails), now);
         }

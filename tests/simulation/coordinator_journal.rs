@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use groupcast::coordinator::PendingReplies;
 use groupcast::coordinator::journaling::{
-    Commits, JournalContents, JournalOptions, OpenedJournal, PendingReplies, Progress,
-    RandomValues, SegmentWriter, WriterJob, WriterReport,
+    Commits, JournalContents, JournalOptions, OpenedJournal, Progress, RandomValues, SegmentWriter,
+    WriterJob, WriterReport,
 };
 use groupcast::facts::{Fact, FactIndex, Recorded};
 use groupcast::group::{Group, Input, Ticket};

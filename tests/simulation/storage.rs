@@ -18,6 +18,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use groupcast::journal::{Disk, FileId};
 
@@ -272,6 +273,10 @@ impl State {
 
 impl Disk for Storage {
     type File = usize;
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.clock())
+    }
 
     fn lock(&mut self, _: &str) -> io::Result<Option<usize>> {
         self.state().call(false, true).1?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use crate::coordinator::journaling::PendingReplies;
+use super::pending::PendingReplies;
 use crate::coordinator::ready::Queued;
 use crate::limits::LIST_PIECE_BYTES;
 use crate::net::{Connection, Stream, TimerId};

@@ -15,6 +15,7 @@ mod batch;
 mod budget;
 mod client;
 mod lists;
+mod pending;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use lists::Lists;
 
 pub(super) use batch::Next;
 pub(super) use client::Addresses;
+pub use pending::PendingReplies;
 pub(super) use replies::CommandStats;
 
 /// Command sockets.

@@ -23,6 +23,7 @@ use super::JournalOptions;
 use super::checks::LocationChecks;
 use super::cursors;
 use super::metrics::JournalMetrics;
+use super::notice::JournalNotice;
 use super::snapshot::{Snapshot, mode, put_member, snapshot};
 use super::writer::{NewSegment, WriterJob};
 use crate::facts::{FactIndex, JournalPosition, Recorded};
@@ -115,12 +116,14 @@ pub(super) struct ResumePoint {
 }
 
 /// Result of the reports of the writer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Last fact that is committed.
     pub done: Option<JournalPosition>,
     /// True if the journal fails from now on, false if it works again.
     pub fails: Option<bool>,
+    /// Changes for the operator, in order.
+    pub notices: Vec<JournalNotice>,
 }
 
 impl Commits {

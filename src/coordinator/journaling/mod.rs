@@ -1,6 +1,6 @@
 //! The journal between the group and the disk: records for facts, commits, retention, startup.
 //!
-//! This module has no sockets, threads or clocks. It accesses files only through a
+//! This module has no sockets, threads or clocks, and logs nothing. It accesses files only through a
 //! [`Disk`](crate::journal::Disk). Its caller passes the time, carries jobs to the writer thread
 //! and reports back, and keeps replies until their commit is done:
 //!
@@ -9,24 +9,22 @@
 //!
 //!   loop     Group ─ Fact ──► Commits ─ WriterJob ────► SegmentWriter ─► Store     thread
 //!              ▲               │ ▲                        │
-//!              └─ Committed ───┤ └─ WriterReport ◄────────┘
-//!                              └─► PendingReplies: replies that wait for their commit
+//!              └─ Committed ───┘ └─ WriterReport ◄────────┘
 //! ```
 //!
 //! In each turn the group proposes facts. [`Commits`] orders each fact at once: it applies the fact
 //! to the group, and encodes a record. At the end of the turn [`Commits::commit`] makes one job of
 //! the records for the [`SegmentWriter`]. The report of the writer, which may come much later on a
 //! slow disk, goes to [`Commits::take`]. The resulting [`Progress`] goes to the group as
-//! [`Input::Committed`](crate::group::Input::Committed) and
-//! [`Input::JournalFails`](crate::group::Input::JournalFails). [`PendingReplies::release`] then
-//! returns the replies whose facts are committed. [`Commits::take_fullness`] reports when the group
-//! must stop making facts, and when it may make facts again.
+//! `Input::Committed` and
+//! `Input::JournalFails`, and replies that waited for these facts leave. [`Commits::take_fullness`]
+//! reports when the group must stop making facts, and when it may make facts again.
 
 mod checks;
 mod commits;
 mod cursors;
 mod metrics;
-mod pending;
+mod notice;
 mod snapshot;
 mod startup;
 #[cfg(test)]
@@ -37,7 +35,7 @@ use crate::journal::BootId;
 use crate::limits::{SEGMENT_SNAPSHOTS_MIN, SyncPolicy};
 
 pub use commits::{Commits, JournalEnd, Progress};
-pub use pending::PendingReplies;
+pub use notice::JournalNotice;
 pub use startup::{JournalContents, OpenedJournal, RandomValues};
 pub(super) use startup::{age, apply, finish};
 pub use writer::{NewSegment, SegmentWriter, WriterJob, WriterReport};

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::journal::{Directory, Disk, SegmentHeader, Store, SyncMode, Writer};
-use crate::net::{Sink, Stopwatch};
+use super::notice::JournalNotice;
+use crate::journal::{Disk, SegmentHeader, Store, SyncMode, Writer};
 use crate::text::Counted;
 
 /// A job for the writer thread.
@@ -63,8 +63,10 @@ pub struct WriterReport {
     pub(super) syncs: Vec<Duration>,
     /// True if a [`WriterJob::Sync`] has ended, successful or not.
     pub(super) has_synced: bool,
-    /// Segments that were removed. Some may remain on the disk, for a reason that was logged.
+    /// Segments that were removed. Some may remain on the disk: see `unremoved`.
     pub(super) removed: Vec<u64>,
+    /// Removed segments that remain on the disk.
+    pub(super) unremoved: Vec<JournalNotice>,
     /// Segments that must not be removed yet.
     pub(super) kept: Vec<u64>,
     /// Segments that another program moved, deleted or replaced.
@@ -182,11 +184,11 @@ impl<D: Disk> SegmentWriter<D> {
         {
             return report.fail(*commit, &error);
         }
-        let watch = Stopwatch::start();
+        let started = self.store.elapsed();
         let created = self.store.create(header, records);
         match created {
             Ok(writer) => {
-                report.syncs.push(watch.elapsed());
+                report.syncs.push(self.store.elapsed().saturating_sub(started));
                 if let Some(mut old) = old {
                     // Ignores an error: it only means that a later loss of the new segment is not
                     // noticed.
@@ -219,9 +221,9 @@ impl<D: Disk> SegmentWriter<D> {
     }
 
     fn sync(&mut self, writer: &mut Writer<D::File>, report: &mut WriterReport) -> io::Result<()> {
-        let watch = Stopwatch::start();
+        let started = self.store.elapsed();
         self.store.sync(writer)?;
-        report.syncs.push(watch.elapsed());
+        report.syncs.push(self.store.elapsed().saturating_sub(started));
         Ok(())
     }
 
@@ -250,10 +252,8 @@ impl<D: Disk> SegmentWriter<D> {
             return report.kept.push(serial);
         }
         if let Err(error) = self.store.remove(serial) {
-            // A segment that is not needed does no harm.
-            log::warn!(
-                "segment {serial:016x} cannot be removed, the next start tries again: {error}"
-            );
+            let reason = error.to_string();
+            report.unremoved.push(JournalNotice::CannotRemove { serial, reason });
         }
         report.removed.push(serial);
     }
@@ -266,13 +266,4 @@ fn missing_segments(missing: &[u64]) -> String {
         "{count} moved, deleted or replaced (first: {first:016x}); messages of them that are still \
          in memory are written again"
     )
-}
-
-impl Sink for SegmentWriter<Directory> {
-    type Job = WriterJob;
-    type Done = WriterReport;
-
-    fn run(&mut self, batch: Vec<WriterJob>) -> WriterReport {
-        self.write(batch)
-    }
 }

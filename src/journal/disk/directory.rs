@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::files::{Disk, FileId};
 use super::spare::SpareDescriptor;
@@ -20,6 +21,12 @@ pub struct Directory {
     handle: File,
     id: FileId,
     spare: SpareDescriptor,
+    opened: Instant,
+}
+
+#[expect(clippy::disallowed_methods, reason = "only measures how long syncs take")]
+fn monotonic_now() -> Instant {
+    Instant::now()
 }
 
 impl Directory {
@@ -64,7 +71,8 @@ impl Directory {
         let open = || {
             let handle = File::open(path)?;
             let id = id(&handle.metadata()?);
-            Ok(Self { path: path.to_owned(), handle, id, spare: SpareDescriptor::default() })
+            let (path, spare) = (path.to_owned(), SpareDescriptor::default());
+            Ok(Self { path, handle, id, spare, opened: monotonic_now() })
         };
         open().map_err(|error| explained("cannot be opened", &error))
     }
@@ -182,6 +190,10 @@ impl Disk for Directory {
 
     fn id_of_file(&mut self, file: &File) -> io::Result<FileId> {
         file.metadata().map(|found| id(&found))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     fn list(&mut self) -> io::Result<Vec<String>> {

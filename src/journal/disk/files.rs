@@ -1,6 +1,7 @@
 //! File operations of a journal, as a trait: tests can make each of them fail.
 
 use std::io;
+use std::time::Duration;
 
 /// A directory and its files, by name. Each function is one call of the operating system, or nearly
 /// so. Only functions that say so survive a power loss.
@@ -89,6 +90,10 @@ pub trait Disk {
     ///
     /// See [`Disk::lock`].
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
+
+    /// Returns the time since a fixed point, on a clock that is never set. Used to measure how long
+    /// syncs take.
+    fn elapsed(&self) -> Duration;
 
     /// Closes a file that was written.
     fn close(&mut self, file: Self::File) {

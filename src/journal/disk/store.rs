@@ -17,6 +17,7 @@ mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use super::file_name::{self, FileRole, SERIAL_MAX};
 use super::files::Disk;
@@ -91,6 +92,11 @@ fn in_use_error() -> io::Error {
 }
 
 impl<D: Disk> Store<D> {
+    /// Returns the time on the clock of [`Disk::elapsed`].
+    pub fn elapsed(&self) -> Duration {
+        self.disk.elapsed()
+    }
+
     /// Renames a damaged file to an unused name. A power loss may undo the rename.
     fn rename_damaged(&mut self, name: &str) -> io::Result<String> {
         let free = |quarantined: &String| !self.quarantined_names.contains(quarantined);

@@ -1,7 +1,7 @@
 //! Handles the reports of the writer: commits that are done, durable or failed.
 
 use super::{Commits, Failing, Progress};
-use crate::coordinator::journaling::WriterReport;
+use crate::coordinator::journaling::{JournalNotice, WriterReport};
 use crate::limits::SyncPolicy;
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -10,7 +10,8 @@ impl Commits {
     /// Handles the report of a batch. Reports must come in the order of the batches.
     pub fn take(&mut self, written: WriterReport, now: Millis, progress: &mut Progress) {
         let WriterReport { done, failed, synced, issue, syncs, has_synced, .. } = written;
-        let WriterReport { removed, kept, missing, .. } = written;
+        let WriterReport { removed, kept, missing, unremoved, .. } = written;
+        progress.notices.extend(unremoved);
         syncs.into_iter().for_each(|took| self.metrics.record_sync(took));
         self.finished = self.finished.max(done.max(failed).unwrap_or_default());
         self.waiting.release(self.finished);
@@ -36,7 +37,7 @@ impl Commits {
         }
         self.metrics.failures += 1;
         let is_new = self.failing.is_none();
-        self.log_failure(issue.unwrap_or_default(), is_new);
+        self.report_failure(issue.unwrap_or_default(), is_new, progress);
         if is_new {
             progress.fails = Some(true);
             self.sync_at = None;
@@ -48,13 +49,10 @@ impl Commits {
         }
     }
 
-    /// Logs that the journal fails, once for each reason.
-    fn log_failure(&mut self, issue: String, is_new: bool) {
+    /// Reports that the journal fails, once for each reason.
+    fn report_failure(&mut self, issue: String, is_new: bool, progress: &mut Progress) {
         if is_new || !issue.is_empty() && issue != self.reason {
-            log::error!(
-                "the journal cannot be written: {issue}; registrations and messages are refused \
-                 until a retry succeeds"
-            );
+            progress.notices.push(JournalNotice::CannotWrite(issue.clone()));
             self.reason = issue;
         }
     }
@@ -104,7 +102,7 @@ impl Commits {
         if let Some(Failing::Trying(commit)) = self.failing
             && commit <= done
         {
-            log::info!("the journal can be written again");
+            progress.notices.push(JournalNotice::CanWriteAgain);
             self.failing = None;
             progress.fails = Some(false);
         }

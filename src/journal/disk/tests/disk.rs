@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::journal::{Disk, FileId};
 
@@ -113,6 +114,10 @@ impl MemoryDisk {
 
 impl Disk for MemoryDisk {
     type File = usize;
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
 
     fn lock(&mut self, _: &str) -> io::Result<Option<usize>> {
         self.call("lock")?;
