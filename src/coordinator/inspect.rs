@@ -7,13 +7,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::CoordinatorError;
-use super::journaling::{age, apply, finish};
 use super::startup::rules;
 use crate::config::CoordinatorConfig;
 use crate::facts::Recorded;
 use crate::group::{Group, Rules};
 use crate::journal::{
-    Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, recover,
+    Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, finish_recovery,
+    recover,
 };
 use crate::limits::{INSPECTIONS_MAX, TTL_SECONDS_MAX};
 use crate::net::Clock;
@@ -94,7 +94,7 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Journa
         if let RecoveryEvent::Fact { at, record: Record::Accepted { line } } = event {
             messages.add(line, at);
         }
-        apply(&mut group, event);
+        event.apply_to(&mut group);
     })?;
     Ok(Some(Findings { recovered, group, messages }))
 }
@@ -104,7 +104,7 @@ impl Findings {
     /// lines that follow.
     fn report(self, unix: UnixMillis) -> String {
         let Self { recovered, mut group, messages } = self;
-        let now = age(&recovered, unix);
+        let now = recovered.age(unix);
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
         let age_ms = |at: Option<Millis>| or_none(at.map(|at| now.since(at).to_string()));
         let epoch = recovered.epoch;
@@ -119,7 +119,7 @@ impl Findings {
             format!("oldest_age_ms {}", age_ms(messages.ends.map(|(oldest, _)| oldest))),
             format!("newest_age_ms {}", age_ms(messages.ends.map(|(_, newest)| newest))),
         ];
-        finish(&mut group, epoch.unwrap_or(Epoch::new(0)), now);
+        finish_recovery(&mut group, epoch.unwrap_or(Epoch::new(0)), now);
         lines.push(format!("members {}", group.member_states().count()));
         lines.extend(group.member_states().map(|(member, _)| {
             let (id, address, acked) = (member.id, member.address, member.acked);

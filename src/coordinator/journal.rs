@@ -5,13 +5,12 @@ use std::io;
 use log::Level;
 use mio::Registry;
 
-use super::journaling::{
-    Commits, JournalEnd, JournalNotice, OpenedJournal, Progress, SegmentWriter, WriterJob,
-    WriterReport,
-};
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
-use crate::journal::{Directory, MemoryJournal, Salt};
+use crate::journal::{
+    Commits, Directory, JournalEnd, JournalNotice, MemoryJournal, OpenedJournal, Progress, Salt,
+    SegmentWriter, WriterJob, WriterReport,
+};
 use crate::limits::{JOURNAL_CLOSE_MS, JOURNAL_QUEUE_MAX};
 use crate::net::{Full, Pool, Sink, Worker};
 use crate::time::{Millis, Now};

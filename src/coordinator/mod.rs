@@ -17,7 +17,6 @@ mod accept;
 mod commands;
 mod inspect;
 mod journal;
-pub mod journaling;
 mod liveness;
 mod messages;
 mod ready;
@@ -46,7 +45,7 @@ use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
 use crate::text::Counted;
 
-pub use commands::PendingReplies;
+pub use commands::pending::PendingReplies;
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]

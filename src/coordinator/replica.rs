@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use super::journal::GroupJournal;
-use super::journaling::Progress;
 use crate::group::{Effect, Group, Input};
+use crate::journal::Progress;
 use crate::time::Now;
 
 /// A group whose facts go through a journal. All inputs take this way; queries go to the group.

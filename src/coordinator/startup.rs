@@ -8,14 +8,16 @@ use std::path::Path;
 use mio::{Poll, Registry};
 
 use super::journal::GroupJournal;
-use super::journaling::{JournalContents, JournalOptions, RandomValues};
 use super::replica::Replica;
 use super::server::Coordinator;
 use super::{CoordinatorError, report};
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
 use crate::facts::Recorded;
 use crate::group::{Group, Rules};
-use crate::journal::{BootId, Directory, JournalError, MemoryJournal, Salt, Store};
+use crate::journal::{
+    BootId, Directory, JournalContents, JournalError, JournalOptions, MemoryJournal, RandomValues,
+    Salt, Store,
+};
 use crate::limits::{JOURNAL_WAITING_BYTES_MAX, RESERVE_FILES, SEGMENT_BYTES_MAX, SyncPolicy};
 use crate::net::{Acceptor, Clock, LISTENER, Signal, Signals, raise_file_limit};
 use crate::protocol::Epoch;

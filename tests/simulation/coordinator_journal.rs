@@ -7,13 +7,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use groupcast::coordinator::PendingReplies;
-use groupcast::coordinator::journaling::{
-    Commits, JournalContents, JournalOptions, OpenedJournal, Progress, RandomValues, SegmentWriter,
-    WriterJob, WriterReport,
-};
 use groupcast::facts::{Fact, FactIndex, Recorded};
 use groupcast::group::{Group, Input, Ticket};
-use groupcast::journal::{BootId, MemoryJournal, Salt, Store};
+use groupcast::journal::{
+    BootId, Commits, JournalContents, JournalOptions, MemoryJournal, OpenedJournal, Progress,
+    RandomValues, Salt, SegmentWriter, Store, WriterJob, WriterReport,
+};
 use groupcast::limits::{JOURNAL_QUEUE_MAX, SyncPolicy};
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};

@@ -1,8 +1,7 @@
 //! The end of a coordinator, tried on a copy of its disk: what would be left.
 
-use groupcast::coordinator::journaling::{JournalContents, RandomValues, WriterJob};
 use groupcast::group::Group;
-use groupcast::journal::{Salt, Store};
+use groupcast::journal::{JournalContents, RandomValues, Salt, Store, WriterJob};
 use groupcast::protocol::Epoch;
 use groupcast::time::Now;
 

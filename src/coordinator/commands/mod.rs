@@ -15,15 +15,14 @@ mod batch;
 mod budget;
 mod client;
 mod lists;
-mod pending;
+pub(super) mod pending;
 mod replies;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::io;
-use std::mem;
 use std::net::IpAddr;
+use std::{io, mem};
 
 use mio::Token;
 use mio::net::TcpStream;
@@ -44,7 +43,6 @@ use lists::Lists;
 
 pub(super) use batch::Next;
 pub(super) use client::Addresses;
-pub use pending::PendingReplies;
 pub(super) use replies::CommandStats;
 
 /// Command sockets.

@@ -37,6 +37,15 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// Returns the group time at the wall clock time `unix`: the time of the last record, plus the
+    /// time that has passed since then. A wall clock that was set back counts as no time.
+    #[must_use]
+    pub fn age(&self, unix: UnixMillis) -> Millis {
+        let Some((recorded_at, recorded)) = self.clock else { return self.at };
+        let last = recorded.0.saturating_add(self.at.since(recorded_at));
+        self.at.plus(unix.0.saturating_sub(last))
+    }
+
     /// Cuts incomplete records off the ends of segments. A killed program leaves such records.
     pub(super) fn cut_torn<D: Disk>(&mut self, store: &mut Store<D>) {
         if !store.is_writable() {

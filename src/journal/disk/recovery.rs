@@ -21,6 +21,7 @@
 //!   [`Recovered::lost_tail`].
 
 mod current;
+mod event;
 
 use std::ops::Range;
 
@@ -37,29 +38,7 @@ use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
 
-/// An event of a recovery, in the order of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryEvent<'a> {
-    /// A record. The times of records never decrease, and the times of [`Record::Accepted`] never
-    /// decrease among themselves. The two orders are independent, because messages may be written
-    /// again later. Seqs are consecutive, except for lost messages.
-    Fact {
-        /// Group time of the record.
-        at: Millis,
-        /// Content of the record.
-        record: Record<'a>,
-    },
-    /// All members were named since the last [`Record::Epoch`]: an id that was not named is no
-    /// member.
-    AllNamed,
-    /// Accepted messages are missing.
-    Lost {
-        /// First missing seq.
-        first: Seq,
-        /// Last missing seq.
-        last: Seq,
-    },
-}
+pub use event::RecoveryEvent;
 
 /// Reads all segments of a store, and passes their records to `replay`. Damage does not stop the
 /// recovery: it is reported in [`Recovered::issues`].

@@ -1,12 +1,15 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 mod displaced;
 mod new_epoch;
 
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::testing::{self, GroupOnDisk, at, jobs};
-use crate::coordinator::journaling::{OpenedJournal, WriterReport};
 use crate::facts::Fact;
+use crate::journal::HEADER_BYTES;
+use crate::journal::disk::testing::{self, GroupOnDisk, at, jobs};
+use crate::journal::disk::{OpenedJournal, WriterReport};
 use crate::limits::CURSOR_FLUSH_MS;
 
 fn open(path: &Path, sync: SyncPolicy) -> GroupOnDisk {

@@ -1,5 +1,7 @@
 //! Helpers for tests with a group and its journal.
 
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;

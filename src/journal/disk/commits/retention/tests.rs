@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::testing::{
-    self, GroupOnDisk, ask, decide, jobs, run_jobs, segments,
-};
+use crate::journal::disk::testing::{self, GroupOnDisk, ask, decide, jobs, run_jobs, segments};
 use crate::limits::{CURSOR_FLUSH_MS, SyncPolicy};
 use crate::protocol::Seq;
 

@@ -5,12 +5,12 @@ use std::io::{self, ErrorKind};
 
 use super::JournalOptions;
 use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
-use super::snapshot::{Snapshot, mode, snapshot};
+use super::snapshot::{Snapshot, file_bytes, mode, snapshot};
 use super::writer::SegmentWriter;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
 use crate::journal::{
-    BootId, Disk, HEADER_BYTES, JournalError, Record, Recovered, RecoveryEvent, Salt,
-    SegmentHeader, Store, SyncMode, delivery, encode, recover_unless,
+    BootId, Disk, JournalError, Record, Recovered, Salt, SegmentHeader, Store, SyncMode, encode,
+    recover_unless,
 };
 use crate::limits::SyncPolicy;
 use crate::protocol::{Epoch, Seq};
@@ -55,7 +55,7 @@ impl<S: Recorded> JournalContents<S> {
         mut state: S,
         is_stopped: impl FnMut() -> bool,
     ) -> Result<Self, JournalError> {
-        let recovered = recover_unless(store, |event| apply(&mut state, event), is_stopped)?;
+        let recovered = recover_unless(store, |event| event.apply_to(&mut state), is_stopped)?;
         Ok(Self { state, recovered })
     }
 
@@ -68,7 +68,7 @@ impl<S: Recorded> JournalContents<S> {
     /// Returns the group time at the wall clock time `unix`.
     #[must_use]
     pub fn age(&self, unix: UnixMillis) -> Millis {
-        age(&self.recovered, unix)
+        self.recovered.age(unix)
     }
 
     /// Continues the journal in a new segment. `now` must be the group time of
@@ -87,12 +87,12 @@ impl<S: Recorded> JournalContents<S> {
         let Self { mut state, recovered } = self;
         let epoch = recovered.epoch.filter(|_| keeps_epoch(&recovered, options.boot));
         let epoch = epoch.unwrap_or(random.epoch);
-        finish(&mut state, epoch, now.steady);
+        finish_recovery(&mut state, epoch, now.steady);
         let (serial, salt) = (store.next_serial(), random.salt);
         let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
         let Snapshot { records, members_bytes } =
             snapshot(&state, epoch, durable(&recovered, options, &state), salt, now);
-        let bytes = (HEADER_BYTES + records.len()) as u64;
+        let bytes = file_bytes(&records);
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), state.needed());
         let (durable, mut closed) = (state.position().last, closed(&recovered, now));
@@ -111,7 +111,7 @@ impl<S: Recorded> JournalContents<S> {
         if let (Ok(bytes), Some(last)) =
             (mark_continued(&mut store, &recovered, now), closed.back_mut())
         {
-            last.bytes += bytes;
+            last.bytes = last.bytes.saturating_add(bytes);
         }
         let ttl_ms = state.ttl_ms();
         let commits =
@@ -185,14 +185,6 @@ fn keeps_epoch(recovered: &Recovered, boot: BootId) -> bool {
     is_durable && !recovered.lost_tail
 }
 
-/// Returns the current group time: the time of the last record, plus the time that has passed since
-/// then on the wall clock. A wall clock that was set back counts as no time.
-pub(crate) fn age(recovered: &Recovered, unix: UnixMillis) -> Millis {
-    let Some((recorded_at, recorded)) = recovered.clock else { return recovered.at };
-    let last = recorded.0.saturating_add(recovered.at.since(recorded_at));
-    recovered.at.plus(unix.0.saturating_sub(last))
-}
-
 fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
     let segments = recovered.segments.iter();
     segments
@@ -206,46 +198,10 @@ fn closed(recovered: &Recovered, now: Now) -> VecDeque<ClosedSegment> {
         .collect()
 }
 
-/// Applies a part of a recovery.
-pub(crate) fn apply(state: &mut impl StateMachine, event: RecoveryEvent<'_>) {
-    let ordered = Ordered { ticket: None, is_committed: true };
-    match event {
-        RecoveryEvent::AllNamed => state.apply(Fact::AllNamed, ordered, Millis::ZERO),
-        RecoveryEvent::Lost { first, last } => {
-            state.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
-        }
-        RecoveryEvent::Fact { at, record: Record::Own { id, ranges } } => {
-            let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
-            state.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
-        }
-        RecoveryEvent::Fact { at, record } => {
-            if let Some(fact) = fact(&record) {
-                state.apply(fact, ordered, at);
-            }
-        }
-    }
-}
-
 /// Ends a recovery: the state continues in `epoch`.
-pub(crate) fn finish(state: &mut impl StateMachine, epoch: Epoch, at: Millis) {
+pub fn finish_recovery(state: &mut impl StateMachine, epoch: Epoch, at: Millis) {
     let ordered = Ordered { ticket: None, is_committed: true };
     state.apply(Fact::Recovered { epoch }, ordered, at);
-}
-
-fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {
-    match *record {
-        Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
-        Record::Member(state) => Some(Fact::Member(state)),
-        Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
-        Record::Deregistered { id } => Some(Fact::Deregistered { id }),
-        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery(line)?, line }),
-        Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
-        Record::Own { .. }
-        | Record::Clock { .. }
-        | Record::Durable { .. }
-        | Record::Continued
-        | Record::Closed => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The snapshot at the start of a segment.
 
 use crate::facts::{MemberState, Recorded};
-use crate::journal::{EncodedRanges, Record, Salt, SyncMode, encode};
+use crate::journal::{EncodedRanges, HEADER_BYTES, Record, Salt, SyncMode, encode};
 use crate::limits::{RECORD_RANGES_MAX, SyncPolicy};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
@@ -49,6 +49,11 @@ pub(super) fn snapshot(
         }
     }
     Snapshot { records, members_bytes }
+}
+
+/// Returns the bytes of a segment with these records.
+pub(super) fn file_bytes(records: &[u8]) -> u64 {
+    HEADER_BYTES.saturating_add(records.len()) as u64
 }
 
 pub(super) fn mode(sync: SyncPolicy) -> SyncMode {

@@ -1,7 +1,7 @@
 //! Handles the reports of the writer: commits that are done, durable or failed.
 
 use super::{Commits, Failing, Progress};
-use crate::coordinator::journaling::{JournalNotice, WriterReport};
+use crate::journal::disk::{JournalNotice, WriterReport};
 use crate::limits::SyncPolicy;
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -35,7 +35,7 @@ impl Commits {
         if done.is_some_and(|done| done > failed) {
             return;
         }
-        self.metrics.failures += 1;
+        self.metrics.failures = self.metrics.failures.saturating_add(1);
         let is_new = self.failing.is_none();
         self.report_failure(issue.unwrap_or_default(), is_new, progress);
         if is_new {
@@ -97,7 +97,7 @@ impl Commits {
         {
             self.commits.pop_front();
             self.done = (commit, position);
-            self.metrics.commits += 1;
+            self.metrics.commits = self.metrics.commits.saturating_add(1);
         }
         if let Some(Failing::Trying(commit)) = self.failing
             && commit <= done

@@ -6,8 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::coordinator::journaling::JournalOptions;
-use crate::coordinator::journaling::testing::{GroupOnDisk, decide, options};
+use crate::journal::disk::JournalOptions;
+use crate::journal::disk::testing::{GroupOnDisk, decide, options};
 use crate::journal::{BootId, Directory, EncodedRanges};
 use crate::limits::{GROUP_TIME_MS_MAX, LOST_NUMBERS_MAX, RECORD_TIME_MS_MAX, SEQ_MAX};
 

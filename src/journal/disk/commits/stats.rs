@@ -1,7 +1,7 @@
 //! Counters of the journal: segments, commits, syncs, and bytes that wait for the disk.
 
 use super::Commits;
-use crate::coordinator::journaling::metrics::JournalMetrics;
+use crate::journal::disk::metrics::JournalMetrics;
 
 impl Commits {
     /// Returns the bytes of records that are not written yet.
@@ -27,7 +27,9 @@ impl Commits {
         let closed = self.closed.iter().map(|closed| (closed.start_commit, closed.bytes));
         let all = closed.chain([(self.segment.start_commit, self.segment.bytes)]);
         let there = all.filter(|(start_commit, _)| *start_commit <= self.done.0);
-        there.fold((0, 0), |(bytes, count), (_, more)| (bytes + more, count + 1))
+        there.fold((0_u64, 0_usize), |(bytes, count), (_, more)| {
+            (bytes.saturating_add(more), count.saturating_add(1))
+        })
     }
 
     /// Returns the lines of `stats` about the journal.

@@ -19,8 +19,8 @@
 //! damaged, the previous one contains the members and their cursors.
 
 use super::{ClosedSegment, Commits};
-use crate::coordinator::journaling::WriterJob;
 use crate::facts::Recorded;
+use crate::journal::disk::WriterJob;
 use crate::time::Millis;
 
 impl Commits {

@@ -24,7 +24,7 @@ impl JournalMetrics {
     pub(super) fn record_sync(&mut self, took: Duration) {
         let power = took.as_micros().max(1).ilog2() as usize;
         if let Some(count) = self.syncs.get_mut(power.min(POWERS - 1)) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
 
@@ -32,10 +32,10 @@ impl JournalMetrics {
     /// Returns 0 if there was no sync.
     pub(super) fn sync_us(&self, percent: u64) -> u64 {
         let all: u64 = self.syncs.iter().sum();
-        let mut seen = 0;
+        let mut seen = 0_u64;
         for (power, count) in (1_u32..).zip(&self.syncs) {
-            seen += count;
-            if all > 0 && seen * 100 >= all * percent {
+            seen = seen.saturating_add(*count);
+            if all > 0 && seen.saturating_mul(100) >= all.saturating_mul(percent) {
                 return 2_u64.saturating_pow(power);
             }
         }

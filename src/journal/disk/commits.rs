@@ -24,10 +24,10 @@ use super::checks::LocationChecks;
 use super::cursors;
 use super::metrics::JournalMetrics;
 use super::notice::JournalNotice;
-use super::snapshot::{Snapshot, mode, put_member, snapshot};
+use super::snapshot::{Snapshot, file_bytes, mode, put_member, snapshot};
 use super::writer::{NewSegment, WriterJob};
 use crate::facts::{FactIndex, JournalPosition, Recorded};
-use crate::journal::{HEADER_BYTES, Record, Salt, SegmentHeader, encode};
+use crate::journal::{Record, Salt, SegmentHeader, encode};
 use crate::limits::{CLOCK_DRIFT_MS, JOURNAL_COMMITS_MAX, JOURNAL_RETRY_MS, SyncPolicy};
 use crate::protocol::Seq;
 use crate::time::{Millis, Now};
@@ -222,7 +222,7 @@ impl Commits {
             || self.new_epoch.is_some_and(|(commit, _)| commit == self.next);
         let must_sync = std::mem::take(&mut self.must_flush) && is_always;
         let (commit, records) = (self.next, std::mem::take(&mut self.records));
-        self.segment.bytes += records.len() as u64;
+        self.segment.bytes = self.segment.bytes.saturating_add(records.len() as u64);
         if self.checks.precedes_write(now.steady) {
             self.jobs.push_back(WriterJob::Check);
         }
@@ -249,7 +249,7 @@ impl Commits {
 
     fn push_commit(&mut self, position: JournalPosition) {
         self.commits.push_back((self.next, position));
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
     }
 
     /// Records the wall clock when it has moved against the steady clock, even in a turn without
@@ -280,7 +280,7 @@ impl Commits {
         let mut position = state.position();
         let mut continued = Vec::new();
         encode(&Record::Continued, now.steady, self.segment.salt, &mut continued);
-        let (serial, commit) = (self.segment.serial + 1, self.next);
+        let (serial, commit) = (self.segment.serial.saturating_add(1), self.next);
         let (boot, sync) = (self.options.boot, mode(self.options.sync));
         let header = SegmentHeader { serial, salt, boot, sync };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
@@ -291,11 +291,11 @@ impl Commits {
         }
         let OpenSegment { serial: old, mut bytes, start_commit, .. } = self.segment;
         if !is_rescue {
-            bytes += continued.len() as u64;
+            bytes = bytes.saturating_add(continued.len() as u64);
         }
         let (newest, last) = (now.steady, position.last);
         self.closed.push_back(ClosedSegment { serial: old, start_commit, bytes, newest, last });
-        let (bytes, needed) = ((HEADER_BYTES + records.len()) as u64, state.needed());
+        let (bytes, needed) = (file_bytes(&records), state.needed());
         let bytes_max = self.options.segment_bytes(members_bytes);
         self.segment = OpenSegment {
             serial,

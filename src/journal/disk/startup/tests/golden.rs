@@ -15,7 +15,7 @@ fn read(name: &str) -> (Recovered, Group) {
     let JournalContents { recovered, state: mut group } =
         JournalContents::read(&mut store, Group::recovering(rules), || false).unwrap();
     let epoch = recovered.epoch.unwrap();
-    finish(&mut group, epoch, recovered.at);
+    finish_recovery(&mut group, epoch, recovered.at);
     (recovered, group)
 }
 

@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 mod extremes;
 mod golden;
 
@@ -5,9 +7,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
-use crate::coordinator::journaling::testing::{self, GroupOnDisk, ask, segments};
 use crate::facts::{MemberState, Owner};
 use crate::group::{Group, Rules};
+use crate::journal::disk::testing::{self, GroupOnDisk, ask, segments};
 use crate::journal::{Directory, EncodedRanges};
 use crate::limits::RECORD_RANGES_MAX;
 

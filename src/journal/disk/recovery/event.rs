@@ -1,0 +1,68 @@
+//! Events of a recovery, and the facts in them.
+
+use crate::facts::{Fact, Ordered, StateMachine};
+use crate::journal::disk::record::{Record, delivery};
+use crate::protocol::Seq;
+use crate::time::Millis;
+
+/// An event of a recovery, in the order of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryEvent<'a> {
+    /// A record. The times of records never decrease, and the times of [`Record::Accepted`] never
+    /// decrease among themselves. The two orders are independent, because messages may be written
+    /// again later. Seqs are consecutive, except for lost messages.
+    Fact {
+        /// Group time of the record.
+        at: Millis,
+        /// Content of the record.
+        record: Record<'a>,
+    },
+    /// All members were named since the last [`Record::Epoch`]: an id that was not named is no
+    /// member.
+    AllNamed,
+    /// Accepted messages are missing.
+    Lost {
+        /// First missing seq.
+        first: Seq,
+        /// Last missing seq.
+        last: Seq,
+    },
+}
+
+impl RecoveryEvent<'_> {
+    /// Applies the fact of this event, if it contains one.
+    pub fn apply_to(self, state: &mut impl StateMachine) {
+        let ordered = Ordered { ticket: None, is_committed: true };
+        match self {
+            Self::AllNamed => state.apply(Fact::AllNamed, ordered, Millis::ZERO),
+            Self::Lost { first, last } => {
+                state.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
+            }
+            Self::Fact { at, record: Record::Own { id, ranges } } => {
+                let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
+                state.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
+            }
+            Self::Fact { at, record } => {
+                if let Some(fact) = fact(&record) {
+                    state.apply(fact, ordered, at);
+                }
+            }
+        }
+    }
+}
+
+fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {
+    match *record {
+        Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
+        Record::Member(state) => Some(Fact::Member(state)),
+        Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
+        Record::Deregistered { id } => Some(Fact::Deregistered { id }),
+        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery(line)?, line }),
+        Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
+        Record::Own { .. }
+        | Record::Clock { .. }
+        | Record::Durable { .. }
+        | Record::Continued
+        | Record::Closed => None,
+    }
+}
