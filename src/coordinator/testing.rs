@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::limits::Keepalive;
@@ -20,6 +21,9 @@ struct StreamState {
     outgoing: Vec<u8>,
     /// Bytes that the peer still takes.
     room: usize,
+    /// True if written bytes are held until a flush.
+    holds: bool,
+    held: Vec<u8>,
     is_connected: bool,
 }
 
@@ -42,6 +46,11 @@ impl TestStream {
 
     pub(super) fn end(&self) {
         self.0.borrow_mut().is_ended = true;
+    }
+
+    /// Makes the stream hold written bytes until a flush, as an encrypting transport does.
+    pub(super) fn hold(&self) {
+        self.0.borrow_mut().holds = true;
     }
 
     pub(super) fn make_room(&self, bytes: usize) {
@@ -67,6 +76,10 @@ impl Read for TestStream {
 impl Write for TestStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.borrow_mut();
+        if state.holds {
+            state.held.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        }
         let count = bytes.len().min(state.room);
         if count == 0 {
             return Err(ErrorKind::WouldBlock.into());
@@ -77,17 +90,34 @@ impl Write for TestStream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let mut state = self.0.borrow_mut();
+        let count = state.held.len().min(state.room);
+        state.room -= count;
+        let passed: Vec<u8> = state.held.drain(..count).collect();
+        state.outgoing.extend_from_slice(&passed);
+        if state.held.is_empty() { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
     }
 }
 
 impl Stream for TestStream {
-    fn connected(&self) -> io::Result<bool> {
+    fn connected(&mut self) -> io::Result<bool> {
         Ok(self.0.borrow().is_connected)
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
+    fn wants_write(&self) -> bool {
+        !self.0.borrow().held.is_empty()
+    }
+
+    fn short_read_drains(&self) -> bool {
+        false
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::from(([127, 0, 0, 1], 5000)))
     }
 
     fn keep_alive(&self, _: Keepalive) -> io::Result<()> {

@@ -12,12 +12,12 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
-use super::FileReserve;
 use super::socket::{self, BoundListener};
+use super::{FileReserve, Transport};
 use crate::limits;
 use crate::time::Millis;
 
@@ -42,7 +42,7 @@ pub struct Acceptor {
 #[derive(Debug)]
 pub enum Accept {
     /// A new connection. Call `accept` again.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Transport, SocketAddr),
     /// The accept queue is empty. An edge reports the next connection.
     Drained,
     /// The limit of a turn is reached. Call `accept` again in the next turn.
@@ -144,7 +144,7 @@ impl Acceptor {
         while self.accepts_left > 0 {
             self.accepts_left -= 1;
             match self.listener.accept() {
-                Ok((stream, peer)) => return Accept::Accepted(stream, peer),
+                Ok((stream, peer)) => return Accept::Accepted(Transport::plain(stream), peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.ready = false;
                     self.accepts_left = limits::TURN_ACCEPTS_MAX;

@@ -1,25 +1,23 @@
-//! One TCP connection with its read buffer and its write buffer.
+//! One connection with its read buffer and its write buffer.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Buf, BytesMut};
-use mio::net::TcpStream;
 use mio::{Interest, Registry};
-use rustix::net::sockopt;
 
-use super::{Key, Readiness, Stream, UnackedBytes, socket};
+use super::{Key, Readiness, Stream, Transport, UnackedBytes};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
 /// A non-blocking stream. It is registered once for both directions.
 ///
-/// An edge sets a flag, and `WouldBlock` clears the flag. On Linux a short read clears it, too,
-/// because epoll(7) promises that a short read has emptied the stream. This saves one call for each
+/// An edge sets a flag, and `WouldBlock` clears the flag. A short read clears it, too, if it proves
+/// that the stream is empty ([`Stream::short_read_drains`]). This saves one call for each
 /// acknowledgement. The exception is a read after an event of an end, an error or urgent data: such
 /// a read stops before that position. The buffers of an idle connection own no memory.
 #[derive(Debug)]
-pub struct Connection<S = TcpStream> {
+pub struct Connection<S = Transport> {
     stream: S,
     /// Bytes that were read and not used yet.
     pub input: LineBuffer,
@@ -42,7 +40,6 @@ pub struct Connection<S = TcpStream> {
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const SHORT_READ_EMPTIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Reason why [`Connection::fill`] stopped, with the number of bytes that it read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,20 +73,14 @@ pub enum Flush {
     Yielded,
 }
 
-impl Connection<TcpStream> {
-    /// Wraps an accepted stream, which is writable.
-    #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
-        Self { writable: true, ..Self::unready(stream) }
-    }
-
+impl Connection {
     /// Starts a connection. Once it is writable, [`Connection::connected`] returns the outcome.
     ///
     /// # Errors
     ///
     /// An error that the operating system reports at once, such as no route or no free file.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect(address).map(Self::unready)
+        Transport::connect(address).map(Self::over)
     }
 
     /// Starts a connection from our address `from`, if that address is of the same family. The peer
@@ -99,19 +90,7 @@ impl Connection<TcpStream> {
     ///
     /// An error that the operating system reports at once.
     pub fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
-        let is_loopback =
-            [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from);
-        // A connection to the own machine comes from the address that it goes to.
-        if is_loopback || from.is_ipv4() != address.is_ipv4() {
-            return Self::connect(address);
-        }
-        socket::connect_from(from, address).map(Self::unready)
-    }
-
-    fn unready(stream: TcpStream) -> Self {
-        // If this fails, the peer is gone already, and the first read returns the error.
-        let _ = stream.set_nodelay(true);
-        Self::over(stream)
+        Transport::connect_from(from, address).map(Self::over)
     }
 
     /// Registers both directions with `registry` under `key`. Dropping the connection removes it.
@@ -131,11 +110,7 @@ impl Connection<TcpStream> {
     ///
     /// The error of the socket's option.
     pub fn set_user_timeout(&self, timeout_ms: u32) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        sockopt::set_tcp_user_timeout(&self.stream, timeout_ms)?;
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        let _ = timeout_ms;
-        Ok(())
+        self.stream.set_user_timeout(timeout_ms)
     }
 
     /// Returns the address of the peer.
@@ -145,15 +120,6 @@ impl Connection<TcpStream> {
     /// `NotConnected` before and after the connection.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
-    }
-
-    /// Returns our address on this connection.
-    ///
-    /// # Errors
-    ///
-    /// The error of the operating system.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
     }
 
     /// Returns the pending error of this socket, and clears it.
@@ -167,6 +133,12 @@ impl Connection<TcpStream> {
 }
 
 impl<S: Stream> Connection<S> {
+    /// Wraps an accepted stream, which is writable.
+    #[must_use]
+    pub fn new(stream: S) -> Self {
+        Self { writable: true, ..Self::over(stream) }
+    }
+
     /// Wraps a stream that is not ready yet.
     #[must_use]
     pub fn over(stream: S) -> Self {
@@ -184,14 +156,23 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Returns true if a connection that was started is established, and false if it is still in
-    /// progress.
+    /// Continues a connection that was started. Returns true if it is established, and false if it
+    /// is still in progress.
     ///
     /// # Errors
     ///
     /// The reason why the connection failed.
-    pub fn connected(&self) -> io::Result<bool> {
+    pub fn connected(&mut self) -> io::Result<bool> {
         self.stream.connected()
+    }
+
+    /// Returns our address on this connection.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
     }
 
     /// Records an event.
@@ -261,7 +242,8 @@ impl<S: Stream> Connection<S> {
                 Ok(read) => {
                     self.input.extend(piece.get(..read).unwrap_or_default());
                     bytes = bytes.saturating_add(read);
-                    self.readable = read == room || self.ignores_short_read || !SHORT_READ_EMPTIES;
+                    self.readable =
+                        read == room || self.ignores_short_read || !self.stream.short_read_drains();
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
@@ -321,7 +303,34 @@ impl<S: Stream> Connection<S> {
                 Err(error) => return Err(error),
             }
         }
+        self.flush_stream()
+    }
+
+    /// Writes the bytes that the stream holds.
+    ///
+    /// # Errors
+    ///
+    /// The error of the connection.
+    #[inline]
+    pub fn flush_stream(&mut self) -> io::Result<Flush> {
+        while self.stream.wants_write() {
+            if !self.writable {
+                return Ok(Flush::Blocked);
+            }
+            match self.stream.flush() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                flushed => flushed?,
+            }
+        }
         Ok(Flush::Empty)
+    }
+
+    /// Returns true if the stream holds bytes that [`Connection::flush_stream`] writes.
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        self.stream.wants_write()
     }
 
     /// Writes `slices`, which hold at least one byte, and not the output. Returns the number of
@@ -353,7 +362,7 @@ impl<S: Stream> Connection<S> {
     /// # Errors
     ///
     /// The error of the connection.
-    pub fn shutdown_write(&self) -> io::Result<()> {
+    pub fn shutdown_write(&mut self) -> io::Result<()> {
         self.stream.shutdown_write()
     }
 

@@ -27,6 +27,7 @@ mod slots;
 mod socket;
 mod stream;
 mod timers;
+mod transport;
 mod unacked;
 mod worker;
 
@@ -46,6 +47,7 @@ pub use signals::{Signal, Signals, ignore_harmless_signals};
 pub use slots::{CLOCK, Key, LISTENER, SIGNALS, Slots, WAKER};
 pub use stream::{Readiness, Stream};
 pub use timers::{TICK_MS, TimerId, TimerWheel};
+pub use transport::Transport;
 pub use unacked::UnackedBytes;
 pub use worker::{Full, Pool, Sink, Worker};
 

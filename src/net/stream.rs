@@ -1,32 +1,47 @@
-//! A byte stream below a [`Connection`](super::Connection): TCP, or what a simulation has instead.
+//! A byte stream below a [`Connection`](super::Connection): a
+//! [`Transport`](super::Transport), or what a simulation has instead.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::time::Duration;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 
 use mio::event::Event;
-use mio::net::TcpStream;
-use rustix::net::sockopt;
 
-use super::{UnackedBytes, unacked};
+use super::UnackedBytes;
 use crate::limits::Keepalive;
 
 /// A non-blocking byte stream. Reads and writes return `WouldBlock` instead of waiting.
+///
+/// A stream may hold bytes that `write` has taken, for example to encrypt them. `flush` passes them
+/// to the operating system.
 pub trait Stream: Read + Write {
-    /// Returns true if a connection that was started is established, and false if it is still in
-    /// progress.
+    /// Continues a connection that was started, with the handshake of the transport. Returns true
+    /// if the connection is established, and false if it is still in progress.
     ///
     /// # Errors
     ///
     /// The reason why the connection failed.
-    fn connected(&self) -> io::Result<bool>;
+    fn connected(&mut self) -> io::Result<bool>;
 
-    /// Closes our side.
+    /// Returns true if the stream holds written bytes, so that a `flush` is due.
+    fn wants_write(&self) -> bool;
+
+    /// Returns true if a read that did not fill its buffer has emptied the stream. Then an event
+    /// reports the next bytes. The exceptions are [`Readiness::is_special`].
+    fn short_read_drains(&self) -> bool;
+
+    /// Closes our side. The peer learns that all bytes have arrived.
     ///
     /// # Errors
     ///
     /// The error of the connection.
-    fn shutdown_write(&self) -> io::Result<()>;
+    fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Returns our address on this connection.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
 
     /// Turns on probes of a silent peer.
     ///
@@ -61,37 +76,5 @@ impl From<&Event> for Readiness {
             is_special: event.is_read_closed() || event.is_error() || event.is_priority(),
             is_writable: event.is_writable() || event.is_write_closed() || event.is_error(),
         }
-    }
-}
-
-impl Stream for TcpStream {
-    /// TCP lets a socket connect to itself on a free ephemeral port. This is an error, too.
-    fn connected(&self) -> io::Result<bool> {
-        if let Some(error) = self.take_error()? {
-            return Err(error);
-        }
-        match self.peer_addr() {
-            Ok(peer) if peer == self.local_addr()? => Err(io::Error::other("connected to itself")),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-
-    fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
-        let Keepalive { idle_s, interval_s, probes } = keepalive;
-        sockopt::set_tcp_keepidle(self, Duration::from_secs(idle_s))?;
-        sockopt::set_tcp_keepintvl(self, Duration::from_secs(interval_s))?;
-        sockopt::set_tcp_keepcnt(self, probes)?;
-        sockopt::set_socket_keepalive(self, true)?;
-        Ok(())
-    }
-
-    fn unacked(&self) -> io::Result<UnackedBytes> {
-        unacked::outstanding(self)
     }
 }

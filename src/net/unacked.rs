@@ -1,8 +1,7 @@
 //! State of the bytes that were written to a socket and not acknowledged by the peer's machine.
 
 use std::io;
-
-use mio::net::TcpStream;
+use std::os::fd::AsFd;
 
 /// State of the bytes that were written to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub enum UnackedBytes {
 ///
 /// The error of the operating system.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn outstanding(_: &TcpStream) -> io::Result<UnackedBytes> {
+pub(super) fn outstanding(_: &impl AsFd) -> io::Result<UnackedBytes> {
     Ok(UnackedBytes::Unknown)
 }
 
@@ -42,7 +41,7 @@ mod linux {
     use nix::getsockopt_impl;
     use nix::sys::socket::getsockopt;
 
-    use super::{TcpStream, UnackedBytes, io};
+    use super::{AsFd, UnackedBytes, io};
 
     /// First fields of Linux's `struct tcp_info`. New fields are only added at its end.
     #[repr(C)]
@@ -88,7 +87,7 @@ mod linux {
         (number(), number()) >= (Some(4), Some(6))
     }
 
-    pub(crate) fn outstanding(stream: &TcpStream) -> io::Result<UnackedBytes> {
+    pub(crate) fn outstanding(stream: &impl AsFd) -> io::Result<UnackedBytes> {
         if *IS_KNOWN {
             Ok(read(&getsockopt(stream, TcpInfoOption)?))
         } else {

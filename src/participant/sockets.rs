@@ -3,13 +3,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use mio::net::TcpStream;
-
 use super::server::{Participant, ParticipantTimer};
 use super::socket::{Socket, SocketRole};
 use crate::config::Host;
 use crate::limits::{KEEPALIVE, LINE_BYTES_HIGHEST, PEER_TIMEOUT_MS, READ_BYTES, TURN_BYTES_MAX};
-use crate::net::{Accept, Acceptor, Connection, Fill, Key, LISTENER};
+use crate::net::{Accept, Acceptor, Connection, Fill, Key, LISTENER, Transport};
 use crate::protocol::Seq;
 use crate::session::{CommandSocket, MessageSocket, SessionInput};
 use crate::time::Millis;
@@ -82,7 +80,7 @@ impl Participant {
         }
     }
 
-    fn add_message_socket(&mut self, stream: TcpStream, peer: IpAddr, now: Millis) {
+    fn add_message_socket(&mut self, stream: Transport, peer: IpAddr, now: Millis) {
         self.accepted = self.accepted.saturating_add(1);
         let number = MessageSocket(self.accepted);
         let connection = Connection::new(stream);
@@ -150,11 +148,9 @@ impl Participant {
                 if !connection.is_writable() {
                     return NextStep::Pause;
                 }
+                let is_connected = connection.connected();
                 let ends = || Ok((connection.local_addr()?, connection.peer_addr()?));
-                match connection
-                    .connected()
-                    .and_then(|is_connected| is_connected.then(ends).transpose())
-                {
+                match is_connected.and_then(|is_connected| is_connected.then(ends).transpose()) {
                     Ok(None) => return NextStep::Pause,
                     Ok(Some((local, coordinator))) => {
                         socket.role = SocketRole::Commands(number);

@@ -33,6 +33,9 @@ const MINDS: [&str; 7] = ["limits", "time", "text", "protocol", "facts", "group"
 /// Crates that only compute, which minds may use.
 const PURE_CRATES: [&str; 4] = ["bytes", "itoa", "memchr", "slab"];
 
+/// Files that name a TCP stream. All others have a `Stream`, or the `Transport` that is one.
+const TRANSPORT: [&str; 2] = ["src/net/socket.rs", "src/net/transport.rs"];
+
 /// Parts of `std` that reach out of the program, or let others in.
 const OUTSIDE: [&str; 5] = ["env", "fs", "os", "process", "thread"];
 
@@ -131,6 +134,13 @@ fn mind_reaches_out(source: &str, impure_crates: &[String]) -> Vec<String> {
     offences
 }
 
+/// Uses of a TCP stream outside of tests. A test has a TCP stream as the peer of a connection.
+fn names_a_tcp_stream(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_named = words_of(code).iter().any(|word| word == "TcpStream");
+    if is_named { vec!["names TcpStream".to_owned()] } else { Vec::new() }
+}
+
 /// Crates of the manifest that a mind may not use.
 fn impure_crates(manifest: &str) -> Vec<String> {
     let section = manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
@@ -178,6 +188,31 @@ fn minds_reach_for_nothing_outside() {
     let mut minds = sources("src");
     minds.retain(|path| MINDS.contains(&part_of(path)));
     hold(minds, |_, source| mind_reaches_out(source, &impure));
+}
+
+#[test]
+fn only_the_transport_names_a_tcp_stream() {
+    let mut files = sources("src");
+    let (all, is_test) = (files.len(), |path: &Path| path.ends_with("tests.rs"));
+    files.retain(|path| !is_test(path) && TRANSPORT.iter().all(|file| path != Path::new(file)));
+    assert!(files.len() + TRANSPORT.len() < all, "the files of the transport have other names");
+    for file in TRANSPORT {
+        assert_ne!(names_a_tcp_stream(&read(file)), [""; 0], "{file} needs no exception");
+    }
+    hold(files, |_, source| names_a_tcp_stream(source));
+}
+
+#[test]
+fn a_tcp_stream_outside_of_the_transport_is_seen() {
+    for (source, is_seen) in [
+        ("use mio::net::TcpStream;", true),
+        ("struct Sockets<S = mio::net::TcpStream>(S);", true),
+        ("// A TcpStream.\nuse mio::net::TcpListener;", false),
+        ("fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::net::TcpStream;\n}\n", false),
+        ("use std::net::TcpStream;\n\n#[cfg(test)]\nmod tests {}\n", true),
+    ] {
+        assert_eq!(names_a_tcp_stream(source).len() == 1, is_seen, "{source}");
+    }
 }
 
 #[test]

@@ -25,14 +25,13 @@ use std::net::IpAddr;
 use std::{io, mem};
 
 use mio::Token;
-use mio::net::TcpStream;
 
 use super::ready::{Queued, Ready, Share};
 use super::sockets::{CoordinatorTimer, Sockets};
 use crate::config::CoordinatorConfig;
 use crate::group::{ConnId, Origin};
 use crate::limits::{KEEPALIVE, WORK_BYTES};
-use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, UnackedBytes};
+use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
 use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
@@ -47,7 +46,7 @@ pub(super) use replies::CommandStats;
 
 /// Command sockets.
 #[derive(Debug)]
-pub(super) struct CommandSockets<S = TcpStream> {
+pub(super) struct CommandSockets<S = Transport> {
     sockets: Slots<ClientSocket<S>>,
     /// Number and limits of the sockets.
     admission: Admission,

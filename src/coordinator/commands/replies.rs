@@ -252,7 +252,8 @@ impl<S: Stream> CommandSockets<S> {
 
     /// Returns true if all replies were sent.
     pub(in crate::coordinator) fn is_drained(&self) -> bool {
-        self.sockets.iter().all(|(_, socket)| socket.connection.output.is_empty())
+        let mut connections = self.sockets.iter().map(|(_, socket)| &socket.connection);
+        connections.all(|connection| connection.output.is_empty() && !connection.wants_write())
     }
 
     /// Refuses the clients with the longest unfinished lines if the input of all clients exceeds
@@ -367,8 +368,8 @@ impl<S: Stream> CommandSockets<S> {
     }
 
     /// Closes our side of all sockets. A peer for which this fails is gone already.
-    pub(in crate::coordinator) fn shut_down(&self) {
-        self.sockets.iter().for_each(|(_, socket)| drop(socket.connection.shutdown_write()));
+    pub(in crate::coordinator) fn shut_down(&mut self) {
+        self.sockets.iter_mut().for_each(|(_, socket)| drop(socket.connection.shutdown_write()));
     }
 
     /// Closes the sockets that were marked in this turn. Returns their number.

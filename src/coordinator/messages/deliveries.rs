@@ -61,6 +61,11 @@ impl<S: Stream> MessageSockets<S> {
         self.writable.push(key);
     }
 
+    /// Returns true if the stream of a message socket holds bytes.
+    pub(in crate::coordinator) fn wants_write(&self, key: Key) -> bool {
+        self.sockets.get(key).is_some_and(|socket| socket.connection.wants_write())
+    }
+
     /// Marks all message sockets as perhaps writable.
     pub(in crate::coordinator) fn expect_room_everywhere(&mut self) {
         self.writable.extend(self.links.values());
@@ -117,7 +122,10 @@ impl<S: Stream> MessageSockets<S> {
         if !socket.connection.is_writable() {
             return RunWrite::Done;
         }
-        let Some(run) = group.run_for(link) else { return RunWrite::Done };
+        let Some(run) = group.run_for(link) else {
+            let flushed = socket.connection.flush_stream();
+            return flushed.map_or_else(RunWrite::Failed, |_| RunWrite::Done);
+        };
         if written >= TURN_BYTES_MAX && !group.delivers_once() {
             self.writable.push(key); // The others come first, and no event reports this socket.
             return RunWrite::Done;
@@ -139,7 +147,7 @@ impl<S: Stream> MessageSockets<S> {
         now: Millis,
     ) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        let is_stuck = !socket.connection.is_writable() && group.is_due(socket.link);
+        let is_stuck = !socket.connection.is_writable() && socket.is_due(group);
         let Some(stall_timer) = socket.stall_timer() else { return };
         if has_moved || !is_stuck {
             sockets.cancel(stall_timer.take());
@@ -160,7 +168,7 @@ impl<S: Stream> MessageSockets<S> {
     ) -> Option<SocketEnd> {
         let socket = self.sockets.get_mut(key)?;
         *socket.stall_timer()? = None;
-        let is_stuck = !socket.connection.is_writable() && group.is_due(socket.link);
+        let is_stuck = !socket.connection.is_writable() && socket.is_due(group);
         is_stuck.then_some(SocketEnd::Stalled { timeout_ms: self.stall_timeout_ms })
     }
 
@@ -174,12 +182,13 @@ impl<S: Stream> MessageSockets<S> {
     }
 
     /// Closes our side of all sockets. A peer for which this fails is gone already.
-    pub(in crate::coordinator) fn shut_down(&self) {
-        self.sockets.iter().for_each(|(_, socket)| drop(socket.connection.shutdown_write()));
+    pub(in crate::coordinator) fn shut_down(&mut self) {
+        self.sockets.iter_mut().for_each(|(_, socket)| drop(socket.connection.shutdown_write()));
     }
 
-    /// Returns true if a delivery is due.
+    /// Returns true if bytes are due on a socket.
     pub(in crate::coordinator) fn has_due(&self, group: &Group) -> bool {
-        self.links.keys().any(|&link| group.is_due(link))
+        let is_due = |key: &Key| self.sockets.get(*key).is_some_and(|socket| socket.is_due(group));
+        self.links.values().any(is_due)
     }
 }

@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 
-use mio::net::TcpStream;
 use rustix::io::Errno;
 
 use super::ready::{Queued, Ready};
@@ -25,7 +24,7 @@ use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::limits::{ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_BYTES_MAX, WORK_ACK_BYTES};
 use crate::net::{
-    Connection, Fill, Key, Readiness, Rotation, Slots, Stream, TimerId, UnackedBytes,
+    Connection, Fill, Key, Readiness, Rotation, Slots, Stream, TimerId, Transport, UnackedBytes,
 };
 use crate::protocol::{Ack, LineBuffer, Seq};
 use crate::time::Millis;
@@ -35,7 +34,7 @@ pub(super) use deliveries::RunWrite;
 
 /// Connect-backs and message sockets.
 #[derive(Debug)]
-pub(super) struct MessageSockets<S = TcpStream> {
+pub(super) struct MessageSockets<S = Transport> {
     sockets: Slots<MemberSocket<S>>,
     /// Sockets by their names in the group.
     links: BTreeMap<LinkId, Key>,
@@ -202,9 +201,10 @@ impl<S: Stream> MessageSockets<S> {
         key: Key,
         sockets: &mut Sockets,
     ) -> Option<Input<'static>> {
-        let socket = self.sockets.get(key)?;
+        let socket = self.sockets.get_mut(key)?;
+        let link = socket.link;
         match socket.connection.connected() {
-            Ok(false) => Some(self.fail_connect_back(key, socket.link, &Errno::TIMEDOUT.into())),
+            Ok(false) => Some(self.fail_connect_back(key, link, &Errno::TIMEDOUT.into())),
             Ok(true) | Err(_) => self.finish_connect_back(key, sockets),
         }
     }

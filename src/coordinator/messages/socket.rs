@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use rustix::io::Errno;
 
 use crate::coordinator::ready::Queued;
-use crate::group::{LinkId, SocketEnd};
+use crate::group::{Group, LinkId, SocketEnd};
 use crate::net::{Connection, Stream, TimerId};
 
 /// A connect-back or a message socket.
@@ -23,6 +23,13 @@ pub(super) enum MessagePhase {
     Connecting { deadline: TimerId },
     /// A message socket, with the timer that runs while bytes are due and it takes none.
     Open { stall_timer: Option<TimerId> },
+}
+
+impl<S: Stream> MemberSocket<S> {
+    /// Returns true if a delivery is due, or the rest of one that was written.
+    pub(super) fn is_due(&self, group: &Group) -> bool {
+        group.is_due(self.link) || self.connection.wants_write()
+    }
 }
 
 impl<S> MemberSocket<S> {
@@ -50,6 +57,7 @@ impl<S> MemberSocket<S> {
 pub(super) fn write_last<S: Stream>(connection: &mut Connection<S>, bytes: &[u8]) {
     if !bytes.is_empty() {
         let _ = connection.write_vectored(&[IoSlice::new(bytes)]);
+        let _ = connection.flush_stream();
     }
 }
 

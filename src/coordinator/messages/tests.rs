@@ -168,3 +168,27 @@ fn a_socket_that_takes_no_bytes_is_stalled_at_the_timeout_unless_it_became_writa
         assert_eq!(end.is_none(), is_writable, "{end:?}");
     }
 }
+
+#[test]
+fn bytes_that_the_transport_holds_are_written_on_the_next_event_and_run_the_stall_timer() {
+    let mut part = Part::new();
+    let (_, ann, stream) = part.online("ann");
+    part.online("bob");
+    part.deliver();
+    stream.take();
+    stream.hold();
+    stream.make_room(5);
+    part.request("bob#msend hello#127.0.0.1");
+    part.deliver();
+    assert_eq!(stream.take(), "1#bob", "the stream took the rest, and holds it");
+    assert!(part.messages.has_due(&part.group) && part.messages.wants_write(ann));
+    assert!(part.sockets.first_due().is_some_and(|(timer, _)| {
+        timer == CoordinatorTimer::Stall(ann) && part.messages.on_stall(ann, &part.group).is_some()
+    }));
+    stream.make_room(usize::MAX);
+    part.messages.on_event(ann, ALL);
+    part.messages.expect_room(ann);
+    part.deliver();
+    assert!(stream.take().ends_with("hello\n"));
+    assert!(!part.messages.has_due(&part.group) && !part.messages.wants_write(ann));
+}

@@ -216,7 +216,7 @@ impl Coordinator {
         };
         let link = acks.link();
         self.take_acks(acks, now);
-        if self.group.is_due(link) {
+        if self.group.is_due(link) || self.messages.wants_write(key) {
             self.messages.expect_room(key); // It may have become writable.
         }
     }

@@ -2,8 +2,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream as Peer};
 use std::time::Duration;
 
+use mio::net::TcpStream;
 use mio::{Events, Poll};
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::*;
 use crate::limits::{KEEPALIVE, Keepalive};
@@ -37,7 +38,7 @@ impl TestLoop {
         peer.set_read_timeout(Some(Duration::from_millis(WAIT_MS))).unwrap();
         let (stream, _) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
-        (self.add(Connection::new(TcpStream::from_std(stream))), peer)
+        (self.add(Connection::new(Transport::plain(TcpStream::from_std(stream)))), peer)
     }
 
     fn of(&mut self, key: Key) -> &mut Connection {
@@ -267,7 +268,7 @@ fn a_connection_to_itself_is_an_error() {
     rustix::net::bind(&socket, &LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
     let stream = Peer::from(socket);
     rustix::net::connect(&stream, &stream.local_addr().unwrap()).unwrap();
-    let connection = Connection::new(TcpStream::from_std(stream));
+    let mut connection = Connection::new(Transport::plain(TcpStream::from_std(stream)));
     assert_eq!(connection.connected().unwrap_err().to_string(), "connected to itself");
 }
 
@@ -277,15 +278,113 @@ fn keepalive_has_the_values_of_the_limits() {
     let (key, _peer) = test_loop.pair();
     let connection = test_loop.of(key);
     connection.keep_alive(KEEPALIVE).unwrap();
-    assert!(sockopt::socket_keepalive(&connection.stream).unwrap());
-    let idle_s = sockopt::tcp_keepidle(&connection.stream).unwrap().as_secs();
-    let interval_s = sockopt::tcp_keepintvl(&connection.stream).unwrap().as_secs();
-    let probes = sockopt::tcp_keepcnt(&connection.stream).unwrap();
+    let socket = connection.stream.socket();
+    assert!(sockopt::socket_keepalive(socket).unwrap());
+    let idle_s = sockopt::tcp_keepidle(socket).unwrap().as_secs();
+    let interval_s = sockopt::tcp_keepintvl(socket).unwrap().as_secs();
+    let probes = sockopt::tcp_keepcnt(socket).unwrap();
     assert_eq!(Keepalive { idle_s, interval_s, probes }, KEEPALIVE);
-    assert!(connection.stream.nodelay().unwrap());
+    assert!(socket.nodelay().unwrap());
 }
 
 #[test]
 fn a_connection_needs_at_most_128_bytes() {
     assert!(size_of::<Connection>() <= 128, "{}", size_of::<Connection>());
+}
+
+/// A transport that needs a handshake, and holds written bytes until a flush. A short read does not
+/// empty it.
+#[derive(Default)]
+struct Holding {
+    handshakes_left: usize,
+    incoming: Vec<Vec<u8>>,
+    held: Vec<u8>,
+    room: usize,
+    sent: Vec<u8>,
+}
+
+impl Read for Holding {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = self.incoming.pop().ok_or(ErrorKind::WouldBlock)?;
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+impl Write for Holding {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.held.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let count = self.held.len().min(self.room);
+        self.room -= count;
+        self.sent.extend(self.held.drain(..count));
+        if self.held.is_empty() { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+}
+
+impl Stream for Holding {
+    fn connected(&mut self) -> io::Result<bool> {
+        self.handshakes_left = self.handshakes_left.saturating_sub(1);
+        Ok(self.handshakes_left == 0)
+    }
+
+    fn wants_write(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn short_read_drains(&self) -> bool {
+        false
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(LOOPBACK.parse().unwrap())
+    }
+
+    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unacked(&self) -> io::Result<UnackedBytes> {
+        Ok(UnackedBytes::Unknown)
+    }
+}
+
+#[test]
+fn bytes_that_the_transport_holds_are_unwritten_output() {
+    let mut connection = Connection::new(Holding { room: 3, ..Holding::default() });
+    connection.output.extend_from_slice(b"output");
+    assert_eq!(connection.flush(100).unwrap(), Flush::Blocked, "the transport has bytes left");
+    assert!(connection.output.is_empty() && connection.wants_write());
+    assert!(!connection.is_writable());
+    connection.stream.room = 100;
+    assert_eq!(connection.flush(100).unwrap(), Flush::Blocked, "no event reported room");
+    connection.assume_writable();
+    assert_eq!(connection.flush(100).unwrap(), Flush::Empty);
+    assert_eq!(
+        (connection.stream.sent.as_slice(), connection.wants_write()),
+        (&b"output"[..], false)
+    );
+}
+
+#[test]
+fn a_transport_decides_whether_a_short_read_has_emptied_it() {
+    let incoming = vec![b"b".to_vec(), b"a".to_vec()];
+    let mut connection = Connection::new(Holding { incoming, ..Holding::default() });
+    connection.on_event(Readiness { is_readable: true, ..Readiness::default() });
+    assert_eq!(connection.fill(&mut [0; 10], 100).unwrap(), Fill::Drained(2));
+    assert_eq!(connection.input.last_line(), Some(&b"ab"[..]));
+}
+
+#[test]
+fn a_connection_is_established_after_the_handshake_of_its_transport() {
+    let stream = Holding { handshakes_left: 2, ..Holding::default() };
+    let mut connection = Connection::over(stream);
+    assert_eq!([(); 2].map(|()| connection.connected().unwrap()), [false, true]);
 }

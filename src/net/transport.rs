@@ -1,0 +1,201 @@
+//! Transports: what carries the bytes of a [`Connection`](super::Connection) of the two programs.
+//!
+//! Plain TCP is the only one. A further transport is one more variant of [`Transport`] and one more
+//! file. No other part of the programs names a TCP stream.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use rustix::net::sockopt;
+
+use super::{Stream, UnackedBytes, socket, unacked};
+use crate::limits::Keepalive;
+
+/// Transport of a connection, with its socket.
+#[derive(Debug)]
+pub enum Transport {
+    /// TCP without encryption.
+    Plain(TcpStream),
+}
+
+impl Transport {
+    /// Wraps a TCP stream. Small writes leave at once.
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        // If this fails, the peer is gone already, and the first read returns the error.
+        let _ = stream.set_nodelay(true);
+        Self::Plain(stream)
+    }
+
+    /// Starts a connection. [`Stream::connected`] returns the outcome.
+    ///
+    /// # Errors
+    ///
+    /// An error that the operating system reports at once, such as no route or no free file.
+    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(address).map(Self::plain)
+    }
+
+    /// Starts a connection from our address `from`, if that address is of the same family. The peer
+    /// may accept no other address of ours.
+    ///
+    /// # Errors
+    ///
+    /// An error that the operating system reports at once.
+    pub(super) fn connect_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let is_loopback =
+            [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&from);
+        // A connection to the own machine comes from the address that it goes to.
+        if is_loopback || from.is_ipv4() != address.is_ipv4() {
+            return Self::connect(address);
+        }
+        socket::connect_from(from, address).map(Self::plain)
+    }
+
+    /// Returns the socket. Each transport has one.
+    pub(super) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+        }
+    }
+
+    /// Sets `TCP_USER_TIMEOUT`, if the system has this option.
+    pub(super) fn set_user_timeout(&self, timeout_ms: u32) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        sockopt::set_tcp_user_timeout(self.socket(), timeout_ms)?;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = timeout_ms;
+        Ok(())
+    }
+
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket().peer_addr()
+    }
+
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket().take_error()
+    }
+}
+
+impl Source for Transport {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.deregister(registry),
+        }
+    }
+}
+
+impl Read for Transport {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Transport {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+        }
+    }
+
+    #[inline]
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write_vectored(slices),
+        }
+    }
+
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+        }
+    }
+}
+
+impl Stream for Transport {
+    /// TCP lets a socket connect to itself on a free ephemeral port. This is an error, too.
+    fn connected(&mut self) -> io::Result<bool> {
+        let socket = self.socket();
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            Ok(peer) if peer == socket.local_addr()? => {
+                Err(io::Error::other("connected to itself"))
+            }
+            Ok(_) => match self {
+                Self::Plain(_) => Ok(true), // Without a handshake of its own.
+            },
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[inline]
+    fn wants_write(&self) -> bool {
+        match self {
+            Self::Plain(_) => false, // The operating system has all written bytes.
+        }
+    }
+
+    /// On Linux, epoll(7) promises for TCP that a short read has emptied the stream.
+    #[inline]
+    fn short_read_drains(&self) -> bool {
+        match self {
+            Self::Plain(_) => cfg!(any(target_os = "linux", target_os = "android")),
+        }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket().local_addr()
+    }
+
+    fn keep_alive(&self, keepalive: Keepalive) -> io::Result<()> {
+        let (socket, Keepalive { idle_s, interval_s, probes }) = (self.socket(), keepalive);
+        sockopt::set_tcp_keepidle(socket, Duration::from_secs(idle_s))?;
+        sockopt::set_tcp_keepintvl(socket, Duration::from_secs(interval_s))?;
+        sockopt::set_tcp_keepcnt(socket, probes)?;
+        sockopt::set_socket_keepalive(socket, true)?;
+        Ok(())
+    }
+
+    fn unacked(&self) -> io::Result<UnackedBytes> {
+        unacked::outstanding(self.socket())
+    }
+}
