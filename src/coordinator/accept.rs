@@ -2,19 +2,19 @@
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
 use super::sockets::{CoordinatorTimer, Sockets};
-use crate::net::{Accept, Acceptor, Connection, TimerId};
+use crate::net::{Accept, Acceptor, Connection, Listen, Stream, TimerId};
 use crate::time::Millis;
 
 /// The acceptor, its pause, and the state of its log lines.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct Listener<L> {
     /// `None` during the shutdown.
-    acceptor: Option<Acceptor>,
+    acceptor: Option<Acceptor<L>>,
     timer: Option<TimerId>,
     /// True if no file was free for a connection, and the log has reported it.
     is_out_of_files: bool,
@@ -22,16 +22,16 @@ pub(super) struct Listener {
 
 /// Result of [`Listener::accept`].
 #[derive(Debug)]
-pub(super) enum Accepted {
-    Connection(Connection, SocketAddr),
+pub(super) enum Accepted<S> {
+    Connection(Connection<S>, SocketAddr),
     /// No file is free for another connection.
     OutOfFiles,
     /// Nothing more is accepted in this turn.
     Done,
 }
 
-impl Listener {
-    pub(super) fn new(acceptor: Acceptor) -> Self {
+impl<L: Listen<Stream: Stream>> Listener<L> {
+    pub(super) fn new(acceptor: Acceptor<L>) -> Self {
         Self { acceptor: Some(acceptor), timer: None, is_out_of_files: false }
     }
 
@@ -74,15 +74,10 @@ impl Listener {
     }
 
     /// Starts a connection. If no file is free, one file of the reserve is released for it.
-    pub(super) fn connect(
+    pub(super) fn connect<S>(
         &mut self,
-        from: Option<IpAddr>,
-        address: SocketAddr,
-    ) -> io::Result<Connection> {
-        let connect = || match from {
-            Some(from) => Connection::connect_from(from, address),
-            None => Connection::connect(address),
-        };
+        mut connect: impl FnMut() -> io::Result<Connection<S>>,
+    ) -> io::Result<Connection<S>> {
         let begun = connect();
         let errno = begun.as_ref().err().and_then(Errno::from_io_error);
         let is_out_of_files = matches!(errno, Some(Errno::MFILE | Errno::NFILE));
@@ -92,7 +87,7 @@ impl Listener {
 
     /// Accepts one connection. Call it until the result is [`Accepted::Done`] or
     /// [`Accepted::OutOfFiles`].
-    pub(super) fn accept(&mut self, sockets: &mut Sockets, now: Millis) -> Accepted {
+    pub(super) fn accept(&mut self, sockets: &mut Sockets, now: Millis) -> Accepted<L::Stream> {
         let Some(acceptor) = &mut self.acceptor else { return Accepted::Done };
         match acceptor.accept(now) {
             Accept::Accepted(stream, peer) => {

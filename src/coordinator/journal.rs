@@ -5,6 +5,7 @@ use std::io;
 use log::Level;
 use mio::Registry;
 
+use super::platform::WriterQueue;
 use crate::facts::{Fact, Journal};
 use crate::group::{Group, Ticket};
 use crate::journal::{
@@ -17,23 +18,39 @@ use crate::time::{Millis, Now};
 
 /// The journal of a coordinator.
 #[derive(Debug)]
-pub(super) enum GroupJournal {
+pub enum GroupJournal<W = WriterThread> {
+    /// Facts are kept in memory only.
     Memory(MemoryJournal),
-    Disk(Box<DiskJournal>),
+    /// Facts become records on a disk.
+    Disk(Box<DiskJournal<W>>),
 }
 
-/// Both sides of a journal on a disk: [`Commits`] on the loop, the segment writer on a thread.
+/// The writer of a journal, on a thread.
+pub type WriterThread = Worker<SegmentWriter<Directory>>;
+
+impl WriterQueue for WriterThread {
+    fn try_submit(&self, job: WriterJob) -> Result<(), Full<WriterJob>> {
+        Worker::try_submit(self, job)
+    }
+
+    fn completions(&self) -> Vec<WriterReport> {
+        Worker::completions(self)
+    }
+}
+
+/// Both sides of a journal on a disk: [`Commits`] on the loop, and the way to the segment writer,
+/// which is on a thread.
 #[derive(Debug)]
-pub(super) struct DiskJournal {
+pub struct DiskJournal<W> {
     commits: Commits,
-    worker: Worker<SegmentWriter<Directory>>,
+    writer: W,
 }
 
-impl DiskJournal {
+impl<W: WriterQueue> DiskJournal<W> {
     /// Submits jobs to the writer while its queue has room.
     fn submit_jobs(&mut self) {
         while let Some(job) = self.commits.poll_job() {
-            if let Err(Full(job)) = self.worker.try_submit(job) {
+            if let Err(Full(job)) = self.writer.try_submit(job) {
                 // The report of an earlier job starts the next turn.
                 return self.commits.requeue(job);
             }
@@ -50,7 +67,7 @@ impl Sink for SegmentWriter<Directory> {
     }
 }
 
-impl Journal<Group> for GroupJournal {
+impl<W: WriterQueue> Journal<Group> for GroupJournal<W> {
     fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
         match self {
             Self::Memory(memory) => memory.propose(fact, ticket, group, now),
@@ -66,15 +83,23 @@ impl GroupJournal {
         registry: &Registry,
     ) -> io::Result<(Group, Self)> {
         let OpenedJournal { state: group, commits, writer } = opened;
-        let worker = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, writer)?;
-        Ok((group, Self::Disk(Box::new(DiskJournal { commits, worker }))))
+        let writer = Pool::new(registry)?.attach("journal", JOURNAL_QUEUE_MAX, writer)?;
+        Ok((group, Self::on_disk(commits, writer)))
+    }
+}
+
+impl<W: WriterQueue> GroupJournal<W> {
+    /// Makes a journal of both its sides.
+    #[must_use]
+    pub fn on_disk(commits: Commits, writer: W) -> Self {
+        Self::Disk(Box::new(DiskJournal { commits, writer }))
     }
 
     /// Takes the reports of the writer since the last call, and logs what the operator must know.
     pub(super) fn take_progress(&mut self, now: Millis) -> Progress {
         let mut progress = Progress::default();
         if let Self::Disk(disk) = self {
-            for written in disk.worker.completions() {
+            for written in disk.writer.completions() {
                 disk.commits.take(written, now, &mut progress);
             }
         }
@@ -90,9 +115,14 @@ impl GroupJournal {
     }
 
     /// Submits the facts of this turn.
-    pub(super) fn commit(&mut self, group: &mut Group, now: Now) {
+    pub(super) fn commit(
+        &mut self,
+        group: &mut Group,
+        now: Now,
+        mut random: impl FnMut() -> Option<u64>,
+    ) {
         if let Self::Disk(disk) = self {
-            disk.commits.commit(group, now, || getrandom::u64().map(Salt).ok());
+            disk.commits.commit(group, now, || random().map(Salt));
             disk.submit_jobs();
         }
     }

@@ -19,6 +19,7 @@ mod inspect;
 mod journal;
 mod liveness;
 mod messages;
+mod platform;
 mod ready;
 mod replica;
 mod report;
@@ -46,6 +47,12 @@ use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
 use crate::text::Counted;
 
 pub use commands::pending::PendingReplies;
+
+pub use journal::{GroupJournal, WriterThread};
+pub use platform::{Observer, Platform, WriterQueue};
+pub use replica::Replica;
+pub use server::Coordinator;
+pub use shutdown::TurnOutcome;
 
 /// Reason why the coordinator could not start, continue, or end cleanly.
 #[derive(Debug)]

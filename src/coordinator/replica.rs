@@ -2,32 +2,39 @@
 
 use std::ops::Deref;
 
-use super::journal::GroupJournal;
+use super::journal::{GroupJournal, WriterThread};
+use super::platform::{Observer, WriterQueue};
 use crate::group::{Effect, Group, Input};
 use crate::journal::Progress;
 use crate::time::Now;
 
 /// A group whose facts go through a journal. All inputs take this way; queries go to the group.
 #[derive(Debug)]
-pub(super) struct Replica {
+pub struct Replica<W = WriterThread, O = ()> {
     group: Group,
-    pub(super) journal: GroupJournal,
+    pub(super) journal: GroupJournal<W>,
+    observer: O,
 }
 
-impl Replica {
-    pub(super) fn new(group: Group, journal: GroupJournal) -> Self {
-        Self { group, journal }
+impl<W: WriterQueue, O: Observer> Replica<W, O> {
+    /// Makes a replica of a group and its journal.
+    pub fn new(group: Group, journal: GroupJournal<W>, observer: O) -> Self {
+        Self { group, journal, observer }
     }
 
     /// Handles one input. The journal orders the facts that follow from the input.
     pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.observer.before_input(&input, now);
         self.group.handle(input, now, &mut self.journal);
+        self.observer.after_input(&self.group, now);
         self.report_fullness(now);
     }
 
     /// Returns the next effect, in order.
-    pub(super) fn poll_effect(&mut self) -> Option<Effect> {
-        self.group.poll_effect()
+    pub(super) fn poll_effect(&mut self, now: Now) -> Option<Effect> {
+        let effect = self.group.poll_effect();
+        self.observer.on_effect(effect.as_ref(), &self.group, now);
+        effect
     }
 
     /// Passes the reports of the journal to the group. Returns true if facts were committed.
@@ -44,8 +51,8 @@ impl Replica {
     }
 
     /// Ends a turn: the facts of the turn become a commit.
-    pub(super) fn commit(&mut self, now: Now) {
-        self.journal.commit(&mut self.group, now);
+    pub(super) fn commit(&mut self, now: Now, random: impl FnMut() -> Option<u64>) {
+        self.journal.commit(&mut self.group, now, random);
     }
 
     /// Begins the end of the journal.
@@ -62,12 +69,12 @@ impl Replica {
                      requests that need the journal get ERR 506"
                 );
             }
-            self.group.handle(Input::JournalFull(is_full), now, &mut self.journal);
+            self.handle(Input::JournalFull(is_full), now);
         }
     }
 }
 
-impl Deref for Replica {
+impl<W, O> Deref for Replica<W, O> {
     type Target = Group;
 
     fn deref(&self) -> &Group {

@@ -4,86 +4,45 @@ mod wiring;
 
 use std::io;
 
-use mio::{Events, Poll};
+use mio::Events;
 
 use super::CoordinatorError;
 use super::accept::Listener;
 use super::commands::CommandSockets;
 use super::liveness::Liveness;
 use super::messages::MessageSockets;
+use super::platform::Platform;
 use super::replica::Replica;
 use super::report::{self, ServerStats};
 use super::shutdown::{Shutdown, ShutdownStep, TurnOutcome};
 use super::sockets::{CoordinatorTimer, Sockets};
-use super::startup::Startup;
 use super::system::System;
 use crate::config::CoordinatorConfig;
 use crate::facts::Recorded;
-use crate::group::{Input, SocketEnd};
+use crate::group::{Group, Input, SocketEnd};
 use crate::journal::JournalEnd;
 use crate::limits::TURN_PEER_CHECKS_MAX;
-use crate::net::{Acceptor, CLOCK, Key, LISTENER, SIGNALS, Signals, WAKER};
+use crate::net::{Acceptor, CLOCK, Key, LISTENER, Readiness, SIGNALS, WAKER};
 use crate::protocol::Epoch;
 use crate::time::{Millis, Now};
 
 /// The group, and the parts around it.
 #[derive(Debug)]
-pub(super) struct Coordinator {
+pub struct Coordinator<P: Platform> {
     config: CoordinatorConfig,
-    group: Replica,
-    commands: CommandSockets,
-    messages: MessageSockets,
+    group: Replica<P::Writer, P::Observer>,
+    commands: CommandSockets<P::Stream>,
+    messages: MessageSockets<P::Stream>,
     sockets: Sockets,
-    listener: Listener,
+    listener: Listener<P::Listener>,
     liveness: Liveness,
-    system: System,
+    platform: P,
     /// Group time of the start.
     started: Millis,
     shutdown: Option<Shutdown>,
 }
 
-impl Coordinator {
-    pub(super) fn new(
-        config: CoordinatorConfig,
-        startup: Startup,
-        poll: Poll,
-        signals: Signals,
-        acceptor: Acceptor,
-    ) -> Self {
-        let Startup { group, clock, .. } = startup;
-        let started = clock.now().steady;
-        let mut coordinator = Self {
-            commands: CommandSockets::new(&config),
-            messages: MessageSockets::new(&config),
-            config,
-            group,
-            sockets: Sockets::new(started),
-            listener: Listener::new(acceptor),
-            liveness: Liveness::default(),
-            system: System::new(poll, clock, signals),
-            started,
-            shutdown: None,
-        };
-        coordinator.arm_deadlines(); // Recovered messages expire even if no client connects.
-        coordinator
-    }
-
-    /// Gives the group the random bits of its next epoch. With `begins_now`, it begins at once.
-    pub(super) fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool) {
-        let now = self.system.now();
-        self.group.handle(Input::DrawnEpoch(epoch), now);
-        if begins_now {
-            log::info!("--new-epoch: epoch {} ends, epoch {epoch} begins", self.group.epoch());
-            self.handle(Input::BeginEpoch, now);
-            self.commit_turn(now);
-        }
-    }
-
-    /// Returns the line that is printed at the start.
-    pub(super) fn first_line(&self, files: &str) -> String {
-        report::first_line(&self.config, &self.group, files)
-    }
-
+impl Coordinator<System> {
     /// Runs turns until the shutdown is complete.
     pub(super) fn run(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
         loop {
@@ -98,24 +57,126 @@ impl Coordinator {
 
     /// Runs one turn: sleeps until an event or a deadline, and handles all that is due.
     fn turn(&mut self, events: &mut Events) -> io::Result<TurnOutcome> {
-        let deadline =
-            if self.is_idle() { self.sockets.next_deadline() } else { Some(Millis::ZERO) };
-        self.system.sleep(events, deadline)?;
-        let now = self.system.now();
-        self.sockets.begin_turn(deadline, now.steady);
+        let before = self.platform.now().steady;
+        let deadline = self.next_deadline(before);
+        self.platform.sleep(events, deadline, before)?;
+        let now = self.platform.now();
+        self.begin_turn(deadline, now);
         let mut signalled = false;
         for event in &*events {
             match event.token() {
-                LISTENER => self.listener.on_event(),
+                LISTENER => self.on_listener_event(),
                 SIGNALS => signalled = true,
-                CLOCK => self.system.on_clock_event(),
+                CLOCK => self.platform.on_clock_event(),
                 WAKER => (), // Every turn takes the reports of the worker.
-                token => match Key::from(token) {
-                    key if key.is_second() => self.messages.on_event(key, event),
-                    key => self.commands.on_event(key, event),
-                },
+                token => self.on_event(Key::from(token), event),
             }
         }
+        let (asked, is_hangup) =
+            if signalled { self.platform.take_signals() } else { Default::default() };
+        if is_hangup {
+            log::warn!(
+                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
+                 restart the coordinator"
+            );
+        }
+        Ok(self.run_turn(asked, now))
+    }
+
+    /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
+    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
+        let ends_at = self.shutdown.map_or(Millis::ZERO, Shutdown::ends_at);
+        self.begin_journal_end(self.platform.now());
+        loop {
+            let now = self.platform.now().steady;
+            match self.journal_end(now) {
+                JournalEnd::Written => return Ok(()),
+                JournalEnd::Pending if now < ends_at => (),
+                JournalEnd::Pending | JournalEnd::Failed => {
+                    let bytes = self.group.journal.waiting_bytes();
+                    let directory = self.config.data_dir.clone().unwrap_or_default();
+                    return Err(CoordinatorError::Unwritten(directory, bytes));
+                }
+            }
+            self.platform.sleep(events, Some(ends_at), now).map_err(CoordinatorError::poll)?;
+            if self.platform.take_signals().0 > 0 {
+                return Err(CoordinatorError::CutShort);
+            }
+        }
+    }
+}
+
+impl<P: Platform> Coordinator<P> {
+    /// Makes the coordinator of a group that was started at the group time `started`.
+    pub fn new(
+        config: CoordinatorConfig,
+        group: Replica<P::Writer, P::Observer>,
+        platform: P,
+        acceptor: Acceptor<P::Listener>,
+        started: Millis,
+    ) -> Self {
+        let mut coordinator = Self {
+            commands: CommandSockets::new(&config),
+            messages: MessageSockets::new(&config),
+            config,
+            group,
+            sockets: Sockets::new(started),
+            listener: Listener::new(acceptor),
+            liveness: Liveness::default(),
+            platform,
+            started,
+            shutdown: None,
+        };
+        coordinator.arm_deadlines(); // Recovered messages expire even if no client connects.
+        coordinator
+    }
+
+    /// Returns the group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Gives the group the random bits of its next epoch. With `begins_now`, it begins at once.
+    pub fn prepare_epoch(&mut self, epoch: Epoch, begins_now: bool, now: Now) {
+        self.group.handle(Input::DrawnEpoch(epoch), now);
+        if begins_now {
+            log::info!("--new-epoch: epoch {} ends, epoch {epoch} begins", self.group.epoch());
+            self.handle(Input::BeginEpoch, now);
+            self.commit_turn(now);
+        }
+    }
+
+    /// Returns the line that is printed at the start.
+    pub(super) fn first_line(&self, files: &str) -> String {
+        report::first_line(&self.config, &self.group, files)
+    }
+
+    /// Returns the time at which the next turn begins at the latest: now if work is left.
+    pub fn next_deadline(&self, now: Millis) -> Option<Millis> {
+        if self.is_idle(now) { self.sockets.next_deadline() } else { Some(Millis::ZERO) }
+    }
+
+    /// Begins a turn that was due at `deadline` at the latest.
+    pub fn begin_turn(&mut self, deadline: Option<Millis>, now: Now) {
+        self.sockets.begin_turn(deadline, now.steady);
+    }
+
+    /// Records an event of the listener.
+    pub fn on_listener_event(&mut self) {
+        self.listener.on_event();
+    }
+
+    /// Records an event of a connection.
+    pub fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
+        if key.is_second() {
+            self.messages.on_event(key, event);
+        } else {
+            self.commands.on_event(key, event);
+        }
+    }
+
+    /// Runs the turn after its events. `asked` is the number of new requests to end.
+    pub fn run_turn(&mut self, asked: usize, now: Now) -> TurnOutcome {
         self.take_committed(now);
         while let Some(timer) = self.sockets.pop_due(now.steady) {
             self.on_timer(timer, now);
@@ -124,7 +185,7 @@ impl Coordinator {
         self.serve_commands(now);
         self.commands.limit_input(&mut self.sockets, now.steady);
         self.accept(now); // After the timers, so that the accept timer can be set again.
-        let is_second = signalled && self.on_signal(now);
+        let is_second = self.on_end_requests(asked, now);
         self.handle(Input::Tick, now);
         if self.commands.write_replies() {
             self.liveness.request_check();
@@ -135,14 +196,14 @@ impl Coordinator {
         self.close_marked();
         self.commands.resume_waiting(&self.group); // After all steps that free memory.
         self.arm_deadlines();
-        Ok(if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) })
+        if is_second { TurnOutcome::CutShort } else { self.outcome(now.steady) }
     }
 
-    fn is_idle(&self) -> bool {
+    fn is_idle(&self, now: Millis) -> bool {
         self.commands.is_idle()
             && self.messages.is_idle()
             && !self.liveness.is_under_way()
-            && !self.listener.is_due(self.system.now().steady)
+            && !self.listener.is_due(now)
     }
 
     fn on_timer(&mut self, timer: CoordinatorTimer, now: Now) {
@@ -214,7 +275,7 @@ impl Coordinator {
     }
 
     /// Returns the lines that follow `OK stats`.
-    pub(super) fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
+    pub fn stats(&self, now: Millis) -> Vec<(&'static str, String)> {
         let server = ServerStats {
             uptime_ms: now.since(self.started),
             line_bytes_max: self.config.max_line,
@@ -226,15 +287,8 @@ impl Coordinator {
         lines
     }
 
-    /// Handles signals. The first one begins the shutdown. Returns true for a second one.
-    fn on_signal(&mut self, now: Now) -> bool {
-        let (mut asked, is_hangup) = self.system.take_signals();
-        if is_hangup {
-            log::warn!(
-                "SIGHUP: ignored, the config is not read again. To apply changes of the config, \
-                 restart the coordinator"
-            );
-        }
+    /// Handles requests to end. The first one begins the shutdown. Returns true for a second one.
+    fn on_end_requests(&mut self, mut asked: usize, now: Now) -> bool {
         if asked > 0 && self.shutdown.is_none() {
             asked -= 1;
             log::info!("shutting down");
@@ -250,7 +304,7 @@ impl Coordinator {
 
     fn outcome(&mut self, now: Millis) -> TurnOutcome {
         let Some(mut shutdown) = self.shutdown else { return TurnOutcome::Continue };
-        let step = shutdown.advance(|| self.is_drained(), now);
+        let step = shutdown.advance(|| self.is_drained(now), now);
         self.shutdown = Some(shutdown);
         match step {
             ShutdownStep::Wait => (),
@@ -273,32 +327,20 @@ impl Coordinator {
     }
 
     /// Returns true if every due reply and delivery was sent.
-    fn is_drained(&self) -> bool {
-        self.is_idle()
+    fn is_drained(&self, now: Millis) -> bool {
+        self.is_idle(now)
             && self.group.journal.is_idle()
             && self.commands.is_drained()
             && !self.messages.has_due(&self.group)
     }
 
-    /// Writes the end of the journal. Waits for it until the shutdown timeout or a second signal.
-    pub(super) fn close_journal(&mut self, events: &mut Events) -> Result<(), CoordinatorError> {
-        let ends_at = self.shutdown.map_or(Millis::ZERO, Shutdown::ends_at);
-        self.group.close_journal(self.system.now());
-        loop {
-            let now = self.system.now().steady;
-            match self.group.journal.end(now) {
-                JournalEnd::Written => return Ok(()),
-                JournalEnd::Pending if now < ends_at => (),
-                JournalEnd::Pending | JournalEnd::Failed => {
-                    let bytes = self.group.journal.waiting_bytes();
-                    let directory = self.config.data_dir.clone().unwrap_or_default();
-                    return Err(CoordinatorError::Unwritten(directory, bytes));
-                }
-            }
-            self.system.sleep(events, Some(ends_at)).map_err(CoordinatorError::poll)?;
-            if self.system.take_signals().0 > 0 {
-                return Err(CoordinatorError::CutShort);
-            }
-        }
+    /// Begins the end of the journal.
+    pub fn begin_journal_end(&mut self, now: Now) {
+        self.group.close_journal(now);
+    }
+
+    /// Continues the end of the journal, and returns its outcome.
+    pub fn journal_end(&mut self, now: Millis) -> JournalEnd {
+        self.group.journal.end(now)
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Shutdown {
 
 /// Outcome of a turn for the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TurnOutcome {
+pub enum TurnOutcome {
     /// Another turn follows.
     Continue,
     /// The shutdown is complete, or its timeout has expired.

@@ -10,6 +10,7 @@ use mio::{Poll, Registry};
 use super::journal::GroupJournal;
 use super::replica::Replica;
 use super::server::Coordinator;
+use super::system::System;
 use super::{CoordinatorError, report};
 use crate::config::{CoordinatorConfig, CoordinatorRun, StandardStream, write_line};
 use crate::facts::Recorded;
@@ -46,7 +47,7 @@ fn draw_random() -> Result<u64, CoordinatorError> {
 }
 
 /// Listens, starts the group, and prints the first line on standard output.
-pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator, CoordinatorError> {
+pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator<System>, CoordinatorError> {
     let config = &run.config;
     let system = |what| move |error| CoordinatorError::System(what, error);
     let files = match raise_file_limit() {
@@ -78,8 +79,11 @@ pub(super) fn start(run: &CoordinatorRun) -> Result<Coordinator, CoordinatorErro
     let startup = begin(config, rules, poll.registry(), &mut signals)?;
     let config = CoordinatorConfig { listen: listening, ..config.clone() };
     let begins_epoch = run.new_epoch && startup.keeps_epoch;
-    let mut coordinator = Coordinator::new(config, startup, poll, signals, acceptor);
-    coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch);
+    let Startup { group, clock, .. } = startup;
+    let now = clock.now();
+    let system = System::new(poll, clock, signals);
+    let mut coordinator = Coordinator::new(config, group, system, acceptor, now.steady);
+    coordinator.prepare_epoch(Epoch::new(draw_random()?), begins_epoch, now);
     write_line(StandardStream::Output, &coordinator.first_line(&files));
     Ok(coordinator)
 }
@@ -108,7 +112,7 @@ fn begin(
     let Some(directory) = &config.data_dir else {
         let group = Group::new(rules, Epoch::new(draw_random()?));
         return Ok(Startup {
-            group: Replica::new(group, GroupJournal::Memory(MemoryJournal)),
+            group: Replica::new(group, GroupJournal::Memory(MemoryJournal), ()),
             clock: watch_clock(Clock::start(), registry),
             keeps_epoch: false,
         });
@@ -149,7 +153,7 @@ fn begin(
     let keeps_epoch = opened.state.epoch() != drawn.epoch;
     let (group, journal) = GroupJournal::start(opened, registry)
         .map_err(|error| CoordinatorError::System("cannot start a thread", error))?;
-    Ok(Startup { group: Replica::new(group, journal), clock, keeps_epoch })
+    Ok(Startup { group: Replica::new(group, journal, ()), clock, keeps_epoch })
 }
 
 /// Makes the clock wake the loop when the wall clock is set, if the system supports it.

@@ -1,10 +1,14 @@
-//! The poll, the clocks and the signals of the loop.
+//! The poll, the clocks and the signals of the loop: the platform of the program.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
-use mio::{Events, Poll, Registry};
+use mio::net::TcpListener;
+use mio::{Events, Poll};
 
-use crate::net::{Clock, Signal, Signals, wait};
+use super::journal::WriterThread;
+use super::platform::Platform;
+use crate::net::{Clock, Connection, Key, Signal, Signals, Transport, wait};
 use crate::time::{Millis, Now};
 
 /// Sources of events, and the time.
@@ -18,10 +22,6 @@ pub(super) struct System {
 impl System {
     pub(super) fn new(poll: Poll, clock: Clock, signals: Signals) -> Self {
         Self { poll, clock, signals }
-    }
-
-    pub(super) fn registry(&self) -> &Registry {
-        self.poll.registry()
     }
 
     pub(super) fn now(&self) -> Now {
@@ -38,8 +38,8 @@ impl System {
         &mut self,
         events: &mut Events,
         deadline: Option<Millis>,
+        now: Millis,
     ) -> io::Result<()> {
-        let now = self.now().steady;
         wait(&mut self.poll, events, now, self.clock.wake_by(deadline, now))
     }
 
@@ -49,5 +49,27 @@ impl System {
         let signals = self.signals.drain();
         let asked = signals.iter().filter(|signal| **signal != Signal::Hangup).count();
         (asked, signals.len() > asked)
+    }
+}
+
+impl Platform for System {
+    type Stream = Transport;
+    type Listener = TcpListener;
+    type Writer = WriterThread;
+    type Observer = ();
+
+    fn connect(&mut self, from: Option<IpAddr>, address: SocketAddr) -> io::Result<Connection> {
+        match from {
+            Some(from) => Connection::connect_from(from, address),
+            None => Connection::connect(address),
+        }
+    }
+
+    fn register(&mut self, connection: &mut Connection, key: Key) -> io::Result<()> {
+        connection.register(self.poll.registry(), key)
+    }
+
+    fn random(&mut self) -> io::Result<u64> {
+        getrandom::u64().map_err(io::Error::other)
     }
 }

@@ -27,8 +27,8 @@ use crate::time::Millis;
 /// reports a free file. So the caller tries again when this process closes a file, and at
 /// [`Acceptor::retry_at`] at the latest.
 #[derive(Debug)]
-pub struct Acceptor {
-    listener: TcpListener,
+pub struct Acceptor<L = TcpListener> {
+    listener: L,
     is_address_missing: bool,
     reserve: FileReserve,
     ready: bool,
@@ -38,11 +38,32 @@ pub struct Acceptor {
     pauses: u64,
 }
 
+/// A socket whose connections an [`Acceptor`] accepts.
+pub trait Listen {
+    /// The stream of a connection.
+    type Stream;
+
+    /// Accepts one connection, and returns the address of its peer.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if no connection waits, or the error of the operating system.
+    fn accept_one(&self) -> io::Result<(Self::Stream, SocketAddr)>;
+}
+
+impl Listen for TcpListener {
+    type Stream = Transport;
+
+    fn accept_one(&self) -> io::Result<(Transport, SocketAddr)> {
+        self.accept().map(|(stream, peer)| (Transport::plain(stream), peer))
+    }
+}
+
 /// Result of [`Acceptor::accept`].
 #[derive(Debug)]
-pub enum Accept {
+pub enum Accept<S = Transport> {
     /// A new connection. Call `accept` again.
-    Accepted(Transport, SocketAddr),
+    Accepted(S, SocketAddr),
     /// The accept queue is empty. An edge reports the next connection.
     Drained,
     /// The limit of a turn is reached. Call `accept` again in the next turn.
@@ -61,15 +82,7 @@ impl Acceptor {
     /// The error of the socket: the address is in use, or not ours, or not allowed.
     pub fn bind(address: SocketAddr, reserve_files: usize) -> io::Result<Self> {
         let BoundListener { listener, is_address_missing } = socket::listen(address)?;
-        Ok(Self {
-            listener,
-            is_address_missing,
-            reserve: FileReserve::new(reserve_files),
-            ready: false,
-            paused_until: None,
-            accepts_left: limits::TURN_ACCEPTS_MAX,
-            pauses: 0,
-        })
+        Ok(Self { is_address_missing, ..Self::over(listener, reserve_files) })
     }
 
     /// Returns true if no interface of this machine had the address when the listener was bound.
@@ -86,6 +99,32 @@ impl Acceptor {
     /// The error of the poll.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.listener, token, Interest::READABLE)
+    }
+
+    /// Returns the address of the listener, with the port that the system chose for port 0.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl<L: Listen> Acceptor<L> {
+    /// Accepts the connections of `listener`, and opens `reserve_files` files that clients cannot
+    /// use.
+    #[must_use]
+    pub fn over(listener: L, reserve_files: usize) -> Self {
+        Self {
+            listener,
+            is_address_missing: false,
+            reserve: FileReserve::new(reserve_files),
+            ready: false,
+            paused_until: None,
+            accepts_left: limits::TURN_ACCEPTS_MAX,
+            pauses: 0,
+        }
     }
 
     /// Records an event of the listener.
@@ -130,7 +169,7 @@ impl Acceptor {
     }
 
     /// Accepts one connection. Call it until it returns something other than [`Accept::Accepted`].
-    pub fn accept(&mut self, now: Millis) -> Accept {
+    pub fn accept(&mut self, now: Millis) -> Accept<L::Stream> {
         if !self.ready {
             return Accept::Drained;
         }
@@ -143,8 +182,8 @@ impl Acceptor {
         }
         while self.accepts_left > 0 {
             self.accepts_left -= 1;
-            match self.listener.accept() {
-                Ok((stream, peer)) => return Accept::Accepted(Transport::plain(stream), peer),
+            match self.listener.accept_one() {
+                Ok((stream, peer)) => return Accept::Accepted(stream, peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.ready = false;
                     self.accepts_left = limits::TURN_ACCEPTS_MAX;
@@ -158,17 +197,8 @@ impl Acceptor {
         Accept::Yielded
     }
 
-    /// Returns the address of the listener, with the port that the system chose for port 0.
-    ///
-    /// # Errors
-    ///
-    /// The error of the operating system.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
     /// Begins a pause. An unexpected error causes a pause, too, because a pause cannot spin.
-    fn pause(&mut self, error: io::Error, now: Millis) -> Accept {
+    fn pause(&mut self, error: io::Error, now: Millis) -> Accept<L::Stream> {
         self.paused_until = Some(now.plus(limits::ACCEPT_PAUSE_MS));
         self.accepts_left = limits::TURN_ACCEPTS_MAX;
         self.pauses = self.pauses.saturating_add(1);

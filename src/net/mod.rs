@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 
-pub use acceptor::{Accept, Acceptor};
+pub use acceptor::{Accept, Acceptor, Listen};
 pub use clock::{Clock, Stopwatch};
 pub use connection::{Connection, Fill, Flush};
 pub use files::raise_file_limit;

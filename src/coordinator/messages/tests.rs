@@ -27,7 +27,7 @@ impl Part {
         let group = Group::new(rules(&config, config.listen), Epoch::new(1));
         Self {
             messages: MessageSockets::new(&config),
-            group: Replica::new(group, GroupJournal::Memory(MemoryJournal)),
+            group: Replica::new(group, GroupJournal::Memory(MemoryJournal), ()),
             sockets: Sockets::new(Millis::ZERO),
             now: Now { steady: Millis::ZERO, unix: UnixMillis(0) },
         }
@@ -37,7 +37,7 @@ impl Part {
     fn handle(&mut self, input: Input<'_>) -> Option<LinkId> {
         self.group.handle(input, self.now);
         let mut begun = None;
-        for effect in iter::from_fn(|| self.group.poll_effect()) {
+        for effect in iter::from_fn(|| self.group.poll_effect(self.now)) {
             match effect {
                 Effect::Connect { link, .. } => begun = Some(link),
                 Effect::Close { link, closing_bytes } => {

@@ -7,6 +7,7 @@ use super::Coordinator;
 use crate::coordinator::accept::Accepted;
 use crate::coordinator::commands::{Addresses, Next};
 use crate::coordinator::messages::{Acks, RunWrite};
+use crate::coordinator::platform::Platform;
 use crate::coordinator::ready::{FRESH, LEFTOVER, Queued, Share};
 use crate::coordinator::report;
 use crate::group::{ConnId, Effect, Input, LinkId, Listing, Origin, SocketEnd};
@@ -18,7 +19,7 @@ use crate::net::{Connection, Key};
 use crate::protocol::{Epoch, LimitReached, Reply, Request};
 use crate::time::Now;
 
-impl Coordinator {
+impl<P: Platform> Coordinator<P> {
     /// Passes an input to the group, and runs its effects.
     #[inline]
     pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
@@ -28,7 +29,7 @@ impl Coordinator {
 
     /// Runs the effects of the group until none is left.
     pub(super) fn run_effects(&mut self, now: Now) {
-        while let Some(effect) = self.group.poll_effect() {
+        while let Some(effect) = self.group.poll_effect(now) {
             match effect {
                 Effect::Reply { to, reply, after } => {
                     let after = self.group.awaited(after);
@@ -52,8 +53,9 @@ impl Coordinator {
     /// Starts a connect-back.
     fn connect_back(&mut self, link: LinkId, from: Option<IpAddr>, address: SocketAddr, now: Now) {
         let key = self.messages.next_key();
-        let begun = self.listener.connect(from, address).and_then(|mut connection| {
-            connection.register(self.system.registry(), key)?;
+        let connect = || self.platform.connect(from, address);
+        let begun = self.listener.connect(connect).and_then(|mut connection| {
+            self.platform.register(&mut connection, key)?;
             Ok(connection)
         });
         match begun {
@@ -89,7 +91,7 @@ impl Coordinator {
 
     /// Draws random bits for the next epoch. If this fails, the group asks again later.
     fn draw_epoch(&mut self, now: Now) {
-        match getrandom::u64() {
+        match self.platform.random() {
             Ok(bits) => self.group.handle(Input::DrawnEpoch(Epoch::new(bits)), now),
             Err(error) => log::error!("cannot begin a new epoch: no random number: {error}"),
         }
@@ -156,7 +158,7 @@ impl Coordinator {
     }
 
     /// Adds a command socket. If there is no room, the oldest silent command socket makes room.
-    fn add_client(&mut self, mut connection: Connection, address: SocketAddr, now: Now) {
+    fn add_client(&mut self, mut connection: Connection<P::Stream>, address: SocketAddr, now: Now) {
         let Ok(local) = connection.local_addr() else { return }; // The client is gone already.
         let refusal = self.commands.refusal_for(address.ip()).or_else(|| {
             let (full, displaced) = self.commands.full()?;
@@ -167,7 +169,7 @@ impl Coordinator {
             return;
         }
         let key = self.commands.next_key();
-        if let Err(error) = connection.register(self.system.registry(), key) {
+        if let Err(error) = self.platform.register(&mut connection, key) {
             log::warn!("{address}: closed: the socket cannot be registered with the poll: {error}");
             return;
         }
@@ -321,7 +323,7 @@ impl Coordinator {
 
     /// Submits the facts of this turn to the journal.
     pub(super) fn commit_turn(&mut self, now: Now) {
-        self.group.commit(now);
+        self.group.commit(now, || self.platform.random().ok());
         self.begin_due_epoch(now);
     }
 }
