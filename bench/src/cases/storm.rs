@@ -19,10 +19,10 @@ use crate::table::Values;
 const TTL_S: u64 = 3600;
 
 pub(super) fn measure(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
-    if peer == Peer::Floor {
-        floor(case, programs)
+    if matches!(peer, Peer::Floor | Peer::FloorAcks) {
+        floor(case, programs, peer.has_acks())
     } else {
-        coordinator(case, programs, peer == Peer::GroupcastAcks)
+        coordinator(case, programs, peer.has_acks())
     }
 }
 
@@ -60,14 +60,14 @@ fn coordinator(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
 }
 
 /// The floor keeps the bytes and copies them to each client that connects.
-fn floor(case: &Case, programs: &Programs) -> Result<Values> {
+fn floor(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
     let floor = Floor::start(true, programs.cores)?;
     let _publisher = fill(&floor, case)?;
     let text_bytes = case.plan.text_bytes;
     let mut clients = Clients::new(text_bytes)?;
     timed(case, &floor.server, || {
         for _ in 0..case.plan.receivers {
-            let wire = Box::new(Deliveries::copied(text_bytes));
+            let wire = Box::new(Deliveries::copied(text_bytes, acks));
             clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
         }
         clients.receive(case.plan.receivers, case.messages)
@@ -77,7 +77,7 @@ fn floor(case: &Case, programs: &Programs) -> Result<Values> {
 /// Publishes all messages to the floor and verifies them with one subscriber.
 pub(super) fn fill(floor: &Floor, case: &Case) -> Result<Clients> {
     let mut clients = Clients::new(case.plan.text_bytes)?;
-    let wire = Box::new(Deliveries::copied(case.plan.text_bytes));
+    let wire = Box::new(Deliveries::copied(case.plan.text_bytes, false));
     clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
     clients.add_publisher(floor.client(PUBLISHER)?, Box::new(Lines))?;
     clients.run(Pace::Behind(u64::MAX), Until::Messages(case.messages))?;

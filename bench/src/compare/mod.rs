@@ -20,12 +20,16 @@ use crate::table::{Table, document, print_end};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "compare",
-    about: "groupcast beside Redis, NATS, mosquitto and a server that only copies",
+    about: "groupcast beside ZeroMQ, Redis, NATS, mosquitto and a server that only copies",
     exit_codes: cli::EXIT_CODES,
     is_hidden: false,
     options,
     run,
 };
+
+/// Peers whose versions stand in the head of the results.
+const SOFTWARE: [Peer; 5] =
+    [Peer::ZeroMq, Peer::Redis, Peer::Nats29, Peer::Nats215, Peer::Mosquitto0];
 
 fn options() -> Options {
     let mut options = cli::options();
@@ -44,7 +48,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     let chosen: Vec<Peer> = PEERS.into_iter().filter(|it| names.contains(&it.name())).collect();
     let programs = Programs::find(matches)?;
     raise_file_limit();
-    let lines = machine::describe(programs.cores, &[Peer::Redis, Peer::Nats, Peer::Mosquitto0]);
+    let lines = machine::describe(programs.cores, &SOFTWARE);
     lines.iter().for_each(|line| print(&format!("{line}\n")));
     let mut tables = Vec::new();
     for case in CASES.into_iter().filter(|case| only.contains(&case.name)) {
@@ -53,6 +57,9 @@ fn run(matches: &Matches) -> Result<ExitCode> {
         tables.push(case.measure(&programs, &chosen));
     }
     let targets = targets::targets(&tables);
+    for peer in chosen.iter().filter(|peer| peer.version().is_none()) {
+        print(&format!("\n{}: {}\n", peer.name(), peer.not_installed()));
+    }
     if let Some(out) = matches.opt_str("out") {
         let pictures =
             "\n![CPU of a delivery](results-cpu.svg)\n\n![Latency](results-latency.svg)\n";
@@ -95,10 +102,14 @@ fn medians(table: &Table, column: &str) -> Vec<Option<f64>> {
 fn series() -> [Series; PEERS.len()] {
     let color = |peer| match peer {
         Peer::Floor => plot::GREY,
+        Peer::FloorAcks => plot::SILVER,
         Peer::Groupcast => plot::BLUE,
         Peer::GroupcastAcks => plot::CYAN,
+        Peer::ZeroMq => plot::VIOLET,
         Peer::Redis => plot::RED,
-        Peer::Nats => plot::GREEN,
+        Peer::RedisStreams => plot::PINK,
+        Peer::Nats29 => plot::GREEN,
+        Peer::Nats215 => plot::LIME,
         Peer::Mosquitto0 => plot::YELLOW,
         Peer::Mosquitto1 => plot::ORANGE,
     };

@@ -1,61 +1,147 @@
 //! Targets of the comparison: ratios within the run.
 
 use crate::cases::{
-    ALL_PUBLISH, CPU, Case, FAN_OUT, P50, P99, PACED, PACED_WIDE, STORM, TOTAL, WIDE,
+    ALL_PUBLISH, CPU, Case, FAN_OUT, ONE, P50, P99, PACED, PACED_WIDE, STORM, TOTAL, WIDE,
 };
 use crate::peers::Peer;
-use crate::table::{Row, Table, Target};
+use crate::table::{Table, Target};
+
+/// A value of the first peer of a pair, in each case at most `most` times the value of the second.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    what: &'static str,
+    column: &'static str,
+    cases: &'static [Case],
+    pairs: &'static [(Peer, Peer)],
+    most: f64,
+}
+
+const fn rule(
+    (what, column): (&'static str, &'static str),
+    cases: &'static [Case],
+    pairs: &'static [(Peer, Peer)],
+    most: f64,
+) -> Rule {
+    Rule { what, column, cases, pairs, most }
+}
+
+const CPU_OF: (&str, &str) = ("CPU", CPU);
+const P50_OF: (&str, &str) = ("p50", P50);
+const P99_OF: (&str, &str) = ("p99", P99);
+const TIME_OF: (&str, &str) = ("time", TOTAL);
+
+const WINDOWED: &[Case] = &[FAN_OUT, WIDE];
+const BY_THE_CLOCK: &[Case] = &[PACED, PACED_WIDE];
+
+/// Each of our peers with the floor that does the same work: with as many publishers, and with
+/// acknowledgements if there are any.
+const TO_FLOOR: &[(Peer, Peer)] =
+    &[(Peer::Groupcast, Peer::Floor), (Peer::GroupcastAcks, Peer::FloorAcks)];
+/// At most a part of each of them is at most this part of the faster one.
+const TO_NATS: &[(Peer, Peer)] =
+    &[(Peer::Groupcast, Peer::Nats29), (Peer::Groupcast, Peer::Nats215)];
+const TO_FAST: &[(Peer, Peer)] = &[
+    (Peer::Groupcast, Peer::Redis),
+    (Peer::Groupcast, Peer::Nats29),
+    (Peer::Groupcast, Peer::Nats215),
+    (Peer::GroupcastAcks, Peer::Redis),
+    (Peer::GroupcastAcks, Peer::Nats29),
+    (Peer::GroupcastAcks, Peer::Nats215),
+];
+const TO_SLOW: &[(Peer, Peer)] = &[
+    (Peer::Groupcast, Peer::Mosquitto0),
+    (Peer::Groupcast, Peer::Mosquitto1),
+    (Peer::GroupcastAcks, Peer::Mosquitto0),
+    (Peer::GroupcastAcks, Peer::Mosquitto1),
+];
+const TO_ALL: &[(Peer, Peer)] = &[
+    (Peer::Groupcast, Peer::Redis),
+    (Peer::Groupcast, Peer::Nats29),
+    (Peer::Groupcast, Peer::Nats215),
+    (Peer::Groupcast, Peer::Mosquitto0),
+    (Peer::Groupcast, Peer::Mosquitto1),
+];
 
 /// Two latencies closer to each other than this ratio are equal within the noise.
 const NOISE: f64 = 1.1;
-/// Our peers, each with its greatest ratio of CPU to the floor: by a window, and by the clock.
-const OURS: [(Peer, f64, f64); 2] =
-    [(Peer::Groupcast, 1.75, 1.25), (Peer::GroupcastAcks, 2.5, 1.5)];
+
+const RULES: [Rule; 11] = [
+    rule(CPU_OF, WINDOWED, TO_FLOOR, 1.15),
+    rule(CPU_OF, &[ALL_PUBLISH], TO_FLOOR, 1.2),
+    rule(CPU_OF, BY_THE_CLOCK, TO_FLOOR, 1.1),
+    rule(CPU_OF, &[ONE], TO_NATS, 0.75),
+    rule(CPU_OF, WINDOWED, TO_FAST, 0.25),
+    rule(CPU_OF, WINDOWED, TO_SLOW, 1.0 / 80.0),
+    rule(P50_OF, BY_THE_CLOCK, TO_FLOOR, 1.2),
+    rule(P99_OF, BY_THE_CLOCK, TO_FLOOR, 1.2),
+    rule(P50_OF, BY_THE_CLOCK, TO_ALL, NOISE),
+    rule(P99_OF, BY_THE_CLOCK, TO_ALL, NOISE),
+    rule(TIME_OF, &[STORM], TO_FLOOR, 1.5),
+];
 
 pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
-    let row = |case: Case, peer: Peer| -> Option<&Row> {
-        tables.iter().find(|table| table.title == case.name)?.row(peer.name())
-    };
-    let mut targets = Vec::new();
-    let mut ratio = |what: &str, of: (Case, Peer), to: (Case, Peer), column, most| {
-        let found = row(of.0, of.1).zip(row(to.0, to.1)).and_then(|(of, to)| of.ratio(to, column));
-        let other = if of.0.name == to.0.name { to.1.name() } else { to.0.name };
-        let name = format!("{}: {what}, {} to {other}", of.0.name, of.1.name());
-        targets.push(Target::at_most(name, found, most));
-    };
-    for case in [FAN_OUT, WIDE] {
-        for (ours, most, _) in OURS {
-            for (peer, most) in [
-                (Peer::Floor, most),
-                (Peer::Redis, 0.25),
-                (Peer::Nats, 0.25),
-                (Peer::Mosquitto0, 1.0 / 80.0),
-                (Peer::Mosquitto1, 1.0 / 80.0),
-            ] {
-                ratio("CPU", (case, ours), (case, peer), CPU, most);
+    RULES.iter().flat_map(|rule| rule.targets(tables)).collect()
+}
+
+impl Rule {
+    fn targets(&self, tables: &[Table]) -> Vec<Target> {
+        let all = self.cases.iter().flat_map(|case| self.pairs.iter().map(move |it| (case, it)));
+        let target = |(case, (of, to)): (&Case, &(Peer, Peer))| {
+            let table = tables.iter().find(|table| table.title == case.name);
+            let found = table.and_then(|it| it.ratio(of.name(), to.name(), self.column));
+            let name = format!("{}: {}, {} to {}", case.name, self.what, of.name(), to.name());
+            Target::at_most(name, found, self.most)
+        };
+        all.map(target).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Row;
+
+    /// A table of `case` in which the first peer has `ratio` times the value of the second.
+    fn table(rule: &Rule, case: &Case, (of, to): (Peer, Peer), ratio: f64) -> Table {
+        let row = |peer: Peer, value: f64| Row {
+            rounds: vec![Some(vec![(rule.column, value)])],
+            ..Row::new(peer.name())
+        };
+        let rows = vec![row(of, 100.0 * ratio), row(to, 100.0)];
+        Table { title: case.name.to_owned(), about: String::new(), rows }
+    }
+
+    #[test]
+    fn every_target_is_missed_a_percent_above_it_and_met_a_percent_below() {
+        for rule in &RULES {
+            for case in rule.cases {
+                for pair in rule.pairs {
+                    for (part, is_missed) in [(1.01, true), (0.99, false)] {
+                        let tables = [table(rule, case, *pair, rule.most * part)];
+                        let found = targets(&tables).into_iter().filter(|it| it.found.is_some());
+                        let found: Vec<_> = found.collect();
+                        assert_eq!(found.len(), 1, "{found:?}");
+                        assert!(found.iter().all(|it| it.is_missed() == is_missed), "{found:?}");
+                    }
+                }
             }
         }
     }
-    let times = [("p50", P50), ("p99", P99)];
-    for case in [PACED, PACED_WIDE] {
-        for (ours, _, most) in OURS {
-            ratio("CPU", (case, ours), (case, Peer::Floor), CPU, most);
-            for (what, column) in times {
-                ratio(what, (case, ours), (case, Peer::Floor), column, 1.2);
-            }
+
+    #[test]
+    fn the_bounds_are_those_of_the_document() {
+        let all: Vec<String> = targets(&[]).iter().map(ToString::to_string).collect();
+        for (name, bound) in [
+            ("1 → 1: CPU, groupcast to NATS 2.15", "at most 0.7500"),
+            ("1 → 100: CPU, groupcast to floor", "at most 1.15"),
+            ("1 → 100: CPU, groupcast, acks to floor, acks", "at most 1.15"),
+            ("100 ⇄ 100: CPU, groupcast, acks to floor, acks", "at most 1.20"),
+            ("200/s → 100: CPU, groupcast to floor", "at most 1.10"),
+            ("50/s → 1000: CPU, groupcast, acks to floor, acks", "at most 1.10"),
+        ] {
+            let line = all.iter().find(|line| line.starts_with(&format!("{name} ")));
+            let line = line.unwrap_or_else(|| panic!("{name} is not in {all:#?}"));
+            assert!(line.contains(&format!("target: {bound}: not measured")), "{line}");
         }
-        let others = [Peer::Redis, Peer::Nats, Peer::Mosquitto0, Peer::Mosquitto1];
-        for peer in others {
-            for (what, column) in times {
-                ratio(what, (case, Peer::Groupcast), (case, peer), column, NOISE);
-            }
-        }
     }
-    for (ours, ..) in OURS {
-        ratio("CPU", (ALL_PUBLISH, ours), (FAN_OUT, ours), CPU, 2.0);
-    }
-    for (ours, ..) in OURS {
-        ratio("time", (STORM, ours), (STORM, Peer::Floor), TOTAL, 1.5);
-    }
-    targets
 }

@@ -64,6 +64,12 @@ struct Measured {
     targets: Vec<Target>,
 }
 
+/// The server of `make bench-peers`. Without it, the one in the `PATH`.
+fn default_nats() -> PathBuf {
+    let found = nats::find(nats::NEW).map(|(program, _)| program);
+    found.unwrap_or_else(|| installed::program(nats::PROGRAM))
+}
+
 type Part = fn(&Setup) -> Result<Measured>;
 
 const PARTS: [(&str, Part); 3] = [
@@ -78,7 +84,7 @@ fn options() -> Options {
     cli::add_quick(&mut options);
     let about = "directory for all stores, on a real disk (default: that of bench)";
     options.optopt("", "directory", about, "DIRECTORY");
-    let about = "a nats-server of version 2.10 or later (default: the one in the PATH)";
+    let about = "a nats-server of version 2.10 or later (default: 2.15, or the one in the PATH)";
     options.optopt("", "nats", about, "PROGRAM");
     cli::add_rounds(&mut options, "default: 5 to 7");
     cli::add_out(&mut options, "DURABILITY.md");
@@ -90,7 +96,7 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     let nats = matches.opt_str("nats").map(PathBuf::from);
     let setup = Setup {
         programs: Programs::find(matches)?,
-        nats: nats.unwrap_or_else(|| installed::program(nats::PROGRAM)),
+        nats: nats.unwrap_or_else(default_nats),
         directory: Directory::create(&cli::directory(matches, "directory"))?,
         rounds: cli::rounds(matches)?,
         is_quick: matches.opt_present("quick"),

@@ -44,12 +44,13 @@ impl Floor {
         Ok(stream)
     }
 
-    pub(crate) fn connect(self, plan: Plan) -> Result<Connected> {
+    /// With `acks`, receivers send what members with acknowledgements send.
+    pub(crate) fn connect(self, plan: Plan, acks: bool) -> Result<Connected> {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
             let mut stream = self.client(SUBSCRIBER)?;
             stream.read_exact(&mut [0]).context("the floor does not greet")?;
-            let wire = Box::new(Deliveries::copied(plan.text_bytes));
+            let wire = Box::new(Deliveries::copied(plan.text_bytes, acks));
             clients.add_receiver(stream, wire, plan.publishers, None)?;
         }
         for _ in 0..plan.publishers {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The server has no members, numbers or times. It finds the last LF of each read and drops bytes
-//! that all subscribers have. Its cost is the cost of the kernel for these bytes.
+//! that all subscribers have. It reads and discards what subscribers send. Its cost is the cost of
+//! the kernel for these bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Ipv4Addr;
@@ -146,11 +147,14 @@ impl Floor {
 
     fn read(&mut self) {
         let is_full = self.log.len() >= LOG_BYTES_MAX;
+        let free_bytes = self.scratch.len();
         for peer in self.peers.iter_mut().filter(|peer| peer.is_readable && !is_full) {
             match ready(peer.stream.read(&mut self.scratch)) {
                 Ok(None) => peer.is_readable = false,
                 Ok(Some(0)) | Err(_) => peer.leave(),
                 Ok(Some(read)) => {
+                    // After a short read the socket is empty. Further bytes bring an event.
+                    peer.is_readable = read == free_bytes;
                     let bytes = self.scratch.get(..read).unwrap_or_default();
                     peer.take(bytes, &mut self.log, self.keeps);
                 }

