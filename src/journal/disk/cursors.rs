@@ -5,9 +5,8 @@
 //! the writer, and the writer the loop. The same holds for members that reconnect: each of them
 //! costs a few bytes per pause, however often it reconnects.
 
-use super::snapshot::put_member;
 use crate::facts::{Fact, Recorded};
-use crate::journal::{Record, Salt, encode};
+use crate::journal::Record;
 use crate::limits::CURSOR_FLUSH_MS;
 use crate::time::Millis;
 
@@ -40,11 +39,11 @@ impl CursorFlush {
     }
 }
 
-/// Records the cursors that have moved, and the members that have reconnected.
-pub(super) fn put(state: &mut impl Recorded, at: Millis, salt: Salt, records: &mut Vec<u8>) {
+/// Passes a record for each cursor that has moved, and each member that has reconnected, to `put`.
+pub(super) fn put(state: &mut impl Recorded, mut put: impl FnMut(Record<'_>)) {
     state.take_cursor_changes(|fact| match fact {
-        Fact::Member(member) => put_member(&member, at, salt, records),
-        Fact::Acked { id, acked } => encode(&Record::Acked { id, acked }, at, salt, records),
+        Fact::Member(member) => put(Record::Member(member)),
+        Fact::Acked { id, acked } => put(Record::Acked { id, acked }),
         Fact::Registered { .. }
         | Fact::Returned { .. }
         | Fact::Deregistered { .. }

@@ -18,39 +18,43 @@
 //! The previous segment is always kept until it has expired. If the newest file turns out to be
 //! damaged, the previous one contains the members and their cursors.
 
-use super::{ClosedSegment, Commits};
-use crate::facts::Recorded;
-use crate::journal::disk::WriterJob;
+use super::segments::{ClosedSegment, Segments};
+use crate::protocol::Seq;
 use crate::time::Millis;
 
-impl Commits {
-    /// Removes the oldest segment if it is due.
-    pub(super) fn remove_due(&mut self, state: &mut impl Recorded, now: Millis) {
-        let Some(oldest) = self.removable() else { return };
-        if self.is_needed(oldest) {
-            if now < self.expires(oldest) {
-                return;
-            }
-        } else {
-            state.forget_through(oldest.last);
+/// Segment to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Removal {
+    pub(super) serial: u64,
+    /// Messages up to this one must be forgotten, because they have not expired.
+    pub(super) forget: Option<Seq>,
+}
+
+impl Segments {
+    /// Returns the oldest segment if it must be removed now. `done` is the last commit that is
+    /// done.
+    pub(super) fn remove_due(&mut self, done: u64, now: Millis) -> Option<Removal> {
+        let oldest = *self.removable(done)?;
+        let is_needed = self.is_needed(&oldest, done);
+        if is_needed && now < self.expires(&oldest) {
+            return None;
         }
-        let serial = oldest.serial;
         self.is_removing = true;
-        self.jobs.push_back(WriterJob::Remove { serial });
+        Some(Removal { serial: oldest.serial, forget: (!is_needed).then_some(oldest.last) })
     }
 
     /// Returns the time at which the oldest segment can be removed.
-    pub(super) fn removal_at(&self) -> Option<Millis> {
-        let oldest = self.removable()?;
-        Some(if self.is_needed(oldest) { self.expires(oldest) } else { Millis::ZERO })
+    pub(super) fn removal_at(&self, done: u64) -> Option<Millis> {
+        let oldest = self.removable(done)?;
+        Some(if self.is_needed(oldest, done) { self.expires(oldest) } else { Millis::ZERO })
     }
 
     /// Returns the oldest segment if a later one exists and contains the cursors. The disk may be
     /// full of expired segments, so the later one need not be writable.
-    fn removable(&self) -> Option<&ClosedSegment> {
+    fn removable(&self, done: u64) -> Option<&ClosedSegment> {
         let later =
-            self.closed.get(1).map_or(self.segment.start_commit, |closed| closed.start_commit);
-        let is_removable = !self.is_removing && later <= self.done.0;
+            self.closed.get(1).map_or(self.open().start_commit, |closed| closed.start_commit);
+        let is_removable = !self.is_removing && later <= done;
         self.closed.front().filter(|_| is_removable)
     }
 
@@ -58,9 +62,9 @@ impl Commits {
         closed.newest.plus(self.ttl_ms).plus(1)
     }
 
-    fn is_needed(&self, oldest: &ClosedSegment) -> bool {
-        let is_begun = self.segment.start_commit <= self.done.0;
-        self.closed.len() < 2 || !is_begun || self.segment.needed <= oldest.last
+    fn is_needed(&self, oldest: &ClosedSegment, done: u64) -> bool {
+        let is_begun = self.open().start_commit <= done;
+        self.closed.len() < 2 || !is_begun || self.open().needed <= oldest.last
     }
 }
 

@@ -36,7 +36,7 @@ fn failed_retries_are_counted_and_are_no_segments() {
     let bytes = stat(&opened.commits, "journal_bytes");
     turn(&mut opened, 10);
     for failures in 1..=5 {
-        let failed = Some(opened.commits.next - 1);
+        let failed = Some(opened.commits.queue.next() - 1);
         assert_eq!(jobs(&mut opened).len(), 1, "{failures}");
         let written = WriterReport { failed, ..WriterReport::default() };
         let now = at(10_000 * failures);
@@ -74,7 +74,7 @@ fn bytes_and_segments_are_those_of_the_files() {
         let stats = ["journal_segments", "journal_bytes"].map(|key| stat(&opened.commits, key));
         assert_eq!(stats, [sizes.len() as u64, sizes.iter().sum()], "{steady}");
     }
-    assert!(opened.commits.segment.serial > 2);
+    assert!(opened.commits.segments.open().serial > 2);
 }
 
 /// A snapshot may be longer than the usual length of a segment.
@@ -85,17 +85,17 @@ fn most_of_a_segment_is_not_its_snapshot() {
     testing::ask(&mut opened, 1, &["alice#register 9000", "bob#register 9001"]);
     let mut beginnings = Vec::new();
     for now in 2..200 {
-        let serial = opened.commits.segment.serial;
+        let serial = opened.commits.segments.open().serial;
         testing::ask(&mut opened, now, &["alice#msend some words"]);
-        if opened.commits.segment.serial == serial {
+        if opened.commits.segments.open().serial == serial {
             continue;
         }
-        let closed = opened.commits.closed.back().unwrap().bytes;
+        let closed = opened.commits.segments.closed.back().unwrap().bytes;
         if let Some(startup) = beginnings.last() {
             assert!(closed > 4 * (startup - HEADER_BYTES as u64), "{closed} of {startup}");
             assert!(closed < 5 * startup, "{closed} of {startup}");
         }
-        beginnings.push(opened.commits.segment.bytes);
+        beginnings.push(opened.commits.segments.open().bytes);
     }
     assert!(beginnings.len() > 10, "{beginnings:?}");
 }
@@ -133,7 +133,8 @@ fn a_sync_makes_seqs_durable_also_if_more_was_written_after_it() {
         let jobs = jobs(&mut opened);
         testing::run_jobs(&mut opened, round * 100 + 2, jobs);
         let last = opened.state.last();
-        assert!(last.above(opened.commits.durable) <= 4, "of {last}: {:?}", opened.commits.durable);
+        let durable = opened.commits.durability.durable();
+        assert!(last.above(durable) <= 4, "of {last}: {durable:?}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::*;
+use crate::facts::Recorded;
+use crate::journal::WriterJob;
 use crate::journal::disk::testing::{self, GroupOnDisk, ask, decide, jobs, run_jobs, segments};
 use crate::limits::{CURSOR_FLUSH_MS, SyncPolicy};
 use crate::protocol::Seq;
@@ -44,7 +45,7 @@ impl RetentionFixture {
     }
 
     fn newest(&self) -> u64 {
-        self.opened.commits.segment.serial
+        self.opened.commits.segments.open().serial
     }
 
     /// Alice sends until another segment starts. Segments that are not needed are then removed.

@@ -18,7 +18,7 @@ fn release(opened: &mut GroupOnDisk, now: u64) {
     for turn in 0..10 {
         decide(opened, now + turn * 1_000, &[]);
         let jobs = jobs(opened);
-        if jobs.is_empty() && opened.commits.failing.is_none() {
+        if jobs.is_empty() && !opened.commits.failure.is_failing() {
             return;
         }
         run_jobs(opened, now + turn * 1_000, jobs);
@@ -103,7 +103,7 @@ fn what_is_moved_away_is_noticed_though_nothing_more_is_written() {
     while let Some(deadline) = opened.commits.deadline() {
         assert!(deadline <= at(now + JOURNAL_CHECK_MS).steady, "{deadline}");
         ask(&mut opened, deadline.as_u64(), &[]); // Records a cursor. Then nothing is left to do.
-        if opened.commits.failing.is_some() {
+        if opened.commits.failure.is_failing() {
             release(&mut opened, deadline.as_u64());
             drop(opened);
             return check_start(&path, 40);
@@ -138,7 +138,7 @@ fn a_directory_that_is_moved_away_fails_the_journal_until_it_is_back_or_an_empty
             decide(&mut opened, SOON + turn * 1_000, &[]);
             let jobs = jobs(&mut opened);
             run_jobs(&mut opened, SOON + turn * 1_000, jobs);
-            assert!(opened.commits.failing.is_some(), "{turn}");
+            assert!(opened.commits.failure.is_failing(), "{turn}");
         }
         match comes_back {
             true => fs::rename(&away, &path).unwrap(),

@@ -30,7 +30,7 @@ fn failed(path: &Path, failures: u64) -> GroupOnDisk {
     testing::ask(&mut opened, 2, &["alice#register 9000", "bob#register 9001", "bob#msend one"]);
     decide_epoch(&mut opened, 3);
     for failure in 1..=failures {
-        let failed = Some(opened.commits.next - 1);
+        let failed = Some(opened.commits.queue.next() - 1);
         assert!(!jobs(&mut opened).is_empty(), "failure {failure}");
         let mut progress = Progress::default();
         let written = WriterReport { failed, ..WriterReport::default() };
@@ -84,9 +84,9 @@ fn a_segment_that_starts_after_a_new_epoch_belongs_to_it() {
         for _ in 0..messages {
             testing::ask(&mut opened, 2, &["alice#msend 12345678"]);
         }
-        let serial = opened.commits.segment.serial;
+        let serial = opened.commits.segments.open().serial;
         decide_epoch(&mut opened, 3);
-        begun += usize::from(opened.commits.segment.serial > serial);
+        begun += usize::from(opened.commits.segments.open().serial > serial);
         let work = jobs(&mut opened);
         testing::run_jobs(&mut opened, 4, work);
         assert_eq!(found(directory.path()), (NEW, 2, messages), "after {messages} messages");
