@@ -34,7 +34,7 @@ use crate::session::LogPosition;
 use crate::text;
 use file_state::{FileState, LogFileId};
 
-pub(super) use lines::{Lines, LogBatch};
+pub use lines::{Lines, LogBatch};
 
 /// Reason why a file cannot be used as the message log. The file is unchanged.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl fmt::Display for MessageLogError {
 
 /// A job for the log's thread.
 #[derive(Debug)]
-pub(super) enum LogJob {
+pub enum LogJob {
     /// Append these lines.
     Append(Lines),
     /// Append the start of an epoch.
@@ -88,22 +88,22 @@ pub(super) enum LogJob {
 
 /// Result of a batch of jobs.
 #[derive(Debug, Default)]
-pub(super) struct LogReport {
+pub struct LogReport {
     /// Number of entries that were written, the oldest first.
-    pub(super) written: usize,
+    pub written: usize,
     /// Error, if entries are still unwritten.
-    pub(super) failure: Option<String>,
+    pub failure: Option<String>,
     /// The file was checked because of [`LogJob::Retry`] or [`LogJob::Rotate`].
-    pub(super) is_checked: bool,
+    pub is_checked: bool,
     /// Text for the user about a new file that started without [`LogJob::Rotate`].
-    pub(super) new_file: Option<String>,
+    pub new_file: Option<String>,
     /// The emptied buffer, for [`LogBatch::reuse`].
-    pub(super) spare: String,
+    pub spare: String,
 }
 
 /// The open log file, locked until this value is dropped.
 #[derive(Debug)]
-pub(super) struct MessageLog {
+pub struct MessageLog {
     id: String,
     /// Absolute if possible: a current directory that was removed and created again is a different
     /// directory.
@@ -131,7 +131,7 @@ impl MessageLog {
     /// # Errors
     ///
     /// [`MessageLogError`]; the lines of the file are unchanged.
-    pub(super) fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, MessageLogError> {
+    pub fn open(path: &Path, id: &str, must_sync: bool) -> Result<Self, MessageLogError> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -167,7 +167,8 @@ impl MessageLog {
     }
 
     /// Returns the last number of the file, and its epoch.
-    pub(super) const fn log_position(&self) -> LogPosition {
+    #[must_use]
+    pub const fn log_position(&self) -> LogPosition {
         self.log_position
     }
 

@@ -44,12 +44,11 @@ use crate::net::{
 use crate::session::{Session, Settings};
 use crate::text;
 use dialer::CoordinatorAddress;
-use message_log::MessageLog;
 use outbox::Outbox;
 use server::Participant;
 use terminal::{InputMode, Output, Prompt};
 
-pub use message_log::MessageLogError;
+pub use message_log::{Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
 
 /// Reason why the participant could not start or continue.
 #[derive(Debug)]

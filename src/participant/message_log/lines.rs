@@ -12,7 +12,7 @@ use crate::time::UnixMillis;
 
 /// Consecutive lines, and the number of the last one.
 #[derive(Debug, Default)]
-pub(in crate::participant) struct Lines {
+pub struct Lines {
     pub(super) text: String,
     pub(super) entries: usize,
     pub(super) last: Seq,
@@ -21,7 +21,7 @@ pub(in crate::participant) struct Lines {
 
 /// Jobs for the log's thread, and a spare buffer for more lines.
 #[derive(Debug, Default)]
-pub(in crate::participant) struct LogBatch {
+pub struct LogBatch {
     jobs: Vec<LogJob>,
     spare: String,
 }
@@ -36,7 +36,7 @@ impl LogBatch {
     }
 
     /// Adds an entry to the last job if that has lines, or as a new job.
-    pub(in crate::participant) fn append(&mut self, entry: &LogEntry) {
+    pub fn append(&mut self, entry: &LogEntry) {
         if let LogEntry::Epoch(epoch) = entry {
             return self.push(LogJob::Begin(*epoch));
         }
