@@ -191,15 +191,16 @@ fn number_of(line: &[u8]) -> LogLineKind {
     number.map_or(LogLineKind::Not, LogLineKind::Number)
 }
 
-/// Returns the last epoch that starts before `end`. The header has one.
+/// Returns the epoch of the last whole line before `end` that has one. The header has one.
 fn last_epoch(file: &File, end: u64) -> Result<Epoch, MessageLogError> {
     const MARK: &[u8] = b"\n# epoch ";
     let mark = memmem::FinderRev::new(MARK);
     let mut before = end;
     while let Some(at) = find_backwards(file, before, MARK.len() - 1, |chunk| mark.rfind(chunk))? {
         let start = at.saturating_add(MARK.len() as u64);
-        let digits = read(file, start, end.saturating_sub(start).min(Epoch::DIGITS as u64))?;
-        if let Some(epoch) = std::str::from_utf8(&digits).ok().and_then(Epoch::parse) {
+        let line = read(file, start, end.saturating_sub(start).min(Epoch::DIGITS as u64 + 1))?;
+        let digits = line.strip_suffix(b"\n").and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(epoch) = digits.and_then(Epoch::parse) {
             return Ok(epoch);
         }
         before = at;

@@ -310,7 +310,13 @@ fn an_invalid_epoch_line_starts_no_epoch() {
     let fixture = LogFixture::new();
     let head =
         format!("# id alice\n# epoch {EPOCH}\n# last 0\n7\t2026-11-22T10:05:00.123Z\tbob\thi\n");
-    for line in ["# epoch 2222\n", "# epoch \n", "# epoch 00000000000000ZZ\n"] {
+    for line in [
+        "# epoch 2222\n",
+        "# epoch \n",
+        "# epoch 00000000000000ZZ\n",
+        "# epoch 00000000000000bbb\n",
+        "# epoch 00000000000000bb\r\n",
+    ] {
         let content = format!("{head}{line}");
         let (found, left) = fixture.recover(content.as_bytes()).unwrap();
         assert_eq!((found, left), (log_position(7), content.into_bytes()));
