@@ -141,7 +141,8 @@ pub enum Issue {
         serial: u64,
         /// Range of the incomplete record.
         bytes: Range<u64>,
-        /// Result of cutting the record off. `None` while the journal is only inspected.
+        /// Result of cutting the record off. `None` while the journal is only inspected, and if
+        /// the segment has other damage.
         cut: Option<io::Result<()>>,
     },
     /// A segment repeats seqs of older segments in another epoch. Its messages with these seqs are

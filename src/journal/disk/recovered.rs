@@ -47,12 +47,19 @@ impl Recovered {
     }
 
     /// Cuts incomplete records off the ends of segments. A killed program leaves such records.
+    ///
+    /// A segment with other damage keeps its incomplete record. Without it the damage would be the
+    /// end of the segment. The start of a damaged record looks incomplete, too, and the next start
+    /// would not doubt `last` any more.
     pub(super) fn cut_torn<D: Disk>(&mut self, store: &mut Store<D>) {
         if !store.is_writable() {
             return;
         }
         for issue in &mut self.issues {
             let Issue::Torn { serial, bytes, cut } = issue else { continue };
+            if store.is_damaged(*serial) {
+                continue;
+            }
             let done = store.cut(*serial, bytes.start);
             let mut segments = self.segments.iter_mut();
             if let (Ok(()), Some(segment)) = (&done, segments.find(|it| it.serial == *serial)) {

@@ -333,6 +333,10 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    pub(super) fn is_damaged(&self, serial: u64) -> bool {
+        self.segments.get(&serial).is_some_and(|segment| segment.is_damaged)
+    }
+
     pub(super) const fn is_writable(&self) -> bool {
         self.lock.is_some()
     }

@@ -7,6 +7,7 @@ mod disk;
 mod faults;
 mod rewritten;
 mod rot;
+mod torn;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
