@@ -62,6 +62,24 @@ torture:
 	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
 	    $(CARGO) test --release --locked --test faults -- --nocapture torture::what_was_confirmed
 
+# Fuzz targets under libFuzzer, one after the other: `make fuzz FUZZ=journal FUZZ_SECONDS=600`.
+# New inputs go to target/fuzz/corpus. `cargo test --test fuzz` runs the same targets on stable.
+FUZZ = $$(ls tests/fuzz/corpus)
+FUZZ_SECONDS = 60
+fuzz:
+	@missing() { echo "make fuzz: $$1 is missing: $$2" >&2; exit 1; }; \
+	$(CARGO) +nightly --version || missing "a nightly toolchain" "rustup toolchain install nightly"; \
+	$(CARGO) fuzz --version || missing cargo-fuzz "cargo install --locked cargo-fuzz"; \
+	c++ --version > /dev/null || missing "a C++ compiler" "apt-get install g++"
+	set -e; mkdir -p "$(TARGET)/fuzz"; build="$$(cd "$(TARGET)/fuzz" && pwd)"; \
+	for target in $(FUZZ); do \
+	    mkdir -p "$$build/corpus/$$target"; \
+	    $(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz/libfuzzer --target-dir "$$build" \
+	        "$$target" "$$build/corpus/$$target" "$$PWD/tests/fuzz/corpus/$$target" -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	        -artifact_prefix="$$build/$$target-"; \
+	done
+
 # Tests of whole programs mostly wait: more of them run at a time than there are cores.
 test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
@@ -84,8 +102,9 @@ help:
 	@echo "make micro    measure parsing, storing, reading and timers alone"
 	@echo "make loadtest 500 members under load: deliveries, latency, cost; that nothing is lost"
 	@echo "make torture  kill both programs at random, and look for what was lost"
+	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
 	@echo "make clean    remove what was built"
 
-.PHONY: all bench bench-peers clean demo durability figures instructions loadtest micro test torture check help
+.PHONY: all bench bench-peers clean demo durability figures fuzz instructions loadtest micro test torture check help

@@ -1,0 +1,26 @@
+//! The participant's config file.
+
+use std::fs;
+use std::path::Path;
+
+use groupcast::config::{ConfigError, Invocation, ParticipantConfig, ParticipantRun};
+
+use super::config_file;
+
+/// Checks the bytes as a config file.
+pub fn check(bytes: &[u8]) {
+    let Some(config) = config_file::check(bytes, load) else { return };
+    assert!(super::simple_id(&config.id));
+    let ParticipantConfig { id, log_file, coordinator } = &config;
+    let path = config_file::path();
+    let text = format!("{id}\n{}\n{coordinator}\n", log_file.display());
+    fs::write(&path, text).expect("the file can be written");
+    assert_eq!(load(&path), Ok(config));
+}
+
+fn load(path: &Path) -> Result<ParticipantConfig, ConfigError> {
+    match ParticipantRun::from_arguments([path.into()])? {
+        Invocation::Run(run) => Ok(run.config),
+        Invocation::Show(_) => unreachable!("the only argument is the file"),
+    }
+}
