@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::clock;
 use crate::command::DEADLINE;
 use crate::link::Link;
+use crate::ranks::Ranks;
 use crate::stream::wait;
 use crate::texts::{Expectation, NUMBERS, Texts};
 use crate::wire::Wire;
@@ -83,10 +84,14 @@ pub(crate) struct Clients {
     progress: Progress,
     /// Times of the deliveries of the last run, if the run was by the clock.
     pub(crate) times: Vec<Duration>,
+    /// Order of the receivers in the next run, or in the last one, if it is asked for.
+    pub(crate) ranks: Option<Ranks>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
+    /// First message of the run.
+    first: u64,
     /// Messages published since the clients exist.
     published: u64,
     /// Messages that are published when the run ends.
@@ -110,6 +115,7 @@ impl Clients {
             unacknowledged: Vec::new(),
             progress: Progress::default(),
             times: Vec::new(),
+            ranks: None,
         })
     }
 
@@ -153,6 +159,7 @@ impl Clients {
     pub(crate) fn run(&mut self, pace: Pace, until: Until) -> Result<Run> {
         let (begin, first) = (clock::now(), self.progress.published);
         let delivered = self.deliveries();
+        self.progress.first = first;
         self.progress.end = match until {
             Until::Messages(messages) => first + messages,
             Until::Elapsed(_) => u64::MAX,
@@ -214,8 +221,9 @@ impl Clients {
     /// Waits for events and handles them. `false` if there was no event.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
         wait(&mut self.poll, &mut self.events, timeout)?;
-        let Self { publishers, receivers, scratch, times, unacknowledged, .. } = self;
+        let Self { publishers, receivers, scratch, times, unacknowledged, ranks, .. } = self;
         let (schedule, count) = (self.progress.schedule, publishers.len() as u64);
+        let first = self.progress.first;
         let mut is_accepting = false;
         for event in &self.events {
             let Token(token) = event.token();
@@ -231,9 +239,12 @@ impl Clients {
                 let Some((receiver, expectation)) = receivers.get_mut(token / 2) else { continue };
                 receiver.read(scratch, &mut |text| {
                     let (publisher, number) = expectation.take(text)?;
+                    let message = number * count + publisher as u64;
                     if let Some(schedule) = &schedule {
-                        let due = schedule.due(number * count + publisher as u64);
-                        times.push(clock::now().saturating_duration_since(due));
+                        times.push(clock::now().saturating_duration_since(schedule.due(message)));
+                    }
+                    if let Some(ranks) = ranks {
+                        ranks.take(token / 2, message - first);
                     }
                     Ok(())
                 })?;

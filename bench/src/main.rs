@@ -31,6 +31,7 @@ mod machine;
 mod peers;
 mod plot;
 mod process;
+mod ranks;
 mod stream;
 mod table;
 mod texts;

@@ -22,6 +22,7 @@ pub(crate) const CPU: &str = "CPU of a delivery, ns";
 pub(crate) const ELAPSED: &str = "time of a delivery, ns";
 pub(crate) const P50: &str = "p50, µs";
 pub(crate) const P99: &str = "p99, µs";
+pub(crate) const RANK: &str = "rank of the worst tenth, % from the middle";
 pub(crate) const TOTAL: &str = "time until all have everything, ms";
 pub(crate) const MEMORY: &str = "resident memory, MB";
 pub(crate) const PER_MESSAGE: &str = "memory of a message, B";
@@ -151,9 +152,17 @@ impl Case {
     /// Measures one round of a fan-out on a server with connected clients.
     pub(crate) fn measure_on(&self, connected: Connected) -> Result<Values> {
         match self.work {
-            Work::FanOut(pace) => fan_out::measure(connected, pace, self.messages),
+            Work::FanOut(pace) => {
+                fan_out::measure(connected, pace, self.messages, self.is_for_ranks())
+            }
             Work::Storm | Work::Absent => Ok(Values::new()),
         }
+    }
+
+    /// Cases that tell who gets a message first and who last: one publisher, many receivers.
+    fn is_for_ranks(&self) -> bool {
+        let Plan { publishers, receivers, text_bytes, .. } = self.plan;
+        publishers == 1 && receivers >= 100 && text_bytes == 100
     }
 
     fn about(&self) -> String {

@@ -1,7 +1,7 @@
 //! Targets of the comparison: ratios within the run.
 
 use crate::cases::{
-    ALL_PUBLISH, CPU, Case, FAN_OUT, ONE, P50, P99, PACED, PACED_WIDE, STORM, TOTAL, WIDE,
+    ALL_PUBLISH, CPU, Case, FAN_OUT, ONE, P50, P99, PACED, PACED_WIDE, RANK, STORM, TOTAL, WIDE,
 };
 use crate::peers::Peer;
 use crate::table::{Table, Target};
@@ -79,8 +79,22 @@ const RULES: [Rule; 11] = [
     rule(TIME_OF, &[STORM], TO_FLOOR, 1.5),
 ];
 
+/// Cases in which a tenth of the members may be [`FAIR_PERCENT_MAX`] from the middle.
+const RANKED: [Case; 4] = [FAN_OUT, WIDE, PACED, PACED_WIDE];
+const FAIR_PERCENT_MAX: f64 = 10.0;
+
 pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
-    RULES.iter().flat_map(|rule| rule.targets(tables)).collect()
+    let mut targets: Vec<_> = RULES.iter().flat_map(|rule| rule.targets(tables)).collect();
+    for case in RANKED {
+        for (peer, _) in TO_FLOOR {
+            let table = tables.iter().find(|table| table.title == case.name);
+            let found = table.and_then(|it| it.row(peer.name())?.median(RANK));
+            let name = format!("{}: {RANK}, {}", case.name, peer.name());
+            let target = Target::at_most(name, found, FAIR_PERCENT_MAX);
+            targets.push(Target { unit: "%", ..target });
+        }
+    }
+    targets
 }
 
 impl Rule {
@@ -124,6 +138,21 @@ mod tests {
                         assert!(found.iter().all(|it| it.is_missed() == is_missed), "{found:?}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn members_far_from_the_middle_miss_the_target() {
+        for case in RANKED {
+            for (percent, is_missed) in [(10.1, true), (9.9, false)] {
+                let rounds = vec![Some(vec![(RANK, percent)])];
+                let rows = vec![Row { rounds, ..Row::new("groupcast") }];
+                let (title, about) = (case.name.to_owned(), String::new());
+                let found = targets(&[Table { title, about, rows }]);
+                let found = found.iter().find(|it| it.found.is_some()).unwrap();
+                assert_eq!(found.is_missed(), is_missed, "{found}");
+                assert_eq!(found.to_string().matches(" %:").count(), 1, "{found}");
             }
         }
     }
