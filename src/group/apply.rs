@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use super::cursor_changes::CursorChange;
 use super::ids::{LinkId, MemberSlot, Ticket};
-use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
+use super::links::{ConnectBack, ConnectPhase, Link};
 use super::outbound::Outbound;
-use super::{ChangeKind, Effect, Group, MemberChange};
-use crate::facts::{Fact, JournalPosition, Ordered, Owner, Recorded, StateMachine};
+use super::{ChangeKind, Group};
+use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
 use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq};
 use crate::time::{Millis, UnixMillis};
 
@@ -17,145 +17,132 @@ impl StateMachine for Group {
 
     fn apply(&mut self, fact: Fact<'_>, ordered: Ordered<Ticket>, at: Millis) {
         let Ordered { ticket, is_committed } = ordered;
-        self.order.applied = self.order.applied.next();
-        self.before_restored(&fact);
+        let state = &mut self.state;
+        state.order.applied = state.order.applied.next();
+        state.before_restored(&fact);
         match fact {
             Fact::Registered { id, owner, address } => {
-                self.apply_registered(id, owner, address, ticket);
+                FactApplier::new(self, ticket, at).apply_registered(id, owner, address);
             }
             Fact::Returned { id, owner, address, acked } => {
-                self.apply_returned(id, owner, address, acked, ticket);
+                FactApplier::new(self, ticket, at).apply_returned(id, owner, address, acked);
             }
-            Fact::Deregistered { id } => self.apply_deregistered(id, ticket),
+            Fact::Deregistered { id } => FactApplier::new(self, ticket, at).apply_deregistered(id),
             Fact::Accepted { sender, accepted, text } => {
-                self.apply_accepted(sender, accepted, text, at, ticket);
+                FactApplier::new(self, ticket, at).apply_accepted(sender, accepted, text);
             }
-            Fact::Acked { id, acked } => self.apply_recorded_ack(id, acked),
-            Fact::NewEpoch { epoch } => self.epochs.decide(epoch, self.order.applied),
-            Fact::Snapshot { epoch, last } => self.restore_snapshot(epoch, last),
-            Fact::Member(state) => self.restore_member(&state),
-            Fact::Own { id, ranges } => self.restore_own(id, ranges),
-            Fact::AllNamed => self.restrict_to_named(),
-            Fact::Recovered { epoch } => self.finish_recovery(epoch, at),
-            Fact::Numbered { delivery, line } => self.restore_message(&delivery, line, at),
-            Fact::Lost { first, last } => self.restore_lost(first, last),
+            Fact::Acked { id, acked } => state.apply_recorded_ack(id, acked),
+            Fact::NewEpoch { epoch } => state.epochs.decide(epoch, state.order.applied),
+            Fact::Snapshot { epoch, last } => state.restore_snapshot(epoch, last),
+            Fact::Member(member) => state.restore_member(&member),
+            Fact::Own { id, ranges } => state.restore_own(id, ranges),
+            Fact::AllNamed => state.restrict_to_named(),
+            Fact::Numbered { delivery, line } => state.restore_message(&delivery, line, at),
+            Fact::Lost { first, last } => state.restore_lost(first, last),
+            Fact::Recovered { epoch } => {
+                state.finish_recovery(epoch, at);
+                if cfg!(debug_assertions) {
+                    self.check();
+                }
+            }
         }
         if is_committed {
-            self.commit(self.position());
+            let position = self.position();
+            self.state.commit(position);
         }
-        self.after_restored(at);
+        self.state.after_restored(at);
     }
 
     fn withdraw(&mut self, fact: Fact<'_>, ticket: Ticket) {
         if let (Fact::Deregistered { id }, Ticket::Forgotten) = (fact, ticket)
-            && let Some(slot) = self.members.find(id)
+            && let Some(slot) = self.state.members.find(id)
         {
-            self.members.mark_leaving(slot, false, self.now);
+            self.state.members.mark_leaving(slot, false, self.now);
         }
-        self.refuse(Some(ticket), RequestError::JournalFails);
+        let now = self.now;
+        FactApplier::new(self, Some(ticket), now).refuse(RequestError::JournalFails);
     }
 }
 
-impl Group {
-    /// Allows the replies and deliveries of all facts up to `through`.
-    pub(super) fn commit(&mut self, through: JournalPosition) {
-        self.order.committed = self.order.committed.max(through.index);
-        self.history.release(through.last);
+/// The group and the request of a fact that is being applied.
+struct FactApplier<'a> {
+    group: &'a mut Group,
+    /// `None` if the fact was not proposed by this program run.
+    ticket: Option<Ticket>,
+    /// Time of the fact.
+    at: Millis,
+}
+
+impl<'a> FactApplier<'a> {
+    fn new(group: &'a mut Group, ticket: Option<Ticket>, at: Millis) -> Self {
+        Self { group, ticket, at }
     }
 
-    /// Moves the cursor of a member, and over the member's own seqs that follow.
-    pub(super) fn apply_acked(&mut self, slot: MemberSlot, acked: Seq) {
-        let Some(member) = self.members.at_mut(slot) else { return };
-        if member.move_cursor(acked, &mut self.history) && self.order.recovering.is_none() {
-            member.trim_own(&self.history);
-        }
-        self.members.changes.mark(slot, CursorChange::Acked);
-    }
-
-    /// Moves the cursor to the seq of a fact. In a live group an older fact moves no cursor
-    /// back: only a member that returns goes back.
-    fn apply_recorded_ack(&mut self, id: &str, acked: Seq) {
-        let is_live = self.order.recovering.is_none();
-        if let Some(slot) = self.members.find(id)
-            && let Some(member) = self.members.at(slot)
-            && (!is_live || acked > member.acked())
-        {
-            self.apply_acked(slot, acked);
-        }
-    }
-
-    fn apply_registered(
-        &mut self,
-        id: &str,
-        owner: Owner,
-        address: SocketAddr,
-        ticket: Option<Ticket>,
-    ) {
-        if let Some(slot) = self.members.find(id) {
-            let refusal = self.check_owner(slot, address.ip());
+    fn apply_registered(&mut self, id: &str, owner: Owner, address: SocketAddr) {
+        if let Some(slot) = self.group.state.members.find(id) {
+            let refusal = self.group.check_owner(slot, address.ip());
             let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
-            return self.refuse(ticket, refusal);
+            return self.refuse(refusal);
         }
-        let max = self.rules.members_max;
-        if self.members.len() >= max {
-            return self.refuse(ticket, LimitReached::Members { max }.into());
+        let max = self.group.rules.members_max;
+        if self.group.state.members.len() >= max {
+            return self.refuse(LimitReached::Members { max }.into());
         }
-        let waiting = self.proposed(ticket);
+        let waiting = self.proposed();
         if waiting.is_some() {
-            self.links.registering.remove(id);
-            self.members.per_address.remove(address.ip());
+            self.group.links.registering.remove(id);
+            self.group.state.members.per_address.remove(address.ip());
         }
-        let slot = self.members.insert(id.into(), owner, address, &mut self.history);
-        self.report_change(id.into(), ChangeKind::Registered(address));
-        let acked = self.history.last();
+        let slot = self.group.state.members.insert(
+            id.into(),
+            owner,
+            address,
+            &mut self.group.state.history,
+        );
+        self.group.report_change(id.into(), ChangeKind::Registered(address));
+        let acked = self.group.state.history.last();
         if let Some((link, connect_back)) = waiting {
             let options = &connect_back.options;
-            let outbound = Outbound::new(options.acks, options.hello(self.epoch()), acked);
+            let outbound = Outbound::new(options.acks, options.hello(self.group.epoch()), acked);
             self.establish(link, slot, outbound, &connect_back);
             let reply = Reply::Register {
-                epoch: self.epoch(),
+                epoch: self.group.epoch(),
                 next: acked.next(),
-                ttl_s: self.ttl_s(),
-                line_bytes_max: self.rules.line_bytes_max,
+                ttl_s: self.group.ttl_s(),
+                line_bytes_max: self.group.rules.line_bytes_max,
             };
-            self.reply_after(connect_back.conn, reply, self.order.applied);
+            self.group.reply_after(connect_back.conn, reply, self.group.state.order.applied);
         }
-        self.members.update_offline(slot, self.now);
+        self.group.state.members.update_offline(slot, self.group.now);
     }
 
     /// Brings a member back: deliveries continue after the cursor. A gap comes first if messages
     /// after the cursor are missing. Without a waiting connect-back, the member came back to
     /// another coordinator.
-    fn apply_returned(
-        &mut self,
-        id: &str,
-        owner: Owner,
-        address: SocketAddr,
-        acked: Seq,
-        ticket: Option<Ticket>,
-    ) {
-        let Some(slot) = self.members.find(id) else {
-            return self.refuse(ticket, RequestError::NotAMember);
+    fn apply_returned(&mut self, id: &str, owner: Owner, address: SocketAddr, acked: Seq) {
+        let Some(slot) = self.group.state.members.find(id) else {
+            return self.refuse(RequestError::NotAMember);
         };
         let Owner::Ip(ip) = owner;
-        if let Err(refusal) = self.check_owner(slot, ip) {
-            return self.refuse(ticket, refusal);
+        if let Err(refusal) = self.group.check_owner(slot, ip) {
+            return self.refuse(refusal);
         }
-        let from = self.members.at(slot).map_or(address, |member| member.address);
-        let was_online = self.close_link(slot, Some(Bye::TakenOver(address)));
-        self.members.set_address(slot, address);
-        if let Some(member) = self.members.at_mut(slot) {
+        let from = self.group.state.members.at(slot).map_or(address, |member| member.address);
+        let was_online = self.group.close_link(slot, Some(Bye::TakenOver(address)));
+        self.group.state.members.set_address(slot, address);
+        if let Some(member) = self.group.state.members.at_mut(slot) {
             member.owner = owner;
-            member.resume_at(acked, &mut self.history);
+            member.resume_at(acked, &mut self.group.state.history);
         }
-        self.members.cursor_went_back();
-        if let Some((link, connect_back)) = self.proposed(ticket) {
+        self.group.state.members.cursor_went_back();
+        if let Some((link, connect_back)) = self.proposed() {
             self.establish_again(link, slot, &connect_back);
         }
-        self.members.update_offline(slot, self.now);
-        self.stats.takeovers = self.stats.takeovers.saturating_add(u64::from(was_online));
-        self.members.changes.mark(slot, CursorChange::Returned);
-        self.report_change(
+        self.group.state.members.update_offline(slot, self.group.now);
+        self.group.stats.takeovers =
+            self.group.stats.takeovers.saturating_add(u64::from(was_online));
+        self.group.state.members.changes.mark(slot, CursorChange::Returned);
+        self.group.report_change(
             id.into(),
             match was_online {
                 true => ChangeKind::TakenOver { by: address, from },
@@ -166,28 +153,28 @@ impl Group {
 
     /// Turns the connect-back of a reconnect into a message socket, and replies.
     fn establish_again(&mut self, link: LinkId, slot: MemberSlot, connect_back: &ConnectBack) {
-        let (epoch, options) = (self.epoch(), &connect_back.options);
-        let Some(member) = self.members.at_mut(slot) else { return };
+        let (epoch, options) = (self.group.epoch(), &connect_back.options);
+        let Some(member) = self.group.state.members.at_mut(slot) else { return };
         member.reconnecting = None;
         let mut outbound = Outbound::new(options.acks, options.hello(epoch), member.acked());
-        let expired = outbound.skip_missing(&self.history, member.own());
+        let expired = outbound.skip_missing(&self.group.state.history, member.own());
         let reply = Reply::Reconnect {
             epoch,
             next: outbound.next(),
-            ttl_s: self.rules.ttl_ms / 1000,
-            missed: member.pending(&self.history),
+            ttl_s: self.group.rules.ttl_ms / 1000,
+            missed: member.pending(&self.group.state.history),
             expired,
-            line_bytes_max: self.rules.line_bytes_max,
+            line_bytes_max: self.group.rules.line_bytes_max,
         };
         let (acks, sent) = (outbound.acks, outbound.sent());
-        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(expired > 0));
+        self.group.stats.gaps = self.group.stats.gaps.saturating_add(u64::from(expired > 0));
         self.establish(link, slot, outbound, connect_back);
         if !acks {
-            self.apply_acked(slot, sent);
+            self.group.state.apply_acked(slot, sent);
         }
         // The reply does not wait for the disk, so that a full disk keeps no member from its
         // messages.
-        self.reply(connect_back.conn, reply);
+        self.group.reply(connect_back.conn, reply);
     }
 
     /// Turns a connect-back into the message socket of a member, unless the connection has ended
@@ -201,81 +188,75 @@ impl Group {
     ) {
         match &connect_back.phase {
             ConnectPhase::Connecting | ConnectPhase::Proposed => {
-                self.links.establish(link, slot, outbound);
-                if let Some(member) = self.members.at_mut(slot) {
+                self.group.links.establish(link, slot, outbound);
+                if let Some(member) = self.group.state.members.at_mut(slot) {
                     member.link = Some(link);
                 }
             }
-            ConnectPhase::Ended => drop(self.links.remove(link)),
+            ConnectPhase::Ended => drop(self.group.links.remove(link)),
         }
     }
 
-    fn apply_deregistered(&mut self, id: &str, ticket: Option<Ticket>) {
-        let Some(slot) = self.members.find(id) else {
-            return self.refuse(ticket, RequestError::NotAMember);
+    fn apply_deregistered(&mut self, id: &str) {
+        let Some(slot) = self.group.state.members.find(id) else {
+            return self.refuse(RequestError::NotAMember);
         };
-        self.cancel_reconnect(slot, Conflict::Cancelled);
-        self.close_link(slot, Some(Bye::Deregistered));
-        self.members.remove(slot, &mut self.history);
-        if ticket == Some(Ticket::Forgotten) {
-            self.stats.forgotten = self.stats.forgotten.saturating_add(1);
-            let after_ms = self.rules.forget_after_ms;
-            self.report_change(id.into(), ChangeKind::Forgotten { after_ms });
+        self.group.cancel_reconnect(slot, Conflict::Cancelled);
+        self.group.close_link(slot, Some(Bye::Deregistered));
+        self.group.state.members.remove(slot, &mut self.group.state.history);
+        if self.ticket == Some(Ticket::Forgotten) {
+            self.group.stats.forgotten = self.group.stats.forgotten.saturating_add(1);
+            let after_ms = self.group.rules.forget_after_ms;
+            self.group.report_change(id.into(), ChangeKind::Forgotten { after_ms });
         } else {
-            self.report_change(id.into(), ChangeKind::Deregistered);
+            self.group.report_change(id.into(), ChangeKind::Deregistered);
         }
-        if let Some(Ticket::Request(conn)) = ticket {
-            self.reply_after(conn, Reply::Deregister, self.order.applied);
+        if let Some(Ticket::Request(conn)) = self.ticket {
+            self.group.reply_after(conn, Reply::Deregister, self.group.state.order.applied);
         }
     }
 
-    fn apply_accepted(
-        &mut self,
-        sender: &str,
-        accepted: UnixMillis,
-        text: &str,
-        at: Millis,
-        ticket: Option<Ticket>,
-    ) {
-        let Some(slot) = self.members.find(sender) else {
-            return self.refuse(ticket, RequestError::NotAMember);
+    fn apply_accepted(&mut self, sender: &str, accepted: UnixMillis, text: &str) {
+        let Some(slot) = self.group.state.members.find(sender) else {
+            return self.refuse(RequestError::NotAMember);
         };
-        if self.history.last() >= Seq::LAST {
-            return self.refuse(ticket, RequestError::NoNumberLeft);
+        if self.group.state.history.last() >= Seq::LAST {
+            return self.refuse(RequestError::NoNumberLeft);
         }
-        let seq = self.history.last().next();
-        self.history.append_message(&Delivery { seq, sender, accepted, text }, at);
-        if self.order.recovering.is_none() {
-            self.members.trim_one(&self.history);
+        let seq = self.group.state.history.last().next();
+        self.group.state.history.append_message(&Delivery { seq, sender, accepted, text }, self.at);
+        if self.group.state.order.recovering.is_none() {
+            self.group.state.members.trim_one(&self.group.state.history);
         }
         self.published(slot, seq);
-        self.stats.messages_in = self.stats.messages_in.saturating_add(1);
-        self.stats.bytes_in = self.stats.bytes_in.saturating_add(text.len() as u64);
-        if let Some(Ticket::Request(conn)) = ticket {
-            self.reply_after(conn, Reply::Msend { seq }, self.order.applied);
+        self.group.stats.messages_in = self.group.stats.messages_in.saturating_add(1);
+        self.group.stats.bytes_in = self.group.stats.bytes_in.saturating_add(text.len() as u64);
+        if let Some(Ticket::Request(conn)) = self.ticket {
+            self.group.reply_after(conn, Reply::Msend { seq }, self.group.state.order.applied);
         }
     }
 
     /// Notes that `seq` is a member's own message, which is never sent to the member.
-    pub(super) fn published(&mut self, slot: MemberSlot, seq: Seq) {
-        let Some(member) = self.members.at_mut(slot) else { return };
+    fn published(&mut self, slot: MemberSlot, seq: Seq) {
+        let Group { state, links, .. } = &mut *self.group;
+        let Some(member) = state.members.at_mut(slot) else { return };
         member.add_own(seq);
-        if let Some((_, outbound)) = member.link.and_then(|link| self.links.open_mut(link)) {
-            outbound.skip_missing(&self.history, member.own());
+        if let Some((_, outbound)) = member.link.and_then(|link| links.open_mut(link)) {
+            outbound.skip_missing(&state.history, member.own());
         }
-        self.apply_acked(slot, self.members.at(slot).map_or(seq, |member| member.acked()));
+        state.pass_own(slot);
     }
 
     /// Refuses the request of a proposed fact.
-    fn refuse(&mut self, ticket: Option<Ticket>, refusal: RequestError) {
-        match ticket {
-            Some(Ticket::Request(conn)) => self.reply(conn, refusal),
+    fn refuse(&mut self, refusal: RequestError) {
+        match self.ticket {
+            Some(Ticket::Request(conn)) => self.group.reply(conn, refusal),
             Some(Ticket::Link(link)) => {
-                if let Some(connect_back) = self.end_connect_back(link) {
+                if let Some(connect_back) = self.group.end_connect_back(link) {
                     if connect_back.phase != ConnectPhase::Ended {
-                        self.give_up(link);
+                        self.group.give_up(link);
                     }
-                    self.reply(connect_back.conn, refusal);
+                    self.group.reply(connect_back.conn, refusal);
                 }
             }
             Some(Ticket::Forgotten | Ticket::Nobody) | None => (),
@@ -283,42 +264,11 @@ impl Group {
     }
 
     /// Returns the connect-back that waits for a fact, if it still does.
-    fn proposed(&self, ticket: Option<Ticket>) -> Option<(LinkId, ConnectBack)> {
-        let Some(Ticket::Link(link)) = ticket else { return None };
-        match self.links.at(link)? {
+    fn proposed(&self) -> Option<(LinkId, ConnectBack)> {
+        let Some(Ticket::Link(link)) = self.ticket else { return None };
+        match self.group.links.at(link)? {
             Link::Connecting(connect_back) => Some((link, connect_back.clone())),
             Link::Open { .. } => None,
-        }
-    }
-
-    /// Returns the cursor at which a member resumes. The cursor goes back to `since` as far as
-    /// messages are kept, but not before the registration.
-    pub(super) fn resumption(&self, slot: MemberSlot, connect_back: &ConnectBack) -> Option<Seq> {
-        let member = self.members.at(slot)?;
-        let since = connect_back.options.since.filter(|since| since.epoch == self.epoch());
-        Some(since.map_or(member.acked(), |since| member.resumption(since.seq, &self.history)))
-    }
-
-    /// Returns the fact of a connect-back that has succeeded.
-    pub(super) fn joined<'a>(
-        &self,
-        connect_back: &'a ConnectBack,
-        id: &'a str,
-    ) -> Option<Fact<'a>> {
-        let address = connect_back.address;
-        let owner = Owner::Ip(address.ip());
-        match &connect_back.purpose {
-            ConnectPurpose::Register(_) => Some(Fact::Registered { id, owner, address }),
-            ConnectPurpose::Reconnect(slot) => {
-                let acked = self.resumption(*slot, connect_back)?;
-                Some(Fact::Returned { id, owner, address, acked })
-            }
-        }
-    }
-
-    pub(super) fn report_change(&mut self, id: Box<str>, change: ChangeKind) {
-        if self.order.recovering.is_none() {
-            self.effects.push_back(Effect::MemberChange(MemberChange { id, change }));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Counts the messages that are refused or dropped while the backlog is full, and reports the
 //! beginning and the end of that to the log.
 
-use super::{Effect, Group};
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::BacklogHolder;
 use crate::time::Millis;
@@ -54,44 +53,33 @@ impl BacklogState {
         self.last_at.map(|at| at.plus(BACKLOG_CALM_MS))
     }
 
-    fn end(&mut self, now: Millis) -> Option<BacklogChange> {
+    /// Counts a refused message. Returns the change if the backlog was not full before.
+    pub(super) fn refused(
+        &mut self,
+        max: u64,
+        holder: &BacklogHolder,
+        now: Millis,
+    ) -> Option<BacklogChange> {
+        let is_new = self.count(1, 0, now);
+        is_new.then(|| BacklogChange::Refuses { max, holder: holder.clone() })
+    }
+
+    /// Counts messages dropped to make room. Returns the change if the backlog was not full before.
+    pub(super) fn dropped(
+        &mut self,
+        dropped: u64,
+        max: u64,
+        holder: impl FnOnce() -> BacklogHolder,
+        now: Millis,
+    ) -> Option<BacklogChange> {
+        let is_new = self.count(0, dropped, now);
+        is_new.then(|| BacklogChange::Drops { max, holder: holder() })
+    }
+
+    /// Returns the change to a calm backlog when its time has come.
+    pub(super) fn end(&mut self, now: Millis) -> Option<BacklogChange> {
         self.ends_at().filter(|at| *at <= now)?;
         let Self { refused, dropped, .. } = std::mem::take(self);
         Some(BacklogChange::Calm { refused, dropped })
-    }
-}
-
-impl Group {
-    /// Counts a refused message.
-    pub(super) fn on_refused(&mut self, max: u64, holder: &BacklogHolder) {
-        if self.backlog_state.count(1, 0, self.now) {
-            let holder = holder.clone();
-            self.effects.push_back(Effect::Backlog(BacklogChange::Refuses { max, holder }));
-        }
-    }
-
-    /// Counts messages dropped to make room.
-    pub(super) fn on_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
-        self.stats.dropped = self.stats.dropped.saturating_add(dropped);
-        if self.backlog_state.count(0, dropped, self.now) {
-            let holder = self.backlog_holder(needed_bytes);
-            self.effects.push_back(Effect::Backlog(BacklogChange::Drops { max, holder }));
-        }
-    }
-
-    /// Reports a calm backlog when its time has come.
-    pub(super) fn end_backlog_state(&mut self) {
-        if let Some(calm) = self.backlog_state.end(self.now) {
-            self.effects.push_back(Effect::Backlog(calm));
-        }
-    }
-
-    /// Returns the member that needs the oldest message. Call [`Group::find_needed`] first.
-    pub(super) fn backlog_holder(&self, bytes: u64) -> BacklogHolder {
-        let lowest = self.members.known_lowest().and_then(|(slot, _)| self.members.at(slot));
-        match lowest {
-            Some(member) => BacklogHolder::Member { id: member.id.clone(), bytes },
-            None => BacklogHolder::Journal,
-        }
     }
 }

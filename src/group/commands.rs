@@ -2,29 +2,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
 use super::{Effect, Group, Listing, OfflineCause, Origin};
-use crate::facts::{Fact, Journal, Owner};
+use crate::facts::{Fact, Journal};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
     BacklogHolder, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
     RequestError, Seq,
 };
-use crate::time::Now;
 
-impl Group {
-    pub(super) fn on_request(
-        &mut self,
-        origin: Origin,
-        request: &Request<'_>,
-        now: Now,
-        journal: &mut impl Journal<Self>,
-    ) {
-        match self.execute(origin, request, now, journal) {
-            Ok(Some(reply)) => self.reply(origin.conn, reply),
+impl<J: Journal<Group>> InputHandler<'_, J> {
+    pub(super) fn on_request(&mut self, origin: Origin, request: &Request<'_>) {
+        match self.execute(origin, request) {
+            Ok(Some(reply)) => self.group.reply(origin.conn, reply),
             Ok(None) => (), // A list, a connect-back or a fact answers.
-            Err(refusal) => self.reply(origin.conn, refusal),
+            Err(refusal) => self.group.reply(origin.conn, refusal),
         }
     }
 
@@ -33,10 +27,8 @@ impl Group {
         &mut self,
         origin: Origin,
         request: &Request<'_>,
-        now: Now,
-        journal: &mut impl Journal<Self>,
     ) -> Result<Option<Reply>, RequestError> {
-        if self.is_shutting_down {
+        if self.group.is_shutting_down {
             return Err(RequestError::ShuttingDown);
         }
         match request.command {
@@ -55,27 +47,27 @@ impl Group {
             self.register(origin, request.id, SocketAddr::new(request.ip, port), &options)?;
             return Ok(None);
         }
-        let slot = self.members.find(request.id).ok_or(RequestError::NotAMember)?;
+        let slot = self.group.state.members.find(request.id).ok_or(RequestError::NotAMember)?;
         if !is_operator(origin, &request.command) {
-            self.check_owner(slot, request.ip)?;
+            self.group.check_owner(slot, request.ip)?;
         }
         match request.command {
             Command::Reconnect { port, options } => {
-                self.check_since(request.id, &options, now, journal)?;
+                self.check_since(request.id, &options)?;
                 self.reconnect(origin, slot, SocketAddr::new(request.ip, port), &options);
                 Ok(None)
             }
             Command::Deregister => {
-                self.check_journal()?;
+                self.group.journal_state.check()?;
                 let fact = Fact::Deregistered { id: request.id };
-                journal.propose(fact, Ticket::Request(origin.conn), self, now);
+                self.propose(fact, Ticket::Request(origin.conn));
                 Ok(None)
             }
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => {
-                self.check_message(slot, text, now)?;
-                let fact = Fact::Accepted { sender: request.id, accepted: now.unix, text };
-                journal.propose(fact, Ticket::Request(origin.conn), self, now);
+                self.check_message(slot, text)?;
+                let fact = Fact::Accepted { sender: request.id, accepted: self.now.unix, text };
+                self.propose(fact, Ticket::Request(origin.conn));
                 Ok(None)
             }
             Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
@@ -85,7 +77,7 @@ impl Group {
     }
 
     fn list(&mut self, to: ConnId, listing: Listing) -> Option<Reply> {
-        self.effects.push_back(Effect::List { to, listing });
+        self.group.effects.push_back(Effect::List { to, listing });
         None
     }
 
@@ -98,7 +90,7 @@ impl Group {
         if named.is_unspecified() || is_shared || is_link_local {
             return Err(RequestError::Unusable(named));
         }
-        if named != peer && !self.rules.foreign_ip_allowed {
+        if named != peer && !self.group.rules.foreign_ip_allowed {
             return Err(RequestError::Foreign { named, peer });
         }
         Ok(())
@@ -108,23 +100,13 @@ impl Group {
         if port < LISTEN_PORT_MIN {
             return Err(RequestError::LowPort(port));
         }
-        let own = self.rules.listening;
+        let own = self.group.rules.listening;
         let is_own_ip =
             ip.is_loopback() || ip == origin.local.to_canonical() || ip == own.ip().to_canonical();
         if port == own.port() && is_own_ip {
             return Err(RequestError::OwnPort(port));
         }
         Ok(())
-    }
-
-    pub(super) fn check_owner(&self, slot: MemberSlot, ip: IpAddr) -> Result<(), RequestError> {
-        let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
-        let Owner::Ip(owner) = member.owner;
-        if owner == ip || self.rules.foreign_ip_allowed {
-            Ok(())
-        } else {
-            Err(RequestError::IdElsewhere { owner, named: ip })
-        }
     }
 
     fn register(
@@ -134,29 +116,30 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) -> Result<(), RequestError> {
-        if let Some(slot) = self.members.find(id) {
-            self.check_owner(slot, address.ip())?;
+        if let Some(slot) = self.group.state.members.find(id) {
+            self.group.check_owner(slot, address.ip())?;
             return Err(Conflict::AlreadyAMember.into());
         }
-        if self.links.registering.contains_key(id) {
+        if self.group.links.registering.contains_key(id) {
             return Err(Conflict::AlreadyRegistering.into());
         }
         self.check_room(address.ip())?;
-        self.check_journal()?;
+        self.group.journal_state.check()?;
         let link = self.connect(origin, ConnectPurpose::Register(id.into()), address, options);
-        self.links.registering.insert(id.into(), link);
-        self.members.per_address.add(address.ip());
+        self.group.links.registering.insert(id.into(), link);
+        self.group.state.members.per_address.add(address.ip());
         Ok(())
     }
 
     /// Checks `max_members` and `max_members_per_address`.
     fn check_room(&self, ip: IpAddr) -> Result<(), RequestError> {
-        let max = self.rules.members_max;
-        if self.members.len().saturating_add(self.links.registering.len()) >= max {
+        let max = self.group.rules.members_max;
+        if self.group.state.members.len().saturating_add(self.group.links.registering.len()) >= max
+        {
             return Err(LimitReached::Members { max }.into());
         }
-        let max = self.rules.members_per_address_max;
-        match self.members.per_address.full(ip, max) {
+        let max = self.group.rules.members_per_address_max;
+        match self.group.state.members.per_address.full(ip, max) {
             Some(network) => {
                 Err(LimitReached::MembersAt { address: network.to_string().into(), max }.into())
             }
@@ -171,12 +154,12 @@ impl Group {
         address: SocketAddr,
         options: &Options<'_>,
     ) {
-        self.cancel_reconnect(slot, Conflict::Superseded);
+        self.group.cancel_reconnect(slot, Conflict::Superseded);
         let link = self.connect(origin, ConnectPurpose::Reconnect(slot), address, options);
-        if let Some(member) = self.members.at_mut(slot) {
+        if let Some(member) = self.group.state.members.at_mut(slot) {
             member.reconnecting = Some(link);
         }
-        self.members.update_offline(slot, self.now);
+        self.group.state.members.update_offline(slot, self.now.steady);
     }
 
     fn connect(
@@ -187,7 +170,7 @@ impl Group {
         options: &Options<'_>,
     ) -> LinkId {
         let (conn, options) = (origin.conn, ConnectOptions::new(options));
-        let link = self.links.insert(Link::Connecting(ConnectBack {
+        let link = self.group.links.insert(Link::Connecting(ConnectBack {
             purpose,
             address,
             conn,
@@ -195,15 +178,15 @@ impl Group {
             phase: ConnectPhase::Connecting,
         }));
         let from = (address.ip() == origin.peer.to_canonical()).then_some(origin.local);
-        self.effects.push_back(Effect::Connect { link, address, from });
+        self.group.effects.push_back(Effect::Connect { link, address, from });
         link
     }
 
     fn disconnect(&mut self, slot: MemberSlot) -> Result<Reply, RequestError> {
-        let was_reconnecting = self.cancel_reconnect(slot, Conflict::Cancelled);
-        let link = self.members.at(slot).and_then(|member| member.link);
+        let was_reconnecting = self.group.cancel_reconnect(slot, Conflict::Cancelled);
+        let link = self.group.state.members.at(slot).and_then(|member| member.link);
         if let Some(link) = link {
-            self.on_link_end(link, OfflineCause::Disconnected);
+            self.group.on_link_end(link, OfflineCause::Disconnected);
         }
         let was_online = link.is_some();
         if was_online || was_reconnecting {
@@ -213,74 +196,74 @@ impl Group {
         }
     }
 
-    /// Refuses a change that the journal could not store.
-    pub(super) fn check_journal(&self) -> Result<(), RequestError> {
-        match (self.journal_state.is_failing, self.journal_state.is_full) {
-            (true, _) => Err(RequestError::JournalFails),
-            (false, true) => Err(RequestError::JournalFull),
-            (false, false) => Ok(()),
-        }
-    }
-
-    fn check_message(
-        &mut self,
-        slot: MemberSlot,
-        text: &str,
-        now: Now,
-    ) -> Result<(), RequestError> {
-        let Some(member) = self.members.at(slot) else { return Err(RequestError::NotAMember) };
+    fn check_message(&mut self, slot: MemberSlot, text: &str) -> Result<(), RequestError> {
+        let Some(member) = self.group.state.members.at(slot) else {
+            return Err(RequestError::NotAMember);
+        };
         if member.link.is_none() {
             return Err(Conflict::OfflineCannotSend.into());
         }
-        self.check_journal()?;
-        if self.history.last() >= Seq::LAST {
+        self.group.journal_state.check()?;
+        if self.group.state.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
         }
         if member.own().count_above(member.acked()) >= OWN_RANGES_MAX {
             return Err(RequestError::TooManyUnacked { max: OWN_RANGES_MAX });
         }
-        let (seq, sender, accepted) = (self.history.last().next(), &*member.id, now.unix);
+        let (seq, sender, accepted) =
+            (self.group.state.history.last().next(), &*member.id, self.now.unix);
         let line_bytes = Delivery { seq, sender, accepted, text }.encoded_bytes();
         self.make_room(line_bytes as u64)
     }
 
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
-        self.on_refused(max, &holder);
+        let group = &mut *self.group;
+        let change = group.backlog_state.refused(max, &holder, self.now.steady);
+        group.effects.extend(change.map(Effect::Backlog));
         RequestError::BacklogFull { max, holder }
     }
 
     /// Makes room for a line of `bytes` in the backlog, or refuses the line.
     fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
-        let max = self.rules.backlog_bytes_max;
+        let max = self.group.rules.backlog_bytes_max;
         let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
-        if !exceeds(self.history.bytes_from(self.history.front())) {
+        if !exceeds(self.group.state.history.bytes_from(self.group.state.history.front())) {
             // The kept bytes include all needed bytes, and their number costs no search.
             return Ok(());
         }
-        let mut oldest = self.find_needed();
-        let needed_bytes = self.history.bytes_from(oldest);
+        let mut oldest = self.group.state.find_needed();
+        let needed_bytes = self.group.state.history.bytes_from(oldest);
         if exceeds(needed_bytes) {
-            match self.rules.overflow {
+            match self.group.rules.overflow {
                 Overflow::Reject => {
-                    let holder = self.backlog_holder(needed_bytes);
+                    let holder = self.group.state.backlog_holder(needed_bytes);
                     return Err(self.refuse_backlog_full(max, holder));
                 }
                 Overflow::DropOldest => {
                     let first = oldest;
-                    while exceeds(self.history.bytes_from(oldest)) {
+                    while exceeds(self.group.state.history.bytes_from(oldest)) {
                         oldest = oldest.next();
                     }
-                    if oldest > self.history.released().next() {
+                    if oldest > self.group.state.history.released().next() {
                         // An uncommitted message is not lost to anybody yet, so it cannot be
                         // dropped.
                         return Err(self.refuse_backlog_full(max, BacklogHolder::Journal));
                     }
-                    self.on_dropped(oldest.above(first), max, needed_bytes);
-                    self.drop_messages_before(oldest);
+                    self.report_dropped(oldest.above(first), max, needed_bytes);
+                    self.group.drop_messages_before(oldest);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Counts messages dropped to make room.
+    fn report_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
+        let Group { state, stats, backlog_state, effects, .. } = &mut *self.group;
+        stats.dropped = stats.dropped.saturating_add(dropped);
+        let holder = || state.backlog_holder(needed_bytes);
+        let change = backlog_state.dropped(dropped, max, holder, self.now.steady);
+        effects.extend(change.map(Effect::Backlog));
     }
 }
 

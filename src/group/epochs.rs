@@ -9,12 +9,10 @@
 //! ```
 
 use super::ids::LinkId;
-use super::ids::Ticket;
-use super::{ChangeKind, Effect, Group, OfflineCause};
-use crate::facts::{Fact, FactIndex, Journal, Recorded};
+use crate::facts::FactIndex;
 use crate::limits::NEW_EPOCH_PAUSE_MS;
-use crate::protocol::{Epoch, Malformed, Options, RequestError};
-use crate::time::{Millis, Now};
+use crate::protocol::Epoch;
+use crate::time::Millis;
 
 /// The current epoch, and the next one.
 #[derive(Debug)]
@@ -66,66 +64,33 @@ impl Epochs {
         self.decided.is_some()
     }
 
+    /// Returns the fact that decided the next epoch.
+    pub(super) fn decided_index(&self) -> Option<FactIndex> {
+        self.decided.map(|(_, index)| index)
+    }
+
+    /// Takes the drawn epoch, unless a next epoch is decided.
+    pub(super) fn take_drawn(&mut self) -> Option<Epoch> {
+        self.drawn.take_if(|_| self.decided.is_none())
+    }
+
+    /// Returns the drawn epoch, unless a member caused a new epoch a short time ago.
+    pub(super) fn drawn_for_member(&self, now: Millis) -> Option<Epoch> {
+        self.drawn.filter(|_| !self.is_recent(now))
+    }
+
+    /// Notes that a member causes a new epoch.
+    pub(super) fn mark_caused_by_member(&mut self, now: Millis) {
+        self.decided_at = Some(now);
+    }
+
+    /// Takes the deferred connect-backs.
+    pub(super) fn take_deferred(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.deferred)
+    }
+
     /// Returns true if a member caused a new epoch less than [`NEW_EPOCH_PAUSE_MS`] ago.
     fn is_recent(&self, now: Millis) -> bool {
         self.decided_at.is_some_and(|at| now < at.plus(NEW_EPOCH_PAUSE_MS))
-    }
-}
-
-impl Group {
-    /// Begins a new epoch if `since` names a seq of this epoch above the last one given out. Such a
-    /// seq was given out before an older copy replaced the journal, so the seqs went back.
-    ///
-    /// Any member can name any seq, so this happens at most once in [`NEW_EPOCH_PAUSE_MS`].
-    pub(super) fn check_since(
-        &mut self,
-        id: &str,
-        options: &Options<'_>,
-        now: Now,
-        journal: &mut impl Journal<Self>,
-    ) -> Result<(), RequestError> {
-        let last = self.history.last();
-        let Some(since) = options.since.filter(|since| since.epoch == self.epoch()) else {
-            return Ok(());
-        };
-        if since.seq <= last || self.epochs.decided.is_some() {
-            return Ok(()); // A seq of an epoch that ends means nothing in the next one.
-        }
-        let begins = self.epochs.drawn.filter(|_| !self.epochs.is_recent(now.steady));
-        let Some(begins) = begins else { return Err(Malformed::SinceAbove(last).into()) };
-        self.check_journal()?;
-        self.epochs.decided_at = Some(now.steady);
-        self.report_change(id.into(), ChangeKind::NumberNotGivenOut { named: since, last, begins });
-        self.on_begin_epoch(now, journal);
-        Ok(())
-    }
-
-    pub(super) fn on_begin_epoch(&mut self, now: Now, journal: &mut impl Journal<Self>) {
-        let Some(epoch) = self.epochs.drawn.take_if(|_| self.epochs.decided.is_none()) else {
-            return;
-        };
-        self.effects.push_back(Effect::DrawEpoch);
-        journal.propose(Fact::NewEpoch { epoch }, Ticket::Nobody, self, now);
-    }
-
-    /// Returns true if the decided epoch is committed. [`Input::EpochCommitted`] begins it.
-    ///
-    /// [`Input::EpochCommitted`]: super::Input::EpochCommitted
-    #[must_use]
-    pub fn is_epoch_due(&self) -> bool {
-        self.epochs.decided.is_some_and(|(_, index)| index <= self.order.committed)
-    }
-
-    /// Begins the decided epoch. Seqs of the old epoch in `since` and acks no longer count.
-    pub(super) fn on_epoch_committed(&mut self, now: Now, journal: &mut impl Journal<Self>) {
-        if !self.epochs.begin() {
-            return;
-        }
-        for link in self.links.all_open() {
-            self.on_link_end(link, OfflineCause::NewEpoch);
-        }
-        for link in std::mem::take(&mut self.epochs.deferred) {
-            self.on_connected(link, now, journal);
-        }
     }
 }

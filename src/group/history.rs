@@ -62,6 +62,11 @@ impl History {
         }
     }
 
+    /// Returns true if each message is delivered only in the turn of its acceptance (`ttl=0`).
+    pub(super) fn delivers_once(&self) -> bool {
+        self.ttl_ms == 0
+    }
+
     /// Returns the lowest kept seq; the next seq if no message is kept.
     pub(super) fn front(&self) -> Seq {
         self.front

@@ -2,6 +2,7 @@
 
 use super::recorded::Recovering;
 use crate::facts::FactIndex;
+use crate::protocol::RequestError;
 
 /// Progress in the order of facts.
 #[derive(Debug, Default)]
@@ -21,4 +22,15 @@ pub(super) struct JournalState {
     pub(super) is_failing: bool,
     /// Too many bytes wait for the journal.
     pub(super) is_full: bool,
+}
+
+impl JournalState {
+    /// Refuses a change that the journal could not store.
+    pub(super) fn check(self) -> Result<(), RequestError> {
+        match (self.is_failing, self.is_full) {
+            (true, _) => Err(RequestError::JournalFails),
+            (false, true) => Err(RequestError::JournalFull),
+            (false, false) => Ok(()),
+        }
+    }
 }

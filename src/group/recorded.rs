@@ -6,13 +6,16 @@
 
 use std::collections::BTreeSet;
 
+use super::Group;
 use super::cursor_changes::CursorChange;
 use super::epochs::Epochs;
+use super::history::History;
 use super::ids::MemberSlot;
-use super::{Group, Rules};
+use super::members::Members;
+use super::order::FactOrder;
 use crate::facts::{Fact, JournalPosition, MemberState, Recorded};
 use crate::limits::LOST_NUMBERS_MAX;
-use crate::protocol::{Delivery, Epoch, Seq};
+use crate::protocol::{BacklogHolder, Delivery, Epoch, Seq};
 use crate::time::Millis;
 
 /// State of a recovery.
@@ -28,34 +31,43 @@ pub(super) struct Recovering {
     lost: u64,
 }
 
+/// State that facts change: all that a journal records, and no more.
+#[derive(Debug)]
+pub(super) struct RecordedState {
+    pub(super) members: Members,
+    pub(super) history: History,
+    pub(super) epochs: Epochs,
+    pub(super) order: FactOrder,
+}
+
 impl Recorded for Group {
     fn position(&self) -> JournalPosition {
-        JournalPosition { index: self.order.applied, last: self.history.last() }
+        JournalPosition { index: self.state.order.applied, last: self.state.history.last() }
     }
 
     fn epoch(&self) -> Epoch {
-        self.epochs.current()
+        self.state.epochs.current()
     }
 
     fn decided_epoch(&self) -> Epoch {
-        self.epochs.decided()
+        self.state.epochs.decided()
     }
 
     /// Own seqs of kept messages stay below the cursor: the member may go back, and no segment may
     /// have these messages after the next start.
     fn member_states(&self) -> impl Iterator<Item = (MemberState<'_>, Vec<(Seq, Seq)>)> {
-        self.members.sorted().map(|member| {
+        self.state.members.sorted().map(|member| {
             let own = member.own().above(Seq::ZERO).map(|range| (range.first, range.last));
             (member.state(), own.collect())
         })
     }
 
     fn member_state(&self, id: &str) -> Option<MemberState<'_>> {
-        self.state_at(self.members.find(id)?)
+        self.state.state_at(self.state.members.find(id)?)
     }
 
     fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
-        self.history.lines(after)
+        self.state.history.lines(after)
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -64,16 +76,16 @@ impl Recorded for Group {
 
     /// Linear in the members.
     fn needed(&self) -> Seq {
-        self.needed_above(self.members.lowest_acked())
+        self.state.needed_above(self.state.members.lowest_acked())
     }
 
     fn has_cursor_changes(&self) -> bool {
-        !self.members.changes.is_empty()
+        !self.state.members.changes.is_empty()
     }
 
     fn take_cursor_changes(&mut self, mut put: impl FnMut(Fact<'_>)) {
-        for (slot, change) in self.members.changes.take() {
-            let Some(state) = self.state_at(slot) else { continue };
+        for (slot, change) in self.state.members.changes.take() {
+            let Some(state) = self.state.state_at(slot) else { continue };
             match change {
                 CursorChange::Nothing => (),
                 CursorChange::Acked => put(Fact::Acked { id: state.id, acked: state.acked }),
@@ -85,21 +97,87 @@ impl Recorded for Group {
     /// No member can go back to these messages, which would be a gap after the next start.
     fn forget_through(&mut self, last: Seq) {
         debug_assert!(last < self.needed(), "needed messages are kept");
-        self.history.drop_before(last.next());
+        self.state.history.drop_before(last.next());
     }
 }
 
-impl Group {
-    fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
-        self.members.at(slot).map(|member| member.state())
+impl RecordedState {
+    /// Creates the state of a group without members. `ttl_ms` is the time to live of a message.
+    pub(super) fn new(ttl_ms: u64, epoch: Epoch) -> Self {
+        Self {
+            members: Members::default(),
+            history: History::new(ttl_ms),
+            epochs: Epochs::new(epoch),
+            order: FactOrder::default(),
+        }
     }
 
-    /// Creates an empty group that recovers. The epoch comes from the facts.
-    #[must_use]
-    pub fn recovering(rules: Rules) -> Self {
-        let mut group = Self::new(rules, Epoch::new(0));
-        group.order.recovering = Some(Box::default());
-        group
+    /// Returns true if the facts come from a recovery.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.order.recovering.is_some()
+    }
+
+    /// Begins a recovery. The epoch comes from the facts.
+    pub(super) fn begin_recovery(&mut self) {
+        self.order.recovering = Some(Box::default());
+    }
+
+    /// Allows the replies and deliveries of all facts up to `through`.
+    pub(super) fn commit(&mut self, through: JournalPosition) {
+        self.order.committed = self.order.committed.max(through.index);
+        self.history.release(through.last);
+    }
+
+    /// Moves the cursor of a member, and over the member's own seqs that follow.
+    pub(super) fn apply_acked(&mut self, slot: MemberSlot, acked: Seq) {
+        let Some(member) = self.members.at_mut(slot) else { return };
+        if member.move_cursor(acked, &mut self.history) && self.order.recovering.is_none() {
+            member.trim_own(&self.history);
+        }
+        self.members.changes.mark(slot, CursorChange::Acked);
+    }
+
+    /// Moves the cursor of a member over the member's own seqs that follow it.
+    pub(super) fn pass_own(&mut self, slot: MemberSlot) {
+        if let Some(acked) = self.members.at(slot).map(|member| member.acked()) {
+            self.apply_acked(slot, acked);
+        }
+    }
+
+    /// Moves the cursor to the seq of a fact. In a live group an older fact moves no cursor back:
+    /// only a member that returns goes back.
+    pub(super) fn apply_recorded_ack(&mut self, id: &str, acked: Seq) {
+        let is_live = self.order.recovering.is_none();
+        if let Some(slot) = self.members.find(id)
+            && let Some(member) = self.members.at(slot)
+            && (!is_live || acked > member.acked())
+        {
+            self.apply_acked(slot, acked);
+        }
+    }
+
+    /// Returns [`Recorded::needed`], in constant time if the lowest cursor has not moved.
+    pub(super) fn find_needed(&mut self) -> Seq {
+        let lowest = self.members.find_lowest_acked();
+        self.needed_above(lowest)
+    }
+
+    fn needed_above(&self, lowest: Option<Seq>) -> Seq {
+        lowest.unwrap_or(self.history.last()).next().max(self.history.front())
+    }
+
+    /// Returns the member that needs the oldest message, which holds `bytes` of the backlog. Call
+    /// [`RecordedState::find_needed`] first.
+    pub(super) fn backlog_holder(&self, bytes: u64) -> BacklogHolder {
+        let lowest = self.members.known_lowest().and_then(|(slot, _)| self.members.at(slot));
+        match lowest {
+            Some(member) => BacklogHolder::Member { id: member.id.clone(), bytes },
+            None => BacklogHolder::Journal,
+        }
+    }
+
+    fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
+        self.members.at(slot).map(|member| member.state())
     }
 
     /// Ends a recovery: all members are offline, in `epoch` from now on.
@@ -111,9 +189,6 @@ impl Group {
         self.members.changes.take();
         for slot in self.members.slots() {
             self.members.update_offline(slot, at);
-        }
-        if cfg!(debug_assertions) {
-            self.check();
         }
     }
 
@@ -132,7 +207,7 @@ impl Group {
         }
         self.members.cursor_went_back();
         self.epochs.begin();
-        if !self.delivers_once() {
+        if !self.history.delivers_once() {
             self.history.drop_before(self.history.unexpired(at));
         }
     }
@@ -211,7 +286,10 @@ impl Group {
         let sender = self.members.find(delivery.sender);
         let seq = self.history.append(line, at);
         if let Some(slot) = sender {
-            self.published(slot, seq);
+            if let Some(member) = self.members.at_mut(slot) {
+                member.add_own(seq);
+            }
+            self.pass_own(slot);
         }
     }
 

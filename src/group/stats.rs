@@ -1,10 +1,8 @@
 //! Counters and gauges of a group, for `stats` and the metrics.
 
-use crate::facts::Recorded;
 use crate::protocol::{Epoch, Seq};
 
-use super::ranges::SeqRanges;
-use super::{Group, OfflineCause, SocketEnd};
+use super::{OfflineCause, SocketEnd};
 
 /// Counters since the start of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,33 +79,4 @@ pub struct Gauges {
     pub history_messages: u64,
     /// Bytes of the delivery lines of `history_messages`.
     pub history_bytes: u64,
-}
-
-impl Group {
-    /// Returns the counters.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.stats
-    }
-
-    /// Returns the number of members.
-    #[must_use]
-    pub fn member_count(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Returns the gauges. Linear in the members.
-    #[must_use]
-    pub fn gauges(&self) -> Gauges {
-        let needed = self.needed();
-        Gauges {
-            epoch: self.epoch(),
-            next_seq: self.history.last().next(),
-            ttl_s: self.ttl_s(),
-            members: self.members.len(),
-            online: self.members.online(),
-            history_messages: self.history.others(needed.before(), &SeqRanges::default()),
-            history_bytes: self.history.bytes_from(needed),
-        }
-    }
 }

@@ -13,7 +13,9 @@ mod strangers;
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::facts::JournalPosition;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
+use crate::limits::Overflow;
 use crate::protocol::{Conflict, LimitReached, RequestError};
 use crate::time::UnixMillis;
 use journal::TestJournal;
@@ -378,5 +380,5 @@ fn messages_that_all_members_have_are_not_kept() {
     }
     let gauges = world.group.gauges();
     assert_eq!((gauges.history_messages, gauges.history_bytes), (0, 0));
-    assert!(world.group.history.bytes_from(world.group.history.front()) < 100_000);
+    assert!(world.group.state.history.bytes_from(world.group.state.history.front()) < 100_000);
 }

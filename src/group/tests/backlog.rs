@@ -1,6 +1,7 @@
 //! The full backlog: refusals, drops and reports to the log.
 
 use super::*;
+use crate::limits::Overflow;
 use crate::protocol::BacklogHolder;
 
 impl World {

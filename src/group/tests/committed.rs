@@ -1,6 +1,7 @@
 //! Uncommitted messages: after a failure they may turn out never to have been accepted.
 
 use super::*;
+use crate::limits::Overflow;
 use crate::protocol::BacklogHolder;
 
 #[test]

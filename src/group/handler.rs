@@ -1,0 +1,166 @@
+//! Handles one input of a group: decides which facts follow, and proposes them to the journal.
+
+use super::ids::{LinkId, Ticket};
+use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
+use super::{ChangeKind, Effect, Group, Input, OfflineCause};
+use crate::facts::{Fact, Journal, Owner, Recorded};
+use crate::limits::TURN_FORGETS_MAX;
+use crate::protocol::{Malformed, Options, RequestError, Seq};
+use crate::time::Now;
+
+/// The group, the journal of its facts, and the time of an input.
+#[derive(Debug)]
+pub(super) struct InputHandler<'a, J> {
+    pub(super) group: &'a mut Group,
+    journal: &'a mut J,
+    pub(super) now: Now,
+}
+
+impl<'a, J: Journal<Group>> InputHandler<'a, J> {
+    pub(super) fn new(group: &'a mut Group, journal: &'a mut J, now: Now) -> Self {
+        Self { group, journal, now }
+    }
+
+    /// Proposes a fact. The journal may apply it at once.
+    pub(super) fn propose(&mut self, fact: Fact<'_>, ticket: Ticket) {
+        self.journal.propose(fact, ticket, self.group, self.now);
+    }
+
+    pub(super) fn handle(mut self, input: Input<'_>) {
+        let (group, steady) = (&mut *self.group, self.now.steady);
+        group.now = steady;
+        if !group.state.is_recovering() {
+            group.expire(steady);
+        }
+        match input {
+            Input::Request { origin, request } => self.on_request(origin, &request),
+            Input::Connected { link } => self.on_connected(link),
+            Input::ConnectFailed { link, reason } => group.on_connect_failed(link, reason),
+            Input::Wrote { link, bytes } => group.on_wrote(link, bytes),
+            Input::Delivered => group.on_delivered(),
+            Input::Acknowledged { link, seq } => group.on_acknowledged(link, seq),
+            Input::Garbled { link } => group.on_link_end(link, OfflineCause::BadAck),
+            Input::Lost { link, how } => group.on_link_end(link, OfflineCause::SocketEnded(how)),
+            Input::Committed { through } => group.on_committed(through, steady),
+            Input::DrawnEpoch(epoch) => group.state.epochs.drawn(epoch),
+            Input::BeginEpoch => self.begin_epoch(),
+            Input::EpochCommitted => self.on_epoch_committed(),
+            Input::JournalFails(fails) => group.journal_state.is_failing = fails,
+            Input::JournalFull(is_full) => group.journal_state.is_full = is_full,
+            Input::Tick => self.on_tick(),
+            Input::ShutDown => group.on_shut_down(),
+        }
+        let (history, links) = (&self.group.state.history, &self.group.links);
+        debug_assert!(history.released() <= history.last(), "sent messages exist");
+        debug_assert!(history.front() <= history.last().next(), "expired messages exist");
+        debug_assert!(links.registering.len() <= links.len(), "each registration has a link");
+    }
+
+    /// Proposes the fact of a connect-back that has succeeded.
+    fn on_connected(&mut self, link: LinkId) {
+        let group = &mut *self.group;
+        let Some(Link::Connecting(connect_back)) = group.links.at(link) else { return };
+        if connect_back.phase != ConnectPhase::Connecting || group.state.epochs.defer(link) {
+            return;
+        }
+        let connect_back = connect_back.clone();
+        let Some(id) = group.id_of(&connect_back) else {
+            debug_assert!(false, "a deregister cancels the reconnect");
+            return;
+        };
+        let Some(fact) = self.joined(&connect_back, &id) else { return };
+        if let Some(connect_back) = self.group.links.connecting_mut(link) {
+            connect_back.phase = ConnectPhase::Proposed;
+        }
+        self.propose(fact, Ticket::Link(link));
+    }
+
+    /// Returns the fact of a connect-back that has succeeded. The cursor of a member that returns
+    /// goes back to `since` as far as messages are kept, but not before the registration.
+    fn joined<'f>(&self, connect_back: &'f ConnectBack, id: &'f str) -> Option<Fact<'f>> {
+        let address = connect_back.address;
+        let owner = Owner::Ip(address.ip());
+        match &connect_back.purpose {
+            ConnectPurpose::Register(_) => Some(Fact::Registered { id, owner, address }),
+            ConnectPurpose::Reconnect(slot) => {
+                let state = &self.group.state;
+                let member = state.members.at(*slot)?;
+                let current = state.epochs.current();
+                let since = connect_back.options.since.filter(|since| since.epoch == current);
+                let back_to = |seq: Seq| member.resumption(seq, &state.history);
+                let acked = since.map_or(member.acked(), |since| back_to(since.seq));
+                Some(Fact::Returned { id, owner, address, acked })
+            }
+        }
+    }
+
+    /// Begins a new epoch if `since` names a seq of this epoch above the last one given out. Such a
+    /// seq was given out before an older copy replaced the journal, so the seqs went back.
+    ///
+    /// Any member can name any seq, so this happens at most once in
+    /// [`NEW_EPOCH_PAUSE_MS`](crate::limits::NEW_EPOCH_PAUSE_MS).
+    pub(super) fn check_since(
+        &mut self,
+        id: &str,
+        options: &Options<'_>,
+    ) -> Result<(), RequestError> {
+        let (group, now) = (&mut *self.group, self.now.steady);
+        let last = group.last();
+        let Some(since) = options.since.filter(|since| since.epoch == group.epoch()) else {
+            return Ok(());
+        };
+        let epochs = &mut group.state.epochs;
+        if since.seq <= last || epochs.decided_index().is_some() {
+            return Ok(()); // A seq of an epoch that ends means nothing in the next one.
+        }
+        let Some(begins) = epochs.drawn_for_member(now) else {
+            return Err(Malformed::SinceAbove(last).into());
+        };
+        group.journal_state.check()?;
+        epochs.mark_caused_by_member(now);
+        let change = ChangeKind::NumberNotGivenOut { named: since, last, begins };
+        group.report_change(id.into(), change);
+        self.begin_epoch();
+        Ok(())
+    }
+
+    /// Proposes a new epoch, unless one is decided already.
+    fn begin_epoch(&mut self) {
+        let Some(epoch) = self.group.state.epochs.take_drawn() else { return };
+        self.group.effects.push_back(Effect::DrawEpoch);
+        self.propose(Fact::NewEpoch { epoch }, Ticket::Nobody);
+    }
+
+    /// Begins the decided epoch. Seqs of the old epoch in `since` and acks no longer count.
+    fn on_epoch_committed(&mut self) {
+        if !self.group.state.epochs.begin() {
+            return;
+        }
+        for link in self.group.links.all_open() {
+            self.group.on_link_end(link, OfflineCause::NewEpoch);
+        }
+        for link in self.group.state.epochs.take_deferred() {
+            self.on_connected(link);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.forget_offline();
+        let calm = self.group.backlog_state.end(self.group.now);
+        self.group.effects.extend(calm.map(Effect::Backlog));
+        self.group.state.history.trim();
+    }
+
+    /// Forgets members that were offline for too long, at most [`TURN_FORGETS_MAX`] in one turn.
+    fn forget_offline(&mut self) {
+        for _ in 0..TURN_FORGETS_MAX {
+            let (group, now) = (&mut *self.group, self.now.steady);
+            let is_due = group.next_forgetting().is_some_and(|at| at <= now);
+            let members = &mut group.state.members;
+            let Some((_, slot)) = members.offline_longest().filter(|_| is_due) else { return };
+            let Some(id) = members.at(slot).map(|member| member.id.clone()) else { return };
+            members.mark_leaving(slot, true, now);
+            self.propose(Fact::Deregistered { id: &id }, Ticket::Forgotten);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Inputs and effects of a group, and its settings.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::backlog::BacklogChange;
+use super::ids::{ConnId, LinkId};
+use super::listing::Listing;
+use super::member_change::{MemberChange, SocketEnd};
+use crate::facts::{FactIndex, JournalPosition};
+use crate::limits::Overflow;
+use crate::protocol::{Epoch, Reply, Request, Seq};
+
+/// Settings of a group.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Time to live of a message, in milliseconds.
+    pub ttl_ms: u64,
+    /// `max_line`: longest request line in bytes, LF included.
+    pub line_bytes_max: usize,
+    /// Most members, with registrations under way.
+    pub members_max: usize,
+    /// Most members at one address, with registrations under way.
+    pub members_per_address_max: usize,
+    /// Milliseconds that a member may be offline before it is forgotten. 0: no limit.
+    pub forget_after_ms: u64,
+    /// `max_backlog`: most bytes of delivery lines that members still need.
+    pub backlog_bytes_max: u64,
+    /// Reaction to a message that would exceed `backlog_bytes_max`.
+    pub overflow: Overflow,
+    /// True if requests may name any address, and may use an id from any address.
+    pub foreign_ip_allowed: bool,
+    /// Address of the coordinator's own listening socket. The group never connects to it.
+    pub listening: SocketAddr,
+}
+
+/// Source of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Command socket of the request.
+    pub conn: ConnId,
+    /// Address of the client.
+    pub peer: IpAddr,
+    /// Address of the coordinator on this command socket.
+    pub local: IpAddr,
+}
+
+/// Events that the group handles.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A command socket received a request. One reply or list answers it, perhaps later. Acks that
+    /// have arrived on [`Group::ends`] are handed in first.
+    Request {
+        /// Source of the request.
+        origin: Origin,
+        /// The parsed request.
+        request: Request<'a>,
+    },
+    /// A connect-back succeeded. Acks that have arrived on [`Group::replaces`] are handed in first.
+    Connected {
+        /// Link of the connect-back.
+        link: LinkId,
+    },
+    /// A connect-back has failed.
+    ConnectFailed {
+        /// Link of the connect-back.
+        link: LinkId,
+        /// Error text of the operating system.
+        reason: Box<str>,
+    },
+    /// A message socket took bytes of the run that [`Group::run_for`] returned.
+    Wrote {
+        /// Link of the message socket.
+        link: LinkId,
+        /// Number of bytes.
+        bytes: usize,
+    },
+    /// End of a turn: every writable message socket was given all its due bytes.
+    Delivered,
+    /// A member acknowledged messages.
+    Acknowledged {
+        /// Link of the message socket.
+        link: LinkId,
+        /// Last acknowledged seq.
+        seq: Seq,
+    },
+    /// A member with `acks=1` sent a line that is not an ack.
+    Garbled {
+        /// Link of the message socket.
+        link: LinkId,
+    },
+    /// A message socket ended, or the coordinator gives the socket up.
+    Lost {
+        /// Link of the message socket.
+        link: LinkId,
+        /// Cause of the end.
+        how: SocketEnd,
+    },
+    /// The journal committed facts that it had ordered before.
+    Committed {
+        /// Last committed fact.
+        through: JournalPosition,
+    },
+    /// Random bits for the next epoch: the answer to [`Effect::DrawEpoch`].
+    DrawnEpoch(Epoch),
+    /// A new epoch must begin.
+    BeginEpoch,
+    /// [`Group::is_epoch_due`]: the epoch begins. Acks that have arrived are handed in first.
+    EpochCommitted,
+    /// True: the journal cannot be written. False: the journal can be written again.
+    JournalFails(bool),
+    /// True: too many bytes wait for the journal. False: the journal has room again.
+    JournalFull(bool),
+    /// Time has passed.
+    Tick,
+    /// The coordinator shuts down: no new registration or reconnect starts.
+    ShutDown,
+}
+
+/// Actions that the group asks of its caller.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer a request with one line.
+    Reply {
+        /// Command socket of the request.
+        to: ConnId,
+        /// Reply to the request.
+        reply: Reply,
+        /// Fact that must be committed before the reply is sent.
+        after: FactIndex,
+    },
+    /// Answer a request with a list.
+    List {
+        /// Command socket of the request.
+        to: ConnId,
+        /// Kind of list.
+        listing: Listing,
+    },
+    /// Connect to a participant.
+    Connect {
+        /// Link of the connect-back, and later of its message socket.
+        link: LinkId,
+        /// Address to connect to.
+        address: SocketAddr,
+        /// Source address: the local address of the request's command socket. `None` if the request
+        /// names another address than its own, which this local address may not reach.
+        from: Option<IpAddr>,
+    },
+    /// Cancel a connect-back, or close a message socket.
+    Close {
+        /// Link of the connect-back or message socket.
+        link: LinkId,
+        /// Last bytes for the socket, as far as it takes them at once. May be empty.
+        closing_bytes: Box<[u8]>,
+    },
+    /// Draw random bits for [`Input::DrawnEpoch`]. A group has none at its start.
+    DrawEpoch,
+    /// Log a change of a member.
+    MemberChange(MemberChange),
+    /// Log a change of the backlog.
+    Backlog(BacklogChange),
+}

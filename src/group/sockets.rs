@@ -1,0 +1,197 @@
+//! Connect-backs and message sockets: failure, cancellation and shutdown undo the request of a
+//! connect-back; written bytes, acks and the end of a socket move the cursor of its member.
+
+use super::ids::{LinkId, MemberSlot};
+use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
+use super::{ChangeKind, Effect, Group, OfflineCause};
+use crate::facts::JournalPosition;
+use crate::protocol::{Bye, Conflict, RequestError, Seq};
+use crate::time::Millis;
+
+impl Group {
+    pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize) {
+        let Some((slot, outbound)) = self.links.open_mut(link) else { return };
+        let Some(member) = self.state.members.at(slot) else { return };
+        let deliveries = outbound.wrote(bytes, &self.state.history, member.own());
+        let gone = outbound.skip_missing(&self.state.history, member.own());
+        let acked = (!outbound.acks).then(|| outbound.sent());
+        self.stats.gaps = self.stats.gaps.saturating_add(u64::from(gone > 0));
+        self.stats.deliveries_out = self.stats.deliveries_out.saturating_add(deliveries);
+        self.stats.bytes_out = self.stats.bytes_out.saturating_add(bytes as u64);
+        if let Some(acked) = acked {
+            self.state.apply_acked(slot, acked);
+        }
+    }
+
+    /// Allows all messages up to `through` to be sent.
+    pub(super) fn on_committed(&mut self, through: JournalPosition, now: Millis) {
+        self.state.commit(through);
+        self.expire(now); // A message that expired before its commit is never sent.
+    }
+
+    pub(super) fn on_acknowledged(&mut self, link: LinkId, seq: Seq) {
+        let Some((slot, outbound)) = self.links.open_mut(link) else { return };
+        let Some(member) = self.state.members.at(slot) else { return };
+        if !outbound.acks || seq <= member.acked() {
+            return;
+        }
+        if outbound.acknowledge(seq) {
+            self.state.apply_acked(slot, seq);
+        } else {
+            self.on_link_end(link, OfflineCause::BadAck);
+        }
+    }
+
+    /// Ends a message socket: its member goes offline and keeps its cursor.
+    pub(super) fn on_link_end(&mut self, link: LinkId, cause: OfflineCause) {
+        let Some((slot, _)) = self.links.open(link) else {
+            return self.on_connect_back_end(link, &cause);
+        };
+        self.stats.record_end(&cause);
+        self.close_link(slot, cause.bye());
+        if let Some(member) = self.state.members.at(slot) {
+            let (id, address) = (member.id.clone(), member.address);
+            self.report_change(id, ChangeKind::Offline { address, cause });
+        }
+    }
+
+    /// Ends a turn. With a time to live of 0, all messages of the turn expire now.
+    pub(super) fn on_delivered(&mut self) {
+        if self.state.history.delivers_once() {
+            self.expire_before(self.state.history.released().next());
+        }
+        self.state.history.trim();
+    }
+
+    /// Drops expired messages. An uncommitted message does not expire: after a failure it may turn
+    /// out never to have been accepted.
+    pub(super) fn expire(&mut self, now: Millis) {
+        if !self.state.history.delivers_once() {
+            let front = self.state.history.unexpired(now);
+            self.expire_before(front.min(self.state.history.released().next()));
+        }
+    }
+
+    fn expire_before(&mut self, front: Seq) {
+        if front > self.state.history.front() {
+            let expired = front.before().above(self.state.find_needed().before());
+            self.stats.expired = self.stats.expired.saturating_add(expired);
+            self.drop_messages_before(front);
+        }
+    }
+
+    /// Drops messages before `front`. Cursors below skip them, with a gap if the member has acks.
+    pub(super) fn drop_messages_before(&mut self, front: Seq) {
+        self.state.history.drop_before(front);
+        let mut moved = Vec::new();
+        for (slot, outbound) in self.links.all_open_mut() {
+            let Some(member) = self.state.members.at(slot) else { continue };
+            if outbound.reaches(front) {
+                continue;
+            }
+            if outbound.skip_missing(&self.state.history, member.own()) > 0 {
+                self.stats.gaps = self.stats.gaps.saturating_add(1);
+            }
+            if !outbound.acks {
+                moved.push((slot, outbound.sent()));
+            }
+        }
+        moved.into_iter().for_each(|(slot, acked)| self.state.apply_acked(slot, acked));
+    }
+
+    /// Returns the id of the member that a connect-back is for.
+    pub(super) fn id_of(&self, connect_back: &ConnectBack) -> Option<Box<str>> {
+        match &connect_back.purpose {
+            ConnectPurpose::Register(id) => Some(id.clone()),
+            ConnectPurpose::Reconnect(slot) => {
+                self.state.members.at(*slot).map(|member| member.id.clone())
+            }
+        }
+    }
+
+    /// Fails a connect-back whose connection ended before it became a message socket.
+    pub(super) fn on_connect_back_end(&mut self, link: LinkId, cause: &OfflineCause) {
+        match self.links.connecting_mut(link).map(|connect_back| &mut connect_back.phase) {
+            Some(ConnectPhase::Connecting) => {
+                self.on_connect_failed(link, cause.to_string().into());
+                self.give_up(link);
+            }
+            Some(phase @ ConnectPhase::Proposed) => {
+                *phase = ConnectPhase::Ended; // The fact will tell what to reply.
+                self.give_up(link);
+            }
+            Some(ConnectPhase::Ended) | None => (),
+        }
+    }
+
+    pub(super) fn on_connect_failed(&mut self, link: LinkId, reason: Box<str>) {
+        if let Some(connect_back) = self.end_connect_back(link) {
+            let refusal = RequestError::ConnectFailed { address: connect_back.address, reason };
+            self.reply(connect_back.conn, refusal);
+        }
+    }
+
+    /// Refuses all registrations and reconnects under way, and starts no new one.
+    pub(super) fn on_shut_down(&mut self) {
+        self.is_shutting_down = true;
+        let pending: Vec<LinkId> = self.links.connecting().collect();
+        for link in pending {
+            if let Some(connect_back) = self.end_connect_back(link) {
+                self.give_up(link);
+                self.reply(connect_back.conn, RequestError::ShuttingDown);
+            }
+        }
+    }
+
+    /// Removes a connect-back and restores the state from before its request.
+    pub(super) fn end_connect_back(&mut self, link: LinkId) -> Option<ConnectBack> {
+        let Link::Connecting(_) = self.links.at(link)? else { return None };
+        let Link::Connecting(connect_back) = self.links.remove(link)? else { return None };
+        match &connect_back.purpose {
+            ConnectPurpose::Register(id) => {
+                self.links.registering.remove(id);
+                self.state.members.per_address.remove(connect_back.address.ip());
+            }
+            ConnectPurpose::Reconnect(slot) => {
+                if let Some(member) = self.state.members.at_mut(*slot) {
+                    member.reconnecting = None;
+                }
+                self.state.members.update_offline(*slot, self.now);
+            }
+        }
+        Some(connect_back)
+    }
+
+    /// Cancels the connect-back of a `reconnect`. Returns false if none is under way.
+    pub(super) fn cancel_reconnect(&mut self, slot: MemberSlot, why: Conflict) -> bool {
+        let reconnecting = self.state.members.at(slot).and_then(|member| member.reconnecting);
+        let Some((link, connect_back)) =
+            reconnecting.and_then(|link| Some((link, self.end_connect_back(link)?)))
+        else {
+            return false;
+        };
+        self.give_up(link);
+        self.reply(connect_back.conn, why);
+        true
+    }
+
+    pub(super) fn give_up(&mut self, link: LinkId) {
+        self.effects.push_back(Effect::Close { link, closing_bytes: Box::default() });
+    }
+
+    /// Closes a member's message socket with a `bye` line, if a reason is given. Returns false if
+    /// the member has no message socket.
+    pub(super) fn close_link(&mut self, slot: MemberSlot, bye: Option<Bye>) -> bool {
+        let Some(link) = self.state.members.at_mut(slot).and_then(|member| member.link.take())
+        else {
+            return false;
+        };
+        let outbound = self.links.open(link).map(|(_, outbound)| outbound);
+        let closing_bytes = outbound.zip(bye).map(|(outbound, bye)| outbound.closing_bytes(bye));
+        self.links.remove(link);
+        self.state.members.update_offline(slot, self.now);
+        let closing_bytes = closing_bytes.unwrap_or_default();
+        self.effects.push_back(Effect::Close { link, closing_bytes });
+        true
+    }
+}
