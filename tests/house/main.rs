@@ -6,6 +6,7 @@
 //!   names     each type has one name, and no name is a private word
 //!   comments  a comment starts with its subject
 //!   keys      every limit is in the help, the samples and the documents
+//!   licences  dependencies may be used and passed on freely
 //!   documents the files and functions that they name exist
 //! ```
 //!
@@ -17,6 +18,7 @@ mod code;
 mod comments;
 mod documents;
 mod keys;
+mod licences;
 mod names;
 mod sizes;
 mod types;
