@@ -85,9 +85,34 @@ test:
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} \
 	    $(CARGO) test --locked --workspace --exclude groupcast-micro
 
+# The oldest Rust that Cargo.toml promises builds both programs.
+msrv:
+	@version=$$(sed -n 's/^rust-version = "\([0-9]*\.[0-9]*\)".*/\1.0/p' Cargo.toml); \
+	test -n "$$version" || { echo "make msrv: no rust-version in Cargo.toml" >&2; exit 1; }; \
+	rustup run "$$version" rustc --version 2> /dev/null || \
+	    rustup toolchain install --profile minimal "$$version" || \
+	    { echo "SKIPPED make msrv: Rust $$version cannot be installed here" >&2; exit 0; }; \
+	set -x; rustup run "$$version" $(CARGO) check --locked --lib --bins --target-dir "$(TARGET)/msrv"
+
+# Known vulnerabilities of all dependencies, also of those that only the fuzz programs have.
+# `make audit ADVISORIES=<directory>` takes a copy of the database as it is.
+audit:
+	@if test -n "$(ADVISORIES)"; then set -- --no-fetch --stale --db "$(ADVISORIES)"; \
+	elif ! GIT_TERMINAL_PROMPT=0 timeout 30 git ls-remote -q $(ADVISORY_DB) HEAD > /dev/null; then \
+	    echo "SKIPPED make audit: $(ADVISORY_DB) cannot be reached from here" >&2; exit 0; \
+	fi; \
+	$(CARGO) audit --version || $(CARGO) install --locked cargo-audit; \
+	set -ex; for lock in Cargo.lock tests/fuzz/libfuzzer/Cargo.lock; do \
+	    $(CARGO) audit --deny unsound --file "$$lock" "$$@"; \
+	done
+
+ADVISORY_DB = https://github.com/RustSec/advisory-db
+
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path tests/fuzz/libfuzzer/Cargo.toml \
+	    --no-default-features --target-dir "$(TARGET)" -- -D warnings
 	$(MAKE) test
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
@@ -105,6 +130,8 @@ help:
 	@echo "make fuzz     run the fuzz targets under libFuzzer (nightly), each for 60 seconds"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lints, tests, documentation: what a change must pass"
+	@echo "make msrv     build both programs with the oldest Rust that Cargo.toml promises"
+	@echo "make audit    look for known vulnerabilities of dependencies"
 	@echo "make clean    remove what was built"
 
-.PHONY: all bench bench-peers clean demo durability figures fuzz instructions loadtest micro test torture check help
+.PHONY: all audit bench bench-peers clean demo durability figures fuzz instructions loadtest micro msrv test torture check help
