@@ -22,7 +22,8 @@ use crate::texts::{Expectation, NUMBERS, Texts};
 use crate::wire::Wire;
 
 const SCRATCH_BYTES: usize = 256 * 1024;
-const LISTENER: Token = Token(usize::MAX);
+/// Token of the first listener. The others have the next ones.
+const LISTENERS: usize = usize::MAX / 2;
 /// The poll waits whole milliseconds. Nearer to a due time than this, it does not wait.
 const NEAR: Duration = Duration::from_millis(2);
 /// Time to listen, once everything has come, for messages that must not come.
@@ -76,7 +77,7 @@ pub(crate) struct Clients {
     texts: Texts,
     publishers: Vec<Link>,
     receivers: Vec<(Link, Expectation)>,
-    listener: Option<(TcpListener, NewWire)>,
+    listeners: Vec<(TcpListener, NewWire)>,
     /// Sockets that stay open and bring nothing.
     silent: Vec<TcpStream>,
     /// Tokens of links that were read from and may owe acknowledgements.
@@ -110,7 +111,7 @@ impl Clients {
             texts: Texts::new(text_bytes),
             publishers: Vec::new(),
             receivers: Vec::new(),
-            listener: None,
+            listeners: Vec::new(),
             silent: Vec::new(),
             unacknowledged: Vec::new(),
             progress: Progress::default(),
@@ -146,8 +147,9 @@ impl Clients {
         new_wire: NewWire,
     ) -> Result<()> {
         let mut listener = TcpListener::from_std(listener);
-        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        self.listener = Some((listener, new_wire));
+        let token = Token(LISTENERS + self.listeners.len());
+        self.poll.registry().register(&mut listener, token, Interest::READABLE)?;
+        self.listeners.push((listener, new_wire));
         Ok(())
     }
 
@@ -227,7 +229,7 @@ impl Clients {
         let mut is_accepting = false;
         for event in &self.events {
             let Token(token) = event.token();
-            if event.token() == LISTENER {
+            if token >= LISTENERS {
                 is_accepting = true;
                 continue;
             }
@@ -267,17 +269,19 @@ impl Clients {
     }
 
     fn accept(&mut self) -> Result<()> {
-        while let Some((listener, new_wire)) = &self.listener {
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    let wire = new_wire();
-                    self.add_receiver(stream.into(), wire, 1, None)?;
+        let mut accepted = Vec::new();
+        for (listener, new_wire) in &self.listeners {
+            loop {
+                match listener.accept() {
+                    Ok((stream, _)) => accepted.push((stream, new_wire())),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(Error::new(error).context("cannot accept")),
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Error::new(error).context("cannot accept")),
             }
         }
-        Ok(())
+        accepted
+            .into_iter()
+            .try_for_each(|(stream, wire)| self.add_receiver(stream.into(), wire, 1, None))
     }
 
     fn acknowledge(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Blocking sockets for the setup: the command socket, and the listener for message sockets.
 
 use anyhow::{Context as _, Result, bail};
+use rustix::net::{AddressFamily, SocketType};
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -21,6 +22,17 @@ impl CommandSocket {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address);
         Self::new(stream.with_context(|| format!("cannot connect to {address}"))?)
+    }
+
+    /// Connects from a local address.
+    pub(crate) fn connect_from(ip: IpAddr, address: SocketAddr) -> Result<Self> {
+        let connect = || -> std::io::Result<TcpStream> {
+            let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            rustix::net::bind(&socket, &SocketAddr::from((ip, 0)))?;
+            rustix::net::connect(&socket, &address)?;
+            Ok(socket.into())
+        };
+        Self::new(connect().with_context(|| format!("cannot connect from {ip} to {address}"))?)
     }
 
     /// Takes a connected socket and sets its deadlines.

@@ -41,6 +41,11 @@ pub(crate) fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
 }
 
+/// Number of files that this process may open. `None` if there is no limit.
+pub(crate) fn file_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// Makes the accept queue long enough for a thousand connections at once. The 128 of the standard
 /// library are too few, and a refused client tries again only a second later.
 pub(crate) fn lengthen_accept_queue(listener: &impl AsFd) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! `bench compare`: groupcast and its peers at the same work. It writes RESULTS.md.
 
+mod crowd;
 mod targets;
 
 use std::path::Path;
@@ -33,7 +34,7 @@ const SOFTWARE: [Peer; 5] =
 
 fn options() -> Options {
     let mut options = cli::options();
-    cli::add_choice(&mut options, "only", &CASES.map(|case| case.name));
+    cli::add_choice(&mut options, "only", &names());
     cli::add_choice(&mut options, "peer", &PEERS.map(Peer::name));
     cli::add_quick(&mut options);
     cli::add_rounds(&mut options, "default: 1 to 5");
@@ -41,8 +42,13 @@ fn options() -> Options {
     options
 }
 
+/// Names of all measurements.
+fn names() -> Vec<&'static str> {
+    CASES.map(|case| case.name).into_iter().chain([crowd::NAME]).collect()
+}
+
 fn run(matches: &Matches) -> Result<ExitCode> {
-    let only = cli::chosen(matches, "only", &CASES.map(|case| case.name))?;
+    let only = cli::chosen(matches, "only", &names())?;
     let names = cli::chosen(matches, "peer", &PEERS.map(Peer::name))?;
     let rounds = cli::rounds(matches)?;
     let chosen: Vec<Peer> = PEERS.into_iter().filter(|it| names.contains(&it.name())).collect();
@@ -55,6 +61,9 @@ fn run(matches: &Matches) -> Result<ExitCode> {
         let case = if matches.opt_present("quick") { case.quick() } else { case };
         let case = Case { rounds: rounds.unwrap_or(case.rounds), ..case };
         tables.push(case.measure(&programs, &chosen));
+    }
+    if only.contains(&crowd::NAME) && chosen.contains(&Peer::Groupcast) {
+        tables.push(crowd::measure(&programs, rounds, matches.opt_present("quick")));
     }
     let targets = targets::targets(&tables);
     for peer in chosen.iter().filter(|peer| peer.version().is_none()) {

@@ -1,5 +1,6 @@
 //! Targets of the comparison: ratios within the run.
 
+use super::crowd;
 use crate::cases::{
     ALL_PUBLISH, CPU, Case, FAN_OUT, ONE, P50, P99, PACED, PACED_WIDE, RANK, STORM, TOTAL, WIDE,
 };
@@ -37,7 +38,7 @@ const BY_THE_CLOCK: &[Case] = &[PACED, PACED_WIDE];
 /// acknowledgements if there are any.
 const TO_FLOOR: &[(Peer, Peer)] =
     &[(Peer::Groupcast, Peer::Floor), (Peer::GroupcastAcks, Peer::FloorAcks)];
-/// At most a part of each of them is at most this part of the faster one.
+/// A bound that is met for both versions is met for the faster one.
 const TO_NATS: &[(Peer, Peer)] =
     &[(Peer::Groupcast, Peer::Nats29), (Peer::Groupcast, Peer::Nats215)];
 const TO_FAST: &[(Peer, Peer)] = &[
@@ -83,6 +84,11 @@ const RULES: [Rule; 11] = [
 const RANKED: [Case; 4] = [FAN_OUT, WIDE, PACED, PACED_WIDE];
 const FAIR_PERCENT_MAX: f64 = 10.0;
 
+/// Cost of a member in a large group, to its cost in a small one.
+const CROWD: [(&str, &str); 2] =
+    [("registering", crowd::REGISTERING), ("reconnecting", crowd::RETURNING)];
+const CROWD_MOST: f64 = 1.5;
+
 pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
     let mut targets: Vec<_> = RULES.iter().flat_map(|rule| rule.targets(tables)).collect();
     for case in RANKED {
@@ -93,6 +99,13 @@ pub(super) fn targets(tables: &[Table]) -> Vec<Target> {
             let target = Target::at_most(name, found, FAIR_PERCENT_MAX);
             targets.push(Target { unit: "%", ..target });
         }
+    }
+    let crowd = tables.iter().find(|table| table.title == crowd::NAME);
+    let rows = crowd.and_then(|table| table.rows.first().zip(table.rows.last()));
+    for (what, column) in CROWD {
+        let found = rows.and_then(|(small, large)| large.ratio(small, column));
+        let name = format!("{}: CPU of a member, {what}, 9 × as many members", crowd::NAME);
+        targets.push(Target::at_most(name, found, CROWD_MOST));
     }
     targets
 }
@@ -113,7 +126,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Row;
+    use crate::table::{Row, tests};
 
     /// A table of `case` in which the first peer has `ratio` times the value of the second.
     fn table(rule: &Rule, case: &Case, (of, to): (Peer, Peer), ratio: f64) -> Table {
@@ -153,6 +166,19 @@ mod tests {
                 let found = found.iter().find(|it| it.found.is_some()).unwrap();
                 assert_eq!(found.is_missed(), is_missed, "{found}");
                 assert_eq!(found.to_string().matches(" %:").count(), 1, "{found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_costs_more_in_a_large_group_misses_the_target() {
+        for (_, column) in CROWD {
+            for (cost, is_missed) in [(151.0, true), (149.0, false)] {
+                let table = tests::table(crowd::NAME, column, &[("1", &[100.0]), ("9", &[cost])]);
+                let found = targets(&[table]);
+                let found: Vec<_> = found.iter().filter(|it| it.found.is_some()).collect();
+                assert_eq!(found.len(), 1, "{found:?}");
+                assert!(found.iter().all(|it| it.is_missed() == is_missed), "{found:?}");
             }
         }
     }

@@ -75,6 +75,30 @@ fn missing_peers_are_named_with_the_command_that_installs_them() {
 }
 
 #[test]
+fn a_large_group_is_measured_if_the_process_may_open_enough_files() {
+    let crowd = ["compare", "--quick", "--only", "crowd"];
+    let (code, text) = bench(&crowd, None, None);
+    assert_eq!(code, Some(0), "{text}");
+    for part in ["  1 100 members ", "  1 900 members ", "9 × as many members", "0 rounds FAILED"]
+    {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+
+    let out = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 1000 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_bench")]);
+    shell.args(crowd).arg("--programs").arg(&*PROGRAMS).arg("--out").arg(out.path());
+    assert_eq!(shell.output().unwrap().status.code(), Some(0));
+    let written = fs::read_to_string(out.path().join("RESULTS.md")).unwrap();
+    let reason = "not measured: needs 1864 open files, the limit is 1000 (ulimit -n)";
+    assert!(written.contains(&format!("| 900 members | {reason} |")), "{written}");
+    assert!(
+        written.contains("9 × as many members | at most 1.50 | — | not measured |"),
+        "{written}"
+    );
+}
+
+#[test]
 fn the_exit_code_tells_usage_from_failure() {
     assert_eq!(bench(&["compare", "--help"], None, None).0, Some(0));
     for wrong in [&["--only", "everything"][..], &["--peer", "NATS"], &["--rounds", "0"]] {
