@@ -185,3 +185,21 @@ fn a_start_notices_that_the_segment_of_an_earlier_start_is_missing() {
     assert_eq!(opened.state.last(), Seq::new(2));
     assert_eq!(opened.state.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
 }
+
+/// The messages that are written again were given out in the old epoch.
+#[test]
+fn a_new_epoch_before_messages_that_are_written_again_stays_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    two_starts(path, SyncPolicy::Always);
+    let newest = segments(path).pop_last().unwrap().0;
+    let file = path.join(format!("{newest:016x}.journal"));
+    let bytes = [std::fs::read(&file).unwrap(), vec![0; 9]].concat();
+    std::fs::write(&file, bytes).unwrap();
+    for start in [2_000, 3_000, 4_000] {
+        let opened = open(path, 1, SyncPolicy::Always, start);
+        assert_eq!(opened.state.epoch(), Epoch::new(2_000), "the zeros are damage, and only once");
+        assert_eq!(opened.state.last(), Seq::new(3));
+        assert_eq!(opened.state.lines(Seq::ZERO).count(), 3);
+    }
+}
