@@ -10,6 +10,7 @@ use groupcast::time::{Millis, UnixMillis};
 
 use super::memory_disk::MemoryDisk;
 use super::recovery::{Content, name, recover};
+use super::start;
 
 /// More damage than this makes no other situations, only slower ones.
 const DAMAGES_MAX: usize = 4;
@@ -30,6 +31,7 @@ pub fn check(bytes: &[u8]) {
     }
     let is_changed = damaged != files;
     let disk = MemoryDisk::of(damaged);
+    start::check(&disk);
     let content = recover(&disk).expect("damage cannot make a later version");
     for (seq, line) in &content.messages {
         assert_eq!(lines.get(seq), Some(line), "message {seq} was invented");

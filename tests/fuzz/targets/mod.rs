@@ -7,7 +7,8 @@
 //! | `message_line` | a parsed line encodes to the same bytes; a simple parser agrees |
 //! | `ack` | a parsed ack encodes to the same bytes; a simple parser agrees |
 //! | `line_buffer` | the lines do not depend on the pieces in which the bytes arrive |
-//! | `segment` | each byte of a segment is a record, damage or torn; nothing is invented |
+//! | `segment` | each byte is of a record, damaged or torn; no message is invented |
+//! | `segment`, `journal` | a group starts from the files, and again as it was |
 //! | `journal` | damage of a good journal is reported, and costs nothing else |
 //! | `message_log` | a log continues after its last whole line; no text can forge a line |
 //! | `coordinator_config` | an error names its line; a valid config is the same written and read |
@@ -26,6 +27,7 @@ pub mod segment;
 mod config_file;
 mod memory_disk;
 mod recovery;
+mod start;
 
 /// A fuzz target.
 pub struct FuzzTarget {

@@ -5,6 +5,7 @@ use groupcast::limits::GROUP_TIME_MS_MAX;
 
 use super::memory_disk::MemoryDisk;
 use super::recovery::{name, recover};
+use super::start;
 
 /// Bytes of a record without its body.
 const RECORD_HEADER_BYTES: usize = 22;
@@ -20,7 +21,9 @@ pub fn check(bytes: &[u8]) {
 fn check_segment(bytes: &[u8]) {
     let shape = Shape::of(bytes);
     let disk = MemoryDisk::of([(name(1), bytes.to_vec())].into());
+    let whole = MemoryDisk::of(disk.files());
     let Some(content) = recover(&disk) else { return };
+    start::check(&whole);
     let is_there = |line: &Vec<u8>| bytes.windows(line.len()).any(|window| window == line);
     assert!(content.messages.values().all(is_there), "a message was invented");
     let issues = &content.recovered.issues;
