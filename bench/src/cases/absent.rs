@@ -13,6 +13,7 @@ use crate::cores::reset_when_closed;
 use crate::peers::floor::Floor;
 use crate::peers::groupcast::{self, Deliveries};
 use crate::peers::mosquitto::{Client, Mosquitto, Session};
+use crate::peers::redis::{MEMORY_ONLY, Redis};
 use crate::peers::{Peer, Programs};
 use crate::process::Server;
 use crate::table::Values;
@@ -24,6 +25,8 @@ const BACKLOG: [&str; 2] = ["--max-backlog", "1g"];
 pub(super) fn measure(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
     if peer == Peer::Floor {
         floor(case, programs)
+    } else if peer == Peer::RedisStreams {
+        redis_streams(case, programs)
     } else if peer.is_slow() {
         mosquitto(case, programs)
     } else {
@@ -46,6 +49,17 @@ fn coordinator(case: &Case, programs: &Programs) -> Result<Values> {
     let values = memory(case, &coordinator.server, idle)?;
     let stream = ConnectBack::listen()?.reconnect(&mut coordinator.command()?, &last(case))?;
     let wire = Box::new(Deliveries::new(case.plan.text_bytes, false));
+    collect(case.plan.text_bytes, case.messages, stream, wire)?;
+    Ok(values)
+}
+
+/// The stream is there for all; a client that comes names the last entry that it has.
+fn redis_streams(case: &Case, programs: &Programs) -> Result<Values> {
+    let redis = Redis::start(programs.cores, MEMORY_ONLY)?;
+    let idle = redis.server.usage()?.rss_bytes;
+    let _publisher = redis.fill_stream(case.plan.text_bytes, case.messages)?;
+    let values = memory(case, &redis.server, idle)?;
+    let (stream, wire) = redis.reader(case.plan.text_bytes)?;
     collect(case.plan.text_bytes, case.messages, stream, wire)?;
     Ok(values)
 }

@@ -114,9 +114,13 @@ impl Case {
         match self.work {
             Work::FanOut(_) => PEERS.to_vec(),
             Work::Storm => {
-                vec![Peer::Floor, Peer::FloorAcks, Peer::Groupcast, Peer::GroupcastAcks]
+                let floors = [Peer::Floor, Peer::FloorAcks];
+                let ours = [Peer::Groupcast, Peer::GroupcastAcks];
+                [&floors[..], &ours, &[Peer::RedisStreams]].concat()
             }
-            Work::Absent => vec![Peer::Floor, Peer::Groupcast, Peer::Mosquitto1],
+            Work::Absent => {
+                vec![Peer::Floor, Peer::Groupcast, Peer::RedisStreams, Peer::Mosquitto1]
+            }
         }
     }
 
@@ -189,15 +193,17 @@ impl Case {
             ),
             Work::Storm => format!(
                 "{members} members reconnect at once, and each gets all messages. {members} \
-                 clients connect to the floor, which copies them the same bytes. Redis, NATS \
-                 without JetStream and mosquitto with QoS 0 keep nothing for offline clients. \
-                 mosquitto with QoS 1 keeps messages and would take minutes"
+                 clients connect to the floor, which copies them the same bytes, or read a stream \
+                 of Redis from its first entry. ZeroMQ, Redis without streams, NATS without \
+                 JetStream and mosquitto with QoS 0 keep nothing for offline clients. mosquitto \
+                 with QoS 1 keeps messages and would take minutes"
             ),
             Work::Absent => format!(
                 "The server keeps the messages for {members} offline members. Then one member \
                  reconnects and gets all of them. The floor keeps the bytes once; mosquitto keeps \
-                 a session with QoS 1 for each member. Redis, NATS without JetStream and mosquitto \
-                 with QoS 0 keep nothing for offline clients"
+                 a session with QoS 1 for each member; Redis keeps a stream for all. ZeroMQ, Redis \
+                 without streams, NATS without JetStream and mosquitto with QoS 0 keep nothing for \
+                 offline clients"
             ),
         };
         let rounds = count(*rounds, "round");

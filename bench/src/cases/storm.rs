@@ -11,6 +11,7 @@ use crate::cores::{lengthen_accept_queue, reset_when_closed};
 use crate::peers::floor::{Floor, Lines};
 use crate::peers::floor_server::{PUBLISHER, SUBSCRIBER};
 use crate::peers::groupcast::{self, Deliveries};
+use crate::peers::redis::{MEMORY_ONLY, Redis};
 use crate::peers::{Peer, Programs};
 use crate::process::Server;
 use crate::table::Values;
@@ -21,6 +22,8 @@ const TTL_S: u64 = 3600;
 pub(super) fn measure(case: &Case, programs: &Programs, peer: Peer) -> Result<Values> {
     if matches!(peer, Peer::Floor | Peer::FloorAcks) {
         floor(case, programs, peer.has_acks())
+    } else if peer == Peer::RedisStreams {
+        redis_streams(case, programs)
     } else {
         coordinator(case, programs, peer.has_acks())
     }
@@ -69,6 +72,21 @@ fn floor(case: &Case, programs: &Programs, acks: bool) -> Result<Values> {
         for _ in 0..case.plan.receivers {
             let wire = Box::new(Deliveries::copied(text_bytes, acks));
             clients.add_receiver(floor.client(SUBSCRIBER)?, wire, 1, None)?;
+        }
+        clients.receive(case.plan.receivers, case.messages)
+    })
+}
+
+/// Each client connects and reads the stream from its first entry.
+fn redis_streams(case: &Case, programs: &Programs) -> Result<Values> {
+    let redis = Redis::start(programs.cores, MEMORY_ONLY)?;
+    let text_bytes = case.plan.text_bytes;
+    let _publisher = redis.fill_stream(text_bytes, case.messages)?;
+    let mut clients = Clients::new(text_bytes)?;
+    timed(case, &redis.server, || {
+        for _ in 0..case.plan.receivers {
+            let (stream, wire) = redis.reader(text_bytes)?;
+            clients.add_receiver(stream, wire, 1, None)?;
         }
         clients.receive(case.plan.receivers, case.messages)
     })

@@ -12,7 +12,7 @@ pub(crate) mod installed;
 pub(crate) mod mosquitto;
 pub(crate) mod nats;
 pub(crate) mod redis;
-mod redis_streams;
+pub(crate) mod redis_streams;
 mod zeromq;
 
 use std::path::PathBuf;
@@ -27,8 +27,6 @@ use crate::cores::Cores;
 use crate::process::Server;
 
 const TTL_S: u64 = 60;
-/// Options of a Redis server that stores nothing.
-const MEMORY_ONLY: &[&str] = &["--appendonly", "no"];
 
 /// A server, or a way to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,8 +166,10 @@ impl Peer {
                 Ok(Connected { server: coordinator.server, clients })
             }
             Self::ZeroMq => zeromq::ZeroMq::start(cores)?.connect(plan),
-            Self::Redis => redis::Redis::start(cores, MEMORY_ONLY)?.connect(plan),
-            Self::RedisStreams => redis::Redis::start(cores, MEMORY_ONLY)?.connect_to_stream(plan),
+            Self::Redis => redis::Redis::start(cores, redis::MEMORY_ONLY)?.connect(plan),
+            Self::RedisStreams => {
+                redis::Redis::start(cores, redis::MEMORY_ONLY)?.connect_to_stream(plan)
+            }
             Self::Nats29 => {
                 nats::Nats::start(&nats::program(nats::OLD), cores, None)?.connect(plan)
             }

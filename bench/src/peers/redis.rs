@@ -16,6 +16,8 @@ use crate::wire::{
 };
 
 pub(crate) const PROGRAM: &str = "redis-server";
+/// Options of a server that stores nothing on a disk.
+pub(crate) const MEMORY_ONLY: &[&str] = &["--appendonly", "no"];
 
 #[derive(Debug)]
 pub(crate) struct Redis {

@@ -4,25 +4,37 @@
 //! server answers when one is added.
 
 use std::io::Write;
+use std::net::TcpStream;
 
 use anyhow::{Context as _, Result};
 
 use super::redis::{Appender, Redis};
 use super::{Connected, Plan};
-use crate::clients::Clients;
+use crate::clients::{Clients, Pace, Until};
 use crate::wire::{Frame, Framed, Wire, announced_length, first_line, unexpected};
 
 /// Most entries of a reply.
 const ENTRIES_MAX: usize = 1000;
+/// Messages under way while a stream is filled.
+const UNANSWERED: u64 = 100;
 /// Id before all entries.
 const BEGIN: &[u8] = b"0-0";
 
 impl Redis {
-    /// Connects publishers and receivers of a stream. A receiver gets all of the stream.
+    /// Publishes messages of one client and returns the client.
+    pub(crate) fn fill_stream(&self, text_bytes: usize, messages: u64) -> Result<Clients> {
+        let mut publisher = Clients::new(text_bytes)?;
+        publisher.add_publisher(self.client()?, Box::new(Appender))?;
+        publisher.run(Pace::Unanswered(UNANSWERED), Until::Messages(messages))?;
+        Ok(publisher)
+    }
+
+    /// Connects publishers and receivers of a stream.
     pub(crate) fn connect_to_stream(self, plan: Plan) -> Result<Connected> {
         let mut clients = Clients::new(plan.text_bytes)?;
         for _ in 0..plan.receivers {
-            self.add_reader(&mut clients, plan)?;
+            let (stream, wire) = self.reader(plan.text_bytes)?;
+            clients.add_receiver(stream, wire, plan.publishers, None)?;
         }
         for _ in 0..plan.publishers {
             clients.add_publisher(self.client()?, Box::new(Appender))?;
@@ -30,12 +42,13 @@ impl Redis {
         Ok(Connected { server: self.server, clients })
     }
 
-    pub(crate) fn add_reader(&self, clients: &mut Clients, plan: Plan) -> Result<()> {
-        let (mut reader, mut request) = (Reader::new(plan.text_bytes), Vec::new());
+    /// Connects a receiver that gets all of the stream.
+    pub(crate) fn reader(&self, text_bytes: usize) -> Result<(TcpStream, Box<dyn Wire>)> {
+        let (mut reader, mut request) = (Reader::new(text_bytes), Vec::new());
         reader.acknowledge(&mut request);
         let mut stream = self.client()?;
         stream.write_all(&request).context("cannot read from a stream")?;
-        clients.add_receiver(stream, Box::new(reader), plan.publishers, None)
+        Ok((stream, Box::new(reader)))
     }
 }
 
