@@ -389,6 +389,7 @@ impl<S: Stream> CommandSockets<S> {
         log::debug!("{}: its machine does not answer", socket.client.addresses.peer);
         socket.client.has_failed = true;
         socket.close_write();
+        self.budget.charge(socket); // A refused client is closed in this turn.
         if socket.client.is_refused() {
             self.marked_for_close.push(key);
         }

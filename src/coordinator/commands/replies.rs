@@ -349,8 +349,11 @@ impl<S: Stream> CommandSockets<S> {
         let is_gone = socket.connection.flush(READ_BYTES).is_err();
         self.budget.charge(socket);
         let unsent = socket.unsent_bytes();
+        let has_pending_replies = socket.client.pending_replies.bytes() > 0;
         let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
-        if is_gone || unsent == 0 || unsent >= refused.unsent_bytes {
+        // While a reply waits for its commit, the client cannot take it.
+        let takes_nothing = unsent >= refused.unsent_bytes && !has_pending_replies;
+        if is_gone || unsent == 0 || takes_nothing {
             return self.marked_for_close.push(key);
         }
         refused.unsent_bytes = unsent; // A slow reader of earlier replies is still a reader.

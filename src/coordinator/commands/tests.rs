@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::*;
 use crate::coordinator::ready::{FRESH, LEFTOVER};
 use crate::coordinator::testing::{ALL, TestStream};
+use crate::facts::FactIndex;
 use crate::limits::{LINGER_MS, OUTBOX_BYTES_MAX};
 use crate::protocol::Seq;
 
@@ -136,6 +137,46 @@ fn an_unfinished_line_is_refused_after_the_timeout_and_closed_after_a_moment() {
     part.now = due;
     part.commands.on_linger_timeout(key, &mut part.sockets, part.now);
     assert_eq!(part.commands.close_marked(&mut part.sockets), 1);
+}
+
+#[test]
+fn a_refused_client_whose_reply_waits_for_its_commit_gets_the_reply_and_the_reason() {
+    let mut part = Part::new(|config| config.timeouts.line_ms = 1_000);
+    let (key, stream) = part.add();
+    stream.make_room(usize::MAX);
+    stream.send(&format!("{REQUEST}ann#m"));
+    part.commands.on_event(key, ALL);
+    let (asked, committed) = (part.serve(), FactIndex::ZERO.next());
+    part.commands.answer(asked[0], &Reply::Msend { seq: Seq::new(1) }, Some(committed));
+    part.run();
+    for timer in [CoordinatorTimer::Line(key), CoordinatorTimer::Linger(key)] {
+        let due = part.sockets.first_due().unwrap();
+        assert_eq!(due.0, timer);
+        part.now = due.1;
+        if timer == CoordinatorTimer::Line(key) {
+            part.commands.on_line_timeout(key);
+        } else {
+            part.commands.on_linger_timeout(key, &mut part.sockets, part.now);
+        }
+        part.run();
+    }
+    assert_eq!((part.commands.close_marked(&mut part.sockets), stream.take()), (0, String::new()));
+    part.commands.release_replies(committed);
+    part.run();
+    assert!(stream.take().starts_with("OK msend seq=1\nERR 408 "));
+}
+
+#[test]
+fn a_refused_client_whose_machine_is_gone_costs_no_memory_any_more() {
+    let mut part = Part::new(|config| config.max_line = 5);
+    let (key, stream) = part.add();
+    stream.send("a line that is too long\n");
+    part.commands.on_event(key, ALL);
+    part.run();
+    assert!(part.commands.stats().kept_bytes > 0, "the reason waits for room");
+    part.commands.on_machine_gone(key);
+    assert_eq!(part.commands.close_marked(&mut part.sockets), 1);
+    assert_eq!(part.commands.stats().kept_bytes, 0);
 }
 
 #[test]
