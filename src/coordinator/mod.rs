@@ -46,8 +46,6 @@ use crate::limits::{DIAGNOSTICS_CLOSE_MS, EVENTS_MAX};
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr};
 use crate::text::Counted;
 
-pub use commands::pending::PendingReplies;
-
 pub use journal::{GroupJournal, WriterThread};
 pub use platform::{Observer, Platform, WriterQueue};
 pub use replica::Replica;

@@ -23,6 +23,7 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
     }
 
     /// Handles one input. The journal orders the facts that follow from the input.
+    #[inline]
     pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
         self.observer.before_input(&input, now);
         self.group.handle(input, now, &mut self.journal);
@@ -60,17 +61,26 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
         self.journal.close(&mut self.group, now);
     }
 
+    #[inline]
     fn report_fullness(&mut self, now: Now) {
         if let Some(is_full) = self.journal.take_fullness() {
-            if is_full {
-                let bytes = self.journal.waiting_bytes();
-                log::warn!(
-                    "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
-                     requests that need the journal get ERR 506"
-                );
-            }
-            self.handle(Input::JournalFull(is_full), now);
+            self.on_fullness(is_full, now);
         }
+    }
+
+    #[cold]
+    fn on_fullness(&mut self, is_full: bool, now: Now) {
+        if is_full {
+            let bytes = self.journal.waiting_bytes();
+            log::warn!(
+                "journal: the disk is slow: {bytes} bytes wait for it; until fewer bytes wait, \
+                 requests that need the journal get ERR 506"
+            );
+        }
+        let input = Input::JournalFull(is_full);
+        self.observer.before_input(&input, now);
+        self.group.handle(input, now, &mut self.journal);
+        self.observer.after_input(&self.group, now);
     }
 }
 

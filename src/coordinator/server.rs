@@ -334,6 +334,11 @@ impl<P: Platform> Coordinator<P> {
             && !self.messages.has_due(&self.group)
     }
 
+    /// Returns true if all facts are committed.
+    pub fn is_journal_idle(&self) -> bool {
+        self.group.journal.is_idle()
+    }
+
     /// Begins the end of the journal.
     pub fn begin_journal_end(&mut self, now: Now) {
         self.group.close_journal(now);

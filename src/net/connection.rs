@@ -156,6 +156,11 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Returns the stream.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Continues a connection that was started. Returns true if it is established, and false if it
     /// is still in progress.
     ///
@@ -306,11 +311,7 @@ impl<S: Stream> Connection<S> {
         self.flush_stream()
     }
 
-    /// Writes the bytes that the stream holds.
-    ///
-    /// # Errors
-    ///
-    /// The error of the connection.
+    /// Writes the bytes that the stream holds. Fails as [`Connection::flush`] does.
     #[inline]
     pub fn flush_stream(&mut self) -> io::Result<Flush> {
         while self.stream.wants_write() {

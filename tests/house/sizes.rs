@@ -14,12 +14,8 @@ const FIELDS_MAX: usize = 12;
 const METHOD_FILES_MAX: usize = 2;
 
 /// Files that are longer. The list only gets shorter.
-const LONG_FILES: [&str; 4] = [
-    "tests/simulation/coordinator_journal.rs",
-    "tests/simulation/model.rs",
-    "tests/simulation/participant.rs",
-    "tests/simulation/storage.rs",
-];
+const LONG_FILES: [&str; 3] =
+    ["tests/simulation/model.rs", "tests/simulation/participant.rs", "tests/simulation/storage.rs"];
 
 /// Structs with more fields. The list only gets shorter, and no number larger.
 const MANY_FIELDS: [(&str, usize); 1] = [("Session", 17)];

@@ -1,79 +1,29 @@
-//! The simulated shell of the coordinator: its journal, which is real, on a simulated disk.
+//! The coordinator's journal on a simulated disk: starts, jobs of the writer, ends.
 //!
 //! ```text
 //!   starting ──► up ──► closing ──► gone        kill -9 or power loss at any moment
 //! ```
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use groupcast::coordinator::PendingReplies;
-use groupcast::facts::{Fact, FactIndex, Recorded};
-use groupcast::group::{Group, Input, Ticket};
+use groupcast::coordinator::GroupJournal;
+use groupcast::facts::Recorded;
+use groupcast::group::Group;
 use groupcast::journal::{
-    BootId, Commits, JournalContents, JournalOptions, MemoryJournal, OpenedJournal, Progress,
-    RandomValues, Salt, SegmentWriter, Store, WriterJob, WriterReport,
+    BootId, JournalContents, JournalEnd, JournalOptions, OpenedJournal, RandomValues, Salt, Store,
 };
 use groupcast::limits::{JOURNAL_QUEUE_MAX, SyncPolicy};
 use groupcast::protocol::{Epoch, Seq};
 use groupcast::time::{Millis, Now};
 
 use crate::coordinator::wall;
-use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
-use crate::epoch_history::{CoordinatorEnd, Promise};
-use crate::model_journal::{FactId, Restart};
-use crate::net::End;
+use crate::epoch_history::CoordinatorEnd;
+use crate::model_journal::Restart;
 use crate::storage::Storage;
 use crate::world::World;
+use crate::writer::SimWriter;
 use support::rng::Rng;
-
-/// The journal of one life of the coordinator.
-#[derive(Debug)]
-pub(crate) struct Journal {
-    pub(crate) commits: Commits,
-    writer: SegmentWriter<Storage>,
-    jobs: Vec<WriterJob>,
-    /// Report of the batch that the writer works on.
-    writing: Option<WriterReport>,
-    written: Vec<WriterReport>,
-    closing_at: Option<u64>,
-    has_failed: bool,
-    sync: SyncPolicy,
-}
-
-/// The order of the group's facts: that of its journal, or at once.
-#[derive(Debug)]
-pub(crate) struct Orders<'a>(pub(crate) Option<&'a mut Journal>);
-
-impl groupcast::facts::Journal<Group> for Orders<'_> {
-    fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, group: &mut Group, now: Now) {
-        match &mut self.0 {
-            Some(journal) => journal.commits.propose(fact, ticket, group, now),
-            None => MemoryJournal.propose(fact, ticket, group, now),
-        }
-    }
-}
-
-/// Replies that wait, and what each of them confirms.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    pending_replies: PendingReplies,
-    put: usize,
-    out: usize,
-    facts: VecDeque<(usize, FactId)>,
-}
-
-impl Waiting {
-    pub(crate) fn hold(&mut self, after: FactIndex, reply: &str, fact: Option<FactId>) {
-        self.pending_replies.push(after, reply.as_bytes());
-        self.put += reply.len();
-        self.facts.extend(fact.map(|fact| (self.put, fact)));
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.pending_replies.bytes()
-    }
-}
 
 /// State that outlives a coordinator: the disk, the clocks and the history of its ends.
 #[derive(Debug)]
@@ -253,17 +203,11 @@ impl World {
         journal_state.record_clock(now);
         self.compare(&group, now, clock.steady.as_u64(), written);
         let Some(journal_state) = &mut self.journal_state else { return };
-        let sync = journal_state.sync;
-        let (jobs, written) = (Vec::new(), Vec::new());
-        let (writing, closing_at, has_failed) = (None, None, false);
-        let journal =
-            Journal { commits, writer, jobs, writing, written, closing_at, has_failed, sync };
         let wall_ahead = journal_state.wall_ahead;
-        self.put_up(group, Some(journal), now.steady, wall_ahead);
-        if self.model.must_begin {
-            self.handle_input(Input::BeginEpoch);
-            self.commit_turn();
-        }
+        let jobs_max = self.environment.rng.pick(&[1, 2, JOURNAL_QUEUE_MAX]);
+        let writer = SimWriter::new(writer, jobs_max);
+        let journal = GroupJournal::on_disk(commits, writer.clone());
+        self.put_up(group, journal, Some(writer), now.steady, wall_ahead);
     }
 
     fn compare(&mut self, group: &Group, now: Now, opened_at: u64, written: (BTreeSet<u64>, u64)) {
@@ -298,85 +242,8 @@ impl World {
         model.come_back(group, now, &back);
     }
 
-    /// Takes the reports of the writer, at the beginning of a turn.
-    pub(crate) fn take_committed(&mut self) {
-        let now = self.environment.now;
-        let Some(coordinator) = &mut self.coordinator else { return };
-        let steady = coordinator.clock(now).steady;
-        let Some(journal) = &mut coordinator.journal else { return };
-        let mut progress = Progress::default();
-        for written in std::mem::take(&mut journal.written) {
-            journal.commits.take(written, steady, &mut progress);
-        }
-        journal.has_failed |= progress.fails.is_some();
-        if let Some(fails) = progress.fails {
-            self.trace(|| format!("hub: journal fails: {fails}"));
-            self.model.cover(if fails {
-                CoveragePoint::JournalFailed
-            } else {
-                CoveragePoint::JournalMended
-            });
-            self.handle_input(Input::JournalFails(fails));
-        }
-        if let Some(through) = progress.done {
-            self.handle_input(Input::Committed { through });
-            self.begin_due_epoch();
-            for end in self.coordinator().clients.keys().copied().collect::<Vec<End>>() {
-                self.release_replies(end);
-            }
-        }
-        self.report_fullness();
-    }
-
-    /// Tells the group when as much waits for the disk as may, and when less does again.
-    pub(crate) fn report_fullness(&mut self) {
-        let Some(coordinator) = &mut self.coordinator else { return };
-        let fullness =
-            coordinator.journal.as_mut().and_then(|journal| journal.commits.take_fullness());
-        if let Some(is_full) = fullness {
-            if is_full {
-                self.model.cover(CoveragePoint::JournalFull);
-            }
-            self.handle_input(Input::JournalFull(is_full));
-        }
-    }
-
-    /// Lets go of the replies that wait for nothing any more: what they say is so from here on.
-    pub(crate) fn release_replies(&mut self, end: End) {
-        let at = self.environment.now;
-        let Some(coordinator) = &mut self.coordinator else { return };
-        let sync = coordinator.journal.as_ref().map_or(SyncPolicy::Never, |journal| journal.sync);
-        let committed = coordinator.group.committed();
-        let Some(client) = coordinator.clients.get_mut(&end) else { return };
-        while let Some(replies) = client.waiting.pending_replies.release(committed) {
-            client.waiting.out += replies.len();
-            if !client.write_closed {
-                client.output.extend_from_slice(&replies);
-            }
-            while let Some((until, fact)) = client.waiting.facts.pop_front() {
-                if until > client.waiting.out {
-                    client.waiting.facts.push_front((until, fact));
-                    break;
-                }
-                self.model.confirm(&fact, Promise { at, sync });
-            }
-        }
-    }
-
-    /// Ends a turn: hands the records of the turn to the writer.
-    pub(crate) fn commit_turn(&mut self) {
-        let now = self.environment.now;
-        let World { coordinator: Some(coordinator), environment, .. } = self else { return };
-        let clock = coordinator.clock(now);
-        let Some(journal) = &mut coordinator.journal else { return self.begin_due_epoch() };
-        journal.commits.commit(&mut coordinator.group, clock, || {
-            let is_drawn = environment.calm || environment.rng.percent(95);
-            is_drawn.then(|| Salt(environment.rng.next()))
-        });
-        self.send_jobs();
-    }
-
-    fn send_jobs(&mut self) {
+    /// Starts the writer on the jobs that wait.
+    pub(crate) fn send_jobs(&mut self) {
         let World {
             coordinator: Some(coordinator),
             environment,
@@ -389,65 +256,63 @@ impl World {
         };
         let oldest =
             coordinator.clock(environment.now).steady.as_u64().saturating_sub(model.rules.ttl_ms);
-        let Some(journal) = &mut coordinator.journal else { return };
-        journal.jobs.extend(std::iter::from_fn(|| journal.commits.poll_job()));
-        assert!(journal.jobs.len() <= JOURNAL_QUEUE_MAX, "more jobs than find room");
-        if journal.writing.is_none() && !journal.jobs.is_empty() {
-            journal_state.storage.begin(environment.now);
-            let early = journal_state.removes_early(&journal.jobs, oldest);
-            journal.writing = Some(journal.writer.write(std::mem::take(&mut journal.jobs)));
-            let took = journal_state.storage.clock() - environment.now;
-            environment.after(took, Event::Committed(coordinator.life));
-            if early > 0 {
-                journal_state.removed_early += early;
-                self.check_crash_now();
-            }
+        let Some(writer) = &coordinator.writer else { return };
+        let Some(jobs) = writer.next_batch() else { return };
+        journal_state.storage.begin(environment.now);
+        let early = journal_state.removes_early(&jobs, oldest);
+        writer.write(jobs);
+        let took = journal_state.storage.clock() - environment.now;
+        environment.after(took, Event::Committed(coordinator.life));
+        if early > 0 {
+            journal_state.removed_early += early;
+            self.check_crash_now();
         }
     }
 
     /// The writer has finished a batch.
     pub(crate) fn on_committed(&mut self, life: u32) {
-        let Some(coordinator) =
-            self.coordinator.as_mut().filter(|coordinator| coordinator.life == life)
-        else {
-            return;
-        };
-        let Some(journal) = &mut coordinator.journal else { return };
-        journal.written.extend(journal.writing.take());
+        let coordinator = self.coordinator.as_ref().filter(|coordinator| coordinator.life == life);
+        let Some(coordinator) = coordinator else { return };
+        let Some(writer) = &coordinator.writer else { return };
+        let is_closing = coordinator.closing_at.is_some();
+        writer.finish();
         self.send_jobs();
-        let Some(journal) = &self.coordinator().journal else { return };
-        let Some(closing_at) = journal.closing_at else {
-            return self.environment.wake_soon(Node::Coordinator);
-        };
-        if journal.writing.is_none() {
-            let has_failed = journal.has_failed;
-            if let Some(journal_state) = &mut self.journal_state {
-                let is_clean = !has_failed && journal_state.storage.troubled_at() < closing_at;
-                journal_state.cleanness =
-                    if is_clean { Cleanness::Yes } else { Cleanness::Perhaps };
-            }
-            self.end_coordinator(false);
+        if is_closing {
+            self.go_on_closing();
+        } else {
+            self.environment.wake_soon(Node::Coordinator);
         }
     }
 
-    /// The end in good order; whether it takes its time.
-    pub(crate) fn close_journal(&mut self) -> bool {
-        let now = self.environment.now;
-        let World { coordinator: Some(coordinator), journal_state: Some(journal_state), .. } = self
-        else {
-            return false;
-        };
-        let clock = coordinator.clock(now);
-        let Some(journal) = &mut coordinator.journal else { return false };
-        journal.closing_at = Some(now);
-        journal_state.cleanness = Cleanness::Perhaps;
-        for written in std::mem::take(&mut journal.written) {
-            journal.commits.take(written, clock.steady, &mut Progress::default());
+    /// Begins the end of the journal.
+    pub(crate) fn close_journal(&mut self) {
+        if let Some(journal_state) = &mut self.journal_state {
+            journal_state.cleanness = Cleanness::Perhaps;
         }
-        journal.commits.close(&mut coordinator.group, clock);
-        self.environment.inbox(Node::Coordinator).paused_until = u64::MAX;
-        self.send_jobs();
-        self.coordinator().journal.as_ref().is_some_and(|journal| journal.writing.is_some())
+        self.with_coordinator(|coordinator, now| coordinator.program.begin_journal_end(now));
+        self.go_on_closing();
+    }
+
+    /// Ends the process when the end of the journal is written, or cannot be.
+    fn go_on_closing(&mut self) {
+        let end = self.with_coordinator(|coordinator, now| {
+            let has_failed = coordinator.outside.sockets().has_failed;
+            (coordinator.program.journal_end(now.steady), coordinator.closing_at, has_failed)
+        });
+        let Some((end, closing_at, has_failed)) = end else { return };
+        match end {
+            JournalEnd::Pending => return,
+            JournalEnd::Failed => (),
+            JournalEnd::Written => {
+                if let Some(journal_state) = &mut self.journal_state {
+                    let is_sound = closing_at > Some(journal_state.storage.troubled_at());
+                    if is_sound && !has_failed {
+                        journal_state.cleanness = Cleanness::Yes;
+                    }
+                }
+            }
+        }
+        self.end_coordinator(false);
     }
 
     /// The coordinator is gone, and perhaps the whole machine.
@@ -473,24 +338,26 @@ impl World {
         }
     }
 
+    /// After a reply to `stats`: the numbers of the journal are those of the disk.
     pub(crate) fn check_stats(&mut self) {
         let World { coordinator: Some(coordinator), journal_state: Some(journal_state), .. } = self
         else {
             return;
         };
-        let Some(journal) = &coordinator.journal else { return };
-        let is_idle = journal.writing.is_none() && journal.written.is_empty();
+        let (program, writer) = (&coordinator.program, &coordinator.writer);
+        let is_idle = writer.as_ref().is_some_and(SimWriter::is_idle) && program.is_journal_idle();
         let is_sound = journal_state.storage.troubled_at() < coordinator.started;
-        if !is_idle || !journal.commits.is_idle() || !is_sound {
+        let mut sockets = coordinator.outside.sockets();
+        if !is_idle || !is_sound || !std::mem::take(&mut sockets.has_stats) {
             return;
         }
         let (bytes, segments) = journal_state.storage.segments();
-        let stats = journal.commits.stats();
+        let stats = program.stats(coordinator.clock(self.environment.now).steady);
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("journal_segments"), Some(&*segments.to_string()));
         assert_eq!(stat("journal_bytes"), Some(&*bytes.to_string()));
         let numbers = journal_state.storage.numbers();
-        let mut kept = coordinator.group.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
+        let mut kept = program.group().lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64());
         let missing = kept.find(|seq| !numbers.contains(seq));
         assert_eq!(missing, None, "whoever asks gets it again, and not after the next start");
     }

@@ -18,6 +18,10 @@ pub(crate) enum CoveragePoint {
     AckGarbled,
     /// A member took nothing for too long.
     Stalled,
+    /// The machine of a member did not answer.
+    MachineGone,
+    /// A client that took no replies was not served.
+    Throttled,
     /// A gap went out.
     GapReported,
     /// The backlog was full, and a message refused.
@@ -80,12 +84,14 @@ impl CoveragePoint {
         if self == Self::NobodyCouldKnow { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
         Self::AckGarbled,
         Self::Stalled,
+        Self::MachineGone,
+        Self::Throttled,
         Self::GapReported,
         Self::BacklogFull,
         Self::OldestDropped,

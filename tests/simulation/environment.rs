@@ -50,6 +50,8 @@ pub(crate) enum Event {
     Fault,
     /// Somebody copies the coordinator's directory, or puts the copy back.
     Backup,
+    /// A client that hoards replies does something.
+    Hoard(usize),
     /// A stranger lets go.
     Leave(End),
 }
@@ -95,6 +97,11 @@ impl Environment {
             events: 0,
             trace: DefaultHasher::new(),
         }
+    }
+
+    /// Returns a world in which nothing is, at this moment.
+    pub(crate) fn nothing(&self) -> Self {
+        Self { now: self.now, ..Self::new(0) }
     }
 
     pub(crate) fn after(&mut self, ms: u64, event: Event) {

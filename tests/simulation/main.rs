@@ -2,7 +2,7 @@
 //! in virtual time. All promises are checked while faults happen, and progress once they stop.
 //!
 //! ```text
-//!   user ─► SimParticipant: Session, log ─┐               ┌─ SimCoordinator: Group, Commits
+//!   user ─► SimParticipant: Session, log ─┐               ┌─ Coordinator: turns, parts, Group
 //!           Raw: a client without Session ├─ Environment ─┤    │ every input, effect, byte
 //!           strangers ────────────────────┘ time, random  │    │         jobs ─► SegmentWriter
 //!                    │ every line received   numbers, net │    ▼                         │
@@ -12,23 +12,33 @@
 //!
 //! # Real and simulated parts
 //!
-//! Real: both minds (`Group`, `Session`), and the journal without its thread and its files
-//! (`Commits`, `SegmentWriter`, `JournalContents`, the format on the disk).
+//! Real: both minds (`Group`, `Session`), and the coordinator from its turn down: command sockets,
+//! message sockets, admission, timers, liveness, shutdown, and the journal without its thread and
+//! its files. Left out is only its `System`: the poll, the clocks, the signals. `outside.rs` has
+//! the coordinator's sockets instead, `writer.rs` its thread, `coordinator*.rs` its lives.
 //!
-//! Simulated in a simpler form: the shells of both programs. `coordinator*.rs` is the
-//! coordinator's (sockets, turns, jobs of the journal). `participant.rs` and `disk.rs` are the
-//! participant's (sockets, prompt, message log). `raw.rs` holds clients that others wrote.
-//! `environment.rs` holds time, randomness and the event queue, `net.rs` the connections,
-//! `storage.rs` the coordinator's disk. `world.rs` causes the faults and connects all parts.
+//! Simulated in a simpler form: the shell of the participant. `participant.rs` and `disk.rs` hold
+//! its sockets, its prompt and its message log. `raw.rs` holds clients that others wrote, and
+//! `strangers.rs` people who are no members. `environment.rs` holds time, randomness and the event
+//! queue, `net.rs` the connections, `storage.rs` the coordinator's disk. `world.rs` causes the
+//! faults and connects all parts.
+//!
+//! Limits that no run reaches are not tried here: the memory of all clients together, long lists of
+//! members, and the share of a member in the deliveries of one turn.
 //!
 //! # Checks
 //!
-//! Three parts check every step:
+//! These parts check every step:
 //!
 //! - `Group::check` verifies the invariants of the group after every input.
-//! - `model*.rs` is a second coordinator that is simple and slow. It gets every input before the
-//!   group, and predicts each reply, each byte on each message socket (`stream.rs`), and all
-//!   members and messages after a start.
+//! - `model*.rs` is a second group that is simple and slow. It gets every input before the group
+//!   (`observer.rs`), and predicts each reply, each byte on each message socket (`stream.rs`), and
+//!   all members and messages after a start.
+//! - `replies.rs` reads what the coordinator reads and writes on command sockets: the requests of a
+//!   client are executed in order, one at a time. Each line gets one reply, in order, and no reply
+//!   leaves before its commit. No socket is closed before its replies.
+//! - `message_sockets.rs` reads what it writes on message sockets: each byte is reported to the
+//!   group, and a closed socket gets its last words only.
 //! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of
 //!   another member since its registration comes once or is counted once.
 //!
@@ -61,29 +71,33 @@
 
 mod backup;
 mod coordinator;
-mod coordinator_commands;
 mod coordinator_journal;
-mod coordinator_messages;
 mod coverage;
 mod crash_check;
 mod disk;
 mod environment;
 mod epoch_history;
 mod ledger;
+mod message_sockets;
 mod model;
 mod model_expected;
 mod model_journal;
 mod model_links;
 mod model_offline;
 mod net;
+mod observer;
+mod outside;
 mod participant;
 mod raw;
 mod replicated;
+mod replies;
 mod storage;
+mod strangers;
 mod stream;
 mod texts;
 mod user;
 mod world;
+mod writer;
 
 use std::num::NonZero;
 use std::ops::Range;

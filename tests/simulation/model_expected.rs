@@ -47,6 +47,14 @@ impl Model {
         }
     }
 
+    /// Returns the list that a client gets.
+    pub(crate) fn take_list(&mut self, conn: ConnId) -> String {
+        match self.expected.remove(&conn) {
+            Some(Expected::Line(line)) => line,
+            other => panic!("nobody asked for a list: {other:?}"),
+        }
+    }
+
     /// The coordinator wants to hang up.
     pub(crate) fn on_close(&mut self, link: LinkId, closing_bytes: &[u8]) {
         let at = self.closing.iter().position(|(expected, _)| *expected == link);

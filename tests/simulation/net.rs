@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use groupcast::net::{Readiness, UnackedBytes};
+
 use crate::environment::{Environment, Event, Node};
 
 /// One end of a connection: 0 dialed, 1 was dialed.
@@ -30,6 +32,8 @@ pub(crate) enum CloseKind {
 enum Packet {
     Bytes(Vec<u8>),
     End(CloseKind),
+    /// No probe was answered. While bytes are on their way, there are no probes.
+    Silence,
 }
 
 #[derive(Debug)]
@@ -41,8 +45,8 @@ pub(crate) struct Conn {
     dialed: Option<bool>,
     reached: bool,
     closed: [bool; 2],
-    /// Nothing gets through any more.
-    is_cut: bool,
+    /// Nothing gets through any more since then.
+    cut_at: Option<u64>,
     latency: u64,
     /// Number of restores from a copy before it was dialed.
     pub(crate) copies: u32,
@@ -96,7 +100,7 @@ impl Environment {
             dialed: None,
             reached: false,
             closed: [false; 2],
-            is_cut: false,
+            cut_at: None,
             latency,
             copies: self.copies,
             pipes,
@@ -153,7 +157,7 @@ impl Environment {
         }
         let count = if self.rng.percent(15) { self.rng.index(most) + 1 } else { most };
         pipe.pending_replies += count;
-        if conn.is_cut {
+        if conn.cut_at.is_some() {
             return Ok(count);
         }
         let mut rest = &bytes[..count];
@@ -182,6 +186,7 @@ impl Environment {
 
     pub(crate) fn arrive(&mut self, end: End) {
         let now = self.now;
+        let is_probed = self.unacked(end) == UnackedBytes::Nothing;
         let conn = &mut self.conns[end.conn];
         let pipe = &mut conn.pipes[end.side];
         // A packet behind one that was cut off does not arrive sooner.
@@ -195,6 +200,8 @@ impl Environment {
         match packet {
             Packet::Bytes(bytes) => pipe.arrived.extend_from_slice(&bytes),
             Packet::End(close_kind) => pipe.end = pipe.end.max_with(close_kind),
+            Packet::Silence if is_probed => pipe.end = Some(CloseKind::Reset),
+            Packet::Silence => return,
         }
         self.notify(end);
     }
@@ -208,7 +215,7 @@ impl Environment {
         let bytes = std::mem::replace(&mut pipe.arrived, behind);
         pipe.pending_replies -= count;
         let close_kind = pipe.end.filter(|_| pipe.arrived.is_empty());
-        if count > 0 && pipe.is_blocked && !conn.is_cut {
+        if count > 0 && pipe.is_blocked && conn.cut_at.is_none() {
             pipe.is_blocked = false;
             let latency = conn.latency;
             self.after(latency, Event::Writable(end.peer()));
@@ -216,9 +223,49 @@ impl Environment {
         (bytes, close_kind)
     }
 
+    /// Returns all that an end is ready for.
+    pub(crate) fn readiness(&self, end: End) -> Readiness {
+        let conn = &self.conns[end.conn];
+        let (pipe, to) = (&conn.pipes[end.side], &conn.pipes[end.peer().side]);
+        let is_open = end.side == 1 || conn.dialed == Some(true);
+        let has_failed = pipe.end == Some(CloseKind::Reset) || conn.dialed == Some(false);
+        Readiness {
+            is_readable: !pipe.arrived.is_empty(),
+            is_special: pipe.end.is_some() || has_failed,
+            is_writable: has_failed || is_open && to.pending_replies < to.capacity,
+        }
+    }
+
+    /// Returns true if bytes have arrived at an end whose owner writes into a full pipe.
+    pub(crate) fn is_left_unread(&self, end: End) -> bool {
+        let conn = &self.conns[end.conn];
+        let is_stuck = conn.pipes[end.peer().side].is_blocked;
+        self.is_whole(end) && is_stuck && !conn.pipes[end.side].arrived.is_empty()
+    }
+
+    /// Returns true if both ends are open and nothing is broken.
+    pub(crate) fn is_whole(&self, end: End) -> bool {
+        let conn = &self.conns[end.conn];
+        conn.reached && conn.closed == [false; 2] && conn.cut_at.is_none()
+    }
+
+    /// Returns the state of written bytes: behind a broken wire no machine answers.
+    pub(crate) fn unacked(&self, end: End) -> UnackedBytes {
+        let conn = &self.conns[end.conn];
+        let is_all_read = conn.pipes[end.peer().side].pending_replies == 0;
+        match conn.cut_at {
+            _ if is_all_read => UnackedBytes::Nothing,
+            None => UnackedBytes::Pending,
+            Some(cut_at) => {
+                let silent_ms = u32::try_from(self.now - cut_at).unwrap();
+                UnackedBytes::Unanswered { tries: 3, silent_ms }
+            }
+        }
+    }
+
     /// No more will be written.
     pub(crate) fn shut_down(&mut self, end: End) {
-        if !self.conns[end.conn].is_cut {
+        if self.conns[end.conn].cut_at.is_none() {
             self.send(end.peer(), Packet::End(CloseKind::Closed));
         }
     }
@@ -230,7 +277,7 @@ impl Environment {
             return;
         }
         conn.owner[end.side] = Node::Nobody;
-        if conn.is_cut || !conn.reached {
+        if conn.cut_at.is_some() || !conn.reached {
             return;
         }
         let is_read = conn.pipes[end.side].arrived.is_empty();
@@ -252,24 +299,26 @@ impl Environment {
     }
 
     /// The wire breaks: who does not learn of it now finds out when no probe is answered; on a
-    /// command socket nobody probes.
+    /// command socket nobody probes. While bytes are on their way, there are no probes, and the
+    /// coordinator must find out by itself.
     pub(crate) fn cut(&mut self, conn: usize, learns: [bool; 2]) {
-        if self.conns[conn].is_cut || !self.conns[conn].reached {
+        if self.conns[conn].cut_at.is_some() || !self.conns[conn].reached {
             return;
         }
         let is_probed = self.conns[conn].owner[0] == Node::Coordinator;
         for (side, learns) in learns.into_iter().enumerate() {
             let end = End { conn, side };
             self.cut_off(end);
+            let reset = || Packet::End(CloseKind::Reset);
             if learns {
-                self.send(end, Packet::End(CloseKind::Reset));
+                self.send(end, reset());
             } else if is_probed {
                 let silence = self.rng.between(15_000, 30_000);
                 self.conns[conn].pipes[side].last_at += silence;
-                self.send(end, Packet::End(CloseKind::Reset));
+                self.send(end, if side == 0 { Packet::Silence } else { reset() });
             }
         }
-        self.conns[conn].is_cut = true;
+        self.conns[conn].cut_at = Some(self.now);
     }
 
     /// From here on everything gets through, and soon.
@@ -281,8 +330,9 @@ impl Environment {
             for side in [0, 1] {
                 let pipe = &mut self.conns[index].pipes[side];
                 pipe.capacity = pipe.capacity.max(65_536);
-                let was_blocked = std::mem::take(&mut pipe.is_blocked);
-                if was_blocked && !self.conns[index].is_cut {
+                let has_room = pipe.is_blocked && pipe.pending_replies < pipe.capacity;
+                pipe.is_blocked &= !has_room;
+                if has_room && self.conns[index].cut_at.is_none() {
                     self.notify(End { conn: index, side: 1 - side });
                 }
             }
@@ -291,7 +341,8 @@ impl Environment {
 
     /// Connections that both ends still hold.
     pub(crate) fn open_conns(&self) -> Vec<usize> {
-        let is_open = |conn: &Conn| conn.reached && conn.closed == [false; 2] && !conn.is_cut;
+        let is_open =
+            |conn: &Conn| conn.reached && conn.closed == [false; 2] && conn.cut_at.is_none();
         let all = self.conns.iter().enumerate();
         all.filter(|(_, conn)| is_open(conn)).map(|(index, _)| index).collect()
     }

@@ -12,6 +12,9 @@ use crate::net::End;
 use crate::world::World;
 use support::rng::Rng;
 
+/// Command sockets that a member keeps.
+const COMMAND_SOCKETS: usize = 3;
+
 /// Way in which a member acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
@@ -163,6 +166,12 @@ impl World {
         let old = raw.commands.keys().next_back().copied().filter(|_| environment.rng.percent(60));
         let end = old.unwrap_or_else(|| environment.dial(Node::Raw(i), raw.address.ip(), HUB));
         raw.commands.entry(end).or_default().extend(lines.as_bytes());
+        let is_done = |(_, output): &(&End, &Vec<u8>)| output.is_empty();
+        let oldest = raw.commands.iter().find(is_done).map(|(&end, _)| end);
+        if let Some(oldest) = oldest.filter(|_| raw.commands.len() > COMMAND_SOCKETS) {
+            raw.commands.remove(&oldest);
+            environment.close(oldest);
+        }
     }
 
     /// Acknowledges late what it did not at once; some say what they should not.

@@ -135,6 +135,8 @@ impl World {
             assert_eq!(ping, "OK ping", "p{i}");
         }
         self.run_until(self.environment.now + 10_000);
+        self.check_hoarders();
+        self.check_clients();
         let life = self.model.life();
         for participant in &self.participants {
             assert!(

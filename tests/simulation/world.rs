@@ -1,19 +1,22 @@
 //! The whole simulation: one coordinator, participants, raw members, strangers, and faults.
 
-use groupcast::group::{Group, Input, Rules};
+use groupcast::coordinator::GroupJournal;
+use groupcast::group::{Group, Rules};
+use groupcast::journal::MemoryJournal;
 use groupcast::limits::{LINE_BYTES_DEFAULT, Overflow};
 use groupcast::protocol::Epoch;
 use groupcast::time::Millis;
 
 use crate::backup::Backups;
 use crate::coordinator::{HUB, SimCoordinator};
-use crate::coordinator_journal::{Journal, JournalState};
+use crate::coordinator_journal::JournalState;
 use crate::coverage::{Coverage, CoveragePoint};
 use crate::environment::{Environment, Event, Node};
 use crate::model::Model;
 use crate::participant::SimParticipant;
 use crate::raw::Raw;
 use crate::storage::Fault;
+use crate::strangers::Hoarder;
 use support::rng::Rng;
 
 /// One run of one seed.
@@ -24,13 +27,14 @@ pub(crate) struct World {
     is_loud: bool,
     pub(crate) environment: Environment,
     pub(crate) coordinator: Option<SimCoordinator>,
-    coordinators: u32,
+    pub(crate) coordinators: u32,
     /// The coordinator's directory and clock, if it keeps a journal.
     pub(crate) journal_state: Option<JournalState>,
     pub(crate) backups: Option<Backups>,
     pub(crate) model: Model,
     pub(crate) participants: Vec<SimParticipant>,
     pub(crate) raws: Vec<Raw>,
+    pub(crate) hoarders: Vec<Hoarder>,
 }
 
 impl World {
@@ -71,6 +75,7 @@ impl World {
                 .map(|(i, participant)| SimParticipant::new(i, participant))
                 .collect(),
             raws,
+            hoarders: Vec::new(),
         };
         world.start_coordinator();
         for i in 0..world.participants.len() {
@@ -96,6 +101,10 @@ impl World {
         }
     }
 
+    pub(crate) fn is_loud(&self) -> bool {
+        self.is_loud
+    }
+
     pub(crate) fn run_until(&mut self, until: u64) {
         while let Some(event) = self.environment.next_event(until) {
             self.step += 1;
@@ -112,7 +121,7 @@ impl World {
             Event::Turn(node) => {
                 let Some((ready, accepted)) = self.environment.begin_turn(node) else { return };
                 match node {
-                    Node::Coordinator => self.coordinator_turn(ready, accepted),
+                    Node::Coordinator => self.coordinator_turn(&ready, accepted),
                     Node::Participant(i) => self.participant_turn(i, ready, accepted),
                     Node::Raw(i) => self.raw_turn(i, ready, accepted),
                     Node::Nobody => (),
@@ -130,14 +139,12 @@ impl World {
                 let is_there =
                     self.coordinator.as_ref().is_some_and(|coordinator| coordinator.life == life);
                 if is_there {
-                    self.send_goodbyes();
-                }
-                if is_there && !self.close_journal() {
-                    self.end_coordinator(false);
+                    self.end_coordinator(false); // The end of the journal takes too long.
                 }
             }
             Event::Fault => self.on_fault(),
             Event::Backup => self.on_backup(),
+            Event::Hoard(at) => self.on_hoard(at),
             Event::Leave(end) => self.environment.close(end),
         }
     }
@@ -154,34 +161,8 @@ impl World {
         if self.coordinators > 0 {
             self.model.begin_anew(epoch);
         }
-        self.put_up(Group::new(rules, epoch), None, Millis::ZERO, 0);
-    }
-
-    pub(crate) fn put_up(
-        &mut self,
-        group: Group,
-        journal: Option<Journal>,
-        age: Millis,
-        wall_ahead: i64,
-    ) {
-        self.coordinators += 1;
-        let rng = &mut self.environment.rng;
-        let timeouts = [5_000, rng.pick(&[3_000, 60_000])];
-        let now = self.environment.now;
-        self.coordinator = Some(SimCoordinator::new(
-            self.coordinators,
-            group,
-            journal,
-            age,
-            wall_ahead,
-            now,
-            timeouts,
-        ));
-        self.draw_epoch();
-        self.environment.listeners.insert(HUB, Node::Coordinator);
-        self.environment.inbox(Node::Coordinator).paused_until = 0;
-        self.environment.wake(Node::Coordinator, now);
-        self.trace(|| "hub: starts".to_owned());
+        let journal = GroupJournal::Memory(MemoryJournal);
+        self.put_up(Group::new(rules, epoch), journal, None, Millis::ZERO, 0);
     }
 
     fn on_fault(&mut self) {
@@ -214,12 +195,14 @@ impl World {
                 self.end_journal(with_machine);
             }
             73..=74 => self.shut_coordinator_down(),
-            75..=86 => {
+            75..=84 => {
                 let i = self.environment.rng.index(self.participants.len());
                 let ms = self.environment.rng.pick(&[500, 4_000, 30_000]);
                 self.participants[i].disk.fails_until = self.environment.now + ms;
             }
-            87..=95 => self.let_a_stranger_in(),
+            85..=87 => self.let_a_hoarder_in(),
+            88..=89 => self.let_a_crowd_in(),
+            90..=95 => self.let_a_stranger_in(),
             _ => self.let_an_operator_in(),
         }
     }
@@ -285,55 +268,6 @@ impl World {
         let ms = if node == Node::Coordinator { ms.min(1_500) } else { ms };
         let until = self.environment.now + ms;
         self.environment.inbox(node).paused_until = until;
-    }
-
-    fn shut_coordinator_down(&mut self) {
-        let Some(coordinator) = &mut self.coordinator else { return };
-        let life = coordinator.life;
-        if std::mem::replace(&mut coordinator.is_shutting_down, true) {
-            return;
-        }
-        self.environment.listeners.remove(&HUB);
-        self.handle_input(Input::ShutDown);
-        let ms = self.environment.rng.between(1, 2_000);
-        self.environment.after(ms, Event::Gone(life));
-        self.environment.wake_soon(Node::Coordinator);
-    }
-
-    /// Somebody connects to where a participant listens, from anywhere, and says anything.
-    fn let_a_stranger_in(&mut self) {
-        let listening: Vec<_> =
-            self.participants.iter().filter_map(|participant| participant.listens).collect();
-        if listening.is_empty() {
-            return;
-        }
-        let address = self.environment.rng.pick(&listening);
-        let from = self.environment.rng.pick(&[HUB.ip(), "10.0.9.9".parse().unwrap()]);
-        let end = self.environment.dial(Node::Nobody, from, address);
-        let text: &[u8] = self.environment.rng.pick(&[
-            &b""[..],
-            b"hello#0123456789abcdef0123456789abcdef#0123456789abcdef\n",
-            b"7#p0#1#from a stranger\n",
-            b"\xff\xfe\n",
-        ]);
-        let _ = self.environment.write(end, text);
-        let stay = self.environment.rng.between(1, 20_000);
-        self.environment.after(stay, Event::Leave(end));
-    }
-
-    /// Somebody on the coordinator's machine takes a member away.
-    fn let_an_operator_in(&mut self) {
-        let participants = self.participants.iter().map(|participant| participant.id.clone());
-        let all: Vec<String> =
-            participants.chain(self.raws.iter().map(|raw| raw.id.clone())).collect();
-        let id = &all[self.environment.rng.index(all.len())];
-        let command = self.environment.rng.pick(&["disconnect", "deregister"]);
-        if self.coordinator.is_some() && self.model.members.contains_key(id) {
-            self.model.cover(CoveragePoint::MemberTakenAway);
-        }
-        let end = self.environment.dial(Node::Nobody, "127.0.0.1".parse().unwrap(), HUB);
-        let _ = self.environment.write(end, format!("{id}#{command}#127.0.0.1\n").as_bytes());
-        self.environment.after(20_000, Event::Leave(end));
     }
 
     pub(crate) fn result(&self) -> RunResult {

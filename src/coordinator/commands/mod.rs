@@ -15,7 +15,7 @@ mod batch;
 mod budget;
 mod client;
 mod lists;
-pub(super) mod pending;
+mod pending;
 mod replies;
 #[cfg(test)]
 mod tests;

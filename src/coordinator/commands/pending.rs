@@ -9,14 +9,14 @@ use crate::facts::FactIndex;
 /// Replies of one client in the order of their requests. Each waits for the commit of its fact, and
 /// for the replies before it.
 #[derive(Debug, Default)]
-pub struct PendingReplies {
+pub(super) struct PendingReplies {
     replies: VecDeque<(FactIndex, BytesMut)>,
     bytes: usize,
 }
 
 impl PendingReplies {
     /// Adds a reply that waits for the fact `after`, and for the replies before it.
-    pub fn push(&mut self, after: FactIndex, reply: &[u8]) {
+    pub(super) fn push(&mut self, after: FactIndex, reply: &[u8]) {
         self.bytes += reply.len();
         match self.replies.back_mut() {
             Some((last, replies)) if *last >= after => replies.extend_from_slice(reply),
@@ -25,7 +25,7 @@ impl PendingReplies {
     }
 
     /// Returns the next replies whose facts are committed.
-    pub fn release(&mut self, committed: FactIndex) -> Option<BytesMut> {
+    pub(super) fn release(&mut self, committed: FactIndex) -> Option<BytesMut> {
         if self.replies.front()?.0 > committed {
             return None;
         }
@@ -35,8 +35,7 @@ impl PendingReplies {
     }
 
     /// Returns the bytes of all waiting replies.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }

@@ -1,0 +1,327 @@
+//! The outside of the coordinator: its sockets on the simulated network, and its random numbers.
+//!
+//! ```text
+//!   World ── lend ──► Lent: Environment, Model ── take back ──► World
+//!                       ▲          ▲
+//!                SimStream …       SimObserver     while the coordinator runs
+//! ```
+//!
+//! The coordinator owns its streams, and they reach the network only while the world lends it. All
+//! bytes pass a check: `replies.rs` on command sockets, `message_sockets.rs` on message sockets.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use groupcast::coordinator::Platform;
+use groupcast::group::ConnId;
+use groupcast::limits::Keepalive;
+use groupcast::net::{Connection, Key, Listen, Readiness, Stream, UnackedBytes};
+use mio::Token;
+use rustix::io::Errno;
+
+use crate::coordinator::{COORDINATOR_IP, HUB};
+use crate::environment::{Environment, Node};
+use crate::message_sockets::MessageChecks;
+use crate::model::Model;
+use crate::net::{CloseKind, End};
+use crate::observer::SimObserver;
+use crate::replies::ReplyChecks;
+use crate::writer::SimWriter;
+
+/// Most bytes that one call takes.
+const CALL_BYTES: usize = 20_000;
+
+/// State that the world lends.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) environment: Environment,
+    pub(crate) model: Model,
+}
+
+/// State of the sockets of one coordinator.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) is_loud: bool,
+    keys: BTreeMap<End, Key>,
+    ends: BTreeMap<Key, End>,
+    /// Connections that the listener has not accepted.
+    accepting: VecDeque<End>,
+    /// Ends with a write that found no room, until an event reports room.
+    blocked: BTreeSet<End>,
+    pub(crate) replies: ReplyChecks,
+    pub(crate) messages: MessageChecks,
+    /// The group answered a `stats` in this turn.
+    pub(crate) has_stats: bool,
+    /// The journal has failed.
+    pub(crate) has_failed: bool,
+}
+
+impl Sockets {
+    /// Returns the end of a client.
+    pub(crate) fn client(&self, conn: ConnId) -> Option<End> {
+        self.ends.get(&Key::from(Token(conn.0))).copied()
+    }
+}
+
+/// The outside of one coordinator. Its clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Outside(Rc<RefCell<(Option<Lent>, Sockets)>>);
+
+impl Outside {
+    pub(crate) fn new(replies: ReplyChecks, is_loud: bool) -> Self {
+        let sockets = Sockets {
+            is_loud,
+            keys: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            accepting: VecDeque::new(),
+            blocked: BTreeSet::new(),
+            replies,
+            messages: MessageChecks::default(),
+            has_stats: false,
+            has_failed: false,
+        };
+        Self(Rc::new(RefCell::new((None, sockets))))
+    }
+
+    pub(crate) fn lend(&self, lent: Lent) {
+        self.0.borrow_mut().0 = Some(lent);
+    }
+
+    pub(crate) fn take_back(&self) -> Lent {
+        self.0.borrow_mut().0.take().expect("lent for this call")
+    }
+
+    /// Runs `work` with the network and the checks.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Lent, &mut Sockets) -> R) -> R {
+        let (mut lent, mut sockets) =
+            RefMut::map_split(self.0.borrow_mut(), |(lent, sockets)| (lent, sockets));
+        work(lent.as_mut().expect("the coordinator runs only while the world lends"), &mut sockets)
+    }
+
+    pub(crate) fn sockets(&self) -> RefMut<'_, Sockets> {
+        RefMut::map(self.0.borrow_mut(), |(_, sockets)| sockets)
+    }
+
+    /// Queues connections for the listener.
+    pub(crate) fn arrive(&self, accepted: Vec<End>) {
+        self.sockets().accepting.extend(accepted);
+    }
+
+    /// Returns the event of an end, as epoll reports it: all that is ready.
+    pub(crate) fn event(&self, end: End) -> Option<(Key, Readiness)> {
+        self.with(|lent, sockets| {
+            let key = *sockets.keys.get(&end)?;
+            let readiness = lent.environment.readiness(end);
+            if readiness.is_writable {
+                sockets.blocked.remove(&end);
+            }
+            Some((key, readiness))
+        })
+    }
+
+    /// Returns true if a write on an end may succeed, and no event will report this.
+    pub(crate) fn has_room(&self, end: End) -> bool {
+        let sockets = self.sockets();
+        sockets.keys.contains_key(&end) && !sockets.blocked.contains(&end)
+    }
+
+    fn stream(&self, end: End) -> SimStream {
+        SimStream { end, outside: self.clone() }
+    }
+}
+
+/// The sockets, and chance.
+#[derive(Debug)]
+pub(crate) struct SimPlatform(pub(crate) Outside);
+
+impl Platform for SimPlatform {
+    type Stream = SimStream;
+    type Listener = SimListener;
+    type Writer = SimWriter;
+    type Observer = SimObserver;
+
+    fn connect(
+        &mut self,
+        _: Option<IpAddr>,
+        address: SocketAddr,
+    ) -> io::Result<Connection<SimStream>> {
+        let end = self.0.with(|Lent { environment, .. }, sockets| {
+            if !environment.calm && environment.rng.percent(1) {
+                return Err(Errno::MFILE);
+            }
+            let end = environment.dial(Node::Coordinator, COORDINATOR_IP, address);
+            sockets.messages.on_dialed(end);
+            Ok(end)
+        });
+        Ok(Connection::over(self.0.stream(end?)))
+    }
+
+    fn register(&mut self, connection: &mut Connection<SimStream>, key: Key) -> io::Result<()> {
+        let end = connection.stream().end;
+        self.0.with(|Lent { environment, .. }, sockets| {
+            sockets.keys.insert(end, key);
+            sockets.ends.insert(key, end);
+            if end.side == 1 {
+                sockets.replies.open(end);
+            }
+            environment.notify(end); // What is ready by now is an event, too.
+        });
+        Ok(())
+    }
+
+    fn random(&mut self) -> io::Result<u64> {
+        self.0.with(|Lent { environment, .. }, _| {
+            let is_drawn = environment.calm || environment.rng.percent(95);
+            is_drawn.then(|| environment.rng.next()).ok_or(ErrorKind::Other.into())
+        })
+    }
+}
+
+/// The coordinator's listener.
+#[derive(Debug)]
+pub(crate) struct SimListener(pub(crate) Outside);
+
+impl Listen for SimListener {
+    type Stream = SimStream;
+
+    fn accept_one(&self) -> io::Result<(SimStream, SocketAddr)> {
+        let (end, from) = self.0.with(|Lent { environment, .. }, sockets| {
+            if sockets.accepting.is_empty() {
+                return Err(io::Error::from(ErrorKind::WouldBlock));
+            }
+            if !environment.calm && environment.rng.percent(2) {
+                return Err(Errno::MFILE.into());
+            }
+            let end = sockets.accepting.pop_front().ok_or(ErrorKind::WouldBlock)?;
+            Ok((end, environment.conns[end.conn].from))
+        })?;
+        Ok((self.0.stream(end), SocketAddr::new(from, 9)))
+    }
+}
+
+/// The coordinator's end of a connection. It is closed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct SimStream {
+    end: End,
+    outside: Outside,
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        // A process that is killed runs nothing more: its ends are abandoned.
+        if std::thread::panicking() || self.outside.0.borrow().0.is_none() {
+            return;
+        }
+        let end = self.end;
+        self.outside.with(|Lent { environment, model }, sockets| {
+            if let Some(key) = sockets.keys.remove(&end) {
+                sockets.ends.remove(&key);
+            }
+            let takes_nothing = sockets.blocked.remove(&end);
+            sockets.messages.on_closed(end);
+            sockets.replies.on_closed(end, takes_nothing, model);
+            environment.close(end);
+        });
+    }
+}
+
+impl Read for SimStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.end;
+        self.outside.with(|Lent { environment, .. }, sockets| {
+            let (bytes, close_kind) = environment.read(end, buffer.len());
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            sockets.replies.on_read(end, &bytes, close_kind.filter(|_| bytes.is_empty()));
+            match close_kind {
+                _ if !bytes.is_empty() => Ok(bytes.len()),
+                None => Err(ErrorKind::WouldBlock.into()),
+                Some(CloseKind::Closed) => Ok(0),
+                Some(CloseKind::Reset) => Err(Errno::CONNRESET.into()),
+            }
+        })
+    }
+}
+
+impl Write for SimStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.end;
+        self.outside.with(|Lent { environment, model }, sockets| {
+            let bytes = &bytes[..bytes.len().min(CALL_BYTES)];
+            match environment.write(end, bytes) {
+                Ok(0) => {
+                    sockets.blocked.insert(end);
+                    Err(ErrorKind::WouldBlock.into())
+                }
+                Ok(count) => {
+                    let bytes = &bytes[..count];
+                    if end.side == 1 {
+                        sockets.replies.on_written(end, bytes, model, environment.now);
+                    } else {
+                        sockets.messages.on_written(end, bytes);
+                    }
+                    Ok(count)
+                }
+                Err(_) => {
+                    sockets.replies.on_failed(end);
+                    Err(Errno::PIPE.into())
+                }
+            }
+        })
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> =
+            slices.iter().flat_map(|slice| slice.iter()).take(CALL_BYTES).copied().collect();
+        self.write(&bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for SimStream {
+    fn connected(&mut self) -> io::Result<bool> {
+        match self.outside.with(|lent, _| lent.environment.dialed(self.end)) {
+            None => Ok(false),
+            Some(true) => Ok(true),
+            Some(false) => Err(Errno::CONNREFUSED.into()),
+        }
+    }
+
+    fn wants_write(&self) -> bool {
+        false
+    }
+
+    /// Both are true of it: an end that comes later is an event.
+    fn short_read_drains(&self) -> bool {
+        self.end.conn.is_multiple_of(2)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.outside.with(|lent, _| lent.environment.shut_down(self.end));
+        Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(HUB)
+    }
+
+    fn keep_alive(&self, _: Keepalive) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unacked(&self) -> io::Result<UnackedBytes> {
+        let end = self.end;
+        Ok(self.outside.with(|Lent { environment, .. }, sockets| {
+            let unacked = environment.unacked(end);
+            if matches!(unacked, UnackedBytes::Unanswered { .. }) {
+                sockets.replies.on_failed(end); // Its machine may count as gone.
+            }
+            unacked
+        }))
+    }
+}
