@@ -92,9 +92,12 @@ impl World {
         let mut pulled = 0;
         for link in &self.links {
             while let Some(run) = self.group.run_for(*link) {
-                let bytes = run.slices().iter().map(|slice| slice.len()).sum();
+                let (bytes, through) = run.write(|slices, through| {
+                    (slices.iter().map(|slice| slice.len()).sum(), through)
+                });
                 pulled += bytes;
-                self.group.handle(Input::Wrote { link: *link, bytes }, now(0), &mut MemoryJournal);
+                let wrote = Input::Wrote { link: *link, bytes, through };
+                self.group.handle(wrote, now(0), &mut MemoryJournal);
             }
         }
         pulled

@@ -18,6 +18,10 @@ impl StateMachine for Group {
     fn apply(&mut self, fact: Fact<'_>, ordered: Ordered<Ticket>, at: Millis) {
         let Ordered { ticket, is_committed } = ordered;
         let state = &mut self.state;
+        let commits_more = is_committed && state.order.committed < state.order.applied;
+        if commits_more || self.expired_at.is_some_and(|expired_at| at < expired_at) {
+            self.expired_at = None; // Older messages are released, and may have expired.
+        }
         state.order.applied = state.order.applied.next();
         state.before_restored(&fact);
         match fact {

@@ -29,14 +29,15 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
     pub(super) fn handle(mut self, input: Input<'_>) {
         let (group, steady) = (&mut *self.group, self.now.steady);
         group.now = steady;
-        if !group.state.is_recovering() {
+        if group.expired_at != Some(steady) && !group.state.is_recovering() {
             group.expire(steady);
+            group.expired_at = Some(steady);
         }
         match input {
             Input::Request { origin, request } => self.on_request(origin, &request),
             Input::Connected { link } => self.on_connected(link),
             Input::ConnectFailed { link, reason } => group.on_connect_failed(link, reason),
-            Input::Wrote { link, bytes } => group.on_wrote(link, bytes),
+            Input::Wrote { link, bytes, through } => group.on_wrote(link, bytes, through),
             Input::Delivered => group.on_delivered(),
             Input::Acknowledged { link, seq } => group.on_acknowledged(link, seq),
             Input::Garbled { link } => group.on_link_end(link, OfflineCause::BadAck),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::block::{Block, LineAt};
-use super::ranges::{SeqRange, SeqRanges};
+use super::ranges::SeqRanges;
 use crate::protocol::{Delivery, Seq};
 use crate::time::Millis;
 
@@ -109,8 +109,15 @@ impl History {
 
     /// Returns the last of the missing seqs right after `acked`: expired, dropped or lost. Returns
     /// `acked` if the next message is there.
+    #[inline]
     pub(super) fn missing_after(&self, acked: Seq) -> Seq {
         self.lost.skip(acked.max(self.front.before()))
+    }
+
+    /// Returns true if all messages after `acked` are there.
+    #[inline]
+    pub(super) fn is_whole_after(&self, acked: Seq) -> bool {
+        self.lost.is_empty() && acked >= self.front.before()
     }
 
     /// Returns the number of kept messages after `acked` that are not in `own`.
@@ -249,32 +256,16 @@ impl History {
 
     /// Returns the sendable lines after `after` that are not in `own`, as slices of consecutive
     /// bytes. Stops before a lost message.
-    pub(super) fn slices<'a>(
-        &'a self,
-        after: Seq,
-        own: &'a SeqRanges,
-    ) -> impl Iterator<Item = HistorySlice<'a>> {
-        let mut own = own.above(after).peekable();
-        let mut next = after.next();
-        let mut position = self.position(next);
-        let lost = self.lost.above(after).next().map(|range| range.first.before());
+    #[inline]
+    pub(super) fn slices<'a>(&'a self, after: Seq, own: &'a SeqRanges) -> HistorySlices<'a> {
+        let lost = match self.lost.is_empty() {
+            true => None,
+            false => self.lost.above(after).next().map(|range| range.first.before()),
+        };
         let end = lost.map_or(self.released, |end| end.min(self.released));
-        std::iter::from_fn(move || {
-            while let Some(SeqRange { last, .. }) = own.next_if(|range| range.first <= next) {
-                next = last.next();
-            }
-            if next > end {
-                return None;
-            }
-            while self.blocks.get(position)?.last() < next {
-                position = position.saturating_add(1);
-            }
-            let block = self.blocks.get(position)?;
-            let until = own.peek().map_or(end, |range| range.first.before().min(end));
-            let (first, last) = (next, until.min(block.last()));
-            next = last.next();
-            Some(HistorySlice { block, first, last })
-        })
+        let next = after.next();
+        let passed = if own.is_empty() { 0 } else { own.passed(after) };
+        HistorySlices { history: self, own, passed, next, end, position: self.position(next) }
     }
 
     fn end(&self) -> u64 {
@@ -296,6 +287,49 @@ impl History {
             return 0;
         }
         self.blocks.partition_point(|block| block.first() <= seq).saturating_sub(1)
+    }
+}
+
+/// Sendable lines that are not own messages: see [`History::slices`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HistorySlices<'a> {
+    history: &'a History,
+    own: &'a SeqRanges,
+    /// Number of own ranges that end before `next`.
+    passed: usize,
+    /// Next seq.
+    next: Seq,
+    /// Last seq that may be sent.
+    end: Seq,
+    /// Position of the block of `next`.
+    position: usize,
+}
+
+impl<'a> Iterator for HistorySlices<'a> {
+    type Item = HistorySlice<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<HistorySlice<'a>> {
+        let mut own = self.own.at(self.passed);
+        while let Some(range) = own
+            && range.first <= self.next
+        {
+            self.next = range.last.next();
+            self.passed = self.passed.saturating_add(1);
+            own = self.own.at(self.passed);
+        }
+        if self.next > self.end {
+            return None;
+        }
+        let mut block = self.history.blocks.get(self.position)?;
+        while block.last() < self.next {
+            self.position = self.position.saturating_add(1);
+            block = self.history.blocks.get(self.position)?;
+        }
+        let until = own.map_or(self.end, |range| range.first.before().min(self.end));
+        let (first, last) = (self.next, until.min(block.last()));
+        self.next = last.next();
+        Some(HistorySlice { block, first, last })
     }
 }
 

@@ -73,6 +73,10 @@ pub enum Input<'a> {
         link: LinkId,
         /// Number of bytes.
         bytes: usize,
+        /// Last message of the run, if [`Run::write`] passed it and all bytes were written.
+        ///
+        /// [`Run::write`]: super::Run::write
+        through: Option<Seq>,
     },
     /// End of a turn: every writable message socket was given all its due bytes.
     Delivered,

@@ -77,6 +77,8 @@ pub struct Group {
     backlog_state: BacklogState,
     /// Time of the input that is being handled.
     now: Millis,
+    /// Last time at which messages expired, if no older fact was applied since.
+    expired_at: Option<Millis>,
     stats: Stats,
 }
 
@@ -93,6 +95,7 @@ impl Group {
             journal_state: JournalState::default(),
             backlog_state: BacklogState::default(),
             now: Millis::ZERO,
+            expired_at: None,
             stats: Stats::default(),
         }
     }

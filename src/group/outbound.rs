@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use super::block::LineAt;
-use super::history::{History, HistorySlice};
+use super::history::{History, HistorySlice, HistorySlices};
 use super::ranges::SeqRanges;
 use crate::limits::{RUN_BYTES_MAX, RUN_SLICES_MAX, SENT_GAPS_MAX};
 use crate::protocol::{Bye, Gap, MessageLine, Seq};
@@ -87,39 +87,48 @@ impl Outbound {
         bytes.into_boxed_slice()
     }
 
+    /// Returns true if a line that is not in the history is due.
+    fn has_begun(&self) -> bool {
+        self.partial.is_some() || self.gap.is_some()
+    }
+
     /// Returns true if bytes are due.
     pub(super) fn is_due(&self, history: &History, own: &SeqRanges) -> bool {
-        let has_begun = self.partial.is_some() || self.gap.is_some();
-        has_begun || history.slices(self.cursor, own).next().is_some()
+        self.has_begun()
+            || self.cursor < history.released() && history.slices(self.cursor, own).next().is_some()
     }
 
     /// Returns the next bytes, as many as one call should write; `None` if no bytes are due.
+    #[inline]
     pub(super) fn run<'a>(&'a self, history: &'a History, own: &'a SeqRanges) -> Option<Run<'a>> {
-        if !self.is_due(history, own) {
-            return None; // Most callers have no bytes due, and a run takes a kilobyte to lay out.
+        let has_begun = self.has_begun();
+        if !has_begun && self.cursor >= history.released() {
+            return None; // Most callers have no bytes due.
         }
-        let mut run = Run::default();
-        if let Some(partial) = &self.partial {
-            run.push(partial.bytes.get(partial.written..).unwrap_or_default());
-        }
-        if let Some(due) = &self.gap {
-            run.push(&due.line);
-        }
-        for slice in history.slices(self.cursor, own) {
-            if run.is_full() {
-                break;
-            }
-            run.push(slice.bytes());
-        }
-        Some(run)
+        let mut rest = history.slices(self.cursor, own);
+        let first = rest.next();
+        let begun = has_begun.then_some(self);
+        (has_begun || first.is_some()).then_some(Run { begun, first, rest })
     }
 
     /// Records that `bytes` of the last run are written. Returns the number of messages that are
     /// now complete. [`Outbound::skip_missing`] must follow.
     pub(super) fn wrote(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
+        if !self.has_begun() {
+            return self.wrote_history(bytes, history, own);
+        }
         let (left, finished) = self.wrote_partial(bytes);
         let left = self.wrote_gap(left);
         self.wrote_history(left, history, own).saturating_add(finished)
+    }
+
+    /// Records that the last run is written, which was one slice of whole messages up to `through`.
+    /// Returns their number. [`Outbound::skip_missing`] must follow.
+    #[inline]
+    pub(super) fn wrote_through(&mut self, through: Seq, own: &SeqRanges) -> u64 {
+        let deliveries = own.others(self.cursor, through);
+        self.cursor = through;
+        deliveries
     }
 
     /// Uses up bytes for the partial line. Returns the remaining bytes, and the number of completed
@@ -164,10 +173,10 @@ impl Outbound {
     /// Moves the cursor over `bytes` of the history. Returns the number of completed messages.
     fn wrote_history(&mut self, bytes: usize, history: &History, own: &SeqRanges) -> u64 {
         let (mut left, mut deliveries) = (bytes, 0_u64);
-        for slice in history.slices(self.cursor, own) {
-            if left == 0 {
-                break;
-            }
+        let mut slices = history.slices(self.cursor, own);
+        while left > 0
+            && let Some(slice) = slices.next()
+        {
             let Some(remaining) = left.checked_sub(slice.bytes().len()) else {
                 return deliveries.saturating_add(self.wrote_part(slice, left));
             };
@@ -196,7 +205,18 @@ impl Outbound {
 
     /// Moves the cursor over missing messages and the member's own ones. Returns the number of
     /// missing messages of others.
+    #[inline]
     pub(super) fn skip_missing(&mut self, history: &History, own: &SeqRanges) -> u64 {
+        if own.is_empty() && history.is_whole_after(self.cursor) {
+            if !self.has_begun() {
+                self.sent = self.cursor;
+            }
+            return 0;
+        }
+        self.skip_ranges(history, own)
+    }
+
+    fn skip_ranges(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
             self.cursor = own.skip(self.cursor);
@@ -210,8 +230,7 @@ impl Outbound {
             }
             self.cursor = through;
         }
-        let is_all_written = self.partial.is_none() && self.gap.is_none();
-        self.sent = if is_all_written { self.cursor } else { own.skip(self.sent) };
+        self.sent = if self.has_begun() { own.skip(self.sent) } else { self.cursor };
         count
     }
 
@@ -251,31 +270,65 @@ impl Outbound {
     }
 }
 
-/// The next bytes for a message socket, as slices for one vectored write.
-#[derive(Debug)]
+/// The next bytes for a message socket: the begun lines, and lines of the history.
+#[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
+    /// The outbound half, if a partial line or a gap comes first.
+    begun: Option<&'a Outbound>,
+    first: Option<HistorySlice<'a>>,
+    rest: HistorySlices<'a>,
+}
+
+impl Run<'_> {
+    /// Passes the bytes to `write`, as slices for one vectored write: at least one slice, and none
+    /// of them empty. Passes the last message, too, if all due bytes are whole messages in one
+    /// slice.
+    #[inline]
+    pub fn write<R>(mut self, write: impl FnOnce(&[IoSlice<'_>], Option<Seq>) -> R) -> R {
+        match (self.begun, self.first, self.rest.next()) {
+            (None, Some(only), None) => write(&[IoSlice::new(only.bytes())], Some(only.last)),
+            (_, _, second) => self.write_many(second, write),
+        }
+    }
+
+    fn write_many<R>(
+        self,
+        second: Option<HistorySlice<'_>>,
+        write: impl FnOnce(&[IoSlice<'_>], Option<Seq>) -> R,
+    ) -> R {
+        let mut slices = RunSlices::default();
+        if let Some(partial) = self.begun.and_then(|begun| begun.partial.as_ref()) {
+            slices.push(partial.bytes.get(partial.written..).unwrap_or_default());
+        }
+        if let Some(due) = self.begun.and_then(|begun| begun.gap.as_ref()) {
+            slices.push(&due.line);
+        }
+        for slice in self.first.into_iter().chain(second).chain(self.rest) {
+            if slices.is_full() {
+                break;
+            }
+            slices.push(slice.bytes());
+        }
+        write(slices.as_slice(), None)
+    }
+}
+
+/// Slices for one vectored write.
+struct RunSlices<'a> {
     slices: [IoSlice<'a>; RUN_SLICES_MAX],
     count: usize,
     bytes: usize,
 }
 
-impl Default for Run<'_> {
+impl Default for RunSlices<'_> {
     fn default() -> Self {
         Self { slices: [IoSlice::new(&[]); RUN_SLICES_MAX], count: 0, bytes: 0 }
     }
 }
 
-impl<'a> Run<'a> {
-    /// Returns the slices: at least one, and none of them empty.
-    #[must_use]
-    pub fn slices(&self) -> &[IoSlice<'a>] {
+impl<'a> RunSlices<'a> {
+    fn as_slice(&self) -> &[IoSlice<'a>] {
         self.slices.get(..self.count).unwrap_or_default()
-    }
-
-    /// Returns the number of bytes in all slices.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     fn push(&mut self, bytes: &'a [u8]) {

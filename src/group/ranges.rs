@@ -66,6 +66,15 @@ impl SeqRanges {
         it.is_some_and(|it| it.first <= range.first && range.last <= it.last)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Returns the range at a position: see [`SeqRanges::passed`].
+    pub(super) fn at(&self, position: usize) -> Option<SeqRange> {
+        self.ranges.get(position).copied()
+    }
+
     /// Returns the number of ranges that reach above `acked`.
     pub(super) fn count_above(&self, acked: Seq) -> usize {
         self.ranges.len().saturating_sub(self.passed(acked))
@@ -94,7 +103,15 @@ impl SeqRanges {
     }
 
     /// Returns the last own seq of the range right after `acked`, or `acked` if none starts there.
+    #[inline]
     pub(super) fn skip(&self, acked: Seq) -> Seq {
+        if self.ranges.is_empty() {
+            return acked; // Most members publish nothing.
+        }
+        self.skip_range(acked)
+    }
+
+    fn skip_range(&self, acked: Seq) -> Seq {
         match self.above(acked).next() {
             Some(range) if range.first <= acked.next() => range.last,
             Some(_) | None => acked,
@@ -103,6 +120,9 @@ impl SeqRanges {
 
     /// Removes all seqs up to and including `acked`.
     pub(super) fn forget_through(&mut self, acked: Seq) {
+        if self.ranges.capacity() == 0 {
+            return;
+        }
         while let Some(range) = self.ranges.front_mut() {
             if range.last > acked {
                 range.first = range.first.max(acked.next());
@@ -120,7 +140,7 @@ impl SeqRanges {
 
     /// Returns the number of ranges that end at or below `acked`. Takes constant time if all ranges
     /// or all but one end there, as for a member that has every message.
-    fn passed(&self, acked: Seq) -> usize {
+    pub(super) fn passed(&self, acked: Seq) -> usize {
         let is_passed = |range: &SeqRange| range.last <= acked;
         let mut newest = self.ranges.iter().rev();
         if newest.next().is_none_or(is_passed) {
@@ -134,7 +154,15 @@ impl SeqRanges {
 
     /// Returns the number of seqs after `after`, up to and including `through`, that are not in a
     /// range.
+    #[inline]
     pub(super) fn others(&self, after: Seq, through: Seq) -> u64 {
+        match self.ranges.is_empty() {
+            true => through.above(after),
+            false => self.others_between(after, through),
+        }
+    }
+
+    fn others_between(&self, after: Seq, through: Seq) -> u64 {
         let own = self
             .above(after)
             .take_while(|range| range.first <= through)

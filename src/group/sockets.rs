@@ -9,10 +9,13 @@ use crate::protocol::{Bye, Conflict, RequestError, Seq};
 use crate::time::Millis;
 
 impl Group {
-    pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize) {
+    pub(super) fn on_wrote(&mut self, link: LinkId, bytes: usize, through: Option<Seq>) {
         let Some((slot, outbound)) = self.links.open_mut(link) else { return };
         let Some(member) = self.state.members.at(slot) else { return };
-        let deliveries = outbound.wrote(bytes, &self.state.history, member.own());
+        let deliveries = match through {
+            Some(through) => outbound.wrote_through(through, member.own()),
+            None => outbound.wrote(bytes, &self.state.history, member.own()),
+        };
         let gone = outbound.skip_missing(&self.state.history, member.own());
         let acked = (!outbound.acks).then(|| outbound.sent());
         self.stats.gaps = self.stats.gaps.saturating_add(u64::from(gone > 0));

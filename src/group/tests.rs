@@ -131,14 +131,16 @@ impl World {
     fn take(&mut self, link: LinkId, bytes_max: usize) -> String {
         let mut taken = Vec::new();
         while let Some(run) = self.group.run_for(link) {
-            let all: Vec<u8> = run.slices().iter().flat_map(|slice| slice.to_vec()).collect();
-            assert_eq!(all.len(), run.bytes());
+            let (all, through): (Vec<u8>, _) = run.write(|slices, through| {
+                (slices.iter().flat_map(|slice| slice.to_vec()).collect(), through)
+            });
             let bytes = all.len().min(bytes_max - taken.len());
             if bytes == 0 {
                 break;
             }
             taken.extend_from_slice(&all[..bytes]);
-            self.input(Input::Wrote { link, bytes });
+            let through = through.filter(|_| bytes == all.len());
+            self.input(Input::Wrote { link, bytes, through });
         }
         String::from_utf8(taken).unwrap()
     }

@@ -79,7 +79,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
         }
         Input::Connected { link } => model.connected(*link),
         Input::ConnectFailed { link, .. } => model.connect_failed(*link),
-        Input::Wrote { link, bytes } => {
+        Input::Wrote { link, bytes, .. } => {
             model.wrote(*link, &sockets.messages.report(*link, *bytes));
         }
         Input::Delivered => model.delivered(),

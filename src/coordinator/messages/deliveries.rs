@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 
 use super::MessageSockets;
-use super::socket::write_last;
+use super::socket::{MessagePhase, write_last};
 use crate::coordinator::sockets::{CoordinatorTimer, Sockets};
 use crate::group::{Group, LinkId, SocketEnd};
 use crate::limits::{TURN_BYTES_MAX, TURN_DELIVERY_BYTES_MAX, TURN_DELIVERY_SOCKETS_MAX};
@@ -48,7 +48,14 @@ impl Round {
 #[derive(Debug)]
 pub(in crate::coordinator) enum RunWrite {
     /// The socket took bytes of a run.
-    Wrote { link: LinkId, bytes: usize },
+    Wrote {
+        link: LinkId,
+        bytes: usize,
+        /// See [`Input::Wrote`](crate::group::Input::Wrote).
+        through: Option<Seq>,
+        /// True if nothing else is due on the socket, and no stall timer runs.
+        is_last: bool,
+    },
     /// Nothing is due, or the socket has no room, or its share is used up.
     Done,
     /// The socket has failed.
@@ -130,9 +137,21 @@ impl<S: Stream> MessageSockets<S> {
             self.writable.push(key); // The others come first, and no event reports this socket.
             return RunWrite::Done;
         }
-        match socket.connection.write_vectored(run.slices()) {
+        let connection = &mut socket.connection;
+        let (wrote, through) = run.write(|slices, through| {
+            let wrote = connection.write_vectored(slices);
+            let due = slices.first().map(|slice| slice.len());
+            let took_all = due.is_some() && due == wrote.as_ref().ok().copied();
+            (wrote, through.filter(|_| took_all))
+        });
+        match wrote {
             Ok(0) => RunWrite::Done,
-            Ok(bytes) => RunWrite::Wrote { link, bytes },
+            Ok(bytes) => {
+                let is_last = through.is_some()
+                    && !connection.wants_write()
+                    && matches!(socket.phase, MessagePhase::Open { stall_timer: None });
+                RunWrite::Wrote { link, bytes, through, is_last }
+            }
             Err(error) => RunWrite::Failed(error),
         }
     }

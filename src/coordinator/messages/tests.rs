@@ -83,11 +83,11 @@ impl Part {
         let mut round = self.messages.begin_round(self.group.released());
         while let Some(key) = round.next() {
             let mut written = 0;
-            while let RunWrite::Wrote { link, bytes } =
+            while let RunWrite::Wrote { link, bytes, through, .. } =
                 self.messages.write_run(key, written, &self.group)
             {
                 written += bytes;
-                self.handle(Input::Wrote { link, bytes });
+                self.handle(Input::Wrote { link, bytes, through });
             }
             let (group, sockets) = (&self.group, &mut self.sockets);
             self.messages.watch_for_stall(key, written > 0, group, sockets, self.now.steady);

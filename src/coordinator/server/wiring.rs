@@ -276,9 +276,12 @@ impl<P: Platform> Coordinator<P> {
         let mut written = 0;
         loop {
             match self.messages.write_run(key, written, &self.group) {
-                RunWrite::Wrote { link, bytes } => {
+                RunWrite::Wrote { link, bytes, through, is_last } => {
                     written += bytes;
-                    self.group.handle(Input::Wrote { link, bytes }, now);
+                    self.group.handle(Input::Wrote { link, bytes, through }, now);
+                    if is_last {
+                        return written;
+                    }
                 }
                 RunWrite::Done => break,
                 RunWrite::Failed(error) => {
