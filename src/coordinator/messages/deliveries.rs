@@ -147,7 +147,8 @@ impl<S: Stream> MessageSockets<S> {
         match wrote {
             Ok(0) => RunWrite::Done,
             Ok(bytes) => {
-                let is_last = through.is_some()
+                // Below the last message a gap may come next.
+                let is_last = through == Some(self.delivered_through)
                     && !connection.wants_write()
                     && matches!(socket.phase, MessagePhase::Open { stall_timer: None });
                 RunWrite::Wrote { link, bytes, through, is_last }
