@@ -145,7 +145,7 @@ impl World {
         copy.put_back(journal_state, environment.now);
         environment.copies += 1;
         model.put_back(copy.model.clone(), environment.copies, begins_epoch);
-        if backups.rng.percent(80) {
+        if backups.rng.percent(50) {
             backups.copy = None;
         }
     }

@@ -10,6 +10,7 @@ use groupcast::net::Acceptor;
 use groupcast::protocol::Epoch;
 use groupcast::time::{Millis, Now, UnixMillis};
 
+use crate::coverage::CoveragePoint;
 use crate::environment::{Event, Node};
 use crate::model::Model;
 use crate::net::End;
@@ -140,6 +141,9 @@ impl World {
                 "a deadline that stays would make the loop spin"
             );
             check_sockets(program.group(), outside, is_busy);
+            if outcome == TurnOutcome::Done {
+                outside.check_end();
+            }
             (outcome, due)
         });
         let Some((outcome, due)) = turn else { return };
@@ -199,12 +203,28 @@ impl World {
     }
 }
 
-/// After a turn all bytes are reported, and no message socket with due bytes and room is forgotten.
+/// After a turn all bytes are reported. Unless the next turn follows at once, no message socket
+/// with due bytes and room is left, and nobody with unread bytes, but for clients that are owed
+/// replies.
 fn check_sockets(group: &Group, outside: &Outside, is_busy: bool) {
     outside.with(|lent, sockets| sockets.messages.check(&lent.model));
+    if is_busy {
+        return;
+    }
     let links: Vec<_> = outside.sockets().messages.links().collect();
     for (link, end) in links {
-        let is_forgotten = !is_busy && group.run_for(link).is_some() && outside.has_room(end);
-        assert!(!is_forgotten, "link {link} is forgotten");
+        let is_due = group.run_for(link).is_some();
+        assert!(!is_due || !outside.has_room(end), "link {link} is forgotten");
     }
+    outside.with(|Lent { environment, model }, sockets| {
+        for end in sockets.ends().filter(|end| environment.has_unread(*end)) {
+            if environment.is_notified(end) {
+                continue;
+            }
+            assert!(sockets.replies.may_wait(end), "{end:?} is not read any more");
+            if sockets.replies.is_throttled(end) {
+                model.cover(CoveragePoint::Throttled);
+            }
+        }
+    });
 }

@@ -20,6 +20,8 @@ pub(crate) enum CoveragePoint {
     Stalled,
     /// The machine of a member did not answer.
     MachineGone,
+    /// A client did not end its line in time.
+    LineUnfinished,
     /// A client that took no replies was not served.
     Throttled,
     /// A gap went out.
@@ -81,10 +83,11 @@ pub(crate) type Coverage = BTreeMap<CoveragePoint, u64>;
 impl CoveragePoint {
     /// Returns the number of runs in which the situation must occur at least once.
     pub(crate) fn seeds(self) -> u64 {
-        if self == Self::NobodyCouldKnow { 300 } else { SEEDS }
+        let is_rare = matches!(self, Self::NobodyCouldKnow | Self::MachineGone);
+        if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -92,6 +95,7 @@ impl CoveragePoint {
         Self::Stalled,
         Self::MachineGone,
         Self::Throttled,
+        Self::LineUnfinished,
         Self::GapReported,
         Self::BacklogFull,
         Self::OldestDropped,

@@ -152,6 +152,12 @@ impl Environment {
         self.wake_soon(node);
     }
 
+    /// Returns true if the owner of an end will see an event when it runs next.
+    pub(crate) fn is_notified(&self, end: End) -> bool {
+        let inbox = self.inboxes.get(&self.conns[end.conn].owner[end.side]);
+        inbox.is_some_and(|inbox| inbox.ready.contains(&end))
+    }
+
     pub(crate) fn wake_soon(&mut self, node: Node) {
         let delay = if self.rng.percent(60) { 0 } else { self.rng.below(4) };
         self.wake(node, self.now + delay);

@@ -36,7 +36,8 @@
 //!   all members and messages after a start.
 //! - `replies.rs` reads what the coordinator reads and writes on command sockets: the requests of a
 //!   client are executed in order, one at a time. Each line gets one reply, in order, and no reply
-//!   leaves before its commit. No socket is closed before its replies.
+//!   leaves before its commit. No socket is closed before its replies, and nobody is left unread
+//!   without a cause.
 //! - `message_sockets.rs` reads what it writes on message sockets: each byte is reported to the
 //!   group, and a closed socket gets its last words only.
 //! - `ledger.rs` checks for each member, without knowing a coordinator, that each message of

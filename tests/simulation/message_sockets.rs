@@ -68,6 +68,16 @@ impl MessageChecks {
         self.links.iter().map(|(link, end)| (*link, *end))
     }
 
+    /// At the end of a coordinator the last line of each message socket is begun, if it has room.
+    pub(crate) fn check_end(&self, model: &Model, is_blocked: impl Fn(End) -> bool) {
+        for (link, end) in &self.links {
+            let is_begun = self.parted.contains(end);
+            let words = model.streams.get(link).map(|stream| stream.closing_bytes("shutting down"));
+            let is_due = words.is_some_and(|words| !words.is_empty());
+            assert!(!is_due || is_begun || is_blocked(*end), "{link} does not know of the end");
+        }
+    }
+
     /// At the end of a turn all bytes are reported, but for the last line of a shutdown, and what
     /// the group closed is closed.
     pub(crate) fn check(&mut self, model: &Model) {

@@ -236,11 +236,16 @@ impl Environment {
         }
     }
 
-    /// Returns true if bytes have arrived at an end whose owner writes into a full pipe.
-    pub(crate) fn is_left_unread(&self, end: End) -> bool {
+    /// Returns true if bytes or an end have arrived at an established end, and were not read.
+    pub(crate) fn has_unread(&self, end: End) -> bool {
         let conn = &self.conns[end.conn];
-        let is_stuck = conn.pipes[end.peer().side].is_blocked;
-        self.is_whole(end) && is_stuck && !conn.pipes[end.side].arrived.is_empty()
+        let is_established = end.side == 1 || conn.dialed == Some(true);
+        is_established && !conn.pipes[end.side].arrived.is_empty()
+    }
+
+    /// Returns true if a whole line has arrived at an end, and was not read.
+    pub(crate) fn has_line(&self, end: End) -> bool {
+        self.conns[end.conn].pipes[end.side].arrived.contains(&b'\n')
     }
 
     /// Returns true if both ends are open and nothing is broken.
@@ -298,25 +303,30 @@ impl Environment {
         self.conns[end.conn].pipes[end.side].flying.truncate(left);
     }
 
-    /// The wire breaks: who does not learn of it now finds out when no probe is answered; on a
-    /// command socket nobody probes. While bytes are on their way, there are no probes, and the
-    /// coordinator must find out by itself.
+    /// The wire breaks: who does not learn of it now finds out when no probe is answered. On a
+    /// command socket only the coordinator probes. While bytes are on their way, there are no
+    /// probes, and the coordinator must find out by itself.
     pub(crate) fn cut(&mut self, conn: usize, learns: [bool; 2]) {
         if self.conns[conn].cut_at.is_some() || !self.conns[conn].reached {
             return;
         }
-        let is_probed = self.conns[conn].owner[0] == Node::Coordinator;
+        let owner = self.conns[conn].owner;
         for (side, learns) in learns.into_iter().enumerate() {
             let end = End { conn, side };
             self.cut_off(end);
             let reset = || Packet::End(CloseKind::Reset);
             if learns {
                 self.send(end, reset());
-            } else if is_probed {
-                let silence = self.rng.between(15_000, 30_000);
-                self.conns[conn].pipes[side].last_at += silence;
-                self.send(end, if side == 0 { Packet::Silence } else { reset() });
+                continue;
             }
+            let packet = match owner {
+                _ if owner[side] == Node::Coordinator => Packet::Silence,
+                [Node::Coordinator, _] => reset(),
+                _ => continue,
+            };
+            let silence = self.rng.between(15_000, 30_000);
+            self.conns[conn].pipes[side].last_at += silence;
+            self.send(end, packet);
         }
         self.conns[conn].cut_at = Some(self.now);
     }

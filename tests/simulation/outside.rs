@@ -60,6 +60,11 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
+    /// Returns all open ends.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = End> {
+        self.keys.keys().copied()
+    }
+
     /// Returns the end of a client.
     pub(crate) fn client(&self, conn: ConnId) -> Option<End> {
         self.ends.get(&Key::from(Token(conn.0))).copied()
@@ -120,6 +125,14 @@ impl Outside {
             }
             Some((key, readiness))
         })
+    }
+
+    /// When the loop has ended, each member knows it, if its socket has room.
+    pub(crate) fn check_end(&self) {
+        self.with(|lent, sockets| {
+            let Sockets { messages, blocked, .. } = sockets;
+            messages.check_end(&lent.model, |end| blocked.contains(&end));
+        });
     }
 
     /// Returns true if a write on an end may succeed, and no event will report this.
@@ -248,9 +261,9 @@ impl Read for SimStream {
 impl Write for SimStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let end = self.end;
-        self.outside.with(|Lent { environment, model }, sockets| {
+        self.outside.with(|lent, sockets| {
             let bytes = &bytes[..bytes.len().min(CALL_BYTES)];
-            match environment.write(end, bytes) {
+            match lent.environment.write(end, bytes) {
                 Ok(0) => {
                     sockets.blocked.insert(end);
                     Err(ErrorKind::WouldBlock.into())
@@ -258,7 +271,7 @@ impl Write for SimStream {
                 Ok(count) => {
                     let bytes = &bytes[..count];
                     if end.side == 1 {
-                        sockets.replies.on_written(end, bytes, model, environment.now);
+                        sockets.replies.on_written(end, bytes, lent);
                     } else {
                         sockets.messages.on_written(end, bytes);
                     }

@@ -182,7 +182,9 @@ impl World {
             let received = messages.received;
             let word = match environment.rng.below(100) {
                 _ if environment.calm => format!("ack {received}\n"),
-                0..=24 => format!("ack {received}\r\n"),
+                // More than is read at once.
+                0 if received > 0 => format!("ack {received}\n").repeat(500),
+                1..=24 => format!("ack {received}\r\n"),
                 25..=29 => format!("ack {}\n", environment.rng.below(received + 1)),
                 30 if raw.habit == Habit::Loose => {
                     raw.ledger.excuse(received + 1); // It may be on its way.

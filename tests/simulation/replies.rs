@@ -17,6 +17,7 @@ use crate::epoch_history::Promise;
 use crate::model::Model;
 use crate::model_journal::FactId;
 use crate::net::{CloseKind, End};
+use crate::outside::Lent;
 
 /// A line of a client, until its reply is written.
 #[derive(Debug)]
@@ -127,10 +128,15 @@ impl ReplyChecks {
         *asked.expect("a second reply") = Line::Answered(answer);
     }
 
-    pub(crate) fn on_written(&mut self, end: End, bytes: &[u8], model: &mut Model, now: u64) {
-        let (committed, sync) = (self.committed, self.sync);
+    pub(crate) fn on_written(
+        &mut self,
+        end: End,
+        bytes: &[u8],
+        Lent { environment, model }: &mut Lent,
+    ) {
+        let (committed, sync, at) = (self.committed, self.sync, environment.now);
         let socket = self.sockets.get_mut(&end).expect("written to an open socket");
-        let mut bytes = bytes;
+        let (mut bytes, was_begun) = (bytes, !socket.written.is_empty());
         while !bytes.is_empty() {
             let (count, is_whole) = socket.follow(bytes, committed);
             bytes = &bytes[count..];
@@ -140,12 +146,15 @@ impl ReplyChecks {
             let written = std::mem::take(&mut socket.written);
             if socket.refused {
                 socket.lines.clear();
-                check_refusal(&written, model);
+                let is_silent = check_refusal(&written, model);
+                // Its request may have come since the beginning of this line was written.
+                let is_asking = !was_begun && environment.has_line(end);
+                assert!(!is_silent || !is_asking, "{end:?}: it is refused as silent, and asks");
                 assert!(bytes.is_empty(), "written to a refused client");
             } else if let Some(Line::Answered(Answer { fact: Some(fact), .. })) =
                 socket.lines.pop_front()
             {
-                model.confirm(&fact, Promise { at: now, sync });
+                model.confirm(&fact, Promise { at, sync });
             }
         }
     }
@@ -170,6 +179,20 @@ impl ReplyChecks {
         }
     }
 
+    /// Returns true if a client need not be read from: it is owed replies, or was refused.
+    pub(crate) fn may_wait(&self, end: End) -> bool {
+        let socket = self.sockets.get(&end);
+        socket.is_some_and(|socket| socket.refused || !socket.lines.is_empty())
+    }
+
+    /// Returns true if a client is owed replies, and none of them by the group.
+    pub(crate) fn is_throttled(&self, end: End) -> bool {
+        self.sockets.get(&end).is_some_and(|socket| {
+            let mut lines = socket.lines.iter();
+            !socket.refused && lines.all(|line| !matches!(line, Line::Executed))
+        })
+    }
+
     /// Returns the clients that are owed replies.
     pub(crate) fn owed(&self) -> impl Iterator<Item = (End, String)> {
         let open = self.sockets.iter().filter(|(_, socket)| !socket.refused && !socket.has_failed);
@@ -178,15 +201,18 @@ impl ReplyChecks {
     }
 }
 
-/// A refusal names a limit that clients can reach.
-fn check_refusal(line: &[u8], model: &mut Model) {
+/// A refusal names a limit that clients can reach. Returns true if the client sent no whole line.
+fn check_refusal(line: &[u8], model: &mut Model) -> bool {
     let line = String::from_utf8_lossy(line);
     let is_silent = line.starts_with("ERR 421 ") && !line.contains("try again later");
     let codes = ["ERR 408 ", "ERR 413 ", "ERR 421 "];
     assert!(codes.iter().any(|code| line.starts_with(code)), "nobody asked for {line:?}");
     if is_silent {
         model.cover(CoveragePoint::GaveWay);
+    } else if line.starts_with("ERR 408 ") {
+        model.cover(CoveragePoint::LineUnfinished);
     }
+    is_silent
 }
 
 impl Line {

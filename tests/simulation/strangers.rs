@@ -67,12 +67,17 @@ impl World {
         self.environment.after(20_000, Event::Leave(end));
     }
 
-    /// Many connect to the coordinator and say nothing, or no whole line.
+    /// Many connect to the coordinator, perhaps all in one turn. Few of them send a whole line.
     pub(crate) fn let_a_crowd_in(&mut self) {
+        if self.environment.rng.percent(50) {
+            let until = self.environment.now + 1_500;
+            let inbox = self.environment.inbox(Node::Coordinator);
+            inbox.paused_until = inbox.paused_until.max(until);
+        }
         for _ in 0..self.environment.rng.between(5, 40) {
             let from = IpAddr::from([10, 0, 9, 1]);
             let end = self.environment.dial(Node::Nobody, from, HUB);
-            let text = self.environment.rng.pick(&[&b""[..], b"", b"r0#pi"]);
+            let text = self.environment.rng.pick(&[&b""[..], b"", b"r0#pi", NONSENSE]);
             let _ = self.environment.write(end, text);
             let stay = self.environment.rng.between(1, 20_000);
             self.environment.after(stay, Event::Leave(end));
@@ -92,7 +97,7 @@ impl World {
 
     /// A hoarder sends what finds room, and reads when its time has come.
     pub(crate) fn on_hoard(&mut self, at: usize) {
-        let World { environment, hoarders, model, .. } = self;
+        let World { environment, hoarders, .. } = self;
         let hoarder = &mut hoarders[at];
         let end = hoarder.end;
         if environment.dialed(end) == Some(true) {
@@ -106,8 +111,6 @@ impl World {
             let (bytes, kind) = environment.read(end, usize::MAX);
             hoarder.received.extend(bytes);
             close_kind = kind;
-        } else if environment.is_left_unread(end.peer()) {
-            model.cover(CoveragePoint::Throttled);
         }
         let is_over = close_kind.is_some() || environment.dialed(end) == Some(false);
         if is_over || hoarder.replies() == hoarder.sent || !environment.is_whole(end) {
