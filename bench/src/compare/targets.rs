@@ -81,7 +81,7 @@ const RULES: [Rule; 11] = [
 ];
 
 /// Cases in which a tenth of the members may be [`FAIR_PERCENT_MAX`] from the middle.
-const RANKED: [Case; 4] = [FAN_OUT, WIDE, PACED, PACED_WIDE];
+const RANKED: [Case; 3] = [FAN_OUT, PACED, PACED_WIDE];
 const FAIR_PERCENT_MAX: f64 = 10.0;
 
 /// Cost of a member in a large group, to its cost in a small one.
