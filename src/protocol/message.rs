@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::number::{digits, parse_number};
-use super::request::is_nonce;
-use super::{Epoch, Gap, Seq, is_id};
-use crate::limits::BYE_REASON_BYTES_MAX;
+use super::number::{digits, parse_number, take_number};
+use super::request::{is_id_byte, is_nonce};
+use super::{Epoch, Gap, Seq};
+use crate::limits::{BYE_REASON_BYTES_MAX, ID_BYTES_MAX};
 use crate::time::UnixMillis;
 
 /// A message on its way to a member: `<seq>#<sender>#<unix_ms>#<text>`.
@@ -21,7 +21,23 @@ pub struct Delivery<'a> {
     pub text: &'a str,
 }
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
+    /// Parses a line without its LF in one pass: a recovery parses every line of a journal. The
+    /// text may contain control characters.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let mut rest = line.as_bytes();
+        let seq = take_number(&mut rest).map(Seq::new).filter(|seq| *seq != Seq::ZERO)?;
+        let sender_at = line.len().checked_sub(rest.len())?;
+        let sender_bytes = rest.iter().position(|byte| !is_id_byte(*byte))?;
+        let (sender, behind) = line.get(sender_at..)?.split_at_checked(sender_bytes)?;
+        rest = behind.as_bytes().strip_prefix(b"#")?;
+        let accepted = take_number(&mut rest).map(UnixMillis)?;
+        let text = line.get(line.len().checked_sub(rest.len())?..)?;
+        let is_fine = (1..=ID_BYTES_MAX).contains(&sender_bytes) && !text.is_empty();
+        is_fine.then_some(Self { seq, sender, accepted, text })
+    }
+
     /// Appends the line with its LF.
     pub fn encode(&self, line: &mut Vec<u8>) {
         let Self { seq, sender, accepted, text } = self;
@@ -78,7 +94,10 @@ impl<'a> MessageLine<'a> {
     ///
     /// [`BadLine`] if it is no line of the message socket.
     pub fn parse(line: &'a str) -> Result<Self, BadLine> {
-        let (first, rest) = split_field(line).ok_or(BadLine)?;
+        if line.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+            return Delivery::parse(line).map(Self::Delivery).ok_or(BadLine);
+        }
+        let (first, rest) = line.split_once('#').ok_or(BadLine)?;
         match first {
             "hello" => {
                 let (nonce, epoch) = rest.split_once('#').ok_or(BadLine)?;
@@ -94,16 +113,7 @@ impl<'a> MessageLine<'a> {
                 let is_reason = (1..=BYE_REASON_BYTES_MAX).contains(&rest.len()) && is_printable;
                 if is_reason { Ok(Self::Bye(rest)) } else { Err(BadLine) }
             }
-            seq => {
-                let seq = Seq::parse(seq).ok_or(BadLine)?;
-                let (sender, rest) = split_field(rest).ok_or(BadLine)?;
-                let (accepted, text) = split_field(rest).ok_or(BadLine)?;
-                let accepted = UnixMillis(parse_number(accepted).ok_or(BadLine)?);
-                if !is_id(sender) || seq == Seq::ZERO || text.is_empty() {
-                    return Err(BadLine);
-                }
-                Ok(Self::Delivery(Delivery { seq, sender, accepted, text }))
-            }
+            _ => Err(BadLine),
         }
     }
 
@@ -117,14 +127,6 @@ impl<'a> MessageLine<'a> {
         }
         Ok(Gap { count, first, last })
     }
-}
-
-/// Returns the parts before and after the first `#`. The fields of a delivery are so short that a
-/// vectorized search would cost more than it saves.
-fn split_field(line: &str) -> Option<(&str, &str)> {
-    let at = line.bytes().position(|byte| byte == b'#')?;
-    let (field, rest) = line.split_at_checked(at)?;
-    Some((field, rest.get(1..)?))
 }
 
 impl fmt::Display for MessageLine<'_> {
@@ -238,6 +240,14 @@ mod tests {
             "1##2#t",
             "1#bob#x#t",
             "01#bob#2#t",
+            "1",
+            "1#",
+            "1#bob",
+            "1#bob#",
+            "18446744073709551616#bob#2#t",
+            "1#bob#100000000000000000000#t",
+            "1#b\u{fc}b#2#t",
+            &format!("1#{}#2#t", "b".repeat(limits::ID_BYTES_MAX.saturating_add(1))),
         ] {
             assert_eq!(MessageLine::parse(bad), Err(BadLine), "{bad:?}");
         }

@@ -116,6 +116,58 @@ pub(super) fn parse_number(text: &str) -> Option<u64> {
     }
 }
 
+/// Takes a number as in [`parse_number`] and the `#` after it. Takes up to 8 digits at once: a
+/// recovery takes two numbers with every message.
+#[inline]
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    const POWERS: [u64; 9] =
+        [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    let (field, mut rest, mut number) = (*bytes, *bytes, 0_u64);
+    loop {
+        let (digits, value) = leading_digits(rest);
+        number = number.wrapping_mul(*POWERS.get(digits)?).wrapping_add(value);
+        rest = rest.get(digits..)?;
+        if digits < 8 {
+            break;
+        }
+    }
+    let length = field.len().saturating_sub(rest.len());
+    *bytes = rest.strip_prefix(b"#")?;
+    let is_plain = length == 1 || (length > 1 && !field.starts_with(b"0"));
+    match is_plain && length < DIGITS_MAX {
+        true => Some(number),
+        false => parse_checked(field.get(..length)?),
+    }
+}
+
+/// Parses a number that may be too large, or no number.
+#[cold]
+fn parse_checked(digits: &[u8]) -> Option<u64> {
+    parse_number(std::str::from_utf8(digits).ok()?)
+}
+
+/// Returns the number of decimal digits in the first 8 bytes, up to another byte, and their value.
+///
+/// A byte is a digit if its upper half is 3, before and after 6 is added to it. A carry of this
+/// addition only changes bytes after another byte than a digit. Then the digits move to the end of
+/// the word, and neighbours are joined in three steps: digits, pairs, and groups of 4.
+#[inline]
+fn leading_digits(bytes: &[u8]) -> (usize, u64) {
+    const UPPER: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const SIXES: u64 = 0x0606_0606_0606_0606;
+    let word = match bytes.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let others = ((word ^ ZEROS) | (word.wrapping_add(SIXES) ^ ZEROS)) & UPPER;
+    let bits = others.trailing_zeros() & !7;
+    let word = word.checked_shl(u64::BITS.saturating_sub(bits)).unwrap_or(0) & !UPPER;
+    let pairs = word.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    ((bits / 8) as usize, fours.wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
 /// Returns the number of decimal digits.
 pub(super) const fn digits(number: u64) -> usize {
     match number.checked_ilog10() {
@@ -136,6 +188,12 @@ mod tests {
             ("18446744073709551615", Some(u64::MAX)),
             ("18446744073709551616", None),
             ("100000000000000000000", None),
+            ("12345678", Some(12_345_678)),
+            ("1234567890", Some(1_234_567_890)),
+            ("9081726354433221", Some(9_081_726_354_433_221)),
+            ("1234567:", None),
+            ("1234567/", None),
+            ("01234567", None),
             ("", None),
             ("00", None),
             ("01", None),
@@ -147,6 +205,11 @@ mod tests {
             ("\u{0661}", None),
         ] {
             assert_eq!(Seq::parse(text).map(Seq::as_u64), expected, "{text:?}");
+            let field = format!("{text}#rest");
+            let mut bytes = field.as_bytes();
+            assert_eq!(take_number(&mut bytes), expected, "{field:?}");
+            assert!(expected.is_none() || bytes == b"rest", "{field:?}");
+            assert_eq!(take_number(&mut text.as_bytes()), None, "no field without its end");
         }
     }
 

@@ -240,8 +240,13 @@ pub(super) fn is_nonce(text: &str) -> bool {
 /// Returns true for a participant id: 1 to 64 of `A-Z a-z 0-9 . _ -`.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
+    (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_id_byte)
+}
+
+/// Returns true for a byte of an id.
+#[inline]
+pub(super) const fn is_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 /// Returns true for a text: 1 or more characters, no control character but TAB.
