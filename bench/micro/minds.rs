@@ -8,8 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use groupcast::facts::{Fact, MemberState, Ordered, Owner, StateMachine as _};
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, Ticket};
 use groupcast::journal::{
-    BootId, MemoryJournal, Record, Salt, SegmentHeader, SegmentItem, SyncMode, delivery, encode,
-    read,
+    BootId, MemoryJournal, Record, Salt, SegmentHeader, SegmentItem, SyncMode, encode, read,
 };
 use groupcast::limits::Overflow;
 use groupcast::net::TimerWheel;
@@ -221,9 +220,9 @@ fn recovering(members: u64) -> Group {
 fn recover(segment: &[u8], group: &mut Group) {
     let Ok((_, records)) = read(black_box(segment)) else { return };
     for found in records {
-        let SegmentItem::Record { at, record } = found else { continue };
+        let SegmentItem::Record { at, record, delivery } = found else { continue };
         if let Record::Accepted { line } = record {
-            if let Some(delivery) = delivery(line) {
+            if let Some(delivery) = delivery {
                 group.apply(Fact::Numbered { delivery, line }, RECOVERED, at);
             }
         } else if let Record::Acked { id, acked } = record {

@@ -26,7 +26,7 @@ use crate::facts::{MemberState, Owner};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
-use crate::protocol::{Delivery, Epoch, MessageLine, Seq, is_id};
+use crate::protocol::{Delivery, Epoch, Seq, is_id};
 use crate::time::{Millis, UnixMillis};
 
 pub use kind::RecordKind;
@@ -136,17 +136,44 @@ fn put(mut out: &mut [u8], parts: &[&[u8]]) {
     }
 }
 
-fn header_crc(fields: &[u8; FIELDS_BYTES], Salt(salt): Salt) -> u32 {
-    let mut salted = [0; size_of::<u64>() + FIELDS_BYTES];
-    put(&mut salted, &[&salt.to_le_bytes(), fields]);
-    crc32fast::hash(&salted)
+fn header_crc(fields: &[u8; FIELDS_BYTES], salt: Salt) -> u32 {
+    Checksums::new(salt).of_header(fields)
+}
+
+/// CRC states at the start of a header and of a body. Reading copies them for each record, because
+/// the choice of an algorithm and the salt are the same in the whole segment.
+#[derive(Clone, Debug)]
+pub(super) struct Checksums {
+    header: crc32fast::Hasher,
+    body: crc32fast::Hasher,
+}
+
+impl Checksums {
+    pub(super) fn new(Salt(salt): Salt) -> Self {
+        let body = crc32fast::Hasher::new();
+        let mut header = body.clone();
+        header.update(&salt.to_le_bytes());
+        Self { header, body }
+    }
+
+    fn of_header(&self, fields: &[u8; FIELDS_BYTES]) -> u32 {
+        let mut crc = self.header.clone();
+        crc.update(fields);
+        crc.finalize()
+    }
+
+    fn of_body(&self, body: &[u8]) -> u32 {
+        let mut crc = self.body.clone();
+        crc.update(body);
+        crc.finalize()
+    }
 }
 
 /// Result of reading a record.
 #[derive(Debug)]
 pub(super) enum ReadRecord<'a> {
     /// An intact record of `bytes` bytes.
-    Whole { at: Millis, record: Record<'a>, bytes: usize },
+    Whole { at: Millis, record: Record<'a>, delivery: Option<Delivery<'a>>, bytes: usize },
     /// An intact header and a bad body, together `bytes` long. With `is_whole` the checksum of the
     /// body is right, and the values of the record are impossible.
     BadBody { kind: RecordKind, bytes: usize, is_whole: bool },
@@ -157,7 +184,7 @@ pub(super) enum ReadRecord<'a> {
 }
 
 /// Reads the record at the start of `bytes`, which are not empty.
-pub(super) fn read(bytes: &[u8], salt: Salt) -> ReadRecord<'_> {
+pub(super) fn read<'a>(bytes: &'a [u8], checksums: &Checksums) -> ReadRecord<'a> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         let is_prefix = match bytes {
             [MARK, kind, ..] => RecordKind::of(*kind).is_some(),
@@ -166,28 +193,29 @@ pub(super) fn read(bytes: &[u8], salt: Salt) -> ReadRecord<'_> {
         };
         return if is_prefix { ReadRecord::Cut } else { ReadRecord::Nothing };
     };
-    let Some(RecordHeader { kind, body_bytes, body_crc, at }) = RecordHeader::read(header, salt)
+    let Some(RecordHeader { kind, body_bytes, body_crc, at }) =
+        RecordHeader::read(header, checksums)
     else {
         return ReadRecord::Nothing;
     };
     let Some(body) = rest.get(..body_bytes) else { return ReadRecord::Cut };
     let bytes = HEADER_BYTES.saturating_add(body_bytes);
-    let is_whole = crc32fast::hash(body) == body_crc;
-    let record = Record::of(kind, body).filter(|_| at.as_u64() <= RECORD_TIME_MS_MAX);
-    match record.filter(|_| is_whole) {
-        Some(record) => {
-            ReadRecord::Whole { at: at.min(Millis::new(GROUP_TIME_MS_MAX)), record, bytes }
-        }
+    let is_whole = checksums.of_body(body) == body_crc;
+    let is_possible = is_whole && at.as_u64() <= RECORD_TIME_MS_MAX;
+    let at = at.min(Millis::new(GROUP_TIME_MS_MAX));
+    let read = if is_possible { Record::of(kind, body) } else { None };
+    match read {
+        Some((record, delivery)) => ReadRecord::Whole { at, record, delivery, bytes },
         None => ReadRecord::BadBody { kind, bytes, is_whole },
     }
 }
 
 /// Returns the first offset from `from` on at which an intact record header starts.
-pub(super) fn find_header(bytes: &[u8], from: usize, salt: Salt) -> Option<usize> {
+pub(super) fn find_header(bytes: &[u8], from: usize, checksums: &Checksums) -> Option<usize> {
     let candidates = bytes.get(from..)?;
     memchr::memchr_iter(MARK, candidates).map(|at| from.saturating_add(at)).find(|at| {
         let header = bytes.get(*at..).and_then(<[u8]>::first_chunk);
-        header.is_some_and(|header| RecordHeader::read(header, salt).is_some())
+        header.is_some_and(|header| RecordHeader::read(header, checksums).is_some())
     })
 }
 
@@ -199,7 +227,7 @@ struct RecordHeader {
 }
 
 impl RecordHeader {
-    fn read(bytes: &[u8; HEADER_BYTES], salt: Salt) -> Option<Self> {
+    fn read(bytes: &[u8; HEADER_BYTES], checksums: &Checksums) -> Option<Self> {
         let fields = bytes.first_chunk()?;
         let bytes: &mut &[u8] = &mut bytes.as_slice();
         let [mark, kind] = take(bytes)?;
@@ -210,7 +238,7 @@ impl RecordHeader {
         }
         let body_crc = u32::from_le_bytes(take(bytes)?);
         let at = Millis::new(u64::from_le_bytes(take(bytes)?));
-        let is_whole = header_crc(fields, salt) == u32::from_le_bytes(take(bytes)?);
+        let is_whole = checksums.of_header(fields) == u32::from_le_bytes(take(bytes)?);
         is_whole.then_some(Self { kind, body_bytes, body_crc, at })
     }
 }
@@ -268,8 +296,10 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn of(kind: RecordKind, mut body: &'a [u8]) -> Option<Self> {
+    /// Reads a body. Returns the parsed line of a message with it.
+    fn of(kind: RecordKind, mut body: &'a [u8]) -> Option<(Self, Option<Delivery<'a>>)> {
         let body = &mut body;
+        let mut parsed = None;
         let record = match kind {
             RecordKind::Epoch => {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
@@ -288,7 +318,7 @@ impl<'a> Record<'a> {
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
             RecordKind::Accepted => {
                 let line = std::mem::take(body);
-                delivery(line)?;
+                parsed = Some(delivery(line)?);
                 Self::Accepted { line }
             }
             RecordKind::Acked => Self::Acked { acked: take_seq(body)?, id: take_id(body)? },
@@ -298,7 +328,7 @@ impl<'a> Record<'a> {
             RecordKind::Continued => Self::Continued,
             RecordKind::Closed => Self::Closed,
         };
-        body.is_empty().then_some(record)
+        body.is_empty().then_some((record, parsed))
     }
 }
 
@@ -306,16 +336,7 @@ impl<'a> Record<'a> {
 #[must_use]
 pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
-    match MessageLine::parse(line).ok()? {
-        MessageLine::Delivery(delivery) => (delivery.seq <= Seq::LAST).then_some(delivery),
-        MessageLine::Hello { .. } | MessageLine::Gap(_) | MessageLine::Bye(_) => None,
-    }
-}
-
-/// Parses the seq of a line read from a journal.
-pub(super) fn number(line: &[u8]) -> Option<Seq> {
-    let digits = line.get(..memchr::memchr(b'#', line)?)?;
-    Seq::parse(std::str::from_utf8(digits).ok()?)
+    Delivery::parse(line).filter(|delivery| delivery.seq <= Seq::LAST)
 }
 
 /// Takes the next `N` bytes.

@@ -29,13 +29,13 @@ use current::CurrentSegment;
 
 use super::files::Disk;
 use super::issues::{Issue, JournalError};
-use super::record::{Record, RecordKind, number};
+use super::record::{Record, RecordKind};
 use super::recovered::Recovered;
 use super::segment::{self, SegmentHeader, SegmentItem};
 use super::store::{FirstRecord, Store};
 use crate::facts::MemberState;
 use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
-use crate::protocol::{Epoch, Seq};
+use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::Millis;
 
 pub use event::RecoveryEvent;
@@ -122,8 +122,8 @@ impl RecoveryState {
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) -> Option<Range<u64>> {
         match found {
-            SegmentItem::Record { at, record } => {
-                self.take_record(at, record, replay);
+            SegmentItem::Record { at, record, delivery } => {
+                self.take_record(at, record, delivery, replay);
                 None
             }
             SegmentItem::Damage { bytes, kind, is_whole } => {
@@ -174,6 +174,7 @@ impl RecoveryState {
         &mut self,
         at: Millis,
         mut record: Record<'_>,
+        delivery: Option<Delivery<'_>>,
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) {
         let own_at = at;
@@ -205,8 +206,8 @@ impl RecoveryState {
                 self.acked_highest = self.acked_highest.max(registered_at).max(acked);
             }
             Record::Acked { acked, .. } => self.acked_highest = self.acked_highest.max(acked),
-            Record::Accepted { line } => {
-                if !self.take_number(at, line, replay) {
+            Record::Accepted { .. } => {
+                if !delivery.is_some_and(|it| self.take_number(at, it.seq, replay)) {
                     return;
                 }
                 self.message_at = at;
@@ -225,7 +226,7 @@ impl RecoveryState {
             Record::Closed => self.recovered.is_clean = true,
             Record::Own { .. } | Record::Deregistered { .. } => (),
         }
-        replay(RecoveryEvent::Fact { at, record });
+        replay(RecoveryEvent::Fact { at, record, delivery });
     }
 
     /// Handles an epoch record. Returns the last seq before the messages of this segment: the lower
@@ -256,14 +257,13 @@ impl RecoveryState {
         last
     }
 
-    /// Returns true if the message of this line was not seen before.
+    /// Returns true if the message was not seen before.
     fn take_number(
         &mut self,
         at: Millis,
-        line: &[u8],
+        seq: Seq,
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) -> bool {
-        let Some(seq) = number(line) else { return false };
         let is_new = self.next.is_none_or(|next| seq >= next);
         if let Some(current) = &mut self.segment {
             if current.resumed_in(self.recovered.epoch).is_some_and(|last| seq > last) {

@@ -16,7 +16,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::record::{self, ReadRecord, Record, RecordKind, Salt, take, take_u64};
+use super::record::{self, Checksums, ReadRecord, Record, RecordKind, Salt, take, take_u64};
+use crate::protocol::Delivery;
 use crate::time::Millis;
 
 /// Bytes of a segment header.
@@ -164,6 +165,8 @@ pub enum SegmentItem<'a> {
         at: Millis,
         /// Content of the record.
         record: Record<'a>,
+        /// Parsed line of a [`Record::Accepted`].
+        delivery: Option<Delivery<'a>>,
     },
     /// Bytes that are no intact record.
     Damage {
@@ -188,7 +191,7 @@ pub enum SegmentItem<'a> {
 /// [`BadHeader`] if nothing in the segment can be read.
 pub fn read(bytes: &[u8]) -> Result<(SegmentHeader, Records<'_>), BadHeader> {
     let header = SegmentHeader::read(bytes)?;
-    Ok((header, Records { bytes, position: HEADER_BYTES, salt: header.salt }))
+    Ok((header, Records { bytes, position: HEADER_BYTES, checksums: Checksums::new(header.salt) }))
 }
 
 /// Iterator over the parts of a segment.
@@ -196,7 +199,7 @@ pub fn read(bytes: &[u8]) -> Result<(SegmentHeader, Records<'_>), BadHeader> {
 pub struct Records<'a> {
     bytes: &'a [u8],
     position: usize,
-    salt: Salt,
+    checksums: Checksums,
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -205,15 +208,16 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<SegmentItem<'a>> {
         let start = self.position;
         let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
-        let found = match record::read(rest, self.salt) {
-            ReadRecord::Whole { at, record, bytes } => {
+        let found = match record::read(rest, &self.checksums) {
+            ReadRecord::Whole { at, record, delivery, bytes } => {
                 self.position = start.saturating_add(bytes);
-                return Some(SegmentItem::Record { at, record });
+                return Some(SegmentItem::Record { at, record, delivery });
             }
             ReadRecord::BadBody { kind, bytes, is_whole } => {
                 let end = start.saturating_add(bytes);
                 // If bytes are missing, the body includes the start of the next records.
-                let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
+                let next =
+                    record::find_header(self.bytes, start.saturating_add(1), &self.checksums);
                 if next.is_none_or(|next| next >= end) && self.can_follow(end) {
                     self.position = end;
                     SegmentItem::Damage { bytes: range(start, end), kind: Some(kind), is_whole }
@@ -241,11 +245,11 @@ impl Records<'_> {
     /// Returns true at the end of the segment, and at the start of a possible record.
     fn can_follow(&self, position: usize) -> bool {
         let rest = self.bytes.get(position..).unwrap_or_default();
-        rest.is_empty() || !matches!(record::read(rest, self.salt), ReadRecord::Nothing)
+        rest.is_empty() || !matches!(record::read(rest, &self.checksums), ReadRecord::Nothing)
     }
 
     fn skip_from<'b>(&mut self, start: usize) -> SegmentItem<'b> {
-        let next = record::find_header(self.bytes, start.saturating_add(1), self.salt);
+        let next = record::find_header(self.bytes, start.saturating_add(1), &self.checksums);
         self.position = next.unwrap_or(self.bytes.len());
         SegmentItem::Damage { bytes: range(start, self.position), kind: None, is_whole: false }
     }

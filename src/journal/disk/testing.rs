@@ -10,7 +10,7 @@ use super::{
     Commits, JournalContents, JournalOptions, OpenedJournal, Progress, RandomValues, WriterJob,
 };
 use crate::group::{ConnId, Effect, Group, Input, Origin, Rules};
-use crate::journal::{BootId, Directory, Record, Salt, SegmentItem, Store, delivery, read};
+use crate::journal::{BootId, Directory, Salt, SegmentItem, Store, read};
 use crate::limits::{Overflow, SyncPolicy};
 use crate::protocol::{Epoch, Request};
 use crate::time::{Millis, Now, UnixMillis};
@@ -120,10 +120,8 @@ pub(super) fn segments(path: &Path) -> BTreeMap<u64, Vec<u64>> {
         let bytes = std::fs::read(name).unwrap();
         let (header, records) = read(&bytes).unwrap();
         let numbers = records.filter_map(|found| match found {
-            SegmentItem::Record { record: Record::Accepted { line }, .. } => delivery(line),
-            SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => {
-                None
-            }
+            SegmentItem::Record { delivery, .. } => delivery,
+            SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => None,
         });
         (header.serial, numbers.map(|delivery| delivery.seq.as_u64()).collect())
     });

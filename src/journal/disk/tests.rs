@@ -90,14 +90,14 @@ fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, 
             lost.push((first.as_u64(), last.as_u64()));
             next = Some(last.next());
         }
-        RecoveryEvent::Fact { at, record } => {
+        RecoveryEvent::Fact { at, record, delivery } => {
             let is_message = matches!(record, Record::Accepted { .. });
             let last_at = if is_message { &mut message_at } else { &mut last_at };
             assert!(at >= *last_at, "{record:?}");
             *last_at = at;
             match record {
-                Record::Accepted { line } => {
-                    let delivery = delivery(line).unwrap();
+                Record::Accepted { .. } => {
+                    let delivery = delivery.unwrap();
                     assert!(next.is_none_or(|next| next == delivery.seq), "{next:?} {delivery}");
                     next = Some(delivery.seq.next());
                     messages.insert(delivery.seq.as_u64(), delivery.text.to_owned());

@@ -59,10 +59,10 @@ pub(super) fn recover(disk: &MemoryDisk) -> Option<Content> {
             next = Some(last.next());
             lost.push((first.as_u64(), last.as_u64()));
         }
-        RecoveryEvent::Fact { at, record: Record::Accepted { line } } => {
+        RecoveryEvent::Fact { at, record: Record::Accepted { line }, delivery } => {
             assert!(at >= message_at, "a message is younger than the next one");
             message_at = at;
-            let seq = journal::delivery(line).expect("a line in a journal is a delivery").seq;
+            let seq = delivery.expect("a line in a journal is a delivery").seq;
             assert!(next.is_none_or(|next| next == seq), "{next:?} {seq}");
             next = Some(seq.next());
             messages.insert(seq.as_u64(), line.to_vec());

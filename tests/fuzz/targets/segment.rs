@@ -64,7 +64,7 @@ impl Shape {
         for item in items {
             assert!(!shape.is_torn, "a torn record is the last one");
             let range = match item {
-                SegmentItem::Record { at, record } => {
+                SegmentItem::Record { at, record, .. } => {
                     let whole = record_at(bytes, position).expect("it was read");
                     let (kind, at_written) = (whole[1], u64_at(whole, 10));
                     encoded.clear();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use groupcast::facts::MemberState;
-use groupcast::journal::{Record, SegmentItem, delivery, read};
+use groupcast::journal::{Record, SegmentItem, read};
 
 use super::{File, Storage};
 
@@ -28,9 +28,8 @@ impl Storage {
             lines.push_str(&format!(", {:?}, {:?}:", header.boot.0[0], header.sync));
             for found in records {
                 match found {
-                    SegmentItem::Record { record: Record::Accepted { line }, at } => {
-                        let seq = delivery(line).map(|delivery| delivery.seq);
-                        lines.push_str(&format!(" {}@{at}", seq.unwrap_or_default()));
+                    SegmentItem::Record { delivery: Some(delivery), at, .. } => {
+                        lines.push_str(&format!(" {}@{at}", delivery.seq));
                     }
                     SegmentItem::Record {
                         record: Record::Member(MemberState { id, acked, .. }),
@@ -38,7 +37,7 @@ impl Storage {
                     } => {
                         lines.push_str(&format!(" {id}:{acked}"));
                     }
-                    SegmentItem::Record { record, at } => {
+                    SegmentItem::Record { record, at, .. } => {
                         lines.push_str(&format!(" {record:?}@{at}"));
                     }
                     damage @ (SegmentItem::Damage { .. } | SegmentItem::Torn { .. }) => {
@@ -57,10 +56,8 @@ impl Storage {
         let read = names.filter_map(|(_, file)| read(&state.files[*file].bytes).ok());
         let found = read.flat_map(|(_, records)| records);
         let numbers = found.filter_map(|found| {
-            let SegmentItem::Record { record: Record::Accepted { line }, .. } = found else {
-                return None;
-            };
-            delivery(line)
+            let SegmentItem::Record { delivery, .. } = found else { return None };
+            delivery
         });
         numbers.map(|delivery| delivery.seq.as_u64()).collect()
     }
@@ -71,7 +68,7 @@ impl Storage {
         let file = state.names.get(&format!("{serial:016x}.journal"))?;
         let (_, records) = read(&state.files[*file].bytes).ok()?;
         let accepted = records.filter_map(|found| match found {
-            SegmentItem::Record { record: Record::Accepted { .. }, at } => Some(at.as_u64()),
+            SegmentItem::Record { record: Record::Accepted { .. }, at, .. } => Some(at.as_u64()),
             SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => {
                 None
             }

@@ -21,6 +21,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
+        // In the order of the numbers, from 1 on.
         const ALL: [RecordKind; 12] = [
             RecordKind::Epoch,
             RecordKind::Member,
@@ -35,6 +36,6 @@ impl RecordKind {
             RecordKind::NewEpoch,
             RecordKind::OwnedMember,
         ];
-        ALL.into_iter().find(|kind| *kind as u8 == byte)
+        ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }
 }

@@ -121,9 +121,14 @@ proptest! {
     ) {
         let bytes = encoded(&sample, at, salt);
         let followed = [&bytes[..], &behind].concat();
-        sample.with(|written| match read(&followed, Salt(salt)) {
-            ReadRecord::Whole { at: read_at, record, bytes: length } => {
+        sample.with(|written| match read(&followed, &Checksums::new(Salt(salt))) {
+            ReadRecord::Whole { at: read_at, record, delivery: parsed, bytes: length } => {
                 assert_eq!((read_at, record, length), (Millis::new(at), written, bytes.len()));
+                let is_message = matches!(sample, Sample::Accepted(..));
+                assert_eq!(parsed.is_some(), is_message);
+                if let Record::Accepted { line } = record {
+                    assert_eq!(parsed, delivery(line));
+                }
             }
             other @ (ReadRecord::BadBody { .. } | ReadRecord::Cut | ReadRecord::Nothing) => {
                 panic!("{other:?}")
@@ -137,7 +142,7 @@ proptest! {
     ) {
         let bytes = encoded(&sample, at, salt);
         for cut in 1..bytes.len() {
-            let read = read(&bytes[..cut], Salt(salt));
+            let read = read(&bytes[..cut], &Checksums::new(Salt(salt)));
             assert!(matches!(read, ReadRecord::Cut), "cut at {cut}: {read:?}");
         }
     }
@@ -148,16 +153,16 @@ proptest! {
     ) {
         let bytes = encoded(&sample, 1, salt);
         let other = other.map_or(!salt, |bit| salt ^ (1 << bit));
-        assert!(matches!(read(&bytes, Salt(other)), ReadRecord::Nothing));
-        assert_eq!(find_header(&bytes, 0, Salt(other)), None);
+        assert!(matches!(read(&bytes, &Checksums::new(Salt(other))), ReadRecord::Nothing));
+        assert_eq!(find_header(&bytes, 0, &Checksums::new(Salt(other))), None);
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in any::<Vec<u8>>(), salt in any::<u64>()) {
         let _ = delivery(&bytes);
-        let _ = find_header(&bytes, 0, Salt(salt));
+        let _ = find_header(&bytes, 0, &Checksums::new(Salt(salt)));
         if !bytes.is_empty() {
-            assert!(!matches!(read(&bytes, Salt(salt)), ReadRecord::Whole { .. }));
+            assert!(!matches!(read(&bytes, &Checksums::new(Salt(salt))), ReadRecord::Whole { .. }));
         }
         for kind in 0..=u8::MAX {
             let kind = RecordKind::of(kind);
@@ -171,7 +176,7 @@ fn an_impossible_body_is_damage_although_its_checksum_is_right() {
     for line in ["", "\n", "1#bob#2#text", "0#bob#2#text\n", "gap#1#1#1\n", "1#b b#2#text\n"] {
         let mut bytes = Vec::new();
         encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
-        let read = read(&bytes, Salt(1));
+        let read = read(&bytes, &Checksums::new(Salt(1)));
         assert!(
             matches!(read, ReadRecord::BadBody { kind: RecordKind::Accepted, .. }),
             "{line:?}: {read:?}"
@@ -214,7 +219,7 @@ fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
     ] {
         let mut bytes = Vec::new();
         sample.with(|record| encode(&record, Millis::new(at), Salt(1), &mut bytes));
-        match read(&bytes, Salt(1)) {
+        match read(&bytes, &Checksums::new(Salt(1))) {
             ReadRecord::Whole { bytes: length, .. } if is_possible => {
                 assert_eq!(length, bytes.len());
             }
@@ -236,10 +241,10 @@ fn a_length_above_the_longest_body_is_no_header() {
     let line = vec![b'x'; BODY_BYTES_MAX];
     let mut bytes = Vec::new();
     encode(&Record::Accepted { line: &line }, Millis::ZERO, Salt(1), &mut bytes);
-    assert!(matches!(read(&bytes, Salt(1)), ReadRecord::BadBody { .. }));
+    assert!(matches!(read(&bytes, &Checksums::new(Salt(1))), ReadRecord::BadBody { .. }));
     let mut fields: [u8; FIELDS_BYTES] = *bytes.first_chunk().unwrap();
     fields[2..6].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
     bytes[..FIELDS_BYTES].copy_from_slice(&fields);
     bytes[FIELDS_BYTES..HEADER_BYTES].copy_from_slice(&header_crc(&fields, Salt(1)).to_le_bytes());
-    assert!(matches!(read(&bytes, Salt(1)), ReadRecord::Nothing));
+    assert!(matches!(read(&bytes, &Checksums::new(Salt(1))), ReadRecord::Nothing));
 }

@@ -1,8 +1,8 @@
 //! Events of a recovery, and the facts in them.
 
 use crate::facts::{Fact, Ordered, StateMachine};
-use crate::journal::disk::record::{Record, delivery};
-use crate::protocol::Seq;
+use crate::journal::disk::record::Record;
+use crate::protocol::{Delivery, Seq};
 use crate::time::Millis;
 
 /// An event of a recovery, in the order of the journal.
@@ -16,6 +16,8 @@ pub enum RecoveryEvent<'a> {
         at: Millis,
         /// Content of the record.
         record: Record<'a>,
+        /// Parsed line of a [`Record::Accepted`].
+        delivery: Option<Delivery<'a>>,
     },
     /// All members were named since the last [`Record::Epoch`]: an id that was not named is no
     /// member.
@@ -38,12 +40,12 @@ impl RecoveryEvent<'_> {
             Self::Lost { first, last } => {
                 state.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
             }
-            Self::Fact { at, record: Record::Own { id, ranges } } => {
+            Self::Fact { at, record: Record::Own { id, ranges }, .. } => {
                 let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
                 state.apply(Fact::Own { id, ranges: &ranges }, ordered, at);
             }
-            Self::Fact { at, record } => {
-                if let Some(fact) = fact(&record) {
+            Self::Fact { at, record, delivery } => {
+                if let Some(fact) = fact(&record, delivery) {
                     state.apply(fact, ordered, at);
                 }
             }
@@ -51,13 +53,13 @@ impl RecoveryEvent<'_> {
     }
 }
 
-fn fact<'a>(record: &Record<'a>) -> Option<Fact<'a>> {
+fn fact<'a>(record: &Record<'a>, delivery: Option<Delivery<'a>>) -> Option<Fact<'a>> {
     match *record {
         Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
         Record::Member(state) => Some(Fact::Member(state)),
         Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
         Record::Deregistered { id } => Some(Fact::Deregistered { id }),
-        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery(line)?, line }),
+        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery?, line }),
         Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
         Record::Own { .. }
         | Record::Clock { .. }

@@ -16,7 +16,7 @@ fn disk_of(batches: Vec<Batch>) -> MemoryDisk {
 fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
     let mut facts = Vec::new();
     recover(&mut Store::inspect(disk.clone()).unwrap(), |event| {
-        if let RecoveryEvent::Fact { at, record } = event {
+        if let RecoveryEvent::Fact { at, record, .. } = event {
             facts.push((at.as_u64(), format!("{record:?}")));
         }
     })
