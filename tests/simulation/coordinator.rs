@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use groupcast::config::CoordinatorConfig;
 use groupcast::coordinator::{Coordinator, GroupJournal, Replica, TurnOutcome};
 use groupcast::group::Group;
-use groupcast::limits::{JOURNAL_CLOSE_MS, SyncPolicy};
+use groupcast::limits::{DRAIN_MS, JOURNAL_CLOSE_MS, SyncPolicy};
 use groupcast::net::Acceptor;
 use groupcast::protocol::Epoch;
 use groupcast::time::{Millis, Now, UnixMillis};
@@ -39,6 +39,8 @@ pub(crate) struct SimCoordinator {
     deadline: Option<Millis>,
     /// Requests to end, since the last turn.
     asked: usize,
+    /// Until then a shutdown waits for replies and deliveries.
+    drains_until: Millis,
     pub(crate) is_shutting_down: bool,
     /// Start of the end of the journal.
     pub(crate) closing_at: Option<u64>,
@@ -89,6 +91,7 @@ impl World {
             wall_ahead,
             deadline: None,
             asked: 0,
+            drains_until: Millis::ZERO,
             is_shutting_down: false,
             closing_at: None,
         });
@@ -123,8 +126,12 @@ impl World {
 
     pub(crate) fn coordinator_turn(&mut self, ready: &[End], accepted: Vec<End>) {
         let turn = self.with_coordinator(|coordinator, now| {
-            let SimCoordinator { program, outside, deadline, asked, .. } = coordinator;
+            let SimCoordinator { program, outside, deadline, asked, drains_until, .. } =
+                coordinator;
             program.begin_turn(*deadline, now);
+            if *asked > 0 {
+                *drains_until = now.steady.plus(DRAIN_MS - JOURNAL_CLOSE_MS);
+            }
             if !accepted.is_empty() {
                 outside.arrive(accepted);
                 program.on_listener_event();
@@ -142,7 +149,7 @@ impl World {
             );
             check_sockets(program.group(), outside, is_busy);
             if outcome == TurnOutcome::Done {
-                outside.check_end();
+                outside.check_end(now.steady < *drains_until);
             }
             (outcome, due)
         });
@@ -193,10 +200,14 @@ impl World {
 }
 
 impl World {
-    /// When everything gets through, no client is owed a reply, and nothing that it sent is left.
+    /// When everything gets through, no client is owed a reply, and none costs memory.
     pub(crate) fn check_clients(&self) {
         let Some(coordinator) = &self.coordinator else { return };
         let sockets = coordinator.outside.sockets();
+        let stats = coordinator.program.stats(coordinator.clock(self.environment.now).steady);
+        let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
+        assert_eq!(stat("connections"), Some(&*sockets.replies.count().to_string()));
+        assert_eq!([stat("client_bytes"), stat("input_bytes")], [Some("0"); 2]);
         for (end, owed) in sockets.replies.owed() {
             assert!(!self.environment.is_whole(end), "{end:?} is forgotten: {owed}");
         }

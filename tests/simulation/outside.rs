@@ -127,11 +127,15 @@ impl Outside {
         })
     }
 
-    /// When the loop has ended, each member knows it, if its socket has room.
-    pub(crate) fn check_end(&self) {
+    /// When the loop has ended, each member knows it, if its socket has room. If it ended in time,
+    /// each client has its replies, too.
+    pub(crate) fn check_end(&self, is_in_time: bool) {
         self.with(|lent, sockets| {
-            let Sockets { messages, blocked, .. } = sockets;
+            let Sockets { messages, replies, blocked, .. } = sockets;
             messages.check_end(&lent.model, |end| blocked.contains(&end));
+            if is_in_time {
+                replies.check_end(|end| blocked.contains(&end));
+            }
         });
     }
 

@@ -193,6 +193,20 @@ impl ReplyChecks {
         })
     }
 
+    /// Returns the number of open sockets.
+    pub(crate) fn count(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// At the end of a coordinator all replies of the group are written, where there is room.
+    pub(crate) fn check_end(&self, is_blocked: impl Fn(End) -> bool) {
+        let open = self.sockets.iter().filter(|(_, socket)| !socket.refused && !socket.has_failed);
+        for (end, socket) in open.filter(|(end, _)| !is_blocked(**end)) {
+            let is_owed = socket.lines.iter().any(|line| matches!(line, Line::Answered(_)));
+            assert!(!is_owed, "{end:?}: ends before its replies: {socket:?}");
+        }
+    }
+
     /// Returns the clients that are owed replies.
     pub(crate) fn owed(&self) -> impl Iterator<Item = (End, String)> {
         let open = self.sockets.iter().filter(|(_, socket)| !socket.refused && !socket.has_failed);
