@@ -194,7 +194,9 @@ impl RecordedState {
 
     /// Prepares for a fact: the own ranges of a member end before every other fact.
     pub(super) fn before_restored(&mut self, fact: &Fact<'_>) {
-        if self.order.recovering.is_some() && !matches!(fact, Fact::Own { .. }) {
+        let collected =
+            self.order.recovering.as_ref().and_then(|recovering| recovering.own.as_ref());
+        if collected.is_some() && !matches!(fact, Fact::Own { .. }) {
             self.add_collected();
         }
     }
@@ -208,7 +210,10 @@ impl RecordedState {
         self.members.cursor_went_back();
         self.epochs.begin();
         if !self.history.delivers_once() {
-            self.history.drop_before(self.history.unexpired(at));
+            let front = self.history.unexpired(at);
+            if front > self.history.front() {
+                self.history.drop_before(front);
+            }
         }
     }
 
