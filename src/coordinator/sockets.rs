@@ -2,7 +2,7 @@
 
 use super::suspend::SuspendGrace;
 use crate::limits::READ_BYTES;
-use crate::net::{Key, TimerId, TimerWheel};
+use crate::net::{Key, Scratch, TimerId, TimerWheel};
 use crate::time::Millis;
 
 /// The timers, a read buffer, and the work that is left in a turn.
@@ -14,7 +14,7 @@ pub(super) struct Sockets {
     /// Deadline of the journal.
     journal_timer: Option<(Millis, TimerId)>,
     suspend_grace: SuspendGrace,
-    scratch: Box<[u8]>,
+    scratch: Scratch,
     /// Work that is left of the limit of this turn.
     work_left: usize,
 }
@@ -61,13 +61,13 @@ impl Sockets {
             group_timer: None,
             journal_timer: None,
             suspend_grace: SuspendGrace::new(started),
-            scratch: vec![0; READ_BYTES].into(),
+            scratch: Scratch::new(READ_BYTES),
             work_left: 0,
         }
     }
 
-    /// Returns a buffer for reads.
-    pub(super) fn scratch(&mut self) -> &mut [u8] {
+    /// Returns the memory for reads.
+    pub(super) fn scratch(&mut self) -> &mut Scratch {
         &mut self.scratch
     }
 

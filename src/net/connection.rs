@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::{Buf, BytesMut};
 use mio::{Interest, Registry};
 
-use super::{Key, Readiness, Stream, Transport, UnackedBytes};
+use super::{Key, Readiness, Scratch, Stream, Transport, UnackedBytes};
 use crate::limits::Keepalive;
 use crate::protocol::LineBuffer;
 
@@ -226,8 +226,8 @@ impl<S: Stream> Connection<S> {
     /// # Errors
     ///
     /// The error of the connection, after earlier calls returned all bytes before it.
-    pub fn fill(&mut self, scratch: &mut [u8], bytes_max: usize) -> io::Result<Fill> {
-        let mut bytes = 0;
+    pub fn fill(&mut self, scratch: &mut Scratch, bytes_max: usize) -> io::Result<Fill> {
+        let ((memory, spare), mut bytes) = (scratch.parts(), 0);
         if self.input_ended {
             return Ok(Fill::Eof(bytes));
         }
@@ -235,8 +235,8 @@ impl<S: Stream> Connection<S> {
             return Err(error);
         }
         while self.readable {
-            let room = scratch.len().min(bytes_max.saturating_sub(bytes));
-            let Some(piece) = scratch.get_mut(..room).filter(|piece| !piece.is_empty()) else {
+            let room = memory.len().min(bytes_max.saturating_sub(bytes));
+            let Some(piece) = memory.get_mut(..room).filter(|piece| !piece.is_empty()) else {
                 return Ok(Fill::Yielded(bytes));
             };
             match self.stream.read(piece) {
@@ -245,7 +245,7 @@ impl<S: Stream> Connection<S> {
                     return Ok(Fill::Eof(bytes));
                 }
                 Ok(read) => {
-                    self.input.extend(piece.get(..read).unwrap_or_default());
+                    self.input.extend_with(piece.get(..read).unwrap_or_default(), spare);
                     bytes = bytes.saturating_add(read);
                     self.readable =
                         read == room || self.ignores_short_read || !self.stream.short_read_drains();

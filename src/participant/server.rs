@@ -14,8 +14,8 @@ use super::socket::Socket;
 use super::terminal::{Output, Prompt, UserInput};
 use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::net::{
-    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Signal, Signals, Slots, TimerId, TimerWheel,
-    WAKER, wait,
+    Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Scratch, Signal, Signals, Slots, TimerId,
+    TimerWheel, WAKER, wait,
 };
 use crate::session::{Session, SessionEffect, SessionInput};
 use crate::text::Counted;
@@ -48,7 +48,7 @@ pub(super) struct Participant {
     pub(super) dialer: Option<Dialer>,
     /// Number of accepted connections so far.
     pub(super) accepted: u64,
-    pub(super) scratch: Box<[u8]>,
+    pub(super) scratch: Scratch,
     /// Work is left for the next turn, and no event comes for it: the poll must not sleep.
     pub(super) must_come_back: bool,
     timers: TimerWheel<ParticipantTimer>,
@@ -90,7 +90,7 @@ impl Participant {
             listener: None,
             dialer: None,
             accepted: 0,
-            scratch: vec![0; READ_BYTES].into(),
+            scratch: Scratch::new(READ_BYTES),
             must_come_back: true,
             timers: TimerWheel::new(),
             session_timer: None,

@@ -192,7 +192,10 @@ impl Participant {
             *bytes = bytes.saturating_add(fill.bytes());
         }
         match fill {
-            Ok(Fill::Drained(0)) => NextStep::Pause,
+            Ok(Fill::Drained(0)) => {
+                self.scratch.settle(&mut socket.connection.input);
+                NextStep::Pause
+            }
             Ok(Fill::Eof(0)) => NextStep::Close(ENDED.to_owned()),
             Ok(Fill::Drained(_) | Fill::Yielded(_) | Fill::Eof(_)) => NextStep::GoOn,
             Err(error) => NextStep::Close(error.to_string()),

@@ -2,32 +2,46 @@
 
 use std::fmt;
 
-use bytes::{Buf, BytesMut};
-
 /// Buffer of received bytes that returns whole lines.
 ///
 /// ```text
-///     returned          not yet returned
-///  ├───────────┼──────────────┬───────────────┤
-///            line          scanned           end
+///    dropped     returned          not yet returned
+///  ├──────────┼───────────┼──────────────┬───────────────┤
+///           start        line         scanned           end
 /// ```
 ///
 /// Each byte is scanned once, for any number of pieces.
 #[derive(Debug, Default)]
 pub struct LineBuffer {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
+    /// Bytes before this one are dropped.
+    start: usize,
     /// Length, LF included, of the line returned last. It is dropped at the next call.
     line: usize,
-    /// Bytes after `line` up to here contain no LF.
+    /// Bytes after the last line up to here contain no LF.
     scanned: usize,
-    /// Dropped bytes whose memory may still be allocated.
-    dropped: usize,
 }
 
 impl LineBuffer {
     /// Appends received bytes.
     pub fn extend(&mut self, bytes: &[u8]) {
+        let room = self.bytes.capacity().saturating_sub(self.bytes.len());
+        let kept = self.bytes.len().saturating_sub(self.start);
+        if room < bytes.len() && self.start > kept {
+            self.bytes.drain(..self.start); // Each byte moves at most once more.
+            self.scanned = self.scanned.saturating_sub(self.start);
+            self.start = 0;
+        }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends received bytes. A buffer without memory takes the memory of `spare`.
+    pub fn extend_with(&mut self, bytes: &[u8], spare: &mut Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            spare.clear();
+            std::mem::swap(&mut self.bytes, spare);
+        }
+        self.extend(bytes);
     }
 
     /// Returns the next line without its LF and without one CR before the LF; `None` if it is
@@ -36,20 +50,23 @@ impl LineBuffer {
     /// # Errors
     ///
     /// [`TooLong`] if the line, LF included, is longer than `max` bytes, even if it is incomplete.
+    #[inline]
     pub fn next_line(&mut self, max: usize) -> Result<Option<&[u8]>, TooLong> {
         self.drop_line();
         let unseen = self.bytes.get(self.scanned..).unwrap_or_default();
         let Some(at) = memchr::memchr(b'\n', unseen) else {
             self.scanned = self.bytes.len();
-            return if self.scanned >= max { Err(TooLong { max }) } else { Ok(None) };
+            let is_too_long = self.scanned.saturating_sub(self.start) >= max;
+            return if is_too_long { Err(TooLong { max }) } else { Ok(None) };
         };
         let end = self.scanned.saturating_add(at);
-        if end >= max {
+        let length = end.saturating_sub(self.start);
+        if length >= max {
             return Err(TooLong { max });
         }
-        self.line = end.saturating_add(1);
-        self.scanned = self.line;
-        let line = self.bytes.get(..end).unwrap_or_default();
+        self.line = length.saturating_add(1);
+        self.scanned = end.saturating_add(1);
+        let line = self.bytes.get(self.start..end).unwrap_or_default();
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
@@ -57,30 +74,44 @@ impl LineBuffer {
     /// none.
     pub fn last_line(&mut self) -> Option<&[u8]> {
         self.drop_line();
-        self.line = self.bytes.len();
-        self.scanned = self.line;
-        (!self.bytes.is_empty()).then_some(&self.bytes[..])
+        self.line = self.bytes.len().saturating_sub(self.start);
+        self.scanned = self.bytes.len();
+        self.bytes.get(self.start..).filter(|line| !line.is_empty())
     }
 
     /// Returns true if every byte was returned.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == self.line
+        self.len() == 0
     }
 
     /// Returns the number of bytes that were not returned.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len().saturating_sub(self.line)
+        self.bytes.len().saturating_sub(self.start).saturating_sub(self.line)
     }
 
     /// Frees memory of returned bytes, if they are more than the remaining ones. So each byte is
-    /// copied at most once more. For a buffer that will be idle.
+    /// copied at most once more. For a buffer that will be idle: without bytes it owns no memory.
     pub fn shrink(&mut self) {
         self.drop_line();
-        if self.dropped > self.bytes.len() {
-            self.bytes = BytesMut::from(&self.bytes[..]);
-            self.dropped = 0;
+        let kept = self.bytes.len().saturating_sub(self.start);
+        if kept == 0 {
+            self.clear();
+        } else if self.start > kept {
+            self.scanned = self.scanned.saturating_sub(self.start);
+            self.bytes = self.bytes.split_off(self.start);
+            self.start = 0;
+        }
+    }
+
+    /// Frees memory as [`LineBuffer::shrink`] does. An empty buffer gives its memory to `spare`.
+    pub fn shrink_into(&mut self, spare: &mut Vec<u8>) {
+        if self.is_empty() && spare.capacity() == 0 {
+            std::mem::swap(&mut self.bytes, spare);
+            self.clear();
+        } else {
+            self.shrink();
         }
     }
 
@@ -90,13 +121,12 @@ impl LineBuffer {
     }
 
     fn drop_line(&mut self) {
-        self.bytes.advance(self.line);
-        self.scanned = self.scanned.saturating_sub(self.line);
-        self.dropped = self.dropped.saturating_add(self.line);
+        self.start = self.start.saturating_add(self.line);
         self.line = 0;
-        if self.bytes.is_empty() {
-            self.bytes = BytesMut::new(); // An idle connection owns no memory.
-            self.dropped = 0;
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+            self.scanned = 0;
         }
     }
 }
@@ -168,7 +198,38 @@ mod tests {
         assert!(buffer.next_line(10_000).unwrap().is_some());
         assert!(buffer.is_empty());
         assert_eq!(buffer.next_line(10_000), Ok(None));
+        buffer.shrink();
         assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn empty_buffers_share_one_memory() {
+        let (mut spare, mut buffers) = (Vec::new(), [LineBuffer::default(), LineBuffer::default()]);
+        let mut capacities = Vec::new();
+        for round in 0..10 {
+            let buffer = &mut buffers[round % 2];
+            buffer.extend_with(b"a line\n", &mut spare);
+            assert_eq!(spare.capacity(), 0);
+            assert_eq!(buffer.next_line(100), Ok(Some(&b"a line"[..])));
+            buffer.shrink_into(&mut spare);
+            capacities.push(spare.capacity());
+            assert_eq!(buffer.bytes.capacity(), 0);
+        }
+        capacities.dedup();
+        assert!(capacities.len() == 1 && capacities[0] > 0, "{capacities:?}");
+        buffers[0].extend_with(b"a part", &mut spare);
+        buffers[0].shrink_into(&mut spare);
+        assert_eq!((buffers[0].len(), spare.capacity()), (6, 0), "a part of a line stays");
+    }
+
+    #[test]
+    fn a_stream_without_an_empty_moment_takes_bounded_memory() {
+        let mut buffer = LineBuffer::default();
+        for _ in 0..10_000 {
+            buffer.extend(b"89\n01234567");
+            assert!(buffer.next_line(100).unwrap().is_some());
+        }
+        assert!(buffer.bytes.capacity() < 200, "{}", buffer.bytes.capacity());
     }
 
     #[test]
@@ -182,9 +243,9 @@ mod tests {
             let left = buffer.len();
             buffer.shrink();
             assert_eq!(buffer.len(), left);
-            // The allocation may have as many freed bytes before the data, and by doubling as many
-            // spare bytes after it.
-            let allocated = buffer.bytes.capacity() + buffer.dropped;
+            // The allocation may have as many dropped bytes before the data, and by doubling as
+            // many spare bytes after it.
+            let allocated = buffer.bytes.capacity();
             assert!(allocated <= 4 * left, "{allocated} bytes for {left}");
             buffer.extend(b"un\n");
             for _ in taken..lines {

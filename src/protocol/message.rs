@@ -52,6 +52,14 @@ impl<'a> Delivery<'a> {
         line.push(b'\n');
     }
 
+    /// Returns an upper bound of [`Delivery::encoded_bytes`], without counting digits.
+    #[must_use]
+    #[inline]
+    pub fn encoded_bytes_max(&self) -> usize {
+        const NUMBERS_AND_MARKS: usize = 2 * (u64::MAX.ilog10() as usize + 1) + "###\n".len();
+        NUMBERS_AND_MARKS.saturating_add(self.sender.len()).saturating_add(self.text.len())
+    }
+
     /// Returns the bytes that [`Delivery::encode`] appends.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
@@ -156,8 +164,7 @@ impl Ack {
     /// [`BadLine`] if it is not an ack.
     pub fn parse(line: &[u8]) -> Result<Self, BadLine> {
         let number = line.strip_prefix(b"ack ").ok_or(BadLine)?;
-        let number = std::str::from_utf8(number).map_err(|_| BadLine)?;
-        Seq::parse(number).map(|seq| Self { seq }).ok_or(BadLine)
+        Seq::parse_bytes(number).map(|seq| Self { seq }).ok_or(BadLine)
     }
 }
 

@@ -5,6 +5,7 @@
 mod bye;
 mod error;
 mod gap;
+mod ip;
 mod limit_reached;
 mod line;
 mod message;
@@ -15,6 +16,7 @@ mod request;
 pub use bye::Bye;
 pub use error::{BacklogHolder, Conflict, RequestError};
 pub use gap::Gap;
+pub use ip::LastIp;
 pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
 pub use message::{Ack, BadLine, Delivery, MessageLine};

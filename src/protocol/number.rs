@@ -50,7 +50,13 @@ impl Seq {
     /// Parses a seq: 1 to 20 digits, at most 2^64-1, no sign, no leading zero.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        parse_number(text).map(Self)
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// Parses a seq as [`Seq::parse`] does.
+    #[must_use]
+    pub(super) fn parse_bytes(text: &[u8]) -> Option<Self> {
+        parse_digits(text).map(Self)
     }
 }
 
@@ -102,18 +108,32 @@ const DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
 
 /// Parses decimal digits without sign or leading zero, at most 2^64-1.
 pub(super) fn parse_number(text: &str) -> Option<u64> {
-    if text.is_empty() || (text.starts_with('0') && text != "0") {
+    parse_digits(text.as_bytes())
+}
+
+/// Parses a number as [`parse_number`] does, in one pass.
+pub(super) fn parse_digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || (text.starts_with(b"0") && text.len() > 1) {
         return None;
     }
-    if !text.bytes().fold(true, |fine, byte| fine & byte.is_ascii_digit()) {
-        return None;
+    if text.len() >= DIGITS_MAX {
+        return parse_long(text);
     }
-    let mut digits = text.bytes().map(|byte| u64::from(byte.saturating_sub(b'0')));
-    match text.len() < DIGITS_MAX {
-        // Numbers with fewer digits cannot overflow. A member reads two of them with every message.
-        true => Some(digits.fold(0, |number, digit| number.wrapping_mul(10).wrapping_add(digit))),
-        false => digits.try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(digit)),
+    // Numbers with fewer digits cannot overflow. A member reads two of them with every message.
+    let (mut number, mut highest) = (0_u64, 0_u8);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        highest = highest.max(digit);
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
+    (highest <= 9).then_some(number)
+}
+
+fn parse_long(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// Takes a number as in [`parse_number`] and the `#` after it. Takes up to 8 digits at once: a

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::ip::LastIp;
 use super::number::parse_number;
 use super::{Epoch, Seq};
 use crate::limits::{ID_BYTES_MAX, LISTEN_PORT_MIN, NONCE_BYTES_MAX};
@@ -80,20 +81,30 @@ impl<'a> Request<'a> {
     ///
     /// The leftmost part with a syntax error.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
+        Self::parse_after(line, &mut LastIp::default())
+    }
+
+    /// Parses a line as [`Request::parse`] does. An IP address that is written as the last one is
+    /// not parsed again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Request::parse`].
+    pub fn parse_after(line: &'a [u8], last_ip: &mut LastIp) -> Result<Self, Malformed> {
         if line.is_empty() {
             return Err(Malformed::Empty);
         }
         let line = std::str::from_utf8(line).map_err(|_| Malformed::NotUtf8)?;
-        let mark = memchr::memchr(b'#', line.as_bytes()).ok_or(Malformed::NoCommand)?;
+        let mark = find_near(b'#', line.as_bytes()).ok_or(Malformed::NoCommand)?;
         let (id, rest) = split_around(line, mark).ok_or(Malformed::NoCommand)?;
         if !is_id(id) {
             return Err(Malformed::Id);
         }
-        let mark = memchr::memrchr(b'#', rest.as_bytes()).ok_or(Malformed::NoIp)?;
+        let mark = rest.bytes().rposition(|byte| byte == b'#').ok_or(Malformed::NoIp)?;
         let (command, ip) = split_around(rest, mark).ok_or(Malformed::NoIp)?;
         let command = Command::parse(command)?;
-        let ip = parse_ip(ip).ok_or(Malformed::Ip)?;
-        Ok(Self { id, command, ip: ip.to_canonical() })
+        let ip = last_ip.parse(ip).ok_or(Malformed::Ip)?;
+        Ok(Self { id, command, ip })
     }
 }
 
@@ -121,7 +132,7 @@ impl<'a> Command<'a> {
     }
 
     fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let space = memchr::memchr(b' ', text.as_bytes());
+        let space = find_near(b' ', text.as_bytes());
         let (word, arguments) = match space.and_then(|space| split_around(text, space)) {
             Some((word, arguments)) => (word, Some(arguments)),
             None => (text, None),
@@ -277,31 +288,15 @@ fn is_printable_ascii(bytes: &[u8]) -> bool {
     found & HIGHEST == 0 && (!is_short || rest.iter().all(|byte| matches!(byte, b' '..=b'~')))
 }
 
+/// Returns the position of the first such byte, which is near the start: a vectorized search would
+/// cost more than it saves.
+fn find_near(byte: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|it| *it == byte)
+}
+
 /// Splits a text around the byte at `mark`.
 fn split_around(text: &str, mark: usize) -> Option<(&str, &str)> {
     Some((text.get(..mark)?, text.get(mark.saturating_add(1)..)?))
-}
-
-/// Parses an IP address, and an IPv4 address in its usual form without the general parser.
-fn parse_ip(text: &str) -> Option<IpAddr> {
-    parse_dotted(text.as_bytes()).map(IpAddr::from).or_else(|| text.parse().ok())
-}
-
-/// Parses four numbers up to 255 without leading zeros, with dots between them.
-fn parse_dotted(text: &[u8]) -> Option<[u8; 4]> {
-    let mut octets = [0; 4];
-    let mut parts = text.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let part = parts.next()?;
-        if part.is_empty() || part.len() > 3 || (part.len() > 1 && part.starts_with(b"0")) {
-            return None;
-        }
-        for digit in part {
-            let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-            *octet = u8::checked_mul(*octet, 10)?.checked_add(digit)?;
-        }
-    }
-    parts.next().is_none().then_some(octets)
 }
 
 /// Syntax error of a request.

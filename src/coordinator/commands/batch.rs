@@ -6,8 +6,8 @@ use super::client::ClientSocket;
 use crate::coordinator::ready::Share;
 use crate::group::Origin;
 use crate::limits::CLIENT_BYTES_SHARE;
-use crate::net::{Fill, Key, Stream};
-use crate::protocol::{LineBuffer, Request};
+use crate::net::{Fill, Key, Scratch, Stream};
+use crate::protocol::{LastIp, LineBuffer, Request};
 
 /// Requests of one command socket in one turn.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(in crate::coordinator) struct RequestBatch {
     pub(super) key: Key,
     pub(super) left: Share,
     pub(super) input: LineBuffer,
+    pub(super) last_ip: LastIp,
     /// True if no whole line is in `input`.
     pub(super) needs_bytes: bool,
     /// True if the bytes before the end of the stream come next.
@@ -39,6 +40,7 @@ impl RequestBatch {
             key,
             left: share,
             input,
+            last_ip: LastIp::default(),
             needs_bytes: false,
             is_last: false,
             share,
@@ -65,7 +67,7 @@ impl RequestBatch {
         &mut self,
         socket: &mut ClientSocket<S>,
         read_bytes: usize,
-        scratch: &mut [u8],
+        scratch: &mut Scratch,
     ) -> bool {
         if !self.may_be_more || self.left.bytes == 0 {
             return false;

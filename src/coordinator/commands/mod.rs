@@ -267,7 +267,7 @@ impl<S: Stream> CommandSockets<S> {
         let client = &mut socket.client;
         self.admission.on_line(client);
         let conn = ConnId(Token::from(key).0);
-        match Request::parse(line) {
+        match Request::parse_after(line, &mut batch.last_ip) {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let Addresses { peer, local } = client.addresses;
@@ -347,7 +347,7 @@ impl<S: Stream> CommandSockets<S> {
             sockets.cancel(client.line_deadline.timer.take());
         }
         socket.connection.input = input;
-        socket.connection.input.shrink();
+        sockets.scratch().settle(&mut socket.connection.input);
         self.budget.charge(socket);
         if has_leftover || !is_unfinished {
             return;

@@ -24,7 +24,8 @@ use crate::config::CoordinatorConfig;
 use crate::group::{Group, Input, LinkId, SocketEnd};
 use crate::limits::{ACK_LINE_BYTES_MAX, KEEPALIVE, TURN_BYTES_MAX, WORK_ACK_BYTES};
 use crate::net::{
-    Connection, Fill, Key, Readiness, Rotation, Slots, Stream, TimerId, Transport, UnackedBytes,
+    Connection, Fill, Key, Readiness, Rotation, Scratch, Slots, Stream, TimerId, Transport,
+    UnackedBytes,
 };
 use crate::protocol::{Ack, LineBuffer, Seq};
 use crate::time::Millis;
@@ -216,7 +217,7 @@ impl<S: Stream> MessageSockets<S> {
     }
 
     /// Cancels a connect-back, or closes a message socket.
-    pub(super) fn close(&mut self, link: LinkId, closing_bytes: &[u8], scratch: &mut [u8]) {
+    pub(super) fn close(&mut self, link: LinkId, closing_bytes: &[u8], scratch: &mut Scratch) {
         let Some(key) = self.links.remove(&link) else { return };
         if let Some(MemberSocket { connection, .. }) = self.sockets.get_mut(key) {
             // Unread bytes would make TCP discard written bytes that have not arrived.
@@ -274,8 +275,13 @@ impl<S: Stream> MessageSockets<S> {
 
     /// Keeps the start of an unfinished acknowledgement. Returns the end of a socket that ended.
     #[inline]
-    pub(super) fn finish_acks(&mut self, acks: Acks) -> Option<Input<'static>> {
-        let Acks { key, link, input, filled } = acks;
+    pub(super) fn finish_acks(
+        &mut self,
+        acks: Acks,
+        scratch: &mut Scratch,
+    ) -> Option<Input<'static>> {
+        let Acks { key, link, mut input, filled } = acks;
+        scratch.settle(&mut input);
         let socket = self.sockets.get_mut(key)?;
         socket.connection.input = input;
         let how = match filled {

@@ -103,7 +103,11 @@ impl Part {
             inputs.push(format!("{input:?}"));
             self.handle(input);
         }
-        inputs.extend(self.messages.finish_acks(acks).map(|input| format!("{input:?}")));
+        inputs.extend(
+            self.messages
+                .finish_acks(acks, self.sockets.scratch())
+                .map(|input| format!("{input:?}")),
+        );
         inputs
     }
 }

@@ -249,7 +249,7 @@ impl<P: Platform> Coordinator<P> {
         while let Some(input) = acks.next(&self.group) {
             self.handle(input, now);
         }
-        if let Some(end) = self.messages.finish_acks(acks) {
+        if let Some(end) = self.messages.finish_acks(acks, self.sockets.scratch()) {
             self.handle(end, now);
         }
     }

@@ -63,7 +63,7 @@ impl TestLoop {
     fn read_all(&mut self, key: Key) -> (Vec<u8>, io::Result<()>) {
         let (mut result, mut total) = (None, 0);
         self.until(key, |connection| {
-            let mut scratch = [0; 1000];
+            let mut scratch = Scratch::new(1000);
             while result.is_none() && connection.is_readable() {
                 match connection.fill(&mut scratch, 2500) {
                     Ok(Fill::Drained(bytes) | Fill::Yielded(bytes)) => total += bytes,
@@ -90,7 +90,7 @@ fn reading_stops_at_its_limit_and_remembers_that_there_is_more() {
     let mut total = 0;
     test_loop.until(key, |connection| {
         while connection.is_readable() {
-            match connection.fill(&mut [0; 64], 200).unwrap() {
+            match connection.fill(&mut Scratch::new(64), 200).unwrap() {
                 Fill::Yielded(bytes) => {
                     assert_eq!(bytes, 200);
                     assert!(connection.is_readable(), "no edge reports the other bytes");
@@ -106,7 +106,7 @@ fn reading_stops_at_its_limit_and_remembers_that_there_is_more() {
         total == 2048
     });
     assert_eq!(test_loop.of(key).input.len(), 2048);
-    assert_eq!(test_loop.of(key).fill(&mut [0; 64], 200).unwrap(), Fill::Drained(0));
+    assert_eq!(test_loop.of(key).fill(&mut Scratch::new(64), 200).unwrap(), Fill::Drained(0));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_read_that_ends_at_urgent_data_goes_on_behind_it() {
         peer.write_all(b"after").unwrap();
         test_loop.until(key, |connection| {
             if connection.is_readable() {
-                connection.fill(&mut [0; 64], 200).unwrap();
+                connection.fill(&mut Scratch::new(64), 200).unwrap();
             }
             connection.input.len() == "beforeafter".len()
         });
@@ -378,7 +378,7 @@ fn a_transport_decides_whether_a_short_read_has_emptied_it() {
     let incoming = vec![b"b".to_vec(), b"a".to_vec()];
     let mut connection = Connection::new(Holding { incoming, ..Holding::default() });
     connection.on_event(Readiness { is_readable: true, ..Readiness::default() });
-    assert_eq!(connection.fill(&mut [0; 10], 100).unwrap(), Fill::Drained(2));
+    assert_eq!(connection.fill(&mut Scratch::new(10), 100).unwrap(), Fill::Drained(2));
     assert_eq!(connection.input.last_line(), Some(&b"ab"[..]));
 }
 

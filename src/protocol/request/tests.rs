@@ -362,20 +362,3 @@ fn a_text_is_tested_as_one_character_after_the_other_would_be() {
         }
     }
 }
-
-proptest! {
-    #[test]
-    fn an_address_is_parsed_as_the_standard_library_does(
-        text in "[0-9]{0,4}[.:]?[0-9]{0,4}\\.[0-9]{1,4}\\.[0-9+. ]{1,4}",
-        octets in any::<[u8; 4]>(),
-    ) {
-        assert_eq!(parse_ip(&text), text.parse().ok());
-        let ip = IpAddr::from(octets);
-        assert_eq!(parse_ip(&ip.to_string()), Some(ip));
-    }
-
-    #[test]
-    fn only_four_small_numbers_take_the_short_way(text in "[0-9]{1,3}(\\.[0-9]{1,3}){2,4}") {
-        assert_eq!(parse_dotted(text.as_bytes()).map(IpAddr::from), text.parse().ok());
-    }
-}
