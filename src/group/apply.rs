@@ -246,9 +246,9 @@ impl<'a> FactApplier<'a> {
         let Some(member) = state.members.at_mut(slot) else { return };
         member.add_own(seq);
         if let Some((_, outbound)) = member.link.and_then(|link| links.open_mut(link)) {
-            outbound.skip_missing(&state.history, member.own());
+            outbound.pass_own(seq, &state.history, member.own());
         }
-        state.pass_own(slot);
+        state.pass_own(slot, seq);
     }
 
     /// Refuses the request of a proposed fact.

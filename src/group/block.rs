@@ -51,6 +51,28 @@ impl Block {
         true
     }
 
+    /// Lets `encode` append a line of at most `bytes_max` bytes with the next seq. Returns false,
+    /// without calling it, if such a line may not fit.
+    #[inline]
+    pub(super) fn append_with(
+        &mut self,
+        bytes_max: usize,
+        accepted: Millis,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
+        let room = self.bytes.capacity().saturating_sub(self.bytes.len());
+        let Ok(accepted_after_ms) = u32::try_from(accepted.since(self.accepted)) else {
+            return false;
+        };
+        let (true, Ok(_)) = (bytes_max <= room, u32::try_from(self.bytes.capacity())) else {
+            return false;
+        };
+        encode(&mut self.bytes);
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.index.push(BlockEntry { end, accepted_after_ms });
+        true
+    }
+
     /// Shrinks the buffers: no line is appended any more.
     pub(super) fn seal(&mut self) {
         self.index.shrink_to_fit();

@@ -212,8 +212,20 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
         let (seq, sender, accepted) =
             (self.group.state.history.last().next(), &*member.id, self.now.unix);
-        let line_bytes = Delivery { seq, sender, accepted, text }.encoded_bytes();
-        self.make_room(line_bytes as u64)
+        let delivery = Delivery { seq, sender, accepted, text };
+        if self.has_room(delivery.encoded_bytes_max() as u64) {
+            return Ok(());
+        }
+        let line_bytes = delivery.encoded_bytes() as u64;
+        self.make_room(line_bytes)
+    }
+
+    /// Returns true if a line of `bytes` certainly fits into the backlog. The kept bytes include
+    /// all needed bytes, and their number costs no search.
+    fn has_room(&self, bytes: u64) -> bool {
+        let history = &self.group.state.history;
+        let kept = history.bytes_from(history.front());
+        kept.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
     }
 
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
@@ -227,8 +239,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     fn make_room(&mut self, bytes: u64) -> Result<(), RequestError> {
         let max = self.group.rules.backlog_bytes_max;
         let exceeds = |kept: u64| kept.saturating_add(bytes) > max;
-        if !exceeds(self.group.state.history.bytes_from(self.group.state.history.front())) {
-            // The kept bytes include all needed bytes, and their number costs no search.
+        if self.has_room(bytes) {
             return Ok(());
         }
         let mut oldest = self.group.state.find_needed();

@@ -140,6 +140,13 @@ impl History {
 
     /// Encodes a message with the next seq, and appends it.
     pub(super) fn append_message(&mut self, delivery: &Delivery<'_>, now: Millis) {
+        let room = delivery.encoded_bytes_max();
+        if let Some(tail) = self.blocks.back_mut()
+            && tail.append_with(room, now, |bytes| delivery.encode(bytes))
+        {
+            self.last = self.last.next();
+            return;
+        }
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         delivery.encode(&mut line);
@@ -303,6 +310,14 @@ pub(super) struct HistorySlices<'a> {
     end: Seq,
     /// Position of the block of `next`.
     position: usize,
+}
+
+impl HistorySlices<'_> {
+    /// Returns true if the slices end with the last released message, and not before a lost one.
+    #[inline]
+    pub(super) fn reaches_released(&self) -> bool {
+        self.end == self.history.released
+    }
 }
 
 impl<'a> Iterator for HistorySlices<'a> {

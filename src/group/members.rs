@@ -70,6 +70,17 @@ impl Member {
         self.own.push(seq);
     }
 
+    /// Moves the cursor over the newest message, which is the member's own, if it comes next.
+    #[inline]
+    pub(super) fn pass_own(&mut self, seq: Seq, history: &mut History) -> bool {
+        if self.acked.next() != seq {
+            return false;
+        }
+        self.acked = seq;
+        self.change_block(history);
+        true
+    }
+
     /// Ends the restoration. Until then no own seq is forgotten: a later record may move the cursor
     /// back below the kept messages.
     pub(super) fn finish_restore(&mut self, history: &History) {
@@ -106,11 +117,16 @@ impl Member {
             return false;
         }
         self.acked = acked;
-        if history.is_past(self.block, acked) {
-            history.leave(self.block);
-            self.block = history.enter(acked);
-        }
+        self.change_block(history);
         true
+    }
+
+    /// Enters the block of the next line, if the cursor has left its block.
+    fn change_block(&mut self, history: &mut History) {
+        if history.is_past(self.block, self.acked) {
+            history.leave(self.block);
+            self.block = history.enter(self.acked);
+        }
     }
 
     /// Returns the cursor of a member that returns and names `taken` as its last seq.
@@ -141,7 +157,11 @@ impl Member {
     }
 
     /// Forgets own seqs at or below the cursor whose messages are not kept.
+    #[inline]
     pub(super) fn trim_own(&mut self, history: &History) {
+        if self.own.is_empty() {
+            return;
+        }
         self.own.forget_through(self.acked.min(history.front().before()));
     }
 

@@ -203,6 +203,17 @@ impl Outbound {
         seq.above(slice.first)
     }
 
+    /// Moves the cursor over the newest message, which is the member's own.
+    #[inline]
+    pub(super) fn pass_own(&mut self, seq: Seq, history: &History, own: &SeqRanges) {
+        if self.sent.next() == seq && self.cursor == self.sent {
+            self.cursor = seq;
+            self.sent = seq;
+        } else {
+            self.skip_missing(history, own);
+        }
+    }
+
     /// Moves the cursor over missing messages and the member's own ones. Returns the number of
     /// missing messages of others.
     #[inline]
@@ -286,7 +297,11 @@ impl Run<'_> {
     #[inline]
     pub fn write<R>(mut self, write: impl FnOnce(&[IoSlice<'_>], Option<Seq>) -> R) -> R {
         match (self.begun, self.first, self.rest.next()) {
-            (None, Some(only), None) => write(&[IoSlice::new(only.bytes())], Some(only.last)),
+            (None, Some(only), None) => {
+                // Before a lost message a gap comes next.
+                let through = self.rest.reaches_released().then_some(only.last);
+                write(&[IoSlice::new(only.bytes())], through)
+            }
             (_, _, second) => self.write_many(second, write),
         }
     }

@@ -137,11 +137,14 @@ impl RecordedState {
         self.members.changes.mark(slot, CursorChange::Acked);
     }
 
-    /// Moves the cursor of a member over the member's own seqs that follow it.
-    pub(super) fn pass_own(&mut self, slot: MemberSlot) {
-        if let Some(acked) = self.members.at(slot).map(|member| member.acked()) {
-            self.apply_acked(slot, acked);
+    /// Moves the cursor of a member over its own newest message, if that one comes next.
+    #[inline]
+    pub(super) fn pass_own(&mut self, slot: MemberSlot, seq: Seq) {
+        let Some(member) = self.members.at_mut(slot) else { return };
+        if member.pass_own(seq, &mut self.history) && self.order.recovering.is_none() {
+            member.trim_own(&self.history);
         }
+        self.members.changes.mark(slot, CursorChange::Acked);
     }
 
     /// Moves the cursor to the seq of a fact. In a live group an older fact moves no cursor back:
@@ -294,7 +297,7 @@ impl RecordedState {
             if let Some(member) = self.members.at_mut(slot) {
                 member.add_own(seq);
             }
-            self.pass_own(slot);
+            self.pass_own(slot, seq);
         }
     }
 

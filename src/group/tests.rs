@@ -8,6 +8,7 @@ mod epochs;
 mod forgetting;
 mod journal;
 mod replay;
+mod runs;
 mod strangers;
 
 use std::net::Ipv4Addr;

@@ -147,8 +147,7 @@ impl<S: Stream> MessageSockets<S> {
         match wrote {
             Ok(0) => RunWrite::Done,
             Ok(bytes) => {
-                // Below the last message a gap may come next.
-                let is_last = through == Some(self.delivered_through)
+                let is_last = through.is_some()
                     && !connection.wants_write()
                     && matches!(socket.phase, MessagePhase::Open { stall_timer: None });
                 RunWrite::Wrote { link, bytes, through, is_last }
