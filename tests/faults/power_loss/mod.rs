@@ -332,6 +332,9 @@ fn a_machine_that_does_not_say_when_it_was_started_costs_epochs_and_that_is_said
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let first = Coordinator::start_with(preload.environment(), 600, &options);
         let alice = first.join("alice", "");
+        if !is_kept {
+            first.until_said("set ProcSubset=all"); // A killed program drops unwritten log lines.
+        }
         first.kill();
         let second = first.start_again();
         let again = Member::come_back(&second, "alice", "");
