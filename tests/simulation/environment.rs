@@ -40,7 +40,8 @@ pub(crate) enum Event {
     Act(usize),
     /// A process that ended begins anew.
     Start(Node),
-    /// A coordinator that was shut down has ended; the number names the process.
+    /// A coordinator that was shut down no longer waits for its journal; the number names the
+    /// process.
     Gone(u32),
     /// A coordinator has read its journal; the number names the start.
     Up(u32),
