@@ -325,6 +325,9 @@ impl<'a> Iterator for HistorySlices<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<HistorySlice<'a>> {
+        if self.next > self.end {
+            return None; // A run is mostly one slice.
+        }
         let mut own = self.own.at(self.passed);
         while let Some(range) = own
             && range.first <= self.next

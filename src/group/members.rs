@@ -111,6 +111,7 @@ impl Member {
 
     /// Moves the cursor forward to `acked`, and over the own seqs right after it. Returns false if
     /// the cursor stays.
+    #[inline]
     fn advance(&mut self, acked: Seq, history: &mut History) -> bool {
         let acked = self.own.skip(acked.max(self.acked));
         if acked == self.acked {
@@ -122,6 +123,7 @@ impl Member {
     }
 
     /// Enters the block of the next line, if the cursor has left its block.
+    #[inline]
     fn change_block(&mut self, history: &mut History) {
         if history.is_past(self.block, self.acked) {
             history.leave(self.block);

@@ -227,6 +227,7 @@ impl Outbound {
         self.skip_ranges(history, own)
     }
 
+    #[inline(never)]
     fn skip_ranges(&mut self, history: &History, own: &SeqRanges) -> u64 {
         let mut count = 0_u64;
         loop {
