@@ -1,9 +1,10 @@
 //! Reports connections to the listener that are not the coordinator's, at a limited rate.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Session, SessionEffect};
+use super::SessionEffect;
 use crate::limits::DROPPED_REPORT_MS;
 use crate::time::Millis;
 
@@ -55,11 +56,17 @@ impl DropReason {
     }
 }
 
-impl Session {
+impl DropReports {
     /// Reports a dropped connection, unless one was reported for the same reason a moment ago:
     /// foreign connections must not fill the log.
-    pub(super) fn report_dropped(&mut self, peer: IpAddr, why: DropReason, now: Millis) {
-        let kind = why.of(&mut self.dropped);
+    pub(super) fn report(
+        &mut self,
+        effects: &mut VecDeque<SessionEffect>,
+        peer: IpAddr,
+        why: DropReason,
+        now: Millis,
+    ) {
+        let kind = why.of(self);
         if kind.silent_until.is_some_and(|until| now < until) {
             kind.unreported = kind.unreported.saturating_add(1);
             return;
@@ -67,7 +74,7 @@ impl Session {
         kind.silent_until = Some(now.plus(DROPPED_REPORT_MS));
         let unreported = std::mem::take(&mut kind.unreported);
         let peer = peer.to_canonical();
-        self.effects.push_back(SessionEffect::Report(DroppedConnection { peer, why, unreported }));
+        effects.push_back(SessionEffect::Report(DroppedConnection { peer, why, unreported }));
     }
 }
 

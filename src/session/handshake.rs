@@ -95,7 +95,7 @@ impl Session {
 
     fn drop_stranger(&mut self, socket: MessageSocket, peer: IpAddr, why: DropReason, now: Millis) {
         self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
-        self.report_dropped(peer, why, now);
+        self.dropped.report(&mut self.effects, peer, why, now);
     }
 
     /// Handles the first line of a connection.
@@ -119,7 +119,7 @@ impl Session {
         if let Some(Candidate { peer, .. }) =
             handshake.and_then(|handshake| handshake.forget(socket))
         {
-            self.report_dropped(peer, DropReason::WrongHello, now);
+            self.dropped.report(&mut self.effects, peer, DropReason::WrongHello, now);
         }
     }
 

@@ -21,7 +21,7 @@ const LONG_FILES: [&str; 3] =
 const MANY_FIELDS: [(&str, usize); 1] = [("Session", 17)];
 
 /// Types with methods of their own in more files. The list only gets shorter, and no number larger.
-const MANY_METHOD_FILES: [(&str, usize); 2] = [("Participant", 4), ("Session", 9)];
+const MANY_METHOD_FILES: [(&str, usize); 2] = [("Participant", 4), ("Session", 8)];
 
 fn too_wide(text: &str) -> Vec<String> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.chars().count()));
