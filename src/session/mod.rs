@@ -21,6 +21,7 @@
 
 mod backoff;
 mod bye_text;
+mod command_queue;
 mod dropped;
 mod entry;
 mod handshake;
@@ -43,10 +44,11 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
+use crate::limits::USER_COMMANDS_MAX;
 use crate::time::Millis;
 
 use backoff::Backoff;
+use command_queue::CommandQueue;
 use dropped::DropReports;
 use inbox::{Inbox, MessageStream};
 use join::{Join, Port};
@@ -87,8 +89,7 @@ pub struct Settings {
 pub struct Session {
     settings: Settings,
     requests: Requests,
-    queue: VecDeque<UserCommand>,
-    queue_bytes: usize,
+    queue: CommandQueue,
     waiting: WaitingRequests,
     join: Option<Join>,
     stream: Option<MessageStream>,
@@ -115,8 +116,7 @@ impl Session {
     pub fn new(settings: Settings) -> Self {
         Self {
             requests: Requests::default(),
-            queue: VecDeque::new(),
-            queue_bytes: 0,
+            queue: CommandQueue::default(),
             waiting: WaitingRequests::new(settings.seed.wrapping_add(1)),
             join: None,
             stream: None,
@@ -142,7 +142,7 @@ impl Session {
         match input {
             SessionInput::UserLine(line) => self.on_user_line(line),
             SessionInput::UserLineTooLong { max } => {
-                self.enqueue(UserCommand::Bad(BadCommand::TooLong(max)));
+                self.queue.push(UserCommand::Bad(BadCommand::TooLong(max)));
             }
             SessionInput::EndOfInput => self.on_end_of_input(),
             SessionInput::Stop => self.on_stop(now),
@@ -201,9 +201,7 @@ impl Session {
     /// Returns true if the session takes more lines of the user. Until then the shell keeps them.
     #[must_use]
     pub fn wants_user_lines(&self) -> bool {
-        self.shutdown.is_none()
-            && self.queue.len() < USER_COMMANDS_MAX
-            && self.queue_bytes < USER_COMMANDS_BYTES_MAX
+        self.shutdown.is_none() && self.queue.has_room()
     }
 
     /// Returns true if the session is shutting down: it takes no messages and no commands.
@@ -238,25 +236,14 @@ impl Session {
     }
 
     fn on_user_line(&mut self, line: &[u8]) {
-        if self.queue.len() >= USER_COMMANDS_MAX {
+        if self.queue.is_full() {
             return self.bad_command(BadCommand::TooMany(USER_COMMANDS_MAX));
         }
         match UserCommand::parse(line) {
             Ok(None) => (),
-            Ok(Some(command)) => self.enqueue(command),
-            Err(bad) => self.enqueue(UserCommand::Bad(bad)),
+            Ok(Some(command)) => self.queue.push(command),
+            Err(bad) => self.queue.push(UserCommand::Bad(bad)),
         }
-    }
-
-    fn enqueue(&mut self, command: UserCommand) {
-        self.queue_bytes = self.queue_bytes.saturating_add(command.bytes());
-        self.queue.push_back(command);
-    }
-
-    fn dequeue(&mut self) -> Option<UserCommand> {
-        let command = self.queue.pop_front()?;
-        self.queue_bytes = self.queue_bytes.saturating_sub(command.bytes());
-        Some(command)
     }
 
     fn bad_command(&mut self, bad: BadCommand) {
@@ -272,7 +259,7 @@ impl Session {
     fn run_commands(&mut self, now: Millis) {
         self.send_waiting(now);
         while self.shutdown.is_none() && self.may_run_next(now) {
-            let Some(command) = self.dequeue() else { break };
+            let Some(command) = self.queue.pop() else { break };
             let must_wait = self.must_wait(&command);
             match command {
                 UserCommand::Join { kind, port } => self.join(kind, port),

@@ -22,7 +22,7 @@ impl Session {
     /// Handles the end of the user's input: quits after the commands before it.
     pub(super) fn on_end_of_input(&mut self) {
         if !self.settings.stays_after_input && self.shutdown.is_none() {
-            self.enqueue(UserCommand::Quit);
+            self.queue.push(UserCommand::Quit);
         }
     }
 
@@ -63,7 +63,6 @@ impl Session {
         self.drop_waiting(&NotSent::Quit);
         self.last_port = None;
         self.queue.clear();
-        self.queue_bytes = 0;
         self.shutdown =
             Some(SessionShutdown { until: now.plus(QUIT_MS), asked: false, is_awaited });
     }

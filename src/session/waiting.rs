@@ -224,7 +224,7 @@ impl Session {
             return self.waiting.pop();
         }
         let Some(UserCommand::Ask(_)) = self.queue.front() else { return None };
-        let Some(UserCommand::Ask(ask)) = self.dequeue() else { return None };
+        let Some(UserCommand::Ask(ask)) = self.queue.pop() else { return None };
         Some(self.waiting.number(ask, now))
     }
 

@@ -18,7 +18,7 @@ const LONG_FILES: [&str; 3] =
     ["tests/simulation/model.rs", "tests/simulation/participant.rs", "tests/simulation/storage.rs"];
 
 /// Structs with more fields. The list only gets shorter, and no number larger.
-const MANY_FIELDS: [(&str, usize); 1] = [("Session", 17)];
+const MANY_FIELDS: [(&str, usize); 1] = [("Session", 16)];
 
 /// Types with methods of their own in more files. The list only gets shorter, and no number larger.
 const MANY_METHOD_FILES: [(&str, usize); 2] = [("Participant", 4), ("Session", 8)];
