@@ -159,10 +159,11 @@ impl Group {
         self.state.history.released()
     }
 
-    /// Returns true if each message is delivered only in the turn of its acceptance (`ttl=0`).
+    /// Returns true if due messages may be delivered in a later turn. With a time to live of 0 they
+    /// may not: they expire at the end of their turn.
     #[must_use]
-    pub fn delivers_once(&self) -> bool {
-        self.state.history.delivers_once()
+    pub fn deliveries_may_wait(&self) -> bool {
+        !self.state.history.delivers_once()
     }
 
     /// Returns true if the member sends acks on this message socket.

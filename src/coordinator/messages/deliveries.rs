@@ -133,7 +133,7 @@ impl<S: Stream> MessageSockets<S> {
             let flushed = socket.connection.flush_stream();
             return flushed.map_or_else(RunWrite::Failed, |_| RunWrite::Done);
         };
-        if written >= TURN_BYTES_MAX && !group.delivers_once() {
+        if written >= TURN_BYTES_MAX && group.deliveries_may_wait() {
             self.writable.push(key); // The others come first, and no event reports this socket.
             return RunWrite::Done;
         }

@@ -259,7 +259,7 @@ impl<P: Platform> Coordinator<P> {
         let mut round = self.messages.begin_round(self.group.released());
         while let Some(key) = round.next() {
             let bytes = self.deliver_to(key, now);
-            if round.add(bytes) && !self.group.delivers_once() {
+            if round.add(bytes) && self.group.deliveries_may_wait() {
                 self.messages.stop_round(key);
                 break;
             }
