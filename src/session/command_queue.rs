@@ -51,3 +51,25 @@ impl CommandQueue {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_while_commands_and_bytes_have_room() {
+        let parse = |line: &[u8]| UserCommand::parse(line).unwrap().unwrap();
+        let mut queue = CommandQueue::default();
+        while queue.has_room() {
+            queue.push(parse(b"ping"));
+        }
+        assert_eq!((queue.iter().count(), queue.is_full()), (USER_COMMANDS_MAX, true));
+        assert!(queue.pop().is_some());
+        assert!(queue.has_room() && !queue.is_full());
+        queue.clear();
+        let long = [b"msend ".as_slice(), &vec![b'x'; USER_COMMANDS_BYTES_MAX]].concat();
+        queue.push(parse(&long));
+        assert!(!queue.has_room() && !queue.is_full(), "the bytes are used up");
+        assert!(queue.pop().is_some() && queue.has_room() && queue.is_empty());
+    }
+}

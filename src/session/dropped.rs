@@ -1,10 +1,10 @@
 //! Reports connections to the listener that are not the coordinator's, at a limited rate.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 
 use super::SessionEffect;
+use super::output::SessionOutput;
 use crate::limits::DROPPED_REPORT_MS;
 use crate::time::Millis;
 
@@ -61,7 +61,7 @@ impl DropReports {
     /// foreign connections must not fill the log.
     pub(super) fn report(
         &mut self,
-        effects: &mut VecDeque<SessionEffect>,
+        output: &mut SessionOutput,
         peer: IpAddr,
         why: DropReason,
         now: Millis,
@@ -74,7 +74,7 @@ impl DropReports {
         kind.silent_until = Some(now.plus(DROPPED_REPORT_MS));
         let unreported = std::mem::take(&mut kind.unreported);
         let peer = peer.to_canonical();
-        effects.push_back(SessionEffect::Report(DroppedConnection { peer, why, unreported }));
+        output.push(SessionEffect::Report(DroppedConnection { peer, why, unreported }));
     }
 }
 

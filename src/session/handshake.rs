@@ -75,7 +75,7 @@ impl Session {
         let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
         let handshake = self.join.as_mut().map(|join| &mut join.handshake);
         let Some(handshake) = handshake.filter(|handshake| handshake.is_open) else {
-            return self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
+            return self.output.push(SessionEffect::CloseMessageSocket { socket });
         };
         if Some(peer.to_canonical()) != coordinator {
             return self.drop_stranger(socket, peer, DropReason::Address(coordinator), now);
@@ -94,8 +94,8 @@ impl Session {
     }
 
     fn drop_stranger(&mut self, socket: MessageSocket, peer: IpAddr, why: DropReason, now: Millis) {
-        self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
-        self.dropped.report(&mut self.effects, peer, why, now);
+        self.output.push(SessionEffect::CloseMessageSocket { socket });
+        self.dropped.report(&mut self.output, peer, why, now);
     }
 
     /// Handles the first line of a connection.
@@ -119,7 +119,7 @@ impl Session {
         if let Some(Candidate { peer, .. }) =
             handshake.and_then(|handshake| handshake.forget(socket))
         {
-            self.dropped.report(&mut self.effects, peer, DropReason::WrongHello, now);
+            self.dropped.report(&mut self.output, peer, DropReason::WrongHello, now);
         }
     }
 
@@ -127,10 +127,10 @@ impl Session {
     pub(super) fn close_handshake(&mut self) {
         let Some(join) = &mut self.join else { return };
         if std::mem::take(&mut join.handshake.is_open) {
-            self.effects.push_back(SessionEffect::CloseListener);
+            self.output.push(SessionEffect::CloseListener);
         }
         for Candidate { socket, .. } in join.handshake.candidates.drain(..) {
-            self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
+            self.output.push(SessionEffect::CloseMessageSocket { socket });
         }
     }
 

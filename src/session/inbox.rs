@@ -212,11 +212,11 @@ impl Session {
             }
             Ok(Ok(MessageLine::Gap(gap))) => (gap.first, gap.last, LogEntry::Gap(gap)),
             Ok(Ok(MessageLine::Bye(reason))) => {
-                self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
+                self.output.push(SessionEffect::CloseMessageSocket { socket });
                 return self.on_bye(reason, now);
             }
             Ok(Ok(MessageLine::Hello { .. }) | Err(_)) | Err(_) => {
-                self.effects.push_back(SessionEffect::CloseMessageSocket { socket });
+                self.output.push(SessionEffect::CloseMessageSocket { socket });
                 return self.end_stream(Reason::BadMessage, now);
             }
         };
@@ -270,7 +270,7 @@ impl Session {
 
     fn append(&mut self, entry: LogEntry) {
         self.inbox.take(&entry);
-        self.effects.push_back(SessionEffect::Append(entry));
+        self.output.push(SessionEffect::Append(entry));
     }
 
     /// Opens a new message socket after its hello. The previous one is closed.
@@ -294,7 +294,7 @@ impl Session {
         self.waiting.release();
         self.own_addresses.clear();
         if let Some(old) = self.stream.replace(stream) {
-            self.effects.push_back(SessionEffect::CloseMessageSocket { socket: old.socket });
+            self.output.push(SessionEffect::CloseMessageSocket { socket: old.socket });
         }
         if self.inbox.log_position.epoch != Some(epoch) {
             self.append(LogEntry::Epoch(epoch));
@@ -313,7 +313,10 @@ impl Session {
 
     /// Allows automatic reconnects again: the coordinator refused a `disconnect` or `deregister`.
     pub(super) fn stay_online(&mut self) {
-        self.last_port = self.stream.as_ref().map(|stream| stream.port);
+        match &self.stream {
+            Some(stream) => self.automatic_join.allow(stream.port),
+            None => self.automatic_join.forbid(),
+        }
     }
 
     pub(super) fn on_message_socket_closed(
@@ -337,7 +340,7 @@ impl Session {
         match Bye::parse(reason) {
             Some(Bye::TakenOver(by)) if !is_ours(by) && !self.is_end_expected() => {
                 self.stream = None;
-                self.last_port = None;
+                self.automatic_join.forbid();
                 if self.join.as_ref().is_some_and(|join| !join.is_for_user()) {
                     self.give_up_join();
                 }
@@ -358,7 +361,7 @@ impl Session {
         let is_expected = self.is_end_expected();
         let Some(stream) = self.stream.take() else { return };
         if now.since(stream.opened) >= RETRY_RESET_MS {
-            self.backoff.reset();
+            self.automatic_join.reset_pauses();
         }
         if !is_expected {
             self.show(Notice::MessageSocketLost { why });
@@ -388,7 +391,7 @@ impl Session {
         let seq = durable.min(stream.received);
         if seq > stream.acked && !stream.leaving {
             stream.acked = seq;
-            self.effects.push_back(SessionEffect::Ack { socket: stream.socket, seq });
+            self.output.push(SessionEffect::Ack { socket: stream.socket, seq });
         }
     }
 }

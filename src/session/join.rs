@@ -30,17 +30,17 @@ impl Session {
         self.give_up_join();
         let port = Port { number: port, is_any: port == 0 };
         self.join = Some(Join::new(kind, true, port, JoinPhase::Opening));
-        self.effects.push_back(SessionEffect::Listen { port: port.number });
+        self.output.push(SessionEffect::Listen { port: port.number });
     }
 
     /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.
     pub(super) fn resume(&mut self, now: Millis) {
         let is_idle = self.stream.is_none() && self.join.is_none() && self.shutdown.is_none();
-        let Some(port) = self.last_port else { return };
+        let Some(port) = self.automatic_join.port() else { return };
         if !is_idle || !self.settings.reconnects {
             return;
         }
-        let ms = self.backoff.next_ms();
+        let ms = self.automatic_join.next_pause_ms();
         let phase = JoinPhase::Paused { until: now.plus(ms) };
         self.join = Some(Join::new(JoinKind::Reconnect, false, port, phase));
         self.show(Notice::Paused { ms });
@@ -59,7 +59,7 @@ impl Session {
             JoinPhase::Paused { until } if until <= now => {
                 join.phase = JoinPhase::Opening;
                 join.has_hello = false;
-                self.effects.push_back(SessionEffect::Listen { port: join.port.number });
+                self.output.push(SessionEffect::Listen { port: join.port.number });
             }
             JoinPhase::Ready => self.ask_to_join(now),
             JoinPhase::Paused { .. }
@@ -112,7 +112,7 @@ impl Session {
 
     pub(super) fn on_listening(&mut self, port: u16, nonce: u128) {
         let Some(join) = &mut self.join else {
-            return self.effects.push_back(SessionEffect::CloseListener);
+            return self.output.push(SessionEffect::CloseListener);
         };
         if join.phase != JoinPhase::Opening {
             return;
@@ -155,7 +155,7 @@ impl Session {
     pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
         let Some(join) = &mut self.join else { return };
         join.phase = JoinPhase::Confirmed { until: now.plus(HELLO_TIMEOUT_MS) };
-        self.last_port = Some(join.port);
+        self.automatic_join.allow(join.port);
         let reply = line.into();
         let has_hello = join.has_hello;
         let notice = match (join.is_for_user, join.kind) {
@@ -176,7 +176,7 @@ impl Session {
 
     fn finish_join(&mut self, now: Millis) {
         if let Some(join) = self.join.take() {
-            self.last_port = Some(join.port);
+            self.automatic_join.allow(join.port);
         }
         self.resume(now); // The new message socket may have ended already.
     }
@@ -245,7 +245,7 @@ impl Session {
             self.show(Notice::Failed { command, why });
             return self.end_in_failure(now);
         }
-        let ms = self.backoff.next_ms();
+        let ms = self.automatic_join.next_pause_ms();
         join.kind = JoinKind::Reconnect;
         join.phase = JoinPhase::Paused { until: now.plus(ms) };
         join.has_hello = false;
@@ -257,7 +257,7 @@ impl Session {
     fn end_in_failure(&mut self, now: Millis) {
         self.close_handshake();
         self.join = None;
-        self.failed = true;
+        self.output.fail();
         self.resume(now);
     }
 
@@ -265,7 +265,7 @@ impl Session {
         if self.join.as_ref().is_some_and(|join| join.has_hello)
             && let Some(stream) = self.stream.take()
         {
-            self.effects.push_back(SessionEffect::CloseMessageSocket { socket: stream.socket });
+            self.output.push(SessionEffect::CloseMessageSocket { socket: stream.socket });
         }
     }
 

@@ -19,6 +19,7 @@
 //! to the log. The session acknowledges a number, or names it in `since=`, only after the shell has
 //! reported that the entry is written.
 
+mod automatic_join;
 mod backoff;
 mod bye_text;
 mod command_queue;
@@ -31,6 +32,7 @@ mod io;
 mod join;
 mod join_kind;
 mod notice;
+mod output;
 mod own_addresses;
 mod refused;
 mod requests;
@@ -42,16 +44,15 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use crate::limits::USER_COMMANDS_MAX;
 use crate::time::Millis;
 
-use backoff::Backoff;
+use automatic_join::AutomaticJoin;
 use command_queue::CommandQueue;
 use dropped::DropReports;
 use inbox::{Inbox, MessageStream};
-use join::{Join, Port};
+use join::Join;
+use output::SessionOutput;
 use own_addresses::OwnAddresses;
 use requests::Requests;
 use shutdown::SessionShutdown;
@@ -95,19 +96,10 @@ pub struct Session {
     stream: Option<MessageStream>,
     inbox: Inbox,
     own_addresses: OwnAddresses,
-    /// Port to listen on at an automatic reconnect. `None` before the first `OK register` or
-    /// `OK reconnect`, and after you asked to go offline.
-    last_port: Option<Port>,
-    backoff: Backoff,
+    automatic_join: AutomaticJoin,
     shutdown: Option<SessionShutdown>,
-    /// The last effect.
-    exit: Option<SessionEffect>,
-    /// True after the exit: inputs are ignored.
-    over: bool,
-    /// True if a command has failed: the exit code is 1.
-    failed: bool,
     dropped: DropReports,
-    effects: VecDeque<SessionEffect>,
+    output: SessionOutput,
 }
 
 impl Session {
@@ -122,21 +114,17 @@ impl Session {
             stream: None,
             inbox: Inbox::new(settings.log_position),
             own_addresses: OwnAddresses::default(),
-            last_port: None,
-            backoff: Backoff::new(settings.seed),
+            automatic_join: AutomaticJoin::new(settings.seed),
             shutdown: None,
-            exit: None,
-            over: false,
-            failed: false,
             dropped: DropReports::default(),
-            effects: VecDeque::new(),
+            output: SessionOutput::default(),
             settings,
         }
     }
 
     /// Handles one input. The effects wait for [`Session::poll_effect`].
     pub fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
-        if self.over {
+        if self.output.is_over() {
             return;
         }
         match input {
@@ -177,13 +165,13 @@ impl Session {
 
     /// Returns the next effect. The shell carries effects out in this order.
     pub fn poll_effect(&mut self) -> Option<SessionEffect> {
-        self.effects.pop_front().or_else(|| self.exit.take())
+        self.output.poll()
     }
 
     /// Returns the time by which [`SessionInput::Tick`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        if self.over {
+        if self.output.is_over() {
             return None; // An ignored deadline would keep the loop awake.
         }
         [
@@ -222,7 +210,7 @@ impl Session {
     /// Returns true if a command of the user has failed.
     #[must_use]
     pub const fn has_failed(&self) -> bool {
-        self.failed
+        self.output.has_failed()
     }
 
     fn expire(&mut self, now: Millis) {
@@ -230,7 +218,7 @@ impl Session {
         self.expire_join(now);
         self.expire_waiting(now);
         if self.inbox.retry_is_due(now) {
-            self.effects.push_back(SessionEffect::RetryLog);
+            self.output.push(SessionEffect::RetryLog);
         }
         self.expire_shutdown(now);
     }
@@ -247,12 +235,12 @@ impl Session {
     }
 
     fn bad_command(&mut self, bad: BadCommand) {
-        self.failed = true;
+        self.output.fail();
         self.show(Notice::BadCommand(bad));
     }
 
     fn show(&mut self, notice: Notice) {
-        self.effects.push_back(SessionEffect::Show(notice));
+        self.output.show(notice);
     }
 
     /// Carries out the user's commands in order, up to the first that must wait.
@@ -324,7 +312,7 @@ impl Session {
             state,
             coordinator: self.settings.coordinator.clone(),
             address: self.requests.coordinator(),
-            port: join.map(Join::port).or(self.last_port).map(|port| port.number),
+            port: join.map(Join::port).or(self.automatic_join.port()).map(|port| port.number),
             epoch: log_position.epoch,
             last: log_position.last,
             unwritten: self.inbox.unwritten(),

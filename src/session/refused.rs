@@ -10,7 +10,7 @@ impl Session {
         if code != 403 {
             return Reason::Refused(line);
         }
-        self.backoff.slow_down();
+        self.automatic_join.slow_down();
         match self.requests.own_ip().filter(|_| is_about_id(&line)) {
             Some(ip) => Reason::IdElsewhere { id: self.settings.id.clone(), ip, line },
             None => Reason::Refused(line),

@@ -153,7 +153,7 @@ impl Session {
                 let socket = CommandSocket(self.requests.dials);
                 let until = now.plus(DIAL_TIMEOUT_MS);
                 self.requests.state = CommandSocketState::Dialing { socket, until };
-                self.effects.push_back(SessionEffect::Dial { socket });
+                self.output.push(SessionEffect::Dial { socket });
                 false
             }
         }
@@ -181,7 +181,7 @@ impl Session {
     pub(super) fn ask(&mut self, request: UserRequest, now: Millis) {
         if request.ask.is_leave() {
             // The end of the message socket is expected now: no reconnect follows.
-            self.last_port = None;
+            self.automatic_join.forbid();
         }
         let Some(line) = self.request_line(&request.ask.command()) else { return };
         let word = request.ask.command().word();
@@ -213,7 +213,7 @@ impl Session {
         let bytes = line.len();
         self.requests.bytes = self.requests.bytes.saturating_add(bytes);
         self.requests.in_flight.push_back(InFlight { source, word, bytes, rows: 0 });
-        self.effects.push_back(SessionEffect::Send { socket, line });
+        self.output.push(SessionEffect::Send { socket, line });
     }
 
     pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason, now: Millis) {
@@ -238,7 +238,7 @@ impl Session {
                 self.not_sent(&request, NotSent::Unreachable(why));
             }
             Some(request) => {
-                self.failed = true;
+                self.output.fail();
                 self.show(Notice::Failed { command: request.ask.command().word(), why });
             }
             None => (),
@@ -319,7 +319,7 @@ impl Session {
     /// and has not read the requests behind the refused one.
     fn take_back_requests(&mut self) {
         if let CommandSocketState::Open { socket, .. } = self.requests.state {
-            self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
+            self.output.push(SessionEffect::CloseCommandSocket { socket });
         }
         let mut unfinished = 0_usize;
         for request in self.requests.close() {
@@ -358,7 +358,7 @@ impl Session {
                     None => self.waiting.insert(request),
                 },
                 RequestSource::User(UserRequest { ask, .. }) => {
-                    self.failed = true;
+                    self.output.fail();
                     self.show(Notice::unanswered(&ask));
                 }
                 RequestSource::Join => self.on_join_reply_lost(why.clone(), now),
@@ -374,7 +374,7 @@ impl Session {
     /// Closes the command socket after a wrong reply, or after a timeout.
     fn fail_command_socket(&mut self, why: &Reason, now: Millis) {
         let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
-        self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
+        self.output.push(SessionEffect::CloseCommandSocket { socket });
         self.on_command_socket_closed(socket, why, 0, now);
     }
 
@@ -384,7 +384,7 @@ impl Session {
         }
         match self.requests.state {
             CommandSocketState::Dialing { socket, .. } => {
-                self.effects.push_back(SessionEffect::CloseCommandSocket { socket });
+                self.output.push(SessionEffect::CloseCommandSocket { socket });
                 let coordinator = self.settings.coordinator.clone();
                 self.on_dial_failed(socket, Reason::DialTimeout { coordinator }, now);
             }

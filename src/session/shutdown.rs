@@ -2,7 +2,7 @@
 //! sends `disconnect`.
 
 use super::in_flight::RequestSource;
-use super::{Join, NotSent, Notice, Session, SessionEffect, UserCommand};
+use super::{Join, NotSent, Notice, Session, UserCommand};
 use crate::limits::QUIT_MS;
 use crate::protocol::Command;
 use crate::time::Millis;
@@ -52,7 +52,7 @@ impl Session {
     /// Reports a number of commands of the user as not finished, which is a failure.
     pub(super) fn report_unfinished(&mut self, commands: usize) {
         if commands > 0 {
-            self.failed = true;
+            self.output.fail();
             self.show(Notice::Unfinished { commands });
         }
     }
@@ -61,7 +61,7 @@ impl Session {
         let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
         self.give_up_join();
         self.drop_waiting(&NotSent::Quit);
-        self.last_port = None;
+        self.automatic_join.forbid();
         self.queue.clear();
         self.shutdown =
             Some(SessionShutdown { until: now.plus(QUIT_MS), asked: false, is_awaited });
@@ -69,7 +69,11 @@ impl Session {
 
     pub(super) fn leave_if_done(&mut self, now: Millis) {
         let must_ask = self.shutdown.is_some_and(|shutdown| !shutdown.asked);
-        if self.over || !must_ask || self.requests.is_busy() || self.inbox.unwritten() > 0 {
+        if self.output.is_over()
+            || !must_ask
+            || self.requests.is_busy()
+            || self.inbox.unwritten() > 0
+        {
             return;
         }
         // A cancelled `register` may still make this member online.
@@ -105,18 +109,17 @@ impl Session {
     }
 
     pub(super) fn exit_failed(&mut self, notice: Notice) {
-        self.failed = true;
+        self.output.fail();
         self.exit(Some(notice));
     }
 
     pub(super) fn exit(&mut self, notice: Option<Notice>) {
-        if self.over {
+        if self.output.is_over() {
             return;
         }
         if let Some(notice) = notice {
             self.show(notice);
         }
-        self.over = true;
-        self.exit = Some(SessionEffect::Exit { code: u8::from(self.failed) });
+        self.output.exit();
     }
 }

@@ -149,7 +149,7 @@ impl Session {
     /// Returns true if an unsent message may be sent later: the session is online as far as it
     /// knows, or reconnects automatically.
     fn may_send_later(&self) -> bool {
-        let is_online = self.last_port.is_some() && self.stream.is_some();
+        let is_online = self.automatic_join.port().is_some() && self.stream.is_some();
         self.shutdown.is_none() && (is_online || self.is_coming_back())
     }
 
@@ -237,7 +237,7 @@ impl Session {
             self.waiting.insert(request);
             return self.delay_sending(now);
         }
-        self.failed = true;
+        self.output.fail();
         self.show(Notice::Reply(line.into()));
         match code {
             404 | 409 if request.ask.is_leave() => self.mark_leaving(), // Offline already.
@@ -270,7 +270,7 @@ impl Session {
     }
 
     pub(super) fn not_sent(&mut self, request: &UserRequest, why: NotSent) {
-        self.failed = true;
+        self.output.fail();
         self.show(Notice::not_sent(&request.ask, why));
     }
 }

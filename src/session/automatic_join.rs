@@ -1,0 +1,49 @@
+//! The automatic reconnect: the port that it listens on, and the pauses between its tries.
+
+use super::backoff::Backoff;
+use super::join::Port;
+
+/// Port and pauses of automatic reconnects.
+#[derive(Debug)]
+pub(super) struct AutomaticJoin {
+    /// `None` before the first `OK register` or `OK reconnect`, and after you asked to go offline.
+    port: Option<Port>,
+    backoff: Backoff,
+}
+
+impl AutomaticJoin {
+    /// Starts without a port. The jitter of the pauses follows from `seed`.
+    pub(super) const fn new(seed: u64) -> Self {
+        Self { port: None, backoff: Backoff::new(seed) }
+    }
+
+    /// Allows automatic reconnects with this port.
+    pub(super) const fn allow(&mut self, port: Port) {
+        self.port = Some(port);
+    }
+
+    /// Allows no automatic reconnect until the next [`AutomaticJoin::allow`].
+    pub(super) const fn forbid(&mut self) {
+        self.port = None;
+    }
+
+    /// Returns the port to listen on; `None` if no automatic reconnect is allowed.
+    pub(super) const fn port(&self) -> Option<Port> {
+        self.port
+    }
+
+    /// Returns the milliseconds to pause before the next try.
+    pub(super) fn next_pause_ms(&mut self) -> u64 {
+        self.backoff.next_ms()
+    }
+
+    /// Makes the next pause the shortest.
+    pub(super) const fn reset_pauses(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// Makes the next pauses the longest.
+    pub(super) const fn slow_down(&mut self) {
+        self.backoff.slow_down();
+    }
+}
