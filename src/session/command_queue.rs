@@ -71,5 +71,8 @@ mod tests {
         queue.push(parse(&long));
         assert!(!queue.has_room() && !queue.is_full(), "the bytes are used up");
         assert!(queue.pop().is_some() && queue.has_room() && queue.is_empty());
+        queue.push(parse(&long));
+        queue.clear();
+        assert!(queue.has_room() && queue.is_empty());
     }
 }
