@@ -258,15 +258,26 @@ fn a_fresh_segment_that_came_to_nothing_hides_nothing_of_the_one_before() {
 }
 
 #[test]
-fn who_is_refused_while_its_reply_waits_for_the_disk_is_forgotten_whole() {
-    let first = Coordinator::start_with_data_dir(600, &["line_timeout=0.1"]);
-    let mut alice = first.join("alice", "");
-    let mut observer = first.client();
-    limit_files(&first, Some(0));
-    alice.command.write(b"alice#msend one#127.0.0.1\nalice#ms");
-    until_refused(&mut observer, 506);
-    let timer = Timer::start(DEADLINE);
-    while observer.stat("client_bytes") > 0 || observer.stat("connections") > 1 {
-        assert!(timer.left().is_some(), "{} bytes are kept", observer.stat("client_bytes"));
+fn who_is_refused_while_its_reply_waits_for_the_disk_gets_both_and_is_forgotten_whole() {
+    for leaves in [false, true] {
+        let first = Coordinator::start_with_data_dir(600, &["line_timeout=0.1"]);
+        let mut alice = first.join("alice", "");
+        let mut observer = first.client();
+        limit_files(&first, Some(0));
+        alice.command.write(b"alice#msend one#127.0.0.1\nalice#ms");
+        until_refused(&mut observer, 506);
+        observer.until_stat("input_bytes", 0); // The refusal dropped the begun line.
+        if leaves {
+            drop(alice); // The disk is still full.
+        } else {
+            limit_files(&first, None);
+            alice.command.expect("OK msend seq=1");
+            alice.command.expect_start("ERR 408 ");
+            alice.command.expect_eof();
+        }
+        let timer = Timer::start(DEADLINE);
+        while observer.stat("client_bytes") > 0 || observer.stat("connections") > 1 {
+            assert!(timer.left().is_some(), "{} bytes are kept", observer.stat("client_bytes"));
+        }
     }
 }
