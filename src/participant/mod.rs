@@ -31,12 +31,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
-use mio::{Events, Poll};
+use mio::Poll;
 
 use crate::config::{ParticipantOptions, ParticipantRun, stderr_is_journal};
-use crate::limits::{
-    DIAGNOSTICS_CLOSE_MS, EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX,
-};
+use crate::limits::{DIAGNOSTICS_CLOSE_MS, LOG_QUEUE_MAX, PRINT_QUEUE_MAX};
 use crate::net::{
     Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
     raise_file_limit,
@@ -45,7 +43,7 @@ use crate::session::{Session, Settings};
 use crate::text;
 use dialer::CoordinatorAddress;
 use outbox::Outbox;
-use server::Participant;
+use server::{Participant, Parts};
 use terminal::{InputMode, Output, Prompt};
 
 pub use message_log::{Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
@@ -100,7 +98,8 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let print = print.unwrap_or_else(|| print_to_stderr(reader, has_modules));
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
-    let result = Participant::start(run, log, prompt).and_then(|mut it| it.run());
+    let parts = start_parts(run, log, prompt);
+    let result = parts.and_then(|parts| Participant::new(parts).run());
     // A standard error that takes no bytes must not keep the program from exiting.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
@@ -115,70 +114,56 @@ fn reading(options: &ParticipantOptions) -> InputMode {
     }
 }
 
-impl Participant {
-    fn start(
-        run: &ParticipantRun,
-        log: MessageLog,
-        mut prompt: Prompt,
-    ) -> Result<Self, ParticipantError> {
-        let system = |what| move |error| ParticipantError::System(what, error);
-        if let Err(error) = raise_file_limit() {
-            log::warn!("cannot raise the limit on open files: {error}");
-        }
-        let poll = Poll::new().map_err(system("cannot poll"))?;
-        let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
-        let signals = Signals::watch(poll.registry(), &watched)
-            .map_err(system("cannot watch for signals"))?;
-        let seed = getrandom::u64().map_err(|error| {
-            ParticipantError::System("cannot draw a random number", io::Error::other(error))
-        })?;
-        let session = Session::new(Settings {
-            id: run.config.id.as_str().into(),
-            coordinator: run.config.coordinator.to_string().into(),
-            log_position: log.log_position(),
-            reconnects: run.options.reconnect,
-            stays_after_input: run.options.follow,
-            seed,
-        });
-        let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
-        let thread = "cannot start a thread";
-        let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
-        let printer =
-            pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
-        let coordinator_address =
-            CoordinatorAddress::new(&run.config.coordinator, &pool).map_err(system(thread))?;
-        let typed = prompt.read(pool.waker()).map_err(system(thread))?;
-        let mut clock = Clock::start();
-        if let Err(error) = clock.watch(poll.registry()) {
-            log::debug!(
-                "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
-            );
-        }
-        Ok(Self::new(server::Parts {
-            session,
-            coordinator_address,
-            poll,
-            clock,
-            signals,
-            log: Outbox::new(log),
-            output: Output::new(Outbox::new(printer), run.options.quiet),
-            commands: run.options.execute.clone().into(),
-            exits_on_error: run.options.exit_on_error,
-            typed,
-            prompt,
-        }))
+/// Opens and starts the parts of a participant.
+fn start_parts(
+    run: &ParticipantRun,
+    log: MessageLog,
+    mut prompt: Prompt,
+) -> Result<Parts, ParticipantError> {
+    let system = |what| move |error| ParticipantError::System(what, error);
+    if let Err(error) = raise_file_limit() {
+        log::warn!("cannot raise the limit on open files: {error}");
     }
-
-    fn run(&mut self) -> Result<u8, ParticipantError> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        let result = loop {
-            match self.turn(&mut events) {
-                Ok(None) => (),
-                Ok(Some(code)) => break Ok(code),
-                Err(error) => break Err(ParticipantError::System("cannot poll", error)),
-            }
-        };
-        let is_all_done = self.close(Duration::from_millis(PRINT_CLOSE_MS));
-        result.map(|code| code | u8::from(!is_all_done))
+    let poll = Poll::new().map_err(system("cannot poll"))?;
+    let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
+    let signals =
+        Signals::watch(poll.registry(), &watched).map_err(system("cannot watch for signals"))?;
+    let seed = getrandom::u64().map_err(|error| {
+        ParticipantError::System("cannot draw a random number", io::Error::other(error))
+    })?;
+    let session = Session::new(Settings {
+        id: run.config.id.as_str().into(),
+        coordinator: run.config.coordinator.to_string().into(),
+        log_position: log.log_position(),
+        reconnects: run.options.reconnect,
+        stays_after_input: run.options.follow,
+        seed,
+    });
+    let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
+    let thread = "cannot start a thread";
+    let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
+    let printer =
+        pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
+    let coordinator_address =
+        CoordinatorAddress::new(&run.config.coordinator, &pool).map_err(system(thread))?;
+    let typed = prompt.read(pool.waker()).map_err(system(thread))?;
+    let mut clock = Clock::start();
+    if let Err(error) = clock.watch(poll.registry()) {
+        log::debug!(
+            "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
+        );
     }
+    Ok(Parts {
+        session,
+        coordinator_address,
+        poll,
+        clock,
+        signals,
+        log: Outbox::new(log),
+        output: Output::new(Outbox::new(printer), run.options.quiet),
+        commands: run.options.execute.clone().into(),
+        exits_on_error: run.options.exit_on_error,
+        typed,
+        prompt,
+    })
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use mio::{Events, Poll};
 
+use super::ParticipantError;
 use super::dialer::{CoordinatorAddress, Dialer};
 use super::message_log::{LogJob, LogReport, MessageLog};
 use super::outbox::Outbox;
 use super::socket::Socket;
 use super::terminal::{Output, Prompt, UserInput};
-use crate::limits::{PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
+use crate::limits::{EVENTS_MAX, PRINT_CLOSE_MS, READ_BYTES, USER_LINE_BYTES_MAX};
 use crate::net::{
     Acceptor, CLOCK, Clock, Key, LISTENER, SIGNALS, Scratch, Signal, Signals, Slots, TimerId,
     TimerWheel, WAKER, wait,
@@ -99,8 +100,22 @@ impl Participant {
         }
     }
 
+    /// Runs turns until the participant has shut down, and returns the exit code.
+    pub(super) fn run(&mut self) -> Result<u8, ParticipantError> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let result = loop {
+            match self.turn(&mut events) {
+                Ok(None) => (),
+                Ok(Some(code)) => break Ok(code),
+                Err(error) => break Err(ParticipantError::System("cannot poll", error)),
+            }
+        };
+        let is_all_done = self.close(Duration::from_millis(PRINT_CLOSE_MS));
+        result.map(|code| code | u8::from(!is_all_done))
+    }
+
     /// Polls, and handles all events. Returns the exit code when the participant has shut down.
-    pub(super) fn turn(&mut self, events: &mut Events) -> io::Result<Option<u8>> {
+    fn turn(&mut self, events: &mut Events) -> io::Result<Option<u8>> {
         let before = self.parts.clock.now().steady;
         let deadline = match std::mem::take(&mut self.must_come_back) {
             true => Some(before),
@@ -310,7 +325,7 @@ impl Participant {
 
     /// Waits for the workers and restores the terminal. Returns false if text was not printed or an
     /// entry not written.
-    pub(super) fn close(&mut self, wait: Duration) -> bool {
+    fn close(&mut self, wait: Duration) -> bool {
         let is_printed = self.parts.output.close(wait);
         for result in self.parts.output.completions() {
             self.on_printed(result);
