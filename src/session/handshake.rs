@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{DropReason, MessageSocket, Session, SessionEffect};
+use super::output::SessionOutput;
+use super::{DropReason, MessageSocket, SessionEffect};
 use crate::limits::{CANDIDATES_MAX, HELLO_TIMEOUT_MS};
-use crate::protocol::MessageLine;
+use crate::protocol::{Epoch, MessageLine};
 use crate::time::Millis;
 
 /// Listener of one attempt. It is open until a hello with the nonce has come, or the attempt ends.
@@ -22,6 +23,14 @@ struct Candidate {
     socket: MessageSocket,
     peer: IpAddr,
     until: Millis,
+}
+
+/// A connection that is not the coordinator's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stranger {
+    pub(super) socket: MessageSocket,
+    pub(super) peer: IpAddr,
+    pub(super) why: DropReason,
 }
 
 impl Handshake {
@@ -52,9 +61,66 @@ impl Handshake {
         self.candidates.front().map(|candidate| candidate.until)
     }
 
-    fn forget(&mut self, socket: MessageSocket) -> Option<Candidate> {
+    /// Adds a new connection. It must come from the coordinator's address. Other programs on the
+    /// coordinator's machine can connect too, so its first line must be a hello with the nonce.
+    /// Returns the connection to drop, if one must make room or cannot be the coordinator's.
+    pub(super) fn accept(
+        &mut self,
+        socket: MessageSocket,
+        peer: IpAddr,
+        coordinator: Option<IpAddr>,
+        now: Millis,
+    ) -> Option<Stranger> {
+        if Some(peer.to_canonical()) != coordinator {
+            return Some(Stranger { socket, peer, why: DropReason::Address(coordinator) });
+        }
+        // The coordinator sends its hello at once, so the oldest connection is the least likely to
+        // be the coordinator's.
+        let displaced = match self.candidates.len() >= CANDIDATES_MAX {
+            true => self.candidates.pop_front(),
+            false => None,
+        };
+        let until = now.plus(HELLO_TIMEOUT_MS);
+        self.candidates.push_back(Candidate { socket, peer, until });
+        displaced.map(|candidate| candidate.dropped(DropReason::Displaced))
+    }
+
+    /// Takes the first line of a candidate. Returns the epoch of the coordinator's hello, or the
+    /// connection to drop.
+    pub(super) fn take_first_line(
+        &mut self,
+        socket: MessageSocket,
+        line: &[u8],
+    ) -> Result<Epoch, Option<Stranger>> {
+        let stranger = self.forget(socket);
+        match std::str::from_utf8(line).map(MessageLine::parse) {
+            Ok(Ok(MessageLine::Hello { nonce, epoch })) if *nonce == *self.nonce => Ok(epoch),
+            Ok(_) | Err(_) => Err(stranger),
+        }
+    }
+
+    /// Removes a candidate that has sent no hello, and returns it.
+    pub(super) fn forget(&mut self, socket: MessageSocket) -> Option<Stranger> {
         let at = self.candidates.iter().position(|candidate| candidate.socket == socket)?;
-        self.candidates.remove(at)
+        let candidate = self.candidates.remove(at)?;
+        Some(candidate.dropped(DropReason::WrongHello))
+    }
+
+    /// Removes the oldest candidate if its time is over, and returns it.
+    pub(super) fn pop_expired(&mut self, now: Millis) -> Option<Stranger> {
+        let is_due = self.deadline().is_some_and(|until| until <= now);
+        let candidate = if is_due { self.candidates.pop_front() } else { None };
+        candidate.map(|candidate| candidate.dropped(DropReason::Silent))
+    }
+
+    /// Closes the listener and all candidates.
+    pub(super) fn close(&mut self, output: &mut SessionOutput) {
+        if std::mem::take(&mut self.is_open) {
+            output.push(SessionEffect::CloseListener);
+        }
+        for Candidate { socket, .. } in self.candidates.drain(..) {
+            output.push(SessionEffect::CloseMessageSocket { socket });
+        }
     }
 
     pub(super) fn check(&self) {
@@ -63,84 +129,8 @@ impl Handshake {
     }
 }
 
-impl Session {
-    /// Returns true if a connection has sent no hello yet.
-    pub(super) fn is_candidate(&self, socket: MessageSocket) -> bool {
-        self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
-    }
-
-    /// Handles a new connection. It must come from the coordinator's address. Other programs on the
-    /// coordinator's machine can connect too, so its first line must be a hello with the nonce.
-    pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
-        let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
-        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
-        let Some(handshake) = handshake.filter(|handshake| handshake.is_open) else {
-            return self.output.push(SessionEffect::CloseMessageSocket { socket });
-        };
-        if Some(peer.to_canonical()) != coordinator {
-            return self.drop_stranger(socket, peer, DropReason::Address(coordinator), now);
-        }
-        // The coordinator sends its hello at once, so the oldest connection is the least likely to
-        // be the coordinator's.
-        let displaced = match handshake.candidates.len() >= CANDIDATES_MAX {
-            true => handshake.candidates.pop_front(),
-            false => None,
-        };
-        let until = now.plus(HELLO_TIMEOUT_MS);
-        handshake.candidates.push_back(Candidate { socket, peer, until });
-        if let Some(Candidate { socket, peer, .. }) = displaced {
-            self.drop_stranger(socket, peer, DropReason::Displaced, now);
-        }
-    }
-
-    fn drop_stranger(&mut self, socket: MessageSocket, peer: IpAddr, why: DropReason, now: Millis) {
-        self.output.push(SessionEffect::CloseMessageSocket { socket });
-        self.dropped.report(&mut self.output, peer, why, now);
-    }
-
-    /// Handles the first line of a connection.
-    pub(super) fn on_first_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
-        let Some(join) = &mut self.join else { return };
-        let candidate = join.handshake.forget(socket);
-        match std::str::from_utf8(line).map(MessageLine::parse) {
-            Ok(Ok(MessageLine::Hello { nonce, epoch })) if nonce == join.handshake.nonce() => {
-                self.on_hello(socket, epoch, now);
-            }
-            Ok(_) | Err(_) => {
-                let Some(Candidate { peer, .. }) = candidate else { return };
-                self.drop_stranger(socket, peer, DropReason::WrongHello, now);
-            }
-        }
-    }
-
-    /// Handles the end of a connection that has sent no hello.
-    pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
-        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
-        if let Some(Candidate { peer, .. }) =
-            handshake.and_then(|handshake| handshake.forget(socket))
-        {
-            self.dropped.report(&mut self.output, peer, DropReason::WrongHello, now);
-        }
-    }
-
-    /// Closes the listener and all candidates.
-    pub(super) fn close_handshake(&mut self) {
-        let Some(join) = &mut self.join else { return };
-        if std::mem::take(&mut join.handshake.is_open) {
-            self.output.push(SessionEffect::CloseListener);
-        }
-        for Candidate { socket, .. } in join.handshake.candidates.drain(..) {
-            self.output.push(SessionEffect::CloseMessageSocket { socket });
-        }
-    }
-
-    pub(super) fn expire_candidates(&mut self, now: Millis) {
-        while let Some(join) = &mut self.join
-            && let Some(&Candidate { socket, peer, until }) = join.handshake.candidates.front()
-            && until <= now
-        {
-            join.handshake.candidates.pop_front();
-            self.drop_stranger(socket, peer, DropReason::Silent, now);
-        }
+impl Candidate {
+    const fn dropped(self, why: DropReason) -> Stranger {
+        Stranger { socket: self.socket, peer: self.peer, why }
     }
 }

@@ -11,10 +11,12 @@
 
 mod state;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use super::handshake::Stranger;
 use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
+use super::refused::why_refused;
 use super::{MessageSocket, Notice, Reason, Session, SessionEffect};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Epoch, Fields, Options, Seq};
@@ -138,8 +140,65 @@ impl Session {
         self.fail_join(Reason::NoListener { port, reason: reason.into() }, now);
     }
 
+    /// Returns true if a connection has sent no hello yet.
+    pub(super) fn is_candidate(&self, socket: MessageSocket) -> bool {
+        self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
+    }
+
+    /// Handles a new connection.
+    pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr, now: Millis) {
+        let coordinator = self.requests.coordinator().map(|coordinator| coordinator.ip());
+        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
+        let Some(handshake) = handshake.filter(|handshake| handshake.is_open()) else {
+            return self.output.push(SessionEffect::CloseMessageSocket { socket });
+        };
+        if let Some(stranger) = handshake.accept(socket, peer, coordinator, now) {
+            self.drop_stranger(stranger, now);
+        }
+    }
+
+    fn drop_stranger(&mut self, stranger: Stranger, now: Millis) {
+        let Stranger { socket, peer, why } = stranger;
+        self.output.push(SessionEffect::CloseMessageSocket { socket });
+        self.dropped.report(&mut self.output, peer, why, now);
+    }
+
+    /// Handles the first line of a connection.
+    pub(super) fn on_first_line(&mut self, socket: MessageSocket, line: &[u8], now: Millis) {
+        let Some(join) = &mut self.join else { return };
+        match join.handshake.take_first_line(socket, line) {
+            Ok(epoch) => self.on_hello(socket, epoch, now),
+            Err(Some(stranger)) => self.drop_stranger(stranger, now),
+            Err(None) => (),
+        }
+    }
+
+    /// Handles the end of a connection that has sent no hello.
+    pub(super) fn forget_candidate(&mut self, socket: MessageSocket, now: Millis) {
+        let handshake = self.join.as_mut().map(|join| &mut join.handshake);
+        if let Some(Stranger { peer, why, .. }) =
+            handshake.and_then(|handshake| handshake.forget(socket))
+        {
+            self.dropped.report(&mut self.output, peer, why, now);
+        }
+    }
+
+    fn close_handshake(&mut self) {
+        if let Some(join) = &mut self.join {
+            join.handshake.close(&mut self.output);
+        }
+    }
+
+    fn expire_candidates(&mut self, now: Millis) {
+        while let Some(join) = &mut self.join
+            && let Some(stranger) = join.handshake.pop_expired(now)
+        {
+            self.drop_stranger(stranger, now);
+        }
+    }
+
     /// The coordinator has sent the hello: this connection is the message socket now.
-    pub(super) fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
+    fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch, now: Millis) {
         self.close_handshake();
         let Some(join) = &mut self.join else { return };
         join.has_hello = true;
@@ -200,7 +259,10 @@ impl Session {
             return self.end_in_failure(now);
         }
         let is_for_user = join.is_for_user;
-        let why = self.why_refused(code, line);
+        if code == 403 {
+            self.automatic_join.slow_down(); // It lasts until an operator acts.
+        }
+        let why = why_refused(code, line, &self.settings.id, self.requests.own_ip());
         match (is_for_user, code) {
             // The request whose reply was lost is still under way at the coordinator.
             (true, 409) | (false, _) => self.try_later(why, now),

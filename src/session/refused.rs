@@ -1,20 +1,15 @@
-//! Explains a refused automatic reconnect to the user. After a 403 the pauses become the longest.
+//! Explains a refused automatic reconnect to the user.
 
-use super::{Reason, Session};
+use std::net::IpAddr;
 
-impl Session {
-    /// Returns the reason of a refusal, for the user. A refusal because of the address (403) lasts
-    /// until an operator acts, so the pauses between the attempts become the longest ones.
-    pub(super) fn why_refused(&mut self, code: u16, line: &str) -> Reason {
-        let line = line.into();
-        if code != 403 {
-            return Reason::Refused(line);
-        }
-        self.automatic_join.slow_down();
-        match self.requests.own_ip().filter(|_| is_about_id(&line)) {
-            Some(ip) => Reason::IdElsewhere { id: self.settings.id.clone(), ip, line },
-            None => Reason::Refused(line),
-        }
+use super::Reason;
+
+/// Returns the reason of a refusal, for the user. `own_ip` is the local address of the command
+/// socket.
+pub(super) fn why_refused(code: u16, line: &str, id: &str, own_ip: Option<IpAddr>) -> Reason {
+    match own_ip.filter(|_| code == 403 && is_about_id(line)) {
+        Some(ip) => Reason::IdElsewhere { id: id.into(), ip, line: line.into() },
+        None => Reason::Refused(line.into()),
     }
 }
 
