@@ -18,3 +18,19 @@ pub(super) fn why_refused(code: u16, line: &str, id: &str, own_ip: Option<IpAddr
 fn is_about_id(line: &str) -> bool {
     line.starts_with("ERR 403 id: ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_403_about_the_id_names_the_own_address() {
+        let ip: IpAddr = [192, 0, 2, 1].into();
+        let why = |code, line| why_refused(code, line, "alice", Some(ip));
+        for (code, line) in [(403, "ERR 403 address: no"), (409, "ERR 403 id: no")] {
+            assert_eq!(why(code, line), Reason::Refused(line.into()));
+        }
+        let (id, line) = ("alice".into(), "ERR 403 id: no".into());
+        assert_eq!(why(403, "ERR 403 id: no"), Reason::IdElsewhere { id, ip, line });
+    }
+}
