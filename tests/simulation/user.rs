@@ -102,7 +102,9 @@ impl World {
         // If the journal takes one record at a time, one registration succeeds at each try (others
         // get 506).
         let registers = std::iter::repeat_n("register 0", self.participants.len());
-        for way in std::iter::once("reconnect 0").chain(registers) {
+        // The reconnect of one may begin a new epoch, which ends the message sockets of the others.
+        let again = std::iter::once("reconnect 0");
+        for way in again.clone().chain(registers).chain(again) {
             if !wants.contains(&true) {
                 break;
             }
