@@ -268,7 +268,8 @@ fn who_is_refused_while_its_reply_waits_for_the_disk_gets_both_and_is_forgotten_
         until_refused(&mut observer, 506);
         observer.until_stat("input_bytes", 0); // The refusal dropped the begun line.
         if leaves {
-            drop(alice); // The disk is still full.
+            drop(alice); // Its replies still wait, as those of each client that closes its side.
+            limit_files(&first, None);
         } else {
             limit_files(&first, None);
             alice.command.expect("OK msend seq=1");

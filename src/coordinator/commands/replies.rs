@@ -349,8 +349,8 @@ impl<S: Stream> CommandSockets<S> {
         let is_gone = socket.connection.flush(READ_BYTES).is_err();
         self.budget.charge(socket);
         let unsent = socket.unsent_bytes();
-        // A client that has closed its side may be gone, and the disk may be full for days.
-        let waits = socket.client.pending_replies.bytes() > 0 && !socket.has_ended();
+        // While a reply waits for its commit, the client cannot take it.
+        let waits = socket.client.pending_replies.bytes() > 0;
         let ClientPhase::Refused(refused) = &mut socket.client.phase else { return };
         let takes_nothing = unsent >= refused.unsent_bytes && !waits;
         if is_gone || unsent == 0 || takes_nothing {
