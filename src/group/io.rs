@@ -48,14 +48,15 @@ pub struct Origin {
 #[derive(Debug)]
 pub enum Input<'a> {
     /// A command socket received a request. One reply or list answers it, perhaps later. Acks that
-    /// have arrived on [`Group::ends`] are handed in first.
+    /// have arrived on [`Group::ends`](super::Group::ends) are handed in first.
     Request {
         /// Source of the request.
         origin: Origin,
         /// The parsed request.
         request: Request<'a>,
     },
-    /// A connect-back succeeded. Acks that have arrived on [`Group::replaces`] are handed in first.
+    /// A connect-back succeeded. Acks that have arrived on
+    /// [`Group::replaces`](super::Group::replaces) are handed in first.
     Connected {
         /// Link of the connect-back.
         link: LinkId,
@@ -67,7 +68,8 @@ pub enum Input<'a> {
         /// Error text of the operating system.
         reason: Box<str>,
     },
-    /// A message socket took bytes of the run that [`Group::run_for`] returned.
+    /// A message socket took bytes of the run that [`Group::run_for`](super::Group::run_for)
+    /// returned.
     Wrote {
         /// Link of the message socket.
         link: LinkId,
@@ -108,7 +110,8 @@ pub enum Input<'a> {
     DrawnEpoch(Epoch),
     /// A new epoch must begin.
     BeginEpoch,
-    /// [`Group::is_epoch_due`]: the epoch begins. Acks that have arrived are handed in first.
+    /// [`Group::is_epoch_due`](super::Group::is_epoch_due): the epoch begins. Acks that have
+    /// arrived are handed in first.
     EpochCommitted,
     /// True: the journal cannot be written. False: the journal can be written again.
     JournalFails(bool),

@@ -97,7 +97,7 @@ pub struct LogReport {
     pub is_checked: bool,
     /// Text for the user about a new file that started without [`LogJob::Rotate`].
     pub new_file: Option<String>,
-    /// The emptied buffer, for [`LogBatch::reuse`].
+    /// The emptied buffer, for the next batch.
     pub spare: String,
 }
 
