@@ -39,16 +39,7 @@ impl Block {
 
     /// Appends a line with the next seq. Returns false if the line does not fit.
     pub(super) fn append(&mut self, line: &[u8], accepted: Millis) -> bool {
-        let end = self.bytes.len().saturating_add(line.len());
-        let Ok(accepted_after_ms) = u32::try_from(accepted.since(self.accepted)) else {
-            return false;
-        };
-        let (true, Ok(end)) = (end <= self.bytes.capacity(), u32::try_from(end)) else {
-            return false;
-        };
-        self.bytes.extend_from_slice(line);
-        self.index.push(BlockEntry { end, accepted_after_ms });
-        true
+        self.append_with(line.len(), accepted, |bytes| bytes.extend_from_slice(line))
     }
 
     /// Lets `encode` append a line of at most `bytes_max` bytes with the next seq. Returns false,
