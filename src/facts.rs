@@ -132,7 +132,7 @@ pub enum Owner {
 pub struct FactIndex(u64);
 
 impl FactIndex {
-    /// JournalPosition before the first fact.
+    /// Position before the first fact.
     pub const ZERO: Self = Self(0);
 
     /// Returns the position of the next fact.

@@ -69,7 +69,7 @@ pub trait Observer: fmt::Debug {
     /// The group has handled an input. Its effects were not returned yet.
     fn after_input(&mut self, _group: &Group, _now: Now) {}
 
-    /// The group has returned an effect, or no more is left. The parts run the effect next.
+    /// The group has returned an effect, or none is left. The parts run the effect next.
     fn on_effect(&mut self, _effect: Option<&Effect>, _group: &Group, _now: Now) {}
 }
 

@@ -1,8 +1,8 @@
 //! The state of the group as a journal records it, and the recovery from the recorded facts.
 //!
-//! A recovery lasts until [`Fact::Recovered`]. Recovered facts are
-//! committed, expire at their own times, and have no effects. Own seqs below the cursors stay: a
-//! later record may move a cursor back.
+//! A recovery lasts until [`Fact::Recovered`]. Recovered facts are committed, expire at their own
+//! times, and have no effects. Own seqs below the cursors stay: a later record may move a cursor
+//! back.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub(super) struct Recovering {
     lost: u64,
 }
 
-/// State that facts change: all that a journal records, and no more.
+/// State that facts change: exactly what a journal records.
 #[derive(Debug)]
 pub(super) struct RecordedState {
     pub(super) members: Members,

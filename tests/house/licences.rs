@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-/// Licences that ask for no more than their text to be kept.
+/// Licences that only ask for their text to be kept.
 const ALLOWED: [&str; 6] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",

@@ -200,7 +200,7 @@ impl World {
 }
 
 impl World {
-    /// When everything gets through, no client is owed a reply, and none costs memory.
+    /// Checks that no client is owed a reply and none costs memory, once everything gets through.
     pub(crate) fn check_clients(&self) {
         let Some(coordinator) = &self.coordinator else { return };
         let sockets = coordinator.outside.sockets();
@@ -232,7 +232,7 @@ fn check_sockets(group: &Group, outside: &Outside, is_busy: bool) {
             if environment.is_notified(end) {
                 continue;
             }
-            assert!(sockets.replies.may_wait(end), "{end:?} is not read any more");
+            assert!(sockets.replies.may_wait(end), "{end:?} is no longer read");
             if sockets.replies.is_throttled(end) {
                 model.cover(CoveragePoint::Throttled);
             }

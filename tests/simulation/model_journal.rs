@@ -161,7 +161,7 @@ impl Model {
             let message = life.message(seq);
             assert_eq!(line, message.line, "{seq} is another one");
             assert_eq!(at.as_u64(), message.accepted, "{seq} is of another age");
-            // What all members have may go with its neighbours, and come back with other ones.
+            // A message that all members have may go with its block, and come back with another.
             let was_had = lowest.is_some_and(|lowest| seq <= lowest);
             assert!(!message.is_lost || was_had, "{seq} is back: {lowest:?}");
             kept.insert(seq);

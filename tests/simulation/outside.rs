@@ -127,8 +127,8 @@ impl Outside {
         })
     }
 
-    /// When the loop has ended, each member knows it, if its socket has room. If it ended in time,
-    /// each client has its replies, too.
+    /// Checks that each member knows of the loop's end, if its socket has room. If the loop ended
+    /// in time, each client has its replies, too.
     pub(crate) fn check_end(&self, is_in_time: bool) {
         self.with(|lent, sockets| {
             let Sockets { messages, replies, blocked, .. } = sockets;

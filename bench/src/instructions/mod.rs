@@ -98,7 +98,7 @@ fn limit(kept: &str, tools: &str) -> f64 {
     }
     print(&format!(
         "OTHER TOOLS: the figures were recorded with {kept}; these are {tools}. Other tools move \
-         figures, so the limit is {LIMIT_OTHER_TOOLS_PERCENT} % until they are recorded anew \
+         figures, so the limit is {LIMIT_OTHER_TOOLS_PERCENT} % until they are recorded again \
          (`make instructions RECORD=1`).\n"
     ));
     LIMIT_OTHER_TOOLS_PERCENT

@@ -15,8 +15,8 @@
 //! the state, and encodes a record. At the end of the turn [`Commits::commit`] makes one job of the
 //! records for the [`SegmentWriter`]. The report of the writer, which may come much later on a slow
 //! disk, goes to [`Commits::take`]. The resulting [`Progress`] says which facts are committed, and
-//! whether the journal fails. [`Commits::take_fullness`] reports when no more facts must be
-//! proposed, and when they may be again.
+//! whether the journal fails. [`Commits::take_fullness`] reports that facts must not be proposed,
+//! and that they may be again.
 //!
 //! The files:
 //!
@@ -34,7 +34,7 @@
 //!    members are known without older segments. If there was an earlier segment,
 //!    [`Record::Continued`] then becomes its last record.
 //! 3. [`Store::append`] writes records, [`Store::sync`] makes them durable, and only then they are
-//!    confirmed. After a failed write or sync the writer takes no more records. The caller goes
+//!    confirmed. After a failed write or sync the writer takes no further records. The caller goes
 //!    back to step 2: the `last` of [`Record::Epoch`] is the last durable seq, and all later
 //!    messages are written again. After a crash of the program the caller also writes the messages
 //!    above [`Recovered::durable`] again, unless the machine has rebooted since.

@@ -50,7 +50,7 @@ impl Recovered {
     ///
     /// A segment with other damage keeps its incomplete record. Without it the damage would be the
     /// end of the segment. The start of a damaged record looks incomplete, too, and the next start
-    /// would not doubt `last` any more.
+    /// would no longer doubt `last`.
     pub(super) fn cut_torn<D: Disk>(&mut self, store: &mut Store<D>) {
         if !store.is_writable() {
             return;
