@@ -245,7 +245,7 @@ fn journal(criterion: &mut Criterion) {
     });
     let mut segment = Vec::new();
     let (boot, sync) = (BootId([0; 16]), SyncMode::Always);
-    SegmentHeader { serial: 1, salt: Salt(1), boot, sync }.encode(&mut segment);
+    SegmentHeader { serial: 1, salt: Salt(1), boot, sync, repeats: false }.encode(&mut segment);
     put(&lines, &mut segment);
     group.bench_function("read", |bencher| {
         bencher.iter(|| {

@@ -280,7 +280,7 @@ impl Commits {
         encode(&Record::Continued, now.steady, old.salt, &mut continued);
         let serial = old.serial.saturating_add(1);
         let (boot, sync) = (self.options.boot, mode(self.options.sync));
-        let header = SegmentHeader { serial, salt, boot, sync };
+        let header = SegmentHeader { serial, salt, boot, sync, repeats: is_rescue };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { state.epoch() } else { state.decided_epoch() };
         let Snapshot { mut records, members_bytes } = snapshot(state, epoch, after, salt, now);

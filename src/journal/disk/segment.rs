@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The version has its own CRC, before all fields that a later version may change. So a file of a
-//! later version is not mistaken for a damaged one.
+//! later version is not mistaken for a damaged one. A segment that repeats messages of earlier
+//! segments has version 2, all others have version 1: see [`SegmentHeader::repeats`].
 //!
 //! A killed writer leaves an incomplete record at the end of the file. All other bytes that are no
 //! record are damage. Reading continues at the next intact record header.
@@ -29,6 +30,9 @@ pub(super) const START_BYTES: usize =
 
 const MAGIC: [u8; 8] = *b"\x89gcjrnl\n";
 const VERSION: u32 = 1;
+
+/// Version of a segment that repeats messages of earlier segments.
+const VERSION_REPEATS: u32 = 2;
 
 /// Boot id: random bits that the system draws at each boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +78,17 @@ pub struct SegmentHeader {
     pub boot: BootId,
     /// Sync mode in which the segment was created.
     pub sync: SyncMode,
+    /// True if the segment starts with all messages above the seq of its first record, so that a
+    /// recovery reads earlier segments only up to that seq. They may have holes above it.
+    pub repeats: bool,
 }
 
 impl SegmentHeader {
     /// Appends the encoded header.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut start = MAGIC.to_vec();
-        start.extend_from_slice(&VERSION.to_le_bytes());
+        let version = if self.repeats { VERSION_REPEATS } else { VERSION };
+        start.extend_from_slice(&version.to_le_bytes());
         let mut rest = self.serial.to_le_bytes().to_vec();
         rest.extend_from_slice(&self.salt.0.to_le_bytes());
         rest.extend_from_slice(&self.boot.0);
@@ -104,13 +112,15 @@ impl SegmentHeader {
         let start = checked::<12>(bytes).ok_or(BadHeader::Damaged)?;
         let version = start.last_chunk().ok_or(BadHeader::Damaged)?;
         let version = u32::from_le_bytes(*version);
-        if version != VERSION {
-            return Err(BadHeader::Version(version));
-        }
-        Self::read_rest(bytes).ok_or(BadHeader::Damaged)
+        let repeats = match version {
+            VERSION => false,
+            VERSION_REPEATS => true,
+            version => return Err(BadHeader::Version(version)),
+        };
+        Self::read_rest(bytes, repeats).ok_or(BadHeader::Damaged)
     }
 
-    fn read_rest(bytes: &mut &[u8]) -> Option<Self> {
+    fn read_rest(bytes: &mut &[u8], repeats: bool) -> Option<Self> {
         let rest = checked::<33>(bytes)?;
         let rest = &mut rest.as_slice();
         let (serial, salt) = (take_u64(rest)?, Salt(take_u64(rest)?));
@@ -121,7 +131,7 @@ impl SegmentHeader {
             [3] => SyncMode::Never,
             _ => return None,
         };
-        Some(Self { serial, salt, boot, sync })
+        Some(Self { serial, salt, boot, sync, repeats })
     }
 }
 
@@ -150,7 +160,8 @@ impl fmt::Display for BadHeader {
             Self::Damaged => f.write_str("its header is damaged"),
             Self::Version(version) => write!(
                 f,
-                "version {version} is not supported: this program reads version {VERSION}"
+                "version {version} is not supported: this program reads versions {VERSION} and \
+                 {VERSION_REPEATS}"
             ),
         }
     }

@@ -89,14 +89,15 @@ impl<S: Recorded> JournalContents<S> {
         let epoch = epoch.unwrap_or(random.epoch);
         finish_recovery(&mut state, epoch, now.steady);
         let (serial, salt) = (store.next_serial(), random.salt);
-        let header = SegmentHeader { serial, salt, boot: options.boot, sync: mode(options.sync) };
-        let Snapshot { records, members_bytes } =
-            first_snapshot(&state, &recovered, durable(&recovered, options, &state), salt, now);
+        let (boot, sync, position) = (options.boot, mode(options.sync), state.position());
+        let after = durable(&recovered, options, &state);
+        let repeats = after < position.last;
+        let header = SegmentHeader { serial, salt, boot, sync, repeats };
+        let Snapshot { records, members_bytes } = snapshot(&state, epoch, after, salt, now);
         let bytes = file_bytes(&records);
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), state.needed());
-        let (durable, mut closed) = (state.position().last, closed(&recovered, now));
-        let position = state.position();
+        let (durable, mut closed) = (position.last, closed(&recovered, now));
         let segment = OpenSegment {
             serial,
             salt,
@@ -160,26 +161,6 @@ fn durable(recovered: &Recovered, options: JournalOptions, state: &impl Recorded
         SyncMode::Never => Seq::ZERO,
     };
     state.lines(durable).next().map_or(last, |(seq, ..)| seq.before())
-}
-
-/// Encodes the snapshot after a recovery. Messages after `after` are written again as messages of
-/// the epoch that they were given out in. The record of a new epoch comes after them. Before them,
-/// it would look as if their numbers had been given out in two epochs.
-fn first_snapshot(
-    state: &impl Recorded,
-    recovered: &Recovered,
-    after: Seq,
-    salt: Salt,
-    now: Now,
-) -> Snapshot {
-    let epoch = state.epoch();
-    let is_rewritten = after < state.position().last;
-    let old = recovered.epoch.filter(|old| is_rewritten && *old != epoch);
-    let mut snapshot = snapshot(state, old.unwrap_or(epoch), after, salt, now);
-    if old.is_some() {
-        encode(&Record::NewEpoch { epoch }, now.steady, salt, &mut snapshot.records);
-    }
-    snapshot
 }
 
 /// Records at the end of the last segment that another segment follows. If that segment is missing

@@ -58,6 +58,8 @@ struct Segment {
 pub(super) struct FirstRecord {
     pub(super) epoch: Epoch,
     pub(super) last: Seq,
+    /// See [`SegmentHeader::repeats`].
+    pub(super) repeats: bool,
 }
 
 /// Writer of a segment.
@@ -306,13 +308,15 @@ impl<D: Disk> Store<D> {
     /// seq. The old segment may have holes above that seq, and these messages were never confirmed
     /// from there.
     pub(super) fn resume_points(&self) -> Vec<(u64, Option<FirstRecord>)> {
-        let mut later: Option<FirstRecord> = None;
+        let mut resumed: Option<FirstRecord> = None;
         let mut all = Vec::new();
         for (serial, segment) in self.segments.iter().rev() {
-            all.push((*serial, later));
-            if let Some(FirstRecord { epoch, last }) = segment.start {
-                let later_last = later.filter(|it| it.epoch == epoch).map_or(last, |it| it.last);
-                later = Some(FirstRecord { epoch, last: last.min(later_last) });
+            all.push((*serial, resumed));
+            if let Some(FirstRecord { epoch, last, repeats }) = segment.start {
+                let later = resumed.filter(|it| it.repeats || it.epoch == epoch);
+                let last = later.map_or(last, |it| it.last.min(last));
+                let repeats = repeats || later.is_some_and(|it| it.repeats);
+                resumed = Some(FirstRecord { epoch, last, repeats });
             }
         }
         all.reverse();

@@ -21,7 +21,13 @@ use crate::time::{Millis, UnixMillis};
 const BOOT: BootId = BootId(*b"0123456789abcdef");
 
 fn header(serial: u64) -> SegmentHeader {
-    SegmentHeader { serial, salt: Salt(serial * 0x9E37_79B9), boot: BOOT, sync: SyncMode::Always }
+    SegmentHeader {
+        serial,
+        salt: Salt(serial * 0x9E37_79B9),
+        boot: BOOT,
+        sync: SyncMode::Always,
+        repeats: false,
+    }
 }
 
 fn line(seq: u64, text: &str) -> Vec<u8> {

@@ -145,7 +145,13 @@ fn check_next_run(disk: &MemoryDisk, content: &Content) {
 
 fn header(serial: u64) -> SegmentHeader {
     let boot = BootId(*b"0123456789abcdef");
-    SegmentHeader { serial, salt: Salt(serial ^ 0x5A17_0000), boot, sync: SyncMode::Always }
+    SegmentHeader {
+        serial,
+        salt: Salt(serial ^ 0x5A17_0000),
+        boot,
+        sync: SyncMode::Always,
+        repeats: false,
+    }
 }
 
 fn line(seq: u64, text_bytes: usize) -> Vec<u8> {

@@ -56,13 +56,13 @@ impl CurrentSegment {
         }
     }
 
-    /// Returns the last seq that is read from this segment, if a later one repeats the seqs above.
-    /// This holds if the later segment continues `epoch` or the first epoch of this segment: a new
-    /// epoch after that was never confirmed. A segment without its epoch record counts as one of
-    /// the later segment's epoch.
+    /// Returns the last seq that is read from this segment, if a later one has the seqs above.
+    /// This holds if the later segment repeats them, and also if it continues `epoch` or the first
+    /// epoch of this segment: a new epoch after that was never confirmed. A segment without its
+    /// epoch record counts as one of the later segment's epoch.
     pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
         let is_same = |it: &FirstRecord| {
-            !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch
+            it.repeats || !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch
         };
         self.resumed.filter(is_same).map(|it| it.last)
     }

@@ -18,6 +18,7 @@ fn header() -> SegmentHeader {
         salt: SALT,
         boot: BootId(*b"0123456789abcdef"),
         sync: SyncMode::Interval,
+        repeats: false,
     }
 }
 
@@ -102,9 +103,17 @@ fn every_flipped_bit_costs_the_record_that_it_stands_in_and_nothing_else() {
 
 #[test]
 fn every_flipped_bit_of_the_header_is_seen() {
-    let (mut bytes, _) = written(&[]);
+    for repeats in [false, true] {
+        check_header(SegmentHeader { repeats, ..header() });
+    }
+}
+
+/// Checks that each flipped bit and each truncation of this header is seen.
+fn check_header(header: SegmentHeader) {
+    let mut bytes = Vec::new();
+    header.encode(&mut bytes);
     assert_eq!(bytes.len(), HEADER_BYTES);
-    assert_eq!(SegmentHeader::read(&bytes), Ok(header()));
+    assert_eq!(SegmentHeader::read(&bytes), Ok(header));
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let expected = if bit < 64 { BadHeader::Foreign } else { BadHeader::Damaged };
@@ -119,12 +128,12 @@ fn every_flipped_bit_of_the_header_is_seen() {
 #[test]
 fn a_later_version_is_not_taken_for_damage() {
     let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&2_u32.to_le_bytes());
+    bytes.extend_from_slice(&3_u32.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    assert_eq!(SegmentHeader::read(&bytes), Err(BadHeader::Version(2)));
+    assert_eq!(SegmentHeader::read(&bytes), Err(BadHeader::Version(3)));
     assert_eq!(
-        BadHeader::Version(2).to_string(),
-        "version 2 is not supported: this program reads version 1"
+        BadHeader::Version(3).to_string(),
+        "version 3 is not supported: this program reads versions 1 and 2"
     );
 }
 

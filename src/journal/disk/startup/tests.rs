@@ -145,7 +145,7 @@ fn journal_of_ranges(path: &Path, count: u64) {
             });
         }
         put(&Record::Clock { unix: UnixMillis(0) });
-        let header = SegmentHeader { serial, salt, boot, sync: SyncMode::Always };
+        let header = SegmentHeader { serial, salt, boot, sync: SyncMode::Always, repeats: false };
         store.create(&header, &records).unwrap();
     }
 }
@@ -184,6 +184,30 @@ fn a_start_notices_that_the_segment_of_an_earlier_start_is_missing() {
     let opened = open(path, 1, SyncPolicy::Always, 2_000);
     assert_eq!(opened.state.last(), Seq::new(2));
     assert_eq!(opened.state.epoch(), Epoch::new(2_000), "seqs above 2 may have been given out");
+}
+
+/// Segments of two epochs precede the segment that repeats their messages.
+#[test]
+fn a_repeated_message_replaces_one_that_is_damaged_in_a_segment_of_an_earlier_epoch() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    two_starts(path, SyncPolicy::Never); // Messages 1 and 2, then 3.
+    let mut opened = open(path, 2, SyncPolicy::Never, 2_000);
+    assert_eq!(opened.state.epoch(), Epoch::new(2_000), "a reboot without sync");
+    ask(&mut opened, 2_010, &["alice#reconnect 9000", "alice#msend four"]);
+    drop(opened);
+    drop(open(path, 2, SyncPolicy::Always, 3_000));
+    assert_eq!(newest(path), [1, 2, 3, 4]);
+    // A power loss takes message 1, which is durable in the newest segment.
+    let oldest = path.join(format!("{:016x}.journal", segments(path).pop_first().unwrap().0));
+    let mut bytes = std::fs::read(&oldest).unwrap();
+    let at = bytes.windows(3).position(|it| it == b"one").unwrap();
+    bytes[at] = b'?';
+    std::fs::write(&oldest, bytes).unwrap();
+    let opened = open(path, 3, SyncPolicy::Always, 4_000);
+    let seqs = Vec::from_iter(opened.state.lines(Seq::ZERO).map(|(seq, ..)| seq.as_u64()));
+    assert_eq!(seqs, [1, 2, 3, 4]);
+    assert_eq!(opened.state.epoch(), Epoch::new(2_000));
 }
 
 /// The messages that are written again were given out in the old epoch.

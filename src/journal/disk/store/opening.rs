@@ -104,7 +104,7 @@ impl<D: Disk> Store<D> {
         };
         let start = match records.next() {
             Some(SegmentItem::Record { record: Record::Epoch { epoch, last }, .. }) => {
-                Some(FirstRecord { epoch, last })
+                Some(FirstRecord { epoch, last, repeats: header.repeats })
             }
             Some(
                 SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. },

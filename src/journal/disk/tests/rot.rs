@@ -318,14 +318,14 @@ fn losses_above_the_report_limit_are_summed_up() {
 fn a_later_version_is_refused_and_nothing_is_changed() {
     let disk = SHORT.disk();
     let mut bytes = disk.get(&name(2));
-    bytes[8] = 2;
+    bytes[8] = 3;
     let crc = crc32fast::hash(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     disk.put(&name(2), bytes);
     disk.put(&name(1), Vec::new());
     let names = disk.names();
     let refused = Store::open(disk.clone());
-    assert!(matches!(refused, Err(JournalError::Version { version: 2, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(JournalError::Version { version: 3, .. })), "{refused:?}");
     assert_eq!(disk.names(), names);
 }
 

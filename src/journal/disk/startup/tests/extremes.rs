@@ -53,7 +53,13 @@ fn write(path: &Path, segments: &[Vec<(Fact, u64)>]) {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
     for (serial, facts) in (1..).zip(segments) {
         let salt = Salt(serial);
-        let header = SegmentHeader { serial, salt, boot: BootId([1; 16]), sync: SyncMode::Always };
+        let header = SegmentHeader {
+            serial,
+            salt,
+            boot: BootId([1; 16]),
+            sync: SyncMode::Always,
+            repeats: false,
+        };
         let mut records = Vec::new();
         facts.iter().for_each(|(fact, at)| put(*fact, *at, salt, &mut records));
         store.create(&header, &records).unwrap();
