@@ -207,9 +207,12 @@ impl World {
         let stats = coordinator.program.stats(coordinator.clock(self.environment.now).steady);
         let stat = |name| stats.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
         assert_eq!(stat("connections"), Some(&*sockets.replies.count().to_string()));
-        assert_eq!([stat("client_bytes"), stat("input_bytes")], [Some("0"); 2]);
-        for (end, owed) in sockets.replies.owed() {
-            assert!(!self.environment.is_whole(end), "{end:?} is forgotten: {owed}");
+        let owed = sockets.replies.owed();
+        let forgotten = owed.filter(|(end, _)| self.environment.is_whole(*end)).collect::<Vec<_>>();
+        assert!(forgotten.is_empty(), "{forgotten:?}");
+        // The replies of a client behind a broken wire stay until the system ends the connection.
+        if sockets.replies.owed().next().is_none() {
+            assert_eq!([stat("client_bytes"), stat("input_bytes")], [Some("0"); 2]);
         }
     }
 }

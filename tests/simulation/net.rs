@@ -62,7 +62,7 @@ struct Pipe {
     arrived: Vec<u8>,
     end: Option<CloseKind>,
     /// Bytes written and not read.
-    pending_replies: usize,
+    unread_bytes: usize,
     capacity: usize,
     is_blocked: bool,
 }
@@ -74,7 +74,7 @@ impl Pipe {
             last_at: 0,
             arrived: Vec::new(),
             end: None,
-            pending_replies: 0,
+            unread_bytes: 0,
             capacity,
             is_blocked: false,
         }
@@ -150,13 +150,13 @@ impl Environment {
             return Err(CloseKind::Reset);
         }
         let pipe = &mut conn.pipes[to.side];
-        let most = bytes.len().min(pipe.capacity - pipe.pending_replies);
+        let most = bytes.len().min(pipe.capacity - pipe.unread_bytes);
         if most == 0 {
             pipe.is_blocked |= !bytes.is_empty();
             return Ok(0);
         }
         let count = if self.rng.percent(15) { self.rng.index(most) + 1 } else { most };
-        pipe.pending_replies += count;
+        pipe.unread_bytes += count;
         if conn.cut_at.is_some() {
             return Ok(count);
         }
@@ -217,7 +217,7 @@ impl Environment {
         let count = pipe.arrived.len().min(most);
         let behind = pipe.arrived.split_off(count);
         let bytes = std::mem::replace(&mut pipe.arrived, behind);
-        pipe.pending_replies -= count;
+        pipe.unread_bytes -= count;
         let close_kind = pipe.end.filter(|_| pipe.arrived.is_empty());
         if count > 0 && pipe.is_blocked && conn.cut_at.is_none() {
             pipe.is_blocked = false;
@@ -236,7 +236,7 @@ impl Environment {
         Readiness {
             is_readable: !pipe.arrived.is_empty(),
             is_special: pipe.end.is_some() || has_failed,
-            is_writable: has_failed || is_open && to.pending_replies < to.capacity,
+            is_writable: has_failed || is_open && to.unread_bytes < to.capacity,
         }
     }
 
@@ -261,7 +261,7 @@ impl Environment {
     /// Returns the state of written bytes: behind a broken wire no machine answers.
     pub(crate) fn unacked(&self, end: End) -> UnackedBytes {
         let conn = &self.conns[end.conn];
-        let is_all_read = conn.pipes[end.peer().side].pending_replies == 0;
+        let is_all_read = conn.pipes[end.peer().side].unread_bytes == 0;
         match conn.cut_at {
             _ if is_all_read => UnackedBytes::Nothing,
             None => UnackedBytes::Pending,
@@ -344,7 +344,7 @@ impl Environment {
             for side in [0, 1] {
                 let pipe = &mut self.conns[index].pipes[side];
                 pipe.capacity = pipe.capacity.max(65_536);
-                let has_room = pipe.is_blocked && pipe.pending_replies < pipe.capacity;
+                let has_room = pipe.is_blocked && pipe.unread_bytes < pipe.capacity;
                 pipe.is_blocked &= !has_room;
                 if has_room && self.conns[index].cut_at.is_none() {
                     self.notify(End { conn: index, side: 1 - side });

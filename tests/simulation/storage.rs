@@ -310,12 +310,10 @@ impl Disk for Storage {
     fn read(&mut self, name: &str, bytes_max: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut state = self.state();
         state.call(false, false).1?;
-        let pending_replies = &state.files[state.find(name)?].bytes;
+        let stored = &state.files[state.find(name)?].bytes;
+        let length = stored.len().min(bytes_max.try_into().unwrap_or(usize::MAX));
         bytes.clear();
-        bytes.extend_from_slice(
-            &pending_replies
-                [..pending_replies.len().min(bytes_max.try_into().unwrap_or(usize::MAX))],
-        );
+        bytes.extend_from_slice(&stored[..length]);
         Ok(())
     }
 
@@ -352,9 +350,9 @@ impl Disk for Storage {
             Err(_) if written > 0 && state.rng.percent(50) => Ok(written),
             Err(error) => Err(error),
             Ok(()) => Ok(written.max(1).min(bytes.len())).inspect(|&more| {
-                let pending_replies = &mut state.files[*file].bytes;
-                pending_replies.truncate(length);
-                pending_replies.extend_from_slice(&bytes[..more]);
+                let stored = &mut state.files[*file].bytes;
+                stored.truncate(length);
+                stored.extend_from_slice(&bytes[..more]);
             }),
         }
     }
@@ -363,9 +361,9 @@ impl Disk for Storage {
         let mut state = self.state();
         let (begun, called) = state.call(false, false);
         called?;
-        let pending_replies = &mut state.files[*file];
-        pending_replies.cut = pending_replies.bytes.split_off(bytes.try_into().unwrap());
-        pending_replies.durable = pending_replies.durable.min(pending_replies.bytes.len());
+        let stored = &mut state.files[*file];
+        stored.cut = stored.bytes.split_off(bytes.try_into().unwrap());
+        stored.durable = stored.durable.min(stored.bytes.len());
         let ended = state.clock;
         state.done.push((begun, ended, Done::Cut { file: *file }));
         Ok(())
@@ -375,14 +373,14 @@ impl Disk for Storage {
         let mut state = self.state();
         let (begun, called) = state.call(true, false);
         let is_lost = called.is_err() && state.rng.percent(50);
-        let pending_replies = &mut state.files[*file];
-        pending_replies.is_doomed |= is_lost;
+        let stored = &mut state.files[*file];
+        stored.is_doomed |= is_lost;
         called?;
-        if pending_replies.is_doomed {
+        if stored.is_doomed {
             return Ok(());
         }
-        let (durable, cut) = (pending_replies.durable, std::mem::take(&mut pending_replies.cut));
-        pending_replies.durable = pending_replies.bytes.len();
+        let (durable, cut) = (stored.durable, std::mem::take(&mut stored.cut));
+        stored.durable = stored.bytes.len();
         let ended = state.clock;
         state.done.push((begun, ended, Done::Synced { file: *file, durable, cut }));
         Ok(())
