@@ -62,6 +62,7 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
     preload.plan(plan(Action::KillAfter, Kind::Write));
     bob.command.say("bob#msend written and never synced#127.0.0.1");
     bob.command.expect_closed();
+    first.wait(); // Its sockets close before it gives up the lock of the journal.
     preload.clear();
     let second = start(preload, sync);
     Member::come_back(&second, "watcher", "acks=1").socket().delivery(1, "alice", "first 0");
