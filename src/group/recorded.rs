@@ -4,7 +4,7 @@
 //! times, and have no effects. Own seqs below the cursors stay: a later record may move a cursor
 //! back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Group;
 use super::cursor_changes::CursorChange;
@@ -27,6 +27,9 @@ pub(super) struct Recovering {
     named: BTreeSet<Box<str>>,
     /// Own ranges of one member, collected from consecutive facts of a snapshot.
     own: Option<(MemberSlot, Vec<(Seq, Seq)>)>,
+    /// Ids whose registration may be damaged: their first fact came after messages that may be
+    /// their own.
+    late: BTreeSet<Box<str>>,
     /// Number of lost seqs that may be in the history.
     lost: u64,
 }
@@ -186,7 +189,9 @@ impl RecordedState {
     /// Ends a recovery: all members are offline, in `epoch` from now on.
     pub(super) fn finish_recovery(&mut self, epoch: Epoch, at: Millis) {
         self.add_collected();
-        self.order.recovering = None;
+        if let Some(recovering) = self.order.recovering.take() {
+            self.find_own(&recovering.late);
+        }
         self.members.finish_restore(&self.history);
         self.epochs = Epochs::new(epoch);
         self.members.changes.take();
@@ -245,6 +250,9 @@ impl RecordedState {
         let MemberState { id, owner, address, registered_at, acked } = *state;
         if let Some(recovering) = &mut self.order.recovering {
             recovering.named.insert(id.into());
+            if self.members.find(id).is_none() && registered_at < self.history.last() {
+                recovering.late.insert(id.into());
+            }
         }
         let slot = match self.members.find(id) {
             Some(slot) => slot,
@@ -279,6 +287,25 @@ impl RecordedState {
             member.restore_own(ranges, &mut self.history);
         }
         self.members.cursor_went_back();
+    }
+
+    /// Finds the own messages of members in the kept messages.
+    fn find_own(&mut self, ids: &BTreeSet<Box<str>>) {
+        let mut found: BTreeMap<MemberSlot, Vec<(Seq, Seq)>> = BTreeMap::new();
+        let lines = self.history.lines(Seq::ZERO).filter(|_| !ids.is_empty());
+        for (seq, line, _) in lines {
+            let Some(slot) = sender(line).and_then(|id| self.members.find(ids.get(id)?)) else {
+                continue;
+            };
+            if self.members.at(slot).is_some_and(|member| member.registered_at < seq) {
+                found.entry(slot).or_default().push((seq, seq));
+            }
+        }
+        for (slot, ranges) in found {
+            if let Some(member) = self.members.at_mut(slot) {
+                member.restore_own(ranges, &mut self.history);
+            }
+        }
     }
 
     pub(super) fn restore_message(&mut self, delivery: &Delivery<'_>, line: &[u8], at: Millis) {
@@ -318,4 +345,9 @@ impl RecordedState {
             seq = seq.next();
         }
     }
+}
+
+/// Returns the sender of an encoded message.
+fn sender(line: &[u8]) -> Option<&str> {
+    std::str::from_utf8(line.split(|byte| *byte == b'#').nth(1)?).ok()
 }

@@ -74,3 +74,22 @@ fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
         |world: &World| StoredMember::all(&world.group).into_iter().map(ahead).collect::<Vec<_>>();
     assert_eq!(stands(&resumed), stands(&journaled.world));
 }
+
+/// The record of its registration is damaged, and a later record names it again.
+#[test]
+fn a_member_whose_registration_is_damaged_gets_no_own_message() {
+    let mut journaled = JournaledWorld::new();
+    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    let registrations = journaled.journal.len();
+    [1, 0, 1, 0].iter().for_each(|&who| journaled.take(&Action::Send(who)));
+    let ann = StoredMember::all(&journaled.world.group).remove(0);
+    let renamed = StoredMember { own: Vec::new(), ..ann };
+    journaled.journal.push((journaled.at(), StoredRecord::Member(renamed)));
+    let is_ann = |kept: &StoredRecord| matches!(kept, StoredRecord::Member(it) if &*it.id == "ann");
+    let damaged = journaled.journal[..registrations].iter().position(|(_, kept)| is_ann(kept));
+    journaled.journal.remove(damaged.unwrap());
+    let mut world = journaled.replayed();
+    let (ann, reply) = world.connect("ann", "reconnect acks=1");
+    assert!(reply.to_string().ends_with("missed=2 expired=0 max_line=4096"), "{reply}");
+    assert_eq!(world.read(ann), "text text");
+}
