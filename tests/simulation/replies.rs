@@ -198,6 +198,10 @@ impl ReplyChecks {
         self.sockets.len()
     }
 
+    pub(crate) fn ends(&self) -> impl Iterator<Item = End> {
+        self.sockets.keys().copied()
+    }
+
     /// At the end of a coordinator all replies of the group are written, where there is room.
     pub(crate) fn check_end(&self, is_blocked: impl Fn(End) -> bool) {
         let open = self.sockets.iter().filter(|(_, socket)| !socket.refused && !socket.has_failed);
