@@ -25,10 +25,16 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
     /// Handles one input. The journal orders the facts that follow from the input.
     #[inline]
     pub(super) fn handle(&mut self, input: Input<'_>, now: Now) {
+        self.pass(input, now);
+        self.report_fullness(now);
+    }
+
+    /// Passes one input to the group, and shows it to the observer.
+    #[inline]
+    fn pass(&mut self, input: Input<'_>, now: Now) {
         self.observer.before_input(&input, now);
         self.group.handle(input, now, &mut self.journal);
         self.observer.after_input(&self.group, now);
-        self.report_fullness(now);
     }
 
     /// Returns the next effect, in order.
@@ -77,10 +83,7 @@ impl<W: WriterQueue, O: Observer> Replica<W, O> {
                  requests that need the journal get ERR 506"
             );
         }
-        let input = Input::JournalFull(is_full);
-        self.observer.before_input(&input, now);
-        self.group.handle(input, now, &mut self.journal);
-        self.observer.after_input(&self.group, now);
+        self.pass(Input::JournalFull(is_full), now);
     }
 }
 
