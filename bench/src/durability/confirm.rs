@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::disk::syncs_per_second;
+use super::disk::{WriteMode, syncs_per_second};
 use super::store::{Connected, STORES, Store};
 use super::{Measured, Setup};
 use crate::clients::{Pace, Until};
@@ -38,35 +38,44 @@ fn with(setup: &Setup, publishers: usize) -> Table {
     let span = Duration::from_millis(if setup.is_quick { 300 } else { 1_000 });
     let rounds = setup.rounds_or(ROUNDS);
     let batches = [1, publishers * WINDOW as usize];
+    let disk = batches.map(|batch| [(batch, WriteMode::Append), (batch, WriteMode::Overwrite)]);
+    let disk = disk.concat();
     let stores = STORES.map(|store| match store.obstacle(setup) {
         Some(obstacle) => Row::not_measured(store.name(), obstacle),
         None => Row::new(store.name()),
     });
-    let disk = batches.map(|batch| Row::new(&format!("the disk, {batch} at once")));
+    let disk_rows = disk.iter().map(|(batch, mode)| {
+        let over = if *mode == WriteMode::Overwrite { ", over old bytes" } else { "" };
+        Row::new(&format!("the disk, {batch} at once{over}"))
+    });
     let who = count(publishers, "publisher");
     let about = format!(
         "{who} with {WINDOW} messages of {TEXT_BYTES} B under way each, and no receiver. {} of \
          {} ms. CPU is that of the server, all threads. After a round the server is \
          killed and started again, and must have every message that it confirmed. The disk: {} B \
-         for each message are written and synced in batches.",
+         for each message are written and synced in batches, at the end of a file or over bytes \
+         that are on the disk.",
         count(rounds, "round"),
         span.as_millis(),
         TEXT_BYTES + AROUND_BYTES,
     );
-    let rows = stores.into_iter().chain(disk).collect();
+    let rows = stores.into_iter().chain(disk_rows).collect();
     let mut table = Table { title: format!("confirmed, {who}"), about, rows };
     table.measure(rounds, &mut |index| match STORES.get(index) {
         Some(store) => round(setup, *store, publishers, span),
-        None => sync(setup, batches.get(index - STORES.len()).copied().unwrap_or(1), span),
+        None => {
+            let mode = disk.get(index - STORES.len()).copied();
+            sync(setup, mode.unwrap_or((1, WriteMode::Append)), span)
+        }
     });
     table
 }
 
 /// Measures the disk alone, counted in messages.
-fn sync(setup: &Setup, batch: usize, span: Duration) -> Result<Values> {
+fn sync(setup: &Setup, (batch, mode): (usize, WriteMode), span: Duration) -> Result<Values> {
     let directory = setup.directory.fresh()?;
     let bytes = batch * (TEXT_BYTES + AROUND_BYTES);
-    Ok(vec![(RATE, syncs_per_second(directory.path(), bytes, span)? * batch as f64)])
+    Ok(vec![(RATE, syncs_per_second(directory.path(), mode, bytes, span)? * batch as f64)])
 }
 
 fn round(setup: &Setup, store: Store, publishers: usize, span: Duration) -> Result<Values> {
