@@ -81,6 +81,11 @@ impl Block {
         Seq::new(self.first.as_u64().saturating_add(self.index.len() as u64)).before()
     }
 
+    /// Returns the number of bytes from the start of the history to the start of this block.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
     /// Returns the number of bytes from the start of the history to the end of this block.
     pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(self.bytes.len() as u64)

@@ -220,12 +220,11 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         self.make_room(line_bytes)
     }
 
-    /// Returns true if a line of `bytes` certainly fits into the backlog. The kept bytes include
-    /// all needed bytes, and their number costs no search.
+    /// Returns true if a line of `bytes` certainly fits into the backlog, because it fits together
+    /// with all blocks of the history.
     fn has_room(&self, bytes: u64) -> bool {
-        let history = &self.group.state.history;
-        let kept = history.bytes_from(history.front());
-        kept.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
+        let held = self.group.state.history.block_bytes();
+        held.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
     }
 
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {

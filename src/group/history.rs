@@ -181,6 +181,11 @@ impl History {
         }
     }
 
+    /// Returns the bytes of all blocks, without a search. The first block may hold dropped lines.
+    pub(super) fn block_bytes(&self) -> u64 {
+        self.end().saturating_sub(self.blocks.front().map_or(0, Block::start))
+    }
+
     /// Returns the seq of the oldest message that has not expired at `now`; the next seq if all
     /// have.
     pub(super) fn unexpired(&self, now: Millis) -> Seq {
@@ -247,7 +252,8 @@ impl History {
 
     /// Returns true if the line after `acked` is in a later block.
     pub(super) fn is_past(&self, serial: BlockSerial, acked: Seq) -> bool {
-        self.blocks.get(self.position_of(serial)).is_some_and(|block| block.last() <= acked)
+        let next = self.blocks.get(self.position_of(serial).saturating_add(1));
+        next.is_some_and(|next| next.first() <= acked.next())
     }
 
     fn position_of(&self, serial: BlockSerial) -> usize {
