@@ -112,6 +112,7 @@ impl Admission {
     }
 
     /// Marks a client as not silent: it sent a whole line, or no further line will be read.
+    #[inline]
     pub(super) fn on_line(&mut self, client: &mut Client) {
         if let Some(serial) = client.silent.take() {
             self.silent.remove(&serial);

@@ -1,5 +1,6 @@
 //! One command socket, and the state of its client.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::net::IpAddr;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::pending::PendingReplies;
 use crate::coordinator::ready::Queued;
 use crate::limits::LIST_PIECE_BYTES;
-use crate::net::{Connection, Stream, TimerId};
+use crate::net::{Connection, Key, Stream, TimerId};
 
 /// A command socket.
 #[derive(Debug)]
@@ -179,8 +180,10 @@ impl<S: Stream> ClientSocket<S> {
         self.connection.output.clear();
     }
 
-    /// Puts the socket into the queue of sockets to be flushed. Returns false if it is there.
-    pub(super) fn mark_unflushed(&mut self) -> bool {
-        !mem::replace(&mut self.client.is_unflushed, true)
+    /// Puts the socket into the queue of sockets to be flushed, if it is not there.
+    pub(super) fn schedule_flush(&mut self, key: Key, unflushed: &mut VecDeque<Key>) {
+        if !mem::replace(&mut self.client.is_unflushed, true) {
+            unflushed.push_back(key);
+        }
     }
 }

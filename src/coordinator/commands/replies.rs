@@ -79,7 +79,7 @@ impl<S: Stream> CommandSockets<S> {
             client.pending_replies.push(after.unwrap_or_default(), &text);
         }
         self.budget.charge(socket);
-        self.schedule_flush(key);
+        socket.schedule_flush(key, &mut self.unflushed);
         if has_waited && self.serving != Some(key) {
             self.wake(key);
         }
@@ -104,8 +104,8 @@ impl<S: Stream> CommandSockets<S> {
 
     /// Marks a client whose replies are to be written at the end of the turn.
     pub(in crate::coordinator) fn schedule_flush(&mut self, key: Key) {
-        if self.sockets.get_mut(key).is_some_and(|socket| socket.mark_unflushed()) {
-            self.unflushed.push_back(key);
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.schedule_flush(key, &mut self.unflushed);
         }
     }
 
