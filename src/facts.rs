@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::protocol::{Delivery, Epoch, Seq};
+use crate::protocol::{Delivery, Epoch, Seq, Text};
 use crate::time::{Millis, Now, UnixMillis};
 
 /// A decision about the state of a group.
@@ -50,7 +50,7 @@ pub enum Fact<'a> {
         /// Wall clock time for people.
         accepted: UnixMillis,
         /// Text of the message.
-        text: &'a str,
+        text: Text<'a>,
     },
     /// A member has everything up to this seq.
     Acked {

@@ -9,7 +9,7 @@ use super::links::{ConnectBack, ConnectPhase, Link};
 use super::outbound::Outbound;
 use super::{ChangeKind, Group};
 use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
-use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq};
+use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text};
 use crate::time::{Millis, UnixMillis};
 
 impl StateMachine for Group {
@@ -220,7 +220,7 @@ impl<'a> FactApplier<'a> {
         }
     }
 
-    fn apply_accepted(&mut self, sender: &str, accepted: UnixMillis, text: &str) {
+    fn apply_accepted(&mut self, sender: &str, accepted: UnixMillis, text: Text<'_>) {
         let Some(slot) = self.group.state.members.find(sender) else {
             return self.refuse(RequestError::NotAMember);
         };
@@ -234,7 +234,8 @@ impl<'a> FactApplier<'a> {
         }
         self.published(slot, seq);
         self.group.stats.messages_in = self.group.stats.messages_in.saturating_add(1);
-        self.group.stats.bytes_in = self.group.stats.bytes_in.saturating_add(text.len() as u64);
+        self.group.stats.bytes_in =
+            self.group.stats.bytes_in.saturating_add(text.as_bytes().len() as u64);
         if let Some(Ticket::Request(conn)) = self.ticket {
             self.group.reply_after(conn, Reply::Msend { seq }, self.group.state.order.applied);
         }

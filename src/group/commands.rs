@@ -10,7 +10,7 @@ use crate::facts::{Fact, Journal};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
     BacklogHolder, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
-    RequestError, Seq,
+    RequestError, Seq, Text,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -196,7 +196,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
-    fn check_message(&mut self, slot: MemberSlot, text: &str) -> Result<(), RequestError> {
+    fn check_message(&mut self, slot: MemberSlot, text: Text<'_>) -> Result<(), RequestError> {
         let Some(member) = self.group.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::block::{Block, LineAt};
 use super::ranges::SeqRanges;
-use crate::protocol::{Delivery, Seq};
+use crate::protocol::{Delivery, Seq, Text};
 use crate::time::Millis;
 
 /// A queue of blocks of encoded delivery lines.
@@ -139,7 +139,7 @@ impl History {
     }
 
     /// Encodes a message with the next seq, and appends it.
-    pub(super) fn append_message(&mut self, delivery: &Delivery<'_>, now: Millis) {
+    pub(super) fn append_message(&mut self, delivery: &Delivery<'_, Text<'_>>, now: Millis) {
         let room = delivery.encoded_bytes_max();
         if let Some(tail) = self.blocks.back_mut()
             && tail.append_with(room, now, |bytes| delivery.encode(bytes))

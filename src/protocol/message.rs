@@ -10,7 +10,7 @@ use crate::time::UnixMillis;
 
 /// A message on its way to a member: `<seq>#<sender>#<unix_ms>#<text>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery<'a> {
+pub struct Delivery<'a, T = &'a str> {
     /// Seq of the message.
     pub seq: Seq,
     /// Id of the sender.
@@ -18,7 +18,7 @@ pub struct Delivery<'a> {
     /// Time at which the coordinator accepted the message.
     pub accepted: UnixMillis,
     /// Text of the message.
-    pub text: &'a str,
+    pub text: T,
 }
 
 impl<'a> Delivery<'a> {
@@ -37,7 +37,9 @@ impl<'a> Delivery<'a> {
         let is_fine = (1..=ID_BYTES_MAX).contains(&sender_bytes) && !text.is_empty();
         is_fine.then_some(Self { seq, sender, accepted, text })
     }
+}
 
+impl<T: AsRef<[u8]>> Delivery<'_, T> {
     /// Appends the line with its LF.
     pub fn encode(&self, line: &mut Vec<u8>) {
         let Self { seq, sender, accepted, text } = self;
@@ -48,7 +50,7 @@ impl<'a> Delivery<'a> {
         line.push(b'#');
         line.extend_from_slice(digits.format(accepted.0).as_bytes());
         line.push(b'#');
-        line.extend_from_slice(text.as_bytes());
+        line.extend_from_slice(text.as_ref());
         line.push(b'\n');
     }
 
@@ -57,14 +59,15 @@ impl<'a> Delivery<'a> {
     #[inline]
     pub fn encoded_bytes_max(&self) -> usize {
         const NUMBERS_AND_MARKS: usize = 2 * (u64::MAX.ilog10() as usize + 1) + "###\n".len();
-        NUMBERS_AND_MARKS.saturating_add(self.sender.len()).saturating_add(self.text.len())
+        NUMBERS_AND_MARKS.saturating_add(self.sender.len()).saturating_add(self.text.as_ref().len())
     }
 
     /// Returns the bytes that [`Delivery::encode`] appends.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
         let digits = [self.seq.as_u64(), self.accepted.0].map(digits);
-        let parts = [digits[0], digits[1], self.sender.len(), self.text.len(), "###\n".len()];
+        let parts =
+            [digits[0], digits[1], self.sender.len(), self.text.as_ref().len(), "###\n".len()];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::ip::LastIp;
+use super::ip::parse_ip;
+use super::last_request::LastRequest;
 use super::number::parse_number;
+use super::text::Text;
 use super::{Epoch, Seq};
 use crate::limits::{ID_BYTES_MAX, LISTEN_PORT_MIN, NONCE_BYTES_MAX};
 
@@ -43,8 +45,8 @@ pub enum Command<'a> {
     Disconnect,
     /// Sends a text to all other members.
     Msend {
-        /// Text of the message: see [`is_text`].
-        text: &'a str,
+        /// Text of the message.
+        text: Text<'a>,
     },
     /// Lists the members.
     Members,
@@ -81,30 +83,33 @@ impl<'a> Request<'a> {
     ///
     /// The leftmost part with a syntax error.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
-        Self::parse_after(line, &mut LastIp::default())
+        if line.is_empty() {
+            return Err(Malformed::Empty);
+        }
+        let line = utf8(line)?;
+        let (id, rest) = line.split_once('#').ok_or(Malformed::NoCommand)?;
+        if !is_id(id) {
+            return Err(Malformed::Id);
+        }
+        let (command, ip) = rest.rsplit_once('#').ok_or(Malformed::NoIp)?;
+        let command = Command::parse(command.as_bytes())?;
+        let ip = parse_ip(ip).ok_or(Malformed::Ip)?;
+        Ok(Self { id, command, ip })
     }
 
-    /// Parses a line as [`Request::parse`] does. An IP address that is written as the last one is
-    /// not parsed again.
+    /// Parses a line as [`Request::parse`] does. An id and an IP address that are written as in the
+    /// last request are only compared.
     ///
     /// # Errors
     ///
     /// See [`Request::parse`].
-    pub fn parse_after(line: &'a [u8], last_ip: &mut LastIp) -> Result<Self, Malformed> {
-        if line.is_empty() {
-            return Err(Malformed::Empty);
-        }
-        let line = std::str::from_utf8(line).map_err(|_| Malformed::NotUtf8)?;
-        let mark = find_near(b'#', line.as_bytes()).ok_or(Malformed::NoCommand)?;
-        let (id, rest) = split_around(line, mark).ok_or(Malformed::NoCommand)?;
-        if !is_id(id) {
-            return Err(Malformed::Id);
-        }
-        let mark = rest.bytes().rposition(|byte| byte == b'#').ok_or(Malformed::NoIp)?;
-        let (command, ip) = split_around(rest, mark).ok_or(Malformed::NoIp)?;
-        let command = Command::parse(command)?;
-        let ip = last_ip.parse(ip).ok_or(Malformed::Ip)?;
-        Ok(Self { id, command, ip })
+    pub fn parse_after(line: &'a [u8], last: &'a mut LastRequest) -> Result<Self, Malformed> {
+        let Some((command, ip)) = last.strip(line) else {
+            let request = Self::parse(line)?;
+            last.replace(&request, line);
+            return Ok(request);
+        };
+        Ok(Self { id: last.id(), command: Command::parse(command)?, ip })
     }
 }
 
@@ -131,9 +136,12 @@ impl<'a> Command<'a> {
         }
     }
 
-    fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let space = find_near(b' ', text.as_bytes());
-        let (word, arguments) = match space.and_then(|space| split_around(text, space)) {
+    fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if let Some(text) = bytes.strip_prefix(b"msend ") {
+            return Text::parse(text).map(|text| Self::Msend { text });
+        }
+        let text = utf8(bytes)?;
+        let (word, arguments) = match text.split_once(' ') {
             Some((word, arguments)) => (word, Some(arguments)),
             None => (text, None),
         };
@@ -150,11 +158,7 @@ impl<'a> Command<'a> {
                 let (port, options) = parse_listening(arguments, true)?;
                 Ok(Self::Reconnect { port, options })
             }
-            "msend" => match arguments {
-                None | Some("") => Err(Malformed::TextEmpty),
-                Some(text) if is_text(text) => Ok(Self::Msend { text }),
-                Some(_) => Err(Malformed::TextControl),
-            },
+            "msend" => Err(Malformed::TextEmpty),
             "deregister" => bare(Self::Deregister),
             "disconnect" => bare(Self::Disconnect),
             "members" => bare(Self::Members),
@@ -260,43 +264,8 @@ pub(super) const fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// Returns true for a text: 1 or more characters, no control character but TAB.
-#[must_use]
-pub fn is_text(text: &str) -> bool {
-    let is_allowed = |c: char| !c.is_control() || c == '\t';
-    !text.is_empty() && (is_printable_ascii(text.as_bytes()) || text.chars().all(is_allowed))
-}
-
-/// Returns true if all bytes are printable ASCII characters. Tests 8 bytes at once, because every
-/// message is tested.
-///
-/// In a word of bytes below 0x80, adding 1 to each byte sets the highest bit of 0x7F (DEL).
-/// Subtracting 0x20 from each byte with its highest bit set clears that bit of a byte below 0x20.
-fn is_printable_ascii(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xFF;
-    const HIGHEST: u64 = ONES * 0x80;
-    let bad = |word: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*word);
-        let is_printable = (word | HIGHEST).wrapping_sub(ONES * 0x20);
-        word | word.wrapping_add(ONES) | !is_printable
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    let found = words.iter().fold(0, |found, word| found | bad(word));
-    // The last word may overlap the one before it.
-    let found = found | bytes.last_chunk().map_or(0, bad);
-    let is_short = bytes.len() < size_of::<u64>();
-    found & HIGHEST == 0 && (!is_short || rest.iter().all(|byte| matches!(byte, b' '..=b'~')))
-}
-
-/// Returns the position of the first such byte, which is near the start: a vectorized search would
-/// cost more than it saves.
-fn find_near(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|it| *it == byte)
-}
-
-/// Splits a text around the byte at `mark`.
-fn split_around(text: &str, mark: usize) -> Option<(&str, &str)> {
-    Some((text.get(..mark)?, text.get(mark.saturating_add(1)..)?))
+fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
+    str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)
 }
 
 /// Syntax error of a request.

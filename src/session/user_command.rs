@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::join_kind::JoinKind;
 use crate::limits::LISTEN_PORT_MIN;
-use crate::protocol::Command;
+use crate::protocol::{Command, Text};
 
 /// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Ask {
         match self {
             Self::Disconnect => Command::Disconnect,
             Self::Deregister => Command::Deregister,
-            Self::Msend(text) => Command::Msend { text },
+            Self::Msend(text) => Command::Msend { text: Text::from(&**text) },
             Self::Members => Command::Members,
             Self::Stats => Command::Stats,
             Self::Ping => Command::Ping,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use groupcast::group::{ConnId, LinkId, Rules};
 use groupcast::limits::Overflow;
-use groupcast::protocol::{Command, Epoch, Options, Request, Since};
+use groupcast::protocol::{Command, Epoch, Options, Request, Since, Text};
 use groupcast::time::Now;
 
 use crate::coverage::{Coverage, CoveragePoint};
@@ -336,7 +336,7 @@ impl Model {
         link.is_some()
     }
 
-    fn publish(&mut self, id: &str, text: &str, now: Now) -> Result<String, u16> {
+    fn publish(&mut self, id: &str, text: Text<'_>, now: Now) -> Result<String, u16> {
         let member = &self.members[id];
         if member.link.is_none() {
             return Err(409);
@@ -369,7 +369,7 @@ impl Model {
             self.front = oldest;
             self.cover(CoveragePoint::OldestDropped);
         }
-        assert!(self.texts.insert(text.to_owned()), "accepted twice: {text}");
+        assert!(self.texts.insert(text.to_string()), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
         let (promise, is_anonymous, is_lost) = (None, false, false);
         let message = Message { sender, is_anonymous, line, accepted, promise, is_lost };

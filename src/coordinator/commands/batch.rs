@@ -7,7 +7,7 @@ use crate::coordinator::ready::Share;
 use crate::group::Origin;
 use crate::limits::CLIENT_BYTES_SHARE;
 use crate::net::{Fill, Key, Scratch, Stream};
-use crate::protocol::{LastIp, LineBuffer, Request};
+use crate::protocol::{LastRequest, LineBuffer, Request};
 
 /// Requests of one command socket in one turn.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(in crate::coordinator) struct RequestBatch {
     pub(super) key: Key,
     pub(super) left: Share,
     pub(super) input: LineBuffer,
-    pub(super) last_ip: LastIp,
+    pub(super) last_request: LastRequest,
     /// True if no whole line is in `input`.
     pub(super) needs_bytes: bool,
     /// True if the bytes before the end of the stream come next.
@@ -35,12 +35,12 @@ pub(in crate::coordinator) enum Next<'a> {
 }
 
 impl RequestBatch {
-    pub(super) fn new(key: Key, share: Share, input: LineBuffer) -> Self {
+    pub(super) fn new<S>(key: Key, share: Share, socket: &mut ClientSocket<S>) -> Self {
         Self {
             key,
             left: share,
-            input,
-            last_ip: LastIp::default(),
+            input: mem::take(&mut socket.connection.input),
+            last_request: mem::take(&mut socket.last_request),
             needs_bytes: false,
             is_last: false,
             share,

@@ -10,6 +10,7 @@ use super::pending::PendingReplies;
 use crate::coordinator::ready::Queued;
 use crate::limits::LIST_PIECE_BYTES;
 use crate::net::{Connection, Key, Stream, TimerId};
+use crate::protocol::LastRequest;
 
 /// A command socket.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct ClientSocket<S> {
     /// Queue in which the socket waits to be served.
     pub(super) queued: Queued,
     pub(super) client: Client,
+    pub(super) last_request: LastRequest,
 }
 
 /// State of a client.
@@ -139,7 +141,7 @@ impl Client {
 
 impl<S: Stream> ClientSocket<S> {
     pub(super) fn new(connection: Connection<S>, client: Client) -> Self {
-        Self { connection, queued: Queued::No, client }
+        Self { connection, queued: Queued::No, client, last_request: LastRequest::default() }
     }
 
     /// Returns the bytes of replies that are not handed to the operating system.

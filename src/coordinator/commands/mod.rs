@@ -216,9 +216,8 @@ impl<S: Stream> CommandSockets<S> {
             return None;
         }
         socket.client.has_list = false;
-        let input = mem::take(&mut socket.connection.input);
         self.serving = Some(key);
-        Some(RequestBatch::new(key, share, input))
+        Some(RequestBatch::new(key, share, socket))
     }
 
     fn may_be_served(&self, key: Key) -> bool {
@@ -267,7 +266,7 @@ impl<S: Stream> CommandSockets<S> {
         let client = &mut socket.client;
         self.admission.on_line(client);
         let conn = ConnId(Token::from(key).0);
-        match Request::parse_after(line, &mut batch.last_ip) {
+        match Request::parse_after(line, &mut batch.last_request) {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let Addresses { peer, local } = client.addresses;
@@ -304,13 +303,14 @@ impl<S: Stream> CommandSockets<S> {
     }
 
     /// Ends a batch: stops serving the client until its next event, and keeps its unused input.
-    pub(super) fn finish(&mut self, batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
+    pub(super) fn finish(&mut self, mut batch: RequestBatch, sockets: &mut Sockets, now: Millis) {
         let key = batch.key;
         self.serving = None;
         let Share { requests, bytes } = batch.used();
         sockets.spend(requests + bytes / WORK_BYTES);
         let unsent_max = self.budget.outbox_bytes_max();
         let Some(socket) = self.sockets.get_mut(key) else { return };
+        socket.last_request = mem::take(&mut batch.last_request);
         if batch.is_last && socket.client.phase == ClientPhase::Serving {
             socket.client.phase = ClientPhase::Ended;
         }

@@ -35,7 +35,7 @@ fn each_command_is_understood() {
     check("bob#members#127.0.0.1", of_bob(Command::Members));
     check("bob#stats#127.0.0.1", of_bob(Command::Stats));
     check("bob#ping#127.0.0.1", of_bob(Command::Ping));
-    check("bob#msend hi#127.0.0.1", of_bob(Command::Msend { text: "hi" }));
+    check("bob#msend hi#127.0.0.1", of_bob(Command::Msend { text: "hi".into() }));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_text_is_kept_byte_for_byte() {
     for text in
         [" ", "  two", "a#b", "#", "##", "x#127.0.0.9", "\t", "größer 世界 🦀", "~", "\u{a0}"]
     {
-        check(format!("bob#msend {text}#127.0.0.1"), of_bob(Command::Msend { text }));
+        check(format!("bob#msend {text}#127.0.0.1"), of_bob(Command::Msend { text: text.into() }));
     }
 }
 
@@ -313,7 +313,8 @@ proptest! {
         ip in ip(),
         text in vec(text_char(), 1..200).prop_map(String::from_iter),
     ) {
-        let request = Request { id: &id, command: Command::Msend { text: &text }, ip };
+        let command = Command::Msend { text: text.as_str().into() };
+        let request = Request { id: &id, command, ip };
         check(request.to_string(), Ok(request));
     }
 
@@ -342,8 +343,11 @@ proptest! {
 /// Compares with a test of each character, for each length, position and character.
 #[test]
 fn a_text_is_tested_as_one_character_after_the_other_would_be() {
-    let is_text_naive =
-        |text: &str| !text.is_empty() && text.chars().all(|c| !c.is_control() || c == '\t');
+    let expected = |text: &str| match text.chars().all(|c| !c.is_control() || c == '\t') {
+        _ if text.is_empty() => Some(Malformed::TextEmpty),
+        true => None,
+        false => Some(Malformed::TextControl),
+    };
     let others =
         ['\0', '\t', '\n', '\x1f', ' ', '~', '\x7f', '\u{80}', '\u{9f}', '\u{a0}', '\u{ffff}'];
     for length in 0..=40 {
@@ -357,7 +361,7 @@ fn a_text_is_tested_as_one_character_after_the_other_would_be() {
                     *at = second;
                 }
                 let text: String = text.into_iter().collect();
-                assert_eq!(is_text(&text), is_text_naive(&text), "{text:?}");
+                assert_eq!(Text::parse(text.as_bytes()).err(), expected(&text), "{text:?}");
             }
         }
     }

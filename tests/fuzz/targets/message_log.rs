@@ -51,7 +51,7 @@ fn check_continuation(mut log: MessageLog, path: &Path, mut left: Vec<u8>, text:
     }
     let text = String::from_utf8_lossy(text);
     let (seq, accepted) = (last.next(), UnixMillis(1_795_341_900_123));
-    let delivery = Delivery { seq, sender: "bob", accepted, text: &text };
+    let delivery = Delivery { seq, sender: "bob", accepted, text: &*text };
     batch.append(&LogEntry::Message(delivery.into()));
     let report = log.run(vec![batch]);
     let entries = if epoch.is_none() { 2 } else { 1 };

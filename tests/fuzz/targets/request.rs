@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use groupcast::protocol::{Command, Malformed, Request};
+use groupcast::protocol::{Command, LastRequest, Malformed, Request};
 
 /// Checks the bytes as a whole line, and as the id, the text and the address of a line.
 pub fn check(bytes: &[u8]) {
@@ -12,9 +12,20 @@ pub fn check(bytes: &[u8]) {
         let command = std::str::from_utf8(bytes).unwrap().split_once('#').unwrap().1;
         assert!(command.starts_with(request.command.word()), "{line}");
     }
+    check_after_others(bytes);
     check_id(bytes);
     check_text(bytes);
     check_ip(bytes);
+}
+
+/// Checks the lines of the bytes as requests of one client, each of them twice.
+fn check_after_others(bytes: &[u8]) {
+    let mut last = LastRequest::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        for _ in 0..2 {
+            assert_eq!(Request::parse_after(line, &mut last), Request::parse(line));
+        }
+    }
 }
 
 fn check_id(bytes: &[u8]) {
@@ -35,7 +46,7 @@ fn check_text(bytes: &[u8]) {
         Ok(text) if text.replace('\t', "").chars().any(char::is_control) => {
             Err(Malformed::TextControl)
         }
-        Ok(text) => Ok(Command::Msend { text }),
+        Ok(text) => Ok(Command::Msend { text: text.into() }),
     };
     assert_eq!(Request::parse(&line).map(|request| request.command), expected);
 }

@@ -29,7 +29,7 @@ impl Proposed {
             }
             Fact::Deregistered { id } => Self::Deregistered { id: id.into() },
             Fact::Accepted { sender, accepted, text } => {
-                Self::Accepted { sender: sender.into(), accepted, text: text.into() }
+                Self::Accepted { sender: sender.into(), accepted, text: text.to_string() }
             }
             Fact::NewEpoch { epoch } => Self::NewEpoch { epoch },
             Fact::Acked { .. }
@@ -51,7 +51,7 @@ impl Proposed {
             }
             Self::Deregistered { ref id } => Fact::Deregistered { id },
             Self::Accepted { ref sender, accepted, ref text } => {
-                Fact::Accepted { sender, accepted, text }
+                Fact::Accepted { sender, accepted, text: text.as_str().into() }
             }
             Self::NewEpoch { epoch } => Fact::NewEpoch { epoch },
         }

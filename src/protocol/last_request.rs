@@ -1,0 +1,82 @@
+//! The parts that most requests of a client have in common.
+
+use std::net::IpAddr;
+
+use super::Request;
+
+/// Id and IP address of the last request on a command socket.
+#[derive(Debug, Default)]
+pub struct LastRequest {
+    /// `<id>##<ip>`, as in the request.
+    text: Box<str>,
+    /// Length of `<id>#`.
+    id_bytes: usize,
+    /// `None` before the first request.
+    ip: Option<IpAddr>,
+}
+
+impl LastRequest {
+    /// Returns the command of a line that has the id and the IP address of the last request, and
+    /// that IP address.
+    #[inline]
+    pub(super) fn strip<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], IpAddr)> {
+        let (id, ip) = self.text.as_bytes().split_at_checked(self.id_bytes)?;
+        Some((line.strip_prefix(id)?.strip_suffix(ip)?, self.ip?))
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.text.get(..self.id_bytes.saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// Replaces the last request by the request of `line`.
+    pub(super) fn replace(&mut self, request: &Request<'_>, line: &[u8]) {
+        let Some(mark) = line.iter().rposition(|byte| *byte == b'#') else { return };
+        let ip = line.get(mark..).and_then(|ip| str::from_utf8(ip).ok()).unwrap_or_default();
+        self.text = [request.id, "#", ip].concat().into();
+        self.id_bytes = request.id.len().saturating_add(1);
+        self.ip = Some(request.ip);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_follows_another_one_is_parsed_as_if_alone() {
+        let lines = [
+            "bob#msend hi#127.0.0.1",
+            "bob#msend hi#127.0.0.10",
+            "bob#ping#127.0.0.1",
+            "bobo#ping#127.0.0.1",
+            "bob#ping#::ffff:127.0.0.1",
+            "bob#msend #ping#::1#127.0.0.1",
+            "bob#ping#::1",
+        ];
+        let wrong = [
+            "",
+            "bob",
+            "bob#127.0.0.1",
+            "bob##127.0.0.1",
+            "#127.0.0.1",
+            "bob#ping127.0.0.1",
+            "bob#ping#1127.0.0.1",
+            "bob#msend #127.0.0.1",
+            "bob#msend \0#127.0.0.1",
+            "bob ping#127.0.0.1",
+        ];
+        for first in lines.iter().chain(&wrong) {
+            for second in lines.iter().chain(&wrong) {
+                let mut last = LastRequest::default();
+                for line in [first, second, first] {
+                    let line = line.as_bytes();
+                    assert_eq!(Request::parse_after(line, &mut last), Request::parse(line));
+                }
+            }
+        }
+        let mut last = LastRequest::default();
+        Request::parse_after(b"bob#ping#::1", &mut last).unwrap();
+        let not_utf8 = b"bob#msend \xff\0#::1";
+        assert_eq!(Request::parse_after(not_utf8, &mut last), Request::parse(not_utf8));
+    }
+}
