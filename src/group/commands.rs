@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
-use super::{Effect, Group, Listing, OfflineCause, Origin};
+use super::{Effect, Group, OfflineCause, Origin};
 use crate::facts::{Fact, Journal};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
-    BacklogHolder, Command, Conflict, Delivery, LimitReached, Options, Reply, Request,
-    RequestError, Seq, Text,
+    BacklogHolder, Command, Conflict, Delivery, LimitReached, Listing, Options, Query, Reply,
+    Request, RequestError, Seq, Text,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -32,9 +32,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             return Err(RequestError::ShuttingDown);
         }
         match request.command {
-            Command::Members => return Ok(self.list(origin.conn, Listing::Members)),
-            Command::Stats => return Ok(self.list(origin.conn, Listing::Stats)),
-            Command::Ping => return Ok(Some(Reply::Ping)),
+            Command::Query(Query::List(listing)) => return Ok(self.list(origin.conn, listing)),
+            Command::Query(Query::Ping) => return Ok(Some(Reply::Ping)),
             Command::Register { port, .. } | Command::Reconnect { port, .. } => {
                 self.check_ip(origin, request.ip)?;
                 self.check_port(origin, request.ip, port)?;
@@ -70,9 +69,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
                 self.propose(fact, Ticket::Request(origin.conn));
                 Ok(None)
             }
-            Command::Register { .. } | Command::Members | Command::Stats | Command::Ping => {
-                Ok(None) // Returned above.
-            }
+            Command::Register { .. } | Command::Query(_) => Ok(None), // Returned above.
         }
     }
 
@@ -286,8 +283,6 @@ fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
         Command::Register { .. }
         | Command::Reconnect { .. }
         | Command::Msend { .. }
-        | Command::Members
-        | Command::Stats
-        | Command::Ping => false,
+        | Command::Query(_) => false,
     }
 }

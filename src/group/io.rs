@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::backlog::BacklogChange;
 use super::ids::{ConnId, LinkId};
-use super::listing::Listing;
 use super::member_change::{MemberChange, SocketEnd};
 use crate::facts::{FactIndex, JournalPosition};
 use crate::limits::Overflow;
-use crate::protocol::{Epoch, Reply, Request, Seq};
+use crate::protocol::{Epoch, Listing, Reply, Request, Seq};
 
 /// Settings of a group.
 #[derive(Clone, Debug)]

@@ -30,7 +30,6 @@ mod ids;
 mod invariants;
 mod io;
 mod links;
-mod listing;
 mod member_change;
 mod members;
 mod order;
@@ -59,7 +58,6 @@ use recorded::RecordedState;
 pub use backlog::BacklogChange;
 pub use ids::{ConnId, LinkId, Ticket};
 pub use io::{Effect, Input, Origin, Rules};
-pub use listing::Listing;
 pub use member_change::{ChangeKind, MemberChange, OfflineCause, SocketEnd};
 pub use outbound::Run;
 pub use per_address::{Network, PerAddress};
@@ -222,9 +220,7 @@ impl Group {
             | Command::Register { .. }
             | Command::Reconnect { .. }
             | Command::Msend { .. }
-            | Command::Members
-            | Command::Stats
-            | Command::Ping => None,
+            | Command::Query(_) => None,
         }
     }
 

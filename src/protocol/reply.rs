@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 
 use super::number::parse_number;
-use super::{Epoch, RequestError, Seq};
+use super::{Epoch, Listing, Query, RequestError, Seq};
 
-/// First line of a reply. `members` and `stats` have more lines.
+/// First line of a reply. A list has more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The id is a member and online.
@@ -46,13 +46,10 @@ pub enum Reply {
         /// Seq of the message.
         seq: Seq,
     },
-    /// A [`MemberLine`] follows for each member.
-    Members {
-        /// Number of lines that follow.
-        count: usize,
-    },
-    /// Lines of the form `<key> <value>` follow.
-    Stats {
+    /// The entries of the list follow.
+    List {
+        /// The list.
+        listing: Listing,
         /// Number of lines that follow.
         count: usize,
     },
@@ -93,8 +90,9 @@ impl fmt::Display for Reply {
             Self::Deregister => f.write_str("OK deregister"),
             Self::Disconnect => f.write_str("OK disconnect"),
             Self::Msend { seq } => write!(f, "OK msend seq={seq}"),
-            Self::Members { count } => write!(f, "OK members {count}"),
-            Self::Stats { count } => write!(f, "OK stats {count}"),
+            Self::List { listing, count } => {
+                write!(f, "OK {} {count}", Query::List(*listing).word())
+            }
             Self::Ping => f.write_str("OK ping"),
             Self::Refused(refusal) => write!(f, "ERR {refusal}"),
         }
@@ -295,8 +293,8 @@ mod tests {
             check(&reply, "reconnect", None, &[&life[..], &lost].concat());
             check(&Reply::Msend { seq: next }, "msend", None, &[("seq", next.to_string())]);
             let number = u64::try_from(count).ok();
-            check(&Reply::Members { count }, "members", number, &[]);
-            check(&Reply::Stats { count }, "stats", number, &[]);
+            check(&Reply::List { listing: Listing::Members, count }, "members", number, &[]);
+            check(&Reply::List { listing: Listing::Stats, count }, "stats", number, &[]);
         }
 
         #[test]

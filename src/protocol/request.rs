@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::ip::parse_ip;
 use super::last_request::LastRequest;
 use super::number::parse_number;
+use super::query::Query;
 use super::text::Text;
 use super::{Epoch, Seq};
 use crate::limits::{ID_BYTES_MAX, LISTEN_PORT_MIN, NONCE_BYTES_MAX};
@@ -48,12 +49,8 @@ pub enum Command<'a> {
         /// Text of the message.
         text: Text<'a>,
     },
-    /// Lists the members.
-    Members,
-    /// Lists the counters.
-    Stats,
-    /// Asks for a reply.
-    Ping,
+    /// Asks, and changes nothing.
+    Query(Query),
 }
 
 /// Options of a message socket.
@@ -130,9 +127,7 @@ impl<'a> Command<'a> {
             Self::Deregister => "deregister",
             Self::Disconnect => "disconnect",
             Self::Msend { .. } => "msend",
-            Self::Members => "members",
-            Self::Stats => "stats",
-            Self::Ping => "ping",
+            Self::Query(query) => query.word(),
         }
     }
 
@@ -161,10 +156,7 @@ impl<'a> Command<'a> {
             "msend" => Err(Malformed::TextEmpty),
             "deregister" => bare(Self::Deregister),
             "disconnect" => bare(Self::Disconnect),
-            "members" => bare(Self::Members),
-            "stats" => bare(Self::Stats),
-            "ping" => bare(Self::Ping),
-            _ => Err(Malformed::Command),
+            other => bare(Self::Query(Query::parse(other).ok_or(Malformed::Command)?)),
         }
     }
 }
@@ -177,9 +169,7 @@ impl fmt::Display for Command<'_> {
                 write!(f, " {port}{options}")
             }
             Self::Msend { text } => write!(f, " {text}"),
-            Self::Deregister | Self::Disconnect | Self::Members | Self::Stats | Self::Ping => {
-                Ok(())
-            }
+            Self::Deregister | Self::Disconnect | Self::Query(_) => Ok(()),
         }
     }
 }
@@ -301,10 +291,7 @@ impl fmt::Display for Malformed {
             Self::NoCommand => "command: missing, expected <id>#<command>#<ip>",
             Self::NoIp => "ip: missing, expected <id>#<command>#<ip>",
             Self::Id => "id: expected 1 to 64 of A-Z a-z 0-9 . _ -",
-            Self::Command => {
-                "command: expected register, reconnect, deregister, disconnect, msend, members, \
-                 stats or ping"
-            }
+            Self::Command => return expected_commands(f),
             Self::Arguments(word) => return write!(f, "command: {word} takes no arguments"),
             Self::NoPort => "port: missing",
             Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535"),
@@ -323,6 +310,15 @@ impl fmt::Display for Malformed {
         };
         f.write_str(words)
     }
+}
+
+fn expected_commands(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let [others @ .., last] = Query::ALL;
+    f.write_str("command: expected register, reconnect, deregister, disconnect, msend")?;
+    for query in others {
+        write!(f, ", {}", query.word())?;
+    }
+    write!(f, " or {}", last.word())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(super) struct InFlight {
     pub(super) source: RequestSource,
     pub(super) word: &'static str,
     pub(super) bytes: usize,
-    /// Number of lines still to come after `OK members` or `OK stats`.
+    /// Number of lines still to come of a list.
     pub(super) rows: u64,
 }
 

@@ -293,7 +293,7 @@ impl Session {
                 self.drop_waiting(&NotSent::Left);
                 self.has_command_socket(now)
             }
-            UserCommand::Ask(Ask::Msend(_) | Ask::Members | Ask::Stats | Ask::Ping) => {
+            UserCommand::Ask(Ask::Msend(_) | Ask::Query(_)) => {
                 !joins_by_itself && self.has_command_socket(now)
             }
         }

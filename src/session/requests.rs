@@ -268,7 +268,7 @@ impl Session {
             Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
                 let has_rows = matches!(
                     &oldest.source,
-                    RequestSource::User(UserRequest { ask: Ask::Members | Ask::Stats, .. })
+                    RequestSource::User(request) if request.ask.is_list()
                 );
                 match fields.count() {
                     Some(rows) if has_rows && rows > 0 => {
@@ -291,7 +291,7 @@ impl Session {
                 match request.ask {
                     Ask::Msend(_) => self.waiting.on_accepted(),
                     Ask::Disconnect | Ask::Deregister => self.mark_leaving(),
-                    Ask::Members | Ask::Stats | Ask::Ping => (),
+                    Ask::Query(_) => (),
                 }
             }
             Some(RequestSource::Join) => self.confirm_join(line, fields, now),

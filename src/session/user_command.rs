@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::join_kind::JoinKind;
 use crate::limits::LISTEN_PORT_MIN;
-use crate::protocol::{Command, Text};
+use crate::protocol::{Command, Query, Text};
 
 /// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +31,7 @@ pub(super) enum Ask {
     Deregister,
     /// The text, byte for byte. The coordinator decides which texts are valid.
     Msend(Box<str>),
-    Members,
-    Stats,
-    Ping,
+    Query(Query),
 }
 
 impl UserCommand {
@@ -58,13 +56,13 @@ impl UserCommand {
             "reconnect" => return parse_join(JoinKind::Reconnect, arguments).map(Some),
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
-            "members" => Self::Ask(Ask::Members),
-            "stats" => Self::Ask(Ask::Stats),
-            "ping" => Self::Ask(Ask::Ping),
             "status" => Self::Status,
             "help" => Self::Help,
             "quit" | "exit" => Self::Quit,
-            unknown => return Err(BadCommand::Unknown(unknown.chars().take(40).collect())),
+            other => match Query::parse(other) {
+                Some(query) => Self::Ask(Ask::Query(query)),
+                None => return Err(BadCommand::Unknown(other.chars().take(40).collect())),
+            },
         };
         match arguments.is_empty() {
             true => Ok(Some(command)),
@@ -90,9 +88,7 @@ impl Ask {
             Self::Disconnect => Command::Disconnect,
             Self::Deregister => Command::Deregister,
             Self::Msend(text) => Command::Msend { text: Text::from(&**text) },
-            Self::Members => Command::Members,
-            Self::Stats => Command::Stats,
-            Self::Ping => Command::Ping,
+            Self::Query(query) => Command::Query(*query),
         }
     }
 
@@ -100,7 +96,7 @@ impl Ask {
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Msend(text) => text.len(),
-            Self::Disconnect | Self::Deregister | Self::Members | Self::Stats | Self::Ping => 0,
+            Self::Disconnect | Self::Deregister | Self::Query(_) => 0,
         };
         text.saturating_add(size_of::<UserCommand>())
     }
@@ -109,12 +105,17 @@ impl Ask {
     pub(super) fn text(&self) -> Option<Box<str>> {
         match self {
             Self::Msend(text) => Some(text.clone()),
-            Self::Disconnect | Self::Deregister | Self::Members | Self::Stats | Self::Ping => None,
+            Self::Disconnect | Self::Deregister | Self::Query(_) => None,
         }
     }
 
     pub(super) const fn is_message(&self) -> bool {
         matches!(self, Self::Msend(_))
+    }
+
+    /// Returns true if the reply is a list.
+    pub(super) const fn is_list(&self) -> bool {
+        matches!(self, Self::Query(Query::List(_)))
     }
 
     /// Returns true if the command makes the participant go offline.
@@ -177,6 +178,7 @@ impl fmt::Display for BadCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Listing;
 
     fn msend(text: &str) -> UserCommand {
         UserCommand::Ask(Ask::Msend(text.into()))
@@ -204,7 +206,7 @@ mod tests {
             ("register 1024", join(JoinKind::Register, 1024)),
             ("register 65535", join(JoinKind::Register, 65535)),
             ("  reconnect   0 ", join(JoinKind::Reconnect, 0)),
-            ("members ", Ok(Some(UserCommand::Ask(Ask::Members)))),
+            ("members ", Ok(Some(UserCommand::Ask(Ask::Query(Query::List(Listing::Members)))))),
             ("quit", Ok(Some(UserCommand::Quit))),
             (" exit ", Ok(Some(UserCommand::Quit))),
             ("", Ok(None)),

@@ -158,7 +158,7 @@ impl Session {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {
             Ask::Msend(_) => true,
-            Ask::Members | Ask::Stats | Ask::Ping => !self.waiting.is_empty(),
+            Ask::Query(_) => !self.waiting.is_empty(),
             Ask::Disconnect | Ask::Deregister => false,
         };
         waits && self.is_in_outage()

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use groupcast::group::{ConnId, LinkId, Rules};
 use groupcast::limits::Overflow;
-use groupcast::protocol::{Command, Epoch, Options, Request, Since, Text};
+use groupcast::protocol::{Command, Epoch, Listing, Options, Query, Request, Since, Text};
 use groupcast::time::Now;
 
 use crate::coverage::{Coverage, CoveragePoint};
@@ -219,11 +219,11 @@ impl Model {
         let is_pending = self.attempts.values().any(|at| at.registers && at.id == request.id);
         let is_member = self.members.contains_key(request.id);
         match request.command {
-            Command::Members => {
+            Command::Query(Query::List(Listing::Members)) => {
                 return Ok(Some(format!("OK members {}{}", self.members.len(), self.listed())));
             }
-            Command::Stats => return Ok(None),
-            Command::Ping => return Ok(Some("OK ping".to_owned())),
+            Command::Query(Query::List(Listing::Stats)) => return Ok(None),
+            Command::Query(Query::Ping) => return Ok(Some("OK ping".to_owned())),
             Command::Register { .. } if is_member || is_pending => return Err(409),
             Command::Register { .. } if self.is_refusing() => return Err(506),
             Command::Register { port, options } => self.dial(conn, request, port, &options, true),

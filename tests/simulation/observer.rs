@@ -2,7 +2,8 @@
 
 use groupcast::coordinator::Observer;
 use groupcast::facts::FactIndex;
-use groupcast::group::{Effect, Group, Input, Listing, SocketEnd};
+use groupcast::group::{Effect, Group, Input, SocketEnd};
+use groupcast::protocol::Listing;
 use groupcast::time::Now;
 
 use crate::coverage::CoveragePoint;

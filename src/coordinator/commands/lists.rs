@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::budget::Budget;
 use crate::group::{ConnId, Group};
 use crate::limits::{CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, LIST_LINES_MAX, TURN_LIST_LINES_MAX};
-use crate::protocol::Reply;
+use crate::protocol::{Listing, Reply};
 
 /// Long lists of members, and the clients that wait for them.
 #[derive(Debug, Default)]
@@ -99,11 +99,11 @@ impl Lists {
         }
     }
 
-    /// Returns the next client that gets the finished list, with the list.
-    pub(super) fn next(&mut self) -> Option<(ConnId, Bytes, usize)> {
+    /// Returns the next client that gets the finished list, with the reply and its other lines.
+    pub(super) fn next(&mut self) -> Option<(ConnId, Reply, Bytes)> {
         let finished = self.finished.as_mut()?;
         let to = finished.receivers.pop_front()?;
-        let list = (to, finished.lines.clone(), finished.count);
+        let list = (to, reply(finished.count), finished.lines.clone());
         if finished.receivers.is_empty() {
             self.finished = None;
         }
@@ -127,7 +127,7 @@ impl Lists {
         }
         let is_free = !budget.is_full() && !self.is_awaited();
         let bytes_max = if is_free { usize::MAX } else { CLIENT_BYTES_SHARE };
-        let mut lines = format!("{}\n", Reply::Members { count });
+        let mut lines = format!("{}\n", reply(count));
         for member in group.members() {
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "{member}");
@@ -141,4 +141,9 @@ impl Lists {
             log::info!("long lists of members are sent again: none waits for memory");
         }
     }
+}
+
+/// Returns the first line of a list of members.
+const fn reply(count: usize) -> Reply {
+    Reply::List { listing: Listing::Members, count }
 }

@@ -228,7 +228,7 @@ impl<S: Stream> CommandSockets<S> {
         }
         self.lists.make(group);
         while !self.budget.is_full()
-            && let Some((to, lines, count)) = self.lists.next()
+            && let Some((to, reply, lines)) = self.lists.next()
         {
             // The list is copied to the output piece by piece.
             if let Some(socket) = self.sockets.get_mut(key_of(to))
@@ -236,7 +236,7 @@ impl<S: Stream> CommandSockets<S> {
             {
                 socket.client.list = lines;
             }
-            self.append(to, None, |out| Reply::Members { count }.encode(out));
+            self.append(to, None, |out| reply.encode(out));
         }
         self.lists.report_end();
     }

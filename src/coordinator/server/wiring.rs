@@ -10,13 +10,13 @@ use crate::coordinator::messages::{Acks, RunWrite};
 use crate::coordinator::platform::Platform;
 use crate::coordinator::ready::{FRESH, LEFTOVER, Queued, Share};
 use crate::coordinator::report;
-use crate::group::{ConnId, Effect, Input, LinkId, Listing, Origin, SocketEnd};
+use crate::group::{ConnId, Effect, Input, LinkId, Origin, SocketEnd};
 use crate::limits::{
     FRESH_ACK_BYTES_MAX, TURN_ACK_BYTES_MAX, TURN_ACK_WORK_MAX, TURN_WORK_MAX, WORK_ACK_SOCKET,
     WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
 };
 use crate::net::{Connection, Key};
-use crate::protocol::{Epoch, LimitReached, Reply, Request};
+use crate::protocol::{Epoch, LimitReached, Listing, Reply, Request};
 use crate::time::Now;
 
 impl<P: Platform> Coordinator<P> {
@@ -79,7 +79,7 @@ impl<P: Platform> Coordinator<P> {
             Listing::Stats => {
                 self.sockets.spend(WORK_STATS + self.group.member_count() / WORK_STATS);
                 let stats = self.stats(now.steady);
-                let mut lines = format!("{}\n", Reply::Stats { count: stats.len() });
+                let mut lines = format!("{}\n", Reply::List { listing, count: stats.len() });
                 for (key, value) in stats {
                     // Writing to a string cannot fail.
                     let _ = writeln!(lines, "{key} {value}");

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::Listing;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -32,10 +33,22 @@ fn each_command_is_understood() {
     check("bob#reconnect 9001#127.0.0.1", of_bob(Command::Reconnect { port, options }));
     check("bob#deregister#127.0.0.1", of_bob(Command::Deregister));
     check("bob#disconnect#127.0.0.1", of_bob(Command::Disconnect));
-    check("bob#members#127.0.0.1", of_bob(Command::Members));
-    check("bob#stats#127.0.0.1", of_bob(Command::Stats));
-    check("bob#ping#127.0.0.1", of_bob(Command::Ping));
+    check("bob#members#127.0.0.1", of_bob(Command::Query(Query::List(Listing::Members))));
+    check("bob#stats#127.0.0.1", of_bob(Command::Query(Query::List(Listing::Stats))));
+    check("bob#ping#127.0.0.1", of_bob(Command::Query(Query::Ping)));
     check("bob#msend hi#127.0.0.1", of_bob(Command::Msend { text: "hi".into() }));
+}
+
+#[test]
+fn an_unknown_command_gets_the_words_that_are_understood() {
+    let expected = "command: expected register, reconnect, deregister, disconnect, msend, members, \
+                    stats or ping";
+    assert_eq!(Malformed::Command.to_string(), expected);
+    let words = expected.trim_start_matches("command: expected ").replace(" or ", ", ");
+    for word in words.split(", ") {
+        let line = format!("bob#{word}#127.0.0.1");
+        assert_ne!(Request::parse(line.as_bytes()), Err(Malformed::Command), "{word}");
+    }
 }
 
 #[test]
@@ -43,7 +56,7 @@ fn the_id_has_1_to_64_of_its_characters() {
     let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
     for id in ["a", "-", ".", "_", "0", "gap", "hello", all, &"x".repeat(64)] {
         let line = format!("{id}#ping#127.0.0.1");
-        check(&line, Ok(Request { id, command: Command::Ping, ip: LOCAL }));
+        check(&line, Ok(Request { id, command: Command::Query(Query::Ping), ip: LOCAL }));
     }
     for id in ["", " ", "b b", " bob", "bob ", "b\tb", "b/b", "ä", "b\0", &"x".repeat(65)] {
         check(format!("{id}#ping#127.0.0.1"), Err(Malformed::Id));
@@ -60,7 +73,7 @@ fn the_ip_is_a_literal_without_scope() {
         ("0.0.0.0", Ipv4Addr::UNSPECIFIED.into()),
     ] {
         let line = format!("bob#ping#{text}");
-        check(&line, Ok(Request { id: "bob", command: Command::Ping, ip }));
+        check(&line, Ok(Request { id: "bob", command: Command::Query(Query::Ping), ip }));
     }
     for ip in [
         "",
@@ -320,8 +333,8 @@ proptest! {
 
     #[test]
     fn a_bare_command_reads_as_it_was_written(id in "[A-Za-z0-9._-]{1,64}", ip in ip()) {
-        use Command::{Deregister, Disconnect, Members, Ping, Stats};
-        for command in [Deregister, Disconnect, Members, Ping, Stats] {
+        let bare = [Command::Deregister, Command::Disconnect].into_iter();
+        for command in bare.chain(Query::ALL.map(Command::Query)) {
             let request = Request { id: &id, command, ip };
             check(request.to_string(), Ok(request));
         }
