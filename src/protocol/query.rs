@@ -19,7 +19,8 @@ pub enum Listing {
 }
 
 impl Query {
-    /// All queries, in the order of error texts. Queries that are missing here are not parsed.
+    /// All queries, in the order of error texts and of `help`. Queries that are missing here are
+    /// not parsed.
     pub const ALL: [Self; 3] =
         [Self::List(Listing::Members), Self::List(Listing::Stats), Self::Ping];
 
@@ -36,6 +37,16 @@ impl Query {
             Self::List(Listing::Members) => "members",
             Self::List(Listing::Stats) => "stats",
             Self::Ping => "ping",
+        }
+    }
+
+    /// Returns the purpose of the command, for `help`.
+    #[must_use]
+    pub const fn purpose(self) -> &'static str {
+        match self {
+            Self::List(Listing::Members) => "list the members",
+            Self::List(Listing::Stats) => "show the coordinator's counters",
+            Self::Ping => "check that the coordinator answers",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
-use super::user_command::{Ask, BadCommand};
+use super::user_command::{Ask, BadCommand, UserCommand};
 use super::{NotSent, Status};
 use crate::limits::{
     DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX,
@@ -230,7 +230,7 @@ impl fmt::Display for Notice {
             Self::LogFailed { reason } => write!(f, "error: message log: {reason}; {NOT_ACKED}"),
             Self::LogRecovered => f.write_str("* message log: it can be written again"),
             Self::Status(status) => status.fmt(f),
-            Self::Help => f.write_str(HELP),
+            Self::Help => UserCommand::fmt_help(f),
             Self::Unfinished { commands } => {
                 let commands = Counted(*commands, "command was", "commands were");
                 write!(f, "error: quit: {commands} not finished")
@@ -315,16 +315,3 @@ impl fmt::Display for Seconds {
         write!(f, "{}.{} s", tenths / 10, tenths % 10)
     }
 }
-
-const HELP: &str = "\
-register PORT    become a member; messages come to PORT (0: any free port)
-reconnect PORT   go online again; missed messages that have not expired come first
-disconnect       go offline and stay a member; messages are kept until they expire
-deregister       stop being a member
-msend TEXT       send TEXT to all other members; it waits while the coordinator is away
-members          list the members
-stats            show the coordinator's counters
-ping             check that the coordinator answers
-status           show the state of this participant
-help             show this list
-quit             disconnect and exit; exit does the same";

@@ -24,6 +24,22 @@ pub(super) enum UserCommand {
     Bad(BadCommand),
 }
 
+/// Commands that change the membership or send a message, with their purpose.
+const MEMBER_COMMANDS: [(&str, &str); 5] = [
+    ("register PORT", "become a member; messages come to PORT (0: any free port)"),
+    ("reconnect PORT", "go online again; missed messages that have not expired come first"),
+    ("disconnect", "go offline and stay a member; messages are kept until they expire"),
+    ("deregister", "stop being a member"),
+    ("msend TEXT", "send TEXT to all other members; it waits while the coordinator is away"),
+];
+
+/// Commands that the participant answers by itself, with their purpose.
+const LOCAL_COMMANDS: [(&str, &str); 3] = [
+    ("status", "show the state of this participant"),
+    ("help", "show this list"),
+    ("quit", "disconnect and exit; exit does the same"),
+];
+
 /// A command that is one request and its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -68,6 +84,17 @@ impl UserCommand {
             true => Ok(Some(command)),
             false => Err(BadCommand::Arguments(word.into())),
         }
+    }
+
+    /// Writes the lines of `help`: each command with its purpose.
+    pub(super) fn fmt_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let queries = Query::ALL.map(|query| (query.word(), query.purpose()));
+        let lines = MEMBER_COMMANDS.into_iter().chain(queries).chain(LOCAL_COMMANDS);
+        for (number, (usage, purpose)) in lines.enumerate() {
+            let separator = if number == 0 { "" } else { "\n" };
+            write!(f, "{separator}{usage:<16} {purpose}")?;
+        }
+        Ok(())
     }
 
     /// Returns the approximate number of bytes of memory that the command takes.
@@ -213,6 +240,28 @@ mod tests {
             (" \t", Ok(None)),
         ] {
             assert_eq!(UserCommand::parse(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    /// The text of `help` as a user sees it.
+    struct Help;
+
+    impl fmt::Display for Help {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            UserCommand::fmt_help(f)
+        }
+    }
+
+    #[test]
+    fn each_command_in_the_help_is_understood() {
+        let help = Help.to_string();
+        let last = "quit             disconnect and exit; exit does the same";
+        assert_eq!(help.lines().last(), Some(last));
+        for line in help.lines() {
+            let (usage, purpose) = line.split_at(17);
+            assert!(usage.ends_with(' ') && !purpose.starts_with(' '), "{line:?} is in columns");
+            let command = usage.trim_end().replace("PORT", "9001");
+            assert!(matches!(UserCommand::parse(command.as_bytes()), Ok(Some(_))), "{line:?}");
         }
     }
 
