@@ -28,6 +28,16 @@ pub(super) enum RequestSource {
     GivenUp,
 }
 
+impl RequestSource {
+    /// Returns true if the reply has rows behind its first line.
+    pub(super) const fn has_rows(&self) -> bool {
+        match self {
+            Self::User(request) => request.ask.is_list(),
+            Self::Join | Self::Leave | Self::GivenUp => false,
+        }
+    }
+}
+
 /// Returns the number of requests of which the operating system has taken at least one byte, if it
 /// has not taken the last `unsent` bytes of all requests.
 pub(super) fn handed_over(requests: &VecDeque<InFlight>, unsent: usize) -> usize {

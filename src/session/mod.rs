@@ -15,6 +15,14 @@
 //! [`Session::next_deadline`] returns the time of the next tick. The shell (`participant`) frames
 //! lines and carries out the effects. Every rule of a participant is in this module.
 //!
+//! ```text
+//!   input ──▶ handler: what an event means, join: register and reconnect
+//!                │            commands: what the user asked for, in order
+//!                ▼
+//!   parts:  requests (command socket)   messages (message socket, inbox)   handshake (listener)
+//!           command_queue   waiting (requests in an outage)   automatic_join   output ──▶ effects
+//! ```
+//!
 //! The message log is the session's memory. A number counts as *taken* when its entry was handed
 //! to the log. The session acknowledges a number, or names it in `since=`, only after the shell has
 //! reported that the entry is written.
@@ -23,14 +31,17 @@ mod automatic_join;
 mod backoff;
 mod bye_text;
 mod command_queue;
+mod commands;
 mod dropped;
 mod entry;
+mod handler;
 mod handshake;
 mod in_flight;
 mod inbox;
 mod io;
 mod join;
 mod join_kind;
+mod messages;
 mod notice;
 mod output;
 mod own_addresses;
@@ -44,14 +55,15 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
-use crate::limits::USER_COMMANDS_MAX;
+use crate::limits::{DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST};
 use crate::time::Millis;
 
 use automatic_join::AutomaticJoin;
 use command_queue::CommandQueue;
 use dropped::DropReports;
-use inbox::{Inbox, MessageStream};
+use handler::SessionHandler;
 use join::Join;
+use messages::ReceivedMessages;
 use output::SessionOutput;
 use own_addresses::OwnAddresses;
 use requests::Requests;
@@ -93,8 +105,7 @@ pub struct Session {
     queue: CommandQueue,
     waiting: WaitingRequests,
     join: Option<Join>,
-    stream: Option<MessageStream>,
-    inbox: Inbox,
+    messages: ReceivedMessages,
     own_addresses: OwnAddresses,
     automatic_join: AutomaticJoin,
     shutdown: Option<SessionShutdown>,
@@ -111,8 +122,7 @@ impl Session {
             queue: CommandQueue::default(),
             waiting: WaitingRequests::new(settings.seed.wrapping_add(1)),
             join: None,
-            stream: None,
-            inbox: Inbox::new(settings.log_position),
+            messages: ReceivedMessages::new(settings.log_position),
             own_addresses: OwnAddresses::default(),
             automatic_join: AutomaticJoin::new(settings.seed),
             shutdown: None,
@@ -127,38 +137,10 @@ impl Session {
         if self.output.is_over() {
             return;
         }
-        match input {
-            SessionInput::UserLine(line) => self.on_user_line(line),
-            SessionInput::UserLineTooLong { max } => {
-                self.queue.push(UserCommand::Bad(BadCommand::TooLong(max)));
-            }
-            SessionInput::EndOfInput => self.on_end_of_input(),
-            SessionInput::Stop => self.on_stop(now),
-            SessionInput::Dialed { socket, ip, coordinator } => {
-                self.on_dialed(socket, ip, coordinator);
-            }
-            SessionInput::DialFailed { socket, reason } => {
-                self.on_dial_failed(socket, Reason::System(reason.into()), now);
-            }
-            SessionInput::ReplyLine { socket, line } => self.on_reply_line(socket, line, now),
-            SessionInput::CommandSocketClosed { socket, reason, unsent } => {
-                self.on_command_socket_closed(socket, &Reason::System(reason.into()), unsent, now);
-            }
-            SessionInput::Listening { port, nonce } => self.on_listening(port, nonce),
-            SessionInput::ListenFailed { reason } => self.on_listen_failed(reason, now),
-            SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer, now),
-            SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line, now),
-            SessionInput::MessageSocketClosed { socket, reason } => {
-                self.on_message_socket_closed(socket, reason, now);
-            }
-            SessionInput::LogWritten { entries } => self.on_log_written(entries),
-            SessionInput::LogFailed { reason } => self.on_log_failed(reason, now),
-            SessionInput::Tick => (),
-        }
-        self.expire(now);
-        self.acknowledge();
+        SessionHandler::new(self, now).handle(input);
+        self.messages.acknowledge(&mut self.output);
         self.run_commands(now);
-        self.advance(now);
+        SessionHandler::new(self, now).advance_join();
         self.leave_if_done(now);
         self.check();
     }
@@ -177,9 +159,9 @@ impl Session {
         [
             self.requests.deadline(),
             self.join.as_ref().and_then(Join::deadline),
-            self.inbox.retry_at(),
+            self.messages.inbox.retry_at(),
             self.waiting.deadline(),
-            self.shutdown.as_ref().map(|shutdown| shutdown.until),
+            self.shutdown.as_ref().map(SessionShutdown::deadline),
         ]
         .into_iter()
         .flatten()
@@ -213,100 +195,48 @@ impl Session {
         self.output.has_failed()
     }
 
-    fn expire(&mut self, now: Millis) {
-        self.expire_requests(now);
-        self.expire_join(now);
-        self.expire_waiting(now);
-        if self.inbox.retry_is_due(now) {
-            self.output.push(SessionEffect::RetryLog);
+    /// Returns true if the session takes a line of a connection now. If not, the line stays in the
+    /// read buffer, and the end of the stream behind it too: this is backpressure on the
+    /// coordinator.
+    #[must_use]
+    pub fn wants_message_line(&self, socket: MessageSocket) -> bool {
+        if self.is_candidate(socket) {
+            return true;
         }
-        self.expire_shutdown(now);
+        let join = self.join.as_ref();
+        let is_reply_awaited = join.is_some_and(|join| join.has_hello && join.is_asked())
+            && self.messages.is_repeat_possible();
+        self.messages.is_stream(socket)
+            && !join.is_some_and(Join::stops_reading)
+            && !is_reply_awaited
+            && self.shutdown.is_none()
+            && self.messages.inbox.has_room()
     }
 
-    fn on_user_line(&mut self, line: &[u8]) {
-        if self.queue.is_full() {
-            return self.bad_command(BadCommand::TooMany(USER_COMMANDS_MAX));
-        }
-        match UserCommand::parse(line) {
-            Ok(None) => (),
-            Ok(Some(command)) => self.queue.push(command),
-            Err(bad) => self.queue.push(UserCommand::Bad(bad)),
+    /// Returns the most bytes of a line of a connection, its line feed included. The limit does not
+    /// depend on `max_line`: the first message can come before the reply that names it, and kept
+    /// messages can be from a start with a larger limit.
+    #[must_use]
+    pub fn message_line_bytes_max(&self, socket: MessageSocket) -> usize {
+        match self.is_candidate(socket) {
+            true => HELLO_LINE_BYTES_MAX.saturating_add("\r".len()),
+            false => LINE_BYTES_HIGHEST.saturating_add(DELIVERY_EXTRA_BYTES),
         }
     }
 
-    fn bad_command(&mut self, bad: BadCommand) {
-        self.output.fail();
-        self.show(Notice::BadCommand(bad));
-    }
-
-    fn show(&mut self, notice: Notice) {
-        self.output.show(notice);
-    }
-
-    /// Carries out the user's commands in order, up to the first that must wait.
-    fn run_commands(&mut self, now: Millis) {
-        self.send_waiting(now);
-        while self.shutdown.is_none() && self.may_run_next(now) {
-            let Some(command) = self.queue.pop() else { break };
-            let must_wait = self.must_wait(&command);
-            match command {
-                UserCommand::Join { kind, port } => self.join(kind, port),
-                UserCommand::Ask(ask) => {
-                    let request = self.waiting.number(ask, now);
-                    match must_wait {
-                        true => self.wait(request),
-                        false => self.ask(request, now),
-                    }
-                }
-                UserCommand::Status => self.show(Notice::Status(self.status(now))),
-                UserCommand::Help => self.show(Notice::Help),
-                UserCommand::Quit => self.start_shutdown(now),
-                UserCommand::Bad(bad) => self.bad_command(bad),
-            }
-        }
-        self.report_waiting();
-    }
-
-    /// Returns true if the next command of the user can be carried out now. If the command only
-    /// lacks a command socket, this dials one.
-    fn may_run_next(&mut self, now: Millis) -> bool {
-        let Some(command) = self.queue.front() else { return false };
-        let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
-        let others_wait = !self.waiting.is_empty() && !self.is_in_outage();
-        if joining_for_user || others_wait {
-            return false;
-        }
-        let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
-        if self.must_wait(command) || !self.requests.has_room_for(is_message) {
-            return self.must_wait(command);
-        }
-        let joins_by_itself = self.join.as_ref().is_some_and(|join| !join.is_waiting());
-        match command {
-            UserCommand::Join { .. }
-            | UserCommand::Status
-            | UserCommand::Help
-            | UserCommand::Quit
-            | UserCommand::Bad(_) => true,
-            UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
-                // A command of the user cancels an automatic reconnect.
-                self.give_up_join();
-                self.drop_waiting(&NotSent::Left);
-                self.has_command_socket(now)
-            }
-            UserCommand::Ask(Ask::Msend(_) | Ask::Query(_)) => {
-                !joins_by_itself && self.has_command_socket(now)
-            }
-        }
+    /// Returns true if a connection has sent no hello yet.
+    fn is_candidate(&self, socket: MessageSocket) -> bool {
+        self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
     }
 
     fn status(&self, now: Millis) -> Status {
         let join = self.join.as_ref();
-        let state = match (join.and_then(|join| join.state(now)), &self.stream) {
+        let state = match (join.and_then(|join| join.state(now)), self.messages.is_online()) {
             (Some(state), _) => state,
-            (None, Some(stream)) if !stream.leaving => SessionState::Online,
-            (None, Some(_) | None) => SessionState::Offline,
+            (None, true) => SessionState::Online,
+            (None, false) => SessionState::Offline,
         };
-        let log_position = self.inbox.log_position();
+        let log_position = self.messages.inbox.log_position();
         Status {
             id: self.settings.id.clone(),
             state,
@@ -315,7 +245,7 @@ impl Session {
             port: join.map(Join::port).or(self.automatic_join.port()).map(|port| port.number),
             epoch: log_position.epoch,
             last: log_position.last,
-            unwritten: self.inbox.unwritten(),
+            unwritten: self.messages.inbox.unwritten(),
             waiting: self.waiting.len(),
             in_flight: self.requests.in_flight(),
         }
@@ -328,18 +258,11 @@ impl Session {
     /// If an invariant is broken: a bug in this module.
     pub fn check(&self) {
         self.requests.check();
-        self.inbox.check();
+        self.messages.check();
         self.waiting.check();
         if let Some(join) = &self.join {
             join.check();
             assert!(self.shutdown.is_none(), "no join runs during a shutdown");
-        }
-        if let Some(stream) = &self.stream {
-            assert!(stream.acked <= stream.received, "acknowledged a number that was not received");
-            assert!(
-                stream.acked <= self.inbox.log_position().last,
-                "acknowledged a number that was not taken"
-            );
         }
     }
 }

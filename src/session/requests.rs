@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use super::in_flight::{InFlight, RequestSource, handed_over};
-use super::waiting::UserRequest;
-use super::{Ask, CommandSocket, NotSent, Notice, Reason, Session, SessionEffect};
+use super::output::SessionOutput;
+use super::{CommandSocket, Notice, SessionEffect};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
@@ -35,6 +35,29 @@ enum CommandSocketState {
         socket: CommandSocket,
         ip: IpAddr,
     },
+}
+
+/// Meaning of a line from the coordinator.
+#[derive(Debug)]
+pub(super) enum Answer<'a> {
+    /// A line of a list. The last one ends the request.
+    Row,
+    /// The oldest request succeeded.
+    Ok { source: RequestSource, line: &'a str, fields: Fields<'a> },
+    /// The oldest request was refused. If `closes`, the coordinator closes the socket and has not
+    /// read the requests behind this one.
+    Refused { source: RequestSource, code: u16, line: &'a str, closes: bool },
+    /// The line is no reply to the oldest request.
+    Bad,
+}
+
+/// Missed deadline of the command socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MissedDeadline {
+    /// The socket was not connected in time.
+    Dial(CommandSocket),
+    /// A reply did not come in time.
+    Reply,
 }
 
 impl Requests {
@@ -115,7 +138,7 @@ impl Requests {
         }
     }
 
-    fn is_open(&self, source: CommandSocket) -> bool {
+    pub(super) fn is_open(&self, source: CommandSocket) -> bool {
         matches!(self.state, CommandSocketState::Open { socket, .. } if socket == source)
     }
 
@@ -125,11 +148,158 @@ impl Requests {
         Some(request.source)
     }
 
-    /// Marks the socket as closed, and returns the requests that were in flight.
-    fn close(&mut self) -> VecDeque<InFlight> {
+    /// Returns true if the command socket is open. If it is closed, this dials a new one.
+    pub(super) fn open(&mut self, output: &mut SessionOutput, now: Millis) -> bool {
+        match self.state {
+            CommandSocketState::Open { .. } => true,
+            CommandSocketState::Dialing { .. } => false,
+            CommandSocketState::Closed => {
+                self.dials = self.dials.saturating_add(1);
+                let socket = CommandSocket(self.dials);
+                let until = now.plus(DIAL_TIMEOUT_MS);
+                self.state = CommandSocketState::Dialing { socket, until };
+                output.push(SessionEffect::Dial { socket });
+                false
+            }
+        }
+    }
+
+    /// Opens the dialed socket. Returns the address of the coordinator if it is a new one.
+    pub(super) fn on_dialed(
+        &mut self,
+        dialed: CommandSocket,
+        ip: IpAddr,
+        address: SocketAddr,
+    ) -> Option<SocketAddr> {
+        if !self.is_dialing(dialed) {
+            return None;
+        }
+        self.state = CommandSocketState::Open { socket: dialed, ip: ip.to_canonical() };
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let is_new = self.coordinator.replace(address) != Some(address);
+        is_new.then_some(address)
+    }
+
+    /// Closes the socket that could not be connected. Returns false if it is not the present one.
+    pub(super) fn on_dial_failed(&mut self, failed: CommandSocket) -> bool {
+        let is_present = self.is_dialing(failed);
+        if is_present {
+            self.state = CommandSocketState::Closed;
+        }
+        is_present
+    }
+
+    fn is_dialing(&self, dialed: CommandSocket) -> bool {
+        matches!(self.state, CommandSocketState::Dialing { socket, .. } if socket == dialed)
+    }
+
+    /// Returns the line of a request, or `None` without an open command socket.
+    pub(super) fn line(&self, id: &str, command: &Command<'_>) -> Option<Box<str>> {
+        let request = Request { id, command: *command, ip: self.own_ip()? };
+        Some(format!("{request}\n").into())
+    }
+
+    /// Sends the line of a request.
+    pub(super) fn send(
+        &mut self,
+        source: RequestSource,
+        word: &'static str,
+        line: Box<str>,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) {
+        let CommandSocketState::Open { socket, .. } = self.state else { return };
+        if self.in_flight.is_empty() {
+            self.reply_due = now.plus(REPLY_TIMEOUT_MS);
+        }
+        let bytes = line.len();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.in_flight.push_back(InFlight { source, word, bytes, rows: 0 });
+        output.push(SessionEffect::Send { socket, line });
+    }
+
+    /// Takes a line of the open command socket. Shows the lines of a list.
+    pub(super) fn take_line<'a>(
+        &mut self,
+        line: &'a [u8],
+        output: &mut SessionOutput,
+        now: Millis,
+    ) -> Answer<'a> {
+        self.reply_due = now.plus(REPLY_TIMEOUT_MS);
+        let (Ok(line), Some(oldest)) = (std::str::from_utf8(line), self.in_flight.front_mut())
+        else {
+            return Answer::Bad;
+        };
+        if oldest.rows > 0 {
+            oldest.rows = oldest.rows.saturating_sub(1);
+            let is_last = oldest.rows == 0;
+            output.show(Notice::Reply(line.into()));
+            if is_last {
+                self.pop();
+            }
+            return Answer::Row;
+        }
+        match ReplyLine::parse(line) {
+            Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
+                let has_rows = oldest.source.has_rows();
+                match fields.count() {
+                    Some(rows) if has_rows && rows > 0 => {
+                        oldest.rows = rows;
+                        output.show(Notice::Reply(line.into()));
+                        Answer::Row
+                    }
+                    None if has_rows => Answer::Bad,
+                    Some(_) | None => match self.pop() {
+                        Some(source) => Answer::Ok { source, line, fields },
+                        None => Answer::Bad,
+                    },
+                }
+            }
+            Some(ReplyLine::Err { code, .. }) => {
+                // 421 to a `register` is about the number of members, and leaves the socket open.
+                let closes = matches!(code, 408 | 413) || code == 421 && oldest.word != "register";
+                match self.pop() {
+                    Some(source) => Answer::Refused { source, code, line, closes },
+                    None => Answer::Bad,
+                }
+            }
+            Some(ReplyLine::Ok { .. }) | None => Answer::Bad,
+        }
+    }
+
+    /// Closes the open socket. Returns it, or `None` if no socket is open.
+    pub(super) fn abort(&mut self, output: &mut SessionOutput) -> Option<CommandSocket> {
+        let CommandSocketState::Open { socket, .. } = self.state else { return None };
+        output.push(SessionEffect::CloseCommandSocket { socket });
+        Some(socket)
+    }
+
+    /// Marks the socket as closed, and returns the requests that were in flight. The first ones,
+    /// in this number, were handed to the operating system, which has not taken the last `unsent`
+    /// bytes.
+    pub(super) fn close(&mut self, unsent: usize) -> (VecDeque<InFlight>, usize) {
         self.state = CommandSocketState::Closed;
         self.bytes = 0;
-        std::mem::take(&mut self.in_flight)
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let handed_over = handed_over(&in_flight, unsent);
+        (in_flight, handed_over)
+    }
+
+    /// Returns the deadline that has passed. A socket that could not be connected is closed.
+    pub(super) fn expire(
+        &mut self,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) -> Option<MissedDeadline> {
+        self.deadline().filter(|deadline| *deadline <= now)?;
+        match self.state {
+            CommandSocketState::Dialing { socket, .. } => {
+                output.push(SessionEffect::CloseCommandSocket { socket });
+                Some(MissedDeadline::Dial(socket))
+            }
+            CommandSocketState::Open { .. } => Some(MissedDeadline::Reply),
+            CommandSocketState::Closed => None,
+        }
     }
 
     pub(super) fn check(&self) {
@@ -142,257 +312,5 @@ impl Requests {
     }
 }
 
-impl Session {
-    /// Returns true if the command socket is open. If it is closed, this dials a new one.
-    pub(super) fn has_command_socket(&mut self, now: Millis) -> bool {
-        match self.requests.state {
-            CommandSocketState::Open { .. } => true,
-            CommandSocketState::Dialing { .. } => false,
-            CommandSocketState::Closed => {
-                self.requests.dials = self.requests.dials.saturating_add(1);
-                let socket = CommandSocket(self.requests.dials);
-                let until = now.plus(DIAL_TIMEOUT_MS);
-                self.requests.state = CommandSocketState::Dialing { socket, until };
-                self.output.push(SessionEffect::Dial { socket });
-                false
-            }
-        }
-    }
-
-    pub(super) fn on_dialed(&mut self, dialed: CommandSocket, ip: IpAddr, address: SocketAddr) {
-        match self.requests.state {
-            CommandSocketState::Dialing { socket, .. } if socket == dialed => {
-                self.requests.state = CommandSocketState::Open { socket, ip: ip.to_canonical() };
-            }
-            CommandSocketState::Dialing { .. }
-            | CommandSocketState::Closed
-            | CommandSocketState::Open { .. } => return,
-        }
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let is_new = self.requests.coordinator.replace(address) != Some(address);
-        let name = &self.settings.coordinator;
-        if is_new && **name != *address.to_string() {
-            let name = name.clone();
-            self.show(Notice::Connected { name, address });
-        }
-    }
-
-    /// Sends a request of the user.
-    pub(super) fn ask(&mut self, request: UserRequest, now: Millis) {
-        if request.ask.is_leave() {
-            // The end of the message socket is expected now: no reconnect follows.
-            self.automatic_join.forbid();
-        }
-        let Some(line) = self.request_line(&request.ask.command()) else { return };
-        let word = request.ask.command().word();
-        self.send(RequestSource::User(request), word, line, now);
-    }
-
-    pub(super) fn ip(&self) -> Option<IpAddr> {
-        if let CommandSocketState::Open { ip, .. } = self.requests.state { Some(ip) } else { None }
-    }
-
-    /// Returns the line of a request, or `None` without an open command socket.
-    pub(super) fn request_line(&self, command: &Command<'_>) -> Option<Box<str>> {
-        let CommandSocketState::Open { ip, .. } = self.requests.state else { return None };
-        let request = Request { id: &self.settings.id, command: *command, ip };
-        Some(format!("{request}\n").into())
-    }
-
-    pub(super) fn send(
-        &mut self,
-        source: RequestSource,
-        word: &'static str,
-        line: Box<str>,
-        now: Millis,
-    ) {
-        let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
-        if self.requests.in_flight.is_empty() {
-            self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
-        }
-        let bytes = line.len();
-        self.requests.bytes = self.requests.bytes.saturating_add(bytes);
-        self.requests.in_flight.push_back(InFlight { source, word, bytes, rows: 0 });
-        self.output.push(SessionEffect::Send { socket, line });
-    }
-
-    pub(super) fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason, now: Millis) {
-        match self.requests.state {
-            CommandSocketState::Dialing { socket, .. } if socket == failed => (),
-            CommandSocketState::Dialing { .. }
-            | CommandSocketState::Closed
-            | CommandSocketState::Open { .. } => return,
-        }
-        self.requests.state = CommandSocketState::Closed;
-        if self.join.as_ref().is_some_and(super::Join::wants_to_ask) {
-            return self.fail_join(why, now);
-        }
-        if self.shutdown.is_some() {
-            return self.exit_failed(Notice::Failed { command: "disconnect", why });
-        }
-        if self.waits_for_coordinator(now) {
-            return;
-        }
-        match self.take_unsent(now) {
-            Some(request) if request.ask.is_message() => {
-                self.not_sent(&request, NotSent::Unreachable(why));
-            }
-            Some(request) => {
-                self.output.fail();
-                self.show(Notice::Failed { command: request.ask.command().word(), why });
-            }
-            None => (),
-        }
-    }
-
-    pub(super) fn on_reply_line(&mut self, socket: CommandSocket, line: &[u8], now: Millis) {
-        if !self.requests.is_open(socket) {
-            return;
-        }
-        self.requests.reply_due = now.plus(REPLY_TIMEOUT_MS);
-        let (Ok(line), Some(oldest)) =
-            (std::str::from_utf8(line), self.requests.in_flight.front_mut())
-        else {
-            return self.fail_command_socket(&Reason::BadReply, now);
-        };
-        if oldest.rows > 0 {
-            oldest.rows = oldest.rows.saturating_sub(1);
-            let is_last = oldest.rows == 0;
-            self.show(Notice::Reply(line.into()));
-            if is_last {
-                self.requests.pop();
-            }
-            return;
-        }
-        match ReplyLine::parse(line) {
-            Some(ReplyLine::Ok { command, fields }) if command == oldest.word => {
-                let has_rows = matches!(
-                    &oldest.source,
-                    RequestSource::User(request) if request.ask.is_list()
-                );
-                match fields.count() {
-                    Some(rows) if has_rows && rows > 0 => {
-                        oldest.rows = rows;
-                        self.show(Notice::Reply(line.into()));
-                    }
-                    None if has_rows => self.fail_command_socket(&Reason::BadReply, now),
-                    Some(_) | None => self.on_ok(line, fields, now),
-                }
-            }
-            Some(ReplyLine::Err { code, .. }) => self.on_err(code, line, now),
-            Some(ReplyLine::Ok { .. }) | None => self.fail_command_socket(&Reason::BadReply, now),
-        }
-    }
-
-    fn on_ok(&mut self, line: &str, fields: Fields<'_>, now: Millis) {
-        match self.requests.pop() {
-            Some(RequestSource::User(request)) => {
-                self.show(Notice::Reply(line.into()));
-                match request.ask {
-                    Ask::Msend(_) => self.waiting.on_accepted(),
-                    Ask::Disconnect | Ask::Deregister => self.mark_leaving(),
-                    Ask::Query(_) => (),
-                }
-            }
-            Some(RequestSource::Join) => self.confirm_join(line, fields, now),
-            Some(RequestSource::Leave) => self.exit(Some(Notice::Reply(line.into()))),
-            Some(RequestSource::GivenUp) | None => (),
-        }
-    }
-
-    fn on_err(&mut self, code: u16, line: &str, now: Millis) {
-        let word = self.requests.in_flight.front().map(|request| request.word);
-        match self.requests.pop() {
-            Some(RequestSource::User(request)) => self.on_refused(code, line, request, now),
-            Some(RequestSource::Join) => self.refuse_join(code, line, now),
-            // The member was offline or unknown already.
-            Some(RequestSource::Leave) => self.exit(None),
-            Some(RequestSource::GivenUp) | None => (),
-        }
-        // 421 to a `register` is about the number of members, and leaves the socket open.
-        if matches!(code, 408 | 413) || code == 421 && word != Some("register") {
-            self.take_back_requests();
-        }
-    }
-
-    /// Queues the requests in flight again. The coordinator closes the socket after this refusal
-    /// and has not read the requests behind the refused one.
-    fn take_back_requests(&mut self) {
-        if let CommandSocketState::Open { socket, .. } = self.requests.state {
-            self.output.push(SessionEffect::CloseCommandSocket { socket });
-        }
-        let mut unfinished = 0_usize;
-        for request in self.requests.close() {
-            match request.source {
-                RequestSource::User(_) if self.shutdown.is_some() => {
-                    unfinished = unfinished.saturating_add(1);
-                }
-                RequestSource::User(request) => self.waiting.insert(request),
-                RequestSource::Join => self.ask_again(),
-                RequestSource::Leave => self.mark_disconnect_unsent(),
-                RequestSource::GivenUp => (),
-            }
-        }
-        self.report_unfinished(unfinished);
-    }
-
-    /// Handles the end of the command socket. The operating system has not taken the last `unsent`
-    /// bytes of the requests.
-    pub(super) fn on_command_socket_closed(
-        &mut self,
-        socket: CommandSocket,
-        why: &Reason,
-        unsent: usize,
-        now: Millis,
-    ) {
-        if !self.requests.is_open(socket) {
-            return;
-        }
-        self.show(Notice::CommandSocketLost { why: why.clone() });
-        let in_flight = self.requests.close();
-        let handed_over = handed_over(&in_flight, unsent);
-        for (number, request) in in_flight.into_iter().enumerate() {
-            match request.source {
-                RequestSource::User(request) if number >= handed_over => match self.shutdown {
-                    Some(_) => self.not_sent(&request, NotSent::Quit),
-                    None => self.waiting.insert(request),
-                },
-                RequestSource::User(UserRequest { ask, .. }) => {
-                    self.output.fail();
-                    self.show(Notice::unanswered(&ask));
-                }
-                RequestSource::Join => self.on_join_reply_lost(why.clone(), now),
-                RequestSource::Leave => {
-                    let command = request.word;
-                    self.exit_failed(Notice::Failed { command, why: why.clone() });
-                }
-                RequestSource::GivenUp => (),
-            }
-        }
-    }
-
-    /// Closes the command socket after a wrong reply, or after a timeout.
-    fn fail_command_socket(&mut self, why: &Reason, now: Millis) {
-        let CommandSocketState::Open { socket, .. } = self.requests.state else { return };
-        self.output.push(SessionEffect::CloseCommandSocket { socket });
-        self.on_command_socket_closed(socket, why, 0, now);
-    }
-
-    pub(super) fn expire_requests(&mut self, now: Millis) {
-        if self.requests.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        match self.requests.state {
-            CommandSocketState::Dialing { socket, .. } => {
-                self.output.push(SessionEffect::CloseCommandSocket { socket });
-                let coordinator = self.settings.coordinator.clone();
-                self.on_dial_failed(socket, Reason::DialTimeout { coordinator }, now);
-            }
-            CommandSocketState::Open { .. } => {
-                let coordinator = self.settings.coordinator.clone();
-                self.fail_command_socket(&Reason::NoReply { coordinator }, now);
-            }
-            CommandSocketState::Closed => (),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

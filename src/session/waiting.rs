@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use super::backoff::Backoff;
-use super::{Ask, Join, Notice, Reason, Session, UserCommand};
+use super::{Ask, Reason};
 use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::time::Millis;
 
@@ -82,7 +82,7 @@ impl WaitingRequests {
         self.requests.len()
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
     }
 
@@ -93,7 +93,7 @@ impl WaitingRequests {
         self.requests.insert(at, request);
     }
 
-    fn pop(&mut self) -> Option<UserRequest> {
+    pub(super) fn pop(&mut self) -> Option<UserRequest> {
         let request = self.requests.pop_front()?;
         self.bytes = self.bytes.saturating_sub(request.ask.bytes());
         if self.requests.is_empty() {
@@ -102,16 +102,50 @@ impl WaitingRequests {
         Some(request)
     }
 
-    fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
+    pub(super) fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
         let is_expired = |request: &UserRequest| request.since.plus(WAITING_MS_MAX) <= now;
         self.requests.front().is_some_and(is_expired).then(|| self.pop())?
     }
 
     /// Starts a pause in sending, unless one is under way.
-    fn delay_sending(&mut self, now: Millis) {
+    pub(super) fn delay_sending(&mut self, now: Millis) {
         if self.not_before.is_none() {
             self.not_before = Some(now.plus(self.pauses.next_ms()));
         }
+    }
+
+    /// Returns true during a pause in sending.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.not_before.is_some()
+    }
+
+    /// Ends a pause that is over.
+    pub(super) fn expire_pause(&mut self, now: Millis) {
+        if self.not_before.is_some_and(|until| until <= now) {
+            self.not_before = None;
+        }
+    }
+
+    /// Returns the oldest waiting request.
+    pub(super) fn front(&self) -> Option<&UserRequest> {
+        self.requests.front()
+    }
+
+    /// Returns true once in an outage in which requests wait.
+    pub(super) fn must_report(&mut self, is_in_outage: bool) -> bool {
+        match (self.is_empty(), is_in_outage) {
+            (true, false) => {
+                self.reported = false;
+                false
+            }
+            (false, true) => !std::mem::replace(&mut self.reported, true),
+            (true, true) | (false, false) => false,
+        }
+    }
+
+    /// Returns true if the wait was reported, and is to be reported as over now.
+    pub(super) fn take_reported(&mut self) -> bool {
+        std::mem::take(&mut self.reported)
     }
 
     /// Ends the pause: the participant is online again.
@@ -133,144 +167,5 @@ impl WaitingRequests {
         assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
         let is_clear = self.bytes == 0 && self.not_before.is_none();
         assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
-    }
-}
-
-impl Session {
-    /// Returns true if the user's messages must wait at present.
-    pub(super) fn is_in_outage(&self) -> bool {
-        self.is_coming_back() || self.waiting.not_before.is_some()
-    }
-
-    fn is_coming_back(&self) -> bool {
-        self.join.as_ref().is_some_and(|join| !join.is_for_user())
-    }
-
-    /// Returns true if an unsent message may be sent later: the session is online as far as it
-    /// knows, or reconnects automatically.
-    fn may_send_later(&self) -> bool {
-        let is_online = self.automatic_join.port().is_some() && self.stream.is_some();
-        self.shutdown.is_none() && (is_online || self.is_coming_back())
-    }
-
-    /// Returns true if a command must wait: it is a message, or follows a waiting one.
-    pub(super) fn must_wait(&self, command: &UserCommand) -> bool {
-        let UserCommand::Ask(ask) = command else { return false };
-        let waits = match ask {
-            Ask::Msend(_) => true,
-            Ask::Query(_) => !self.waiting.is_empty(),
-            Ask::Disconnect | Ask::Deregister => false,
-        };
-        waits && self.is_in_outage()
-    }
-
-    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
-    pub(super) fn wait(&mut self, request: UserRequest) {
-        match self.waiting.has_room() {
-            true => self.waiting.insert(request),
-            false => self.not_sent(&request, NotSent::TooMany(self.waiting.len())),
-        }
-    }
-
-    /// Sends waiting requests in order, as many as may be in flight.
-    pub(super) fn send_waiting(&mut self, now: Millis) {
-        while self.may_send_waiting(now) {
-            if std::mem::take(&mut self.waiting.reported) {
-                self.show(Notice::SendingWaiting { commands: self.waiting.len() });
-            }
-            let Some(request) = self.waiting.pop() else { return };
-            self.ask(request, now);
-        }
-    }
-
-    fn may_send_waiting(&mut self, now: Millis) -> bool {
-        let Some(UserRequest { ask, .. }) = self.waiting.requests.front() else { return false };
-        let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
-        let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
-        may_ask && self.requests.has_room_for(ask.is_message()) && self.has_command_socket(now)
-    }
-
-    /// Shows once in an outage that requests wait.
-    pub(super) fn report_waiting(&mut self) {
-        match (self.waiting.is_empty(), self.is_in_outage()) {
-            (true, false) => self.waiting.reported = false,
-            (false, true) if !std::mem::replace(&mut self.waiting.reported, true) => {
-                self.show(Notice::Waiting);
-            }
-            (_, _) => (),
-        }
-    }
-
-    /// Handles a failed dial: queues the next message of the user and starts a pause. Returns false
-    /// if no message waits, or if messages cannot be sent later.
-    pub(super) fn waits_for_coordinator(&mut self, now: Millis) -> bool {
-        let is_message = matches!(self.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
-        let waits = !self.waiting.is_empty() || is_message;
-        if !waits || !self.may_send_later() {
-            return false;
-        }
-        if self.waiting.is_empty()
-            && let Some(request) = self.take_unsent(now)
-        {
-            self.waiting.insert(request);
-        }
-        self.delay_sending(now);
-        true
-    }
-
-    /// Removes and returns the oldest unsent request.
-    pub(super) fn take_unsent(&mut self, now: Millis) -> Option<UserRequest> {
-        if !self.waiting.is_empty() {
-            return self.waiting.pop();
-        }
-        let Some(UserCommand::Ask(_)) = self.queue.front() else { return None };
-        let Some(UserCommand::Ask(ask)) = self.queue.pop() else { return None };
-        Some(self.waiting.number(ask, now))
-    }
-
-    /// Handles a refused request. A message is queued again if the coordinator says that this
-    /// member is not online, or that the coordinator shuts down. Such a refusal has changed
-    /// nothing, and the message socket is about to end.
-    pub(super) fn on_refused(&mut self, code: u16, line: &str, request: UserRequest, now: Millis) {
-        let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
-        if is_away && self.may_send_later() {
-            self.waiting.insert(request);
-            return self.delay_sending(now);
-        }
-        self.output.fail();
-        self.show(Notice::Reply(line.into()));
-        match code {
-            404 | 409 if request.ask.is_leave() => self.mark_leaving(), // Offline already.
-            _ if request.ask.is_leave() => self.stay_online(),
-            _ => (),
-        }
-    }
-
-    /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
-    fn delay_sending(&mut self, now: Millis) {
-        if self.join.is_none() {
-            self.waiting.delay_sending(now);
-        }
-    }
-
-    /// Gives up all waiting requests.
-    pub(super) fn drop_waiting(&mut self, why: &NotSent) {
-        while let Some(request) = self.waiting.pop() {
-            self.not_sent(&request, why.clone());
-        }
-    }
-
-    pub(super) fn expire_waiting(&mut self, now: Millis) {
-        if self.waiting.not_before.is_some_and(|until| until <= now) {
-            self.waiting.not_before = None;
-        }
-        while let Some(request) = self.waiting.pop_expired(now) {
-            self.not_sent(&request, NotSent::TooOld);
-        }
-    }
-
-    pub(super) fn not_sent(&mut self, request: &UserRequest, why: NotSent) {
-        self.output.fail();
-        self.show(Notice::not_sent(&request.ask, why));
     }
 }

@@ -18,7 +18,7 @@ const LONG_FILES: [&str; 3] =
     ["tests/simulation/model.rs", "tests/simulation/participant.rs", "tests/simulation/storage.rs"];
 
 /// Types with methods of their own in more files. The list only gets shorter, and no number larger.
-const MANY_METHOD_FILES: [(&str, usize); 2] = [("Participant", 3), ("Session", 6)];
+const MANY_METHOD_FILES: [(&str, usize); 1] = [("Participant", 3)];
 
 fn too_wide(text: &str) -> Vec<String> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.chars().count()));

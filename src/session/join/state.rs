@@ -38,7 +38,7 @@ pub(in crate::session) struct Join {
 
 /// The step that an attempt has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JoinPhase {
+pub(in crate::session) enum JoinPhase {
     /// The next attempt starts after a pause.
     Paused { until: Millis },
     /// The listener is being opened.
@@ -51,8 +51,20 @@ pub(super) enum JoinPhase {
     Confirmed { until: Millis },
 }
 
+impl Port {
+    /// Returns the port that the user asked for: 0 is any free port.
+    pub(in crate::session) const fn asked(number: u16) -> Self {
+        Self { number, is_any: number == 0 }
+    }
+}
+
 impl Join {
-    pub(super) fn new(kind: JoinKind, is_for_user: bool, port: Port, phase: JoinPhase) -> Self {
+    pub(in crate::session) fn new(
+        kind: JoinKind,
+        is_for_user: bool,
+        port: Port,
+        phase: JoinPhase,
+    ) -> Self {
         Self {
             kind,
             is_for_user,
@@ -86,6 +98,11 @@ impl Join {
 
     pub(in crate::session) const fn is_confirmed(&self) -> bool {
         matches!(self.phase, JoinPhase::Confirmed { .. })
+    }
+
+    /// Sends the request again: the coordinator has not read it.
+    pub(in crate::session) const fn ask_again(&mut self) {
+        self.phase = JoinPhase::Ready;
     }
 
     pub(in crate::session) const fn wants_to_ask(&self) -> bool {

@@ -1,0 +1,286 @@
+//! Carries out the user's commands in their order, and shuts down after the last one.
+
+use super::in_flight::RequestSource;
+use super::join::{JoinPhase, Port};
+use super::shutdown::SessionShutdown;
+use super::waiting::UserRequest;
+use super::{
+    Ask, BadCommand, Join, JoinKind, NotSent, Notice, Session, SessionEffect, UserCommand,
+};
+use crate::limits::USER_COMMANDS_MAX;
+use crate::protocol::Command;
+use crate::time::Millis;
+
+impl Session {
+    /// Handles a line of the user.
+    pub(super) fn on_user_line(&mut self, line: &[u8]) {
+        if self.queue.is_full() {
+            return self.bad_command(BadCommand::TooMany(USER_COMMANDS_MAX));
+        }
+        match UserCommand::parse(line) {
+            Ok(None) => (),
+            Ok(Some(command)) => self.queue.push(command),
+            Err(bad) => self.queue.push(UserCommand::Bad(bad)),
+        }
+    }
+
+    /// Handles the end of the user's input: quits after the commands before it.
+    pub(super) fn on_end_of_input(&mut self) {
+        if !self.settings.stays_after_input && self.shutdown.is_none() {
+            self.queue.push(UserCommand::Quit);
+        }
+    }
+
+    /// Handles a signal. The first one cancels the queued commands, the second one exits at once.
+    pub(super) fn on_stop(&mut self, now: Millis) {
+        match self.shutdown {
+            Some(_) => self.exit_without_waiting(),
+            None => {
+                self.report_queued();
+                self.start_shutdown(now);
+            }
+        }
+    }
+
+    /// Carries out the user's commands in order, up to the first that must wait.
+    pub(super) fn run_commands(&mut self, now: Millis) {
+        self.send_waiting(now);
+        while self.shutdown.is_none() && self.may_run_next(now) {
+            let Some(command) = self.queue.pop() else { break };
+            let must_wait = self.must_wait(&command);
+            match command {
+                UserCommand::Join { kind, port } => self.join(kind, port),
+                UserCommand::Ask(ask) => {
+                    let request = self.waiting.number(ask, now);
+                    match must_wait {
+                        true => self.wait(request),
+                        false => self.ask(request, now),
+                    }
+                }
+                UserCommand::Status => self.output.show(Notice::Status(self.status(now))),
+                UserCommand::Help => self.output.show(Notice::Help),
+                UserCommand::Quit => self.start_shutdown(now),
+                UserCommand::Bad(bad) => self.bad_command(bad),
+            }
+        }
+        if self.waiting.must_report(self.is_in_outage()) {
+            self.output.show(Notice::Waiting);
+        }
+    }
+
+    /// Returns true if the next command of the user can be carried out now. If the command only
+    /// lacks a command socket, this dials one.
+    fn may_run_next(&mut self, now: Millis) -> bool {
+        let Some(command) = self.queue.front() else { return false };
+        let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
+        let others_wait = !self.waiting.is_empty() && !self.is_in_outage();
+        if joining_for_user || others_wait {
+            return false;
+        }
+        let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
+        if self.must_wait(command) || !self.requests.has_room_for(is_message) {
+            return self.must_wait(command);
+        }
+        let joins_by_itself = self.join.as_ref().is_some_and(|join| !join.is_waiting());
+        match command {
+            UserCommand::Join { .. }
+            | UserCommand::Status
+            | UserCommand::Help
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => true,
+            UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
+                // A command of the user cancels an automatic reconnect.
+                self.give_up_join();
+                self.drop_waiting(&NotSent::Left);
+                self.requests.open(&mut self.output, now)
+            }
+            UserCommand::Ask(Ask::Msend(_) | Ask::Query(_)) => {
+                !joins_by_itself && self.requests.open(&mut self.output, now)
+            }
+        }
+    }
+
+    fn bad_command(&mut self, bad: BadCommand) {
+        self.output.fail();
+        self.output.show(Notice::BadCommand(bad));
+    }
+
+    /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
+    fn join(&mut self, kind: JoinKind, port: u16) {
+        self.give_up_join();
+        let port = Port::asked(port);
+        self.join = Some(Join::new(kind, true, port, JoinPhase::Opening));
+        self.output.push(SessionEffect::Listen { port: port.number });
+    }
+
+    /// Cancels the join. A message socket that it has opened stays open.
+    pub(super) fn give_up_join(&mut self) {
+        if let Some(mut join) = self.join.take() {
+            join.handshake.close(&mut self.output);
+        }
+        self.requests.abandon_join();
+    }
+
+    /// Sends a request of the user.
+    fn ask(&mut self, request: UserRequest, now: Millis) {
+        if request.ask.is_leave() {
+            // The end of the message socket is expected now: no reconnect follows.
+            self.automatic_join.forbid();
+        }
+        let command = request.ask.command();
+        let (word, line) = (command.word(), self.requests.line(&self.settings.id, &command));
+        if let Some(line) = line {
+            self.requests.send(RequestSource::User(request), word, line, &mut self.output, now);
+        }
+    }
+
+    /// Returns true if the user's messages must wait at present.
+    pub(super) fn is_in_outage(&self) -> bool {
+        self.is_coming_back() || self.waiting.is_paused()
+    }
+
+    fn is_coming_back(&self) -> bool {
+        self.join.as_ref().is_some_and(|join| !join.is_for_user())
+    }
+
+    /// Returns true if an unsent message may be sent later: the session is online as far as it
+    /// knows, or reconnects automatically.
+    pub(super) fn may_send_later(&self) -> bool {
+        let is_online = self.automatic_join.port().is_some() && self.messages.stream().is_some();
+        self.shutdown.is_none() && (is_online || self.is_coming_back())
+    }
+
+    /// Returns true if a command must wait: it is a message, or follows a waiting one.
+    fn must_wait(&self, command: &UserCommand) -> bool {
+        let UserCommand::Ask(ask) = command else { return false };
+        let waits = match ask {
+            Ask::Msend(_) => true,
+            Ask::Query(_) => !self.waiting.is_empty(),
+            Ask::Disconnect | Ask::Deregister => false,
+        };
+        waits && self.is_in_outage()
+    }
+
+    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
+    fn wait(&mut self, request: UserRequest) {
+        match self.waiting.has_room() {
+            true => self.waiting.insert(request),
+            false => self.not_sent(&request, NotSent::TooMany(self.waiting.len())),
+        }
+    }
+
+    /// Sends waiting requests in order, as many as may be in flight.
+    fn send_waiting(&mut self, now: Millis) {
+        while self.may_send_waiting(now) {
+            if self.waiting.take_reported() {
+                self.output.show(Notice::SendingWaiting { commands: self.waiting.len() });
+            }
+            let Some(request) = self.waiting.pop() else { return };
+            self.ask(request, now);
+        }
+    }
+
+    fn may_send_waiting(&mut self, now: Millis) -> bool {
+        let Some(UserRequest { ask, .. }) = self.waiting.front() else { return false };
+        let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
+        let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
+        may_ask
+            && self.requests.has_room_for(ask.is_message())
+            && self.requests.open(&mut self.output, now)
+    }
+
+    /// Removes and returns the oldest unsent request.
+    pub(super) fn take_unsent(&mut self, now: Millis) -> Option<UserRequest> {
+        if !self.waiting.is_empty() {
+            return self.waiting.pop();
+        }
+        let Some(UserCommand::Ask(_)) = self.queue.front() else { return None };
+        let Some(UserCommand::Ask(ask)) = self.queue.pop() else { return None };
+        Some(self.waiting.number(ask, now))
+    }
+
+    /// Gives up all waiting requests.
+    fn drop_waiting(&mut self, why: &NotSent) {
+        while let Some(request) = self.waiting.pop() {
+            self.not_sent(&request, why.clone());
+        }
+    }
+
+    pub(super) fn not_sent(&mut self, request: &UserRequest, why: NotSent) {
+        self.output.fail();
+        self.output.show(Notice::not_sent(&request.ask, why));
+    }
+
+    /// Reports the queued commands, and a join of the user, as not finished.
+    fn report_queued(&mut self) {
+        let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
+        let queued = self.queue.iter().filter(|command| match command {
+            UserCommand::Join { .. } | UserCommand::Ask(_) => true,
+            UserCommand::Status | UserCommand::Help | UserCommand::Quit | UserCommand::Bad(_) => {
+                false
+            }
+        });
+        self.report_unfinished(queued.count().saturating_add(usize::from(is_joining)));
+    }
+
+    /// Reports a number of commands of the user as not finished, which is a failure.
+    pub(super) fn report_unfinished(&mut self, commands: usize) {
+        if commands > 0 {
+            self.output.fail();
+            self.output.show(Notice::Unfinished { commands });
+        }
+    }
+
+    fn start_shutdown(&mut self, now: Millis) {
+        let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
+        self.give_up_join();
+        self.drop_waiting(&NotSent::Quit);
+        self.automatic_join.forbid();
+        self.queue.clear();
+        self.shutdown = Some(SessionShutdown::new(is_awaited, now));
+    }
+
+    /// Sends the `disconnect` of a shutdown when nothing else is left to do, or exits.
+    pub(super) fn leave_if_done(&mut self, now: Millis) {
+        let Some(shutdown) = &mut self.shutdown else { return };
+        let is_done = !self.requests.is_busy() && self.messages.inbox.is_all_written();
+        if self.output.is_over() || shutdown.has_asked() || !is_done {
+            return;
+        }
+        // A cancelled `register` may still make this member online.
+        let may_be_online =
+            self.messages.is_online() || shutdown.is_awaited() || self.requests.is_any_abandoned();
+        if !may_be_online {
+            return self.exit(None);
+        }
+        if !self.requests.open(&mut self.output, now) {
+            return;
+        }
+        let command = Command::Disconnect;
+        let Some(line) = self.requests.line(&self.settings.id, &command) else { return };
+        self.requests.send(RequestSource::Leave, command.word(), line, &mut self.output, now);
+        shutdown.set_asked(true);
+    }
+
+    /// Exits although work is left.
+    pub(super) fn exit_without_waiting(&mut self) {
+        let unwritten = self.messages.inbox.unwritten();
+        let unanswered = self.requests.in_flight();
+        self.exit_failed(Notice::Abandoned { unwritten, unanswered });
+    }
+
+    pub(super) fn exit_failed(&mut self, notice: Notice) {
+        self.output.fail();
+        self.exit(Some(notice));
+    }
+
+    pub(super) fn exit(&mut self, notice: Option<Notice>) {
+        if self.output.is_over() {
+            return;
+        }
+        if let Some(notice) = notice {
+            self.output.show(notice);
+        }
+        self.output.exit();
+    }
+}

@@ -1,0 +1,338 @@
+//! One input: what the event means for the parts of a session.
+
+use super::in_flight::RequestSource;
+use super::messages::LastLine;
+use super::requests::{Answer, MissedDeadline};
+use super::waiting::UserRequest;
+use super::{
+    Ask, BadCommand, CommandSocket, Join, MessageSocket, NotSent, Notice, Reason, Session,
+    SessionEffect, SessionInput, UserCommand,
+};
+use crate::limits::RETRY_RESET_MS;
+use crate::protocol::{Bye, Fields};
+use crate::time::Millis;
+
+/// A session, and the time of one input.
+#[derive(Debug)]
+pub(super) struct SessionHandler<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) now: Millis,
+}
+
+impl<'a> SessionHandler<'a> {
+    pub(super) fn new(session: &'a mut Session, now: Millis) -> Self {
+        Self { session, now }
+    }
+
+    /// Handles an input, and then what is due.
+    pub(super) fn handle(&mut self, input: SessionInput<'_>) {
+        let (session, now) = (&mut *self.session, self.now);
+        match input {
+            SessionInput::UserLine(line) => session.on_user_line(line),
+            SessionInput::UserLineTooLong { max } => {
+                session.queue.push(UserCommand::Bad(BadCommand::TooLong(max)));
+            }
+            SessionInput::EndOfInput => session.on_end_of_input(),
+            SessionInput::Stop => session.on_stop(now),
+            SessionInput::Dialed { socket, ip, coordinator } => {
+                let name = &session.settings.coordinator;
+                if let Some(address) = session.requests.on_dialed(socket, ip, coordinator)
+                    && **name != *address.to_string()
+                {
+                    session.output.show(Notice::Connected { name: name.clone(), address });
+                }
+            }
+            SessionInput::DialFailed { socket, reason } => {
+                self.on_dial_failed(socket, Reason::System(reason.into()));
+            }
+            SessionInput::ReplyLine { socket, line } => self.on_reply_line(socket, line),
+            SessionInput::CommandSocketClosed { socket, reason, unsent } => {
+                self.on_command_socket_closed(socket, &Reason::System(reason.into()), unsent);
+            }
+            SessionInput::Listening { port, nonce } => self.on_listening(port, nonce),
+            SessionInput::ListenFailed { reason } => self.on_listen_failed(reason),
+            SessionInput::Accepted { socket, peer } => self.on_accepted(socket, peer),
+            SessionInput::MessageLine { socket, line } => self.on_message_line(socket, line),
+            SessionInput::MessageSocketClosed { socket, reason } => {
+                self.forget_candidate(socket);
+                if self.session.messages.is_stream(socket) {
+                    self.end_stream(Reason::System(reason.into()));
+                }
+            }
+            SessionInput::LogWritten { entries } => {
+                session.messages.inbox.on_written(entries, &mut session.output);
+            }
+            SessionInput::LogFailed { reason } => {
+                session.messages.inbox.on_failed(reason, &mut session.output, now);
+            }
+            SessionInput::Tick => (),
+        }
+        self.expire();
+    }
+
+    fn expire(&mut self) {
+        self.expire_requests();
+        self.expire_join();
+        let (session, now) = (&mut *self.session, self.now);
+        session.waiting.expire_pause(now);
+        while let Some(request) = session.waiting.pop_expired(now) {
+            session.not_sent(&request, NotSent::TooOld);
+        }
+        if session.messages.inbox.retry_is_due(now) {
+            session.output.push(SessionEffect::RetryLog);
+        }
+        if session.shutdown.is_some_and(|shutdown| shutdown.deadline() <= now) {
+            session.exit_without_waiting();
+        }
+    }
+
+    fn on_dial_failed(&mut self, failed: CommandSocket, why: Reason) {
+        if !self.session.requests.on_dial_failed(failed) {
+            return;
+        }
+        if self.session.join.as_ref().is_some_and(Join::wants_to_ask) {
+            return self.fail_join(why);
+        }
+        if self.session.shutdown.is_some() {
+            return self.session.exit_failed(Notice::Failed { command: "disconnect", why });
+        }
+        if self.waits_for_coordinator() {
+            return;
+        }
+        match self.session.take_unsent(self.now) {
+            Some(request) if request.ask.is_message() => {
+                self.session.not_sent(&request, NotSent::Unreachable(why));
+            }
+            Some(request) => {
+                self.session.output.fail();
+                let command = request.ask.command().word();
+                self.session.output.show(Notice::Failed { command, why });
+            }
+            None => (),
+        }
+    }
+
+    /// Handles a failed dial: queues the next message of the user and starts a pause. Returns false
+    /// if no message waits, or if messages cannot be sent later.
+    fn waits_for_coordinator(&mut self) -> bool {
+        let session = &mut *self.session;
+        let is_message = matches!(session.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
+        let waits = !session.waiting.is_empty() || is_message;
+        if !waits || !session.may_send_later() {
+            return false;
+        }
+        if session.waiting.is_empty()
+            && let Some(request) = session.take_unsent(self.now)
+        {
+            session.waiting.insert(request);
+        }
+        self.delay_sending();
+        true
+    }
+
+    /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
+    fn delay_sending(&mut self) {
+        if self.session.join.is_none() {
+            self.session.waiting.delay_sending(self.now);
+        }
+    }
+
+    fn on_reply_line(&mut self, socket: CommandSocket, line: &[u8]) {
+        let Session { requests, output, .. } = &mut *self.session;
+        if !requests.is_open(socket) {
+            return;
+        }
+        match requests.take_line(line, output, self.now) {
+            Answer::Row => (),
+            Answer::Ok { source, line, fields } => self.on_ok(source, line, fields),
+            Answer::Refused { source, code, line, closes } => {
+                self.on_err(source, code, line);
+                if closes {
+                    self.take_back_requests();
+                }
+            }
+            Answer::Bad => self.fail_command_socket(&Reason::BadReply),
+        }
+    }
+
+    fn on_ok(&mut self, source: RequestSource, line: &str, fields: Fields<'_>) {
+        match source {
+            RequestSource::User(request) => {
+                self.session.output.show(Notice::Reply(line.into()));
+                match request.ask {
+                    Ask::Msend(_) => self.session.waiting.on_accepted(),
+                    Ask::Disconnect | Ask::Deregister => self.session.messages.mark_leaving(),
+                    Ask::Query(_) => (),
+                }
+            }
+            RequestSource::Join => self.confirm_join(line, fields),
+            RequestSource::Leave => self.session.exit(Some(Notice::Reply(line.into()))),
+            RequestSource::GivenUp => (),
+        }
+    }
+
+    fn on_err(&mut self, source: RequestSource, code: u16, line: &str) {
+        match source {
+            RequestSource::User(request) => self.on_refused(code, line, request),
+            RequestSource::Join => self.refuse_join(code, line),
+            // The member was offline or unknown already.
+            RequestSource::Leave => self.session.exit(None),
+            RequestSource::GivenUp => (),
+        }
+    }
+
+    /// Handles a refused request. A message is queued again if the coordinator says that this
+    /// member is not online, or that the coordinator shuts down. Such a refusal has changed
+    /// nothing, and the message socket is about to end.
+    fn on_refused(&mut self, code: u16, line: &str, request: UserRequest) {
+        let session = &mut *self.session;
+        let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
+        if is_away && session.may_send_later() {
+            session.waiting.insert(request);
+            return self.delay_sending();
+        }
+        session.output.fail();
+        session.output.show(Notice::Reply(line.into()));
+        match code {
+            404 | 409 if request.ask.is_leave() => session.messages.mark_leaving(), // Offline.
+            _ if request.ask.is_leave() => self.stay_online(),
+            _ => (),
+        }
+    }
+
+    /// Allows automatic reconnects again: the coordinator refused a `disconnect` or `deregister`.
+    fn stay_online(&mut self) {
+        let Session { messages, automatic_join, .. } = &mut *self.session;
+        match messages.stream() {
+            Some(stream) => automatic_join.allow(stream.port),
+            None => automatic_join.forbid(),
+        }
+    }
+
+    /// Queues the requests in flight again. The coordinator closes the socket after this refusal
+    /// and has not read the requests behind the refused one.
+    fn take_back_requests(&mut self) {
+        let session = &mut *self.session;
+        session.requests.abort(&mut session.output);
+        let mut unfinished = 0_usize;
+        for request in session.requests.close(0).0 {
+            match request.source {
+                RequestSource::User(_) if session.shutdown.is_some() => {
+                    unfinished = unfinished.saturating_add(1);
+                }
+                RequestSource::User(request) => session.waiting.insert(request),
+                RequestSource::Join => session.join.iter_mut().for_each(Join::ask_again),
+                RequestSource::Leave => {
+                    session.shutdown.iter_mut().for_each(|shutdown| shutdown.set_asked(false));
+                }
+                RequestSource::GivenUp => (),
+            }
+        }
+        session.report_unfinished(unfinished);
+    }
+
+    /// Handles the end of the command socket. The operating system has not taken the last `unsent`
+    /// bytes of the requests.
+    fn on_command_socket_closed(&mut self, socket: CommandSocket, why: &Reason, unsent: usize) {
+        if !self.session.requests.is_open(socket) {
+            return;
+        }
+        self.session.output.show(Notice::CommandSocketLost { why: why.clone() });
+        let (in_flight, handed_over) = self.session.requests.close(unsent);
+        for (number, request) in in_flight.into_iter().enumerate() {
+            let session = &mut *self.session;
+            match request.source {
+                RequestSource::User(request) if number >= handed_over => match session.shutdown {
+                    Some(_) => session.not_sent(&request, NotSent::Quit),
+                    None => session.waiting.insert(request),
+                },
+                RequestSource::User(UserRequest { ask, .. }) => {
+                    session.output.fail();
+                    session.output.show(Notice::unanswered(&ask));
+                }
+                RequestSource::Join => self.on_join_reply_lost(why.clone()),
+                RequestSource::Leave => {
+                    let command = request.word;
+                    session.exit_failed(Notice::Failed { command, why: why.clone() });
+                }
+                RequestSource::GivenUp => (),
+            }
+        }
+    }
+
+    /// Closes the command socket after a wrong reply, or after a timeout.
+    fn fail_command_socket(&mut self, why: &Reason) {
+        if let Some(socket) = self.session.requests.abort(&mut self.session.output) {
+            self.on_command_socket_closed(socket, why, 0);
+        }
+    }
+
+    fn expire_requests(&mut self) {
+        let Session { requests, output, settings, .. } = &mut *self.session;
+        let Some(missed) = requests.expire(output, self.now) else { return };
+        let coordinator = settings.coordinator.clone();
+        match missed {
+            MissedDeadline::Dial(socket) => {
+                self.on_dial_failed(socket, Reason::DialTimeout { coordinator });
+            }
+            MissedDeadline::Reply => self.fail_command_socket(&Reason::NoReply { coordinator }),
+        }
+    }
+
+    fn on_message_line(&mut self, socket: MessageSocket, line: &[u8]) {
+        if self.session.is_candidate(socket) {
+            return self.on_first_line(socket, line);
+        }
+        let Session { messages, output, .. } = &mut *self.session;
+        if !messages.is_stream(socket) {
+            return;
+        }
+        match messages.take_line(line, output) {
+            None => (),
+            Some(LastLine::Bye(reason)) => self.on_bye(reason),
+            Some(LastLine::Bad) => self.end_stream(Reason::BadMessage),
+        }
+    }
+
+    /// Handles a `bye`, the coordinator's reason for closing the message socket.
+    ///
+    /// After a takeover by another program with this id, no automatic reconnect follows: each of
+    /// the two programs would take the id from the other, again and again.
+    fn on_bye(&mut self, reason: &str) {
+        let is_end_expected = self.is_end_expected();
+        let session = &mut *self.session;
+        let is_ours = |by| session.own_addresses.contains(by);
+        match Bye::parse(reason) {
+            Some(Bye::TakenOver(by)) if !is_ours(by) && !is_end_expected => {
+                session.messages.take_stream();
+                session.automatic_join.forbid();
+                if session.join.as_ref().is_some_and(|join| !join.is_for_user()) {
+                    session.give_up_join();
+                }
+                session.output.show(Notice::TakenOver(by));
+            }
+            Some(_) | None => self.end_stream(Reason::Bye(reason.into())),
+        }
+    }
+
+    fn is_end_expected(&self) -> bool {
+        let session = &*self.session;
+        session.messages.stream().is_some_and(|stream| stream.is_leaving)
+            || session.shutdown.is_some()
+            || session.requests.is_leaving()
+            || session.join.as_ref().is_some_and(Join::may_take_over)
+    }
+
+    fn end_stream(&mut self, why: Reason) {
+        let is_expected = self.is_end_expected();
+        let Session { messages, automatic_join, output, .. } = &mut *self.session;
+        let Some(stream) = messages.take_stream() else { return };
+        if self.now.since(stream.opened) >= RETRY_RESET_MS {
+            automatic_join.reset_pauses();
+        }
+        if !is_expected {
+            output.show(Notice::MessageSocketLost { why });
+        }
+        self.resume();
+    }
+}
