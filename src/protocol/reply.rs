@@ -63,6 +63,9 @@ impl Reply {
     /// Appends the line with its LF. The reply to a message, the most frequent one, is written
     /// without the formatting machinery.
     pub fn encode(&self, out: &mut BytesMut) {
+        if out.capacity() == 0 {
+            out.reserve(REPLIES_BYTES);
+        }
         if let Self::Msend { seq } = self {
             out.extend_from_slice(b"OK msend seq=");
             out.extend_from_slice(itoa::Buffer::new().format(seq.as_u64()).as_bytes());
@@ -104,6 +107,9 @@ impl<R: Into<RequestError>> From<R> for Reply {
         Self::Refused(refusal.into())
     }
 }
+
+/// Room that is made for the first reply, and for some that may follow.
+const REPLIES_BYTES: usize = 512;
 
 /// A line after `OK members`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
