@@ -204,7 +204,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         if self.group.state.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
         }
-        if member.own().count_above(member.acked()) >= OWN_RANGES_MAX {
+        if member.own().reach_above(member.acked(), OWN_RANGES_MAX) {
             return Err(RequestError::TooManyUnacked { max: OWN_RANGES_MAX });
         }
         let (seq, sender, accepted) =

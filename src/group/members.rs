@@ -233,11 +233,16 @@ impl Members {
         Some(member)
     }
 
+    #[inline]
     pub(super) fn find(&self, id: &str) -> Option<MemberSlot> {
         let found = self.found_last.get();
-        if self.at(found).is_some_and(|member| *member.id == *id) {
-            return Some(found);
+        match self.at(found).is_some_and(|member| *member.id == *id) {
+            true => Some(found),
+            false => self.search(id),
         }
+    }
+
+    fn search(&self, id: &str) -> Option<MemberSlot> {
         let found = self.by_id.get(id).copied()?;
         self.found_last.set(found);
         Some(found)

@@ -75,9 +75,10 @@ impl SeqRanges {
         self.ranges.get(position).copied()
     }
 
-    /// Returns the number of ranges that reach above `acked`.
-    pub(super) fn count_above(&self, acked: Seq) -> usize {
-        self.ranges.len().saturating_sub(self.passed(acked))
+    /// Returns true if at least `count` ranges reach above `acked`.
+    pub(super) fn reach_above(&self, acked: Seq, count: usize) -> bool {
+        let ranges = self.ranges.len();
+        ranges >= count && ranges.saturating_sub(self.passed(acked)) >= count
     }
 
     /// Prepares for a cursor that goes back from `acked`: of the seqs up to `acked`, only those of
