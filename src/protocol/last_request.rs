@@ -7,10 +7,9 @@ use super::Request;
 /// Id and IP address of the last request on a command socket.
 #[derive(Debug, Default)]
 pub struct LastRequest {
-    /// `<id>##<ip>`, as in the request.
-    text: Box<str>,
-    /// Length of `<id>#`.
-    id_bytes: usize,
+    id: Box<str>,
+    /// The IP address, as in the request.
+    ip_text: Box<[u8]>,
     /// `None` before the first request.
     ip: Option<IpAddr>,
 }
@@ -20,21 +19,19 @@ impl LastRequest {
     /// that IP address.
     #[inline]
     pub(super) fn strip<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], IpAddr)> {
-        let (id, ip) = self.text.as_bytes().split_at_checked(self.id_bytes)?;
-        Some((line.strip_prefix(id)?.strip_suffix(ip)?, self.ip?))
+        let rest = line.strip_prefix(self.id.as_bytes())?.strip_prefix(b"#")?;
+        let command = rest.strip_suffix(&*self.ip_text)?.strip_suffix(b"#")?;
+        Some((command, self.ip?))
     }
 
     pub(super) fn id(&self) -> &str {
-        self.text.get(..self.id_bytes.saturating_sub(1)).unwrap_or_default()
+        &self.id
     }
 
     /// Replaces the last request by the request of `line`.
     pub(super) fn replace(&mut self, request: &Request<'_>, line: &[u8]) {
-        let Some(mark) = line.iter().rposition(|byte| *byte == b'#') else { return };
-        let ip = line.get(mark..).and_then(|ip| str::from_utf8(ip).ok()).unwrap_or_default();
-        self.text = [request.id, "#", ip].concat().into();
-        self.id_bytes = request.id.len().saturating_add(1);
-        self.ip = Some(request.ip);
+        let ip_text = line.rsplit(|byte| *byte == b'#').next().unwrap_or_default();
+        *self = Self { id: request.id.into(), ip_text: ip_text.into(), ip: Some(request.ip) };
     }
 }
 

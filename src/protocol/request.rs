@@ -101,12 +101,12 @@ impl<'a> Request<'a> {
     ///
     /// See [`Request::parse`].
     pub fn parse_after(line: &'a [u8], last: &'a mut LastRequest) -> Result<Self, Malformed> {
-        let Some((command, ip)) = last.strip(line) else {
-            let request = Self::parse(line)?;
-            last.replace(&request, line);
-            return Ok(request);
-        };
-        Ok(Self { id: last.id(), command: Command::parse(command)?, ip })
+        match last.strip(line) {
+            Some((command, ip)) => {
+                Ok(Self { id: last.id(), command: Command::parse(command)?, ip })
+            }
+            None => Self::parse(line).inspect(|request| last.replace(request, line)),
+        }
     }
 }
 
