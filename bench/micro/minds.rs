@@ -62,7 +62,11 @@ impl World {
     fn request(&mut self, line: &[u8]) -> Option<LinkId> {
         let origin = Origin { conn: ConnId(0), peer: HOME, local: HOME };
         if let Ok(request) = Request::parse(line) {
-            self.group.handle(Input::Request { origin, request }, now(0), &mut MemoryJournal);
+            self.group.handle(
+                Input::Request { origin, request: &request },
+                now(0),
+                &mut MemoryJournal,
+            );
         }
         let mut link_found = None;
         while let Some(effect) = self.group.poll_effect() {

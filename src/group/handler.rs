@@ -34,7 +34,7 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
             group.expired_at = Some(steady);
         }
         match input {
-            Input::Request { origin, request } => self.on_request(origin, &request),
+            Input::Request { origin, request } => self.on_request(origin, request),
             Input::Connected { link } => self.on_connected(link),
             Input::ConnectFailed { link, reason } => group.on_connect_failed(link, reason),
             Input::Wrote { link, bytes, through } => group.on_wrote(link, bytes, through),

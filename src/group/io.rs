@@ -52,7 +52,7 @@ pub enum Input<'a> {
         /// Source of the request.
         origin: Origin,
         /// The parsed request.
-        request: Request<'a>,
+        request: &'a Request<'a>,
     },
     /// A connect-back succeeded. Acks that have arrived on
     /// [`Group::replaces`](super::Group::replaces) are handed in first.

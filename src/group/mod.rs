@@ -211,6 +211,7 @@ impl Group {
     }
 
     /// Returns the message socket that ends if this request succeeds.
+    #[inline]
     #[must_use]
     pub fn ends(&self, request: &Request<'_>) -> Option<LinkId> {
         let members = &self.state.members;

@@ -81,7 +81,7 @@ impl World {
         let origin =
             Origin { conn: ConnId(conn), peer: LOCAL_IP, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{LOCAL_IP}");
-        self.input(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+        self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
 
     /// Returns the one reply to a request of command socket 0.
@@ -193,7 +193,7 @@ fn the_source_address_is_set_only_if_a_request_names_its_own_ip() {
         let origin = Origin { conn: ConnId(0), peer: LOCAL_IP, local };
         let line = format!("id-at-{ip}#register 9000#{ip}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        match &world.input(Input::Request { origin, request })[..] {
+        match &world.input(Input::Request { origin, request: &request })[..] {
             [Effect::Connect { from, .. }] => assert_eq!(*from, expected, "{ip}"),
             other => panic!("{other:?}"),
         }

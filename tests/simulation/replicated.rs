@@ -171,7 +171,7 @@ impl World {
         let origin = Origin { conn, peer: HOME, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{HOME}");
         let request = Request::parse(line.as_bytes()).unwrap();
-        self.input(at, Input::Request { origin, request });
+        self.input(at, Input::Request { origin, request: &request });
     }
 
     fn step(&mut self) {

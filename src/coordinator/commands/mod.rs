@@ -32,7 +32,7 @@ use crate::config::CoordinatorConfig;
 use crate::group::{ConnId, Origin};
 use crate::limits::{KEEPALIVE, WORK_BYTES};
 use crate::net::{Connection, Key, Readiness, Slots, Stream, TimerId, Transport, UnackedBytes};
-use crate::protocol::{Command, LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
+use crate::protocol::{LimitReached, LineBuffer, Reply, Request, RequestError, TooLong};
 use crate::time::Millis;
 use admission::Admission;
 use batch::RequestBatch;
@@ -270,10 +270,6 @@ impl<S: Stream> CommandSockets<S> {
             Ok(request) => {
                 client.phase = ClientPhase::Waiting;
                 let Addresses { peer, local } = client.addresses;
-                // Messages are logged at `trace` only: there may be a million in a second.
-                let is_message = matches!(request.command, Command::Msend { .. });
-                let level = if is_message { log::Level::Trace } else { log::Level::Debug };
-                log::log!(level, "{peer}: {request}");
                 Next::Request(Origin { conn, peer, local }, request)
             }
             Err(malformed) => {

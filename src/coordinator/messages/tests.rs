@@ -56,7 +56,7 @@ impl Part {
     fn request(&mut self, line: &str) -> Option<LinkId> {
         let request = Request::parse(line.as_bytes()).unwrap();
         let origin = Origin { conn: ConnId(0), peer: LOCALHOST, local: LOCALHOST };
-        self.handle(Input::Request { origin, request })
+        self.handle(Input::Request { origin, request: &request })
     }
 
     /// Registers a member that acknowledges. Its connect-back is in progress.

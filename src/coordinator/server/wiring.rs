@@ -16,7 +16,7 @@ use crate::limits::{
     WORK_CONNECT, WORK_REQUEST_SOCKET, WORK_STATS,
 };
 use crate::net::{Connection, Key};
-use crate::protocol::{Epoch, LimitReached, Listing, Reply, Request};
+use crate::protocol::{Command, Epoch, LimitReached, Listing, Reply, Request};
 use crate::time::Now;
 
 impl<P: Platform> Coordinator<P> {
@@ -30,22 +30,22 @@ impl<P: Platform> Coordinator<P> {
     /// Runs the effects of the group until none is left.
     pub(super) fn run_effects(&mut self, now: Now) {
         while let Some(effect) = self.group.poll_effect(now) {
-            match effect {
+            match &effect {
                 Effect::Reply { to, reply, after } => {
-                    let after = self.group.awaited(after);
-                    self.commands.answer(to, &reply, after);
+                    let after = self.group.awaited(*after);
+                    self.commands.answer(*to, reply, after);
                 }
-                Effect::List { to, listing } => self.list(to, listing, now),
+                Effect::List { to, listing } => self.list(*to, *listing, now),
                 Effect::Connect { link, address, from } => {
                     self.sockets.spend(WORK_CONNECT);
-                    self.connect_back(link, from, address, now);
+                    self.connect_back(*link, *from, *address, now);
                 }
                 Effect::Close { link, closing_bytes } => {
-                    self.messages.close(link, &closing_bytes, self.sockets.scratch());
+                    self.messages.close(*link, closing_bytes, self.sockets.scratch());
                 }
                 Effect::DrawEpoch => self.draw_epoch(now),
-                Effect::MemberChange(change) => report::log_member_change(&change),
-                Effect::Backlog(change) => report::log_backlog(&change),
+                Effect::MemberChange(change) => report::log_member_change(change),
+                Effect::Backlog(change) => report::log_backlog(change),
             }
         }
     }
@@ -123,7 +123,7 @@ impl<P: Platform> Coordinator<P> {
         let Some(mut batch) = self.commands.begin(key, share, &mut self.sockets) else { return };
         while self.commands.advance(&mut batch, &mut self.sockets) {
             match self.commands.next(&mut batch, &mut self.sockets, now.steady) {
-                Next::Request(origin, request) => self.execute(origin, request, now),
+                Next::Request(origin, request) => self.execute(origin, &request, now),
                 Next::Answered | Next::Nothing => (),
             }
         }
@@ -131,8 +131,12 @@ impl<P: Platform> Coordinator<P> {
     }
 
     #[inline]
-    fn execute(&mut self, origin: Origin, request: Request<'_>, now: Now) {
-        if let Some(link) = self.group.ends(&request) {
+    fn execute(&mut self, origin: Origin, request: &Request<'_>, now: Now) {
+        // Messages are logged at `trace` only: there may be a million in a second.
+        let is_message = matches!(request.command, Command::Msend { .. });
+        let level = if is_message { log::Level::Trace } else { log::Level::Debug };
+        log::log!(level, "{}: {request}", origin.peer);
+        if let Some(link) = self.group.ends(request) {
             self.read_all_acks(link, now); // Acknowledgements that have arrived still count.
         }
         self.handle(Input::Request { origin, request }, now);

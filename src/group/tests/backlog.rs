@@ -27,7 +27,7 @@ impl World {
         let line = format!("{line}#{LOCAL_IP}");
         self.backlog_changes(Input::Request {
             origin,
-            request: Request::parse(line.as_bytes()).unwrap(),
+            request: &Request::parse(line.as_bytes()).unwrap(),
         })
     }
 }

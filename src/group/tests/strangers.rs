@@ -8,7 +8,7 @@ impl World {
         let peer: IpAddr = peer.parse().unwrap();
         let origin = Origin { conn: ConnId(7), peer, local: "10.0.0.1".parse().unwrap() };
         let line = format!("{line}#{peer}");
-        self.input(Input::Request { origin, request: Request::parse(line.as_bytes()).unwrap() })
+        self.input(Input::Request { origin, request: &Request::parse(line.as_bytes()).unwrap() })
     }
 
     fn reply_to(&mut self, peer: &str, line: &str) -> String {
@@ -118,6 +118,6 @@ fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
     let origin =
         Origin { conn: ConnId(0), peer: [10, 0, 0, 9].into(), local: "10.0.0.1".parse().unwrap() };
     let request = Request::parse(b"ann#reconnect 9001#10.0.0.9").unwrap();
-    let effects = world.input(Input::Request { origin, request });
+    let effects = world.input(Input::Request { origin, request: &request });
     assert!(matches!(effects[..], [Effect::Connect { .. }]), "{effects:?}");
 }
