@@ -7,40 +7,39 @@
 //!       └─▶ failed        └─▶ command socket                        └─▶ failed, with all reasons
 //! ```
 
+mod resolver;
+
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::resolver::Resolver;
-use super::server::{Participant, ParticipantTimer};
-use super::socket::SocketRole;
+use mio::Token;
+
+use super::event_loop::{EventLoop, ParticipantTimer};
+use super::line_socket::watch;
 use crate::config::{Endpoint, Host};
 use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
-use crate::net::{Connection, Key, Pool};
-use crate::session::{CommandSocket, SessionInput};
+use crate::net::{Connection, Key, Pool, Readiness};
+use crate::session::CommandSocket;
 use crate::time::Millis;
+use resolver::Resolver;
 
-/// Address or name of the coordinator, and the resolver for a name.
+/// Address or name of the coordinator, and the dial of a command socket.
 #[derive(Debug)]
-pub(super) struct CoordinatorAddress {
-    pub(super) coordinator: Endpoint,
+pub(super) struct Dialer {
+    coordinator: Endpoint,
     /// `None` if the config has an address.
     resolver: Option<Resolver>,
-}
-
-impl CoordinatorAddress {
-    pub(super) fn new(coordinator: &Endpoint, pool: &Pool) -> io::Result<Self> {
-        let resolver = match &coordinator.host {
-            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
-            Host::Address(_) => None,
-        };
-        Ok(Self { coordinator: coordinator.clone(), resolver })
-    }
+    dial: Option<Dial>,
+    /// Number of connect attempts so far. Each has a key of its own.
+    attempts: usize,
+    /// Connections to be closed at the end of the turn.
+    marked_for_close: Vec<Connection>,
 }
 
 /// The dial of a command socket.
 #[derive(Debug)]
-pub(super) struct Dialer {
+struct Dial {
     socket: CommandSocket,
     /// Deadline of the lookup.
     resolved_by: Millis,
@@ -54,18 +53,58 @@ pub(super) struct Dialer {
 }
 
 /// The connect to one address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct ConnectAttempt {
     key: Key,
+    connection: Connection,
     address: SocketAddr,
     until: Millis,
 }
 
-impl Participant {
-    pub(super) fn dial(&mut self, socket: CommandSocket, now: Millis) {
-        let coordinator_address = &mut self.parts.coordinator_address;
-        let port = coordinator_address.coordinator.port;
-        let mut dialer = Dialer {
+/// A command socket that is connected.
+#[derive(Debug)]
+pub(super) struct DialedSocket {
+    pub(super) socket: CommandSocket,
+    pub(super) key: Key,
+    pub(super) connection: Connection,
+    /// Local address of the socket.
+    pub(super) ip: IpAddr,
+    /// Remote address of the socket.
+    pub(super) coordinator: SocketAddr,
+}
+
+/// A command socket that could not be connected.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FailedDial {
+    pub(super) socket: CommandSocket,
+    pub(super) reason: String,
+}
+
+impl Dialer {
+    /// Starts a resolver if the coordinator has a name.
+    pub(super) fn new(coordinator: &Endpoint, pool: &Pool) -> io::Result<Self> {
+        let resolver = match &coordinator.host {
+            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
+            Host::Address(_) => None,
+        };
+        Ok(Self {
+            coordinator: coordinator.clone(),
+            resolver,
+            dial: None,
+            attempts: 0,
+            marked_for_close: Vec::new(),
+        })
+    }
+
+    /// Begins to connect a command socket.
+    pub(super) fn dial(
+        &mut self,
+        socket: CommandSocket,
+        event_loop: &mut EventLoop,
+        now: Millis,
+    ) -> Option<FailedDial> {
+        self.mark_current();
+        let mut dial = Dial {
             socket,
             resolved_by: now.plus(RESOLVING_MS_MAX),
             until: now.plus(CONNECTING_MS_MAX),
@@ -73,107 +112,273 @@ impl Participant {
             current: None,
             failures: Vec::new(),
         };
-        match (&coordinator_address.coordinator.host, &mut coordinator_address.resolver) {
+        match (&self.coordinator.host, &mut self.resolver) {
             (Host::Address(ip), _) => {
-                dialer.addresses.push_back(SocketAddr::new(*ip, port));
-                self.dialer = Some(dialer);
-                self.try_next_address(now);
+                dial.addresses.push_back(SocketAddr::new(*ip, self.coordinator.port));
+                self.dial = Some(dial);
+                self.try_next_address(event_loop, now)
             }
             (Host::Name(_), Some(resolver)) => {
                 resolver.ask();
-                self.wake_at(dialer.resolved_by, ParticipantTimer::Dial);
-                self.dialer = Some(dialer);
+                event_loop.wake_at(dial.resolved_by, ParticipantTimer::Dial);
+                self.dial = Some(dial);
+                None
             }
-            (Host::Name(_), None) => (), // A name has a resolver.
+            (Host::Name(_), None) => None, // A name has a resolver.
         }
     }
 
     /// Takes the result of the resolver, and tries the first address.
-    pub(super) fn take_addresses(&mut self, now: Millis) {
-        let resolver = self.parts.coordinator_address.resolver.as_mut();
-        let Some(answer) = resolver.and_then(Resolver::answer) else { return };
-        let Some(dialer) = &mut self.dialer else { return };
-        if dialer.current.is_some() {
-            return; // The result of an earlier lookup.
+    pub(super) fn take_addresses(
+        &mut self,
+        event_loop: &mut EventLoop,
+        now: Millis,
+    ) -> Option<FailedDial> {
+        let answer = self.resolver.as_mut()?.answer()?;
+        let dial = self.dial.as_mut()?;
+        if dial.current.is_some() {
+            return None; // The result of an earlier lookup.
         }
         match answer {
             Ok(addresses) if addresses.is_empty() => {
-                self.fail_dialing("the name has no usable address", now);
+                self.fail_resolving("the name has no usable address")
             }
             Ok(addresses) => {
-                dialer.addresses = addresses.into();
-                self.try_next_address(now);
+                dial.addresses = addresses.into();
+                self.try_next_address(event_loop, now)
             }
-            Err(error) => self.fail_dialing(&format!("cannot be resolved: {error}"), now),
+            Err(error) => self.fail_resolving(&format!("cannot be resolved: {error}")),
         }
     }
 
-    fn try_next_address(&mut self, now: Millis) {
-        while let Some(dialer) = &mut self.dialer {
-            let left = u64::try_from(dialer.addresses.len()).unwrap_or(u64::MAX).max(1);
-            let share = dialer.until.since(now).div_euclid(left);
-            let Some(address) = dialer.addresses.pop_front() else {
-                return self.fail_connecting(now);
-            };
-            let role = SocketRole::Dialer(dialer.socket);
-            let added = Connection::connect(address).and_then(|it| self.add(it, role));
-            let Some(dialer) = &mut self.dialer else { return };
+    /// Records an event of the connection with this key.
+    pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
+        let current = self.dial.as_mut().and_then(|dial| dial.current.as_mut());
+        if let Some(current) = current.filter(|current| current.key == key) {
+            current.connection.on_event(event);
+        }
+    }
+
+    /// Continues the connect. Returns the socket once it is connected, or the failure of the dial.
+    pub(super) fn advance(
+        &mut self,
+        event_loop: &mut EventLoop,
+        now: Millis,
+    ) -> Option<Result<DialedSocket, FailedDial>> {
+        let current = self.dial.as_mut()?.current.as_mut()?;
+        match current.ends() {
+            Ok(None) => None,
+            Ok(Some((local, coordinator))) => {
+                let Dial { socket, current, .. } = self.dial.take()?;
+                let ConnectAttempt { key, connection, .. } = current?;
+                Some(Ok(DialedSocket { socket, key, connection, ip: local.ip(), coordinator }))
+            }
+            Err(error) => self.on_connect_failed(&error.to_string(), event_loop, now).map(Err),
+        }
+    }
+
+    /// Gives up a lookup, or a connect, after its deadline.
+    pub(super) fn expire(&mut self, event_loop: &mut EventLoop, now: Millis) -> Option<FailedDial> {
+        let dial = self.dial.as_ref()?;
+        match &dial.current {
+            Some(current) if current.until <= now => {
+                self.on_connect_failed("no answer", event_loop, now)
+            }
+            None if dial.resolved_by <= now => {
+                let seconds = RESOLVING_MS_MAX.div_euclid(1000);
+                self.fail_resolving(&format!("cannot be resolved: no answer in {seconds} s"))
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    /// Stops connecting this command socket.
+    pub(super) fn close(&mut self, socket: CommandSocket) {
+        if self.dial.as_ref().is_some_and(|dial| dial.socket == socket) {
+            self.mark_current();
+            self.dial = None;
+        }
+    }
+
+    /// Closes the marked connections. Returns true if there were any.
+    pub(super) fn close_marked(&mut self) -> bool {
+        !std::mem::take(&mut self.marked_for_close).is_empty()
+    }
+
+    fn try_next_address(&mut self, event_loop: &mut EventLoop, now: Millis) -> Option<FailedDial> {
+        let dial = self.dial.as_mut()?;
+        loop {
+            let left = u64::try_from(dial.addresses.len()).unwrap_or(u64::MAX).max(1);
+            let share = dial.until.since(now).div_euclid(left);
+            let Some(address) = dial.addresses.pop_front() else { return self.fail_connecting() };
+            // A number of the first table of keys: the highest bit is 0.
+            self.attempts = self.attempts.wrapping_add(1) & (usize::MAX >> 1);
+            let key = Key::from(Token(self.attempts));
+            let added = Connection::connect(address).and_then(|mut connection| {
+                watch(&mut connection, event_loop.registry(), key).map(|()| connection)
+            });
             match added {
-                Ok(key) => {
+                Ok(connection) => {
                     let until = now.plus(share);
-                    dialer.current = Some(ConnectAttempt { key, address, until });
-                    return self.wake_at(until, ParticipantTimer::Dial);
+                    dial.current = Some(ConnectAttempt { key, connection, address, until });
+                    event_loop.wake_at(until, ParticipantTimer::Dial);
+                    return None;
                 }
-                Err(error) => dialer.failures.push(format!("{address}: {error}")),
+                Err(error) => dial.failures.push(format!("{address}: {error}")),
             }
         }
     }
 
     /// Handles a failed connect: tries the next address.
-    pub(super) fn on_connect_failed(&mut self, key: Key, reason: &str, now: Millis) {
-        let Some(dialer) = &mut self.dialer else { return };
-        let Some(current) = dialer.current.take_if(|current| current.key == key) else { return };
-        dialer.failures.push(format!("{}: {reason}", current.address));
-        self.try_next_address(now);
+    fn on_connect_failed(
+        &mut self,
+        reason: &str,
+        event_loop: &mut EventLoop,
+        now: Millis,
+    ) -> Option<FailedDial> {
+        let dial = self.dial.as_mut()?;
+        let ConnectAttempt { connection, address, .. } = dial.current.take()?;
+        dial.failures.push(format!("{address}: {reason}"));
+        self.marked_for_close.push(connection);
+        self.try_next_address(event_loop, now)
     }
 
-    /// Gives up a lookup, or a connect, after its deadline.
-    pub(super) fn expire_dialing(&mut self, now: Millis) {
-        let Some(dialer) = &self.dialer else { return };
-        match dialer.current {
-            Some(current) if current.until <= now => {
-                self.marked_for_close.push(current.key);
-                self.on_connect_failed(current.key, "no answer", now);
-            }
-            None if dialer.resolved_by <= now => {
-                let seconds = RESOLVING_MS_MAX.div_euclid(1000);
-                self.fail_dialing(&format!("cannot be resolved: no answer in {seconds} s"), now);
-            }
-            Some(_) | None => (),
-        }
-    }
-
-    fn fail_connecting(&mut self, now: Millis) {
-        let Some(dialer) = &mut self.dialer else { return };
-        let (socket, failures) = (dialer.socket, std::mem::take(&mut dialer.failures));
-        self.dialer = None;
-        let coordinator = &self.parts.coordinator_address.coordinator;
+    fn fail_connecting(&mut self) -> Option<FailedDial> {
+        let Dial { socket, failures, .. } = self.dial.take()?;
+        let (coordinator, failures) = (&self.coordinator, failures.join("; "));
         let reason = match &coordinator.host {
-            Host::Address(_) => format!("cannot connect to {}", failures.join("; ")),
-            Host::Name(_) => format!("cannot connect to {coordinator}: {}", failures.join("; ")),
+            Host::Address(_) => format!("cannot connect to {failures}"),
+            Host::Name(_) => format!("cannot connect to {coordinator}: {failures}"),
         };
-        self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
+        Some(FailedDial { socket, reason })
     }
 
-    fn fail_dialing(&mut self, reason: &str, now: Millis) {
-        let Some(Dialer { socket, .. }) = self.dialer.take() else { return };
-        let reason = format!("{}: {reason}", self.parts.coordinator_address.coordinator);
-        self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
+    fn fail_resolving(&mut self, reason: &str) -> Option<FailedDial> {
+        let Dial { socket, .. } = self.dial.take()?;
+        Some(FailedDial { socket, reason: format!("{}: {reason}", self.coordinator) })
+    }
+
+    fn mark_current(&mut self) {
+        let current = self.dial.as_mut().and_then(|dial| dial.current.take());
+        self.marked_for_close.extend(current.map(|current| current.connection));
     }
 }
 
-impl Dialer {
-    pub(super) fn is_for(&self, socket: CommandSocket) -> bool {
-        self.socket == socket
+impl ConnectAttempt {
+    /// Returns the local and the remote address once the connection is established.
+    fn ends(&mut self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
+        if !self.connection.is_writable() || !self.connection.connected()? {
+            return Ok(None);
+        }
+        Ok(Some((self.connection.local_addr()?, self.connection.peer_addr()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::participant::testing::{event_loop, run};
+
+    const OURS: CommandSocket = CommandSocket(1);
+
+    /// Makes a dialer of a host on this machine.
+    fn dialer(host: Host, port: u16, event_loop: &EventLoop) -> Dialer {
+        let pool = Pool::new(event_loop.registry()).unwrap();
+        Dialer::new(&Endpoint { host, port }, &pool).unwrap()
+    }
+
+    fn localhost() -> Host {
+        Host::Address(Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// Runs turns until the dial has a result.
+    fn result(event_loop: &mut EventLoop, dialer: &mut Dialer) -> Result<DialedSocket, FailedDial> {
+        let on_event = |dialer: &mut Dialer, key: Option<Key>, event: &_| {
+            dialer.on_event(key.unwrap(), event);
+        };
+        run(event_loop, dialer, on_event, |dialer, event_loop| {
+            let failed = dialer.take_addresses(event_loop, Millis::ZERO);
+            failed.map(Err).or_else(|| dialer.advance(event_loop, Millis::ZERO))
+        })
+    }
+
+    #[test]
+    fn an_address_that_refuses_is_followed_by_the_next_one() {
+        let mut event_loop = event_loop();
+        let (closed, refusing) = listener();
+        let (open, address) = listener();
+        drop(closed);
+        let mut dialer = dialer(localhost(), refusing.port(), &event_loop);
+        assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+        dialer.dial.as_mut().unwrap().addresses.push_back(address);
+        let dialed = result(&mut event_loop, &mut dialer).unwrap();
+        let (_, peer) = open.accept().unwrap();
+        assert_eq!((dialed.socket, dialed.coordinator, dialed.ip), (OURS, address, peer.ip()));
+        assert!(!dialed.key.is_second());
+        assert!(dialer.close_marked(), "the connection that was refused");
+        assert!(dialer.advance(&mut event_loop, Millis::ZERO).is_none(), "it is told once");
+        assert_eq!(dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX)), None);
+    }
+
+    #[test]
+    fn a_dial_fails_with_the_reasons_of_all_addresses() {
+        let mut event_loop = event_loop();
+        let (closed, first) = listener();
+        let (also_closed, second) = listener();
+        drop((closed, also_closed));
+        let mut dialer = dialer(localhost(), first.port(), &event_loop);
+        assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+        dialer.dial.as_mut().unwrap().addresses.push_back(second);
+        let FailedDial { socket, reason } = result(&mut event_loop, &mut dialer).unwrap_err();
+        assert_eq!(socket, OURS);
+        assert!(reason.starts_with(&format!("cannot connect to {first}: ")), "{reason}");
+        assert!(reason.contains(&format!("; {second}: ")), "{reason}");
+    }
+
+    #[test]
+    fn each_address_has_its_share_of_the_time() {
+        let mut event_loop = event_loop();
+        let (_open, address) = listener();
+        let mut dialer = dialer(localhost(), address.port(), &event_loop);
+        assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+        assert_eq!(dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX - 1)), None);
+        let failed = dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX));
+        let reason = format!("cannot connect to {address}: no answer");
+        assert_eq!(failed, Some(FailedDial { socket: OURS, reason }));
+        assert!(dialer.close_marked());
+    }
+
+    #[test]
+    fn a_dial_that_is_closed_has_no_result() {
+        let mut event_loop = event_loop();
+        let (_open, address) = listener();
+        let mut dialer = dialer(localhost(), address.port(), &event_loop);
+        assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+        dialer.close(CommandSocket(2));
+        assert!(!dialer.close_marked(), "the number of another socket");
+        dialer.close(OURS);
+        assert!(dialer.close_marked());
+        assert!(dialer.advance(&mut event_loop, Millis::ZERO).is_none());
+        assert_eq!(dialer.expire(&mut event_loop, Millis::new(CONNECTING_MS_MAX)), None);
+    }
+
+    #[test]
+    fn a_name_is_resolved_within_its_limit_of_time() {
+        let mut event_loop = event_loop();
+        let mut dialer = dialer(Host::Name("localhost".into()), 1, &event_loop);
+        assert_eq!(dialer.dial(OURS, &mut event_loop, Millis::ZERO), None);
+        assert_eq!(dialer.expire(&mut event_loop, Millis::new(RESOLVING_MS_MAX - 1)), None);
+        let failed = dialer.expire(&mut event_loop, Millis::new(RESOLVING_MS_MAX)).unwrap();
+        let seconds = RESOLVING_MS_MAX / 1000;
+        let reason = format!("localhost:1: cannot be resolved: no answer in {seconds} s");
+        assert_eq!(failed, FailedDial { socket: OURS, reason });
     }
 }

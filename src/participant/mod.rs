@@ -16,14 +16,18 @@
 //! from one socket before the next one gets its turn. The message log and the acknowledgements
 //! never wait for the printer.
 
+mod accepted_sockets;
+mod command_connection;
 mod dialer;
+mod event_loop;
+mod line_socket;
 mod message_log;
 mod outbox;
-mod resolver;
 mod server;
-mod socket;
-mod sockets;
 mod terminal;
+#[cfg(test)]
+mod testing;
+mod user_lines;
 
 use std::fmt;
 use std::io;
@@ -31,20 +35,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
-use mio::Poll;
 
 use crate::config::{ParticipantOptions, ParticipantRun, stderr_is_journal};
-use crate::limits::{DIAGNOSTICS_CLOSE_MS, LOG_QUEUE_MAX, PRINT_QUEUE_MAX};
-use crate::net::{
-    Clock, Diagnostics, Pool, Reader, Signal, Signals, ignore_harmless_signals, print_to_stderr,
-    raise_file_limit,
-};
-use crate::session::{Session, Settings};
+use crate::limits::DIAGNOSTICS_CLOSE_MS;
+use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit};
 use crate::text;
-use dialer::CoordinatorAddress;
-use outbox::Outbox;
-use server::{Participant, Parts};
-use terminal::{InputMode, Output, Prompt};
+use server::Participant;
+use terminal::{InputMode, Prompt};
 
 pub use message_log::{Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
 
@@ -98,8 +95,11 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let print = print.unwrap_or_else(|| print_to_stderr(reader, has_modules));
     let diagnostics =
         Diagnostics::install(run.log_level, print).map_err(system("cannot start the log"))?;
-    let parts = start_parts(run, log, prompt);
-    let result = parts.and_then(|parts| Participant::new(parts).run());
+    if let Err(error) = raise_file_limit() {
+        log::warn!("cannot raise the limit on open files: {error}");
+    }
+    let started = Participant::start(run, log, prompt);
+    let result = started.and_then(|mut participant| participant.run());
     // A standard error that takes no bytes must not keep the program from exiting.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));
     result
@@ -112,58 +112,4 @@ fn reading(options: &ParticipantOptions) -> InputMode {
         (true, false) => InputMode::ToItsEnd,
         (true, true) => InputMode::OfEachWriter,
     }
-}
-
-/// Opens and starts the parts of a participant.
-fn start_parts(
-    run: &ParticipantRun,
-    log: MessageLog,
-    mut prompt: Prompt,
-) -> Result<Parts, ParticipantError> {
-    let system = |what| move |error| ParticipantError::System(what, error);
-    if let Err(error) = raise_file_limit() {
-        log::warn!("cannot raise the limit on open files: {error}");
-    }
-    let poll = Poll::new().map_err(system("cannot poll"))?;
-    let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
-    let signals =
-        Signals::watch(poll.registry(), &watched).map_err(system("cannot watch for signals"))?;
-    let seed = getrandom::u64().map_err(|error| {
-        ParticipantError::System("cannot draw a random number", io::Error::other(error))
-    })?;
-    let session = Session::new(Settings {
-        id: run.config.id.as_str().into(),
-        coordinator: run.config.coordinator.to_string().into(),
-        log_position: log.log_position(),
-        reconnects: run.options.reconnect,
-        stays_after_input: run.options.follow,
-        seed,
-    });
-    let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
-    let thread = "cannot start a thread";
-    let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
-    let printer =
-        pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
-    let coordinator_address =
-        CoordinatorAddress::new(&run.config.coordinator, &pool).map_err(system(thread))?;
-    let typed = prompt.read(pool.waker()).map_err(system(thread))?;
-    let mut clock = Clock::start();
-    if let Err(error) = clock.watch(poll.registry()) {
-        log::debug!(
-            "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
-        );
-    }
-    Ok(Parts {
-        session,
-        coordinator_address,
-        poll,
-        clock,
-        signals,
-        log: Outbox::new(log),
-        output: Output::new(Outbox::new(printer), run.options.quiet),
-        commands: run.options.execute.clone().into(),
-        exits_on_error: run.options.exit_on_error,
-        typed,
-        prompt,
-    })
 }

@@ -27,7 +27,7 @@ impl Batch for LogBatch {
 #[derive(Debug)]
 pub(super) struct Outbox<S: Sink> {
     worker: Worker<S>,
-    pub(super) waiting: S::Job,
+    waiting: S::Job,
 }
 
 impl<S: Sink> Outbox<S>
@@ -36,6 +36,18 @@ where
 {
     pub(super) fn new(worker: Worker<S>) -> Self {
         Self { worker, waiting: S::Job::default() }
+    }
+
+    /// Returns the batch that is not submitted yet.
+    #[inline]
+    pub(super) fn waiting(&self) -> &S::Job {
+        &self.waiting
+    }
+
+    /// Returns the batch to which jobs are added.
+    #[inline]
+    pub(super) fn waiting_mut(&mut self) -> &mut S::Job {
+        &mut self.waiting
     }
 
     /// Submits the waiting batch, if the worker's queue has room.

@@ -42,12 +42,12 @@ impl Output {
                 (UNPRINTED_LINES_BYTES_MAX, &mut self.lines_dropped)
             }
         };
-        if self.printer.waiting.len() >= bytes_max {
+        if self.printer.waiting().len() >= bytes_max {
             *dropped = dropped.saturating_add(1);
             return;
         }
         self.push_counts();
-        let text = &mut self.printer.waiting;
+        let text = self.printer.waiting_mut();
         entry.push_to(text);
         text.push('\n');
     }
@@ -60,12 +60,12 @@ impl Output {
         }
         self.push_counts();
         // Writing to a string cannot fail.
-        let _ = writeln!(self.printer.waiting, "{line}");
+        let _ = writeln!(self.printer.waiting_mut(), "{line}");
     }
 
     /// Sends a control sequence to the terminal.
     pub(in crate::participant) fn push_control(&mut self, sequence: &str) {
-        self.printer.waiting.push_str(sequence);
+        self.printer.waiting_mut().push_str(sequence);
     }
 
     /// Returns true if there is room for the reply to the user's next command.
@@ -75,12 +75,12 @@ impl Output {
 
     /// Returns true if the printer has all text.
     pub(in crate::participant) fn is_handed_over(&self) -> bool {
-        self.printer.waiting.is_empty()
+        self.printer.waiting().is_empty()
     }
 
     /// Gives the queued text to the printer, if the printer has room.
     pub(in crate::participant) fn hand_over(&mut self) {
-        if self.printer.waiting.is_empty() {
+        if self.printer.waiting().is_empty() {
             self.push_counts();
         }
         self.printer.hand_over();
@@ -90,8 +90,8 @@ impl Output {
     pub(in crate::participant) fn completions(&mut self) -> Vec<std::io::Result<()>> {
         let printed = self.printer.completions().into_iter();
         let results = printed.map(|Printed { result, spare }| {
-            if self.printer.waiting.is_empty() {
-                self.printer.waiting = spare;
+            if self.printer.waiting().is_empty() {
+                *self.printer.waiting_mut() = spare;
             }
             result
         });
@@ -104,7 +104,7 @@ impl Output {
     }
 
     fn is_full(&self, bytes_max: usize) -> bool {
-        self.printer.waiting.len() >= bytes_max
+        self.printer.waiting().len() >= bytes_max
     }
 
     /// Adds the numbers of dropped messages and lines to the text.
@@ -115,7 +115,7 @@ impl Output {
         ] {
             if dropped.0 > 0 {
                 // Writing to a string cannot fail.
-                let _ = writeln!(self.printer.waiting, "* {dropped} not shown");
+                let _ = writeln!(self.printer.waiting_mut(), "* {dropped} not shown");
             }
         }
     }

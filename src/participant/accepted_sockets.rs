@@ -1,0 +1,383 @@
+//! The listener, and the message sockets that it has accepted: messages in, acknowledgements out.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::event_loop::{EventLoop, ParticipantTimer};
+use super::line_socket::{EndedSocket, LineSocket, SocketStep, watch};
+use crate::config::Host;
+use crate::net::{Accept, Acceptor, Connection, Key, LISTENER, Readiness, Slots, Transport};
+use crate::protocol::{Ack, Seq};
+use crate::session::MessageSocket;
+use crate::time::Millis;
+
+/// The listener and its connections.
+#[derive(Debug)]
+pub(super) struct AcceptedSockets {
+    /// Address to listen on.
+    ip: IpAddr,
+    listener: Option<Acceptor>,
+    sockets: Slots<AcceptedSocket>,
+    /// Sockets to be closed at the end of the turn.
+    marked_for_close: Vec<Key>,
+    /// Number of accepted connections so far.
+    accepted: u64,
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+struct AcceptedSocket {
+    number: MessageSocket,
+    lines: LineSocket,
+    /// True if unread lines were left because the session did not want them. No event comes when it
+    /// wants them again.
+    paused: bool,
+    /// Acknowledgement to write; a later one replaces it.
+    ack: Option<Seq>,
+}
+
+impl AcceptedSockets {
+    /// `coordinator` decides which machines can connect to the listener.
+    pub(super) fn new(coordinator: &Host) -> Self {
+        Self {
+            ip: listening_ip(coordinator),
+            listener: None,
+            sockets: Slots::second(),
+            marked_for_close: Vec::new(),
+            accepted: 0,
+        }
+    }
+
+    /// Opens the listener. Returns its port and a nonce.
+    pub(super) fn listen(&mut self, port: u16, event_loop: &EventLoop) -> io::Result<(u16, u128)> {
+        self.listener = None; // The new listener may need the same port.
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(io::Error::other)?;
+        let mut listener = Acceptor::bind(SocketAddr::new(self.ip, port), 0)?;
+        listener.register(event_loop.registry(), LISTENER)?;
+        let port = listener.local_addr()?.port();
+        self.listener = Some(listener);
+        Ok((port, u128::from_ne_bytes(bits)))
+    }
+
+    /// Closes the listener. Accepted connections stay open.
+    pub(super) fn close_listener(&mut self) {
+        self.listener = None;
+    }
+
+    /// Records an event of the listener.
+    pub(super) fn on_listener_event(&mut self) {
+        self.listener.iter_mut().for_each(Acceptor::on_event);
+    }
+
+    /// Ends a pause of the listener, because this process closed a file.
+    pub(super) fn file_closed(&mut self) {
+        self.listener.iter_mut().for_each(Acceptor::file_closed);
+    }
+
+    /// Accepts a connection. Call it until it returns `None`.
+    pub(super) fn accept(
+        &mut self,
+        event_loop: &mut EventLoop,
+        now: Millis,
+    ) -> Option<(MessageSocket, IpAddr)> {
+        while let Some(listener) = &mut self.listener {
+            match listener.accept(now) {
+                Accept::Accepted(stream, peer) => match self.add(stream, event_loop) {
+                    Ok(number) => return Some((number, peer.ip())),
+                    Err(error) => {
+                        log::warn!("cannot serve a connection from {}: {error}", peer.ip());
+                    }
+                },
+                Accept::Yielded => {
+                    event_loop.come_back();
+                    return None;
+                }
+                Accept::OutOfFiles(error) => {
+                    log::warn!("cannot accept a connection: {error}");
+                    if let Some(at) = listener.retry_at() {
+                        event_loop.wake_at(at, ParticipantTimer::Accept);
+                    }
+                    return None;
+                }
+                Accept::Drained | Accept::Paused => return None,
+            }
+        }
+        None
+    }
+
+    fn add(&mut self, stream: Transport, event_loop: &EventLoop) -> io::Result<MessageSocket> {
+        self.accepted = self.accepted.saturating_add(1);
+        let number = MessageSocket(self.accepted);
+        let mut connection = Connection::new(stream);
+        watch(&mut connection, event_loop.registry(), self.sockets.next_key())?;
+        let lines = LineSocket::new(connection);
+        self.sockets.insert(AcceptedSocket { number, lines, paused: false, ack: None });
+        Ok(number)
+    }
+
+    /// Records an event of a connection.
+    pub(super) fn on_event(&mut self, key: Key, event: impl Into<Readiness>) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.lines.on_event(event);
+        }
+    }
+
+    /// Returns the keys of all connections.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.sockets.keys().collect()
+    }
+
+    /// Begins the reads of a turn from one connection.
+    pub(super) fn begin_turn(&mut self, key: Key) {
+        self.sockets.get_mut(key).into_iter().for_each(|socket| socket.lines.begin_turn());
+    }
+
+    /// Returns the next line in the buffer. `bytes_max` returns the limit of the line, or `None` if
+    /// no line of this socket is wanted now.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        key: Key,
+        bytes_max: impl Fn(MessageSocket) -> Option<usize>,
+    ) -> SocketStep<'_, MessageSocket> {
+        if self.marked_for_close.contains(&key) {
+            return SocketStep::Pause;
+        }
+        let Some(socket) = self.sockets.get_mut(key) else { return SocketStep::Pause };
+        let bytes_max = bytes_max(socket.number);
+        socket.paused = bytes_max.is_none();
+        let Some(bytes_max) = bytes_max else { return SocketStep::Pause };
+        let number = socket.number;
+        match socket.lines.next_line(bytes_max) {
+            Ok(Some(line)) => SocketStep::Line(number, line),
+            Ok(None) => SocketStep::Read,
+            Err(too_long) => SocketStep::End(too_long),
+        }
+    }
+
+    /// Reads bytes into the buffer of a connection.
+    pub(super) fn read(
+        &mut self,
+        key: Key,
+        event_loop: &mut EventLoop,
+    ) -> SocketStep<'_, MessageSocket> {
+        let Some(socket) = self.sockets.get_mut(key) else { return SocketStep::Pause };
+        match socket.lines.read(event_loop) {
+            Ok(true) => SocketStep::Read,
+            Ok(false) => SocketStep::Pause,
+            Err(reason) => SocketStep::End(reason),
+        }
+    }
+
+    /// Returns true if a line is wanted again of a socket that was left with unread lines.
+    pub(super) fn must_read_again(&self, is_wanted: impl Fn(MessageSocket) -> bool) -> bool {
+        self.sockets.iter().any(|(_, socket)| socket.paused && is_wanted(socket.number))
+    }
+
+    /// Sets the acknowledgement to write.
+    pub(super) fn ack(&mut self, number: MessageSocket, seq: Seq) {
+        if let Some((_, socket)) = self.find(number) {
+            socket.ack = Some(seq);
+        }
+    }
+
+    /// Writes the acknowledgement of a connection. Returns the end of the socket if that fails.
+    pub(super) fn flush(&mut self, key: Key) -> Option<EndedSocket<MessageSocket>> {
+        let socket = self.sockets.get_mut(key).filter(|_| !self.marked_for_close.contains(&key))?;
+        let error = socket.flush().err()?;
+        self.end(key, error.to_string())
+    }
+
+    /// Closes the connection with this number at the end of the turn.
+    pub(super) fn close(&mut self, number: MessageSocket) {
+        let key = self.find(number).map(|(key, _)| key);
+        self.marked_for_close.extend(key);
+    }
+
+    /// Closes the marked connections. Returns true if there were any.
+    pub(super) fn close_marked(&mut self) -> bool {
+        let marked = std::mem::take(&mut self.marked_for_close);
+        marked.iter().for_each(|key| drop(self.sockets.remove(*key)));
+        !marked.is_empty()
+    }
+
+    /// Closes the socket at the end of the turn. Describes its end.
+    pub(super) fn end(&mut self, key: Key, reason: String) -> Option<EndedSocket<MessageSocket>> {
+        let socket = self.sockets.get(key)?;
+        self.marked_for_close.push(key);
+        Some(socket.lines.end(socket.number, reason))
+    }
+
+    fn find(&mut self, number: MessageSocket) -> Option<(Key, &mut AcceptedSocket)> {
+        self.sockets.iter_mut().find(|(_, socket)| socket.number == number)
+    }
+}
+
+impl AcceptedSocket {
+    /// Writes the output buffer, then the acknowledgement.
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            if self.lines.is_flushed()
+                && let Some(seq) = self.ack.take()
+            {
+                self.lines.push_ack(Ack { seq });
+            }
+            if !self.lines.flush()? || self.ack.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Returns the address to listen on. If the coordinator has a loopback address, other machines
+/// cannot connect. The addresses of a name can be IPv4 or IPv6, and can change.
+fn listening_ip(coordinator: &Host) -> IpAddr {
+    match coordinator {
+        Host::Address(IpAddr::V4(ip)) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Host::Address(IpAddr::V6(ip)) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        Host::Address(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Host::Address(IpAddr::V6(_)) | Host::Name(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::participant::testing::{WAIT, event_loop, read_line, run};
+
+    /// The part with one accepted connection, and its peer.
+    struct Accepted {
+        event_loop: EventLoop,
+        part: AcceptedSockets,
+        number: MessageSocket,
+        peer: TcpStream,
+    }
+
+    impl Accepted {
+        fn new() -> Self {
+            let mut event_loop = event_loop();
+            let mut part = AcceptedSockets::new(&Host::Address(Ipv4Addr::LOCALHOST.into()));
+            let (port, _) = part.listen(0, &event_loop).unwrap();
+            let peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            peer.set_read_timeout(Some(WAIT)).unwrap();
+            let (number, ip) = until(&mut event_loop, &mut part, |part, event_loop| {
+                part.accept(event_loop, Millis::ZERO)
+            });
+            assert_eq!(ip, peer.local_addr().unwrap().ip());
+            Self { event_loop, part, number, peer }
+        }
+
+        fn key(&self) -> Key {
+            self.part.keys()[0]
+        }
+
+        /// Runs turns until the socket has a line or its end.
+        fn next(&mut self) -> Result<String, String> {
+            let key = self.key();
+            until(&mut self.event_loop, &mut self.part, |part, event_loop| {
+                part.begin_turn(key);
+                step(part, key, event_loop)
+            })
+        }
+    }
+
+    /// Takes steps up to a line, an end or a pause.
+    fn step(
+        part: &mut AcceptedSockets,
+        key: Key,
+        event_loop: &mut EventLoop,
+    ) -> Option<Result<String, String>> {
+        loop {
+            let step = match part.next(key, |_| Some(100)) {
+                SocketStep::Read => part.read(key, event_loop),
+                step @ (SocketStep::Line(..) | SocketStep::Pause | SocketStep::End(_)) => step,
+            };
+            match step {
+                SocketStep::Line(_, line) => {
+                    return Some(Ok(String::from_utf8(line.to_vec()).unwrap()));
+                }
+                SocketStep::Read => (),
+                SocketStep::Pause => return None,
+                SocketStep::End(reason) => return Some(Err(reason)),
+            }
+        }
+    }
+
+    fn until<T>(
+        event_loop: &mut EventLoop,
+        part: &mut AcceptedSockets,
+        turn: impl FnMut(&mut AcceptedSockets, &mut EventLoop) -> Option<T>,
+    ) -> T {
+        let on_event = |part: &mut AcceptedSockets, key: Option<Key>, event: &_| match key {
+            Some(key) => part.on_event(key, event),
+            None => part.on_listener_event(),
+        };
+        run(event_loop, part, on_event, turn)
+    }
+
+    #[test]
+    fn lines_come_before_the_end_and_a_socket_that_ended_is_closed_with_the_turn() {
+        let mut test = Accepted::new();
+        test.peer.write_all(b"one\r\ntwo\nunfinished").unwrap();
+        test.peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(test.next(), Ok("one".to_owned()));
+        assert_eq!(test.next(), Ok("two".to_owned()));
+        let reason = test.next().unwrap_err();
+        assert_eq!(reason, "closed by the coordinator");
+        let key = test.key();
+        let ended = test.part.end(key, reason.clone()).unwrap();
+        assert_eq!(ended, EndedSocket { socket: test.number, reason, unsent: 0 });
+        assert_eq!(step(&mut test.part, key, &mut test.event_loop), None, "it is marked");
+        test.part.ack(test.number, Seq::new(1));
+        assert_eq!(test.part.flush(key), None);
+        assert!(test.part.close_marked());
+        assert_eq!(test.peer.read(&mut [0]).unwrap(), 0, "no acknowledgement, and the end");
+        assert_eq!(test.part.keys(), []);
+        assert!(!test.part.close_marked());
+    }
+
+    #[test]
+    fn a_line_that_is_not_wanted_stays_and_is_read_again_once_it_is_wanted() {
+        let mut test = Accepted::new();
+        test.peer.write_all(b"one\ntwo\n").unwrap();
+        assert_eq!(test.next(), Ok("one".to_owned()));
+        assert!(!test.part.must_read_again(|_| true));
+        let key = test.key();
+        assert!(matches!(test.part.next(key, |_| None), SocketStep::Pause));
+        assert!(!test.part.must_read_again(|_| false));
+        assert!(test.part.must_read_again(|number| number == test.number));
+        assert_eq!(test.next(), Ok("two".to_owned()));
+        assert!(!test.part.must_read_again(|_| true));
+    }
+
+    #[test]
+    fn an_acknowledgement_replaces_the_one_before() {
+        let mut test = Accepted::new();
+        test.part.ack(test.number, Seq::new(1));
+        test.part.ack(MessageSocket(99), Seq::new(2));
+        test.part.ack(test.number, Seq::new(3));
+        assert_eq!(test.part.flush(test.key()), None);
+        assert_eq!(read_line(&test.peer), "ack 3\n");
+        test.part.close(test.number);
+        assert!(test.part.close_marked());
+        assert_eq!(test.peer.read(&mut [0]).unwrap(), 0, "no other line");
+    }
+
+    #[test]
+    fn the_listener_is_open_to_other_machines_unless_the_coordinator_is_on_this_one() {
+        for (coordinator, expected) in [
+            ("127.0.0.2", "127.0.0.1"),
+            ("192.0.2.1", "0.0.0.0"),
+            ("::1", "::1"),
+            ("2001:db8::1", "::"),
+        ] {
+            let ip = listening_ip(&Host::Address(coordinator.parse().unwrap()));
+            assert_eq!(ip, expected.parse::<IpAddr>().unwrap(), "{coordinator}");
+        }
+        assert_eq!(listening_ip(&Host::Name("localhost".into())), IpAddr::from([0; 16]));
+    }
+}

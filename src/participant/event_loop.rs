@@ -1,0 +1,103 @@
+//! The poll, the clock, the timers and the read buffer that all parts share.
+
+use std::io;
+
+use mio::{Events, Poll, Registry};
+
+use crate::limits::READ_BYTES;
+use crate::net::{Clock, Scratch, TimerId, TimerWheel, wait};
+use crate::time::Millis;
+
+/// State of the loop itself. The parts set timers, and ask for a next turn without a sleep.
+pub(super) struct EventLoop {
+    poll: Poll,
+    clock: Clock,
+    timers: TimerWheel<ParticipantTimer>,
+    session_timer: Option<(Millis, TimerId)>,
+    scratch: Scratch,
+    /// Work is left for the next turn, and no event comes for it: the poll must not sleep.
+    comes_back: bool,
+}
+
+/// A reason to wake the loop. Every turn checks all deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ParticipantTimer {
+    Session,
+    Accept,
+    Dial,
+    Exit,
+}
+
+impl EventLoop {
+    /// Makes a loop whose first turn does not sleep.
+    pub(super) fn new(poll: Poll, clock: Clock) -> Self {
+        Self {
+            poll,
+            clock,
+            timers: TimerWheel::new(),
+            session_timer: None,
+            scratch: Scratch::new(READ_BYTES),
+            comes_back: true,
+        }
+    }
+
+    /// Sleeps until an event or a deadline. Returns the time of the turn that begins.
+    pub(super) fn sleep(&mut self, events: &mut Events) -> io::Result<Millis> {
+        let before = self.clock.now().steady;
+        let deadline = match std::mem::take(&mut self.comes_back) {
+            true => Some(before),
+            false => self.timers.next_deadline(),
+        };
+        let wake_by = self.clock.wake_by(deadline, before);
+        wait(&mut self.poll, events, before, wake_by)?;
+        Ok(self.clock.now().steady)
+    }
+
+    pub(super) fn on_clock_event(&mut self) {
+        self.clock.on_event();
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Returns the memory for reads.
+    pub(super) fn scratch(&mut self) -> &mut Scratch {
+        &mut self.scratch
+    }
+
+    /// Makes the next turn begin without a sleep.
+    pub(super) fn come_back(&mut self) {
+        self.comes_back = true;
+    }
+
+    #[cfg(test)]
+    pub(super) fn must_come_back(&self) -> bool {
+        self.comes_back
+    }
+
+    pub(super) fn wake_at(&mut self, deadline: Millis, timer: ParticipantTimer) {
+        self.timers.insert(deadline, timer);
+    }
+
+    /// Returns the next timer that is due.
+    pub(super) fn pop_due(&mut self, now: Millis) -> Option<ParticipantTimer> {
+        let timer = self.timers.pop_due(now)?;
+        if timer == ParticipantTimer::Session {
+            self.session_timer = None;
+        }
+        Some(timer)
+    }
+
+    /// Sets the timer of the session to its deadline.
+    pub(super) fn arm_session(&mut self, deadline: Option<Millis>) {
+        if self.session_timer.map(|(set, _)| set) == deadline {
+            return;
+        }
+        if let Some((_, timer)) = self.session_timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.session_timer = deadline
+            .map(|deadline| (deadline, self.timers.insert(deadline, ParticipantTimer::Session)));
+    }
+}

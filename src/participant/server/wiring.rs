@@ -1,0 +1,253 @@
+//! Wires the parts: passes their inputs to the session, and the effects of the session to the
+//! parts.
+
+use super::{Exit, Participant};
+use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
+use crate::net::{Key, Signal};
+use crate::participant::dialer::{DialedSocket, FailedDial};
+use crate::participant::event_loop::ParticipantTimer;
+use crate::participant::line_socket::{EndedSocket, SocketStep};
+use crate::participant::message_log::{LogJob, LogReport};
+use crate::participant::terminal::UserInput;
+use crate::participant::user_lines::NextLine;
+use crate::session::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
+use crate::text::Counted;
+use crate::time::Millis;
+
+impl Participant {
+    /// Gives an input to the session, and carries out its effects.
+    fn handle(&mut self, input: SessionInput<'_>, now: Millis) {
+        self.session.handle(input, now);
+        self.run_effects(now);
+    }
+
+    fn run_effects(&mut self, now: Millis) {
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                SessionEffect::Dial { socket } => {
+                    let failed = self.dialer.dial(socket, &mut self.event_loop, now);
+                    self.on_dial_failed(failed, now);
+                }
+                SessionEffect::CloseCommandSocket { socket } => {
+                    self.dialer.close(socket);
+                    self.commands.close(socket);
+                }
+                SessionEffect::Send { socket, line } => self.commands.send(socket, &line),
+                SessionEffect::Listen { port } => self.listen(port, now),
+                SessionEffect::CloseListener => self.messages.close_listener(),
+                SessionEffect::Report(dropped) => log::warn!("{dropped}"),
+                SessionEffect::CloseMessageSocket { socket } => self.messages.close(socket),
+                SessionEffect::Ack { socket, seq } => self.messages.ack(socket, seq),
+                SessionEffect::Append(entry) => {
+                    self.output.push_entry(&entry);
+                    self.log.waiting_mut().append(&entry);
+                }
+                SessionEffect::RetryLog => self.log.waiting_mut().push(LogJob::Retry),
+                SessionEffect::Show(notice) => self.output.push_line(&notice),
+                SessionEffect::Exit { code } => {
+                    let until = now.plus(PRINT_CLOSE_MS);
+                    self.exit = Some(Exit { code, until });
+                    self.event_loop.wake_at(until, ParticipantTimer::Exit);
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self, port: u16, now: Millis) {
+        match self.messages.listen(port, &self.event_loop) {
+            Ok((port, nonce)) => self.handle(SessionInput::Listening { port, nonce }, now),
+            Err(error) => {
+                self.handle(SessionInput::ListenFailed { reason: &error.to_string() }, now);
+            }
+        }
+    }
+
+    pub(super) fn take_completions(&mut self, now: Millis) {
+        for report in self.log.completions() {
+            let LogReport { written, failure, is_checked, new_file, spare } = report;
+            self.log.waiting_mut().reuse(spare);
+            if let Some(words) = new_file {
+                self.output.push_line(&format_args!("* message log: {words}"));
+            }
+            if written > 0 || is_checked && failure.is_none() {
+                self.handle(SessionInput::LogWritten { entries: written }, now);
+            }
+            if let Some(reason) = failure {
+                self.handle(SessionInput::LogFailed { reason: &reason }, now);
+            }
+        }
+        for result in self.output.completions() {
+            if self.stdout.on_printed(result) {
+                self.handle(SessionInput::Stop, now);
+            }
+        }
+        let failed = self.dialer.take_addresses(&mut self.event_loop, now);
+        self.on_dial_failed(failed, now);
+    }
+
+    pub(super) fn on_signal(&mut self, signal: Signal, now: Millis) {
+        match signal {
+            Signal::Terminate | Signal::Interrupt => self.handle(SessionInput::Stop, now),
+            Signal::Hangup => self.log.waiting_mut().push(LogJob::Rotate),
+            Signal::Continue => self.output.push_control(self.prompt.resume()),
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, timer: ParticipantTimer, now: Millis) {
+        match timer {
+            ParticipantTimer::Session => self.handle(SessionInput::Tick, now),
+            ParticipantTimer::Accept => self.accept(now),
+            ParticipantTimer::Dial => {
+                let failed = self.dialer.expire(&mut self.event_loop, now);
+                self.on_dial_failed(failed, now);
+            }
+            ParticipantTimer::Exit => (),
+        }
+    }
+
+    /// Accepts waiting connections, up to the limit of a turn.
+    pub(super) fn accept(&mut self, now: Millis) {
+        while let Some((socket, peer)) = self.messages.accept(&mut self.event_loop, now) {
+            self.handle(SessionInput::Accepted { socket, peer }, now);
+        }
+    }
+
+    /// Continues the dial, and gives the lines of the command socket to the session.
+    pub(super) fn serve_commands(&mut self, now: Millis) {
+        match self.dialer.advance(&mut self.event_loop, now) {
+            Some(Ok(DialedSocket { socket, key, connection, ip, coordinator })) => {
+                self.commands.open(socket, key, connection);
+                self.handle(SessionInput::Dialed { socket, ip, coordinator }, now);
+            }
+            Some(Err(failed)) => self.on_dial_failed(Some(failed), now),
+            None => (),
+        }
+        self.commands.begin_turn();
+        loop {
+            let step = match self.commands.next() {
+                SocketStep::Read => self.commands.read(&mut self.event_loop),
+                step @ (SocketStep::Line(..) | SocketStep::Pause | SocketStep::End(_)) => step,
+            };
+            match step {
+                SocketStep::Line(socket, line) => {
+                    self.session.handle(SessionInput::ReplyLine { socket, line }, now);
+                }
+                SocketStep::Read => continue,
+                SocketStep::Pause => return,
+                SocketStep::End(reason) => {
+                    let ended = self.commands.end(reason);
+                    return self.on_command_socket_ended(ended, now);
+                }
+            }
+            self.run_effects(now);
+        }
+    }
+
+    /// Gives the lines of the message sockets to the session as long as the session wants them.
+    pub(super) fn serve_messages(&mut self, now: Millis) {
+        for key in self.messages.keys() {
+            self.messages.begin_turn(key);
+            self.serve_message_socket(key, now);
+        }
+    }
+
+    fn serve_message_socket(&mut self, key: Key, now: Millis) {
+        loop {
+            let session = &self.session;
+            let bytes_max = |socket| {
+                let is_wanted = session.wants_message_line(socket);
+                is_wanted.then(|| session.message_line_bytes_max(socket))
+            };
+            let step = match self.messages.next(key, bytes_max) {
+                SocketStep::Read => self.messages.read(key, &mut self.event_loop),
+                step @ (SocketStep::Line(..) | SocketStep::Pause | SocketStep::End(_)) => step,
+            };
+            match step {
+                SocketStep::Line(socket, line) => {
+                    self.session.handle(SessionInput::MessageLine { socket, line }, now);
+                }
+                SocketStep::Read => continue,
+                SocketStep::Pause => return,
+                SocketStep::End(reason) => {
+                    let ended = self.messages.end(key, reason);
+                    return self.on_message_socket_ended(ended, now);
+                }
+            }
+            self.run_effects(now);
+        }
+    }
+
+    fn on_dial_failed(&mut self, failed: Option<FailedDial>, now: Millis) {
+        if let Some(FailedDial { socket, reason }) = failed {
+            self.handle(SessionInput::DialFailed { socket, reason: &reason }, now);
+        }
+    }
+
+    fn on_command_socket_ended(&mut self, ended: Option<EndedSocket<CommandSocket>>, now: Millis) {
+        let Some(EndedSocket { socket, reason, unsent }) = ended else { return };
+        let reason = &reason;
+        self.handle(SessionInput::CommandSocketClosed { socket, reason, unsent }, now);
+    }
+
+    fn on_message_socket_ended(&mut self, ended: Option<EndedSocket<MessageSocket>>, now: Millis) {
+        let Some(EndedSocket { socket, reason, .. }) = ended else { return };
+        let reason = &reason;
+        self.handle(SessionInput::MessageSocketClosed { socket, reason }, now);
+    }
+
+    /// Takes the user's lines as long as the session wants them.
+    pub(super) fn take_lines(&mut self, now: Millis) {
+        while self.exit.is_none() && self.session.wants_user_lines() && self.output.takes_commands()
+        {
+            match self.lines.next(self.session.has_failed(), self.session.is_idle()) {
+                NextLine::Input(UserInput::Line(line)) => {
+                    self.handle(SessionInput::UserLine(&line), now);
+                }
+                NextLine::Input(UserInput::TooLong) => {
+                    self.handle(SessionInput::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
+                }
+                NextLine::Input(UserInput::End) => self.handle(SessionInput::EndOfInput, now),
+                NextLine::Input(UserInput::Interrupt) => self.handle(SessionInput::Stop, now),
+                NextLine::GiveUp(commands) => {
+                    if commands > 0 {
+                        let left = Counted(commands, "command was", "commands were");
+                        self.output.push_line(&format_args!(
+                            "error: --exit-on-error: a command failed, so {left} not run"
+                        ));
+                    }
+                    return self.handle(SessionInput::UserLine(b"quit"), now);
+                }
+                NextLine::Nothing => return,
+            }
+        }
+    }
+
+    /// Writes all output. Message sockets are written first, so that acknowledgements leave before
+    /// the requests of the same turn.
+    pub(super) fn flush(&mut self, now: Millis) {
+        for key in self.messages.keys() {
+            let ended = self.messages.flush(key);
+            if ended.is_some() {
+                self.on_message_socket_ended(ended, now);
+                self.event_loop.come_back(); // The session may have new output.
+            }
+        }
+        let ended = self.commands.flush();
+        if ended.is_some() {
+            self.on_command_socket_ended(ended, now);
+            self.event_loop.come_back();
+        }
+    }
+
+    /// Closes the sockets that were marked in this turn.
+    pub(super) fn close_marked(&mut self) {
+        let is_closed = [
+            self.dialer.close_marked(),
+            self.commands.close_marked(),
+            self.messages.close_marked(),
+        ];
+        if is_closed.contains(&true) {
+            self.messages.file_closed();
+        }
+    }
+}
