@@ -1,12 +1,10 @@
 //! Carries out the user's commands in their order, and shuts down after the last one.
 
 use super::in_flight::RequestSource;
-use super::join::{JoinPhase, Port};
+use super::join::Port;
 use super::shutdown::SessionShutdown;
 use super::waiting::UserRequest;
-use super::{
-    Ask, BadCommand, Join, JoinKind, NotSent, Notice, Session, SessionEffect, UserCommand,
-};
+use super::{Ask, BadCommand, Join, JoinKind, NotSent, Notice, Session, UserCommand};
 use crate::limits::USER_COMMANDS_MAX;
 use crate::protocol::Command;
 use crate::time::Millis;
@@ -108,15 +106,13 @@ impl Session {
     /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
     fn join(&mut self, kind: JoinKind, port: u16) {
         self.give_up_join();
-        let port = Port::asked(port);
-        self.join = Some(Join::new(kind, true, port, JoinPhase::Opening));
-        self.output.push(SessionEffect::Listen { port: port.number });
+        self.join = Some(Join::of_user(kind, Port::asked(port), &mut self.output));
     }
 
     /// Cancels the join. A message socket that it has opened stays open.
     pub(super) fn give_up_join(&mut self) {
         if let Some(mut join) = self.join.take() {
-            join.handshake.close(&mut self.output);
+            join.close(&mut self.output);
         }
         self.requests.abandon_join();
     }

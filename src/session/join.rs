@@ -20,10 +20,11 @@ use super::join_kind::JoinKind;
 use super::messages::MessageStream;
 use super::refused::why_refused;
 use super::{MessageSocket, Notice, Reason, Session, SessionEffect};
-use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
-use crate::protocol::{Command, Epoch, Fields, Options, Seq};
+use crate::protocol::{Epoch, Fields, Seq};
 
-pub(super) use state::{Join, JoinPhase, Port};
+use state::RefusedJoin;
+
+pub(super) use state::{Join, Port};
 
 impl SessionHandler<'_> {
     /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.
@@ -37,25 +38,16 @@ impl SessionHandler<'_> {
             return;
         }
         let ms = session.automatic_join.next_pause_ms();
-        let phase = JoinPhase::Paused { until: self.now.plus(ms) };
-        session.join = Some(Join::new(JoinKind::Reconnect, false, port, phase));
+        session.join = Some(Join::automatic(port, self.now.plus(ms)));
         session.output.show(Notice::Paused { ms });
     }
 
     /// Takes the next step of the join, if it can be taken now.
     pub(super) fn advance_join(&mut self) {
         let Session { join: Some(join), output, .. } = &mut *self.session else { return };
-        match join.phase {
-            JoinPhase::Paused { until } if until <= self.now => {
-                join.phase = JoinPhase::Opening;
-                join.has_hello = false;
-                output.push(SessionEffect::Listen { port: join.port.number });
-            }
-            JoinPhase::Ready => self.ask_to_join(),
-            JoinPhase::Paused { .. }
-            | JoinPhase::Opening
-            | JoinPhase::Asked
-            | JoinPhase::Confirmed { .. } => (),
+        join.end_pause(output, self.now);
+        if join.wants_to_ask() {
+            self.ask_to_join();
         }
     }
 
@@ -68,8 +60,8 @@ impl SessionHandler<'_> {
         };
         // `since` must name the entries that are on their way into the log, or the coordinator
         // might count them as lost. If the log fails, the user's command fails instead of waiting.
-        if join.kind == JoinKind::Reconnect && !messages.inbox.is_all_written() {
-            if join.is_for_user && messages.inbox.is_failing() {
+        if join.kind() == JoinKind::Reconnect && !messages.inbox.is_all_written() {
+            if join.is_for_user() && messages.inbox.is_failing() {
                 self.fail_join(Reason::LogFailed);
             }
             return;
@@ -77,56 +69,35 @@ impl SessionHandler<'_> {
         if requests.is_busy() || !requests.open(output, self.now) {
             return;
         }
-        let port = join.port.number;
-        let options = Options { acks: true, nonce: Some(join.handshake.nonce()), since: None };
-        let command = match join.kind {
-            JoinKind::Register => Command::Register { port, options },
-            JoinKind::Reconnect => {
-                let since = messages.inbox.since();
-                Command::Reconnect { port, options: Options { since, ..options } }
-            }
-        };
+        let command = join.command(messages.inbox.since());
         let Some(line) = requests.line(&settings.id, &command) else { return };
         if let Some(ip) = requests.own_ip() {
-            own_addresses.push(SocketAddr::new(ip, port));
+            own_addresses.push(SocketAddr::new(ip, join.port().number));
         }
         requests.send(RequestSource::Join, command.word(), line, output, self.now);
-        join.phase = JoinPhase::Asked;
+        join.mark_asked();
     }
 
     pub(super) fn on_listening(&mut self, port: u16, nonce: u128) {
         let Session { join, output, .. } = &mut *self.session;
-        let Some(join) = join else { return output.push(SessionEffect::CloseListener) };
-        if join.phase != JoinPhase::Opening {
-            return;
-        }
-        let says_where = join.is_for_user && join.port.number == 0;
-        join.port.number = port;
-        join.handshake.open(nonce);
-        join.phase = JoinPhase::Ready;
-        if says_where {
-            output.show(Notice::Listening { port });
+        match join {
+            Some(join) => join.on_listening(port, nonce, output),
+            None => output.push(SessionEffect::CloseListener),
         }
     }
 
     pub(super) fn on_listen_failed(&mut self, reason: &str) {
         let Some(join) = &mut self.session.join else { return };
-        if join.phase != JoinPhase::Opening {
-            return;
+        if let Some(port) = join.on_listen_failed() {
+            self.fail_join(Reason::NoListener { port, reason: reason.into() });
         }
-        let port = join.port.number;
-        if join.port.is_any {
-            join.port.number = 0;
-        }
-        self.fail_join(Reason::NoListener { port, reason: reason.into() });
     }
 
     /// Handles a new connection.
     pub(super) fn on_accepted(&mut self, socket: MessageSocket, peer: IpAddr) {
         let Session { join, requests, output, .. } = &mut *self.session;
         let coordinator = requests.coordinator().map(|coordinator| coordinator.ip());
-        let handshake = join.as_mut().map(|join| &mut join.handshake);
-        let Some(handshake) = handshake.filter(|handshake| handshake.is_open()) else {
+        let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else {
             return output.push(SessionEffect::CloseMessageSocket { socket });
         };
         if let Some(stranger) = handshake.accept(socket, peer, coordinator, self.now) {
@@ -143,8 +114,9 @@ impl SessionHandler<'_> {
 
     /// Handles the first line of a connection.
     pub(super) fn on_first_line(&mut self, socket: MessageSocket, line: &[u8]) {
-        let Some(join) = &mut self.session.join else { return };
-        match join.handshake.take_first_line(socket, line) {
+        let handshake = self.session.join.as_mut().and_then(Join::open_handshake);
+        let Some(handshake) = handshake else { return };
+        match handshake.take_first_line(socket, line) {
             Ok(epoch) => self.on_hello(socket, epoch),
             Err(Some(stranger)) => self.drop_stranger(stranger),
             Err(None) => (),
@@ -153,15 +125,16 @@ impl SessionHandler<'_> {
 
     /// Handles the end of a connection that has sent no hello.
     pub(super) fn forget_candidate(&mut self, socket: MessageSocket) {
-        let Session { join: Some(join), dropped, output, .. } = &mut *self.session else { return };
-        if let Some(Stranger { peer, why, .. }) = join.handshake.forget(socket) {
+        let Session { join, dropped, output, .. } = &mut *self.session;
+        let Some(handshake) = join.as_mut().and_then(Join::open_handshake) else { return };
+        if let Some(Stranger { peer, why, .. }) = handshake.forget(socket) {
             dropped.report(output, peer, why, self.now);
         }
     }
 
     fn expire_candidates(&mut self) {
-        while let Some(join) = &mut self.session.join
-            && let Some(stranger) = join.handshake.pop_expired(self.now)
+        while let Some(handshake) = self.session.join.as_mut().and_then(Join::open_handshake)
+            && let Some(stranger) = handshake.pop_expired(self.now)
         {
             self.drop_stranger(stranger);
         }
@@ -174,13 +147,12 @@ impl SessionHandler<'_> {
         else {
             return;
         };
-        join.handshake.close(output);
-        join.has_hello = true;
+        join.on_hello(output);
         waiting.release();
         own_addresses.clear();
         let is_confirmed = join.is_confirmed();
-        let stream = MessageStream::new(socket, join.port, is_confirmed, self.now);
-        join.began_empty = messages.open(stream, epoch, output);
+        let stream = MessageStream::new(socket, join.port(), is_confirmed, self.now);
+        messages.open(stream, epoch, output);
         if is_confirmed {
             self.finish_join();
         }
@@ -192,20 +164,14 @@ impl SessionHandler<'_> {
         else {
             return;
         };
-        join.phase = JoinPhase::Confirmed { until: self.now.plus(HELLO_TIMEOUT_MS) };
-        automatic_join.allow(join.port);
-        let reply = line.into();
-        output.show(match (join.is_for_user, join.kind) {
-            (true, _) => Notice::Reply(reply),
-            (false, JoinKind::Register) => Notice::RegisteredAgain { reply },
-            (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
-        });
+        join.confirm(line, output, self.now);
+        automatic_join.allow(join.port());
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
             && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
         {
-            messages.record_reply(join.has_hello, join.began_empty, (epoch, next), output);
+            messages.record_reply(join.has_hello(), (epoch, next), output);
         }
-        if join.has_hello {
+        if join.has_hello() {
             self.finish_join();
         }
     }
@@ -213,7 +179,7 @@ impl SessionHandler<'_> {
     fn finish_join(&mut self) {
         let session = &mut *self.session;
         if let Some(join) = session.join.take() {
-            session.automatic_join.allow(join.port);
+            session.automatic_join.allow(join.port());
         }
         self.resume(); // The new message socket may have ended already.
     }
@@ -226,31 +192,19 @@ impl SessionHandler<'_> {
         else {
             return;
         };
-        if join.has_hello {
+        if join.has_hello() {
             messages.close(output);
         }
-        if code == 404
-            && join.kind == JoinKind::Reconnect
-            && join.may_register
-            && join.handshake.is_open()
-        {
-            // A 404 is decided before the connect-back: listener and nonce can be used again.
-            join.kind = JoinKind::Register;
-            join.phase = JoinPhase::Ready;
-            return output.show(Notice::Forgotten);
-        }
-        if join.is_for_user && join.lost_replies == 0 {
-            output.show(Notice::Reply(line.into()));
-            return self.end_in_failure();
-        }
-        if code == 403 {
+        if code == 403 && join.is_retry() {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
-        let why = why_refused(code, line, &settings.id, requests.own_ip());
-        match (join.is_for_user, code) {
-            // The request whose reply was lost is still under way at the coordinator.
-            (true, 409) | (false, _) => self.try_later(why),
-            (true, _) => {
+        match join.refuse(code) {
+            RefusedJoin::Registers => output.show(Notice::Forgotten),
+            RefusedJoin::Retries => {
+                let why = why_refused(code, line, &settings.id, requests.own_ip());
+                self.try_later(why);
+            }
+            RefusedJoin::Fails => {
                 output.show(Notice::Reply(line.into()));
                 self.end_in_failure();
             }
@@ -262,21 +216,20 @@ impl SessionHandler<'_> {
     /// in between.
     pub(super) fn on_join_reply_lost(&mut self, why: Reason) {
         let Session { join: Some(join), messages, .. } = &mut *self.session else { return };
-        if join.has_hello && messages.stream().is_some() {
+        if join.has_hello() && messages.stream().is_some() {
             return self.finish_join();
         }
-        join.may_register |= join.kind == JoinKind::Register;
+        join.on_reply_lost();
         self.try_later(why);
     }
 
     /// Handles an attempt without a reply, or without a hello.
     pub(super) fn fail_join(&mut self, why: Reason) {
         let Session { join: Some(join), output, .. } = &mut *self.session else { return };
-        let command = join.kind.word();
-        if !join.is_for_user || join.lost_replies > 0 {
+        if join.is_retry() {
             return self.try_later(why);
         }
-        output.show(Notice::Failed { command, why });
+        output.show(Notice::Failed { command: join.kind().word(), why });
         self.end_in_failure();
     }
 
@@ -284,28 +237,15 @@ impl SessionHandler<'_> {
         let Session { join: Some(join), automatic_join, output, .. } = &mut *self.session else {
             return;
         };
-        join.handshake.close(output);
-        let command = join.kind.word();
-        if join.is_for_user {
-            join.lost_replies = join.lost_replies.saturating_add(1);
-        }
-        if join.is_for_user && join.lost_replies > LOST_REPLIES_MAX {
-            output.show(Notice::Failed { command, why });
-            return self.end_in_failure();
-        }
-        let ms = automatic_join.next_pause_ms();
-        join.kind = JoinKind::Reconnect;
-        join.phase = JoinPhase::Paused { until: self.now.plus(ms) };
-        join.has_hello = false;
-        if join.reported.replace(why.clone()) != Some(why.clone()) {
-            output.show(Notice::TryFailed { command, why, ms });
+        if !join.try_later(why, automatic_join, output, self.now) {
+            self.end_in_failure();
         }
     }
 
     fn end_in_failure(&mut self) {
         let Session { join, output, .. } = &mut *self.session;
         if let Some(mut join) = join.take() {
-            join.handshake.close(output);
+            join.close(output);
         }
         output.fail();
         self.resume();
@@ -313,10 +253,7 @@ impl SessionHandler<'_> {
 
     pub(super) fn expire_join(&mut self) {
         self.expire_candidates();
-        let Some(join) = &self.session.join else { return };
-        if let JoinPhase::Confirmed { until } = join.phase
-            && until <= self.now
-        {
+        if self.session.join.as_ref().is_some_and(|join| join.is_hello_late(self.now)) {
             self.fail_join(Reason::NoHello);
         }
     }

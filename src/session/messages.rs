@@ -12,6 +12,9 @@ use crate::time::Millis;
 #[derive(Debug)]
 pub(super) struct ReceivedMessages {
     stream: Option<MessageStream>,
+    /// No message of the epoch had been taken when the last message socket opened, so the session
+    /// takes messages that come before the reply.
+    began_empty: bool,
     pub(super) inbox: Inbox,
 }
 
@@ -56,7 +59,7 @@ impl MessageStream {
 
 impl ReceivedMessages {
     pub(super) const fn new(log_position: LogPosition) -> Self {
-        Self { stream: None, inbox: Inbox::new(log_position) }
+        Self { stream: None, began_empty: false, inbox: Inbox::new(log_position) }
     }
 
     /// Returns the open message socket.
@@ -82,21 +85,15 @@ impl ReceivedMessages {
             && self.stream.is_some_and(|stream| stream.received == Seq::ZERO)
     }
 
-    /// Opens a new message socket after its hello. The previous one is closed. Returns true if no
-    /// message of the epoch was taken yet.
-    pub(super) fn open(
-        &mut self,
-        stream: MessageStream,
-        epoch: Epoch,
-        output: &mut SessionOutput,
-    ) -> bool {
+    /// Opens a new message socket after its hello. The previous one is closed.
+    pub(super) fn open(&mut self, stream: MessageStream, epoch: Epoch, output: &mut SessionOutput) {
         if let Some(old) = self.stream.replace(stream) {
             output.push(SessionEffect::CloseMessageSocket { socket: old.socket });
         }
         if self.inbox.log_position().epoch != Some(epoch) {
             self.inbox.append(LogEntry::Epoch(epoch), output);
         }
-        self.inbox.log_position().last == Seq::ZERO
+        self.began_empty = self.inbox.log_position().last == Seq::ZERO;
     }
 
     /// Takes a line of the message socket. After a last line the socket is closed.
@@ -132,19 +129,17 @@ impl ReceivedMessages {
     }
 
     /// Handles the epoch and the next number in the reply to a `register` or `reconnect`. The
-    /// reply can come before the hello of its connection. `began_empty` tells that no message of
-    /// the epoch had been taken when the hello came.
+    /// reply can come before the hello of its connection: then `has_hello` is false.
     pub(super) fn record_reply(
         &mut self,
         has_hello: bool,
-        began_empty: bool,
         (epoch, next): (Option<Epoch>, Seq),
         output: &mut SessionOutput,
     ) {
         if let Some(stream) = self.stream.as_mut().filter(|_| has_hello) {
             stream.is_next_known = true;
         }
-        if !(has_hello && began_empty) {
+        if !(has_hello && self.began_empty) {
             self.record_next(epoch, next, output);
         }
     }
@@ -223,7 +218,7 @@ mod tests {
         let position = LogPosition { epoch: Some(EPOCH), last: Seq::new(last) };
         let mut messages = ReceivedMessages::new(position);
         let stream = MessageStream::new(SOCKET, Port::asked(9000), false, Millis::ZERO);
-        assert_eq!(messages.open(stream, EPOCH, &mut output), last == 0);
+        messages.open(stream, EPOCH, &mut output);
         (messages, output)
     }
 
@@ -280,7 +275,7 @@ mod tests {
     fn a_next_number_below_the_last_one_begins_the_numbers_again() {
         let (mut messages, mut output) = open(5);
         assert!(messages.is_repeat_possible());
-        messages.record_reply(true, false, (Some(EPOCH), Seq::new(3)), &mut output);
+        messages.record_reply(true, (Some(EPOCH), Seq::new(3)), &mut output);
         let went_back = Notice::NumbersWentBack(Seq::new(3), Seq::new(5));
         let again = SessionEffect::Append(LogEntry::Epoch(EPOCH));
         assert_eq!(effects(&mut output), [SessionEffect::Show(went_back), again]);

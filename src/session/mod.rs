@@ -16,12 +16,16 @@
 //! lines and carries out the effects. Every rule of a participant is in this module.
 //!
 //! ```text
-//!   input ──▶ handler: what an event means, join: register and reconnect
+//!   input ──▶ handler: what an event means; join: register and reconnect
 //!                │            commands: what the user asked for, in order
 //!                ▼
-//!   parts:  requests (command socket)   messages (message socket, inbox)   handshake (listener)
-//!           command_queue   waiting (requests in an outage)   automatic_join   output ──▶ effects
+//!   parts:  requests (command socket)   messages (message socket, inbox)   command_queue
+//!           join/state (attempts, handshake)   automatic_join (pauses)   shutdown
+//!           waiting (requests in an outage)    output ──▶ effects
 //! ```
+//!
+//! Each part decides about its own fields. A part gets the output and the time, and returns the
+//! consequences for other parts. Only the files of the first two lines see more than one part.
 //!
 //! The message log is the session's memory. A number counts as *taken* when its entry was handed
 //! to the log. The session acknowledges a number, or names it in `since=`, only after the shell has
@@ -204,8 +208,8 @@ impl Session {
             return true;
         }
         let join = self.join.as_ref();
-        let is_reply_awaited = join.is_some_and(|join| join.has_hello && join.is_asked())
-            && self.messages.is_repeat_possible();
+        let is_reply_awaited =
+            join.is_some_and(Join::has_hello_only) && self.messages.is_repeat_possible();
         self.messages.is_stream(socket)
             && !join.is_some_and(Join::stops_reading)
             && !is_reply_awaited
@@ -226,7 +230,7 @@ impl Session {
 
     /// Returns true if a connection has sent no hello yet.
     fn is_candidate(&self, socket: MessageSocket) -> bool {
-        self.join.as_ref().is_some_and(|join| join.handshake.is_candidate(socket))
+        self.join.as_ref().is_some_and(|join| join.is_candidate(socket))
     }
 
     fn status(&self, now: Millis) -> Status {

@@ -1,8 +1,12 @@
 //! The state of one `register` or `reconnect`, over all its attempts.
 
+use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
+use crate::protocol::{Command, Options, Since};
+use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
-use crate::session::{Reason, SessionState};
+use crate::session::output::SessionOutput;
+use crate::session::{MessageSocket, Notice, Reason, SessionEffect, SessionState};
 use crate::time::Millis;
 
 /// The port of the listener.
@@ -10,35 +14,43 @@ use crate::time::Millis;
 pub(in crate::session) struct Port {
     pub(in crate::session) number: u16,
     /// True if the user wrote 0: if the port is taken later, another one is used.
-    pub(super) is_any: bool,
+    is_any: bool,
 }
 
 /// A `register` or `reconnect`, over all its attempts.
 #[derive(Debug)]
 pub(in crate::session) struct Join {
-    pub(super) kind: JoinKind,
+    kind: JoinKind,
     /// True for a command of the user, false for an automatic reconnect.
-    pub(super) is_for_user: bool,
+    is_for_user: bool,
     /// True if a 404 turns the attempt into a `register`: for an automatic reconnect, and after a
     /// `register` whose reply was lost.
-    pub(super) may_register: bool,
-    pub(super) port: Port,
-    pub(super) phase: JoinPhase,
-    pub(in crate::session) handshake: Handshake,
+    may_register: bool,
+    port: Port,
+    phase: JoinPhase,
+    handshake: Handshake,
     /// The hello has come: the message socket is open.
-    pub(in crate::session) has_hello: bool,
-    /// No message of the epoch had been taken when the hello came, so the session takes messages
-    /// that come before the reply.
-    pub(in crate::session) began_empty: bool,
+    has_hello: bool,
     /// Number of attempts since a reply to the user's command was lost.
-    pub(super) lost_replies: u32,
+    lost_replies: u32,
     /// The failure reported last: the same failure is reported once.
-    pub(super) reported: Option<Reason>,
+    reported: Option<Reason>,
+}
+
+/// What follows from a refused attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum RefusedJoin {
+    /// The member is unknown: the same attempt goes on as a `register`.
+    Registers,
+    /// Another attempt follows after a pause.
+    Retries,
+    /// The join has failed.
+    Fails,
 }
 
 /// The step that an attempt has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum JoinPhase {
+enum JoinPhase {
     /// The next attempt starts after a pause.
     Paused { until: Millis },
     /// The listener is being opened.
@@ -59,12 +71,22 @@ impl Port {
 }
 
 impl Join {
-    pub(in crate::session) fn new(
+    /// Creates the `register` or `reconnect` of the user, and opens the listener.
+    pub(in crate::session) fn of_user(
         kind: JoinKind,
-        is_for_user: bool,
         port: Port,
-        phase: JoinPhase,
+        output: &mut SessionOutput,
     ) -> Self {
+        output.push(SessionEffect::Listen { port: port.number });
+        Self::new(kind, true, port, JoinPhase::Opening)
+    }
+
+    /// Creates an automatic reconnect, whose first attempt starts after a pause.
+    pub(in crate::session) fn automatic(port: Port, until: Millis) -> Self {
+        Self::new(JoinKind::Reconnect, false, port, JoinPhase::Paused { until })
+    }
+
+    fn new(kind: JoinKind, is_for_user: bool, port: Port, phase: JoinPhase) -> Self {
         Self {
             kind,
             is_for_user,
@@ -73,10 +95,28 @@ impl Join {
             phase,
             handshake: Handshake::default(),
             has_hello: false,
-            began_empty: false,
             lost_replies: 0,
             reported: None,
         }
+    }
+
+    pub(in crate::session) const fn kind(&self) -> JoinKind {
+        self.kind
+    }
+
+    pub(in crate::session) const fn has_hello(&self) -> bool {
+        self.has_hello
+    }
+
+    /// Returns true if the hello has come and the reply has not.
+    pub(in crate::session) const fn has_hello_only(&self) -> bool {
+        self.has_hello && matches!(self.phase, JoinPhase::Asked)
+    }
+
+    /// Returns true if a failed attempt is tried again: a reconnect is automatic, and a request of
+    /// the user whose reply was lost may have been carried out.
+    pub(in crate::session) const fn is_retry(&self) -> bool {
+        !self.is_for_user || self.lost_replies > 0
     }
 
     pub(in crate::session) const fn is_for_user(&self) -> bool {
@@ -92,17 +132,163 @@ impl Join {
         matches!(self.phase, JoinPhase::Paused { .. })
     }
 
-    pub(in crate::session) const fn is_asked(&self) -> bool {
-        matches!(self.phase, JoinPhase::Asked)
-    }
-
     pub(in crate::session) const fn is_confirmed(&self) -> bool {
         matches!(self.phase, JoinPhase::Confirmed { .. })
+    }
+
+    /// Returns true if this connection has sent no hello yet.
+    pub(in crate::session) fn is_candidate(&self, socket: MessageSocket) -> bool {
+        self.handshake.is_candidate(socket)
+    }
+
+    /// Returns the handshake while the listener is open.
+    pub(in crate::session) fn open_handshake(&mut self) -> Option<&mut Handshake> {
+        Some(&mut self.handshake).filter(|handshake| handshake.is_open())
+    }
+
+    /// Opens the listener for the next attempt when the pause is over.
+    pub(in crate::session) fn end_pause(&mut self, output: &mut SessionOutput, now: Millis) {
+        if let JoinPhase::Paused { until } = self.phase
+            && until <= now
+        {
+            self.phase = JoinPhase::Opening;
+            output.push(SessionEffect::Listen { port: self.port.number });
+        }
+    }
+
+    /// The listener is open: the request can be sent.
+    pub(in crate::session) fn on_listening(
+        &mut self,
+        port: u16,
+        nonce: u128,
+        output: &mut SessionOutput,
+    ) {
+        if self.phase != JoinPhase::Opening {
+            return;
+        }
+        if self.is_for_user && self.port.number == 0 {
+            output.show(Notice::Listening { port });
+        }
+        self.port.number = port;
+        self.handshake.open(nonce);
+        self.phase = JoinPhase::Ready;
+    }
+
+    /// Returns the port that could not be opened. The next attempt takes any port if the user did
+    /// not name this one.
+    pub(in crate::session) fn on_listen_failed(&mut self) -> Option<u16> {
+        if self.phase != JoinPhase::Opening {
+            return None;
+        }
+        let port = self.port.number;
+        if self.port.is_any {
+            self.port.number = 0;
+        }
+        Some(port)
+    }
+
+    /// Returns the request. A `reconnect` names the last number of the log.
+    pub(in crate::session) fn command(&self, since: Option<Since>) -> Command<'_> {
+        let port = self.port.number;
+        let options = Options { acks: true, nonce: Some(self.handshake.nonce()), since: None };
+        match self.kind {
+            JoinKind::Register => Command::Register { port, options },
+            JoinKind::Reconnect => {
+                Command::Reconnect { port, options: Options { since, ..options } }
+            }
+        }
+    }
+
+    /// The request was sent.
+    pub(in crate::session) const fn mark_asked(&mut self) {
+        self.phase = JoinPhase::Asked;
     }
 
     /// Sends the request again: the coordinator has not read it.
     pub(in crate::session) const fn ask_again(&mut self) {
         self.phase = JoinPhase::Ready;
+    }
+
+    /// The hello has come: the message socket is open, and the listener closes.
+    pub(in crate::session) fn on_hello(&mut self, output: &mut SessionOutput) {
+        self.handshake.close(output);
+        self.has_hello = true;
+    }
+
+    /// Handles `OK`, and shows it. The hello must come in time.
+    pub(in crate::session) fn confirm(
+        &mut self,
+        line: &str,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) {
+        self.phase = JoinPhase::Confirmed { until: now.plus(HELLO_TIMEOUT_MS) };
+        let reply = line.into();
+        output.show(match (self.is_for_user, self.kind) {
+            (true, _) => Notice::Reply(reply),
+            (false, JoinKind::Register) => Notice::RegisteredAgain { reply },
+            (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
+        });
+    }
+
+    /// Handles `ERR`, and returns what follows.
+    pub(in crate::session) fn refuse(&mut self, code: u16) -> RefusedJoin {
+        let is_reconnect = self.kind == JoinKind::Reconnect;
+        if code == 404 && is_reconnect && self.may_register && self.handshake.is_open() {
+            // A 404 is decided before the connect-back: listener and nonce can be used again.
+            self.kind = JoinKind::Register;
+            self.phase = JoinPhase::Ready;
+            return RefusedJoin::Registers;
+        }
+        match (self.is_for_user, code) {
+            (false, _) => RefusedJoin::Retries,
+            // The request whose reply was lost is still under way at the coordinator.
+            (true, 409) if self.lost_replies > 0 => RefusedJoin::Retries,
+            (true, _) => RefusedJoin::Fails,
+        }
+    }
+
+    /// The reply was lost: the coordinator may have carried out the request.
+    pub(in crate::session) fn on_reply_lost(&mut self) {
+        self.may_register |= self.kind == JoinKind::Register;
+    }
+
+    /// Plans a `reconnect` after a pause. Returns false if no attempt is left.
+    pub(in crate::session) fn try_later(
+        &mut self,
+        why: Reason,
+        automatic_join: &mut AutomaticJoin,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) -> bool {
+        self.close(output);
+        let command = self.kind.word();
+        if self.is_for_user {
+            self.lost_replies = self.lost_replies.saturating_add(1);
+        }
+        if self.is_for_user && self.lost_replies > LOST_REPLIES_MAX {
+            output.show(Notice::Failed { command, why });
+            return false;
+        }
+        let ms = automatic_join.next_pause_ms();
+        self.kind = JoinKind::Reconnect;
+        self.phase = JoinPhase::Paused { until: now.plus(ms) };
+        self.has_hello = false;
+        if self.reported.as_ref() != Some(&why) {
+            self.reported = Some(why.clone());
+            output.show(Notice::TryFailed { command, why, ms });
+        }
+        true
+    }
+
+    /// Closes the listener and the connections without a hello.
+    pub(in crate::session) fn close(&mut self, output: &mut SessionOutput) {
+        self.handshake.close(output);
+    }
+
+    /// Returns true if `OK` has come and the hello is overdue.
+    pub(in crate::session) fn is_hello_late(&self, now: Millis) -> bool {
+        matches!(self.phase, JoinPhase::Confirmed { until } if until <= now)
     }
 
     pub(in crate::session) const fn wants_to_ask(&self) -> bool {
@@ -153,3 +339,6 @@ impl Join {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
