@@ -239,7 +239,7 @@ impl Session {
     /// Sends the `disconnect` of a shutdown when nothing else is left to do, or exits.
     pub(super) fn leave_if_done(&mut self, now: Millis) {
         let Some(shutdown) = &mut self.shutdown else { return };
-        let is_done = !self.requests.is_busy() && self.messages.inbox.is_all_written();
+        let is_done = !self.requests.is_busy() && self.messages.inbox().is_all_written();
         if self.output.is_over() || shutdown.has_asked() || !is_done {
             return;
         }
@@ -260,7 +260,7 @@ impl Session {
 
     /// Exits although work is left.
     pub(super) fn exit_without_waiting(&mut self) {
-        let unwritten = self.messages.inbox.unwritten();
+        let unwritten = self.messages.inbox().unwritten();
         let unanswered = self.requests.in_flight();
         self.exit_failed(Notice::Abandoned { unwritten, unanswered });
     }

@@ -6,7 +6,7 @@ use super::requests::{Answer, MissedDeadline};
 use super::waiting::UserRequest;
 use super::{
     Ask, BadCommand, CommandSocket, Join, MessageSocket, NotSent, Notice, Reason, Session,
-    SessionEffect, SessionInput, UserCommand,
+    SessionInput, UserCommand,
 };
 use crate::limits::RETRY_RESET_MS;
 use crate::protocol::{Bye, Fields};
@@ -60,10 +60,10 @@ impl<'a> SessionHandler<'a> {
                 }
             }
             SessionInput::LogWritten { entries } => {
-                session.messages.inbox.on_written(entries, &mut session.output);
+                session.messages.on_log_written(entries, &mut session.output);
             }
             SessionInput::LogFailed { reason } => {
-                session.messages.inbox.on_failed(reason, &mut session.output, now);
+                session.messages.on_log_failed(reason, &mut session.output, now);
             }
             SessionInput::Tick => (),
         }
@@ -78,9 +78,7 @@ impl<'a> SessionHandler<'a> {
         while let Some(request) = session.waiting.pop_expired(now) {
             session.not_sent(&request, NotSent::TooOld);
         }
-        if session.messages.inbox.retry_is_due(now) {
-            session.output.push(SessionEffect::RetryLog);
-        }
+        session.messages.retry_log(&mut session.output, now);
         if session.shutdown.is_some_and(|shutdown| shutdown.deadline() <= now) {
             session.exit_without_waiting();
         }

@@ -171,3 +171,79 @@ impl Inbox {
         assert!(!self.unwritten.is_empty() || self.written == self.log_position.last);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Epoch, Gap};
+
+    const EPOCH: Epoch = Epoch::new(7);
+
+    fn new(last: u64) -> (Inbox, SessionOutput) {
+        let position = LogPosition { epoch: Some(EPOCH), last: Seq::new(last) };
+        (Inbox::new(position), SessionOutput::default())
+    }
+
+    fn gap(last: u64) -> LogEntry {
+        LogEntry::Gap(Gap { first: Seq::new(last), last: Seq::new(last), count: 1 })
+    }
+
+    fn since(inbox: &Inbox) -> Option<u64> {
+        inbox.since().map(|since| since.seq.as_u64())
+    }
+
+    #[test]
+    fn only_written_numbers_of_the_present_epoch_are_named() {
+        let (mut inbox, mut output) = new(3);
+        inbox.append(gap(5), &mut output);
+        assert_eq!((since(&inbox), inbox.log_position().last), (Some(3), Seq::new(5)));
+        inbox.append(LogEntry::Epoch(Epoch::new(8)), &mut output);
+        inbox.append(gap(2), &mut output);
+        assert_eq!(since(&inbox), None, "the start of the epoch is not written");
+        inbox.on_written(1, &mut output);
+        assert_eq!((since(&inbox), inbox.unwritten()), (None, 2));
+        inbox.on_written(1, &mut output);
+        assert_eq!(since(&inbox), None, "no number of the new epoch is written");
+        inbox.on_written(1, &mut output);
+        assert_eq!((since(&inbox), inbox.is_all_written()), (Some(2), true));
+        inbox.check();
+    }
+
+    #[test]
+    fn no_entry_is_taken_above_the_limit() {
+        let (mut inbox, mut output) = new(0);
+        let taken = (1..).take_while(|last| {
+            let has_room = inbox.has_room();
+            if has_room {
+                inbox.append(gap(*last), &mut output);
+            }
+            has_room
+        });
+        assert_eq!(taken.count(), UNWRITTEN_ENTRIES_MAX);
+        inbox.on_written(1, &mut output);
+        assert!(inbox.has_room());
+        inbox.check();
+    }
+
+    #[test]
+    fn a_failure_and_the_recovery_are_shown_once_and_each_failure_is_tried_again() {
+        let (mut inbox, mut output) = new(0);
+        inbox.append(gap(1), &mut output);
+        output.poll();
+        let mut now = Millis::ZERO;
+        for _ in 0..2 {
+            inbox.on_failed("disk full", &mut output, now);
+            assert!(inbox.is_failing() && !inbox.retry_is_due(now));
+            now = now.plus(LOG_RETRY_MS);
+            assert_eq!(inbox.retry_at(), Some(now));
+            assert!(inbox.retry_is_due(now) && !inbox.retry_is_due(now), "one try at a time");
+        }
+        inbox.on_written(1, &mut output);
+        inbox.on_written(0, &mut output);
+        let failed = Notice::LogFailed { reason: "disk full".into() };
+        for notice in [failed, Notice::LogRecovered] {
+            assert_eq!(output.poll(), Some(SessionEffect::Show(notice)));
+        }
+        assert_eq!((output.poll(), inbox.is_failing()), (None, false));
+    }
+}

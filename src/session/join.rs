@@ -60,8 +60,8 @@ impl SessionHandler<'_> {
         };
         // `since` must name the entries that are on their way into the log, or the coordinator
         // might count them as lost. If the log fails, the user's command fails instead of waiting.
-        if join.kind() == JoinKind::Reconnect && !messages.inbox.is_all_written() {
-            if join.is_for_user() && messages.inbox.is_failing() {
+        if join.kind() == JoinKind::Reconnect && !messages.inbox().is_all_written() {
+            if join.is_for_user() && messages.inbox().is_failing() {
                 self.fail_join(Reason::LogFailed);
             }
             return;
@@ -69,7 +69,7 @@ impl SessionHandler<'_> {
         if requests.is_busy() || !requests.open(output, self.now) {
             return;
         }
-        let command = join.command(messages.inbox.since());
+        let command = join.command(messages.inbox().since());
         let Some(line) = requests.line(&settings.id, &command) else { return };
         if let Some(ip) = requests.own_ip() {
             own_addresses.push(SocketAddr::new(ip, join.port().number));

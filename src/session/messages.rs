@@ -15,7 +15,7 @@ pub(super) struct ReceivedMessages {
     /// No message of the epoch had been taken when the last message socket opened, so the session
     /// takes messages that come before the reply.
     began_empty: bool,
-    pub(super) inbox: Inbox,
+    inbox: Inbox,
 }
 
 /// State of the open message socket.
@@ -65,6 +65,28 @@ impl ReceivedMessages {
     /// Returns the open message socket.
     pub(super) const fn stream(&self) -> Option<&MessageStream> {
         self.stream.as_ref()
+    }
+
+    /// Returns the entries on their way into the message log.
+    pub(super) const fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// Handles a successful write of the oldest entries.
+    pub(super) fn on_log_written(&mut self, entries: usize, output: &mut SessionOutput) {
+        self.inbox.on_written(entries, output);
+    }
+
+    /// Handles a failed write of the log.
+    pub(super) fn on_log_failed(&mut self, reason: &str, output: &mut SessionOutput, now: Millis) {
+        self.inbox.on_failed(reason, output, now);
+    }
+
+    /// Tries again to write the log, if the pause after a failed write is over.
+    pub(super) fn retry_log(&mut self, output: &mut SessionOutput, now: Millis) {
+        if self.inbox.retry_is_due(now) {
+            output.push(SessionEffect::RetryLog);
+        }
     }
 
     /// Returns true if this is the open message socket.

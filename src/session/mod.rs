@@ -163,7 +163,7 @@ impl Session {
         [
             self.requests.deadline(),
             self.join.as_ref().and_then(Join::deadline),
-            self.messages.inbox.retry_at(),
+            self.messages.inbox().retry_at(),
             self.waiting.deadline(),
             self.shutdown.as_ref().map(SessionShutdown::deadline),
         ]
@@ -214,7 +214,7 @@ impl Session {
             && !join.is_some_and(Join::stops_reading)
             && !is_reply_awaited
             && self.shutdown.is_none()
-            && self.messages.inbox.has_room()
+            && self.messages.inbox().has_room()
     }
 
     /// Returns the most bytes of a line of a connection, its line feed included. The limit does not
@@ -240,7 +240,7 @@ impl Session {
             (None, true) => SessionState::Online,
             (None, false) => SessionState::Offline,
         };
-        let log_position = self.messages.inbox.log_position();
+        let log_position = self.messages.inbox().log_position();
         Status {
             id: self.settings.id.clone(),
             state,
@@ -249,7 +249,7 @@ impl Session {
             port: join.map(Join::port).or(self.automatic_join.port()).map(|port| port.number),
             epoch: log_position.epoch,
             last: log_position.last,
-            unwritten: self.messages.inbox.unwritten(),
+            unwritten: self.messages.inbox().unwritten(),
             waiting: self.waiting.len(),
             in_flight: self.requests.in_flight(),
         }
