@@ -51,7 +51,7 @@ impl Session {
                 UserCommand::Ask(ask) => {
                     let request = self.waiting.number(ask, now);
                     match must_wait {
-                        true => self.wait(request),
+                        true => self.waiting.wait(request, &mut self.output),
                         false => self.ask(request, now),
                     }
                 }
@@ -61,9 +61,7 @@ impl Session {
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
-        if self.waiting.must_report(self.is_in_outage()) {
-            self.output.show(Notice::Waiting);
-        }
+        self.waiting.report(self.is_in_outage(), &mut self.output);
     }
 
     /// Returns true if the next command of the user can be carried out now. If the command only
@@ -89,7 +87,7 @@ impl Session {
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // A command of the user cancels an automatic reconnect.
                 self.give_up_join();
-                self.drop_waiting(&NotSent::Left);
+                self.waiting.give_up(&NotSent::Left, &mut self.output);
                 self.requests.open(&mut self.output, now)
             }
             UserCommand::Ask(Ask::Msend(_) | Ask::Query(_)) => {
@@ -99,8 +97,7 @@ impl Session {
     }
 
     fn bad_command(&mut self, bad: BadCommand) {
-        self.output.fail();
-        self.output.show(Notice::BadCommand(bad));
+        self.output.fail_with(Notice::BadCommand(bad));
     }
 
     /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
@@ -157,21 +154,10 @@ impl Session {
         waits && self.is_in_outage()
     }
 
-    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
-    fn wait(&mut self, request: UserRequest) {
-        match self.waiting.has_room() {
-            true => self.waiting.insert(request),
-            false => self.not_sent(&request, NotSent::TooMany(self.waiting.len())),
-        }
-    }
-
     /// Sends waiting requests in order, as many as may be in flight.
     fn send_waiting(&mut self, now: Millis) {
         while self.may_send_waiting(now) {
-            if self.waiting.take_reported() {
-                self.output.show(Notice::SendingWaiting { commands: self.waiting.len() });
-            }
-            let Some(request) = self.waiting.pop() else { return };
+            let Some(request) = self.waiting.pop_to_send(&mut self.output) else { return };
             self.ask(request, now);
         }
     }
@@ -195,18 +181,6 @@ impl Session {
         Some(self.waiting.number(ask, now))
     }
 
-    /// Gives up all waiting requests.
-    fn drop_waiting(&mut self, why: &NotSent) {
-        while let Some(request) = self.waiting.pop() {
-            self.not_sent(&request, why.clone());
-        }
-    }
-
-    pub(super) fn not_sent(&mut self, request: &UserRequest, why: NotSent) {
-        self.output.fail();
-        self.output.show(Notice::not_sent(&request.ask, why));
-    }
-
     /// Reports the queued commands, and a join of the user, as not finished.
     fn report_queued(&mut self) {
         let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
@@ -222,15 +196,14 @@ impl Session {
     /// Reports a number of commands of the user as not finished, which is a failure.
     pub(super) fn report_unfinished(&mut self, commands: usize) {
         if commands > 0 {
-            self.output.fail();
-            self.output.show(Notice::Unfinished { commands });
+            self.output.fail_with(Notice::Unfinished { commands });
         }
     }
 
     fn start_shutdown(&mut self, now: Millis) {
         let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
         self.give_up_join();
-        self.drop_waiting(&NotSent::Quit);
+        self.waiting.give_up(&NotSent::Quit, &mut self.output);
         self.automatic_join.forbid();
         self.queue.clear();
         self.shutdown = Some(SessionShutdown::new(is_awaited, now));

@@ -74,10 +74,7 @@ impl<'a> SessionHandler<'a> {
         self.expire_requests();
         self.expire_join();
         let (session, now) = (&mut *self.session, self.now);
-        session.waiting.expire_pause(now);
-        while let Some(request) = session.waiting.pop_expired(now) {
-            session.not_sent(&request, NotSent::TooOld);
-        }
+        session.waiting.expire(&mut session.output, now);
         session.messages.retry_log(&mut session.output, now);
         if session.shutdown.is_some_and(|shutdown| shutdown.deadline() <= now) {
             session.exit_without_waiting();
@@ -99,12 +96,12 @@ impl<'a> SessionHandler<'a> {
         }
         match self.session.take_unsent(self.now) {
             Some(request) if request.ask.is_message() => {
-                self.session.not_sent(&request, NotSent::Unreachable(why));
+                let why = NotSent::Unreachable(why);
+                self.session.output.fail_with(Notice::not_sent(&request.ask, why));
             }
             Some(request) => {
-                self.session.output.fail();
                 let command = request.ask.command().word();
-                self.session.output.show(Notice::Failed { command, why });
+                self.session.output.fail_with(Notice::Failed { command, why });
             }
             None => (),
         }
@@ -189,8 +186,7 @@ impl<'a> SessionHandler<'a> {
             session.waiting.insert(request);
             return self.delay_sending();
         }
-        session.output.fail();
-        session.output.show(Notice::Reply(line.into()));
+        session.output.fail_with(Notice::Reply(line.into()));
         match code {
             404 | 409 if request.ask.is_leave() => session.messages.mark_leaving(), // Offline.
             _ if request.ask.is_leave() => self.stay_online(),
@@ -241,12 +237,14 @@ impl<'a> SessionHandler<'a> {
             let session = &mut *self.session;
             match request.source {
                 RequestSource::User(request) if number >= handed_over => match session.shutdown {
-                    Some(_) => session.not_sent(&request, NotSent::Quit),
+                    Some(_) => {
+                        let notice = Notice::not_sent(&request.ask, NotSent::Quit);
+                        session.output.fail_with(notice);
+                    }
                     None => session.waiting.insert(request),
                 },
                 RequestSource::User(UserRequest { ask, .. }) => {
-                    session.output.fail();
-                    session.output.show(Notice::unanswered(&ask));
+                    session.output.fail_with(Notice::unanswered(&ask));
                 }
                 RequestSource::Join => self.on_join_reply_lost(why.clone()),
                 RequestSource::Leave => {

@@ -33,6 +33,12 @@ impl SessionOutput {
         self.has_failed = true;
     }
 
+    /// Shows a failed command of the user.
+    pub(super) fn fail_with(&mut self, notice: Notice) {
+        self.fail();
+        self.show(notice);
+    }
+
     /// Adds the exit as the last effect, once.
     pub(super) fn exit(&mut self) {
         self.is_over = true;

@@ -12,7 +12,8 @@
 use std::collections::VecDeque;
 
 use super::backoff::Backoff;
-use super::{Ask, Reason};
+use super::output::SessionOutput;
+use super::{Ask, Notice, Reason};
 use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::time::Millis;
 
@@ -82,8 +83,16 @@ impl WaitingRequests {
         self.requests.len()
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
+    }
+
+    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
+    pub(super) fn wait(&mut self, request: UserRequest, output: &mut SessionOutput) {
+        match self.has_room() {
+            true => self.insert(request),
+            false => output.fail_with(Notice::not_sent(&request.ask, NotSent::TooMany(self.len()))),
+        }
     }
 
     /// Inserts a request at its position. A request that was in flight goes before the others.
@@ -102,7 +111,7 @@ impl WaitingRequests {
         Some(request)
     }
 
-    pub(super) fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
+    fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
         let is_expired = |request: &UserRequest| request.since.plus(WAITING_MS_MAX) <= now;
         self.requests.front().is_some_and(is_expired).then(|| self.pop())?
     }
@@ -119,10 +128,20 @@ impl WaitingRequests {
         self.not_before.is_some()
     }
 
-    /// Ends a pause that is over.
-    pub(super) fn expire_pause(&mut self, now: Millis) {
+    /// Ends a pause that is over, and gives up the requests that have waited for too long.
+    pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) {
         if self.not_before.is_some_and(|until| until <= now) {
             self.not_before = None;
+        }
+        while let Some(request) = self.pop_expired(now) {
+            output.fail_with(Notice::not_sent(&request.ask, NotSent::TooOld));
+        }
+    }
+
+    /// Gives up all requests.
+    pub(super) fn give_up(&mut self, why: &NotSent, output: &mut SessionOutput) {
+        while let Some(request) = self.pop() {
+            output.fail_with(Notice::not_sent(&request.ask, why.clone()));
         }
     }
 
@@ -131,21 +150,23 @@ impl WaitingRequests {
         self.requests.front()
     }
 
-    /// Returns true once in an outage in which requests wait.
-    pub(super) fn must_report(&mut self, is_in_outage: bool) -> bool {
-        match (self.is_empty(), is_in_outage) {
-            (true, false) => {
-                self.reported = false;
-                false
-            }
-            (false, true) => !std::mem::replace(&mut self.reported, true),
-            (true, true) | (false, false) => false,
+    /// Removes the oldest request to send it. The end of a reported outage is shown.
+    pub(super) fn pop_to_send(&mut self, output: &mut SessionOutput) -> Option<UserRequest> {
+        if std::mem::take(&mut self.reported) {
+            output.show(Notice::SendingWaiting { commands: self.len() });
         }
+        self.pop()
     }
 
-    /// Returns true if the wait was reported, and is to be reported as over now.
-    pub(super) fn take_reported(&mut self) -> bool {
-        std::mem::take(&mut self.reported)
+    /// Shows once in an outage that requests wait.
+    pub(super) fn report(&mut self, is_in_outage: bool, output: &mut SessionOutput) {
+        match (self.is_empty(), is_in_outage) {
+            (true, false) => self.reported = false,
+            (false, true) if !std::mem::replace(&mut self.reported, true) => {
+                output.show(Notice::Waiting);
+            }
+            (_, _) => (),
+        }
     }
 
     /// Ends the pause: the participant is online again.
@@ -167,5 +188,97 @@ impl WaitingRequests {
         assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
         let is_clear = self.bytes == 0 && self.not_before.is_none();
         assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::SessionEffect;
+
+    fn ask(text: &str) -> Ask {
+        Ask::Msend(text.into())
+    }
+
+    fn new() -> (WaitingRequests, SessionOutput) {
+        (WaitingRequests::new(1), SessionOutput::default())
+    }
+
+    fn shown(output: &mut SessionOutput) -> Vec<Notice> {
+        let effects = std::iter::from_fn(|| output.poll());
+        let notice = |effect| {
+            let SessionEffect::Show(notice) = effect else { panic!("no notice: {effect:?}") };
+            notice
+        };
+        effects.map(notice).collect()
+    }
+
+    #[test]
+    fn a_request_that_was_in_flight_goes_before_the_later_ones() {
+        let (mut waiting, mut output) = new();
+        let requests = ["a", "b", "c"].map(|text| waiting.number(ask(text), Millis::ZERO));
+        let [a, b, c] = requests.clone();
+        for request in [b, c, a] {
+            waiting.wait(request, &mut output);
+            waiting.check();
+        }
+        let popped = std::iter::from_fn(|| waiting.pop()).collect::<Vec<_>>();
+        assert_eq!(popped, requests);
+        waiting.check();
+    }
+
+    #[test]
+    fn a_request_that_finds_no_room_or_waits_for_too_long_is_not_sent() {
+        let (mut waiting, mut output) = new();
+        for number in 0..=WAITING_MAX {
+            let since = Millis::new(number.min(1) as u64);
+            let request = waiting.number(ask("x"), since);
+            waiting.wait(request, &mut output);
+        }
+        let not_sent = |why| Notice::not_sent(&ask("x"), why);
+        assert_eq!(shown(&mut output), [not_sent(NotSent::TooMany(WAITING_MAX))]);
+        let due = Millis::ZERO.plus(WAITING_MS_MAX);
+        assert_eq!(waiting.deadline(), Some(due));
+        waiting.expire(&mut output, due);
+        assert_eq!(shown(&mut output), [not_sent(NotSent::TooOld)]);
+        assert_eq!(waiting.len(), WAITING_MAX - 1);
+        waiting.give_up(&NotSent::Quit, &mut output);
+        assert_eq!(shown(&mut output).len(), WAITING_MAX - 1);
+        waiting.check();
+    }
+
+    #[test]
+    fn an_outage_and_its_end_are_shown_once() {
+        let (mut waiting, mut output) = new();
+        waiting.report(true, &mut output);
+        assert_eq!(shown(&mut output), [], "nothing waits");
+        for text in ["a", "b"] {
+            let request = waiting.number(ask(text), Millis::ZERO);
+            waiting.wait(request, &mut output);
+            waiting.report(true, &mut output);
+        }
+        assert_eq!(shown(&mut output), [Notice::Waiting]);
+        waiting.pop_to_send(&mut output).unwrap();
+        waiting.pop_to_send(&mut output).unwrap();
+        assert_eq!(shown(&mut output), [Notice::SendingWaiting { commands: 2 }]);
+    }
+
+    #[test]
+    fn a_pause_ends_at_its_time_when_online_again_or_when_nothing_waits() {
+        let (mut waiting, mut output) = new();
+        let request = waiting.number(ask("x"), Millis::ZERO);
+        waiting.wait(request, &mut output);
+        waiting.delay_sending(Millis::ZERO);
+        let until = waiting.deadline().unwrap();
+        waiting.delay_sending(Millis::new(1));
+        assert_eq!(waiting.deadline(), Some(until), "one pause at a time");
+        waiting.expire(&mut output, until);
+        assert!(!waiting.is_paused());
+        waiting.delay_sending(until);
+        waiting.release();
+        assert!(!waiting.is_paused());
+        waiting.delay_sending(until);
+        waiting.pop();
+        assert!(!waiting.is_paused());
     }
 }
