@@ -26,6 +26,9 @@ pub struct LogBatch {
     spare: String,
 }
 
+/// Room for the first lines of a batch.
+const LINES_BYTES: usize = 8 * 1024;
+
 impl LogBatch {
     pub(in crate::participant) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
@@ -44,6 +47,7 @@ impl LogBatch {
             return lines.push(entry);
         }
         let mut lines = Lines { text: std::mem::take(&mut self.spare), ..Lines::default() };
+        lines.text.reserve(LINES_BYTES);
         lines.push(entry);
         self.push(LogJob::Append(lines));
     }
