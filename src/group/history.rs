@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::block::{Block, LineAt};
 use super::ranges::SeqRanges;
-use crate::protocol::{Delivery, Seq, Text};
+use crate::protocol::{Delivery, Seq, Text, TimeText};
 use crate::time::Millis;
 
 /// A queue of blocks of encoded delivery lines.
@@ -38,6 +38,7 @@ pub(super) struct History {
     ttl_ms: u64,
     /// Buffer for the line that is being encoded, reused for each message.
     line: Vec<u8>,
+    time: TimeText,
 }
 
 /// Serial of the block that contains a member's next line, or of an earlier block.
@@ -59,6 +60,7 @@ impl History {
             readers_waiting: 0,
             ttl_ms,
             line: Vec::new(),
+            time: TimeText::default(),
         }
     }
 
@@ -141,15 +143,16 @@ impl History {
     /// Encodes a message with the next seq, and appends it.
     pub(super) fn append_message(&mut self, delivery: &Delivery<'_, Text<'_>>, now: Millis) {
         let room = delivery.encoded_bytes_max();
+        let time = &mut self.time;
         if let Some(tail) = self.blocks.back_mut()
-            && tail.append_with(room, now, |bytes| delivery.encode(bytes))
+            && tail.append_with(room, now, |bytes| delivery.encode(time, bytes))
         {
             self.last = self.last.next();
             return;
         }
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        delivery.encode(&mut line);
+        delivery.encode(&mut self.time, &mut line);
         self.append(&line, now);
         self.line = line;
     }

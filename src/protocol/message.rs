@@ -40,16 +40,13 @@ impl<'a> Delivery<'a> {
 }
 
 impl<T: AsRef<[u8]>> Delivery<'_, T> {
-    /// Appends the line with its LF.
-    pub fn encode(&self, line: &mut Vec<u8>) {
+    /// Appends the line with its LF. `time` has the text of the time of the line before.
+    pub fn encode(&self, time: &mut TimeText, line: &mut Vec<u8>) {
         let Self { seq, sender, accepted, text } = self;
-        let mut digits = itoa::Buffer::new();
-        line.extend_from_slice(digits.format(seq.as_u64()).as_bytes());
+        line.extend_from_slice(itoa::Buffer::new().format(seq.as_u64()).as_bytes());
         line.push(b'#');
         line.extend_from_slice(sender.as_bytes());
-        line.push(b'#');
-        line.extend_from_slice(digits.format(accepted.0).as_bytes());
-        line.push(b'#');
+        line.extend_from_slice(time.between_marks(*accepted));
         line.extend_from_slice(text.as_ref());
         line.push(b'\n');
     }
@@ -69,6 +66,27 @@ impl<T: AsRef<[u8]>> Delivery<'_, T> {
         let parts =
             [digits[0], digits[1], self.sender.len(), self.text.as_ref().len(), "###\n".len()];
         parts.into_iter().fold(0, usize::saturating_add)
+    }
+}
+
+/// A time as text. Consecutive messages mostly have the same time.
+#[derive(Debug, Default)]
+pub struct TimeText {
+    time: UnixMillis,
+    /// `#<time>#`; empty before the first use.
+    text: Vec<u8>,
+}
+
+impl TimeText {
+    fn between_marks(&mut self, time: UnixMillis) -> &[u8] {
+        if self.time != time || self.text.is_empty() {
+            self.text.clear();
+            self.text.push(b'#');
+            self.text.extend_from_slice(itoa::Buffer::new().format(time.0).as_bytes());
+            self.text.push(b'#');
+            self.time = time;
+        }
+        &self.text
     }
 }
 
@@ -272,7 +290,7 @@ mod tests {
         fn a_delivery_is_encoded_as_it_is_shown_and_read(
             seq in 1..=u64::MAX,
             sender in "[A-Za-z0-9._-]{1,64}",
-            unix_ms in any::<u64>(),
+            [before_ms, unix_ms] in any::<[u64; 2]>(),
             text in "[ -~\\t\u{a0}-\u{ffff}]{1,80}",
         ) {
             let (sender, text) = (sender.as_str(), text.as_str());
@@ -280,13 +298,19 @@ mod tests {
             let delivery = Delivery { seq: Seq::new(seq), sender, accepted, text };
             let shown = delivery.to_string();
             assert_eq!(MessageLine::parse(&shown), Ok(MessageLine::Delivery(delivery)));
-            let mut encoded = Vec::new();
-            delivery.encode(&mut encoded);
-            assert_eq!(encoded, format!("{shown}\n").as_bytes());
-            assert_eq!(encoded.len(), delivery.encoded_bytes());
+            let mut time = TimeText::default();
+            let before = Delivery { accepted: UnixMillis(before_ms), ..delivery };
+            before.encode(&mut time, &mut Vec::new());
+            for _ in 0..2 {
+                let mut encoded = Vec::new();
+                delivery.encode(&mut time, &mut encoded);
+                assert_eq!(encoded, format!("{shown}\n").as_bytes());
+                assert_eq!(encoded.len(), delivery.encoded_bytes());
+            }
             // The shortest request that can contain this text.
             let request = format!("{sender}#msend {text}#::\n");
-            assert!(encoded.len() <= request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES));
+            let bytes_max = request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES);
+            assert!(delivery.encoded_bytes() <= bytes_max);
         }
 
         #[test]

@@ -22,7 +22,7 @@ pub use gap::Gap;
 pub use last_request::LastRequest;
 pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
-pub use message::{Ack, BadLine, Delivery, MessageLine};
+pub use message::{Ack, BadLine, Delivery, MessageLine, TimeText};
 pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};
 pub use reply::{Fields, MemberLine, Reply, ReplyLine};

@@ -1,7 +1,7 @@
 //! Lines of the message socket, as a participant reads them.
 
 use groupcast::limits::BYE_REASON_BYTES_MAX;
-use groupcast::protocol::{Bye, Delivery, Gap, MessageLine};
+use groupcast::protocol::{Bye, Delivery, Gap, MessageLine, TimeText};
 use groupcast::session::LogEntry;
 
 use super::{simple_id, simple_number};
@@ -28,7 +28,7 @@ pub fn check(bytes: &[u8]) {
 
 fn check_delivery(delivery: Delivery<'_>, text: &str) {
     let mut encoded = Vec::new();
-    delivery.encode(&mut encoded);
+    delivery.encode(&mut TimeText::default(), &mut encoded);
     assert_eq!(encoded, format!("{text}\n").as_bytes());
     assert_eq!(encoded.len(), delivery.encoded_bytes());
     let mut shown = String::new();
