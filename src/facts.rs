@@ -11,6 +11,7 @@
 //! bytes, and being online ends with the program.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 
 use crate::protocol::{Delivery, Epoch, Seq, Text};
 use crate::time::{Millis, Now, UnixMillis};
@@ -47,6 +48,9 @@ pub enum Fact<'a> {
     Accepted {
         /// Id of the sender.
         sender: &'a str,
+        /// Number that the sender gave to the text of a `send`. A fact with a number that is not
+        /// the sender's next one changes nothing.
+        number: Option<NonZeroU64>,
         /// Wall clock time for people.
         accepted: UnixMillis,
         /// Text of the message.
@@ -95,6 +99,8 @@ pub enum Fact<'a> {
         delivery: Delivery<'a>,
         /// Delivery line with its LF.
         line: &'a [u8],
+        /// Number that the sender gave to the text of a `send`.
+        number: Option<NonZeroU64>,
     },
     /// Accepted messages that were lost.
     Lost {
@@ -118,6 +124,8 @@ pub struct MemberState<'a> {
     pub registered_at: Seq,
     /// Last seq that counts as delivered.
     pub acked: Seq,
+    /// Number of the last accepted `send`; 0 before the first one.
+    pub published: u64,
 }
 
 /// Owner of an id: only the owner may use it.

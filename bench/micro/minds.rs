@@ -199,7 +199,12 @@ fn lines() -> Vec<String> {
 
 fn put(lines: &[String], out: &mut Vec<u8>) {
     for line in lines {
-        encode(&Record::Accepted { line: line.as_bytes() }, Millis::new(7), Salt(1), out);
+        encode(
+            &Record::Accepted { number: None, line: line.as_bytes() },
+            Millis::new(7),
+            Salt(1),
+            out,
+        );
     }
 }
 
@@ -214,7 +219,7 @@ fn recovering(members: u64) -> Group {
         let (registered_at, acked) = (Seq::new(0), Seq::new(0));
         let (id, address) = (&*member(index), (HOME, 9000).into());
         let owner = Owner::Ip(HOME);
-        let state = MemberState { id, owner, address, registered_at, acked };
+        let state = MemberState { id, owner, address, registered_at, acked, published: 0 };
         group.apply(Fact::Member(state), RECOVERED, Millis::new(0));
     }
     group
@@ -225,9 +230,9 @@ fn recover(segment: &[u8], group: &mut Group) {
     let Ok((_, records)) = read(black_box(segment)) else { return };
     for found in records {
         let SegmentItem::Record { at, record, delivery } = found else { continue };
-        if let Record::Accepted { line } = record {
+        if let Record::Accepted { number, line } = record {
             if let Some(delivery) = delivery {
-                group.apply(Fact::Numbered { delivery, line }, RECOVERED, at);
+                group.apply(Fact::Numbered { delivery, line, number }, RECOVERED, at);
             }
         } else if let Record::Acked { id, acked } = record {
             group.apply(Fact::Acked { id, acked }, RECOVERED, at);

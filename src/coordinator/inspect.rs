@@ -91,7 +91,7 @@ fn read_through(store: &mut Store<Directory>) -> Result<Option<Findings>, Journa
     let mut group = Group::recovering(rules);
     let mut messages = Messages::default();
     let recovered = recover(store, |event| {
-        if let RecoveryEvent::Fact { at, record: Record::Accepted { line }, .. } = event {
+        if let RecoveryEvent::Fact { at, record: Record::Accepted { line, .. }, .. } = event {
             messages.add(line, at);
         }
         event.apply_to(&mut group);

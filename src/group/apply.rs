@@ -2,11 +2,13 @@
 //! members, moves cursors, numbers messages or decides epochs.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use super::cursor_changes::CursorChange;
 use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectPhase, Link};
 use super::outbound::Outbound;
+use super::sends::SendOrder;
 use super::{ChangeKind, Group};
 use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
 use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text};
@@ -32,8 +34,8 @@ impl StateMachine for Group {
                 FactApplier::new(self, ticket, at).apply_returned(id, owner, address, acked);
             }
             Fact::Deregistered { id } => FactApplier::new(self, ticket, at).apply_deregistered(id),
-            Fact::Accepted { sender, accepted, text } => {
-                FactApplier::new(self, ticket, at).apply_accepted(sender, accepted, text);
+            Fact::Accepted { sender, number, accepted, text } => {
+                FactApplier::new(self, ticket, at).apply_accepted(sender, number, accepted, text);
             }
             Fact::Acked { id, acked } => state.apply_recorded_ack(id, acked),
             Fact::NewEpoch { epoch } => state.epochs.decide(epoch, state.order.applied),
@@ -41,7 +43,9 @@ impl StateMachine for Group {
             Fact::Member(member) => state.restore_member(&member),
             Fact::Own { id, ranges } => state.restore_own(id, ranges),
             Fact::AllNamed => state.restrict_to_named(),
-            Fact::Numbered { delivery, line } => state.restore_message(&delivery, line, at),
+            Fact::Numbered { delivery, line, number } => {
+                state.restore_message(&delivery, line, number, at);
+            }
             Fact::Lost { first, last } => state.restore_lost(first, last),
             Fact::Recovered { epoch } => {
                 state.finish_recovery(epoch, at);
@@ -62,6 +66,9 @@ impl StateMachine for Group {
             && let Some(slot) = self.state.members.find(id)
         {
             self.state.members.mark_leaving(slot, false, self.now);
+        }
+        if let Fact::Accepted { sender, number: Some(_), .. } = fact {
+            self.state.members.withdraw_sends(sender);
         }
         let now = self.now;
         FactApplier::new(self, Some(ticket), now).refuse(RequestError::JournalFails);
@@ -169,6 +176,7 @@ impl<'a> FactApplier<'a> {
             missed: member.pending(&self.group.state.history),
             expired,
             line_bytes_max: self.group.rules.line_bytes_max,
+            published: member.sends.published(),
         };
         let (acks, sent) = (outbound.acks, outbound.sent());
         self.group.stats.gaps = self.group.stats.gaps.saturating_add(u64::from(expired > 0));
@@ -220,10 +228,21 @@ impl<'a> FactApplier<'a> {
         }
     }
 
-    fn apply_accepted(&mut self, sender: &str, accepted: UnixMillis, text: Text<'_>) {
+    fn apply_accepted(
+        &mut self,
+        sender: &str,
+        number: Option<NonZeroU64>,
+        accepted: UnixMillis,
+        text: Text<'_>,
+    ) {
         let Some(slot) = self.group.state.members.find(sender) else {
             return self.refuse(RequestError::NotAMember);
         };
+        if let Some(number) = number
+            && !self.is_next(slot, number)
+        {
+            return;
+        }
         if self.group.state.history.last() >= Seq::LAST {
             return self.refuse(RequestError::NoNumberLeft);
         }
@@ -232,20 +251,45 @@ impl<'a> FactApplier<'a> {
         if self.group.state.order.recovering.is_none() {
             self.group.state.members.trim_one(&self.group.state.history);
         }
-        self.published(slot, seq);
+        self.add_own(slot, seq, number);
         self.group.stats.messages_in = self.group.stats.messages_in.saturating_add(1);
         self.group.stats.bytes_in =
             self.group.stats.bytes_in.saturating_add(text.as_bytes().len() as u64);
         if let Some(Ticket::Request(conn)) = self.ticket {
-            self.group.reply_after(conn, Reply::Msend { seq }, self.group.state.order.applied);
+            let reply = match number {
+                None => Reply::Msend { seq },
+                Some(number) => Reply::Send { number, seq: Some(seq) },
+            };
+            self.group.reply_after(conn, reply, self.group.state.order.applied);
         }
     }
 
+    /// Returns true if the number of a `send` is the member's next one. If another fact came first,
+    /// the request gets its answer.
+    fn is_next(&mut self, slot: MemberSlot, number: NonZeroU64) -> bool {
+        let Some(member) = self.group.state.members.at_mut(slot) else { return false };
+        match member.sends.check_fact(number) {
+            SendOrder::Next => return true,
+            SendOrder::Duplicate => {
+                if let Some(Ticket::Request(conn)) = self.ticket {
+                    let reply = Reply::Send { number, seq: None };
+                    self.group.reply_after(conn, reply, self.group.state.order.applied);
+                }
+            }
+            SendOrder::TooHigh { expected } => {
+                member.sends.withdraw();
+                self.refuse(Conflict::NumberTooHigh { expected }.into());
+            }
+        }
+        false
+    }
+
     /// Notes that `seq` is a member's own message, which is never sent to the member.
-    fn published(&mut self, slot: MemberSlot, seq: Seq) {
+    fn add_own(&mut self, slot: MemberSlot, seq: Seq, number: Option<NonZeroU64>) {
         let Group { state, links, .. } = &mut *self.group;
         let Some(member) = state.members.at_mut(slot) else { return };
         member.add_own(seq);
+        member.sends.accept(number);
         if let Some((_, outbound)) = member.link.and_then(|link| links.open_mut(link)) {
             outbound.pass_own(seq, &state.history, member.own());
         }

@@ -1,10 +1,13 @@
 //! Requests: each one is checked, and becomes a reply, a list, a connect-back or a fact.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 
 use super::handler::InputHandler;
 use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
+use super::members::Member;
+use super::sends::SendOrder;
 use super::{Effect, Group, OfflineCause, Origin};
 use crate::facts::{Fact, Journal};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
@@ -38,7 +41,10 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
                 self.check_ip(origin, request.ip)?;
                 self.check_port(origin, request.ip, port)?;
             }
-            Command::Deregister | Command::Disconnect | Command::Msend { .. } => {
+            Command::Deregister
+            | Command::Disconnect
+            | Command::Msend { .. }
+            | Command::Send { .. } => {
                 self.check_ip(origin, request.ip)?;
             }
         }
@@ -64,11 +70,12 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             }
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => {
+                self.check_online(slot)?;
                 self.check_message(slot, text)?;
-                let fact = Fact::Accepted { sender: request.id, accepted: self.now.unix, text };
-                self.propose(fact, Ticket::Request(origin.conn));
+                self.propose_message(origin, request.id, None, text);
                 Ok(None)
             }
+            Command::Send { number, text } => self.send(origin, slot, request.id, number, text),
             Command::Register { .. } | Command::Query(_) => Ok(None), // Returned above.
         }
     }
@@ -193,13 +200,64 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
+    /// Accepts a text once. A number that was accepted before is answered as a duplicate, also for
+    /// an offline member.
+    fn send(
+        &mut self,
+        origin: Origin,
+        slot: MemberSlot,
+        id: &str,
+        number: NonZeroU64,
+        text: Text<'_>,
+    ) -> Result<Option<Reply>, RequestError> {
+        let Some(member) = self.group.state.members.at(slot) else {
+            return Err(RequestError::NotAMember);
+        };
+        match member.sends.check_request(number) {
+            SendOrder::Duplicate => {
+                // The message may not be committed yet.
+                let reply = Reply::Send { number, seq: None };
+                self.group.reply_after(origin.conn, reply, self.group.state.order.applied);
+            }
+            SendOrder::Next => {
+                self.check_online(slot)?;
+                self.check_message(slot, text)?;
+                if let Some(member) = self.group.state.members.at_mut(slot) {
+                    member.sends.propose(number);
+                }
+                self.propose_message(origin, id, Some(number), text);
+            }
+            SendOrder::TooHigh { expected } => {
+                self.check_online(slot)?;
+                return Err(Conflict::NumberTooHigh { expected }.into());
+            }
+        }
+        Ok(None)
+    }
+
+    fn propose_message(
+        &mut self,
+        origin: Origin,
+        sender: &str,
+        number: Option<NonZeroU64>,
+        text: Text<'_>,
+    ) {
+        let fact = Fact::Accepted { sender, number, accepted: self.now.unix, text };
+        self.propose(fact, Ticket::Request(origin.conn));
+    }
+
+    fn check_online(&self, slot: MemberSlot) -> Result<(), RequestError> {
+        let is_online = |member: &Member| member.link.is_some();
+        match self.group.state.members.at(slot).is_some_and(is_online) {
+            true => Ok(()),
+            false => Err(Conflict::OfflineCannotSend.into()),
+        }
+    }
+
     fn check_message(&mut self, slot: MemberSlot, text: Text<'_>) -> Result<(), RequestError> {
         let Some(member) = self.group.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };
-        if member.link.is_none() {
-            return Err(Conflict::OfflineCannotSend.into());
-        }
         self.group.journal_state.check()?;
         if self.group.state.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
@@ -283,6 +341,7 @@ fn is_operator(origin: Origin, command: &Command<'_>) -> bool {
         Command::Register { .. }
         | Command::Reconnect { .. }
         | Command::Msend { .. }
+        | Command::Send { .. }
         | Command::Query(_) => false,
     }
 }

@@ -12,6 +12,7 @@ use super::history::{BlockSerial, History};
 use super::ids::{LinkId, MemberSlot};
 use super::per_address::PerAddress;
 use super::ranges::{SeqRange, SeqRanges};
+use super::sends::SendNumbers;
 use crate::facts::{MemberState, Owner};
 use crate::protocol::Seq;
 use crate::time::Millis;
@@ -37,14 +38,16 @@ pub(super) struct Member {
     pub(super) reconnecting: Option<LinkId>,
     /// True if its deregistration was proposed because of `forget_after`.
     is_leaving: bool,
+    /// Numbers of its `send` requests.
+    pub(super) sends: SendNumbers,
     /// Time at which the member was last online; `None` while it is online.
     offline_since: Option<Millis>,
 }
 
 impl Member {
     pub(super) fn state(&self) -> MemberState<'_> {
-        let Self { ref id, owner, address, registered_at, acked, .. } = *self;
-        MemberState { id, owner, address, registered_at, acked }
+        let Self { ref id, owner, address, registered_at, acked, sends, .. } = *self;
+        MemberState { id, owner, address, registered_at, acked, published: sends.published() }
     }
 
     /// Restores the seqs of a recorded member.
@@ -215,6 +218,7 @@ impl Members {
             link: None,
             reconnecting: None,
             is_leaving: false,
+            sends: SendNumbers::default(),
             offline_since: None,
         }));
         let doubled = self.by_id.insert(id, slot);
@@ -254,6 +258,14 @@ impl Members {
 
     pub(super) fn at_mut(&mut self, slot: MemberSlot) -> Option<&mut Member> {
         self.slots.get_mut(slot.index())
+    }
+
+    /// Forgets the proposed numbers of a member's `send` requests.
+    pub(super) fn withdraw_sends(&mut self, id: &str) {
+        let slot = self.find(id);
+        if let Some(member) = slot.and_then(|slot| self.at_mut(slot)) {
+            member.sends.withdraw();
+        }
     }
 
     /// Changes the address of a member.

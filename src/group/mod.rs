@@ -37,6 +37,7 @@ mod outbound;
 mod per_address;
 mod ranges;
 mod recorded;
+mod sends;
 mod sockets;
 mod stats;
 
@@ -221,6 +222,7 @@ impl Group {
             | Command::Register { .. }
             | Command::Reconnect { .. }
             | Command::Msend { .. }
+            | Command::Send { .. }
             | Command::Query(_) => None,
         }
     }

@@ -5,6 +5,7 @@
 //! back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 
 use super::Group;
 use super::cursor_changes::CursorChange;
@@ -247,7 +248,7 @@ impl RecordedState {
     }
 
     pub(super) fn restore_member(&mut self, state: &MemberState<'_>) {
-        let MemberState { id, owner, address, registered_at, acked } = *state;
+        let MemberState { id, owner, address, registered_at, acked, published } = *state;
         if let Some(recovering) = &mut self.order.recovering {
             recovering.named.insert(id.into());
             if self.members.find(id).is_none() && registered_at < self.history.last() {
@@ -261,6 +262,7 @@ impl RecordedState {
         self.members.set_address(slot, address);
         if let Some(member) = self.members.at_mut(slot) {
             member.owner = owner;
+            member.sends.restore(published);
             member.restore(registered_at, acked, &mut self.history);
         }
     }
@@ -308,7 +310,13 @@ impl RecordedState {
         }
     }
 
-    pub(super) fn restore_message(&mut self, delivery: &Delivery<'_>, line: &[u8], at: Millis) {
+    pub(super) fn restore_message(
+        &mut self,
+        delivery: &Delivery<'_>,
+        line: &[u8],
+        number: Option<NonZeroU64>,
+        at: Millis,
+    ) {
         if delivery.seq <= self.history.last() {
             return; // Two segments have this message.
         }
@@ -323,6 +331,7 @@ impl RecordedState {
         if let Some(slot) = sender {
             if let Some(member) = self.members.at_mut(slot) {
                 member.add_own(seq);
+                member.sends.accept(number);
             }
             self.pass_own(slot, seq);
         }

@@ -9,6 +9,7 @@ mod forgetting;
 mod journal;
 mod replay;
 mod runs;
+mod sends;
 mod strangers;
 
 use std::net::Ipv4Addr;
@@ -301,7 +302,8 @@ fn without_acks_the_cursor_is_the_last_line_that_was_written_whole() {
     let (ann, reply) = world.connect("ann", "reconnect");
     assert_eq!(
         reply.to_string(),
-        "OK reconnect epoch=0000000000000001 next=2 ttl=60 missed=1 expired=0 max_line=4096"
+        "OK reconnect epoch=0000000000000001 next=2 ttl=60 missed=1 expired=0 \
+         max_line=4096 published=0"
     );
     assert_eq!(world.read(ann), "b");
 }
@@ -329,7 +331,7 @@ fn a_member_that_names_a_number_below_its_cursor_gets_kept_messages_again() {
     world.now = 101;
     let (ann, reply) = world.connect("ann", "reconnect acks=1 since=0000000000000001:1");
     assert!(
-        reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0 max_line=4096"),
+        reply.to_string().ends_with("next=4 ttl=0 missed=1 expired=0 max_line=4096 published=0"),
         "{reply}"
     );
     assert_eq!(world.read(ann), "b", "acknowledged messages are no gap");

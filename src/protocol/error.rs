@@ -108,8 +108,13 @@ pub enum Conflict {
     AlreadyRegistering,
     /// `disconnect` of a member that is offline.
     AlreadyOffline,
-    /// `msend` of a member that is offline.
+    /// `msend` or `send` of a member that is offline.
     OfflineCannotSend,
+    /// `send` with a number above the next one.
+    NumberTooHigh {
+        /// The next number.
+        expected: u64,
+    },
     /// `reconnect` replaced by a later one.
     Superseded,
     /// `reconnect` cancelled by `disconnect` or `deregister`.
@@ -276,6 +281,7 @@ impl fmt::Display for Conflict {
             }
             Self::AlreadyOffline => "already offline",
             Self::OfflineCannotSend => "offline: reconnect first",
+            Self::NumberTooHigh { expected } => return write!(f, "send: expected {expected}"),
             Self::Superseded => "superseded by a later reconnect",
             Self::Cancelled => "cancelled by a later disconnect or deregister",
         })
@@ -313,6 +319,7 @@ mod tests {
                 "409 already registering: wait for the reply to the first register",
             ),
             (Conflict::OfflineCannotSend.into(), "409 offline: reconnect first"),
+            (Conflict::NumberTooHigh { expected: 7 }.into(), "409 send: expected 7"),
             (
                 RequestError::TooLong { max: 512 },
                 "413 line exceeds 512 bytes (max_line): send a shorter line",

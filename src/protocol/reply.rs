@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use bytes::BytesMut;
 
@@ -36,6 +37,8 @@ pub enum Reply {
         expired: u64,
         /// `max_line`: longest request line in bytes, LF included.
         line_bytes_max: usize,
+        /// Number of the last accepted `send` of the member.
+        published: u64,
     },
     /// The id is not a member any more.
     Deregister,
@@ -45,6 +48,13 @@ pub enum Reply {
     Msend {
         /// Seq of the message.
         seq: Seq,
+    },
+    /// The numbered text was accepted, now or before.
+    Send {
+        /// Number that the sender gave to the text.
+        number: NonZeroU64,
+        /// Seq of the message; `None` for a duplicate.
+        seq: Option<Seq>,
     },
     /// The entries of the list follow.
     List {
@@ -66,14 +76,29 @@ impl Reply {
         if out.capacity() == 0 {
             out.reserve(REPLIES_BYTES);
         }
-        if let Self::Msend { seq } = self {
-            out.extend_from_slice(b"OK msend seq=");
-            out.extend_from_slice(itoa::Buffer::new().format(seq.as_u64()).as_bytes());
-            out.extend_from_slice(b"\n");
-        } else {
-            // Writing to memory cannot fail.
-            let _ = writeln!(out, "{self}");
+        let mut put = |before: &[u8], number: u64| {
+            out.extend_from_slice(before);
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        };
+        match self {
+            Self::Msend { seq } => put(b"OK msend seq=", seq.as_u64()),
+            Self::Send { number, seq: Some(seq) } => {
+                put(b"OK send ", number.get());
+                put(b" seq=", seq.as_u64());
+            }
+            Self::Register { .. }
+            | Self::Reconnect { .. }
+            | Self::Deregister
+            | Self::Disconnect
+            | Self::Send { seq: None, .. }
+            | Self::List { .. }
+            | Self::Ping
+            | Self::Refused(_) => {
+                // Writing to memory cannot fail.
+                let _ = write!(out, "{self}");
+            }
         }
+        out.extend_from_slice(b"\n");
     }
 }
 
@@ -83,16 +108,21 @@ impl fmt::Display for Reply {
         match self {
             Self::Register { epoch, next, ttl_s, line_bytes_max } => write!(
                 f,
-                "OK register epoch={epoch} next={next} ttl={ttl_s} max_line={line_bytes_max}"
+                "OK register epoch={epoch} next={next} ttl={ttl_s} max_line={line_bytes_max} \
+                 published=0"
             ),
-            Self::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max } => write!(
-                f,
-                "OK reconnect epoch={epoch} next={next} ttl={ttl_s} missed={missed} \
-                 expired={expired} max_line={line_bytes_max}"
-            ),
+            Self::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max, published } => {
+                write!(
+                    f,
+                    "OK reconnect epoch={epoch} next={next} ttl={ttl_s} missed={missed} \
+                 expired={expired} max_line={line_bytes_max} published={published}"
+                )
+            }
             Self::Deregister => f.write_str("OK deregister"),
             Self::Disconnect => f.write_str("OK disconnect"),
             Self::Msend { seq } => write!(f, "OK msend seq={seq}"),
+            Self::Send { number, seq: Some(seq) } => write!(f, "OK send {number} seq={seq}"),
+            Self::Send { number, seq: None } => write!(f, "OK send {number} duplicate=1"),
             Self::List { listing, count } => {
                 write!(f, "OK {} {count}", Query::List(*listing).word())
             }
@@ -282,7 +312,7 @@ mod tests {
         #[test]
         fn replies_read_as_they_were_written(
             bits in any::<u64>(),
-            [next, ttl_s, missed, expired] in any::<[u64; 4]>(),
+            [next, ttl_s, missed, expired, published] in any::<[u64; 5]>(),
             [count, line_bytes_max] in any::<[usize; 2]>(),
         ) {
             let (epoch, next) = (Epoch::new(bits), Seq::new(next));
@@ -293,11 +323,22 @@ mod tests {
                 ("max_line", line_bytes_max.to_string()),
             ];
             let reply = Reply::Register { epoch, next, ttl_s, line_bytes_max };
-            check(&reply, "register", None, &life);
-            let lost = [("missed", missed.to_string()), ("expired", expired.to_string())];
-            let reply = Reply::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max };
+            let never = [("published", "0".to_owned())];
+            check(&reply, "register", None, &[&life[..], &never].concat());
+            let lost = [
+                ("missed", missed.to_string()),
+                ("expired", expired.to_string()),
+                ("published", published.to_string()),
+            ];
+            let reply =
+                Reply::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max, published };
             check(&reply, "reconnect", None, &[&life[..], &lost].concat());
             check(&Reply::Msend { seq: next }, "msend", None, &[("seq", next.to_string())]);
+            let number = NonZeroU64::MIN.saturating_add(published);
+            let reply = Reply::Send { number, seq: Some(next) };
+            check(&reply, "send", Some(number.get()), &[("seq", next.to_string())]);
+            let duplicate = [("duplicate", "1".to_owned())];
+            check(&Reply::Send { number, seq: None }, "send", Some(number.get()), &duplicate);
             let number = u64::try_from(count).ok();
             check(&Reply::List { listing: Listing::Members, count }, "members", number, &[]);
             check(&Reply::List { listing: Listing::Stats, count }, "stats", number, &[]);

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use super::ip::parse_ip;
 use super::last_request::LastRequest;
-use super::number::parse_number;
+use super::number::{parse_digits, parse_number};
 use super::query::Query;
 use super::text::Text;
 use super::{Epoch, Seq};
@@ -46,6 +47,13 @@ pub enum Command<'a> {
     Disconnect,
     /// Sends a text to all other members.
     Msend {
+        /// Text of the message.
+        text: Text<'a>,
+    },
+    /// Sends a text to all other members exactly once.
+    Send {
+        /// Number that the sender gave to the text.
+        number: NonZeroU64,
         /// Text of the message.
         text: Text<'a>,
     },
@@ -127,6 +135,7 @@ impl<'a> Command<'a> {
             Self::Deregister => "deregister",
             Self::Disconnect => "disconnect",
             Self::Msend { .. } => "msend",
+            Self::Send { .. } => "send",
             Self::Query(query) => query.word(),
         }
     }
@@ -134,6 +143,9 @@ impl<'a> Command<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         if let Some(text) = bytes.strip_prefix(b"msend ") {
             return Text::parse(text).map(|text| Self::Msend { text });
+        }
+        if let Some(numbered) = bytes.strip_prefix(b"send ") {
+            return Self::parse_send(numbered);
         }
         let text = utf8(bytes)?;
         let (word, arguments) = match text.split_once(' ') {
@@ -154,10 +166,20 @@ impl<'a> Command<'a> {
                 Ok(Self::Reconnect { port, options })
             }
             "msend" => Err(Malformed::TextEmpty),
+            "send" => Err(Malformed::Number),
             "deregister" => bare(Self::Deregister),
             "disconnect" => bare(Self::Disconnect),
             other => bare(Self::Query(Query::parse(other).ok_or(Malformed::Command)?)),
         }
+    }
+
+    /// Parses the number and the text of a `send`.
+    fn parse_send(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let space = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
+        let (digits, text) = bytes.split_at_checked(space).unwrap_or_default();
+        let number = parse_digits(digits).and_then(NonZeroU64::new).ok_or(Malformed::Number)?;
+        let text = text.strip_prefix(b" ").unwrap_or_default();
+        Ok(Self::Send { number, text: Text::parse(text)? })
     }
 }
 
@@ -169,6 +191,7 @@ impl fmt::Display for Command<'_> {
                 write!(f, " {port}{options}")
             }
             Self::Msend { text } => write!(f, " {text}"),
+            Self::Send { number, text } => write!(f, " {number} {text}"),
             Self::Deregister | Self::Disconnect | Self::Query(_) => Ok(()),
         }
     }
@@ -278,6 +301,7 @@ pub enum Malformed {
     Since,
     SinceOnRegister,
     SinceAbove(Seq),
+    Number,
     TextEmpty,
     TextControl,
     Ip,
@@ -304,6 +328,7 @@ impl fmt::Display for Malformed {
             Self::SinceAbove(last) => {
                 return write!(f, "option since: above {last}, the last number given out");
             }
+            Self::Number => "number: expected 1 or more, without leading zeros",
             Self::TextEmpty => "text: empty",
             Self::TextControl => "text: contains a control character other than TAB",
             Self::Ip => "ip: expected an IPv4 or IPv6 address",
@@ -314,7 +339,7 @@ impl fmt::Display for Malformed {
 
 fn expected_commands(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let [others @ .., last] = Query::ALL;
-    f.write_str("command: expected register, reconnect, deregister, disconnect, msend")?;
+    f.write_str("command: expected register, reconnect, deregister, disconnect, msend, send")?;
     for query in others {
         write!(f, ", {}", query.word())?;
     }

@@ -75,6 +75,10 @@ pub(crate) enum CoveragePoint {
     /// The numbers had passed those of a member before it came back from before the copy was put
     /// back: it misses messages, and nobody can know.
     NobodyCouldKnow,
+    /// A number that was accepted before came again.
+    DuplicateSent,
+    /// A number came too early.
+    NumberTooHigh,
 }
 
 /// Number of times that each situation occurred.
@@ -87,7 +91,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -121,5 +125,7 @@ impl CoveragePoint {
         Self::BackFromCopy,
         Self::NumbersWentBack,
         Self::NobodyCouldKnow,
+        Self::DuplicateSent,
+        Self::NumberTooHigh,
     ];
 }

@@ -1,6 +1,7 @@
 //! Messages and registrations of one epoch.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use groupcast::limits::SyncPolicy;
@@ -42,6 +43,8 @@ impl Promise {
 pub(crate) struct Message {
     /// The registration under which it was sent.
     pub(crate) sender: u32,
+    /// The number of a `send`.
+    pub(crate) number: Option<NonZeroU64>,
     /// Its line was lost before it was written down whose it is: it passes for one of others.
     pub(crate) is_anonymous: bool,
     /// Line that every message socket must carry, LF included.

@@ -85,6 +85,7 @@ mod model_expected;
 mod model_journal;
 mod model_links;
 mod model_offline;
+mod model_sends;
 mod net;
 mod observer;
 mod outside;

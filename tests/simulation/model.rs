@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use groupcast::group::{ConnId, LinkId, Rules};
 use groupcast::limits::Overflow;
@@ -27,6 +28,8 @@ pub(crate) struct Member {
     /// Time at which it was last online; `None` while it is online.
     pub(crate) offline_since: Option<u64>,
     pub(crate) address: SocketAddr,
+    /// Number of its last accepted `send`.
+    pub(crate) published: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -230,6 +233,7 @@ impl Model {
             Command::Deregister
             | Command::Disconnect
             | Command::Msend { .. }
+            | Command::Send { .. }
             | Command::Reconnect { .. }
                 if !is_member =>
             {
@@ -252,9 +256,12 @@ impl Model {
                 return if done { Ok(Some("OK disconnect".to_owned())) } else { Err(409) };
             }
             Command::Msend { text } => {
-                let line = self.publish(request.id, text, now)?;
-                self.facts.insert(conn, FactId::Message(self.life().last()));
-                return Ok(Some(line));
+                let seq = self.publish(request.id, None, text, now)?;
+                self.facts.insert(conn, FactId::Message(seq));
+                return Ok(Some(format!("OK msend seq={seq}")));
+            }
+            Command::Send { number, text } => {
+                return self.send(conn, request.id, (number, text), now).map(Some);
             }
         }
         Ok(None)
@@ -336,7 +343,14 @@ impl Model {
         link.is_some()
     }
 
-    fn publish(&mut self, id: &str, text: Text<'_>, now: Now) -> Result<String, u16> {
+    /// Accepts a message. Returns its number in the group.
+    pub(crate) fn publish(
+        &mut self,
+        id: &str,
+        number: Option<NonZeroU64>,
+        text: Text<'_>,
+        now: Now,
+    ) -> Result<u64, u16> {
         let member = &self.members[id];
         if member.link.is_none() {
             return Err(409);
@@ -372,13 +386,13 @@ impl Model {
         assert!(self.texts.insert(text.to_string()), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
         let (promise, is_anonymous, is_lost) = (None, false, false);
-        let message = Message { sender, is_anonymous, line, accepted, promise, is_lost };
+        let message = Message { sender, number, is_anonymous, line, accepted, promise, is_lost };
         self.life_mut().accept(message);
         if !self.is_journaled {
             self.life_mut().released = seq;
         }
         self.advance();
-        Ok(format!("OK msend seq={seq}"))
+        Ok(seq)
     }
 
     pub(crate) fn shut_down(&mut self) {

@@ -132,6 +132,7 @@ impl Model {
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
             self.record_peak(&id);
         }
+        let sends = self.promised_sends(&back.end);
         let (life, lost) = self.surviving(group, now, back);
         (0..lost).for_each(|_| self.cover(CoveragePoint::MessageLost));
         let epoch = self.check_epoch(group, back);
@@ -142,7 +143,12 @@ impl Model {
             group.member_states().map(|found| (found.0.id, found)).collect();
         for (id, entries) in registry {
             let member_state = found.remove(id.as_str());
+            let published = member_state.as_ref().map(|found| found.0.published);
             self.restore(&id, &entries, member_state, old.get(&id), back);
+            if let (Some(published), Some(member)) = (published, self.members.get(&id)) {
+                let promised = sends.get(&member.number).copied().unwrap_or(0);
+                assert!(published >= promised, "{id}: send {promised} may be accepted twice");
+            }
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
         self.advance();
@@ -317,6 +323,7 @@ impl Model {
             reconnecting: None,
             offline_since: Some(opened_at),
             address: found.address,
+            published: found.published,
         };
         self.members.insert(id.to_owned(), member);
     }

@@ -50,12 +50,15 @@ impl Model {
             reconnecting: None,
             offline_since: None,
             address: attempt.address,
+            published: 0,
         };
         self.members.insert(attempt.id.clone(), member);
         self.open(link, attempt, last);
         let ttl = self.rules.ttl_ms / 1000;
         let (epoch, next, max_line) = (self.epoch, last + 1, self.rules.line_bytes_max);
-        let line = format!("OK register epoch={epoch} next={next} ttl={ttl} max_line={max_line}");
+        let line = format!(
+            "OK register epoch={epoch} next={next} ttl={ttl} max_line={max_line} published=0"
+        );
         self.expect_reply(attempt.conn, Expected::Line(line));
     }
 
@@ -87,7 +90,7 @@ impl Model {
             let from = if self.has_come_back { from } else { oldest };
             cursors = (from..=gone.max(lowest)).collect();
         }
-        let number = member.number;
+        let (number, published) = (member.number, member.published);
         let (ttl, max_line) = (self.rules.ttl_ms / 1000, self.rules.line_bytes_max);
         let replies = cursors.into_iter().map(|acked| {
             let acked = life.skip_own(acked, number);
@@ -97,7 +100,7 @@ impl Model {
             let expired = gap.map_or(0, |[count, ..]| count);
             let reply = format!(
                 "OK reconnect epoch={epoch} next={next} ttl={ttl} missed={missed} \
-                 expired={expired} max_line={max_line}"
+                 expired={expired} max_line={max_line} published={published}"
             );
             (reply, acked)
         });

@@ -110,7 +110,14 @@ impl World {
             0..=69 => {
                 raw.texts += 1;
                 let filler = environment.rng.pick(&[0, 0, 5, 300, 4_000]);
-                format!("msend {}-{}# {}", raw.id, raw.texts, "ü#".repeat(filler / 3))
+                let text = format!("{}-{}# {}", raw.id, raw.texts, "ü#".repeat(filler / 3));
+                // Numbers that are accepted already, the next ones, and ones that are too high.
+                let published = model.members.get(&raw.id).map_or(0, |member| member.published);
+                let number = published + environment.rng.pick(&[0, 1, 1, 1, 1, 2, 2]);
+                match environment.rng.percent(60) {
+                    true => format!("send {} {text}", number.max(1)),
+                    false => format!("msend {text}"),
+                }
             }
             70..=79 => "members".to_owned(),
             80..=84 => "disconnect".to_owned(),

@@ -21,7 +21,7 @@ use groupcast::protocol::{Epoch, Request};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
-use proposed::{Proposed, Replicated};
+use proposed::{Proposed, Replicated, message_reply};
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
@@ -185,7 +185,15 @@ impl World {
             }
             2..=5 => {
                 self.texts += 1;
-                let line = format!("{}#msend text {}", self.rng.pick(&IDS), self.texts);
+                let (id, texts) = (self.rng.pick(&IDS), self.texts);
+                let member = self.sites[at].group.member_state(id);
+                let published = member.map_or(0, |member| member.published);
+                // Numbers that are accepted, that may be proposed already, and that are too high.
+                let number = published + self.rng.pick(&[0, 1, 1, 1, 2, 3]);
+                let line = match self.rng.percent(50) {
+                    true => format!("{id}#send {} text {texts}", number.max(1)),
+                    false => format!("{id}#msend text {texts}"),
+                };
                 self.request(at, &line);
             }
             6 => {
@@ -257,31 +265,46 @@ impl World {
             Ticket::Link(link) => self.sites[at].conns[&link],
             Ticket::Forgotten | Ticket::Nobody => return,
         };
-        let mut members = BTreeSet::new();
+        // Each member with its last accepted number.
+        let mut members = BTreeMap::new();
         let mut last = 0;
         for Listed { fact, .. } in &self.list {
             match fact {
                 Proposed::Registered { id, .. } => {
-                    members.insert(id);
+                    members.entry(id).or_insert(0);
                 }
                 Proposed::Deregistered { id } => {
                     members.remove(id);
                 }
-                Proposed::Accepted { sender, .. } => last += u64::from(members.contains(sender)),
+                Proposed::Accepted { sender, number, .. } => {
+                    let Some(published) = members.get_mut(sender) else { continue };
+                    match number {
+                        Some(number) if number.get() == *published + 1 => *published += 1,
+                        Some(_) => continue,
+                        None => (),
+                    }
+                    last += 1;
+                }
                 Proposed::Returned { .. } | Proposed::NewEpoch { .. } => (),
             }
         }
         let reply = match fact {
-            Proposed::Registered { id, .. } if members.contains(id) => "ERR 409 already a member",
+            Proposed::Registered { id, .. } if members.contains_key(id) => {
+                "ERR 409 already a member"
+            }
             Proposed::Registered { .. } => "OK register",
             Proposed::Deregistered { id } | Proposed::Accepted { sender: id, .. }
-                if !members.contains(id) =>
+                if !members.contains_key(id) =>
             {
                 "ERR 404 not a member"
             }
             Proposed::Deregistered { .. } => "OK deregister",
-            Proposed::Accepted { .. } => {
-                self.expected.insert((at, conn.0), format!("OK msend seq={}", last + 1));
+            Proposed::Accepted { sender, number, .. } => {
+                let reply = message_reply(*number, members[sender], last + 1);
+                let sights = [("duplicate", "duplicate"), ("ERR 409 send", "number too high")];
+                let sights = sights.iter().filter(|(part, _)| reply.contains(part));
+                self.seen.extend(sights.map(|(_, sight)| *sight));
+                self.expected.insert((at, conn.0), reply);
                 return;
             }
             // A deregistration in between cancels the reconnect.
@@ -335,10 +358,9 @@ impl World {
         }
         for ((at, conn), expected) in &self.expected {
             let reply = self.sites[*at].replies.get(conn);
-            let is_it = match expected.strip_prefix("OK msend ") {
-                Some(_) => reply == Some(expected),
-                None => reply.is_some_and(|reply| reply.starts_with(&**expected)),
-            };
+            let is_exact = expected.contains("send ");
+            let starts = reply.is_some_and(|reply| reply.starts_with(&**expected));
+            let is_it = if is_exact { reply == Some(expected) } else { starts };
             assert!(is_it, "seed={} request={conn}: {reply:?}, not {expected}", self.seed);
         }
         let replies: usize = self.sites.iter().map(|site| site.replies.len()).sum();
@@ -369,7 +391,8 @@ fn two_groups_that_are_fed_the_same_facts_are_equal_and_every_request_gets_its_r
         seen.extend(world.seen);
         messages += world.sites[0].group.last().as_u64();
     }
-    let all = ["ERR 404 not a member", "ERR 409 already a member", "withdrawn"];
+    let refusals = ["ERR 404 not a member", "ERR 409 already a member", "withdrawn"];
+    let all = [&refusals[..], &["duplicate", "number too high"]].concat();
     assert!(all.iter().all(|sight| seen.contains(sight)), "only {seen:?} came about");
     assert!(messages > 10 * SEEDS, "hardly anything was accepted: {messages}");
 }

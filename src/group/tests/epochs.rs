@@ -40,8 +40,8 @@ fn a_new_epoch_is_sent_to_nobody_before_it_is_committed() {
         let closing_bytes: Box<[u8]> = (*b"bye#new epoch\n").into();
         assert!(effects.contains(&Effect::Close { link: ann, closing_bytes }), "{effects:?}");
         let Some(Effect::Reply { reply, .. }) = effects.last() else { panic!("{effects:?}") };
-        let expected =
-            "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0 max_line=4096";
+        let expected = "OK reconnect epoch=0000000000000002 next=3 ttl=60 missed=0 expired=0 \
+         max_line=4096 published=0";
         assert_eq!(reply.to_string(), expected);
         assert_eq!(world.read(bob), "hello#aB#0000000000000002");
         // A seq of the old epoch means nothing in the new one.

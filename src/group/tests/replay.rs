@@ -2,8 +2,10 @@
 
 mod lost;
 mod own;
+mod stored;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use proptest::prelude::*;
 
@@ -12,59 +14,7 @@ use crate::facts::{Fact, MemberState, Ordered, Owner, Recorded, StateMachine};
 use crate::group::{Effect, Group, Input, LinkId};
 use crate::protocol::{Delivery, Epoch, MessageLine, Seq};
 use crate::time::Millis;
-
-/// A fact as a journal stores it.
-#[derive(Clone, Debug)]
-enum StoredRecord {
-    Member(StoredMember),
-    Deregistered(Box<str>),
-    Accepted(String),
-    Acked(Box<str>, Seq),
-}
-
-/// A member with its own ranges.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct StoredMember {
-    id: Box<str>,
-    address: SocketAddr,
-    registered_at: Seq,
-    acked: Seq,
-    own: Vec<(Seq, Seq)>,
-}
-
-impl StoredMember {
-    fn of(state: MemberState<'_>, own: Vec<(Seq, Seq)>) -> Self {
-        let MemberState { id, address, registered_at, acked, .. } = state;
-        Self { id: id.into(), address, registered_at, acked, own }
-    }
-
-    /// Returns all members of a group.
-    fn all(group: &Group) -> Vec<Self> {
-        group.member_states().map(|(state, own)| Self::of(state, own)).collect()
-    }
-
-    fn facts(&self) -> [Fact<'_>; 2] {
-        let Self { ref id, address, registered_at, acked, ref own } = *self;
-        let owner = Owner::Ip(address.ip());
-        [
-            Fact::Member(MemberState { id, owner, address, registered_at, acked }),
-            Fact::Own { id, ranges: own },
-        ]
-    }
-}
-
-impl StoredRecord {
-    fn facts(&self) -> Vec<Fact<'_>> {
-        match self {
-            Self::Member(member) => member.facts().into(),
-            Self::Deregistered(id) => vec![Fact::Deregistered { id }],
-            Self::Accepted(line) => {
-                vec![Fact::Numbered { line: line.as_bytes(), delivery: delivery(line) }]
-            }
-            Self::Acked(id, acked) => vec![Fact::Acked { id, acked: *acked }],
-        }
-    }
-}
+use stored::{StoredMember, StoredRecord};
 
 /// Applies a fact as a recovery does.
 fn recover(group: &mut Group, fact: Fact<'_>, at: Millis) {
@@ -102,6 +52,8 @@ enum Action {
     Leave(usize),
     Forget(usize),
     Send(usize),
+    /// A `send` with a number that is this far from the last accepted one.
+    SendOnce(usize, u64),
     Read(usize, usize),
     Ack(usize),
     Pass(u64),
@@ -116,7 +68,8 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(who, n)| Action::Reconnected(who, n)),
         1 => who.clone().prop_map(Action::Leave),
         1 => who.clone().prop_map(Action::Forget),
-        8 => who.clone().prop_map(Action::Send),
+        6 => who.clone().prop_map(Action::Send),
+        4 => (who.clone(), 0..3_u64).prop_map(|(who, step)| Action::SendOnce(who, step)),
         5 => (who.clone(), 1..200_usize).prop_map(|(who, bytes)| Action::Read(who, bytes)),
         3 => who.prop_map(Action::Ack),
         1 => (0..40_u64).prop_map(Action::Pass),
@@ -165,7 +118,9 @@ impl JournaledWorld {
                 let (seq, line, accepted) = group.lines(group.last().before()).next().unwrap();
                 assert_eq!((seq, accepted), (group.last(), at));
                 let line = String::from_utf8(line.to_vec()).unwrap();
-                self.journal.push((at, StoredRecord::Accepted(line)));
+                let number = fact.split("number: Some(").nth(1);
+                let number = number.and_then(|it| it.split(')').next()?.parse().ok());
+                self.journal.push((at, StoredRecord::Accepted(line, number)));
             }
         }
         let journal = &mut self.journal;
@@ -216,6 +171,11 @@ impl JournaledWorld {
             Action::Leave(who) => drop(self.ask(who, "disconnect")),
             Action::Forget(who) => drop(self.ask(who, "deregister")),
             Action::Send(who) => drop(self.ask(who, "msend text")),
+            Action::SendOnce(who, step) => {
+                let member = self.world.group.member_state(IDS[who]);
+                let number = member.map_or(0, |member| member.published) + step;
+                self.ask(who, &format!("send {} text", number.max(1)));
+            }
             Action::Read(who, bytes) => {
                 if let Some(link) = self.links[who] {
                     self.world.take(link, bytes);
@@ -347,7 +307,8 @@ fn expired_messages_are_dropped_during_replay() {
     let mut group = recovering();
     for seq in 1..=10 {
         let line = format!("{seq}#ann#0#text\n");
-        let fact = Fact::Numbered { line: line.as_bytes(), delivery: delivery(&line) };
+        let (line, delivery) = (line.as_bytes(), delivery(&line));
+        let fact = Fact::Numbered { line, delivery, number: None };
         recover(&mut group, fact, Millis::new(50 * seq));
     }
     let world = finish(group, 1, 500);

@@ -173,9 +173,9 @@ impl Commits {
                 let before = state.position().index.before();
                 self.put_new_epoch(epoch, before, now.steady);
             }
-            Fact::Accepted { .. } => {
+            Fact::Accepted { number, .. } => {
                 if let Some((_, line, at)) = state.lines(state.position().last.before()).next() {
-                    self.put(&Record::Accepted { line }, at);
+                    self.put(&Record::Accepted { number, line }, at);
                 }
             }
             Fact::Acked { id, acked } => self.put(&Record::Acked { id, acked }, now.steady),

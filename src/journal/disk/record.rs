@@ -14,28 +14,35 @@
 //! A body has the fields of its [`Record`] in order, and the id, if there is one, at the end. The
 //! list of [`Record::Own`] is a 16-bit count and the first and last seq of each range. The owner of
 //! a [`Record::Member`] starts with its kind: 4 or 6 for an IP address of that version. In
-//! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address.
+//! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address. The
+//! number of a `send` comes first, in [`RecordKind::PublishingMember`] and [`RecordKind::Sent`].
 
+mod fields;
 mod kind;
 mod ranges;
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use crate::facts::{MemberState, Owner};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
-use crate::protocol::{Delivery, Epoch, Seq, is_id};
+use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
+use fields::{put_member, take_id, take_ip, take_number, take_seq};
+
+pub(super) use fields::{take, take_u64};
 pub use kind::RecordKind;
 pub use ranges::EncodedRanges;
 
 /// Bytes of a record header.
 pub(super) const HEADER_BYTES: usize = FIELDS_BYTES + size_of::<u32>();
-/// Longest body: the longest delivery line.
-pub const BODY_BYTES_MAX: usize = LINE_BYTES_HIGHEST + DELIVERY_EXTRA_BYTES;
+/// Longest body: a number and the longest delivery line.
+pub const BODY_BYTES_MAX: usize =
+    size_of::<NonZeroU64>() + LINE_BYTES_HIGHEST + DELIVERY_EXTRA_BYTES;
 
 /// Bytes of a record header that the header CRC protects.
 const FIELDS_BYTES: usize = 1 + 1 + size_of::<u32>() + size_of::<u32>() + size_of::<u64>();
@@ -70,6 +77,9 @@ pub enum Record<'a> {
     },
     /// An accepted message.
     Accepted {
+        /// Number that the sender gave to the text of a `send`. A message that is written again has
+        /// none: the [`Record::Member`] of its sender counts.
+        number: Option<NonZeroU64>,
         /// Delivery line with its LF, as on the wire.
         line: &'a [u8],
     },
@@ -251,16 +261,7 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
                 RecordKind::Epoch
             }
-            Self::Member(MemberState { id, owner, address, registered_at, acked }) => {
-                out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
-                out.extend_from_slice(&acked.as_u64().to_le_bytes());
-                let Owner::Ip(owner) = owner;
-                put_ip(owner, out);
-                out.extend_from_slice(&address.port().to_le_bytes());
-                put_ip(address.ip(), out);
-                out.extend_from_slice(id.as_bytes());
-                RecordKind::OwnedMember
-            }
+            Self::Member(state) => put_member(&state, out),
             Self::Own { id, ranges } => {
                 ranges.put(out);
                 out.extend_from_slice(id.as_bytes());
@@ -270,9 +271,14 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(id.as_bytes());
                 RecordKind::Deregistered
             }
-            Self::Accepted { line } => {
+            Self::Accepted { number: None, line } => {
                 out.extend_from_slice(line);
                 RecordKind::Accepted
+            }
+            Self::Accepted { number: Some(number), line } => {
+                out.extend_from_slice(&number.get().to_le_bytes());
+                out.extend_from_slice(line);
+                RecordKind::Sent
             }
             Self::Acked { id, acked } => {
                 out.extend_from_slice(&acked.as_u64().to_le_bytes());
@@ -304,22 +310,26 @@ impl<'a> Record<'a> {
             RecordKind::Epoch => {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
             }
-            RecordKind::Member | RecordKind::OwnedMember => {
+            RecordKind::Member | RecordKind::OwnedMember | RecordKind::PublishingMember => {
+                let is_publishing = kind == RecordKind::PublishingMember;
+                let published = if is_publishing { take_number(body)?.get() } else { 0 };
                 let (registered_at, acked) = (take_seq(body)?, take_seq(body)?);
-                let is_owned = kind == RecordKind::OwnedMember;
+                let is_owned = kind != RecordKind::Member;
                 let owner = if is_owned { Some(take_ip(body)?) } else { None };
                 let port = u16::from_le_bytes(take(body)?);
                 let address = SocketAddr::new(take_ip(body)?, port);
                 let owner = Owner::Ip(owner.unwrap_or(address.ip()));
                 let id = take_id(body)?;
-                Self::Member(MemberState { id, owner, address, registered_at, acked })
+                Self::Member(MemberState { id, owner, address, registered_at, acked, published })
             }
             RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
-            RecordKind::Accepted => {
+            RecordKind::Accepted | RecordKind::Sent => {
+                let is_sent = kind == RecordKind::Sent;
+                let number = if is_sent { Some(take_number(body)?) } else { None };
                 let line = std::mem::take(body);
                 parsed = Some(delivery(line)?);
-                Self::Accepted { line }
+                Self::Accepted { number, line }
             }
             RecordKind::Acked => Self::Acked { acked: take_seq(body)?, id: take_id(body)? },
             RecordKind::Clock => Self::Clock { unix: UnixMillis(take_u64(body)?) },
@@ -337,50 +347,6 @@ impl<'a> Record<'a> {
 pub fn delivery(line: &[u8]) -> Option<Delivery<'_>> {
     let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     Delivery::parse(line).filter(|delivery| delivery.seq <= Seq::LAST)
-}
-
-/// Takes the next `N` bytes.
-pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*taken)
-}
-
-pub(super) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
-    take(bytes).map(u64::from_le_bytes)
-}
-
-/// Appends an IP address: 4 or 6, and its bytes.
-fn put_ip(ip: IpAddr, out: &mut Vec<u8>) {
-    match ip {
-        IpAddr::V4(ip) => {
-            out.push(4);
-            out.extend_from_slice(&ip.octets());
-        }
-        IpAddr::V6(ip) => {
-            out.push(6);
-            out.extend_from_slice(&ip.octets());
-        }
-    }
-}
-
-fn take_ip(bytes: &mut &[u8]) -> Option<IpAddr> {
-    match take(bytes)? {
-        [4] => Some(IpAddr::from(take::<4>(bytes)?)),
-        [6] => Some(IpAddr::from(take::<16>(bytes)?)),
-        _ => None,
-    }
-}
-
-/// Takes a seq of a message, or 0.
-fn take_seq(bytes: &mut &[u8]) -> Option<Seq> {
-    take_u64(bytes).map(Seq::new).filter(|seq| *seq <= Seq::LAST)
-}
-
-/// Takes all remaining bytes as an id.
-fn take_id<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
-    let id = std::str::from_utf8(std::mem::take(bytes)).ok()?;
-    is_id(id).then_some(id)
 }
 
 #[cfg(test)]

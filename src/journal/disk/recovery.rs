@@ -141,7 +141,7 @@ impl RecoveryState {
         self.recovered.is_clean = false;
         self.is_snapshot_whole = false;
         match kind {
-            Some(RecordKind::Accepted) => {
+            Some(RecordKind::Accepted | RecordKind::Sent) => {
                 self.damaged_messages = self.damaged_messages.saturating_add(1);
                 self.is_number_in_doubt = true;
             }
@@ -157,6 +157,7 @@ impl RecoveryState {
             Some(
                 RecordKind::Member
                 | RecordKind::OwnedMember
+                | RecordKind::PublishingMember
                 | RecordKind::Own
                 | RecordKind::Deregistered
                 | RecordKind::Acked

@@ -33,7 +33,7 @@ pub(super) fn snapshot(
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
     for (_, line, accepted) in state.lines(after) {
-        encode(&Record::Accepted { line }, accepted, salt, &mut records);
+        encode(&Record::Accepted { number: None, line }, accepted, salt, &mut records);
     }
     if after < state.position().last {
         // A cursor must not be above the last message, so higher cursors follow the messages.

@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
+mod numbered;
 
 use proptest::collection::vec;
 use proptest::option;
@@ -41,8 +42,8 @@ fn each_command_is_understood() {
 
 #[test]
 fn an_unknown_command_gets_the_words_that_are_understood() {
-    let expected = "command: expected register, reconnect, deregister, disconnect, msend, members, \
-                    stats or ping";
+    let expected = "command: expected register, reconnect, deregister, disconnect, msend, send, \
+                    members, stats or ping";
     assert_eq!(Malformed::Command.to_string(), expected);
     let words = expected.trim_start_matches("command: expected ").replace(" or ", ", ");
     for word in words.split(", ") {

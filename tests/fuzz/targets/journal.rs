@@ -132,7 +132,7 @@ fn check_next_run(disk: &MemoryDisk, content: &Content) {
     let line = line(recovered.last.as_u64() + 1, 9);
     let mut batch = Batch::start(serial, epoch, recovered.last, recovered.at.as_u64());
     let snapshot = std::mem::take(&mut batch.bytes);
-    batch.add(Record::Accepted { line: &line });
+    batch.add(Record::Accepted { number: None, line: &line });
     batch.add(Record::Closed);
     let mut writer = store.create(&header(serial), &snapshot).expect("the serial is new");
     store.append(&mut writer, &batch.bytes).expect("memory can be written");
@@ -173,7 +173,14 @@ impl Batch {
         let (id, owner) = ("alice", Owner::Ip(address.ip()));
         let (registered_at, acked) = (Seq::ZERO, last);
         batch.add(Record::Epoch { epoch, last });
-        batch.add(Record::Member(MemberState { id, owner, address, registered_at, acked }));
+        batch.add(Record::Member(MemberState {
+            id,
+            owner,
+            address,
+            registered_at,
+            acked,
+            published: 0,
+        }));
         batch.add(Record::Clock { unix: UnixMillis(1_700_000_000_000 + at) });
         batch
     }
@@ -196,7 +203,7 @@ fn good_journal(
         for seq in last + 1..=last + count {
             batch.at = seq;
             let line = line(seq, text_bytes);
-            batch.add(Record::Accepted { line: &line });
+            batch.add(Record::Accepted { number: None, line: &line });
             if text_bytes.is_multiple_of(2) {
                 batch.add(Record::Acked { id: "alice", acked: Seq::new(seq) });
             }

@@ -59,7 +59,7 @@ pub(super) fn recover(disk: &MemoryDisk) -> Option<Content> {
             next = Some(last.next());
             lost.push((first.as_u64(), last.as_u64()));
         }
-        RecoveryEvent::Fact { at, record: Record::Accepted { line }, delivery } => {
+        RecoveryEvent::Fact { at, record: Record::Accepted { line, .. }, delivery } => {
             assert!(at >= message_at, "a message is younger than the next one");
             message_at = at;
             let seq = delivery.expect("a line in a journal is a delivery").seq;

@@ -30,7 +30,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     ));
     alice.write("register 0\n");
     let port = listening_port(&mut alice);
-    alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60 max_line=65536\n"));
+    alice.expect(&format!("OK register epoch={epoch} next=1 ttl=60 max_line=65536 published=0\n"));
     alice.expect(&format!("* new epoch {epoch}\n"));
     alice.write("msend  two  spaces # and more \n");
     alice.expect("OK msend seq=1\n");
@@ -55,7 +55,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.expect("pending=1 acked=2\n");
     listening_port(&mut alice);
     alice.expect(&format!(
-        "OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0 max_line=65536\n"
+        "OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0 max_line=65536 published=0\n"
     ));
     alice.expect("3 bob: missed\n");
     alice.write("deregister\nmembers\nquit\n");

@@ -2,6 +2,7 @@
 
 use support::coordinator::Coordinator;
 use support::listener::Listener;
+use support::member::Member;
 use support::wire::Client;
 use support::{field, number};
 
@@ -27,7 +28,7 @@ fn an_unknown_id_may_register_or_look_and_nothing_else() {
     assert!(bob.epoch().len() == 16, "{}", bob.reply);
     assert_eq!(
         bob.reply,
-        format!("OK register epoch={} next=1 ttl=30 max_line=65536", bob.epoch())
+        format!("OK register epoch={} next=1 ttl=30 max_line=65536 published=0", bob.epoch())
     );
 }
 
@@ -156,7 +157,9 @@ fn a_reply_to_reconnect_says_what_was_missed() {
     let epoch = field(&reply, "epoch");
     assert_eq!(
         reply,
-        format!("OK reconnect epoch={epoch} next=2 ttl=30 missed=3 expired=0 max_line=65536")
+        format!(
+            "OK reconnect epoch={epoch} next=2 ttl=30 missed=3 expired=0 max_line=65536 published=0"
+        )
     );
     bob.socket().delivery(2, "alice", "two");
     bob.socket().delivery(3, "alice", "three");
@@ -165,7 +168,9 @@ fn a_reply_to_reconnect_says_what_was_missed() {
     let reply = bob.reconnect("");
     assert_eq!(
         reply,
-        format!("OK reconnect epoch={epoch} next=5 ttl=30 missed=0 expired=0 max_line=65536")
+        format!(
+            "OK reconnect epoch={epoch} next=5 ttl=30 missed=0 expired=0 max_line=65536 published=0"
+        )
     );
 }
 
@@ -350,5 +355,28 @@ fn the_coordinator_comes_from_the_address_that_it_was_reached_by() {
         let (_socket, peer) = listener.accept().unwrap();
         assert_eq!(peer.ip(), coordinator.address.ip());
         client.check("bob#deregister#127.0.0.1", "OK deregister");
+    }
+}
+
+#[test]
+fn a_numbered_text_is_accepted_once_also_by_the_next_coordinator() {
+    for sync in ["sync=always", "sync=never"] {
+        let first = Coordinator::start_with_data_dir(60, &[sync]);
+        let mut alice = first.join("alice", "");
+        let mut bob = first.join("bob", "acks=1");
+        assert_eq!(alice.ask("send 1 one"), "OK send 1 seq=1");
+        assert_eq!(alice.ask("send 1 one"), "OK send 1 duplicate=1");
+        assert_eq!(alice.ask("send 3 three"), "ERR 409 send: expected 2");
+        bob.socket().delivery(1, "alice", "one");
+        first.kill();
+        let second = first.start_again();
+        let mut alice = Member::come_back(&second, "alice", "");
+        assert_eq!(alice.ask("send 1 one"), "OK send 1 duplicate=1");
+        assert_eq!(alice.ask("send 2 two"), "OK send 2 seq=2");
+        let reply = alice.reconnect("");
+        assert!(reply.ends_with(" published=2"), "{reply}");
+        let mut bob = Member::come_back(&second, "bob", "acks=1");
+        bob.socket().delivery(1, "alice", "one");
+        bob.socket().delivery(2, "alice", "two");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use groupcast::facts::{Fact, Journal, Owner};
 use groupcast::group::{Group, Ticket};
@@ -14,7 +15,7 @@ pub(super) enum Proposed {
     Registered { id: String, owner: Owner, address: SocketAddr },
     Returned { id: String, owner: Owner, address: SocketAddr, acked: Seq },
     Deregistered { id: String },
-    Accepted { sender: String, accepted: UnixMillis, text: String },
+    Accepted { sender: String, number: Option<NonZeroU64>, accepted: UnixMillis, text: String },
     NewEpoch { epoch: Epoch },
 }
 
@@ -28,8 +29,9 @@ impl Proposed {
                 Self::Returned { id: id.into(), owner, address, acked }
             }
             Fact::Deregistered { id } => Self::Deregistered { id: id.into() },
-            Fact::Accepted { sender, accepted, text } => {
-                Self::Accepted { sender: sender.into(), accepted, text: text.to_string() }
+            Fact::Accepted { sender, number, accepted, text } => {
+                let (sender, text) = (sender.into(), text.to_string());
+                Self::Accepted { sender, number, accepted, text }
             }
             Fact::NewEpoch { epoch } => Self::NewEpoch { epoch },
             Fact::Acked { .. }
@@ -50,8 +52,8 @@ impl Proposed {
                 Fact::Returned { id, owner, address, acked }
             }
             Self::Deregistered { ref id } => Fact::Deregistered { id },
-            Self::Accepted { ref sender, accepted, ref text } => {
-                Fact::Accepted { sender, accepted, text: text.as_str().into() }
+            Self::Accepted { ref sender, number, accepted, ref text } => {
+                Fact::Accepted { sender, number, accepted, text: text.as_str().into() }
             }
             Self::NewEpoch { epoch } => Fact::NewEpoch { epoch },
         }
@@ -67,5 +69,16 @@ pub(super) struct Replicated {
 impl Journal<Group> for Replicated {
     fn propose(&mut self, fact: Fact<'_>, ticket: Ticket, _: &mut Group, _: Now) {
         self.outbox.push_back((Proposed::of(fact), ticket));
+    }
+}
+
+/// Returns the reply to a text of a member that has `published` numbered texts, if the next message
+/// of the group is `next`.
+pub(super) fn message_reply(number: Option<NonZeroU64>, published: u64, next: u64) -> String {
+    match number.map(NonZeroU64::get) {
+        None => format!("OK msend seq={next}"),
+        Some(number) if number <= published => format!("OK send {number} duplicate=1"),
+        Some(number) if number == published + 1 => format!("OK send {number} seq={next}"),
+        Some(_) => format!("ERR 409 send: expected {}", published + 1),
     }
 }

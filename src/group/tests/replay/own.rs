@@ -15,7 +15,7 @@ fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
     back.iter().for_each(|action| journaled.take(action));
     let mut world = journaled.resumed(&snapshot, Seq::new(2), skipped);
     let (eve, reply) = world.connect("eve", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=0 expired=1 max_line=4096"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=0 expired=1 max_line=4096 published=0"), "{reply}");
     assert_eq!(world.read(eve), "gap 1 1-1");
 }
 
@@ -29,7 +29,7 @@ fn own_messages_known_only_from_a_snapshot_are_not_counted() {
     journaled.take(&Action::Pass(200));
     let mut world = journaled.resumed(&snapshot, Seq::new(5), journaled.journal.len());
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=0 expired=2 max_line=4096"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=0 expired=2 max_line=4096 published=0"), "{reply}");
     assert_eq!(world.read(ann), "gap 2 1-4");
 }
 
@@ -44,12 +44,12 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     journaled.journal.push((journaled.at(), StoredRecord::Member(ann)));
     journaled.take(&Action::Send(1));
     journaled.journal.retain(|(_, kept)| match kept {
-        StoredRecord::Accepted(line) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
+        StoredRecord::Accepted(line, _) => !matches!(delivery(line).seq.as_u64(), 2 | 3),
         StoredRecord::Member(_) | StoredRecord::Deregistered(_) | StoredRecord::Acked(..) => true,
     });
     let mut world = journaled.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=3 expired=0 max_line=4096"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=3 expired=0 max_line=4096 published=0"), "{reply}");
     assert_eq!(world.read(ann), "text gap 1 3-3 text text");
 }
 
@@ -90,6 +90,6 @@ fn a_member_whose_registration_is_damaged_gets_no_own_message() {
     journaled.journal.remove(damaged.unwrap());
     let mut world = journaled.replayed();
     let (ann, reply) = world.connect("ann", "reconnect acks=1");
-    assert!(reply.to_string().ends_with("missed=2 expired=0 max_line=4096"), "{reply}");
+    assert!(reply.to_string().ends_with("missed=2 expired=0 max_line=4096 published=0"), "{reply}");
     assert_eq!(world.read(ann), "text text");
 }

@@ -17,12 +17,16 @@ pub enum RecordKind {
     Durable = 10,
     NewEpoch = 11,
     OwnedMember = 12,
+    /// A member with the number of its last `send`.
+    PublishingMember = 13,
+    /// A message with the number that its sender gave to it.
+    Sent = 14,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
         // In the order of the numbers, from 1 on.
-        const ALL: [RecordKind; 12] = [
+        const ALL: [RecordKind; 14] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -35,6 +39,8 @@ impl RecordKind {
             RecordKind::Durable,
             RecordKind::NewEpoch,
             RecordKind::OwnedMember,
+            RecordKind::PublishingMember,
+            RecordKind::Sent,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }

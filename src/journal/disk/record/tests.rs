@@ -1,6 +1,7 @@
 //! Records read as they were written, and no other bytes read as a record.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use proptest::option;
 use proptest::prelude::*;
@@ -48,6 +49,7 @@ impl Sample {
                 address: SocketAddr::new(*ip, *port),
                 registered_at: Seq::new(*registered_at),
                 acked: Seq::new(*acked),
+                published: *acked % 3, // Members with and without a `send`.
             })),
             Self::Own(id, ranges) => {
                 let ranges = ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last)));
@@ -59,7 +61,9 @@ impl Sample {
             Self::Deregistered(id) => then(Record::Deregistered { id }),
             Self::Accepted(seq, sender, unix_ms, text) => {
                 let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
-                then(Record::Accepted { line: line.as_bytes() })
+                // Messages with and without a number.
+                let number = NonZeroU64::new(*unix_ms % 3);
+                then(Record::Accepted { number, line: line.as_bytes() })
             }
             Self::Acked(id, acked) => then(Record::Acked { id, acked: Seq::new(*acked) }),
             Self::Clock(unix) => then(Record::Clock { unix: UnixMillis(*unix) }),
@@ -126,7 +130,7 @@ proptest! {
                 assert_eq!((read_at, record, length), (Millis::new(at), written, bytes.len()));
                 let is_message = matches!(sample, Sample::Accepted(..));
                 assert_eq!(parsed.is_some(), is_message);
-                if let Record::Accepted { line } = record {
+                if let Record::Accepted { line, .. } = record {
                     assert_eq!(parsed, delivery(line));
                 }
             }
@@ -175,7 +179,12 @@ proptest! {
 fn an_impossible_body_is_damage_although_its_checksum_is_right() {
     for line in ["", "\n", "1#bob#2#text", "0#bob#2#text\n", "gap#1#1#1\n", "1#b b#2#text\n"] {
         let mut bytes = Vec::new();
-        encode(&Record::Accepted { line: line.as_bytes() }, Millis::ZERO, Salt(1), &mut bytes);
+        encode(
+            &Record::Accepted { number: None, line: line.as_bytes() },
+            Millis::ZERO,
+            Salt(1),
+            &mut bytes,
+        );
         let read = read(&bytes, &Checksums::new(Salt(1)));
         assert!(
             matches!(read, ReadRecord::BadBody { kind: RecordKind::Accepted, .. }),
@@ -240,7 +249,7 @@ fn a_number_out_of_range_is_damage_although_every_checksum_is_right() {
 fn a_length_above_the_longest_body_is_no_header() {
     let line = vec![b'x'; BODY_BYTES_MAX];
     let mut bytes = Vec::new();
-    encode(&Record::Accepted { line: &line }, Millis::ZERO, Salt(1), &mut bytes);
+    encode(&Record::Accepted { number: None, line: &line }, Millis::ZERO, Salt(1), &mut bytes);
     assert!(matches!(read(&bytes, &Checksums::new(Salt(1))), ReadRecord::BadBody { .. }));
     let mut fields: [u8; FIELDS_BYTES] = *bytes.first_chunk().unwrap();
     fields[2..6].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());

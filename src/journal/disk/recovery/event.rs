@@ -59,7 +59,9 @@ fn fact<'a>(record: &Record<'a>, delivery: Option<Delivery<'a>>) -> Option<Fact<
         Record::Member(state) => Some(Fact::Member(state)),
         Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
         Record::Deregistered { id } => Some(Fact::Deregistered { id }),
-        Record::Accepted { line } => Some(Fact::Numbered { delivery: delivery?, line }),
+        Record::Accepted { number, line } => {
+            Some(Fact::Numbered { delivery: delivery?, line, number })
+        }
         Record::Acked { id, acked } => Some(Fact::Acked { id, acked }),
         Record::Own { .. }
         | Record::Clock { .. }

@@ -119,7 +119,10 @@ fn own_messages_are_known_when_their_segments_are_removed() {
     assert_eq!(segments(path).len(), 2, "the segment of the first run is removed");
     let replies = ask(&mut opened, 71_010, &["alice#reconnect 9000 acks=1"]);
     let [reply] = &replies[..] else { panic!("{replies:?}") };
-    assert!(reply.ends_with("next=6 ttl=60 missed=0 expired=2 max_line=4096"), "{reply}");
+    assert!(
+        reply.ends_with("next=6 ttl=60 missed=0 expired=2 max_line=4096 published=0"),
+        "{reply}"
+    );
 }
 
 /// Makes a journal of two segments. Each records `count` ranges of alice's own messages.
@@ -137,7 +140,14 @@ fn journal_of_ranges(path: &Path, count: u64) {
         let mut put = |record: &Record<'_>| encode(record, Millis::ZERO, salt, &mut records);
         put(&Record::Epoch { epoch, last });
         let (id, owner, acked) = ("alice", Owner::Ip(address.ip()), Seq::ZERO);
-        put(&Record::Member(MemberState { id, owner, address, registered_at, acked }));
+        put(&Record::Member(MemberState {
+            id,
+            owner,
+            address,
+            registered_at,
+            acked,
+            published: 0,
+        }));
         for ranges in ranges.chunks(RECORD_RANGES_MAX) {
             put(&Record::Own {
                 id: "alice",

@@ -28,7 +28,8 @@ fn facts(disk: &MemoryDisk) -> Vec<(u64, String)> {
 fn a_rewritten_message_keeps_its_time() {
     let first = Batch::new(1).start(7, 0, 0).message(1, "one");
     let text = line(2, "two");
-    let second = Batch::new(2).start(7, 1, 500).add(Record::Accepted { line: &text }, 20);
+    let second =
+        Batch::new(2).start(7, 1, 500).add(Record::Accepted { number: None, line: &text }, 20);
     let disk = disk_of(vec![first, second.add(Record::Closed, 600)]);
     let facts = facts(&disk);
     let two = facts.iter().find(|(_, fact)| fact.starts_with("Accepted") && fact.contains("50"));

@@ -168,7 +168,10 @@ fn a_member_that_goes_back_needs_the_messages_after_the_next_start_too() {
     let mut fixture = fixture.start_again();
     let reply = fixture.bob_has(1);
     let missed = fixture.opened.state.last().as_u64() - 1;
-    assert!(reply.ends_with(&format!("missed={missed} expired=0 max_line=4096")), "{reply}");
+    assert!(
+        reply.ends_with(&format!("missed={missed} expired=0 max_line=4096 published=0")),
+        "{reply}"
+    );
     fixture.bob_has(all);
     (0..10).for_each(|_| drop(fixture.ask(&[])));
     assert_eq!(fixture.serials(), [1, 2, 3, 4, 5, 6], "a power loss may lose bob's cursor");
@@ -188,7 +191,8 @@ fn a_removed_message_is_delivered_to_no_member_again_and_is_no_gap() {
     let kept = fixture.opened.state.last().as_u64() - gone;
     for _ in 0..2 {
         let reply = fixture.bob_has(1);
-        let expected = format!("next={} ttl=60 missed={kept} expired=0 max_line=4096", gone + 1);
+        let expected =
+            format!("next={} ttl=60 missed={kept} expired=0 max_line=4096 published=0", gone + 1);
         assert!(reply.ends_with(&expected), "{reply}, not {expected}");
         fixture = fixture.start_again();
     }

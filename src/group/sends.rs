@@ -1,0 +1,118 @@
+//! The numbers that a member gives to its texts.
+//!
+//! ```text
+//!   ── accepted ──▶ published ── proposed, not yet applied ──▶ proposed ── the next one ──▶
+//! ```
+
+use std::num::NonZeroU64;
+
+/// Numbers of a member's `send` requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SendNumbers {
+    /// Number of the last accepted one; 0 before the first one.
+    published: u64,
+    /// Number of the last one that was proposed. A journal may apply it later, or refuse it.
+    proposed: u64,
+}
+
+/// Place of a number in the order of a member's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SendOrder {
+    /// The number was accepted before.
+    Duplicate,
+    /// The number may be accepted.
+    Next,
+    /// Numbers before this one are missing, from this one on.
+    TooHigh { expected: u64 },
+}
+
+impl SendNumbers {
+    pub(super) const fn published(self) -> u64 {
+        self.published
+    }
+
+    /// Sets the last accepted number.
+    pub(super) fn restore(&mut self, published: u64) {
+        *self = Self { published, proposed: published };
+    }
+
+    /// Checks the number of a request. It may follow proposed ones.
+    pub(super) fn check_request(self, number: NonZeroU64) -> SendOrder {
+        self.check(number, self.proposed.max(self.published))
+    }
+
+    /// Checks the number of a fact: it must follow the last accepted one.
+    pub(super) fn check_fact(self, number: NonZeroU64) -> SendOrder {
+        self.check(number, self.published)
+    }
+
+    fn check(self, number: NonZeroU64, before: u64) -> SendOrder {
+        let expected = before.saturating_add(1);
+        match number.get() {
+            number if number <= self.published => SendOrder::Duplicate,
+            number if number <= expected => SendOrder::Next,
+            _ => SendOrder::TooHigh { expected },
+        }
+    }
+
+    /// Notes that a number was proposed.
+    pub(super) fn propose(&mut self, number: NonZeroU64) {
+        self.proposed = self.proposed.max(number.get());
+    }
+
+    /// Notes that a proposed number was refused, so that the numbers behind it will be, too.
+    pub(super) fn withdraw(&mut self) {
+        self.proposed = self.published;
+    }
+
+    /// Raises the last accepted number.
+    pub(super) fn accept(&mut self, number: Option<NonZeroU64>) {
+        if let Some(number) = number {
+            self.published = self.published.max(number.get());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u64) -> NonZeroU64 {
+        NonZeroU64::new(number).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_a_duplicate_the_next_one_or_too_high() {
+        let mut sends = SendNumbers::default();
+        assert_eq!(sends.check_request(number(1)), SendOrder::Next);
+        assert_eq!(sends.check_request(number(2)), SendOrder::TooHigh { expected: 1 });
+        sends.restore(7);
+        for (given, expected) in [
+            (1, SendOrder::Duplicate),
+            (7, SendOrder::Duplicate),
+            (8, SendOrder::Next),
+            (9, SendOrder::TooHigh { expected: 8 }),
+            (u64::MAX, SendOrder::TooHigh { expected: 8 }),
+        ] {
+            assert_eq!(sends.check_request(number(given)), expected, "{given}");
+            assert_eq!(sends.check_fact(number(given)), expected, "{given}");
+        }
+        sends.restore(u64::MAX);
+        assert_eq!(sends.check_request(number(u64::MAX)), SendOrder::Duplicate);
+    }
+
+    #[test]
+    fn requests_may_follow_proposed_numbers_until_one_is_refused() {
+        let mut sends = SendNumbers::default();
+        sends.propose(number(1));
+        sends.propose(number(2));
+        assert_eq!(sends.check_request(number(2)), SendOrder::Next, "it is proposed again");
+        assert_eq!(sends.check_request(number(3)), SendOrder::Next);
+        assert_eq!(sends.check_fact(number(2)), SendOrder::TooHigh { expected: 1 });
+        sends.accept(Some(number(1)));
+        sends.accept(None);
+        assert_eq!(sends.check_fact(number(2)), SendOrder::Next);
+        sends.withdraw();
+        assert_eq!(sends.check_request(number(3)), SendOrder::TooHigh { expected: 2 });
+    }
+}

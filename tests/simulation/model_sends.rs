@@ -1,0 +1,53 @@
+//! Numbered texts: each number of a member is accepted once, in order, across the coordinator's
+//! ends.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use groupcast::group::ConnId;
+use groupcast::protocol::Text;
+use groupcast::time::Now;
+
+use crate::coverage::CoveragePoint;
+use crate::epoch_history::CoordinatorEnd;
+use crate::model::Model;
+use crate::model_journal::FactId;
+
+impl Model {
+    /// Accepts the text with the member's next number. Returns the reply.
+    pub(crate) fn send(
+        &mut self,
+        conn: ConnId,
+        id: &str,
+        (number, text): (NonZeroU64, Text<'_>),
+        now: Now,
+    ) -> Result<String, u16> {
+        let published = self.members[id].published;
+        if number.get() <= published {
+            self.cover(CoveragePoint::DuplicateSent);
+            return Ok(format!("OK send {number} duplicate=1"));
+        }
+        if number.get() > published + 1 {
+            self.cover(CoveragePoint::NumberTooHigh);
+            return Err(409);
+        }
+        let seq = self.publish(id, Some(number), text, now)?;
+        self.facts.insert(conn, FactId::Message(seq));
+        self.members.get_mut(id).unwrap().published = number.get();
+        Ok(format!("OK send {number} seq={seq}"))
+    }
+
+    /// Returns the highest number of each registration that must have survived this end.
+    pub(crate) fn promised_sends(&self, end: &CoordinatorEnd) -> BTreeMap<u32, u64> {
+        let mut promised = BTreeMap::new();
+        for seq in 1..=self.life().last() {
+            let message = self.life().message(seq);
+            let is_promised = message.promise.is_some_and(|promise| promise.binds(end));
+            if let Some(number) = message.number.filter(|_| is_promised) {
+                let highest = promised.entry(message.sender).or_insert(0);
+                *highest = number.get().max(*highest);
+            }
+        }
+        promised
+    }
+}
