@@ -237,6 +237,10 @@ pub const DROPPED_REPORT_MS: u64 = 10_000;
 /// Milliseconds that a participant waits for the next reply: longer than the default
 /// `connect_timeout`.
 pub const REPLY_TIMEOUT_MS: u64 = 30_000;
+/// Milliseconds between two samples of `--top`.
+pub const TOP_INTERVAL_MS: u64 = 1_000;
+/// Milliseconds in which a coordinator must be connected, and answer, for a sample of `--top`.
+pub const TOP_REPLY_MS: u64 = 5_000;
 /// Milliseconds in which a connection to the listener must send its `hello` line. Also the
 /// milliseconds from the reply to `register` or `reconnect` until such a connection must have come.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;

@@ -70,6 +70,10 @@ pub struct ParticipantOptions {
     pub reconnect: bool,
     /// Acknowledge a message only after an fsync of the log.
     pub sync: bool,
+    /// Show the state of the group instead of joining it.
+    pub top: bool,
+    /// Number of lines after which `top` ends.
+    pub count: Option<u64>,
 }
 
 impl ParticipantOptions {
@@ -152,7 +156,9 @@ impl ParticipantRun {
             .optflag("f", "follow", FOLLOW)
             .optflag("q", "quiet", "print no messages; they are still logged and acknowledged")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
-            .optflag("", "sync", "sync the message log to disk before each acknowledgement");
+            .optflag("", "sync", "sync the message log to disk before each acknowledgement")
+            .optflag("", "top", TOP)
+            .optopt("", "count", "end --top after N lines, each of one second", "N");
         let matches = matches(&options, arguments)?;
         let about = ProgramInfo {
             program: Self::PROGRAM,
@@ -173,6 +179,8 @@ impl ParticipantRun {
             quiet: matches.opt_present("quiet"),
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
+            top: matches.opt_present("top"),
+            count: count(&matches)?,
         };
         Ok(run_unless_check(&matches, file, Self { config, options, log_level }))
     }
@@ -282,6 +290,23 @@ fn inspect_directory(matches: &Matches) -> Result<Option<PathBuf>, ConfigError> 
     }
 }
 
+/// Returns the number of `--count`, which needs `--top`.
+fn count(matches: &Matches) -> Result<Option<u64>, ConfigError> {
+    let Some(text) = matches.opt_str("count") else { return Ok(None) };
+    if !matches.opt_present("top") {
+        return Err(ConfigError::Usage("--count needs --top".to_owned()));
+    }
+    match text.parse() {
+        Ok(0) | Err(_) => Err(ConfigError::Field {
+            location: Location::Option,
+            field: "count",
+            found: FoundValue::Text(text),
+            expected: "a number of lines, 1 or more".to_owned(),
+        }),
+        Ok(count) => Ok(Some(count)),
+    }
+}
+
 /// Returns the one argument that is not an option.
 fn config_file(matches: &Matches) -> Result<&str, ConfigError> {
     match matches.free.as_slice() {
@@ -304,6 +329,9 @@ const EXECUTE: &str = "run this command instead of reading standard input; may b
 
 const FOLLOW: &str = "keep running after the end of input, until a signal; a FIFO is read on after \
                       each writer";
+
+const TOP: &str = "show rates, backlog, journal and members of the group, again each second, \
+                   and join nothing; a terminal gets a screen, everything else lines";
 
 const COORDINATOR_PURPOSE: &str = "serves one group: each message of a member goes to all others";
 

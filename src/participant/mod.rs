@@ -27,6 +27,7 @@ mod server;
 mod terminal;
 #[cfg(test)]
 mod testing;
+mod top;
 mod user_lines;
 
 use std::fmt;
@@ -85,6 +86,9 @@ impl fmt::Display for ParticipantError {
 pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let system = |what| move |error| ParticipantError::System(what, error);
     ignore_harmless_signals().map_err(system("cannot ignore signals"))?;
+    if run.options.top {
+        return top::run(run);
+    }
     let path = &run.config.log_file;
     let log = MessageLog::open(path, &run.config.id, run.options.sync)
         .map_err(|unusable| ParticipantError::Log(path.clone(), unusable))?;

@@ -109,7 +109,7 @@ fn the_help_names_every_key_with_its_default() {
 }
 
 #[test]
-fn options_reach_the_run() {
+fn options_reach_the_run_of_a_coordinator() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("c.txt");
     std::fs::write(&path, "5000\n60\nmax_line=1k\n").unwrap();
@@ -132,7 +132,12 @@ fn options_reach_the_run() {
     ] {
         assert_eq!(coordinator(words).log_level, level, "{words}");
     }
+}
 
+#[test]
+fn options_reach_the_run_of_a_participant() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("p.txt");
     std::fs::write(&path, "a\nl\n::1 5000\n").unwrap();
     let participant = |words: &str| {
         let words = format!("{words} {}", path.display());
@@ -146,6 +151,8 @@ fn options_reach_the_run() {
         quiet: false,
         reconnect: true,
         sync: false,
+        top: false,
+        count: None,
     };
     assert_eq!(participant("").options, plain);
     assert_eq!(participant("").log_level, LevelFilter::Warn);
@@ -158,9 +165,24 @@ fn options_reach_the_run() {
         quiet: true,
         reconnect: false,
         sync: true,
+        top: true,
+        count: Some(3),
     };
-    let words = "-e ping -fqi --exit-on-error --execute=stats --no-reconnect --sync";
+    let words =
+        "-e ping -fqi --exit-on-error --execute=stats --no-reconnect --sync --top --count 3";
     assert_eq!(participant(words).options, all);
+    let refused = |words: &str| {
+        let words = format!("{words} {}", path.display());
+        ParticipantRun::from_arguments(arguments(&words)).unwrap_err().to_string()
+    };
+    assert_eq!(refused("--count 3"), "--count needs --top");
+    for count in ["0", "-1", "x"] {
+        let found = refused(&format!("--top --count={count}"));
+        assert_eq!(
+            found,
+            format!("--count: found \"{count}\", expected a number of lines, 1 or more")
+        );
+    }
     for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
         assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
     }

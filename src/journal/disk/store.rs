@@ -58,7 +58,7 @@ struct Segment {
 pub(super) struct FirstRecord {
     pub(super) epoch: Epoch,
     pub(super) last: Seq,
-    /// See [`SegmentHeader::repeats`].
+    /// True if the segment repeats messages: see [`SegmentHeader::repeats`].
     pub(super) repeats: bool,
 }
 

@@ -9,3 +9,4 @@ mod program;
 mod prompt;
 mod takeover;
 mod terminal;
+mod top;
