@@ -14,13 +14,19 @@ pub(super) struct PendingReplies {
     bytes: usize,
 }
 
+/// Room for a reply to a message.
+const REPLY_BYTES: usize = "OK msend seq=18446744073709551615\n".len();
+
 impl PendingReplies {
-    /// Adds a reply that waits for the fact `after`, and for the replies before it.
-    pub(super) fn push(&mut self, after: FactIndex, reply: &[u8]) {
-        self.bytes += reply.len();
-        match self.replies.back_mut() {
-            Some((last, replies)) if *last >= after => replies.extend_from_slice(reply),
-            Some(_) | None => self.replies.push_back((after, BytesMut::from(reply))),
+    /// Lets `write` append a reply that waits for the fact `after`, and for the replies before it.
+    pub(super) fn push(&mut self, after: FactIndex, write: impl FnOnce(&mut BytesMut)) {
+        if self.replies.back().is_none_or(|(last, _)| *last < after) {
+            self.replies.push_back((after, BytesMut::with_capacity(REPLY_BYTES)));
+        }
+        if let Some((_, replies)) = self.replies.back_mut() {
+            let before = replies.len();
+            write(replies);
+            self.bytes += replies.len() - before;
         }
     }
 
@@ -49,7 +55,7 @@ mod tests {
         let mut pending = PendingReplies::default();
         let index = |facts| (0..facts).fold(FactIndex::ZERO, |index, _| index.next());
         for (after, reply) in [(3, "a"), (0, "b"), (5, "c"), (4, "d")] {
-            pending.push(index(after), reply.as_bytes());
+            pending.push(index(after), |out| out.extend_from_slice(reply.as_bytes()));
         }
         assert_eq!((pending.bytes(), pending.release(index(2))), (4, None));
         assert_eq!(pending.release(index(4)).as_deref(), Some(&b"ab"[..]));

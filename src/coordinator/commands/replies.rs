@@ -74,9 +74,7 @@ impl<S: Stream> CommandSockets<S> {
             if client.pending_replies.bytes() == 0 {
                 self.with_pending_replies.push(key);
             }
-            let mut text = BytesMut::new();
-            write(&mut text);
-            client.pending_replies.push(after.unwrap_or_default(), &text);
+            client.pending_replies.push(after.unwrap_or_default(), write);
         }
         self.budget.charge(socket);
         socket.schedule_flush(key, &mut self.unflushed);
