@@ -62,6 +62,8 @@ pub struct ParticipantOptions {
     pub interactive: bool,
     /// Exit after the first of these commands that fails.
     pub exit_on_error: bool,
+    /// Come online at the start, and keep trying.
+    pub join: bool,
     /// Keep running after the end of input, until a signal.
     pub follow: bool,
     /// Print no messages.
@@ -77,6 +79,13 @@ pub struct ParticipantOptions {
 }
 
 impl ParticipantOptions {
+    /// Returns the commands to run before the lines of the user.
+    #[must_use]
+    pub fn commands(&self) -> Vec<String> {
+        let join = self.join.then(|| "join".to_owned());
+        join.into_iter().chain(self.execute.iter().cloned()).collect()
+    }
+
     /// Returns true if standard input is read. With commands of `-e`, only if asked for.
     #[must_use]
     pub fn reads_input(&self) -> bool {
@@ -153,6 +162,7 @@ impl ParticipantRun {
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
             .optflag("", "exit-on-error", "exit after the first command of -e that fails")
+            .optflag("", "join", JOIN)
             .optflag("f", "follow", FOLLOW)
             .optflag("q", "quiet", "print no messages; they are still logged and acknowledged")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
@@ -175,6 +185,7 @@ impl ParticipantRun {
             execute: matches.opt_strs("execute"),
             interactive: matches.opt_present("interactive"),
             exit_on_error: matches.opt_present("exit-on-error"),
+            join: matches.opt_present("join"),
             follow: matches.opt_present("follow"),
             quiet: matches.opt_present("quiet"),
             reconnect: !matches.opt_present("no-reconnect"),
@@ -326,6 +337,9 @@ fn run_unless_check<R>(matches: &Matches, file: &str, run: R) -> Invocation<R> {
 }
 
 const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
+
+const JOIN: &str = "first of all, join: reconnect, or register if needed, and keep trying until \
+                    the coordinator answers";
 
 const FOLLOW: &str = "keep running after the end of input, until a signal; a FIFO is read on after \
                       each writer";

@@ -90,7 +90,7 @@ impl Participant {
             log: Outbox::new(log),
             output: Output::new(Outbox::new(printer), run.options.quiet),
             stdout: StdoutState::default(),
-            lines: UserLines::new(run.options.execute.clone(), run.options.exit_on_error, typed),
+            lines: UserLines::new(run.options.commands(), run.options.exit_on_error, typed),
             prompt,
             exit: None,
         })

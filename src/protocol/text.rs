@@ -6,7 +6,7 @@ use super::Malformed;
 
 /// Text of a message, in UTF-8.
 ///
-/// This is no `str`: the coordinator only passes the bytes on, and [`Text::parse`] costs less than
+/// This is no `str`: the coordinator only passes the bytes on, and `Text::parse` costs less than
 /// the check of a `str`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Text<'a>(&'a [u8]);

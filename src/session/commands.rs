@@ -48,6 +48,7 @@ impl Session {
             let must_wait = self.must_wait(&command);
             match command {
                 UserCommand::Join { kind, port } => self.join(kind, port),
+                UserCommand::JoinUntilOnline { port } => self.join_until_online(port),
                 UserCommand::Ask(ask) => {
                     let request = self.waiting.number(ask, now);
                     match must_wait {
@@ -80,6 +81,7 @@ impl Session {
         let joins_by_itself = self.join.as_ref().is_some_and(|join| !join.is_waiting());
         match command {
             UserCommand::Join { .. }
+            | UserCommand::JoinUntilOnline { .. }
             | UserCommand::Status
             | UserCommand::Help
             | UserCommand::Quit
@@ -104,6 +106,13 @@ impl Session {
     fn join(&mut self, kind: JoinKind, port: u16) {
         self.give_up_join();
         self.join = Some(Join::of_user(kind, Port::asked(port), &mut self.output));
+    }
+
+    /// Starts the user's `join`: an automatic reconnect begins at once, and may register.
+    fn join_until_online(&mut self, port: u16) {
+        self.give_up_join();
+        let is_new = self.messages.inbox().log_position().epoch.is_none();
+        self.join = Some(Join::until_online(Port::asked(port), is_new, &mut self.output));
     }
 
     /// Cancels the join. A message socket that it has opened stays open.
@@ -186,9 +195,11 @@ impl Session {
         let is_joining = self.join.as_ref().is_some_and(Join::is_waited_for);
         let queued = self.queue.iter().filter(|command| match command {
             UserCommand::Join { .. } | UserCommand::Ask(_) => true,
-            UserCommand::Status | UserCommand::Help | UserCommand::Quit | UserCommand::Bad(_) => {
-                false
-            }
+            UserCommand::JoinUntilOnline { .. }
+            | UserCommand::Status
+            | UserCommand::Help
+            | UserCommand::Quit
+            | UserCommand::Bad(_) => false,
         });
         self.report_unfinished(queued.count().saturating_add(usize::from(is_joining)));
     }

@@ -61,7 +61,7 @@ impl SessionHandler<'_> {
         // `since` must name the entries that are on their way into the log, or the coordinator
         // might count them as lost. If the log fails, the user's command fails instead of waiting.
         if join.kind() == JoinKind::Reconnect && !messages.inbox().is_all_written() {
-            if join.is_for_user() && messages.inbox().is_failing() {
+            if join.is_once() && messages.inbox().is_failing() {
                 self.fail_join(Reason::LogFailed);
             }
             return;
@@ -199,6 +199,7 @@ impl SessionHandler<'_> {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
         match join.refuse(code) {
+            RefusedJoin::Registers if join.is_new() => (),
             RefusedJoin::Registers => output.show(Notice::Forgotten),
             RefusedJoin::Retries => {
                 let why = why_refused(code, line, &settings.id, requests.own_ip());
@@ -229,7 +230,7 @@ impl SessionHandler<'_> {
         if join.is_retry() {
             return self.try_later(why);
         }
-        output.show(Notice::Failed { command: join.kind().word(), why });
+        output.show(Notice::Failed { command: join.word(), why });
         self.end_in_failure();
     }
 

@@ -14,6 +14,10 @@ pub(super) enum UserCommand {
         kind: JoinKind,
         port: u16,
     },
+    /// `join [PORT]`: `reconnect`, or else `register`, until it succeeds.
+    JoinUntilOnline {
+        port: u16,
+    },
     /// A command that is one request and its reply.
     Ask(Ask),
     Status,
@@ -25,7 +29,8 @@ pub(super) enum UserCommand {
 }
 
 /// Commands that change the membership or send a message, with their purpose.
-const MEMBER_COMMANDS: [(&str, &str); 5] = [
+const MEMBER_COMMANDS: [(&str, &str); 6] = [
+    ("join [PORT]", "be online: reconnect, or register if needed; keeps trying, at any free port"),
     ("register PORT", "become a member; messages come to PORT (0: any free port)"),
     ("reconnect PORT", "go online again; missed messages that have not expired come first"),
     ("disconnect", "go offline and stay a member; messages are kept until they expire"),
@@ -70,6 +75,11 @@ impl UserCommand {
             "" => return Ok(None),
             "register" => return parse_join(JoinKind::Register, arguments).map(Some),
             "reconnect" => return parse_join(JoinKind::Reconnect, arguments).map(Some),
+            "join" => {
+                let port = if arguments.is_empty() { "0" } else { arguments };
+                let port = parse_port(port).ok_or(BadCommand::Port("join"))?;
+                return Ok(Some(Self::JoinUntilOnline { port }));
+            }
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
             "status" => Self::Status,
@@ -101,9 +111,12 @@ impl UserCommand {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Ask(ask) => ask.bytes(),
-            Self::Join { .. } | Self::Status | Self::Help | Self::Quit | Self::Bad(_) => {
-                size_of::<Self>()
-            }
+            Self::Join { .. }
+            | Self::JoinUntilOnline { .. }
+            | Self::Status
+            | Self::Help
+            | Self::Quit
+            | Self::Bad(_) => size_of::<Self>(),
         }
     }
 }
@@ -152,13 +165,15 @@ impl Ask {
 }
 
 fn parse_join(kind: JoinKind, port: &str) -> Result<UserCommand, BadCommand> {
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse() {
-        Ok(port) if digits && (port == 0 || port >= LISTEN_PORT_MIN) => {
-            Ok(UserCommand::Join { kind, port })
-        }
-        Ok(_) | Err(_) => Err(BadCommand::Port(kind.word())),
-    }
+    let port = parse_port(port).ok_or(BadCommand::Port(kind.word()))?;
+    Ok(UserCommand::Join { kind, port })
+}
+
+/// Parses a port to listen on; 0 is any free one.
+fn parse_port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| is_number)?;
+    (port == 0 || port >= LISTEN_PORT_MIN).then_some(port)
 }
 
 /// Reason why a line of the user is no valid command.
@@ -233,6 +248,8 @@ mod tests {
             ("register 1024", join(JoinKind::Register, 1024)),
             ("register 65535", join(JoinKind::Register, 65535)),
             ("  reconnect   0 ", join(JoinKind::Reconnect, 0)),
+            ("join", Ok(Some(UserCommand::JoinUntilOnline { port: 0 }))),
+            ("join 9001 ", Ok(Some(UserCommand::JoinUntilOnline { port: 9001 }))),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Query(Query::List(Listing::Members)))))),
             ("quit", Ok(Some(UserCommand::Quit))),
             (" exit ", Ok(Some(UserCommand::Quit))),
@@ -260,7 +277,7 @@ mod tests {
         for line in help.lines() {
             let (usage, purpose) = line.split_at(17);
             assert!(usage.ends_with(' ') && !purpose.starts_with(' '), "{line:?} is in columns");
-            let command = usage.trim_end().replace("PORT", "9001");
+            let command = usage.trim_end().replace("PORT", "9001").replace(['[', ']'], "");
             assert!(matches!(UserCommand::parse(command.as_bytes()), Ok(Some(_))), "{line:?}");
         }
     }

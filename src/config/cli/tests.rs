@@ -147,6 +147,7 @@ fn options_reach_the_run_of_a_participant() {
         execute: Vec::new(),
         interactive: false,
         exit_on_error: false,
+        join: false,
         follow: false,
         quiet: false,
         reconnect: true,
@@ -161,6 +162,7 @@ fn options_reach_the_run_of_a_participant() {
         execute: vec!["ping".to_owned(), "stats".to_owned()],
         interactive: true,
         exit_on_error: true,
+        join: true,
         follow: true,
         quiet: true,
         reconnect: false,
@@ -169,8 +171,9 @@ fn options_reach_the_run_of_a_participant() {
         count: Some(3),
     };
     let words =
-        "-e ping -fqi --exit-on-error --execute=stats --no-reconnect --sync --top --count 3";
+        "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync --top --count 3";
     assert_eq!(participant(words).options, all);
+    assert_eq!(all.commands(), ["join", "ping", "stats"]);
     let refused = |words: &str| {
         let words = format!("{words} {}", path.display());
         ParticipantRun::from_arguments(arguments(&words)).unwrap_err().to_string()

@@ -21,11 +21,12 @@ pub(in crate::session) struct Port {
 #[derive(Debug)]
 pub(in crate::session) struct Join {
     kind: JoinKind,
-    /// True for a command of the user, false for an automatic reconnect.
-    is_for_user: bool,
-    /// True if a 404 turns the attempt into a `register`: for an automatic reconnect, and after a
-    /// `register` whose reply was lost.
+    policy: JoinPolicy,
+    /// True if a 404 turns the attempt into a `register`: unless the user asked for a `reconnect`,
+    /// and after a `register` whose reply was lost.
     may_register: bool,
+    /// True if the message log has seen no coordinator yet: a new member misses nothing.
+    is_new: bool,
     port: Port,
     phase: JoinPhase,
     handshake: Handshake,
@@ -35,6 +36,17 @@ pub(in crate::session) struct Join {
     lost_replies: u32,
     /// The failure reported last: the same failure is reported once.
     reported: Option<Reason>,
+}
+
+/// Reason of a join, and with it what a failed attempt means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum JoinPolicy {
+    /// `register` or `reconnect` of the user: a failure is the result of the command.
+    Once,
+    /// `join` of the user: after the first failure it goes on as an automatic join.
+    UntilOnline,
+    /// A broken message socket, or a `join` that has failed before: tried until it succeeds.
+    Automatic,
 }
 
 /// What follows from a refused attempt.
@@ -78,19 +90,33 @@ impl Join {
         output: &mut SessionOutput,
     ) -> Self {
         output.push(SessionEffect::Listen { port: port.number });
-        Self::new(kind, true, port, JoinPhase::Opening)
+        Self::new(kind, JoinPolicy::Once, port, JoinPhase::Opening)
+    }
+
+    /// Creates the `join` of the user, and opens the listener: reconnects, or registers if the
+    /// coordinator does not know the id. `is_new` tells that the message log is new.
+    pub(in crate::session) fn until_online(
+        port: Port,
+        is_new: bool,
+        output: &mut SessionOutput,
+    ) -> Self {
+        output.push(SessionEffect::Listen { port: port.number });
+        let join =
+            Self::new(JoinKind::Reconnect, JoinPolicy::UntilOnline, port, JoinPhase::Opening);
+        Self { is_new, ..join }
     }
 
     /// Creates an automatic reconnect, whose first attempt starts after a pause.
     pub(in crate::session) fn automatic(port: Port, until: Millis) -> Self {
-        Self::new(JoinKind::Reconnect, false, port, JoinPhase::Paused { until })
+        Self::new(JoinKind::Reconnect, JoinPolicy::Automatic, port, JoinPhase::Paused { until })
     }
 
-    fn new(kind: JoinKind, is_for_user: bool, port: Port, phase: JoinPhase) -> Self {
+    fn new(kind: JoinKind, policy: JoinPolicy, port: Port, phase: JoinPhase) -> Self {
         Self {
             kind,
-            is_for_user,
-            may_register: !is_for_user,
+            policy,
+            may_register: policy != JoinPolicy::Once,
+            is_new: false,
             port,
             phase,
             handshake: Handshake::default(),
@@ -113,19 +139,39 @@ impl Join {
         self.has_hello && matches!(self.phase, JoinPhase::Asked)
     }
 
-    /// Returns true if a failed attempt is tried again: a reconnect is automatic, and a request of
-    /// the user whose reply was lost may have been carried out.
+    /// Returns true if a failed attempt is tried again. A request of the user whose reply was lost
+    /// may have been carried out.
     pub(in crate::session) const fn is_retry(&self) -> bool {
-        !self.is_for_user || self.lost_replies > 0
+        !self.is_once() || self.lost_replies > 0
     }
 
+    /// Returns true for a `register` or `reconnect` of the user.
+    pub(in crate::session) const fn is_once(&self) -> bool {
+        matches!(self.policy, JoinPolicy::Once)
+    }
+
+    /// Returns true if the next commands of the user wait for this join.
     pub(in crate::session) const fn is_for_user(&self) -> bool {
-        self.is_for_user
+        !matches!(self.policy, JoinPolicy::Automatic)
     }
 
-    /// Returns true for a command of the user that has neither a reply nor a hello yet.
+    /// Returns true if the message log has seen no coordinator yet.
+    pub(in crate::session) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Returns the word of the user's command, or of the request.
+    pub(in crate::session) const fn word(&self) -> &'static str {
+        match self.policy {
+            JoinPolicy::UntilOnline => "join",
+            JoinPolicy::Once | JoinPolicy::Automatic => self.kind.word(),
+        }
+    }
+
+    /// Returns true for a `register` or `reconnect` of the user that has neither a reply nor a
+    /// hello yet.
     pub(in crate::session) const fn is_waited_for(&self) -> bool {
-        self.is_for_user && !self.is_confirmed() && !self.has_hello
+        self.is_once() && !self.is_confirmed() && !self.has_hello
     }
 
     pub(in crate::session) const fn is_waiting(&self) -> bool {
@@ -166,7 +212,7 @@ impl Join {
         if self.phase != JoinPhase::Opening {
             return;
         }
-        if self.is_for_user && self.port.number == 0 {
+        if self.is_for_user() && self.port.number == 0 {
             output.show(Notice::Listening { port });
         }
         self.port.number = port;
@@ -224,10 +270,14 @@ impl Join {
     ) {
         self.phase = JoinPhase::Confirmed { until: now.plus(HELLO_TIMEOUT_MS) };
         let reply = line.into();
-        output.show(match (self.is_for_user, self.kind) {
-            (true, _) => Notice::Reply(reply),
-            (false, JoinKind::Register) => Notice::RegisteredAgain { reply },
-            (false, JoinKind::Reconnect) => Notice::Reconnected { reply },
+        output.show(match (self.policy, self.kind) {
+            (JoinPolicy::Automatic | JoinPolicy::UntilOnline, JoinKind::Register)
+                if !self.is_new =>
+            {
+                Notice::RegisteredAgain { reply }
+            }
+            (JoinPolicy::Automatic, JoinKind::Reconnect) => Notice::Reconnected { reply },
+            (_, JoinKind::Register | JoinKind::Reconnect) => Notice::Reply(reply),
         });
     }
 
@@ -240,7 +290,7 @@ impl Join {
             self.phase = JoinPhase::Ready;
             return RefusedJoin::Registers;
         }
-        match (self.is_for_user, code) {
+        match (self.is_once(), code) {
             (false, _) => RefusedJoin::Retries,
             // The request whose reply was lost is still under way at the coordinator.
             (true, 409) if self.lost_replies > 0 => RefusedJoin::Retries,
@@ -262,11 +312,13 @@ impl Join {
         now: Millis,
     ) -> bool {
         self.close(output);
-        let command = self.kind.word();
-        if self.is_for_user {
-            self.lost_replies = self.lost_replies.saturating_add(1);
+        let command = self.word();
+        match self.policy {
+            JoinPolicy::Once => self.lost_replies = self.lost_replies.saturating_add(1),
+            JoinPolicy::UntilOnline => self.policy = JoinPolicy::Automatic,
+            JoinPolicy::Automatic => (),
         }
-        if self.is_for_user && self.lost_replies > LOST_REPLIES_MAX {
+        if self.lost_replies > LOST_REPLIES_MAX {
             output.show(Notice::Failed { command, why });
             return false;
         }

@@ -2,6 +2,7 @@
 
 mod coming_back;
 mod input;
+mod join;
 mod leaving;
 mod message_log;
 mod names;

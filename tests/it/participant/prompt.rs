@@ -214,8 +214,8 @@ fn help_names_every_command_and_stats_every_counter() {
     let (code, help) = home.script(&["-e", "help"], "");
     assert_eq!(code, Some(0));
     let words: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
-    let expected = "register reconnect disconnect deregister msend members stats ping status help \
-                    quit";
+    let expected = "join register reconnect disconnect deregister msend members stats ping status \
+                    help quit";
     assert_eq!(words.join(" "), expected);
     let (code, said) = home.script(&["-e", "stats"], "");
     let mut lines = said.lines();

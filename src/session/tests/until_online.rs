@@ -1,0 +1,117 @@
+//! `join`: reconnects or registers, and keeps trying.
+
+use super::*;
+
+const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
+const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=1 ttl=60 missed=0 expired=0";
+
+/// A new participant whose `join` was asked for.
+fn joining() -> Harness {
+    let mut harness = Harness::new();
+    harness.user("join 9001");
+    harness.expect(&["listen 9001"]);
+    harness.listening(9001);
+    harness.expect(&["dial 1"]);
+    harness
+}
+
+#[test]
+fn a_new_participant_reconnects_and_then_registers_without_a_word_about_loss() {
+    let mut harness = joining();
+    harness.dialed(1);
+    harness.expect(&["send 1 me#reconnect 9001 acks=1 nonce=1#10.0.0.2"]);
+    harness.reply(1, "ERR 404 not a member: register first");
+    harness.expect(&["send 1 me#register 9001 acks=1 nonce=1#10.0.0.2"]);
+    harness.reply(1, OK_REGISTER);
+    harness.expect(&[&format!("show {OK_REGISTER}")]);
+    harness.hello(7);
+    assert_eq!(harness.state(), SessionState::Online);
+}
+
+#[test]
+fn a_member_of_before_reconnects() {
+    let mut harness = joining();
+    harness.dialed(1);
+    harness.reply(1, OK_RECONNECT);
+    harness.hello(7);
+    assert_eq!(harness.state(), SessionState::Online);
+    assert!(!harness.session.has_failed());
+}
+
+#[test]
+fn a_forgotten_member_registers_and_says_that_messages_may_be_missing() {
+    let log_position = LogPosition { epoch: Some(Epoch::new(0xaa)), last: Seq::new(5) };
+    let mut harness = Harness::with(|settings| settings.log_position = log_position);
+    harness.user("join");
+    harness.listening(9001);
+    harness.dialed(1);
+    harness.forget();
+    harness.reply(1, "ERR 404 not a member: register first");
+    assert!(harness.effects.contains(&SessionEffect::Show(Notice::Forgotten)));
+    harness.forget();
+    harness.reply(1, OK_REGISTER);
+    let again = Notice::RegisteredAgain { reply: OK_REGISTER.into() };
+    assert!(harness.effects.contains(&SessionEffect::Show(again)), "{:?}", harness.effects);
+}
+
+#[test]
+fn without_a_coordinator_it_keeps_trying_and_reports_the_same_failure_once() {
+    let mut harness = joining();
+    harness.user("msend early");
+    harness.expect(&[]);
+    harness.dial_failed(1);
+    let shown: Vec<String> = harness.effects.drain(..).map(brief).collect();
+    assert_eq!(shown[0], "close listener");
+    assert!(shown[1].starts_with("show * join failed: refused; trying again in "), "{shown:?}");
+    assert_eq!(
+        shown[2],
+        "show * not online: messages wait up to 120 s and are sent when online again"
+    );
+    for socket in 2..5 {
+        harness.wait_for_deadline();
+        harness.expect(&["listen 9001"]);
+        harness.listening(9001);
+        harness.dial_failed(socket);
+        harness.effects.retain(|effect| matches!(effect, SessionEffect::Show(_)));
+        harness.expect(&[]);
+    }
+    assert!(!harness.session.has_failed(), "nothing has failed yet");
+    harness.wait_for_deadline();
+    harness.listening(9001);
+    harness.dialed(5);
+    harness.reply(5, "ERR 404 not a member: register first");
+    harness.forget();
+    harness.reply(5, OK_REGISTER);
+    harness.expect(&[&format!("show {OK_REGISTER}")]);
+}
+
+#[test]
+fn the_next_commands_wait_for_the_first_attempt() {
+    let mut harness = joining();
+    harness.user("msend after it");
+    harness.dialed(1);
+    harness.reply(1, "ERR 404 not a member: register first");
+    harness.forget();
+    harness.reply(1, OK_REGISTER);
+    harness.expect(&[&format!("show {OK_REGISTER}")]);
+    harness.hello(7);
+    let sent = SessionEffect::Send {
+        socket: CommandSocket(1),
+        line: "me#msend after it#10.0.0.2\n".into(),
+    };
+    assert!(harness.effects.contains(&sent), "{:?}", harness.effects);
+}
+
+#[test]
+fn a_stop_while_it_tries_is_no_failure() {
+    for fails_first in [false, true] {
+        let mut harness = joining();
+        if fails_first {
+            harness.dial_failed(1);
+        }
+        harness.forget();
+        harness.input(SessionInput::Stop);
+        let last = harness.effects.pop().map(brief);
+        assert_eq!(last.as_deref(), Some("exit 0"), "{:?}", harness.effects);
+    }
+}
