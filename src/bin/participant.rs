@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use groupcast::config::{ParticipantRun, report_failure, task_or_exit};
+use groupcast::config::{COORDINATOR_VARIABLE, ParticipantRun, report_failure, task_or_exit};
 use groupcast::participant;
 
 fn main() -> ExitCode {
-    let call = ParticipantRun::from_arguments(std::env::args_os().skip(1));
+    let call = ParticipantRun::from_arguments(
+        std::env::args_os().skip(1),
+        std::env::var_os(COORDINATOR_VARIABLE).filter(|value| !value.is_empty()),
+    );
     match task_or_exit(ParticipantRun::PROGRAM, call) {
         Ok(run) => match participant::run(&run) {
             Ok(code) => ExitCode::from(code),

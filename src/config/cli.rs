@@ -77,6 +77,7 @@ impl CoordinatorRun {
             program: Self::PROGRAM,
             purpose: COORDINATOR_PURPOSE,
             file: COORDINATOR_FILE,
+            argument: "<config file>",
         };
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
@@ -128,15 +129,17 @@ struct ProgramInfo {
     program: &'static str,
     purpose: &'static str,
     file: &'static str,
+    /// The argument that is not an option.
+    argument: &'static str,
 }
 
 impl ProgramInfo {
     /// Returns the text of `--help` or `--version`.
     fn help_or_version(&self, matches: &Matches, options: &Options) -> Option<String> {
-        let Self { program, purpose, file } = self;
+        let Self { program, purpose, file, argument } = self;
         let version = format!("{program} {}", env!("CARGO_PKG_VERSION"));
         if matches.opt_present("help") {
-            let usage = options.usage(&format!("Usage: {program} [options] <config file>"));
+            let usage = options.usage(&format!("Usage: {program} [options] {argument}"));
             return Some(format!("{version}: {purpose}\n\n{usage}\n{file}\n{EXIT_CODES}"));
         }
         matches.opt_present("version").then(|| version + "\n")

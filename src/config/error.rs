@@ -47,6 +47,8 @@ pub enum Location {
     },
     /// On the command line, as an option.
     Option,
+    /// In the environment, as a variable.
+    Environment,
 }
 
 /// Value found instead of a valid one.
@@ -72,7 +74,8 @@ impl ConfigError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::Field { location: Location::Option, .. } => true,
+            Self::Usage(_)
+            | Self::Field { location: Location::Option | Location::Environment, .. } => true,
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Field { .. } => false,
         }
     }
@@ -95,6 +98,9 @@ impl fmt::Display for ConfigError {
             }
             Self::Field { location: Location::Option, field, found, expected } => {
                 write!(f, "--{}: found {found}, expected {expected}", field.replace('_', "-"))
+            }
+            Self::Field { location: Location::Environment, field, found, expected } => {
+                write!(f, "{field}: found {found}, expected {expected}")
             }
         }
     }

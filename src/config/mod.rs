@@ -27,6 +27,6 @@ pub use cli::{
 pub use coordinator::{CoordinatorConfig, CountLimits, Timeouts};
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
-pub use participant::ParticipantConfig;
+pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
 pub use stderr::{report_failure, stderr_is_journal};
 pub use write_line::{StandardStream, write_line};

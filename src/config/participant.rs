@@ -1,9 +1,10 @@
-//! The participant's config file: id, message log and coordinator, one line each.
+//! The participant's config: id, message log and coordinator, from a file with one line for each,
+//! or from options.
 
 use std::path::{Path, PathBuf};
 
 use super::lines::{self, ConfigLine, ConfigLines};
-use super::{ConfigError, Endpoint};
+use super::{ConfigError, Endpoint, FoundValue, Location};
 use crate::protocol::is_id;
 
 /// The checked config of a participant.
@@ -11,24 +12,87 @@ use crate::protocol::is_id;
 pub struct ParticipantConfig {
     /// Id of the participant (line 1).
     pub id: String,
-    /// Path of the message log (line 2), relative to the current directory.
-    pub log_file: PathBuf,
+    /// Path of the message log (line 2), relative to the current directory. `None`: no log.
+    pub log_file: Option<PathBuf>,
     /// Endpoint of the coordinator (line 3).
     pub coordinator: Endpoint,
 }
 
+/// Fields from the command line and the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ParticipantFields {
+    /// Value of `--id`.
+    pub(super) id: Option<String>,
+    /// Value of `--log`.
+    pub(super) log_file: Option<String>,
+    /// True for `--no-log`.
+    pub(super) has_no_log: bool,
+    /// Value of `--coordinator`.
+    pub(super) coordinator: Option<String>,
+    /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
+    pub(super) usual_coordinator: Option<String>,
+}
+
 impl ParticipantConfig {
+    /// Makes a config of the fields. Those that are missing come from the file at `path`.
+    pub(super) fn with_fields(
+        path: Option<&Path>,
+        fields: ParticipantFields,
+    ) -> Result<Self, ConfigError> {
+        let file = path.map(Self::load).transpose()?;
+        let ParticipantFields { id, log_file, has_no_log, coordinator, usual_coordinator } = fields;
+        let id = match (id, &file) {
+            (Some(id), _) if is_id(&id) => id,
+            (Some(id), _) => return Err(option_error("id", id, ID_EXPECTED)),
+            (None, Some(file)) => file.id.clone(),
+            (None, None) => {
+                return Err(ConfigError::Usage(
+                    "found 0 config files, expected one, or --id".to_owned(),
+                ));
+            }
+        };
+        let log_file = match (log_file, has_no_log) {
+            (Some(_), true) => {
+                return Err(ConfigError::Usage("found both --log and --no-log".to_owned()));
+            }
+            (None, true) => None,
+            (Some(name), false) => {
+                let path = file_name(&name);
+                Some(path.ok_or_else(|| option_error("log", name, LOG_EXPECTED))?)
+            }
+            (None, false) => match &file {
+                Some(file) => file.log_file.clone(),
+                None => Some(format!("{id}.log").into()),
+            },
+        };
+        let parse = |field, text: String| {
+            Endpoint::parse(&text).map_err(|expected| option_error(field, text, expected))
+        };
+        let coordinator = match (coordinator, file, usual_coordinator) {
+            (Some(text), ..) => parse("coordinator", text)?,
+            (None, Some(file), _) => file.coordinator,
+            (None, None, Some(text)) => parse(COORDINATOR_VARIABLE, text)?,
+            (None, None, None) => {
+                return Err(ConfigError::Usage(format!(
+                    "found no coordinator, expected --coordinator HOST:PORT, a config file, or \
+                     {COORDINATOR_VARIABLE} in the environment"
+                )));
+            }
+        };
+        Ok(Self { id, log_file, coordinator })
+    }
+
     /// Loads the file at `path`.
-    pub(super) fn load(path: &Path) -> Result<Self, ConfigError> {
+    fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(path, &lines::read(path)?)
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
         let mut lines = ConfigLines::new(path, bytes);
-        let id = field(&mut lines, "participant_id", "1 to 64 of A-Z a-z 0-9 . _ -", |text| {
+        let id = field(&mut lines, "participant_id", ID_EXPECTED, |text| {
             is_id(text).then(|| text.to_owned())
         })?;
-        let log_file = field(&mut lines, "log_file_name", "the name of a file", file_name)?;
+        let log_file = Some(field(&mut lines, "log_file_name", LOG_EXPECTED, file_name)?);
         let line = lines.require("coordinator", Endpoint::EXPECTED)?;
         let coordinator = Endpoint::parse(line.text)
             .map_err(|expected| line.error("coordinator", line.text, expected.to_owned()))?;
@@ -36,6 +100,22 @@ impl ParticipantConfig {
             None => Ok(Self { id, log_file, coordinator }),
             Some(line) => Err(line.error("line", line.text, "nothing more".to_owned())),
         }
+    }
+}
+
+/// Variable of the environment with the usual coordinator.
+pub const COORDINATOR_VARIABLE: &str = "GROUPCAST_COORDINATOR";
+
+const ID_EXPECTED: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
+const LOG_EXPECTED: &str = "the name of a file";
+
+fn option_error(field: &'static str, found: String, expected: &str) -> ConfigError {
+    let (found, expected) = (FoundValue::Text(found), expected.to_owned());
+    match field {
+        COORDINATOR_VARIABLE => {
+            ConfigError::Field { location: Location::Environment, field, found, expected }
+        }
+        _ => ConfigError::Field { location: Location::Option, field, found, expected },
     }
 }
 
@@ -69,7 +149,7 @@ mod tests {
         let config = ParticipantConfig::parse(Path::new("p.txt"), text);
         let expected = expected.map(|(id, log_file, coordinator)| ParticipantConfig {
             id: id.to_owned(),
-            log_file: log_file.into(),
+            log_file: Some(log_file.into()),
             coordinator: Endpoint::parse(coordinator).unwrap(),
         });
         assert_eq!(config.map_err(|error| error.to_string()), expected.map_err(str::to_owned));
@@ -153,6 +233,82 @@ mod tests {
         ] {
             let wrong = "line: found bytes that are not UTF-8, expected UTF-8 text";
             check(text, Err(&format!("p.txt:{number}: {wrong}")));
+        }
+    }
+
+    fn with_fields(path: Option<&Path>, words: &[(&str, &str)]) -> Result<String, String> {
+        let mut fields = ParticipantFields::default();
+        for (key, value) in words {
+            let value = Some((*value).to_owned());
+            match *key {
+                "id" => fields.id = value,
+                "log" => fields.log_file = value,
+                "no-log" => fields.has_no_log = true,
+                "coordinator" => fields.coordinator = value,
+                "environment" => fields.usual_coordinator = value,
+                other => panic!("{other}"),
+            }
+        }
+        let config = ParticipantConfig::with_fields(path, fields);
+        let shown = |config: ParticipantConfig| {
+            let ParticipantConfig { id, log_file, coordinator } = config;
+            let log = log_file.map_or_else(|| "none".to_owned(), |it| it.display().to_string());
+            format!("{id} {log} {coordinator}")
+        };
+        config.map(shown).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_a_file_the_fields_come_from_options_and_the_environment() {
+        let check = |words: &[(&str, &str)], expected: Result<&str, &str>| {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(with_fields(None, words), expected, "{words:?}");
+        };
+        check(&[("id", "eve"), ("coordinator", "hub:5000")], Ok("eve eve.log hub:5000"));
+        check(&[("id", "eve"), ("environment", "[::1]:5000")], Ok("eve eve.log [::1]:5000"));
+        let both = [("id", "eve"), ("coordinator", "a:1"), ("environment", "b:2"), ("no-log", "")];
+        check(&both, Ok("eve none a:1"));
+        check(&[("id", "eve"), ("coordinator", "a:1"), ("log", "x/y.log")], Ok("eve x/y.log a:1"));
+        check(&[("coordinator", "a:1")], Err("found 0 config files, expected one, or --id"));
+        check(
+            &[("id", "eve")],
+            Err("found no coordinator, expected --coordinator HOST:PORT, a config file, or \
+                 GROUPCAST_COORDINATOR in the environment"),
+        );
+        check(
+            &[("id", "e ve"), ("coordinator", "a:1")],
+            Err("--id: found \"e ve\", expected 1 to 64 of A-Z a-z 0-9 . _ -"),
+        );
+        check(
+            &[("id", "eve"), ("log", "x/"), ("coordinator", "a:1")],
+            Err("--log: found \"x/\", expected the name of a file"),
+        );
+        let log = [("id", "eve"), ("log", "x"), ("no-log", ""), ("coordinator", "a:1")];
+        check(&log, Err("found both --log and --no-log"));
+        let expected = "an address or a host name, and a port from 1 to 65535, as in 10.0.0.1 \
+                        5000, hub:5000 or [::1]:5000";
+        for (key, shown) in
+            [("coordinator", "--coordinator"), ("environment", "GROUPCAST_COORDINATOR")]
+        {
+            let error = format!("{shown}: found \"hub\", expected {expected}");
+            check(&[("id", "eve"), (key, "hub")], Err(&error));
+        }
+    }
+
+    #[test]
+    fn an_option_wins_over_the_file_and_the_file_over_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("p.txt");
+        std::fs::write(&path, "alice\nalice.log\n10.0.0.1 5000\n").unwrap();
+        for (words, expected) in [
+            (&[][..], "alice alice.log 10.0.0.1:5000"),
+            (&[("environment", "b:2")], "alice alice.log 10.0.0.1:5000"),
+            (&[("coordinator", "a:1")], "alice alice.log a:1"),
+            (&[("id", "eve")], "eve alice.log 10.0.0.1:5000"),
+            (&[("no-log", "")], "alice none 10.0.0.1:5000"),
+            (&[("log", "x")], "alice x 10.0.0.1:5000"),
+        ] {
+            assert_eq!(with_fields(Some(&path), words), Ok(expected.to_owned()), "{words:?}");
         }
     }
 }

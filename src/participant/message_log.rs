@@ -18,6 +18,7 @@
 //! after. If the file was deleted, moved or truncated, a new file starts. An entry counts as
 //! written only if a file has it.
 
+mod discarded;
 mod file_state;
 mod lines;
 mod recovery;
@@ -34,6 +35,7 @@ use crate::session::LogPosition;
 use crate::text;
 use file_state::{FileState, LogFileId};
 
+pub use discarded::EntrySink;
 pub use lines::{Lines, LogBatch};
 
 /// Reason why a file cannot be used as the message log. The file is unchanged.

@@ -44,7 +44,7 @@ use crate::text;
 use server::Participant;
 use terminal::{InputMode, Prompt};
 
-pub use message_log::{Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
+pub use message_log::{EntrySink, Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
 
 /// Reason why the participant could not start or continue.
 #[derive(Debug)]
@@ -89,9 +89,15 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     if run.options.top {
         return top::run(run);
     }
-    let path = &run.config.log_file;
-    let log = MessageLog::open(path, &run.config.id, run.options.sync)
-        .map_err(|unusable| ParticipantError::Log(path.clone(), unusable))?;
+    let log = match &run.config.log_file {
+        None => EntrySink::Nothing,
+        Some(path) => {
+            let log = MessageLog::open(path, &run.config.id, run.options.sync);
+            EntrySink::File(Box::new(
+                log.map_err(|unusable| ParticipantError::Log(path.clone(), unusable))?,
+            ))
+        }
+    };
     let prompt = Prompt::new(reading(&run.options));
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let has_modules = run.log_level > LevelFilter::Info;

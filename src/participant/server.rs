@@ -13,7 +13,7 @@ use super::accepted_sockets::AcceptedSockets;
 use super::command_connection::CommandConnection;
 use super::dialer::Dialer;
 use super::event_loop::EventLoop;
-use super::message_log::MessageLog;
+use super::message_log::EntrySink;
 use super::outbox::Outbox;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
@@ -31,7 +31,7 @@ pub(super) struct Participant {
     dialer: Dialer,
     commands: CommandConnection,
     messages: AcceptedSockets,
-    log: Outbox<MessageLog>,
+    log: Outbox<EntrySink>,
     output: Output,
     stdout: StdoutState,
     lines: UserLines,
@@ -58,7 +58,7 @@ impl Participant {
     /// Opens and starts the parts of a participant.
     pub(super) fn start(
         run: &ParticipantRun,
-        log: MessageLog,
+        log: EntrySink,
         mut prompt: Prompt,
     ) -> Result<Self, ParticipantError> {
         let system = |what| move |error| ParticipantError::System(what, error);
@@ -176,7 +176,7 @@ impl Participant {
     }
 }
 
-fn start_session(run: &ParticipantRun, log: &MessageLog) -> Result<Session, ParticipantError> {
+fn start_session(run: &ParticipantRun, log: &EntrySink) -> Result<Session, ParticipantError> {
     let seed = getrandom::u64().map_err(|error| {
         ParticipantError::System("cannot draw a random number", io::Error::other(error))
     })?;

@@ -6,9 +6,8 @@ use std::path::Path;
 use getopts::Matches;
 use log::LevelFilter;
 
-use super::{
-    Invocation, ProgramInfo, common_options, config_file, log_level, matches, run_unless_check,
-};
+use super::{Invocation, ProgramInfo, common_options, log_level, matches, run_unless_check};
+use crate::config::participant::ParticipantFields;
 use crate::config::{ConfigError, FoundValue, Location, ParticipantConfig};
 
 /// Settings of a participant from file and command line.
@@ -66,16 +65,27 @@ impl ParticipantRun {
     /// Name of the program.
     pub const PROGRAM: &str = "participant";
 
-    /// Parses the arguments, without the program's name, and loads the config file.
+    /// Parses the arguments, without the program's name, and loads the config file. `coordinator`
+    /// is the value of [`COORDINATOR_VARIABLE`](crate::config::COORDINATOR_VARIABLE).
     ///
     /// # Errors
     ///
     /// The first error of the command line, or else of the config file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
+        coordinator: Option<OsString>,
     ) -> Result<Invocation<Self>, ConfigError> {
         let mut options = common_options("warn");
         options
+            .optopt("", "id", "id of the participant, instead of line 1", "ID")
+            .optopt(
+                "",
+                "log",
+                "message log, instead of line 2 (default without a file: ID.log)",
+                "FILE",
+            )
+            .optflag("", "no-log", "keep no message log, and so no memory of what was received")
+            .optopt("", "coordinator", COORDINATOR, "HOST:PORT")
             .optmulti("e", "execute", EXECUTE, "CMD")
             .optflag("i", "interactive", "read standard input after the commands of -e")
             .optflag("", "exit-on-error", "exit after the first command of -e that fails")
@@ -91,13 +101,15 @@ impl ParticipantRun {
             program: Self::PROGRAM,
             purpose: PARTICIPANT_PURPOSE,
             file: PARTICIPANT_FILE,
+            argument: "[<config file>]",
         };
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
         let log_level = log_level(&matches, LevelFilter::Warn)?;
-        let file = config_file(&matches)?;
-        let config = ParticipantConfig::load(Path::new(file))?;
+        let file = optional_file(&matches)?;
+        let fields = fields(&matches, coordinator);
+        let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
         let options = ParticipantOptions {
             execute: matches.opt_strs("execute"),
             interactive: matches.opt_present("interactive"),
@@ -110,7 +122,31 @@ impl ParticipantRun {
             top: matches.opt_present("top"),
             count: count(&matches)?,
         };
-        Ok(run_unless_check(&matches, file, Self { config, options, log_level }))
+        let checked = file.unwrap_or("options");
+        Ok(run_unless_check(&matches, checked, Self { config, options, log_level }))
+    }
+}
+
+/// Returns the fields of the config that are options, and `coordinator` of the environment.
+fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields {
+    ParticipantFields {
+        id: matches.opt_str("id"),
+        log_file: matches.opt_str("log"),
+        has_no_log: matches.opt_present("no-log"),
+        coordinator: matches.opt_str("coordinator"),
+        usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
+    }
+}
+
+/// Returns the one argument that is not an option, if there is one.
+fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
+    match matches.free.as_slice() {
+        [] => Ok(None),
+        [file] => Ok(Some(file)),
+        files => {
+            let found = files.len();
+            Err(ConfigError::Usage(format!("found {found} config files, expected one")))
+        }
     }
 }
 
@@ -131,6 +167,9 @@ fn count(matches: &Matches) -> Result<Option<u64>, ConfigError> {
     }
 }
 
+const COORDINATOR: &str = "coordinator, instead of line 3 (default without a file: \
+                           GROUPCAST_COORDINATOR in the environment)";
+
 const EXECUTE: &str = "run this command instead of reading standard input; may be repeated";
 
 const JOIN: &str = "first of all, join: reconnect, or register if needed, and keep trying until \
@@ -148,5 +187,6 @@ const PARTICIPANT_FILE: &str = "\
 The config file: line 1 is the participant's id (1 to 64 of A-Z a-z 0-9 . _ -),
 line 2 the name of its message log, line 3 the coordinator's address or host
 name and its port (10.0.0.1 5000, hub:5000, [::1]:5000). Blank lines and lines
-that begin with // are skipped.
+that begin with // are skipped. Options win over the file; with --id and
+--coordinator no file is needed.
 ";

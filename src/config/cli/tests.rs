@@ -8,7 +8,7 @@ fn arguments(words: &str) -> Vec<OsString> {
 fn check(words: &str, expected: &str) {
     for error in [
         CoordinatorRun::from_arguments(arguments(words)).unwrap_err(),
-        ParticipantRun::from_arguments(arguments(words)).unwrap_err(),
+        ParticipantRun::from_arguments(arguments(words), None).unwrap_err(),
     ] {
         assert_eq!((error.to_string().as_str(), error.is_usage()), (expected, true), "{words}");
     }
@@ -16,7 +16,11 @@ fn check(words: &str, expected: &str) {
 
 #[test]
 fn a_wrong_command_line_gets_a_clear_error() {
-    check("", "found 0 config files, expected one");
+    let none = CoordinatorRun::from_arguments(arguments("")).unwrap_err();
+    assert_eq!(none.to_string(), "found 0 config files, expected one");
+    let none = ParticipantRun::from_arguments(arguments(""), None).unwrap_err();
+    assert_eq!(none.to_string(), "found 0 config files, expected one, or --id");
+    assert!(none.is_usage());
     check("a b", "found 2 config files, expected one");
     check("--color a", "Unrecognized option: 'color'");
     check("--check --check a", "Option 'check' given more than once");
@@ -33,7 +37,7 @@ fn a_wrong_command_line_gets_a_clear_error() {
 fn an_argument_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStringExt as _;
     let wrong = ["-e".into(), OsString::from_vec(b"msend \xff".to_vec()), "a".into()];
-    let error = ParticipantRun::from_arguments(wrong).unwrap_err();
+    let error = ParticipantRun::from_arguments(wrong, None).unwrap_err();
     assert_eq!(error.to_string(), "argument \"msend \\xFF\" is not UTF-8");
 }
 
@@ -42,7 +46,7 @@ fn help_and_version_need_no_config_file() {
     for words in ["-h", "--help", "--help --check absent.txt", "--version --help"] {
         for call in [
             CoordinatorRun::from_arguments(arguments(words)).map(|call| text(&call)),
-            ParticipantRun::from_arguments(arguments(words)).map(|call| text(&call)),
+            ParticipantRun::from_arguments(arguments(words), None).map(|call| text(&call)),
         ] {
             let text = call.unwrap();
             assert!(text.contains("\nUsage: ") && text.ends_with(EXIT_CODES), "{text}");
@@ -141,7 +145,7 @@ fn options_reach_the_run_of_a_participant() {
     std::fs::write(&path, "a\nl\n::1 5000\n").unwrap();
     let participant = |words: &str| {
         let words = format!("{words} {}", path.display());
-        run(ParticipantRun::from_arguments(arguments(&words)))
+        run(ParticipantRun::from_arguments(arguments(&words), None))
     };
     let plain = ParticipantOptions {
         execute: Vec::new(),
@@ -176,7 +180,7 @@ fn options_reach_the_run_of_a_participant() {
     assert_eq!(all.commands(), ["join", "ping", "stats"]);
     let refused = |words: &str| {
         let words = format!("{words} {}", path.display());
-        ParticipantRun::from_arguments(arguments(&words)).unwrap_err().to_string()
+        ParticipantRun::from_arguments(arguments(&words), None).unwrap_err().to_string()
     };
     assert_eq!(refused("--count 3"), "--count needs --top");
     for count in ["0", "-1", "x"] {

@@ -12,6 +12,7 @@ pub fn check(bytes: &[u8]) {
     let Some(config) = config_file::check(bytes, load) else { return };
     assert!(super::simple_id(&config.id));
     let ParticipantConfig { id, log_file, coordinator } = &config;
+    let log_file = log_file.as_ref().expect("a file names a log");
     let path = config_file::path();
     let text = format!("{id}\n{}\n{coordinator}\n", log_file.display());
     fs::write(&path, text).expect("the file can be written");
@@ -19,7 +20,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn load(path: &Path) -> Result<ParticipantConfig, ConfigError> {
-    match ParticipantRun::from_arguments([path.into()])? {
+    match ParticipantRun::from_arguments([path.into()], None)? {
         Invocation::Run(run) => Ok(run.config),
         Invocation::Show(_) => unreachable!("the only argument is the file"),
     }

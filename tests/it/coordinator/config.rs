@@ -73,8 +73,10 @@ fn what_a_file_name_holds_does_not_drive_the_terminal() {
 #[test]
 fn what_cannot_be_run_goes_to_standard_error_and_is_exit_code_2() {
     for (program, name) in PROGRAMS {
-        let words =
-            format!("{name}: found 0 config files, expected one\n{name}: see '{name} --help'\n");
+        let or = if **name == *"participant" { ", or --id" } else { "" };
+        let words = format!(
+            "{name}: found 0 config files, expected one{or}\n{name}: see '{name} --help'\n"
+        );
         check(program, &[], (2, "", &words));
         let words =
             format!("{name}: absent.txt: cannot be read: No such file or directory (os error 2)\n");
@@ -138,11 +140,11 @@ fn the_shipped_files_fit_together_and_name_every_key_with_its_default() {
 
     for (number, id) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         let path = top.join(format!("config/participant{number}.txt"));
-        let Ok(Invocation::Run(run)) = ParticipantRun::from_arguments([path.into()]) else {
+        let Ok(Invocation::Run(run)) = ParticipantRun::from_arguments([path.into()], None) else {
             panic!("participant{number}.txt");
         };
         assert_eq!(run.config.id, id);
-        assert_eq!(run.config.log_file, Path::new(&format!("{id}.log")));
+        assert_eq!(run.config.log_file, Some(format!("{id}.log").into()));
         assert_eq!(run.config.coordinator.port, config.listen.port());
         let host = run.config.coordinator.host;
         assert!(matches!(host, Host::Address(ip) if ip.is_loopback()), "{host:?}");

@@ -11,3 +11,4 @@ mod prompt;
 mod takeover;
 mod terminal;
 mod top;
+mod without_files;

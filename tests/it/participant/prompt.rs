@@ -259,7 +259,7 @@ fn wrong_options_and_configs_are_exit_code_2_and_change_nothing() {
     let config = config.to_str().unwrap();
     let usage = "participant: see 'participant --help'\n";
     for (arguments, error) in [
-        (vec![], format!("participant: found 0 config files, expected one\n{usage}")),
+        (vec![], format!("participant: found 0 config files, expected one, or --id\n{usage}")),
         (vec!["-x", config], format!("participant: Unrecognized option: 'x'\n{usage}")),
         (vec!["-e"], format!("participant: Argument to option 'e' missing\n{usage}")),
     ] {
