@@ -132,7 +132,7 @@ impl Model {
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
             self.record_peak(&id);
         }
-        let sends = self.promised_sends(&back.end);
+        let (sends, sent) = (self.promised_sends(&back.end), self.sent());
         let (life, lost) = self.surviving(group, now, back);
         (0..lost).for_each(|_| self.cover(CoveragePoint::MessageLost));
         let epoch = self.check_epoch(group, back);
@@ -151,6 +151,7 @@ impl Model {
             }
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
+        self.forget_lost_sends(&sent);
         self.advance();
     }
 

@@ -37,6 +37,34 @@ impl Model {
         Ok(format!("OK send {number} seq={seq}"))
     }
 
+    /// Returns the sender, the number and the text of each numbered message.
+    pub(crate) fn sent(&self) -> Vec<(u32, u64, String)> {
+        let messages = (1..=self.life().last()).map(|seq| self.life().message(seq));
+        let numbered = messages.filter_map(|message| {
+            let text = message.line.trim_end_matches('\n').splitn(4, '#').nth(3)?;
+            Some((message.sender, message.number?.get(), text.to_owned()))
+        });
+        numbered.collect()
+    }
+
+    /// The coordinator came back without these numbers, which nobody was promised to stay: their
+    /// texts may be accepted again.
+    pub(crate) fn forget_lost_sends(&mut self, sent: &[(u32, u64, String)]) {
+        let members = self.members.values();
+        let published: BTreeMap<u32, u64> =
+            members.map(|member| (member.number, member.published)).collect();
+        let is_lost = |sender: u32, number: u64| {
+            published.get(&sender).is_some_and(|published| *published < number)
+        };
+        for (_, _, text) in sent.iter().filter(|(sender, number, _)| is_lost(*sender, *number)) {
+            self.texts.remove(text);
+        }
+        for seq in 1..=self.life().last() {
+            let message = self.life_mut().message_mut(seq);
+            message.number = message.number.filter(|number| !is_lost(message.sender, number.get()));
+        }
+    }
+
     /// Returns the highest number of each registration that must have survived this end.
     pub(crate) fn promised_sends(&self, end: &CoordinatorEnd) -> BTreeMap<u32, u64> {
         let mut promised = BTreeMap::new();
