@@ -178,15 +178,16 @@ impl<'a> FactApplier<'a> {
             line_bytes_max: self.group.rules.line_bytes_max,
             published: member.sends.published(),
         };
+        let after = member.sends.accepted_at();
         let (acks, sent) = (outbound.acks, outbound.sent());
         self.group.stats.gaps = self.group.stats.gaps.saturating_add(u64::from(expired > 0));
         self.establish(link, slot, outbound, connect_back);
         if !acks {
             self.group.state.apply_acked(slot, sent);
         }
-        // The reply does not wait for the disk, so that a full disk keeps no member from its
-        // messages.
-        self.group.reply(connect_back.conn, reply);
+        // The reply waits for the disk only if it names a number that is not committed. So a full
+        // disk keeps no member from its messages.
+        self.group.reply_after(connect_back.conn, reply, after);
     }
 
     /// Turns a connect-back into the message socket of a member, unless the connection has ended
@@ -272,13 +273,17 @@ impl<'a> FactApplier<'a> {
             SendOrder::Next => return true,
             SendOrder::Duplicate => {
                 if let Some(Ticket::Request(conn)) = self.ticket {
-                    let reply = Reply::Send { number, seq: None };
-                    self.group.reply_after(conn, reply, self.group.state.order.applied);
+                    let after = member.sends.accepted_at();
+                    self.group.reply_after(conn, Reply::Send { number, seq: None }, after);
                 }
             }
             SendOrder::TooHigh { expected } => {
                 member.sends.withdraw();
-                self.refuse(Conflict::NumberTooHigh { expected }.into());
+                let after = member.sends.accepted_at();
+                if let Some(Ticket::Request(conn)) = self.ticket {
+                    let refusal = Conflict::NumberTooHigh { expected }.into();
+                    self.group.reply_after(conn, Reply::Refused(refusal), after);
+                }
             }
         }
         false
@@ -289,7 +294,7 @@ impl<'a> FactApplier<'a> {
         let Group { state, links, .. } = &mut *self.group;
         let Some(member) = state.members.at_mut(slot) else { return };
         member.add_own(seq);
-        member.sends.accept(number);
+        member.sends.accept(number, state.order.applied);
         if let Some((_, outbound)) = member.link.and_then(|link| links.open_mut(link)) {
             outbound.pass_own(seq, &state.history, member.own());
         }

@@ -216,8 +216,9 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         match member.sends.check_request(number) {
             SendOrder::Duplicate => {
                 // The message may not be committed yet.
-                let reply = Reply::Send { number, seq: None };
-                self.group.reply_after(origin.conn, reply, self.group.state.order.applied);
+                let (reply, after) =
+                    (Reply::Send { number, seq: None }, member.sends.accepted_at());
+                self.group.reply_after(origin.conn, reply, after);
             }
             SendOrder::Next => {
                 self.check_online(slot)?;
@@ -228,8 +229,10 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
                 self.propose_message(origin, id, Some(number), text);
             }
             SendOrder::TooHigh { expected } => {
+                let after = member.sends.accepted_at();
                 self.check_online(slot)?;
-                return Err(Conflict::NumberTooHigh { expected }.into());
+                let refusal = Conflict::NumberTooHigh { expected }.into();
+                self.group.reply_after(origin.conn, Reply::Refused(refusal), after);
             }
         }
         Ok(None)

@@ -331,7 +331,7 @@ impl RecordedState {
         if let Some(slot) = sender {
             if let Some(member) = self.members.at_mut(slot) {
                 member.add_own(seq);
-                member.sends.accept(number);
+                member.sends.restore_accepted(number);
             }
             self.pass_own(slot, seq);
         }

@@ -6,6 +6,8 @@
 
 use std::num::NonZeroU64;
 
+use crate::facts::FactIndex;
+
 /// Numbers of a member's `send` requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SendNumbers {
@@ -13,6 +15,8 @@ pub(super) struct SendNumbers {
     published: u64,
     /// Number of the last one that was proposed. A journal may apply it later, or refuse it.
     proposed: u64,
+    /// Fact of the last accepted one. A reply that tells the numbers waits for its commit.
+    accepted_at: FactIndex,
 }
 
 /// Place of a number in the order of a member's numbers.
@@ -31,9 +35,20 @@ impl SendNumbers {
         self.published
     }
 
-    /// Sets the last accepted number.
+    /// Returns the fact that must be committed before a client may know the numbers.
+    pub(super) const fn accepted_at(self) -> FactIndex {
+        self.accepted_at
+    }
+
+    /// Sets the last accepted number, which is committed.
     pub(super) fn restore(&mut self, published: u64) {
-        *self = Self { published, proposed: published };
+        *self = Self { published, proposed: published, accepted_at: FactIndex::ZERO };
+    }
+
+    /// Recovers a numbered message. Facts are recovered in their order, so a number that is not the
+    /// next one follows a registration whose record is damaged, and counts nevertheless.
+    pub(super) fn restore_accepted(&mut self, number: Option<NonZeroU64>) {
+        number.into_iter().for_each(|number| self.restore(number.get()));
     }
 
     /// Checks the number of a request. It may follow proposed ones.
@@ -65,10 +80,12 @@ impl SendNumbers {
         self.proposed = self.published;
     }
 
-    /// Raises the last accepted number.
-    pub(super) fn accept(&mut self, number: Option<NonZeroU64>) {
+    /// Notes that the fact at `index` was accepted, perhaps with a number.
+    pub(super) fn accept(&mut self, number: Option<NonZeroU64>, index: FactIndex) {
         if let Some(number) = number {
-            self.published = self.published.max(number.get());
+            self.published = number.get();
+            self.proposed = self.proposed.max(self.published);
+            self.accepted_at = index;
         }
     }
 }
@@ -102,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn a_recovered_number_below_the_last_one_follows_a_registration() {
+        let mut sends = SendNumbers::default();
+        for given in [1, 2, 3, 1, 2] {
+            sends.restore_accepted(Some(number(given)));
+            assert_eq!(sends.published(), given);
+        }
+        sends.restore_accepted(None);
+        assert_eq!(sends.published(), 2);
+    }
+
+    #[test]
     fn requests_may_follow_proposed_numbers_until_one_is_refused() {
         let mut sends = SendNumbers::default();
         sends.propose(number(1));
@@ -109,8 +137,9 @@ mod tests {
         assert_eq!(sends.check_request(number(2)), SendOrder::Next, "it is proposed again");
         assert_eq!(sends.check_request(number(3)), SendOrder::Next);
         assert_eq!(sends.check_fact(number(2)), SendOrder::TooHigh { expected: 1 });
-        sends.accept(Some(number(1)));
-        sends.accept(None);
+        sends.accept(Some(number(1)), FactIndex::ZERO.next());
+        sends.accept(None, FactIndex::ZERO.next().next());
+        assert_eq!(sends.accepted_at(), FactIndex::ZERO.next());
         assert_eq!(sends.check_fact(number(2)), SendOrder::Next);
         sends.withdraw();
         assert_eq!(sends.check_request(number(3)), SendOrder::TooHigh { expected: 2 });

@@ -328,7 +328,7 @@ impl fmt::Display for Malformed {
             Self::SinceAbove(last) => {
                 return write!(f, "option since: above {last}, the last number given out");
             }
-            Self::Number => "number: expected 1 or more, without leading zeros",
+            Self::Number => "number: expected 1 to 18446744073709551615, without leading zeros",
             Self::TextEmpty => "text: empty",
             Self::TextControl => "text: contains a control character other than TAB",
             Self::Ip => "ip: expected an IPv4 or IPv6 address",

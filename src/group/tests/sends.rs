@@ -85,3 +85,24 @@ fn a_duplicate_of_an_uncommitted_message_waits_for_its_commit() {
     world.commit(1);
     assert_eq!(awaited(&mut world, "bob#send 1 one"), None);
 }
+
+/// A client that reads `published=` drops its texts up to this number.
+#[test]
+fn no_reply_names_a_number_before_its_commit() {
+    let mut world = World::late(|_| ());
+    world.register("bob", "acks=1");
+    world.commit(0);
+    assert!(awaited(&mut world, "bob#send 3 too high").is_none());
+    assert!(awaited(&mut world, "bob#send 1 one").is_some());
+    assert!(awaited(&mut world, "bob#send 3 too high").is_some(), "it names 2 as the next one");
+    let link = world.dial(0, "bob#reconnect 9900 acks=1");
+    let effects = world.input(Input::Connected { link });
+    let Some(Effect::Reply { after, reply, .. }) = effects.last() else { panic!("{effects:?}") };
+    assert!(reply.to_string().ends_with(" published=1"), "{reply}");
+    assert!(world.group.awaited(*after).is_some());
+    world.commit(1);
+    let link = world.dial(0, "bob#reconnect 9901 acks=1");
+    let effects = world.input(Input::Connected { link });
+    let Some(Effect::Reply { after, .. }) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!(world.group.awaited(*after), None);
+}
