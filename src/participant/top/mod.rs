@@ -42,22 +42,34 @@ pub(super) fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
         match shown {
             Ok(None) => (),
             Ok(Some(code)) => return Ok(code),
-            Err(_) => return Ok(0), // Standard output is closed, as by `| head`.
+            Err(error) => return Ok(end_of_output(&error)),
         }
         let deadline: Millis = source.deadline();
         wait(&mut poll, &mut events, clock.now().steady, Some(deadline)).map_err(system("poll"))?;
         for event in &events {
             source.on_event(event);
-            if event.token() == SIGNALS
-                && signals.drain().iter().any(|signal| *signal != Signal::Continue)
-            {
-                return Ok(0);
+            if event.token() == SIGNALS {
+                let (stops, ends): (Vec<Signal>, Vec<Signal>) =
+                    signals.drain().into_iter().partition(|signal| *signal == Signal::Continue);
+                if !ends.is_empty() || !stops.is_empty() && view.resume().is_err() {
+                    return Ok(0);
+                }
             }
             if event.token() == KEYBOARD && view.on_keys().unwrap_or(true) {
                 return Ok(0);
             }
         }
     }
+}
+
+/// Returns the exit code after a failed write: 0 if the reader has closed the output, as `| head`
+/// does.
+fn end_of_output(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    report_failure(ParticipantRun::PROGRAM, &format_args!("cannot write the output: {error}"));
+    1
 }
 
 /// Standard output: a screen, or lines.
@@ -131,6 +143,14 @@ impl View {
                 Ok(left.is_some().then_some(1))
             }
         }
+    }
+
+    /// Continues after a stop: the terminal may have other settings now.
+    fn resume(&self) -> io::Result<()> {
+        if let Self::Screen { terminal, .. } = self {
+            terminal.resume()?;
+        }
+        self.draw()
     }
 
     /// Handles keys. Returns true if the user ends the program.

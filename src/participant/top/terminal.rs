@@ -4,14 +4,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use rustix::termios::{
-    OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use super::overview::Size;
 
 /// Token of standard input.
 pub(super) const KEYBOARD: Token = Token(usize::MAX - 4);
+
+/// First byte of the sequence that an arrow key sends.
+const ESCAPE: u8 = 0x1b;
 
 /// Size of a terminal that does not tell its own.
 const USUAL: Size = Size { columns: 80, lines: 24 };
@@ -31,20 +33,21 @@ impl RawTerminal {
 
     /// Enters raw mode and the alternate screen. Keys are events under [`KEYBOARD`].
     pub(super) fn enter(registry: &Registry) -> io::Result<Self> {
-        let found = tcgetattr(io::stdin())?;
-        let mut raw = found.clone();
-        raw.make_raw();
-        raw.output_modes = found.output_modes; // A line feed still starts a new line.
-        // A read returns at once, also without a key.
-        raw.special_codes[SpecialCodeIndex::VMIN] = 0;
-        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        let terminal = Self { found: tcgetattr(io::stdin())? };
         registry.register(&mut SourceFd(&libc::STDIN_FILENO), KEYBOARD, Interest::READABLE)?;
+        terminal.resume()?;
+        Ok(terminal)
+    }
+
+    /// Enters raw mode and the alternate screen again: a shell may have used the terminal.
+    pub(super) fn resume(&self) -> io::Result<()> {
+        let mut raw = self.found.clone();
+        raw.make_raw();
+        raw.output_modes = self.found.output_modes; // A line feed still starts a new line.
         tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
-        let terminal = Self { found };
         let mut out = io::stdout().lock();
         out.write_all(b"\x1b[?1049h\x1b[?25l")?; // Alternate screen, no cursor (xterm).
-        out.flush()?;
-        Ok(terminal)
+        out.flush()
     }
 
     pub(super) fn size() -> Size {
@@ -56,17 +59,20 @@ impl RawTerminal {
         }
     }
 
-    /// Returns the bytes that were typed. Bytes of an escape sequence (arrow keys) are no keys.
-    #[expect(clippy::unused_self, reason = "only a terminal in raw mode returns at once")]
+    /// Returns the bytes that were typed. Bytes of an escape sequence (arrow keys) are no keys. A
+    /// read without bytes would block, and an event may come without bytes.
+    #[expect(clippy::unused_self, reason = "only a terminal in raw mode returns single keys")]
     pub(super) fn keys(&self) -> io::Result<Vec<u8>> {
-        let (mut keys, mut bytes) = (Vec::new(), [0; 64]);
-        loop {
-            let read = rustix::io::read(io::stdin(), &mut bytes)?;
-            let Some(typed @ [_, ..]) = bytes.get(..read) else { return Ok(keys) };
-            if typed.first() != Some(&0x1b) {
+        let (stdin, mut keys, mut bytes) = (io::stdin(), Vec::new(), [0; 64]);
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&at_once))? > 0 {
+            let read = rustix::io::read(&stdin, &mut bytes)?;
+            let Some(typed @ [first, ..]) = bytes.get(..read) else { break };
+            if *first != ESCAPE {
                 keys.extend_from_slice(typed);
             }
         }
+        Ok(keys)
     }
 
     /// Replaces the screen by these lines.

@@ -1,7 +1,10 @@
 //! `participant --top`: a screen at a terminal, lines everywhere else, and no member.
 
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
 use support::coordinator::Coordinator;
-use support::participant::{Home, Running};
+use support::participant::{Home, Running, until};
 
 #[test]
 fn top_shows_the_group_on_one_screen_that_keys_sort() {
@@ -66,4 +69,39 @@ fn top_reports_a_coordinator_that_is_gone_and_shows_the_next_one() {
     let mut script = Running::start(home.command_as_is(&["--top", "--count=3"]));
     assert_eq!(script.wait(), Some(1), "{}", script.said);
     assert!(script.said.contains("cannot connect to"), "{}", script.said);
+}
+
+#[test]
+fn top_that_was_stopped_takes_the_terminal_again() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("viewer", coordinator.address);
+    let mut top = Running::at_terminal(home.command_as_is(&["--top"]));
+    until("raw mode", || !top.is_in_line_mode());
+    let terminal = top.terminal();
+    top.signal(Signal::STOP);
+    let stopped = waitpid(Some(Pid::from_child(&top.child)), WaitOptions::UNTRACED);
+    assert!(stopped.unwrap().is_some_and(|(_, status)| status.stopped()));
+    let mut of_a_shell = tcgetattr(&terminal).unwrap();
+    of_a_shell.local_modes |= LocalModes::ICANON | LocalModes::ECHO;
+    tcsetattr(&terminal, OptionalActions::Now, &of_a_shell).unwrap();
+    drop(terminal);
+    assert!(top.is_in_line_mode());
+    top.signal(Signal::CONT);
+    top.expect("\x1b[?1049h"); // From the start.
+    top.expect("\x1b[?1049h");
+    top.expect("members   0: ");
+    assert!(!top.is_in_line_mode());
+    top.write("q");
+    assert_eq!(top.wait(), Some(0), "{}", top.said);
+}
+
+#[test]
+fn top_fails_if_its_lines_cannot_be_written() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("viewer", coordinator.address);
+    let mut command = home.command_as_is(&["--top", "--count", "1"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let mut top = Running::start_as_is(command);
+    assert_eq!(top.wait(), Some(1), "{}", top.said);
+    assert!(top.said.contains("cannot write the output: No space left"), "{}", top.said);
 }
