@@ -25,7 +25,7 @@ pub(super) struct ParticipantFields {
     pub(super) id: Option<String>,
     /// Value of `--log`.
     pub(super) log_file: Option<String>,
-    /// True for `--no-log`.
+    /// True for `--no-log`, which `--log` excludes.
     pub(super) has_no_log: bool,
     /// Value of `--coordinator`.
     pub(super) coordinator: Option<String>,
@@ -51,19 +51,15 @@ impl ParticipantConfig {
                 ));
             }
         };
-        let log_file = match (log_file, has_no_log) {
-            (Some(_), true) => {
-                return Err(ConfigError::Usage("found both --log and --no-log".to_owned()));
-            }
-            (None, true) => None,
-            (Some(name), false) => {
+        let log_file = match (log_file, &file) {
+            _ if has_no_log => None,
+            (Some(name), _) => {
                 let path = file_name(&name);
                 Some(path.ok_or_else(|| option_error("log", name, LOG_EXPECTED))?)
             }
-            (None, false) => match &file {
-                Some(file) => file.log_file.clone(),
-                None => Some(format!("{id}.log").into()),
-            },
+            // A log is the memory of one id.
+            (None, Some(file)) if file.id == id => file.log_file.clone(),
+            (None, _) => Some(format!("{id}.log").into()),
         };
         let parse = |field, text: String| {
             Endpoint::parse(&text).map_err(|expected| option_error(field, text, expected))
@@ -283,8 +279,6 @@ mod tests {
             &[("id", "eve"), ("log", "x/"), ("coordinator", "a:1")],
             Err("--log: found \"x/\", expected the name of a file"),
         );
-        let log = [("id", "eve"), ("log", "x"), ("no-log", ""), ("coordinator", "a:1")];
-        check(&log, Err("found both --log and --no-log"));
         let expected = "an address or a host name, and a port from 1 to 65535, as in 10.0.0.1 \
                         5000, hub:5000 or [::1]:5000";
         for (key, shown) in
@@ -299,12 +293,13 @@ mod tests {
     fn an_option_wins_over_the_file_and_the_file_over_the_environment() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("p.txt");
-        std::fs::write(&path, "alice\nalice.log\n10.0.0.1 5000\n").unwrap();
+        std::fs::write(&path, "alice\nalice.txt\n10.0.0.1 5000\n").unwrap();
         for (words, expected) in [
-            (&[][..], "alice alice.log 10.0.0.1:5000"),
-            (&[("environment", "b:2")], "alice alice.log 10.0.0.1:5000"),
-            (&[("coordinator", "a:1")], "alice alice.log a:1"),
-            (&[("id", "eve")], "eve alice.log 10.0.0.1:5000"),
+            (&[][..], "alice alice.txt 10.0.0.1:5000"),
+            (&[("environment", "b:2")], "alice alice.txt 10.0.0.1:5000"),
+            (&[("coordinator", "a:1")], "alice alice.txt a:1"),
+            (&[("id", "alice")], "alice alice.txt 10.0.0.1:5000"),
+            (&[("id", "eve")], "eve eve.log 10.0.0.1:5000"),
             (&[("no-log", "")], "alice none 10.0.0.1:5000"),
             (&[("log", "x")], "alice x 10.0.0.1:5000"),
         ] {

@@ -81,7 +81,7 @@ impl ParticipantRun {
             .optopt(
                 "",
                 "log",
-                "message log, instead of line 2 (default without a file: ID.log)",
+                "message log, instead of line 2 (default for an id that is not line 1: ID.log)",
                 "FILE",
             )
             .optflag("", "no-log", "keep no message log, and so no memory of what was received")
@@ -106,6 +106,7 @@ impl ParticipantRun {
         if let Some(text) = about.help_or_version(&matches, &options) {
             return Ok(Invocation::Show(text));
         }
+        check_exclusions(&matches)?;
         let log_level = log_level(&matches, LevelFilter::Warn)?;
         let file = optional_file(&matches)?;
         let fields = fields(&matches, coordinator);
@@ -125,6 +126,33 @@ impl ParticipantRun {
         let checked = file.unwrap_or("options");
         Ok(run_unless_check(&matches, checked, Self { config, options, log_level }))
     }
+}
+
+/// Options that exclude others.
+const EXCLUSIONS: [(&str, &[&str]); 2] = [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"])];
+
+/// Options that only a member of a group has a use for.
+const MEMBER_OPTIONS: [&str; 10] = [
+    "log",
+    "no-log",
+    "execute",
+    "interactive",
+    "exit-on-error",
+    "join",
+    "follow",
+    "quiet",
+    "no-reconnect",
+    "sync",
+];
+
+fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
+    for (option, excluded) in EXCLUSIONS {
+        let both = excluded.iter().find(|it| matches.opt_present(it));
+        if let (true, Some(other)) = (matches.opt_present(option), both) {
+            return Err(ConfigError::Usage(format!("found both --{option} and --{other}")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the fields of the config that are options, and `coordinator` of the environment.

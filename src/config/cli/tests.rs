@@ -171,27 +171,37 @@ fn options_reach_the_run_of_a_participant() {
         quiet: true,
         reconnect: false,
         sync: true,
-        top: true,
-        count: Some(3),
+        ..plain.clone()
     };
-    let words =
-        "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync --top --count 3";
+    let words = "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync";
     assert_eq!(participant(words).options, all);
+    let top = ParticipantOptions { top: true, count: Some(3), ..plain };
+    assert_eq!(participant("--top --count 3").options, top);
     assert_eq!(all.commands(), ["join", "ping", "stats"]);
+    for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
+        assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
+    }
+}
+
+#[test]
+fn options_that_exclude_each_other_or_need_another_are_refused() {
     let refused = |words: &str| {
-        let words = format!("{words} {}", path.display());
-        ParticipantRun::from_arguments(arguments(&words), None).unwrap_err().to_string()
+        let words = arguments(&format!("--id a --coordinator b:1 {words}"));
+        ParticipantRun::from_arguments(words, None).unwrap_err().to_string()
     };
     assert_eq!(refused("--count 3"), "--count needs --top");
+    for option in ["--join", "--sync", "--no-log", "--follow"] {
+        assert_eq!(refused(&format!("--top {option}")), format!("found both --top and {option}"));
+    }
+    assert_eq!(refused("--top -e ping"), "found both --top and --execute");
+    assert_eq!(refused("--sync --no-log"), "found both --no-log and --sync");
+    assert_eq!(refused("--no-log --log x"), "found both --no-log and --log");
     for count in ["0", "-1", "x"] {
         let found = refused(&format!("--top --count={count}"));
         assert_eq!(
             found,
             format!("--count: found \"{count}\", expected a number of lines, 1 or more")
         );
-    }
-    for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
-        assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
     }
 }
 
