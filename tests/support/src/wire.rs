@@ -66,6 +66,7 @@ impl Wire {
         let error = loop {
             match self.stream.write(&bytes[taken % bytes.len()..]) {
                 Ok(count) => taken += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) => break error,
             }
         };
