@@ -54,7 +54,7 @@ pub(super) struct Size {
     pub(super) lines: usize,
 }
 
-/// What the user chose to see.
+/// The order that the user has chosen for the list of members.
 #[derive(Debug, Default)]
 pub(super) struct Overview {
     order: Order,

@@ -49,7 +49,7 @@ enum JoinPolicy {
     Automatic,
 }
 
-/// What follows from a refused attempt.
+/// The next step after a refused attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum RefusedJoin {
     /// The member is unknown: the same attempt goes on as a `register`.
