@@ -131,7 +131,7 @@ impl ParticipantRun {
 /// Options that exclude others.
 const EXCLUSIONS: [(&str, &[&str]); 2] = [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"])];
 
-/// Options that only a member of a group has a use for.
+/// Options of a member of the group, which `--top` is not.
 const MEMBER_OPTIONS: [&str; 10] = [
     "log",
     "no-log",

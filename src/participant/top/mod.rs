@@ -48,14 +48,13 @@ pub(super) fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
         wait(&mut poll, &mut events, clock.now().steady, Some(deadline)).map_err(system("poll"))?;
         for event in &events {
             source.on_event(event);
-            if event.token() == SIGNALS {
-                let (stops, ends): (Vec<Signal>, Vec<Signal>) =
-                    signals.drain().into_iter().partition(|signal| *signal == Signal::Continue);
-                if !ends.is_empty() || !stops.is_empty() && view.resume().is_err() {
-                    return Ok(0);
-                }
-            }
-            if event.token() == KEYBOARD && view.on_keys().unwrap_or(true) {
+            // An error means that the terminal is gone. It ends the program, as SIGHUP does.
+            let is_over = match event.token() {
+                SIGNALS => view.on_signals(&signals.drain()).unwrap_or(true),
+                KEYBOARD => view.on_keys().unwrap_or(true),
+                _ => false,
+            };
+            if is_over {
                 return Ok(0);
             }
         }
@@ -145,12 +144,16 @@ impl View {
         }
     }
 
-    /// Continues after a stop: the terminal may have other settings now.
-    fn resume(&self) -> io::Result<()> {
+    /// Handles signals. Returns true if one ends the program. After a stop, the terminal may have
+    /// other settings.
+    fn on_signals(&self, signals: &[Signal]) -> io::Result<bool> {
+        if signals.iter().any(|signal| *signal != Signal::Continue) {
+            return Ok(true);
+        }
         if let Self::Screen { terminal, .. } = self {
             terminal.resume()?;
         }
-        self.draw()
+        self.draw().map(|()| false)
     }
 
     /// Handles keys. Returns true if the user ends the program.
