@@ -17,12 +17,12 @@
 //! never wait for the printer.
 
 mod accepted_sockets;
+mod batched_worker;
 mod command_connection;
 mod dialer;
 mod event_loop;
 mod line_socket;
 mod message_log;
-mod outbox;
 mod server;
 mod terminal;
 #[cfg(test)]

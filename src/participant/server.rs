@@ -10,11 +10,11 @@ use mio::{Events, Poll};
 
 use super::ParticipantError;
 use super::accepted_sockets::AcceptedSockets;
+use super::batched_worker::BatchedWorker;
 use super::command_connection::CommandConnection;
 use super::dialer::Dialer;
 use super::event_loop::EventLoop;
 use super::message_log::EntrySink;
-use super::outbox::Outbox;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
 use crate::config::ParticipantRun;
@@ -31,7 +31,7 @@ pub(super) struct Participant {
     dialer: Dialer,
     commands: CommandConnection,
     messages: AcceptedSockets,
-    log: Outbox<EntrySink>,
+    log: BatchedWorker<EntrySink>,
     output: Output,
     stdout: StdoutState,
     lines: UserLines,
@@ -87,8 +87,8 @@ impl Participant {
             dialer,
             commands: CommandConnection::default(),
             messages: AcceptedSockets::new(&run.config.coordinator.host),
-            log: Outbox::new(log),
-            output: Output::new(Outbox::new(printer), run.options.quiet),
+            log: BatchedWorker::new(log),
+            output: Output::new(BatchedWorker::new(printer), run.options.quiet),
             stdout: StdoutState::default(),
             lines: UserLines::new(run.options.commands(), run.options.exit_on_error, typed),
             prompt,

@@ -15,13 +15,13 @@ use super::{OutputPrinter, Printed};
 use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
 };
-use crate::participant::outbox::Outbox;
+use crate::participant::batched_worker::BatchedWorker;
 use crate::session::LogEntry;
 use crate::text::Counted;
 
 /// The queued text, and the numbers of dropped messages and lines.
 pub(in crate::participant) struct Output {
-    printer: Outbox<OutputPrinter>,
+    printer: BatchedWorker<OutputPrinter>,
     /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
     messages_dropped: u64,
@@ -29,7 +29,10 @@ pub(in crate::participant) struct Output {
 }
 
 impl Output {
-    pub(in crate::participant) fn new(printer: Outbox<OutputPrinter>, is_quiet: bool) -> Self {
+    pub(in crate::participant) fn new(
+        printer: BatchedWorker<OutputPrinter>,
+        is_quiet: bool,
+    ) -> Self {
         Self { printer, is_quiet, messages_dropped: 0, lines_dropped: 0 }
     }
 

@@ -25,12 +25,12 @@ impl Batch for LogBatch {
 
 /// A worker and the jobs for it. All jobs of a turn are one batch, and so one system call.
 #[derive(Debug)]
-pub(super) struct Outbox<S: Sink> {
+pub(super) struct BatchedWorker<S: Sink> {
     worker: Worker<S>,
     waiting: S::Job,
 }
 
-impl<S: Sink> Outbox<S>
+impl<S: Sink> BatchedWorker<S>
 where
     S::Job: Batch,
 {
@@ -53,7 +53,7 @@ where
     /// Submits the waiting batch, if the worker's queue has room.
     pub(super) fn hand_over(&mut self) {
         if self.waiting.is_empty() {
-            self.waiting = S::Job::default(); // An idle outbox keeps no memory.
+            self.waiting = S::Job::default(); // An idle worker keeps no memory.
             return;
         }
         if let Err(Full(job)) = self.worker.try_submit(std::mem::take(&mut self.waiting)) {
