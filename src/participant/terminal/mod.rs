@@ -7,6 +7,7 @@
 //!
 //! Reading and writing a terminal may block, so two threads do it and not the loop.
 
+mod colours;
 mod input;
 mod output;
 mod reader;
@@ -23,6 +24,7 @@ use mio::Waker;
 
 use crate::limits::USER_LINES_WAITING_MAX;
 use crate::net::{Diagnostic, Print, Sink, print_each};
+use colours::shows_colours;
 use input::{Writers, close_stdin};
 use reader::{InputSender, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
@@ -37,6 +39,12 @@ pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
     reading: InputMode,
+}
+
+/// Returns true if messages on standard output may have colours.
+pub(super) fn stdout_shows_colours() -> bool {
+    let [no_color, term] = ["NO_COLOR", "TERM"].map(std::env::var_os);
+    shows_colours(io::stdout().is_terminal(), no_color.as_deref(), term.as_deref())
 }
 
 impl Prompt {

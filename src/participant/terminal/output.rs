@@ -11,6 +11,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use super::colours::push_coloured;
 use super::{OutputPrinter, Printed};
 use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
@@ -24,6 +25,7 @@ pub(in crate::participant) struct Output {
     printer: BatchedWorker<OutputPrinter>,
     /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
+    has_colours: bool,
     messages_dropped: u64,
     lines_dropped: u64,
 }
@@ -32,8 +34,9 @@ impl Output {
     pub(in crate::participant) fn new(
         printer: BatchedWorker<OutputPrinter>,
         is_quiet: bool,
+        has_colours: bool,
     ) -> Self {
-        Self { printer, is_quiet, messages_dropped: 0, lines_dropped: 0 }
+        Self { printer, is_quiet, has_colours, messages_dropped: 0, lines_dropped: 0 }
     }
 
     /// Shows an entry of the message log. Only messages are dropped early.
@@ -51,7 +54,10 @@ impl Output {
         }
         self.push_counts();
         let text = self.printer.waiting_mut();
-        entry.push_to(text);
+        match entry {
+            LogEntry::Message(message) if self.has_colours => push_coloured(message, text),
+            LogEntry::Message(_) | LogEntry::Gap(_) | LogEntry::Epoch(_) => entry.push_to(text),
+        }
         text.push('\n');
     }
 

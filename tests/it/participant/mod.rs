@@ -4,6 +4,7 @@ mod coming_back;
 mod input;
 mod join;
 mod leaving;
+mod line_editing;
 mod message_log;
 mod names;
 mod program;

@@ -48,11 +48,17 @@ impl Home {
         self.command_as_is(&[&["-i"], options].concat())
     }
 
-    /// One with these options and no others.
+    /// One with these options and no others. Its messages have no colours.
     pub fn command_as_is(&self, options: &[&str]) -> Command {
         let mut command = Command::new(program("participant"));
-        command.args(options).arg(self.config()).env("TERM", "xterm");
+        command.args(options).arg(self.config());
+        command.env("TERM", "xterm").env("NO_COLOR", "1").env("XDG_STATE_HOME", self.state());
         command
+    }
+
+    /// The directory in which it keeps what it remembers beside its message log.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
     }
 
     /// Through pipes, with all of its input at once.

@@ -1,0 +1,50 @@
+//! Comforts of the prompt at a terminal: colours, completion, history, pastes.
+
+use support::coordinator::Coordinator;
+use support::participant::{Home, Running, until};
+
+/// At a terminal that shows colours, registered.
+fn online(home: &Home, options: &[&str], term: &str) -> Running {
+    let mut command = home.command(&[options, &["-e", "register 0"]].concat());
+    command.env_remove("NO_COLOR").env("TERM", term);
+    let mut running = Running::at_terminal(command);
+    running.expect("* new epoch ");
+    running
+}
+
+#[test]
+fn a_sender_has_a_colour_on_the_screen_and_nowhere_else() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = online(&home, &[], "xterm");
+    bob.msend("hello \u{202e}");
+    alice.expect("1 \x1b[94mbob\x1b[39m: hello \\u{202e}\r\n");
+    until("the log", || home.log().ends_with("\tbob\thello \u{202e}\n"));
+    assert!(!home.log().contains('\x1b'));
+    alice.write("quit\r");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let mut command = home.command(&["-e", "reconnect 0"]);
+    command.env_remove("NO_COLOR");
+    let mut piped = Running::start(command);
+    piped.expect("OK reconnect");
+    bob.msend("a pipe");
+    piped.expect("2 bob: a pipe\n");
+}
+
+#[test]
+fn no_color_and_a_dumb_terminal_have_no_colours() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("carol", coordinator.address);
+    let mut dumb = online(&home, &[], "dumb");
+    let seq = bob.msend("hello");
+    dumb.expect(&format!("{seq} bob: hello\r\n"));
+    let home = Home::new("dave", coordinator.address);
+    let mut command = home.command(&["-e", "register 0"]);
+    command.env("NO_COLOR", "1").env("TERM", "xterm");
+    let mut refused = Running::at_terminal(command);
+    refused.expect("* new epoch ");
+    let seq = bob.msend("hello");
+    refused.expect(&format!("{seq} bob: hello\r\n"));
+}
