@@ -58,7 +58,11 @@ impl Session {
                 }
                 UserCommand::Status => self.output.show(Notice::Status(self.status(now))),
                 UserCommand::Help => self.output.show(Notice::Help),
-                UserCommand::Quit => self.start_shutdown(now),
+                UserCommand::Quit => {
+                    let is_joining = self.join.as_ref().is_some_and(Join::is_until_online);
+                    self.report_unfinished(usize::from(is_joining));
+                    self.start_shutdown(now);
+                }
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }

@@ -1,6 +1,6 @@
 //! One input: what the event means for the parts of a session.
 
-use super::in_flight::RequestSource;
+use super::in_flight::{InFlight, RequestSource};
 use super::messages::LastLine;
 use super::requests::{Answer, MissedDeadline};
 use super::waiting::UserRequest;
@@ -231,8 +231,13 @@ impl<'a> SessionHandler<'a> {
         if !self.session.requests.is_open(socket) {
             return;
         }
-        self.session.output.show(Notice::CommandSocketLost { why: why.clone() });
         let (in_flight, handed_over) = self.session.requests.close(unsent);
+        // The failure of a join that is tried again is reported with the join, and only once.
+        let is_retry = self.session.join.as_ref().is_some_and(Join::is_retry);
+        let is_join = |request: &InFlight| matches!(request.source, RequestSource::Join);
+        if !(is_retry && !in_flight.is_empty() && in_flight.iter().all(is_join)) {
+            self.session.output.show(Notice::CommandSocketLost { why: why.clone() });
+        }
         for (number, request) in in_flight.into_iter().enumerate() {
             let session = &mut *self.session;
             match request.source {

@@ -43,9 +43,11 @@ pub(in crate::session) struct Join {
 enum JoinPolicy {
     /// `register` or `reconnect` of the user: a failure is the result of the command.
     Once,
-    /// `join` of the user: after the first failure it goes on as an automatic join.
+    /// First attempt of a `join` of the user.
     UntilOnline,
-    /// A broken message socket, or a `join` that has failed before: tried until it succeeds.
+    /// `join` of the user after its first failure: the next commands go on.
+    KeepsTrying,
+    /// A broken message socket: tried until it succeeds.
     Automatic,
 }
 
@@ -152,7 +154,14 @@ impl Join {
 
     /// Returns true if the next commands of the user wait for this join.
     pub(in crate::session) const fn is_for_user(&self) -> bool {
-        !matches!(self.policy, JoinPolicy::Automatic)
+        matches!(self.policy, JoinPolicy::Once | JoinPolicy::UntilOnline)
+    }
+
+    /// Returns true for a `join` of the user that has neither a reply nor a hello yet.
+    pub(in crate::session) const fn is_until_online(&self) -> bool {
+        matches!(self.policy, JoinPolicy::UntilOnline | JoinPolicy::KeepsTrying)
+            && !self.is_confirmed()
+            && !self.has_hello
     }
 
     /// Returns true if the message log has seen no coordinator yet.
@@ -163,7 +172,7 @@ impl Join {
     /// Returns the word of the user's command, or of the request.
     pub(in crate::session) const fn word(&self) -> &'static str {
         match self.policy {
-            JoinPolicy::UntilOnline => "join",
+            JoinPolicy::UntilOnline | JoinPolicy::KeepsTrying => "join",
             JoinPolicy::Once | JoinPolicy::Automatic => self.kind.word(),
         }
     }
@@ -271,11 +280,8 @@ impl Join {
         self.phase = JoinPhase::Confirmed { until: now.plus(HELLO_TIMEOUT_MS) };
         let reply = line.into();
         output.show(match (self.policy, self.kind) {
-            (JoinPolicy::Automatic | JoinPolicy::UntilOnline, JoinKind::Register)
-                if !self.is_new =>
-            {
-                Notice::RegisteredAgain { reply }
-            }
+            (JoinPolicy::Once, JoinKind::Register) => Notice::Reply(reply),
+            (_, JoinKind::Register) if !self.is_new => Notice::RegisteredAgain { reply },
             (JoinPolicy::Automatic, JoinKind::Reconnect) => Notice::Reconnected { reply },
             (_, JoinKind::Register | JoinKind::Reconnect) => Notice::Reply(reply),
         });
@@ -315,8 +321,8 @@ impl Join {
         let command = self.word();
         match self.policy {
             JoinPolicy::Once => self.lost_replies = self.lost_replies.saturating_add(1),
-            JoinPolicy::UntilOnline => self.policy = JoinPolicy::Automatic,
-            JoinPolicy::Automatic => (),
+            JoinPolicy::UntilOnline => self.policy = JoinPolicy::KeepsTrying,
+            JoinPolicy::KeepsTrying | JoinPolicy::Automatic => (),
         }
         if self.lost_replies > LOST_REPLIES_MAX {
             output.show(Notice::Failed { command, why });

@@ -115,3 +115,38 @@ fn a_stop_while_it_tries_is_no_failure() {
         assert_eq!(last.as_deref(), Some("exit 0"), "{:?}", harness.effects);
     }
 }
+
+#[test]
+fn a_quit_before_the_join_succeeds_is_a_failure() {
+    let mut harness = joining();
+    harness.input(SessionInput::EndOfInput);
+    harness.expect(&[]); // The end of the input waits for the first attempt.
+    harness.dial_failed(1);
+    let last = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    let end = ["show error: quit: 1 command was not finished", "exit 1"];
+    assert_eq!(last[last.len() - 2..], end, "{last:?}");
+}
+
+#[test]
+fn a_coordinator_that_talks_nonsense_is_reported_once_and_under_the_name_of_the_command() {
+    let mut harness = joining();
+    for socket in 1..4 {
+        harness.dialed(socket);
+        harness.forget();
+        harness.reply(socket, "220 mail.example.org");
+        let is_notice = |effect: &SessionEffect| matches!(effect, SessionEffect::Show(_));
+        let shown = harness.effects.iter().filter(|it| is_notice(it)).cloned().map(brief);
+        let shown = shown.collect::<Vec<_>>();
+        match socket {
+            1 => assert!(shown[0].starts_with("show * join failed: the coordinator sent a line")),
+            _ => assert_eq!(shown, [""; 0]),
+        }
+        assert_eq!(shown.len(), usize::from(socket == 1), "{shown:?}");
+        harness.wait_for_deadline();
+        harness.listening(9001);
+    }
+    harness.forget();
+    harness.dial_failed(4);
+    let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    assert!(shown[1].starts_with("show * join failed: refused; "), "not reconnect: {shown:?}");
+}

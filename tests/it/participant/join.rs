@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
+use support::fake::Fake;
 use support::participant::{Home, Running, texts};
 
 /// The command line of a service.
@@ -82,4 +83,29 @@ fn a_text_behind_join_is_sent_in_a_script() {
     let (code, said) = home.script(&[], "join\nmsend from a script\nquit\n");
     assert_eq!(code, Some(0), "{said}");
     bob.socket().delivery(1, "alice", "from a script");
+}
+
+#[test]
+fn a_join_that_never_succeeds_is_a_failure_at_the_end_of_the_commands() {
+    let coordinator = Coordinator::start(60, &[]);
+    coordinator.kill();
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = Running::start(home.command_as_is(&["-e", "join"]));
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    assert!(alice.said.contains("error: quit: 1 command was not finished\n"), "{}", alice.said);
+}
+
+#[test]
+fn a_service_that_is_no_coordinator_is_named_once() {
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let mut alice = Running::start(home.command_as_is(&SERVICE));
+    for _ in 0..3 {
+        let mut commands = fake.accept();
+        commands.wish("reconnect");
+        commands.say("220 mail.example.org");
+    }
+    alice.signal(Signal::TERM);
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    assert_eq!(alice.said.matches("a line that is not a reply").count(), 1, "{}", alice.said);
 }
