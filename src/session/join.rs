@@ -9,6 +9,7 @@
 //!   Paused <──── reply lost, or an automatic reconnect was refused
 //! ```
 
+mod port;
 mod state;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +25,8 @@ use crate::protocol::{Epoch, Fields, Seq};
 
 use state::RefusedJoin;
 
-pub(super) use state::{Join, Port};
+pub(super) use port::Port;
+pub(super) use state::Join;
 
 impl SessionHandler<'_> {
     /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.

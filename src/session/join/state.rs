@@ -1,5 +1,6 @@
 //! The state of one `register` or `reconnect`, over all its attempts.
 
+use super::port::Port;
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Options, Since};
 use crate::session::automatic_join::AutomaticJoin;
@@ -8,14 +9,6 @@ use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
 use crate::session::{MessageSocket, Notice, Reason, SessionEffect, SessionState};
 use crate::time::Millis;
-
-/// The port of the listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) struct Port {
-    pub(in crate::session) number: u16,
-    /// True if the user wrote 0: if the port is taken later, another one is used.
-    is_any: bool,
-}
 
 /// A `register` or `reconnect`, over all its attempts.
 #[derive(Debug)]
@@ -75,13 +68,6 @@ enum JoinPhase {
     Asked,
     /// `OK` has come, the hello has not.
     Confirmed { until: Millis },
-}
-
-impl Port {
-    /// Returns the port that the user asked for: 0 is any free port.
-    pub(in crate::session) const fn asked(number: u16) -> Self {
-        Self { number, is_any: number == 0 }
-    }
 }
 
 impl Join {
