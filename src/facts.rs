@@ -102,6 +102,13 @@ pub enum Fact<'a> {
         /// Number that the sender gave to the text of a `send`.
         number: Option<NonZeroU64>,
     },
+    /// A `send` was accepted. A later fact has its message.
+    Published {
+        /// Id of the sender.
+        id: &'a str,
+        /// Number that the sender gave to the text.
+        number: NonZeroU64,
+    },
     /// Accepted messages that were lost.
     Lost {
         /// First lost seq.

@@ -46,6 +46,7 @@ impl StateMachine for Group {
             Fact::Numbered { delivery, line, number } => {
                 state.restore_message(&delivery, line, number, at);
             }
+            Fact::Published { id, number } => state.restore_published(id, number),
             Fact::Lost { first, last } => state.restore_lost(first, last),
             Fact::Recovered { epoch } => {
                 state.finish_recovery(epoch, at);

@@ -337,6 +337,16 @@ impl RecordedState {
         }
     }
 
+    /// Recovers the number of a message that a later fact has. That fact does not name the number,
+    /// and the later state of the sender, which does, may be damaged.
+    pub(super) fn restore_published(&mut self, id: &str, number: NonZeroU64) {
+        if let Some(slot) = self.members.find(id)
+            && let Some(member) = self.members.at_mut(slot)
+        {
+            member.sends.restore_accepted(Some(number));
+        }
+    }
+
     /// Adds lost messages. At the front no message is kept before them, so that the history starts
     /// after them. If too many are lost, the history starts after them, too, and the kept messages
     /// before them are lost.

@@ -142,6 +142,7 @@ impl JournaledWorld {
             | Fact::AllNamed
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }
+            | Fact::Published { .. }
             | Fact::Lost { .. }) => panic!("{other:?} is no change of a cursor"),
         });
         dialed

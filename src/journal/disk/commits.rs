@@ -184,6 +184,7 @@ impl Commits {
             | Fact::AllNamed
             | Fact::Recovered { .. }
             | Fact::Numbered { .. }
+            | Fact::Published { .. }
             | Fact::Lost { .. } => debug_assert!(false, "only a recovery makes these facts"),
         }
     }

@@ -54,6 +54,7 @@ pub(super) fn put(state: &mut impl Recorded, mut put: impl FnMut(Record<'_>)) {
         | Fact::AllNamed
         | Fact::Recovered { .. }
         | Fact::Numbered { .. }
+        | Fact::Published { .. }
         | Fact::Lost { .. } => debug_assert!(false, "no cursor changes by this fact"),
     });
 }

@@ -78,7 +78,8 @@ pub enum Record<'a> {
     /// An accepted message.
     Accepted {
         /// Number that the sender gave to the text of a `send`. A message that is written again has
-        /// none: the [`Record::Member`] of its sender counts.
+        /// none: the [`Record::Member`] of its sender counts. If that one is damaged, the number of
+        /// the first record of the message counts.
         number: Option<NonZeroU64>,
         /// Delivery line with its LF, as on the wire.
         line: &'a [u8],

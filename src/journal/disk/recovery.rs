@@ -171,15 +171,9 @@ impl RecoveryState {
         }
     }
 
-    fn take_record(
-        &mut self,
-        at: Millis,
-        mut record: Record<'_>,
-        delivery: Option<Delivery<'_>>,
-        replay: &mut impl FnMut(RecoveryEvent<'_>),
-    ) {
-        let own_at = at;
-        let at = match record {
+    /// Returns the time of a record, which is not before the times of the earlier ones.
+    fn time_of(&self, record: &Record<'_>, at: Millis) -> Millis {
+        match record {
             // A rewritten message is as old as before, although it follows younger records.
             Record::Accepted { .. } => at.max(self.message_at),
             // The time of this record may be later than the times of the records that follow.
@@ -193,7 +187,18 @@ impl RecoveryState {
             | Record::Durable { .. }
             | Record::NewEpoch { .. }
             | Record::Closed => at.max(self.recovered.at),
-        };
+        }
+    }
+
+    fn take_record(
+        &mut self,
+        at: Millis,
+        mut record: Record<'_>,
+        delivery: Option<Delivery<'_>>,
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
+    ) {
+        let own_at = at;
+        let at = self.time_of(&record, at);
         self.recovered.at = at.max(self.recovered.at);
         self.recovered.is_clean = false;
         // Every segment starts with an epoch record, and this one has lost it.
@@ -207,8 +212,15 @@ impl RecoveryState {
                 self.acked_highest = self.acked_highest.max(registered_at).max(acked);
             }
             Record::Acked { acked, .. } => self.acked_highest = self.acked_highest.max(acked),
-            Record::Accepted { .. } => {
-                if !delivery.is_some_and(|it| self.take_number(at, it.seq, replay)) {
+            Record::Accepted { number, .. } => {
+                let Some(delivery) = delivery else { return };
+                if self.is_repeated(delivery.seq) {
+                    if let Some(number) = number {
+                        replay(RecoveryEvent::Repeated { delivery, number });
+                    }
+                    return;
+                }
+                if !self.take_number(at, delivery.seq, replay) {
                     return;
                 }
                 self.message_at = at;
@@ -258,6 +270,12 @@ impl RecoveryState {
         last
     }
 
+    /// Returns true if a later segment has the message.
+    fn is_repeated(&self, seq: Seq) -> bool {
+        let resumed = self.segment.as_ref().and_then(|it| it.resumed_in(self.recovered.epoch));
+        resumed.is_some_and(|last| seq > last)
+    }
+
     /// Returns true if the message was not seen before.
     fn take_number(
         &mut self,
@@ -267,9 +285,6 @@ impl RecoveryState {
     ) -> bool {
         let is_new = self.next.is_none_or(|next| seq >= next);
         if let Some(current) = &mut self.segment {
-            if current.resumed_in(self.recovered.epoch).is_some_and(|last| seq > last) {
-                return false;
-            }
             current.summary.newest = Some(at);
             if at < current.begun_at {
                 self.recovered.durable = seq;

@@ -36,10 +36,12 @@ pub(super) fn snapshot(
         encode(&Record::Accepted { number: None, line }, accepted, salt, &mut records);
     }
     if after < state.position().last {
-        // A cursor must not be above the last message, so higher cursors follow the messages.
+        // A cursor must not be above the last message, so higher cursors follow the messages. The
+        // repeated messages have no numbers of a `send`: these members come twice, because one
+        // record may be damaged.
         for (it, own) in state.member_states() {
             let (id, acked) = (it.id, it.acked);
-            if it.registered_at > after {
+            if it.registered_at > after || it.published > 0 {
                 put_member(&it, at, salt, &mut records);
             } else if acked > after {
                 encode(&Record::Acked { id, acked }, at, salt, &mut records);

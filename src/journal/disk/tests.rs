@@ -91,7 +91,7 @@ fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, 
     let mut next = None;
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
     let recovered = recover(store, |event| match event {
-        RecoveryEvent::AllNamed => (),
+        RecoveryEvent::AllNamed | RecoveryEvent::Repeated { .. } => (),
         RecoveryEvent::Lost { first, last } => {
             assert!(next.is_none_or(|next| next == first) && first <= last);
             lost.push((first.as_u64(), last.as_u64()));

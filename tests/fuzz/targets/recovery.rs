@@ -53,7 +53,7 @@ pub(super) fn recover(disk: &MemoryDisk) -> Option<Content> {
     let (mut messages, mut lost, mut next) = (BTreeMap::new(), Vec::new(), None);
     let (mut last_at, mut message_at) = (Millis::ZERO, Millis::ZERO);
     let recovered = journal::recover(&mut store, |event| match event {
-        RecoveryEvent::AllNamed => (),
+        RecoveryEvent::AllNamed | RecoveryEvent::Repeated { .. } => (),
         RecoveryEvent::Lost { first, last } => {
             assert!(next.is_none_or(|next| next == first) && first <= last, "{next:?} {event:?}");
             next = Some(last.next());

@@ -41,6 +41,7 @@ impl Proposed {
             | Fact::AllNamed
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }
+            | Fact::Published { .. }
             | Fact::Lost { .. } => panic!("{fact:?} follows from no request"),
         }
     }

@@ -1,5 +1,7 @@
 //! Events of a recovery, and the facts in them.
 
+use std::num::NonZeroU64;
+
 use crate::facts::{Fact, Ordered, StateMachine};
 use crate::journal::disk::record::Record;
 use crate::protocol::{Delivery, Seq};
@@ -22,6 +24,13 @@ pub enum RecoveryEvent<'a> {
     /// All members were named since the last [`Record::Epoch`]: an id that was not named is no
     /// member.
     AllNamed,
+    /// A message with the number of a `send`, which a later segment repeats without the number.
+    Repeated {
+        /// Message that a later event has.
+        delivery: Delivery<'a>,
+        /// Number that the sender gave to its text.
+        number: NonZeroU64,
+    },
     /// Accepted messages are missing.
     Lost {
         /// First missing seq.
@@ -39,6 +48,9 @@ impl RecoveryEvent<'_> {
             Self::AllNamed => state.apply(Fact::AllNamed, ordered, Millis::ZERO),
             Self::Lost { first, last } => {
                 state.apply(Fact::Lost { first, last }, ordered, Millis::ZERO);
+            }
+            Self::Repeated { delivery: Delivery { sender: id, .. }, number } => {
+                state.apply(Fact::Published { id, number }, ordered, Millis::ZERO);
             }
             Self::Fact { at, record: Record::Own { id, ranges }, .. } => {
                 let ranges: Vec<(Seq, Seq)> = ranges.iter().collect();
