@@ -50,6 +50,23 @@ impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
     }
 }
 
+/// A number of seconds, shown with its two largest units: `59 s`, `2 h 5 min`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duration(pub(crate) u64);
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(seconds) = self;
+        let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+        match (days, hours, minutes) {
+            (0, 0, 0) => write!(f, "{seconds} s"),
+            (0, 0, _) => write!(f, "{minutes} min {} s", seconds % 60),
+            (0, _, _) => write!(f, "{hours} h {} min", minutes % 60),
+            (_, _, _) => write!(f, "{days} d {} h", hours % 24),
+        }
+    }
+}
+
 /// Returns true if a text has only printable ASCII characters and TABs, which are harmless
 /// everywhere.
 ///
@@ -108,6 +125,15 @@ mod tests {
                 let written = for_file(&text).to_string();
                 assert_eq!(written, text.replace('\n', "\\u{a}"), "at {at} of {length}");
             }
+        }
+    }
+
+    #[test]
+    fn a_duration_has_its_two_largest_units() {
+        for (seconds, expected) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(Duration(seconds).to_string(), expected);
         }
     }
 

@@ -96,7 +96,7 @@ impl Session {
                 self.waiting.give_up(&NotSent::Left, &mut self.output);
                 self.requests.open(&mut self.output, now)
             }
-            UserCommand::Ask(Ask::Msend(_) | Ask::Query(_)) => {
+            UserCommand::Ask(Ask::Msend(_) | Ask::Query(_) | Ask::Who) => {
                 !joins_by_itself && self.requests.open(&mut self.output, now)
             }
         }
@@ -161,7 +161,7 @@ impl Session {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {
             Ask::Msend(_) => true,
-            Ask::Query(_) => !self.waiting.is_empty(),
+            Ask::Query(_) | Ask::Who => !self.waiting.is_empty(),
             Ask::Disconnect | Ask::Deregister => false,
         };
         waits && self.is_in_outage()

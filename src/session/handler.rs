@@ -100,7 +100,7 @@ impl<'a> SessionHandler<'a> {
                 self.session.output.fail_with(Notice::not_sent(&request.ask, why));
             }
             Some(request) => {
-                let command = request.ask.command().word();
+                let command = request.ask.word();
                 self.session.output.fail_with(Notice::Failed { command, why });
             }
             None => (),
@@ -153,11 +153,11 @@ impl<'a> SessionHandler<'a> {
     fn on_ok(&mut self, source: RequestSource, line: &str, fields: Fields<'_>) {
         match source {
             RequestSource::User(request) => {
-                self.session.output.show(Notice::Reply(line.into()));
+                self.session.output.show(request.ask.notice(line, true));
                 match request.ask {
                     Ask::Msend(_) => self.session.waiting.on_accepted(),
                     Ask::Disconnect | Ask::Deregister => self.session.messages.mark_leaving(),
-                    Ask::Query(_) => (),
+                    Ask::Query(_) | Ask::Who => (),
                 }
             }
             RequestSource::Join => self.confirm_join(line, fields),

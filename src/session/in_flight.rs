@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::Notice;
 use super::waiting::UserRequest;
 
 /// A request that was sent and has no reply yet.
@@ -29,6 +30,14 @@ pub(super) enum RequestSource {
 }
 
 impl RequestSource {
+    /// Returns the notice for a line of the reply: the first line, or a row.
+    pub(super) fn notice(&self, line: &str, is_first: bool) -> Notice {
+        match self {
+            Self::User(request) => request.ask.notice(line, is_first),
+            Self::Join | Self::Leave | Self::GivenUp => Notice::Reply(line.into()),
+        }
+    }
+
     /// Returns true if the reply has rows behind its first line.
     pub(super) const fn has_rows(&self) -> bool {
         match self {

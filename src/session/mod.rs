@@ -45,6 +45,7 @@ mod inbox;
 mod io;
 mod join;
 mod join_kind;
+mod members_table;
 mod messages;
 mod notice;
 mod output;

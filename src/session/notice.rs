@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
+use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
 use super::{NotSent, Status};
 use crate::limits::{
@@ -18,6 +19,15 @@ use crate::text::{self, Counted};
 pub enum Notice {
     /// A reply line of the coordinator to a command of the user.
     Reply(Box<str>),
+    /// A line of `members`, behind the first one.
+    Member {
+        /// The line.
+        line: Box<str>,
+        /// True for `who`, which shows the line as a row of a table.
+        is_table: bool,
+    },
+    /// The line above the rows of `who`.
+    MembersTableHead,
     /// A line of the user that is no valid command.
     BadCommand(BadCommand),
     /// A command failed before a reply came.
@@ -176,18 +186,20 @@ pub enum Reason {
 
 impl Notice {
     pub(super) fn unanswered(ask: &Ask) -> Self {
-        Self::Unanswered { command: ask.command().word(), text: ask.text() }
+        Self::Unanswered { command: ask.word(), text: ask.text() }
     }
 
     pub(super) fn not_sent(ask: &Ask, why: NotSent) -> Self {
-        Self::NotSent { command: ask.command().word(), text: ask.text(), why }
+        Self::NotSent { command: ask.word(), text: ask.text(), why }
     }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reply(line) => text::for_terminal(line).fmt(f),
+            Self::Member { line, is_table: true } => MembersTableRow(line).fmt(f),
+            Self::Reply(line) | Self::Member { line, .. } => text::for_terminal(line).fmt(f),
+            Self::MembersTableHead => MembersTableHead.fmt(f),
             Self::BadCommand(bad) => write!(f, "error: {bad}"),
             Self::Failed { command, why } => write!(f, "error: {command}: {why}"),
             Self::Unanswered { command, text } => {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::in_flight::{InFlight, RequestSource, handed_over};
 use super::output::SessionOutput;
-use super::{CommandSocket, Notice, SessionEffect};
+use super::{CommandSocket, SessionEffect};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
 use crate::time::Millis;
@@ -233,7 +233,7 @@ impl Requests {
         if oldest.rows > 0 {
             oldest.rows = oldest.rows.saturating_sub(1);
             let is_last = oldest.rows == 0;
-            output.show(Notice::Reply(line.into()));
+            output.show(oldest.source.notice(line, false));
             if is_last {
                 self.pop();
             }
@@ -245,7 +245,7 @@ impl Requests {
                 match fields.count() {
                     Some(rows) if has_rows && rows > 0 => {
                         oldest.rows = rows;
-                        output.show(Notice::Reply(line.into()));
+                        output.show(oldest.source.notice(line, true));
                         Answer::Row
                     }
                     None if has_rows => Answer::Bad,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::Notice;
 use super::join_kind::JoinKind;
 use crate::limits::LISTEN_PORT_MIN;
-use crate::protocol::{Command, Query, Text};
+use crate::protocol::{Command, Listing, Query, Text};
 
 /// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +39,9 @@ const MEMBER_COMMANDS: [(&str, &str); 6] = [
     ("msend TEXT", "send TEXT to all other members; it waits while the coordinator is away"),
 ];
 
-/// Commands that the participant answers by itself, with their purpose.
-const LOCAL_COMMANDS: [(&str, &str); 3] = [
+/// Commands whose answer is the participant's own, with their purpose.
+const LOCAL_COMMANDS: [(&str, &str); 4] = [
+    ("who", "show the members as a table: since when, messages that wait, age of the oldest"),
     ("status", "show the state of this participant"),
     ("help", "show this list"),
     ("quit", "disconnect and exit; exit does the same"),
@@ -53,6 +55,8 @@ pub(super) enum Ask {
     /// The text, byte for byte. The coordinator decides which texts are valid.
     Msend(Box<str>),
     Query(Query),
+    /// `members`, shown as a table.
+    Who,
 }
 
 impl UserCommand {
@@ -82,6 +86,7 @@ impl UserCommand {
             }
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
+            "who" => Self::Ask(Ask::Who),
             "status" => Self::Status,
             "help" => Self::Help,
             "quit" | "exit" => Self::Quit,
@@ -129,6 +134,31 @@ impl Ask {
             Self::Deregister => Command::Deregister,
             Self::Msend(text) => Command::Msend { text: Text::from(&**text) },
             Self::Query(query) => Command::Query(*query),
+            Self::Who => Command::Query(Query::List(Listing::Members)),
+        }
+    }
+
+    /// Returns the word that the user types.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Who => "who",
+            Self::Disconnect | Self::Deregister | Self::Msend(_) | Self::Query(_) => {
+                self.command().word()
+            }
+        }
+    }
+
+    /// Returns the notice for a line of the reply: the first line, or a row.
+    pub(super) fn notice(&self, line: &str, is_first: bool) -> Notice {
+        let is_table = *self == Self::Who;
+        match self {
+            Self::Who if is_first => Notice::MembersTableHead,
+            Self::Who | Self::Query(Query::List(Listing::Members)) if !is_first => {
+                Notice::Member { line: line.into(), is_table }
+            }
+            Self::Who | Self::Disconnect | Self::Deregister | Self::Msend(_) | Self::Query(_) => {
+                Notice::Reply(line.into())
+            }
         }
     }
 
@@ -136,7 +166,7 @@ impl Ask {
     pub(super) fn bytes(&self) -> usize {
         let text = match self {
             Self::Msend(text) => text.len(),
-            Self::Disconnect | Self::Deregister | Self::Query(_) => 0,
+            Self::Disconnect | Self::Deregister | Self::Query(_) | Self::Who => 0,
         };
         text.saturating_add(size_of::<UserCommand>())
     }
@@ -145,7 +175,7 @@ impl Ask {
     pub(super) fn text(&self) -> Option<Box<str>> {
         match self {
             Self::Msend(text) => Some(text.clone()),
-            Self::Disconnect | Self::Deregister | Self::Query(_) => None,
+            Self::Disconnect | Self::Deregister | Self::Query(_) | Self::Who => None,
         }
     }
 
@@ -155,7 +185,7 @@ impl Ask {
 
     /// Returns true if the reply is a list.
     pub(super) const fn is_list(&self) -> bool {
-        matches!(self, Self::Query(Query::List(_)))
+        matches!(self, Self::Query(Query::List(_)) | Self::Who)
     }
 
     /// Returns true if the command makes the participant go offline.
@@ -220,7 +250,6 @@ impl fmt::Display for BadCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Listing;
 
     fn msend(text: &str) -> UserCommand {
         UserCommand::Ask(Ask::Msend(text.into()))
@@ -251,6 +280,7 @@ mod tests {
             ("join", Ok(Some(UserCommand::JoinUntilOnline { port: 0 }))),
             ("join 9001 ", Ok(Some(UserCommand::JoinUntilOnline { port: 9001 }))),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Query(Query::List(Listing::Members)))))),
+            (" who ", Ok(Some(UserCommand::Ask(Ask::Who)))),
             ("quit", Ok(Some(UserCommand::Quit))),
             (" exit ", Ok(Some(UserCommand::Quit))),
             ("", Ok(None)),

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::sample::{MemberRow, Sample};
-use crate::text;
+use crate::text::{self, Duration};
 
 /// Order of the members on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
     vec![
         format!(
             "groupcast {coordinator}  up {}  epoch {}  next {}",
-            duration(sample.count("uptime_s").unwrap_or(0)),
+            Duration(sample.count("uptime_s").unwrap_or(0)),
             text("epoch"),
             text("next_seq"),
         ),
@@ -217,17 +217,6 @@ fn bytes(count: f64) -> String {
         rest /= 1024.0;
     }
     String::new() // The last unit takes every number.
-}
-
-/// Returns a time in seconds with its two largest units.
-fn duration(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {} min", minutes % 60),
-        (_, _, _) => format!("{days} d {} h", hours % 24),
-    }
 }
 
 #[cfg(test)]

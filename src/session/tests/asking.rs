@@ -56,6 +56,30 @@ fn rows_after_a_reply_belong_to_the_reply() {
 }
 
 #[test]
+fn the_rows_of_who_are_a_table_without_the_first_line() {
+    const HEAD: &str = "show ID                STATE              FOR         LAG         OLDEST";
+    let mut harness = Harness::online();
+    harness.user("who");
+    harness.user("who");
+    harness.expect(&["send 1 me#members#10.0.0.2"]);
+    harness.reply(1, "OK members 1");
+    harness.reply(1, "bob offline 10.0.0.3:9001 pending=3 acked=0 seconds=90 oldest=7");
+    harness.expect(&[
+        HEAD,
+        "show bob               offline     1 min 30 s           3            7 s",
+        "send 1 me#members#10.0.0.2",
+    ]);
+    harness.reply(1, "OK members 0");
+    harness.expect(&[HEAD]);
+    harness.user("who");
+    harness.command_socket_closed(1);
+    harness.effects.drain(..2); // The request, and the end of the socket.
+    harness.expect(&[
+        "show error: who: the reply is lost: the command may or may not have been carried out",
+    ]);
+}
+
+#[test]
 fn an_msend_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     let mut harness = Harness::online();
     harness.user("msend a");

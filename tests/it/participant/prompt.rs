@@ -43,6 +43,14 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
         "OK members 2\nalice online 127.0.0.1:{port} pending=0 acked=2\n\
          bob online 127.0.0.1:{bobs_port} pending=0 acked=2\nOK ping\n"
     ));
+    alice.write("who\n");
+    alice.expect("ID                STATE              FOR         LAG         OLDEST\n");
+    for id in ["alice", "bob"] {
+        let row = alice.expect_line();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!((words[0], words[1]), (id, "online"), "{row}");
+        assert_eq!(words[words.len() - 2..], ["0", "-"], "nothing waits: {row}");
+    }
     alice.write("status\n");
     alice.expect(&format!(
         "id alice\nstate online\ncoordinator {address}\nport {port}\nepoch {epoch}\nlast 2\n\
@@ -214,8 +222,8 @@ fn help_names_every_command_and_stats_every_counter() {
     let (code, help) = home.script(&["-e", "help"], "");
     assert_eq!(code, Some(0));
     let words: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
-    let expected = "join register reconnect disconnect deregister msend members stats ping status \
-                    help quit";
+    let expected = "join register reconnect disconnect deregister msend members stats ping who \
+                    status help quit";
     assert_eq!(words.join(" "), expected);
     let (code, said) = home.script(&["-e", "stats"], "");
     let mut lines = said.lines();
