@@ -104,6 +104,7 @@ fn a_service_that_is_no_coordinator_is_named_once() {
         let mut commands = fake.accept();
         commands.wish("reconnect");
         commands.say("220 mail.example.org");
+        commands.expect_closed(); // A request on its way would be awaited at the end.
     }
     alice.signal(Signal::TERM);
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
