@@ -64,7 +64,7 @@ pub(crate) fn cpu_ns(programs: &Programs, load: Load) -> Result<u64> {
     fs::write(directory.path().join("config"), config).context("the participant's files")?;
     // The output of the participant goes to `/dev/null`.
     let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null"]).arg(&programs.participant);
+    command.args(["-c", "exec \"$0\" \"$@\" > /dev/null 2>&1"]).arg(&programs.participant);
     command.args(["--interactive", "--execute", "register 0"]).arg(directory.path().join("config"));
     let command = command.stdin(Stdio::piped());
     let mut participant = Server::start("the participant", command, programs.cores)?;

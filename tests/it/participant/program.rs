@@ -1,7 +1,6 @@
 //! The participant, the program itself, with a coordinator, through pipes and at a terminal.
 
 use std::io::{BufRead as _, BufReader, PipeReader};
-use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -200,8 +199,8 @@ fn output_that_nobody_reads_keeps_no_message_from_the_log_and_no_command_from_be
     let home = Home::new("alice", coordinator.address);
     let (read, write) = std::io::pipe().unwrap();
     let mut command = home.command(&["-f", "-e", "register 0"]);
-    command.stdout(Stdio::from(write));
-    let mut alice = Running::start_as_is(command);
+    command.stdout(write.try_clone().unwrap()).stderr(write);
+    let mut alice = Running::spawn(command);
     let (mut output, mut shown) = (BufReader::new(read), Shown::default());
     shown.until(&mut output, "OK register");
     for round in 0..2 {
@@ -232,8 +231,8 @@ fn a_list_that_is_longer_than_what_is_kept_of_unread_output_is_counted_too() {
     let home = Home::new("alice", fake.address);
     let (read, write) = std::io::pipe().unwrap();
     let mut command = home.command(&["-f", "-e", "members"]);
-    command.stdout(Stdio::from(write));
-    let mut alice = Running::start_as_is(command);
+    command.stdout(write.try_clone().unwrap()).stderr(write);
+    let mut alice = Running::spawn(command);
     let mut commands = fake.accept();
     commands.expect("alice#members#127.0.0.1");
     commands.say(&format!("OK members {ROWS}"));

@@ -84,19 +84,33 @@ pub struct Running {
 }
 
 impl Running {
+    /// Both streams of its output are one pipe, so that their order is known.
     pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped());
-        Self::start_as_is(command)
+        let (output, both) = std::io::pipe().unwrap();
+        command.stdout(both.try_clone().unwrap()).stderr(both);
+        let mut running = Self::spawn(command);
+        let (sender, receiver) = mpsc::channel();
+        read_into(sender, output);
+        running.output = receiver;
+        running
     }
 
     /// With a standard output of the test's own.
     pub fn start_as_is(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        let mut running = Self::spawn(command);
+        let (sender, receiver) = mpsc::channel();
+        read_into(sender, running.child.stderr.take().unwrap());
+        running.output = receiver;
+        running
+    }
+
+    /// With both streams of its output of the test's own.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         drop(command); // It holds our copy of what it was given.
         let input = OwnedFd::from(child.stdin.take().unwrap()).into();
-        let (sender, output) = mpsc::channel();
-        child.stdout.take().into_iter().for_each(|stdout| read_into(sender.clone(), stdout));
-        read_into(sender, child.stderr.take().unwrap());
+        let (_, output) = mpsc::channel();
         Self { child, input: Some(input), output, said: String::new(), expected: 0 }
     }
 
