@@ -11,12 +11,6 @@ pub(super) trait Batch: Default {
     fn is_empty(&self) -> bool;
 }
 
-impl Batch for String {
-    fn is_empty(&self) -> bool {
-        self.is_empty()
-    }
-}
-
 impl Batch for LogBatch {
     fn is_empty(&self) -> bool {
         self.is_empty()

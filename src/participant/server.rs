@@ -15,7 +15,7 @@ use super::command_connection::CommandConnection;
 use super::dialer::Dialer;
 use super::event_loop::EventLoop;
 use super::message_log::EntrySink;
-use super::terminal::{Output, Prompt, stdout_shows_colours};
+use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
 use crate::config::ParticipantRun;
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
@@ -88,11 +88,7 @@ impl Participant {
             commands: CommandConnection::default(),
             messages: AcceptedSockets::new(&run.config.coordinator.host),
             log: BatchedWorker::new(log),
-            output: Output::new(
-                BatchedWorker::new(printer),
-                run.options.quiet,
-                stdout_shows_colours(),
-            ),
+            output: Output::new(BatchedWorker::new(printer), &run.options),
             stdout: StdoutState::default(),
             lines: UserLines::new(run.options.commands(), run.options.exit_on_error, typed),
             prompt,
@@ -204,7 +200,7 @@ impl StdoutState {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 let is_new = !std::mem::replace(&mut self.is_closed, true);
                 if is_new {
-                    log::warn!("standard output is closed: shutting down");
+                    log::info!("standard output is closed: shutting down");
                 }
                 is_new
             }

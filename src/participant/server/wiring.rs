@@ -10,7 +10,7 @@ use crate::participant::line_socket::{EndedSocket, SocketStep};
 use crate::participant::message_log::{LogJob, LogReport};
 use crate::participant::terminal::UserInput;
 use crate::participant::user_lines::NextLine;
-use crate::session::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
+use crate::session::{CommandSocket, MessageSocket, NoticeKind, SessionEffect, SessionInput};
 use crate::text::Counted;
 use crate::time::Millis;
 
@@ -43,7 +43,7 @@ impl Participant {
                     self.log.waiting_mut().append(&entry);
                 }
                 SessionEffect::RetryLog => self.log.waiting_mut().push(LogJob::Retry),
-                SessionEffect::Show(notice) => self.output.push_line(&notice),
+                SessionEffect::Show(notice) => self.output.push_notice(&notice),
                 SessionEffect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit = Some(Exit { code, until });
@@ -67,7 +67,8 @@ impl Participant {
             let LogReport { written, failure, is_checked, new_file, spare } = report;
             self.log.waiting_mut().reuse(spare);
             if let Some(words) = new_file {
-                self.output.push_line(&format_args!("* message log: {words}"));
+                let line = format_args!("* message log: {words}");
+                self.output.push_line(NoticeKind::Event, &line);
             }
             if written > 0 || is_checked && failure.is_none() {
                 self.handle(SessionInput::LogWritten { entries: written }, now);
@@ -211,9 +212,10 @@ impl Participant {
                 NextLine::GiveUp(commands) => {
                     if commands > 0 {
                         let left = Counted(commands, "command was", "commands were");
-                        self.output.push_line(&format_args!(
+                        let line = format_args!(
                             "error: --exit-on-error: a command failed, so {left} not run"
-                        ));
+                        );
+                        self.output.push_line(NoticeKind::Error, &line);
                     }
                     return self.handle(SessionInput::UserLine(b"quit"), now);
                 }

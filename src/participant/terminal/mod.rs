@@ -1,8 +1,8 @@
 //! Reads the user's lines and prints text, at a terminal or through pipes.
 //!
 //! ```text
-//!   keys ─▶ reader thread ─▶ lines ─▶ loop ─▶ text ─▶ printer thread ─▶ above the line being typed
-//!             readline                                                  or standard output
+//!   keys ─▶ reader thread ─▶ lines ─▶ loop ─▶ text ─▶ printer thread ─▶ above the line typed,
+//!             readline                                                  or both streams
 //! ```
 //!
 //! Reading and writing a terminal may block, so two threads do it and not the loop.
@@ -10,6 +10,7 @@
 mod colours;
 mod input;
 mod output;
+mod printout;
 mod reader;
 mod screen;
 mod tty;
@@ -23,9 +24,10 @@ use std::time::Duration;
 use mio::Waker;
 
 use crate::limits::USER_LINES_WAITING_MAX;
-use crate::net::{Diagnostic, Print, Sink, print_each};
+use crate::net::{Diagnostic, Print, print_each};
 use colours::shows_colours;
 use input::{Writers, close_stdin};
+use printout::OutputPrinter;
 use reader::{InputSender, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
 use tty::Terminal;
@@ -42,7 +44,7 @@ pub(super) struct Prompt {
 }
 
 /// Returns true if messages on standard output may have colours.
-pub(super) fn stdout_shows_colours() -> bool {
+fn stdout_shows_colours() -> bool {
     let [no_color, term] = ["NO_COLOR", "TERM"].map(std::env::var_os);
     shows_colours(io::stdout().is_terminal(), no_color.as_deref(), term.as_deref())
 }
@@ -96,7 +98,7 @@ impl Prompt {
 
     /// Returns the sink that runs on the printer's thread.
     pub(super) fn printer(&self) -> OutputPrinter {
-        OutputPrinter { screen: Arc::clone(&self.screen) }
+        OutputPrinter::new(Arc::clone(&self.screen))
     }
 
     /// Returns the printer of diagnostics for a terminal with line editing, where they must not
@@ -122,31 +124,5 @@ impl Prompt {
     /// Restores the terminal's settings, also while a line is being typed.
     pub(super) fn restore(&self, typed: &Receiver<UserInput>, wait: Duration) {
         self.terminal.iter().for_each(|terminal| terminal.restore(typed, wait));
-    }
-}
-
-/// Result of printing a text.
-pub(super) struct Printed {
-    pub(super) result: io::Result<()>,
-    /// The emptied buffer, to be used for the next text.
-    pub(super) spare: String,
-}
-
-/// Prints text on the printer's thread.
-pub(super) struct OutputPrinter {
-    screen: Arc<Screen>,
-}
-
-impl Sink for OutputPrinter {
-    type Job = String;
-    type Done = Printed;
-
-    fn run(&mut self, batch: Vec<String>) -> Printed {
-        let mut texts = batch.into_iter();
-        let mut text = texts.next().unwrap_or_default();
-        text.extend(texts);
-        let result = self.screen.print(&text);
-        text.clear();
-        Printed { result, spare: text }
     }
 }

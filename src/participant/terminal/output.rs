@@ -9,40 +9,69 @@
 //! ```
 
 use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use super::colours::push_coloured;
-use super::{OutputPrinter, Printed};
+use super::printout::{OutputPrinter, Printed, TextStream};
+use super::stdout_shows_colours;
+use crate::config::ParticipantOptions;
 use crate::limits::{
     UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
 };
-use crate::participant::batched_worker::BatchedWorker;
-use crate::session::LogEntry;
+use crate::participant::batched_worker::{Batch as _, BatchedWorker};
+use crate::session::{LogEntry, Notice, NoticeKind};
 use crate::text::Counted;
 
 /// The queued text, and the numbers of dropped messages and lines.
 pub(in crate::participant) struct Output {
     printer: BatchedWorker<OutputPrinter>,
+    form: OutputForm,
+    messages_dropped: u64,
+    lines_dropped: u64,
+}
+
+/// Form of the output, fixed for its life.
+struct OutputForm {
     /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
     has_colours: bool,
-    messages_dropped: u64,
-    lines_dropped: u64,
+    /// TextStream of events.
+    events: TextStream,
+}
+
+impl OutputForm {
+    /// At a terminal all lines are on standard output. Elsewhere events are on standard error, so
+    /// that standard output has messages and replies only.
+    fn new(options: &ParticipantOptions) -> Self {
+        let events = match io::stdout().is_terminal() {
+            true => TextStream::Output,
+            false => TextStream::Error,
+        };
+        Self { is_quiet: options.quiet, has_colours: stdout_shows_colours(), events }
+    }
+
+    fn stream(&self, kind: NoticeKind) -> TextStream {
+        match kind {
+            NoticeKind::Reply | NoticeKind::Error => TextStream::Output,
+            NoticeKind::Event => self.events,
+        }
+    }
 }
 
 impl Output {
     pub(in crate::participant) fn new(
         printer: BatchedWorker<OutputPrinter>,
-        is_quiet: bool,
-        has_colours: bool,
+        options: &ParticipantOptions,
     ) -> Self {
-        Self { printer, is_quiet, has_colours, messages_dropped: 0, lines_dropped: 0 }
+        let form = OutputForm::new(options);
+        Self { printer, form, messages_dropped: 0, lines_dropped: 0 }
     }
 
     /// Shows an entry of the message log. Only messages are dropped early.
     pub(in crate::participant) fn push_entry(&mut self, entry: &LogEntry) {
         let (bytes_max, dropped) = match entry {
-            LogEntry::Message(_) if self.is_quiet => return,
+            LogEntry::Message(_) if self.form.is_quiet => return,
             LogEntry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
             LogEntry::Gap(_) | LogEntry::Epoch(_) => {
                 (UNPRINTED_LINES_BYTES_MAX, &mut self.lines_dropped)
@@ -53,28 +82,49 @@ impl Output {
             return;
         }
         self.push_counts();
-        let text = self.printer.waiting_mut();
-        match entry {
-            LogEntry::Message(message) if self.has_colours => push_coloured(message, text),
-            LogEntry::Message(_) | LogEntry::Gap(_) | LogEntry::Epoch(_) => entry.push_to(text),
-        }
+        let printout = self.printer.waiting_mut();
+        let text = match entry {
+            LogEntry::Message(message) if self.form.has_colours => {
+                let text = printout.lines_of(TextStream::Output);
+                push_coloured(message, text);
+                text
+            }
+            LogEntry::Message(_) => {
+                let text = printout.lines_of(TextStream::Output);
+                entry.push_to(text);
+                text
+            }
+            LogEntry::Gap(_) | LogEntry::Epoch(_) => {
+                let text = printout.lines_of(self.form.events);
+                entry.push_to(text);
+                text
+            }
+        };
         text.push('\n');
     }
 
-    /// Shows a reply or a notice.
-    pub(in crate::participant) fn push_line(&mut self, line: &impl fmt::Display) {
+    /// Shows a notice of the session.
+    pub(in crate::participant) fn push_notice(&mut self, notice: &Notice) {
+        self.push_line(notice.kind(), notice);
+    }
+
+    /// Shows a line of this kind.
+    pub(in crate::participant) fn push_line(&mut self, kind: NoticeKind, line: &impl fmt::Display) {
         if self.is_full(UNPRINTED_LINES_BYTES_MAX) {
             self.lines_dropped = self.lines_dropped.saturating_add(1);
             return;
         }
         self.push_counts();
+        let stream = self.form.stream(kind);
         // Writing to a string cannot fail.
-        let _ = writeln!(self.printer.waiting_mut(), "{line}");
+        let _ = writeln!(self.printer.waiting_mut().lines_of(stream), "{line}");
     }
 
     /// Sends a control sequence to the terminal.
     pub(in crate::participant) fn push_control(&mut self, sequence: &str) {
-        self.printer.waiting_mut().push_str(sequence);
+        if !sequence.is_empty() {
+            self.printer.waiting_mut().lines_of(TextStream::Output).push_str(sequence);
+        }
     }
 
     /// Returns true if there is room for the reply to the user's next command.
@@ -96,7 +146,7 @@ impl Output {
     }
 
     /// Returns the results of printing. The memory of the printed text is used again.
-    pub(in crate::participant) fn completions(&mut self) -> Vec<std::io::Result<()>> {
+    pub(in crate::participant) fn completions(&mut self) -> Vec<io::Result<()>> {
         let printed = self.printer.completions().into_iter();
         let results = printed.map(|Printed { result, spare }| {
             if self.printer.waiting().is_empty() {
@@ -124,7 +174,8 @@ impl Output {
         ] {
             if dropped.0 > 0 {
                 // Writing to a string cannot fail.
-                let _ = writeln!(self.printer.waiting_mut(), "* {dropped} not shown");
+                let text = self.printer.waiting_mut().lines_of(self.form.events);
+                let _ = writeln!(text, "* {dropped} not shown");
             }
         }
     }

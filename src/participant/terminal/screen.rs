@@ -11,11 +11,10 @@
 //! only gets an empty text, which makes it draw its prompt.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustyline::completion::Completer;
 use rustyline::config::{ColorMode, Config};
 use rustyline::highlight::Highlighter;
@@ -23,6 +22,8 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, ExternalPrinter, Helper};
+
+use super::printout::write_all;
 
 /// The line editor.
 pub(super) type Editor = rustyline::Editor<PromptHelper, DefaultHistory>;
@@ -76,7 +77,7 @@ impl Screen {
     pub(super) fn print(&self, text: &str) -> io::Result<()> {
         let mut waiting = lock(&self.waiting);
         if !self.is_editing() {
-            return write(text);
+            return write_all(io::stdout().lock(), text);
         }
         waiting.push_str(text);
         drop(waiting);
@@ -98,7 +99,7 @@ impl Screen {
         let mut waiting = lock(&self.waiting);
         self.is_editing.store(false, Ordering::Release);
         // An error is ignored here: the next print fails too, and reports it.
-        let _ = write(&std::mem::take(&mut *waiting));
+        let _ = write_all(io::stdout().lock(), &std::mem::take(&mut *waiting));
     }
 
     /// Returns true if Ctrl-C clears the line instead of ending the program.
@@ -123,26 +124,6 @@ const EMPTY_LINE: &str = "\x1b[A\n";
 
 /// As [`EMPTY_LINE`], and turns bracketed paste on.
 pub(super) const PASTES_ARE_BRACKETED: &str = "\x1b[?2004h\x1b[A\n";
-
-/// Writes all bytes, also if another program has made standard output non-blocking.
-fn write(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let mut unwritten = text.as_bytes();
-    loop {
-        let written =
-            if unwritten.is_empty() { stdout.flush().map(|()| 0) } else { stdout.write(unwritten) };
-        match written {
-            Ok(0) if unwritten.is_empty() => return Ok(()),
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => unwritten = unwritten.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                poll(&mut [PollFd::new(&io::stdout(), PollFlags::OUT)], None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

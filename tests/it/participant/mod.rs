@@ -9,6 +9,7 @@ mod message_log;
 mod names;
 mod program;
 mod prompt;
+mod streams;
 mod takeover;
 mod terminal;
 mod top;

@@ -1,0 +1,49 @@
+//! The kinds of lines for the user: outcomes of commands, and events.
+
+use super::Notice;
+
+/// Kind of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// A reply to a command of the user, or a line of it.
+    Reply,
+    /// A failure of a command.
+    Error,
+    /// An event that is no answer to a command.
+    Event,
+}
+
+impl Notice {
+    /// Returns the kind of the notice.
+    #[must_use]
+    pub const fn kind(&self) -> NoticeKind {
+        match self {
+            Self::Reply(_)
+            | Self::Member { .. }
+            | Self::MembersTableHead
+            | Self::Status(_)
+            | Self::Help => NoticeKind::Reply,
+            Self::BadCommand(_)
+            | Self::Failed { .. }
+            | Self::Unanswered { .. }
+            | Self::NotSent { .. }
+            | Self::Unfinished { .. }
+            | Self::Abandoned { .. } => NoticeKind::Error,
+            Self::Waiting
+            | Self::SendingWaiting { .. }
+            | Self::Listening { .. }
+            | Self::Connected { .. }
+            | Self::MessageSocketLost { .. }
+            | Self::TakenOver(_)
+            | Self::CommandSocketLost { .. }
+            | Self::Paused { .. }
+            | Self::TryFailed { .. }
+            | Self::Forgotten
+            | Self::Reconnected { .. }
+            | Self::RegisteredAgain { .. }
+            | Self::NumbersWentBack(..)
+            | Self::LogFailed { .. }
+            | Self::LogRecovered => NoticeKind::Event,
+        }
+    }
+}
