@@ -1,7 +1,6 @@
 //! Replies: lines on a command socket, written by the coordinator and parsed by a participant.
 
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 use bytes::BytesMut;
@@ -141,30 +140,6 @@ impl<R: Into<RequestError>> From<R> for Reply {
 /// Room that is made for the first reply, and for some that may follow.
 const REPLIES_BYTES: usize = 512;
 
-/// A line after `OK members`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemberLine<'a> {
-    /// Id of the member.
-    pub id: &'a str,
-    /// True if the member has a message socket.
-    pub online: bool,
-    /// Address of the last connect-back.
-    pub address: SocketAddr,
-    /// Number of kept messages of others after the cursor.
-    pub pending: u64,
-    /// Last seq that counts as delivered.
-    pub acked: Seq,
-}
-
-impl fmt::Display for MemberLine<'_> {
-    /// Writes the line without its LF.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.online { "online" } else { "offline" };
-        let Self { id, address, pending, acked, .. } = self;
-        write!(f, "{id} {state} {address} pending={pending} acked={acked}")
-    }
-}
-
 /// First line of a reply, parsed by a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
@@ -223,7 +198,7 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use std::net::{IpAddr, SocketAddr};
 
     use proptest::prelude::*;
 
@@ -270,17 +245,6 @@ mod tests {
             "hello",
         ] {
             assert_eq!(ReplyLine::parse(bad), None, "{bad:?}");
-        }
-    }
-    #[test]
-    fn a_member_is_one_line() {
-        for (address, online, expected) in [
-            ("127.0.0.1:9000", true, "bob online 127.0.0.1:9000 pending=3 acked=7"),
-            ("[::1]:9000", false, "bob offline [::1]:9000 pending=3 acked=7"),
-        ] {
-            let address = address.parse().unwrap();
-            let line = MemberLine { id: "bob", online, address, pending: 3, acked: Seq::new(7) };
-            assert_eq!(line.to_string(), expected);
         }
     }
 
