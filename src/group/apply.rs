@@ -110,6 +110,7 @@ impl<'a> FactApplier<'a> {
             owner,
             address,
             &mut self.group.state.history,
+            self.group.now,
         );
         self.group.report_change(id.into(), ChangeKind::Registered(address));
         let acked = self.group.state.history.last();

@@ -130,6 +130,17 @@ impl History {
         own.others(after, self.last).saturating_sub(lost.fold(0, u64::saturating_add))
     }
 
+    /// Returns the acceptance time of the first kept message after `acked` that is not in `own`.
+    pub(super) fn oldest_other(&self, acked: Seq, own: &SeqRanges) -> Option<Millis> {
+        let missing_after = |passed: Seq| own.skip(self.missing_after(passed));
+        let (mut passed, mut missing) = (acked, missing_after(acked));
+        while missing > passed {
+            (passed, missing) = (missing, missing_after(missing));
+        }
+        let first = passed.next();
+        self.block_of(first).map(|block| block.accepted(first))
+    }
+
     /// Returns the kept lines after `after`, each with its seq and acceptance time.
     pub(super) fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
         let mut seq = after.max(self.front.before());

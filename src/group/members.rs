@@ -11,6 +11,7 @@ use super::cursor_changes::CursorChanges;
 use super::history::{BlockSerial, History};
 use super::ids::{LinkId, MemberSlot};
 use super::per_address::PerAddress;
+use super::presence::Presence;
 use super::ranges::{SeqRange, SeqRanges};
 use super::sends::SendNumbers;
 use crate::facts::{MemberState, Owner};
@@ -40,8 +41,7 @@ pub(super) struct Member {
     is_leaving: bool,
     /// Numbers of its `send` requests.
     pub(super) sends: SendNumbers,
-    /// Time at which the member was last online; `None` while it is online.
-    offline_since: Option<Millis>,
+    pub(super) presence: Presence,
 }
 
 impl Member {
@@ -174,6 +174,11 @@ impl Member {
     pub(super) fn pending(&self, history: &History) -> u64 {
         history.others(self.acked, &self.own)
     }
+
+    /// Returns the acceptance time of the oldest one of these messages.
+    pub(super) fn oldest_pending(&self, history: &History) -> Option<Millis> {
+        history.oldest_other(self.acked, &self.own)
+    }
 }
 
 /// All members, by slot and in the order of their ids.
@@ -204,6 +209,7 @@ impl Members {
         owner: Owner,
         address: SocketAddr,
         history: &mut History,
+        at: Millis,
     ) -> MemberSlot {
         self.per_address.add(address.ip());
         let acked = history.last();
@@ -219,7 +225,7 @@ impl Members {
             reconnecting: None,
             is_leaving: false,
             sends: SendNumbers::default(),
-            offline_since: None,
+            presence: Presence::Online { since: at },
         }));
         let doubled = self.by_id.insert(id, slot);
         debug_assert!(doubled.is_none(), "an id is registered once");
@@ -230,7 +236,7 @@ impl Members {
         let member = self.slots.try_remove(slot.index())?;
         self.by_id.remove(&member.id);
         self.per_address.remove(member.address.ip());
-        if let Some(since) = member.offline_since {
+        if let Presence::Offline { since } = member.presence {
             self.offline.remove(&(since, slot));
         }
         history.leave(member.block);
@@ -280,10 +286,11 @@ impl Members {
     /// Updates the list of offline members. Must be called after each change of a member's links.
     pub(super) fn update_offline(&mut self, slot: MemberSlot, now: Millis) {
         let Some(member) = self.slots.get_mut(slot.index()) else { return };
-        let was_offline = member.offline_since.unwrap_or(now);
-        self.offline.remove(&(was_offline, slot));
-        member.offline_since = member.link.is_none().then_some(was_offline);
-        if let (Some(since), true) = (member.offline_since, member.is_at_rest()) {
+        if let Presence::Offline { since } = member.presence {
+            self.offline.remove(&(since, slot));
+        }
+        member.presence = member.presence.updated(member.link.is_some(), now);
+        if let (Presence::Offline { since }, true) = (member.presence, member.is_at_rest()) {
             self.offline.insert((since, slot));
         }
     }
@@ -308,11 +315,15 @@ impl Members {
 
     /// Returns true if the list of offline members agrees with the members.
     pub(super) fn is_offline_in_order(&self) -> bool {
-        let offline = self.slots.iter().filter_map(|(slot, member)| {
-            let is_offline = member.link.is_none() && member.is_at_rest();
-            Some((member.offline_since.filter(|_| is_offline)?, MemberSlot::new(slot)))
+        let is_updated = |member: &Member| member.presence.is_online() == member.link.is_some();
+        let offline = self.slots.iter().filter_map(|(slot, member)| match member.presence {
+            Presence::Offline { since } => {
+                member.is_at_rest().then_some((since, MemberSlot::new(slot)))
+            }
+            Presence::Online { .. } => None,
         });
-        offline.collect::<BTreeSet<_>>() == self.offline
+        self.slots.iter().all(|(_, member)| is_updated(member))
+            && offline.collect::<BTreeSet<_>>() == self.offline
     }
 
     pub(super) fn len(&self) -> usize {

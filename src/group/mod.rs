@@ -35,6 +35,7 @@ mod members;
 mod order;
 mod outbound;
 mod per_address;
+mod presence;
 mod ranges;
 mod recorded;
 mod sends;
@@ -184,6 +185,10 @@ impl Group {
             address: member.address,
             pending: member.pending(&self.state.history),
             acked: member.acked(),
+            seconds: self.now.since(member.presence.since()) / 1000,
+            oldest_s: member
+                .oldest_pending(&self.state.history)
+                .map_or(0, |accepted| self.now.since(accepted) / 1000),
         })
     }
 

@@ -257,7 +257,7 @@ impl RecordedState {
         }
         let slot = match self.members.find(id) {
             Some(slot) => slot,
-            None => self.members.insert(id.into(), owner, address, &mut self.history),
+            None => self.members.insert(id.into(), owner, address, &mut self.history, Millis::ZERO),
         };
         self.members.set_address(slot, address);
         if let Some(member) = self.members.at_mut(slot) {

@@ -52,6 +52,7 @@ impl Group {
         };
         self.stats.record_end(&cause);
         self.close_link(slot, cause.bye());
+        self.state.members.update_offline(slot, self.now);
         if let Some(member) = self.state.members.at(slot) {
             let (id, address) = (member.id.clone(), member.address);
             self.report_change(id, ChangeKind::Offline { address, cause });
@@ -183,7 +184,7 @@ impl Group {
     }
 
     /// Closes a member's message socket with a `bye` line, if a reason is given. Returns false if
-    /// the member has no message socket.
+    /// the member has no message socket. The caller removes the member or updates its presence.
     pub(super) fn close_link(&mut self, slot: MemberSlot, bye: Option<Bye>) -> bool {
         let Some(link) = self.state.members.at_mut(slot).and_then(|member| member.link.take())
         else {
@@ -192,7 +193,6 @@ impl Group {
         let outbound = self.links.open(link).map(|(_, outbound)| outbound);
         let closing_bytes = outbound.zip(bye).map(|(outbound, bye)| outbound.closing_bytes(bye));
         self.links.remove(link);
-        self.state.members.update_offline(slot, self.now);
         let closing_bytes = closing_bytes.unwrap_or_default();
         self.effects.push_back(Effect::Close { link, closing_bytes });
         true

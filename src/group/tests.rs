@@ -1,5 +1,6 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod ages;
 mod backlog;
 mod closing_bytes;
 mod committed;

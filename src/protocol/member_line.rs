@@ -18,14 +18,22 @@ pub struct MemberLine<'a> {
     pub pending: u64,
     /// Last seq that counts as delivered.
     pub acked: Seq,
+    /// Whole seconds since the member became online or offline.
+    pub seconds: u64,
+    /// Age of the oldest one of the pending messages in whole seconds; 0 if none is pending.
+    pub oldest_s: u64,
 }
 
 impl fmt::Display for MemberLine<'_> {
     /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.online { "online" } else { "offline" };
-        let Self { id, address, pending, acked, .. } = self;
-        write!(f, "{id} {state} {address} pending={pending} acked={acked}")
+        let Self { id, address, pending, acked, seconds, oldest_s, .. } = self;
+        write!(
+            f,
+            "{id} {state} {address} pending={pending} acked={acked} seconds={seconds} \
+             oldest={oldest_s}"
+        )
     }
 }
 
@@ -36,11 +44,16 @@ mod tests {
     #[test]
     fn a_member_is_one_line() {
         for (address, online, expected) in [
-            ("127.0.0.1:9000", true, "bob online 127.0.0.1:9000 pending=3 acked=7"),
-            ("[::1]:9000", false, "bob offline [::1]:9000 pending=3 acked=7"),
+            (
+                "127.0.0.1:9000",
+                true,
+                "bob online 127.0.0.1:9000 pending=3 acked=7 seconds=61 oldest=5",
+            ),
+            ("[::1]:9000", false, "bob offline [::1]:9000 pending=3 acked=7 seconds=61 oldest=5"),
         ] {
             let address = address.parse().unwrap();
-            let line = MemberLine { id: "bob", online, address, pending: 3, acked: Seq::new(7) };
+            let (pending, acked, seconds, oldest_s) = (3, Seq::new(7), 61, 5);
+            let line = MemberLine { id: "bob", online, address, pending, acked, seconds, oldest_s };
             assert_eq!(line.to_string(), expected);
         }
     }

@@ -218,6 +218,13 @@ impl EpochHistory {
         others.filter(|&seq| !self.is_gone(seq, front)).count()
     }
 
+    /// When the oldest one of these messages was accepted.
+    pub(crate) fn oldest(&self, acked: u64, front: u64, who: u32) -> Option<u64> {
+        let mut others = self.others(acked, self.last(), who);
+        let oldest = others.find(|&seq| !self.is_gone(seq, front));
+        oldest.map(|seq| self.message(seq).accepted)
+    }
+
     pub(crate) fn accept(&mut self, message: Message) {
         self.messages.push(message);
     }

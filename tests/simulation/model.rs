@@ -14,6 +14,7 @@ use crate::coverage::{Coverage, CoveragePoint};
 use crate::epoch_history::{EpochHistory, Message};
 use crate::model_expected::Expected;
 use crate::model_journal::{FactId, RegistryEntry};
+use crate::model_offline::Presence;
 use crate::stream::Stream;
 
 #[derive(Clone, Debug)]
@@ -25,8 +26,7 @@ pub(crate) struct Member {
     pub(crate) peak: u64,
     pub(crate) link: Option<LinkId>,
     pub(crate) reconnecting: Option<LinkId>,
-    /// Time at which it was last online; `None` while it is online.
-    pub(crate) offline_since: Option<u64>,
+    pub(crate) presence: Presence,
     pub(crate) address: SocketAddr,
     /// Number of its last accepted `send`.
     pub(crate) published: u64,
@@ -223,7 +223,8 @@ impl Model {
         let is_member = self.members.contains_key(request.id);
         match request.command {
             Command::Query(Query::List(Listing::Members)) => {
-                return Ok(Some(format!("OK members {}{}", self.members.len(), self.listed())));
+                let lines = self.listed(now.steady.as_u64());
+                return Ok(Some(format!("OK members {}{lines}", self.members.len())));
             }
             Command::Query(Query::List(Listing::Stats)) => return Ok(None),
             Command::Query(Query::Ping) => return Ok(Some("OK ping".to_owned())),
@@ -406,13 +407,19 @@ impl Model {
         }
     }
 
-    fn listed(&self) -> String {
+    fn listed(&self, now: u64) -> String {
         let mut lines = String::new();
         for (id, member) in &self.members {
             let state = if member.link.is_some() { "online" } else { "offline" };
             let pending = self.life().kept(member.acked, self.front, member.number);
             let (address, acked) = (member.address, member.acked);
-            lines.push_str(&format!("\n{id} {state} {address} pending={pending} acked={acked}"));
+            let oldest = self.life().oldest(member.acked, self.front, member.number);
+            let oldest = oldest.map_or(0, |accepted| (now - accepted) / 1000);
+            let seconds = (now - member.presence.since) / 1000;
+            lines.push_str(&format!(
+                "\n{id} {state} {address} pending={pending} acked={acked} seconds={seconds} \
+                 oldest={oldest}"
+            ));
         }
         lines
     }

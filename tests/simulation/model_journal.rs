@@ -11,6 +11,7 @@ use groupcast::time::Now;
 use crate::coverage::CoveragePoint;
 use crate::epoch_history::{CoordinatorEnd, EpochHistory, Promise, Registration};
 use crate::model::{Member, Model};
+use crate::model_offline::Presence;
 
 /// Something that was decided.
 #[derive(Clone, Debug)]
@@ -322,7 +323,7 @@ impl Model {
             peak: acked,
             link: None,
             reconnecting: None,
-            offline_since: Some(opened_at),
+            presence: Presence { is_online: false, since: opened_at },
             address: found.address,
             published: found.published,
         };

@@ -8,6 +8,7 @@ use crate::coverage::CoveragePoint;
 use crate::epoch_history::Registration;
 use crate::model::{Attempt, Member, Model};
 use crate::model_expected::Expected;
+use crate::model_offline::Presence;
 use crate::stream::Stream;
 
 impl Model {
@@ -48,7 +49,7 @@ impl Model {
             peak: last,
             link: Some(link),
             reconnecting: None,
-            offline_since: None,
+            presence: Presence { is_online: false, since: 0 }, // Until the input has ended.
             address: attempt.address,
             published: 0,
         };
@@ -129,7 +130,7 @@ impl Model {
     }
 
     /// The new epoch is committed: all members come back in it, each at its cursor.
-    pub(crate) fn epoch_committed(&mut self) {
+    pub(crate) fn epoch_committed(&mut self, now: u64) {
         self.cover(CoveragePoint::NewEpochBegun);
         self.must_begin = false;
         let epoch = self.decided.take().expect("decided before it is stored");
@@ -143,6 +144,7 @@ impl Model {
         for id in self.members.keys().cloned().collect::<Vec<String>>() {
             self.hang_up(&id, "new epoch");
         }
+        self.update_offline(now);
         for link in std::mem::take(&mut self.waiting) {
             if self.attempts.contains_key(&link) {
                 self.connected(link);

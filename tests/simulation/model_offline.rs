@@ -3,6 +3,13 @@
 use crate::coverage::CoveragePoint;
 use crate::model::Model;
 
+/// A member is online or offline, since this time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presence {
+    pub(crate) is_online: bool,
+    pub(crate) since: u64,
+}
+
 impl Model {
     /// Every turn: members that were offline for too long are members no more.
     pub(crate) fn tick(&mut self, now: u64) {
@@ -13,7 +20,7 @@ impl Model {
         let is_due = |since: u64| since + after <= now;
         let due = self.members.iter().filter(|(_, member)| {
             let is_away = member.link.is_none() && member.reconnecting.is_none();
-            is_away && member.offline_since.is_some_and(is_due)
+            is_away && !member.presence.is_online && is_due(member.presence.since)
         });
         for id in due.map(|(id, _)| id.clone()).collect::<Vec<String>>() {
             self.record_peak(&id);
@@ -23,11 +30,14 @@ impl Model {
         }
     }
 
-    /// Marks each member without a message socket as offline, after every input.
+    /// Marks each member with a message socket as online, and the others as offline, after every
+    /// input.
     pub(crate) fn update_offline(&mut self, now: u64) {
         for member in self.members.values_mut() {
-            let since = member.offline_since.unwrap_or(now);
-            member.offline_since = member.link.is_none().then_some(since);
+            let is_online = member.link.is_some();
+            if is_online != member.presence.is_online {
+                member.presence = Presence { is_online, since: now };
+            }
         }
     }
 

@@ -100,7 +100,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
         Input::Committed { through } => model.committed(through.last),
         Input::DrawnEpoch(epoch) => model.drawn = Some(*epoch),
         Input::BeginEpoch => model.begin_epoch(),
-        Input::EpochCommitted => model.epoch_committed(),
+        Input::EpochCommitted => model.epoch_committed(now.steady.as_u64()),
         Input::JournalFails(fails) => {
             sockets.has_failed |= fails;
             model.is_failing = *fails;
