@@ -51,6 +51,8 @@ pub(crate) struct Sockets {
     accepting: VecDeque<End>,
     /// Ends with a write that found no room, until an event reports room.
     blocked: BTreeSet<End>,
+    /// Ends with a write that found no room during the shutdown. The last line is written once.
+    full_at_end: BTreeSet<End>,
     pub(crate) replies: ReplyChecks,
     pub(crate) messages: MessageChecks,
     /// The group answered a `stats` in this turn.
@@ -83,6 +85,7 @@ impl Outside {
             ends: BTreeMap::new(),
             accepting: VecDeque::new(),
             blocked: BTreeSet::new(),
+            full_at_end: BTreeSet::new(),
             replies,
             messages: MessageChecks::default(),
             has_stats: false,
@@ -127,12 +130,13 @@ impl Outside {
         })
     }
 
-    /// Checks that each member knows of the loop's end, if its socket has room. If the loop ended
+    /// Checks that each member knows of the loop's end, if its socket had room. If the loop ended
     /// in time, each client has its replies, too.
     pub(crate) fn check_end(&self, is_in_time: bool) {
         self.with(|lent, sockets| {
-            let Sockets { messages, replies, blocked, .. } = sockets;
-            messages.check_end(&lent.model, |end| blocked.contains(&end));
+            let Sockets { messages, replies, blocked, full_at_end, .. } = sockets;
+            let has_no_room = |end| blocked.contains(&end) || full_at_end.contains(&end);
+            messages.check_end(&lent.model, has_no_room);
             if is_in_time {
                 replies.check_end(|end| blocked.contains(&end));
             }
@@ -270,6 +274,9 @@ impl Write for SimStream {
             match lent.environment.write(end, bytes) {
                 Ok(0) => {
                     sockets.blocked.insert(end);
+                    if lent.model.is_shutting_down {
+                        sockets.full_at_end.insert(end);
+                    }
                     Err(ErrorKind::WouldBlock.into())
                 }
                 Ok(count) => {
