@@ -284,7 +284,7 @@ impl Commits {
         let header = SegmentHeader { serial, salt, boot, sync, repeats: is_rescue };
         // A rescue writes records of the old epoch; the record of a new epoch comes after them.
         let epoch = if is_rescue { state.epoch() } else { state.decided_epoch() };
-        let Snapshot { mut records, members_bytes } = snapshot(state, epoch, after, salt, now);
+        let Snapshot { mut records, members_bytes } = snapshot(state, epoch, after, &header, now);
         for id in self.durability.deregistered().filter(|id| state.member_state(id).is_none()) {
             encode(&Record::Deregistered { id }, now.steady, salt, &mut records);
         }

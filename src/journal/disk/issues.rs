@@ -145,6 +145,12 @@ pub enum Issue {
         /// the segment has other damage.
         cut: Option<io::Result<()>>,
     },
+    /// A segment ends before the end of the snapshot at its start. A segment gets its name after
+    /// its snapshot is synced, so something has cut the file.
+    SnapshotCut {
+        /// Serial of the segment.
+        serial: u64,
+    },
     /// A segment repeats seqs of older segments in another epoch. Its messages with these seqs are
     /// not used.
     NumbersTwice {
@@ -181,6 +187,20 @@ fn impossible_records(f: &mut fmt::Formatter<'_>, count: u64) -> fmt::Result {
     }
 }
 
+fn torn(
+    f: &mut fmt::Formatter<'_>,
+    serial: u64,
+    Range { start, end }: &Range<u64>,
+    cut: Option<&io::Result<()>>,
+) -> fmt::Result {
+    write!(f, "segment {serial:016x} ends in a torn record from byte {start} to byte {end}")?;
+    match cut {
+        Some(Ok(())) => f.write_str(", which was cut off"),
+        Some(Err(error)) => write!(f, ", which cannot be cut off: {error}"),
+        None => Ok(()),
+    }
+}
+
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -208,16 +228,9 @@ impl fmt::Display for Issue {
                 write!(f, "more than {LOST_NUMBERS_MAX} numbers are missing before {before}: ")?;
                 f.write_str("the messages that were kept before them are lost")
             }
-            Self::Torn { serial, bytes: Range { start, end }, cut } => {
-                write!(
-                    f,
-                    "segment {serial:016x} ends in a torn record from byte {start} to byte {end}"
-                )?;
-                match cut {
-                    Some(Ok(())) => f.write_str(", which was cut off"),
-                    Some(Err(error)) => write!(f, ", which cannot be cut off: {error}"),
-                    None => Ok(()),
-                }
+            Self::Torn { serial, bytes, cut } => torn(f, *serial, bytes, cut.as_ref()),
+            Self::SnapshotCut { serial } => {
+                write!(f, "segment {serial:016x} was cut: it ends before the end of its snapshot")
             }
             Self::NumbersTwice { serial, messages } => {
                 let messages = Counted(*messages, "message is", "messages are");

@@ -97,7 +97,8 @@ pub enum Record<'a> {
         unix: UnixMillis,
     },
     /// All messages up to this seq are synced. Later ones may be lost in a power failure: see
-    /// [`Recovered::durable`](super::Recovered::durable).
+    /// [`Recovered::durable`](super::Recovered::durable). In a segment that repeats messages, the
+    /// first such record is the end of the snapshot.
     Durable {
         /// Last synced seq.
         last: Seq,
@@ -122,7 +123,7 @@ pub struct Salt(pub u64);
 pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
-    let kind = record.put_body(out);
+    record.put_body(out);
     let Some(written) = out.get_mut(start..) else { return };
     let Some((header, body)) = written.split_first_chunk_mut::<HEADER_BYTES>() else { return };
     debug_assert!(body.len() <= BODY_BYTES_MAX, "a line is bounded where it comes in");
@@ -130,7 +131,7 @@ pub fn encode(record: &Record<'_>, at: Millis, salt: Salt, out: &mut Vec<u8>) {
     put(
         &mut fields,
         &[
-            &[MARK, kind as u8],
+            &[MARK, record.kind() as u8],
             &u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes(),
             &crc32fast::hash(body).to_le_bytes(),
             &at.as_u64().to_le_bytes(),
@@ -255,51 +256,32 @@ impl RecordHeader {
 }
 
 impl<'a> Record<'a> {
-    fn put_body(&self, out: &mut Vec<u8>) -> RecordKind {
+    fn put_body(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Epoch { epoch, last } => {
                 out.extend_from_slice(&epoch.as_u64().to_le_bytes());
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
-                RecordKind::Epoch
             }
             Self::Member(state) => put_member(&state, out),
             Self::Own { id, ranges } => {
                 ranges.put(out);
                 out.extend_from_slice(id.as_bytes());
-                RecordKind::Own
             }
-            Self::Deregistered { id } => {
-                out.extend_from_slice(id.as_bytes());
-                RecordKind::Deregistered
-            }
-            Self::Accepted { number: None, line } => {
+            Self::Deregistered { id } => out.extend_from_slice(id.as_bytes()),
+            Self::Accepted { number, line } => {
+                if let Some(number) = number {
+                    out.extend_from_slice(&number.get().to_le_bytes());
+                }
                 out.extend_from_slice(line);
-                RecordKind::Accepted
-            }
-            Self::Accepted { number: Some(number), line } => {
-                out.extend_from_slice(&number.get().to_le_bytes());
-                out.extend_from_slice(line);
-                RecordKind::Sent
             }
             Self::Acked { id, acked } => {
                 out.extend_from_slice(&acked.as_u64().to_le_bytes());
                 out.extend_from_slice(id.as_bytes());
-                RecordKind::Acked
             }
-            Self::Clock { unix: UnixMillis(unix) } => {
-                out.extend_from_slice(&unix.to_le_bytes());
-                RecordKind::Clock
-            }
-            Self::Durable { last } => {
-                out.extend_from_slice(&last.as_u64().to_le_bytes());
-                RecordKind::Durable
-            }
-            Self::NewEpoch { epoch } => {
-                out.extend_from_slice(&epoch.as_u64().to_le_bytes());
-                RecordKind::NewEpoch
-            }
-            Self::Continued => RecordKind::Continued,
-            Self::Closed => RecordKind::Closed,
+            Self::Clock { unix: UnixMillis(unix) } => out.extend_from_slice(&unix.to_le_bytes()),
+            Self::Durable { last } => out.extend_from_slice(&last.as_u64().to_le_bytes()),
+            Self::NewEpoch { epoch } => out.extend_from_slice(&epoch.as_u64().to_le_bytes()),
+            Self::Continued | Self::Closed => (),
         }
     }
 

@@ -13,7 +13,9 @@
 //!   without a readable header is quarantined at once.
 //! - If a segment goes back to a seq of an earlier one, the records of the later segment count: it
 //!   was written after a failure, and the earlier one may have holes. A seq that was already seen
-//!   is skipped.
+//!   is skipped. If the snapshot of the later segment is damaged, the earlier one fills its holes.
+//! - A segment gets its name after its snapshot is synced. If a segment ends before the end of its
+//!   snapshot, something has cut it, and seqs after the snapshot may have been given out.
 //! - Seqs are consecutive. So missing seqs between two found ones, or before the `last` of a
 //!   [`Record::Epoch`], are lost.
 //! - A killed program leaves an incomplete record at the end. It was never confirmed, so it is not
@@ -22,10 +24,13 @@
 
 mod current;
 mod event;
+mod seqs;
+mod superseded;
 
 use std::ops::Range;
 
 use current::CurrentSegment;
+use superseded::SupersededMessages;
 
 use super::files::Disk;
 use super::issues::{Issue, JournalError};
@@ -34,7 +39,7 @@ use super::recovered::Recovered;
 use super::segment::{self, SegmentHeader, SegmentItem};
 use super::store::{FirstRecord, Store};
 use crate::facts::MemberState;
-use crate::limits::{LOSSES_REPORTED_MAX, LOST_NUMBERS_MAX, STOP_RECORDS_MAX};
+use crate::limits::STOP_RECORDS_MAX;
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::Millis;
 
@@ -76,7 +81,7 @@ pub fn recover_unless<D: Disk>(
                     let goes_on = count % STOP_RECORDS_MAX > 0 || !is_stopped();
                     goes_on.then(|| state.take(found, &mut replay)).ok_or(JournalError::Stopped)
                 })?;
-                state.end(store, torn);
+                state.end(store, torn, &mut replay);
             }
         }
     }
@@ -105,6 +110,8 @@ struct RecoveryState {
     /// True if an epoch record is missing.
     is_epoch_in_doubt: bool,
     segment: Option<CurrentSegment>,
+    /// Messages of earlier segments, to fill the holes of a later one.
+    superseded: SupersededMessages,
     /// Number of losses in `issues`, and of lost messages beyond them.
     losses_reported: usize,
     losses_unreported: u64,
@@ -121,6 +128,9 @@ impl RecoveryState {
         found: SegmentItem<'_>,
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) -> Option<Range<u64>> {
+        if let Some(current) = &mut self.segment {
+            current.find_snapshot_end(&found);
+        }
         match found {
             SegmentItem::Record { at, record, delivery } => {
                 self.take_record(at, record, delivery, replay);
@@ -198,7 +208,7 @@ impl RecoveryState {
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) {
         let own_at = at;
-        let at = self.time_of(&record, at);
+        let mut at = self.time_of(&record, at);
         self.recovered.at = at.max(self.recovered.at);
         self.recovered.is_clean = false;
         // Every segment starts with an epoch record, and this one has lost it.
@@ -212,9 +222,9 @@ impl RecoveryState {
                 self.acked_highest = self.acked_highest.max(registered_at).max(acked);
             }
             Record::Acked { acked, .. } => self.acked_highest = self.acked_highest.max(acked),
-            Record::Accepted { number, .. } => {
+            Record::Accepted { number, line } => {
                 let Some(delivery) = delivery else { return };
-                if self.is_repeated(delivery.seq) {
+                if self.skip_repeated(own_at, delivery.seq, line) {
                     if let Some(number) = number {
                         replay(RecoveryEvent::Repeated { delivery, number });
                     }
@@ -223,6 +233,7 @@ impl RecoveryState {
                 if !self.take_number(at, delivery.seq, replay) {
                     return;
                 }
+                at = at.max(self.message_at);
                 self.message_at = at;
             }
             Record::Clock { unix } => {
@@ -233,6 +244,7 @@ impl RecoveryState {
             }
             Record::Durable { last } => {
                 self.recovered.durable = self.recovered.durable.max(last);
+                self.take_durable(last, replay);
             }
             Record::NewEpoch { epoch } => self.recovered.epoch = Some(epoch),
             Record::Continued => self.is_epoch_in_doubt = true,
@@ -265,72 +277,26 @@ impl RecoveryState {
         self.damaged_messages = 0;
         self.acked_highest = Seq::ZERO;
         let resumed = current.resumed_in(Some(epoch));
-        let last = resumed.map_or(last, |resumed| resumed.min(last));
+        let last = resumed.map_or(last, |resumed| resumed.last.min(last));
         self.advance(last.next(), replay);
         last
     }
 
-    /// Returns true if a later segment has the message.
-    fn is_repeated(&self, seq: Seq) -> bool {
-        let resumed = self.segment.as_ref().and_then(|it| it.resumed_in(self.recovered.epoch));
-        resumed.is_some_and(|last| seq > last)
-    }
-
-    /// Returns true if the message was not seen before.
-    fn take_number(
-        &mut self,
-        at: Millis,
-        seq: Seq,
-        replay: &mut impl FnMut(RecoveryEvent<'_>),
-    ) -> bool {
-        let is_new = self.next.is_none_or(|next| seq >= next);
-        if let Some(current) = &mut self.segment {
-            current.summary.newest = Some(at);
-            if at < current.begun_at {
-                self.recovered.durable = seq;
-            }
-            if current.is_other_life && !is_new {
-                current.messages_unused = current.messages_unused.saturating_add(1);
-            }
-        }
-        if self.next.is_some_and(|next| seq.above(next) > LOST_NUMBERS_MAX) {
-            // More seqs are missing than can be lost: the seq is wrong.
-            self.is_number_in_doubt = true;
-            self.segment.iter_mut().for_each(|current| current.record_too_far(seq));
-            return false;
-        }
-        if is_new {
-            self.advance(seq, replay);
-            self.next = Some(seq.next());
-            self.is_number_in_doubt = false;
-            self.damaged_messages = 0;
-        }
-        is_new
-    }
-
-    /// Raises the next seq to `next`. The seqs in between are lost.
-    fn advance(&mut self, next: Seq, replay: &mut impl FnMut(RecoveryEvent<'_>)) {
-        if let Some(first) = self.next.filter(|first| *first < next) {
-            let last = next.before();
-            let lost = last.above(first.before());
-            if lost > LOST_NUMBERS_MAX {
-                self.recovered.issues.push(Issue::GivenUp { before: next });
-            }
-            self.recovered.messages_lost = self.recovered.messages_lost.saturating_add(lost);
-            if self.losses_reported < LOSSES_REPORTED_MAX {
-                self.losses_reported = self.losses_reported.saturating_add(1);
-                self.recovered.issues.push(Issue::Lost { first, last });
-            } else {
-                self.losses_unreported = self.losses_unreported.saturating_add(lost);
-            }
-            replay(RecoveryEvent::Lost { first, last });
-        }
-        self.next = self.next.max(Some(next));
-    }
-
     /// Ends a segment, perhaps with an incomplete record.
-    fn end<D: Disk>(&mut self, store: &mut Store<D>, torn: Option<Range<u64>>) {
+    fn end<D: Disk>(
+        &mut self,
+        store: &mut Store<D>,
+        torn: Option<Range<u64>>,
+        replay: &mut impl FnMut(RecoveryEvent<'_>),
+    ) {
         let Some(mut current) = self.segment.take() else { return };
+        if current.header.repeats
+            && let Some(last) = self.superseded.last()
+        {
+            self.advance(last.next(), replay);
+        }
+        // Records after the snapshot may be missing, too.
+        self.is_number_in_doubt |= !current.has_snapshot;
         let serial = current.header.serial;
         current.summary.last = self.next.map_or(Seq::ZERO, Seq::before);
         let issues = &mut self.recovered.issues;

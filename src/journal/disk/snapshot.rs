@@ -1,7 +1,7 @@
 //! The snapshot at the start of a segment.
 
 use crate::facts::{MemberState, Recorded};
-use crate::journal::{EncodedRanges, HEADER_BYTES, Record, Salt, SyncMode, encode};
+use crate::journal::{EncodedRanges, HEADER_BYTES, Record, Salt, SegmentHeader, SyncMode, encode};
 use crate::limits::{RECORD_RANGES_MAX, SyncPolicy};
 use crate::protocol::{Epoch, Seq};
 use crate::time::{Millis, Now};
@@ -14,15 +14,16 @@ pub(super) struct Snapshot {
     pub(super) members_bytes: u64,
 }
 
-/// Encodes the epoch, the members with their cursors, and the messages after `after`.
+/// Encodes the epoch, the members with their cursors, and the messages after `after`. If the
+/// segment repeats messages, the last record tells that all of them are there.
 pub(super) fn snapshot(
     state: &impl Recorded,
     epoch: Epoch,
     after: Seq,
-    salt: Salt,
+    header: &SegmentHeader,
     now: Now,
 ) -> Snapshot {
-    let (mut records, at) = (Vec::new(), now.steady);
+    let (mut records, at, salt) = (Vec::new(), now.steady, header.salt);
     let epoch = Record::Epoch { epoch, last: after };
     encode(&epoch, at, salt, &mut records);
     for (it, own) in state.member_states() {
@@ -49,6 +50,10 @@ pub(super) fn snapshot(
             let above = own.iter().map(|(first, last)| ((*first).max(after.next()), *last));
             put_own(id, above, at, salt, &mut records);
         }
+    }
+    if header.repeats {
+        let last = state.position().last;
+        encode(&Record::Durable { last }, at, salt, &mut records);
     }
     Snapshot { records, members_bytes }
 }

@@ -93,7 +93,7 @@ impl<S: Recorded> JournalContents<S> {
         let after = durable(&recovered, options, &state);
         let repeats = after < position.last;
         let header = SegmentHeader { serial, salt, boot, sync, repeats };
-        let Snapshot { records, members_bytes } = snapshot(&state, epoch, after, salt, now);
+        let Snapshot { records, members_bytes } = snapshot(&state, epoch, after, &header, now);
         let bytes = file_bytes(&records);
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
         let (bytes_max, needed) = (options.segment_bytes(members_bytes), state.needed());

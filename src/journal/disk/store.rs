@@ -60,6 +60,8 @@ pub(super) struct FirstRecord {
     pub(super) last: Seq,
     /// True if the segment repeats messages: see [`SegmentHeader::repeats`].
     pub(super) repeats: bool,
+    /// True if none of the repeated messages is damaged or missing.
+    pub(super) is_whole: bool,
 }
 
 /// Writer of a segment.
@@ -312,11 +314,12 @@ impl<D: Disk> Store<D> {
         let mut all = Vec::new();
         for (serial, segment) in self.segments.iter().rev() {
             all.push((*serial, resumed));
-            if let Some(FirstRecord { epoch, last, repeats }) = segment.start {
+            if let Some(FirstRecord { epoch, last, repeats, is_whole }) = segment.start {
                 let later = resumed.filter(|it| it.repeats || it.epoch == epoch);
                 let last = later.map_or(last, |it| it.last.min(last));
                 let repeats = repeats || later.is_some_and(|it| it.repeats);
-                resumed = Some(FirstRecord { epoch, last, repeats });
+                let is_whole = is_whole && later.is_none_or(|it| it.is_whole);
+                resumed = Some(FirstRecord { epoch, last, repeats, is_whole });
             }
         }
         all.reverse();

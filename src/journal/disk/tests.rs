@@ -30,6 +30,10 @@ fn header(serial: u64) -> SegmentHeader {
     }
 }
 
+fn name(serial: u64) -> String {
+    format!("{serial:016x}.journal")
+}
+
 fn line(seq: u64, text: &str) -> Vec<u8> {
     format!("{seq}#alice#1700000000000#{text}\n").into_bytes()
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 
-use super::RecordKind;
 use crate::facts::{MemberState, Owner};
 use crate::protocol::{Seq, is_id};
 
@@ -19,7 +18,7 @@ pub(in crate::journal::disk) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Appends a member. Without a `send` the number is left out.
-pub(super) fn put_member(state: &MemberState<'_>, out: &mut Vec<u8>) -> RecordKind {
+pub(super) fn put_member(state: &MemberState<'_>, out: &mut Vec<u8>) {
     let MemberState { id, owner, address, registered_at, acked, published } = *state;
     if published > 0 {
         out.extend_from_slice(&published.to_le_bytes());
@@ -31,10 +30,6 @@ pub(super) fn put_member(state: &MemberState<'_>, out: &mut Vec<u8>) -> RecordKi
     out.extend_from_slice(&address.port().to_le_bytes());
     put_ip(address.ip(), out);
     out.extend_from_slice(id.as_bytes());
-    match published {
-        0 => RecordKind::OwnedMember,
-        _ => RecordKind::PublishingMember,
-    }
 }
 
 /// Takes the number of a `send`.

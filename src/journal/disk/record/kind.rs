@@ -1,5 +1,7 @@
 //! Kinds of records, as stored in their headers.
 
+use super::Record;
+
 /// Kind of a record, with its number in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -43,5 +45,38 @@ impl RecordKind {
             RecordKind::Sent,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
+    }
+
+    /// Returns true if the snapshot at the start of a segment is complete at the first record of
+    /// this kind. `repeats` is [`SegmentHeader::repeats`](super::super::SegmentHeader::repeats).
+    pub(in crate::journal::disk) const fn ends_snapshot(self, repeats: bool) -> bool {
+        match self {
+            Self::Epoch | Self::Member | Self::OwnedMember | Self::PublishingMember | Self::Own => {
+                false
+            }
+            Self::Clock | Self::Accepted | Self::Acked | Self::Deregistered => !repeats,
+            Self::Durable | Self::NewEpoch | Self::Continued | Self::Closed | Self::Sent => true,
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Returns the kind with which the record is written.
+    pub(in crate::journal::disk) const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Epoch { .. } => RecordKind::Epoch,
+            Self::Member(state) if state.published > 0 => RecordKind::PublishingMember,
+            Self::Member(_) => RecordKind::OwnedMember,
+            Self::Own { .. } => RecordKind::Own,
+            Self::Deregistered { .. } => RecordKind::Deregistered,
+            Self::Accepted { number: None, .. } => RecordKind::Accepted,
+            Self::Accepted { number: Some(_), .. } => RecordKind::Sent,
+            Self::Acked { .. } => RecordKind::Acked,
+            Self::Clock { .. } => RecordKind::Clock,
+            Self::Durable { .. } => RecordKind::Durable,
+            Self::NewEpoch { .. } => RecordKind::NewEpoch,
+            Self::Continued => RecordKind::Continued,
+            Self::Closed => RecordKind::Closed,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::journal::disk::issues::Issue;
 use crate::journal::disk::recovered::SegmentSummary;
-use crate::journal::disk::segment::SegmentHeader;
+use crate::journal::disk::segment::{SegmentHeader, SegmentItem};
 use crate::journal::disk::store::FirstRecord;
 use crate::protocol::{Epoch, Seq};
 use crate::time::Millis;
@@ -27,6 +27,8 @@ pub(super) struct CurrentSegment {
     /// True if the seqs belong to another epoch than the earlier ones, and are below them.
     pub(super) is_other_life: bool,
     pub(super) messages_unused: u64,
+    /// True if the end of the snapshot was found.
+    pub(super) has_snapshot: bool,
 }
 
 /// Damaged bytes of a segment.
@@ -53,18 +55,29 @@ impl CurrentSegment {
             too_far: None,
             is_other_life: false,
             messages_unused: 0,
+            has_snapshot: false,
         }
     }
 
-    /// Returns the last seq that is read from this segment, if a later one has the seqs above.
+    /// Returns the first record of a later segment, if that one has all seqs above its `last`.
     /// This holds if the later segment repeats them, and also if it continues `epoch` or the first
     /// epoch of this segment: a new epoch after that was never confirmed. A segment without its
     /// epoch record counts as one of the later segment's epoch.
-    pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<Seq> {
+    pub(super) fn resumed_in(&self, epoch: Option<Epoch>) -> Option<FirstRecord> {
         let is_same = |it: &FirstRecord| {
             it.repeats || !self.has_epoch || Some(it.epoch) == epoch || Some(it.epoch) == self.epoch
         };
-        self.resumed.filter(is_same).map(|it| it.last)
+        self.resumed.filter(is_same)
+    }
+
+    /// Notes the end of the snapshot, even if the record there is damaged.
+    pub(super) fn find_snapshot_end(&mut self, item: &SegmentItem<'_>) {
+        let kind = match item {
+            SegmentItem::Record { record, .. } => Some(record.kind()),
+            SegmentItem::Damage { kind, .. } => *kind,
+            SegmentItem::Torn { .. } => None,
+        };
+        self.has_snapshot |= kind.is_some_and(|kind| kind.ends_snapshot(self.header.repeats));
     }
 
     /// Records damaged bytes. With `is_whole` they are a record with impossible values.
@@ -85,7 +98,7 @@ impl CurrentSegment {
 
     /// Returns true if a part of the segment cannot be used.
     pub(super) fn is_damaged(&self) -> bool {
-        self.damage.first.is_some() || self.too_far.is_some()
+        self.damage.first.is_some() || self.too_far.is_some() || !self.has_snapshot
     }
 
     /// Returns the issues of the segment, except for an incomplete record at its end.
@@ -96,8 +109,9 @@ impl CurrentSegment {
             first.map(|first| Issue::Damaged { serial, ranges, bytes, first, impossible });
         let too_far =
             self.too_far.map(|(first, messages)| Issue::TooFar { serial, first, messages });
+        let no_end = (!self.has_snapshot).then_some(Issue::SnapshotCut { serial });
         let messages = self.messages_unused;
         let twice = self.is_other_life.then_some(Issue::NumbersTwice { serial, messages });
-        [damaged, too_far, twice].into_iter().flatten()
+        [damaged, no_end, too_far, twice].into_iter().flatten()
     }
 }

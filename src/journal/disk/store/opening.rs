@@ -90,9 +90,7 @@ impl<D: Disk> Store<D> {
         name: &str,
     ) -> Result<Result<(u64, Option<FirstRecord>), String>, JournalError> {
         let mut bytes = Vec::new();
-        self.disk
-            .read(name, START_BYTES as u64, &mut bytes)
-            .map_err(|error| JournalError::Unreadable { name: name.to_owned(), error })?;
+        self.read_file(name, START_BYTES as u64, &mut bytes)?;
         let (header, mut records) = match segment::read(&bytes) {
             Ok(read) => read,
             Err(BadHeader::Version(version)) => {
@@ -104,7 +102,9 @@ impl<D: Disk> Store<D> {
         };
         let start = match records.next() {
             Some(SegmentItem::Record { record: Record::Epoch { epoch, last }, .. }) => {
-                Some(FirstRecord { epoch, last, repeats: header.repeats })
+                let repeats = header.repeats;
+                let is_whole = !repeats || self.has_whole_snapshot(name)?;
+                Some(FirstRecord { epoch, last, repeats, is_whole })
             }
             Some(
                 SegmentItem::Record { .. } | SegmentItem::Damage { .. } | SegmentItem::Torn { .. },
@@ -115,6 +115,33 @@ impl<D: Disk> Store<D> {
             return Ok(Err("its serial number is out of range".to_owned()));
         }
         Ok(Ok((header.serial, start)))
+    }
+
+    /// Returns true if the snapshot of a segment that repeats messages is whole.
+    fn has_whole_snapshot(&mut self, name: &str) -> Result<bool, JournalError> {
+        let mut bytes = Vec::new();
+        self.read_file(name, u64::MAX, &mut bytes)?;
+        let Ok((_, records)) = segment::read(&bytes) else { return Ok(false) };
+        for item in records {
+            match item {
+                SegmentItem::Record { record, .. } if record.kind().ends_snapshot(true) => {
+                    return Ok(true);
+                }
+                SegmentItem::Record { .. } => (),
+                SegmentItem::Damage { .. } | SegmentItem::Torn { .. } => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_file(
+        &mut self,
+        name: &str,
+        length: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), JournalError> {
+        let read = self.disk.read(name, length, bytes);
+        read.map_err(|error| JournalError::Unreadable { name: name.to_owned(), error })
     }
 
     fn add_segment(&mut self, serial: u64, start: Option<FirstRecord>, name: String) {

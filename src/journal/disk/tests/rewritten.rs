@@ -62,10 +62,26 @@ fn an_undamaged_snapshot_names_all_members() {
         times
     };
     assert_eq!(named(&disk), 2);
-    let name = "0000000000000002.journal";
-    let mut bytes = disk.get(name);
+    let name = name(2);
+    let mut bytes = disk.get(&name);
     let member = bytes.windows(5).position(|bytes| bytes == b"alice").unwrap();
     bytes[member] ^= 1;
-    disk.put(name, bytes);
+    disk.put(&name, bytes);
     assert_eq!(named(&disk), 1);
+}
+
+#[test]
+fn a_synced_number_was_given_out_even_if_its_message_is_damaged() {
+    for is_header in [false, true] {
+        let durable = Record::Durable { last: Seq::new(2) };
+        let batch = Batch::new(1).start(7, 0, 0).message(1, "one").message(2, "two");
+        let end = HEADER_BYTES + batch.bytes.len();
+        let disk = disk_of(vec![batch.add(durable, 10)]);
+        let mut bytes = disk.get(&name(1));
+        let header = end - line(2, "two").len() - 1;
+        bytes[if is_header { header } else { end - 1 }] ^= 1;
+        disk.put(&name(1), bytes);
+        let content = recover_disk(disk);
+        assert_eq!((content.lost, content.recovered.last), (vec![(2, 2)], Seq::new(2)));
+    }
 }

@@ -1,6 +1,7 @@
 //! Damage of the newest segments: no text is accepted twice, and no seq is given out twice.
 
 use super::*;
+use crate::journal::HEADER_BYTES;
 
 /// Two starts in one boot: the second segment repeats the last message of the first one.
 fn written() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -75,4 +76,27 @@ fn a_damaged_message_loses_its_number_unless_a_later_one_of_the_sender_is_there(
         assert!(replies[0].ends_with(&format!(" published={published}")), "{damaged}: {replies:?}");
         assert!(replies[1].contains(" missed=2 "), "{damaged}: {replies:?}");
     }
+}
+
+/// Cuts the newest segment, which repeats messages, at each length.
+#[test]
+fn a_segment_that_is_cut_inside_its_snapshot_repeats_no_number_and_loses_no_message() {
+    let (directory, path) = written();
+    let whole = std::fs::read(&path).unwrap();
+    let earlier = std::fs::read(directory.path().join("0000000000000001.journal")).unwrap();
+    for length in HEADER_BYTES..whole.len() {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::write(copy.path().join("0000000000000001.journal"), &earlier).unwrap();
+        std::fs::write(copy.path().join("0000000000000002.journal"), &whole[..length]).unwrap();
+        for start in 1..3 {
+            let mut opened = open(copy.path(), 1, SyncPolicy::Always, start * 1_000);
+            assert_ne!(opened.state.epoch(), Epoch::new(0), "{length}: 4 may be given out");
+            assert_eq!(opened.state.lines(Seq::ZERO).count(), 3, "{length} at start {start}");
+            let request = ["alice#reconnect 9000"];
+            let replies = ask(&mut opened, start * 1_000 + 10, &request);
+            assert!(replies[0].contains(" next=4 "), "{length}: {replies:?}");
+            assert!(replies[0].ends_with(" published=3"), "{length}: {replies:?}");
+        }
+    }
+    drop(directory);
 }
