@@ -1,5 +1,6 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod any_damage;
 mod damage;
 mod extremes;
 mod golden;
