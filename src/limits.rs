@@ -287,6 +287,12 @@ pub const UNPRINTED_LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const PRINT_CLOSE_MS: u64 = 1_000;
 /// Most batches of entries that wait for the thread of the message log.
 pub const LOG_QUEUE_MAX: usize = 4;
+/// Messages that `last` shows without a number.
+pub const LAST_MESSAGES_DEFAULT: usize = 10;
+/// Most messages that `last` shows.
+pub const LAST_MESSAGES_MAX: usize = 1000;
+/// Most bytes at the end of a message log that `last` reads.
+pub const LAST_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes read at once when the end of a message log is searched.
 pub const LOG_SEARCH_BYTES: usize = 64 * 1024;
 

@@ -20,6 +20,7 @@
 
 mod discarded;
 mod file_state;
+mod last_messages;
 mod lines;
 mod recovery;
 
@@ -36,6 +37,7 @@ use crate::text;
 use file_state::{FileState, LogFileId};
 
 pub use discarded::EntrySink;
+pub use last_messages::{LastMessages, LastMessagesLimit};
 pub use lines::{Lines, LogBatch};
 
 /// Reason why a file cannot be used as the message log. The file is unchanged.
@@ -86,6 +88,8 @@ pub enum LogJob {
     Retry,
     /// Check now whether the file was moved away, and not at the next write: SIGHUP.
     Rotate,
+    /// Read this number of messages from the end of the file.
+    ReadLast(usize),
 }
 
 /// Result of a batch of jobs.
@@ -99,6 +103,8 @@ pub struct LogReport {
     pub is_checked: bool,
     /// Text for the user about a new file that started without [`LogJob::Rotate`].
     pub new_file: Option<String>,
+    /// Result of [`LogJob::ReadLast`], or the error as text.
+    pub last_messages: Option<Result<LastMessages, String>>,
     /// The emptied buffer, for the next batch.
     pub spare: String,
 }
@@ -323,6 +329,7 @@ impl Sink for MessageLog {
     fn run(&mut self, batch: Vec<LogBatch>) -> LogReport {
         let mut report = LogReport::default();
         let mut is_expected = false;
+        let mut last_count = None;
         for job in batch.into_iter().flatten() {
             match job {
                 LogJob::Append(lines) => self.append(lines),
@@ -332,9 +339,14 @@ impl Sink for MessageLog {
                     report.is_checked = true;
                     is_expected = true;
                 }
+                LogJob::ReadLast(count) => last_count = Some(count),
             }
         }
         self.write_into(&mut report);
+        report.last_messages = last_count.map(|count| {
+            let last = last_messages::read_last(&self.file, self.length, count);
+            last.map_err(|error| format!("{}: {error}", self.path_shown()))
+        });
         if is_expected {
             report.new_file = None;
         }

@@ -44,7 +44,10 @@ use crate::text;
 use server::Participant;
 use terminal::{InputMode, Prompt};
 
-pub use message_log::{EntrySink, Lines, LogBatch, LogJob, LogReport, MessageLog, MessageLogError};
+pub use message_log::{
+    EntrySink, LastMessages, LastMessagesLimit, Lines, LogBatch, LogJob, LogReport, MessageLog,
+    MessageLogError,
+};
 
 /// Reason why the participant could not start or continue.
 #[derive(Debug)]

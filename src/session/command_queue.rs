@@ -10,6 +10,8 @@ use crate::limits::{USER_COMMANDS_BYTES_MAX, USER_COMMANDS_MAX};
 pub(super) struct CommandQueue {
     commands: VecDeque<UserCommand>,
     bytes: usize,
+    /// True while the shell carries out the last command: the next one waits.
+    is_held: bool,
 }
 
 impl CommandQueue {
@@ -23,12 +25,23 @@ impl CommandQueue {
         !self.is_full() && self.bytes < USER_COMMANDS_BYTES_MAX
     }
 
+    /// Returns true if no command waits, and the shell carries out none.
     pub(super) fn is_empty(&self) -> bool {
-        self.commands.is_empty()
+        self.commands.is_empty() && !self.is_held
     }
 
+    /// Holds the queue until [`Self::release`]: the shell carries out a command.
+    pub(super) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    pub(super) fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// Returns the next command, unless the queue is held.
     pub(super) fn front(&self) -> Option<&UserCommand> {
-        self.commands.front()
+        self.commands.front().filter(|_| !self.is_held)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &UserCommand> {

@@ -4,7 +4,9 @@ use super::in_flight::RequestSource;
 use super::join::Port;
 use super::shutdown::SessionShutdown;
 use super::waiting::UserRequest;
-use super::{Ask, BadCommand, Join, JoinKind, NotSent, Notice, Session, UserCommand};
+use super::{
+    Ask, BadCommand, Join, JoinKind, NotSent, Notice, Reason, Session, SessionEffect, UserCommand,
+};
 use crate::limits::USER_COMMANDS_MAX;
 use crate::protocol::Command;
 use crate::time::Millis;
@@ -26,6 +28,15 @@ impl Session {
     pub(super) fn on_end_of_input(&mut self) {
         if !self.settings.stays_after_input && self.shutdown.is_none() {
             self.queue.push(UserCommand::Quit);
+        }
+    }
+
+    /// Handles the end of a `last`.
+    pub(super) fn on_last_read(&mut self, failure: Option<&str>) {
+        self.queue.release();
+        if let Some(reason) = failure {
+            let why = Reason::System(reason.into());
+            self.output.fail_with(Notice::Failed { command: "last", why });
         }
     }
 
@@ -55,6 +66,10 @@ impl Session {
                         true => self.waiting.wait(request, &mut self.output),
                         false => self.ask(request, now),
                     }
+                }
+                UserCommand::Last { count } => {
+                    self.queue.hold();
+                    self.output.push(SessionEffect::ReadLast { count });
                 }
                 UserCommand::Status => self.output.show(Notice::Status(self.status(now))),
                 UserCommand::Help => self.output.show(Notice::Help),
@@ -86,6 +101,7 @@ impl Session {
         match command {
             UserCommand::Join { .. }
             | UserCommand::JoinUntilOnline { .. }
+            | UserCommand::Last { .. }
             | UserCommand::Status
             | UserCommand::Help
             | UserCommand::Quit
@@ -200,6 +216,7 @@ impl Session {
         let queued = self.queue.iter().filter(|command| match command {
             UserCommand::Join { .. } | UserCommand::Ask(_) => true,
             UserCommand::JoinUntilOnline { .. }
+            | UserCommand::Last { .. }
             | UserCommand::Status
             | UserCommand::Help
             | UserCommand::Quit

@@ -65,6 +65,7 @@ impl<'a> SessionHandler<'a> {
             SessionInput::LogFailed { reason } => {
                 session.messages.on_log_failed(reason, &mut session.output, now);
             }
+            SessionInput::LastRead { failure } => session.on_last_read(failure),
             SessionInput::Tick => (),
         }
         self.expire();

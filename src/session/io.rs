@@ -100,6 +100,11 @@ pub enum SessionInput<'a> {
         /// Error of the operating system.
         reason: &'a str,
     },
+    /// The messages of [`SessionEffect::ReadLast`] are shown, or could not be read.
+    LastRead {
+        /// Error, as text.
+        failure: Option<&'a str>,
+    },
     /// Time has passed.
     Tick,
 }
@@ -144,6 +149,12 @@ pub enum SessionEffect {
     Append(LogEntry),
     /// Try again to write the entries that could not be written.
     RetryLog,
+    /// Read the last messages of the message log, show them, and report it with
+    /// [`SessionInput::LastRead`].
+    ReadLast {
+        /// Number of messages.
+        count: usize,
+    },
     /// Log a warning about dropped connections.
     Report(DroppedConnection),
     /// Show a notice to the user.

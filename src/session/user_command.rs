@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Notice;
 use super::join_kind::JoinKind;
-use crate::limits::LISTEN_PORT_MIN;
+use crate::limits::{LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, LISTEN_PORT_MIN};
 use crate::protocol::{Command, Listing, Query, Text};
 
 /// A parsed line of the user.
@@ -21,6 +21,10 @@ pub(super) enum UserCommand {
     },
     /// A command that is one request and its reply.
     Ask(Ask),
+    /// `last [N]`: the last messages of the message log.
+    Last {
+        count: usize,
+    },
     Status,
     Help,
     /// `quit` or `exit`
@@ -40,8 +44,9 @@ const MEMBER_COMMANDS: [(&str, &str); 6] = [
 ];
 
 /// Commands whose answer is the participant's own, with their purpose.
-const LOCAL_COMMANDS: [(&str, &str); 4] = [
+const LOCAL_COMMANDS: [(&str, &str); 5] = [
     ("who", "show the members as a table: since when, messages that wait, age of the oldest"),
+    ("last [N]", "show the last N messages of the message log (default 10)"),
     ("status", "show the state of this participant"),
     ("help", "show this list"),
     ("quit", "disconnect and exit; exit does the same"),
@@ -84,6 +89,7 @@ impl UserCommand {
                 let port = parse_port(port).ok_or(BadCommand::Port("join"))?;
                 return Ok(Some(Self::JoinUntilOnline { port }));
             }
+            "last" => return parse_last(arguments).map(Some),
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
             "who" => Self::Ask(Ask::Who),
@@ -118,6 +124,7 @@ impl UserCommand {
             Self::Ask(ask) => ask.bytes(),
             Self::Join { .. }
             | Self::JoinUntilOnline { .. }
+            | Self::Last { .. }
             | Self::Status
             | Self::Help
             | Self::Quit
@@ -199,6 +206,16 @@ fn parse_join(kind: JoinKind, port: &str) -> Result<UserCommand, BadCommand> {
     Ok(UserCommand::Join { kind, port })
 }
 
+fn parse_last(count: &str) -> Result<UserCommand, BadCommand> {
+    let count = match count {
+        "" => Some(LAST_MESSAGES_DEFAULT),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    };
+    let count = count.filter(|count| (1..=LAST_MESSAGES_MAX).contains(count));
+    Ok(UserCommand::Last { count: count.ok_or(BadCommand::LastCount)? })
+}
+
 /// Parses a port to listen on; 0 is any free one.
 fn parse_port(text: &str) -> Option<u16> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -221,6 +238,8 @@ pub enum BadCommand {
     Arguments(Box<str>),
     /// This command needs a valid port.
     Port(&'static str),
+    /// `last` needs a valid number of messages.
+    LastCount,
     /// The queue of commands is full, at this number.
     TooMany(usize),
 }
@@ -241,6 +260,9 @@ impl fmt::Display for BadCommand {
                     f,
                     "{word}: port: expected {LISTEN_PORT_MIN} to 65535, or 0 for any free one"
                 )
+            }
+            Self::LastCount => {
+                write!(f, "last: expected a number of messages from 1 to {LAST_MESSAGES_MAX}")
             }
             Self::TooMany(max) => write!(f, "{max} commands are waiting; this one was dropped"),
         }
@@ -280,6 +302,8 @@ mod tests {
             ("join", Ok(Some(UserCommand::JoinUntilOnline { port: 0 }))),
             ("join 9001 ", Ok(Some(UserCommand::JoinUntilOnline { port: 9001 }))),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Query(Query::List(Listing::Members)))))),
+            ("last", Ok(Some(UserCommand::Last { count: 10 }))),
+            (" last  1000 ", Ok(Some(UserCommand::Last { count: 1000 }))),
             (" who ", Ok(Some(UserCommand::Ask(Ask::Who)))),
             ("quit", Ok(Some(UserCommand::Quit))),
             (" exit ", Ok(Some(UserCommand::Quit))),
@@ -307,7 +331,8 @@ mod tests {
         for line in help.lines() {
             let (usage, purpose) = line.split_at(17);
             assert!(usage.ends_with(' ') && !purpose.starts_with(' '), "{line:?} is in columns");
-            let command = usage.trim_end().replace("PORT", "9001").replace(['[', ']'], "");
+            let command =
+                usage.trim_end().replace("PORT", "9001").replace('N', "3").replace(['[', ']'], "");
             assert!(matches!(UserCommand::parse(command.as_bytes()), Ok(Some(_))), "{line:?}");
         }
     }
@@ -327,6 +352,10 @@ mod tests {
             (b"register +1", port("register")),
             (b"reconnect 65536", port("reconnect")),
             (b"reconnect 1 2", port("reconnect")),
+            (b"last 0", BadCommand::LastCount),
+            (b"last 1001", BadCommand::LastCount),
+            (b"last +1", BadCommand::LastCount),
+            (b"last 1 2", BadCommand::LastCount),
             (b"msend \xff", BadCommand::NotUtf8),
             (b"msend a\nb", BadCommand::LineFeed),
         ] {

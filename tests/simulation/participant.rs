@@ -145,6 +145,10 @@ impl World {
         }
     }
 
+    fn read_last(&mut self, i: usize) {
+        self.input(i, SessionInput::LastRead { failure: None });
+    }
+
     fn run_effect(&mut self, i: usize, effect: SessionEffect) {
         self.trace(|| format!("p{i}: {effect:?}"));
         let World { participants, environment, model, .. } = self;
@@ -193,6 +197,7 @@ impl World {
                 *ack = Some(seq.as_u64());
             }
             SessionEffect::Append(entry) => self.append(i, entry),
+            SessionEffect::ReadLast { .. } => self.read_last(i),
             SessionEffect::RetryLog => participant.disk.retry(environment, participant.life),
             SessionEffect::Show(Notice::Status(status)) => participant.status = Some(status),
             SessionEffect::Show(notice) => {

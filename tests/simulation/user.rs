@@ -32,6 +32,7 @@ impl World {
                 93..=94 => "stats".to_owned(),
                 95 => "status".to_owned(),
                 97 => "quit".to_owned(),
+                98 => "last".to_owned(),
                 _ => "ping".to_owned(),
             };
             self.say(i, &line);

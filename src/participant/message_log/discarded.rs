@@ -46,6 +46,10 @@ fn discard(report: LogReport, job: LogJob) -> LogReport {
         }
         LogJob::Begin(_) => LogReport { written: written.saturating_add(1), ..report },
         LogJob::Retry | LogJob::Rotate => LogReport { is_checked: true, ..report },
+        LogJob::ReadLast(_) => {
+            let refused = "this participant keeps no message log (--no-log)";
+            LogReport { last_messages: Some(Err(refused.to_owned())), ..report }
+        }
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
             .into_iter()
             .map(|job| match job {
                 LogJob::Append(lines) => (lines.entries, lines.last.as_u64()),
-                LogJob::Begin(_) | LogJob::Retry | LogJob::Rotate => (0, 0),
+                LogJob::Begin(_) | LogJob::Retry | LogJob::Rotate | LogJob::ReadLast(_) => (0, 0),
             })
             .collect();
         assert_eq!(jobs, [(2, 2), (0, 0), (1, 1), (0, 0), (1, 2)]);

@@ -42,6 +42,9 @@ impl Participant {
                     self.output.push_entry(&entry);
                     self.log.waiting_mut().append(&entry);
                 }
+                SessionEffect::ReadLast { count } => {
+                    self.log.waiting_mut().push(LogJob::ReadLast(count));
+                }
                 SessionEffect::RetryLog => self.log.waiting_mut().push(LogJob::Retry),
                 SessionEffect::Show(notice) => self.output.push_notice(&notice),
                 SessionEffect::Exit { code } => {
@@ -64,7 +67,7 @@ impl Participant {
 
     pub(super) fn take_completions(&mut self, now: Millis) {
         for report in self.log.completions() {
-            let LogReport { written, failure, is_checked, new_file, spare } = report;
+            let LogReport { written, failure, is_checked, new_file, last_messages, spare } = report;
             self.log.waiting_mut().reuse(spare);
             if let Some(words) = new_file {
                 let line = format_args!("* message log: {words}");
@@ -75,6 +78,11 @@ impl Participant {
             }
             if let Some(reason) = failure {
                 self.handle(SessionInput::LogFailed { reason: &reason }, now);
+            }
+            if let Some(last) = last_messages {
+                let last = last.map(|last| self.output.push_last_messages(last));
+                let failure = last.as_ref().err().map(String::as_str);
+                self.handle(SessionInput::LastRead { failure }, now);
             }
         }
         for result in self.output.completions() {

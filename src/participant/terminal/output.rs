@@ -17,9 +17,11 @@ use super::printout::{OutputPrinter, Printed, TextStream};
 use super::stdout_shows_colours;
 use crate::config::ParticipantOptions;
 use crate::limits::{
-    UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX, UNPRINTED_MESSAGES_BYTES_MAX,
+    LAST_BYTES_MAX, UNPRINTED_COMMANDS_BYTES_MAX, UNPRINTED_LINES_BYTES_MAX,
+    UNPRINTED_MESSAGES_BYTES_MAX,
 };
 use crate::participant::batched_worker::{Batch as _, BatchedWorker};
+use crate::participant::message_log::{LastMessages, LastMessagesLimit};
 use crate::session::{LogEntry, Notice, NoticeKind};
 use crate::text::Counted;
 
@@ -82,6 +84,10 @@ impl Output {
             return;
         }
         self.push_counts();
+        self.push_entry_text(entry);
+    }
+
+    fn push_entry_text(&mut self, entry: &LogEntry) {
         let printout = self.printer.waiting_mut();
         let text = match entry {
             LogEntry::Message(message) if self.form.has_colours => {
@@ -101,6 +107,28 @@ impl Output {
             }
         };
         text.push('\n');
+    }
+
+    /// Shows the reply to `last`, also with `--quiet`.
+    pub(in crate::participant) fn push_last_messages(&mut self, last: LastMessages) {
+        let LastMessages { messages, limit } = last;
+        let shown = Counted(messages.len(), "message", "messages");
+        match limit {
+            None => (),
+            Some(LastMessagesLimit::BeginOfFile) => {
+                let line = format_args!("* last: the message log has {shown}");
+                self.push_line(NoticeKind::Event, &line);
+            }
+            Some(LastMessagesLimit::Bytes) => {
+                let line = format_args!(
+                    "* last: {shown}, all in the last {LAST_BYTES_MAX} bytes of the message log"
+                );
+                self.push_line(NoticeKind::Event, &line);
+            }
+        }
+        for message in messages {
+            self.push_entry_text(&LogEntry::Message(message));
+        }
     }
 
     /// Shows a notice of the session.

@@ -80,6 +80,31 @@ fn the_rows_of_who_are_a_table_without_the_first_line() {
 }
 
 #[test]
+fn the_commands_behind_last_wait_until_it_is_shown() {
+    let mut harness = Harness::online();
+    for line in ["last", "ping", "last 3"] {
+        harness.user(line);
+    }
+    harness.expect(&["read last 10"]);
+    assert!(!harness.session.is_idle());
+    harness.message(1, "1#bob#0#hi");
+    harness.written(1);
+    harness.expect(&["append 1 bob: hi", "ack 1 1"]);
+    harness.input(SessionInput::LastRead { failure: None });
+    harness.expect(&["send 1 me#ping#10.0.0.2"]);
+    harness.reply(1, "OK ping");
+    harness.expect(&["show OK ping", "read last 3"]);
+    harness.input(SessionInput::LastRead { failure: Some("denied") });
+    harness.expect(&["show error: last: denied"]);
+    assert!(harness.session.is_idle() && harness.session.has_failed());
+    harness.user("last 7");
+    harness.input(SessionInput::EndOfInput);
+    harness.expect(&["read last 7"]);
+    harness.input(SessionInput::LastRead { failure: None });
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+}
+
+#[test]
 fn an_msend_whose_reply_is_lost_is_unknown_and_never_sent_again() {
     let mut harness = Harness::online();
     harness.user("msend a");

@@ -184,6 +184,7 @@ fn brief(effect: SessionEffect) -> String {
             text
         }
         SessionEffect::Report(dropped) => format!("report {dropped}"),
+        SessionEffect::ReadLast { count } => format!("read last {count}"),
         SessionEffect::RetryLog => "retry log".to_owned(),
         SessionEffect::Show(notice) => format!("show {notice}"),
         SessionEffect::Exit { code } => format!("exit {code}"),

@@ -114,6 +114,7 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
         ("ping me", arguments("ping")),
         ("quit now", arguments("quit")),
         ("members 1", arguments("members")),
+        ("last x", "last: expected a number of messages from 1 to 1000".to_owned()),
         (&"y".repeat(1024 * 1024), "line exceeds 1048576 bytes".to_owned()),
     ] {
         let (code, said) = home.script(&[], &format!("{line}\n\n  \nping\n"));
@@ -222,8 +223,8 @@ fn help_names_every_command_and_stats_every_counter() {
     let (code, help) = home.script(&["-e", "help"], "");
     assert_eq!(code, Some(0));
     let words: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
-    let expected = "join register reconnect disconnect deregister msend members stats ping who \
-                    status help quit";
+    let expected = "join register reconnect disconnect deregister msend members stats ping \
+                    who last status help quit";
     assert_eq!(words.join(" "), expected);
     let (code, said) = home.script(&["-e", "stats"], "");
     let mut lines = said.lines();
