@@ -73,7 +73,11 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             // Line editing works without the history.
             let _ = editor.add_history_entry(&line);
         }
-        // A pasted text may have several lines.
+        match paste_answer(&mut editor, screen, &line) {
+            PasteAnswer::Send => (),
+            PasteAnswer::Drop => continue,
+            PasteAnswer::End => break UserInput::Interrupt,
+        }
         for line in line.split('\n') {
             let typed = UserInput::Line(line.as_bytes().to_vec());
             if ends_program(line) {
@@ -88,6 +92,38 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
     };
     drop(editor); // Text is printed directly from here on.
     sender.send(end);
+}
+
+/// Answer to the question before a paste of several lines is sent.
+enum PasteAnswer {
+    Send,
+    Drop,
+    /// There was no answer: the program shuts down.
+    End,
+}
+
+/// Asks before a text of several lines is sent. Only a paste has several lines, and each of them
+/// is a command.
+fn paste_answer(editor: &mut Editor, screen: &Screen, text: &str) -> PasteAnswer {
+    let lines = text.split('\n').filter(|line| !line.trim().is_empty()).count();
+    if lines <= 1 {
+        return PasteAnswer::Send;
+    }
+    loop {
+        screen.begin_line();
+        let answer = editor.readline(&format!("paste of {lines} lines: send them? [y/N] "));
+        screen.end_line();
+        return match answer {
+            Ok(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => PasteAnswer::Send,
+            Err(ReadlineError::Signal(Signal::Resize)) => continue,
+            Err(_) if screen.is_closing() => PasteAnswer::End,
+            Ok(_) | Err(_) => {
+                // An error is ignored here: the next print fails too, and reports it.
+                let _ = screen.print(&format!("* paste of {lines} lines: not sent\n"));
+                PasteAnswer::Drop
+            }
+        };
+    }
 }
 
 const NEVER_IN_UTF8: u8 = 0xff;

@@ -104,7 +104,12 @@ impl Screen {
 
     /// Returns true if Ctrl-C clears the line instead of ending the program.
     pub(super) fn may_clear_line(&self) -> bool {
-        self.has_text.load(Ordering::Acquire) && !self.is_closing.load(Ordering::Acquire)
+        self.has_text.load(Ordering::Acquire) && !self.is_closing()
+    }
+
+    /// Returns true if the program shuts down.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
     }
 
     /// Makes Ctrl-C end the line in any case.

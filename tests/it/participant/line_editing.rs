@@ -1,5 +1,7 @@
 //! Comforts of the prompt at a terminal: colours, completion, history, pastes.
 
+use rustix::process::Signal;
+
 use support::coordinator::Coordinator;
 use support::participant::{Home, Running, until};
 
@@ -47,4 +49,44 @@ fn no_color_and_a_dumb_terminal_have_no_colours() {
     refused.expect("* new epoch ");
     let seq = bob.msend("hello");
     refused.expect(&format!("{seq} bob: hello\r\n"));
+}
+
+/// The bytes that a terminal sends for a paste.
+fn paste(text: &str) -> String {
+    format!("\x1b[200~{text}\x1b[201~\r")
+}
+
+#[test]
+fn a_paste_of_several_lines_asks_once_and_a_paste_of_one_line_never() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = online(&home, &[], "xterm");
+    let two = paste("msend one\r\n\r\nmsend two\n");
+    alice.write(&two);
+    alice.expect("paste of 2 lines: send them? [y/N] ");
+    bob.msend("meanwhile");
+    alice.expect("bob\x1b[39m: meanwhile\r\n");
+    alice.write("y\r");
+    alice.expect("OK msend seq=2");
+    alice.expect("OK msend seq=3");
+    bob.socket().delivery(2, "alice", "one");
+    bob.socket().delivery(3, "alice", "two");
+    for no in ["n\r", "\r", "x\r", "\x03", "\x04", "y?\r"] {
+        alice.write(&two);
+        alice.expect("send them? [y/N] ");
+        alice.write(no);
+        alice.expect("* paste of 2 lines: not sent\r\n");
+    }
+    alice.write(&paste("msend single\n"));
+    alice.expect("OK msend seq=4");
+    bob.socket().delivery(4, "alice", "single");
+    alice.write(&two);
+    alice.expect("send them? [y/N] ");
+    alice.signal(Signal::TERM);
+    alice.expect("OK disconnect");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    assert!(alice.is_in_line_mode());
+    assert!(!alice.unexpected().contains("not sent"), "nobody has answered: {}", alice.said);
+    assert!(!alice.said.contains("paste of 1 line"), "{}", alice.said);
 }

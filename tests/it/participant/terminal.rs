@@ -160,6 +160,8 @@ fn a_long_paste_among_messages_is_done_to_its_end() {
             bob.msend("meanwhile");
             if number == 50 {
                 alice.write("\r");
+                alice.expect(&format!("paste of {LINES} lines: send them? [y/N] "));
+                alice.write("y\r");
             }
         }
         (0..LINES).for_each(|_| alice.expect(LAST_OF_HELP));
