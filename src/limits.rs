@@ -287,6 +287,10 @@ pub const UNPRINTED_LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const PRINT_CLOSE_MS: u64 = 1_000;
 /// Most batches of entries that wait for the thread of the message log.
 pub const LOG_QUEUE_MAX: usize = 4;
+/// Most ids of other members that the prompt knows for completion.
+pub const KNOWN_IDS_MAX: usize = 1000;
+/// Most words that one completion offers: they fit on a screen.
+pub const COMPLETIONS_MAX: usize = 32;
 /// Messages that `last` shows without a number.
 pub const LAST_MESSAGES_DEFAULT: usize = 10;
 /// Most messages that `last` shows.

@@ -88,7 +88,7 @@ impl Participant {
             commands: CommandConnection::default(),
             messages: AcceptedSockets::new(&run.config.coordinator.host),
             log: BatchedWorker::new(log),
-            output: Output::new(BatchedWorker::new(printer), &run.options),
+            output: Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids()),
             stdout: StdoutState::default(),
             lines: UserLines::new(run.options.commands(), run.options.exit_on_error, typed),
             prompt,

@@ -104,6 +104,11 @@ pub struct Settings {
     pub seed: u64,
 }
 
+/// Returns all commands of the user with their arguments, such as `register PORT`.
+pub fn command_usages() -> impl Iterator<Item = &'static str> {
+    UserCommand::usages()
+}
+
 /// State machine of one participant.
 #[derive(Debug)]
 pub struct Session {

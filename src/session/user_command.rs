@@ -107,6 +107,13 @@ impl UserCommand {
         }
     }
 
+    /// Returns all commands in the form in which `help` shows them, and `exit`.
+    pub(super) fn usages() -> impl Iterator<Item = &'static str> {
+        let tables = MEMBER_COMMANDS.into_iter().chain(LOCAL_COMMANDS);
+        let queries = Query::ALL.into_iter().map(Query::word);
+        tables.map(|(usage, _)| usage).chain(queries).chain(["exit"])
+    }
+
     /// Writes the lines of `help`: each command with its purpose.
     pub(super) fn fmt_help(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queries = Query::ALL.map(|query| (query.word(), query.purpose()));

@@ -8,7 +8,9 @@
 //! Reading and writing a terminal may block, so two threads do it and not the loop.
 
 mod colours;
+mod completion;
 mod input;
+mod known_ids;
 mod output;
 mod printout;
 mod reader;
@@ -27,6 +29,7 @@ use crate::limits::USER_LINES_WAITING_MAX;
 use crate::net::{Diagnostic, Print, print_each};
 use colours::shows_colours;
 use input::{Writers, close_stdin};
+use known_ids::KnownIds;
 use printout::OutputPrinter;
 use reader::{InputSender, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
@@ -40,6 +43,7 @@ pub(super) use reader::UserInput;
 pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
+    ids: Arc<KnownIds>,
     reading: InputMode,
 }
 
@@ -56,12 +60,13 @@ impl Prompt {
         let is_terminal = reading != InputMode::Nothing
             && io::stdin().is_terminal()
             && io::stdout().is_terminal();
-        match is_terminal.then(Screen::with_editor).and_then(Result::ok) {
+        let ids = Arc::default();
+        match is_terminal.then(|| Screen::with_editor(&ids)).and_then(Result::ok) {
             Some((screen, editor)) => {
                 let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
-                Self { screen, terminal, reading }
+                Self { screen, terminal, ids, reading }
             }
-            None => Self { screen: Screen::plain(), terminal: None, reading },
+            None => Self { screen: Screen::plain(), terminal: None, ids, reading },
         }
     }
 
@@ -99,6 +104,11 @@ impl Prompt {
     /// Returns the sink that runs on the printer's thread.
     pub(super) fn printer(&self) -> OutputPrinter {
         OutputPrinter::new(Arc::clone(&self.screen))
+    }
+
+    /// Returns the ids for completion, if lines are edited.
+    pub(super) fn known_ids(&self) -> Option<Arc<KnownIds>> {
+        self.terminal.as_ref().map(|_| Arc::clone(&self.ids))
     }
 
     /// Returns the printer of diagnostics for a terminal with line editing, where they must not

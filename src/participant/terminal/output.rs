@@ -10,9 +10,11 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::colours::push_coloured;
+use super::known_ids::KnownIds;
 use super::printout::{OutputPrinter, Printed, TextStream};
 use super::stdout_shows_colours;
 use crate::config::ParticipantOptions;
@@ -29,6 +31,8 @@ use crate::text::Counted;
 pub(in crate::participant) struct Output {
     printer: BatchedWorker<OutputPrinter>,
     form: OutputForm,
+    /// Ids for completion, if lines are edited.
+    known_ids: Option<Arc<KnownIds>>,
     messages_dropped: u64,
     lines_dropped: u64,
 }
@@ -65,13 +69,17 @@ impl Output {
     pub(in crate::participant) fn new(
         printer: BatchedWorker<OutputPrinter>,
         options: &ParticipantOptions,
+        known_ids: Option<Arc<KnownIds>>,
     ) -> Self {
         let form = OutputForm::new(options);
-        Self { printer, form, messages_dropped: 0, lines_dropped: 0 }
+        Self { printer, form, known_ids, messages_dropped: 0, lines_dropped: 0 }
     }
 
     /// Shows an entry of the message log. Only messages are dropped early.
     pub(in crate::participant) fn push_entry(&mut self, entry: &LogEntry) {
+        if let (Some(ids), LogEntry::Message(message)) = (&self.known_ids, entry) {
+            ids.learn(message.sender());
+        }
         let (bytes_max, dropped) = match entry {
             LogEntry::Message(_) if self.form.is_quiet => return,
             LogEntry::Message(_) => (UNPRINTED_MESSAGES_BYTES_MAX, &mut self.messages_dropped),
@@ -133,6 +141,9 @@ impl Output {
 
     /// Shows a notice of the session.
     pub(in crate::participant) fn push_notice(&mut self, notice: &Notice) {
+        if let (Some(ids), Notice::Member { line, .. }) = (&self.known_ids, notice) {
+            ids.learn(line.split(' ').next().unwrap_or_default());
+        }
         self.push_line(notice.kind(), notice);
     }
 

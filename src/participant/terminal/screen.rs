@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustyline::completion::Completer;
-use rustyline::config::{ColorMode, Config};
+use rustyline::config::{ColorMode, CompletionType, Config};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
@@ -24,6 +24,9 @@ use rustyline::validate::Validator;
 use rustyline::{Context, ExternalPrinter, Helper};
 
 use super::printout::write_all;
+
+use super::completion::{self, Completion};
+use super::known_ids::KnownIds;
 
 /// The line editor.
 pub(super) type Editor = rustyline::Editor<PromptHelper, DefaultHistory>;
@@ -51,14 +54,20 @@ impl Screen {
     }
 
     /// Creates a screen with line editing. Without terminal support, the editor reads plain lines.
-    pub(super) fn with_editor() -> rustyline::Result<(Arc<Self>, Editor)> {
-        // With colours, the editor lets `PromptHelper` draw text above the prompt.
-        let config = Config::builder().color_mode(ColorMode::Forced).build();
+    pub(super) fn with_editor(ids: &Arc<KnownIds>) -> rustyline::Result<(Arc<Self>, Editor)> {
+        // With colours, the editor lets `PromptHelper` draw text above the prompt. Without
+        // questions in a completion, it always does so at once.
+        let config = Config::builder()
+            .color_mode(ColorMode::Forced)
+            .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
+            .build();
         let mut editor = Editor::with_config(config)?;
         let redraw = editor.create_external_printer().ok();
         let redraw = redraw.map(|redraw| Mutex::new(Box::new(redraw) as Box<_>));
         let screen = Arc::new(Self::new(redraw));
-        editor.set_helper(Some(PromptHelper(Arc::clone(&screen))));
+        let ids = Arc::clone(ids);
+        editor.set_helper(Some(PromptHelper { screen: Arc::clone(&screen), ids }));
         Ok((screen, editor))
     }
 
@@ -134,12 +143,15 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Draws the waiting text above the prompt, when the editor draws its prompt.
-pub(super) struct PromptHelper(Arc<Screen>);
+/// Draws the waiting text above the prompt, when the editor draws its prompt, and completes words.
+pub(super) struct PromptHelper {
+    screen: Arc<Screen>,
+    ids: Arc<KnownIds>,
+}
 
 impl Highlighter for PromptHelper {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
-        let mut text = std::mem::take(&mut *lock(&self.0.waiting));
+        let mut text = std::mem::take(&mut *lock(&self.screen.waiting));
         text.push_str(prompt);
         Cow::Owned(text)
     }
@@ -147,6 +159,16 @@ impl Highlighter for PromptHelper {
 
 impl Completer for PromptHelper {
     type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let Completion { start, words } = completion::complete(line, cursor, &self.ids);
+        Ok((start, words))
+    }
 }
 
 /// Gives no hints. The editor calls it for each change of the line.
@@ -154,7 +176,7 @@ impl Hinter for PromptHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
-        self.0.has_text.store(!line.is_empty(), Ordering::Release);
+        self.screen.has_text.store(!line.is_empty(), Ordering::Release);
         None
     }
 }

@@ -90,3 +90,28 @@ fn a_paste_of_several_lines_asks_once_and_a_paste_of_one_line_never() {
     assert!(!alice.unexpected().contains("not sent"), "nobody has answered: {}", alice.said);
     assert!(!alice.said.contains("paste of 1 line"), "{}", alice.said);
 }
+
+#[test]
+fn the_tab_key_completes_commands_and_the_ids_of_senders_and_members() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let _others = ["carol", "carlos"].map(|id| coordinator.join(id, ""));
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = online(&home, &["-q"], "xterm");
+    bob.msend("hello");
+    until("the message", || home.log().contains("\thello\n"));
+    alice.write("ms\tb\t\r");
+    alice.expect("OK msend seq=2");
+    bob.socket().delivery(2, "alice", "bob");
+    alice.write("msend @c\t\r");
+    alice.expect("OK msend seq=3");
+    bob.socket().delivery(3, "alice", "@c");
+    alice.write("who\r");
+    alice.expect("\r\ncarol ");
+    alice.write("msend hi @c\t");
+    alice.expect("carlos  carol");
+    bob.msend("meanwhile");
+    alice.write("o\t, welcome\r");
+    alice.expect("OK msend seq=5");
+    bob.socket().delivery(5, "alice", "hi @carol, welcome");
+}
