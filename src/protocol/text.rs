@@ -26,6 +26,12 @@ impl<'a> Text<'a> {
         Ok(Self(bytes))
     }
 
+    /// Returns true if a request may have this text.
+    #[must_use]
+    pub fn is_valid(text: &str) -> bool {
+        Text::parse(text.as_bytes()).is_ok()
+    }
+
     /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {

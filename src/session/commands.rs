@@ -3,7 +3,7 @@
 use super::in_flight::RequestSource;
 use super::join::Port;
 use super::shutdown::SessionShutdown;
-use super::waiting::UserRequest;
+use super::user_request::UserRequest;
 use super::{
     Ask, BadCommand, Join, JoinKind, NotSent, Notice, Reason, Session, SessionEffect, UserCommand,
 };
@@ -61,9 +61,10 @@ impl Session {
                 UserCommand::Join { kind, port } => self.join(kind, port),
                 UserCommand::JoinUntilOnline { port } => self.join_until_online(port),
                 UserCommand::Ask(ask) => {
-                    let request = self.waiting.number(ask, now);
+                    let waiting = self.outbox.waiting_mut();
+                    let request = waiting.number(ask, now);
                     match must_wait {
-                        true => self.waiting.wait(request, &mut self.output),
+                        true => waiting.wait(request, &mut self.output),
                         false => self.ask(request, now),
                     }
                 }
@@ -81,7 +82,8 @@ impl Session {
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
-        self.waiting.report(self.is_in_outage(), &mut self.output);
+        let is_in_outage = self.is_in_outage();
+        self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
     }
 
     /// Returns true if the next command of the user can be carried out now. If the command only
@@ -89,11 +91,14 @@ impl Session {
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
         let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
-        let others_wait = !self.waiting.is_empty() && !self.is_in_outage();
+        let others_wait = !self.outbox.waiting().is_empty() && !self.is_in_outage();
         if joining_for_user || others_wait {
             return false;
         }
         let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
+        if is_message && self.outbox.must_drain(&self.requests) {
+            return false;
+        }
         if self.must_wait(command) || !self.requests.has_room_for(is_message) {
             return self.must_wait(command);
         }
@@ -109,7 +114,7 @@ impl Session {
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // A command of the user cancels an automatic reconnect.
                 self.give_up_join();
-                self.waiting.give_up(&NotSent::Left, &mut self.output);
+                self.outbox.give_up_waiting(&NotSent::Left, &mut self.output);
                 self.requests.open(&mut self.output, now)
             }
             UserCommand::Ask(Ask::Msend(_) | Ask::Query(_) | Ask::Who) => {
@@ -144,13 +149,13 @@ impl Session {
     }
 
     /// Sends a request of the user.
-    fn ask(&mut self, request: UserRequest, now: Millis) {
+    fn ask(&mut self, mut request: UserRequest, now: Millis) {
         if request.ask.is_leave() {
             // The end of the message socket is expected now: no reconnect follows.
             self.automatic_join.forbid();
         }
-        let command = request.ask.command();
-        let (word, line) = (command.word(), self.requests.line(&self.settings.id, &command));
+        let line = self.outbox.line(&mut request, &self.settings.id, &self.requests);
+        let word = request.command().word();
         if let Some(line) = line {
             self.requests.send(RequestSource::User(request), word, line, &mut self.output, now);
         }
@@ -158,7 +163,7 @@ impl Session {
 
     /// Returns true if the user's messages must wait at present.
     pub(super) fn is_in_outage(&self) -> bool {
-        self.is_coming_back() || self.waiting.is_paused()
+        self.is_coming_back() || self.outbox.waiting().is_paused()
     }
 
     fn is_coming_back(&self) -> bool {
@@ -177,7 +182,7 @@ impl Session {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {
             Ask::Msend(_) => true,
-            Ask::Query(_) | Ask::Who => !self.waiting.is_empty(),
+            Ask::Query(_) | Ask::Who => !self.outbox.waiting().is_empty(),
             Ask::Disconnect | Ask::Deregister => false,
         };
         waits && self.is_in_outage()
@@ -186,28 +191,32 @@ impl Session {
     /// Sends waiting requests in order, as many as may be in flight.
     fn send_waiting(&mut self, now: Millis) {
         while self.may_send_waiting(now) {
-            let Some(request) = self.waiting.pop_to_send(&mut self.output) else { return };
+            let Some(request) = self.outbox.waiting_mut().pop_to_send(&mut self.output) else {
+                return;
+            };
             self.ask(request, now);
         }
     }
 
     fn may_send_waiting(&mut self, now: Millis) -> bool {
-        let Some(UserRequest { ask, .. }) = self.waiting.front() else { return false };
+        let Some(request) = self.outbox.waiting().front() else { return false };
+        let is_message = request.ask.is_message();
         let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
         let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
         may_ask
-            && self.requests.has_room_for(ask.is_message())
+            && !(is_message && self.outbox.must_drain(&self.requests))
+            && self.requests.has_room_for(is_message)
             && self.requests.open(&mut self.output, now)
     }
 
     /// Removes and returns the oldest unsent request.
     pub(super) fn take_unsent(&mut self, now: Millis) -> Option<UserRequest> {
-        if !self.waiting.is_empty() {
-            return self.waiting.pop();
+        if !self.outbox.waiting().is_empty() {
+            return self.outbox.waiting_mut().pop();
         }
         let Some(UserCommand::Ask(_)) = self.queue.front() else { return None };
         let Some(UserCommand::Ask(ask)) = self.queue.pop() else { return None };
-        Some(self.waiting.number(ask, now))
+        Some(self.outbox.waiting_mut().number(ask, now))
     }
 
     /// Reports the queued commands, and a join of the user, as not finished.
@@ -235,7 +244,7 @@ impl Session {
     fn start_shutdown(&mut self, now: Millis) {
         let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
         self.give_up_join();
-        self.waiting.give_up(&NotSent::Quit, &mut self.output);
+        self.outbox.give_up_waiting(&NotSent::Quit, &mut self.output);
         self.automatic_join.forbid();
         self.queue.clear();
         self.shutdown = Some(SessionShutdown::new(is_awaited, now));

@@ -1,9 +1,11 @@
 //! One input: what the event means for the parts of a session.
 
+use std::num::NonZeroU64;
+
 use super::in_flight::{InFlight, RequestSource};
 use super::messages::LastLine;
 use super::requests::{Answer, MissedDeadline};
-use super::waiting::UserRequest;
+use super::user_request::UserRequest;
 use super::{
     Ask, BadCommand, CommandSocket, Join, MessageSocket, NotSent, Notice, Reason, Session,
     SessionInput, UserCommand,
@@ -75,7 +77,7 @@ impl<'a> SessionHandler<'a> {
         self.expire_requests();
         self.expire_join();
         let (session, now) = (&mut *self.session, self.now);
-        session.waiting.expire(&mut session.output, now);
+        session.outbox.expire(&mut session.output, now);
         session.messages.retry_log(&mut session.output, now);
         if session.shutdown.is_some_and(|shutdown| shutdown.deadline() <= now) {
             session.exit_without_waiting();
@@ -97,8 +99,8 @@ impl<'a> SessionHandler<'a> {
         }
         match self.session.take_unsent(self.now) {
             Some(request) if request.ask.is_message() => {
-                let why = NotSent::Unreachable(why);
-                self.session.output.fail_with(Notice::not_sent(&request.ask, why));
+                let Session { outbox, output, .. } = &mut *self.session;
+                outbox.give_up(&request, NotSent::Unreachable(why), output);
             }
             Some(request) => {
                 let command = request.ask.word();
@@ -113,14 +115,14 @@ impl<'a> SessionHandler<'a> {
     fn waits_for_coordinator(&mut self) -> bool {
         let session = &mut *self.session;
         let is_message = matches!(session.queue.front(), Some(UserCommand::Ask(Ask::Msend(_))));
-        let waits = !session.waiting.is_empty() || is_message;
+        let waits = !session.outbox.waiting().is_empty() || is_message;
         if !waits || !session.may_send_later() {
             return false;
         }
-        if session.waiting.is_empty()
+        if session.outbox.waiting().is_empty()
             && let Some(request) = session.take_unsent(self.now)
         {
-            session.waiting.insert(request);
+            session.outbox.waiting_mut().insert(request);
         }
         self.delay_sending();
         true
@@ -129,7 +131,7 @@ impl<'a> SessionHandler<'a> {
     /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
     fn delay_sending(&mut self) {
         if self.session.join.is_none() {
-            self.session.waiting.delay_sending(self.now);
+            self.session.outbox.waiting_mut().delay_sending(self.now);
         }
     }
 
@@ -154,12 +156,18 @@ impl<'a> SessionHandler<'a> {
     fn on_ok(&mut self, source: RequestSource, line: &str, fields: Fields<'_>) {
         match source {
             RequestSource::User(request) => {
-                self.session.output.show(request.ask.notice(line, true));
+                let Session { outbox, messages, output, .. } = &mut *self.session;
+                let notice = request.ask.notice(line, true);
                 match request.ask {
-                    Ask::Msend(_) => self.session.waiting.on_accepted(),
-                    Ask::Disconnect | Ask::Deregister => self.session.messages.mark_leaving(),
+                    Ask::Msend(_) => return outbox.on_accepted(request, (line, fields), output),
+                    Ask::Disconnect => messages.mark_leaving(),
+                    Ask::Deregister => {
+                        messages.mark_leaving();
+                        outbox.on_deregistered();
+                    }
                     Ask::Query(_) | Ask::Who => (),
                 }
+                output.show(notice);
             }
             RequestSource::Join => self.confirm_join(line, fields),
             RequestSource::Leave => self.session.exit(Some(Notice::Reply(line.into()))),
@@ -177,21 +185,31 @@ impl<'a> SessionHandler<'a> {
         }
     }
 
-    /// Handles a refused request. A message is queued again if the coordinator says that this
-    /// member is not online, or that the coordinator shuts down. Such a refusal has changed
-    /// nothing, and the message socket is about to end.
+    /// Handles a refused request.
     fn on_refused(&mut self, code: u16, line: &str, request: UserRequest) {
-        let session = &mut *self.session;
-        let is_away = matches!(code, 404 | 409 | 503) && request.ask.is_message();
-        if is_away && session.may_send_later() {
-            session.waiting.insert(request);
-            return self.delay_sending();
+        if request.ask.is_message() {
+            return self.on_text_refused(code, line, request);
         }
+        let session = &mut *self.session;
         session.output.fail_with(Notice::Reply(line.into()));
         match code {
             404 | 409 if request.ask.is_leave() => session.messages.mark_leaving(), // Offline.
             _ if request.ask.is_leave() => self.stay_online(),
             _ => (),
+        }
+    }
+
+    /// Handles a refused text, which may wait to be sent again: a refusal has changed nothing.
+    fn on_text_refused(&mut self, code: u16, line: &str, request: UserRequest) {
+        let may_wait = self.session.may_send_later();
+        let Session { outbox, requests, output, .. } = &mut *self.session;
+        if let Some(expected) = expected_number(line)
+            && request.number().is_some()
+        {
+            return outbox.on_too_high(request, expected, requests, output);
+        }
+        if outbox.on_refused(request, (code, line), may_wait, output) {
+            self.delay_sending();
         }
     }
 
@@ -215,7 +233,7 @@ impl<'a> SessionHandler<'a> {
                 RequestSource::User(_) if session.shutdown.is_some() => {
                     unfinished = unfinished.saturating_add(1);
                 }
-                RequestSource::User(request) => session.waiting.insert(request),
+                RequestSource::User(request) => session.outbox.waiting_mut().insert(request),
                 RequestSource::Join => session.join.iter_mut().for_each(Join::ask_again),
                 RequestSource::Leave => {
                     session.shutdown.iter_mut().for_each(|shutdown| shutdown.set_asked(false));
@@ -244,13 +262,13 @@ impl<'a> SessionHandler<'a> {
             match request.source {
                 RequestSource::User(request) if number >= handed_over => match session.shutdown {
                     Some(_) => {
-                        let notice = Notice::not_sent(&request.ask, NotSent::Quit);
-                        session.output.fail_with(notice);
+                        session.outbox.give_up(&request, NotSent::Quit, &mut session.output);
                     }
-                    None => session.waiting.insert(request),
+                    None => session.outbox.waiting_mut().insert(request),
                 },
-                RequestSource::User(UserRequest { ask, .. }) => {
-                    session.output.fail_with(Notice::unanswered(&ask));
+                RequestSource::User(request) => {
+                    let may_wait = session.may_send_later();
+                    session.outbox.on_unanswered(request, may_wait, &mut session.output);
                 }
                 RequestSource::Join => self.on_join_reply_lost(why.clone()),
                 RequestSource::Leave => {
@@ -337,4 +355,10 @@ impl<'a> SessionHandler<'a> {
         }
         self.resume();
     }
+}
+
+/// Returns the number that the coordinator expects, if it has refused another one.
+fn expected_number(line: &str) -> Option<NonZeroU64> {
+    let expected = line.strip_prefix("ERR 409 send: expected ")?;
+    expected.split(' ').next()?.parse().ok()
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::Notice;
-use super::waiting::UserRequest;
+use super::user_request::UserRequest;
 
 /// A request that was sent and has no reply yet.
 #[derive(Debug)]

@@ -55,7 +55,14 @@ impl SessionHandler<'_> {
 
     fn ask_to_join(&mut self) {
         let Session {
-            join: Some(join), messages, requests, output, settings, own_addresses, ..
+            join: Some(join),
+            messages,
+            requests,
+            outbox,
+            output,
+            settings,
+            own_addresses,
+            ..
         } = &mut *self.session
         else {
             return;
@@ -77,6 +84,7 @@ impl SessionHandler<'_> {
             own_addresses.push(SocketAddr::new(ip, join.port().number));
         }
         requests.send(RequestSource::Join, command.word(), line, output, self.now);
+        outbox.on_join_asked(join.kind());
         join.mark_asked();
     }
 
@@ -144,13 +152,13 @@ impl SessionHandler<'_> {
 
     /// The coordinator has sent the hello: this connection is the message socket now.
     fn on_hello(&mut self, socket: MessageSocket, epoch: Epoch) {
-        let Session { join: Some(join), messages, waiting, own_addresses, output, .. } =
+        let Session { join: Some(join), messages, outbox, own_addresses, output, .. } =
             &mut *self.session
         else {
             return;
         };
         join.on_hello(output);
-        waiting.release();
+        outbox.waiting_mut().release();
         own_addresses.clear();
         let is_confirmed = join.is_confirmed();
         let stream = MessageStream::new(socket, join.port(), is_confirmed, self.now);
@@ -162,11 +170,13 @@ impl SessionHandler<'_> {
 
     /// Handles `OK`: shows it at once, and finishes the join when the hello has come too.
     pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>) {
-        let Session { join: Some(join), automatic_join, messages, output, .. } = &mut *self.session
+        let Session { join: Some(join), automatic_join, messages, output, outbox, .. } =
+            &mut *self.session
         else {
             return;
         };
         join.confirm(line, output, self.now);
+        outbox.on_joined(fields, output);
         automatic_join.allow(join.port());
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
             && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
@@ -189,11 +199,19 @@ impl SessionHandler<'_> {
     /// Handles `ERR`: registers after a 404, retries, or fails.
     pub(super) fn refuse_join(&mut self, code: u16, line: &str) {
         let Session {
-            join: Some(join), messages, automatic_join, output, settings, requests, ..
+            join: Some(join),
+            messages,
+            automatic_join,
+            outbox,
+            output,
+            settings,
+            requests,
+            ..
         } = &mut *self.session
         else {
             return;
         };
+        outbox.on_join_refused(join.kind());
         if join.has_hello() {
             messages.close(output);
         }
@@ -218,8 +236,11 @@ impl SessionHandler<'_> {
     /// succeeded. With a journal, a coordinator sends the hello before it can confirm, and may end
     /// in between.
     pub(super) fn on_join_reply_lost(&mut self, why: Reason) {
-        let Session { join: Some(join), messages, .. } = &mut *self.session else { return };
+        let Session { join: Some(join), messages, outbox, output, .. } = &mut *self.session else {
+            return;
+        };
         if join.has_hello() && messages.stream().is_some() {
+            outbox.on_joined_without_reply(output);
             return self.finish_join();
         }
         join.on_reply_lost();

@@ -21,7 +21,7 @@
 //!                ▼
 //!   parts:  requests (command socket)   messages (message socket, inbox)   command_queue
 //!           join/state (attempts, handshake)   automatic_join (pauses)   shutdown
-//!           waiting (requests in an outage)    output ──▶ effects
+//!           outbox (requests in an outage, numbers of texts)    output ──▶ effects
 //! ```
 //!
 //! Each part decides about its own fields. A part gets the output and the time, and returns the
@@ -49,13 +49,17 @@ mod members_table;
 mod messages;
 mod notice;
 mod notice_kind;
+mod outbox;
+mod outbox_entry;
 mod output;
 mod own_addresses;
 mod refused;
 mod requests;
 mod shutdown;
 mod status;
+mod text_numbers;
 mod user_command;
+mod user_request;
 mod waiting;
 
 #[cfg(test)]
@@ -70,12 +74,12 @@ use dropped::DropReports;
 use handler::SessionHandler;
 use join::Join;
 use messages::ReceivedMessages;
+use outbox::Outbox;
 use output::SessionOutput;
 use own_addresses::OwnAddresses;
 use requests::Requests;
 use shutdown::SessionShutdown;
 use user_command::{Ask, UserCommand};
-use waiting::WaitingRequests;
 
 pub use dropped::{DropReason, DroppedConnection};
 pub use entry::{LogEntry, LogPosition, Message};
@@ -83,6 +87,7 @@ pub use io::{CommandSocket, MessageSocket, SessionEffect, SessionInput};
 pub use join_kind::JoinKind;
 pub use notice::{Notice, Reason};
 pub use notice_kind::NoticeKind;
+pub use outbox_entry::{OutboxEntry, StoredText};
 pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
 pub use waiting::NotSent;
@@ -115,7 +120,7 @@ pub struct Session {
     settings: Settings,
     requests: Requests,
     queue: CommandQueue,
-    waiting: WaitingRequests,
+    outbox: Outbox,
     join: Option<Join>,
     messages: ReceivedMessages,
     own_addresses: OwnAddresses,
@@ -132,7 +137,7 @@ impl Session {
         Self {
             requests: Requests::default(),
             queue: CommandQueue::default(),
-            waiting: WaitingRequests::new(settings.seed.wrapping_add(1)),
+            outbox: Outbox::new(settings.seed.wrapping_add(1)),
             join: None,
             messages: ReceivedMessages::new(settings.log_position),
             own_addresses: OwnAddresses::default(),
@@ -172,7 +177,7 @@ impl Session {
             self.requests.deadline(),
             self.join.as_ref().and_then(Join::deadline),
             self.messages.inbox().retry_at(),
-            self.waiting.deadline(),
+            self.outbox.waiting().deadline(),
             self.shutdown.as_ref().map(SessionShutdown::deadline),
         ]
         .into_iter()
@@ -196,7 +201,7 @@ impl Session {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
-            && self.waiting.is_empty()
+            && self.outbox.waiting().is_empty()
             && self.requests.has_room_for(false)
             && !self.join.as_ref().is_some_and(Join::is_for_user)
     }
@@ -258,7 +263,7 @@ impl Session {
             epoch: log_position.epoch,
             last: log_position.last,
             unwritten: self.messages.inbox().unwritten(),
-            waiting: self.waiting.len(),
+            waiting: self.outbox.waiting().len(),
             in_flight: self.requests.in_flight(),
         }
     }
@@ -271,7 +276,7 @@ impl Session {
     pub fn check(&self) {
         self.requests.check();
         self.messages.check();
-        self.waiting.check();
+        self.outbox.waiting().check();
         if let Some(join) = &self.join {
             join.check();
             assert!(self.shutdown.is_none(), "no join runs during a shutdown");

@@ -54,8 +54,12 @@ pub enum Notice {
         /// Reason why it was not sent.
         why: NotSent,
     },
-    /// Requests wait until the participant is online again.
-    Waiting,
+    /// Requests wait until they can be sent.
+    Waiting {
+        /// The coordinator's reply, if it takes no message for now. Otherwise the participant is
+        /// not online.
+        refused: Option<Box<str>>,
+    },
     /// Requests that waited are sent.
     SendingWaiting {
         /// Number of commands.
@@ -213,9 +217,7 @@ impl fmt::Display for Notice {
             Self::NotSent { command, text, why } => {
                 write!(f, "error: {command}: not sent: {why}{}", QuotedText(text))
             }
-            Self::Waiting => {
-                write!(f, "* not online: messages wait up to {WAITING_S_MAX} s {WAITING}")
-            }
+            Self::Waiting { refused } => fmt_waiting(refused.as_deref(), f),
             Self::SendingWaiting { commands } => {
                 write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
@@ -298,6 +300,17 @@ impl fmt::Display for NotSent {
             Self::Unreachable(why) => why.fmt(f),
             Self::Left => f.write_str("you asked to go offline"),
             Self::Quit => f.write_str("the participant shuts down"),
+        }
+    }
+}
+
+/// Writes that messages wait, and why: the coordinator's reply, or no connection.
+fn fmt_waiting(refused: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match refused {
+        None => write!(f, "* not online: messages wait up to {WAITING_S_MAX} s {WAITING}"),
+        Some(line) => {
+            let line = text::for_terminal(line);
+            write!(f, "* {line}: messages wait up to {WAITING_S_MAX} s and are sent again")
         }
     }
 }

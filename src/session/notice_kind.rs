@@ -29,7 +29,7 @@ impl Notice {
             | Self::NotSent { .. }
             | Self::Unfinished { .. }
             | Self::Abandoned { .. } => NoticeKind::Error,
-            Self::Waiting
+            Self::Waiting { .. }
             | Self::SendingWaiting { .. }
             | Self::Listening { .. }
             | Self::Connected { .. }

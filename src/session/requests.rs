@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 
 use super::in_flight::{InFlight, RequestSource, handed_over};
 use super::output::SessionOutput;
@@ -127,6 +128,23 @@ impl Requests {
             && self.bytes < IN_FLIGHT_BYTES_MAX
             // All requests in flight are messages, or were given up.
             && self.in_flight.back().is_none_or(|last| may_follow(&last.source))
+    }
+
+    /// Returns true if a text with a number is in flight.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.numbers().next().is_some()
+    }
+
+    /// Returns true if the text with this number is in flight.
+    pub(super) fn has_number(&self, number: NonZeroU64) -> bool {
+        self.numbers().any(|other| other == number)
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = NonZeroU64> {
+        self.in_flight.iter().filter_map(|request| match &request.source {
+            RequestSource::User(request) => request.number(),
+            RequestSource::Join | RequestSource::Leave | RequestSource::GivenUp => None,
+        })
     }
 
     /// Gives up the `register` or `reconnect` in flight.

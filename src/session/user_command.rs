@@ -197,6 +197,11 @@ impl Ask {
         matches!(self, Self::Msend(_))
     }
 
+    /// Returns true if the coordinator takes the text of an `msend`, whatever its length.
+    pub(super) fn is_valid_text(&self) -> bool {
+        matches!(self, Self::Msend(text) if Text::is_valid(text))
+    }
+
     /// Returns true if the reply is a list.
     pub(super) const fn is_list(&self) -> bool {
         matches!(self, Self::Query(Query::List(_)) | Self::Who)

@@ -1,31 +1,24 @@
 //! The user's requests that wait until the coordinator can be reached. The coordinator has
-//! certainly not carried them out. They keep their order.
+//! certainly not carried them out, or they are texts with a number, which it accepts once. They
+//! keep their order.
 //!
 //! ```text
 //!   user's commands ──▶ queue ──────────▶ in flight ──▶ reply
-//!                         │ outage         │ refused as offline, or not written
+//!                         │ outage         │ refused for now, not written, reply lost
 //!                         ▼                ▼
 //!                        waiting, in order ──▶ in flight, when online again
 //!                           └─────────────────▶ "not sent": too many, too old, disconnect, quit
 //! ```
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use super::backoff::Backoff;
 use super::output::SessionOutput;
+use super::user_request::UserRequest;
 use super::{Ask, Notice, Reason};
 use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
 use crate::time::Millis;
-
-/// A numbered request of the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UserRequest {
-    pub(super) ask: Ask,
-    /// Position among all requests of the user.
-    order: u64,
-    /// Time of the user's command: a request waits a limited time from here.
-    since: Millis,
-}
 
 /// Reason why a request of the user was given up before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +46,8 @@ pub(super) struct WaitingRequests {
     /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
     pauses: Backoff,
+    /// The coordinator's reason for which it takes no message for now.
+    refused: Option<Box<str>>,
     /// The notice about this outage was shown.
     reported: bool,
 }
@@ -65,6 +60,7 @@ impl WaitingRequests {
             numbered: 0,
             not_before: None,
             pauses: Backoff::new(seed),
+            refused: None,
             reported: false,
         }
     }
@@ -72,7 +68,7 @@ impl WaitingRequests {
     /// Gives a request its position. Requests must be numbered in the order of the user's commands.
     pub(super) fn number(&mut self, ask: Ask, now: Millis) -> UserRequest {
         self.numbered = self.numbered.saturating_add(1);
-        UserRequest { ask, order: self.numbered, since: now }
+        UserRequest::new(ask, self.numbered, now)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,14 +87,14 @@ impl WaitingRequests {
     pub(super) fn wait(&mut self, request: UserRequest, output: &mut SessionOutput) {
         match self.has_room() {
             true => self.insert(request),
-            false => output.fail_with(Notice::not_sent(&request.ask, NotSent::TooMany(self.len()))),
+            false => output.fail_with(request.given_up(NotSent::TooMany(self.len()))),
         }
     }
 
     /// Inserts a request at its position. A request that was in flight goes before the others.
     pub(super) fn insert(&mut self, request: UserRequest) {
         self.bytes = self.bytes.saturating_add(request.ask.bytes());
-        let at = self.requests.partition_point(|other| other.order < request.order);
+        let at = self.requests.partition_point(|other| other.order() < request.order());
         self.requests.insert(at, request);
     }
 
@@ -112,7 +108,7 @@ impl WaitingRequests {
     }
 
     fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
-        let is_expired = |request: &UserRequest| request.since.plus(WAITING_MS_MAX) <= now;
+        let is_expired = |request: &UserRequest| request.since().plus(WAITING_MS_MAX) <= now;
         self.requests.front().is_some_and(is_expired).then(|| self.pop())?
     }
 
@@ -128,26 +124,85 @@ impl WaitingRequests {
         self.not_before.is_some()
     }
 
-    /// Ends a pause that is over, and gives up the requests that have waited for too long.
-    pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) {
+    /// Ends a pause that is over, and gives up the requests that have waited for too long. Returns
+    /// the lowest number of these.
+    pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) -> Option<NonZeroU64> {
         if self.not_before.is_some_and(|until| until <= now) {
             self.not_before = None;
         }
+        let mut lowest = None;
         while let Some(request) = self.pop_expired(now) {
-            output.fail_with(Notice::not_sent(&request.ask, NotSent::TooOld));
+            lowest = lowest.into_iter().chain(request.number()).min();
+            output.fail_with(request.given_up(NotSent::TooOld));
+        }
+        lowest
+    }
+
+    /// Gives up all requests. Returns the lowest number of these.
+    pub(super) fn give_up(
+        &mut self,
+        why: &NotSent,
+        output: &mut SessionOutput,
+    ) -> Option<NonZeroU64> {
+        let mut lowest = None;
+        while let Some(request) = self.pop() {
+            lowest = lowest.into_iter().chain(request.number()).min();
+            output.fail_with(request.given_up(why.clone()));
+        }
+        lowest
+    }
+
+    /// Takes the numbers above a given up one away from the texts that the coordinator has
+    /// certainly not accepted: it would refuse these numbers.
+    pub(super) fn take_numbers_above(&mut self, given_up: NonZeroU64) {
+        for request in &mut self.requests {
+            if request.number().is_some_and(|number| number > given_up) {
+                request.take_number();
+            }
         }
     }
 
-    /// Gives up all requests.
-    pub(super) fn give_up(&mut self, why: &NotSent, output: &mut SessionOutput) {
-        while let Some(request) = self.pop() {
-            output.fail_with(Notice::not_sent(&request.ask, why.clone()));
+    /// Returns true if the text with this number waits.
+    pub(super) fn has_number(&self, number: NonZeroU64) -> bool {
+        self.requests.iter().any(|request| request.number() == Some(number))
+    }
+
+    /// Returns the highest number of a text that waits.
+    pub(super) fn last_number(&self) -> Option<NonZeroU64> {
+        self.requests.iter().filter_map(UserRequest::number).max()
+    }
+
+    /// Takes the numbers away from the texts that wait: the coordinator does not know them. Texts
+    /// that it may have accepted are given up.
+    pub(super) fn take_numbers(&mut self, output: &mut SessionOutput) {
+        let mut given_up = Vec::new();
+        for mut request in std::mem::take(&mut self.requests) {
+            match request.take_number() {
+                true => self.requests.push_back(request),
+                false => given_up.push(request),
+            }
+        }
+        for request in given_up {
+            self.bytes = self.bytes.saturating_sub(request.ask.bytes());
+            output.fail_with(Notice::unanswered(&request.ask));
+        }
+        if self.requests.is_empty() {
+            self.not_before = None;
         }
     }
 
     /// Returns the oldest waiting request.
     pub(super) fn front(&self) -> Option<&UserRequest> {
         self.requests.front()
+    }
+
+    /// Queues a refused text again. The notice tells the reason if it is not that this participant
+    /// is offline.
+    pub(super) fn refuse(&mut self, request: UserRequest, (code, line): (u16, &str)) {
+        if matches!(code, 506 | 507) {
+            self.refused = Some(line.into());
+        }
+        self.insert(request);
     }
 
     /// Removes the oldest request to send it. The end of a reported outage is shown.
@@ -163,7 +218,7 @@ impl WaitingRequests {
         match (self.is_empty(), is_in_outage) {
             (true, false) => self.reported = false,
             (false, true) if !std::mem::replace(&mut self.reported, true) => {
-                output.show(Notice::Waiting);
+                output.show(Notice::Waiting { refused: self.refused.take() });
             }
             (_, _) => (),
         }
@@ -180,7 +235,7 @@ impl WaitingRequests {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let oldest = self.requests.front().map(|request| request.since.plus(WAITING_MS_MAX));
+        let oldest = self.requests.front().map(|request| request.since().plus(WAITING_MS_MAX));
         oldest.into_iter().chain(self.not_before).min()
     }
 
@@ -257,7 +312,7 @@ mod tests {
             waiting.wait(request, &mut output);
             waiting.report(true, &mut output);
         }
-        assert_eq!(shown(&mut output), [Notice::Waiting]);
+        assert_eq!(shown(&mut output), [Notice::Waiting { refused: None }]);
         waiting.pop_to_send(&mut output).unwrap();
         waiting.pop_to_send(&mut output).unwrap();
         assert_eq!(shown(&mut output), [Notice::SendingWaiting { commands: 2 }]);

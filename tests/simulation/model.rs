@@ -58,6 +58,8 @@ pub(crate) struct Model {
     pub(crate) registrations: u32,
     /// Texts accepted in any life: none is ever accepted twice.
     pub(crate) texts: BTreeSet<String>,
+    /// Texts among these that the coordinator has lost: they may be accepted again.
+    pub(crate) lost_texts: BTreeSet<String>,
     /// Replies that must come before the next input.
     pub(crate) expected: BTreeMap<ConnId, Expected>,
     pub(crate) dialing: Option<Attempt>,
@@ -101,6 +103,7 @@ impl Model {
             is_shutting_down: false,
             registrations: 0,
             texts: BTreeSet::new(),
+            lost_texts: BTreeSet::new(),
             expected: BTreeMap::new(),
             dialing: None,
             closing: Vec::new(),
@@ -132,6 +135,7 @@ impl Model {
         Self {
             epochs: std::mem::take(&mut self.epochs),
             texts: std::mem::take(&mut self.texts),
+            lost_texts: std::mem::take(&mut self.lost_texts),
             registrations: self.registrations,
             must_begin: self.must_begin,
             coverage: std::mem::take(&mut self.coverage),
@@ -384,7 +388,8 @@ impl Model {
             self.front = oldest;
             self.cover(CoveragePoint::OldestDropped);
         }
-        assert!(self.texts.insert(text.to_string()), "accepted twice: {text}");
+        let (text, is_new) = (text.to_string(), self.texts.insert(text.to_string()));
+        assert!(is_new || self.lost_texts.remove(&text), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
         let (promise, is_anonymous, is_lost) = (None, false, false);
         let message = Message { sender, number, is_anonymous, line, accepted, promise, is_lost };

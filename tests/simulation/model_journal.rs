@@ -87,10 +87,12 @@ impl Model {
     /// not undone.
     pub(crate) fn put_back(&mut self, copied: Copied, copies: u32, must_begin: bool) {
         let Copied { epoch, decided, mut life, members, registry, front, exposed } = copied;
+        let sent = self.sent();
         *self = Self { decided, members, registry, front, exposed, must_begin, ..self.next(epoch) };
         let old = self.epochs.remove(&epoch).expect("that was the epoch once");
         life.replace(old, copies);
         self.epochs.insert(epoch, life);
+        self.forget_lost_sends(&sent);
     }
 
     pub(crate) fn register_fact(&mut self, id: &str, registration: Option<Registration>) -> FactId {

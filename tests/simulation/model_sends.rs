@@ -57,7 +57,7 @@ impl Model {
             published.get(&sender).is_some_and(|published| *published < number)
         };
         for (_, _, text) in sent.iter().filter(|(sender, number, _)| is_lost(*sender, *number)) {
-            self.texts.remove(text);
+            self.lost_texts.insert(text.clone());
         }
         for seq in 1..=self.life().last() {
             let message = self.life_mut().message_mut(seq);

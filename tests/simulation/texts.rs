@@ -11,6 +11,8 @@ use crate::model::Model;
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     outcomes: BTreeMap<String, (u64, TextOutcome)>,
+    /// Texts with a reply that was lost.
+    unanswered: BTreeSet<String>,
     typed: u64,
     /// Request lines without a reply, for each command socket.
     in_flight: BTreeMap<u64, VecDeque<String>>,
@@ -49,7 +51,10 @@ impl Texts {
 
     pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
         if let Some(text) = text_of(line) {
-            self.change(text, TextOutcome::InFlight, &[TextOutcome::Typed, TextOutcome::Returned]);
+            // A text with a number may be sent again although its outcome is not known.
+            let from = [TextOutcome::Typed, TextOutcome::Returned, TextOutcome::Lost];
+            let from = if line.contains("#send ") { &from[..] } else { &from[..2] };
+            self.change(text, TextOutcome::InFlight, from);
         }
         self.in_flight.entry(socket).or_default().push_back(line.to_owned());
     }
@@ -61,7 +66,9 @@ impl Texts {
         }
         let request = self.in_flight.entry(socket).or_default().pop_front();
         if let Some(text) = request.as_deref().and_then(text_of) {
-            if !reply.starts_with("OK ") {
+            // Another text of this member can have the number.
+            let is_other = reply.ends_with(" duplicate=1") && !accepted.contains(text);
+            if is_other || !reply.starts_with("OK ") {
                 self.change(text, TextOutcome::Returned, &[TextOutcome::InFlight]);
             } else {
                 let at = self.change(text, TextOutcome::Confirmed, &[TextOutcome::InFlight]);
@@ -88,6 +95,9 @@ impl Texts {
             if let Some(text) = text_of(line) {
                 let outcome = if has_left { TextOutcome::Lost } else { TextOutcome::Typed };
                 self.change(text, outcome, &[TextOutcome::InFlight]);
+                if has_left {
+                    self.unanswered.insert(text.to_owned());
+                }
             }
         }
     }
@@ -95,7 +105,9 @@ impl Texts {
     /// The user gets a notice.
     pub(crate) fn on_notice(&mut self, notice: &Notice, model: &mut Model) {
         if let Notice::Unanswered { text: Some(text), .. } = notice {
-            self.change(text, TextOutcome::Unknown, &[TextOutcome::Lost]);
+            assert!(self.unanswered.contains(&**text), "it is known what became of {text}");
+            let from = [TextOutcome::Lost, TextOutcome::Typed, TextOutcome::Returned];
+            self.change(text, TextOutcome::Unknown, &from);
         } else if let Notice::NotSent { text: Some(text), .. } = notice {
             model.cover(CoveragePoint::TextNotSent);
             self.change(text, TextOutcome::NotSent, &[TextOutcome::Typed, TextOutcome::Returned]);
@@ -104,6 +116,11 @@ impl Texts {
             model.cover(CoveragePoint::NumbersWentBack);
         } else if let Notice::SendingWaiting { .. } = notice {
             model.cover(CoveragePoint::TextsWaited);
+        } else if let Notice::Reply(line) = notice
+            && line.starts_with("OK msend ")
+        {
+            let is_returned = |(_, outcome): &(u64, TextOutcome)| *outcome == TextOutcome::Returned;
+            assert!(!self.outcomes.values().any(is_returned), "{line}: of another text");
         } else if let Notice::Reply(line) = notice
             && line.starts_with("ERR ")
         {
@@ -167,6 +184,10 @@ impl Texts {
 
 /// Returns the text of a request.
 fn text_of(line: &str) -> Option<&str> {
-    let (_, behind) = line.split_once("#msend ")?;
-    behind.rsplit_once('#').map(|(text, _)| text)
+    let (_, behind) = line.split_once('#')?;
+    let text = match behind.strip_prefix("send ") {
+        Some(numbered) => numbered.split_once(' ')?.1,
+        None => behind.strip_prefix("msend ")?,
+    };
+    text.rsplit_once('#').map(|(text, _)| text)
 }

@@ -7,6 +7,7 @@ mod joining;
 mod leaving;
 mod numbers_went_back;
 mod refused;
+mod sends;
 mod until_online;
 mod waiting;
 

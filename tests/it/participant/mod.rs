@@ -10,6 +10,7 @@ mod message_log;
 mod names;
 mod program;
 mod prompt;
+mod sends;
 mod streams;
 mod takeover;
 mod terminal;

@@ -63,7 +63,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
     alice.expect("pending=1 acked=2 seconds=");
     listening_port(&mut alice);
     alice.expect(&format!(
-        "OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0 max_line=65536 published=0\n"
+        "OK reconnect epoch={epoch} next=3 ttl=60 missed=1 expired=0 max_line=65536 published=1\n"
     ));
     alice.expect("3 bob: missed\n");
     alice.write("deregister\nmembers\nquit\n");

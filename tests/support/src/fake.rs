@@ -44,10 +44,20 @@ impl Fake {
     /// The next command socket, asked to become online with `command`, which is granted and done.
     #[track_caller]
     pub fn join(&self, command: &str, epoch: &str) -> (Talk, Talk) {
+        self.join_with(command, epoch, "")
+    }
+
+    /// As [`Self::join`], of a coordinator that knows `send`: the last accepted number is
+    /// `published`.
+    pub fn join_published(&self, command: &str, epoch: &str, published: u64) -> (Talk, Talk) {
+        self.join_with(command, epoch, &format!(" max_line=65536 published={published}"))
+    }
+
+    fn join_with(&self, command: &str, epoch: &str, fields: &str) -> (Talk, Talk) {
         let mut commands = self.accept();
         let wish = commands.wish(command);
         let messages = wish.greet(epoch);
-        commands.say(&format!("OK {command} epoch={epoch} next=1 ttl=60"));
+        commands.say(&format!("OK {command} epoch={epoch} next=1 ttl=60{fields}"));
         (commands, messages)
     }
 }

@@ -1,0 +1,78 @@
+//! One request of the user, on its way to the coordinator.
+
+use std::num::NonZeroU64;
+
+use super::{Ask, NotSent, Notice};
+use crate::protocol::Command;
+use crate::time::Millis;
+
+/// A request of the user, with its position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UserRequest {
+    pub(super) ask: Ask,
+    /// Position among all requests of the user.
+    order: u64,
+    /// Time of the user's command: a request waits a limited time from here.
+    since: Millis,
+    /// Number of a text, from the first time that it is sent.
+    number: Option<NonZeroU64>,
+    /// True if the coordinator may have accepted the text: a reply to it was lost.
+    may_be_accepted: bool,
+}
+
+impl UserRequest {
+    pub(super) const fn new(ask: Ask, order: u64, since: Millis) -> Self {
+        Self { ask, order, since, number: None, may_be_accepted: false }
+    }
+
+    pub(super) const fn order(&self) -> u64 {
+        self.order
+    }
+
+    pub(super) const fn since(&self) -> Millis {
+        self.since
+    }
+
+    pub(super) const fn number(&self) -> Option<NonZeroU64> {
+        self.number
+    }
+
+    /// Gives a text its number.
+    pub(super) const fn set_number(&mut self, number: NonZeroU64) {
+        self.number = Some(number);
+    }
+
+    pub(super) const fn may_be_accepted(&self) -> bool {
+        self.may_be_accepted
+    }
+
+    /// The reply to this text was lost.
+    pub(super) const fn mark_unanswered(&mut self) {
+        self.may_be_accepted = true;
+    }
+
+    /// Takes the number away, if the coordinator has certainly not accepted the text. Returns false
+    /// if it may have.
+    pub(super) const fn take_number(&mut self) -> bool {
+        if !self.may_be_accepted {
+            self.number = None;
+        }
+        !self.may_be_accepted
+    }
+
+    /// Returns the request to send.
+    pub(super) fn command(&self) -> Command<'_> {
+        match (self.ask.command(), self.number) {
+            (Command::Msend { text }, Some(number)) => Command::Send { number, text },
+            (command, _) => command,
+        }
+    }
+
+    /// Returns the notice that this request is given up.
+    pub(super) fn given_up(&self, why: NotSent) -> Notice {
+        match self.may_be_accepted {
+            true => Notice::unanswered(&self.ask),
+            false => Notice::not_sent(&self.ask, why),
+        }
+    }
+}
