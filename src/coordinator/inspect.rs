@@ -9,7 +9,7 @@ use std::path::Path;
 use super::CoordinatorError;
 use super::startup::rules;
 use crate::config::CoordinatorConfig;
-use crate::facts::Recorded;
+use crate::facts::{MemberState, Recorded};
 use crate::group::{Group, Rules};
 use crate::journal::{
     Directory, JournalError, Record, Recovered, RecoveryEvent, Store, SyncMode, finish_recovery,
@@ -122,8 +122,10 @@ impl Findings {
         finish_recovery(&mut group, epoch.unwrap_or(Epoch::new(0)), now);
         lines.push(format!("members {}", group.member_states().count()));
         lines.extend(group.member_states().map(|(member, _)| {
-            let (id, address, acked) = (member.id, member.address, member.acked);
-            format!("{id} {address} acked={acked} registered_at={}", member.registered_at)
+            let MemberState { id, address, acked, registered_at, published, .. } = member;
+            format!(
+                "{id} {address} acked={acked} registered_at={registered_at} published={published}"
+            )
         }));
         lines.push(format!("segments {}", recovered.segments.len()));
         lines.extend(recovered.segments.iter().map(|segment| {

@@ -50,7 +50,7 @@ fn talk(directory: &Path) -> (Coordinator, String, [String; 2]) {
     let mut alice = coordinator.join("alice", "");
     let mut bob = coordinator.join("bob", "acks=1");
     alice.msend("texttext");
-    alice.msend("TEXTTEXT");
+    alice.check("send 1 TEXTTEXT", "OK send 1 seq=2");
     bob.socket().delivery(1, "alice", "texttext");
     bob.socket().ack(1);
     bob.until_acked(1);
@@ -82,8 +82,8 @@ fn a_journal_says_who_is_a_member_and_what_is_kept_while_a_coordinator_works_in_
     assert_eq!(
         report.list("members"),
         [
-            format!("alice {alice} acked=2 registered_at=0"),
-            format!("bob {bob} acked=1 registered_at=0")
+            format!("alice {alice} acked=2 registered_at=0 published=1"),
+            format!("bob {bob} acked=1 registered_at=0 published=0")
         ]
     );
     let bytes: u64 = report.value("messages_bytes").parse().unwrap();
