@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::sample::{MemberRow, Sample};
-use crate::text::{self, Duration};
+use crate::text::{self, Counted, Duration};
 
 /// Order of the members on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,20 +73,20 @@ impl Overview {
         self.is_reversed = !self.is_reversed;
     }
 
-    /// Returns the lines of the screen, none longer than the terminal is wide. `problem` replaces
+    /// Returns the lines of the screen, none longer than the terminal is wide. `status` replaces
     /// the list of keys.
     pub(super) fn draw(
         &self,
         coordinator: &str,
         (before, sample): (Option<&Sample>, Option<&Sample>),
-        problem: Option<&str>,
+        status: Option<&str>,
         size: Size,
     ) -> Vec<String> {
         let mut lines = match sample {
             Some(sample) => summary(coordinator, before, sample),
             None => vec![format!("groupcast {coordinator}")],
         };
-        lines.push(problem.unwrap_or(KEYS).to_owned());
+        lines.push(status.unwrap_or(KEYS).to_owned());
         lines.push(String::new());
         if let Some(sample) = sample {
             lines.extend(self.table(&sample.members));
@@ -136,12 +136,16 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
         Some(rate) => format!("{}/s", bytes(rate)),
         None => "?/s".to_owned(),
     };
+    let counted = |key, one, many| match sample.count(key) {
+        Some(count) => Counted(count, one, many).to_string(),
+        None => format!("? {many}"),
+    };
     let size = |key| sample.count(key).map_or_else(|| "?".to_owned(), |it| bytes(it as f64));
     let journal = match sample.text("journal_bytes") {
         Some(_) => format!(
-            "journal   {} in {} segments, {} waiting; sync p50 {} us, p99 {} us",
+            "journal   {} in {}, {} waiting; sync p50 {} us, p99 {} us",
             size("journal_bytes"),
-            text("journal_segments"),
+            counted("journal_segments", "segment", "segments"),
             size("journal_waiting_bytes"),
             text("journal_sync_us_p50"),
             text("journal_sync_us_p99"),
@@ -156,11 +160,11 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
             text("next_seq"),
         ),
         format!(
-            "members   {}: {} online, {} offline; {} command sockets",
+            "members   {}: {} online, {} offline; {}",
             text("members"),
             text("online"),
             text("offline"),
-            text("connections"),
+            counted("connections", "command socket", "command sockets"),
         ),
         format!(
             "messages  in {}, {}; out {}, {}; {} refused requests",
@@ -171,12 +175,12 @@ fn summary(coordinator: &str, before: Option<&Sample>, sample: &Sample) -> Vec<S
             rate("errors"),
         ),
         format!(
-            "backlog   {} messages, {}; {} expired, {} dropped, {} gaps",
-            text("history_messages"),
+            "backlog   {}, {}; {} expired, {} dropped, {}",
+            counted("history_messages", "message", "messages"),
             size("history_bytes"),
             text("expired"),
             text("dropped"),
-            text("gaps"),
+            counted("gaps", "gap", "gaps"),
         ),
         journal,
     ]

@@ -143,3 +143,19 @@ fn sizes_have_units() {
         assert_eq!(bytes(count), expected);
     }
 }
+
+#[test]
+fn one_of_something_is_singular() {
+    let mut counters = counters("7", "1");
+    counters.extend([("journal_bytes", "1"), ("journal_segments", "1")]);
+    for (key, value) in &mut counters {
+        if ["connections", "history_messages", "gaps"].contains(key) {
+            *value = "1";
+        }
+    }
+    let now = sample(1_000, &counters, &MEMBERS);
+    let lines = Overview::default().draw("hub:5000", (None, Some(&now)), None, SIZE);
+    assert!(lines[1].ends_with("; 1 command socket"), "{lines:?}");
+    assert_eq!(lines[3], "backlog   1 message, 1.5 KiB; 1 expired, 2 dropped, 1 gap");
+    assert!(lines[4].starts_with("journal   1 B in 1 segment, "), "{lines:?}");
+}
