@@ -29,6 +29,8 @@ pub(super) struct ParticipantFields {
     pub(super) has_no_log: bool,
     /// Value of `--coordinator`.
     pub(super) coordinator: Option<String>,
+    /// True for `--top`, which needs neither an id nor a log.
+    pub(super) is_viewer: bool,
     /// `GROUPCAST_COORDINATOR`, for neither an option nor a file.
     pub(super) usual_coordinator: Option<String>,
 }
@@ -40,11 +42,13 @@ impl ParticipantConfig {
         fields: ParticipantFields,
     ) -> Result<Self, ConfigError> {
         let file = path.map(Self::load).transpose()?;
-        let ParticipantFields { id, log_file, has_no_log, coordinator, usual_coordinator } = fields;
+        let ParticipantFields { id, log_file, has_no_log, is_viewer, .. } = fields;
+        let ParticipantFields { coordinator, usual_coordinator, .. } = fields;
         let id = match (id, &file) {
             (Some(id), _) if is_id(&id) => id,
             (Some(id), _) => return Err(option_error("id", id, ID_EXPECTED)),
             (None, Some(file)) => file.id.clone(),
+            (None, None) if is_viewer => VIEWER_ID.to_owned(),
             (None, None) => {
                 return Err(ConfigError::Usage(
                     "found 0 config files, expected one, or --id".to_owned(),
@@ -52,7 +56,7 @@ impl ParticipantConfig {
             }
         };
         let log_file = match (log_file, &file) {
-            _ if has_no_log => None,
+            _ if has_no_log || is_viewer => None,
             (Some(name), _) => {
                 let path = file_name(&name);
                 Some(path.ok_or_else(|| option_error("log", name, LOG_EXPECTED))?)
@@ -101,6 +105,9 @@ impl ParticipantConfig {
 
 /// Variable of the environment with the usual coordinator.
 pub const COORDINATOR_VARIABLE: &str = "GROUPCAST_COORDINATOR";
+
+/// Id in the requests of `--top`, which every id may send.
+const VIEWER_ID: &str = "top";
 
 const ID_EXPECTED: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 const LOG_EXPECTED: &str = "the name of a file";
@@ -240,6 +247,7 @@ mod tests {
                 "id" => fields.id = value,
                 "log" => fields.log_file = value,
                 "no-log" => fields.has_no_log = true,
+                "top" => fields.is_viewer = true,
                 "coordinator" => fields.coordinator = value,
                 "environment" => fields.usual_coordinator = value,
                 other => panic!("{other}"),
@@ -265,6 +273,8 @@ mod tests {
         let both = [("id", "eve"), ("coordinator", "a:1"), ("environment", "b:2"), ("no-log", "")];
         check(&both, Ok("eve none a:1"));
         check(&[("id", "eve"), ("coordinator", "a:1"), ("log", "x/y.log")], Ok("eve x/y.log a:1"));
+        check(&[("coordinator", "a:1"), ("top", "")], Ok("top none a:1"));
+        check(&[("id", "eve"), ("environment", "a:1"), ("top", "")], Ok("eve none a:1"));
         check(&[("coordinator", "a:1")], Err("found 0 config files, expected one, or --id"));
         check(
             &[("id", "eve")],

@@ -161,6 +161,7 @@ fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields
         id: matches.opt_str("id"),
         log_file: matches.opt_str("log"),
         has_no_log: matches.opt_present("no-log"),
+        is_viewer: matches.opt_present("top"),
         coordinator: matches.opt_str("coordinator"),
         usual_coordinator: coordinator.map(|it| it.to_string_lossy().into_owned()),
     }
@@ -207,7 +208,8 @@ const FOLLOW: &str = "keep running after the end of input, until a signal; a FIF
                       each writer";
 
 const TOP: &str = "show rates, backlog, journal and members of the group, again each second, \
-                   and join nothing; a terminal gets a screen, everything else lines";
+                   and join nothing; needs no id; a terminal gets a screen, \
+                   everything else lines";
 
 const PARTICIPANT_PURPOSE: &str = "a member of a group, at a prompt or in a pipe";
 
