@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 use super::SIGNALS;
@@ -22,6 +22,8 @@ pub enum Signal {
     Hangup,
     /// SIGCONT: the program was stopped and continues.
     Continue,
+    /// SIGWINCH: the terminal has another size.
+    Resize,
 }
 
 impl Signal {
@@ -31,6 +33,7 @@ impl Signal {
             Self::Interrupt => SIGINT,
             Self::Hangup => SIGHUP,
             Self::Continue => SIGCONT,
+            Self::Resize => SIGWINCH,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::limits::{CONNECTING_MS_MAX, RESOLVING_MS_MAX};
 use crate::net::{Connection, Key, Pool, Readiness};
 use crate::session::CommandSocket;
 use crate::time::Millis;
-use resolver::Resolver;
+pub(super) use resolver::Resolver;
 
 /// Address or name of the coordinator, and the dial of a command socket.
 #[derive(Debug)]

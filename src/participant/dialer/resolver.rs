@@ -8,24 +8,24 @@ use crate::net::{Pool, Sink, Worker};
 
 /// Resolves one name repeatedly. The program does not wait for a lookup when it exits.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(in crate::participant) struct Resolver {
     worker: Worker<Lookup>,
     is_busy: bool,
 }
 
 impl Resolver {
-    pub(super) fn start(pool: &Pool, name: &str, port: u16) -> io::Result<Self> {
+    pub(in crate::participant) fn start(pool: &Pool, name: &str, port: u16) -> io::Result<Self> {
         let lookup = Lookup { name: name.to_owned(), port };
         Ok(Self { worker: pool.attach("resolver", 1, lookup)?, is_busy: false })
     }
 
     /// Starts a lookup, unless one is under way.
-    pub(super) fn ask(&mut self) {
+    pub(in crate::participant) fn ask(&mut self) {
         self.is_busy = self.is_busy || self.worker.try_submit(()).is_ok();
     }
 
     /// Returns the result of a finished lookup, once.
-    pub(super) fn answer(&mut self) -> Option<io::Result<Vec<SocketAddr>>> {
+    pub(in crate::participant) fn answer(&mut self) -> Option<io::Result<Vec<SocketAddr>>> {
         let answer = self.worker.completions().pop()?;
         self.is_busy = false;
         Some(answer)

@@ -99,6 +99,7 @@ impl Participant {
             Signal::Terminate | Signal::Interrupt => self.handle(SessionInput::Stop, now),
             Signal::Hangup => self.log.waiting_mut().push(LogJob::Rotate),
             Signal::Continue => self.output.push_control(self.prompt.resume()),
+            Signal::Resize => (), // The line editor watches for it.
         }
     }
 

@@ -37,6 +37,7 @@ use tty::Terminal;
 
 pub(super) use input::InputMode;
 pub(super) use output::Output;
+pub(super) use printout::write_all;
 pub(super) use reader::UserInput;
 
 /// The user's input and output.

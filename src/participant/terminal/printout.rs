@@ -115,7 +115,10 @@ impl Sink for OutputPrinter {
 }
 
 /// Writes all bytes, also if another program has made the stream non-blocking.
-pub(super) fn write_all(mut stream: impl io::Write + AsFd, text: &str) -> io::Result<()> {
+pub(in crate::participant) fn write_all(
+    mut stream: impl io::Write + AsFd,
+    text: &str,
+) -> io::Result<()> {
     let mut unwritten = text.as_bytes();
     loop {
         let written =

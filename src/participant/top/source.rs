@@ -2,14 +2,15 @@
 //! failure.
 //!
 //! ```text
-//!              1 s                connected              all lines
-//!   pausing ─────────▶ connecting ─────────▶ asking ◀───────────────▶ idle
-//!      ▲                   │ error, timeout     │          1 s
-//!      └───────────────────┴────────────────────┘
+//!            1 s              addresses               connected            all lines
+//!   pausing ─────▶ resolving ───────────▶ connecting ───────────▶ asking ◀───────────▶ idle
+//!      ▲               │ error, timeout    │ no address is left      │         1 s      │
+//!      └───────────────┴───────────────────┴─────────────────────────┴──────────────────┘
 //! ```
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 
 use mio::Registry;
 use mio::event::Event;
@@ -17,7 +18,8 @@ use mio::event::Event;
 use super::sample::{Sample, SampleReader};
 use crate::config::{Endpoint, Host};
 use crate::limits::{LINE_BYTES_HIGHEST, TOP_INTERVAL_MS, TOP_REPLY_MS};
-use crate::net::{Connection, Fill, Key, Scratch, Slots};
+use crate::net::{Connection, Fill, Key, Pool, Scratch, Slots};
+use crate::participant::dialer::Resolver;
 use crate::time::Millis;
 
 /// Bytes that one read takes.
@@ -28,32 +30,48 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) struct Source {
     coordinator: Endpoint,
     id: String,
+    /// `None` if the coordinator is an address.
+    resolver: Option<Resolver>,
     /// The command socket. A table, because a late event of a closed socket must find nothing.
     sockets: Slots<Connection>,
     scratch: Scratch,
     phase: Phase,
-    /// Number of connects. Each takes the next address of the name.
-    attempts: usize,
 }
 
 #[derive(Debug)]
 enum Phase {
     Pausing { until: Millis },
-    Connecting { key: Key, address: SocketAddr, until: Millis },
+    Resolving { until: Millis },
+    Connecting { key: Key, address: SocketAddr, until: Millis, others: OtherAddresses },
     Asking { key: Key, reader: SampleReader, asked_at: Millis },
     Idle { key: Key, until: Millis },
 }
 
+/// Addresses of the coordinator besides the one that is tried.
+#[derive(Debug)]
+struct OtherAddresses {
+    untried: VecDeque<SocketAddr>,
+    /// Errors of the addresses that were tried.
+    failures: Vec<String>,
+    /// Deadline of all connects.
+    until: Millis,
+}
+
 impl Source {
-    pub(super) fn new(coordinator: &Endpoint, id: &str) -> Self {
-        Self {
+    /// Starts a resolver if the coordinator has a name.
+    pub(super) fn new(coordinator: &Endpoint, id: &str, pool: &Pool) -> io::Result<Self> {
+        let resolver = match &coordinator.host {
+            Host::Name(name) => Some(Resolver::start(pool, name, coordinator.port)?),
+            Host::Address(_) => None,
+        };
+        Ok(Self {
             coordinator: coordinator.clone(),
             id: id.to_owned(),
+            resolver,
             sockets: Slots::new(),
             scratch: Scratch::new(READ_BYTES),
             phase: Phase::Pausing { until: Millis::ZERO },
-            attempts: 0,
-        }
+        })
     }
 
     pub(super) fn on_event(&mut self, event: &Event) {
@@ -67,6 +85,7 @@ impl Source {
         match &self.phase {
             Phase::Asking { asked_at, .. } => asked_at.plus(TOP_REPLY_MS),
             Phase::Pausing { until }
+            | Phase::Resolving { until }
             | Phase::Connecting { until, .. }
             | Phase::Idle { until, .. } => *until,
         }
@@ -93,19 +112,26 @@ impl Source {
     }
 
     fn try_advance(&mut self, registry: &Registry, now: Millis) -> Result<Option<Sample>, String> {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Pausing { until } if *until > now => return Ok(None),
-            Phase::Pausing { .. } => return self.connect(registry, now).map(|()| None),
-            Phase::Connecting { key, address, until } => {
-                let (key, address, until) = (*key, *address, *until);
+            Phase::Pausing { .. } => return self.resolve(registry, now).map(|()| None),
+            Phase::Resolving { until } => {
+                let is_late = *until <= now;
+                return self.take_addresses(registry, is_late, now).map(|()| None);
+            }
+            Phase::Connecting { key, address, until, others } => {
+                let (key, is_late) = (*key, *until <= now);
                 let Some(connection) = self.sockets.get_mut(key) else { return Ok(None) };
-                let failed = |error| format!("cannot connect to {address}: {error}");
-                if !connection.is_writable() || !connection.connected().map_err(failed)? {
-                    let is_late = until <= now;
-                    let no_answer = format!("cannot connect to {address}: no answer");
-                    return if is_late { Err(no_answer) } else { Ok(None) };
-                }
-                self.ask(key, now)?;
+                let failure = match connection.is_writable().then(|| connection.connected()) {
+                    Some(Ok(true)) => return self.ask(key, now).and_then(|()| self.read(now)),
+                    Some(Ok(false)) | None if !is_late => return Ok(None),
+                    Some(Ok(false)) | None => "no answer".to_owned(),
+                    Some(Err(error)) => error.to_string(),
+                };
+                others.failures.push(format!("{address}: {failure}"));
+                let others = others.take();
+                self.sockets.remove(key);
+                return self.connect(others, registry, now).map(|()| None);
             }
             Phase::Idle { key, until } if *until <= now => {
                 let key = *key;
@@ -116,29 +142,73 @@ impl Source {
         self.read(now)
     }
 
-    fn connect(&mut self, registry: &Registry, now: Millis) -> Result<(), String> {
-        let address = self.resolve().map_err(|error| format!("{}: {error}", self.coordinator))?;
-        let failed = |error| format!("cannot connect to {address}: {error}");
-        let key = self.sockets.insert(Connection::connect(address).map_err(failed)?);
-        if let Some(connection) = self.sockets.get_mut(key) {
-            connection.register(registry, key).map_err(failed)?;
+    /// Begins a lookup of the name. An address needs none.
+    fn resolve(&mut self, registry: &Registry, now: Millis) -> Result<(), String> {
+        match (&self.coordinator.host, &mut self.resolver) {
+            (Host::Name(_), Some(resolver)) => {
+                resolver.ask();
+                self.phase = Phase::Resolving { until: now.plus(TOP_REPLY_MS) };
+                Ok(())
+            }
+            (Host::Address(ip), _) => {
+                let address = SocketAddr::new(*ip, self.coordinator.port);
+                self.connect(OtherAddresses::new([address].into(), now), registry, now)
+            }
+            (Host::Name(_), None) => Ok(()), // A name has a resolver.
         }
-        self.phase = Phase::Connecting { key, address, until: now.plus(TOP_REPLY_MS) };
-        Ok(())
     }
 
-    /// Returns the next address of the coordinator. A lookup blocks: there is nothing else to do
-    /// meanwhile.
-    fn resolve(&mut self) -> io::Result<SocketAddr> {
-        let port = self.coordinator.port;
-        let addresses: Vec<SocketAddr> = match &self.coordinator.host {
-            Host::Address(ip) => vec![SocketAddr::new(*ip, port)],
-            Host::Name(name) => (name.as_str(), port).to_socket_addrs()?.collect(),
-        };
-        let next = self.attempts.checked_rem(addresses.len());
-        self.attempts = self.attempts.wrapping_add(1);
-        let address = next.and_then(|next| addresses.get(next)).copied();
-        address.ok_or_else(|| io::Error::other("the name has no address"))
+    fn take_addresses(
+        &mut self,
+        registry: &Registry,
+        is_late: bool,
+        now: Millis,
+    ) -> Result<(), String> {
+        let coordinator = &self.coordinator;
+        match self.resolver.as_mut().and_then(Resolver::answer) {
+            Some(Ok(found)) if found.is_empty() => {
+                Err(format!("{coordinator}: the name has no usable address"))
+            }
+            Some(Ok(found)) => self.connect(OtherAddresses::new(found.into(), now), registry, now),
+            Some(Err(error)) => Err(format!("{coordinator}: cannot be resolved: {error}")),
+            None if is_late => Err(format!(
+                "{coordinator}: cannot be resolved: no answer in {} s",
+                TOP_REPLY_MS.div_euclid(1000)
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Connects to the next address. Each one has its share of the time.
+    fn connect(
+        &mut self,
+        mut others: OtherAddresses,
+        registry: &Registry,
+        now: Millis,
+    ) -> Result<(), String> {
+        loop {
+            let left = u64::try_from(others.untried.len()).unwrap_or(u64::MAX).max(1);
+            let until = now.plus(others.until.since(now).div_euclid(left));
+            let Some(address) = others.untried.pop_front() else {
+                return Err(format!("cannot connect to {}", others.failures.join("; ")));
+            };
+            match self.add(address, registry) {
+                Ok(key) => {
+                    self.phase = Phase::Connecting { key, address, until, others };
+                    return Ok(());
+                }
+                Err(error) => others.failures.push(format!("{address}: {error}")),
+            }
+        }
+    }
+
+    fn add(&mut self, address: SocketAddr, registry: &Registry) -> io::Result<Key> {
+        let key = self.sockets.insert(Connection::connect(address)?);
+        let added = self.sockets.get_mut(key).map_or(Ok(()), |it| it.register(registry, key));
+        if added.is_err() {
+            self.sockets.remove(key);
+        }
+        added.map(|()| key)
     }
 
     fn ask(&mut self, key: Key, now: Millis) -> Result<(), String> {
@@ -180,5 +250,102 @@ impl Source {
             return Err(format!("no answer in {} s", TOP_REPLY_MS.div_euclid(1000)));
         }
         Ok(sample)
+    }
+}
+
+impl OtherAddresses {
+    fn new(untried: VecDeque<SocketAddr>, now: Millis) -> Self {
+        Self { untried, failures: Vec::new(), until: now.plus(TOP_REPLY_MS) }
+    }
+
+    /// Takes everything. The connect to which it belongs has ended.
+    fn take(&mut self) -> Self {
+        let (untried, failures) =
+            (std::mem::take(&mut self.untried), std::mem::take(&mut self.failures));
+        Self { untried, failures, until: self.until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    fn localhost() -> TcpListener {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+    }
+
+    fn source(poll: &Poll, host: &str, port: u16) -> Source {
+        let pool = Pool::new(poll.registry()).unwrap();
+        let coordinator = Endpoint { host: Host::Name(host.to_owned()), port };
+        Source::new(&coordinator, "viewer", &pool).unwrap()
+    }
+
+    /// Advances until the result or the phase is another one.
+    fn advance(source: &mut Source, poll: &mut Poll, now: Millis) -> Result<(), String> {
+        let is_waiting =
+            |phase: &Phase| matches!(phase, Phase::Resolving { .. } | Phase::Connecting { .. });
+        let mut events = Events::with_capacity(8);
+        while is_waiting(&source.phase) {
+            poll.poll(&mut events, Some(Duration::from_secs(30))).unwrap();
+            assert!(!events.is_empty(), "nothing happens: {:?}", source.phase);
+            events.iter().for_each(|event| source.on_event(event));
+            source.advance(poll.registry(), now)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn all_addresses_of_a_name_are_tried_before_a_failure() {
+        let mut poll = Poll::new().unwrap();
+        let mut source = source(&poll, "hub", 5000);
+        let closed: Vec<SocketAddr> =
+            (0..2).map(|_| localhost()).map(|it| it.local_addr().unwrap()).collect();
+        let (open, now) = (localhost(), Millis::new(1_000));
+        let addresses = [closed[0], closed[1], open.local_addr().unwrap()];
+        let others = OtherAddresses::new(addresses.into(), now);
+        source.connect(others, poll.registry(), now).unwrap();
+        advance(&mut source, &mut poll, now).unwrap();
+        assert!(matches!(source.phase, Phase::Asking { .. }), "{:?}", source.phase);
+
+        let others = OtherAddresses::new(closed.clone().into(), now);
+        source.connect(others, poll.registry(), now).unwrap();
+        let failed = advance(&mut source, &mut poll, now).unwrap_err();
+        assert!(closed.iter().all(|it| failed.contains(&format!("{it}: "))), "{failed}");
+        assert!(matches!(source.phase, Phase::Pausing { .. }), "{:?}", source.phase);
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_has_its_share_of_the_time() {
+        let poll = Poll::new().unwrap();
+        let mut source = source(&poll, "hub", 5000);
+        let (open, now) = (localhost(), Millis::new(1_000));
+        let address = open.local_addr().unwrap();
+        let others = OtherAddresses::new([address, address].into(), now);
+        source.connect(others, poll.registry(), now).unwrap();
+        // No event is read, so the connect is not known to have succeeded.
+        let half = now.plus(TOP_REPLY_MS / 2);
+        assert_eq!(source.deadline(), half);
+        assert_eq!(source.advance(poll.registry(), half), Ok(None));
+        assert_eq!(source.deadline(), now.plus(TOP_REPLY_MS));
+        let failed = source.advance(poll.registry(), now.plus(TOP_REPLY_MS)).unwrap_err();
+        assert_eq!(failed.matches("no answer").count(), 2, "{failed}");
+    }
+
+    #[test]
+    fn a_lookup_does_not_block() {
+        let mut poll = Poll::new().unwrap();
+        let open = localhost();
+        let mut source = source(&poll, "localhost", open.local_addr().unwrap().port());
+        let now = Millis::new(1_000);
+        assert_eq!(source.advance(poll.registry(), now), Ok(None));
+        assert!(matches!(source.phase, Phase::Resolving { .. }), "{:?}", source.phase);
+        assert_eq!(source.deadline(), now.plus(TOP_REPLY_MS));
+        advance(&mut source, &mut poll, now).unwrap();
+        assert!(matches!(source.phase, Phase::Asking { .. }), "{:?}", source.phase);
     }
 }

@@ -1,6 +1,6 @@
 //! A terminal that shows a whole screen, and returns keys at once.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -12,13 +12,18 @@ use super::overview::Size;
 /// Token of standard input.
 pub(super) const KEYBOARD: Token = Token(usize::MAX - 4);
 
+/// Enters the alternate screen, without a cursor (xterm).
+pub(super) const ENTER_SCREEN: &str = "\x1b[?1049h\x1b[?25l";
+/// Leaves the alternate screen.
+pub(super) const LEAVE_SCREEN: &str = "\x1b[?25h\x1b[?1049l";
+
 /// First byte of the sequence that an arrow key sends.
 const ESCAPE: u8 = 0x1b;
 
 /// Size of a terminal that does not tell its own.
 const USUAL: Size = Size { columns: 80, lines: 24 };
 
-/// A terminal in raw mode with the alternate screen. Dropping it restores both.
+/// A terminal in raw mode. Dropping it restores the settings.
 #[derive(Debug)]
 pub(super) struct RawTerminal {
     /// Settings before raw mode.
@@ -31,7 +36,7 @@ impl RawTerminal {
         io::stdin().is_terminal() && io::stdout().is_terminal()
     }
 
-    /// Enters raw mode and the alternate screen. Keys are events under [`KEYBOARD`].
+    /// Enters raw mode. Keys are events under [`KEYBOARD`].
     pub(super) fn enter(registry: &Registry) -> io::Result<Self> {
         let terminal = Self { found: tcgetattr(io::stdin())? };
         registry.register(&mut SourceFd(&libc::STDIN_FILENO), KEYBOARD, Interest::READABLE)?;
@@ -39,15 +44,12 @@ impl RawTerminal {
         Ok(terminal)
     }
 
-    /// Enters raw mode and the alternate screen again: a shell may have used the terminal.
+    /// Enters raw mode again: a shell may have used the terminal.
     pub(super) fn resume(&self) -> io::Result<()> {
         let mut raw = self.found.clone();
         raw.make_raw();
         raw.output_modes = self.found.output_modes; // A line feed still starts a new line.
-        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
-        let mut out = io::stdout().lock();
-        out.write_all(b"\x1b[?1049h\x1b[?25l")?; // Alternate screen, no cursor (xterm).
-        out.flush()
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw).map_err(io::Error::from)
     }
 
     pub(super) fn size() -> Size {
@@ -74,22 +76,16 @@ impl RawTerminal {
         }
         Ok(keys)
     }
-
-    /// Replaces the screen by these lines.
-    #[expect(clippy::unused_self, reason = "only the alternate screen may be replaced")]
-    pub(super) fn write(&self, lines: &[String]) -> io::Result<()> {
-        let end = "\x1b[K"; // Clears the rest of a line, `J` that of the screen.
-        let text = format!("\x1b[H{}{end}\x1b[J", lines.join(&format!("{end}\n")));
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
-    }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| out.flush());
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.found);
     }
+}
+
+/// Returns the text that replaces the screen by these lines.
+pub(super) fn screen_text(lines: &[String]) -> String {
+    let end = "\x1b[K"; // Clears the rest of a line, `J` that of the screen.
+    format!("\x1b[H{}{end}\x1b[J", lines.join(&format!("{end}\n")))
 }
