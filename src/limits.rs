@@ -287,6 +287,13 @@ pub const UNPRINTED_LINES_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const PRINT_CLOSE_MS: u64 = 1_000;
 /// Most batches of entries that wait for the thread of the message log.
 pub const LOG_QUEUE_MAX: usize = 4;
+/// Lines of the prompt's history that are kept for the next start. The file has at most twice as
+/// many for each program that uses it.
+pub const HISTORY_LINES_MAX: usize = 1000;
+/// Most bytes of a line that the history keeps.
+pub const HISTORY_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Most bytes at the end of the history's file that are read.
+pub const HISTORY_BYTES_MAX: usize = 1024 * 1024;
 /// Most ids of other members that the prompt knows for completion.
 pub const KNOWN_IDS_MAX: usize = 1000;
 /// Most words that one completion offers: they fit on a screen.

@@ -42,7 +42,7 @@ use crate::limits::DIAGNOSTICS_CLOSE_MS;
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit};
 use crate::text;
 use server::Participant;
-use terminal::{InputMode, Prompt};
+use terminal::{HistoryFile, HistoryVariables, InputMode, Prompt};
 
 pub use message_log::{
     EntrySink, LastMessages, LastMessagesLimit, Lines, LogBatch, LogJob, LogReport, MessageLog,
@@ -101,7 +101,11 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
             ))
         }
     };
-    let prompt = Prompt::new(reading(&run.options));
+    let history = match run.options.history {
+        true => HistoryFile::of(&run.config.id, HistoryVariables::of_environment()),
+        false => HistoryFile::default(),
+    };
+    let prompt = Prompt::new(reading(&run.options), history);
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let has_modules = run.log_level > LevelFilter::Info;
     let print = prompt.diagnostics(has_modules);

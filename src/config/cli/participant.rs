@@ -36,6 +36,8 @@ pub struct ParticipantOptions {
     pub follow: bool,
     /// Print no messages.
     pub quiet: bool,
+    /// Keep the lines of the prompt for the next start.
+    pub history: bool,
     /// Reconnect automatically when the message socket breaks.
     pub reconnect: bool,
     /// Acknowledge a message only after an fsync of the log.
@@ -92,6 +94,7 @@ impl ParticipantRun {
             .optflag("", "join", JOIN)
             .optflag("f", "follow", FOLLOW)
             .optflag("q", "quiet", "print no messages; they are still logged and acknowledged")
+            .optflag("", "no-history", "do not keep the lines of the prompt for the next start")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
             .optflag("", "sync", "sync the message log to disk before each acknowledgement")
             .optflag("", "top", TOP)
@@ -118,6 +121,7 @@ impl ParticipantRun {
             join: matches.opt_present("join"),
             follow: matches.opt_present("follow"),
             quiet: matches.opt_present("quiet"),
+            history: !matches.opt_present("no-history"),
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
             top: matches.opt_present("top"),
@@ -132,7 +136,7 @@ impl ParticipantRun {
 const EXCLUSIONS: [(&str, &[&str]); 2] = [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 10] = [
+const MEMBER_OPTIONS: [&str; 11] = [
     "log",
     "no-log",
     "execute",
@@ -141,6 +145,7 @@ const MEMBER_OPTIONS: [&str; 10] = [
     "join",
     "follow",
     "quiet",
+    "no-history",
     "no-reconnect",
     "sync",
 ];

@@ -154,6 +154,7 @@ fn options_reach_the_run_of_a_participant() {
         join: false,
         follow: false,
         quiet: false,
+        history: true,
         reconnect: true,
         sync: false,
         top: false,
@@ -169,11 +170,13 @@ fn options_reach_the_run_of_a_participant() {
         join: true,
         follow: true,
         quiet: true,
+        history: false,
         reconnect: false,
         sync: true,
         ..plain.clone()
     };
-    let words = "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync";
+    let words = "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync \
+                 --no-history";
     assert_eq!(participant(words).options, all);
     let top = ParticipantOptions { top: true, count: Some(3), ..plain };
     assert_eq!(participant("--top --count 3").options, top);

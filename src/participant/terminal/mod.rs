@@ -9,6 +9,7 @@
 
 mod colours;
 mod completion;
+mod history_file;
 mod input;
 mod known_ids;
 mod output;
@@ -35,6 +36,7 @@ use reader::{InputSender, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
 use tty::Terminal;
 
+pub(super) use history_file::{HistoryFile, HistoryVariables};
 pub(super) use input::InputMode;
 pub(super) use output::Output;
 pub(super) use printout::write_all;
@@ -45,6 +47,7 @@ pub(super) struct Prompt {
     screen: Arc<Screen>,
     terminal: Option<Terminal>,
     ids: Arc<KnownIds>,
+    history: HistoryFile,
     reading: InputMode,
 }
 
@@ -57,7 +60,7 @@ fn stdout_shows_colours() -> bool {
 impl Prompt {
     /// Prepares the terminal. Lines are edited if standard input is read, and if input and output
     /// are a terminal.
-    pub(super) fn new(reading: InputMode) -> Self {
+    pub(super) fn new(reading: InputMode, history: HistoryFile) -> Self {
         let is_terminal = reading != InputMode::Nothing
             && io::stdin().is_terminal()
             && io::stdout().is_terminal();
@@ -65,9 +68,9 @@ impl Prompt {
         match is_terminal.then(|| Screen::with_editor(&ids)).and_then(Result::ok) {
             Some((screen, editor)) => {
                 let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
-                Self { screen, terminal, ids, reading }
+                Self { screen, terminal, ids, history, reading }
             }
-            None => Self { screen: Screen::plain(), terminal: None, ids, reading },
+            None => Self { screen: Screen::plain(), terminal: None, ids, history, reading },
         }
     }
 
@@ -80,11 +83,12 @@ impl Prompt {
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Some(editor) = self.terminal.as_mut().and_then(Terminal::take_editor) {
             let screen = Arc::clone(&self.screen);
+            let history = std::mem::take(&mut self.history);
             // This channel is unbounded. If the reader waited for the loop, the printer would wait
             // for the reader, and the loop for the printer: a deadlock.
             let (sender, receiver) = mpsc::channel();
             let sender = InputSender::new(waker, move |typed| sender.send(typed).is_ok());
-            reader.spawn(move || read_terminal(editor, &screen, &sender))?;
+            reader.spawn(move || read_terminal(editor, history, &screen, &sender))?;
             return Ok(receiver);
         }
         let (sender, receiver) = mpsc::sync_channel(USER_LINES_WAITING_MAX);

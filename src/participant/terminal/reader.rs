@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mio::Waker;
 use rustyline::error::{ReadlineError, Signal};
 
+use super::history_file::HistoryFile;
 use super::input::{Writers, close_stdin, wait_until_readable};
 use super::screen::{Editor, Screen};
 use crate::limits::USER_LINE_BYTES_MAX;
@@ -48,7 +49,17 @@ impl InputSender {
 }
 
 /// Reads lines with line editing, until the user ends the input or the loop has ended.
-pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputSender) {
+pub(super) fn read_terminal(
+    mut editor: Editor,
+    mut history: HistoryFile,
+    screen: &Screen,
+    sender: &InputSender,
+) {
+    for line in history.load() {
+        // Line editing works without the history.
+        let _ = editor.add_history_entry(line);
+    }
+    show_notice(&mut history, screen);
     let end = loop {
         screen.begin_line();
         let line = editor.readline("participant> ");
@@ -69,9 +80,9 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
             }
             Err(_) => break UserInput::Interrupt,
         };
-        if !line.trim().is_empty() {
-            // Line editing works without the history.
-            let _ = editor.add_history_entry(&line);
+        if !line.trim().is_empty() && editor.add_history_entry(&line).is_ok_and(|is_new| is_new) {
+            history.push(&line);
+            show_notice(&mut history, screen);
         }
         match paste_answer(&mut editor, screen, &line) {
             PasteAnswer::Send => (),
@@ -92,6 +103,13 @@ pub(super) fn read_terminal(mut editor: Editor, screen: &Screen, sender: &InputS
     };
     drop(editor); // Text is printed directly from here on.
     sender.send(end);
+}
+
+fn show_notice(history: &mut HistoryFile, screen: &Screen) {
+    if let Some(notice) = history.take_notice() {
+        // An error is ignored here: the next print fails too, and reports it.
+        let _ = screen.print(&format!("{notice}\n"));
+    }
 }
 
 /// Answer to the question before a paste of several lines is sent.

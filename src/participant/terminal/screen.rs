@@ -27,6 +27,7 @@ use super::printout::write_all;
 
 use super::completion::{self, Completion};
 use super::known_ids::KnownIds;
+use crate::limits::HISTORY_LINES_MAX;
 
 /// The line editor.
 pub(super) type Editor = rustyline::Editor<PromptHelper, DefaultHistory>;
@@ -58,6 +59,7 @@ impl Screen {
         // With colours, the editor lets `PromptHelper` draw text above the prompt. Without
         // questions in a completion, it always does so at once.
         let config = Config::builder()
+            .max_history_size(HISTORY_LINES_MAX)?
             .color_mode(ColorMode::Forced)
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)

@@ -1,5 +1,9 @@
 //! Comforts of the prompt at a terminal: colours, completion, history, pastes.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
@@ -114,4 +118,66 @@ fn the_tab_key_completes_commands_and_the_ids_of_senders_and_members() {
     alice.write("o\t, welcome\r");
     alice.expect("OK msend seq=5");
     bob.socket().delivery(5, "alice", "hi @carol, welcome");
+}
+
+/// The file of the history.
+fn history(home: &Home, id: &str) -> PathBuf {
+    home.state().join(format!("groupcast/{id}.history"))
+}
+
+const UP: &str = "\x1b[A";
+
+#[test]
+fn the_lines_of_a_terminal_are_there_at_the_next_start() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    for options in [&[][..], &["--no-history"]] {
+        let mut alice = Running::at_terminal(home.command(options));
+        alice.expect("participant> ");
+        alice.write("status\rping\rping\rquit\r");
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        let file = history(&home, "alice");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "status\nping\nquit\n", "{options:?}");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (code, said) = home.script(&[], "stats\nquit\n");
+    assert_eq!((code, said.contains("OK stats")), (Some(0), true));
+    let mut again = Running::at_terminal(home.command(&[]));
+    again.expect("participant> ");
+    again.write(&format!("{UP}{UP}\r"));
+    again.expect("OK ping");
+    let mut without = Running::at_terminal(home.command(&["--no-log", "--no-history"]));
+    without.expect("participant> ");
+    without.write(&format!("{UP}{UP}help\r"));
+    without.expect("show this list");
+    assert_eq!(fs::read_to_string(history(&home, "alice")).unwrap(), "status\nping\nquit\nping\n");
+}
+
+#[test]
+fn a_history_that_cannot_be_kept_is_one_notice_and_no_more() {
+    let coordinator = Coordinator::start(60, &[]);
+    let home = Home::new("alice", coordinator.address);
+    let file = history(&home, "alice");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    symlink("/dev/full", &file).unwrap();
+    let at_file = format!("* history: {}: not a regular file: ", file.display());
+    let no_home = "* history: neither XDG_STATE_HOME nor HOME names a directory: ".to_owned();
+    for (is_home, notice) in [(true, at_file), (false, no_home)] {
+        let mut command = home.command(&[]);
+        if !is_home {
+            command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+        }
+        let mut alice = Running::at_terminal(command);
+        alice.expect(&notice);
+        alice.expect("lines are kept until the exit only\r\n");
+        for _ in 0..2 {
+            alice.write("status\r");
+            alice.expect("in_flight 0");
+        }
+        alice.write(&format!("{UP}\r"));
+        alice.expect("in_flight 0");
+        alice.write("quit\r");
+        assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+        assert_eq!(alice.said.matches("* history").count(), 1, "{}", alice.said);
+    }
 }
