@@ -19,7 +19,7 @@ use crate::time::{Millis, Now, UnixMillis};
 /// A decision about the state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
-    /// An id became a member. The member gets every message that follows.
+    /// An id became a member. The member gets every message that follows, and the `past` ones.
     Registered {
         /// Id of the new member.
         id: &'a str,
@@ -27,6 +27,8 @@ pub enum Fact<'a> {
         owner: Owner,
         /// Address that the member listens on.
         address: SocketAddr,
+        /// Most messages from before the registration that the member gets.
+        past: u64,
     },
     /// A member came back, with a new message socket.
     Returned {
@@ -129,6 +131,9 @@ pub struct MemberState<'a> {
     pub address: SocketAddr,
     /// Last seq before the registration.
     pub registered_at: Seq,
+    /// Last seq before the first message that the member may get. It is below `registered_at` if
+    /// the member asked for messages from before its registration.
+    pub start: Seq,
     /// Last seq that counts as delivered.
     pub acked: Seq,
     /// Number of the last accepted `send`; 0 before the first one.
@@ -222,6 +227,10 @@ pub trait Recorded: StateMachine {
     /// Returns the oldest kept message that a member still needs; the next seq if there is none.
     fn needed(&self) -> Seq;
 
+    /// Returns the oldest message that is kept for newcomers; the next seq if there is none. It
+    /// never decreases.
+    fn kept_for_newcomers(&self) -> Seq;
+
     /// Returns true if a cursor has moved or a member has come back since the last
     /// [`Recorded::take_cursor_changes`].
     fn has_cursor_changes(&self) -> bool;
@@ -230,7 +239,8 @@ pub trait Recorded: StateMachine {
     /// `put`: [`Fact::Acked`] or [`Fact::Member`].
     fn take_cursor_changes(&mut self, put: impl FnMut(Fact<'_>));
 
-    /// Forgets all messages up to `last`, because the journal removes them. No member needs them.
+    /// Forgets all messages up to `last`, because the journal removes them. No member needs them,
+    /// and they are not kept for newcomers.
     fn forget_through(&mut self, last: Seq);
 }
 

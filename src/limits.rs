@@ -52,6 +52,13 @@ pub const TTL_SECONDS_MAX: u64 = 31_536_000;
 pub const BACKLOG_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Highest `max_backlog`: one tebibyte.
 pub const BACKLOG_BYTES_HIGHEST: u64 = 1 << 40;
+/// `keep`: number of newest messages that are kept for newcomers until they expire.
+pub const KEEP_DEFAULT: usize = 100;
+/// Highest `keep`: at this number [`KEEP_BYTES_MAX`] allows 41 bytes a message.
+pub const KEEP_HIGHEST: usize = 100_000;
+/// Most bytes of delivery lines that are kept for newcomers. Also at most half of `max_backlog`, so
+/// that they never fill the backlog.
+pub const KEEP_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Bytes of one block of the history. A longer line has its own block.
 pub const BLOCK_BYTES: usize = 64 * 1024;
 /// Most bytes of a run, which is written to a message socket with one call.

@@ -10,7 +10,7 @@ use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, Tick
 use groupcast::journal::{
     BootId, MemoryJournal, Record, Salt, SegmentHeader, SegmentItem, SyncMode, encode, read,
 };
-use groupcast::limits::Overflow;
+use groupcast::limits::{KEEP_DEFAULT, Overflow};
 use groupcast::net::TimerWheel;
 use groupcast::protocol::{Ack, Epoch, LineBuffer, MessageLine, Request, Seq};
 use groupcast::time::{Millis, Now, UnixMillis};
@@ -39,6 +39,7 @@ fn rules() -> Rules {
         members_max: 10_000,
         backlog_bytes_max: 1 << 30,
         overflow: Overflow::Reject,
+        keep: KEEP_DEFAULT,
         foreign_ip_allowed: false,
         listening: (HOME, 5000).into(),
     }
@@ -219,7 +220,8 @@ fn recovering(members: u64) -> Group {
         let (registered_at, acked) = (Seq::new(0), Seq::new(0));
         let (id, address) = (&*member(index), (HOME, 9000).into());
         let owner = Owner::Ip(HOME);
-        let state = MemberState { id, owner, address, registered_at, acked, published: 0 };
+        let start = registered_at;
+        let state = MemberState { id, owner, address, registered_at, start, acked, published: 0 };
         group.apply(Fact::Member(state), RECOVERED, Millis::new(0));
     }
     group

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
-    CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, LINE_BYTES_DEFAULT,
+    CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, KEEP_DEFAULT, LINE_BYTES_DEFAULT,
     LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, MEMBERS_PER_ADDRESS_DEFAULT, Overflow,
     STALL_TIMEOUT_MS_DEFAULT, SyncPolicy,
 };
@@ -22,6 +22,8 @@ pub struct CoordinatorConfig {
     pub max_backlog: u64,
     /// Rule for a message that would exceed `max_backlog`.
     pub overflow: Overflow,
+    /// Number of newest messages that are kept for newcomers.
+    pub keep: usize,
     /// Most bytes of a request line, line feed included.
     pub max_line: usize,
     pub counts: CountLimits,
@@ -69,6 +71,7 @@ impl CoordinatorConfig {
             ttl_s,
             max_backlog: BACKLOG_BYTES_DEFAULT,
             overflow: Overflow::Reject,
+            keep: KEEP_DEFAULT,
             max_line: LINE_BYTES_DEFAULT,
             counts: CountLimits {
                 max_connections: CONNECTIONS_DEFAULT,

@@ -181,6 +181,7 @@ mod tests {
             ttl_s: 60,
             max_backlog: 2 << 30,
             overflow: Overflow::DropOldest,
+            keep: 20,
             max_line: 1 << 20,
             counts: CountLimits {
                 max_connections: 7,
@@ -198,6 +199,7 @@ mod tests {
             ("bind", "::1"),
             ("max_backlog", "2g"),
             ("overflow", "drop-oldest"),
+            ("keep", "20"),
             ("max_line", "1m"),
             ("max_connections", "7"),
             ("max_connections_per_address", "6"),
@@ -239,6 +241,7 @@ mod tests {
             ("bind", "fe80::1%eth0", value::NOT_LINK_LOCAL),
             ("max_backlog", "1025g", &format!("bytes from 0 to 1024g, {size}")),
             ("overflow", "drop", "reject or drop-oldest"),
+            ("keep", "100001", "a whole number from 0 to 100000"),
             ("max_line", "511", &format!("bytes from 512 to 16m, {size}")),
             ("max_line", "16777217", &format!("bytes from 512 to 16m, {size}")),
             ("max_line", "", &format!("bytes from 512 to 16m, {size}")),
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn each_line_has_a_known_key_once() {
-        let keys = "expected bind, max_backlog, overflow, max_line, max_connections, \
+        let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                     max_connections_per_address, max_members, max_members_per_address, \
                     forget_after, line_timeout, connect_timeout, stall_timeout, \
                     allow_foreign_ip, data_dir, sync";

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::coordinator::CoordinatorConfig;
 use super::value;
 use crate::limits::{
-    BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, LINE_BYTES_HIGHEST,
-    LINE_BYTES_LOWEST, MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
+    BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, KEEP_HIGHEST,
+    LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST, MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
 };
 use crate::limits::{Overflow, SyncPolicy};
 
@@ -42,7 +42,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 15] = [
+pub(super) static KEYS: [ConfigKey; 16] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -72,6 +72,16 @@ pub(super) static KEYS: [ConfigKey; 15] = [
             Ok(())
         },
         show: |config| config.overflow.to_string(),
+    },
+    ConfigKey {
+        name: "keep",
+        hint: "COUNT",
+        about: "newest messages kept until they expire, for members that register with last=",
+        assign: |config, text| {
+            config.keep = value::count(text, 0..=KEEP_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| config.keep.to_string(),
     },
     ConfigKey {
         name: "max_line",

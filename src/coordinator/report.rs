@@ -23,7 +23,7 @@ pub(super) struct ServerStats {
 pub(super) fn stats(group: &Group, server: ServerStats) -> Vec<(&'static str, String)> {
     let (stats, gauges) = (group.stats(), group.gauges());
     let ServerStats { uptime_ms, line_bytes_max, commands, accept_pauses } = server;
-    let lines: [(&str, &dyn Display); 32] = [
+    let lines: [(&str, &dyn Display); 34] = [
         ("uptime_s", &(uptime_ms / 1000)),
         ("epoch", &gauges.epoch),
         ("next_seq", &gauges.next_seq),
@@ -39,6 +39,8 @@ pub(super) fn stats(group: &Group, server: ServerStats) -> Vec<(&'static str, St
         ("input_bytes", &commands.input_bytes),
         ("history_messages", &gauges.history_messages),
         ("history_bytes", &gauges.history_bytes),
+        ("newcomer_messages", &gauges.newcomer_messages),
+        ("newcomer_bytes", &gauges.newcomer_bytes),
         ("messages_in", &stats.messages_in),
         ("bytes_in", &stats.bytes_in),
         ("deliveries_out", &stats.deliveries_out),

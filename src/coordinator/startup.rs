@@ -97,6 +97,7 @@ pub(super) fn rules(config: &CoordinatorConfig, listening: SocketAddr) -> Rules 
         forget_after_ms: config.forget_after_ms,
         backlog_bytes_max: config.max_backlog,
         overflow: config.overflow,
+        keep: config.keep,
         foreign_ip_allowed: config.allow_foreign_ip,
         listening,
     }

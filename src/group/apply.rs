@@ -8,6 +8,7 @@ use super::cursor_changes::CursorChange;
 use super::ids::{LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectPhase, Link};
 use super::outbound::Outbound;
+use super::recorded::RecordedState;
 use super::sends::SendOrder;
 use super::{ChangeKind, Group};
 use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
@@ -27,8 +28,8 @@ impl StateMachine for Group {
         state.order.applied = state.order.applied.next();
         state.before_restored(&fact);
         match fact {
-            Fact::Registered { id, owner, address } => {
-                FactApplier::new(self, ticket, at).apply_registered(id, owner, address);
+            Fact::Registered { id, owner, address, past } => {
+                FactApplier::new(self, ticket, at).apply_registered(id, owner, address, past);
             }
             Fact::Returned { id, owner, address, acked } => {
                 FactApplier::new(self, ticket, at).apply_returned(id, owner, address, acked);
@@ -90,7 +91,7 @@ impl<'a> FactApplier<'a> {
         Self { group, ticket, at }
     }
 
-    fn apply_registered(&mut self, id: &str, owner: Owner, address: SocketAddr) {
+    fn apply_registered(&mut self, id: &str, owner: Owner, address: SocketAddr, past: u64) {
         if let Some(slot) = self.group.state.members.find(id) {
             let refusal = self.group.check_owner(slot, address.ip());
             let refusal = refusal.err().unwrap_or_else(|| Conflict::AlreadyAMember.into());
@@ -105,24 +106,21 @@ impl<'a> FactApplier<'a> {
             self.group.links.registering.remove(id);
             self.group.state.members.per_address.remove(address.ip());
         }
-        let slot = self.group.state.members.insert(
-            id.into(),
-            owner,
-            address,
-            &mut self.group.state.history,
-            self.group.now,
-        );
+        let (now, at) = (self.group.now, self.at);
+        let RecordedState { members, history, .. } = &mut self.group.state;
+        let start = history.start_of_newcomer(past, at);
+        let slot = members.insert(id.into(), owner, address, start, history, now);
         self.group.report_change(id.into(), ChangeKind::Registered(address));
-        let acked = self.group.state.history.last();
         if let Some((link, connect_back)) = waiting {
             let options = &connect_back.options;
-            let outbound = Outbound::new(options.acks, options.hello(self.group.epoch()), acked);
+            let outbound = Outbound::new(options.acks, options.hello(self.group.epoch()), start);
             self.establish(link, slot, outbound, &connect_back);
             let reply = Reply::Register {
                 epoch: self.group.epoch(),
-                next: acked.next(),
+                next: start.next(),
                 ttl_s: self.group.ttl_s(),
                 line_bytes_max: self.group.rules.line_bytes_max,
+                past: options.last.map(|_| self.group.state.history.last().above(start)),
             };
             self.group.reply_after(connect_back.conn, reply, self.group.state.order.applied);
         }

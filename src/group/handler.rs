@@ -82,7 +82,10 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
         let address = connect_back.address;
         let owner = Owner::Ip(address.ip());
         match &connect_back.purpose {
-            ConnectPurpose::Register(_) => Some(Fact::Registered { id, owner, address }),
+            ConnectPurpose::Register(_) => {
+                let past = connect_back.options.last.unwrap_or(0);
+                Some(Fact::Registered { id, owner, address, past })
+            }
             ConnectPurpose::Reconnect(slot) => {
                 let state = &self.group.state;
                 let member = state.members.at(*slot)?;

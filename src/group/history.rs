@@ -1,11 +1,15 @@
 //! The history: every message that a member may still get, stored once for all members.
 
+mod newcomers;
+
 use std::collections::VecDeque;
 
 use super::block::{Block, LineAt};
 use super::ranges::SeqRanges;
 use crate::protocol::{Delivery, Seq, Text, TimeText};
 use crate::time::Millis;
+
+pub(super) use newcomers::NewcomerLimits;
 
 /// A queue of blocks of encoded delivery lines.
 ///
@@ -36,6 +40,7 @@ pub(super) struct History {
     /// Number of readers of the next block, while there is no block.
     readers_waiting: usize,
     ttl_ms: u64,
+    newcomers: NewcomerLimits,
     /// Buffer for the line that is being encoded, reused for each message.
     line: Vec<u8>,
     time: TimeText,
@@ -49,7 +54,7 @@ pub(super) struct History {
 pub(super) struct BlockSerial(u64);
 
 impl History {
-    pub(super) fn new(ttl_ms: u64) -> Self {
+    pub(super) fn new(ttl_ms: u64, newcomers: NewcomerLimits) -> Self {
         Self {
             blocks: VecDeque::new(),
             blocks_dropped: 0,
@@ -59,6 +64,7 @@ impl History {
             lost: SeqRanges::default(),
             readers_waiting: 0,
             ttl_ms,
+            newcomers,
             line: Vec::new(),
             time: TimeText::default(),
         }
@@ -219,16 +225,6 @@ impl History {
         self.lost.forget_through(self.front.before());
         while self.blocks.front().is_some_and(|block| block.last() < self.front) {
             self.drop_block();
-        }
-    }
-
-    /// Drops blocks at the front that no member reads any more. The tail block stays.
-    pub(super) fn trim(&mut self) {
-        while self.blocks.len() > 1 && self.blocks.front().is_some_and(|block| block.readers == 0) {
-            self.drop_block();
-        }
-        if let Some(block) = self.blocks.front() {
-            self.front = self.front.max(block.first());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Invariants of a group, checked by tests after every input.
 
 use super::recorded::RecordedState;
+use super::registration::Registration;
 use super::{Group, Network};
 
 /// Checks all invariants of a group.
@@ -9,7 +10,9 @@ pub(super) fn check(group: &Group) {
     let mut linked = 0_usize;
     for member in members.sorted() {
         assert!(member.acked() <= history.last(), "a cursor is a seq that was given out");
-        assert!(member.registered_at <= member.acked(), "a cursor is not before the registration");
+        let Registration { at, start } = member.registration;
+        assert!(start <= member.acked(), "a cursor is not before the start");
+        assert!(start <= at, "no member starts after its registration");
         for link in [member.link, member.reconnecting].into_iter().flatten() {
             assert!(links.at(link).is_some(), "a member's link exists");
             linked = linked.saturating_add(1);

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::backlog::BacklogChange;
+use super::history::NewcomerLimits;
 use super::ids::{ConnId, LinkId};
 use super::member_change::{MemberChange, SocketEnd};
 use crate::facts::{FactIndex, JournalPosition};
-use crate::limits::Overflow;
+use crate::limits::{KEEP_BYTES_MAX, Overflow};
 use crate::protocol::{Epoch, Listing, Reply, Request, Seq};
 
 /// Settings of a group.
@@ -26,10 +27,20 @@ pub struct Rules {
     pub backlog_bytes_max: u64,
     /// Reaction to a message that would exceed `backlog_bytes_max`.
     pub overflow: Overflow,
+    /// `keep`: number of newest messages that are kept for newcomers.
+    pub keep: usize,
     /// True if requests may name any address, and may use an id from any address.
     pub foreign_ip_allowed: bool,
     /// Address of the coordinator's own listening socket. The group never connects to it.
     pub listening: SocketAddr,
+}
+
+impl Rules {
+    /// Returns the limits of the messages that are kept for newcomers.
+    pub(super) fn newcomer_limits(&self) -> NewcomerLimits {
+        let bytes = KEEP_BYTES_MAX.min(self.backlog_bytes_max / 2);
+        NewcomerLimits { messages: self.keep as u64, bytes }
+    }
 }
 
 /// Source of a request.

@@ -71,12 +71,14 @@ pub(super) struct ConnectOptions {
     pub(super) acks: bool,
     nonce: Option<Box<str>>,
     pub(super) since: Option<Since>,
+    /// Most messages from before the registration; `None` without the option.
+    pub(super) last: Option<u64>,
 }
 
 impl ConnectOptions {
     pub(super) fn new(options: &Options<'_>) -> Self {
-        let Options { acks, nonce, since } = *options;
-        Self { acks, nonce: nonce.map(Box::from), since }
+        let Options { acks, nonce, since, last } = *options;
+        Self { acks, nonce: nonce.map(Box::from), since, last }
     }
 
     /// Returns the `hello` line; `None` without a nonce.

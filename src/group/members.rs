@@ -13,6 +13,7 @@ use super::ids::{LinkId, MemberSlot};
 use super::per_address::PerAddress;
 use super::presence::Presence;
 use super::ranges::{SeqRange, SeqRanges};
+use super::registration::Registration;
 use super::sends::SendNumbers;
 use crate::facts::{MemberState, Owner};
 use crate::protocol::Seq;
@@ -26,8 +27,7 @@ pub(super) struct Member {
     pub(super) owner: Owner,
     /// Address of the last connect-back.
     pub(super) address: SocketAddr,
-    /// Last seq before the registration. The member never gets messages up to here.
-    pub(super) registered_at: Seq,
+    pub(super) registration: Registration,
     /// Last seq that counts as delivered.
     acked: Seq,
     /// Seqs of the member's own messages.
@@ -46,20 +46,24 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn state(&self) -> MemberState<'_> {
-        let Self { ref id, owner, address, registered_at, acked, sends, .. } = *self;
-        MemberState { id, owner, address, registered_at, acked, published: sends.published() }
+        let Self { ref id, owner, address, registration, acked, sends, .. } = *self;
+        let Registration { at: registered_at, start } = registration;
+        let published = sends.published();
+        MemberState { id, owner, address, registered_at, start, acked, published }
     }
 
     /// Restores the seqs of a recorded member.
-    pub(super) fn restore(&mut self, registered_at: Seq, acked: Seq, history: &mut History) {
-        self.registered_at = registered_at.min(history.last());
-        self.move_cursor(acked, history);
+    pub(super) fn restore(&mut self, state: &MemberState<'_>, history: &mut History) {
+        self.registration = Registration::of(state).within(history.last());
+        // The deregistration of an earlier member of this id may be damaged.
+        self.own.forget_through(self.registration.at);
+        self.move_cursor(state.acked, history);
     }
 
     /// Moves the cursor to `acked`, or to the end of the own range right after it. The messages up
     /// to the cursor may be missing. Returns false if the cursor stays.
     pub(super) fn move_cursor(&mut self, acked: Seq, history: &mut History) -> bool {
-        let acked = acked.min(history.last()).max(self.registered_at);
+        let acked = acked.min(history.last()).max(self.registration.start);
         if acked >= self.acked {
             self.advance(acked, history)
         } else {
@@ -137,15 +141,15 @@ impl Member {
     /// Returns the cursor of a member that returns and names `taken` as its last seq.
     ///
     /// If `taken` is below the cursor, the cursor goes back. The member then gets the kept messages
-    /// after `taken` again, but none from before its registration.
+    /// after `taken` again, but none from before its start.
     pub(super) fn resumption(&self, taken: Seq, history: &History) -> Seq {
         let oldest = history.front().before().min(self.acked);
-        taken.max(self.registered_at).max(oldest)
+        taken.max(self.registration.start).max(oldest)
     }
 
     /// Moves the cursor of a member that returns.
     pub(super) fn resume_at(&mut self, acked: Seq, history: &mut History) {
-        let acked = acked.min(history.last()).max(self.registered_at);
+        let acked = acked.min(history.last()).max(self.registration.start);
         if acked < self.acked {
             self.own.go_back(self.acked, history.front(), history.lost());
             self.set_acked(acked, history);
@@ -202,25 +206,28 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Adds a member that gets every message accepted from now on.
+    /// Adds a member that gets every message after `start`.
     pub(super) fn insert(
         &mut self,
         id: Box<str>,
         owner: Owner,
         address: SocketAddr,
+        start: Seq,
         history: &mut History,
         at: Millis,
     ) -> MemberSlot {
         self.per_address.add(address.ip());
-        let acked = history.last();
+        if start < history.last() {
+            self.cursor_went_back();
+        }
         let slot = MemberSlot::new(self.slots.insert(Member {
             id: id.clone(),
             owner,
             address,
-            registered_at: acked,
-            acked,
+            registration: Registration { at: history.last(), start },
+            acked: start,
             own: SeqRanges::default(),
-            block: history.enter(acked),
+            block: history.enter(start),
             link: None,
             reconnecting: None,
             is_leaving: false,

@@ -38,6 +38,7 @@ mod per_address;
 mod presence;
 mod ranges;
 mod recorded;
+mod registration;
 mod sends;
 mod sockets;
 mod stats;
@@ -87,7 +88,7 @@ impl Group {
     #[must_use]
     pub fn new(rules: Rules, epoch: Epoch) -> Self {
         Self {
-            state: RecordedState::new(rules.ttl_ms, epoch),
+            state: RecordedState::new(&rules, epoch),
             rules,
             links: Links::default(),
             effects: VecDeque::new(),
@@ -255,14 +256,18 @@ impl Group {
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         let needed = self.needed();
+        let history = &self.state.history;
+        let kept = history.kept_for_newcomers().min(needed);
         Gauges {
             epoch: self.epoch(),
-            next_seq: self.state.history.last().next(),
+            next_seq: history.last().next(),
             ttl_s: self.ttl_s(),
             members: self.state.members.len(),
             online: self.state.members.online(),
-            history_messages: self.state.history.others(needed.before(), &SeqRanges::default()),
-            history_bytes: self.state.history.bytes_from(needed),
+            history_messages: history.others(needed.before(), &SeqRanges::default()),
+            history_bytes: history.bytes_from(needed),
+            newcomer_messages: needed.above(kept),
+            newcomer_bytes: history.bytes_from(kept).saturating_sub(history.bytes_from(needed)),
         }
     }
 

@@ -66,6 +66,11 @@ impl SeqRanges {
         it.is_some_and(|it| it.first <= range.first && range.last <= it.last)
     }
 
+    /// Returns the highest seq.
+    pub(super) fn last(&self) -> Option<Seq> {
+        self.ranges.back().map(|range| range.last)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
-use super::Group;
 use super::cursor_changes::CursorChange;
 use super::epochs::Epochs;
 use super::history::History;
 use super::ids::MemberSlot;
 use super::members::Members;
 use super::order::FactOrder;
+use super::{Group, Rules};
 use crate::facts::{Fact, JournalPosition, MemberState, Recorded};
 use crate::limits::LOST_NUMBERS_MAX;
 use crate::protocol::{BacklogHolder, Delivery, Epoch, Seq};
@@ -83,6 +83,10 @@ impl Recorded for Group {
         self.state.needed_above(self.state.members.lowest_acked())
     }
 
+    fn kept_for_newcomers(&self) -> Seq {
+        self.state.history.kept_for_newcomers()
+    }
+
     fn has_cursor_changes(&self) -> bool {
         !self.state.members.changes.is_empty()
     }
@@ -101,16 +105,17 @@ impl Recorded for Group {
     /// No member can go back to these messages, which would be a gap after the next start.
     fn forget_through(&mut self, last: Seq) {
         debug_assert!(last < self.needed(), "needed messages are kept");
+        debug_assert!(last < self.kept_for_newcomers(), "messages for newcomers are kept");
         self.state.history.drop_before(last.next());
     }
 }
 
 impl RecordedState {
-    /// Creates the state of a group without members. `ttl_ms` is the time to live of a message.
-    pub(super) fn new(ttl_ms: u64, epoch: Epoch) -> Self {
+    /// Creates the state of a group without members.
+    pub(super) fn new(rules: &Rules, epoch: Epoch) -> Self {
         Self {
             members: Members::default(),
-            history: History::new(ttl_ms),
+            history: History::new(rules.ttl_ms, rules.newcomer_limits()),
             epochs: Epochs::new(epoch),
             order: FactOrder::default(),
         }
@@ -248,7 +253,7 @@ impl RecordedState {
     }
 
     pub(super) fn restore_member(&mut self, state: &MemberState<'_>) {
-        let MemberState { id, owner, address, registered_at, acked, published } = *state;
+        let MemberState { id, owner, address, registered_at, published, .. } = *state;
         if let Some(recovering) = &mut self.order.recovering {
             recovering.named.insert(id.into());
             if self.members.find(id).is_none() && registered_at < self.history.last() {
@@ -257,13 +262,23 @@ impl RecordedState {
         }
         let slot = match self.members.find(id) {
             Some(slot) => slot,
-            None => self.members.insert(id.into(), owner, address, &mut self.history, Millis::ZERO),
+            None => {
+                let start = self.history.last();
+                self.members.insert(
+                    id.into(),
+                    owner,
+                    address,
+                    start,
+                    &mut self.history,
+                    Millis::ZERO,
+                )
+            }
         };
         self.members.set_address(slot, address);
         if let Some(member) = self.members.at_mut(slot) {
             member.owner = owner;
             member.sends.restore(published);
-            member.restore(registered_at, acked, &mut self.history);
+            member.restore(state, &mut self.history);
         }
     }
 
@@ -299,7 +314,7 @@ impl RecordedState {
             let Some(slot) = sender(line).and_then(|id| self.members.find(ids.get(id)?)) else {
                 continue;
             };
-            if self.members.at(slot).is_some_and(|member| member.registered_at < seq) {
+            if self.members.at(slot).is_some_and(|member| member.registration.at < seq) {
                 found.entry(slot).or_default().push((seq, seq));
             }
         }

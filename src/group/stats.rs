@@ -79,4 +79,8 @@ pub struct Gauges {
     pub history_messages: u64,
     /// Bytes of the delivery lines of `history_messages`.
     pub history_bytes: u64,
+    /// Number of older messages that are kept for newcomers only.
+    pub newcomer_messages: u64,
+    /// Bytes of the delivery lines of `newcomer_messages`.
+    pub newcomer_bytes: u64,
 }

@@ -8,6 +8,7 @@ mod connecting;
 mod epochs;
 mod forgetting;
 mod journal;
+mod newcomers;
 mod replay;
 mod runs;
 mod sends;
@@ -47,6 +48,7 @@ impl World {
             forget_after_ms: 0,
             backlog_bytes_max: 1 << 20,
             overflow: Overflow::Reject,
+            keep: 0,
             foreign_ip_allowed: false,
             listening: "10.0.0.1:5000".parse().unwrap(),
         };

@@ -15,6 +15,15 @@ const _: () = assert!(
     "the default `max_backlog` suits every `max_line`"
 );
 const _: () = assert!(BACKLOG_BYTES_DEFAULT <= BACKLOG_BYTES_HIGHEST);
+const _: () = assert!(KEEP_DEFAULT <= KEEP_HIGHEST);
+const _: () = assert!(
+    KEEP_BYTES_MAX <= BACKLOG_BYTES_DEFAULT / 2,
+    "with the default `max_backlog`, newcomers get as much as with a larger one"
+);
+const _: () = assert!(
+    KEEP_BYTES_MAX <= SEGMENT_BYTES_MAX,
+    "messages that are kept for newcomers fit into one segment of the journal"
+);
 const _: () = assert!(
     LOG_WRITE_BYTES_MAX >= UNWRITTEN_BYTES_MAX + UNWRITTEN_ENTRIES_MAX * 32,
     "a line of the message log is at most 32 bytes longer than its delivery: no text needs \

@@ -21,6 +21,8 @@ pub enum Reply {
         ttl_s: u64,
         /// `max_line`: longest request line in bytes, LF included.
         line_bytes_max: usize,
+        /// Number of messages from before the registration; `None` if none was asked for.
+        past: Option<u64>,
     },
     /// The member is online again.
     Reconnect {
@@ -105,11 +107,17 @@ impl fmt::Display for Reply {
     /// Writes the line without its LF.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Register { epoch, next, ttl_s, line_bytes_max } => write!(
-                f,
-                "OK register epoch={epoch} next={next} ttl={ttl_s} max_line={line_bytes_max} \
-                 published=0"
-            ),
+            Self::Register { epoch, next, ttl_s, line_bytes_max, past } => {
+                write!(
+                    f,
+                    "OK register epoch={epoch} next={next} ttl={ttl_s} max_line={line_bytes_max} \
+                     published=0"
+                )?;
+                match past {
+                    Some(past) => write!(f, " last={past}"),
+                    None => Ok(()),
+                }
+            }
             Self::Reconnect { epoch, next, ttl_s, missed, expired, line_bytes_max, published } => {
                 write!(
                     f,
@@ -286,9 +294,13 @@ mod tests {
                 ("ttl", ttl_s.to_string()),
                 ("max_line", line_bytes_max.to_string()),
             ];
-            let reply = Reply::Register { epoch, next, ttl_s, line_bytes_max };
             let never = [("published", "0".to_owned())];
-            check(&reply, "register", None, &[&life[..], &never].concat());
+            for past in [None, Some(missed)] {
+                let reply = Reply::Register { epoch, next, ttl_s, line_bytes_max, past };
+                let past = past.map(|past| ("last", past.to_string()));
+                let past: Vec<_> = past.into_iter().collect();
+                check(&reply, "register", None, &[&life[..], &never, &past].concat());
+            }
             let lost = [
                 ("missed", missed.to_string()),
                 ("expired", expired.to_string()),

@@ -70,6 +70,8 @@ pub struct Options<'a> {
     pub nonce: Option<&'a str>,
     /// Last seq that the member received, on `reconnect` only.
     pub since: Option<Since>,
+    /// Most kept messages from before the registration that come first, on `register` only.
+    pub last: Option<u64>,
 }
 
 /// Last seq that a member received.
@@ -158,11 +160,11 @@ impl<'a> Command<'a> {
         };
         match word {
             "register" => {
-                let (port, options) = parse_listening(arguments, false)?;
+                let (port, options) = parse_listening(arguments, Verb::Register)?;
                 Ok(Self::Register { port, options })
             }
             "reconnect" => {
-                let (port, options) = parse_listening(arguments, true)?;
+                let (port, options) = parse_listening(arguments, Verb::Reconnect)?;
                 Ok(Self::Reconnect { port, options })
             }
             "msend" => Err(Malformed::TextEmpty),
@@ -206,8 +208,11 @@ impl fmt::Display for Options<'_> {
         if let Some(nonce) = self.nonce {
             write!(f, " nonce={nonce}")?;
         }
-        match self.since {
-            Some(since) => write!(f, " since={since}"),
+        if let Some(since) = self.since {
+            write!(f, " since={since}")?;
+        }
+        match self.last {
+            Some(last) => write!(f, " last={last}"),
             None => Ok(()),
         }
     }
@@ -226,10 +231,14 @@ impl fmt::Display for Since {
     }
 }
 
-fn parse_listening(
-    arguments: Option<&str>,
-    may_name_since: bool,
-) -> Result<(u16, Options<'_>), Malformed> {
+/// Command with a port and options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Register,
+    Reconnect,
+}
+
+fn parse_listening(arguments: Option<&str>, verb: Verb) -> Result<(u16, Options<'_>), Malformed> {
     let mut words = arguments.ok_or(Malformed::NoPort)?.split(' ');
     let port = parse_port(words.next().unwrap_or_default()).ok_or(Malformed::Port)?;
     let mut options = Options::default();
@@ -240,10 +249,15 @@ fn parse_listening(
             ("acks", _) => return Err(Malformed::Acks),
             ("nonce", nonce) if is_nonce(nonce) => options.nonce.replace(nonce).is_some(),
             ("nonce", _) => return Err(Malformed::Nonce),
-            ("since", _) if !may_name_since => return Err(Malformed::SinceOnRegister),
+            ("since", _) if verb == Verb::Register => return Err(Malformed::SinceOnRegister),
             ("since", since) => {
                 let since = Since::parse(since).ok_or(Malformed::Since)?;
                 options.since.replace(since).is_some()
+            }
+            ("last", _) if verb == Verb::Reconnect => return Err(Malformed::LastOnReconnect),
+            ("last", last) => {
+                let last = parse_number(last).ok_or(Malformed::Last)?;
+                options.last.replace(last).is_some()
             }
             _ => return Err(Malformed::Option),
         };
@@ -301,6 +315,8 @@ pub enum Malformed {
     Since,
     SinceOnRegister,
     SinceAbove(Seq),
+    Last,
+    LastOnReconnect,
     Number,
     TextEmpty,
     TextControl,
@@ -319,7 +335,9 @@ impl fmt::Display for Malformed {
             Self::Arguments(word) => return write!(f, "command: {word} takes no arguments"),
             Self::NoPort => "port: missing",
             Self::Port => return write!(f, "port: expected {LISTEN_PORT_MIN} to 65535"),
-            Self::Option => "option: expected acks=1, nonce=<hex> or since=<epoch>:<number>",
+            Self::Option => {
+                "option: expected acks=1, nonce=<hex>, since=<epoch>:<number> or last=<number>"
+            }
             Self::OptionDoubled => "option: given twice",
             Self::Acks => "option acks: expected 1",
             Self::Nonce => "option nonce: expected 1 to 64 hex digits",
@@ -328,6 +346,8 @@ impl fmt::Display for Malformed {
             Self::SinceAbove(last) => {
                 return write!(f, "option since: above {last}, the last number given out");
             }
+            Self::Last => "option last: expected 0 to 18446744073709551615, without leading zeros",
+            Self::LastOnReconnect => "option last: for register only",
             Self::Number => "number: expected 1 to 18446744073709551615, without leading zeros",
             Self::TextEmpty => "text: empty",
             Self::TextControl => "text: contains a control character other than TAB",

@@ -79,6 +79,8 @@ pub(crate) enum CoveragePoint {
     DuplicateSent,
     /// A number came too early.
     NumberTooHigh,
+    /// A newcomer got messages from before its registration.
+    NewcomerGotPast,
 }
 
 /// Number of times that each situation occurred.
@@ -91,7 +93,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -127,5 +129,6 @@ impl CoveragePoint {
         Self::NobodyCouldKnow,
         Self::DuplicateSent,
         Self::NumberTooHigh,
+        Self::NewcomerGotPast,
     ];
 }

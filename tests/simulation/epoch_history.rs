@@ -61,6 +61,9 @@ pub(crate) struct Registration {
     pub(crate) number: u32,
     /// The last number given out before it.
     pub(crate) after: u64,
+    /// The number before the first message that it may get: `after`, or lower if it asked for
+    /// messages from before it.
+    pub(crate) start: u64,
     /// Up to here it had everything when this life of the numbers began.
     pub(crate) had: u64,
 }
@@ -177,6 +180,7 @@ impl EpochHistory {
         match registrations.last_mut().filter(|last| last.number == registration.number) {
             Some(last) => {
                 last.after = last.after.min(registration.after);
+                last.start = last.start.min(registration.start);
                 last.had = last.had.max(registration.had);
             }
             None => registrations.push(registration),
@@ -229,15 +233,14 @@ impl EpochHistory {
         self.messages.push(message);
     }
 
-    pub(crate) fn register(&mut self, id: &str, number: u32) {
-        let registration = Registration { number, after: self.last(), had: 0 };
+    pub(crate) fn register(&mut self, id: &str, registration: Registration) {
         self.registrations.entry(id.to_owned()).or_default().push(registration);
     }
 
     /// The registration of an id that a number is the business of.
     pub(crate) fn registration(&self, id: &str, seq: u64) -> Option<Registration> {
         let all = self.registrations.get(id)?;
-        all.iter().rfind(|registration| registration.after < seq).copied()
+        all.iter().rfind(|registration| registration.start < seq).copied()
     }
 
     /// Numbers above `after`, up to and including `through`, that a registration did not send.

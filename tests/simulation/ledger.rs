@@ -83,7 +83,7 @@ impl Ledger {
         let registration = life.registration(&self.id, seq);
         let registration = registration.unwrap_or_else(|| panic!("{}: {seq} before", self.id));
         let taken = self.last.max(self.again).max(self.excused(newest, life, &registration));
-        (registration.number, registration.after.max(taken))
+        (registration.number, registration.start.max(taken))
     }
 
     /// Up to here everything may be gone: it was acknowledged.

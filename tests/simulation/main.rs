@@ -84,6 +84,7 @@ mod model;
 mod model_expected;
 mod model_journal;
 mod model_links;
+mod model_newcomers;
 mod model_offline;
 mod model_sends;
 mod net;

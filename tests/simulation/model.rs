@@ -21,6 +21,8 @@ use crate::stream::Stream;
 pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) registered_at: u64,
+    /// The number before the first message that it may get.
+    pub(crate) start: u64,
     pub(crate) acked: u64,
     /// The highest `acked` that it ever had.
     pub(crate) peak: u64,
@@ -41,6 +43,7 @@ pub(crate) struct Attempt {
     pub(crate) acks: bool,
     pub(crate) nonce: Option<String>,
     pub(crate) since: Option<Since>,
+    pub(crate) last: Option<u64>,
 }
 
 /// The expected state of the group.
@@ -321,6 +324,7 @@ impl Model {
             acks: options.acks,
             nonce: options.nonce.map(str::to_owned),
             since: options.since,
+            last: options.last,
         });
     }
 

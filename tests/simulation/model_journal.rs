@@ -165,6 +165,7 @@ impl Model {
         let last = group.last().as_u64();
         assert!(last <= life.last(), "{last} was never given out");
         let lowest = group.member_states().map(|(member, _)| member.acked.as_u64()).min();
+        let for_newcomers = self.start_of_newcomer(u64::MAX, now.steady.as_u64()) + 1;
         let mut kept = BTreeSet::new();
         for (seq, line, at) in group.lines(Seq::ZERO) {
             let (seq, line) = (seq.as_u64(), String::from_utf8_lossy(line));
@@ -179,7 +180,7 @@ impl Model {
         for seq in (1..=life.last()).filter(|seq| !kept.contains(seq)) {
             let message = life.message(seq);
             let is_over = self.rules.ttl_ms == 0 || self.is_over(seq, now.steady.as_u64());
-            let was_had = seq <= lowest.unwrap_or(last); // And nobody has forgotten it.
+            let was_had = seq <= lowest.unwrap_or(last) && seq < for_newcomers;
             let was_gone = is_over || was_had || seq < self.front || message.is_lost;
             let is_promised = message.promise.is_some_and(|promise| promise.binds(&back.end));
             assert!(was_gone || !is_promised, "{seq} is lost: {message:?} {back:?}");
@@ -280,7 +281,9 @@ impl Model {
         let promise = Some(Promise { at: 0, sync });
         // From here on it has registered where it is found, also if that was before what was lost.
         let registration = entry.registration.zip(found.as_ref()).map(|(registration, found)| {
-            Registration { after: found.0.registered_at.as_u64(), ..registration }
+            let (after, start) = (found.0.registered_at.as_u64(), found.0.start.as_u64());
+            assert_eq!(start, registration.start.min(after), "{id}: starts elsewhere");
+            Registration { after, start, ..registration }
         });
         self.registry.insert(id.to_owned(), vec![RegistryEntry { registration, promise, ..entry }]);
         let number = entry.registration.map_or(0, |registration| registration.number);
@@ -311,16 +314,17 @@ impl Model {
         opened_at: u64,
     ) {
         let (number, acked) = (registration.number, found.acked.as_u64());
-        let registered_at = found.registered_at.as_u64();
+        let (registered_at, start) = (found.registered_at.as_u64(), found.start.as_u64());
         let own = own.iter().map(|(first, last)| (first.as_u64(), last.as_u64()));
         let life = self.life_mut();
         life.take_over(id, registered_at, number);
         life.pass_lost(number, acked);
         life.recognize(number, acked, &own.collect::<Vec<_>>());
-        life.enter(id, Registration { after: registered_at, had: acked, ..registration });
+        life.enter(id, Registration { after: registered_at, start, had: acked, ..registration });
         let member = Member {
             number,
             registered_at,
+            start,
             acked,
             peak: acked,
             link: None,

@@ -22,31 +22,33 @@ impl Model {
         self.attempts.insert(link, attempt);
     }
 
-    pub(crate) fn connected(&mut self, link: LinkId) {
+    pub(crate) fn connected(&mut self, link: LinkId, now: u64) {
         if self.decided.is_some() {
             return self.waiting.push(link);
         }
         assert!(!self.must_begin, "let in under numbers that may be given out for a second time");
         let attempt = self.attempts.remove(&link).expect("connected without having been asked");
         if attempt.registers {
-            self.add_member(link, &attempt);
+            self.add_member(link, &attempt, now);
         } else {
             self.readmit(link, &attempt);
         }
     }
 
-    fn add_member(&mut self, link: LinkId, attempt: &Attempt) {
+    fn add_member(&mut self, link: LinkId, attempt: &Attempt, now: u64) {
         self.registrations += 1;
         let (number, last) = (self.registrations, self.life().last());
-        self.life_mut().register(&attempt.id, number);
-        let entered =
-            self.register_fact(&attempt.id, Some(Registration { number, after: last, had: 0 }));
+        let start = self.start_of_newcomer(attempt.last.unwrap_or(0), now);
+        let registration = Registration { number, after: last, start, had: 0 };
+        self.life_mut().register(&attempt.id, registration);
+        let entered = self.register_fact(&attempt.id, Some(registration));
         self.facts.insert(attempt.conn, entered);
         let member = Member {
             number,
             registered_at: last,
-            acked: last,
-            peak: last,
+            start,
+            acked: start,
+            peak: start,
             link: Some(link),
             reconnecting: None,
             presence: Presence { is_online: false, since: 0 }, // Until the input has ended.
@@ -54,12 +56,18 @@ impl Model {
             published: 0,
         };
         self.members.insert(attempt.id.clone(), member);
-        self.open(link, attempt, last);
+        self.open(link, attempt, start);
         let ttl = self.rules.ttl_ms / 1000;
-        let (epoch, next, max_line) = (self.epoch, last + 1, self.rules.line_bytes_max);
-        let line = format!(
+        let (epoch, next, max_line) = (self.epoch, start + 1, self.rules.line_bytes_max);
+        let mut line = format!(
             "OK register epoch={epoch} next={next} ttl={ttl} max_line={max_line} published=0"
         );
+        if attempt.last.is_some() {
+            line.push_str(&format!(" last={}", last - start));
+        }
+        if start < last {
+            self.cover(CoveragePoint::NewcomerGotPast);
+        }
         self.expect_reply(attempt.conn, Expected::Line(line));
     }
 
@@ -82,7 +90,7 @@ impl Model {
         let is_below = taken < member.acked;
         if is_below {
             // Again, as far as it is kept: what everybody has may be gone.
-            let from = taken.max(member.registered_at);
+            let from = taken.max(member.start);
             let oldest = from.max((front - 1).min(member.acked));
             // Lost numbers at the front may count as kept, or expire with the front, because the
             // time of their acceptance is lost, too. Numbers that were acknowledged are no gap.
@@ -136,8 +144,8 @@ impl Model {
         let epoch = self.decided.take().expect("decided before it is stored");
         let mut life = self.life().go_on();
         for (id, member) in &self.members {
-            let Member { number, registered_at: after, acked: had, .. } = *member;
-            life.enter(id, Registration { number, after, had });
+            let Member { number, registered_at: after, start, acked: had, .. } = *member;
+            life.enter(id, Registration { number, after, start, had });
         }
         assert!(self.epochs.insert(epoch, life).is_none(), "an old epoch");
         (self.epoch, self.exposed) = (epoch, 0);
@@ -147,7 +155,7 @@ impl Model {
         self.update_offline(now);
         for link in std::mem::take(&mut self.waiting) {
             if self.attempts.contains_key(&link) {
-                self.connected(link);
+                self.connected(link, now);
             }
         }
     }

@@ -78,7 +78,7 @@ fn show(input: &Input<'_>, model: &mut Model, sockets: &mut Sockets, now: Now) {
             sockets.replies.on_request(end, request);
             model.request(origin.conn, request, now);
         }
-        Input::Connected { link } => model.connected(*link),
+        Input::Connected { link } => model.connected(*link, now.steady.as_u64()),
         Input::ConnectFailed { link, .. } => model.connect_failed(*link),
         Input::Wrote { link, bytes, .. } => {
             model.wrote(*link, &sockets.messages.report(*link, *bytes));

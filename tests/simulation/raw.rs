@@ -35,6 +35,9 @@ pub(crate) struct Raw {
     messages: BTreeMap<End, Messages>,
     /// Nonce that the coordinator must greet with; 0 if none was asked for.
     nonce: u64,
+    /// The last registration asked for earlier messages. It may have had some of them before, as
+    /// an earlier member.
+    asked_past: bool,
     pub(crate) ledger: Ledger,
     texts: u32,
 }
@@ -61,6 +64,7 @@ impl Raw {
             commands: BTreeMap::new(),
             messages: BTreeMap::new(),
             nonce: 0,
+            asked_past: false,
             texts: 0,
         }
     }
@@ -141,6 +145,7 @@ impl World {
             }
         }
         let mut options = String::new();
+        raw.asked_past = false;
         raw.nonce = environment.rng.next() | 1;
         match raw.habit {
             Habit::None if environment.rng.percent(50) => raw.nonce = 0,
@@ -148,6 +153,11 @@ impl World {
             Habit::Loose | Habit::Exact => options = format!(" nonce={:x} acks=1", raw.nonce),
         }
         if environment.rng.percent(40) {
+            raw.asked_past = environment.rng.percent(60);
+            if raw.asked_past {
+                let past = environment.rng.pick(&[0, 1, 3, 8, 200]);
+                options = format!("{options} last={past}");
+            }
             return raw.request(&format!("register 3000{options}"));
         }
         match (raw.habit, raw.ledger.epoch) {
@@ -295,14 +305,14 @@ impl World {
         let life = &model.epochs[&raw.ledger.epoch.unwrap()];
         let copies = environment.conns[end.conn].copies;
         raw.ledger.follow(life, copies);
-        let is_loose = raw.habit == Habit::Loose;
+        let may_repeat = raw.habit == Habit::Loose || raw.asked_past;
         if fields[0] == "gap" {
             let gap = [1, 2, 3].map(|at| fields[at].parse().unwrap());
             messages.received = gap[2];
-            raw.ledger.take_gap(life, copies, gap, is_loose);
+            raw.ledger.take_gap(life, copies, gap, may_repeat);
         } else {
             messages.received = fields[0].parse().unwrap();
-            if messages.received > raw.ledger.last || !is_loose {
+            if messages.received > raw.ledger.last || !may_repeat {
                 raw.ledger.take(life, copies, messages.received, line);
             }
         }

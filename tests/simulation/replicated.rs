@@ -21,9 +21,11 @@ use groupcast::protocol::{Epoch, Request};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
-use proposed::{Proposed, Replicated, message_reply};
+use proposed::{Proposed, Replicated, is_it, message_reply, outcome};
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
+/// Messages that are kept for newcomers.
+const KEEP: usize = 5;
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 const SITES: [u64; 2] = [0, 1];
 const STEPS: u64 = 2_000;
@@ -82,6 +84,7 @@ fn rules() -> Rules {
         forget_after_ms: 0,
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
+        keep: KEEP,
         foreign_ip_allowed: false,
         listening: "10.0.0.1:5000".parse().unwrap(),
     }
@@ -93,7 +96,7 @@ fn state(group: &Group) -> String {
     let line = last.map(|(seq, line, at)| format!("{seq} {at} {}", String::from_utf8_lossy(line)));
     let members = group.member_states().map(|(member, _)| {
         let (id, owner, address) = (member.id, member.owner, member.address);
-        format!("{id} {owner:?} {address} {}", member.registered_at)
+        format!("{id} {owner:?} {address} {} {}", member.registered_at, member.start)
     });
     let members: Vec<String> = members.collect();
     let (decided, last) = (group.decided_epoch(), group.last());
@@ -181,7 +184,11 @@ impl World {
             0 | 1 => {
                 let id = self.rng.pick(&IDS);
                 let (verb, port) = (self.rng.pick(&["register", "reconnect"]), self.port());
-                self.request(at, &format!("{id}#{verb} {port} acks=1"));
+                let past = match verb {
+                    "register" if self.rng.percent(50) => format!(" last={}", self.rng.below(9)),
+                    _ => String::new(),
+                };
+                self.request(at, &format!("{id}#{verb} {port} acks=1{past}"));
             }
             2..=5 => {
                 self.texts += 1;
@@ -265,34 +272,17 @@ impl World {
             Ticket::Link(link) => self.sites[at].conns[&link],
             Ticket::Forgotten | Ticket::Nobody => return,
         };
-        // Each member with its last accepted number.
-        let mut members = BTreeMap::new();
-        let mut last = 0;
-        for Listed { fact, .. } in &self.list {
-            match fact {
-                Proposed::Registered { id, .. } => {
-                    members.entry(id).or_insert(0);
-                }
-                Proposed::Deregistered { id } => {
-                    members.remove(id);
-                }
-                Proposed::Accepted { sender, number, .. } => {
-                    let Some(published) = members.get_mut(sender) else { continue };
-                    match number {
-                        Some(number) if number.get() == *published + 1 => *published += 1,
-                        Some(_) => continue,
-                        None => (),
-                    }
-                    last += 1;
-                }
-                Proposed::Returned { .. } | Proposed::NewEpoch { .. } => (),
-            }
-        }
+        let (members, last) = outcome(self.list.iter().map(|listed| &listed.fact));
         let reply = match fact {
             Proposed::Registered { id, .. } if members.contains_key(id) => {
                 "ERR 409 already a member"
             }
-            Proposed::Registered { .. } => "OK register",
+            Proposed::Registered { past, .. } => {
+                let start = last - last.min(*past).min(KEEP as u64);
+                self.seen.extend((start < last).then_some("past"));
+                let next = format!("OK register next={}", start + 1);
+                return drop(self.expected.insert((at, conn.0), next));
+            }
             Proposed::Deregistered { id } | Proposed::Accepted { sender: id, .. }
                 if !members.contains_key(id) =>
             {
@@ -304,8 +294,7 @@ impl World {
                 let sights = [("duplicate", "duplicate"), ("ERR 409 send", "number too high")];
                 let sights = sights.iter().filter(|(part, _)| reply.contains(part));
                 self.seen.extend(sights.map(|(_, sight)| *sight));
-                self.expected.insert((at, conn.0), reply);
-                return;
+                return drop(self.expected.insert((at, conn.0), reply));
             }
             // A deregistration in between cancels the reconnect.
             Proposed::Returned { .. } | Proposed::NewEpoch { .. } => return,
@@ -358,9 +347,7 @@ impl World {
         }
         for ((at, conn), expected) in &self.expected {
             let reply = self.sites[*at].replies.get(conn);
-            let is_exact = expected.contains("send ");
-            let starts = reply.is_some_and(|reply| reply.starts_with(&**expected));
-            let is_it = if is_exact { reply == Some(expected) } else { starts };
+            let is_it = reply.is_some_and(|reply| is_it(reply, expected));
             assert!(is_it, "seed={} request={conn}: {reply:?}, not {expected}", self.seed);
         }
         let replies: usize = self.sites.iter().map(|site| site.replies.len()).sum();
@@ -392,7 +379,7 @@ fn two_groups_that_are_fed_the_same_facts_are_equal_and_every_request_gets_its_r
         messages += world.sites[0].group.last().as_u64();
     }
     let refusals = ["ERR 404 not a member", "ERR 409 already a member", "withdrawn"];
-    let all = [&refusals[..], &["duplicate", "number too high"]].concat();
+    let all = [&refusals[..], &["duplicate", "number too high", "past"]].concat();
     assert!(all.iter().all(|sight| seen.contains(sight)), "only {seen:?} came about");
     assert!(messages > 10 * SEEDS, "hardly anything was accepted: {messages}");
 }

@@ -54,6 +54,7 @@ impl World {
             forget_after_ms: Rng::new(!seed).pick(&[0, 0, 700, 5_000, 60_000]),
             backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
             overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
+            keep: Rng::new(seed.rotate_left(7)).pick(&[0, 1, 5, 100]),
             foreign_ip_allowed: false,
             listening: HUB,
         };

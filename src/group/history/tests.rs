@@ -38,7 +38,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut history = History::new(TTL_MS);
+        let mut history = History::new(TTL_MS, NewcomerLimits::default());
         let readers = [Seq::ZERO; 3].map(|acked| (acked, history.enter(acked)));
         Self { history, readers, now: Millis::ZERO, lines: Vec::new(), front: 1 }
     }
@@ -130,7 +130,7 @@ proptest! {
 
 #[test]
 fn a_block_is_dropped_when_its_last_reader_leaves_and_the_tail_stays() {
-    let mut history = History::new(TTL_MS);
+    let mut history = History::new(TTL_MS, NewcomerLimits::default());
     let mut far = history.enter(Seq::ZERO);
     let near = history.enter(Seq::ZERO);
     let line = vec![b'x'; crate::limits::BLOCK_BYTES];
@@ -152,7 +152,7 @@ fn a_block_is_dropped_when_its_last_reader_leaves_and_the_tail_stays() {
 
 #[test]
 fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
-    let mut history = History::new(TTL_MS);
+    let mut history = History::new(TTL_MS, NewcomerLimits::default());
     let offline = history.enter(Seq::ZERO);
     let line = vec![b'x'; crate::limits::BLOCK_BYTES];
     history.append(&line, Millis::ZERO);
@@ -170,7 +170,7 @@ fn readers_of_a_block_that_expired_are_readers_of_the_next_one() {
 
 #[test]
 fn a_message_expires_after_the_last_millisecond_of_its_time() {
-    let mut history = History::new(TTL_MS);
+    let mut history = History::new(TTL_MS, NewcomerLimits::default());
     history.append(b"a\n", Millis::new(7));
     assert_eq!(history.unexpired(Millis::new(107)), Seq::new(1));
     assert_eq!(history.next_expiry(), None, "it may not be sent yet");

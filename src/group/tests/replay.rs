@@ -44,10 +44,13 @@ struct JournaledWorld {
 }
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
+/// Messages that are kept for newcomers.
+const KEEP: usize = 6;
 
 #[derive(Clone, Debug)]
 enum Action {
-    Register(usize),
+    /// A registration that asks for that many earlier messages.
+    Register(usize, Option<u64>),
     Reconnected(usize, Option<u64>),
     Leave(usize),
     Forget(usize),
@@ -63,7 +66,8 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let who = 0..3_usize;
     prop_oneof![
-        2 => who.clone().prop_map(Action::Register),
+        2 => (who.clone(), prop::option::of(0..9_u64))
+            .prop_map(|(who, past)| Action::Register(who, past)),
         2 => (who.clone(), prop::option::of(0..30_u64))
             .prop_map(|(who, n)| Action::Reconnected(who, n)),
         1 => who.clone().prop_map(Action::Leave),
@@ -80,7 +84,7 @@ fn action() -> impl Strategy<Value = Action> {
 impl JournaledWorld {
     fn new() -> Self {
         let world = World::late(|rules| {
-            rules.ttl_ms = 100;
+            (rules.ttl_ms, rules.keep) = (100, KEEP);
         });
         Self { world, links: [None; 3], journal: Vec::new() }
     }
@@ -163,7 +167,10 @@ impl JournaledWorld {
 
     fn take(&mut self, action: &Action) {
         match *action {
-            Action::Register(who) => self.join(who, "register 9000 acks=1"),
+            Action::Register(who, None) => self.join(who, "register 9000 acks=1"),
+            Action::Register(who, Some(past)) => {
+                self.join(who, &format!("register 9000 acks=1 last={past}"));
+            }
             Action::Reconnected(who, None) => self.join(who, "reconnect 9000"),
             Action::Reconnected(who, Some(taken)) => {
                 let line = format!("reconnect 9000 acks=1 since=0000000000000001:{taken}");
@@ -238,7 +245,7 @@ impl JournaledWorld {
 
 /// Returns an empty group that recovers. Messages live for 100 ms.
 fn recovering() -> Group {
-    Group::recovering(World::with(|rules| rules.ttl_ms = 100).group.rules)
+    Group::recovering(World::with(|rules| (rules.ttl_ms, rules.keep) = (100, KEEP)).group.rules)
 }
 
 /// Returns all that clients can see: the members, and what each one gets after it comes back.
@@ -296,7 +303,8 @@ proptest! {
 #[test]
 fn a_cursor_that_passes_expired_messages_is_recorded() {
     let mut journaled = JournaledWorld::new();
-    let joined = [Action::Register(0), Action::Reconnected(0, None), Action::Register(2)];
+    let joined =
+        [Action::Register(0, None), Action::Reconnected(0, None), Action::Register(2, None)];
     joined.iter().for_each(|action| journaled.take(action));
     let steps = [Action::Send(2), Action::Store, Action::Pass(60), Action::Pass(60)];
     steps.iter().for_each(|action| journaled.take(action));
@@ -320,8 +328,8 @@ fn expired_messages_are_dropped_during_replay() {
 #[test]
 fn a_member_missing_from_a_later_snapshot_is_kept() {
     let mut journaled = JournaledWorld::new();
-    journaled.take(&Action::Register(0));
-    journaled.take(&Action::Register(1));
+    journaled.take(&Action::Register(0, None));
+    journaled.take(&Action::Register(1, None));
     let mut group = recovering();
     journaled.recover(&mut group, 0);
     let snapshot = Fact::Snapshot { epoch: Epoch::new(2), last: Seq::new(9) };
@@ -336,7 +344,7 @@ fn a_member_missing_from_a_later_snapshot_is_kept() {
 #[test]
 fn a_recorded_cursor_may_be_lower_than_all_known_ones() {
     let mut journaled = JournaledWorld::new();
-    (0..3).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..3).for_each(|who| journaled.take(&Action::Register(who, None)));
     (0..2).for_each(|_| journaled.take(&Action::Send(0)));
     let mut group = recovering();
     journaled.recover(&mut group, 0);

@@ -1,12 +1,13 @@
 //! Runs: the bytes for a message socket.
 
 use super::*;
-use crate::group::history::History;
+use crate::group::history::{History, NewcomerLimits};
 use crate::group::outbound::Outbound;
 
 /// Writes all runs to a member with acks. Returns their bytes, and the message that each names.
 fn runs(lost: Option<u64>) -> Vec<(String, Option<Seq>)> {
-    let (mut history, own) = (History::new(60_000), SeqRanges::default());
+    let (mut history, own) =
+        (History::new(60_000, NewcomerLimits::default()), SeqRanges::default());
     for seq in 1..=5 {
         match lost == Some(seq) {
             true => history.append_lost(Millis::ZERO),

@@ -108,7 +108,7 @@ fn the_addresses_of_one_ipv6_network_count_as_one() {
 fn the_owner_of_an_id_uses_it_from_any_address_of_the_member() {
     let mut world = World::new(60_000);
     let owner = Owner::Ip([10, 0, 0, 9].into());
-    let fact = Fact::Registered { id: "ann", owner, address: (LOCAL_IP, 9000).into() };
+    let fact = Fact::Registered { id: "ann", owner, address: (LOCAL_IP, 9000).into(), past: 0 };
     let ordered = Ordered { ticket: None, is_committed: true };
     world.group.apply(fact, ordered, Millis::ZERO);
     // The request comes from the address that the member listens on.

@@ -38,7 +38,7 @@ use queue::CommitQueue;
 use segments::Segments;
 use uncommitted::UncommittedRecords;
 
-pub(super) use segments::{ClosedSegment, OpenSegment};
+pub(super) use segments::{ClosedSegment, OpenSegment, oldest_needed};
 
 /// The loop's side of the journal.
 #[derive(Debug)]
@@ -297,7 +297,7 @@ impl Commits {
             bytes_max: self.options.segment_bytes(members_bytes),
             recorded_clocks: now,
             recorded_durable: position.last,
-            needed: state.needed(),
+            needed: oldest_needed(state),
         };
         let closing_bytes = if is_rescue { 0 } else { continued.len() as u64 };
         self.segments.start(next, closing_bytes, now.steady, position.last);

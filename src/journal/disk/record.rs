@@ -15,24 +15,24 @@
 //! list of [`Record::Own`] is a 16-bit count and the first and last seq of each range. The owner of
 //! a [`Record::Member`] starts with its kind: 4 or 6 for an IP address of that version. In
 //! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address. The
-//! number of a `send` comes first, in [`RecordKind::PublishingMember`] and [`RecordKind::Sent`].
+//! number of a `send` comes first, in [`RecordKind::PublishingMember`] and [`RecordKind::Sent`]. In
+//! [`RecordKind::StartedMember`] that number, or 0, and the start come first.
 
 mod fields;
 mod kind;
 mod ranges;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use crate::facts::{MemberState, Owner};
+use crate::facts::MemberState;
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
-use fields::{put_member, take_id, take_ip, take_number, take_seq};
+use fields::{put_member, take_id, take_member, take_number, take_seq};
 
 pub(super) use fields::{take, take_u64};
 pub use kind::RecordKind;
@@ -262,7 +262,7 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&epoch.as_u64().to_le_bytes());
                 out.extend_from_slice(&last.as_u64().to_le_bytes());
             }
-            Self::Member(state) => put_member(&state, out),
+            Self::Member(state) => put_member(&state, self.kind(), out),
             Self::Own { id, ranges } => {
                 ranges.put(out);
                 out.extend_from_slice(id.as_bytes());
@@ -293,18 +293,10 @@ impl<'a> Record<'a> {
             RecordKind::Epoch => {
                 Self::Epoch { epoch: Epoch::new(take_u64(body)?), last: take_seq(body)? }
             }
-            RecordKind::Member | RecordKind::OwnedMember | RecordKind::PublishingMember => {
-                let is_publishing = kind == RecordKind::PublishingMember;
-                let published = if is_publishing { take_number(body)?.get() } else { 0 };
-                let (registered_at, acked) = (take_seq(body)?, take_seq(body)?);
-                let is_owned = kind != RecordKind::Member;
-                let owner = if is_owned { Some(take_ip(body)?) } else { None };
-                let port = u16::from_le_bytes(take(body)?);
-                let address = SocketAddr::new(take_ip(body)?, port);
-                let owner = Owner::Ip(owner.unwrap_or(address.ip()));
-                let id = take_id(body)?;
-                Self::Member(MemberState { id, owner, address, registered_at, acked, published })
-            }
+            RecordKind::Member
+            | RecordKind::OwnedMember
+            | RecordKind::PublishingMember
+            | RecordKind::StartedMember => Self::Member(take_member(kind, body)?),
             RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
             RecordKind::Accepted | RecordKind::Sent => {

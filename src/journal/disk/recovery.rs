@@ -168,6 +168,7 @@ impl RecoveryState {
                 RecordKind::Member
                 | RecordKind::OwnedMember
                 | RecordKind::PublishingMember
+                | RecordKind::StartedMember
                 | RecordKind::Own
                 | RecordKind::Deregistered
                 | RecordKind::Acked

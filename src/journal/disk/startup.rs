@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 
 use super::JournalOptions;
-use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint};
+use super::commits::{ClosedSegment, Commits, OpenSegment, ResumePoint, oldest_needed};
 use super::snapshot::{Snapshot, file_bytes, mode, snapshot};
 use super::writer::SegmentWriter;
 use crate::facts::{Fact, Ordered, Recorded, StateMachine};
@@ -96,7 +96,7 @@ impl<S: Recorded> JournalContents<S> {
         let Snapshot { records, members_bytes } = snapshot(&state, epoch, after, &header, now);
         let bytes = file_bytes(&records);
         let writer = store.create(&header, &records).map_err(|error| explain(&error, bytes))?;
-        let (bytes_max, needed) = (options.segment_bytes(members_bytes), state.needed());
+        let (bytes_max, needed) = (options.segment_bytes(members_bytes), oldest_needed(&state));
         let (durable, mut closed) = (position.last, closed(&recovered, now));
         let segment = OpenSegment {
             serial,

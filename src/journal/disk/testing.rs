@@ -33,14 +33,24 @@ pub(super) fn rules() -> Rules {
         forget_after_ms: 0,
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
+        keep: 0,
         foreign_ip_allowed: false,
         listening: SocketAddr::new(LOOPBACK, 5000),
     }
 }
 
 pub(super) fn open(path: &Path, options: JournalOptions, now: u64) -> GroupOnDisk {
+    open_with(path, rules(), options, now)
+}
+
+pub(super) fn open_with(
+    path: &Path,
+    rules: Rules,
+    options: JournalOptions,
+    now: u64,
+) -> GroupOnDisk {
     let mut store = Store::open(Directory::create(path).unwrap()).unwrap();
-    let contents = JournalContents::read(&mut store, Group::recovering(rules()), || false).unwrap();
+    let contents = JournalContents::read(&mut store, Group::recovering(rules), || false).unwrap();
     let random = RandomValues { epoch: Epoch::new(now), salt: Salt(now) };
     contents.open(store, options, random, at(now)).unwrap()
 }

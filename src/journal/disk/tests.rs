@@ -57,8 +57,15 @@ impl Batch {
     fn start(self, epoch: u64, last: u64, at: u64) -> Self {
         let address: SocketAddr = "10.0.0.1:5000".parse().unwrap();
         let (id, owner, last) = ("alice", Owner::Ip(address.ip()), Seq::new(last));
-        let alice =
-            MemberState { id, owner, address, registered_at: Seq::ZERO, acked: last, published: 0 };
+        let alice = MemberState {
+            id,
+            owner,
+            address,
+            registered_at: Seq::ZERO,
+            start: Seq::ZERO,
+            acked: last,
+            published: 0,
+        };
         self.add(Record::Epoch { epoch: Epoch::new(epoch), last }, at)
             .add(Record::Member(alice), at)
             .add(Record::Clock { unix: UnixMillis(1_700_000_000_000 + at) }, at)

@@ -143,7 +143,7 @@ fn the_port_is_plain_digits_from_1_to_65535() {
 fn each_option_may_be_given_once_in_any_order() {
     let epoch = Epoch::new(0xab);
     let since = Some(Since { epoch, seq: Seq::new(7) });
-    let all = Options { acks: true, nonce: Some("aF09"), since };
+    let all = Options { acks: true, nonce: Some("aF09"), since, last: None };
     let line = "bob#reconnect 1 since=00000000000000ab:7 nonce=aF09 acks=1#127.0.0.1";
     check(line, of_bob(Command::Reconnect { port: 1, options: all }));
     let two = Options { since: None, ..all };
@@ -310,12 +310,13 @@ proptest! {
         port in 1..=u16::MAX,
         again in any::<bool>(),
         (acks, nonce, since) in options(true),
+        last in option::of(any::<u64>()),
     ) {
         let nonce = nonce.as_deref();
         let command = if again {
-            Command::Reconnect { port, options: Options { acks, nonce, since } }
+            Command::Reconnect { port, options: Options { acks, nonce, since, last: None } }
         } else {
-            Command::Register { port, options: Options { acks, nonce, since: None } }
+            Command::Register { port, options: Options { acks, nonce, since: None, last } }
         };
         let request = Request { id: &id, command, ip };
         check(request.to_string(), Ok(request));

@@ -231,7 +231,8 @@ impl Join {
     /// Returns the request. A `reconnect` names the last number of the log.
     pub(in crate::session) fn command(&self, since: Option<Since>) -> Command<'_> {
         let port = self.port.number;
-        let options = Options { acks: true, nonce: Some(self.handshake.nonce()), since: None };
+        let nonce = Some(self.handshake.nonce());
+        let options = Options { acks: true, nonce, since: None, last: None };
         match self.kind {
             JoinKind::Register => Command::Register { port, options },
             JoinKind::Reconnect => {

@@ -178,6 +178,7 @@ impl Batch {
             owner,
             address,
             registered_at,
+            start: registered_at,
             acked,
             published: 0,
         }));

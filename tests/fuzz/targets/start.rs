@@ -128,6 +128,7 @@ fn rules() -> Rules {
         forget_after_ms: 0,
         backlog_bytes_max: BACKLOG_BYTES_DEFAULT,
         overflow: Overflow::Reject,
+        keep: 0,
         foreign_ip_allowed: false,
         listening: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5000),
     }

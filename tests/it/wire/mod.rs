@@ -7,3 +7,4 @@ mod errors;
 mod framing;
 mod loss;
 mod message_socket;
+mod newcomers;

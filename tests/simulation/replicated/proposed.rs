@@ -1,6 +1,6 @@
 //! Proposed facts, and the journal that takes them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
@@ -12,7 +12,7 @@ use groupcast::time::{Now, UnixMillis};
 /// A fact that is on its way.
 #[derive(Clone, Debug)]
 pub(super) enum Proposed {
-    Registered { id: String, owner: Owner, address: SocketAddr },
+    Registered { id: String, owner: Owner, address: SocketAddr, past: u64 },
     Returned { id: String, owner: Owner, address: SocketAddr, acked: Seq },
     Deregistered { id: String },
     Accepted { sender: String, number: Option<NonZeroU64>, accepted: UnixMillis, text: String },
@@ -22,8 +22,8 @@ pub(super) enum Proposed {
 impl Proposed {
     pub(super) fn of(fact: Fact<'_>) -> Self {
         match fact {
-            Fact::Registered { id, owner, address } => {
-                Self::Registered { id: id.into(), owner, address }
+            Fact::Registered { id, owner, address, past } => {
+                Self::Registered { id: id.into(), owner, address, past }
             }
             Fact::Returned { id, owner, address, acked } => {
                 Self::Returned { id: id.into(), owner, address, acked }
@@ -48,7 +48,9 @@ impl Proposed {
 
     pub(super) fn fact(&self) -> Fact<'_> {
         match *self {
-            Self::Registered { ref id, owner, address } => Fact::Registered { id, owner, address },
+            Self::Registered { ref id, owner, address, past } => {
+                Fact::Registered { id, owner, address, past }
+            }
             Self::Returned { ref id, owner, address, acked } => {
                 Fact::Returned { id, owner, address, acked }
             }
@@ -82,4 +84,43 @@ pub(super) fn message_reply(number: Option<NonZeroU64>, published: u64, next: u6
         Some(number) if number == published + 1 => format!("OK send {number} seq={next}"),
         Some(_) => format!("ERR 409 send: expected {}", published + 1),
     }
+}
+
+/// Returns true for an expected reply. The words of a registration may stand among others.
+pub(super) fn is_it(reply: &str, expected: &str) -> bool {
+    match expected {
+        _ if expected.contains("send ") => reply == expected,
+        _ if expected.starts_with("OK register") => {
+            expected.split(' ').all(|word| reply.split(' ').any(|it| it == word))
+        }
+        _ => reply.starts_with(expected),
+    }
+}
+
+/// Returns each member with its last accepted number, and the last message, after all these facts.
+pub(super) fn outcome<'a>(
+    facts: impl Iterator<Item = &'a Proposed>,
+) -> (BTreeMap<&'a String, u64>, u64) {
+    let (mut members, mut last) = (BTreeMap::new(), 0);
+    for fact in facts {
+        match fact {
+            Proposed::Registered { id, .. } => {
+                members.entry(id).or_insert(0);
+            }
+            Proposed::Deregistered { id } => {
+                members.remove(id);
+            }
+            Proposed::Accepted { sender, number, .. } => {
+                let Some(published) = members.get_mut(sender) else { continue };
+                match number {
+                    Some(number) if number.get() == *published + 1 => *published += 1,
+                    Some(_) => continue,
+                    None => (),
+                }
+                last += 1;
+            }
+            Proposed::Returned { .. } | Proposed::NewEpoch { .. } => (),
+        }
+    }
+    (members, last)
 }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_message_lost_on_the_disk_is_a_gap() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who, None)));
     (0..5).for_each(|_| journaled.take(&Action::Send(1)));
     journaled.journal.retain(|(_, kept)| match kept {
         StoredRecord::Accepted(line, _) => !matches!(delivery(line).seq.as_u64(), 2 | 3),

@@ -5,7 +5,9 @@ use super::*;
 #[test]
 fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
     let mut journaled = JournaledWorld::new();
-    [Action::Register(2), Action::Register(0)].iter().for_each(|action| journaled.take(action));
+    [Action::Register(2, None), Action::Register(0, None)]
+        .iter()
+        .for_each(|action| journaled.take(action));
     let sent = [Action::Send(0), Action::Store, Action::Send(2), Action::Reconnected(2, None)];
     sent.iter().for_each(|action| journaled.take(action));
     journaled.take(&Action::Read(2, 13));
@@ -22,7 +24,7 @@ fn own_messages_stay_own_after_a_snapshot_although_the_messages_are_gone() {
 #[test]
 fn own_messages_known_only_from_a_snapshot_are_not_counted() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who, None)));
     [1, 0, 0, 1, 0].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     journaled.take(&Action::Store);
     let snapshot = StoredMember::all(&journaled.world.group);
@@ -36,7 +38,7 @@ fn own_messages_known_only_from_a_snapshot_are_not_counted() {
 #[test]
 fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who, None)));
     [1, 0, 1, 1].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     // The next segment starts with this snapshot.
     let ann = StoredMember::all(&journaled.world.group).remove(0);
@@ -56,7 +58,7 @@ fn a_lost_message_that_is_known_to_be_the_members_own_is_not_counted() {
 #[test]
 fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
     let mut journaled = JournaledWorld::new();
-    (1..3).for_each(|who| journaled.take(&Action::Register(who)));
+    (1..3).for_each(|who| journaled.take(&Action::Register(who, None)));
     [Action::Send(1), Action::Store, Action::Read(2, 13)]
         .iter()
         .for_each(|action| journaled.take(action));
@@ -79,7 +81,7 @@ fn a_member_that_goes_back_below_the_front_has_no_own_numbers_there() {
 #[test]
 fn a_member_whose_registration_is_damaged_gets_no_own_message() {
     let mut journaled = JournaledWorld::new();
-    (0..2).for_each(|who| journaled.take(&Action::Register(who)));
+    (0..2).for_each(|who| journaled.take(&Action::Register(who, None)));
     let registrations = journaled.journal.len();
     [1, 0, 1, 0].iter().for_each(|&who| journaled.take(&Action::Send(who)));
     let ann = StoredMember::all(&journaled.world.group).remove(0);

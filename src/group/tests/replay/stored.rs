@@ -18,6 +18,7 @@ pub(super) struct StoredMember {
     pub(super) id: Box<str>,
     pub(super) address: SocketAddr,
     pub(super) registered_at: Seq,
+    pub(super) start: Seq,
     pub(super) acked: Seq,
     pub(super) own: Vec<(Seq, Seq)>,
     pub(super) published: u64,
@@ -25,8 +26,8 @@ pub(super) struct StoredMember {
 
 impl StoredMember {
     pub(super) fn of(state: MemberState<'_>, own: Vec<(Seq, Seq)>) -> Self {
-        let MemberState { id, address, registered_at, acked, published, .. } = state;
-        Self { id: id.into(), address, registered_at, acked, own, published }
+        let MemberState { id, address, registered_at, start, acked, published, .. } = state;
+        Self { id: id.into(), address, registered_at, start, acked, own, published }
     }
 
     /// Returns all members of a group.
@@ -35,12 +36,10 @@ impl StoredMember {
     }
 
     pub(super) fn facts(&self) -> [Fact<'_>; 2] {
-        let Self { ref id, address, registered_at, acked, ref own, published } = *self;
+        let Self { ref id, address, registered_at, start, acked, ref own, published } = *self;
         let owner = Owner::Ip(address.ip());
-        [
-            Fact::Member(MemberState { id, owner, address, registered_at, acked, published }),
-            Fact::Own { id, ranges: own },
-        ]
+        let state = MemberState { id, owner, address, registered_at, start, acked, published };
+        [Fact::Member(state), Fact::Own { id, ranges: own }]
     }
 }
 

@@ -3,14 +3,15 @@
 //! ```text
 //!   segment 3         segment 4         segment 5: is written
 //!   M M 41 ··· 57     M M 58 ··· 80     M M 81 82 ···
-//!   can be removed                      └┬┘ at its start, each member had everything up to 70
+//!   can be removed                      └┬┘ at its start, each member had everything up to 70,
+//!                                           and newcomers could get 75 to 80
 //! ```
 //!
 //! A segment is removed when all its messages have expired, or earlier, when no member needs a
-//! message of it. Only cursors that are already on disk count, because a lost cursor causes
-//! repeats. These are the cursors at the start of the segment that is written. A member that
-//! reconnected since then and asked for older messages counts with its lower cursor. A started
-//! segment is durable in every sync mode.
+//! message of it and none is kept for newcomers. Only cursors that are already on disk count,
+//! because a lost cursor causes repeats. These are the cursors at the start of the segment that is
+//! written. A member that reconnected since then and asked for older messages counts with its lower
+//! cursor. A started segment is durable in every sync mode.
 //!
 //! If a segment is removed before its messages expire, the group forgets these messages. Otherwise
 //! a member could go back to them, and would get a gap after the next start.

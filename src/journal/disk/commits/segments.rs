@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::facts::Recorded;
 use crate::journal::Salt;
 use crate::limits::CLOCK_DRIFT_MS;
 use crate::protocol::Seq;
@@ -32,7 +33,8 @@ pub(in crate::journal::disk) struct OpenSegment {
     pub(in crate::journal::disk) recorded_clocks: Now,
     /// Last seq that the segment records as durable.
     pub(in crate::journal::disk) recorded_durable: Seq,
-    /// Lower bound of the messages that members need, by the cursors in this segment.
+    /// Lower bound of the messages that members need, by the cursors in this segment, and of those
+    /// that are kept for newcomers.
     pub(in crate::journal::disk) needed: Seq,
 }
 
@@ -47,6 +49,12 @@ pub(in crate::journal::disk) struct ClosedSegment {
     pub(in crate::journal::disk) newest: Millis,
     /// Upper bound of the seqs of its valid messages.
     pub(in crate::journal::disk) last: Seq,
+}
+
+/// Returns the oldest message that a new segment makes others keep: for a member, or for newcomers.
+/// Later messages push the messages for newcomers out, so their oldest one only rises.
+pub(in crate::journal::disk) fn oldest_needed(state: &impl Recorded) -> Seq {
+    state.needed().min(state.kept_for_newcomers())
 }
 
 impl Segments {

@@ -1,8 +1,9 @@
 //! Fields of record bodies.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
+use super::RecordKind;
 use crate::facts::{MemberState, Owner};
 use crate::protocol::{Seq, is_id};
 
@@ -17,11 +18,15 @@ pub(in crate::journal::disk) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {
     take(bytes).map(u64::from_le_bytes)
 }
 
-/// Appends a member. Without a `send` the number is left out.
-pub(super) fn put_member(state: &MemberState<'_>, out: &mut Vec<u8>) {
-    let MemberState { id, owner, address, registered_at, acked, published } = *state;
-    if published > 0 {
+/// Appends a member. Without a `send` the number is left out. A start at the registration is left
+/// out, too.
+pub(super) fn put_member(state: &MemberState<'_>, kind: RecordKind, out: &mut Vec<u8>) {
+    let MemberState { id, owner, address, registered_at, start, acked, published } = *state;
+    if kind != RecordKind::OwnedMember {
         out.extend_from_slice(&published.to_le_bytes());
+    }
+    if kind == RecordKind::StartedMember {
+        out.extend_from_slice(&start.as_u64().to_le_bytes());
     }
     out.extend_from_slice(&registered_at.as_u64().to_le_bytes());
     out.extend_from_slice(&acked.as_u64().to_le_bytes());
@@ -30,6 +35,28 @@ pub(super) fn put_member(state: &MemberState<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&address.port().to_le_bytes());
     put_ip(address.ip(), out);
     out.extend_from_slice(id.as_bytes());
+}
+
+/// Takes a member of one of the four kinds.
+pub(super) fn take_member<'a>(kind: RecordKind, body: &mut &'a [u8]) -> Option<MemberState<'a>> {
+    let is_started = kind == RecordKind::StartedMember;
+    let published = match kind == RecordKind::PublishingMember {
+        true => take_number(body)?.get(),
+        false if is_started => take_u64(body)?,
+        false => 0,
+    };
+    let start = if is_started { Some(take_seq(body)?) } else { None };
+    let (registered_at, acked) = (take_seq(body)?, take_seq(body)?);
+    let owner = if kind == RecordKind::Member { None } else { Some(take_ip(body)?) };
+    let port = u16::from_le_bytes(take(body)?);
+    let address = SocketAddr::new(take_ip(body)?, port);
+    let owner = Owner::Ip(owner.unwrap_or(address.ip()));
+    let start = start.unwrap_or(registered_at);
+    if start > registered_at {
+        return None;
+    }
+    let id = take_id(body)?;
+    Some(MemberState { id, owner, address, registered_at, start, acked, published })
 }
 
 /// Takes the number of a `send`.

@@ -23,12 +23,14 @@ pub enum RecordKind {
     PublishingMember = 13,
     /// A message with the number that its sender gave to it.
     Sent = 14,
+    /// A member that gets messages from before its registration.
+    StartedMember = 15,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
         // In the order of the numbers, from 1 on.
-        const ALL: [RecordKind; 14] = [
+        const ALL: [RecordKind; 15] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -43,6 +45,7 @@ impl RecordKind {
             RecordKind::OwnedMember,
             RecordKind::PublishingMember,
             RecordKind::Sent,
+            RecordKind::StartedMember,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }
@@ -51,9 +54,12 @@ impl RecordKind {
     /// this kind. `repeats` is [`SegmentHeader::repeats`](super::super::SegmentHeader::repeats).
     pub(in crate::journal::disk) const fn ends_snapshot(self, repeats: bool) -> bool {
         match self {
-            Self::Epoch | Self::Member | Self::OwnedMember | Self::PublishingMember | Self::Own => {
-                false
-            }
+            Self::Epoch
+            | Self::Member
+            | Self::OwnedMember
+            | Self::PublishingMember
+            | Self::StartedMember
+            | Self::Own => false,
             Self::Clock | Self::Accepted | Self::Acked | Self::Deregistered => !repeats,
             Self::Durable | Self::NewEpoch | Self::Continued | Self::Closed | Self::Sent => true,
         }
@@ -65,6 +71,9 @@ impl Record<'_> {
     pub(in crate::journal::disk) const fn kind(&self) -> RecordKind {
         match self {
             Self::Epoch { .. } => RecordKind::Epoch,
+            Self::Member(state) if state.start.as_u64() < state.registered_at.as_u64() => {
+                RecordKind::StartedMember
+            }
             Self::Member(state) if state.published > 0 => RecordKind::PublishingMember,
             Self::Member(_) => RecordKind::OwnedMember,
             Self::Own { .. } => RecordKind::Own,

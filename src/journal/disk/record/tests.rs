@@ -1,12 +1,13 @@
 //! Records read as they were written, and no other bytes read as a record.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
 use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::facts::Owner;
 use crate::limits::SEQ_MAX;
 
 /// A record with owned fields.
@@ -48,6 +49,7 @@ impl Sample {
                 owner: Owner::Ip(other(*ip)),
                 address: SocketAddr::new(*ip, *port),
                 registered_at: Seq::new(*registered_at),
+                start: Seq::new(registered_at >> (acked % 2)), // With and without a past.
                 acked: Seq::new(*acked),
                 published: *acked % 3, // Members with and without a `send`.
             })),

@@ -147,6 +147,7 @@ fn journal_of_ranges(path: &Path, count: u64) {
             owner,
             address,
             registered_at,
+            start: registered_at,
             acked,
             published: 0,
         }));

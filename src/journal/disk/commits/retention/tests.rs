@@ -1,8 +1,11 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+mod newcomers;
+
 use std::path::Path;
 
 use crate::facts::Recorded;
+use crate::group::Rules;
 use crate::journal::WriterJob;
 use crate::journal::disk::testing::{self, GroupOnDisk, ask, decide, jobs, run_jobs, segments};
 use crate::limits::{CURSOR_FLUSH_MS, SyncPolicy};
@@ -13,13 +16,19 @@ struct RetentionFixture {
     directory: tempfile::TempDir,
     opened: GroupOnDisk,
     now: u64,
+    /// Messages that are kept for newcomers.
+    keep: u64,
 }
 
 impl RetentionFixture {
     fn new() -> Self {
+        Self::with_keep(0)
+    }
+
+    fn with_keep(keep: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let opened = open(directory.path(), 0);
-        let mut fixture = Self { directory, opened, now: 0 };
+        let opened = open(directory.path(), keep, 0);
+        let mut fixture = Self { directory, opened, now: 0, keep };
         fixture.ask(&["alice#register 9000", "bob#register 9001 acks=1"]);
         fixture
     }
@@ -77,17 +86,18 @@ impl RetentionFixture {
 
     /// Restarts the program.
     fn start_again(self) -> Self {
-        let Self { directory, opened, now } = self;
+        let Self { directory, opened, now, keep } = self;
         let (epoch, last) = (opened.state.epoch(), opened.state.last());
         drop(opened);
-        let opened = open(directory.path(), now);
+        let opened = open(directory.path(), keep, now);
         assert_eq!((opened.state.epoch(), opened.state.last()), (epoch, last));
-        Self { directory, opened, now }
+        Self { directory, opened, now, keep }
     }
 }
 
-fn open(path: &Path, now: u64) -> GroupOnDisk {
-    testing::open(path, testing::options(1, SyncPolicy::Always, 2_000), now)
+fn open(path: &Path, keep: u64, now: u64) -> GroupOnDisk {
+    let rules = Rules { keep: usize::try_from(keep).unwrap(), ..testing::rules() };
+    testing::open_with(path, rules, testing::options(1, SyncPolicy::Always, 2_000), now)
 }
 
 #[test]

@@ -31,7 +31,15 @@ fn put(fact: Fact, at: u64, salt: Salt, out: &mut Vec<u8>) {
         Fact::Epoch(last) => Record::Epoch { epoch: Epoch::new(7), last: Seq::new(last) },
         Fact::Member(registered_at, acked) => {
             let (registered_at, acked) = (Seq::new(registered_at), Seq::new(acked));
-            Record::Member(MemberState { id, owner, address, registered_at, acked, published: 0 })
+            Record::Member(MemberState {
+                id,
+                owner,
+                address,
+                registered_at,
+                start: registered_at,
+                acked,
+                published: 0,
+            })
         }
         Fact::Own(first, last) => {
             let ranges = EncodedRanges::encode(&[(Seq::new(first), Seq::new(last))], &mut bytes);

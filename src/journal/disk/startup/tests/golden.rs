@@ -30,7 +30,7 @@ fn the_first_format_is_read_to_the_value() {
         let address = ([127, 0, 0, 1], port).into();
         let (registered_at, acked) = (Seq::new(registered_at), Seq::new(acked));
         let owner = Owner::Ip([127, 0, 0, 1].into());
-        MemberState { id, owner, address, registered_at, acked, published: 0 }
+        MemberState { id, owner, address, registered_at, start: registered_at, acked, published: 0 }
     };
     let own = |ranges: &[(u64, u64)]| {
         ranges.iter().map(|(first, last)| (Seq::new(*first), Seq::new(*last))).collect::<Vec<_>>()
