@@ -129,7 +129,8 @@ fn what_is_typed_ahead_is_done_line_by_line() {
     let home = Home::new("alice", coordinator.address);
     let mut alice = Running::at_terminal(home.command(&[]));
     alice.expect("participant> ");
-    alice.write("register 0\rmsend one\r\x1b[200~msend two\nmsend three\x1b[201~\rquit\r");
+    // A paste of several lines asks first.
+    alice.write("register 0\rmsend one\r\x1b[200~msend two\nmsend three\x1b[201~\ry\rquit\r");
     for reply in ["OK register", "seq=1", "seq=2", "seq=3", "OK disconnect"] {
         alice.expect(reply);
     }
@@ -138,7 +139,8 @@ fn what_is_typed_ahead_is_done_line_by_line() {
 #[test]
 fn however_it_ends_the_terminal_is_left_as_it_was_found() {
     let coordinator = Coordinator::start(60, &[]);
-    for (number, end) in ["TERM", "INT", "\x03", "\x04", "quit\r"].into_iter().enumerate() {
+    for (number, end) in ["TERM", "INT", "\x03", "\x04", "quit\r", "exit\r"].into_iter().enumerate()
+    {
         let home = Home::new(&format!("alice{number}"), coordinator.address);
         let mut alice = Running::at_terminal(home.command(&["-e", "register 0"]));
         alice.expect("* new epoch "); // The coordinator's connection is there too.
