@@ -1,6 +1,7 @@
 //! Parses the command lines of both programs.
 
 mod participant;
+mod script;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,7 +16,8 @@ use super::key::{ConfigKey, KEYS};
 use super::stderr::report_failure;
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location};
 
-pub use participant::{ParticipantOptions, ParticipantRun};
+pub use participant::{Membership, ParticipantOptions, ParticipantRun};
+pub use script::ScriptOptions;
 
 /// Result of a command line: a text to print, or a program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +237,8 @@ with // are skipped.
 ";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success, 1 failure while running, 2 wrong usage or config.
+Exit codes: 0 success, 1 failure while running, 2 wrong usage or config,
+3 --timeout of a participant.
 ";
 
 #[cfg(test)]

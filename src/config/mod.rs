@@ -22,7 +22,8 @@ mod value;
 mod write_line;
 
 pub use cli::{
-    CoordinatorRun, CoordinatorTask, Invocation, ParticipantOptions, ParticipantRun, task_or_exit,
+    CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
+    ScriptOptions, task_or_exit,
 };
 pub use coordinator::{CoordinatorConfig, CountLimits, Timeouts};
 pub use endpoint::{Endpoint, Host};

@@ -26,6 +26,7 @@ pub(super) enum ParticipantTimer {
     Accept,
     Dial,
     Exit,
+    Timeout,
 }
 
 impl EventLoop {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::config::{ParticipantOptions, ParticipantRun, stderr_is_journal};
+use crate::config::{Membership, ParticipantOptions, ParticipantRun, stderr_is_journal};
 use crate::limits::DIAGNOSTICS_CLOSE_MS;
 use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit};
 use crate::text;
@@ -92,7 +92,14 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     if run.options.top {
         return top::run(run);
     }
-    let log = match &run.config.log_file {
+    // A visit that only sends takes no message. The log may be in use by the member itself.
+    let log_file = match run.options.membership() {
+        Membership::VisitsToSend => None,
+        Membership::OfCommands | Membership::Joins | Membership::Visits => {
+            run.config.log_file.as_ref()
+        }
+    };
+    let log = match log_file {
         None => EntrySink::Nothing,
         Some(path) => {
             let log = MessageLog::open(path, &run.config.id, run.options.sync);
@@ -105,7 +112,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
         true => HistoryFile::of(&run.config.id, HistoryVariables::of_environment()),
         false => HistoryFile::default(),
     };
-    let prompt = Prompt::new(reading(&run.options), history);
+    let prompt = Prompt::new(reading(&run.options), run.options.script.lines, history);
     let reader = if stderr_is_journal() { Reader::Journal } else { Reader::People };
     let has_modules = run.log_level > LevelFilter::Info;
     let print = prompt.diagnostics(has_modules);

@@ -13,15 +13,16 @@ use super::accepted_sockets::AcceptedSockets;
 use super::batched_worker::BatchedWorker;
 use super::command_connection::CommandConnection;
 use super::dialer::Dialer;
-use super::event_loop::EventLoop;
+use super::event_loop::{EventLoop, ParticipantTimer};
 use super::message_log::EntrySink;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
-use crate::config::ParticipantRun;
+use crate::config::{Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
 use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
-use crate::session::{Session, Settings};
+use crate::session::{Session, Settings, VisitKind};
 use crate::time::Millis;
+use wiring::wants_line;
 
 /// The session, and the parts around it.
 pub(super) struct Participant {
@@ -36,7 +37,7 @@ pub(super) struct Participant {
     stdout: StdoutState,
     lines: UserLines,
     prompt: Prompt,
-    exit: Option<Exit>,
+    exit: ExitState,
 }
 
 /// State of standard output.
@@ -48,11 +49,33 @@ struct StdoutState {
     is_closed: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Exit {
-    code: u8,
-    until: Millis,
+/// The exit, and the parts of its code that the session does not know.
+#[derive(Clone, Copy, Debug, Default)]
+struct ExitState {
+    /// Code of the session, and the time at which the printer is not awaited any longer.
+    end: Option<(u8, Millis)>,
+    /// True if a line of the input could not be sent.
+    has_failed: bool,
+    /// True if the time of `--timeout` is over.
+    is_timed_out: bool,
 }
+
+impl ExitState {
+    /// The session has ended.
+    const fn is_due(&mut self, code: u8, until: Millis) {
+        self.end = Some((code, until));
+    }
+
+    fn code(&self, of_session: u8) -> u8 {
+        match self.is_timed_out {
+            true => TIMEOUT_EXIT_CODE,
+            false => of_session | u8::from(self.has_failed),
+        }
+    }
+}
+
+/// Exit code of a participant whose time is over.
+const TIMEOUT_EXIT_CODE: u8 = 3;
 
 impl Participant {
     /// Opens and starts the parts of a participant.
@@ -80,9 +103,14 @@ impl Participant {
                 "cannot watch for steps of the wall clock, so it is checked once a minute: {error}"
             );
         }
+        let started = clock.now().steady;
+        let mut event_loop = EventLoop::new(poll, clock);
+        if let Some(ms) = run.options.script.timeout_ms {
+            event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
+        }
         Ok(Self {
             session,
-            event_loop: EventLoop::new(poll, clock),
+            event_loop,
             signals,
             dialer,
             commands: CommandConnection::default(),
@@ -90,9 +118,9 @@ impl Participant {
             log: BatchedWorker::new(log),
             output: Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids()),
             stdout: StdoutState::default(),
-            lines: UserLines::new(run.options.commands(), run.options.exit_on_error, typed),
+            lines: UserLines::new(&run.options, typed),
             prompt,
-            exit: None,
+            exit: ExitState::default(),
         })
     }
 
@@ -144,7 +172,7 @@ impl Participant {
         self.log.hand_over();
         self.output.hand_over();
         self.close_marked();
-        if self.messages.must_read_again(|socket| self.session.wants_message_line(socket)) {
+        if self.messages.must_read_again(|socket| wants_line(&self.session, &self.lines, socket)) {
             self.event_loop.come_back();
         }
         self.event_loop.arm_session(self.session.next_deadline());
@@ -153,8 +181,8 @@ impl Participant {
 
     /// Returns the exit code when the printer has all text, or after the deadline.
     fn exit_code(&self, now: Millis) -> Option<u8> {
-        let Exit { code, until } = self.exit?;
-        (self.output.is_handed_over() || until <= now).then_some(code)
+        let (code, until) = self.exit.end?;
+        (self.output.is_handed_over() || until <= now).then(|| self.exit.code(code))
     }
 
     /// Waits for the workers and restores the terminal. Returns false if text was not printed or an
@@ -186,8 +214,17 @@ fn start_session(run: &ParticipantRun, log: &EntrySink) -> Result<Session, Parti
         log_position: log.log_position(),
         reconnects: run.options.reconnect,
         stays_after_input: run.options.follow,
+        visit: visit(run.options.membership()),
         seed,
     }))
+}
+
+fn visit(membership: Membership) -> VisitKind {
+    match membership {
+        Membership::OfCommands | Membership::Joins => VisitKind::Stays,
+        Membership::Visits => VisitKind::Receives,
+        Membership::VisitsToSend => VisitKind::SendsOnly,
+    }
 }
 
 impl StdoutState {

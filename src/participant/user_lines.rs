@@ -1,56 +1,147 @@
-//! The lines of the user: the commands of `-e`, then the input.
+//! The lines of the user: commands of `-e`, texts, then the input. Knows the end of a script.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::terminal::{Prompt, UserInput};
+use crate::config::ParticipantOptions;
+use crate::limits::USER_LINE_BYTES_MAX;
 
 /// Commands and lines that the session has not taken yet.
 pub(super) struct UserLines {
-    /// Commands of `-e`, to be run before the user's lines.
+    /// Commands of `-e` and texts of `--send`, to be run before the user's lines.
     commands: VecDeque<String>,
     /// True for `--exit-on-error`, until all commands are done.
     exits_on_error: bool,
     typed: Receiver<UserInput>,
+    texts: Option<TextLines>,
+    end: ScriptEnd,
+}
+
+/// State of `--lines`.
+#[derive(Debug, Default)]
+struct TextLines {
+    /// Number of lines that were read.
+    read: u64,
+    /// The first text is on its way. The others wait for its outcome: it tells how to send.
+    is_first_under_way: bool,
+}
+
+/// Conditions of the end of a script.
+#[derive(Debug)]
+struct ScriptEnd {
+    /// True if the program ends when its work is done, and not with its input.
+    waits_for_work: bool,
+    /// True if the program waits for a signal.
+    is_endless: bool,
+    /// The input has ended.
+    has_ended: bool,
+    /// Messages of `--count` that have not come yet.
+    messages_left: Option<u64>,
+}
+
+/// State of the session, for the choice of the next line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SessionProgress {
+    /// A command has failed.
+    pub(super) has_failed: bool,
+    /// All commands are done.
+    pub(super) is_idle: bool,
+    /// One more text can wait.
+    pub(super) takes_texts: bool,
+    /// Bytes of the longest text that the coordinator accepts, if known.
+    pub(super) text_bytes_max: Option<usize>,
 }
 
 /// The next step for the user's lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextLine {
     Input(UserInput),
+    /// A line of `--lines` that is no text.
+    BadText {
+        line: u64,
+        why: BadText,
+    },
     /// A command has failed, so this number of commands is not run: quit.
     GiveUp(usize),
     /// There is no line now.
     Nothing,
 }
 
+/// Reason why a line is no text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadText {
+    NotUtf8,
+    /// The line has a control character that is not TAB.
+    Control,
+    /// The line has more bytes than this.
+    TooLong(usize),
+}
+
 impl UserLines {
-    pub(super) fn new(
-        commands: Vec<String>,
-        exits_on_error: bool,
-        typed: Receiver<UserInput>,
-    ) -> Self {
-        Self { commands: commands.into(), exits_on_error, typed }
+    pub(super) fn new(options: &ParticipantOptions, typed: Receiver<UserInput>) -> Self {
+        let script = &options.script;
+        Self {
+            commands: options.commands().into(),
+            exits_on_error: options.exit_on_error,
+            typed,
+            texts: script.lines.then(TextLines::default),
+            end: ScriptEnd {
+                waits_for_work: script.has_verb(),
+                is_endless: options.follow && script.count.is_none(),
+                has_ended: options.follow, // A FIFO has no end.
+                messages_left: script.count,
+            },
+        }
+    }
+
+    /// Counts a message for `--count`.
+    pub(super) fn on_message(&mut self) {
+        if let Some(left) = &mut self.end.messages_left {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// Returns false after the last message of `--count`: a further one belongs to the next run.
+    pub(super) fn wants_messages(&self) -> bool {
+        self.end.messages_left != Some(0)
     }
 
     /// Returns the next line. With `--exit-on-error`, each command of `-e` waits until the session
-    /// `is_idle`, and a command that `has_failed` quits.
-    pub(super) fn next(&mut self, has_failed: bool, is_idle: bool) -> NextLine {
-        if self.exits_on_error && has_failed {
+    /// is idle, and a command that has failed quits.
+    pub(super) fn next(&mut self, progress: SessionProgress) -> NextLine {
+        if self.exits_on_error && progress.has_failed {
             self.exits_on_error = false;
             return NextLine::GiveUp(std::mem::take(&mut self.commands).len());
         }
         if self.exits_on_error {
-            self.exits_on_error = !is_idle || !self.commands.is_empty();
-            if !is_idle {
+            self.exits_on_error = !progress.is_idle || !self.commands.is_empty();
+            if !progress.is_idle {
                 return NextLine::Nothing;
             }
         }
         if let Some(command) = self.commands.pop_front() {
             return NextLine::Input(UserInput::Line(command.into_bytes()));
         }
-        self.typed.try_recv().map_or(NextLine::Nothing, NextLine::Input)
+        if self.end.is_reached(progress.is_idle) {
+            return NextLine::Input(UserInput::Line(b"quit".to_vec()));
+        }
+        let next = match &mut self.texts {
+            Some(texts) => texts.next(&self.typed, progress),
+            None => self.typed.try_recv().map_or(NextLine::Nothing, NextLine::Input),
+        };
+        match next {
+            NextLine::Input(UserInput::End) if self.end.waits_for_work => {
+                self.end.has_ended = true;
+                self.next(progress)
+            }
+            next @ (NextLine::Input(_)
+            | NextLine::BadText { .. }
+            | NextLine::GiveUp(_)
+            | NextLine::Nothing) => next,
+        }
     }
 
     /// Restores the settings of the terminal.
@@ -59,47 +150,175 @@ impl UserLines {
     }
 }
 
+impl ScriptEnd {
+    /// Returns true if the work of a script is done.
+    const fn is_reached(&self, is_idle: bool) -> bool {
+        let is_counted = matches!(self.messages_left, None | Some(0));
+        self.waits_for_work && self.has_ended && is_idle && is_counted && !self.is_endless
+    }
+}
+
+impl TextLines {
+    /// Returns the command that sends the next line. An empty line is no message.
+    fn next(&mut self, typed: &Receiver<UserInput>, progress: SessionProgress) -> NextLine {
+        self.is_first_under_way &= !progress.is_idle;
+        if !progress.takes_texts || self.is_first_under_way {
+            return NextLine::Nothing;
+        }
+        while let Ok(input) = typed.try_recv() {
+            let line = match input {
+                UserInput::Line(line) => Ok(line),
+                UserInput::TooLong => Err(BadText::TooLong(USER_LINE_BYTES_MAX)),
+                UserInput::End | UserInput::Interrupt => return NextLine::Input(input),
+            };
+            let is_first = self.read == 0;
+            self.read = self.read.saturating_add(1);
+            match line.and_then(|line| command(&line, progress.text_bytes_max)) {
+                Ok(None) => (),
+                Ok(Some(command)) => {
+                    self.is_first_under_way = is_first;
+                    return NextLine::Input(UserInput::Line(command));
+                }
+                Err(why) => return NextLine::BadText { line: self.read, why },
+            }
+        }
+        NextLine::Nothing
+    }
+}
+
+/// Returns the command that sends a line, or `None` for an empty line.
+fn command(line: &[u8], bytes_max: Option<usize>) -> Result<Option<Vec<u8>>, BadText> {
+    if let Some(max) = bytes_max.filter(|max| line.len() > *max) {
+        return Err(BadText::TooLong(max));
+    }
+    let text = str::from_utf8(line).map_err(|_| BadText::NotUtf8)?;
+    if text.chars().any(|char| char.is_control() && char != '\t') {
+        return Err(BadText::Control);
+    }
+    Ok((!line.is_empty()).then(|| [b"msend ".as_slice(), line].concat()))
+}
+
+impl fmt::Display for BadText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 => f.write_str("not UTF-8"),
+            Self::Control => f.write_str("a control character that is not TAB"),
+            Self::TooLong(max) => write!(f, "more than {max} bytes"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::config::{Invocation, ParticipantRun};
+
+    const BUSY: SessionProgress = SessionProgress {
+        has_failed: false,
+        is_idle: false,
+        takes_texts: true,
+        text_bytes_max: None,
+    };
+    const IDLE: SessionProgress = SessionProgress { is_idle: true, ..BUSY };
+    const FAILED: SessionProgress = SessionProgress { has_failed: true, ..IDLE };
 
     fn line(text: &str) -> NextLine {
         NextLine::Input(UserInput::Line(text.into()))
     }
 
-    /// Two commands, and one typed line.
-    fn lines(exits_on_error: bool) -> UserLines {
-        let (sender, typed) = mpsc::channel();
-        sender.send(UserInput::Line("typed".into())).unwrap();
-        UserLines::new(vec!["one".to_owned(), "two".to_owned()], exits_on_error, typed)
+    /// The arguments of the command line, and the lines of standard input.
+    fn lines(words: &str, typed: &[&str]) -> UserLines {
+        let words = format!("--id a --coordinator b:1 {words}");
+        let words = words.split(' ').map(Into::into);
+        let Ok(Invocation::Run(run)) = ParticipantRun::from_arguments(words, None) else {
+            panic!("wrong arguments");
+        };
+        let (sender, receiver) = mpsc::channel();
+        for text in typed {
+            sender.send(UserInput::Line(text.as_bytes().to_vec())).unwrap();
+        }
+        sender.send(UserInput::End).unwrap();
+        UserLines::new(&run.options, receiver)
     }
 
     #[test]
     fn commands_come_before_typed_lines() {
-        let mut lines = lines(false);
-        let next = [(); 4].map(|()| lines.next(true, false));
-        assert_eq!(next, [line("one"), line("two"), line("typed"), NextLine::Nothing]);
+        let mut lines = lines("-i -e one -e two", &["typed"]);
+        let next = [(); 4].map(|()| lines.next(FAILED));
+        let end = NextLine::Input(UserInput::End);
+        assert_eq!(next, [line("one"), line("two"), line("typed"), end]);
+        assert_eq!(lines.next(IDLE), NextLine::Nothing);
     }
 
     #[test]
     fn with_exit_on_error_a_command_waits_for_the_one_before() {
-        let mut lines = lines(true);
+        let mut lines = lines("--exit-on-error -i -e one -e two", &["typed"]);
         for text in ["one", "two"] {
-            assert_eq!(lines.next(false, false), NextLine::Nothing);
-            assert_eq!(lines.next(false, true), line(text));
+            assert_eq!(lines.next(BUSY), NextLine::Nothing);
+            assert_eq!(lines.next(IDLE), line(text));
         }
-        assert_eq!(lines.next(false, false), NextLine::Nothing);
-        assert_eq!(lines.next(false, true), line("typed"));
-        assert_eq!(lines.next(true, false), NextLine::Nothing, "it holds for commands only");
+        assert_eq!(lines.next(BUSY), NextLine::Nothing);
+        assert_eq!(lines.next(IDLE), line("typed"));
+        let end = NextLine::Input(UserInput::End);
+        assert_eq!(lines.next(FAILED), end, "it holds for commands only");
     }
 
     #[test]
     fn with_exit_on_error_a_failed_command_drops_the_others() {
-        let mut lines = lines(true);
-        assert_eq!(lines.next(false, true), line("one"));
-        assert_eq!(lines.next(true, true), NextLine::GiveUp(1));
-        assert_eq!(lines.next(true, true), line("typed"));
+        let mut lines = lines("--exit-on-error -i -e one -e two", &["typed"]);
+        assert_eq!(lines.next(IDLE), line("one"));
+        assert_eq!(lines.next(FAILED), NextLine::GiveUp(1));
+        assert_eq!(lines.next(FAILED), line("typed"));
+    }
+
+    #[test]
+    fn lines_are_texts_and_the_others_wait_for_the_outcome_of_the_first_one() {
+        let mut lines = lines("--lines", &["quit", "", " two ", "three"]);
+        assert_eq!(lines.next(IDLE), line("msend quit"));
+        assert_eq!(lines.next(BUSY), NextLine::Nothing);
+        assert_eq!(lines.next(IDLE), line("msend  two "));
+        assert_eq!(lines.next(SessionProgress { takes_texts: false, ..BUSY }), NextLine::Nothing);
+        assert_eq!(lines.next(BUSY), line("msend three"));
+        assert_eq!(lines.next(BUSY), NextLine::Nothing, "the last texts are not confirmed");
+        assert_eq!(lines.next(IDLE), line("quit"));
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_named_with_its_number() {
+        let mut lines = lines("--lines", &["", "a\u{7}", "four", "tab\t"]);
+        let bad = |line, why| NextLine::BadText { line, why };
+        assert_eq!(lines.next(IDLE), bad(2, BadText::Control));
+        let short = SessionProgress { text_bytes_max: Some(3), ..IDLE };
+        assert_eq!(lines.next(short), bad(3, BadText::TooLong(3)));
+        assert_eq!(lines.next(IDLE), line("msend tab\t"));
+        assert_eq!(command(b"\xff", None), Err(BadText::NotUtf8));
+    }
+
+    #[test]
+    fn a_script_ends_after_its_texts_and_its_messages() {
+        let mut lines = lines("--send one --count 2", &[]);
+        assert_eq!(lines.next(IDLE), line("join"));
+        assert_eq!(lines.next(IDLE), line("msend one"));
+        assert_eq!(lines.next(BUSY), NextLine::Nothing);
+        lines.on_message();
+        assert_eq!(lines.next(IDLE), NextLine::Nothing);
+        assert!(lines.wants_messages());
+        lines.on_message();
+        assert!(!lines.wants_messages());
+        assert_eq!(lines.next(BUSY), NextLine::Nothing);
+        assert_eq!(lines.next(IDLE), line("quit"));
+    }
+
+    #[test]
+    fn with_follow_only_a_count_ends_a_script() {
+        let mut endless = lines("--follow --lines", &[]);
+        assert_eq!(endless.next(IDLE), NextLine::Nothing);
+        let mut counted = lines("--follow --count 1", &[]);
+        assert_eq!(counted.next(IDLE), line("join"));
+        assert_eq!(counted.next(IDLE), NextLine::Nothing);
+        counted.on_message();
+        assert_eq!(counted.next(IDLE), line("quit"));
     }
 }

@@ -8,7 +8,6 @@ use super::{
     Ask, BadCommand, Join, JoinKind, NotSent, Notice, Reason, Session, SessionEffect, UserCommand,
 };
 use crate::limits::USER_COMMANDS_MAX;
-use crate::protocol::Command;
 use crate::time::Millis;
 
 impl Session {
@@ -134,10 +133,26 @@ impl Session {
     }
 
     /// Starts the user's `join`: an automatic reconnect begins at once, and may register.
-    fn join_until_online(&mut self, port: u16) {
+    pub(super) fn join_until_online(&mut self, port: u16) {
         self.give_up_join();
         let is_new = self.messages.inbox().log_position().epoch.is_none();
         self.join = Some(Join::until_online(Port::asked(port), is_new, &mut self.output));
+    }
+
+    /// Joins, as a text was refused with this code. Returns false if a join does not help.
+    pub(super) fn join_to_send(&mut self, code: u16) -> bool {
+        if self.shutdown.is_some() || self.messages.is_online() {
+            return false;
+        }
+        match code {
+            404 => self.visit.on_unknown(),
+            409 => self.visit.on_member(),
+            _ => return false,
+        }
+        if self.join.is_none() {
+            self.join_until_online(0);
+        }
+        true
     }
 
     /// Cancels the join. A message socket that it has opened stays open.
@@ -174,7 +189,8 @@ impl Session {
     /// knows, or reconnects automatically.
     pub(super) fn may_send_later(&self) -> bool {
         let is_online = self.automatic_join.port().is_some() && self.messages.stream().is_some();
-        self.shutdown.is_none() && (is_online || self.is_coming_back())
+        self.shutdown.is_none()
+            && (is_online || self.is_coming_back() || self.visit.joins_to_send())
     }
 
     /// Returns true if a command must wait: it is a message, or follows a waiting one.
@@ -258,15 +274,17 @@ impl Session {
             return;
         }
         // A cancelled `register` may still make this member online.
-        let may_be_online =
-            self.messages.is_online() || shutdown.is_awaited() || self.requests.is_any_abandoned();
+        let may_be_online = self.messages.is_online()
+            || shutdown.is_awaited()
+            || self.requests.is_any_abandoned()
+            || self.visit.must_deregister();
         if !may_be_online {
             return self.exit(None);
         }
         if !self.requests.open(&mut self.output, now) {
             return;
         }
-        let command = Command::Disconnect;
+        let command = self.visit.last_command();
         let Some(line) = self.requests.line(&self.settings.id, &command) else { return };
         self.requests.send(RequestSource::Leave, command.word(), line, &mut self.output, now);
         shutdown.set_asked(true);

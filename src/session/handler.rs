@@ -11,7 +11,7 @@ use super::{
     SessionInput, UserCommand,
 };
 use crate::limits::RETRY_RESET_MS;
-use crate::protocol::{Bye, Fields};
+use crate::protocol::{Bye, Fields, MessageLine};
 use crate::time::Millis;
 
 /// A session, and the time of one input.
@@ -92,10 +92,11 @@ impl<'a> SessionHandler<'a> {
             return self.fail_join(why);
         }
         if self.session.shutdown.is_some() {
-            return self.session.exit_failed(Notice::Failed { command: "disconnect", why });
+            let command = self.session.visit.last_command().word();
+            return self.session.exit_failed(Notice::Failed { command, why });
         }
         if self.waits_for_coordinator() {
-            return;
+            return self.report_unreachable(why);
         }
         match self.session.take_unsent(self.now) {
             Some(request) if request.ask.is_message() => {
@@ -126,6 +127,18 @@ impl<'a> SessionHandler<'a> {
         }
         self.delay_sending();
         true
+    }
+
+    /// Shows the reason why a visit cannot send yet. A member shows that with its reconnect.
+    fn report_unreachable(&mut self, why: Reason) {
+        let Session { visit, outbox, output, .. } = &mut *self.session;
+        let Some(deadline) = outbox.waiting().deadline().filter(|_| visit.joins_to_send()) else {
+            return;
+        };
+        if visit.must_report(&why) {
+            let ms = deadline.since(self.now);
+            output.show(Notice::TryFailed { command: "msend", why, ms });
+        }
     }
 
     /// Starts a pause in sending. During a reconnect, the reconnect has its own pauses.
@@ -202,6 +215,9 @@ impl<'a> SessionHandler<'a> {
     /// Handles a refused text, which may wait to be sent again: a refusal has changed nothing.
     fn on_text_refused(&mut self, code: u16, line: &str, request: UserRequest) {
         let may_wait = self.session.may_send_later();
+        if self.session.visit.joins_to_send() && self.session.join_to_send(code) {
+            return self.session.outbox.waiting_mut().insert(request);
+        }
         let Session { outbox, requests, output, .. } = &mut *self.session;
         if let Some(expected) = expected_number(line)
             && request.number().is_some()
@@ -303,14 +319,25 @@ impl<'a> SessionHandler<'a> {
         if self.session.is_candidate(socket) {
             return self.on_first_line(socket, line);
         }
-        let Session { messages, output, .. } = &mut *self.session;
+        let Session { messages, visit, output, .. } = &mut *self.session;
         if !messages.is_stream(socket) {
             return;
+        }
+        if !visit.takes_messages() {
+            return self.skip_message(line);
         }
         match messages.take_line(line, output) {
             None => (),
             Some(LastLine::Bye(reason)) => self.on_bye(reason),
             Some(LastLine::Bad) => self.end_stream(Reason::BadMessage),
+        }
+    }
+
+    /// Takes no message of the message socket. The coordinator keeps all of them for the member.
+    fn skip_message(&mut self, line: &[u8]) {
+        let parsed = std::str::from_utf8(line).map(MessageLine::parse);
+        if let Ok(Ok(MessageLine::Bye(reason))) = parsed {
+            self.on_bye(reason);
         }
     }
 
@@ -326,6 +353,7 @@ impl<'a> SessionHandler<'a> {
             Some(Bye::TakenOver(by)) if !is_ours(by) && !is_end_expected => {
                 session.messages.take_stream();
                 session.automatic_join.forbid();
+                session.visit.on_taken_over();
                 if session.join.as_ref().is_some_and(|join| !join.is_for_user()) {
                     session.give_up_join();
                 }

@@ -170,13 +170,14 @@ impl SessionHandler<'_> {
 
     /// Handles `OK`: shows it at once, and finishes the join when the hello has come too.
     pub(super) fn confirm_join(&mut self, line: &str, fields: Fields<'_>) {
-        let Session { join: Some(join), automatic_join, messages, output, outbox, .. } =
+        let Session { join: Some(join), automatic_join, visit, messages, output, outbox, .. } =
             &mut *self.session
         else {
             return;
         };
         join.confirm(line, output, self.now);
         outbox.on_joined(fields, output);
+        visit.on_member(); // Unless it was unknown before.
         automatic_join.allow(join.port());
         if let (Some(epoch), Some(next)) = (fields.value("epoch"), fields.value("next"))
             && let (epoch @ Some(_), Some(next)) = (Epoch::parse(epoch), Seq::parse(next))
@@ -203,6 +204,7 @@ impl SessionHandler<'_> {
             messages,
             automatic_join,
             outbox,
+            visit,
             output,
             settings,
             requests,
@@ -218,7 +220,11 @@ impl SessionHandler<'_> {
         if code == 403 && join.is_retry() {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
-        match join.refuse(code) {
+        let refused = join.refuse(code);
+        if refused == RefusedJoin::Registers {
+            visit.on_unknown();
+        }
+        match refused {
             RefusedJoin::Registers if join.is_new() => (),
             RefusedJoin::Registers => output.show(Notice::Forgotten),
             RefusedJoin::Retries => {

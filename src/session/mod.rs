@@ -60,12 +60,15 @@ mod status;
 mod text_numbers;
 mod user_command;
 mod user_request;
+mod visit;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST};
+use crate::limits::{
+    DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, TEXT_FRAME_BYTES_MAX,
+};
 use crate::time::Millis;
 
 use automatic_join::AutomaticJoin;
@@ -80,6 +83,7 @@ use own_addresses::OwnAddresses;
 use requests::Requests;
 use shutdown::SessionShutdown;
 use user_command::{Ask, UserCommand};
+use visit::Visit;
 
 pub use dropped::{DropReason, DroppedConnection};
 pub use entry::{LogEntry, LogPosition, Message};
@@ -90,6 +94,7 @@ pub use notice_kind::NoticeKind;
 pub use outbox_entry::{OutboxEntry, StoredText};
 pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
+pub use visit::VisitKind;
 pub use waiting::NotSent;
 
 /// Settings of a session, fixed for its life.
@@ -105,6 +110,8 @@ pub struct Settings {
     pub reconnects: bool,
     /// True to keep running after the end of the user's input.
     pub stays_after_input: bool,
+    /// The way in which the participant works with its id.
+    pub visit: VisitKind,
     /// Seed of the jitter between retries: any number that other participants hardly have.
     pub seed: u64,
 }
@@ -125,6 +132,7 @@ pub struct Session {
     messages: ReceivedMessages,
     own_addresses: OwnAddresses,
     automatic_join: AutomaticJoin,
+    visit: Visit,
     shutdown: Option<SessionShutdown>,
     dropped: DropReports,
     output: SessionOutput,
@@ -142,6 +150,7 @@ impl Session {
             messages: ReceivedMessages::new(settings.log_position),
             own_addresses: OwnAddresses::default(),
             automatic_join: AutomaticJoin::new(settings.seed),
+            visit: Visit::new(settings.visit),
             shutdown: None,
             dropped: DropReports::default(),
             output: SessionOutput::default(),
@@ -189,6 +198,12 @@ impl Session {
     #[must_use]
     pub fn wants_user_lines(&self) -> bool {
         self.shutdown.is_none() && self.queue.has_room()
+    }
+
+    /// Returns true if one more text can wait or be sent. Until then the shell reads none.
+    #[must_use]
+    pub fn takes_texts(&self) -> bool {
+        self.wants_user_lines() && self.outbox.waiting().has_room()
     }
 
     /// Returns true if the session is shutting down: it takes no messages and no commands.
@@ -239,6 +254,19 @@ impl Session {
             true => HELLO_LINE_BYTES_MAX.saturating_add("\r".len()),
             false => LINE_BYTES_HIGHEST.saturating_add(DELIVERY_EXTRA_BYTES),
         }
+    }
+
+    /// Returns true for the connection whose messages are taken.
+    #[must_use]
+    pub fn is_message_socket(&self, socket: MessageSocket) -> bool {
+        self.messages.is_stream(socket)
+    }
+
+    /// Returns the most bytes of a text that the coordinator accepts, if it has told them.
+    #[must_use]
+    pub fn text_bytes_max(&self) -> Option<usize> {
+        let around = self.settings.id.len().saturating_add(TEXT_FRAME_BYTES_MAX);
+        self.outbox.line_bytes_max().map(|max| max.saturating_sub(around))
     }
 
     /// Returns true if a connection has sent no hello yet.

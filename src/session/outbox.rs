@@ -42,6 +42,11 @@ impl Outbox {
         &mut self.waiting
     }
 
+    /// Returns the most bytes of a request, if the coordinator has told them.
+    pub(super) fn line_bytes_max(&self) -> Option<usize> {
+        self.numbers.line_bytes_max()
+    }
+
     /// The request of a join was sent.
     pub(super) fn on_join_asked(&mut self, kind: JoinKind) {
         self.may_be_new |= kind == JoinKind::Register;

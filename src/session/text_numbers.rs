@@ -48,6 +48,11 @@ impl TextNumbers {
         };
     }
 
+    /// Returns the most bytes of a request, if the coordinator has told them.
+    pub(super) fn line_bytes_max(&self) -> Option<usize> {
+        usize::try_from(self.line_bytes_max).ok().filter(|bytes| *bytes > 0)
+    }
+
     /// Returns true if the coordinator takes a request of this length.
     pub(super) const fn fits(&self, line_bytes: usize) -> bool {
         line_bytes as u64 <= self.line_bytes_max

@@ -79,7 +79,8 @@ impl WaitingRequests {
         self.requests.len()
     }
 
-    fn has_room(&self) -> bool {
+    /// Returns true if the number and the bytes of the requests are below their limits.
+    pub(super) fn has_room(&self) -> bool {
         self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
     }
 

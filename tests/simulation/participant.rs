@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use groupcast::protocol::LineBuffer;
 use groupcast::session::{
     CommandSocket, LogEntry, LogPosition, MessageSocket, Notice, Session, SessionEffect,
-    SessionInput, SessionState, Settings, Status,
+    SessionInput, SessionState, Settings, Status, VisitKind,
 };
 use groupcast::time::Millis;
 
@@ -107,6 +107,7 @@ impl World {
             log_position: LogPosition { epoch: ledger.epoch, last },
             reconnects: participant.reconnects,
             stays_after_input: true,
+            visit: VisitKind::Stays,
             seed,
         }));
     }

@@ -6,9 +6,10 @@ use std::path::Path;
 use getopts::Matches;
 use log::LevelFilter;
 
+use super::script::ScriptOptions;
 use super::{Invocation, ProgramInfo, common_options, log_level, matches, run_unless_check};
 use crate::config::participant::ParticipantFields;
-use crate::config::{ConfigError, FoundValue, Location, ParticipantConfig};
+use crate::config::{ConfigError, ParticipantConfig};
 
 /// Settings of a participant from file and command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,22 +45,57 @@ pub struct ParticipantOptions {
     pub sync: bool,
     /// Show the state of the group instead of joining it.
     pub top: bool,
-    /// Number of lines after which `top` ends.
-    pub count: Option<u64>,
+    /// Options for scripts.
+    pub script: ScriptOptions,
+}
+
+/// The way in which a participant comes online and leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// The commands of the user decide.
+    OfCommands,
+    /// `join` comes first, and the participant stays a member.
+    Joins,
+    /// `join` comes first, and the participant leaves as found.
+    Visits,
+    /// Texts are sent without `join` if the id is online elsewhere. Leaves as found.
+    VisitsToSend,
 }
 
 impl ParticipantOptions {
     /// Returns the commands to run before the lines of the user.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
-        let join = self.join.then(|| "join".to_owned());
-        join.into_iter().chain(self.execute.iter().cloned()).collect()
+        let join = match self.membership() {
+            Membership::Joins | Membership::Visits => Some("join".to_owned()),
+            Membership::OfCommands | Membership::VisitsToSend => None,
+        };
+        let texts = self.script.send.iter().map(|text| format!("msend {text}"));
+        join.into_iter().chain(self.execute.iter().cloned()).chain(texts).collect()
     }
 
-    /// Returns true if standard input is read. With commands of `-e`, only if asked for.
+    /// Returns true if standard input is read. With `-e`, `--send` or `--count`, only if asked for.
     #[must_use]
     pub fn reads_input(&self) -> bool {
-        self.execute.is_empty() || self.interactive
+        let has_work = !self.execute.is_empty() || self.script.has_verb();
+        self.interactive || self.script.lines || !has_work
+    }
+
+    /// Returns true if the user gives commands, and so expects their replies.
+    #[must_use]
+    pub fn has_commands(&self) -> bool {
+        self.interactive || !self.execute.is_empty() || !self.script.has_verb()
+    }
+
+    /// Returns the way in which the participant comes online and leaves.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        match (self.join, self.execute.is_empty() && self.script.has_verb()) {
+            (true, _) => Membership::Joins,
+            (false, false) => Membership::OfCommands,
+            (false, true) if self.script.count.is_some() => Membership::Visits,
+            (false, true) => Membership::VisitsToSend,
+        }
     }
 }
 
@@ -97,8 +133,8 @@ impl ParticipantRun {
             .optflag("", "no-history", "do not keep the lines of the prompt for the next start")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
             .optflag("", "sync", "sync the message log to disk before each acknowledgement")
-            .optflag("", "top", TOP)
-            .optopt("", "count", "end --top after N lines, each of one second", "N");
+            .optflag("", "top", TOP);
+        ScriptOptions::declare(&mut options);
         let matches = matches(&options, arguments)?;
         let about = ProgramInfo {
             program: Self::PROGRAM,
@@ -125,7 +161,7 @@ impl ParticipantRun {
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
             top: matches.opt_present("top"),
-            count: count(&matches)?,
+            script: ScriptOptions::of(&matches)?,
         };
         let checked = file.unwrap_or("options");
         Ok(run_unless_check(&matches, checked, Self { config, options, log_level }))
@@ -133,10 +169,11 @@ impl ParticipantRun {
 }
 
 /// Options that exclude others.
-const EXCLUSIONS: [(&str, &[&str]); 2] = [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"])];
+const EXCLUSIONS: [(&str, &[&str]); 3] =
+    [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"]), ("lines", &["interactive"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 11] = [
+const MEMBER_OPTIONS: [&str; 14] = [
     "log",
     "no-log",
     "execute",
@@ -148,6 +185,9 @@ const MEMBER_OPTIONS: [&str; 11] = [
     "no-history",
     "no-reconnect",
     "sync",
+    "send",
+    "lines",
+    "timeout",
 ];
 
 fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
@@ -157,8 +197,15 @@ fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
             return Err(ConfigError::Usage(format!("found both --{option} and --{other}")));
         }
     }
+    let drops_messages = matches.opt_present("no-log") && matches.opt_present("quiet");
+    if drops_messages && !matches.opt_present("count") {
+        return Err(ConfigError::Usage(NOTHING_KEPT.to_owned()));
+    }
     Ok(())
 }
+
+const NOTHING_KEPT: &str = "--quiet and --no-log neither show nor keep a message; \
+                            add --count N, or leave one of them out";
 
 /// Returns the fields of the config that are options, and `coordinator` of the environment.
 fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields {
@@ -181,23 +228,6 @@ fn optional_file(matches: &Matches) -> Result<Option<&str>, ConfigError> {
             let found = files.len();
             Err(ConfigError::Usage(format!("found {found} config files, expected one")))
         }
-    }
-}
-
-/// Returns the number of `--count`, which needs `--top`.
-fn count(matches: &Matches) -> Result<Option<u64>, ConfigError> {
-    let Some(text) = matches.opt_str("count") else { return Ok(None) };
-    if !matches.opt_present("top") {
-        return Err(ConfigError::Usage("--count needs --top".to_owned()));
-    }
-    match text.parse() {
-        Ok(0) | Err(_) => Err(ConfigError::Field {
-            location: Location::Option,
-            field: "count",
-            found: FoundValue::Text(text),
-            expected: "a number of lines, 1 or more".to_owned(),
-        }),
-        Ok(count) => Ok(Some(count)),
     }
 }
 

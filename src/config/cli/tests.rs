@@ -158,7 +158,7 @@ fn options_reach_the_run_of_a_participant() {
         reconnect: true,
         sync: false,
         top: false,
-        count: None,
+        script: ScriptOptions::default(),
     };
     assert_eq!(participant("").options, plain);
     assert_eq!(participant("").log_level, LevelFilter::Warn);
@@ -178,8 +178,17 @@ fn options_reach_the_run_of_a_participant() {
     let words = "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync \
                  --no-history";
     assert_eq!(participant(words).options, all);
-    let top = ParticipantOptions { top: true, count: Some(3), ..plain };
+    let script = ScriptOptions { count: Some(3), ..ScriptOptions::default() };
+    let top = ParticipantOptions { top: true, script, ..plain };
     assert_eq!(participant("--top --count 3").options, top);
+    let script = ScriptOptions {
+        lines: true,
+        send: vec!["a".to_owned(), "b".to_owned()],
+        count: Some(18_000),
+        timeout_ms: Some(1_500),
+    };
+    let words = "--lines --send a --send=b --count 18000 --timeout 1.5";
+    assert_eq!(participant(words).options.script, script);
     assert_eq!(all.commands(), ["join", "ping", "stats"]);
     for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
         assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
@@ -192,19 +201,48 @@ fn options_that_exclude_each_other_or_need_another_are_refused() {
         let words = arguments(&format!("--id a --coordinator b:1 {words}"));
         ParticipantRun::from_arguments(words, None).unwrap_err().to_string()
     };
-    assert_eq!(refused("--count 3"), "--count needs --top");
     for option in ["--join", "--sync", "--no-log", "--follow"] {
         assert_eq!(refused(&format!("--top {option}")), format!("found both --top and {option}"));
     }
     assert_eq!(refused("--top -e ping"), "found both --top and --execute");
     assert_eq!(refused("--sync --no-log"), "found both --no-log and --sync");
     assert_eq!(refused("--no-log --log x"), "found both --no-log and --log");
-    for count in ["0", "-1", "x"] {
-        let found = refused(&format!("--top --count={count}"));
-        assert_eq!(
-            found,
-            format!("--count: found \"{count}\", expected a number of lines, 1 or more")
-        );
+    assert_eq!(refused("--lines -i"), "found both --lines and --interactive");
+    assert!(refused("--no-log -q --send x").starts_with("--quiet and --no-log neither show nor "));
+    for (option, value, expected) in [
+        ("count", "0", "a whole number from 1 to 9223372036854775807"),
+        ("count", "x", "a whole number from 1 to 9223372036854775807"),
+        ("timeout", "0", "seconds from 0.001 to 31536000, with at most three decimals"),
+        ("timeout", "1e3", "seconds from 0.001 to 31536000, with at most three decimals"),
+    ] {
+        let found = refused(&format!("--{option}={value}"));
+        assert_eq!(found, format!("--{option}: found \"{value}\", expected {expected}"));
+    }
+}
+
+#[test]
+fn a_verb_reads_no_commands_and_leaves_as_found_unless_the_user_decides() {
+    let options = |words: &str| {
+        let words = arguments(&format!("--id a --coordinator b:1 {words}"));
+        run(ParticipantRun::from_arguments(words, None)).options
+    };
+    for (words, membership, commands, reads_input) in [
+        ("--timeout 1", Membership::OfCommands, &[][..], true),
+        ("--join", Membership::Joins, &["join"], true),
+        ("--send x", Membership::VisitsToSend, &["msend x"], false),
+        ("--send x -i", Membership::VisitsToSend, &["msend x"], true),
+        ("--send x --count 1", Membership::Visits, &["join", "msend x"], false),
+        ("--send x --join", Membership::Joins, &["join", "msend x"], false),
+        ("--send x -e ping", Membership::OfCommands, &["ping", "msend x"], false),
+        ("--lines", Membership::VisitsToSend, &[], true),
+        ("--lines -e ping", Membership::OfCommands, &["ping"], true),
+        ("--count 1", Membership::Visits, &["join"], false),
+        ("--count 1 -q --no-log", Membership::Visits, &["join"], false),
+    ] {
+        let options = options(words);
+        assert_eq!(options.membership(), membership, "{words}");
+        assert_eq!(options.commands(), commands, "{words}");
+        assert_eq!(options.reads_input(), reads_input, "{words}");
     }
 }
 

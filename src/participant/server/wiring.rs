@@ -1,7 +1,7 @@
 //! Wires the parts: passes their inputs to the session, and the effects of the session to the
 //! parts.
 
-use super::{Exit, Participant};
+use super::Participant;
 use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
 use crate::participant::dialer::{DialedSocket, FailedDial};
@@ -9,8 +9,10 @@ use crate::participant::event_loop::ParticipantTimer;
 use crate::participant::line_socket::{EndedSocket, SocketStep};
 use crate::participant::message_log::{LogJob, LogReport};
 use crate::participant::terminal::UserInput;
-use crate::participant::user_lines::NextLine;
-use crate::session::{CommandSocket, MessageSocket, NoticeKind, SessionEffect, SessionInput};
+use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
+use crate::session::{
+    CommandSocket, LogEntry, MessageSocket, NoticeKind, Session, SessionEffect, SessionInput,
+};
 use crate::text::Counted;
 use crate::time::Millis;
 
@@ -39,6 +41,9 @@ impl Participant {
                 SessionEffect::CloseMessageSocket { socket } => self.messages.close(socket),
                 SessionEffect::Ack { socket, seq } => self.messages.ack(socket, seq),
                 SessionEffect::Append(entry) => {
+                    if matches!(entry, LogEntry::Message(_)) {
+                        self.lines.on_message();
+                    }
                     self.output.push_entry(&entry);
                     self.log.waiting_mut().append(&entry);
                 }
@@ -49,7 +54,7 @@ impl Participant {
                 SessionEffect::Show(notice) => self.output.push_notice(&notice),
                 SessionEffect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
-                    self.exit = Some(Exit { code, until });
+                    self.exit.is_due(code, until);
                     self.event_loop.wake_at(until, ParticipantTimer::Exit);
                 }
             }
@@ -111,8 +116,20 @@ impl Participant {
                 let failed = self.dialer.expire(&mut self.event_loop, now);
                 self.on_dial_failed(failed, now);
             }
+            ParticipantTimer::Timeout => self.on_timeout(now),
             ParticipantTimer::Exit => (),
         }
+    }
+
+    /// Ends the participant at the time of `--timeout`. An end that is under way is not disturbed.
+    fn on_timeout(&mut self, now: Millis) {
+        if self.session.is_leaving() || self.exit.end.is_some() {
+            return;
+        }
+        self.exit.is_timed_out = true;
+        let line = "error: --timeout: the time is over";
+        self.output.push_line(NoticeKind::Error, &line);
+        self.handle(SessionInput::Stop, now);
     }
 
     /// Accepts waiting connections, up to the limit of a turn.
@@ -163,9 +180,9 @@ impl Participant {
 
     fn serve_message_socket(&mut self, key: Key, now: Millis) {
         loop {
-            let session = &self.session;
+            let (session, lines) = (&self.session, &self.lines);
             let bytes_max = |socket| {
-                let is_wanted = session.wants_message_line(socket);
+                let is_wanted = wants_line(session, lines, socket);
                 is_wanted.then(|| session.message_line_bytes_max(socket))
             };
             let step = match self.messages.next(key, bytes_max) {
@@ -207,9 +224,11 @@ impl Participant {
 
     /// Takes the user's lines as long as the session wants them.
     pub(super) fn take_lines(&mut self, now: Millis) {
-        while self.exit.is_none() && self.session.wants_user_lines() && self.output.takes_commands()
+        while self.exit.end.is_none()
+            && self.session.wants_user_lines()
+            && self.output.takes_commands()
         {
-            match self.lines.next(self.session.has_failed(), self.session.is_idle()) {
+            match self.lines.next(self.progress()) {
                 NextLine::Input(UserInput::Line(line)) => {
                     self.handle(SessionInput::UserLine(&line), now);
                 }
@@ -218,6 +237,11 @@ impl Participant {
                 }
                 NextLine::Input(UserInput::End) => self.handle(SessionInput::EndOfInput, now),
                 NextLine::Input(UserInput::Interrupt) => self.handle(SessionInput::Stop, now),
+                NextLine::BadText { line, why } => {
+                    self.exit.has_failed = true;
+                    let line = format_args!("error: --lines: line {line}: not sent: {why}");
+                    self.output.push_line(NoticeKind::Error, &line);
+                }
                 NextLine::GiveUp(commands) => {
                     if commands > 0 {
                         let left = Counted(commands, "command was", "commands were");
@@ -230,6 +254,15 @@ impl Participant {
                 }
                 NextLine::Nothing => return,
             }
+        }
+    }
+
+    fn progress(&self) -> SessionProgress {
+        SessionProgress {
+            has_failed: self.session.has_failed(),
+            is_idle: self.session.is_idle(),
+            takes_texts: self.session.takes_texts(),
+            text_bytes_max: self.session.text_bytes_max(),
         }
     }
 
@@ -261,4 +294,11 @@ impl Participant {
             self.messages.file_closed();
         }
     }
+}
+
+/// Returns true if a line of this socket is taken now. After the last message of `--count` no
+/// further one is taken.
+pub(super) fn wants_line(session: &Session, lines: &UserLines, socket: MessageSocket) -> bool {
+    session.wants_message_line(socket)
+        && (lines.wants_messages() || !session.is_message_socket(socket))
 }

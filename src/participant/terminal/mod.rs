@@ -32,7 +32,7 @@ use colours::shows_colours;
 use input::{Writers, close_stdin};
 use known_ids::KnownIds;
 use printout::OutputPrinter;
-use reader::{InputSender, read_lines, read_terminal};
+use reader::{InputSender, ends_program, read_lines, read_terminal};
 use screen::{PASTES_ARE_BRACKETED, Screen};
 use tty::Terminal;
 
@@ -49,6 +49,8 @@ pub(super) struct Prompt {
     ids: Arc<KnownIds>,
     history: HistoryFile,
     reading: InputMode,
+    /// True for `--lines`: no line is a command.
+    reads_texts: bool,
 }
 
 /// Returns true if messages on standard output may have colours.
@@ -58,19 +60,22 @@ fn stdout_shows_colours() -> bool {
 }
 
 impl Prompt {
-    /// Prepares the terminal. Lines are edited if standard input is read, and if input and output
-    /// are a terminal.
-    pub(super) fn new(reading: InputMode, history: HistoryFile) -> Self {
+    /// Prepares the terminal. Lines are edited if commands are read, and if input and output are a
+    /// terminal.
+    pub(super) fn new(reading: InputMode, reads_texts: bool, history: HistoryFile) -> Self {
         let is_terminal = reading != InputMode::Nothing
+            && !reads_texts
             && io::stdin().is_terminal()
             && io::stdout().is_terminal();
         let ids = Arc::default();
         match is_terminal.then(|| Screen::with_editor(&ids)).and_then(Result::ok) {
             Some((screen, editor)) => {
                 let terminal = Some(Terminal::new(editor, Arc::clone(&screen)));
-                Self { screen, terminal, ids, history, reading }
+                Self { screen, terminal, ids, history, reading, reads_texts }
             }
-            None => Self { screen: Screen::plain(), terminal: None, ids, history, reading },
+            None => {
+                Self { screen: Screen::plain(), terminal: None, ids, history, reading, reads_texts }
+            }
         }
     }
 
@@ -102,7 +107,8 @@ impl Prompt {
             InputMode::ToItsEnd => None,
             InputMode::OfEachWriter => Writers::of_stdin()?,
         };
-        reader.spawn(move || read_lines(io::stdin().lock(), writers, &sender))?;
+        let ends_at: fn(&str) -> bool = if self.reads_texts { |_| false } else { ends_program };
+        reader.spawn(move || read_lines(io::stdin().lock(), writers, ends_at, &sender))?;
         Ok(receiver)
     }
 

@@ -42,24 +42,32 @@ struct OutputForm {
     /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
     has_colours: bool,
-    /// TextStream of events.
+    /// Stream of events.
     events: TextStream,
+    /// Stream of replies, and of errors of commands.
+    outcomes: TextStream,
 }
 
 impl OutputForm {
     /// At a terminal all lines are on standard output. Elsewhere events are on standard error, so
-    /// that standard output has messages and replies only.
+    /// that standard output has messages and replies only: messages alone if no command is given.
     fn new(options: &ParticipantOptions) -> Self {
-        let events = match io::stdout().is_terminal() {
+        let is_terminal = io::stdout().is_terminal();
+        let output_if = |is_output| match is_output {
             true => TextStream::Output,
             false => TextStream::Error,
         };
-        Self { is_quiet: options.quiet, has_colours: stdout_shows_colours(), events }
+        Self {
+            is_quiet: options.quiet,
+            has_colours: stdout_shows_colours(),
+            events: output_if(is_terminal),
+            outcomes: output_if(is_terminal || options.has_commands()),
+        }
     }
 
     fn stream(&self, kind: NoticeKind) -> TextStream {
         match kind {
-            NoticeKind::Reply | NoticeKind::Error => TextStream::Output,
+            NoticeKind::Reply | NoticeKind::Error => self.outcomes,
             NoticeKind::Event => self.events,
         }
     }

@@ -147,16 +147,18 @@ fn paste_answer(editor: &mut Editor, screen: &Screen, text: &str) -> PasteAnswer
 const NEVER_IN_UTF8: u8 = 0xff;
 
 /// Returns true if the program exits after this line.
-fn ends_program(line: &str) -> bool {
+pub(super) fn ends_program(line: &str) -> bool {
     matches!(line.trim(), "quit" | "exit")
 }
 
-/// Reads lines without line editing, until the end of the input or the loop has ended. With
+/// Reads lines without line editing, until the end of the input, or the line that `ends_at` tells,
+/// or the loop has ended. With
 /// `writers`, the input is a FIFO: it is read on after the end of one writer. Standard input is
 /// closed before the loop gets the end, so no writer can write unread bytes.
 pub(super) fn read_lines(
     mut input: impl BufRead,
     mut writers: Option<Writers>,
+    ends_at: fn(&str) -> bool,
     sender: &InputSender,
 ) {
     let last = loop {
@@ -166,7 +168,7 @@ pub(super) fn read_lines(
             // An error of standard input counts as its end.
             Ok(None) | Err(_) => break UserInput::End,
         };
-        if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_program)) {
+        if matches!(&typed, UserInput::Line(line) if str::from_utf8(line).is_ok_and(ends_at)) {
             break typed;
         }
         if !sender.send(typed) {

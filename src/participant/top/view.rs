@@ -49,7 +49,7 @@ enum Form {
 
 impl View {
     pub(super) fn new(run: &ParticipantRun, registry: &Registry, pool: &Pool) -> io::Result<Self> {
-        let left = run.options.count;
+        let left = run.options.script.count;
         let form = match left.is_some() || !RawTerminal::is_possible() {
             true => Form::Lines { left },
             false => Form::Screen {

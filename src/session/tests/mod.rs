@@ -9,6 +9,7 @@ mod numbers_went_back;
 mod refused;
 mod sends;
 mod until_online;
+mod visit;
 mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,6 +41,7 @@ impl Harness {
             log_position: LogPosition::default(),
             reconnects: true,
             stays_after_input: false,
+            visit: VisitKind::Stays,
             seed: 1,
         };
         change(&mut settings);

@@ -10,6 +10,7 @@ mod message_log;
 mod names;
 mod program;
 mod prompt;
+mod scripts;
 mod sends;
 mod streams;
 mod takeover;

@@ -1,0 +1,76 @@
+//! Options of the participant for scripts: texts to send, and the conditions of its end.
+
+use getopts::{Matches, Options};
+
+use crate::config::value::{seconds, whole};
+use crate::config::{ConfigError, FoundValue, Location};
+use crate::limits::{COUNT_MAX, TIMEOUT_MS_MAX};
+
+/// Options for scripts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScriptOptions {
+    /// Send each line of standard input as a message.
+    pub lines: bool,
+    /// Texts to send.
+    pub send: Vec<String>,
+    /// Number of messages, or of lines of `--top`, after which the program ends.
+    pub count: Option<u64>,
+    /// Milliseconds after which the program ends.
+    pub timeout_ms: Option<u64>,
+}
+
+impl ScriptOptions {
+    /// Adds the options to those of the program.
+    pub(super) fn declare(options: &mut Options) {
+        options
+            .optmulti("", "send", SEND, "TEXT")
+            .optflag("", "lines", LINES)
+            .optopt("", "count", COUNT, "N")
+            .optopt("", "timeout", TIMEOUT, "SECONDS");
+    }
+
+    /// Returns the options that were found.
+    pub(super) fn of(matches: &Matches) -> Result<Self, ConfigError> {
+        Ok(Self {
+            lines: matches.opt_present("lines"),
+            send: matches.opt_strs("send"),
+            count: value(matches, "count", |text| whole(text, 1..=COUNT_MAX))?,
+            timeout_ms: value(matches, "timeout", |text| seconds(text, 1..=TIMEOUT_MS_MAX))?,
+        })
+    }
+
+    /// Returns true if texts are sent.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        self.lines || !self.send.is_empty()
+    }
+
+    /// Returns true if these options say what the participant does.
+    #[must_use]
+    pub fn has_verb(&self) -> bool {
+        self.sends() || self.count.is_some()
+    }
+}
+
+fn value<T>(
+    matches: &Matches,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    let Some(text) = matches.opt_str(name) else { return Ok(None) };
+    parse(&text).map(Some).map_err(|expected| ConfigError::Field {
+        location: Location::Option,
+        field: name,
+        found: FoundValue::Text(text),
+        expected,
+    })
+}
+
+const SEND: &str = "send TEXT, and leave as found: online elsewhere, offline, or unknown; may be \
+                    repeated";
+
+const LINES: &str = "send each line of standard input as a message, and leave as found";
+
+const COUNT: &str = "end after N messages, and leave as found; with --top: after N lines";
+
+const TIMEOUT: &str = "end after SECONDS (0.001 or more), with exit code 3";

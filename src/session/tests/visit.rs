@@ -1,0 +1,140 @@
+//! Visits: texts are sent, messages are taken, and the id is left as it was found.
+
+use super::*;
+
+const OK_REGISTER: &str = "OK register epoch=00000000000000aa next=1 ttl=60";
+const OK_RECONNECT: &str = "OK reconnect epoch=00000000000000aa next=4 ttl=60 missed=3 expired=0";
+const UNKNOWN: &str = "ERR 404 not a member: register first";
+const OFFLINE: &str = "ERR 409 offline: reconnect first";
+
+fn visit(kind: VisitKind) -> Harness {
+    Harness::with(|settings| settings.visit = kind)
+}
+
+/// A visit whose first text was sent on command socket 1.
+fn sending() -> Harness {
+    let mut harness = visit(VisitKind::SendsOnly);
+    harness.user("msend hi");
+    harness.expect(&["dial 1"]);
+    harness.dialed(1);
+    harness.expect(&["send 1 me#msend hi#10.0.0.2"]);
+    harness
+}
+
+/// A visit whose first text was refused with this reply, and that has joined with `command`.
+fn joined(refusal: &str, command: &str, ok: &str) -> Harness {
+    let mut harness = sending();
+    harness.reply(1, refusal);
+    harness.expect(&["listen 0"]);
+    harness.listening(9001);
+    if command == "register" {
+        harness.reply(1, UNKNOWN);
+    }
+    let sent = format!("send 1 me#{command} 9001 acks=1 nonce=1#10.0.0.2");
+    assert!(harness.effects.drain(..).map(brief).any(|effect| effect == sent));
+    harness.hello(7);
+    harness.written(1);
+    harness.forget();
+    harness.reply(1, ok);
+    harness.expect(&[&format!("show {ok}"), "send 1 me#msend hi#10.0.0.2"]);
+    harness
+}
+
+#[test]
+fn an_id_that_is_online_elsewhere_is_not_taken_over() {
+    let mut harness = sending();
+    harness.input(SessionInput::EndOfInput);
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1", "exit 0"]);
+}
+
+#[test]
+fn an_offline_member_goes_offline_again_and_keeps_its_messages() {
+    let mut harness = joined(OFFLINE, "reconnect", OK_RECONNECT);
+    harness.message(7, "1#bob#0#for later");
+    harness.reply(1, "OK msend seq=4");
+    harness.expect(&["show OK msend seq=4"]);
+    harness.user("quit");
+    harness.expect(&["send 1 me#disconnect#10.0.0.2"]);
+    harness.reply(1, "OK disconnect");
+    harness.expect(&["show OK disconnect", "exit 0"]);
+}
+
+#[test]
+fn a_stranger_deregisters_at_the_end() {
+    let mut harness = joined(UNKNOWN, "register", OK_REGISTER);
+    harness.reply(1, "OK msend seq=1");
+    harness.expect(&["show OK msend seq=1"]);
+    harness.user("quit");
+    harness.expect(&["send 1 me#deregister#10.0.0.2"]);
+    harness.reply(1, "OK deregister");
+    harness.expect(&["show OK deregister", "exit 0"]);
+}
+
+#[test]
+fn a_stranger_whose_id_was_taken_over_removes_no_member() {
+    let mut harness = joined(UNKNOWN, "register", OK_REGISTER);
+    harness.message(7, "bye#taken over by 10.0.0.3:9000");
+    harness.forget();
+    harness.reply(1, "OK msend seq=1");
+    harness.user("quit");
+    harness.expect(&["show OK msend seq=1", "exit 0"]);
+}
+
+#[test]
+fn texts_that_are_refused_together_are_sent_in_their_order() {
+    let mut harness = sending();
+    harness.user("msend there");
+    harness.reply(1, OFFLINE);
+    harness.reply(1, OFFLINE);
+    harness.listening(9001);
+    harness.hello(7);
+    harness.written(1);
+    harness.forget();
+    harness.reply(1, OK_RECONNECT);
+    harness.effects.remove(0);
+    harness.expect(&["send 1 me#msend hi#10.0.0.2", "send 1 me#msend there#10.0.0.2"]);
+}
+
+#[test]
+fn a_coordinator_that_is_away_is_reported_once_and_asked_again() {
+    let mut harness = visit(VisitKind::SendsOnly);
+    harness.user("msend hi");
+    harness.expect(&["dial 1"]);
+    harness.dial_failed(1);
+    let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
+    assert!(shown[0].starts_with("show * msend failed: refused; trying again in "), "{shown:?}");
+    for socket in 2..5 {
+        harness.wait_for_deadline();
+        harness.expect(&[&format!("dial {socket}")]);
+        harness.dial_failed(socket);
+        harness.expect(&[]);
+    }
+    harness.wait_for_deadline();
+    harness.dialed(5);
+    harness.forget();
+    harness.reply(5, "OK msend seq=1");
+    harness.user("quit");
+    harness.expect(&["show OK msend seq=1", "exit 0"]);
+}
+
+#[test]
+fn a_visit_that_receives_leaves_as_it_found() {
+    for (is_member, last) in [(true, "disconnect"), (false, "deregister")] {
+        let mut harness = visit(VisitKind::Receives);
+        harness.user("join");
+        harness.listening(9001);
+        harness.dialed(1);
+        if !is_member {
+            harness.reply(1, UNKNOWN);
+        }
+        harness.reply(1, if is_member { OK_RECONNECT } else { OK_REGISTER });
+        harness.hello(7);
+        harness.message(7, "4#bob#0#hello");
+        harness.forget();
+        harness.written(2);
+        harness.expect(&["ack 7 4"]);
+        harness.user("quit");
+        harness.expect(&[&format!("send 1 me#{last}#10.0.0.2")]);
+    }
+}

@@ -1,0 +1,89 @@
+//! A visit: a participant that works for a moment and leaves its id as it found it.
+//!
+//! ```text
+//!   found            a text is sent as                       at the end
+//!   online elsewhere the member that is online, no join      -
+//!   offline          after a reconnect                       disconnect
+//!   unknown          after a register                        deregister
+//! ```
+
+use super::Reason;
+use crate::protocol::Command;
+
+/// The way in which a participant works with its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VisitKind {
+    /// No visit: the commands of the user decide, and the participant stays a member.
+    #[default]
+    Stays,
+    /// Leaves the id as found.
+    Receives,
+    /// As [`VisitKind::Receives`], and joins only if a text is refused because the id is not
+    /// online. Takes no message and acknowledges none, so the member gets all of them later.
+    SendsOnly,
+}
+
+/// State of a visit.
+#[derive(Debug)]
+pub(super) struct Visit {
+    kind: VisitKind,
+    /// True if the id was a member before; `None` until that is known.
+    was_member: Option<bool>,
+    /// The failure reported last: the same failure is reported once.
+    reported: Option<Reason>,
+}
+
+impl Visit {
+    pub(super) const fn new(kind: VisitKind) -> Self {
+        Self { kind, was_member: None, reported: None }
+    }
+
+    /// Returns true if a text is sent before the id is online, to learn if it is online elsewhere.
+    pub(super) const fn joins_to_send(&self) -> bool {
+        matches!(self.kind, VisitKind::SendsOnly)
+    }
+
+    /// Returns true if messages are logged and acknowledged.
+    pub(super) const fn takes_messages(&self) -> bool {
+        !self.joins_to_send()
+    }
+
+    /// The coordinator does not know the id.
+    pub(super) const fn on_unknown(&mut self) {
+        if self.was_member.is_none() {
+            self.was_member = Some(false);
+        }
+    }
+
+    /// The coordinator knows the id.
+    pub(super) const fn on_member(&mut self) {
+        if self.was_member.is_none() {
+            self.was_member = Some(true);
+        }
+    }
+
+    /// Another program has the id now: this visit removes no member.
+    pub(super) const fn on_taken_over(&mut self) {
+        self.was_member = Some(true);
+    }
+
+    /// Returns true if the participant deregisters at the end.
+    pub(super) const fn must_deregister(&self) -> bool {
+        !matches!(self.kind, VisitKind::Stays) && matches!(self.was_member, Some(false))
+    }
+
+    /// Returns the last request.
+    pub(super) const fn last_command(&self) -> Command<'static> {
+        match self.must_deregister() {
+            true => Command::Deregister,
+            false => Command::Disconnect,
+        }
+    }
+
+    /// Returns true if this failure differs from the last reported one.
+    pub(super) fn must_report(&mut self, why: &Reason) -> bool {
+        let is_new = self.reported.as_ref() != Some(why);
+        self.reported = Some(why.clone());
+        is_new
+    }
+}
