@@ -32,7 +32,8 @@ pub(super) fn complete(line: &str, cursor: usize, ids: &KnownIds) -> Completion 
         },
         Some((command, arguments)) => {
             let word = arguments.rsplit(' ').next().unwrap_or_default();
-            (word, options(command, word))
+            let usage = command_usages().find(|usage| usage.split(' ').next() == Some(command));
+            (word, options(usage.unwrap_or_default(), word))
         }
     };
     // The first and the last word have the common beginning of all words.
@@ -58,10 +59,9 @@ fn commands(typed: &str) -> Vec<String> {
 }
 
 /// Returns the options of a command that begin with `typed`: `last=` of `register PORT [last=N]`.
-fn options(command: &str, typed: &str) -> Vec<String> {
-    let usage = command_usages().find_map(|usage| usage.strip_prefix(command)?.strip_prefix(' '));
+fn options(usage: &str, typed: &str) -> Vec<String> {
     let option = |word: &str| Some(format!("{}=", word.strip_prefix('[')?.split_once('=')?.0));
-    let options = usage.unwrap_or_default().split(' ').filter_map(option);
+    let options = usage.split(' ').filter_map(option);
     options.filter(|option| option.starts_with(typed)).collect()
 }
 
@@ -117,6 +117,15 @@ mod tests {
         check("ping al", 5, &[]);
         let found = complete("msend bo and more", 8, &known(&["bob"]));
         assert_eq!((found.start, found.words), (6, vec!["bob".to_owned()]), "before the cursor");
+    }
+
+    #[test]
+    fn the_options_of_a_command_come_from_its_usage() {
+        let usage = "register PORT [last=N] [other=N] [PORT]";
+        assert_eq!(options(usage, "la"), ["last="]);
+        assert_eq!(options(usage, ""), ["last=", "other="]);
+        assert_eq!(options("ping", ""), Vec::<String>::new());
+        check("join P", 5, &[]);
     }
 
     #[test]

@@ -118,10 +118,11 @@ impl HistoryFile {
             return Ok(());
         }
         let LastLines { lines, .. } = read_lines(path)?;
-        let new = path.with_extension(format!("{}.tmp", std::process::id()));
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let new = path.with_extension(format!("{random:016x}.tmp")); // Another program has its own.
         let written = write_new(&new, &lines).and_then(|()| fs::rename(&new, path));
         if written.is_err() {
-            // The error of the write is reported. The next program with this pid starts anew.
+            // The error of the write is reported.
             let _ = fs::remove_file(&new);
         }
         self.lines = lines.len();
@@ -181,7 +182,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
 /// Writes all lines to a new file. It is durable on return, so a power loss destroys no history.
 fn write_new(path: &Path, lines: &[String]) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
     let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
     file.write_all(text.as_bytes())?;
     file.sync_data()

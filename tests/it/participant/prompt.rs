@@ -49,6 +49,7 @@ fn a_member_comes_goes_asks_and_is_forgotten() {
         let row = alice.expect_line();
         let words: Vec<&str> = row.split_whitespace().collect();
         assert_eq!((words[0], words[1]), (id, "online"), "{row}");
+        assert!(words[2].parse::<u64>().is_ok(), "a time: {row}");
         assert_eq!(words[words.len() - 2..], ["0", "-"], "nothing waits: {row}");
     }
     alice.write("status\n");
