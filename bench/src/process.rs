@@ -2,13 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use procfs::ProcResult;
 use procfs::process::Process;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::clock;
+use crate::command::DEADLINE;
 use crate::cores::Cores;
+
+/// Time between two looks at a process that works.
+const IDLE_CHECK: Duration = Duration::from_micros(100);
 
 /// A child process. It is killed when the value is dropped.
 #[derive(Debug)]
@@ -53,6 +59,16 @@ impl Server {
         Usage::read(self.child.id(), self.name)
     }
 
+    /// Waits until all threads sleep.
+    pub(crate) fn await_idle(&self) -> Result<()> {
+        let begun = clock::now();
+        while !is_idle(self.child.id()).with_context(|| format!("cannot look at {}", self.name))? {
+            ensure!(begun.elapsed() < DEADLINE, "{} does not come to rest", self.name);
+            clock::pause(IDLE_CHECK);
+        }
+        Ok(())
+    }
+
     /// Sends SIGTERM and requires that the process ends with exit code 0.
     pub(crate) fn stop(self) -> Result<()> {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
@@ -94,6 +110,17 @@ pub(crate) struct Usage {
     pub(crate) sleeps: u64,
     /// Number of times that a thread was taken off its core.
     pub(crate) preemptions: u64,
+}
+
+/// Returns true if no thread runs or waits for a core.
+fn is_idle(pid: u32) -> ProcResult<bool> {
+    let process = Process::new(pid.try_into().unwrap_or(i32::MAX))?;
+    for task in process.tasks()?.flatten() {
+        if task.stat()?.state != 'S' {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Usage {
@@ -143,8 +170,24 @@ impl Usage {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
-    use crate::clock;
+
+    #[test]
+    fn a_process_is_idle_when_it_sleeps_and_not_before() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let counts = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; echo done >> \"$0\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("while read line; do {counts}; done")]).arg(file.path());
+        let mut server = Server::start("a shell", command.stdin(Stdio::piped()), None).unwrap();
+        let mut input = server.child.stdin.take().unwrap();
+        for number in 1..=20 {
+            input.write_all(b"work\n").unwrap();
+            server.await_idle().unwrap();
+            assert_eq!(std::fs::read(file.path()).unwrap().len(), number * "done\n".len());
+        }
+    }
 
     #[test]
     fn a_process_is_killed_when_its_owner_is_dropped() {

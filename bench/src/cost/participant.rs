@@ -31,7 +31,8 @@ pub(crate) struct Load {
     pub(crate) messages: u64,
     /// Bytes of one write.
     pub(crate) piece_bytes: usize,
-    /// Each write waits until all messages before it are acknowledged.
+    /// Each write waits until all messages before it are acknowledged, and until no thread of the
+    /// participant has work. Otherwise the threads share more or fewer turns in each run.
     pub(crate) is_in_steps: bool,
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn cpu_ns(programs: &Programs, load: Load) -> Result<u64> {
     };
     let mut member = Member::accept(&listener)?;
     let before = participant.usage()?;
-    member.deliver(load)?;
+    member.deliver(&participant, load)?;
     let after = participant.usage()?;
     typed.write_all(b"quit\n").context("cannot type")?;
     member.finish()?;
@@ -125,7 +126,7 @@ impl Member {
 
     /// Writes all messages, then reads until the last one is acknowledged. The buffer of the socket
     /// holds all acknowledgements, because each one is for many messages.
-    fn deliver(&mut self, load: Load) -> Result<()> {
+    fn deliver(&mut self, participant: &Server, load: Load) -> Result<()> {
         let mut piece = Vec::with_capacity(2 * load.piece_bytes);
         let mut texts = Texts::new(TEXT_BYTES);
         for number in 0..load.messages {
@@ -139,6 +140,7 @@ impl Member {
                 piece.clear();
                 if load.is_in_steps {
                     self.await_ack(number + 1)?;
+                    participant.await_idle()?;
                 }
             }
         }
