@@ -128,7 +128,7 @@ impl RecoveryState {
         found: SegmentItem<'_>,
         replay: &mut impl FnMut(RecoveryEvent<'_>),
     ) -> Option<Range<u64>> {
-        if let Some(current) = &mut self.segment {
+        if let Some(current) = self.segment.as_mut().filter(|it| !it.has_snapshot) {
             current.find_snapshot_end(&found);
         }
         match found {
@@ -234,7 +234,7 @@ impl RecoveryState {
                 if !self.take_number(at, delivery.seq, replay) {
                     return;
                 }
-                at = at.max(self.message_at);
+                at = at.max(self.message_at); // Superseded messages before it may be younger.
                 self.message_at = at;
             }
             Record::Clock { unix } => {

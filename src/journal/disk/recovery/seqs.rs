@@ -11,11 +11,13 @@ use crate::time::Millis;
 impl RecoveryState {
     /// Returns true if a later segment repeats the message. If the later segment has holes, keeps
     /// the message for one of them.
+    #[inline]
     pub(super) fn skip_repeated(&mut self, at: Millis, seq: Seq, line: &[u8]) -> bool {
-        let is_too_far = self.is_too_far(seq);
-        let Some(current) = &mut self.segment else { return false };
+        let Some(current) = &self.segment else { return false };
         let resumed = current.resumed_in(self.recovered.epoch).filter(|it| seq > it.last);
         let Some(resumed) = resumed else { return false };
+        let is_too_far = self.is_too_far(seq);
+        let Some(current) = &mut self.segment else { return false };
         // The segment is kept as long as the message: the later one may be damaged some day.
         current.summary.newest = current.summary.newest.max(Some(at));
         if !resumed.is_whole && !is_too_far {
@@ -52,7 +54,9 @@ impl RecoveryState {
             return false;
         }
         if is_new {
-            self.advance(seq, replay);
+            if self.next != Some(seq) {
+                self.advance(seq, replay);
+            }
             self.next = Some(seq.next());
             self.is_number_in_doubt = false;
             self.damaged_messages = 0;
