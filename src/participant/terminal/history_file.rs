@@ -5,6 +5,9 @@
 //!   line    appended with one write, so lines of two programs do not mix
 //!   2000    the last 1000 lines are written to a new file, which is renamed
 //! ```
+//!
+//! No lock is taken, as a program that is stopped would hold it. The cost: a line that another
+//! program appends while a file is shortened, about once in 1000 lines, can be lost.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
