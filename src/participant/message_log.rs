@@ -19,7 +19,6 @@
 //! written only if a file has it.
 
 mod discarded;
-mod file_state;
 mod last_messages;
 mod lines;
 mod recovery;
@@ -29,12 +28,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::file_state::{FileState, OpenFileId, is_at, sync_directory_entry};
 use crate::limits::LOG_WRITE_TRIES;
 use crate::net::Sink;
 use crate::protocol::{Epoch, Seq};
 use crate::session::LogPosition;
 use crate::text;
-use file_state::{FileState, LogFileId};
 
 pub use discarded::EntrySink;
 pub use last_messages::{LastMessages, LastMessagesLimit};
@@ -118,7 +117,7 @@ pub struct MessageLog {
     path: PathBuf,
     /// Opened with `O_APPEND`: a write after a truncation leaves no hole.
     file: File,
-    file_id: LogFileId,
+    file_id: OpenFileId,
     /// True if entries count as written only after an fsync.
     must_sync: bool,
     /// Length of the file after the last successful write.
@@ -159,12 +158,12 @@ impl MessageLog {
             sync_directory_entry(path)?;
         }
         let absolute = std::path::absolute(path).ok();
-        let absolute = absolute.filter(|absolute| file_state::is_at(&file, absolute));
+        let absolute = absolute.filter(|absolute| is_at(&file, absolute));
         Ok(Self {
             id: id.to_owned(),
             path: absolute.unwrap_or_else(|| path.to_owned()),
             file,
-            file_id: LogFileId::of(&metadata),
+            file_id: OpenFileId::of(&metadata),
             must_sync,
             length,
             log_position,
@@ -355,12 +354,6 @@ impl Sink for MessageLog {
         }
         report
     }
-}
-
-/// Makes the name of a file durable: fsync of its directory.
-fn sync_directory_entry(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    File::open(above.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The header of a file.

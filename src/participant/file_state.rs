@@ -1,4 +1,5 @@
-//! Checks the open log file: its length, and whether its name still leads to it.
+//! Checks an open file of the participant: its length, and that its name still leads to it. Makes
+//! the name durable.
 
 use std::fmt;
 use std::fs::{self, File, Metadata};
@@ -6,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// State of the open log file.
+/// State of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileState {
     /// The file is as it was written.
@@ -17,15 +18,15 @@ pub(super) enum FileState {
     Truncated,
     /// The file has no name any more.
     Deleted,
-    /// The file has another name, and the log's name leads to another file or to none.
+    /// The file has another name, and its name leads to another file or to none.
     Moved,
 }
 
 /// Identity of an open file: its device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LogFileId(u64, u64);
+pub(super) struct OpenFileId(u64, u64);
 
-impl LogFileId {
+impl OpenFileId {
     pub(super) fn of(metadata: &Metadata) -> Self {
         Self(metadata.dev(), metadata.ino())
     }
@@ -33,9 +34,9 @@ impl LogFileId {
 
 impl FileState {
     /// Checks the length and the name. Costs one system call if the name leads to the file.
-    pub(super) fn of(file: &File, id: LogFileId, path: &Path, length: u64) -> io::Result<Self> {
+    pub(super) fn of(file: &File, id: OpenFileId, path: &Path, length: u64) -> io::Result<Self> {
         match fs::metadata(path) {
-            Ok(named) if LogFileId::of(&named) == id => {
+            Ok(named) if OpenFileId::of(&named) == id => {
                 return Ok(Self::of_metadata(&named, length));
             }
             Ok(_) => (),
@@ -76,10 +77,16 @@ impl fmt::Display for FileState {
 /// Returns true if the path leads to the open file.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    LogFileId::of(&named) == LogFileId::of(&open)
+    OpenFileId::of(&named) == OpenFileId::of(&open)
 }
 
 /// Returns true if the file or its directory does not exist.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Makes the name of a file durable: fsync of its directory.
+pub(super) fn sync_directory_entry(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    File::open(above.unwrap_or(Path::new(".")))?.sync_all()
 }
