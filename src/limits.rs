@@ -5,9 +5,14 @@
 //! the name says otherwise.
 
 mod choices;
+mod outbox_file;
 mod relations;
 
 pub use choices::{Overflow, SyncPolicy};
+pub use outbox_file::{
+    OUTBOX_COMPACTION_RATIO, OUTBOX_DAMAGED_MAX, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX,
+    OUTBOX_FILE_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_OPEN_TRIES,
+};
 
 /// Most bytes of a participant id.
 pub const ID_BYTES_MAX: usize = 64;

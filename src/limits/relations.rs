@@ -97,3 +97,10 @@ const _: () = assert!(
     "messages are dropped before commands wait, and replies are dropped last"
 );
 const _: () = assert!(RUN_SLICES_MAX <= 1024, "one call takes 1024 slices");
+const _: () = assert!(USER_LINE_BYTES_MAX < OUTBOX_LINE_BYTES_MAX, "each text of the user fits");
+const _: () = assert!(
+    OUTBOX_EMPTY_BYTES_MAX < OUTBOX_DONE_BYTES_MAX
+        && OUTBOX_DONE_BYTES_MAX < OUTBOX_FILE_BYTES_MAX
+        && (OUTBOX_LINE_BYTES_MAX as u64) < OUTBOX_FILE_BYTES_MAX,
+    "an outbox file is compacted long before it is full"
+);

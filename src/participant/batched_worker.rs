@@ -4,14 +4,21 @@
 use std::time::Duration;
 
 use super::message_log::LogBatch;
+use super::outbox_file::OutboxBatch;
 use crate::net::{Full, Sink, Worker};
 
-/// A collection of jobs: text to print, or jobs of the message log.
+/// A collection of jobs: text to print, or jobs of the message log or of the outbox file.
 pub(super) trait Batch: Default {
     fn is_empty(&self) -> bool;
 }
 
 impl Batch for LogBatch {
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Batch for OutboxBatch {
     fn is_empty(&self) -> bool {
         self.is_empty()
     }

@@ -24,6 +24,7 @@ mod event_loop;
 mod file_state;
 mod line_socket;
 mod message_log;
+mod outbox_file;
 mod server;
 mod terminal;
 #[cfg(test)]
@@ -48,6 +49,9 @@ use terminal::{HistoryFile, HistoryVariables, InputMode, Prompt};
 pub use message_log::{
     EntrySink, LastMessages, LastMessagesLimit, Lines, LogBatch, LogJob, LogReport, MessageLog,
     MessageLogError,
+};
+pub use outbox_file::{
+    OpenedOutbox, OutboxBatch, OutboxFile, OutboxFileError, OutboxJob, OutboxReport,
 };
 
 /// Reason why the participant could not start or continue.

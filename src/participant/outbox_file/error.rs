@@ -1,0 +1,49 @@
+//! Reasons why an outbox file cannot be used.
+
+use std::fmt;
+use std::io;
+
+use crate::limits::OUTBOX_FILE_BYTES_MAX;
+use crate::text;
+
+/// Reason why a file cannot be used as the outbox file. The file is unchanged.
+#[derive(Debug)]
+pub enum OutboxFileError {
+    /// The file cannot be opened, locked, read, written or replaced.
+    System(io::Error),
+    /// The file is not a regular file, but a device or a pipe.
+    NoFile,
+    /// Another program has locked the file.
+    InUse,
+    /// The file does not start with the header of an outbox file.
+    Foreign,
+    /// The file is the outbox file of this other participant.
+    OfAnother(String),
+    /// The file has this number of bytes.
+    TooLong(u64),
+}
+
+impl From<io::Error> for OutboxFileError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl fmt::Display for OutboxFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) => error.fmt(f),
+            Self::NoFile => f.write_str("not a regular file"),
+            Self::InUse => f.write_str("in use by another program"),
+            Self::Foreign => {
+                f.write_str("not empty, and does not start with the header of an outbox file")
+            }
+            Self::OfAnother(id) => {
+                write!(f, "it is the outbox file of {}", text::for_terminal(id))
+            }
+            Self::TooLong(bytes) => {
+                write!(f, "file of {bytes} bytes exceeds {OUTBOX_FILE_BYTES_MAX}")
+            }
+        }
+    }
+}
