@@ -5,7 +5,8 @@ use super::join::Port;
 use super::shutdown::SessionShutdown;
 use super::user_request::UserRequest;
 use super::{
-    Ask, BadCommand, Join, JoinKind, NotSent, Notice, Reason, Session, SessionEffect, UserCommand,
+    Ask, BadCommand, Join, JoinKind, NoPast, NotSent, Notice, Reason, Session, SessionEffect,
+    UserCommand,
 };
 use crate::limits::USER_COMMANDS_MAX;
 use crate::time::Millis;
@@ -57,8 +58,8 @@ impl Session {
             let Some(command) = self.queue.pop() else { break };
             let must_wait = self.must_wait(&command);
             match command {
-                UserCommand::Join { kind, port } => self.join(kind, port),
-                UserCommand::JoinUntilOnline { port } => self.join_until_online(port),
+                UserCommand::Join { kind, port, last } => self.join(kind, port, last),
+                UserCommand::JoinUntilOnline { port, last } => self.join_until_online(port, last),
                 UserCommand::Ask(ask) => {
                     let waiting = self.outbox.waiting_mut();
                     let request = waiting.number(ask, now);
@@ -127,16 +128,31 @@ impl Session {
     }
 
     /// Starts the user's `register` or `reconnect`. An automatic reconnect is cancelled.
-    fn join(&mut self, kind: JoinKind, port: u16) {
+    fn join(&mut self, kind: JoinKind, port: u16, last: Option<u64>) {
         self.give_up_join();
-        self.join = Some(Join::of_user(kind, Port::asked(port), &mut self.output));
+        let past = self.past(last);
+        self.join = Some(Join::of_user(kind, Port::asked(port), past, &mut self.output));
+        if past.is_none() && last.is_some() {
+            self.output.show(Notice::NoPast(NoPast::LogNotNew));
+        }
     }
 
     /// Starts the user's `join`: an automatic reconnect begins at once, and may register.
-    pub(super) fn join_until_online(&mut self, port: u16) {
+    pub(super) fn join_until_online(&mut self, port: u16, last: Option<u64>) {
         self.give_up_join();
-        let is_new = self.messages.inbox().log_position().epoch.is_none();
-        self.join = Some(Join::until_online(Port::asked(port), is_new, &mut self.output));
+        let (is_new, past) = (self.is_log_new(), self.past(last));
+        self.join = Some(Join::until_online(Port::asked(port), is_new, past, &mut self.output));
+    }
+
+    /// Returns true if the message log has seen no coordinator yet.
+    fn is_log_new(&self) -> bool {
+        self.messages.inbox().log_position().epoch.is_none()
+    }
+
+    /// Returns `last` for a new message log. In another one, messages from before the registration
+    /// could stand twice: under the numbers of two epochs.
+    fn past(&self, last: Option<u64>) -> Option<u64> {
+        last.filter(|_| self.is_log_new())
     }
 
     /// Joins, as a text was refused with this code. Returns false if a join does not help.
@@ -150,7 +166,7 @@ impl Session {
             _ => return false,
         }
         if self.join.is_none() {
-            self.join_until_online(0);
+            self.join_until_online(0, None);
         }
         true
     }

@@ -20,13 +20,24 @@ use super::in_flight::RequestSource;
 use super::join_kind::JoinKind;
 use super::messages::MessageStream;
 use super::refused::why_refused;
-use super::{MessageSocket, Notice, Reason, Session, SessionEffect};
+use super::{MessageSocket, NoPast, Notice, Reason, Session, SessionEffect};
 use crate::protocol::{Epoch, Fields, Seq};
-
-use state::RefusedJoin;
 
 pub(super) use port::Port;
 pub(super) use state::Join;
+
+/// The next step after a refused attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum RefusedJoin {
+    /// The member is unknown: the same attempt goes on as a `register`.
+    Registers,
+    /// The coordinator does not know `last=`: the same attempt goes on without it.
+    RegistersWithoutPast,
+    /// Another attempt follows after a pause.
+    Retries,
+    /// The join has failed.
+    Fails,
+}
 
 impl SessionHandler<'_> {
     /// Starts an automatic reconnect after a pause, if the settings allow it and no join runs.
@@ -78,7 +89,8 @@ impl SessionHandler<'_> {
         if requests.is_busy() || !requests.open(output, self.now) {
             return;
         }
-        let command = join.command(messages.inbox().since());
+        let inbox = messages.inbox();
+        let command = join.command(inbox.log_position(), inbox.since());
         let Some(line) = requests.line(&settings.id, &command) else { return };
         if let Some(ip) = requests.own_ip() {
             own_addresses.push(SocketAddr::new(ip, join.port().number));
@@ -227,6 +239,9 @@ impl SessionHandler<'_> {
         match refused {
             RefusedJoin::Registers if join.is_new() => (),
             RefusedJoin::Registers => output.show(Notice::Forgotten),
+            RefusedJoin::RegistersWithoutPast => {
+                output.show(Notice::NoPast(NoPast::OlderCoordinator));
+            }
             RefusedJoin::Retries => {
                 let why = why_refused(code, line, &settings.id, requests.own_ip());
                 self.try_later(why);

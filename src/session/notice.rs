@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
-use super::{NotSent, Status};
+use super::{NoPast, NotSent, Status};
 use crate::limits::{
     DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX,
 };
@@ -105,6 +105,8 @@ pub enum Notice {
     },
     /// The coordinator does not know this id, so the session registers.
     Forgotten,
+    /// The session registers without the `last=` of the user.
+    NoPast(NoPast),
     /// An automatic reconnect succeeded.
     Reconnected {
         /// The coordinator's reply.
@@ -233,6 +235,7 @@ impl fmt::Display for Notice {
             Self::Forgotten => {
                 f.write_str("* the coordinator does not know this participant: registering")
             }
+            Self::NoPast(why) => why.fmt(f),
             Self::Reconnected { reply } => {
                 write!(f, "* reconnected: {}", text::for_terminal(reply))
             }

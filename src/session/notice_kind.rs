@@ -39,6 +39,7 @@ impl Notice {
             | Self::Paused { .. }
             | Self::TryFailed { .. }
             | Self::Forgotten
+            | Self::NoPast(_)
             | Self::Reconnected { .. }
             | Self::RegisteredAgain { .. }
             | Self::NumbersWentBack(..)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Notice;
+use super::join_arguments::{parse_join, parse_join_until_online};
 use super::join_kind::JoinKind;
 use crate::limits::{LAST_MESSAGES_DEFAULT, LAST_MESSAGES_MAX, LISTEN_PORT_MIN};
 use crate::protocol::{Command, Listing, Query, Text};
@@ -10,14 +11,18 @@ use crate::protocol::{Command, Listing, Query, Text};
 /// A parsed line of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UserCommand {
-    /// `register PORT` or `reconnect PORT`.
+    /// `register PORT [last=N]` or `reconnect PORT`.
     Join {
         kind: JoinKind,
         port: u16,
+        /// Messages from before the registration to ask for.
+        last: Option<u64>,
     },
-    /// `join [PORT]`: `reconnect`, or else `register`, until it succeeds.
+    /// `join [PORT] [last=N]`: `reconnect`, or else `register`, until it succeeds.
     JoinUntilOnline {
         port: u16,
+        /// Messages from before the registration to ask for.
+        last: Option<u64>,
     },
     /// A command that is one request and its reply.
     Ask(Ask),
@@ -35,8 +40,8 @@ pub(super) enum UserCommand {
 
 /// Commands that change the membership or send a message, with their purpose.
 const MEMBER_COMMANDS: [(&str, &str); 6] = [
-    ("join [PORT]", "be online: reconnect, or register if needed; keeps trying, at any free port"),
-    ("register PORT", "become a member; messages come to PORT (0: any free port)"),
+    ("join [PORT] [last=N]", "be online: reconnect, or register if needed; keeps trying"),
+    ("register PORT [last=N]", "become a member at PORT (0: any free one); get N messages first"),
     ("reconnect PORT", "go online again; missed messages that have not expired come first"),
     ("disconnect", "go offline and stay a member; messages are kept until they expire"),
     ("deregister", "stop being a member"),
@@ -84,11 +89,7 @@ impl UserCommand {
             "" => return Ok(None),
             "register" => return parse_join(JoinKind::Register, arguments).map(Some),
             "reconnect" => return parse_join(JoinKind::Reconnect, arguments).map(Some),
-            "join" => {
-                let port = if arguments.is_empty() { "0" } else { arguments };
-                let port = parse_port(port).ok_or(BadCommand::Port("join"))?;
-                return Ok(Some(Self::JoinUntilOnline { port }));
-            }
+            "join" => return parse_join_until_online(arguments).map(Some),
             "last" => return parse_last(arguments).map(Some),
             "disconnect" => Self::Ask(Ask::Disconnect),
             "deregister" => Self::Ask(Ask::Deregister),
@@ -120,7 +121,7 @@ impl UserCommand {
         let lines = MEMBER_COMMANDS.into_iter().chain(queries).chain(LOCAL_COMMANDS);
         for (number, (usage, purpose)) in lines.enumerate() {
             let separator = if number == 0 { "" } else { "\n" };
-            write!(f, "{separator}{usage:<16} {purpose}")?;
+            write!(f, "{separator}{usage:<22} {purpose}")?;
         }
         Ok(())
     }
@@ -213,11 +214,6 @@ impl Ask {
     }
 }
 
-fn parse_join(kind: JoinKind, port: &str) -> Result<UserCommand, BadCommand> {
-    let port = parse_port(port).ok_or(BadCommand::Port(kind.word()))?;
-    Ok(UserCommand::Join { kind, port })
-}
-
 fn parse_last(count: &str) -> Result<UserCommand, BadCommand> {
     let count = match count {
         "" => Some(LAST_MESSAGES_DEFAULT),
@@ -226,13 +222,6 @@ fn parse_last(count: &str) -> Result<UserCommand, BadCommand> {
     };
     let count = count.filter(|count| (1..=LAST_MESSAGES_MAX).contains(count));
     Ok(UserCommand::Last { count: count.ok_or(BadCommand::LastCount)? })
-}
-
-/// Parses a port to listen on; 0 is any free one.
-fn parse_port(text: &str) -> Option<u16> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let port = text.parse().ok().filter(|_| is_number)?;
-    (port == 0 || port >= LISTEN_PORT_MIN).then_some(port)
 }
 
 /// Reason why a line of the user is no valid command.
@@ -252,6 +241,8 @@ pub enum BadCommand {
     Port(&'static str),
     /// `last` needs a valid number of messages.
     LastCount,
+    /// This command takes `last=N` behind the port, and nothing else.
+    JoinOption(&'static str),
     /// The queue of commands is full, at this number.
     TooMany(usize),
 }
@@ -275,6 +266,9 @@ impl fmt::Display for BadCommand {
             }
             Self::LastCount => {
                 write!(f, "last: expected a number of messages from 1 to {LAST_MESSAGES_MAX}")
+            }
+            Self::JoinOption(word) => {
+                write!(f, "{word}: expected last=NUMBER or nothing behind the port, as in last=20")
             }
             Self::TooMany(max) => write!(f, "{max} commands are waiting; this one was dropped"),
         }
@@ -305,14 +299,15 @@ mod tests {
 
     #[test]
     fn the_other_commands_ignore_spaces_around_them() {
-        let join = |kind, port| Ok(Some(UserCommand::Join { kind, port }));
+        let join = |kind, port| Ok(Some(UserCommand::Join { kind, port, last: None }));
+        let until_online = |port| Ok(Some(UserCommand::JoinUntilOnline { port, last: None }));
         for (line, expected) in [
             ("register 9001", join(JoinKind::Register, 9001)),
             ("register 1024", join(JoinKind::Register, 1024)),
             ("register 65535", join(JoinKind::Register, 65535)),
             ("  reconnect   0 ", join(JoinKind::Reconnect, 0)),
-            ("join", Ok(Some(UserCommand::JoinUntilOnline { port: 0 }))),
-            ("join 9001 ", Ok(Some(UserCommand::JoinUntilOnline { port: 9001 }))),
+            ("join", until_online(0)),
+            ("join 9001 ", until_online(9001)),
             ("members ", Ok(Some(UserCommand::Ask(Ask::Query(Query::List(Listing::Members)))))),
             ("last", Ok(Some(UserCommand::Last { count: 10 }))),
             (" last  1000 ", Ok(Some(UserCommand::Last { count: 1000 }))),
@@ -338,10 +333,10 @@ mod tests {
     #[test]
     fn each_command_in_the_help_is_understood() {
         let help = Help.to_string();
-        let last = "quit             disconnect and exit; exit does the same";
+        let last = "quit                   disconnect and exit; exit does the same";
         assert_eq!(help.lines().last(), Some(last));
         for line in help.lines() {
-            let (usage, purpose) = line.split_at(17);
+            let (usage, purpose) = line.split_at(23);
             assert!(usage.ends_with(' ') && !purpose.starts_with(' '), "{line:?} is in columns");
             let command =
                 usage.trim_end().replace("PORT", "9001").replace('N', "3").replace(['[', ']'], "");

@@ -263,8 +263,9 @@ impl Model {
             (None, None) => true,
             (Some(was), Some(is)) => {
                 // Behind messages that are lost it may seem to have come before them.
-                let (was, is) = (was.after.min(last), is.0.registered_at.as_u64());
-                is <= was && (is + 1..=was).all(|seq| life.message(seq).is_lost)
+                let (start, at) = (is.0.start.as_u64(), is.0.registered_at.as_u64());
+                let (is_start, was, is) = (start == was.start.min(at), was.after.min(last), at);
+                is_start && is <= was && (is + 1..=was).all(|seq| life.message(seq).is_lost)
             }
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -282,7 +283,6 @@ impl Model {
         // From here on it has registered where it is found, also if that was before what was lost.
         let registration = entry.registration.zip(found.as_ref()).map(|(registration, found)| {
             let (after, start) = (found.0.registered_at.as_u64(), found.0.start.as_u64());
-            assert_eq!(start, registration.start.min(after), "{id}: starts elsewhere");
             Registration { after, start, ..registration }
         });
         self.registry.insert(id.to_owned(), vec![RegistryEntry { registration, promise, ..entry }]);

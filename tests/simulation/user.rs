@@ -21,7 +21,8 @@ impl World {
         }
         for _ in 0..lines {
             let line = match kind {
-                0..=9 => "register 0".to_owned(),
+                0..=5 => "register 0".to_owned(),
+                6..=9 => format!("register 0 last={}", self.environment.rng.below(9)),
                 10..=13 => format!("register {}", self.environment.rng.between(4_000, 4_002)),
                 14..=25 => "reconnect 0".to_owned(),
                 26..=28 => format!("reconnect {}", self.environment.rng.between(4_000, 4_002)),

@@ -67,7 +67,7 @@ impl ParticipantOptions {
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         let join = match self.membership() {
-            Membership::Joins | Membership::Visits => Some("join".to_owned()),
+            Membership::Joins | Membership::Visits => Some(self.script.join()),
             Membership::OfCommands | Membership::VisitsToSend => None,
         };
         let texts = self.script.send.iter().map(|text| format!("msend {text}"));
@@ -173,7 +173,7 @@ const EXCLUSIONS: [(&str, &[&str]); 3] =
     [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"]), ("lines", &["interactive"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 14] = [
+const MEMBER_OPTIONS: [&str; 15] = [
     "log",
     "no-log",
     "execute",
@@ -188,6 +188,7 @@ const MEMBER_OPTIONS: [&str; 14] = [
     "send",
     "lines",
     "timeout",
+    "last",
 ];
 
 fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
@@ -196,6 +197,10 @@ fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
         if let (true, Some(other)) = (matches.opt_present(option), both) {
             return Err(ConfigError::Usage(format!("found both --{option} and --{other}")));
         }
+    }
+    let visits = matches.opt_present("count") && !matches.opt_present("execute");
+    if matches.opt_present("last") && !matches.opt_present("join") && !visits {
+        return Err(ConfigError::Usage("--last needs --join or --count".to_owned()));
     }
     let drops_messages = matches.opt_present("no-log") && matches.opt_present("quiet");
     if drops_messages && !matches.opt_present("count") {

@@ -17,6 +17,8 @@ pub struct ScriptOptions {
     pub count: Option<u64>,
     /// Milliseconds after which the program ends.
     pub timeout_ms: Option<u64>,
+    /// Messages from before a registration that come first.
+    pub last: Option<u64>,
 }
 
 impl ScriptOptions {
@@ -26,7 +28,8 @@ impl ScriptOptions {
             .optmulti("", "send", SEND, "TEXT")
             .optflag("", "lines", LINES)
             .optopt("", "count", COUNT, "N")
-            .optopt("", "timeout", TIMEOUT, "SECONDS");
+            .optopt("", "timeout", TIMEOUT, "SECONDS")
+            .optopt("", "last", LAST, "N");
     }
 
     /// Returns the options that were found.
@@ -36,7 +39,16 @@ impl ScriptOptions {
             send: matches.opt_strs("send"),
             count: value(matches, "count", |text| whole(text, 1..=COUNT_MAX))?,
             timeout_ms: value(matches, "timeout", |text| seconds(text, 1..=TIMEOUT_MS_MAX))?,
+            last: value(matches, "last", |text| whole(text, 0..=u64::MAX))?,
         })
+    }
+
+    /// Returns the command that comes first to be online.
+    pub(super) fn join(&self) -> String {
+        match self.last {
+            Some(last) => format!("join last={last}"),
+            None => "join".to_owned(),
+        }
     }
 
     /// Returns true if texts are sent.
@@ -72,5 +84,8 @@ const SEND: &str = "send TEXT, and leave as found: online elsewhere, offline, or
 const LINES: &str = "send each line of standard input as a message, and leave as found";
 
 const COUNT: &str = "end after N messages, and leave as found; with --top: after N lines";
+
+const LAST: &str = "with --join or --count, and a new message log: get the last N messages of the \
+                    group first";
 
 const TIMEOUT: &str = "end after SECONDS (0.001 or more), with exit code 3";

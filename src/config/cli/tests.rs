@@ -186,10 +186,14 @@ fn options_reach_the_run_of_a_participant() {
         send: vec!["a".to_owned(), "b".to_owned()],
         count: Some(18_000),
         timeout_ms: Some(1_500),
+        last: None,
     };
     let words = "--lines --send a --send=b --count 18000 --timeout 1.5";
     assert_eq!(participant(words).options.script, script);
     assert_eq!(all.commands(), ["join", "ping", "stats"]);
+    for words in ["--join --last 20", "--count 5 --last 20"] {
+        assert_eq!(participant(words).options.commands(), ["join last=20"], "{words}");
+    }
     for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
         assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
     }
@@ -201,6 +205,12 @@ fn options_that_exclude_each_other_or_need_another_are_refused() {
         let words = arguments(&format!("--id a --coordinator b:1 {words}"));
         ParticipantRun::from_arguments(words, None).unwrap_err().to_string()
     };
+    assert_eq!(refused("--last 3"), "--last needs --join or --count");
+    let last = refused("--join --last=-1");
+    assert_eq!(
+        last,
+        "--last: found \"-1\", expected a whole number from 0 to 18446744073709551615"
+    );
     for option in ["--join", "--sync", "--no-log", "--follow"] {
         assert_eq!(refused(&format!("--top {option}")), format!("found both --top and {option}"));
     }

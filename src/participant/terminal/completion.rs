@@ -121,6 +121,8 @@ mod tests {
 
     #[test]
     fn the_options_of_a_command_come_from_its_usage() {
+        check("register 0 la", 11, &["last="]);
+        check("join l", 5, &["last="]);
         let usage = "register PORT [last=N] [other=N] [PORT]";
         assert_eq!(options(usage, "la"), ["last="]);
         assert_eq!(options(usage, ""), ["last=", "other="]);

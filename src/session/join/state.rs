@@ -1,13 +1,13 @@
 //! The state of one `register` or `reconnect`, over all its attempts.
 
-use super::port::Port;
+use super::{Port, RefusedJoin};
 use crate::limits::{HELLO_TIMEOUT_MS, LOST_REPLIES_MAX};
 use crate::protocol::{Command, Options, Since};
 use crate::session::automatic_join::AutomaticJoin;
 use crate::session::handshake::Handshake;
 use crate::session::join_kind::JoinKind;
 use crate::session::output::SessionOutput;
-use crate::session::{MessageSocket, Notice, Reason, SessionEffect, SessionState};
+use crate::session::{LogPosition, MessageSocket, Notice, Reason, SessionEffect, SessionState};
 use crate::time::Millis;
 
 /// A `register` or `reconnect`, over all its attempts.
@@ -20,6 +20,8 @@ pub(in crate::session) struct Join {
     may_register: bool,
     /// True if the message log has seen no coordinator yet: a new member misses nothing.
     is_new: bool,
+    /// Messages from before a registration to ask for.
+    past: Option<u64>,
     port: Port,
     phase: JoinPhase,
     handshake: Handshake,
@@ -44,17 +46,6 @@ enum JoinPolicy {
     Automatic,
 }
 
-/// The next step after a refused attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum RefusedJoin {
-    /// The member is unknown: the same attempt goes on as a `register`.
-    Registers,
-    /// Another attempt follows after a pause.
-    Retries,
-    /// The join has failed.
-    Fails,
-}
-
 /// The step that an attempt has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JoinPhase {
@@ -75,10 +66,11 @@ impl Join {
     pub(in crate::session) fn of_user(
         kind: JoinKind,
         port: Port,
+        past: Option<u64>,
         output: &mut SessionOutput,
     ) -> Self {
         output.push(SessionEffect::Listen { port: port.number });
-        Self::new(kind, JoinPolicy::Once, port, JoinPhase::Opening)
+        Self { past, ..Self::new(kind, JoinPolicy::Once, port, JoinPhase::Opening) }
     }
 
     /// Creates the `join` of the user, and opens the listener: reconnects, or registers if the
@@ -86,12 +78,13 @@ impl Join {
     pub(in crate::session) fn until_online(
         port: Port,
         is_new: bool,
+        past: Option<u64>,
         output: &mut SessionOutput,
     ) -> Self {
         output.push(SessionEffect::Listen { port: port.number });
         let join =
             Self::new(JoinKind::Reconnect, JoinPolicy::UntilOnline, port, JoinPhase::Opening);
-        Self { is_new, ..join }
+        Self { is_new, past, ..join }
     }
 
     /// Creates an automatic reconnect, whose first attempt starts after a pause.
@@ -105,6 +98,7 @@ impl Join {
             policy,
             may_register: policy != JoinPolicy::Once,
             is_new: false,
+            past: None,
             port,
             phase,
             handshake: Handshake::default(),
@@ -228,13 +222,21 @@ impl Join {
         Some(port)
     }
 
-    /// Returns the request. A `reconnect` names the last number of the log.
-    pub(in crate::session) fn command(&self, since: Option<Since>) -> Command<'_> {
+    /// Returns the request. A `reconnect` names the last number of the log. A `register` asks for
+    /// earlier messages only if the log is still new: else it could have them already.
+    pub(in crate::session) fn command(
+        &self,
+        log_position: LogPosition,
+        since: Option<Since>,
+    ) -> Command<'_> {
         let port = self.port.number;
         let nonce = Some(self.handshake.nonce());
         let options = Options { acks: true, nonce, since: None, last: None };
         match self.kind {
-            JoinKind::Register => Command::Register { port, options },
+            JoinKind::Register => {
+                let last = self.past.filter(|_| log_position.epoch.is_none());
+                Command::Register { port, options: Options { last, ..options } }
+            }
             JoinKind::Reconnect => {
                 Command::Reconnect { port, options: Options { since, ..options } }
             }
@@ -277,6 +279,11 @@ impl Join {
     /// Handles `ERR`, and returns what follows.
     pub(in crate::session) fn refuse(&mut self, code: u16) -> RefusedJoin {
         let is_reconnect = self.kind == JoinKind::Reconnect;
+        if code == 400 && !is_reconnect && self.past.is_some() && self.handshake.is_open() {
+            self.past = None;
+            self.phase = JoinPhase::Ready;
+            return RefusedJoin::RegistersWithoutPast;
+        }
         if code == 404 && is_reconnect && self.may_register && self.handshake.is_open() {
             // A 404 is decided before the connect-back: listener and nonce can be used again.
             self.kind = JoinKind::Register;

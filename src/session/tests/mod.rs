@@ -5,6 +5,7 @@ mod dropped;
 mod inbox;
 mod joining;
 mod leaving;
+mod newcomer;
 mod numbers_went_back;
 mod refused;
 mod sends;

@@ -8,6 +8,7 @@ mod leaving;
 mod line_editing;
 mod message_log;
 mod names;
+mod newcomers;
 mod program;
 mod prompt;
 mod scripts;

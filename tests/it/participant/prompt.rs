@@ -97,6 +97,8 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
     let home = Home::new("alice", coordinator.address);
     let unknown = |word: &str| format!("unknown command '{word}'; 'help' lists the commands");
     let port = |word| format!("{word}: port: expected 1024 to 65535, or 0 for any free one");
+    let option =
+        |word| format!("{word}: expected last=NUMBER or nothing behind the port, as in last=20");
     let arguments = |word| format!("{word} takes no arguments");
     for (line, error) in [
         ("hello you", unknown("hello")),
@@ -109,7 +111,8 @@ fn what_is_no_command_is_named_and_makes_the_exit_code() {
         ("register 80", port("register")),
         ("register abc", port("register")),
         ("register +9001", port("register")),
-        ("register 9001 9002", port("register")),
+        ("register 9001 9002", option("register")),
+        ("join last=x", option("join")),
         ("reconnect nine", port("reconnect")),
         ("reconnect -1", port("reconnect")),
         ("ping me", arguments("ping")),

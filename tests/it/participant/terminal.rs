@@ -148,7 +148,7 @@ fn a_line_being_typed_outlives_a_storm_of_messages_and_another_width() {
 #[test]
 fn a_long_paste_among_messages_is_done_to_its_end() {
     const LINES: usize = 1500;
-    const LAST_OF_HELP: &str = "quit             disconnect and exit";
+    const LAST_OF_HELP: &str = "quit                   disconnect and exit";
     let coordinator = Coordinator::start(60, &[]);
     let mut bob = coordinator.join("bob", "");
     let home = Home::new("alice", coordinator.address);

@@ -9,7 +9,7 @@ fn lost() -> Reason {
 /// A join of the user whose request was sent, and the parts that it uses.
 fn asked(kind: JoinKind, port: u16) -> (Join, AutomaticJoin, SessionOutput) {
     let mut output = SessionOutput::default();
-    let mut join = Join::of_user(kind, Port::asked(port), &mut output);
+    let mut join = Join::of_user(kind, Port::asked(port), None, &mut output);
     assert_eq!(output.poll(), Some(SessionEffect::Listen { port }));
     ask(&mut join, &mut output, port.max(9001));
     (join, AutomaticJoin::new(1), output)
