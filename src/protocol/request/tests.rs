@@ -149,6 +149,9 @@ fn each_option_may_be_given_once_in_any_order() {
     let two = Options { since: None, ..all };
     let line = "bob#register 1 acks=1 nonce=aF09#127.0.0.1";
     check(line, of_bob(Command::Register { port: 1, options: two }));
+    let line = "bob#register 1 last=0 nonce=aF09 acks=1#127.0.0.1";
+    let options = Options { last: Some(0), ..two };
+    check(line, of_bob(Command::Register { port: 1, options }));
     let longest = "f".repeat(64);
     let line = format!("bob#register 1 nonce={longest}#127.0.0.1");
     let options = Options { nonce: Some(&longest), ..Options::default() };
@@ -196,6 +199,11 @@ fn a_bad_option_is_named() {
     ] {
         check_command(&format!("reconnect 9001 since={value}"), Malformed::Since);
     }
+    check_command("reconnect 9001 last=1", Malformed::LastOnReconnect);
+    for value in ["", "-1", "+1", "01", "x", "1:1", "18446744073709551616"] {
+        check_command(&format!("register 9001 last={value}"), Malformed::Last);
+    }
+    check_command("register 9001 last=1 last=1", Malformed::OptionDoubled);
     let twice = format!("reconnect 9001 since={e}:1 since={e}:1");
     check_command(&twice, Malformed::OptionDoubled);
 }

@@ -36,6 +36,8 @@ fn a_malformed_request_gets_400_and_the_part_is_named() {
         ("bob#register 9001 acks=1 acks=1#127.0.0.1", "option"),
         ("bob#register 9001 since=0000000000000000:1#127.0.0.1", "since"),
         ("bob#reconnect 9001 since=1#127.0.0.1", "since"),
+        ("bob#register 9001 last=-1#127.0.0.1", "last"),
+        ("bob#reconnect 9001 last=1#127.0.0.1", "last"),
     ] {
         client.refused(request, 400, part);
     }
