@@ -48,7 +48,8 @@ pub enum Fact<'a> {
     },
     /// A message was accepted. It gets the next seq.
     Accepted {
-        /// Id of the sender.
+        /// Id of the sender, or [`ANNOUNCER`](crate::protocol::ANNOUNCER). An announcement that is
+        /// no longer true changes nothing.
         sender: &'a str,
         /// Number that the sender gave to the text of a `send`. A fact with a number that is not
         /// the sender's next one changes nothing.
@@ -87,6 +88,14 @@ pub enum Fact<'a> {
         id: &'a str,
         /// First and last seq of each range.
         ranges: &'a [(Seq, Seq)],
+    },
+    /// State of an id that was announced last. Not a fact of a live group, which announces a state
+    /// with [`Fact::Accepted`].
+    Announced {
+        /// Id of a member, or of a former one.
+        id: &'a str,
+        /// State as the last announcement tells it.
+        announced: Announced,
     },
     /// An id that the snapshot has not named is no member.
     AllNamed,
@@ -138,6 +147,18 @@ pub struct MemberState<'a> {
     pub acked: Seq,
     /// Number of the last accepted `send`; 0 before the first one.
     pub published: u64,
+}
+
+/// State of an id as announcements tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Announced {
+    /// The id is no member, or was never announced.
+    #[default]
+    Absent,
+    /// The id is a member, and online.
+    Online,
+    /// The id is a member, and offline.
+    Offline,
 }
 
 /// Owner of an id: only the owner may use it.
@@ -217,6 +238,12 @@ pub trait Recorded: StateMachine {
 
     /// Returns the state of a member.
     fn member_state(&self, id: &str) -> Option<MemberState<'_>>;
+
+    /// Returns the announced states of members and former members, in the order of their ids.
+    fn announced_states(&self) -> impl Iterator<Item = (&str, Announced)>;
+
+    /// Returns the announced state of an id; `None` if it is not known.
+    fn announced_state(&self, id: &str) -> Option<Announced>;
 
     /// Returns the kept lines after `after`, each with its seq and acceptance time.
     fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)>;

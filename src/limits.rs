@@ -4,10 +4,14 @@
 //! same name. All other limits are fixed. Sizes are in bytes and times are in milliseconds, unless
 //! the name says otherwise.
 
+mod announcements;
 mod choices;
 mod outbox_file;
 mod relations;
 
+pub use announcements::{
+    ANNOUNCEMENT_RETRY_MS, FORMER_IDS_MAX, PRESENCE_DELAY_MS_HIGHEST, TURN_ANNOUNCEMENTS_MAX,
+};
 pub use choices::{Overflow, SyncPolicy};
 pub use outbox_file::{
     OUTBOX_COMPACTION_RATIO, OUTBOX_DAMAGED_MAX, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX,
@@ -87,6 +91,9 @@ pub const FORGET_AFTER_MS_DEFAULT: u64 = 0;
 pub const FORGET_AFTER_MS_HIGHEST: u64 = 10 * 31_536_000_000;
 /// Most members forgotten in one turn.
 pub const TURN_FORGETS_MAX: usize = 64;
+
+/// `presence_delay`: milliseconds offline, and from one announcement about an id to the next.
+pub const PRESENCE_DELAY_MS_DEFAULT: u64 = 5_000;
 
 /// `max_connections`: most command sockets.
 pub const CONNECTIONS_DEFAULT: usize = 10_000;

@@ -36,6 +36,7 @@ fn rules() -> Rules {
         line_bytes_max: 4096,
         members_per_address_max: usize::MAX,
         forget_after_ms: 0,
+        presence_delay_ms: None,
         members_max: 10_000,
         backlog_bytes_max: 1 << 30,
         overflow: Overflow::Reject,

@@ -7,7 +7,7 @@ use crate::limits::{
     BACKLOG_BYTES_DEFAULT, CONNECT_TIMEOUT_MS_DEFAULT, CONNECTIONS_DEFAULT,
     CONNECTIONS_PER_ADDRESS_DEFAULT, FORGET_AFTER_MS_DEFAULT, KEEP_DEFAULT, LINE_BYTES_DEFAULT,
     LINE_TIMEOUT_MS_DEFAULT, MEMBERS_DEFAULT, MEMBERS_PER_ADDRESS_DEFAULT, Overflow,
-    STALL_TIMEOUT_MS_DEFAULT, SyncPolicy,
+    PRESENCE_DELAY_MS_DEFAULT, STALL_TIMEOUT_MS_DEFAULT, SyncPolicy,
 };
 
 /// The checked config of a coordinator.
@@ -27,8 +27,7 @@ pub struct CoordinatorConfig {
     /// Most bytes of a request line, line feed included.
     pub max_line: usize,
     pub counts: CountLimits,
-    /// Milliseconds offline after which a member is deregistered; 0: never.
-    pub forget_after_ms: u64,
+    pub presence: PresenceConfig,
     pub timeouts: Timeouts,
     /// True if requests may name another address than their own.
     pub allow_foreign_ip: bool,
@@ -49,6 +48,18 @@ pub struct CountLimits {
     pub max_members: usize,
     /// Most members at one IPv4 address or IPv6 /64 network; loopback is exempt.
     pub max_members_per_address: usize,
+}
+
+/// Rules for members that come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceConfig {
+    /// Milliseconds offline after which a member is deregistered; 0: never.
+    pub forget_after_ms: u64,
+    /// True if changes of members are announced.
+    pub is_announced: bool,
+    /// Milliseconds offline after which a member is announced offline, and the minimum from one
+    /// announcement about an id to the next.
+    pub delay_ms: u64,
 }
 
 /// Timeouts of sockets, in milliseconds.
@@ -79,7 +90,11 @@ impl CoordinatorConfig {
                 max_members: MEMBERS_DEFAULT,
                 max_members_per_address: MEMBERS_PER_ADDRESS_DEFAULT,
             },
-            forget_after_ms: FORGET_AFTER_MS_DEFAULT,
+            presence: PresenceConfig {
+                forget_after_ms: FORGET_AFTER_MS_DEFAULT,
+                is_announced: false,
+                delay_ms: PRESENCE_DELAY_MS_DEFAULT,
+            },
             timeouts: Timeouts {
                 line_ms: LINE_TIMEOUT_MS_DEFAULT,
                 connect_ms: CONNECT_TIMEOUT_MS_DEFAULT,

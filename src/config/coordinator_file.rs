@@ -117,7 +117,7 @@ fn parse_ttl(lines: &mut ConfigLines<'_>) -> Result<u64, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CountLimits, Timeouts};
+    use crate::config::{CountLimits, PresenceConfig, Timeouts};
     use crate::limits::{Overflow, SyncPolicy};
 
     /// Parses `text` and `options`, and compares the config or the error.
@@ -189,7 +189,7 @@ mod tests {
                 max_members: 8,
                 max_members_per_address: 9,
             },
-            forget_after_ms: 1_500,
+            presence: PresenceConfig { forget_after_ms: 1_500, is_announced: true, delay_ms: 250 },
             timeouts: Timeouts { line_ms: 1_500, connect_ms: 250, stall_ms: 86_400_000 },
             allow_foreign_ip: true,
             data_dir: Some("/var/lib/my group".into()),
@@ -206,6 +206,8 @@ mod tests {
             ("max_members", "8"),
             ("max_members_per_address", "9"),
             ("forget_after", "1.5"),
+            ("presence", "yes"),
+            ("presence_delay", "0.25"),
             ("line_timeout", "1.5"),
             ("connect_timeout", "0.25"),
             ("stall_timeout", "86400"),
@@ -235,6 +237,7 @@ mod tests {
         let time = "seconds from 0.001 to 86400, with at most three decimals";
         let count = "a whole number from 1 to 1000000";
         let forget = "seconds from 0 to 315360000, with at most three decimals";
+        let delay = "seconds from 0 to 86400, with at most three decimals";
         for (key, value, expected) in [
             ("bind", "localhost", "an IPv4 or IPv6 address of this machine"),
             ("bind", "224.0.0.1", "an IPv4 or IPv6 address of this machine"),
@@ -250,6 +253,9 @@ mod tests {
             ("max_members_per_address", "1000001", count),
             ("forget_after", "never", forget),
             ("forget_after", "315360000.001", forget),
+            ("presence", "on", "yes or no"),
+            ("presence_delay", "86400.001", delay),
+            ("presence_delay", "-1", delay),
             ("max_members", "1000001", count),
             ("max_members", "1k", count),
             ("line_timeout", "0", time),
@@ -275,8 +281,8 @@ mod tests {
     fn each_line_has_a_known_key_once() {
         let keys = "expected bind, max_backlog, overflow, keep, max_line, max_connections, \
                     max_connections_per_address, max_members, max_members_per_address, \
-                    forget_after, line_timeout, connect_timeout, stall_timeout, \
-                    allow_foreign_ip, data_dir, sync";
+                    forget_after, presence, presence_delay, line_timeout, connect_timeout, \
+                    stall_timeout, allow_foreign_ip, data_dir, sync";
         for (line, found) in [
             ("color=always", "c.txt:3: key: found \"color\""),
             ("MAX_LINE=1k", "c.txt:3: key: found \"MAX_LINE\""),

@@ -6,7 +6,8 @@ use super::coordinator::CoordinatorConfig;
 use super::value;
 use crate::limits::{
     BACKLOG_BYTES_HIGHEST, CONNECTIONS_HIGHEST, FORGET_AFTER_MS_HIGHEST, KEEP_HIGHEST,
-    LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST, MEMBERS_HIGHEST, TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
+    LINE_BYTES_HIGHEST, LINE_BYTES_LOWEST, MEMBERS_HIGHEST, PRESENCE_DELAY_MS_HIGHEST,
+    TIMEOUT_MS_HIGHEST, TIMEOUT_MS_LOWEST,
 };
 use crate::limits::{Overflow, SyncPolicy};
 
@@ -42,7 +43,7 @@ fn timeout_ms(text: &str) -> Result<u64, String> {
 }
 
 /// All keys, in the order of the help.
-pub(super) static KEYS: [ConfigKey; 16] = [
+pub(super) static KEYS: [ConfigKey; 18] = [
     ConfigKey {
         name: "bind",
         hint: "IP",
@@ -139,10 +140,30 @@ pub(super) static KEYS: [ConfigKey; 16] = [
         hint: "SECONDS",
         about: "deregister a member after this time offline; 0: never",
         assign: |config, text| {
-            config.forget_after_ms = value::seconds(text, 0..=FORGET_AFTER_MS_HIGHEST)?;
+            config.presence.forget_after_ms = value::seconds(text, 0..=FORGET_AFTER_MS_HIGHEST)?;
             Ok(())
         },
-        show: |config| value::show_seconds(config.forget_after_ms),
+        show: |config| value::show_seconds(config.presence.forget_after_ms),
+    },
+    ConfigKey {
+        name: "presence",
+        hint: "yes|no",
+        about: "tell all members who registers, comes, goes and deregisters",
+        assign: |config, text| {
+            config.presence.is_announced = value::yes_or_no(text)?;
+            Ok(())
+        },
+        show: |config| value::show_yes_or_no(config.presence.is_announced),
+    },
+    ConfigKey {
+        name: "presence_delay",
+        hint: "SECONDS",
+        about: "a member that comes back within this time was never away",
+        assign: |config, text| {
+            config.presence.delay_ms = value::seconds(text, 0..=PRESENCE_DELAY_MS_HIGHEST)?;
+            Ok(())
+        },
+        show: |config| value::show_seconds(config.presence.delay_ms),
     },
     ConfigKey {
         name: "line_timeout",
@@ -182,7 +203,7 @@ pub(super) static KEYS: [ConfigKey; 16] = [
             config.allow_foreign_ip = value::yes_or_no(text)?;
             Ok(())
         },
-        show: |config| if config.allow_foreign_ip { "yes" } else { "no" }.to_owned(),
+        show: |config| value::show_yes_or_no(config.allow_foreign_ip),
     },
     ConfigKey {
         name: "data_dir",

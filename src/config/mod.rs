@@ -25,7 +25,7 @@ pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
     ScriptOptions, task_or_exit,
 };
-pub use coordinator::{CoordinatorConfig, CountLimits, Timeouts};
+pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, Timeouts};
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};

@@ -64,6 +64,11 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Returns the word for a truth value.
+pub(super) fn show_yes_or_no(is_yes: bool) -> String {
+    if is_yes { "yes" } else { "no" }.to_owned()
+}
+
 /// Description of a valid address, for errors about link-local addresses of IPv6.
 pub(super) const NOT_LINK_LOCAL: &str = "an address that is not link-local (fe80::/10), as \
     requests cannot name the network interface that such an address belongs to";

@@ -12,7 +12,9 @@ use super::recorded::RecordedState;
 use super::sends::SendOrder;
 use super::{ChangeKind, Group};
 use crate::facts::{Fact, Ordered, Owner, Recorded, StateMachine};
-use crate::protocol::{Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text};
+use crate::protocol::{
+    ANNOUNCER, Announcement, Bye, Conflict, Delivery, LimitReached, Reply, RequestError, Seq, Text,
+};
 use crate::time::{Millis, UnixMillis};
 
 impl StateMachine for Group {
@@ -43,6 +45,7 @@ impl StateMachine for Group {
             Fact::Snapshot { epoch, last } => state.restore_snapshot(epoch, last),
             Fact::Member(member) => state.restore_member(&member),
             Fact::Own { id, ranges } => state.restore_own(id, ranges),
+            Fact::Announced { id, announced } => state.restore_announced(id, announced, at),
             Fact::AllNamed => state.restrict_to_named(),
             Fact::Numbered { delivery, line, number } => {
                 state.restore_message(&delivery, line, number, at);
@@ -71,6 +74,11 @@ impl StateMachine for Group {
         }
         if let Fact::Accepted { sender, number: Some(_), .. } = fact {
             self.state.members.withdraw_sends(sender);
+        }
+        if let Fact::Accepted { sender: ANNOUNCER, text, .. } = fact
+            && let Some(announcement) = parse_announcement(text)
+        {
+            self.state.mark_announcement(announcement.id, false);
         }
         let now = self.now;
         FactApplier::new(self, Some(ticket), now).refuse(RequestError::JournalFails);
@@ -125,6 +133,13 @@ impl<'a> FactApplier<'a> {
             self.group.reply_after(connect_back.conn, reply, self.group.state.order.applied);
         }
         self.group.state.members.update_offline(slot, self.group.now);
+        self.update_announcement(id);
+    }
+
+    /// Updates the next announcement about a member that joined here, or at another coordinator.
+    fn update_announcement(&mut self, id: &str) {
+        self.group.state.announcements.joined(id, self.ticket.is_none());
+        self.group.state.update_announcement(id);
     }
 
     /// Brings a member back: deliveries continue after the cursor. A gap comes first if messages
@@ -150,6 +165,7 @@ impl<'a> FactApplier<'a> {
             self.establish_again(link, slot, &connect_back);
         }
         self.group.state.members.update_offline(slot, self.group.now);
+        self.update_announcement(id);
         self.group.stats.takeovers =
             self.group.stats.takeovers.saturating_add(u64::from(was_online));
         self.group.state.members.changes.mark(slot, CursorChange::Returned);
@@ -217,6 +233,8 @@ impl<'a> FactApplier<'a> {
         self.group.cancel_reconnect(slot, Conflict::Cancelled);
         self.group.close_link(slot, Some(Bye::Deregistered));
         self.group.state.members.remove(slot, &mut self.group.state.history);
+        self.group.state.announcements.left(id);
+        self.group.state.update_announcement(id);
         if self.ticket == Some(Ticket::Forgotten) {
             self.group.stats.forgotten = self.group.stats.forgotten.saturating_add(1);
             let after_ms = self.group.rules.forget_after_ms;
@@ -236,10 +254,11 @@ impl<'a> FactApplier<'a> {
         accepted: UnixMillis,
         text: Text<'_>,
     ) {
-        let Some(slot) = self.group.state.members.find(sender) else {
-            return self.refuse(RequestError::NotAMember);
-        };
-        if let Some(number) = number
+        let sender_slot = self.group.state.members.find(sender);
+        if sender_slot.is_none() && !self.is_announcement(sender, text) {
+            return;
+        }
+        if let (Some(slot), Some(number)) = (sender_slot, number)
             && !self.is_next(slot, number)
         {
             return;
@@ -252,7 +271,9 @@ impl<'a> FactApplier<'a> {
         if self.group.state.order.recovering.is_none() {
             self.group.state.members.trim_one(&self.group.state.history);
         }
-        self.add_own(slot, seq, number);
+        if let Some(slot) = sender_slot {
+            self.add_own(slot, seq, number);
+        }
         self.group.stats.messages_in = self.group.stats.messages_in.saturating_add(1);
         self.group.stats.bytes_in =
             self.group.stats.bytes_in.saturating_add(text.as_bytes().len() as u64);
@@ -263,6 +284,18 @@ impl<'a> FactApplier<'a> {
             };
             self.group.reply_after(conn, reply, self.group.state.order.applied);
         }
+    }
+
+    /// Returns true for an announcement that is still true, which is nobody's own message. Any
+    /// other message without a member is refused.
+    #[cold]
+    fn is_announcement(&mut self, sender: &str, text: Text<'_>) -> bool {
+        if sender != ANNOUNCER {
+            self.refuse(RequestError::NotAMember);
+            return false;
+        }
+        let Some(announcement) = parse_announcement(text) else { return false };
+        self.group.state.apply_announcement(announcement, self.at)
     }
 
     /// Returns true if the number of a `send` is the member's next one. If another fact came first,
@@ -325,4 +358,8 @@ impl<'a> FactApplier<'a> {
             Link::Open { .. } => None,
         }
     }
+}
+
+fn parse_announcement(text: Text<'_>) -> Option<Announcement<'_>> {
+    std::str::from_utf8(text.as_bytes()).ok().and_then(Announcement::parse)
 }

@@ -1,6 +1,7 @@
 //! Counts the messages that are refused or dropped while the backlog is full, and reports the
 //! beginning and the end of that to the log.
 
+use super::members::Members;
 use crate::limits::BACKLOG_CALM_MS;
 use crate::protocol::BacklogHolder;
 use crate::time::Millis;
@@ -81,5 +82,15 @@ impl BacklogState {
         self.ends_at().filter(|at| *at <= now)?;
         let Self { refused, dropped, .. } = std::mem::take(self);
         Some(BacklogChange::Calm { refused, dropped })
+    }
+}
+
+/// Returns the member that needs the oldest message, which holds `bytes` of the backlog. The lowest
+/// cursor must be known: see [`Members::find_lowest_acked`].
+pub(super) fn holder(members: &Members, bytes: u64) -> BacklogHolder {
+    let lowest = members.known_lowest().and_then(|(slot, _)| members.at(slot));
+    match lowest {
+        Some(member) => BacklogHolder::Member { id: member.id.clone(), bytes },
+        None => BacklogHolder::Journal,
     }
 }

@@ -8,12 +8,12 @@ use super::ids::{ConnId, LinkId, MemberSlot, Ticket};
 use super::links::{ConnectBack, ConnectOptions, ConnectPhase, ConnectPurpose, Link};
 use super::members::Member;
 use super::sends::SendOrder;
-use super::{Effect, Group, OfflineCause, Origin};
+use super::{Effect, Group, OfflineCause, Origin, backlog};
 use crate::facts::{Fact, Journal};
 use crate::limits::{LISTEN_PORT_MIN, OWN_RANGES_MAX, Overflow};
 use crate::protocol::{
-    BacklogHolder, Command, Conflict, Delivery, LimitReached, Listing, Options, Query, Reply,
-    Request, RequestError, Seq, Text,
+    ANNOUNCER, BacklogHolder, Command, Conflict, Delivery, LimitReached, Listing, Options, Query,
+    Reply, Request, RequestError, Seq, Text,
 };
 
 impl<J: Journal<Group>> InputHandler<'_, J> {
@@ -285,6 +285,26 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         held.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
     }
 
+    /// Returns true if the journal and the backlog take an announcement now.
+    pub(super) fn has_room_for_announcement(&mut self, text: Text<'_>) -> bool {
+        let seq = self.group.state.history.last().next();
+        let delivery = Delivery { seq, sender: ANNOUNCER, accepted: self.now.unix, text };
+        let bytes = delivery.encoded_bytes() as u64;
+        if self.group.journal_state.check().is_err() || seq > Seq::LAST {
+            return false;
+        }
+        match self.group.rules.overflow {
+            // It is made later, so it does not count as refused.
+            Overflow::Reject if !self.has_room(bytes) => {
+                let oldest = self.group.state.find_needed();
+                let needed_bytes = self.group.state.history.bytes_from(oldest);
+                needed_bytes.saturating_add(bytes) <= self.group.rules.backlog_bytes_max
+            }
+            Overflow::Reject => true,
+            Overflow::DropOldest => self.make_room(bytes).is_ok(),
+        }
+    }
+
     fn refuse_backlog_full(&mut self, max: u64, holder: BacklogHolder) -> RequestError {
         let group = &mut *self.group;
         let change = group.backlog_state.refused(max, &holder, self.now.steady);
@@ -304,7 +324,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         if exceeds(needed_bytes) {
             match self.group.rules.overflow {
                 Overflow::Reject => {
-                    let holder = self.group.state.backlog_holder(needed_bytes);
+                    let holder = backlog::holder(&self.group.state.members, needed_bytes);
                     return Err(self.refuse_backlog_full(max, holder));
                 }
                 Overflow::DropOldest => {
@@ -329,7 +349,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
     fn report_dropped(&mut self, dropped: u64, max: u64, needed_bytes: u64) {
         let Group { state, stats, backlog_state, effects, .. } = &mut *self.group;
         stats.dropped = stats.dropped.saturating_add(dropped);
-        let holder = || state.backlog_holder(needed_bytes);
+        let holder = || backlog::holder(&state.members, needed_bytes);
         let change = backlog_state.dropped(dropped, max, holder, self.now.steady);
         effects.extend(change.map(Effect::Backlog));
     }

@@ -4,8 +4,8 @@ use super::ids::{LinkId, Ticket};
 use super::links::{ConnectBack, ConnectPhase, ConnectPurpose, Link};
 use super::{ChangeKind, Effect, Group, Input, OfflineCause};
 use crate::facts::{Fact, Journal, Owner, Recorded};
-use crate::limits::TURN_FORGETS_MAX;
-use crate::protocol::{Malformed, Options, RequestError, Seq};
+use crate::limits::{TURN_ANNOUNCEMENTS_MAX, TURN_FORGETS_MAX};
+use crate::protocol::{ANNOUNCER, Announcement, Malformed, Options, RequestError, Seq, Text};
 use crate::time::Now;
 
 /// The group, the journal of its facts, and the time of an input.
@@ -150,9 +150,33 @@ impl<'a, J: Journal<Group>> InputHandler<'a, J> {
 
     fn on_tick(&mut self) {
         self.forget_offline();
+        self.announce();
         let calm = self.group.backlog_state.end(self.group.now);
         self.group.effects.extend(calm.map(Effect::Backlog));
         self.group.state.history.trim();
+    }
+
+    /// Announces changes of members, at most [`TURN_ANNOUNCEMENTS_MAX`] in one turn. Most turns
+    /// announce nothing, so this stays out of the code of the frequent inputs.
+    #[inline(never)]
+    fn announce(&mut self) {
+        let now = self.now.steady;
+        for _ in 0..TURN_ANNOUNCEMENTS_MAX {
+            if self.group.next_announcing().is_none_or(|at| at > now) {
+                return;
+            }
+            let Some((id, change)) = self.group.state.next_announcement(now) else { return };
+            let text = Announcement { id: &id, change }.to_string();
+            let text = Text::from(text.as_str());
+            if !self.has_room_for_announcement(text) {
+                self.group.state.announcements.wait(now);
+                return;
+            }
+            self.group.state.mark_announcement(&id, true);
+            let accepted = self.now.unix;
+            let fact = Fact::Accepted { sender: ANNOUNCER, number: None, accepted, text };
+            self.propose(fact, Ticket::Nobody);
+        }
     }
 
     /// Forgets members that were offline for too long, at most [`TURN_FORGETS_MAX`] in one turn.

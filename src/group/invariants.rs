@@ -6,7 +6,8 @@ use super::{Group, Network};
 
 /// Checks all invariants of a group.
 pub(super) fn check(group: &Group) {
-    let (RecordedState { members, history, .. }, links) = (&group.state, &group.links);
+    let (RecordedState { members, history, announcements, .. }, links) =
+        (&group.state, &group.links);
     let mut linked = 0_usize;
     for member in members.sorted() {
         assert!(member.acked() <= history.last(), "a cursor is a seq that was given out");
@@ -38,6 +39,8 @@ pub(super) fn check(group: &Group) {
     let counted = counted.count().saturating_add(registering);
     assert_eq!(counted, members.per_address.total(), "each member is counted at its address");
     assert!(members.is_offline_in_order(), "the list of offline members is complete");
+    let ids = members.sorted().map(|member| &*member.id);
+    assert!(announcements.is_in_order(ids), "the list of due announcements is complete");
     let linked = linked.saturating_add(links.registering.len());
     assert_eq!(linked, links.len(), "every link has a member or a registration");
 }

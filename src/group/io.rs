@@ -23,6 +23,8 @@ pub struct Rules {
     pub members_per_address_max: usize,
     /// Milliseconds that a member may be offline before it is forgotten. 0: no limit.
     pub forget_after_ms: u64,
+    /// `presence_delay` in milliseconds; `None` with `presence=no`.
+    pub presence_delay_ms: Option<u64>,
     /// `max_backlog`: most bytes of delivery lines that members still need.
     pub backlog_bytes_max: u64,
     /// Reaction to a message that would exceed `backlog_bytes_max`.

@@ -18,6 +18,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod announcements;
 mod apply;
 mod backlog;
 mod block;
@@ -127,6 +128,8 @@ impl Group {
             self.state.history.next_expiry(),
             self.next_forgetting(),
             self.backlog_state.ends_at(),
+            // A change after the tick of a turn is announced in the next turn.
+            self.next_announcing().map(|at| at.max(self.now.plus(1))),
         ];
         dues.into_iter().flatten().min()
     }
@@ -287,6 +290,12 @@ impl Group {
             .members
             .offline_longest()
             .map(|(since, _)| since.plus(self.rules.forget_after_ms))
+    }
+
+    /// Returns the time of the next announcement. A coordinator that shuts down announces nothing:
+    /// its members come back to the next one.
+    fn next_announcing(&self) -> Option<Millis> {
+        self.state.announcements.next_due().filter(|_| !self.is_shutting_down)
     }
 
     /// Checks all invariants. Linear in the members. [`Group::handle`] checks the cheap ones itself

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
+use super::announcements::Announcements;
 use super::cursor_changes::CursorChange;
 use super::epochs::Epochs;
 use super::history::History;
@@ -14,9 +15,9 @@ use super::ids::MemberSlot;
 use super::members::Members;
 use super::order::FactOrder;
 use super::{Group, Rules};
-use crate::facts::{Fact, JournalPosition, MemberState, Recorded};
+use crate::facts::{Announced, Fact, JournalPosition, MemberState, Recorded};
 use crate::limits::LOST_NUMBERS_MAX;
-use crate::protocol::{BacklogHolder, Delivery, Epoch, Seq};
+use crate::protocol::{ANNOUNCER, Delivery, Epoch, Seq};
 use crate::time::Millis;
 
 /// State of a recovery.
@@ -40,6 +41,7 @@ pub(super) struct Recovering {
 pub(super) struct RecordedState {
     pub(super) members: Members,
     pub(super) history: History,
+    pub(super) announcements: Announcements,
     pub(super) epochs: Epochs,
     pub(super) order: FactOrder,
 }
@@ -68,6 +70,14 @@ impl Recorded for Group {
 
     fn member_state(&self, id: &str) -> Option<MemberState<'_>> {
         self.state.state_at(self.state.members.find(id)?)
+    }
+
+    fn announced_states(&self) -> impl Iterator<Item = (&str, Announced)> {
+        self.state.announcements.all()
+    }
+
+    fn announced_state(&self, id: &str) -> Option<Announced> {
+        self.state.announcements.of(id)
     }
 
     fn lines(&self, after: Seq) -> impl Iterator<Item = (Seq, &[u8], Millis)> {
@@ -116,6 +126,7 @@ impl RecordedState {
         Self {
             members: Members::default(),
             history: History::new(rules.ttl_ms, rules.newcomer_limits()),
+            announcements: Announcements::new(rules.presence_delay_ms),
             epochs: Epochs::new(epoch),
             order: FactOrder::default(),
         }
@@ -178,16 +189,6 @@ impl RecordedState {
         lowest.unwrap_or(self.history.last()).next().max(self.history.front())
     }
 
-    /// Returns the member that needs the oldest message, which holds `bytes` of the backlog. Call
-    /// [`RecordedState::find_needed`] first.
-    pub(super) fn backlog_holder(&self, bytes: u64) -> BacklogHolder {
-        let lowest = self.members.known_lowest().and_then(|(slot, _)| self.members.at(slot));
-        match lowest {
-            Some(member) => BacklogHolder::Member { id: member.id.clone(), bytes },
-            None => BacklogHolder::Journal,
-        }
-    }
-
     fn state_at(&self, slot: MemberSlot) -> Option<MemberState<'_>> {
         self.members.at(slot).map(|member| member.state())
     }
@@ -204,6 +205,7 @@ impl RecordedState {
         for slot in self.members.slots() {
             self.members.update_offline(slot, at);
         }
+        self.finish_restore_announced();
     }
 
     /// Prepares for a fact: the own ranges of a member end before every other fact.
@@ -235,6 +237,7 @@ impl RecordedState {
         self.epochs = Epochs::new(epoch);
         if let Some(recovering) = &mut self.order.recovering {
             recovering.named.clear();
+            self.announcements.begin_snapshot();
         }
         if last > self.history.last() {
             self.restore_lost(self.history.last().next(), last);
@@ -245,6 +248,7 @@ impl RecordedState {
     pub(super) fn restrict_to_named(&mut self) {
         let Some(recovering) = &mut self.order.recovering else { return };
         let named = std::mem::take(&mut recovering.named);
+        self.announcements.restrict_to_named();
         for slot in self.members.slots() {
             if self.members.at(slot).is_some_and(|member| !named.contains(&member.id)) {
                 self.members.remove(slot, &mut self.history);
@@ -349,6 +353,8 @@ impl RecordedState {
                 member.sends.restore_accepted(number);
             }
             self.pass_own(slot, seq);
+        } else if delivery.sender == ANNOUNCER {
+            self.restore_announcement(delivery.text, at);
         }
     }
 

@@ -55,6 +55,7 @@ impl Group {
         self.state.members.update_offline(slot, self.now);
         if let Some(member) = self.state.members.at(slot) {
             let (id, address) = (member.id.clone(), member.address);
+            self.state.update_announcement(&id);
             self.report_change(id, ChangeKind::Offline { address, cause });
         }
     }

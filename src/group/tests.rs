@@ -9,6 +9,7 @@ mod epochs;
 mod forgetting;
 mod journal;
 mod newcomers;
+mod presence;
 mod replay;
 mod runs;
 mod sends;
@@ -46,6 +47,7 @@ impl World {
             members_max: 10,
             members_per_address_max: 10,
             forget_after_ms: 0,
+            presence_delay_ms: None,
             backlog_bytes_max: 1 << 20,
             overflow: Overflow::Reject,
             keep: 0,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::number::{digits, parse_number, take_number};
 use super::request::{is_id_byte, is_nonce};
-use super::{Epoch, Gap, Seq};
+use super::{ANNOUNCER, Epoch, Gap, Seq};
 use crate::limits::{BYE_REASON_BYTES_MAX, ID_BYTES_MAX};
 use crate::time::UnixMillis;
 
@@ -13,7 +13,7 @@ use crate::time::UnixMillis;
 pub struct Delivery<'a, T = &'a str> {
     /// Seq of the message.
     pub seq: Seq,
-    /// Id of the sender.
+    /// Id of the sender, or [`ANNOUNCER`].
     pub sender: &'a str,
     /// Time at which the coordinator accepted the message.
     pub accepted: UnixMillis,
@@ -29,7 +29,10 @@ impl<'a> Delivery<'a> {
         let mut rest = line.as_bytes();
         let seq = take_number(&mut rest).map(Seq::new).filter(|seq| *seq != Seq::ZERO)?;
         let sender_at = line.len().checked_sub(rest.len())?;
-        let sender_bytes = rest.iter().position(|byte| !is_id_byte(*byte))?;
+        let sender_bytes = match rest.iter().position(|byte| !is_id_byte(*byte))? {
+            0 if rest.starts_with(ANNOUNCER.as_bytes()) => ANNOUNCER.len(),
+            sender_bytes => sender_bytes,
+        };
         let (sender, behind) = line.get(sender_at..)?.split_at_checked(sender_bytes)?;
         rest = behind.as_bytes().strip_prefix(b"#")?;
         let accepted = take_number(&mut rest).map(UnixMillis)?;
@@ -225,6 +228,7 @@ mod tests {
         for line in [
             MessageLine::Hello { nonce: "0aF", epoch },
             MessageLine::Delivery(delivery),
+            MessageLine::Delivery(Delivery { sender: ANNOUNCER, text: "bob online", ..delivery }),
             MessageLine::Gap(Gap { count: 2, first: Seq::new(3), last: Seq::new(9) }),
             MessageLine::Bye("taken over by 10.0.0.7:40211"),
             MessageLine::Bye(&"x".repeat(limits::BYE_REASON_BYTES_MAX)),
@@ -266,6 +270,11 @@ mod tests {
             "0#bob#2#t",
             "1#b b#2#t",
             "1##2#t",
+            "1#@@#2#t",
+            "1#@bob#2#t",
+            "1#bob@#2#t",
+            "1#@#2#",
+            "1#@",
             "1#bob#x#t",
             "01#bob#2#t",
             "1",
@@ -289,7 +298,7 @@ mod tests {
         #[test]
         fn a_delivery_is_encoded_as_it_is_shown_and_read(
             seq in 1..=u64::MAX,
-            sender in "[A-Za-z0-9._-]{1,64}",
+            sender in "[A-Za-z0-9._-]{1,64}|@",
             [before_ms, unix_ms] in any::<[u64; 2]>(),
             text in "[ -~\\t\u{a0}-\u{ffff}]{1,80}",
         ) {
@@ -308,7 +317,7 @@ mod tests {
                 assert_eq!(encoded.len(), delivery.encoded_bytes());
             }
             // The shortest request that can contain this text.
-            let request = format!("{sender}#msend {text}#::\n");
+            let request = format!("{sender}#msend {text}#::\n"); // One of `@` would be as long.
             let bytes_max = request.len().saturating_add(limits::DELIVERY_EXTRA_BYTES);
             assert!(delivery.encoded_bytes() <= bytes_max);
         }

@@ -2,6 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 #![warn(missing_docs)]
 
+mod announcement;
 mod bye;
 mod error;
 mod gap;
@@ -17,6 +18,7 @@ mod reply;
 mod request;
 mod text;
 
+pub use announcement::{ANNOUNCER, Announcement, PresenceChange};
 pub use bye::Bye;
 pub use error::{BacklogHolder, Conflict, RequestError};
 pub use gap::Gap;

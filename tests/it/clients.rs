@@ -262,6 +262,18 @@ fn the_client_in_python_says_what_is_lost() {
     assert_eq!(home.log().matches("# gap").count(), 1, "told once");
 }
 
+#[test]
+fn the_client_in_python_takes_announcements() {
+    let coordinator = Coordinator::start(60, &["presence=yes"]);
+    let Some(home) = Python::new(coordinator.address) else { return };
+    let mut alice = home.start();
+    alice.expect("OK register");
+    let mut bob = coordinator.join("bob", "");
+    home.until_logged(2);
+    bob.command.until_member("alice", |line| number(line, "acked") == 2);
+    assert_eq!(texts(&home.log()), ["alice registered", "bob registered"]);
+}
+
 /// Events that are rare with a real coordinator: strangers, repeats, lost acknowledgements.
 #[test]
 fn the_client_in_python_drops_strangers_and_repeats_and_names_what_it_has() {
@@ -310,19 +322,29 @@ fn the_client_in_python_drops_strangers_and_repeats_and_names_what_it_has() {
     assert_eq!(texts(&home.log()), ["five", "six", "seven", "three"]);
 }
 
-#[test]
-fn the_client_for_the_shell_talks() {
-    if !is_there("nc", "-h") {
-        return;
-    }
-    let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "acks=1");
-    let port = ReservedPort::new();
+/// The id alice of `participant.sh`, and the port that it listens on.
+fn start_shell(coordinator: &Coordinator) -> Option<(Running, ReservedPort)> {
+    let port = is_there("nc", "-h").then(ReservedPort::new)?;
     let mut command = Command::new("sh");
     command.arg(client("participant.sh")).args(["alice", "127.0.0.1"]).arg(port.to_string());
     command.arg("127.0.0.1").arg(coordinator.address.port().to_string());
     let mut alice = Running::start(command);
     alice.expect("OK register");
+    Some((alice, port))
+}
+
+#[test]
+fn the_client_for_the_shell_takes_announcements() {
+    let coordinator = Coordinator::start(60, &["presence=yes"]);
+    let Some((_alice, _port)) = start_shell(&coordinator) else { return };
+    coordinator.client().until_member("alice", |line| number(line, "acked") == 1);
+}
+
+#[test]
+fn the_client_for_the_shell_talks() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let Some((mut alice, _port)) = start_shell(&coordinator) else { return };
     bob.msend("a # b  \\c #");
     alice.expect("bob: a # b  \\c #\n");
     bob.command.until_member("alice", |line| number(line, "acked") == 1);

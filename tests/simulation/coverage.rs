@@ -24,6 +24,14 @@ pub(crate) enum CoveragePoint {
     LineUnfinished,
     /// A client that took no replies was not served.
     Throttled,
+    /// A member was announced online.
+    AnnouncedOnline,
+    /// A member was announced offline.
+    AnnouncedOffline,
+    /// The end of a member was announced.
+    AnnouncedEnd,
+    /// An announcement waited for room.
+    AnnouncementWaited,
     /// A gap went out.
     GapReported,
     /// The backlog was full, and a message refused.
@@ -93,7 +101,7 @@ impl CoveragePoint {
         if is_rare { 300 } else { SEEDS }
     }
 
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::SinceBelowAcked,
         Self::ReconnectCancelled,
         Self::AckAboveSent,
@@ -102,6 +110,10 @@ impl CoveragePoint {
         Self::MachineGone,
         Self::Throttled,
         Self::LineUnfinished,
+        Self::AnnouncedOnline,
+        Self::AnnouncedOffline,
+        Self::AnnouncedEnd,
+        Self::AnnouncementWaited,
         Self::GapReported,
         Self::BacklogFull,
         Self::OldestDropped,

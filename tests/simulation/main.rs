@@ -86,6 +86,7 @@ mod model_journal;
 mod model_links;
 mod model_newcomers;
 mod model_offline;
+mod model_presence;
 mod model_sends;
 mod net;
 mod observer;

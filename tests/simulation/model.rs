@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 use groupcast::group::{ConnId, LinkId, Rules};
-use groupcast::limits::Overflow;
 use groupcast::protocol::{Command, Epoch, Listing, Options, Query, Request, Since, Text};
 use groupcast::time::Now;
 
@@ -15,6 +14,7 @@ use crate::epoch_history::{EpochHistory, Message};
 use crate::model_expected::Expected;
 use crate::model_journal::{FactId, RegistryEntry};
 use crate::model_offline::Presence;
+use crate::model_presence::AnnouncedIds;
 use crate::stream::Stream;
 
 #[derive(Clone, Debug)]
@@ -90,6 +90,7 @@ pub(crate) struct Model {
     pub(crate) has_come_back: bool,
     /// Messages are not released before their commit.
     pub(crate) is_journaled: bool,
+    pub(crate) announced: AnnouncedIds,
     pub(crate) coverage: Coverage,
 }
 
@@ -123,6 +124,7 @@ impl Model {
             must_begin: false,
             has_come_back: false,
             is_journaled,
+            announced: AnnouncedIds::default(),
             coverage: Coverage::new(),
         }
     }
@@ -369,40 +371,22 @@ impl Model {
         }
         let (sender, seq) = (member.number, self.life().last() + 1);
         let line = format!("{seq}#{id}#{}#{text}\n", now.unix.0);
-        let cursors = self.members.values().map(|member| member.acked);
-        let mut oldest = self.front.max(cursors.min().unwrap() + 1);
-        let kept = |from: u64| -> u64 {
-            let kept = (from..seq).map(|seq| self.life().message(seq));
-            let kept = kept.filter(|message| !message.is_lost);
-            kept.map(|message| message.line.len() as u64).sum::<u64>() + line.len() as u64
-        };
-        if kept(oldest) > self.rules.backlog_bytes_max {
-            if self.rules.overflow == Overflow::Reject {
-                self.holders = self.holders(kept(oldest) - line.len() as u64);
-                self.cover(CoveragePoint::BacklogFull);
-                return Err(507);
-            }
-            while kept(oldest) > self.rules.backlog_bytes_max {
-                oldest += 1;
-            }
-            if oldest > self.life().released + 1 {
-                self.holders = vec![" the newest messages wait for the disk: ".to_owned()];
-                return Err(507);
-            }
-            self.front = oldest;
-            self.cover(CoveragePoint::OldestDropped);
-        }
+        self.make_room(line.len() as u64)?;
         let (text, is_new) = (text.to_string(), self.texts.insert(text.to_string()));
         assert!(is_new || self.lost_texts.remove(&text), "accepted twice: {text}");
         let accepted = now.steady.as_u64();
         let (promise, is_anonymous, is_lost) = (None, false, false);
         let message = Message { sender, number, is_anonymous, line, accepted, promise, is_lost };
+        self.accept(message);
+        Ok(seq)
+    }
+
+    pub(crate) fn accept(&mut self, message: Message) {
         self.life_mut().accept(message);
         if !self.is_journaled {
-            self.life_mut().released = seq;
+            self.life_mut().released = self.life().last();
         }
         self.advance();
-        Ok(seq)
     }
 
     pub(crate) fn shut_down(&mut self) {

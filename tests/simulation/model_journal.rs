@@ -155,6 +155,7 @@ impl Model {
         }
         assert!(found.is_empty(), "nobody ever was {found:?}");
         self.forget_lost_sends(&sent);
+        self.restore_announced(group, back.opened_at);
         self.advance();
     }
 

@@ -1,5 +1,7 @@
 //! Members that are away for too long, and what keeps the backlog full, in the simple coordinator.
 
+use groupcast::limits::Overflow;
+
 use crate::coverage::CoveragePoint;
 use crate::model::Model;
 
@@ -41,9 +43,52 @@ impl Model {
         }
     }
 
+    /// Makes room for a line of so many bytes, or refuses it.
+    pub(crate) fn make_room(&mut self, bytes: u64) -> Result<(), u16> {
+        match self.room_for(bytes) {
+            Ok(front) if front > self.front => {
+                self.front = front;
+                self.cover(CoveragePoint::OldestDropped);
+            }
+            Ok(_) => (),
+            Err(holders) => {
+                self.holders = holders;
+                self.cover(CoveragePoint::BacklogFull);
+                return Err(507);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the first number that stays if a line of so many bytes is accepted, or all forms in
+    /// which a refusal may name the cause.
+    pub(crate) fn room_for(&self, bytes: u64) -> Result<u64, Vec<String>> {
+        let last = self.life().last();
+        let lowest = self.members.values().map(|member| member.acked).min().unwrap_or(last);
+        let mut oldest = self.front.max(lowest + 1);
+        let kept = |from: u64| -> u64 {
+            let kept = (from..=last).map(|seq| self.life().message(seq));
+            let kept = kept.filter(|message| !message.is_lost);
+            kept.map(|message| message.line.len() as u64).sum::<u64>() + bytes
+        };
+        if kept(oldest) <= self.rules.backlog_bytes_max {
+            return Ok(self.front);
+        }
+        if self.rules.overflow == Overflow::Reject {
+            return Err(self.holders(kept(oldest) - bytes));
+        }
+        while kept(oldest) > self.rules.backlog_bytes_max {
+            oldest += 1;
+        }
+        if oldest > self.life().released + 1 {
+            return Err(vec![" the newest messages wait for the disk: ".to_owned()]);
+        }
+        Ok(oldest)
+    }
+
     /// Returns all forms in which a refusal may name the cause of a full backlog: the members that
     /// need the oldest message, and the bytes kept for them.
-    pub(crate) fn holders(&self, bytes: u64) -> Vec<String> {
+    fn holders(&self, bytes: u64) -> Vec<String> {
         let lowest = self.members.values().map(|member| member.acked).min();
         let holders = self.members.iter().filter(|(_, member)| Some(member.acked) == lowest);
         holders.map(|(id, _)| format!(" {id} has not acked {bytes} bytes: ")).collect()

@@ -17,11 +17,13 @@ pub(crate) struct SimObserver {
     outside: Outside,
     /// The last input was the end of the deliveries of a turn.
     has_delivered: bool,
+    /// The last input was a tick, which may announce changes of members.
+    has_ticked: bool,
 }
 
 impl SimObserver {
     pub(crate) fn new(outside: Outside) -> Self {
-        Self { outside, has_delivered: false }
+        Self { outside, has_delivered: false, has_ticked: false }
     }
 }
 
@@ -37,6 +39,7 @@ fn reason(how: &SocketEnd) -> Option<&'static str> {
 impl Observer for SimObserver {
     fn before_input(&mut self, input: &Input<'_>, now: Now) {
         self.has_delivered = matches!(input, Input::Delivered);
+        self.has_ticked = matches!(input, Input::Tick);
         self.outside.with(|Lent { environment, model }, sockets| {
             if sockets.is_loud && !matches!(input, Input::Tick | Input::Delivered) {
                 println!("       {:>9} ms  hub: {input:?}", environment.now);
@@ -46,10 +49,13 @@ impl Observer for SimObserver {
         });
     }
 
-    fn after_input(&mut self, group: &Group, _: Now) {
+    fn after_input(&mut self, group: &Group, now: Now) {
         group.check();
         self.outside.with(|Lent { model, .. }, sockets| {
             sockets.replies.on_committed(group.committed());
+            if self.has_ticked {
+                model.take_announcements(group, now.steady.as_u64());
+            }
             if self.has_delivered {
                 for (link, _) in sockets.messages.links() {
                     let is_due = group.run_for(link).is_some();

@@ -37,6 +37,24 @@ pub(crate) struct World {
     pub(crate) hoarders: Vec<Hoarder>,
 }
 
+/// Draws the rules. Later ones are of their own chance, so that they change nothing else.
+fn rules(seed: u64, rng: &mut Rng) -> Rules {
+    let delays = [None, Some(0), Some(900), Some(5_000)];
+    Rules {
+        ttl_ms: 1_000 * rng.pick(&[0, 1, 3, 20, 20, 100, 3_600]),
+        line_bytes_max: LINE_BYTES_DEFAULT,
+        members_max: 100,
+        members_per_address_max: 1,
+        forget_after_ms: Rng::new(!seed).pick(&[0, 0, 700, 5_000, 60_000]),
+        presence_delay_ms: Rng::new(seed.rotate_left(13)).pick(&delays),
+        backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
+        overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
+        keep: Rng::new(seed.rotate_left(7)).pick(&[0, 1, 5, 100]),
+        foreign_ip_allowed: false,
+        listening: HUB,
+    }
+}
+
 impl World {
     pub(crate) fn new(seed: u64, is_loud: bool) -> Self {
         let mut environment = Environment::new(seed);
@@ -45,19 +63,7 @@ impl World {
         let participants = participants.collect::<Vec<(bool, bool)>>();
         let raws = rng.between(0, 3);
         let raws = (0..raws).map(|i| Raw::new(usize::try_from(i).unwrap(), rng)).collect();
-        let rules = Rules {
-            ttl_ms: 1_000 * rng.pick(&[0, 1, 3, 20, 20, 100, 3_600]),
-            line_bytes_max: LINE_BYTES_DEFAULT,
-            members_max: 100,
-            members_per_address_max: 1,
-            // Of its own chance, so that it changes nothing else.
-            forget_after_ms: Rng::new(!seed).pick(&[0, 0, 700, 5_000, 60_000]),
-            backlog_bytes_max: rng.pick(&[9_000, 20_000, 1 << 20, 1 << 20]),
-            overflow: rng.pick(&[Overflow::Reject, Overflow::DropOldest]),
-            keep: Rng::new(seed.rotate_left(7)).pick(&[0, 1, 5, 100]),
-            foreign_ip_allowed: false,
-            listening: HUB,
-        };
+        let rules = rules(seed, rng);
         let is_journaled = rng.percent(70);
         let epoch = Epoch::new(rng.next());
         let journal_state = is_journaled.then(|| JournalState::new(rng));

@@ -143,6 +143,7 @@ impl JournaledWorld {
             | Fact::NewEpoch { .. }
             | Fact::Snapshot { .. }
             | Fact::Own { .. }
+            | Fact::Announced { .. }
             | Fact::AllNamed
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }

@@ -161,6 +161,9 @@ impl Commits {
                 }
             }
             Fact::Registered { id, .. } | Fact::Member(MemberState { id, .. }) => {
+                if let Some(announced) = state.announced_state(id) {
+                    self.put(&Record::Announced { id, announced }, now.steady);
+                }
                 if let Some(member) = state.member_state(id) {
                     self.put(&Record::Member(member), now.steady);
                 }
@@ -181,6 +184,7 @@ impl Commits {
             Fact::Acked { id, acked } => self.put(&Record::Acked { id, acked }, now.steady),
             Fact::Snapshot { .. }
             | Fact::Own { .. }
+            | Fact::Announced { .. }
             | Fact::AllNamed
             | Fact::Recovered { .. }
             | Fact::Numbered { .. }

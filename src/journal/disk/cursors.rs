@@ -51,6 +51,7 @@ pub(super) fn put(state: &mut impl Recorded, mut put: impl FnMut(Record<'_>)) {
         | Fact::NewEpoch { .. }
         | Fact::Snapshot { .. }
         | Fact::Own { .. }
+        | Fact::Announced { .. }
         | Fact::AllNamed
         | Fact::Recovered { .. }
         | Fact::Numbered { .. }

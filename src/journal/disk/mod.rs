@@ -30,9 +30,9 @@
 //!
 //! 1. [`Store::open`] locks the directory. [`recover`] passes all records to the caller, in order.
 //! 2. [`Store::create`] starts a segment with a snapshot: a [`Record::Epoch`], a [`Record::Member`]
-//!    for each member with its [`Record::Own`] ranges, and a [`Record::Clock`]. After that the
-//!    members are known without older segments. If there was an earlier segment,
-//!    [`Record::Continued`] then becomes its last record.
+//!    for each member with its [`Record::Own`] ranges, a [`Record::Announced`] for each announced
+//!    id, and a [`Record::Clock`]. After that the members are known without older segments. If
+//!    there was an earlier segment, [`Record::Continued`] then becomes its last record.
 //! 3. [`Store::append`] writes records, [`Store::sync`] makes them durable, and only then they are
 //!    confirmed. After a failed write or sync the writer takes no further records. The caller goes
 //!    back to step 2: the `last` of [`Record::Epoch`] is the last durable seq, and all later

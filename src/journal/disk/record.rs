@@ -16,7 +16,8 @@
 //! a [`Record::Member`] starts with its kind: 4 or 6 for an IP address of that version. In
 //! [`RecordKind::Member`], which is no longer written, the owner is the IP of the address. The
 //! number of a `send` comes first, in [`RecordKind::PublishingMember`] and [`RecordKind::Sent`]. In
-//! [`RecordKind::StartedMember`] that number, or 0, and the start come first.
+//! [`RecordKind::StartedMember`] that number, or 0, and the start come first. An announced state is
+//! 0 (absent), 1 (online) or 2 (offline).
 
 mod fields;
 mod kind;
@@ -25,14 +26,16 @@ mod ranges;
 use std::io::Write as _;
 use std::num::NonZeroU64;
 
-use crate::facts::MemberState;
+use crate::facts::{Announced, MemberState};
 use crate::limits::{
     DELIVERY_EXTRA_BYTES, GROUP_TIME_MS_MAX, LINE_BYTES_HIGHEST, RECORD_TIME_MS_MAX,
 };
 use crate::protocol::{Delivery, Epoch, Seq};
 use crate::time::{Millis, UnixMillis};
 
-use fields::{put_member, take_id, take_member, take_number, take_seq};
+use fields::{
+    announced_byte, put_member, take_announced, take_id, take_member, take_number, take_seq,
+};
 
 pub(super) use fields::{take, take_u64};
 pub use kind::RecordKind;
@@ -69,6 +72,14 @@ pub enum Record<'a> {
         id: &'a str,
         /// Ranges of this record.
         ranges: EncodedRanges<'a>,
+    },
+    /// State of an id that was announced last, with `presence=yes`: in a snapshot, and before the
+    /// [`Record::Member`] of a new member.
+    Announced {
+        /// Id of a member, or of a former one.
+        id: &'a str,
+        /// State as the last announcement tells it.
+        announced: Announced,
     },
     /// The id ceased to be a member.
     Deregistered {
@@ -267,6 +278,10 @@ impl<'a> Record<'a> {
                 ranges.put(out);
                 out.extend_from_slice(id.as_bytes());
             }
+            Self::Announced { id, announced } => {
+                out.push(announced_byte(announced));
+                out.extend_from_slice(id.as_bytes());
+            }
             Self::Deregistered { id } => out.extend_from_slice(id.as_bytes()),
             Self::Accepted { number, line } => {
                 if let Some(number) = number {
@@ -298,6 +313,9 @@ impl<'a> Record<'a> {
             | RecordKind::PublishingMember
             | RecordKind::StartedMember => Self::Member(take_member(kind, body)?),
             RecordKind::Own => Self::Own { ranges: EncodedRanges::take(body)?, id: take_id(body)? },
+            RecordKind::Announced => {
+                Self::Announced { announced: take_announced(body)?, id: take_id(body)? }
+            }
             RecordKind::Deregistered => Self::Deregistered { id: take_id(body)? },
             RecordKind::Accepted | RecordKind::Sent => {
                 let is_sent = kind == RecordKind::Sent;

@@ -170,6 +170,7 @@ impl RecoveryState {
                 | RecordKind::PublishingMember
                 | RecordKind::StartedMember
                 | RecordKind::Own
+                | RecordKind::Announced
                 | RecordKind::Deregistered
                 | RecordKind::Acked
                 | RecordKind::Clock
@@ -192,6 +193,7 @@ impl RecoveryState {
             Record::Epoch { .. }
             | Record::Member(_)
             | Record::Own { .. }
+            | Record::Announced { .. }
             | Record::Deregistered { .. }
             | Record::Acked { .. }
             | Record::Clock { .. }
@@ -250,7 +252,7 @@ impl RecoveryState {
             Record::NewEpoch { epoch } => self.recovered.epoch = Some(epoch),
             Record::Continued => self.is_epoch_in_doubt = true,
             Record::Closed => self.recovered.is_clean = true,
-            Record::Own { .. } | Record::Deregistered { .. } => (),
+            Record::Own { .. } | Record::Announced { .. } | Record::Deregistered { .. } => (),
         }
         replay(RecoveryEvent::Fact { at, record, delivery });
     }

@@ -31,6 +31,9 @@ pub(super) fn snapshot(
         let below = own.iter().map(|(first, last)| (*first, (*last).min(after)));
         put_own(it.id, below, at, salt, &mut records);
     }
+    for (id, announced) in state.announced_states() {
+        encode(&Record::Announced { id, announced }, at, salt, &mut records);
+    }
     encode(&Record::Clock { unix: now.unix }, at, salt, &mut records);
     let members_bytes = records.len() as u64;
     for (_, line, accepted) in state.lines(after) {

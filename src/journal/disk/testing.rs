@@ -31,6 +31,7 @@ pub(super) fn rules() -> Rules {
         members_max: 10,
         members_per_address_max: 10,
         forget_after_ms: 0,
+        presence_delay_ms: None,
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
         keep: 0,

@@ -124,6 +124,7 @@ fn try_recover_store<D: Disk>(store: &mut Store<D>) -> Result<RecoveredContent, 
                 Record::Epoch { .. }
                 | Record::Deregistered { .. }
                 | Record::Own { .. }
+                | Record::Announced { .. }
                 | Record::Acked { .. }
                 | Record::Clock { .. }
                 | Record::Durable { .. }

@@ -31,6 +31,7 @@ fn load(path: &Path) -> Result<CoordinatorConfig, ConfigError> {
 fn text_of(config: &CoordinatorConfig) -> String {
     let CoordinatorConfig { listen, ttl_s, counts, timeouts, .. } = config;
     let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
+    let yes_or_no = |is_yes: bool| if is_yes { "yes" } else { "no" }.to_owned();
     let directory = config.data_dir.as_ref().map(|path| path.display().to_string());
     let keys = [
         ("bind", listen.ip().to_string()),
@@ -41,11 +42,13 @@ fn text_of(config: &CoordinatorConfig) -> String {
         ("max_connections_per_address", counts.max_connections_per_address.to_string()),
         ("max_members", counts.max_members.to_string()),
         ("max_members_per_address", counts.max_members_per_address.to_string()),
-        ("forget_after", seconds(config.forget_after_ms)),
+        ("forget_after", seconds(config.presence.forget_after_ms)),
+        ("presence", yes_or_no(config.presence.is_announced)),
+        ("presence_delay", seconds(config.presence.delay_ms)),
         ("line_timeout", seconds(timeouts.line_ms)),
         ("connect_timeout", seconds(timeouts.connect_ms)),
         ("stall_timeout", seconds(timeouts.stall_ms)),
-        ("allow_foreign_ip", if config.allow_foreign_ip { "yes" } else { "no" }.to_owned()),
+        ("allow_foreign_ip", yes_or_no(config.allow_foreign_ip)),
         ("data_dir", directory.unwrap_or_default()),
         ("sync", config.sync.to_string()),
     ];

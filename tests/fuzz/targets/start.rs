@@ -126,6 +126,7 @@ fn rules() -> Rules {
         members_max: MEMBERS_DEFAULT,
         members_per_address_max: MEMBERS_DEFAULT,
         forget_after_ms: 0,
+        presence_delay_ms: None,
         backlog_bytes_max: BACKLOG_BYTES_DEFAULT,
         overflow: Overflow::Reject,
         keep: 0,

@@ -9,6 +9,7 @@ mod line_editing;
 mod message_log;
 mod names;
 mod newcomers;
+mod presence;
 mod program;
 mod prompt;
 mod scripts;

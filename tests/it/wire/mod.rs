@@ -8,3 +8,4 @@ mod framing;
 mod loss;
 mod message_socket;
 mod newcomers;
+mod presence;

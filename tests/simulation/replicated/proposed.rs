@@ -38,6 +38,7 @@ impl Proposed {
             | Fact::Snapshot { .. }
             | Fact::Member(_)
             | Fact::Own { .. }
+            | Fact::Announced { .. }
             | Fact::AllNamed
             | Fact::Numbered { .. }
             | Fact::Recovered { .. }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
 use super::RecordKind;
-use crate::facts::{MemberState, Owner};
+use crate::facts::{Announced, MemberState, Owner};
 use crate::protocol::{Seq, is_id};
 
 /// Takes the next `N` bytes.
@@ -62,6 +62,25 @@ pub(super) fn take_member<'a>(kind: RecordKind, body: &mut &'a [u8]) -> Option<M
 /// Takes the number of a `send`.
 pub(super) fn take_number(bytes: &mut &[u8]) -> Option<NonZeroU64> {
     take_u64(bytes).and_then(NonZeroU64::new)
+}
+
+/// Returns the byte of an announced state.
+pub(super) fn announced_byte(announced: Announced) -> u8 {
+    match announced {
+        Announced::Absent => 0,
+        Announced::Online => 1,
+        Announced::Offline => 2,
+    }
+}
+
+/// Takes an announced state.
+pub(super) fn take_announced(bytes: &mut &[u8]) -> Option<Announced> {
+    match take(bytes)? {
+        [0] => Some(Announced::Absent),
+        [1] => Some(Announced::Online),
+        [2] => Some(Announced::Offline),
+        _ => None,
+    }
 }
 
 /// Appends an IP address: 4 or 6, and its bytes.

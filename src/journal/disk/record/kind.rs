@@ -25,12 +25,14 @@ pub enum RecordKind {
     Sent = 14,
     /// A member that gets messages from before its registration.
     StartedMember = 15,
+    /// State of an id that was announced last.
+    Announced = 16,
 }
 
 impl RecordKind {
     pub(super) fn of(byte: u8) -> Option<Self> {
         // In the order of the numbers, from 1 on.
-        const ALL: [RecordKind; 15] = [
+        const ALL: [RecordKind; 16] = [
             RecordKind::Epoch,
             RecordKind::Member,
             RecordKind::Deregistered,
@@ -46,6 +48,7 @@ impl RecordKind {
             RecordKind::PublishingMember,
             RecordKind::Sent,
             RecordKind::StartedMember,
+            RecordKind::Announced,
         ];
         ALL.get(usize::from(byte.checked_sub(1)?)).copied()
     }
@@ -59,7 +62,8 @@ impl RecordKind {
             | Self::OwnedMember
             | Self::PublishingMember
             | Self::StartedMember
-            | Self::Own => false,
+            | Self::Own
+            | Self::Announced => false,
             Self::Clock | Self::Accepted | Self::Acked | Self::Deregistered => !repeats,
             Self::Durable | Self::NewEpoch | Self::Continued | Self::Closed | Self::Sent => true,
         }
@@ -77,6 +81,7 @@ impl Record<'_> {
             Self::Member(state) if state.published > 0 => RecordKind::PublishingMember,
             Self::Member(_) => RecordKind::OwnedMember,
             Self::Own { .. } => RecordKind::Own,
+            Self::Announced { .. } => RecordKind::Announced,
             Self::Deregistered { .. } => RecordKind::Deregistered,
             Self::Accepted { number: None, .. } => RecordKind::Accepted,
             Self::Accepted { number: Some(_), .. } => RecordKind::Sent,

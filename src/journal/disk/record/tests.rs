@@ -16,6 +16,7 @@ pub(crate) enum Sample {
     Epoch(u64, u64),
     Member(String, IpAddr, u16, u64, u64),
     Own(String, Vec<(u64, u64)>),
+    Announced(String, u8),
     Deregistered(String),
     Accepted(u64, String, u64, String),
     Acked(String, u64),
@@ -60,6 +61,10 @@ impl Sample {
                 let encoded = EncodedRanges::encode(&ranges, &mut bytes);
                 then(Record::Own { id, ranges: encoded })
             }
+            Self::Announced(id, announced) => {
+                let announced = take_announced(&mut [announced % 3].as_slice()).unwrap();
+                then(Record::Announced { id, announced })
+            }
             Self::Deregistered(id) => then(Record::Deregistered { id }),
             Self::Accepted(seq, sender, unix_ms, text) => {
                 let line = format!("{seq}#{sender}#{unix_ms}#{text}\n");
@@ -81,11 +86,13 @@ pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
     let id = || "[A-Za-z0-9._-]{1,64}";
     let seq = || 0..=SEQ_MAX;
     let members = (id(), any::<IpAddr>(), any::<u16>(), seq(), seq());
-    let messages = (1..=SEQ_MAX, id(), any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
+    let messages =
+        (1..=SEQ_MAX, "[A-Za-z0-9._-]{1,64}|@", any::<u64>(), "[ -~\u{e9}\u{4e2d}]{1,300}");
     prop_oneof![
         (any::<u64>(), seq()).prop_map(|(epoch, last)| Sample::Epoch(epoch, last)),
         members.prop_map(|(id, ip, port, at, acked)| Sample::Member(id, ip, port, at, acked)),
         (id(), any_ranges()).prop_map(|(id, ranges)| Sample::Own(id, ranges)),
+        (id(), any::<u8>()).prop_map(|(id, announced)| Sample::Announced(id, announced)),
         id().prop_map(Sample::Deregistered),
         messages.prop_map(|(seq, id, unix, text)| Sample::Accepted(seq, id, unix, text)),
         (id(), seq()).prop_map(|(id, acked)| Sample::Acked(id, acked)),

@@ -70,6 +70,7 @@ fn fact<'a>(record: &Record<'a>, delivery: Option<Delivery<'a>>) -> Option<Fact<
         Record::Epoch { epoch, last } => Some(Fact::Snapshot { epoch, last }),
         Record::Member(state) => Some(Fact::Member(state)),
         Record::NewEpoch { epoch } => Some(Fact::NewEpoch { epoch }),
+        Record::Announced { id, announced } => Some(Fact::Announced { id, announced }),
         Record::Deregistered { id } => Some(Fact::Deregistered { id }),
         Record::Accepted { number, line } => {
             Some(Fact::Numbered { delivery: delivery?, line, number })
