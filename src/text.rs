@@ -83,7 +83,8 @@ fn is_control(char: char) -> bool {
     char.is_control() && char != '\t'
 }
 
-fn drives_a_terminal(char: char) -> bool {
+/// Returns true for the characters that [`for_terminal`] escapes.
+pub(crate) fn drives_a_terminal(char: char) -> bool {
     is_control(char)
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
         || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

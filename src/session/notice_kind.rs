@@ -5,8 +5,10 @@ use super::Notice;
 /// Kind of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// A reply to a command of the user, or a line of it.
+    /// A reply to a command of the user.
     Reply,
+    /// A line of the answer to a command, which is not the first line of a reply.
+    Row,
     /// A failure of a command.
     Error,
     /// An event that is no answer to a command.
@@ -18,11 +20,10 @@ impl Notice {
     #[must_use]
     pub const fn kind(&self) -> NoticeKind {
         match self {
-            Self::Reply(_)
-            | Self::Member { .. }
-            | Self::MembersTableHead
-            | Self::Status(_)
-            | Self::Help => NoticeKind::Reply,
+            Self::Reply(_) => NoticeKind::Reply,
+            Self::Member { .. } | Self::MembersTableHead | Self::Status(_) | Self::Help => {
+                NoticeKind::Row
+            }
             Self::BadCommand(_)
             | Self::Failed { .. }
             | Self::Unanswered { .. }

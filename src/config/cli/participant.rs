@@ -37,6 +37,8 @@ pub struct ParticipantOptions {
     pub follow: bool,
     /// Print no messages.
     pub quiet: bool,
+    /// Print the time of each message.
+    pub time: bool,
     /// Keep the lines of the prompt for the next start.
     pub history: bool,
     /// Reconnect automatically when the message socket breaks.
@@ -130,6 +132,7 @@ impl ParticipantRun {
             .optflag("", "join", JOIN)
             .optflag("f", "follow", FOLLOW)
             .optflag("q", "quiet", "print no messages; they are still logged and acknowledged")
+            .optflag("", "time", "print the time of each message before it, in UTC")
             .optflag("", "no-history", "do not keep the lines of the prompt for the next start")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
             .optflag("", "sync", "sync the message log to disk before each acknowledgement")
@@ -157,6 +160,7 @@ impl ParticipantRun {
             join: matches.opt_present("join"),
             follow: matches.opt_present("follow"),
             quiet: matches.opt_present("quiet"),
+            time: matches.opt_present("time"),
             history: !matches.opt_present("no-history"),
             reconnect: !matches.opt_present("no-reconnect"),
             sync: matches.opt_present("sync"),
@@ -173,7 +177,7 @@ const EXCLUSIONS: [(&str, &[&str]); 3] =
     [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"]), ("lines", &["interactive"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 15] = [
+const MEMBER_OPTIONS: [&str; 17] = [
     "log",
     "no-log",
     "execute",
@@ -189,6 +193,8 @@ const MEMBER_OPTIONS: [&str; 15] = [
     "lines",
     "timeout",
     "last",
+    "json",
+    "time",
 ];
 
 fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {

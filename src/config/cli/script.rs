@@ -19,6 +19,8 @@ pub struct ScriptOptions {
     pub timeout_ms: Option<u64>,
     /// Messages from before a registration that come first.
     pub last: Option<u64>,
+    /// Print JSON objects.
+    pub json: bool,
 }
 
 impl ScriptOptions {
@@ -29,7 +31,8 @@ impl ScriptOptions {
             .optflag("", "lines", LINES)
             .optopt("", "count", COUNT, "N")
             .optopt("", "timeout", TIMEOUT, "SECONDS")
-            .optopt("", "last", LAST, "N");
+            .optopt("", "last", LAST, "N")
+            .optflag("", "json", JSON);
     }
 
     /// Returns the options that were found.
@@ -40,6 +43,7 @@ impl ScriptOptions {
             count: value(matches, "count", |text| whole(text, 1..=COUNT_MAX))?,
             timeout_ms: value(matches, "timeout", |text| seconds(text, 1..=TIMEOUT_MS_MAX))?,
             last: value(matches, "last", |text| whole(text, 0..=u64::MAX))?,
+            json: matches.opt_present("json"),
         })
     }
 
@@ -89,3 +93,5 @@ const LAST: &str = "with --join or --count, and a new message log: get the last 
                     group first";
 
 const TIMEOUT: &str = "end after SECONDS (0.001 or more), with exit code 3";
+
+const JSON: &str = "print one JSON object a line, all of them on standard output";

@@ -154,6 +154,7 @@ fn options_reach_the_run_of_a_participant() {
         join: false,
         follow: false,
         quiet: false,
+        time: false,
         history: true,
         reconnect: true,
         sync: false,
@@ -170,26 +171,18 @@ fn options_reach_the_run_of_a_participant() {
         join: true,
         follow: true,
         quiet: true,
+        time: true,
         history: false,
         reconnect: false,
         sync: true,
         ..plain.clone()
     };
-    let words = "-e ping -fqi --join --exit-on-error --execute=stats --no-reconnect --sync \
+    let words = "-e ping -fqi --time --join --exit-on-error --execute=stats --no-reconnect --sync \
                  --no-history";
     assert_eq!(participant(words).options, all);
     let script = ScriptOptions { count: Some(3), ..ScriptOptions::default() };
     let top = ParticipantOptions { top: true, script, ..plain };
     assert_eq!(participant("--top --count 3").options, top);
-    let script = ScriptOptions {
-        lines: true,
-        send: vec!["a".to_owned(), "b".to_owned()],
-        count: Some(18_000),
-        timeout_ms: Some(1_500),
-        last: None,
-    };
-    let words = "--lines --send a --send=b --count 18000 --timeout 1.5";
-    assert_eq!(participant(words).options.script, script);
     assert_eq!(all.commands(), ["join", "ping", "stats"]);
     for words in ["--join --last 20", "--count 5 --last 20"] {
         assert_eq!(participant(words).options.commands(), ["join last=20"], "{words}");
@@ -197,6 +190,26 @@ fn options_reach_the_run_of_a_participant() {
     for (words, reads_input) in [("", true), ("-f", true), ("-e ping", false), ("-ie ping", true)] {
         assert_eq!(participant(words).options.reads_input(), reads_input, "{words}");
     }
+}
+
+/// The options of a participant that needs no config file.
+fn options_without_file(words: &str) -> ParticipantOptions {
+    let words = arguments(&format!("--id a --coordinator b:1 {words}"));
+    run(ParticipantRun::from_arguments(words, None)).options
+}
+
+#[test]
+fn options_for_scripts_reach_the_run_of_a_participant() {
+    let script = ScriptOptions {
+        lines: true,
+        send: vec!["a".to_owned(), "b".to_owned()],
+        count: Some(18_000),
+        timeout_ms: Some(1_500),
+        last: None,
+        json: true,
+    };
+    let words = "--lines --send a --send=b --count 18000 --timeout 1.5 --json";
+    assert_eq!(options_without_file(words).script, script);
 }
 
 #[test]
@@ -232,10 +245,6 @@ fn options_that_exclude_each_other_or_need_another_are_refused() {
 
 #[test]
 fn a_verb_reads_no_commands_and_leaves_as_found_unless_the_user_decides() {
-    let options = |words: &str| {
-        let words = arguments(&format!("--id a --coordinator b:1 {words}"));
-        run(ParticipantRun::from_arguments(words, None)).options
-    };
     for (words, membership, commands, reads_input) in [
         ("--timeout 1", Membership::OfCommands, &[][..], true),
         ("--join", Membership::Joins, &["join"], true),
@@ -249,7 +258,7 @@ fn a_verb_reads_no_commands_and_leaves_as_found_unless_the_user_decides() {
         ("--count 1", Membership::Visits, &["join"], false),
         ("--count 1 -q --no-log", Membership::Visits, &["join"], false),
     ] {
-        let options = options(words);
+        let options = options_without_file(words);
         assert_eq!(options.membership(), membership, "{words}");
         assert_eq!(options.commands(), commands, "{words}");
         assert_eq!(options.reads_input(), reads_input, "{words}");

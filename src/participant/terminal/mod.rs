@@ -11,6 +11,7 @@ mod colours;
 mod completion;
 mod history_file;
 mod input;
+mod json;
 mod known_ids;
 mod output;
 mod printout;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::colours::push_coloured;
+use super::json;
 use super::known_ids::KnownIds;
 use super::printout::{OutputPrinter, Printed, TextStream};
 use super::stdout_shows_colours;
@@ -42,6 +43,10 @@ struct OutputForm {
     /// True for `--quiet`: messages are neither shown nor counted.
     is_quiet: bool,
     has_colours: bool,
+    /// True for `--json`: each line is an object on standard output.
+    is_json: bool,
+    /// True for `--time`: each message begins with its time.
+    has_times: bool,
     /// Stream of events.
     events: TextStream,
     /// Stream of replies, and of errors of commands.
@@ -60,14 +65,16 @@ impl OutputForm {
         Self {
             is_quiet: options.quiet,
             has_colours: stdout_shows_colours(),
-            events: output_if(is_terminal),
-            outcomes: output_if(is_terminal || options.has_commands()),
+            is_json: options.script.json,
+            has_times: options.time,
+            events: output_if(is_terminal || options.script.json),
+            outcomes: output_if(is_terminal || options.script.json || options.has_commands()),
         }
     }
 
     fn stream(&self, kind: NoticeKind) -> TextStream {
         match kind {
-            NoticeKind::Reply | NoticeKind::Error => self.outcomes,
+            NoticeKind::Reply | NoticeKind::Row | NoticeKind::Error => self.outcomes,
             NoticeKind::Event => self.events,
         }
     }
@@ -104,24 +111,25 @@ impl Output {
     }
 
     fn push_entry_text(&mut self, entry: &LogEntry) {
-        let printout = self.printer.waiting_mut();
-        let text = match entry {
-            LogEntry::Message(message) if self.form.has_colours => {
-                let text = printout.lines_of(TextStream::Output);
-                push_coloured(message, text);
-                text
-            }
-            LogEntry::Message(_) => {
-                let text = printout.lines_of(TextStream::Output);
-                entry.push_to(text);
-                text
-            }
-            LogEntry::Gap(_) | LogEntry::Epoch(_) => {
-                let text = printout.lines_of(self.form.events);
-                entry.push_to(text);
-                text
-            }
+        let stream = match entry {
+            LogEntry::Message(_) => TextStream::Output,
+            LogEntry::Gap(_) | LogEntry::Epoch(_) => self.form.events,
         };
+        let text = self.printer.waiting_mut().lines_of(stream);
+        match entry {
+            entry if self.form.is_json => json::push_entry(entry, text),
+            LogEntry::Message(message) => {
+                if self.form.has_times {
+                    json::push_time(message.accepted(), text);
+                    text.push(' ');
+                }
+                match self.form.has_colours {
+                    true => push_coloured(message, text),
+                    false => entry.push_to(text),
+                }
+            }
+            LogEntry::Gap(_) | LogEntry::Epoch(_) => entry.push_to(text),
+        }
         text.push('\n');
     }
 
@@ -162,9 +170,19 @@ impl Output {
             return;
         }
         self.push_counts();
-        let stream = self.form.stream(kind);
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.printer.waiting_mut().lines_of(stream), "{line}");
+        self.push_text(kind, line);
+    }
+
+    fn push_text(&mut self, kind: NoticeKind, line: &impl fmt::Display) {
+        let text = self.printer.waiting_mut().lines_of(self.form.stream(kind));
+        match self.form.is_json {
+            true => json::push_line(kind, &line.to_string(), text),
+            false => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{line}");
+            }
+        }
+        text.push('\n');
     }
 
     /// Sends a control sequence to the terminal.
@@ -220,9 +238,7 @@ impl Output {
             Counted(std::mem::take(&mut self.lines_dropped), "line", "lines"),
         ] {
             if dropped.0 > 0 {
-                // Writing to a string cannot fail.
-                let text = self.printer.waiting_mut().lines_of(self.form.events);
-                let _ = writeln!(text, "* {dropped} not shown");
+                self.push_text(NoticeKind::Event, &format_args!("* {dropped} not shown"));
             }
         }
     }

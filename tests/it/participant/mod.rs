@@ -3,6 +3,7 @@
 mod coming_back;
 mod input;
 mod join;
+mod json;
 mod last;
 mod leaving;
 mod line_editing;

@@ -1,0 +1,121 @@
+//! `--json`: each line is an object of the schema. `--time`: each message begins with its time.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use support::coordinator::Coordinator;
+use support::fake::Fake;
+use support::participant::{Home, Running, until};
+
+const SCHEMA: &str = include_str!("../../../config/participant.schema.json");
+
+/// Returns the type of an object that exactly one object of the schema describes.
+#[track_caller]
+fn valid_type(line: &str) -> String {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let object: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} {line}"));
+    let fitting = schema["oneOf"].as_array().unwrap().iter().filter(|one| fits(&object, one));
+    assert_eq!(fitting.count(), 1, "{line}");
+    assert!(line.starts_with("{\"type\":\""), "the type comes first: {line}");
+    object["type"].as_str().unwrap().to_owned()
+}
+
+/// Returns true if a value fits a schema. Knows only the words that the schema has.
+fn fits(value: &Value, schema: &Value) -> bool {
+    schema.as_object().unwrap().iter().all(|(word, expected)| match word.as_str() {
+        "description" => true,
+        "type" => match expected.as_str().unwrap() {
+            "object" => value.is_object(),
+            "string" => value.is_string(),
+            "integer" => value.is_u64(),
+            "boolean" => value.is_boolean(),
+            other => panic!("type {other}"),
+        },
+        "const" => value == expected,
+        "enum" => expected.as_array().unwrap().contains(value),
+        "minimum" => value.as_u64() >= expected.as_u64(),
+        "format" => humantime::parse_rfc3339(value.as_str().unwrap()).is_ok(),
+        "required" => {
+            expected.as_array().unwrap().iter().all(|name| !value[name.as_str().unwrap()].is_null())
+        }
+        "properties" => {
+            value.as_object().unwrap().iter().all(|(name, value)| fits(value, &expected[name]))
+        }
+        "additionalProperties" => {
+            let known = schema["properties"].as_object().unwrap();
+            value.as_object().unwrap().keys().all(|name| known.contains_key(name))
+        }
+        other => panic!("{other} in the schema"),
+    })
+}
+
+#[test]
+fn every_line_fits_the_schema_and_every_type_occurs() {
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let mut command = home.command(&["--json", "-f", "-e", "register 0"]);
+    let (read, write) = std::io::pipe().unwrap();
+    command.stdout(Stdio::from(write));
+    let mut alice = Running::start_as_is(command);
+    let (mut commands, mut messages) = fake.join("register", "00000000000000aa");
+    messages.say("1#bob#1000#quote \" backslash \\ tab \t end");
+    messages.say("gap#2#3#4");
+    alice.write("ping\nmembers\nnonsense\nstatus\nmsend x\n");
+    commands.expect("alice#ping#127.0.0.1");
+    commands.say("OK ping");
+    commands.expect("alice#members#127.0.0.1");
+    commands.say("OK members 1");
+    commands.say("OK online 127.0.0.1:9000 pending=0 acked=0");
+    commands.expect("alice#msend x#127.0.0.1");
+    commands.say("ERR 507 full");
+    let mut lines = BufReader::new(read).lines().map(Result::unwrap);
+    let mut types = BTreeSet::new();
+    let mut seen = String::new();
+    while types.len() < 7 {
+        let line = lines.next().unwrap_or_else(|| panic!("{types:?}\n{seen}"));
+        types.insert(valid_type(&line));
+        seen = seen + &line + "\n";
+    }
+    let expected = "{\"type\":\"message\",\"seq\":1,\"time\":\"1970-01-01T00:00:01.000Z\",\
+                    \"sender\":\"bob\",\"text\":\"quote \\\" backslash \\\\ tab \\t end\"}\n";
+    assert!(seen.contains(expected), "{seen}");
+    for line in [
+        r#"{"type":"gap","count":2,"first":3,"last":4}"#,
+        r#"{"type":"epoch","epoch":"00000000000000aa"}"#,
+        r#"{"type":"reply","ok":true,"text":"OK ping"}"#,
+        r#"{"type":"row","text":"OK online 127.0.0.1:9000 pending=0 acked=0"}"#,
+    ] {
+        assert!(seen.contains(line), "{line}\n{seen}");
+    }
+    drop((commands, messages));
+    alice.signal(rustix::process::Signal::TERM);
+    lines.for_each(|line| drop(valid_type(&line)));
+    assert!(alice.wait().is_some() && alice.said.is_empty(), "{}", alice.said);
+}
+
+/// The line that the printer's own test expects.
+#[test]
+fn presence_fits_the_schema() {
+    let line = "{\"type\":\"presence\",\"seq\":7,\"time\":\"1970-01-01T00:00:01.500Z\",\
+                \"id\":\"bob\",\"state\":\"online\"}";
+    assert_eq!(valid_type(line), "presence");
+}
+
+#[test]
+fn a_message_begins_with_its_time() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let mut alice = Running::start(home.command(&["--time", "-f", "-e", "register 0"]));
+    alice.expect("OK register ");
+    bob.msend("hello");
+    alice.expect(" 1 bob: hello\n");
+    let line = alice.said.lines().find(|line| line.ends_with(" 1 bob: hello")).unwrap();
+    until("the message is logged", || home.log().ends_with("\thello\n"));
+    let logged = home.log();
+    let time = logged.lines().find_map(|line| line.strip_prefix("1\t")?.split('\t').next());
+    assert_eq!(line.split(' ').next(), time, "as in the message log");
+}
