@@ -21,6 +21,7 @@ mod batched_worker;
 mod command_connection;
 mod dialer;
 mod event_loop;
+mod exec;
 mod file_state;
 mod line_socket;
 mod message_log;

@@ -14,6 +14,7 @@ use super::batched_worker::BatchedWorker;
 use super::command_connection::CommandConnection;
 use super::dialer::Dialer;
 use super::event_loop::{EventLoop, ParticipantTimer};
+use super::exec::Exec;
 use super::message_log::EntrySink;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
@@ -34,7 +35,7 @@ pub(super) struct Participant {
     messages: AcceptedSockets,
     log: BatchedWorker<EntrySink>,
     output: Output,
-    stdout: StdoutState,
+    exec: Exec,
     lines: UserLines,
     prompt: Prompt,
     exit: ExitState,
@@ -52,6 +53,7 @@ struct StdoutState {
 /// The exit, and the parts of its code that the session does not know.
 #[derive(Clone, Copy, Debug, Default)]
 struct ExitState {
+    stdout: StdoutState,
     /// Code of the session, and the time at which the printer is not awaited any longer.
     end: Option<(u8, Millis)>,
     /// True if a line of the input could not be sent.
@@ -96,6 +98,8 @@ impl Participant {
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
         let dialer = Dialer::new(&run.config.coordinator, &pool).map_err(system(thread))?;
+        let exec = Exec::start(run.options.script.exec.as_deref(), &pool);
+        let exec = exec.map_err(system(thread))?;
         let typed = prompt.read(pool.waker()).map_err(system(thread))?;
         let mut clock = Clock::start();
         if let Err(error) = clock.watch(poll.registry()) {
@@ -117,7 +121,7 @@ impl Participant {
             messages: AcceptedSockets::new(&run.config.coordinator.host),
             log: BatchedWorker::new(log),
             output: Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids()),
-            stdout: StdoutState::default(),
+            exec,
             lines: UserLines::new(&run.options, typed),
             prompt,
             exit: ExitState::default(),
@@ -172,7 +176,10 @@ impl Participant {
         self.log.hand_over();
         self.output.hand_over();
         self.close_marked();
-        if self.messages.must_read_again(|socket| wants_line(&self.session, &self.lines, socket)) {
+        if self
+            .messages
+            .must_read_again(|socket| wants_line(&self.session, &self.lines, &self.exec, socket))
+        {
             self.event_loop.come_back();
         }
         self.event_loop.arm_session(self.session.next_deadline());
@@ -190,7 +197,7 @@ impl Participant {
     fn close(&mut self, wait: Duration) -> bool {
         let is_printed = self.output.close(wait);
         for result in self.output.completions() {
-            self.stdout.on_printed(result);
+            self.exit.stdout.on_printed(result);
         }
         if !is_printed {
             log::warn!("the last output could not be printed in time");
@@ -200,7 +207,7 @@ impl Participant {
             log::error!("the last entries of the message log could not be written in time");
         }
         self.lines.restore(&self.prompt, wait);
-        is_printed && is_written && !self.stdout.has_failed
+        is_printed && is_written && !self.exit.stdout.has_failed
     }
 }
 

@@ -90,7 +90,7 @@ impl UserLines {
             texts: script.lines.then(TextLines::default),
             end: ScriptEnd {
                 waits_for_work: script.has_verb(),
-                is_endless: options.follow && script.count.is_none(),
+                is_endless: (options.follow || script.exec.is_some()) && script.count.is_none(),
                 has_ended: options.follow, // A FIFO has no end.
                 messages_left: script.count,
             },

@@ -95,7 +95,7 @@ impl ParticipantOptions {
         match (self.join, self.execute.is_empty() && self.script.has_verb()) {
             (true, _) => Membership::Joins,
             (false, false) => Membership::OfCommands,
-            (false, true) if self.script.count.is_some() => Membership::Visits,
+            (false, true) if self.script.receives() => Membership::Visits,
             (false, true) => Membership::VisitsToSend,
         }
     }
@@ -177,7 +177,7 @@ const EXCLUSIONS: [(&str, &[&str]); 3] =
     [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"]), ("lines", &["interactive"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 17] = [
+const MEMBER_OPTIONS: [&str; 18] = [
     "log",
     "no-log",
     "execute",
@@ -192,6 +192,7 @@ const MEMBER_OPTIONS: [&str; 17] = [
     "send",
     "lines",
     "timeout",
+    "exec",
     "last",
     "json",
     "time",
@@ -209,14 +210,15 @@ fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
         return Err(ConfigError::Usage("--last needs --join or --count".to_owned()));
     }
     let drops_messages = matches.opt_present("no-log") && matches.opt_present("quiet");
-    if drops_messages && !matches.opt_present("count") {
+    let uses_messages = matches.opt_present("count") || matches.opt_present("exec");
+    if drops_messages && !uses_messages {
         return Err(ConfigError::Usage(NOTHING_KEPT.to_owned()));
     }
     Ok(())
 }
 
 const NOTHING_KEPT: &str = "--quiet and --no-log neither show nor keep a message; \
-                            add --count N, or leave one of them out";
+                            add --count N or --exec CMD, or leave one of them out";
 
 /// Returns the fields of the config that are options, and `coordinator` of the environment.
 fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields {

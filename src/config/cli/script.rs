@@ -21,6 +21,8 @@ pub struct ScriptOptions {
     pub last: Option<u64>,
     /// Print JSON objects.
     pub json: bool,
+    /// Shell command to run for each message.
+    pub exec: Option<String>,
 }
 
 impl ScriptOptions {
@@ -32,7 +34,8 @@ impl ScriptOptions {
             .optopt("", "count", COUNT, "N")
             .optopt("", "timeout", TIMEOUT, "SECONDS")
             .optopt("", "last", LAST, "N")
-            .optflag("", "json", JSON);
+            .optflag("", "json", JSON)
+            .optopt("", "exec", EXEC, "CMD");
     }
 
     /// Returns the options that were found.
@@ -44,6 +47,7 @@ impl ScriptOptions {
             timeout_ms: value(matches, "timeout", |text| seconds(text, 1..=TIMEOUT_MS_MAX))?,
             last: value(matches, "last", |text| whole(text, 0..=u64::MAX))?,
             json: matches.opt_present("json"),
+            exec: matches.opt_str("exec"),
         })
     }
 
@@ -61,10 +65,16 @@ impl ScriptOptions {
         self.lines || !self.send.is_empty()
     }
 
+    /// Returns true if messages are taken.
+    #[must_use]
+    pub fn receives(&self) -> bool {
+        self.count.is_some() || self.exec.is_some()
+    }
+
     /// Returns true if these options say what the participant does.
     #[must_use]
     pub fn has_verb(&self) -> bool {
-        self.sends() || self.count.is_some()
+        self.sends() || self.receives()
     }
 }
 
@@ -95,3 +105,7 @@ const LAST: &str = "with --join or --count, and a new message log: get the last 
 const TIMEOUT: &str = "end after SECONDS (0.001 or more), with exit code 3";
 
 const JSON: &str = "print one JSON object a line, all of them on standard output";
+
+const EXEC: &str = "run this shell command for each message, one at a time: the text on its \
+                    standard input, GROUPCAST_SEQ, GROUPCAST_SENDER and GROUPCAST_TIME in its \
+                    environment";

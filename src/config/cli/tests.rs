@@ -207,8 +207,9 @@ fn options_for_scripts_reach_the_run_of_a_participant() {
         timeout_ms: Some(1_500),
         last: None,
         json: true,
+        exec: Some("cat".to_owned()),
     };
-    let words = "--lines --send a --send=b --count 18000 --timeout 1.5 --json";
+    let words = "--lines --send a --send=b --count 18000 --timeout 1.5 --json --exec cat";
     assert_eq!(options_without_file(words).script, script);
 }
 
@@ -255,6 +256,7 @@ fn a_verb_reads_no_commands_and_leaves_as_found_unless_the_user_decides() {
         ("--send x -e ping", Membership::OfCommands, &["ping", "msend x"], false),
         ("--lines", Membership::VisitsToSend, &[], true),
         ("--lines -e ping", Membership::OfCommands, &["ping"], true),
+        ("--exec cat", Membership::Visits, &["join"], false),
         ("--count 1", Membership::Visits, &["join"], false),
         ("--count 1 -q --no-log", Membership::Visits, &["join"], false),
     ] {

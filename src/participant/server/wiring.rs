@@ -6,10 +6,12 @@ use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
 use crate::participant::dialer::{DialedSocket, FailedDial};
 use crate::participant::event_loop::ParticipantTimer;
+use crate::participant::exec::{Exec, FailedCommand};
 use crate::participant::line_socket::{EndedSocket, SocketStep};
 use crate::participant::message_log::{LogJob, LogReport};
 use crate::participant::terminal::UserInput;
 use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
+use crate::protocol::ANNOUNCER;
 use crate::session::{
     CommandSocket, LogEntry, MessageSocket, NoticeKind, Session, SessionEffect, SessionInput,
 };
@@ -41,11 +43,15 @@ impl Participant {
                 SessionEffect::CloseMessageSocket { socket } => self.messages.close(socket),
                 SessionEffect::Ack { socket, seq } => self.messages.ack(socket, seq),
                 SessionEffect::Append(entry) => {
-                    if matches!(entry, LogEntry::Message(_)) {
+                    if let LogEntry::Message(message) = &entry
+                        && message.sender() != ANNOUNCER
+                    {
                         self.lines.on_message();
                     }
                     self.output.push_entry(&entry);
-                    self.log.waiting_mut().append(&entry);
+                    if let Some(entry) = self.exec.push(entry) {
+                        self.log.waiting_mut().append(&entry);
+                    }
                 }
                 SessionEffect::ReadLast { count } => {
                     self.log.waiting_mut().push(LogJob::ReadLast(count));
@@ -71,6 +77,14 @@ impl Participant {
     }
 
     pub(super) fn take_completions(&mut self, now: Millis) {
+        let (entries, failed) = self.exec.completions();
+        entries.iter().for_each(|entry| self.log.waiting_mut().append(entry));
+        if let Some(FailedCommand { reason, failures }) = failed {
+            self.exit.has_failed = true;
+            let failures = Counted(failures, "failure", "failures");
+            let line = format_args!("error: --exec: {reason} ({failures})");
+            self.output.push_line(NoticeKind::Error, &line);
+        }
         for report in self.log.completions() {
             let LogReport { written, failure, is_checked, new_file, last_messages, spare } = report;
             self.log.waiting_mut().reuse(spare);
@@ -91,7 +105,7 @@ impl Participant {
             }
         }
         for result in self.output.completions() {
-            if self.stdout.on_printed(result) {
+            if self.exit.stdout.on_printed(result) {
                 self.handle(SessionInput::Stop, now);
             }
         }
@@ -180,9 +194,9 @@ impl Participant {
 
     fn serve_message_socket(&mut self, key: Key, now: Millis) {
         loop {
-            let (session, lines) = (&self.session, &self.lines);
+            let (session, lines, exec) = (&self.session, &self.lines, &self.exec);
             let bytes_max = |socket| {
-                let is_wanted = wants_line(session, lines, socket);
+                let is_wanted = wants_line(session, lines, exec, socket);
                 is_wanted.then(|| session.message_line_bytes_max(socket))
             };
             let step = match self.messages.next(key, bytes_max) {
@@ -260,7 +274,7 @@ impl Participant {
     fn progress(&self) -> SessionProgress {
         SessionProgress {
             has_failed: self.session.has_failed(),
-            is_idle: self.session.is_idle(),
+            is_idle: self.session.is_idle() && self.exec.is_idle(),
             takes_texts: self.session.takes_texts(),
             text_bytes_max: self.session.text_bytes_max(),
         }
@@ -296,9 +310,14 @@ impl Participant {
     }
 }
 
-/// Returns true if a line of this socket is taken now. After the last message of `--count` no
-/// further one is taken.
-pub(super) fn wants_line(session: &Session, lines: &UserLines, socket: MessageSocket) -> bool {
-    session.wants_message_line(socket)
-        && (lines.wants_messages() || !session.is_message_socket(socket))
+/// Returns true if a line of this socket is taken now. After the last message of `--count`, and
+/// while a command of `--exec` runs, no further message is taken.
+pub(super) fn wants_line(
+    session: &Session,
+    lines: &UserLines,
+    exec: &Exec,
+    socket: MessageSocket,
+) -> bool {
+    let takes_messages = lines.wants_messages() && exec.is_idle();
+    session.wants_message_line(socket) && (takes_messages || !session.is_message_socket(socket))
 }

@@ -3,15 +3,12 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::protocol::{Gap, Seq};
+use crate::protocol::{ANNOUNCER, Gap, Seq};
 use crate::session::{LogEntry, Message, NoticeKind};
 use crate::text::drives_a_terminal;
 use crate::time::UnixMillis;
 
-/// Sender of the messages about members that come and go. It is no valid id.
-const PRESENCE_SENDER: &str = "@";
-
-/// States that messages of [`PRESENCE_SENDER`] tell.
+/// States that messages of [`ANNOUNCER`] tell.
 const PRESENCE_STATES: [&str; 4] = ["registered", "online", "offline", "deregistered"];
 
 /// Appends the object of an entry.
@@ -76,7 +73,7 @@ fn push_message(message: &Message, json: &mut String) {
 /// Returns id and state of a message about a member.
 fn presence(message: &Message) -> Option<(&str, &str)> {
     let (id, state) = message.text().split_once(' ')?;
-    let is_presence = message.sender() == PRESENCE_SENDER && PRESENCE_STATES.contains(&state);
+    let is_presence = message.sender() == ANNOUNCER && PRESENCE_STATES.contains(&state);
     is_presence.then_some((id, state))
 }
 
@@ -88,7 +85,7 @@ fn push_beginning(kind: &str, seq: Seq, accepted: UnixMillis, json: &mut String)
 
 /// Appends a time in UTC, as RFC 3339 wants it, with milliseconds.
 /// A time after the year 9999 becomes the end of that year.
-pub(super) fn push_time(UnixMillis(millis): UnixMillis, shown: &mut String) {
+pub(in crate::participant) fn push_time(UnixMillis(millis): UnixMillis, shown: &mut String) {
     let millis = millis.min(UnixMillis::END_OF_9999.0);
     let time = UNIX_EPOCH + Duration::from_millis(millis);
     let _ = write!(shown, "{}", humantime::format_rfc3339_millis(time));

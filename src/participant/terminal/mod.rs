@@ -39,6 +39,7 @@ use tty::Terminal;
 
 pub(super) use history_file::{HistoryFile, HistoryVariables};
 pub(super) use input::InputMode;
+pub(super) use json::push_time;
 pub(super) use output::Output;
 pub(super) use printout::write_all;
 pub(super) use reader::UserInput;

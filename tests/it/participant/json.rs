@@ -62,6 +62,7 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
     let mut alice = Running::start_as_is(command);
     let (mut commands, mut messages) = fake.join("register", "00000000000000aa");
     messages.say("1#bob#1000#quote \" backslash \\ tab \t end");
+    messages.say("2#@#2000#carol registered");
     messages.say("gap#2#3#4");
     alice.write("ping\nmembers\nnonsense\nstatus\nmsend x\n");
     commands.expect("alice#ping#127.0.0.1");
@@ -74,7 +75,7 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
     let mut lines = BufReader::new(read).lines().map(Result::unwrap);
     let mut types = BTreeSet::new();
     let mut seen = String::new();
-    while types.len() < 7 {
+    while types.len() < 8 {
         let line = lines.next().unwrap_or_else(|| panic!("{types:?}\n{seen}"));
         types.insert(valid_type(&line));
         seen = seen + &line + "\n";
@@ -83,6 +84,7 @@ fn every_line_fits_the_schema_and_every_type_occurs() {
                     \"sender\":\"bob\",\"text\":\"quote \\\" backslash \\\\ tab \\t end\"}\n";
     assert!(seen.contains(expected), "{seen}");
     for line in [
+        r#""seq":2,"time":"1970-01-01T00:00:02.000Z","id":"carol","state":"registered"}"#,
         r#"{"type":"gap","count":2,"first":3,"last":4}"#,
         r#"{"type":"epoch","epoch":"00000000000000aa"}"#,
         r#"{"type":"reply","ok":true,"text":"OK ping"}"#,

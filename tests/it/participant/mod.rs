@@ -1,6 +1,7 @@
 //! The participant as a program, with a real coordinator or a fake one.
 
 mod coming_back;
+mod exec;
 mod input;
 mod join;
 mod json;

@@ -1,0 +1,127 @@
+//! `--exec`: runs a shell command for each message, on a thread of its own.
+//!
+//! ```text
+//!   message ──▶ command ──▶ message log ──▶ acknowledgement
+//! ```
+//!
+//! One command runs at a time, and no further message is read before it has ended. So a participant
+//! that is killed gets the message of the running command again.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::{Command, Stdio};
+
+use super::terminal::push_time;
+use crate::net::{Pool, Sink, Worker};
+use crate::session::{LogEntry, Message};
+
+/// The command of `--exec`, and the entries that wait for its end.
+#[derive(Default)]
+pub(super) struct Exec {
+    worker: Option<Worker<Shell>>,
+    /// The message whose command runs, and entries behind it.
+    under_way: VecDeque<LogEntry>,
+    failures: u64,
+}
+
+/// A command that has failed.
+#[derive(Debug)]
+pub(super) struct FailedCommand {
+    pub(super) reason: String,
+    /// Number of failed commands so far.
+    pub(super) failures: u64,
+}
+
+impl Exec {
+    /// Starts the thread, if there is a command.
+    pub(super) fn start(command: Option<&str>, pool: &Pool) -> io::Result<Self> {
+        let shell = command.map(|command| Shell { command: command.to_owned() });
+        let worker = shell.map(|shell| pool.attach("command", 1, shell)).transpose()?;
+        Ok(Self { worker, ..Self::default() })
+    }
+
+    /// Returns true if no command runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Takes an entry. Returns it if it belongs into the message log now.
+    pub(super) fn push(&mut self, entry: LogEntry) -> Option<LogEntry> {
+        let Some(worker) = &self.worker else { return Some(entry) };
+        if self.under_way.is_empty() {
+            match &entry {
+                LogEntry::Message(message) if worker.try_submit(message.clone()).is_ok() => (),
+                LogEntry::Message(_) | LogEntry::Gap(_) | LogEntry::Epoch(_) => return Some(entry),
+            }
+        }
+        self.under_way.push_back(entry);
+        None
+    }
+
+    /// Returns the entries that belong into the message log now, and the command that has failed.
+    pub(super) fn completions(&mut self) -> (Vec<LogEntry>, Option<FailedCommand>) {
+        let done = self.worker.as_ref().map(Worker::completions).unwrap_or_default();
+        if done.is_empty() {
+            return (Vec::new(), None);
+        }
+        let reason = done.into_iter().find_map(Result::err);
+        self.failures = self.failures.saturating_add(u64::from(reason.is_some()));
+        let waiting = std::mem::take(&mut self.under_way);
+        let mut waiting = waiting.into_iter();
+        let first = waiting.next();
+        let others = waiting.filter_map(|entry| self.push(entry)).collect::<Vec<_>>();
+        let failures = self.failures;
+        let failed = reason.map(|reason| FailedCommand { reason, failures });
+        (first.into_iter().chain(others).collect(), failed)
+    }
+}
+
+/// Runs the command on the worker's thread.
+struct Shell {
+    command: String,
+}
+
+impl Sink for Shell {
+    type Job = Message;
+    /// Result of the command, with the reason of a failure.
+    type Done = Result<(), String>;
+
+    fn run(&mut self, batch: Vec<Message>) -> Result<(), String> {
+        batch.iter().map(|message| self.run_for(message)).fold(Ok(()), Result::and)
+    }
+}
+
+impl Shell {
+    fn run_for(&self, message: &Message) -> Result<(), String> {
+        let seq = message.seq();
+        match self.wait_for(message) {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(format!("message {seq}: {status}")),
+            Err(error) => Err(format!("message {seq}: cannot run sh: {error}")),
+        }
+    }
+
+    /// Runs the command to its end. Returns a status that is not success.
+    fn wait_for(&self, message: &Message) -> io::Result<Option<String>> {
+        let mut time = String::new();
+        push_time(message.accepted(), &mut time);
+        let mut child = Command::new("sh")
+            .args([OsStr::new("-c"), OsStr::new(&self.command)])
+            .env("GROUPCAST_SEQ", message.seq().to_string())
+            .env("GROUPCAST_SENDER", message.sender())
+            .env("GROUPCAST_TIME", time)
+            .stdin(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let text = [message.text().as_bytes(), b"\n"].concat();
+            match stdin.write_all(&text) {
+                // A command need not read its input.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
+                Ok(()) | Err(_) => (),
+            }
+        }
+        let status = child.wait()?;
+        Ok((!status.success()).then(|| status.to_string()))
+    }
+}

@@ -1,0 +1,72 @@
+//! `--exec`: a shell command for each message, before its acknowledgement.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Signal;
+
+use support::coordinator::Coordinator;
+use support::participant::{Home, Running, texts};
+
+#[test]
+fn a_command_runs_for_each_message_in_order_and_a_failure_is_named() {
+    let coordinator = Coordinator::start(60, &["max_line=1m"]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let (code, said) = home.script(&[], "register 0\nquit\n");
+    assert_eq!(code, Some(0), "{said}");
+    for text in ["one", "fail", "three", &"x".repeat(200_000)] {
+        bob.msend(text);
+    }
+    let command = "case $GROUPCAST_SEQ in 4) exit 0;; esac; read -r text; \
+                   echo \"$GROUPCAST_SEQ $GROUPCAST_SENDER ${GROUPCAST_TIME%%-*} $text\"; \
+                   test \"$text\" != fail";
+    let options = ["--exec", command, "--count", "4", "-q", "--join"];
+    let mut alice = Running::start(home.command_as_is(&options));
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    let lines = alice.said.lines().filter(|line| line.contains(" bob 20"));
+    let lines = lines.map(|line| line.replace(" 20", " ").chars().take(99).collect::<String>());
+    let ends = ["one", "fail", "three"];
+    let lines = lines.collect::<Vec<_>>();
+    assert_eq!(lines.len(), ends.len(), "{}", alice.said);
+    for (number, (line, end)) in lines.iter().zip(ends).enumerate() {
+        let (seq, is_end) = (format!("{} bob ", number + 1), line.ends_with(end));
+        assert!(line.starts_with(&seq) && is_end, "{line}");
+    }
+    assert!(alice.said.contains("error: --exec: message 2: exit status: 1 (1 failure)\n"));
+    assert_eq!(alice.said.matches("error: --exec").count(), 1, "an input may stay unread");
+    assert_eq!(texts(&home.log()).len(), 4);
+    bob.command.until_member("alice", |line| line.contains("acked=4"));
+}
+
+#[test]
+fn a_message_whose_command_did_not_end_comes_again() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let gate = home.directory.path().join("gate");
+    mknodat(CWD, &gate, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let command = format!("echo begins $GROUPCAST_SEQ; read -r line < {}", gate.display());
+    let options = ["--join", "-q", "--exec", &command];
+    let mut alice = Running::start(home.command_as_is(&options));
+    alice.expect("OK register ");
+    bob.msend("one");
+    alice.expect("begins 1");
+    bob.msend("two");
+    alice.signal(Signal::KILL);
+    alice.child.wait().unwrap();
+    assert_eq!(texts(&home.log()), [""; 0]);
+    let open = || {
+        let mut gate = File::options().write(true).open(&gate).unwrap();
+        gate.write_all(b"\n").unwrap();
+    };
+    open(); // The command of the killed participant ends.
+    let mut alice = Running::start(home.command_as_is(&options));
+    alice.expect("begins 1");
+    alice.signal(Signal::TERM);
+    open();
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    assert_eq!(texts(&home.log()), ["one"], "SIGTERM waits for the running command alone");
+    bob.command.until_member("alice", |line| line.contains("acked=1"));
+}
