@@ -14,14 +14,14 @@ mod proposed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use groupcast::facts::{Ordered, Recorded, StateMachine as _};
+use groupcast::facts::{Announced, Ordered, Recorded, StateMachine as _};
 use groupcast::group::{ConnId, Effect, Group, Input, LinkId, Origin, Rules, SocketEnd, Ticket};
 use groupcast::limits::Overflow;
 use groupcast::protocol::{Epoch, Request};
 use groupcast::time::{Millis, Now, UnixMillis};
 use support::rng::Rng;
 
-use proposed::{Proposed, Replicated, is_it, message_reply, outcome};
+use proposed::{Proposed, Replicated, is_it, message_reply, outcome, state};
 
 const IDS: [&str; 3] = ["ann", "bob", "eve"];
 /// Messages that are kept for newcomers.
@@ -30,6 +30,9 @@ const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 const SITES: [u64; 2] = [0, 1];
 const STEPS: u64 = 2_000;
 const SEEDS: u64 = 200;
+const PRESENCE_DELAY_MS: u64 = 100;
+/// Rounds at the end, in which everything is announced that is still to be.
+const ROUNDS: usize = 12;
 
 /// One coordinator.
 #[derive(Debug)]
@@ -82,26 +85,13 @@ fn rules() -> Rules {
         members_max: 10,
         members_per_address_max: 10,
         forget_after_ms: 0,
-        presence_delay_ms: None,
+        presence_delay_ms: Some(PRESENCE_DELAY_MS),
         backlog_bytes_max: 1 << 20,
         overflow: Overflow::Reject,
         keep: KEEP,
         foreign_ip_allowed: false,
         listening: "10.0.0.1:5000".parse().unwrap(),
     }
-}
-
-/// Returns the state that must be the same in all coordinators.
-fn state(group: &Group) -> String {
-    let last = group.lines(group.last().before()).next();
-    let line = last.map(|(seq, line, at)| format!("{seq} {at} {}", String::from_utf8_lossy(line)));
-    let members = group.member_states().map(|(member, _)| {
-        let (id, owner, address) = (member.id, member.owner, member.address);
-        format!("{id} {owner:?} {address} {} {}", member.registered_at, member.start)
-    });
-    let members: Vec<String> = members.collect();
-    let (decided, last) = (group.decided_epoch(), group.last());
-    format!("{decided} {last} {line:?} {members:?} {:?}", group.position())
 }
 
 impl World {
@@ -273,7 +263,7 @@ impl World {
             Ticket::Link(link) => self.sites[at].conns[&link],
             Ticket::Forgotten | Ticket::Nobody => return,
         };
-        let (members, last) = outcome(self.list.iter().map(|listed| &listed.fact));
+        let (members, last) = outcome(self.list.iter().map(|listed| (&listed.fact, listed.at)));
         let reply = match fact {
             Proposed::Registered { id, .. } if members.contains_key(id) => {
                 "ERR 409 already a member"
@@ -331,7 +321,9 @@ impl World {
 
     /// Ends all that is under way, and checks every reply.
     fn finish(&mut self) {
-        for at in [0, 1, 0, 1] {
+        for at in [0, 1].into_iter().cycle().take(ROUNDS) {
+            self.now += PRESENCE_DELAY_MS;
+            self.input(at, Input::Tick);
             while let Some(link) = self.sites[at].dialing.pop() {
                 self.sites[at].open.push(link);
                 self.input(at, Input::Connected { link });
@@ -358,7 +350,15 @@ impl World {
         assert_eq!(first.group.epoch(), second.group.epoch(), "seed={}", self.seed);
         for (one, other) in first.group.members().zip(second.group.members()) {
             assert!(!(one.online && other.online), "seed={}: {one} at two sites", self.seed);
+            let is_online = one.online || other.online;
+            let truth = if is_online { Announced::Online } else { Announced::Offline };
+            let announced = first.group.announced_state(one.id);
+            assert_eq!(announced, Some(truth), "seed={}: {one} {other}", self.seed);
         }
+        let former = first.group.announced_states();
+        let mut former = former.filter(|(id, _)| first.group.member_state(id).is_none());
+        let is_absent = former.all(|(_, announced)| announced == Announced::Absent);
+        assert!(is_absent, "seed={}: an end was not announced", self.seed);
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use groupcast::facts::{Fact, Journal, Owner};
+use groupcast::facts::{Announced, Fact, Journal, Owner, Recorded as _};
 use groupcast::group::{Group, Ticket};
-use groupcast::protocol::{Epoch, Seq};
+use groupcast::protocol::{ANNOUNCER, Announcement, Epoch, PresenceChange, Seq};
 use groupcast::time::{Now, UnixMillis};
+
+use super::PRESENCE_DELAY_MS;
 
 /// A fact that is on its way.
 #[derive(Clone, Debug)]
@@ -100,16 +102,22 @@ pub(super) fn is_it(reply: &str, expected: &str) -> bool {
 
 /// Returns each member with its last accepted number, and the last message, after all these facts.
 pub(super) fn outcome<'a>(
-    facts: impl Iterator<Item = &'a Proposed>,
+    facts: impl Iterator<Item = (&'a Proposed, u64)>,
 ) -> (BTreeMap<&'a String, u64>, u64) {
     let (mut members, mut last) = (BTreeMap::new(), 0);
-    for fact in facts {
+    let mut announced = BTreeMap::new();
+    for (fact, at) in facts {
         match fact {
             Proposed::Registered { id, .. } => {
                 members.entry(id).or_insert(0);
             }
             Proposed::Deregistered { id } => {
                 members.remove(id);
+            }
+            Proposed::Accepted { sender, text, .. } if sender == ANNOUNCER => {
+                let Announcement { id, change } = Announcement::parse(text).unwrap();
+                let is_member = members.keys().any(|member| *member == id);
+                last += u64::from(is_announced(&mut announced, id, change, is_member, at));
             }
             Proposed::Accepted { sender, number, .. } => {
                 let Some(published) = members.get_mut(sender) else { continue };
@@ -124,4 +132,47 @@ pub(super) fn outcome<'a>(
         }
     }
     (members, last)
+}
+
+/// The change that was announced last of each id, and its time.
+type Announcements<'a> = BTreeMap<&'a str, (PresenceChange, u64)>;
+
+/// Takes an announcement, unless the facts before it made it wrong or untimely.
+fn is_announced<'a>(
+    announced: &mut Announcements<'a>,
+    id: &'a str,
+    change: PresenceChange,
+    is_member: bool,
+    at: u64,
+) -> bool {
+    use PresenceChange::{Deregistered, Offline, Online, Registered};
+    let last = announced.get(id);
+    let was = last.map_or(Deregistered, |(change, _)| *change);
+    let is_new = match change {
+        Registered => was == Deregistered,
+        Online => was == Offline || was == Deregistered,
+        Offline | Deregistered => was != change,
+    };
+    let is_early = last.is_some_and(|(_, last)| at < last + PRESENCE_DELAY_MS);
+    let is_taken = is_new && !is_early && is_member == (change != Deregistered);
+    if is_taken {
+        announced.insert(id, (change, at));
+    }
+    is_taken
+}
+
+/// Returns the state that must be the same in all coordinators.
+pub(super) fn state(group: &Group) -> String {
+    let last = group.lines(group.last().before()).next();
+    let line = last.map(|(seq, line, at)| format!("{seq} {at} {}", String::from_utf8_lossy(line)));
+    let members = group.member_states().map(|(member, _)| {
+        let (id, owner, address) = (member.id, member.owner, member.address);
+        format!("{id} {owner:?} {address} {} {}", member.registered_at, member.start)
+    });
+    let members: Vec<String> = members.collect();
+    let (decided, last) = (group.decided_epoch(), group.last());
+    // Each site forgets former ids in its own time.
+    let announced: Vec<_> =
+        group.announced_states().filter(|(_, it)| *it != Announced::Absent).collect();
+    format!("{decided} {last} {line:?} {members:?} {announced:?} {:?}", group.position())
 }
