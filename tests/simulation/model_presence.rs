@@ -14,6 +14,9 @@ use crate::model::Model;
 /// The registration number of the announcer, which is nobody's.
 const NOBODY: u32 = 0;
 
+/// A time of any run, for its digits.
+const UNIX_MS: u64 = 1_700_000_000_000;
+
 /// What was announced about the ids.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AnnouncedIds {
@@ -104,7 +107,7 @@ impl Model {
             return;
         }
         let seq = self.life().last() + 1;
-        let longest = due.iter().map(|id| format!("{seq}#@#{now}#{id} deregistered\n").len());
+        let longest = due.iter().map(|id| format!("{seq}#@#{UNIX_MS}#{id} deregistered\n").len());
         let longest = longest.max().unwrap() as u64;
         if self.is_refusing() || self.room_for(longest).is_err() {
             self.cover(CoveragePoint::AnnouncementWaited);
@@ -128,7 +131,7 @@ impl Model {
                 Some((Some(_), _)) => (Announced::Online, 0),
                 Some((None, since)) => (Announced::Offline, since + delay),
             };
-            let at = last.and_then(|last| last.at).map(|at| at.max(self.announced.opened_at));
+            let at = last.map(|last| last.at.unwrap_or_default().max(self.announced.opened_at));
             was != is && now >= since.max(at.map_or(0, |at| at + delay))
         };
         ids.into_iter().filter(is_due).cloned().collect()
