@@ -165,7 +165,7 @@ fn every_promise_is_kept_whatever_goes_wrong() {
         sum(|outcome| outcome.removed_early),
     );
     assert!(sum(|outcome| outcome.logged) > 10 * seeds, "hardly anything happened");
-    assert!(sum(|outcome| outcome.removed_early) > seeds, "hardly a segment went early");
+    assert!(sum(|outcome| outcome.removed_early) > seeds / 2, "hardly a segment went early");
     for sight in CoveragePoint::ALL {
         let times: u64 = outcomes.iter().filter_map(|outcome| outcome.coverage.get(&sight)).sum();
         println!("{times:>8} x {sight:?}");
