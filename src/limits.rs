@@ -6,16 +6,17 @@
 
 mod announcements;
 mod choices;
-mod outbox_file;
+mod outbox;
 mod relations;
 
 pub use announcements::{
     ANNOUNCEMENT_RETRY_MS, FORMER_IDS_MAX, PRESENCE_DELAY_MS_HIGHEST, TURN_ANNOUNCEMENTS_MAX,
 };
 pub use choices::{Overflow, SyncPolicy};
-pub use outbox_file::{
-    OUTBOX_COMPACTION_RATIO, OUTBOX_DAMAGED_MAX, OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX,
-    OUTBOX_FILE_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_OPEN_TRIES,
+pub use outbox::{
+    OUTBOX_AHEAD_MAX, OUTBOX_BYTES_MAX, OUTBOX_COMPACTION_RATIO, OUTBOX_DAMAGED_MAX,
+    OUTBOX_DONE_BYTES_MAX, OUTBOX_EMPTY_BYTES_MAX, OUTBOX_FILE_BYTES_MAX, OUTBOX_LINE_BYTES_MAX,
+    OUTBOX_MAX, OUTBOX_MS_MAX, OUTBOX_OPEN_TRIES, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX,
 };
 
 /// Most bytes of a participant id.
@@ -198,7 +199,7 @@ pub const TURN_ACK_BYTES_MAX: usize = 4 * 1024;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Bytes of waiting replies above which a client is throttled: it is not read from until it takes
 /// its replies.
-pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+pub const UNREAD_REPLIES_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of waiting replies and requests of all clients above which each client has only a share,
 /// and long lists wait.
 pub const CLIENT_BYTES_ALL: usize = 64 * 1024 * 1024;
@@ -242,13 +243,6 @@ pub const USER_COMMANDS_BYTES_MAX: usize = 256 * 1024;
 pub const IN_FLIGHT_MAX: usize = 256;
 /// Bytes of requests without a reply. The request that exceeds this limit is still sent.
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024;
-/// Most requests of the user that wait while the coordinator is away, without those in flight. A
-/// further request is given up.
-pub const WAITING_MAX: usize = 1000;
-/// Bytes of waiting requests. The request that exceeds this limit is still taken.
-pub const WAITING_BYTES_MAX: usize = 1024 * 1024;
-/// Milliseconds after which a waiting request is given up.
-pub const WAITING_MS_MAX: u64 = 120_000;
 /// Milliseconds in which a participant must connect its command socket.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds in which the coordinator's name must be resolved.

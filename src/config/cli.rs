@@ -16,7 +16,7 @@ use super::key::{ConfigKey, KEYS};
 use super::stderr::report_failure;
 use super::{ConfigError, CoordinatorConfig, FoundValue, Location};
 
-pub use participant::{Membership, ParticipantOptions, ParticipantRun};
+pub use participant::{Membership, ParticipantOptions, ParticipantRun, StoreOptions};
 pub use script::ScriptOptions;
 
 /// Result of a command line: a text to print, or a program to run.

@@ -23,7 +23,7 @@ mod write_line;
 
 pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
-    ScriptOptions, task_or_exit,
+    ScriptOptions, StoreOptions, task_or_exit,
 };
 pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, Timeouts};
 pub use endpoint::{Endpoint, Host};

@@ -64,9 +64,10 @@ const _: () =
     assert!(CONNECTIONS_DEFAULT * CLIENT_BYTES_SHARE <= INPUT_BYTES_ALL, "all shares fit");
 const _: () =
     assert!(INPUT_BYTES_ALL < CLIENT_BYTES_ALL, "unfinished lines alone leave room for replies");
-const _: () = assert!(CLIENT_BYTES_SHARE <= OUTBOX_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
+const _: () =
+    assert!(CLIENT_BYTES_SHARE <= UNREAD_REPLIES_BYTES_MAX && CLIENT_BYTES_SHARE <= READ_BYTES);
 const _: () = assert!(
-    128 * (OUTBOX_BYTES_MAX + TURN_BYTES_MAX) <= CLIENT_BYTES_ALL,
+    128 * (UNREAD_REPLIES_BYTES_MAX + TURN_BYTES_MAX) <= CLIENT_BYTES_ALL,
     "a few clients that do not read leave the others more than their share"
 );
 const _: () = assert!(

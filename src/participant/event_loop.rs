@@ -6,7 +6,7 @@ use mio::{Events, Poll, Registry};
 
 use crate::limits::READ_BYTES;
 use crate::net::{Clock, Scratch, TimerId, TimerWheel, wait};
-use crate::time::Millis;
+use crate::time::{Millis, UnixMillis};
 
 /// State of the loop itself. The parts set timers, and ask for a next turn without a sleep.
 pub(super) struct EventLoop {
@@ -52,6 +52,11 @@ impl EventLoop {
         let wake_by = self.clock.wake_by(deadline, before);
         wait(&mut self.poll, events, before, wake_by)?;
         Ok(self.clock.now().steady)
+    }
+
+    /// Returns the wall clock.
+    pub(super) fn unix_now(&self) -> UnixMillis {
+        self.clock.now().unix
     }
 
     pub(super) fn on_clock_event(&mut self) {

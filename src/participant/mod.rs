@@ -27,6 +27,7 @@ mod line_socket;
 mod message_log;
 mod outbox_file;
 mod server;
+mod stored_files;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -42,7 +43,9 @@ use log::LevelFilter;
 
 use crate::config::{Membership, ParticipantOptions, ParticipantRun, stderr_is_journal};
 use crate::limits::DIAGNOSTICS_CLOSE_MS;
-use crate::net::{Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit};
+use crate::net::{
+    Clock, Diagnostics, Reader, ignore_harmless_signals, print_to_stderr, raise_file_limit,
+};
 use crate::text;
 use server::Participant;
 use terminal::{HistoryFile, HistoryVariables, InputMode, Prompt};
@@ -60,16 +63,18 @@ pub use outbox_file::{
 pub enum ParticipantError {
     /// This file cannot be used as the message log.
     Log(PathBuf, MessageLogError),
+    /// This file cannot be used as the outbox.
+    Outbox(PathBuf, OutboxFileError),
     /// A required call of the operating system failed.
     System(&'static str, io::Error),
 }
 
 impl ParticipantError {
-    /// Returns 2 for a message log that cannot be used, 1 for everything else.
+    /// Returns 2 for a file that cannot be used, 1 for everything else.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Log(..) => 2,
+            Self::Log(..) | Self::Outbox(..) => 2,
             Self::System(..) => 1,
         }
     }
@@ -81,6 +86,10 @@ impl fmt::Display for ParticipantError {
             Self::Log(path, unusable) => {
                 let path = path.display().to_string();
                 write!(f, "message log {}: {unusable}", text::for_terminal(&path))
+            }
+            Self::Outbox(path, unusable) => {
+                let path = path.display().to_string();
+                write!(f, "outbox {}: {unusable}", text::for_terminal(&path))
             }
             Self::System(what, error) => write!(f, "{what}: {error}"),
         }
@@ -108,10 +117,18 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     let log = match log_file {
         None => EntrySink::Nothing,
         Some(path) => {
-            let log = MessageLog::open(path, &run.config.id, run.options.sync);
+            let log = MessageLog::open(path, &run.config.id, run.options.store.sync);
             EntrySink::File(Box::new(
                 log.map_err(|unusable| ParticipantError::Log(path.clone(), unusable))?,
             ))
+        }
+    };
+    let outbox = match &run.options.store.outbox {
+        None => None,
+        Some(path) => {
+            let now = Clock::start().now().unix;
+            let opened = OutboxFile::open(path, &run.config.id, run.options.store.sync, now);
+            Some(opened.map_err(|unusable| ParticipantError::Outbox(path.clone(), unusable))?)
         }
     };
     let history = match run.options.history {
@@ -128,7 +145,7 @@ pub fn run(run: &ParticipantRun) -> Result<u8, ParticipantError> {
     if let Err(error) = raise_file_limit() {
         log::warn!("cannot raise the limit on open files: {error}");
     }
-    let started = Participant::start(run, log, prompt);
+    let started = Participant::start(run, (log, outbox), prompt);
     let result = started.and_then(|mut participant| participant.run());
     // A standard error that takes no bytes must not keep the program from exiting.
     let _ = diagnostics.close(Duration::from_millis(DIAGNOSTICS_CLOSE_MS));

@@ -16,12 +16,14 @@ use super::dialer::Dialer;
 use super::event_loop::{EventLoop, ParticipantTimer};
 use super::exec::Exec;
 use super::message_log::EntrySink;
+use super::outbox_file::OpenedOutbox;
+use super::stored_files::StoredFiles;
 use super::terminal::{Output, Prompt};
 use super::user_lines::UserLines;
 use crate::config::{Membership, ParticipantRun};
 use crate::limits::{EVENTS_MAX, LOG_QUEUE_MAX, PRINT_CLOSE_MS, PRINT_QUEUE_MAX};
 use crate::net::{CLOCK, Clock, Key, LISTENER, Pool, SIGNALS, Signal, Signals, WAKER};
-use crate::session::{Session, Settings, VisitKind};
+use crate::session::{LogPosition, NoticeKind, Session, Settings, StoredText, VisitKind};
 use crate::time::Millis;
 use wiring::wants_line;
 
@@ -33,7 +35,7 @@ pub(super) struct Participant {
     dialer: Dialer,
     commands: CommandConnection,
     messages: AcceptedSockets,
-    log: BatchedWorker<EntrySink>,
+    files: StoredFiles,
     output: Output,
     exec: Exec,
     lines: UserLines,
@@ -83,7 +85,7 @@ impl Participant {
     /// Opens and starts the parts of a participant.
     pub(super) fn start(
         run: &ParticipantRun,
-        log: EntrySink,
+        (log, outbox): (EntrySink, Option<OpenedOutbox>),
         mut prompt: Prompt,
     ) -> Result<Self, ParticipantError> {
         let system = |what| move |error| ParticipantError::System(what, error);
@@ -91,10 +93,17 @@ impl Participant {
         let watched = [Signal::Terminate, Signal::Interrupt, Signal::Hangup, Signal::Continue];
         let signals = Signals::watch(poll.registry(), &watched)
             .map_err(system("cannot watch for signals"))?;
-        let session = start_session(run, &log)?;
         let pool = Pool::new(poll.registry()).map_err(system("cannot wake the loop"))?;
         let thread = "cannot start a thread";
+        let log_position = log.log_position();
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
+        let mut file = None;
+        let (mut texts, mut notes) = (None, Vec::new());
+        if let Some(opened) = outbox {
+            let worker = pool.attach("outbox", LOG_QUEUE_MAX, opened.file);
+            file = Some(BatchedWorker::new(worker.map_err(system(thread))?));
+            (texts, notes) = (Some(opened.texts), opened.notes);
+        }
         let printer =
             pool.attach("printer", PRINT_QUEUE_MAX, prompt.printer()).map_err(system(thread))?;
         let dialer = Dialer::new(&run.config.coordinator, &pool).map_err(system(thread))?;
@@ -112,6 +121,9 @@ impl Participant {
         if let Some(ms) = run.options.script.timeout_ms {
             event_loop.wake_at(started.plus(ms), ParticipantTimer::Timeout);
         }
+        let mut output = Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids());
+        notes.iter().for_each(|note| push_outbox_note(&mut output, note));
+        let session = start_session(run, (log_position, texts), started)?;
         Ok(Self {
             session,
             event_loop,
@@ -119,8 +131,8 @@ impl Participant {
             dialer,
             commands: CommandConnection::default(),
             messages: AcceptedSockets::new(&run.config.coordinator.host),
-            log: BatchedWorker::new(log),
-            output: Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids()),
+            files: StoredFiles::new(BatchedWorker::new(log), file),
+            output,
             exec,
             lines: UserLines::new(&run.options, typed),
             prompt,
@@ -173,7 +185,7 @@ impl Participant {
         }
         self.take_lines(now);
         self.flush(now);
-        self.log.hand_over();
+        self.files.hand_over();
         self.output.hand_over();
         self.close_marked();
         if self
@@ -202,26 +214,33 @@ impl Participant {
         if !is_printed {
             log::warn!("the last output could not be printed in time");
         }
-        let is_written = self.log.close(wait);
-        if !is_written {
-            log::error!("the last entries of the message log could not be written in time");
-        }
+        let is_written = self.files.close(wait);
         self.lines.restore(&self.prompt, wait);
         is_printed && is_written && !self.exit.stdout.has_failed
     }
 }
 
-fn start_session(run: &ParticipantRun, log: &EntrySink) -> Result<Session, ParticipantError> {
+fn push_outbox_note(output: &mut Output, note: &str) {
+    output.push_line(NoticeKind::Event, &format_args!("* outbox: {note}"));
+}
+
+fn start_session(
+    run: &ParticipantRun,
+    (log_position, outbox): (LogPosition, Option<Vec<StoredText>>),
+    started: Millis,
+) -> Result<Session, ParticipantError> {
     let seed = getrandom::u64().map_err(|error| {
         ParticipantError::System("cannot draw a random number", io::Error::other(error))
     })?;
     Ok(Session::new(Settings {
         id: run.config.id.as_str().into(),
         coordinator: run.config.coordinator.to_string().into(),
-        log_position: log.log_position(),
+        log_position,
         reconnects: run.options.reconnect,
         stays_after_input: run.options.follow,
         visit: visit(run.options.membership()),
+        outbox,
+        started,
         seed,
     }))
 }

@@ -5,7 +5,7 @@ use super::join::Port;
 use super::shutdown::SessionShutdown;
 use super::user_request::UserRequest;
 use super::{
-    Ask, BadCommand, Join, JoinKind, NoPast, NotSent, Notice, Reason, Session, SessionEffect,
+    Ask, BadCommand, Join, JoinKind, NoPast, Notice, OutboxNotice, Reason, Session, SessionEffect,
     UserCommand,
 };
 use crate::limits::USER_COMMANDS_MAX;
@@ -60,14 +60,7 @@ impl Session {
             match command {
                 UserCommand::Join { kind, port, last } => self.join(kind, port, last),
                 UserCommand::JoinUntilOnline { port, last } => self.join_until_online(port, last),
-                UserCommand::Ask(ask) => {
-                    let waiting = self.outbox.waiting_mut();
-                    let request = waiting.number(ask, now);
-                    match must_wait {
-                        true => waiting.wait(request, &mut self.output),
-                        false => self.ask(request, now),
-                    }
-                }
+                UserCommand::Ask(ask) => self.take_request(ask, must_wait, now),
                 UserCommand::Last { count } => {
                     self.queue.hold();
                     self.output.push(SessionEffect::ReadLast { count });
@@ -82,7 +75,7 @@ impl Session {
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
-        let is_in_outage = self.is_in_outage();
+        let is_in_outage = self.is_in_outage() && !self.outbox.is_failing();
         self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
     }
 
@@ -90,9 +83,14 @@ impl Session {
     /// lacks a command socket, this dials one.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
-        let joining_for_user = self.join.as_ref().is_some_and(Join::is_for_user);
-        let others_wait = !self.outbox.waiting().is_empty() && !self.is_in_outage();
-        if joining_for_user || others_wait {
+        if self.join.as_ref().is_some_and(Join::is_for_user) {
+            return false;
+        }
+        let is_in_outage = self.is_in_outage();
+        if matches!(command, UserCommand::Ask(ask) if self.is_for_file(ask)) {
+            return self.outbox.takes_text(is_in_outage);
+        }
+        if !self.outbox.waiting().is_empty() && !is_in_outage {
             return false;
         }
         let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
@@ -114,13 +112,31 @@ impl Session {
             UserCommand::Ask(Ask::Disconnect | Ask::Deregister) => {
                 // A command of the user cancels an automatic reconnect.
                 self.give_up_join();
-                self.outbox.give_up_waiting(&NotSent::Left, &mut self.output);
+                self.outbox.on_left(&mut self.output);
                 self.requests.open(&mut self.output, now)
             }
             UserCommand::Ask(Ask::Msend(_) | Ask::Query(_) | Ask::Who) => {
                 !joins_by_itself && self.requests.open(&mut self.output, now)
             }
         }
+    }
+
+    /// Takes a request of the user: into the outbox file, or to wait, or to be sent.
+    fn take_request(&mut self, ask: Ask, must_wait: bool, now: Millis) {
+        let is_for_file = self.is_for_file(&ask);
+        let is_online = !self.is_in_outage();
+        let request = self.outbox.waiting_mut().number(ask, now);
+        let Self { outbox, requests, settings, output, .. } = self;
+        match (is_for_file, must_wait) {
+            (true, _) => outbox.keep(request, (&settings.id, requests), is_online, output),
+            (false, true) => outbox.wait(request, output),
+            (false, false) => self.ask(request, now),
+        }
+    }
+
+    /// Returns true if the outbox file keeps this request: a text that the coordinator takes.
+    fn is_for_file(&self, ask: &Ask) -> bool {
+        self.outbox.has_file() && ask.is_valid_text()
     }
 
     fn bad_command(&mut self, bad: BadCommand) {
@@ -192,9 +208,20 @@ impl Session {
         }
     }
 
-    /// Returns true if the user's messages must wait at present.
+    /// Returns true if the user's messages cannot be sent at present.
     pub(super) fn is_in_outage(&self) -> bool {
+        self.must_messages_wait() || self.outbox.is_failing() || self.is_parked()
+    }
+
+    /// Returns true if the user's messages wait until this participant is online, or a pause over.
+    fn must_messages_wait(&self) -> bool {
         self.is_coming_back() || self.outbox.waiting().is_paused()
+    }
+
+    /// Returns true if texts are kept until the user brings this participant online.
+    fn is_parked(&self) -> bool {
+        let is_offline = self.join.is_none() && self.messages.stream().is_none();
+        is_offline && (self.outbox.has_file() || self.outbox.waiting().must_front_stay())
     }
 
     fn is_coming_back(&self) -> bool {
@@ -205,8 +232,8 @@ impl Session {
     /// knows, or reconnects automatically.
     pub(super) fn may_send_later(&self) -> bool {
         let is_online = self.automatic_join.port().is_some() && self.messages.stream().is_some();
-        self.shutdown.is_none()
-            && (is_online || self.is_coming_back() || self.visit.joins_to_send())
+        let is_kept = self.outbox.has_file() || self.visit.joins_to_send();
+        self.shutdown.is_none() && (is_kept || is_online || self.is_coming_back())
     }
 
     /// Returns true if a command must wait: it is a message, or follows a waiting one.
@@ -214,10 +241,12 @@ impl Session {
         let UserCommand::Ask(ask) = command else { return false };
         let waits = match ask {
             Ask::Msend(_) => true,
-            Ask::Query(_) | Ask::Who => !self.outbox.waiting().is_empty(),
+            Ask::Query(_) | Ask::Who => {
+                !self.outbox.waiting().is_empty() && !self.outbox.has_file()
+            }
             Ask::Disconnect | Ask::Deregister => false,
         };
-        waits && self.is_in_outage()
+        waits && self.must_messages_wait()
     }
 
     /// Sends waiting requests in order, as many as may be in flight.
@@ -235,10 +264,11 @@ impl Session {
         let is_message = request.ask.is_message();
         let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
         let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
+        let Self { outbox, requests, settings, output, .. } = self;
         may_ask
-            && !(is_message && self.outbox.must_drain(&self.requests))
-            && self.requests.has_room_for(is_message)
-            && self.requests.open(&mut self.output, now)
+            && requests.has_room_for(is_message)
+            && requests.open(output, now)
+            && outbox.may_send((&settings.id, requests), output)
     }
 
     /// Removes and returns the oldest unsent request.
@@ -276,7 +306,7 @@ impl Session {
     fn start_shutdown(&mut self, now: Millis) {
         let is_awaited = self.join.as_ref().is_some_and(Join::is_confirmed);
         self.give_up_join();
-        self.outbox.give_up_waiting(&NotSent::Quit, &mut self.output);
+        self.outbox.on_quit(&mut self.output);
         self.automatic_join.forbid();
         self.queue.clear();
         self.shutdown = Some(SessionShutdown::new(is_awaited, now));
@@ -285,7 +315,8 @@ impl Session {
     /// Sends the `disconnect` of a shutdown when nothing else is left to do, or exits.
     pub(super) fn leave_if_done(&mut self, now: Millis) {
         let Some(shutdown) = &mut self.shutdown else { return };
-        let is_done = !self.requests.is_busy() && self.messages.inbox().is_all_written();
+        let is_written = self.messages.inbox().is_all_written() && self.outbox.is_all_written();
+        let is_done = !self.requests.is_busy() && (is_written || self.outbox.is_failing());
         if self.output.is_over() || shutdown.has_asked() || !is_done {
             return;
         }
@@ -325,6 +356,15 @@ impl Session {
         if let Some(notice) = notice {
             self.output.show(notice);
         }
+        self.report_outbox();
         self.output.exit();
+    }
+
+    /// Shows the number of texts that the outbox file keeps for the next run.
+    pub(super) fn report_outbox(&mut self) {
+        let texts = self.outbox.texts_kept(&self.requests);
+        if texts > 0 {
+            self.output.show(Notice::Outbox(OutboxNotice::Kept { texts }));
+        }
     }
 }

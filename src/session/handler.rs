@@ -1,9 +1,8 @@
 //! One input: what the event means for the parts of a session.
 
-use std::num::NonZeroU64;
-
 use super::in_flight::{InFlight, RequestSource};
 use super::messages::LastLine;
+use super::refused::expected_number;
 use super::requests::{Answer, MissedDeadline};
 use super::user_request::UserRequest;
 use super::{
@@ -68,6 +67,13 @@ impl<'a> SessionHandler<'a> {
                 session.messages.on_log_failed(reason, &mut session.output, now);
             }
             SessionInput::LastRead { failure } => session.on_last_read(failure),
+            SessionInput::OutboxWritten { entries } => {
+                let is_in_outage = session.is_in_outage();
+                session.outbox.on_written(entries, is_in_outage, &mut session.output);
+            }
+            SessionInput::OutboxFailed { reason } => {
+                session.outbox.on_write_failed(reason, &mut session.output, now);
+            }
             SessionInput::Tick => (),
         }
         self.expire();
@@ -101,7 +107,7 @@ impl<'a> SessionHandler<'a> {
         match self.session.take_unsent(self.now) {
             Some(request) if request.ask.is_message() => {
                 let Session { outbox, output, .. } = &mut *self.session;
-                outbox.give_up(&request, NotSent::Unreachable(why), output);
+                outbox.give_up(request, &NotSent::Unreachable(why), output);
             }
             Some(request) => {
                 let command = request.ask.word();
@@ -123,7 +129,7 @@ impl<'a> SessionHandler<'a> {
         if session.outbox.waiting().is_empty()
             && let Some(request) = session.take_unsent(self.now)
         {
-            session.outbox.waiting_mut().insert(request);
+            session.outbox.wait(request, &mut session.output);
         }
         self.delay_sending();
         true
@@ -176,7 +182,7 @@ impl<'a> SessionHandler<'a> {
                     Ask::Disconnect => messages.mark_leaving(),
                     Ask::Deregister => {
                         messages.mark_leaving();
-                        outbox.on_deregistered();
+                        outbox.on_forgotten(output);
                     }
                     Ask::Query(_) | Ask::Who => (),
                 }
@@ -246,8 +252,10 @@ impl<'a> SessionHandler<'a> {
         let mut unfinished = 0_usize;
         for request in session.requests.close(0).0 {
             match request.source {
-                RequestSource::User(_) if session.shutdown.is_some() => {
-                    unfinished = unfinished.saturating_add(1);
+                RequestSource::User(request) if session.shutdown.is_some() => {
+                    if request.stored_at().is_none() {
+                        unfinished = unfinished.saturating_add(1);
+                    }
                 }
                 RequestSource::User(request) => session.outbox.waiting_mut().insert(request),
                 RequestSource::Join => session.join.iter_mut().for_each(Join::ask_again),
@@ -278,7 +286,7 @@ impl<'a> SessionHandler<'a> {
             match request.source {
                 RequestSource::User(request) if number >= handed_over => match session.shutdown {
                     Some(_) => {
-                        session.outbox.give_up(&request, NotSent::Quit, &mut session.output);
+                        session.outbox.give_up(request, &NotSent::Quit, &mut session.output);
                     }
                     None => session.outbox.waiting_mut().insert(request),
                 },
@@ -383,10 +391,4 @@ impl<'a> SessionHandler<'a> {
         }
         self.resume();
     }
-}
-
-/// Returns the number that the coordinator expects, if it has refused another one.
-fn expected_number(line: &str) -> Option<NonZeroU64> {
-    let expected = line.strip_prefix("ERR 409 send: expected ")?;
-    expected.split(' ').next()?.parse().ok()
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{DroppedConnection, LogEntry, Notice};
+use super::{DroppedConnection, LogEntry, Notice, OutboxEntry};
 use crate::protocol::Seq;
 
 /// Number of a command socket. The session gives a new number with each [`SessionEffect::Dial`].
@@ -105,6 +105,17 @@ pub enum SessionInput<'a> {
         /// Error, as text.
         failure: Option<&'a str>,
     },
+    /// The oldest unwritten entries of the outbox file are written now.
+    OutboxWritten {
+        /// Number of entries.
+        entries: usize,
+    },
+    /// Entries of the outbox file could not be written. The shell keeps them for
+    /// [`SessionEffect::RetryOutbox`].
+    OutboxFailed {
+        /// Error of the operating system.
+        reason: &'a str,
+    },
     /// Time has passed.
     Tick,
 }
@@ -155,6 +166,10 @@ pub enum SessionEffect {
         /// Number of messages.
         count: usize,
     },
+    /// Append an entry to the outbox file.
+    Store(OutboxEntry),
+    /// Try again to write the entries of the outbox file that could not be written.
+    RetryOutbox,
     /// Log a warning about dropped connections.
     Report(DroppedConnection),
     /// Show a notice to the user.

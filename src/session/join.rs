@@ -86,7 +86,9 @@ impl SessionHandler<'_> {
             }
             return;
         }
-        if requests.is_busy() || !requests.open(output, self.now) {
+        // The file must not name numbers of an earlier registration.
+        let is_outbox_ready = join.kind() == JoinKind::Reconnect || outbox.is_all_written();
+        if !is_outbox_ready || requests.is_busy() || !requests.open(output, self.now) {
             return;
         }
         let inbox = messages.inbox();
@@ -232,13 +234,14 @@ impl SessionHandler<'_> {
         if code == 403 && join.is_retry() {
             automatic_join.slow_down(); // It lasts until an operator acts.
         }
-        let refused = join.refuse(code);
-        if refused == RefusedJoin::Registers {
-            visit.on_unknown();
-        }
-        match refused {
-            RefusedJoin::Registers if join.is_new() => (),
-            RefusedJoin::Registers => output.show(Notice::Forgotten),
+        match join.refuse(code) {
+            RefusedJoin::Registers => {
+                visit.on_unknown();
+                outbox.on_forgotten(output);
+                if !join.is_new() {
+                    output.show(Notice::Forgotten);
+                }
+            }
             RefusedJoin::RegistersWithoutPast => {
                 output.show(Notice::NoPast(NoPast::OlderCoordinator));
             }
@@ -260,7 +263,8 @@ impl SessionHandler<'_> {
         let Session { join: Some(join), messages, outbox, output, .. } = &mut *self.session else {
             return;
         };
-        if join.has_hello() && messages.stream().is_some() {
+        // Texts of an outbox file wait for the numbers of the reply.
+        if join.has_hello() && messages.stream().is_some() && !outbox.has_file() {
             outbox.on_joined_without_reply(output);
             return self.finish_join();
         }

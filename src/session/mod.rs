@@ -52,6 +52,8 @@ mod notice;
 mod notice_kind;
 mod outbox;
 mod outbox_entry;
+mod outbox_notice;
+mod outbox_store;
 mod output;
 mod own_addresses;
 mod refused;
@@ -63,6 +65,7 @@ mod user_command;
 mod user_request;
 mod visit;
 mod waiting;
+mod waiting_limits;
 
 #[cfg(test)]
 mod tests;
@@ -94,10 +97,12 @@ pub use join_kind::JoinKind;
 pub use notice::{Notice, Reason};
 pub use notice_kind::NoticeKind;
 pub use outbox_entry::{OutboxEntry, StoredText};
+pub use outbox_notice::OutboxNotice;
 pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
 pub use visit::VisitKind;
 pub use waiting::NotSent;
+pub use waiting_limits::WaitingLimits;
 
 /// Settings of a session, fixed for its life.
 #[derive(Clone, Debug)]
@@ -114,6 +119,10 @@ pub struct Settings {
     pub stays_after_input: bool,
     /// The way in which the participant works with its id.
     pub visit: VisitKind,
+    /// Texts that an earlier run left in the outbox file; `None` without such a file.
+    pub outbox: Option<Vec<StoredText>>,
+    /// Time of the start.
+    pub started: Millis,
     /// Seed of the jitter between retries: any number that other participants hardly have.
     pub seed: u64,
 }
@@ -143,11 +152,13 @@ pub struct Session {
 impl Session {
     /// Creates a session that is offline.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self {
+    pub fn new(mut settings: Settings) -> Self {
+        let (seed, stored) = (settings.seed.wrapping_add(1), settings.outbox.take());
+        let outbox = Outbox::new(seed, stored, settings.started);
+        let mut session = Self {
             requests: Requests::default(),
             queue: CommandQueue::default(),
-            outbox: Outbox::new(settings.seed.wrapping_add(1)),
+            outbox,
             join: None,
             messages: ReceivedMessages::new(settings.log_position),
             own_addresses: OwnAddresses::default(),
@@ -157,7 +168,9 @@ impl Session {
             dropped: DropReports::default(),
             output: SessionOutput::default(),
             settings,
-        }
+        };
+        session.report_outbox();
+        session
     }
 
     /// Handles one input. The effects wait for [`Session::poll_effect`].
@@ -188,7 +201,7 @@ impl Session {
             self.requests.deadline(),
             self.join.as_ref().and_then(Join::deadline),
             self.messages.inbox().retry_at(),
-            self.outbox.waiting().deadline(),
+            self.outbox.deadline(),
             self.shutdown.as_ref().map(SessionShutdown::deadline),
         ]
         .into_iter()
@@ -306,7 +319,7 @@ impl Session {
     pub fn check(&self) {
         self.requests.check();
         self.messages.check();
-        self.outbox.waiting().check();
+        self.outbox.check();
         if let Some(join) = &self.join {
             join.check();
             assert!(self.shutdown.is_none(), "no join runs during a shutdown");

@@ -6,10 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
-use super::{NoPast, NotSent, Status};
-use crate::limits::{
-    DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX,
-};
+use super::{NoPast, NotSent, OutboxNotice, Status, WaitingLimits};
+use crate::limits::{DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS};
 use crate::protocol::Seq;
 use crate::text::{self, Counted};
 
@@ -59,7 +57,11 @@ pub enum Notice {
         /// The coordinator's reply, if it takes no message for now. Otherwise the participant is
         /// not online.
         refused: Option<Box<str>>,
+        /// Limits of waiting.
+        limits: WaitingLimits,
     },
+    /// A line about the outbox.
+    Outbox(OutboxNotice),
     /// Requests that waited are sent.
     SendingWaiting {
         /// Number of commands.
@@ -219,7 +221,8 @@ impl fmt::Display for Notice {
             Self::NotSent { command, text, why } => {
                 write!(f, "error: {command}: not sent: {why}{}", QuotedText(text))
             }
-            Self::Waiting { refused } => fmt_waiting(refused.as_deref(), f),
+            Self::Waiting { refused, limits } => fmt_waiting(refused.as_deref(), *limits, f),
+            Self::Outbox(notice) => notice.fmt(f),
             Self::SendingWaiting { commands } => {
                 write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
             }
@@ -295,11 +298,13 @@ impl fmt::Display for Reason {
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany(commands) => {
-                let commands = Counted(*commands, "command waits", "commands wait");
-                write!(f, "{commands} already (at most {WAITING_MAX}, {WAITING_BYTES_MAX} bytes)")
+            Self::TooMany { waiting, limits } => {
+                let commands = Counted(*waiting, "command waits", "commands wait");
+                let WaitingLimits { number, bytes, .. } = limits;
+                write!(f, "{commands} already (at most {number}, {bytes} bytes)")
             }
-            Self::TooOld => write!(f, "not online within {WAITING_S_MAX} s"),
+            Self::TooOld(limits) => write!(f, "not online within {}", limits.time()),
+            Self::NotStored => f.write_str("the outbox cannot be written"),
             Self::Unreachable(why) => why.fmt(f),
             Self::Left => f.write_str("you asked to go offline"),
             Self::Quit => f.write_str("the participant shuts down"),
@@ -308,12 +313,17 @@ impl fmt::Display for NotSent {
 }
 
 /// Writes that messages wait, and why: the coordinator's reply, or no connection.
-fn fmt_waiting(refused: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn fmt_waiting(
+    refused: Option<&str>,
+    limits: WaitingLimits,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let time = limits.time();
     match refused {
-        None => write!(f, "* not online: messages wait up to {WAITING_S_MAX} s {WAITING}"),
+        None => write!(f, "* not online: messages wait up to {time} {WAITING}"),
         Some(line) => {
             let line = text::for_terminal(line);
-            write!(f, "* {line}: messages wait up to {WAITING_S_MAX} s and are sent again")
+            write!(f, "* {line}: messages wait up to {time} and are sent again")
         }
     }
 }
@@ -332,7 +342,6 @@ impl fmt::Display for QuotedText<'_> {
 
 const NOT_ACKED: &str = "until it can be written, messages are not acknowledged";
 const WAITING: &str = "and are sent when online again";
-const WAITING_S_MAX: u64 = WAITING_MS_MAX.div_euclid(1000);
 
 /// Shows milliseconds as seconds: `1.3 s`.
 pub(super) struct Seconds(pub(super) u64);

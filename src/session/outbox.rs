@@ -1,23 +1,35 @@
-//! The user's requests on their way out: those that wait, and the numbers of the texts.
+//! The user's requests on their way out: those that wait, the numbers of the texts, and the outbox
+//! file.
 //!
-//! A text has a number from the first time that it is sent, if the coordinator knows `send`. It
-//! keeps the number. So it can be sent again after a lost reply, and a refused text is never
-//! overtaken by a later one.
+//! ```text
+//!   user ──▶ waiting ──▶ in flight ──▶ answered      number: from the first request on
+//!              │   ▲ written                          file:   text and number, before the request
+//!              ▼   │
+//!            outbox file
+//! ```
+//!
+//! A text keeps its number, if the coordinator knows `send`. So it can be sent again after a lost
+//! reply, and a refused text is never overtaken by a later one.
 
+mod answers;
+
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use super::join_kind::JoinKind;
+use super::outbox_store::OutboxStore;
 use super::output::SessionOutput;
 use super::requests::Requests;
 use super::text_numbers::TextNumbers;
 use super::user_request::UserRequest;
 use super::waiting::WaitingRequests;
-use super::{NotSent, Notice};
-use crate::limits::LINE_BYTES_DEFAULT;
+use super::waiting_limits::WaitingLimits;
+use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredText};
+use crate::limits::{IN_FLIGHT_MAX, LINE_BYTES_DEFAULT, OUTBOX_AHEAD_MAX};
 use crate::protocol::Fields;
 use crate::time::Millis;
 
-/// Requests that wait, and the numbers of texts.
+/// Requests that wait, the numbers of texts, and the entries of the outbox file.
 #[derive(Debug)]
 pub(super) struct Outbox {
     waiting: WaitingRequests,
@@ -25,13 +37,24 @@ pub(super) struct Outbox {
     /// True from a `register` to the next reply to a join: the member may be a new one, whose
     /// numbers begin at 1.
     may_be_new: bool,
+    /// `None` without an outbox file.
+    store: Option<OutboxStore>,
+    /// Positions of new texts in the file. A text is shown as queued after it is written.
+    unshown: VecDeque<u64>,
 }
 
 impl Outbox {
-    /// Creates an empty one. The jitter of the pauses follows from `seed`.
-    pub(super) fn new(seed: u64) -> Self {
-        let waiting = WaitingRequests::new(seed);
-        Self { waiting, numbers: TextNumbers::default(), may_be_new: false }
+    /// Creates one with the texts that an earlier run left in the outbox file, if there is a file.
+    /// The jitter of the pauses follows from `seed`.
+    pub(super) fn new(seed: u64, stored: Option<Vec<StoredText>>, now: Millis) -> Self {
+        let limits = if stored.is_some() { WaitingLimits::FILE } else { WaitingLimits::MEMORY };
+        let store = stored.is_some().then(OutboxStore::default);
+        let mut waiting = WaitingRequests::new(seed, limits);
+        for text in stored.into_iter().flatten() {
+            waiting.restore(UserRequest::restored(text, limits.ms, now));
+        }
+        let numbers = TextNumbers::restored(waiting.first_number(), waiting.last_number());
+        Self { waiting, numbers, may_be_new: false, store, unshown: VecDeque::new() }
     }
 
     pub(super) fn waiting(&self) -> &WaitingRequests {
@@ -47,6 +70,110 @@ impl Outbox {
         self.numbers.line_bytes_max()
     }
 
+    /// Returns true if there is an outbox file.
+    pub(super) const fn has_file(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Returns true if the outbox file cannot be written.
+    pub(super) fn is_failing(&self) -> bool {
+        self.store.as_ref().is_some_and(OutboxStore::is_failing)
+    }
+
+    /// Returns true if the outbox file has all entries.
+    pub(super) fn is_all_written(&self) -> bool {
+        self.store.as_ref().is_none_or(OutboxStore::is_all_written)
+    }
+
+    /// Returns the number of texts that the outbox file keeps.
+    pub(super) fn texts_kept(&self, requests: &Requests) -> usize {
+        let is_stored = |request: &&UserRequest| request.stored_at().is_some();
+        let waiting = self.waiting.iter().filter(is_stored).count();
+        waiting.saturating_add(requests.user_requests().filter(is_stored).count())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let retry_at = self.store.as_ref().and_then(OutboxStore::retry_at);
+        self.waiting.deadline().into_iter().chain(retry_at).min()
+    }
+
+    /// Returns true if another text is taken into the outbox file. An online participant takes a
+    /// limited number ahead, so that a fast input waits instead of filling the file.
+    pub(super) fn takes_text(&self, is_in_outage: bool) -> bool {
+        is_in_outage || self.waiting.len() < OUTBOX_AHEAD_MAX
+    }
+
+    /// Queues a request until it can be sent, or gives it up if too many wait.
+    pub(super) fn wait(&mut self, request: UserRequest, output: &mut SessionOutput) {
+        if !self.waiting.has_room() {
+            return self.refuse_new(&request, output);
+        }
+        self.waiting.insert(request);
+        output.show(Notice::Outbox(OutboxNotice::Queued { waiting: self.waiting.len() }));
+    }
+
+    /// Queues a text in the outbox file. With an open way to the coordinator the text gets its
+    /// number at once, and so needs one write only.
+    pub(super) fn keep(
+        &mut self,
+        mut request: UserRequest,
+        (id, requests): (&str, &Requests),
+        is_online: bool,
+        output: &mut SessionOutput,
+    ) {
+        if !self.waiting.has_room() {
+            return self.refuse_new(&request, output);
+        }
+        let has_number = |last: &UserRequest| last.number().is_some();
+        if is_online
+            && !self.numbers.must_drain(requests.has_numbers(), self.waiting.last_number())
+            && self.waiting.back().is_none_or(has_number)
+        {
+            self.number(&mut request, id, requests);
+        }
+        let Ask::Msend(text) = &request.ask else { return };
+        let (order, number, text) = (request.order(), request.number(), text.clone());
+        if let Some(store) = &mut self.store {
+            let position = store.push(OutboxEntry::Text { order, number, text }, output);
+            request.set_stored_at(position);
+            self.unshown.push_back(position);
+        }
+        self.waiting.insert(request);
+    }
+
+    fn refuse_new(&self, request: &UserRequest, output: &mut SessionOutput) {
+        let (waiting, limits) = (self.waiting.len(), self.waiting.limits());
+        output.fail_with(request.given_up(NotSent::TooMany { waiting, limits }));
+    }
+
+    /// The oldest unwritten entries of the outbox file are written now. In an outage the new texts
+    /// among them are shown as queued.
+    pub(super) fn on_written(
+        &mut self,
+        entries: usize,
+        is_in_outage: bool,
+        output: &mut SessionOutput,
+    ) {
+        let Some(store) = &mut self.store else { return };
+        store.on_written(entries, output);
+        while self.unshown.front().is_some_and(|position| store.is_written(*position)) {
+            self.unshown.pop_front();
+            if is_in_outage {
+                let waiting = self.waiting.len().saturating_sub(self.unshown.len());
+                output.show(Notice::Outbox(OutboxNotice::Queued { waiting }));
+            }
+        }
+    }
+
+    pub(super) fn on_write_failed(
+        &mut self,
+        reason: &str,
+        output: &mut SessionOutput,
+        now: Millis,
+    ) {
+        self.store.iter_mut().for_each(|store| store.on_failed(reason, output, now));
+    }
+
     /// The request of a join was sent.
     pub(super) fn on_join_asked(&mut self, kind: JoinKind) {
         self.may_be_new |= kind == JoinKind::Register;
@@ -57,6 +184,12 @@ impl Outbox {
         self.may_be_new &= kind != JoinKind::Register;
     }
 
+    /// The coordinator does not know this member: the numbers have ended with the membership.
+    pub(super) fn on_forgotten(&mut self, output: &mut SessionOutput) {
+        self.take_numbers(output);
+        self.numbers.forget();
+    }
+
     /// Takes the numbers of `OK register` or `OK reconnect`. If they are not those of this session,
     /// the texts that wait are numbered anew.
     pub(super) fn on_joined(&mut self, fields: Fields<'_>, output: &mut SessionOutput) {
@@ -64,7 +197,7 @@ impl Outbox {
         let published = number("published");
         let is_new = std::mem::take(&mut self.may_be_new);
         if is_new || !published.is_some_and(|published| self.numbers.knows(published)) {
-            self.waiting.take_numbers(output);
+            self.take_numbers(output);
         }
         let line_bytes_max = number("max_line").unwrap_or(LINE_BYTES_DEFAULT as u64);
         self.numbers.on_joined(published, self.waiting.last_number(), line_bytes_max);
@@ -74,14 +207,74 @@ impl Outbox {
     /// a new one are not known.
     pub(super) fn on_joined_without_reply(&mut self, output: &mut SessionOutput) {
         if self.may_be_new {
-            self.waiting.take_numbers(output);
-            self.numbers.forget();
+            self.on_forgotten(output);
         }
     }
 
-    /// The membership has ended: the numbers end with it.
-    pub(super) fn on_deregistered(&mut self) {
-        self.numbers.forget();
+    /// Takes the numbers away from all texts that wait. Texts that may be accepted are given up.
+    fn take_numbers(&mut self, output: &mut SessionOutput) {
+        for request in self.waiting.take_numbers() {
+            self.finish(&request, output);
+            output.fail_with(Notice::unanswered(&request.ask));
+        }
+    }
+
+    /// Returns true if the oldest request that waits can be sent. A text in the outbox file must
+    /// have its number there.
+    pub(super) fn may_send(
+        &mut self,
+        (id, requests): (&str, &Requests),
+        output: &mut SessionOutput,
+    ) -> bool {
+        let Some(front) = self.waiting.front() else { return false };
+        if front.ask.is_message() && self.must_drain(requests) {
+            return false;
+        }
+        let is_numbered = |front: &UserRequest| front.number().is_some();
+        if self.is_stored_front() && !self.waiting.front().is_some_and(is_numbered) {
+            self.number_stored((id, requests), output);
+        }
+        let front = self.waiting.front();
+        let position = front.and_then(UserRequest::stored_at).unwrap_or_default();
+        self.store.as_ref().is_none_or(|store| store.is_written(position))
+    }
+
+    fn is_stored_front(&self) -> bool {
+        self.waiting.front().is_some_and(|front| front.stored_at().is_some())
+    }
+
+    /// Numbers the oldest texts of the outbox file, as many as may be in flight.
+    fn number_stored(&mut self, (id, requests): (&str, &Requests), output: &mut SessionOutput) {
+        let Some(store) = &mut self.store else { return };
+        for request in self.waiting.iter_mut().take(IN_FLIGHT_MAX) {
+            if request.number().is_some() || request.stored_at().is_none() {
+                continue;
+            }
+            let Some(number) = self.numbers.next() else { return };
+            request.set_number(number);
+            let line = requests.line(id, &request.command());
+            if !line.is_some_and(|line| self.numbers.fits(line.len())) {
+                request.take_number(); // It goes as `msend`, for the coordinator's reason.
+                return;
+            }
+            self.numbers.use_next();
+            let entry = OutboxEntry::Number { order: request.order(), number };
+            request.set_stored_at(store.push(entry, output));
+        }
+    }
+
+    /// Gives a text its number, if the coordinator knows `send` and will take the text.
+    fn number(&mut self, request: &mut UserRequest, id: &str, requests: &Requests) {
+        let Some(number) = self.numbers.next() else { return };
+        if request.number().is_some() || !request.ask.is_valid_text() {
+            return;
+        }
+        request.set_number(number);
+        let line = requests.line(id, &request.command());
+        match line.is_some_and(|line| self.numbers.fits(line.len())) {
+            true => self.numbers.use_next(),
+            false => drop(request.take_number()),
+        }
     }
 
     /// Returns the line of a request. A text gets a number, if the coordinator knows `send`. A text
@@ -93,17 +286,8 @@ impl Outbox {
         id: &str,
         requests: &Requests,
     ) -> Option<Box<str>> {
-        if let Some(number) = self.numbers.next()
-            && request.number().is_none()
-            && request.ask.is_valid_text()
-        {
-            request.set_number(number);
-            let line = requests.line(id, &request.command())?;
-            if self.numbers.fits(line.len()) {
-                self.numbers.use_next();
-                return Some(line);
-            }
-            request.take_number();
+        if request.stored_at().is_none() {
+            self.number(request, id, requests);
         }
         requests.line(id, &request.command())
     }
@@ -113,118 +297,73 @@ impl Outbox {
         self.numbers.must_drain(requests.has_numbers(), self.waiting.last_number())
     }
 
-    /// Handles `OK` to a text: shows the same reply with a number and without.
-    pub(super) fn on_accepted(
-        &mut self,
-        mut request: UserRequest,
-        (line, fields): (&str, Fields<'_>),
-        output: &mut SessionOutput,
-    ) {
-        self.waiting.on_accepted();
-        let reply = match (request.number(), fields.value("seq")) {
-            (None, _) => line.into(),
-            (Some(_), Some(seq)) => format!("OK msend seq={seq}").into(),
-            (Some(_), None) if request.may_be_accepted() => "OK msend duplicate=1".into(),
-            // Another program that sends for this id has used the number for a text of its own.
-            (Some(number), None) => {
-                self.numbers.on_accepted(number);
-                request.take_number();
-                return self.waiting.insert(request);
-            }
-        };
-        request.number().into_iter().for_each(|number| self.numbers.on_accepted(number));
-        output.show(Notice::Reply(reply));
-    }
-
-    /// Handles `ERR` to a text. If the refusal is for now, the text waits. If it `may_wait`, this
-    /// holds for texts without a number as long as the member is not online, and for texts with a
-    /// number also while the coordinator takes no text. Returns false if the text has failed, and
-    /// shows that.
-    pub(super) fn on_refused(
-        &mut self,
-        request: UserRequest,
-        (code, line): (u16, &str),
-        may_wait: bool,
-        output: &mut SessionOutput,
-    ) -> bool {
-        let is_for_now = match request.number() {
-            Some(_) => matches!(code, 404 | 408 | 409 | 503 | 506 | 507),
-            None => matches!(code, 404 | 409 | 503),
-        };
-        let waits = is_for_now && may_wait;
-        match waits {
-            true => self.waiting.refuse(request, (code, line)),
-            false => {
-                self.note_given_up(request.number());
-                output.fail_with(match request.may_be_accepted() {
-                    true => Notice::unanswered(&request.ask),
-                    false => Notice::Reply(line.into()),
-                });
-            }
-        }
-        waits
-    }
-
-    /// Handles a number above the one that the coordinator expects. Usually the text before was
-    /// refused, and is sent again: this one follows it. If nobody sends the expected number, the
-    /// text gets another one.
-    pub(super) fn on_too_high(
-        &mut self,
-        mut request: UserRequest,
-        expected: NonZeroU64,
-        requests: &Requests,
-        output: &mut SessionOutput,
-    ) {
-        self.numbers.on_expected(expected);
-        if self.waiting.has_number(expected) || requests.has_number(expected) {
-            return self.waiting.insert(request);
-        }
-        self.note_given_up(Some(expected));
-        match request.take_number() {
-            true => self.waiting.insert(request),
-            false => output.fail_with(Notice::unanswered(&request.ask)),
-        }
-    }
-
-    /// Handles the end of a request whose reply is lost. A text with a number is sent again, if it
-    /// `may_wait`.
-    pub(super) fn on_unanswered(
-        &mut self,
-        mut request: UserRequest,
-        may_wait: bool,
-        output: &mut SessionOutput,
-    ) {
-        request.mark_unanswered();
-        match may_wait && request.number().is_some() {
-            true => self.waiting.insert(request),
-            false => {
-                self.note_given_up(request.number());
-                output.fail_with(Notice::unanswered(&request.ask));
-            }
-        }
-    }
-
-    /// Gives up a request that is not sent.
+    /// Gives up a request that is not sent. The outbox file keeps its texts at the end of the
+    /// participant.
     pub(super) fn give_up(
         &mut self,
-        request: &UserRequest,
-        why: NotSent,
+        request: UserRequest,
+        why: &NotSent,
         output: &mut SessionOutput,
     ) {
-        self.note_given_up(request.number());
-        output.fail_with(request.given_up(why));
+        if *why == NotSent::Quit && request.stored_at().is_some() {
+            return self.waiting.insert(request);
+        }
+        self.give_up_all(vec![request], why, output);
     }
 
-    /// Gives up all requests that wait.
-    pub(super) fn give_up_waiting(&mut self, why: &NotSent, output: &mut SessionOutput) {
-        let lowest = self.waiting.give_up(why, output);
-        self.note_given_up(lowest);
+    /// The user goes offline: gives up what waits, but for texts that the outbox file keeps, and
+    /// texts that may be accepted.
+    pub(super) fn on_left(&mut self, output: &mut SessionOutput) {
+        let given_up = match self.has_file() {
+            true => self.waiting.take(|request| request.stored_at().is_none()),
+            false => self.waiting.take_unsent(),
+        };
+        self.give_up_all(given_up, &NotSent::Left, output);
     }
 
-    /// Gives up the requests that have waited for too long.
+    /// The participant ends: gives up what waits, but for texts that the outbox file keeps.
+    pub(super) fn on_quit(&mut self, output: &mut SessionOutput) {
+        let given_up = self.waiting.take(|request| request.stored_at().is_none());
+        self.give_up_all(given_up, &NotSent::Quit, output);
+        if let Some(store) = &self.store
+            && store.is_failing()
+        {
+            let is_unwritten = |request: &UserRequest| {
+                request.stored_at().is_some_and(|position| !store.is_written(position))
+            };
+            for request in self.waiting.take(is_unwritten) {
+                output.fail_with(request.given_up(NotSent::NotStored));
+            }
+        }
+    }
+
+    /// Gives up the requests that have waited for too long, and writes the file again if that is
+    /// due.
     pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) {
-        let lowest = self.waiting.expire(output, now);
+        let given_up = self.waiting.expire(now);
+        self.give_up_all(given_up, &NotSent::TooOld(self.waiting.limits()), output);
+        self.store.iter_mut().for_each(|store| store.retry(output, now));
+    }
+
+    fn give_up_all(
+        &mut self,
+        requests: Vec<UserRequest>,
+        why: &NotSent,
+        output: &mut SessionOutput,
+    ) {
+        let lowest = requests.iter().filter_map(UserRequest::number).min();
+        for request in requests {
+            self.finish(&request, output);
+            output.fail_with(request.given_up(why.clone()));
+        }
         self.note_given_up(lowest);
+    }
+
+    /// The outcome of a request is known: the outbox file need not keep it.
+    fn finish(&mut self, request: &UserRequest, output: &mut SessionOutput) {
+        if let (Some(store), Some(_)) = (&mut self.store, request.stored_at()) {
+            store.push(OutboxEntry::Done { order: request.order() }, output);
+        }
     }
 
     /// A text with this number is given up, and so the numbers above it will be refused.
@@ -233,5 +372,11 @@ impl Outbox {
             self.waiting.take_numbers_above(number);
             self.numbers.on_given_up();
         }
+    }
+
+    /// Checks the invariants, in constant time.
+    pub(super) fn check(&self) {
+        self.waiting.check();
+        self.store.iter().for_each(OutboxStore::check);
     }
 }

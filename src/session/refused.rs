@@ -1,6 +1,7 @@
-//! Explains a refused automatic reconnect to the user.
+//! Explains a refused automatic reconnect to the user, and reads the reason of a refused text.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use super::Reason;
 
@@ -17,6 +18,12 @@ pub(super) fn why_refused(code: u16, line: &str, id: &str, own_ip: Option<IpAddr
 /// is wrong.
 fn is_about_id(line: &str) -> bool {
     line.starts_with("ERR 403 id: ")
+}
+
+/// Returns the number that the coordinator expects, if it has refused another one.
+pub(super) fn expected_number(line: &str) -> Option<NonZeroU64> {
+    let expected = line.strip_prefix("ERR 409 send: expected ")?;
+    expected.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 
 use super::in_flight::{InFlight, RequestSource, handed_over};
 use super::output::SessionOutput;
+use super::user_request::UserRequest;
 use super::{CommandSocket, SessionEffect};
 use crate::limits::{DIAL_TIMEOUT_MS, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_MAX, REPLY_TIMEOUT_MS};
 use crate::protocol::{Command, Fields, ReplyLine, Request};
@@ -141,8 +142,13 @@ impl Requests {
     }
 
     fn numbers(&self) -> impl Iterator<Item = NonZeroU64> {
+        self.user_requests().filter_map(UserRequest::number)
+    }
+
+    /// Returns the requests of the user that are in flight.
+    pub(super) fn user_requests(&self) -> impl Iterator<Item = &UserRequest> {
         self.in_flight.iter().filter_map(|request| match &request.source {
-            RequestSource::User(request) => request.number(),
+            RequestSource::User(request) => Some(request),
             RequestSource::Join | RequestSource::Leave | RequestSource::GivenUp => None,
         })
     }

@@ -25,6 +25,16 @@ pub(super) struct TextNumbers {
 }
 
 impl TextNumbers {
+    /// Returns the numbers of an earlier run, which has left texts with numbers from `first` to
+    /// `last`.
+    pub(super) fn restored(first: Option<NonZeroU64>, last: Option<NonZeroU64>) -> Self {
+        Self {
+            next: last.map(|last| last.saturating_add(1)),
+            published: first.map_or(0, |first| first.get().saturating_sub(1)),
+            ..Self::default()
+        }
+    }
+
     /// Returns true if the coordinator's numbers are those of this session: it confirmed no fewer,
     /// and this session gave no fewer. Otherwise they are of another registration or program.
     pub(super) fn knows(&self, published: u64) -> bool {

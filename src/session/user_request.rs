@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{Ask, NotSent, Notice};
+use super::{Ask, NotSent, Notice, StoredText};
 use crate::protocol::Command;
 use crate::time::Millis;
 
@@ -12,25 +12,51 @@ pub(super) struct UserRequest {
     pub(super) ask: Ask,
     /// Position among all requests of the user.
     order: u64,
-    /// Time of the user's command: a request waits a limited time from here.
-    since: Millis,
+    /// Time at which the request is given up if it still waits.
+    until: Millis,
     /// Number of a text, from the first time that it is sent.
     number: Option<NonZeroU64>,
     /// True if the coordinator may have accepted the text: a reply to it was lost.
     may_be_accepted: bool,
+    /// Position of the last entry of the text in the outbox file, if it is kept there.
+    stored_at: Option<u64>,
 }
 
 impl UserRequest {
-    pub(super) const fn new(ask: Ask, order: u64, since: Millis) -> Self {
-        Self { ask, order, since, number: None, may_be_accepted: false }
+    pub(super) const fn new(ask: Ask, order: u64, until: Millis) -> Self {
+        Self { ask, order, until, number: None, may_be_accepted: false, stored_at: None }
+    }
+
+    /// Returns a text that an earlier run left in the outbox file. If it has a number, it may have
+    /// been sent.
+    pub(super) fn restored(stored: StoredText, ms_max: u64, now: Millis) -> Self {
+        let StoredText { order, number, text, age_ms } = stored;
+        Self {
+            ask: Ask::Msend(text),
+            order,
+            until: now.plus(ms_max.saturating_sub(age_ms)),
+            number,
+            may_be_accepted: number.is_some(),
+            stored_at: Some(0),
+        }
     }
 
     pub(super) const fn order(&self) -> u64 {
         self.order
     }
 
-    pub(super) const fn since(&self) -> Millis {
-        self.since
+    pub(super) const fn until(&self) -> Millis {
+        self.until
+    }
+
+    /// Returns the position of the text's last entry in the outbox file, if it is kept there.
+    pub(super) const fn stored_at(&self) -> Option<u64> {
+        self.stored_at
+    }
+
+    /// The outbox file keeps the text, with its last entry at this position.
+    pub(super) const fn set_stored_at(&mut self, position: u64) {
+        self.stored_at = Some(position);
     }
 
     pub(super) const fn number(&self) -> Option<NonZeroU64> {

@@ -16,23 +16,31 @@ use std::num::NonZeroU64;
 use super::backoff::Backoff;
 use super::output::SessionOutput;
 use super::user_request::UserRequest;
+use super::waiting_limits::WaitingLimits;
 use super::{Ask, Notice, Reason};
-use crate::limits::{IN_FLIGHT_MAX, WAITING_BYTES_MAX, WAITING_MAX, WAITING_MS_MAX};
+use crate::limits::IN_FLIGHT_MAX;
 use crate::time::Millis;
 
 /// Reason why a request of the user was given up before it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSent {
-    /// The waiting requests reached the limit of their number or bytes. The value is their number.
-    TooMany(usize),
+    /// The waiting requests reached the limit of their number or bytes.
+    TooMany {
+        /// Number of requests that wait.
+        waiting: usize,
+        /// Limits of waiting.
+        limits: WaitingLimits,
+    },
     /// The request has waited for the maximum time.
-    TooOld,
+    TooOld(WaitingLimits),
     /// There is no connection, and no automatic reconnect.
     Unreachable(Reason),
     /// The user asked to go offline.
     Left,
     /// The participant shuts down.
     Quit,
+    /// The participant shuts down, and the outbox file has no entry of the text.
+    NotStored,
 }
 
 /// The queue of waiting requests, in the order of the user's commands.
@@ -40,8 +48,12 @@ pub enum NotSent {
 pub(super) struct WaitingRequests {
     requests: VecDeque<UserRequest>,
     bytes: usize,
+    limits: WaitingLimits,
     /// Number of requests so far.
     numbered: u64,
+    /// Highest number of a waiting text that may be accepted. Texts up to this number stay until
+    /// the coordinator has answered: it knows what became of them, and expects their numbers.
+    unanswered: Option<NonZeroU64>,
     /// No request is sent before this time, although the message socket is open: the command socket
     /// could not connect, or the coordinator refused a message.
     not_before: Option<Millis>,
@@ -53,11 +65,13 @@ pub(super) struct WaitingRequests {
 }
 
 impl WaitingRequests {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, limits: WaitingLimits) -> Self {
         Self {
             requests: VecDeque::new(),
             bytes: 0,
+            limits,
             numbered: 0,
+            unanswered: None,
             not_before: None,
             pauses: Backoff::new(seed),
             refused: None,
@@ -65,10 +79,16 @@ impl WaitingRequests {
         }
     }
 
+    /// Queues a text that an earlier run left. These texts come first, in their order.
+    pub(super) fn restore(&mut self, request: UserRequest) {
+        self.numbered = self.numbered.max(request.order());
+        self.insert(request);
+    }
+
     /// Gives a request its position. Requests must be numbered in the order of the user's commands.
     pub(super) fn number(&mut self, ask: Ask, now: Millis) -> UserRequest {
         self.numbered = self.numbered.saturating_add(1);
-        UserRequest::new(ask, self.numbered, now)
+        UserRequest::new(ask, self.numbered, now.plus(self.limits.ms))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -79,43 +99,78 @@ impl WaitingRequests {
         self.requests.len()
     }
 
-    /// Returns true if the number and the bytes of the requests are below their limits.
-    pub(super) fn has_room(&self) -> bool {
-        self.requests.len() < WAITING_MAX && self.bytes < WAITING_BYTES_MAX
+    pub(super) const fn limits(&self) -> WaitingLimits {
+        self.limits
     }
 
-    /// Queues a request until the coordinator can be reached, or gives it up if the queue is full.
-    pub(super) fn wait(&mut self, request: UserRequest, output: &mut SessionOutput) {
-        match self.has_room() {
-            true => self.insert(request),
-            false => output.fail_with(request.given_up(NotSent::TooMany(self.len()))),
-        }
+    /// Returns true if another request may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.requests.len() < self.limits.number && self.bytes < self.limits.bytes
     }
 
     /// Inserts a request at its position. A request that was in flight goes before the others.
     pub(super) fn insert(&mut self, request: UserRequest) {
         self.bytes = self.bytes.saturating_add(request.ask.bytes());
+        if request.may_be_accepted() {
+            self.unanswered = self.unanswered.max(request.number());
+        }
         let at = self.requests.partition_point(|other| other.order() < request.order());
         self.requests.insert(at, request);
     }
 
     pub(super) fn pop(&mut self) -> Option<UserRequest> {
         let request = self.requests.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(request.ask.bytes());
-        if self.requests.is_empty() {
-            self.not_before = None;
-        }
+        self.on_removed(&request);
         Some(request)
     }
 
-    fn pop_expired(&mut self, now: Millis) -> Option<UserRequest> {
-        let is_expired = |request: &UserRequest| request.since().plus(WAITING_MS_MAX) <= now;
-        self.requests.front().is_some_and(is_expired).then(|| self.pop())?
+    fn on_removed(&mut self, request: &UserRequest) {
+        self.bytes = self.bytes.saturating_sub(request.ask.bytes());
+        if self.requests.is_empty() {
+            self.not_before = None;
+            self.unanswered = None;
+        }
+    }
+
+    /// Removes and returns the requests that match, in order.
+    pub(super) fn take(&mut self, is_match: impl Fn(&UserRequest) -> bool) -> Vec<UserRequest> {
+        let mut taken = Vec::new();
+        for request in std::mem::take(&mut self.requests) {
+            match is_match(&request) {
+                true => taken.push(request),
+                false => self.requests.push_back(request),
+            }
+        }
+        taken.iter().for_each(|request| self.on_removed(request));
+        taken
+    }
+
+    /// Returns true if a text must wait until the coordinator has answered: see
+    /// [`Self::unanswered`].
+    fn must_stay(&self, request: &UserRequest) -> bool {
+        request.number().is_some_and(|number| Some(number) <= self.unanswered)
+    }
+
+    /// Returns true if the oldest request must stay.
+    pub(super) fn must_front_stay(&self) -> bool {
+        self.front().is_some_and(|front| self.must_stay(front))
+    }
+
+    /// Removes and returns the requests that need no answer of the coordinator.
+    pub(super) fn take_unsent(&mut self) -> Vec<UserRequest> {
+        let unanswered = self.unanswered;
+        self.take(|request| request.number().is_none_or(|number| Some(number) > unanswered))
+    }
+
+    /// Returns the oldest request that can be given up. All requests may wait for the same time, so
+    /// it is the first one that has waited for too long.
+    fn oldest(&self) -> Option<&UserRequest> {
+        self.requests.iter().find(|request| !self.must_stay(request))
     }
 
     /// Starts a pause in sending, unless one is under way.
     pub(super) fn delay_sending(&mut self, now: Millis) {
-        if self.not_before.is_none() {
+        if self.not_before.is_none() && !self.is_empty() {
             self.not_before = Some(now.plus(self.pauses.next_ms()));
         }
     }
@@ -125,32 +180,19 @@ impl WaitingRequests {
         self.not_before.is_some()
     }
 
-    /// Ends a pause that is over, and gives up the requests that have waited for too long. Returns
-    /// the lowest number of these.
-    pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) -> Option<NonZeroU64> {
+    /// Ends a pause that is over. Removes and returns the requests that have waited for too long.
+    pub(super) fn expire(&mut self, now: Millis) -> Vec<UserRequest> {
         if self.not_before.is_some_and(|until| until <= now) {
             self.not_before = None;
         }
-        let mut lowest = None;
-        while let Some(request) = self.pop_expired(now) {
-            lowest = lowest.into_iter().chain(request.number()).min();
-            output.fail_with(request.given_up(NotSent::TooOld));
+        if self.oldest().is_none_or(|oldest| oldest.until() > now) {
+            return Vec::new();
         }
-        lowest
-    }
-
-    /// Gives up all requests. Returns the lowest number of these.
-    pub(super) fn give_up(
-        &mut self,
-        why: &NotSent,
-        output: &mut SessionOutput,
-    ) -> Option<NonZeroU64> {
-        let mut lowest = None;
-        while let Some(request) = self.pop() {
-            lowest = lowest.into_iter().chain(request.number()).min();
-            output.fail_with(request.given_up(why.clone()));
-        }
-        lowest
+        let unanswered = self.unanswered;
+        self.take(|request| {
+            let must_stay = request.number().is_some_and(|number| Some(number) <= unanswered);
+            !must_stay && request.until() <= now
+        })
     }
 
     /// Takes the numbers above a given up one away from the texts that the coordinator has
@@ -168,33 +210,45 @@ impl WaitingRequests {
         self.requests.iter().any(|request| request.number() == Some(number))
     }
 
+    /// Returns the lowest number of a text that waits.
+    pub(super) fn first_number(&self) -> Option<NonZeroU64> {
+        self.requests.iter().filter_map(UserRequest::number).min()
+    }
+
     /// Returns the highest number of a text that waits.
     pub(super) fn last_number(&self) -> Option<NonZeroU64> {
         self.requests.iter().filter_map(UserRequest::number).max()
     }
 
-    /// Takes the numbers away from the texts that wait: the coordinator does not know them. Texts
-    /// that it may have accepted are given up.
-    pub(super) fn take_numbers(&mut self, output: &mut SessionOutput) {
-        let mut given_up = Vec::new();
-        for mut request in std::mem::take(&mut self.requests) {
-            match request.take_number() {
-                true => self.requests.push_back(request),
-                false => given_up.push(request),
-            }
+    /// Takes the numbers away from the texts that wait: the coordinator does not know them. Removes
+    /// and returns the texts that it may have accepted.
+    pub(super) fn take_numbers(&mut self) -> Vec<UserRequest> {
+        self.unanswered = None;
+        let taken = self.take(UserRequest::may_be_accepted);
+        for request in &mut self.requests {
+            request.take_number();
         }
-        for request in given_up {
-            self.bytes = self.bytes.saturating_sub(request.ask.bytes());
-            output.fail_with(Notice::unanswered(&request.ask));
-        }
-        if self.requests.is_empty() {
-            self.not_before = None;
-        }
+        taken
+    }
+
+    /// Returns the waiting requests, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &UserRequest> {
+        self.requests.iter()
+    }
+
+    /// Returns the waiting requests, the oldest first, to change them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut UserRequest> {
+        self.requests.iter_mut()
     }
 
     /// Returns the oldest waiting request.
     pub(super) fn front(&self) -> Option<&UserRequest> {
         self.requests.front()
+    }
+
+    /// Returns the youngest waiting request.
+    pub(super) fn back(&self) -> Option<&UserRequest> {
+        self.requests.back()
     }
 
     /// Queues a refused text again. The notice tells the reason if it is not that this participant
@@ -219,7 +273,8 @@ impl WaitingRequests {
         match (self.is_empty(), is_in_outage) {
             (true, false) => self.reported = false,
             (false, true) if !std::mem::replace(&mut self.reported, true) => {
-                output.show(Notice::Waiting { refused: self.refused.take() });
+                let (refused, limits) = (self.refused.take(), self.limits);
+                output.show(Notice::Waiting { refused, limits });
             }
             (_, _) => (),
         }
@@ -236,105 +291,17 @@ impl WaitingRequests {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let oldest = self.requests.front().map(|request| request.since().plus(WAITING_MS_MAX));
+        let oldest = self.oldest().map(UserRequest::until);
         oldest.into_iter().chain(self.not_before).min()
     }
 
     pub(super) fn check(&self) {
-        assert!(self.requests.len() <= WAITING_MAX.saturating_add(IN_FLIGHT_MAX));
-        let is_clear = self.bytes == 0 && self.not_before.is_none();
+        let number_max = self.limits.number.saturating_add(IN_FLIGHT_MAX);
+        assert!(self.requests.len() <= number_max.max(self.limits.number));
+        let is_clear = self.bytes == 0 && self.not_before.is_none() && self.unanswered.is_none();
         assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::SessionEffect;
-
-    fn ask(text: &str) -> Ask {
-        Ask::Msend(text.into())
-    }
-
-    fn new() -> (WaitingRequests, SessionOutput) {
-        (WaitingRequests::new(1), SessionOutput::default())
-    }
-
-    fn shown(output: &mut SessionOutput) -> Vec<Notice> {
-        let effects = std::iter::from_fn(|| output.poll());
-        let notice = |effect| {
-            let SessionEffect::Show(notice) = effect else { panic!("no notice: {effect:?}") };
-            notice
-        };
-        effects.map(notice).collect()
-    }
-
-    #[test]
-    fn a_request_that_was_in_flight_goes_before_the_later_ones() {
-        let (mut waiting, mut output) = new();
-        let requests = ["a", "b", "c"].map(|text| waiting.number(ask(text), Millis::ZERO));
-        let [a, b, c] = requests.clone();
-        for request in [b, c, a] {
-            waiting.wait(request, &mut output);
-            waiting.check();
-        }
-        let popped = std::iter::from_fn(|| waiting.pop()).collect::<Vec<_>>();
-        assert_eq!(popped, requests);
-        waiting.check();
-    }
-
-    #[test]
-    fn a_request_that_finds_no_room_or_waits_for_too_long_is_not_sent() {
-        let (mut waiting, mut output) = new();
-        for number in 0..=WAITING_MAX {
-            let since = Millis::new(number.min(1) as u64);
-            let request = waiting.number(ask("x"), since);
-            waiting.wait(request, &mut output);
-        }
-        let not_sent = |why| Notice::not_sent(&ask("x"), why);
-        assert_eq!(shown(&mut output), [not_sent(NotSent::TooMany(WAITING_MAX))]);
-        let due = Millis::ZERO.plus(WAITING_MS_MAX);
-        assert_eq!(waiting.deadline(), Some(due));
-        waiting.expire(&mut output, due);
-        assert_eq!(shown(&mut output), [not_sent(NotSent::TooOld)]);
-        assert_eq!(waiting.len(), WAITING_MAX - 1);
-        waiting.give_up(&NotSent::Quit, &mut output);
-        assert_eq!(shown(&mut output).len(), WAITING_MAX - 1);
-        waiting.check();
-    }
-
-    #[test]
-    fn an_outage_and_its_end_are_shown_once() {
-        let (mut waiting, mut output) = new();
-        waiting.report(true, &mut output);
-        assert_eq!(shown(&mut output), [], "nothing waits");
-        for text in ["a", "b"] {
-            let request = waiting.number(ask(text), Millis::ZERO);
-            waiting.wait(request, &mut output);
-            waiting.report(true, &mut output);
-        }
-        assert_eq!(shown(&mut output), [Notice::Waiting { refused: None }]);
-        waiting.pop_to_send(&mut output).unwrap();
-        waiting.pop_to_send(&mut output).unwrap();
-        assert_eq!(shown(&mut output), [Notice::SendingWaiting { commands: 2 }]);
-    }
-
-    #[test]
-    fn a_pause_ends_at_its_time_when_online_again_or_when_nothing_waits() {
-        let (mut waiting, mut output) = new();
-        let request = waiting.number(ask("x"), Millis::ZERO);
-        waiting.wait(request, &mut output);
-        waiting.delay_sending(Millis::ZERO);
-        let until = waiting.deadline().unwrap();
-        waiting.delay_sending(Millis::new(1));
-        assert_eq!(waiting.deadline(), Some(until), "one pause at a time");
-        waiting.expire(&mut output, until);
-        assert!(!waiting.is_paused());
-        waiting.delay_sending(until);
-        waiting.release();
-        assert!(!waiting.is_paused());
-        waiting.delay_sending(until);
-        waiting.pop();
-        assert!(!waiting.is_paused());
-    }
-}
+mod tests;

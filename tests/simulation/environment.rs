@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Turn(Node),
     /// The disk of a person is done with a write; the number names the process.
     Disk(usize, u32),
+    /// The same, of the disk with the outbox file.
+    OutboxDisk(usize, u32),
     /// A user types something.
     User(usize),
     /// A raw member does something.

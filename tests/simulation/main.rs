@@ -90,6 +90,7 @@ mod model_presence;
 mod model_sends;
 mod net;
 mod observer;
+mod outbox_disk;
 mod outside;
 mod participant;
 mod raw;

@@ -15,6 +15,7 @@ use crate::coverage::CoveragePoint;
 use crate::disk::Disk;
 use crate::environment::{Event, Node};
 use crate::net::{CloseKind, End};
+use crate::outbox_disk::OutboxDisk;
 use crate::texts::Texts;
 use crate::world::World;
 
@@ -33,6 +34,7 @@ pub(crate) struct SimParticipant {
     sockets: u64,
     ports: u16,
     pub(crate) disk: Disk,
+    pub(crate) outbox: Option<OutboxDisk>,
     /// The last `status`, and the replies shown since it was asked for.
     pub(crate) status: Option<Status>,
     pub(crate) replies: Vec<String>,
@@ -65,11 +67,16 @@ struct Messages {
 }
 
 impl SimParticipant {
-    pub(crate) fn new(index: usize, (reconnects, must_sync): (bool, bool)) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        (reconnects, must_sync): (bool, bool),
+        has_outbox: bool,
+    ) -> Self {
         let id = format!("p{index}");
         let last = u8::try_from(index).unwrap();
         Self {
             disk: Disk::new(index, &id, must_sync),
+            outbox: has_outbox.then(|| OutboxDisk::new(index, must_sync)),
             id,
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 1, last)),
             life: 0,
@@ -97,6 +104,9 @@ impl World {
         self.trace(|| format!("p{i}: starts"));
         let seed = self.environment.rng.next();
         let participant = &mut self.participants[i];
+        let now = self.environment.now;
+        let outbox = participant.outbox.as_mut().map(|outbox| outbox.open(now));
+        participant.outcomes.on_start(outbox.as_deref().unwrap_or_default());
         let ledger = participant.disk.open();
         let last = groupcast::protocol::Seq::new(ledger.last);
         participant.life += 1;
@@ -108,6 +118,8 @@ impl World {
             reconnects: participant.reconnects,
             stays_after_input: true,
             visit: VisitKind::Stays,
+            outbox,
+            started: Millis::ZERO,
             seed,
         }));
     }
@@ -122,7 +134,10 @@ impl World {
         if participant.disk.ledger.last < last {
             model.cover(CoveragePoint::MemoryLost);
         }
-        participant.outcomes.on_end();
+        if let Some(outbox) = &mut participant.outbox {
+            model.lost_texts.extend(outbox.crash(environment, with_machine));
+        }
+        participant.outcomes.on_end(participant.outbox.is_some());
         participant.session = None;
         participant.ends = false;
         participant.listens = None;
@@ -172,17 +187,10 @@ impl World {
                 let commands = commands.expect("sent where there is a socket");
                 commands.registers = line.contains("#register ");
                 commands.output.extend(line.as_bytes());
-                participant.outcomes.on_send(socket.0, &line);
+                participant.outcomes.on_send(socket.0, &line, participant.outbox.as_ref());
             }
             SessionEffect::Listen { port } => self.listen(i, port),
-            SessionEffect::CloseListener => {
-                let listens = participant.listens.take().expect("closed once");
-                environment.listeners.remove(&listens);
-                let inbox = std::mem::take(&mut environment.inbox(Node::Participant(i)).accepted);
-                for end in participant.waiting.drain(..).chain(inbox) {
-                    environment.close(end);
-                }
-            }
+            SessionEffect::CloseListener => self.close_listener(i),
             SessionEffect::CloseMessageSocket { socket } => {
                 let messages = participant.messages.remove(&socket.0);
                 let end = messages.expect("closed once").end;
@@ -199,6 +207,8 @@ impl World {
             }
             SessionEffect::Append(entry) => self.append(i, entry),
             SessionEffect::ReadLast { .. } => self.read_last(i),
+            SessionEffect::Store(entry) => self.store(i, entry),
+            SessionEffect::RetryOutbox => self.retry_outbox(i),
             SessionEffect::RetryLog => participant.disk.retry(environment, participant.life),
             SessionEffect::Show(Notice::Status(status)) => participant.status = Some(status),
             SessionEffect::Show(notice) => {
@@ -206,6 +216,17 @@ impl World {
                 participant.replies.push(notice.to_string());
             }
             SessionEffect::Exit { .. } => participant.ends = true,
+        }
+    }
+
+    fn close_listener(&mut self, i: usize) {
+        let World { participants, environment, .. } = self;
+        let participant = &mut participants[i];
+        let listens = participant.listens.take().expect("closed once");
+        environment.listeners.remove(&listens);
+        let inbox = std::mem::take(&mut environment.inbox(Node::Participant(i)).accepted);
+        for end in participant.waiting.drain(..).chain(inbox) {
+            environment.close(end);
         }
     }
 

@@ -1,16 +1,22 @@
 //! Outcome of each text that a user sends: exactly one, the right one, in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU64;
 
-use groupcast::session::Notice;
+use groupcast::protocol::Text;
+use groupcast::session::{Notice, StoredText};
 
 use crate::coverage::CoveragePoint;
 use crate::model::Model;
+use crate::outbox_disk::OutboxDisk;
 
 /// All texts of one user.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     outcomes: BTreeMap<String, (u64, TextOutcome)>,
+    /// Texts whose number was used by a killed process, of which requests were still under way. And
+    /// texts that are sent again, as a killed process has not written down their confirmation.
+    overtaken: BTreeSet<String>,
     /// Texts with a reply that was lost.
     unanswered: BTreeSet<String>,
     typed: u64,
@@ -49,8 +55,28 @@ impl Texts {
         }
     }
 
-    pub(crate) fn on_send(&mut self, socket: u64, line: &str) {
+    /// A process starts, and its outbox file has these texts.
+    pub(crate) fn on_start(&mut self, stored: &[StoredText]) {
+        for StoredText { number, text, .. } in stored {
+            let (_, outcome) = self.outcomes.get_mut(&**text).expect("typed before");
+            if *outcome == TextOutcome::Confirmed {
+                self.overtaken.insert(text.to_string());
+            }
+            *outcome = match number {
+                None => TextOutcome::Typed,
+                Some(_) => {
+                    self.unanswered.insert(text.to_string());
+                    TextOutcome::Lost
+                }
+            };
+        }
+    }
+
+    pub(crate) fn on_send(&mut self, socket: u64, line: &str, outbox: Option<&OutboxDisk>) {
         if let Some(text) = text_of(line) {
+            if let Some(outbox) = outbox.filter(|_| Text::is_valid(text)) {
+                outbox.check_sent(text, number_of(line));
+            }
             // A text with a number may be sent again although its outcome is not known.
             let from = [TextOutcome::Typed, TextOutcome::Returned, TextOutcome::Lost];
             let from = if line.contains("#send ") { &from[..] } else { &from[..2] };
@@ -68,13 +94,18 @@ impl Texts {
         if let Some(text) = request.as_deref().and_then(text_of) {
             // Another text of this member can have the number.
             let is_other = reply.ends_with(" duplicate=1") && !accepted.contains(text);
+            if is_other {
+                self.overtaken.insert(text.to_owned());
+            }
             if is_other || !reply.starts_with("OK ") {
                 self.change(text, TextOutcome::Returned, &[TextOutcome::InFlight]);
             } else {
                 let at = self.change(text, TextOutcome::Confirmed, &[TextOutcome::InFlight]);
-                assert!(at > self.confirmed, "confirmed out of order: {text}");
+                // An earlier process may have had the same confirmation, and not written it down.
+                let may_be_late = reply.ends_with(" duplicate=1") || self.overtaken.contains(text);
+                assert!(at > self.confirmed || may_be_late, "confirmed out of order: {text}");
                 assert!(accepted.contains(text), "confirmed without a reason: {text}");
-                self.confirmed = at;
+                self.confirmed = self.confirmed.max(at);
             }
         }
         if ["ERR 408", "ERR 413", "ERR 421"].iter().any(|code| reply.starts_with(code)) {
@@ -143,8 +174,11 @@ impl Texts {
     }
 
     /// The process ends.
-    pub(crate) fn on_end(&mut self) {
+    pub(crate) fn on_end(&mut self, has_outbox: bool) {
         self.in_flight.clear();
+        if has_outbox {
+            self.unanswered.clear();
+        }
         for (_, outcome) in self.outcomes.values_mut() {
             if [TextOutcome::Typed, TextOutcome::InFlight, TextOutcome::Lost, TextOutcome::Returned]
                 .contains(outcome)
@@ -180,6 +214,12 @@ impl Texts {
         *known = outcome;
         *at
     }
+}
+
+/// Returns the number of a `send`.
+fn number_of(line: &str) -> Option<NonZeroU64> {
+    let (_, numbered) = line.split_once("#send ")?;
+    numbered.split_once(' ')?.0.parse().ok()
 }
 
 /// Returns the text of a request.

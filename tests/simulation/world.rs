@@ -79,7 +79,10 @@ impl World {
             journal_state,
             model: Model::new(rules, is_journaled, epoch),
             participants: participants
-                .map(|(i, participant)| SimParticipant::new(i, participant))
+                .map(|(i, participant)| {
+                    let has_outbox = (seed + i as u64).is_multiple_of(2);
+                    SimParticipant::new(i, participant, has_outbox)
+                })
                 .collect(),
             raws,
             hoarders: Vec::new(),
@@ -135,6 +138,7 @@ impl World {
                 }
             }
             Event::Disk(i, life) => self.on_disk(i, life),
+            Event::OutboxDisk(i, life) => self.on_outbox_disk(i, life),
             Event::User(i) => self.on_user(i),
             Event::Act(i) => self.act(i),
             Event::Start(Node::Coordinator) => self.start_coordinator(),
@@ -206,6 +210,9 @@ impl World {
                 let i = self.environment.rng.index(self.participants.len());
                 let ms = self.environment.rng.pick(&[500, 4_000, 30_000]);
                 self.participants[i].disk.fails_until = self.environment.now + ms;
+                if let Some(outbox) = &mut self.participants[i].outbox {
+                    outbox.fails_until = self.environment.now + ms;
+                }
             }
             85..=87 => self.let_a_hoarder_in(),
             88..=89 => self.let_a_crowd_in(),

@@ -1,7 +1,7 @@
 //! The command line of the participant.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use getopts::Matches;
 use log::LevelFilter;
@@ -43,12 +43,22 @@ pub struct ParticipantOptions {
     pub history: bool,
     /// Reconnect automatically when the message socket breaks.
     pub reconnect: bool,
-    /// Acknowledge a message only after an fsync of the log.
-    pub sync: bool,
+    /// Files that keep messages and texts.
+    pub store: StoreOptions,
     /// Show the state of the group instead of joining it.
     pub top: bool,
     /// Options for scripts.
     pub script: ScriptOptions,
+}
+
+/// Options of the files that keep messages and texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Acknowledge a message only after an fsync of the log, and send a text only after an fsync of
+    /// the outbox.
+    pub sync: bool,
+    /// Path of the outbox file, relative to the current directory.
+    pub outbox: Option<PathBuf>,
 }
 
 /// The way in which a participant comes online and leaves.
@@ -65,6 +75,27 @@ pub enum Membership {
 }
 
 impl ParticipantOptions {
+    /// Returns the options that were found.
+    fn of(matches: &Matches) -> Result<Self, ConfigError> {
+        Ok(Self {
+            execute: matches.opt_strs("execute"),
+            interactive: matches.opt_present("interactive"),
+            exit_on_error: matches.opt_present("exit-on-error"),
+            join: matches.opt_present("join"),
+            follow: matches.opt_present("follow"),
+            quiet: matches.opt_present("quiet"),
+            time: matches.opt_present("time"),
+            history: !matches.opt_present("no-history"),
+            reconnect: !matches.opt_present("no-reconnect"),
+            store: StoreOptions {
+                sync: matches.opt_present("sync"),
+                outbox: matches.opt_str("outbox").map(PathBuf::from),
+            },
+            top: matches.opt_present("top"),
+            script: ScriptOptions::of(matches)?,
+        })
+    }
+
     /// Returns the commands to run before the lines of the user.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
@@ -135,7 +166,8 @@ impl ParticipantRun {
             .optflag("", "time", "print the time of each message before it, in UTC")
             .optflag("", "no-history", "do not keep the lines of the prompt for the next start")
             .optflag("", "no-reconnect", "do not reconnect automatically when a connection breaks")
-            .optflag("", "sync", "sync the message log to disk before each acknowledgement")
+            .optflag("", "sync", SYNC)
+            .optopt("", "outbox", OUTBOX, "FILE")
             .optflag("", "top", TOP);
         ScriptOptions::declare(&mut options);
         let matches = matches(&options, arguments)?;
@@ -153,20 +185,7 @@ impl ParticipantRun {
         let file = optional_file(&matches)?;
         let fields = fields(&matches, coordinator);
         let config = ParticipantConfig::with_fields(file.map(Path::new), fields)?;
-        let options = ParticipantOptions {
-            execute: matches.opt_strs("execute"),
-            interactive: matches.opt_present("interactive"),
-            exit_on_error: matches.opt_present("exit-on-error"),
-            join: matches.opt_present("join"),
-            follow: matches.opt_present("follow"),
-            quiet: matches.opt_present("quiet"),
-            time: matches.opt_present("time"),
-            history: !matches.opt_present("no-history"),
-            reconnect: !matches.opt_present("no-reconnect"),
-            sync: matches.opt_present("sync"),
-            top: matches.opt_present("top"),
-            script: ScriptOptions::of(&matches)?,
-        };
+        let options = ParticipantOptions::of(&matches)?;
         let checked = file.unwrap_or("options");
         Ok(run_unless_check(&matches, checked, Self { config, options, log_level }))
     }
@@ -174,10 +193,10 @@ impl ParticipantRun {
 
 /// Options that exclude others.
 const EXCLUSIONS: [(&str, &[&str]); 3] =
-    [("top", &MEMBER_OPTIONS), ("no-log", &["log", "sync"]), ("lines", &["interactive"])];
+    [("top", &MEMBER_OPTIONS), ("no-log", &["log"]), ("lines", &["interactive"])];
 
 /// Options of a member of the group, which `--top` is not.
-const MEMBER_OPTIONS: [&str; 18] = [
+const MEMBER_OPTIONS: [&str; 19] = [
     "log",
     "no-log",
     "execute",
@@ -189,6 +208,7 @@ const MEMBER_OPTIONS: [&str; 18] = [
     "no-history",
     "no-reconnect",
     "sync",
+    "outbox",
     "send",
     "lines",
     "timeout",
@@ -209,6 +229,14 @@ fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
     if matches.opt_present("last") && !matches.opt_present("join") && !visits {
         return Err(ConfigError::Usage("--last needs --join or --count".to_owned()));
     }
+    let is_present = |name| matches.opt_present(name);
+    if is_present("no-log") && is_present("sync") && !is_present("outbox") {
+        return Err(ConfigError::Usage("found both --no-log and --sync".to_owned()));
+    }
+    let sends = is_present("send") || is_present("lines");
+    if is_present("outbox") && sends && !is_present("join") {
+        return Err(ConfigError::Usage(OUTBOX_OF_VISIT.to_owned()));
+    }
     let drops_messages = matches.opt_present("no-log") && matches.opt_present("quiet");
     let uses_messages = matches.opt_present("count") || matches.opt_present("exec");
     if drops_messages && !uses_messages {
@@ -219,6 +247,9 @@ fn check_exclusions(matches: &Matches) -> Result<(), ConfigError> {
 
 const NOTHING_KEPT: &str = "--quiet and --no-log neither show nor keep a message; \
                             add --count N or --exec CMD, or leave one of them out";
+
+const OUTBOX_OF_VISIT: &str = "--outbox keeps texts for a member that comes back: add --join, or \
+                               leave it out";
 
 /// Returns the fields of the config that are options, and `coordinator` of the environment.
 fn fields(matches: &Matches, coordinator: Option<OsString>) -> ParticipantFields {
@@ -251,6 +282,12 @@ const EXECUTE: &str = "run this command instead of reading standard input; may b
 
 const JOIN: &str = "first of all, join: reconnect, or register if needed, and keep trying until \
                     the coordinator answers";
+
+const SYNC: &str = "sync to disk: the message log before each acknowledgement, the outbox before \
+                    each text is sent";
+
+const OUTBOX: &str = "keep texts in FILE until the coordinator has confirmed them, also across \
+                      kill -9 (with --sync: power loss)";
 
 const FOLLOW: &str = "keep running after the end of input, until a signal; a FIFO is read on after \
                       each writer";

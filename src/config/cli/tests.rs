@@ -157,7 +157,7 @@ fn options_reach_the_run_of_a_participant() {
         time: false,
         history: true,
         reconnect: true,
-        sync: false,
+        store: StoreOptions::default(),
         top: false,
         script: ScriptOptions::default(),
     };
@@ -174,7 +174,7 @@ fn options_reach_the_run_of_a_participant() {
         time: true,
         history: false,
         reconnect: false,
-        sync: true,
+        store: StoreOptions { sync: true, outbox: None },
         ..plain.clone()
     };
     let words = "-e ping -fqi --time --join --exit-on-error --execute=stats --no-reconnect --sync \
@@ -232,6 +232,7 @@ fn options_that_exclude_each_other_or_need_another_are_refused() {
     assert_eq!(refused("--sync --no-log"), "found both --no-log and --sync");
     assert_eq!(refused("--no-log --log x"), "found both --no-log and --log");
     assert_eq!(refused("--lines -i"), "found both --lines and --interactive");
+    assert!(refused("--outbox o --send x").starts_with("--outbox keeps texts for a member "));
     assert!(refused("--no-log -q --send x").starts_with("--quiet and --no-log neither show nor "));
     for (option, value, expected) in [
         ("count", "0", "a whole number from 1 to 9223372036854775807"),

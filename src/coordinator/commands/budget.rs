@@ -3,7 +3,7 @@
 //! ```text
 //!   unsent replies of a client               budget has room    budget is full
 //!   up to CLIENT_BYTES_SHARE                 served             served
-//!   up to OUTBOX_BYTES_MAX                   served             throttled until it reads
+//!   up to UNREAD_REPLIES_BYTES_MAX                   served             throttled until it reads
 //!   above                                    throttled until it reads
 //! ```
 //!
@@ -18,8 +18,8 @@
 
 use super::client::ClientSocket;
 use crate::limits::{
-    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, OUTBOX_BYTES_MAX, READ_BYTES,
-    UNFINISHED_LINES_MIN,
+    CLIENT_BYTES_ALL, CLIENT_BYTES_SHARE, INPUT_BYTES_ALL, READ_BYTES, UNFINISHED_LINES_MIN,
+    UNREAD_REPLIES_BYTES_MAX,
 };
 use crate::net::Stream;
 
@@ -51,8 +51,8 @@ impl Budget {
     }
 
     /// Returns the number of unsent reply bytes from which a client is throttled.
-    pub(super) fn outbox_bytes_max(&self) -> usize {
-        if self.is_full() { CLIENT_BYTES_SHARE } else { OUTBOX_BYTES_MAX }
+    pub(super) fn unread_bytes_max(&self) -> usize {
+        if self.is_full() { CLIENT_BYTES_SHARE } else { UNREAD_REPLIES_BYTES_MAX }
     }
 
     /// Records that a client is throttled.

@@ -150,9 +150,9 @@ impl<S: Stream> ClientSocket<S> {
     }
 
     /// Returns true if a request is read now, with a limit of unsent bytes.
-    pub(super) fn may_be_served(&self, outbox_bytes_max: usize) -> bool {
+    pub(super) fn may_be_served(&self, unread_bytes_max: usize) -> bool {
         self.client.phase == ClientPhase::Serving
-            && self.unsent_bytes() < outbox_bytes_max
+            && self.unsent_bytes() < unread_bytes_max
             && !self.client.has_list
     }
 

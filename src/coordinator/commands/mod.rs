@@ -221,7 +221,7 @@ impl<S: Stream> CommandSockets<S> {
     }
 
     fn may_be_served(&self, key: Key) -> bool {
-        let unsent_max = self.budget.outbox_bytes_max();
+        let unsent_max = self.budget.unread_bytes_max();
         self.sockets.get(key).is_some_and(|socket| socket.may_be_served(unsent_max))
     }
 
@@ -304,7 +304,7 @@ impl<S: Stream> CommandSockets<S> {
         self.serving = None;
         let Share { requests, bytes } = batch.used();
         sockets.spend(requests + bytes / WORK_BYTES);
-        let unsent_max = self.budget.outbox_bytes_max();
+        let unsent_max = self.budget.unread_bytes_max();
         let Some(socket) = self.sockets.get_mut(key) else { return };
         socket.last_request = mem::take(&mut batch.last_request);
         if batch.is_last && socket.client.phase == ClientPhase::Serving {

@@ -144,7 +144,7 @@ impl<S: Stream> CommandSockets<S> {
         self.budget.charge(socket);
         let unsent_bytes = socket.unsent_bytes();
         let client = &mut socket.client;
-        let mut is_resumed = client.is_throttled && unsent_bytes < self.budget.outbox_bytes_max();
+        let mut is_resumed = client.is_throttled && unsent_bytes < self.budget.unread_bytes_max();
         if is_resumed {
             client.is_throttled = false;
         }

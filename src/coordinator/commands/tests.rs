@@ -4,7 +4,7 @@ use super::*;
 use crate::coordinator::ready::{FRESH, LEFTOVER};
 use crate::coordinator::testing::{ALL, TestStream};
 use crate::facts::FactIndex;
-use crate::limits::{LINGER_MS, OUTBOX_BYTES_MAX};
+use crate::limits::{LINGER_MS, UNREAD_REPLIES_BYTES_MAX};
 use crate::protocol::Seq;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -90,11 +90,11 @@ fn a_client_that_takes_no_replies_is_throttled_until_it_takes_them() {
     let mut part = Part::new(|_| ());
     let (key, stream) = part.add();
     let reply_bytes = "OK msend seq=1\n".len();
-    let requests = 2 * OUTBOX_BYTES_MAX / reply_bytes;
+    let requests = 2 * UNREAD_REPLIES_BYTES_MAX / reply_bytes;
     stream.send(&REQUEST.repeat(requests));
     part.commands.on_event(key, ALL);
     let served = part.run();
-    assert_eq!(served, OUTBOX_BYTES_MAX.div_ceil(reply_bytes));
+    assert_eq!(served, UNREAD_REPLIES_BYTES_MAX.div_ceil(reply_bytes));
     stream.make_room(usize::MAX);
     part.commands.on_event(key, ALL);
     part.commands.schedule_flush(key);

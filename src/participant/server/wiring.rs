@@ -1,7 +1,7 @@
 //! Wires the parts: passes their inputs to the session, and the effects of the session to the
 //! parts.
 
-use super::Participant;
+use super::{Participant, push_outbox_note};
 use crate::limits::{PRINT_CLOSE_MS, USER_LINE_BYTES_MAX};
 use crate::net::{Key, Signal};
 use crate::participant::dialer::{DialedSocket, FailedDial};
@@ -9,6 +9,7 @@ use crate::participant::event_loop::ParticipantTimer;
 use crate::participant::exec::{Exec, FailedCommand};
 use crate::participant::line_socket::{EndedSocket, SocketStep};
 use crate::participant::message_log::{LogJob, LogReport};
+use crate::participant::outbox_file::OutboxReport;
 use crate::participant::terminal::UserInput;
 use crate::participant::user_lines::{NextLine, SessionProgress, UserLines};
 use crate::protocol::ANNOUNCER;
@@ -50,13 +51,17 @@ impl Participant {
                     }
                     self.output.push_entry(&entry);
                     if let Some(entry) = self.exec.push(entry) {
-                        self.log.waiting_mut().append(&entry);
+                        self.files.log().append(&entry);
                     }
                 }
                 SessionEffect::ReadLast { count } => {
-                    self.log.waiting_mut().push(LogJob::ReadLast(count));
+                    self.files.log().push(LogJob::ReadLast(count));
                 }
-                SessionEffect::RetryLog => self.log.waiting_mut().push(LogJob::Retry),
+                SessionEffect::Store(entry) => {
+                    self.files.store(entry, self.event_loop.unix_now());
+                }
+                SessionEffect::RetryOutbox => self.files.retry_outbox(),
+                SessionEffect::RetryLog => self.files.log().push(LogJob::Retry),
                 SessionEffect::Show(notice) => self.output.push_notice(&notice),
                 SessionEffect::Exit { code } => {
                     let until = now.plus(PRINT_CLOSE_MS);
@@ -78,16 +83,16 @@ impl Participant {
 
     pub(super) fn take_completions(&mut self, now: Millis) {
         let (entries, failed) = self.exec.completions();
-        entries.iter().for_each(|entry| self.log.waiting_mut().append(entry));
+        entries.iter().for_each(|entry| self.files.log().append(entry));
         if let Some(FailedCommand { reason, failures }) = failed {
             self.exit.has_failed = true;
             let failures = Counted(failures, "failure", "failures");
             let line = format_args!("error: --exec: {reason} ({failures})");
             self.output.push_line(NoticeKind::Error, &line);
         }
-        for report in self.log.completions() {
+        for report in self.files.log_reports() {
             let LogReport { written, failure, is_checked, new_file, last_messages, spare } = report;
-            self.log.waiting_mut().reuse(spare);
+            self.files.log().reuse(spare);
             if let Some(words) = new_file {
                 let line = format_args!("* message log: {words}");
                 self.output.push_line(NoticeKind::Event, &line);
@@ -104,6 +109,7 @@ impl Participant {
                 self.handle(SessionInput::LastRead { failure }, now);
             }
         }
+        self.take_outbox_reports(now);
         for result in self.output.completions() {
             if self.exit.stdout.on_printed(result) {
                 self.handle(SessionInput::Stop, now);
@@ -113,10 +119,22 @@ impl Participant {
         self.on_dial_failed(failed, now);
     }
 
+    fn take_outbox_reports(&mut self, now: Millis) {
+        for OutboxReport { written, failure, notes } in self.files.outbox_reports() {
+            notes.iter().for_each(|note| push_outbox_note(&mut self.output, note));
+            if written > 0 {
+                self.handle(SessionInput::OutboxWritten { entries: written }, now);
+            }
+            if let Some(reason) = failure {
+                self.handle(SessionInput::OutboxFailed { reason: &reason }, now);
+            }
+        }
+    }
+
     pub(super) fn on_signal(&mut self, signal: Signal, now: Millis) {
         match signal {
             Signal::Terminate | Signal::Interrupt => self.handle(SessionInput::Stop, now),
-            Signal::Hangup => self.log.waiting_mut().push(LogJob::Rotate),
+            Signal::Hangup => self.files.log().push(LogJob::Rotate),
             Signal::Continue => self.output.push_control(self.prompt.resume()),
             Signal::Resize => (), // The line editor watches for it.
         }

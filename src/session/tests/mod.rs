@@ -7,6 +7,7 @@ mod joining;
 mod leaving;
 mod newcomer;
 mod numbers_went_back;
+mod outbox;
 mod refused;
 mod sends;
 mod until_online;
@@ -14,8 +15,10 @@ mod visit;
 mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
 
 use super::*;
+use crate::limits::OUTBOX_AHEAD_MAX;
 use crate::protocol::{Epoch, Seq};
 
 const COORDINATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -43,6 +46,8 @@ impl Harness {
             reconnects: true,
             stays_after_input: false,
             visit: VisitKind::Stays,
+            outbox: None,
+            started: Millis::ZERO,
             seed: 1,
         };
         change(&mut settings);
@@ -189,6 +194,14 @@ fn brief(effect: SessionEffect) -> String {
         }
         SessionEffect::Report(dropped) => format!("report {dropped}"),
         SessionEffect::ReadLast { count } => format!("read last {count}"),
+        SessionEffect::Store(OutboxEntry::Text { order, number, text }) => {
+            format!("store text {order} {} {text}", number.map_or(0, NonZeroU64::get))
+        }
+        SessionEffect::Store(OutboxEntry::Number { order, number }) => {
+            format!("store number {order} {number}")
+        }
+        SessionEffect::Store(OutboxEntry::Done { order }) => format!("store done {order}"),
+        SessionEffect::RetryOutbox => "retry outbox".to_owned(),
         SessionEffect::RetryLog => "retry log".to_owned(),
         SessionEffect::Show(notice) => format!("show {notice}"),
         SessionEffect::Exit { code } => format!("exit {code}"),

@@ -63,8 +63,9 @@ fn without_a_coordinator_it_keeps_trying_and_reports_the_same_failure_once() {
     let shown: Vec<String> = harness.effects.drain(..).map(brief).collect();
     assert_eq!(shown[0], "close listener");
     assert!(shown[1].starts_with("show * join failed: refused; trying again in "), "{shown:?}");
+    assert_eq!(shown[2], "show * queued, 1 waiting");
     assert_eq!(
-        shown[2],
+        shown[3],
         "show * not online: messages wait up to 120 s and are sent when online again"
     );
     for socket in 2..5 {

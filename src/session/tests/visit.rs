@@ -103,7 +103,8 @@ fn a_coordinator_that_is_away_is_reported_once_and_asked_again() {
     harness.expect(&["dial 1"]);
     harness.dial_failed(1);
     let shown = harness.effects.drain(..).map(brief).collect::<Vec<_>>();
-    assert!(shown[0].starts_with("show * msend failed: refused; trying again in "), "{shown:?}");
+    assert_eq!(shown[0], "show * queued, 1 waiting");
+    assert!(shown[1].starts_with("show * msend failed: refused; trying again in "), "{shown:?}");
     for socket in 2..5 {
         harness.wait_for_deadline();
         harness.expect(&[&format!("dial {socket}")]);

@@ -38,7 +38,8 @@ fn commands_of_an_outage_are_sent_in_order_once_online() {
     for line in ["msend a", "msend b", "ping", "msend c"] {
         harness.user(line);
     }
-    harness.expect(&[WAITING]);
+    let queued = [1, 2, 3, 4].map(|waiting| format!("show * queued, {waiting} waiting"));
+    harness.expect(&[&queued[0], WAITING, &queued[1], &queued[2], &queued[3]]);
     assert_eq!(harness.waiting(), 4);
     harness.reconnects();
     harness.expect(&[
@@ -102,7 +103,8 @@ fn messages_wait_while_the_command_socket_is_dialed_again() {
     harness.user("msend a");
     harness.user("msend b");
     harness.dial_failed(2);
-    harness.expect(&["dial 2", WAITING]);
+    let queued = ["show * queued, 1 waiting", "show * queued, 2 waiting"];
+    harness.expect(&["dial 2", queued[0], queued[1], WAITING]);
     assert_eq!(harness.state(), SessionState::Online);
     let mut pauses = Vec::new();
     for socket in 3..6 {
@@ -115,6 +117,7 @@ fn messages_wait_while_the_command_socket_is_dialed_again() {
     harness.wait_for_deadline();
     harness.dialed(6);
     harness.expect(&[
+        "show * queued, 3 waiting",
         "dial 6",
         "show * sending 3 commands that waited",
         "send 6 me#msend a#10.0.0.2",

@@ -11,6 +11,7 @@ mod line_editing;
 mod message_log;
 mod names;
 mod newcomers;
+mod outbox;
 mod presence;
 mod program;
 mod prompt;

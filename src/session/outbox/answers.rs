@@ -1,0 +1,108 @@
+//! The coordinator's answers to texts, and answers that do not come.
+
+use std::num::NonZeroU64;
+
+use super::Outbox;
+use crate::protocol::Fields;
+use crate::session::Notice;
+use crate::session::output::SessionOutput;
+use crate::session::requests::Requests;
+use crate::session::user_request::UserRequest;
+
+impl Outbox {
+    /// Handles `OK` to a text: shows the same reply with a number and without.
+    pub(in crate::session) fn on_accepted(
+        &mut self,
+        mut request: UserRequest,
+        (line, fields): (&str, Fields<'_>),
+        output: &mut SessionOutput,
+    ) {
+        self.waiting.on_accepted();
+        let reply = match (request.number(), fields.value("seq")) {
+            (None, _) => line.into(),
+            (Some(_), Some(seq)) => format!("OK msend seq={seq}").into(),
+            (Some(_), None) if request.may_be_accepted() => "OK msend duplicate=1".into(),
+            // Another program that sends for this id has used the number for a text of its own.
+            (Some(number), None) => {
+                self.numbers.on_accepted(number);
+                request.take_number();
+                return self.waiting.insert(request);
+            }
+        };
+        request.number().into_iter().for_each(|number| self.numbers.on_accepted(number));
+        self.finish(&request, output);
+        output.show(Notice::Reply(reply));
+    }
+
+    /// Handles `ERR` to a text. If the refusal is for now, the text waits. If it `may_wait`, this
+    /// holds for texts without a number as long as the member is not online, and for texts with a
+    /// number also while the coordinator takes no text. Returns false if the text has failed, and
+    /// shows that.
+    pub(in crate::session) fn on_refused(
+        &mut self,
+        request: UserRequest,
+        (code, line): (u16, &str),
+        may_wait: bool,
+        output: &mut SessionOutput,
+    ) -> bool {
+        let is_for_now = match request.number() {
+            Some(_) => matches!(code, 404 | 408 | 409 | 503 | 506 | 507),
+            None => matches!(code, 404 | 409 | 503),
+        };
+        if is_for_now && may_wait {
+            self.waiting.refuse(request, (code, line));
+            return true;
+        }
+        self.finish(&request, output);
+        self.note_given_up(request.number());
+        output.fail_with(match request.may_be_accepted() {
+            true => Notice::unanswered(&request.ask),
+            false => Notice::Reply(line.into()),
+        });
+        false
+    }
+
+    /// Handles a number above the one that the coordinator expects. Usually the text before was
+    /// refused, and is sent again: this one follows it. If nobody sends the expected number, the
+    /// text gets another one.
+    pub(in crate::session) fn on_too_high(
+        &mut self,
+        mut request: UserRequest,
+        expected: NonZeroU64,
+        requests: &Requests,
+        output: &mut SessionOutput,
+    ) {
+        self.numbers.on_expected(expected);
+        if self.waiting.has_number(expected) || requests.has_number(expected) {
+            return self.waiting.insert(request);
+        }
+        self.note_given_up(Some(expected));
+        match request.take_number() {
+            true => self.waiting.insert(request),
+            false => {
+                self.finish(&request, output);
+                output.fail_with(Notice::unanswered(&request.ask));
+            }
+        }
+    }
+
+    /// Handles the end of a request whose reply is lost. A text with a number is sent again, if it
+    /// `may_wait` or the outbox file keeps it.
+    pub(in crate::session) fn on_unanswered(
+        &mut self,
+        mut request: UserRequest,
+        may_wait: bool,
+        output: &mut SessionOutput,
+    ) {
+        request.mark_unanswered();
+        let is_kept = may_wait || request.stored_at().is_some();
+        match is_kept && request.number().is_some() {
+            true => self.waiting.insert(request),
+            false => {
+                self.finish(&request, output);
+                self.note_given_up(request.number());
+                output.fail_with(Notice::unanswered(&request.ask));
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Texts that an outbox file keeps.
+
+use super::*;
+
+const OK: &str = "OK reconnect epoch=00000000000000aa next=1 max_line=512 published=";
+
+impl Harness {
+    /// Creates a session with an outbox file that has these texts.
+    fn with_file(texts: Vec<StoredText>) -> Self {
+        Self::with(|settings| settings.outbox = Some(texts))
+    }
+
+    /// Comes online by a `reconnect` of the user, with command socket 1 and message socket 1.
+    fn goes_online(&mut self, published: u64) {
+        self.user("reconnect 9001");
+        self.listening(9001);
+        self.dialed(1);
+        self.reply(1, &format!("{OK}{published}"));
+        self.hello(1);
+        self.written(1);
+        let is_ours = |effect: &SessionEffect| {
+            let text = brief(effect.clone());
+            text.contains("me#send ") || text.starts_with("store ")
+        };
+        self.effects.retain(is_ours);
+    }
+
+    fn stored(&mut self, entries: usize) {
+        self.input(SessionInput::OutboxWritten { entries });
+    }
+}
+
+fn stored(order: u64, number: u64, text: &str) -> StoredText {
+    StoredText { order, number: NonZeroU64::new(number), text: text.into(), age_ms: 1000 }
+}
+
+#[test]
+fn a_text_is_sent_when_the_file_has_it_with_its_number() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(4);
+    harness.user("msend a");
+    harness.user("msend b");
+    harness.expect(&["store text 1 5 a", "store text 2 6 b"]);
+    harness.stored(1);
+    harness.expect(&["send 1 me#send 5 a#10.0.0.2"]);
+    harness.stored(1);
+    harness.reply(1, "OK send 5 seq=1");
+    harness.expect(&["send 1 me#send 6 b#10.0.0.2", "store done 1", "show OK msend seq=1"]);
+}
+
+#[test]
+fn a_text_of_an_outage_is_shown_as_queued_when_the_file_has_it_and_numbered_when_online() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.user("msend a");
+    harness.user("msend b");
+    harness.expect(&[
+        "store text 1 0 a",
+        "show * not online: messages wait up to 7 days and are sent when online again",
+        "store text 2 0 b",
+    ]);
+    harness.stored(2);
+    harness.expect(&["show * queued, 1 waiting", "show * queued, 2 waiting"]);
+    harness.goes_online(0);
+    harness.expect(&["store number 1 1", "store number 2 2"]);
+    harness.stored(1);
+    harness.expect(&["show * sending 2 commands that waited", "send 1 me#send 1 a#10.0.0.2"]);
+    harness.stored(1);
+    harness.expect(&["send 1 me#send 2 b#10.0.0.2"]);
+}
+
+#[test]
+fn texts_of_an_earlier_run_are_sent_with_their_numbers() {
+    let texts = vec![stored(3, 7, "a"), stored(4, 8, "b"), stored(6, 0, "c")];
+    let mut harness = Harness::with_file(texts);
+    harness.input(SessionInput::Tick);
+    harness.expect(&[
+        "show * outbox: 3 messages wait, to be sent when this participant is online",
+        "show * not online: messages wait up to 7 days and are sent when online again",
+    ]);
+    harness.goes_online(7);
+    harness.expect(&[
+        "send 1 me#send 7 a#10.0.0.2",
+        "send 1 me#send 8 b#10.0.0.2",
+        "store number 6 9",
+    ]);
+    harness.stored(1);
+    harness.user("msend d");
+    harness.stored(1);
+    harness.reply(1, "OK send 7 duplicate=1");
+    harness.reply(1, "OK send 8 seq=2");
+    harness.expect(&[
+        "send 1 me#send 9 c#10.0.0.2",
+        "store text 7 10 d",
+        "send 1 me#send 10 d#10.0.0.2",
+        "store done 3",
+        "show OK msend duplicate=1",
+        "store done 4",
+        "show OK msend seq=2",
+    ]);
+}
+
+#[test]
+fn texts_of_an_earlier_registration_that_may_be_accepted_are_given_up() {
+    for published in [0, 9] {
+        let mut harness = Harness::with_file(vec![stored(3, 7, "a"), stored(6, 0, "b")]);
+        harness.goes_online(published);
+        let number = published + 1;
+        harness.expect(&["store done 3", &format!("store number 6 {number}")]);
+    }
+}
+
+#[test]
+fn texts_wait_while_the_file_cannot_be_written() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    harness.user("msend a");
+    harness.forget();
+    harness.input(SessionInput::OutboxFailed { reason: "no space" });
+    harness.expect(&["show error: outbox: no space; until it can be written, no message is sent"]);
+    assert_eq!(harness.wait_for_deadline(), 1000);
+    harness.expect(&["retry outbox"]);
+    harness.stored(1);
+    harness.expect(&[
+        "show * outbox: it can be written again",
+        "show * queued, 1 waiting",
+        "send 1 me#send 1 a#10.0.0.2",
+    ]);
+}
+
+#[test]
+fn the_file_keeps_its_texts_when_the_participant_goes_offline_or_ends() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    harness.message_socket_closed(1);
+    harness.user("msend a");
+    harness.stored(1);
+    harness.user("disconnect");
+    harness.reply(1, "ERR 409 already offline");
+    harness.forget();
+    harness.user("quit");
+    harness.expect(&[
+        "show * outbox: 1 message waits, to be sent when this participant is online",
+        "exit 1",
+    ]);
+}
+
+#[test]
+fn a_fast_input_waits_for_the_coordinator() {
+    let mut harness = Harness::with_file(Vec::new());
+    harness.goes_online(0);
+    for number in 0..OUTBOX_AHEAD_MAX + 10 {
+        harness.user(&format!("msend {number}"));
+    }
+    let stored = harness.effects.iter().filter(|it| matches!(it, SessionEffect::Store(_)));
+    assert_eq!(stored.count(), OUTBOX_AHEAD_MAX);
+}

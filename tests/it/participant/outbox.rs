@@ -1,0 +1,122 @@
+//! Texts in an outbox file: across the end of the participant and of the coordinator.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use support::coordinator::Coordinator;
+use support::participant::{Home, Running, texts, until};
+
+/// Options of a participant with an outbox file in its home.
+fn with_outbox<'a>(path: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["--outbox", path][..], more].concat()
+}
+
+fn outbox(home: &Home) -> PathBuf {
+    home.log_path().with_extension("outbox")
+}
+
+#[test]
+fn queued_texts_survive_kill_9_and_are_sent_by_the_next_start() {
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let mut alice = Running::start(home.command(&with_outbox(&path, &[])));
+    alice.write("msend one\nmsend two\n");
+    alice.expect("* queued, 1 waiting\n");
+    alice.expect("* queued, 2 waiting\n");
+    alice.signal(Signal::KILL);
+    alice.wait();
+    let mut alice = Running::start(home.command(&with_outbox(&path, &["--join"])));
+    alice.expect("* outbox: 2 messages wait, to be sent when this participant is online\n");
+    alice.expect("OK msend seq=1\nOK msend seq=2\n");
+    alice.write("msend three\n");
+    alice.expect("OK msend seq=3\n");
+    for (seq, text) in [(1, "one"), (2, "two"), (3, "three")] {
+        bob.socket().delivery(seq, "alice", text);
+    }
+    alice.write("quit\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let left = fs::read_to_string(&path).unwrap();
+    assert_eq!(left.matches("\tdone\t").count(), 3, "{left}");
+}
+
+#[test]
+fn texts_of_an_outage_stay_in_the_file_at_the_end_without_a_failure() {
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
+    coordinator.kill();
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let mut alice = Running::start(home.command(&with_outbox(&path, &["--join", "--sync", "-f"])));
+    alice.expect("* join failed: ");
+    alice.write("msend one\n");
+    alice.expect("* queued, 1 waiting\n");
+    alice.signal(Signal::TERM);
+    alice.expect("* outbox: 1 message waits");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let coordinator = coordinator.start_again();
+    let mut bob = coordinator.join("bob", "");
+    let mut alice = Running::start(home.command(&with_outbox(&path, &["--join"])));
+    alice.expect("OK msend seq=1\n");
+    bob.socket().delivery(1, "alice", "one");
+    alice.write("quit\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+#[test]
+fn an_outbox_that_cannot_be_used_stops_the_start() {
+    let home = Home::new("alice", "127.0.0.1:5000".parse().unwrap());
+    let path = outbox(&home).display().to_string();
+    fs::write(&path, "something else\n").unwrap();
+    let mut alice = Running::start(home.command(&with_outbox(&path, &["--join"])));
+    alice.expect("participant: outbox ");
+    assert_eq!(alice.wait(), Some(2), "{}", alice.said);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "something else\n");
+}
+
+/// Both programs are killed in turn while texts are typed: each queued text arrives once, in order.
+#[test]
+fn each_text_arrives_once_and_in_order_whoever_is_killed() {
+    const TEXTS: usize = 1200;
+    const ROUNDS: usize = 6;
+    let mut coordinator = Coordinator::start_with_data_dir(600, &[]);
+    let bob_home = Home::new("bob", coordinator.address);
+    let mut bob = Running::start(bob_home.command(&["-f", "-q", "--join"]));
+    bob.expect("OK register");
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let start = || Running::start(home.command(&with_outbox(&path, &["-q", "--join"])));
+    let mut alice = start();
+    alice.expect("OK register");
+    let stored = |path: &str| {
+        let entries = fs::read_to_string(path).unwrap_or_default();
+        entries.lines().filter_map(|line| line.split('\t').nth(5)?.parse().ok()).max()
+    };
+    let mut next = 0;
+    for round in 1..=ROUNDS {
+        let end = TEXTS * round / ROUNDS;
+        (next..end).for_each(|number| alice.write(&format!("msend {number}\n")));
+        let seen = || texts(&bob_home.log()).len();
+        until("texts arrive", || seen() >= (next + end) / 2);
+        if round % 2 == 0 {
+            coordinator.kill();
+            coordinator = coordinator.start_again();
+            next = end;
+            continue;
+        }
+        alice.signal(Signal::KILL);
+        alice.wait();
+        // The texts behind the last stored one were never queued: they are typed again.
+        let arrived = texts(&bob_home.log()).iter().filter_map(|text| text.parse().ok()).max();
+        next = stored(&path).max(arrived).map_or(0, |last: usize| last + 1);
+        alice = start();
+    }
+    (next..TEXTS).for_each(|number| alice.write(&format!("msend {number}\n")));
+    until("all texts arrive", || texts(&bob_home.log()).len() >= TEXTS);
+    alice.write("quit\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    let expected: Vec<String> = (0..TEXTS).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&bob_home.log()), expected);
+}
