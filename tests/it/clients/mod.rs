@@ -1,6 +1,9 @@
 //! The clients of `tests/clients`, with the real coordinator and with one that says what the test
 //! says. They are written from PROTOCOL.md alone: these tests hold the document to its word.
 
+mod sending;
+mod shell;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,6 @@ use support::listener::Listener;
 use support::member::Member;
 use support::number;
 use support::participant::{Running, texts, until};
-use support::port::ReservedPort;
 use tempfile::TempDir;
 
 const EPOCH: &str = "00000000000000aa";
@@ -34,16 +36,24 @@ fn client(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
-/// The id alice of `participant.py`, with its files.
+/// A member by `participant.py`, with its files.
 struct Python {
     directory: TempDir,
     coordinator: SocketAddr,
+    id: &'static str,
 }
 
 impl Python {
     fn new(coordinator: SocketAddr) -> Option<Self> {
-        is_there("python3", "--version")
-            .then(|| Self { directory: tempfile::tempdir().unwrap(), coordinator })
+        Self::of(coordinator, "alice")
+    }
+
+    fn of(coordinator: SocketAddr, id: &'static str) -> Option<Self> {
+        is_there("python3", "--version").then(|| Self {
+            directory: tempfile::tempdir().unwrap(),
+            coordinator,
+            id,
+        })
     }
 
     fn log_path(&self) -> PathBuf {
@@ -60,9 +70,14 @@ impl Python {
     }
 
     fn start(&self) -> Running {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, arguments: &[&str]) -> Running {
         let mut command = Command::new("python3");
-        command.arg(client("participant.py")).arg("alice").arg(self.log_path());
+        command.arg("-B").arg(client("participant.py")).arg(self.id).arg(self.log_path());
         command.arg(self.coordinator.ip().to_string()).arg(self.coordinator.port().to_string());
+        command.args(arguments);
         Running::start(command)
     }
 
@@ -223,6 +238,24 @@ fn the_client_in_python_registers_anew_after_a_restart_of_a_coordinator_without_
 }
 
 #[test]
+fn the_client_in_python_gets_the_conversation_so_far() {
+    let coordinator = Coordinator::start(60, &[]);
+    let Some(home) = Python::new(coordinator.address) else { return };
+    let mut bob = coordinator.join("bob", "");
+    for text in ["one", "two", "three"] {
+        bob.msend(text);
+    }
+    let mut alice = home.start_with(&["last=2"]);
+    alice.expect("OK register");
+    home.until_logged(2);
+    kill(&mut alice);
+    bob.msend("four");
+    let _alice = home.start_with(&["last=2"]);
+    home.until_logged(3);
+    assert_eq!(texts(&home.log()), ["two", "three", "four"]);
+}
+
+#[test]
 fn the_client_in_python_stays_offline_after_a_takeover() {
     let coordinator = Coordinator::start(60, &[]);
     let Some(first) = Python::new(coordinator.address) else { return };
@@ -320,51 +353,6 @@ fn the_client_in_python_drops_strangers_and_repeats_and_names_what_it_has() {
     messages.say("3#bob#0#three");
     messages.expect("ack 3");
     assert_eq!(texts(&home.log()), ["five", "six", "seven", "three"]);
-}
-
-/// The id alice of `participant.sh`, and the port that it listens on.
-fn start_shell(coordinator: &Coordinator) -> Option<(Running, ReservedPort)> {
-    let port = is_there("nc", "-h").then(ReservedPort::new)?;
-    let mut command = Command::new("sh");
-    command.arg(client("participant.sh")).args(["alice", "127.0.0.1"]).arg(port.to_string());
-    command.arg("127.0.0.1").arg(coordinator.address.port().to_string());
-    let mut alice = Running::start(command);
-    alice.expect("OK register");
-    Some((alice, port))
-}
-
-#[test]
-fn the_client_for_the_shell_takes_announcements() {
-    let coordinator = Coordinator::start(60, &["presence=yes"]);
-    let Some((_alice, _port)) = start_shell(&coordinator) else { return };
-    coordinator.client().until_member("alice", |line| number(line, "acked") == 1);
-}
-
-#[test]
-fn the_client_for_the_shell_talks() {
-    let coordinator = Coordinator::start(60, &[]);
-    let mut bob = coordinator.join("bob", "acks=1");
-    let Some((mut alice, _port)) = start_shell(&coordinator) else { return };
-    bob.msend("a # b  \\c #");
-    alice.expect("bob: a # b  \\c #\n");
-    bob.command.until_member("alice", |line| number(line, "acked") == 1);
-    alice.write(" hello # bob \n");
-    alice.expect("OK msend seq=2\n");
-    bob.socket().delivery(2, "alice", " hello # bob ");
-
-    // It comes back when it is needed.
-    coordinator.kill();
-    let coordinator = coordinator.start_again();
-    let mut bob = coordinator.join("bob", "acks=1");
-    alice.write("again\n");
-    alice.expect("OK register");
-    alice.expect("OK msend seq=1\n");
-    bob.socket().delivery(1, "alice", "again");
-    bob.msend("and you");
-    alice.expect("bob: and you\n");
-    alice.input = None;
-    alice.expect("OK disconnect\n");
-    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
 }
 
 /// PROTOCOL.md answers which receive buffer is large enough.

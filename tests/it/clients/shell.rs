@@ -1,0 +1,55 @@
+//! The client for the shell, with the real coordinator.
+
+use std::process::Command;
+
+use support::coordinator::Coordinator;
+use support::number;
+use support::participant::Running;
+use support::port::ReservedPort;
+
+use super::{client, is_there};
+
+/// The id alice of `participant.sh`, and the port that it listens on.
+fn start_shell(coordinator: &Coordinator) -> Option<(Running, ReservedPort)> {
+    let port = is_there("nc", "-h").then(ReservedPort::new)?;
+    let mut command = Command::new("sh");
+    command.arg(client("participant.sh")).args(["alice", "127.0.0.1"]).arg(port.to_string());
+    command.arg("127.0.0.1").arg(coordinator.address.port().to_string());
+    let mut alice = Running::start(command);
+    alice.expect("OK register");
+    Some((alice, port))
+}
+
+#[test]
+fn the_client_for_the_shell_takes_announcements() {
+    let coordinator = Coordinator::start(60, &["presence=yes"]);
+    let Some((_alice, _port)) = start_shell(&coordinator) else { return };
+    coordinator.client().until_member("alice", |line| number(line, "acked") == 1);
+}
+
+#[test]
+fn the_client_for_the_shell_talks() {
+    let coordinator = Coordinator::start(60, &[]);
+    let mut bob = coordinator.join("bob", "acks=1");
+    let Some((mut alice, _port)) = start_shell(&coordinator) else { return };
+    bob.msend("a # b  \\c #");
+    alice.expect("bob: a # b  \\c #\n");
+    bob.command.until_member("alice", |line| number(line, "acked") == 1);
+    alice.write(" hello # bob \n");
+    alice.expect("OK msend seq=2\n");
+    bob.socket().delivery(2, "alice", " hello # bob ");
+
+    // It comes back when it is needed.
+    coordinator.kill();
+    let coordinator = coordinator.start_again();
+    let mut bob = coordinator.join("bob", "acks=1");
+    alice.write("again\n");
+    alice.expect("OK register");
+    alice.expect("OK msend seq=1\n");
+    bob.socket().delivery(1, "alice", "again");
+    bob.msend("and you");
+    alice.expect("bob: and you\n");
+    alice.input = None;
+    alice.expect("OK disconnect\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
