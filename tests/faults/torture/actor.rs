@@ -3,20 +3,42 @@
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use super::ledger::{Fate, Ledger, id};
+use super::ledger::{Fate, Ledger, has_outbox, id};
+use crate::outbox_texts::{self, KeptText, Outcome};
 use support::number;
 use support::participant::{Home, Running};
 
 /// Texts that wait for their replies at once.
 const IN_FLIGHT: usize = 32;
 
+/// Starts the program. Without an outbox its first command is `first`, otherwise it joins.
+fn live(home: &Home, outbox: Option<&Path>, first: &str) -> Running {
+    let path = outbox.map(|path| path.display().to_string());
+    Running::start(home.command(&match &path {
+        Some(path) => vec!["-f", "--join", "--outbox", path],
+        None => vec!["-f", "-e", first],
+    }))
+}
+
+/// Returns the fate of a text with this reply.
+fn accepted(line: &str) -> Fate {
+    match line {
+        // It was sent again, as the first reply was lost.
+        "OK msend duplicate=1" => Fate::Accepted,
+        _ => Fate::Confirmed(number(line, "seq")),
+    }
+}
+
 /// One participant through all its lives.
 pub(crate) struct Actor {
     pub(crate) index: usize,
     home: Home,
     running: Running,
-    /// Commands without a reply, oldest first: texts, and `reconnect` without one.
+    outbox: Option<PathBuf>,
+    /// Commands without a reply, oldest first: texts, and `reconnect` without one. With an outbox,
+    /// texts alone.
     asked: VecDeque<Option<String>>,
     /// Up to here, what it said is looked at.
     read_bytes: usize,
@@ -30,10 +52,19 @@ impl Actor {
     /// Becomes a member.
     pub(crate) fn start(index: usize, coordinator: SocketAddr) -> Self {
         let home = Home::new(&id(index), coordinator);
-        let mut running = Running::start(home.command(&["-f", "-e", "register 0"]));
+        let outbox = has_outbox(index).then(|| home.log_path().with_extension("outbox"));
+        let mut running = live(&home, outbox.as_deref(), "register 0");
         running.expect("OK register");
-        let asked = VecDeque::new();
-        Self { index, home, running, asked, read_bytes: 0, is_online: true, is_stranded: false }
+        Self {
+            index,
+            home,
+            running,
+            outbox,
+            asked: VecDeque::new(),
+            read_bytes: 0,
+            is_online: true,
+            is_stranded: false,
+        }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -42,22 +73,47 @@ impl Actor {
 
     /// Returns true if it waits for no reply and can send.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.asked.is_empty() && self.is_online
+        self.asked.is_empty() && self.can_speak()
     }
 
-    /// Kills and restarts it; the outcome of commands without a reply is unknown.
+    fn can_speak(&self) -> bool {
+        self.is_online || self.outbox.is_some()
+    }
+
+    /// Kills and restarts it. Without an outbox, the outcome of commands without a reply is
+    /// unknown. The outbox file tells the outcome of texts without a reply.
     pub(crate) fn kill_and_restart(&mut self, ledger: &mut Ledger) {
         self.running.child.kill().unwrap();
         self.running.wait();
         self.take_output(ledger); // What it still said counts.
-        self.asked = [None].into();
-        self.read_bytes = 0;
         (self.is_online, self.is_stranded) = (false, false);
-        self.running = Running::start(self.home.command(&["-f", "-e", "reconnect 0"]));
+        self.asked = match &self.outbox {
+            Some(path) => self.settle_by(&outbox_texts::read(path), ledger),
+            None => [None].into(),
+        };
+        self.read_bytes = 0;
+        self.running = live(&self.home, self.outbox.as_deref(), "reconnect 0");
+    }
+
+    /// Settles the texts without a reply by the outbox file. Returns the texts that the next life
+    /// sends.
+    fn settle_by(&self, kept: &[KeptText], ledger: &mut Ledger) -> VecDeque<Option<String>> {
+        let unanswered: Vec<String> = self.asked.iter().flatten().cloned().collect();
+        for (text, outcome) in unanswered.iter().zip(outbox_texts::outcomes(kept, &unanswered)) {
+            match outcome {
+                Outcome::Kept => ledger.settle(text, Fate::Queued),
+                Outcome::Never => ledger.settle(text, Fate::Refused),
+                Outcome::Open => (),
+            }
+        }
+        outbox_texts::waiting(kept).into_iter().map(Some).collect()
     }
 
     /// Makes it come back at once, even during a pause.
     pub(crate) fn come_back_now(&mut self) {
+        if self.outbox.is_some() {
+            return self.tell("join\n");
+        }
         self.asked.push_back(None);
         self.tell("reconnect 0\n");
     }
@@ -72,7 +128,7 @@ impl Actor {
 
     /// Says so much that always something is in flight.
     pub(crate) fn speak(&mut self, ledger: &mut Ledger) {
-        if !self.is_online || self.asked.len() > IN_FLIGHT / 2 {
+        if !self.can_speak() || self.asked.len() > IN_FLIGHT / 2 {
             return;
         }
         let mut lines = String::new();
@@ -117,7 +173,13 @@ impl Actor {
     }
 
     fn take_line(&mut self, line: &str, ledger: &mut Ledger) {
-        if line.starts_with("OK ") || line.starts_with("ERR ") || line.starts_with("error: ") {
+        let is_forgotten =
+            line.contains("registered as a new member") || line.contains("does not know");
+        assert!(!is_forgotten, "{} was forgotten: {line:?}", id(self.index));
+        if self.outbox.is_some() {
+            self.take_outbox_line(line, ledger);
+        } else if line.starts_with("OK ") || line.starts_with("ERR ") || line.starts_with("error: ")
+        {
             match self.asked.pop_front() {
                 Some(Some(text)) => self.take_reply(line, &text, ledger),
                 Some(None) => {
@@ -128,8 +190,6 @@ impl Actor {
             }
         } else if line.starts_with("* reconnected: ") {
             self.is_online = true;
-        } else if line.contains("registered as a new member") || line.contains("does not know") {
-            panic!("{} was forgotten: {line:?}", id(self.index));
         } else if line.contains("socket lost") {
             self.is_online = false;
         }
@@ -137,13 +197,30 @@ impl Actor {
 
     fn take_reply(&mut self, line: &str, text: &str, ledger: &mut Ledger) {
         if line.starts_with("OK msend ") {
-            ledger.settle(text, Fate::Confirmed(number(line, "seq")));
+            ledger.settle(text, accepted(line));
         } else if line.starts_with("error: msend: the reply is lost") {
             assert!(line.ends_with(text), "{line:?} is not about {text:?}");
         } else {
             assert!(line.starts_with("ERR ") || line.starts_with("error: msend: "), "{line:?}");
             self.is_online &= !line.starts_with("ERR 409 ");
             ledger.settle(text, Fate::Refused);
+        }
+    }
+
+    /// Each text is queued or confirmed, in the order of typing, and no other outcome is known.
+    fn take_outbox_line(&mut self, line: &str, ledger: &mut Ledger) {
+        if let Some(waiting) = line.strip_prefix("* queued, ") {
+            // So many wait, with all that were in flight.
+            let (count, _) = waiting.split_once(' ').unwrap();
+            for text in self.asked.iter().flatten().take(count.parse().unwrap()) {
+                ledger.settle(text, Fate::Queued);
+            }
+        } else if line.starts_with("OK msend ") {
+            let text = self.asked.pop_front().flatten().expect("a text before its reply");
+            ledger.settle(&text, accepted(line));
+        } else {
+            let is_failure = line.starts_with("error: msend") || line.starts_with("error: outbox");
+            assert!(!is_failure, "{}: {line:?}", id(self.index));
         }
     }
 

@@ -7,9 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Fate {
     /// No reply has come: the text is in all logs or in none.
     Unknown,
+    /// In an outbox file: the text is in all logs, or will be.
+    Queued,
     /// `OK msend` with this number: the text is in all logs.
     Confirmed(u64),
-    /// `ERR`: the text is in no log.
+    /// `OK msend duplicate=1`: the text is in all logs.
+    Accepted,
+    /// `ERR`, or never in the outbox file: the text is in no log.
     Refused,
 }
 
@@ -19,19 +23,30 @@ pub(crate) struct Ledger {
     fates: BTreeMap<String, Fate>,
     /// Number of texts that each actor has sent.
     counts: BTreeMap<usize, u64>,
+    /// Number of texts that were queued.
+    queued: usize,
 }
 
 /// Result of the whole run.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) texts: usize,
+    pub(crate) queued: usize,
     pub(crate) confirmed: usize,
+    /// Texts of unknown fate of the actors without an outbox.
     pub(crate) unknown: usize,
     pub(crate) unknown_accepted: usize,
+    /// Texts of unknown fate of the actors with an outbox: typed, neither queued nor confirmed.
+    pub(crate) untaken: usize,
 }
 
 pub(crate) fn id(actor: usize) -> String {
     format!("actor{actor}")
+}
+
+/// Returns true if an actor keeps its texts in an outbox file.
+pub(crate) const fn has_outbox(actor: usize) -> bool {
+    actor % 2 == 1
 }
 
 impl Ledger {
@@ -46,13 +61,23 @@ impl Ledger {
         text
     }
 
+    #[track_caller]
     pub(crate) fn settle(&mut self, text: &str, fate: Fate) {
-        let before = self.fates.insert(text.to_owned(), fate);
-        assert_eq!(before, Some(Fate::Unknown), "a second reply to {text:?}");
+        let known = self.fates.get_mut(text).unwrap();
+        *known = match (*known, fate) {
+            (Fate::Unknown, _) => {
+                self.queued += usize::from(fate == Fate::Queued);
+                fate
+            }
+            (Fate::Queued, Fate::Queued | Fate::Confirmed(_) | Fate::Accepted) => fate,
+            // It was confirmed, and the outbox file did not have that yet at a kill.
+            (Fate::Confirmed(_) | Fate::Accepted, Fate::Queued | Fate::Accepted) => *known,
+            (before, _) => panic!("{before:?}, and now {fate:?}: {text:?}"),
+        };
     }
 
     pub(crate) fn is_confirmed(&self, text: &str) -> bool {
-        matches!(self.fates.get(text), Some(Fate::Confirmed(_)))
+        matches!(self.fates.get(text), Some(Fate::Confirmed(_) | Fate::Accepted))
     }
 
     pub(crate) fn is_refused(&self, text: &str) -> bool {
@@ -79,23 +104,32 @@ impl Ledger {
                 assert!(!is_own || !found.contains_key(seq), "{} has its own {seq}", id(actor));
             }
         }
-        let count = |wanted: fn(&Fate) -> bool| self.fates.values().filter(|it| wanted(it)).count();
-        let is_unknown = |text: &&&String| self.fates.get(**text) == Some(&Fate::Unknown);
+        let of_fate = |wanted: Fate| {
+            self.fates.iter().filter(move |(_, fate)| **fate == wanted).map(|(text, _)| text)
+        };
+        let is_without = |text: &&String| !has_outbox(author(text));
+        let unknown: Vec<&String> = of_fate(Fate::Unknown).filter(is_without).collect();
         Verdict {
             texts: self.fates.len(),
-            confirmed: count(|fate| matches!(fate, Fate::Confirmed(_))),
-            unknown: count(|fate| matches!(fate, Fate::Unknown)),
-            unknown_accepted: texts.iter().filter(is_unknown).count(),
+            queued: self.queued,
+            confirmed: self.fates.keys().filter(|text| self.is_confirmed(text)).count(),
+            unknown: unknown.len(),
+            unknown_accepted: unknown.iter().filter(|text| texts.contains(**text)).count(),
+            untaken: of_fate(Fate::Unknown).count() - unknown.len(),
         }
     }
 
-    /// Checks that each confirmed text stands under its number, that no refused text stands
-    /// anywhere, and that the texts of one actor stand in the order of sending.
+    /// Checks that each confirmed text stands under its number, that each queued text stands
+    /// somewhere, that no refused text stands anywhere, and that the texts of one actor stand in
+    /// the order of sending.
     fn check_fates(&self, all: &BTreeMap<u64, &String>, texts: &BTreeSet<&String>) {
         for (text, fate) in &self.fates {
             match fate {
                 Fate::Confirmed(seq) => {
                     assert_eq!(all.get(seq), Some(&text), "confirmed as {seq} and lost");
+                }
+                Fate::Queued | Fate::Accepted => {
+                    assert!(texts.contains(text), "queued and lost: {text:?}");
                 }
                 Fate::Refused => {
                     assert!(!texts.contains(text), "refused and sent: {text:?}");
@@ -161,6 +195,26 @@ mod tests {
             .collect();
         let logs = [format!("{header}{messages}"), header];
         std::panic::catch_unwind(|| ledger.check(&logs)).is_ok()
+    }
+
+    #[test]
+    fn a_queued_text_must_arrive_and_is_confirmed_once() {
+        let queued = |more: &[Fate]| {
+            let mut ledger = Ledger::default();
+            let text = ledger.write(1);
+            ledger.settle(&text, Fate::Queued);
+            more.iter().for_each(|fate| ledger.settle(&text, *fate));
+            let header = "# id a\n# epoch 00000000000000aa\n# last 0\n".to_owned();
+            let line = format!("1\t2026-11-22T10:05:00.123Z\tactor1\t{text}\n");
+            ledger.check(&[format!("{header}{line}"), header.clone()]);
+            assert!(std::panic::catch_unwind(|| ledger.check(&[header.clone(), header])).is_err());
+        };
+        let is_taken = |more: &[Fate]| std::panic::catch_unwind(|| queued(more)).is_ok();
+        assert!(is_taken(&[]));
+        assert!(is_taken(&[Fate::Confirmed(1), Fate::Queued, Fate::Accepted]));
+        assert!(is_taken(&[Fate::Queued, Fate::Accepted, Fate::Accepted]));
+        assert!(!is_taken(&[Fate::Confirmed(1), Fate::Confirmed(2)]), "accepted twice");
+        assert!(!is_taken(&[Fate::Refused]));
     }
 
     #[test]
