@@ -14,6 +14,7 @@ mod chains;
 mod peer;
 mod reader;
 mod site;
+mod writer;
 use chains::{Chain, walk};
 use support::preload::Kind;
 
@@ -70,6 +71,25 @@ const PARTICIPANT: [Kind; 20] = [
     Kind::Say,
 ];
 
+/// Kinds of calls that the participant makes with an outbox file. The message log is not hit.
+const WITH_OUTBOX: [Kind; 15] = [
+    Kind::Open,
+    Kind::Create,
+    Kind::Lock,
+    Kind::State,
+    Kind::Read,
+    Kind::Write,
+    Kind::Sync,
+    Kind::SyncDirectory,
+    Kind::Rename,
+    Kind::Remove,
+    Kind::Close,
+    Kind::Connect,
+    Kind::Receive,
+    Kind::Send,
+    Kind::Say,
+];
+
 #[test]
 fn a_coordinator_killed_at_any_call_has_kept_all_that_it_replied() {
     let fixture = site::fixture();
@@ -114,4 +134,16 @@ fn a_participant_killed_while_it_cuts_a_torn_line_has_every_message_once_in_its_
     let torn = "# id alice\n# epoch 00000000000000aa\n# last 0\n1\t-\tbob\twhole\n2\t-\tbo";
     let kinds = [Kind::Truncate, Kind::Sync, Kind::SyncDirectory];
     walk("torn line", &Chain::all(&kinds), |plan| reader::run(plan, torn));
+}
+
+#[test]
+fn a_participant_killed_at_any_call_has_sent_each_text_of_its_outbox_once() {
+    walk("outbox", &Chain::all(&WITH_OUTBOX), |plan| writer::run(plan, ""));
+}
+
+#[test]
+fn a_participant_killed_while_it_cuts_a_torn_outbox_has_sent_each_text_once() {
+    let torn = "# groupcast outbox of alice\n06c84562\ttext\t1\t-\t17953419";
+    let kinds = [Kind::Truncate, Kind::Sync, Kind::SyncDirectory];
+    walk("torn outbox", &Chain::all(&kinds), |plan| writer::run(plan, torn));
 }
