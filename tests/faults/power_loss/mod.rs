@@ -4,9 +4,10 @@
 //!   program ─► trace ─► for each step: what the disk holds ─► start on that ─► promises kept?
 //! ```
 //!
-//! `POWER_STRIDE=1` has it go at every step, otherwise at each of which something was promised
-//! and some of the others.
+//! `POWER_STRIDE=1` has it go at every step, otherwise at each of which something was promised,
+//! behind each rename, and at some of the others.
 
+mod outbox;
 mod platter;
 mod promises;
 mod revival;
@@ -117,8 +118,9 @@ fn pull_the_plug(
     let stride = env::var("POWER_STRIDE").map_or(STRIDE, |it| it.parse().expect("a number"));
     let mut cases = Vec::new();
     for end in 1..=steps.len() {
-        let is_promise = steps[end - 1].operation == Operation::Send;
-        if is_promise || end % stride == 0 {
+        // The step behind a rename makes the new name durable.
+        let is_renamed = end > 1 && steps[end - 2].operation == Operation::Rename;
+        if steps[end - 1].is_promise() || is_renamed || end % stride == 0 {
             cases.push((end, Luck::Least));
         }
         if end % stride == 0 {

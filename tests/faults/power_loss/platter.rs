@@ -38,6 +38,12 @@ impl Step {
         self.operation == Operation::Sync && is_either(&self.text())
     }
 
+    /// Returns true if the step may promise something to somebody.
+    pub(crate) fn is_promise(&self) -> bool {
+        let is_said = self.operation == Operation::Say && self.text().contains("* queued, ");
+        self.operation == Operation::Send || is_said
+    }
+
     /// Returns the number of steps of this life that it covers.
     pub(crate) fn covers(&self) -> usize {
         usize::try_from(self.number).unwrap()
@@ -56,6 +62,7 @@ fn operation(letter: u8) -> Operation {
         Operation::Sync,
         Operation::Send,
         Operation::Receive,
+        Operation::Say,
     ];
     let found = all.into_iter().find(|operation| *operation as u8 == letter);
     found.unwrap_or_else(|| panic!("what is {letter}?"))
@@ -186,7 +193,7 @@ impl Platter {
             }
             Operation::Remove => self.name(at, Naming::Removed(step.text())),
             Operation::Sync => self.make_durable(life + number, step),
-            Operation::Send | Operation::Receive | Operation::Begin => (),
+            Operation::Send | Operation::Receive | Operation::Say | Operation::Begin => (),
         }
     }
 

@@ -68,7 +68,8 @@ pub(crate) fn of(steps: &[Step]) -> Vec<(usize, Promise)> {
             | Operation::Truncate
             | Operation::Rename
             | Operation::Remove
-            | Operation::Sync => (),
+            | Operation::Sync
+            | Operation::Say => (),
         }
     }
     promises

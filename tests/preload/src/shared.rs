@@ -102,4 +102,5 @@ pub enum Operation {
     Sync = b'S',
     Send = b'O',
     Receive = b'I',
+    Say = b'P',
 }

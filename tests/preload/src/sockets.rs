@@ -45,14 +45,25 @@ pub(crate) fn sent(
     pieces: &[&[u8]],
     real: impl FnOnce(usize) -> isize,
 ) -> isize {
-    transfer(Kind::Send, count, |count| {
-        record_call(
-            || real(count),
-            |sent| {
-                let sent = usize::try_from(*sent).ok()?;
-                Some(Record::of_socket(Operation::Send, fd, pieces.concat().get(..sent)?))
-            },
-        )
+    transfer(Kind::Send, count, |count| recorded(Operation::Send, fd, pieces, || real(count)))
+}
+
+/// A call that prints `text`.
+pub(crate) fn said(fd: c_int, text: &[u8], real: impl FnOnce(usize) -> isize) -> isize {
+    let transferred = |count| recorded(Operation::Say, fd, &[text], || real(count));
+    transfer(Kind::Say, text.len(), transferred)
+}
+
+/// Writes down the first bytes of `pieces`, as many as the call has transferred.
+fn recorded(
+    operation: Operation,
+    fd: c_int,
+    pieces: &[&[u8]],
+    real: impl FnOnce() -> isize,
+) -> isize {
+    record_call(real, |done| {
+        let done = usize::try_from(*done).ok()?;
+        Some(Record::of_socket(operation, fd, pieces.concat().get(..done)?))
     })
 }
 

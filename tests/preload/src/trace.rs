@@ -1,5 +1,6 @@
-//! Trace of all changes of files and all bytes on sockets, in order. From it the tests compute the
-//! possible contents of a disk after a power loss, and the promises made by then.
+//! Trace of all changes of files, all bytes on sockets and all that is printed, in order. From it
+//! the tests compute the possible contents of a disk after a power loss, and the promises made by
+//! then.
 //!
 //! ```text
 //!   record = length u32, of what follows · operation u8 · file u64 · number u64 · data
@@ -8,6 +9,7 @@
 //!   R           path 0 path  renamed        U        path              removed
 //!   S  file  n  path         synced; it covers the first n records
 //!   O  socket   bytes        sent           I  socket  bytes           received
+//!   P  1 or 2   bytes        printed
 //!   B           a program begins; records are counted from here
 //! ```
 
