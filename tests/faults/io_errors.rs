@@ -17,22 +17,22 @@ use support::preload::{Action, Kind, Plan, Preload};
 use support::{DEADLINE, Timer, files_in, number};
 
 const EINTR: i32 = 4;
-const EIO: i32 = 5;
+pub(crate) const EIO: i32 = 5;
 const ENOMEM: i32 = 12;
 const EACCES: i32 = 13;
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
-const ENOSPC: i32 = 28;
+pub(crate) const ENOSPC: i32 = 28;
 
 /// Calls that a coordinator at work makes on its files.
 const AT_WORK: [Kind; 3] = [Kind::Write, Kind::Sync, Kind::AnyChange];
 
-fn plan(action: Action, kind: Kind, errno: i32, part: u64) -> Plan {
+pub(crate) fn plan(action: Action, kind: Kind, errno: i32, part: u64) -> Plan {
     Plan { action, kind, call: 1, errno, part }
 }
 
 /// All ways in which `kinds` fail.
-fn plans(kinds: &[Kind]) -> Vec<Plan> {
+pub(crate) fn plans(kinds: &[Kind]) -> Vec<Plan> {
     let mut all = Vec::new();
     for kind in kinds {
         for action in [Action::FailOnce, Action::FailFrom] {
@@ -48,7 +48,7 @@ fn plans(kinds: &[Kind]) -> Vec<Plan> {
 }
 
 /// A few of `plans` at a time.
-fn each(plans: &[Plan], run: impl Fn(Plan) + Sync) {
+pub(crate) fn each(plans: &[Plan], run: impl Fn(Plan) + Sync) {
     for some in plans.chunks(6) {
         thread::scope(|scope| {
             let run = &run;

@@ -9,6 +9,7 @@ mod crash_points;
 mod disk_full;
 mod hung_disk;
 mod io_errors;
+mod outbox_errors;
 mod outbox_texts;
 mod power_loss;
 mod torture;

@@ -43,6 +43,15 @@ pub(crate) fn read(path: &Path) -> Vec<KeptText> {
     parse(&fs::read(path).unwrap_or_default())
 }
 
+/// Reads a file in which interrupted writes may have left bad lines.
+pub(crate) fn read_torn(path: &Path) -> Vec<KeptText> {
+    let content = fs::read(path).unwrap();
+    let mut lines = content.split_inclusive(|byte| *byte == b'\n');
+    let header = lines.next().unwrap_or_default();
+    let entries = lines.filter(|line| fields(line).is_some());
+    parse(&[header].into_iter().chain(entries).collect::<Vec<_>>().concat())
+}
+
 /// Returns the texts of a file, of which only the last line may be torn.
 #[track_caller]
 fn parse(content: &[u8]) -> Vec<KeptText> {

@@ -108,6 +108,16 @@ impl Talk {
         line.trim_end_matches('\n').to_owned()
     }
 
+    /// Returns true if nothing has come by now.
+    pub fn is_silent(&self) -> bool {
+        let stream = self.reader.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let next = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        let is_late = next.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        is_late && self.reader.buffer().is_empty()
+    }
+
     /// The next line must be this.
     #[track_caller]
     pub fn expect(&mut self, expected: &str) {
