@@ -201,3 +201,20 @@ fn a_coordinator_that_does_not_know_send_gets_msend() {
     harness.texts(&["a"]);
     harness.expect(&["send 1 me#msend a#10.0.0.2"]);
 }
+
+#[test]
+fn a_new_registration_does_not_have_the_numbers_of_the_last_one() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a"]);
+    harness.command_socket_closed(1);
+    harness.message_socket_closed(1);
+    harness.dialed(2);
+    harness.user("register 9001");
+    harness.listening(9001);
+    harness.forget();
+    harness.reply(2, &format!("OK register epoch={EPOCH} next=1 max_line=512 published=0"));
+    harness.hello(2);
+    let shown: Vec<String> = harness.effects.drain(..).map(brief).collect();
+    assert!(shown.iter().any(|line| line.contains("the reply is lost")), "{shown:?}");
+    assert!(!shown.iter().any(|line| line.contains("me#send ")), "{shown:?}");
+}
