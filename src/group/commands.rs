@@ -70,12 +70,18 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             }
             Command::Disconnect => self.disconnect(slot).map(Some),
             Command::Msend { text } => {
-                self.check_online(slot)?;
                 self.check_message(slot, text)?;
                 self.propose_message(origin, request.id, None, text);
                 Ok(None)
             }
-            Command::Send { number, text } => self.send(origin, slot, request.id, number, text),
+            Command::Send { number, text } => {
+                if !self.is_next(slot, number) {
+                    return self.answer_repeated(origin, slot, number);
+                }
+                self.check_numbered(slot, number, text)?;
+                self.propose_message(origin, request.id, Some(number), text);
+                Ok(None)
+            }
             Command::Register { .. } | Command::Query(_) => Ok(None), // Returned above.
         }
     }
@@ -200,42 +206,25 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         }
     }
 
-    /// Accepts a text once. A number that was accepted before is answered as a duplicate, also for
-    /// an offline member.
-    fn send(
+    /// Returns true if a text with this number may be accepted.
+    fn is_next(&self, slot: MemberSlot, number: NonZeroU64) -> bool {
+        let member = self.group.state.members.at(slot);
+        member.is_some_and(|member| member.sends.check_request(number) == SendOrder::Next)
+    }
+
+    /// Checks a text that has the next number, and notes that the number is proposed.
+    #[inline]
+    fn check_numbered(
         &mut self,
-        origin: Origin,
         slot: MemberSlot,
-        id: &str,
         number: NonZeroU64,
         text: Text<'_>,
-    ) -> Result<Option<Reply>, RequestError> {
-        let Some(member) = self.group.state.members.at(slot) else {
-            return Err(RequestError::NotAMember);
-        };
-        match member.sends.check_request(number) {
-            SendOrder::Duplicate => {
-                // The message may not be committed yet.
-                let (reply, after) =
-                    (Reply::Send { number, seq: None }, member.sends.accepted_at());
-                self.group.reply_after(origin.conn, reply, after);
-            }
-            SendOrder::Next => {
-                self.check_online(slot)?;
-                self.check_message(slot, text)?;
-                if let Some(member) = self.group.state.members.at_mut(slot) {
-                    member.sends.propose(number);
-                }
-                self.propose_message(origin, id, Some(number), text);
-            }
-            SendOrder::TooHigh { expected } => {
-                let after = member.sends.accepted_at();
-                self.check_online(slot)?;
-                let refusal = Conflict::NumberTooHigh { expected }.into();
-                self.group.reply_after(origin.conn, Reply::Refused(refusal), after);
-            }
+    ) -> Result<(), RequestError> {
+        self.check_message(slot, text)?;
+        if let Some(member) = self.group.state.members.at_mut(slot) {
+            member.sends.propose(number);
         }
-        Ok(None)
+        Ok(())
     }
 
     fn propose_message(
@@ -249,18 +238,38 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         self.propose(fact, Ticket::Request(origin.conn));
     }
 
-    fn check_online(&self, slot: MemberSlot) -> Result<(), RequestError> {
-        let is_online = |member: &Member| member.link.is_some();
-        match self.group.state.members.at(slot).is_some_and(is_online) {
-            true => Ok(()),
-            false => Err(Conflict::OfflineCannotSend.into()),
-        }
+    /// Answers a `send` whose number is not the next one. A number that was accepted before is a
+    /// duplicate, also for an offline member.
+    #[cold]
+    fn answer_repeated(
+        &mut self,
+        origin: Origin,
+        slot: MemberSlot,
+        number: NonZeroU64,
+    ) -> Result<Option<Reply>, RequestError> {
+        let Some(member) = self.group.state.members.at(slot) else {
+            return Err(RequestError::NotAMember);
+        };
+        // The accepted message may not be committed yet.
+        let (order, after) = (member.sends.check_request(number), member.sends.accepted_at());
+        let reply = match order {
+            SendOrder::TooHigh { expected } => {
+                check_online(member)?;
+                Conflict::NumberTooHigh { expected }.into()
+            }
+            // The next one is accepted, and not answered here.
+            SendOrder::Duplicate | SendOrder::Next => Reply::Send { number, seq: None },
+        };
+        self.group.reply_after(origin.conn, reply, after);
+        Ok(None)
     }
 
+    /// Checks that the member is online, and that its message can be accepted now.
     fn check_message(&mut self, slot: MemberSlot, text: Text<'_>) -> Result<(), RequestError> {
         let Some(member) = self.group.state.members.at(slot) else {
             return Err(RequestError::NotAMember);
         };
+        check_online(member)?;
         self.group.journal_state.check()?;
         if self.group.state.history.last() >= Seq::LAST {
             return Err(RequestError::NoNumberLeft);
@@ -352,6 +361,13 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         let holder = || backlog::holder(&state.members, needed_bytes);
         let change = backlog_state.dropped(dropped, max, holder, self.now.steady);
         effects.extend(change.map(Effect::Backlog));
+    }
+}
+
+fn check_online(member: &Member) -> Result<(), RequestError> {
+    match member.link {
+        Some(_) => Ok(()),
+        None => Err(Conflict::OfflineCannotSend.into()),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::facts::FactIndex;
 pub(super) struct SendNumbers {
     /// Number of the last accepted one; 0 before the first one.
     published: u64,
-    /// Number of the last one that was proposed. A journal may apply it later, or refuse it.
+    /// Number of the last one that was proposed, at least `published`. A journal may apply it
+    /// later, or refuse it.
     proposed: u64,
     /// Fact of the last accepted one. A reply that tells the numbers waits for its commit.
     accepted_at: FactIndex,
@@ -52,21 +53,26 @@ impl SendNumbers {
     }
 
     /// Checks the number of a request. It may follow proposed ones.
-    pub(super) fn check_request(self, number: NonZeroU64) -> SendOrder {
-        self.check(number, self.proposed.max(self.published))
+    #[inline]
+    pub(super) const fn check_request(self, number: NonZeroU64) -> SendOrder {
+        self.check(number, self.proposed)
     }
 
     /// Checks the number of a fact: it must follow the last accepted one.
-    pub(super) fn check_fact(self, number: NonZeroU64) -> SendOrder {
+    #[inline]
+    pub(super) const fn check_fact(self, number: NonZeroU64) -> SendOrder {
         self.check(number, self.published)
     }
 
-    fn check(self, number: NonZeroU64, before: u64) -> SendOrder {
-        let expected = before.saturating_add(1);
-        match number.get() {
-            number if number <= self.published => SendOrder::Duplicate,
-            number if number <= expected => SendOrder::Next,
-            _ => SendOrder::TooHigh { expected },
+    #[inline]
+    const fn check(self, number: NonZeroU64, before: u64) -> SendOrder {
+        let number = number.get();
+        if number <= self.published {
+            SendOrder::Duplicate
+        } else if number.wrapping_sub(1) <= before {
+            SendOrder::Next
+        } else {
+            SendOrder::TooHigh { expected: before.wrapping_add(1) }
         }
     }
 

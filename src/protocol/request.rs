@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 
 use super::ip::parse_ip;
 use super::last_request::LastRequest;
-use super::number::{parse_digits, parse_number};
+use super::number::{parse_digits, parse_number, split_short_number};
 use super::query::Query;
 use super::text::Text;
 use super::{Epoch, Seq};
@@ -177,12 +177,22 @@ impl<'a> Command<'a> {
 
     /// Parses the number and the text of a `send`.
     fn parse_send(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let space = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
-        let (digits, text) = bytes.split_at_checked(space).unwrap_or_default();
-        let number = parse_digits(digits).and_then(NonZeroU64::new).ok_or(Malformed::Number)?;
-        let text = text.strip_prefix(b" ").unwrap_or_default();
+        let (number, text) = match split_short_number(bytes) {
+            Some((number, text)) => (NonZeroU64::new(number), text),
+            None => split_number(bytes),
+        };
+        let number = number.ok_or(Malformed::Number)?;
         Ok(Self::Send { number, text: Text::parse(text)? })
     }
+}
+
+/// Splits a text at its first space into a number and the rest. Most numbers are short, and take
+/// the way through [`split_short_number`].
+#[cold]
+fn split_number(text: &[u8]) -> (Option<NonZeroU64>, &[u8]) {
+    let mut parts = text.splitn(2, |byte| *byte == b' ');
+    let number = parts.next().and_then(parse_digits).and_then(NonZeroU64::new);
+    (number, parts.next().unwrap_or_default())
 }
 
 impl fmt::Display for Command<'_> {

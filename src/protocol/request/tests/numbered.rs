@@ -12,6 +12,13 @@ fn a_numbered_text_has_a_number_from_1_on() {
     };
     check("bob#send 1 hi#127.0.0.1", send(1, "hi"));
     check("bob#send 18446744073709551615  # #127.0.0.1", send(u64::MAX, " # "));
+    for digits in 1..=19 {
+        let number = (0..digits).fold(0, |number, digit| 10 * number + (digit + 1) % 10);
+        check(format!("bob#send {number} 2 #127.0.0.1"), send(number, "2 "));
+        check(format!("bob#send 0{number} hi#127.0.0.1"), Err(Malformed::Number));
+        check(format!("bob#send {number}x hi#127.0.0.1"), Err(Malformed::Number));
+        check(format!("bob#send {number}#127.0.0.1"), Err(Malformed::TextEmpty));
+    }
     for arguments in ["", " ", " 0 hi", " 01 hi", " +1 hi", " -1 hi", " x hi", " 1\thi", "\t1 hi"] {
         let expected =
             if arguments.starts_with('\t') { Malformed::Command } else { Malformed::Number };
