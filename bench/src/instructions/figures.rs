@@ -12,6 +12,7 @@ use std::fmt::Write;
 use anyhow::{Context as _, Result};
 
 use super::profile::Profile;
+use super::units::UnitLimit;
 
 /// Difference to the kept figure that counts, in percent.
 pub(super) const LIMIT_PERCENT: f64 = 3.0;
@@ -107,6 +108,16 @@ pub(super) fn compare(
     }
 }
 
+/// Compares a figure with that of another unit. Returns lines for the report, too.
+pub(super) fn compare_units(limit: &UnitLimit, now: &Figure, base: &Figure) -> (Verdict, String) {
+    let percent = now.percent_above(base);
+    let head = format!("{:<14} {percent:+.2} % to {}", limit.unit, limit.base);
+    match percent > limit.percent {
+        true => (Verdict::More, format!("{head}: ABOVE the limit of {} %", limit.percent)),
+        false => (Verdict::Same, format!("{head}, at most {} %", limit.percent)),
+    }
+}
+
 impl Figures {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut all = Self::default();
@@ -192,6 +203,18 @@ mod tests {
             assert_eq!(compare("x", &now, Some(&kept), LIMIT_PERCENT).0, expected);
         }
         assert_eq!(compare("x", &kept, None, LIMIT_PERCENT).0, Verdict::New);
+    }
+
+    #[test]
+    fn a_unit_may_be_at_most_some_percent_above_another_one() {
+        let limit = UnitLimit { unit: "send", base: "publish", percent: 5.0 };
+        let base = figure(&[("a", 1000.0)]);
+        for (now, expected) in
+            [(1051.0, Verdict::More), (1049.0, Verdict::Same), (1.0, Verdict::Same)]
+        {
+            let (verdict, text) = compare_units(&limit, &figure(&[("a", now)]), &base);
+            assert_eq!(verdict, expected, "{text}");
+        }
     }
 
     #[test]

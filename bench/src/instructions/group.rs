@@ -28,11 +28,20 @@ struct Member {
     part: Vec<u8>,
 }
 
+/// The command that publishes a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verb {
+    Msend,
+    /// With the number of the text.
+    Send,
+}
+
 #[derive(Debug)]
 pub(super) struct Group {
     coordinator: Coordinator,
     members: Vec<Member>,
     texts: Texts,
+    verb: Verb,
     /// Highest number of a message.
     seq: u64,
 }
@@ -50,7 +59,11 @@ impl Group {
             let (published, part) = (0, Vec::new());
             all.push(Member { id, command, messages, wire, expectation, published, part });
         }
-        Ok(Self { coordinator, members: all, texts, seq: 0 })
+        Ok(Self { coordinator, members: all, texts, verb: Verb::Msend, seq: 0 })
+    }
+
+    pub(super) fn with(self, verb: Verb) -> Self {
+        Self { verb, ..self }
     }
 
     /// Each of the first `publishers` members publishes `messages` messages with one write. All
@@ -63,7 +76,7 @@ impl Group {
         for (index, member) in self.members.iter_mut().enumerate().take(publishers) {
             let mut requests = Vec::new();
             for number in member.published..member.published + messages {
-                write!(requests, "{}#msend ", member.id)?;
+                self.verb.write(&mut requests, &member.id, number)?;
                 requests.extend_from_slice(self.texts.text(index, number));
                 requests.extend_from_slice(b"#127.0.0.1\n");
             }
@@ -74,9 +87,9 @@ impl Group {
             self.go_on()?;
         }
         for member in self.members.iter_mut().take(publishers) {
-            for _ in 0..messages {
-                let reply = member.command.line()?;
-                ensure!(reply.starts_with("OK msend seq="), "{}: {reply}", member.id);
+            for number in member.published - messages..member.published {
+                let (reply, expected) = (member.command.line()?, self.verb.reply(number));
+                ensure!(reply.starts_with(&expected), "{}: {reply}", member.id);
             }
         }
         self.seq += publishers as u64 * messages;
@@ -122,6 +135,25 @@ impl Group {
 
     fn go_on(&self) -> Result<()> {
         kill_process(self.pid()?, Signal::CONT).context("cannot wake the coordinator")
+    }
+}
+
+impl Verb {
+    /// Writes the beginning of the request with the text `index` of a member, counted from 0.
+    fn write(self, requests: &mut Vec<u8>, id: &str, index: u64) -> Result<()> {
+        match self {
+            Self::Msend => write!(requests, "{id}#msend ")?,
+            Self::Send => write!(requests, "{id}#send {} ", index + 1)?,
+        }
+        Ok(())
+    }
+
+    /// Returns the beginning of the reply.
+    fn reply(self, index: u64) -> String {
+        match self {
+            Self::Msend => "OK msend seq=".to_owned(),
+            Self::Send => format!("OK send {} seq=", index + 1),
+        }
     }
 }
 

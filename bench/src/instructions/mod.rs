@@ -13,6 +13,7 @@ mod group;
 mod profile;
 mod units;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,10 @@ use crate::Subcommand;
 use crate::cli::{self, print};
 use crate::cores::raise_file_limit;
 use crate::peers::Programs;
-use figures::{Figures, LIMIT_OTHER_TOOLS_PERCENT, LIMIT_PERCENT, Verdict, compare};
-use units::UNITS;
+use figures::{
+    Figure, Figures, LIMIT_OTHER_TOOLS_PERCENT, LIMIT_PERCENT, Verdict, compare, compare_units,
+};
+use units::{UNIT_LIMITS, UNITS, UnitLimit};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "instructions",
@@ -62,17 +65,17 @@ fn run(matches: &Matches) -> Result<ExitCode> {
     let limit = if is_recording { LIMIT_PERCENT } else { limit(&kept.tools, &tools) };
     let programs = Programs::find(matches)?;
     raise_file_limit();
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut found) = (Vec::new(), BTreeMap::new());
     for unit in UNITS.iter().filter(|unit| only.contains(&unit.name)) {
         let figure = unit.measure(&programs).with_context(|| unit.name.to_owned())?;
         let (verdict, line) = compare(unit.name, &figure, kept.figures.get(unit.name), limit);
         print(&format!("{line}\n"));
         verdicts.push(verdict);
-        if is_recording {
-            kept.figures.insert(unit.name.to_owned(), figure);
-        }
+        found.insert(unit.name.to_owned(), figure);
     }
+    verdicts.extend(within_limits(&found));
     if is_recording {
+        kept.figures.extend(found);
         kept.tools = tools;
         fs::write(&path, kept.text())
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -80,6 +83,16 @@ fn run(matches: &Matches) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     Ok(conclude(&verdicts))
+}
+
+/// Compares the units that were measured with each other.
+fn within_limits(found: &BTreeMap<String, Figure>) -> Vec<Verdict> {
+    let verdict = |limit: &UnitLimit| {
+        let (verdict, line) = compare_units(limit, found.get(limit.unit)?, found.get(limit.base)?);
+        print(&format!("{line}\n"));
+        Some(verdict)
+    };
+    UNIT_LIMITS.iter().filter_map(verdict).collect()
 }
 
 fn read(path: &Path, is_recording: bool) -> Result<Figures> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::figures::Figure;
-use super::group::Group;
+use super::group::{Group, Verb};
 use super::profile::{self, Profile};
 use crate::coordinator::{Coordinator, Start};
 use crate::cost::participant::{self, Load};
@@ -61,8 +61,10 @@ const fn of_threads(unit: Unit) -> Unit {
     Unit { rounds: 3, ..unit }
 }
 
-pub(super) const UNITS: [Unit; 10] = [
+pub(super) const UNITS: [Unit; 12] = [
     unit("publish", "a message", 20, BURST, publish),
+    unit("send", "a message", 20, BURST, send),
+    unit("presence", "a message", 20, BURST, presence),
     unit("deliver-1-1", "a message", 20, BURST, deliver_to_one),
     unit("deliver-1-100", "a delivery", 20, RUN * 100, deliver),
     unit("paced", "a delivery", 50, 100, paced),
@@ -72,6 +74,21 @@ pub(super) const UNITS: [Unit; 10] = [
     of_threads(unit("commit", "a commit", 1_000, 1, commit)),
     of_threads(unit("record", "a message", 40, BURST, record)),
     unit("recovery", "a message", 50, BURST, recovery),
+];
+
+/// A unit whose figure may be at most some percent above that of another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnitLimit {
+    pub(super) unit: &'static str,
+    pub(super) base: &'static str,
+    pub(super) percent: f64,
+}
+
+pub(super) const UNIT_LIMITS: [UnitLimit; 2] = [
+    // To read, to check, to keep and to repeat the number of a text.
+    UnitLimit { unit: "send", base: "publish", percent: 10.0 },
+    // Nothing is done for a message. What is left is the place of the code in memory.
+    UnitLimit { unit: "presence", base: "publish", percent: 0.5 },
 ];
 
 impl Unit {
@@ -133,6 +150,18 @@ fn in_bursts(mut group: Group, steps: u64, burst: u64) -> Result<()> {
 /// One member publishes, and no other member is there.
 fn publish(run: Run) -> Result<()> {
     in_bursts(run.group(1, false)?, run.amount, BURST)
+}
+
+/// The same work as in `publish`, with numbered texts.
+fn send(run: Run) -> Result<()> {
+    in_bursts(run.group(1, false)?.with(Verb::Send), run.amount, BURST)
+}
+
+/// The same work as in `publish`, in a group that announces members. Nobody comes or goes.
+fn presence(run: Run) -> Result<()> {
+    let options = ["--presence", "yes", "--presence-delay", "0"];
+    let coordinator = run.programs.coordinator(TTL_S, &options).run()?;
+    in_bursts(Group::connect(coordinator, 1, false)?, run.amount, BURST)
 }
 
 fn deliver_to_one(run: Run) -> Result<()> {
