@@ -166,7 +166,9 @@ fn every_promise_is_kept_whatever_goes_wrong() {
         sum(|outcome| outcome.removed_early),
     );
     assert!(sum(|outcome| outcome.logged) > 10 * seeds, "hardly anything happened");
-    assert!(sum(|outcome| outcome.removed_early) > seeds / 2, "hardly a segment went early");
+    // About one for each seed: many with a long ttl, few where 100 messages stay for newcomers. 60
+    // seeds may have a fifth of that by chance.
+    assert!(sum(|outcome| outcome.removed_early) > seeds / 10, "hardly a segment went early");
     for sight in CoveragePoint::ALL {
         let times: u64 = outcomes.iter().filter_map(|outcome| outcome.coverage.get(&sight)).sum();
         println!("{times:>8} x {sight:?}");
