@@ -3,7 +3,8 @@
 //! ```text
 //!   Setup ─► confirm   a disk, and each Store: publish, get all replies; kill, restart, count
 //!     ├────► delivery  CPU of a delivery without a journal and with one
-//!     └────► recovery  time from the start of a killed coordinator to its first reply
+//!     ├────► recovery  time from the start of a killed coordinator to its first reply
+//!     └────► outbox    texts a second of a participant that keeps them in a file
 //! ```
 //!
 //! A store that does not have every message that it confirmed fails, at any speed: each server is
@@ -13,6 +14,7 @@ mod confirm;
 mod delivery;
 mod directory;
 mod disk;
+mod outbox;
 mod recovery;
 mod store;
 
@@ -72,10 +74,11 @@ fn default_nats() -> PathBuf {
 
 type Part = fn(&Setup) -> Result<Measured>;
 
-const PARTS: [(&str, Part); 3] = [
+const PARTS: [(&str, Part); 4] = [
     ("confirm", confirm::measure),
     ("delivery", delivery::measure),
     ("recovery", recovery::measure),
+    ("outbox", outbox::measure),
 ];
 
 fn options() -> Options {

@@ -1,6 +1,7 @@
 //! `bench durability` finds every store that loses confirmed messages, and writes its results down.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -42,6 +43,21 @@ fn a_coordinator_that_forgets_confirmed_messages_is_found() {
 }
 
 #[test]
+fn a_participant_that_loses_a_text_is_found() {
+    let lossy = format!("sed 7d | exec {} \"$@\"", PROGRAMS.join("participant").display());
+    let programs = with_script("participant", &lossy);
+    symlink(PROGRAMS.join("coordinator"), programs.path().join("coordinator")).unwrap();
+    let (code, text) = durability(&["--quick", "--only", "outbox"], Some(programs.path()), None);
+    assert_eq!(code, Some(1), "{text}");
+    for mode in ["without a file", "--outbox", "--outbox --sync"] {
+        let fault = |line: &str| {
+            line.contains(&format!("{mode} ")) && line.contains("expected text 6 of publisher 0")
+        };
+        assert!(text.lines().any(fault), "{mode}: {text}");
+    }
+}
+
+#[test]
 fn a_redis_that_forgets_confirmed_messages_is_found() {
     let found = Command::new("sh").args(["-c", "command -v redis-server"]).output().unwrap();
     let real = String::from_utf8(found.stdout).unwrap();
@@ -70,6 +86,8 @@ fn the_results_are_written_into_a_document() {
         "| delivered, 1 → 100: sync=always to memory only | at most 1.30 |",
         "| recovered: 1 KiB | at most 373 ms |",
         "| 100 B, read from the disk | ",
+        "| --outbox --sync | ",
+        "| sent by a participant: --outbox --sync to the disk, 1 at once | above 1.00 |",
     ] {
         assert!(written.contains(part), "{part} is not in\n{written}");
     }
