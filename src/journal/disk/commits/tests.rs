@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::facts::Fact;
+use crate::group::{Input, Rules};
 use crate::journal::HEADER_BYTES;
 use crate::journal::disk::testing::{self, GroupOnDisk, at, jobs};
 use crate::journal::disk::{OpenedJournal, WriterReport};
@@ -174,4 +175,24 @@ fn the_bytes_that_wait_for_a_hanging_disk_are_bounded_for_all_requests() {
         let [reply] = &testing::ask(&mut opened, now, &["alice#msend two"])[..] else { panic!() };
         assert!(reply.starts_with("OK msend "), "{reply}");
     }
+}
+
+/// A member that no record names as not announced counts as announced online.
+#[test]
+fn a_registration_whose_announcement_was_lost_is_announced_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = Rules { presence_delay_ms: Some(0), ..testing::rules() };
+    let open = |now| {
+        let options = testing::options(7, SyncPolicy::Always, 2_000);
+        testing::open_with(directory.path(), rules.clone(), options, now)
+    };
+    let mut opened = open(0);
+    testing::ask(&mut opened, 1, &["alice#register 9000"]);
+    assert_eq!(opened.state.last(), Seq::ZERO, "not announced yet");
+    drop(opened);
+    let mut opened = open(2);
+    testing::ask(&mut opened, 3, &["alice#reconnect 9000"]);
+    opened.state.handle(Input::Tick, at(4), &mut opened.commits);
+    let (_, line, _) = opened.state.lines(Seq::ZERO).next().unwrap();
+    assert!(line.ends_with(b"#alice registered\n"), "{}", line.escape_ascii());
 }
