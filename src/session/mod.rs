@@ -154,7 +154,7 @@ impl Session {
     #[must_use]
     pub fn new(mut settings: Settings) -> Self {
         let (seed, stored) = (settings.seed.wrapping_add(1), settings.outbox.take());
-        let outbox = Outbox::new(seed, stored, settings.started);
+        let outbox = Outbox::new(seed, (stored, settings.log_position.epoch), settings.started);
         let mut session = Self {
             requests: Requests::default(),
             queue: CommandQueue::default(),

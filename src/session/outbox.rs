@@ -26,7 +26,7 @@ use super::waiting::WaitingRequests;
 use super::waiting_limits::WaitingLimits;
 use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredText};
 use crate::limits::{IN_FLIGHT_MAX, LINE_BYTES_DEFAULT, OUTBOX_AHEAD_MAX};
-use crate::protocol::Fields;
+use crate::protocol::{Epoch, Fields};
 use crate::time::Millis;
 
 /// Requests that wait, the numbers of texts, and the entries of the outbox file.
@@ -37,6 +37,8 @@ pub(super) struct Outbox {
     /// True from a `register` to the next reply to a join: the member may be a new one, whose
     /// numbers begin at 1.
     may_be_new: bool,
+    /// Epoch in which the numbers were given, if it is known.
+    epoch: Option<Epoch>,
     /// `None` without an outbox file.
     store: Option<OutboxStore>,
     /// Positions of new texts in the file. A text is shown as queued after it is written.
@@ -45,8 +47,13 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Creates one with the texts that an earlier run left in the outbox file, if there is a file.
-    /// The jitter of the pauses follows from `seed`.
-    pub(super) fn new(seed: u64, stored: Option<Vec<StoredText>>, now: Millis) -> Self {
+    /// Their numbers are of the `epoch` of the message log, if there is one. The jitter of the
+    /// pauses follows from `seed`.
+    pub(super) fn new(
+        seed: u64,
+        (stored, epoch): (Option<Vec<StoredText>>, Option<Epoch>),
+        now: Millis,
+    ) -> Self {
         let limits = if stored.is_some() { WaitingLimits::FILE } else { WaitingLimits::MEMORY };
         let store = stored.is_some().then(OutboxStore::default);
         let mut waiting = WaitingRequests::new(seed, limits);
@@ -54,7 +61,7 @@ impl Outbox {
             waiting.restore(UserRequest::restored(text, limits.ms, now));
         }
         let numbers = TextNumbers::restored(waiting.first_number(), waiting.last_number());
-        Self { waiting, numbers, may_be_new: false, store, unshown: VecDeque::new() }
+        Self { waiting, numbers, may_be_new: false, epoch, store, unshown: VecDeque::new() }
     }
 
     pub(super) fn waiting(&self) -> &WaitingRequests {
@@ -195,7 +202,11 @@ impl Outbox {
     pub(super) fn on_joined(&mut self, fields: Fields<'_>, output: &mut SessionOutput) {
         let number = |key| fields.value(key).and_then(|value| value.parse().ok());
         let published = number("published");
-        let is_new = std::mem::take(&mut self.may_be_new);
+        // In a new epoch the coordinator may have lost numbers, and used them again.
+        let epoch = fields.value("epoch").and_then(Epoch::parse);
+        let is_other_epoch = self.epoch.is_some_and(|known| Some(known) != epoch);
+        self.epoch = epoch;
+        let is_new = std::mem::take(&mut self.may_be_new) || is_other_epoch;
         if is_new || !published.is_some_and(|published| self.numbers.knows(published)) {
             self.take_numbers(output);
         }

@@ -172,6 +172,24 @@ fn unanswered_texts_are_given_up_if_the_coordinator_does_not_know_their_numbers(
 }
 
 #[test]
+fn unanswered_texts_are_given_up_in_a_new_epoch() {
+    let mut harness = Harness::sender();
+    harness.texts(&["a", "b"]);
+    harness.command_socket_closed(1);
+    harness.message_socket_closed(1);
+    harness.dialed(2);
+    harness.texts(&["c"]);
+    harness.wait_for_deadline();
+    harness.listening(9001);
+    harness.forget();
+    harness.reply(2, "OK reconnect epoch=00000000000000ab next=1 max_line=512 published=1");
+    harness.hello(2);
+    let shown: Vec<String> = harness.effects.drain(..).map(brief).collect();
+    assert_eq!(shown.iter().filter(|line| line.contains("the reply is lost")).count(), 2);
+    assert!(shown.contains(&"send 2 me#send 2 c#10.0.0.2".to_owned()), "{shown:?}");
+}
+
+#[test]
 fn after_a_new_registration_texts_that_were_only_refused_are_sent() {
     let mut harness = Harness::sender();
     harness.texts(&["a"]);
