@@ -258,6 +258,20 @@ fn nothing_is_announced_while_the_journal_takes_nothing_or_at_the_end() {
 }
 
 #[test]
+fn an_announcement_comes_behind_the_requests_of_its_turn() {
+    let mut world = world_with(|rules| rules.presence_delay_ms = Some(0));
+    let ann = world.register("ann", "");
+    world.go_on(0);
+    world.register("bob", "");
+    world.send("bob", "first");
+    world.register("eve", "");
+    world.send("eve", "one");
+    world.request("eve#deregister");
+    world.input(Input::Tick);
+    assert_eq!(world.read(ann), "ann registered first one bob registered");
+}
+
+#[test]
 fn a_turn_announces_a_bounded_number_of_members() {
     let mut world = world_with(|rules| {
         rules.members_max = 1_000;
