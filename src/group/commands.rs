@@ -64,8 +64,7 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
             }
             Command::Deregister => {
                 self.group.journal_state.check()?;
-                let fact = Fact::Deregistered { id: request.id };
-                self.propose(fact, Ticket::Request(origin.conn));
+                self.propose(Fact::Deregistered { id: request.id }, Ticket::Request(origin.conn));
                 Ok(None)
             }
             Command::Disconnect => self.disconnect(slot).map(Some),
@@ -78,7 +77,8 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
                 if !self.is_next(slot, number) {
                     return self.answer_repeated(origin, slot, number);
                 }
-                self.check_numbered(slot, number, text)?;
+                self.check_message(slot, text)?;
+                self.propose_number(slot, number);
                 self.propose_message(origin, request.id, Some(number), text);
                 Ok(None)
             }
@@ -212,19 +212,10 @@ impl<J: Journal<Group>> InputHandler<'_, J> {
         member.is_some_and(|member| member.sends.check_request(number) == SendOrder::Next)
     }
 
-    /// Checks a text that has the next number, and notes that the number is proposed.
-    #[inline]
-    fn check_numbered(
-        &mut self,
-        slot: MemberSlot,
-        number: NonZeroU64,
-        text: Text<'_>,
-    ) -> Result<(), RequestError> {
-        self.check_message(slot, text)?;
+    fn propose_number(&mut self, slot: MemberSlot, number: NonZeroU64) {
         if let Some(member) = self.group.state.members.at_mut(slot) {
             member.sends.propose(number);
         }
-        Ok(())
     }
 
     fn propose_message(
