@@ -118,7 +118,7 @@ check:
 
 help:
 	@echo "make          build ./coordinator and ./participant"
-	@echo "make demo     a coordinator and three participants show what they do"
+	@echo "make demo     a coordinator and participants show what they do, also over kills"
 	@echo "make figures  measure CPU, memory and latency on this machine"
 	@echo "make bench    compare it with other servers at the same work"
 	@echo "make durability  measure the price of a journal, beside other servers"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Shows what a group does: a coordinator, three participants, every command, in the programs' own
-# words. Ends by itself; exits with 1, and says why, if anything is not as it should be.
+# Shows what a group does, in the programs' own words: first three participants at their prompts,
+# then two that run unattended while the coordinator and one of them are killed. Ends by itself;
+# exits with 1, and says why, if anything is not as it should be.
 #
 #   sh tests/demo.sh [<coordinator> [<participant>]]
 #
@@ -15,7 +16,7 @@ coordinator=$(absolute "${1:-./coordinator}")
 participant=$(absolute "${2:-./participant}")
 
 ttl=5
-deadline=$(($(date +%s) + 18))
+deadline=$(($(date +%s) + 60))
 names="alice bob carol"
 watchers=
 directory=$(mktemp -d)
@@ -68,14 +69,15 @@ eventually() {
     done
 }
 
-# start <name> <input> <program and arguments>
+# start <name> <input> <program and arguments>: its output follows that of an earlier start.
 start() {
     name=$1
     input=$2
     shift 2
+    rm -f "$name.exit"
     {
         code=0
-        sh -c 'echo $$ > "$0.pid" && exec "$@"' "$name" "$@" > "$name.out" 2>&1 || code=$?
+        sh -c 'echo $$ > "$0.pid" && exec "$@"' "$name" "$@" >> "$name.out" 2>&1 || code=$?
         echo "$code" > "$name.ended" && mv "$name.ended" "$name.exit"
     } < "$input" &
     watchers="$watchers $!"
@@ -87,6 +89,8 @@ say() {
         alice) printf '%s\n' "$2" >&4 ;;
         bob) printf '%s\n' "$2" >&5 ;;
         carol) printf '%s\n' "$2" >&6 ;;
+        dave) printf '%s\n' "$2" >&7 ;;
+        erin) printf '%s\n' "$2" >&8 ;;
     esac || fail "$1 takes no commands any more"
 }
 
@@ -105,8 +109,33 @@ received() {
     cut -f 4 "$1.log" | grep -qx "$2"
 }
 
+# says <name> <text>: the program has printed it.
+says() {
+    grep -qF "$2" "$1.out"
+}
+
+# kill_at_once <name>: as a crash would, without a moment to tidy up.
+kill_at_once() {
+    kill -KILL "$(cat "$1.pid")"
+    eventually "$1 is killed" has_ended "$1"
+    printf '%s is killed with -9\n' "$1"
+}
+
 has_ended() {
     [ -f "$1.exit" ]
+}
+
+# start_hub and start_unattended <name> <options>: the commands of a service.
+start_hub() {
+    echo '$ coordinator --data-dir data --presence yes --presence-delay 1 hub.txt'
+    start hub /dev/null "$coordinator" --bind 127.0.0.1 --data-dir data --presence yes \
+        --presence-delay 1 hub.txt
+}
+start_unattended() {
+    name=$1
+    shift
+    printf '$ participant -f --join %s%s.txt\n' "${*:+$* }" "$name"
+    start "$name" "$name.in" "$participant" -f --join "$@" "$name.txt"
 }
 
 port() {
@@ -213,4 +242,61 @@ log_is carol << END
 # gap 1 4 4
 5 alice bob is gone
 END
+
+title "unattended: dave starts before the coordinator is up, and keeps trying"
+printf '%s\n60\n' "$port" > hub.txt
+for name in dave erin; do
+    printf '%s\n%s.log\n127.0.0.1 %s\n' "$name" "$name" "$port" > "$name.txt"
+    mkfifo "$name.in"
+done
+start_unattended dave --outbox dave.outbox
+exec 7> dave.in
+eventually "dave says that nobody answers" says dave "trying again"
+show dave
+
+title "a coordinator with a journal and presence: it tells all who comes and goes"
+start_hub
+eventually "dave has joined by himself" received dave "dave registered"
+start_unattended erin
+exec 8> erin.in
+eventually "dave is told of erin" received dave "erin registered"
+say dave "msend good morning erin"
+eventually "erin hears dave" received erin "good morning erin"
+say erin "disconnect"
+eventually "dave is told that erin is away" received dave "erin offline"
+say erin "join"
+eventually "dave is told that erin is back" received dave "erin online"
+show hub dave erin
+
+title "an outage: what dave sends waits in a file"
+kill_at_once hub
+eventually "dave is offline" says dave "* reconnecting in"
+say dave "msend one: nobody answers"
+say dave "msend two: it waits on the disk"
+eventually "both wait" says dave "* queued, 2 waiting"
+kill_at_once dave
+show dave
+
+title "dave and the coordinator start again: each text arrives once, and in order"
+start_unattended dave --outbox dave.outbox
+exec 7> dave.in
+say dave "msend three: after the start"
+eventually "three texts wait" says dave "3 waiting"
+start_hub
+eventually "erin hears dave" received erin "three: after the start"
+show hub dave erin
+
+title "SIGTERM ends all"
+for name in dave erin hub; do
+    kill -TERM "$(cat "$name.pid")"
+    eventually "$name ends" has_ended "$name"
+    [ "$(cat "$name.exit")" = 0 ] || fail "$name exits with $(cat "$name.exit")"
+done
+
+title "erin.log"
+cat erin.log
+awk -F '\t' '/^[0-9]/ && $3 != "@" { print $3, $4 }' erin.log > erin.is
+printf 'dave %s\n' "good morning erin" "one: nobody answers" "two: it waits on the disk" \
+    "three: after the start" > erin.expected
+cmp -s erin.is erin.expected || fail "erin.log should have: $(cat erin.expected)"
 title "everything was as it should be"
