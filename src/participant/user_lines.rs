@@ -25,6 +25,8 @@ pub(super) struct UserLines {
 struct TextLines {
     /// Number of lines that were read.
     read: u64,
+    /// True if an outbox file keeps the texts: no text waits for another one.
+    are_stored: bool,
     /// The first text is on its way. The others wait for its outcome: it tells how to send.
     is_first_under_way: bool,
 }
@@ -83,11 +85,12 @@ pub(super) enum BadText {
 impl UserLines {
     pub(super) fn new(options: &ParticipantOptions, typed: Receiver<UserInput>) -> Self {
         let script = &options.script;
+        let are_stored = options.store.outbox.is_some();
         Self {
             commands: options.commands().into(),
             exits_on_error: options.exit_on_error,
             typed,
-            texts: script.lines.then(TextLines::default),
+            texts: script.lines.then(|| TextLines { are_stored, ..TextLines::default() }),
             end: ScriptEnd {
                 waits_for_work: script.has_verb(),
                 is_endless: (options.follow || script.exec.is_some()) && script.count.is_none(),
@@ -171,7 +174,7 @@ impl TextLines {
                 UserInput::TooLong => Err(BadText::TooLong(USER_LINE_BYTES_MAX)),
                 UserInput::End | UserInput::Interrupt => return NextLine::Input(input),
             };
-            let is_first = self.read == 0;
+            let is_first = self.read == 0 && !self.are_stored;
             self.read = self.read.saturating_add(1);
             match line.and_then(|line| command(&line, progress.text_bytes_max)) {
                 Ok(None) => (),
@@ -283,6 +286,16 @@ mod tests {
         assert_eq!(lines.next(BUSY), line("msend three"));
         assert_eq!(lines.next(BUSY), NextLine::Nothing, "the last texts are not confirmed");
         assert_eq!(lines.next(IDLE), line("quit"));
+    }
+
+    #[test]
+    fn with_an_outbox_no_line_waits_for_the_outcome_of_the_first_one() {
+        let mut lines = lines("--lines --join --outbox f", &["one", "two"]);
+        assert_eq!(lines.next(IDLE), line("join"));
+        assert_eq!(
+            [(); 2].map(|()| lines.next(BUSY)),
+            ["one", "two"].map(|it| line(&format!("msend {it}")))
+        );
     }
 
     #[test]
