@@ -15,6 +15,9 @@ pub(super) struct UserLines {
     commands: VecDeque<String>,
     /// True for `--exit-on-error`, until all commands are done.
     exits_on_error: bool,
+    /// True from the first command on. Before it, only texts of the outbox file are under way, and
+    /// they may wait for a `join` among the commands.
+    has_begun: bool,
     typed: Receiver<UserInput>,
     texts: Option<TextLines>,
     end: ScriptEnd,
@@ -89,6 +92,7 @@ impl UserLines {
         Self {
             commands: options.commands().into(),
             exits_on_error: options.exit_on_error,
+            has_begun: false,
             typed,
             texts: script.lines.then(|| TextLines { are_stored, ..TextLines::default() }),
             end: ScriptEnd {
@@ -121,11 +125,12 @@ impl UserLines {
         }
         if self.exits_on_error {
             self.exits_on_error = !progress.is_idle || !self.commands.is_empty();
-            if !progress.is_idle {
+            if self.has_begun && !progress.is_idle {
                 return NextLine::Nothing;
             }
         }
         if let Some(command) = self.commands.pop_front() {
+            self.has_begun = true;
             return NextLine::Input(UserInput::Line(command.into_bytes()));
         }
         if self.end.is_reached(progress.is_idle) {
@@ -258,10 +263,9 @@ mod tests {
     #[test]
     fn with_exit_on_error_a_command_waits_for_the_one_before() {
         let mut lines = lines("--exit-on-error -i -e one -e two", &["typed"]);
-        for text in ["one", "two"] {
-            assert_eq!(lines.next(BUSY), NextLine::Nothing);
-            assert_eq!(lines.next(IDLE), line(text));
-        }
+        assert_eq!(lines.next(BUSY), line("one"), "texts of the outbox file may wait for it");
+        assert_eq!(lines.next(BUSY), NextLine::Nothing);
+        assert_eq!(lines.next(IDLE), line("two"));
         assert_eq!(lines.next(BUSY), NextLine::Nothing);
         assert_eq!(lines.next(IDLE), line("typed"));
         let end = NextLine::Input(UserInput::End);
