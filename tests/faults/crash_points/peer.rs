@@ -24,6 +24,10 @@ pub(crate) struct Peer {
     last: u64,
     /// The lowest number that can come.
     pub(crate) first: u64,
+    /// The last number of its own texts with a reply.
+    published: u64,
+    /// A text that was sent with the next number, and has no reply.
+    pub(crate) pending: Option<String>,
     /// Sender and text by number.
     pub(crate) taken: BTreeMap<u64, (String, String)>,
 }
@@ -57,6 +61,8 @@ impl Peer {
             epoch: String::new(),
             last: 0,
             first: 0,
+            published: 0,
+            pending: None,
             taken: BTreeMap::new(),
         }
     }
@@ -70,6 +76,16 @@ impl Peer {
         let request = format!("{}#{command}#127.0.0.1\n", self.id);
         commands.get_mut().write_all(request.as_bytes()).map_err(|_| Died)?;
         line(commands)
+    }
+
+    /// Sends the pending text with its number. Returns `OK`.
+    pub(crate) fn send_pending(&mut self, to: SocketAddr) -> Result<String, Died> {
+        let (number, text) = (self.published + 1, self.pending.as_ref().unwrap());
+        let reply = self.ask(to, &format!("send {number} {text}"))?;
+        assert!(reply.starts_with(&format!("OK send {number} ")), "{}: {reply:?}", self.id);
+        self.published = number;
+        self.pending = None;
+        Ok(reply)
     }
 
     /// Returns the lines of `members` or `stats`.
@@ -104,6 +120,9 @@ impl Peer {
         }
         assert!(reply.starts_with("OK re"), "{} is forgotten: {reply:?}", self.id);
         let epoch = field(&reply, "epoch");
+        let published = number(&reply, "published");
+        let last = self.published + u64::from(self.pending.is_some());
+        assert!((self.published..=last).contains(&published), "{} then {reply}", self.published);
         assert!(self.epoch.is_empty() || self.epoch == epoch, "{} then {epoch}", self.epoch);
         self.epoch = epoch.to_owned();
         if !self.is_member {

@@ -181,6 +181,8 @@ struct Site {
     said: u64,
     /// Sender and text by number, of those with a reply.
     confirmed: BTreeMap<u64, (String, String)>,
+    /// Texts that were sent twice, and accepted the first time.
+    duplicates: BTreeSet<String>,
     dave_is_gone: bool,
 }
 
@@ -200,6 +202,7 @@ impl Site {
             peers: Vec::new(),
             said: 0,
             confirmed: BTreeMap::new(),
+            duplicates: BTreeSet::new(),
             dave_is_gone: false,
         }
     }
@@ -284,16 +287,35 @@ impl Site {
         self.say_text(peer, text)
     }
 
+    /// Bob uses `msend`. The others give their texts numbers, and send a text without a reply
+    /// again.
     fn say_text(&mut self, peer: usize, text: String) -> Result<u64, Died> {
         self.come(peer)?;
+        if let Some(pending) = self.peers[peer].pending.clone() {
+            let reply = self.peers[peer].send_pending(self.address)?;
+            match reply.ends_with(" duplicate=1") {
+                true => drop(self.duplicates.insert(pending)),
+                false => drop(self.confirm(peer, &reply, pending)),
+            }
+        }
         self.said += 1;
-        let reply = self.peers[peer].ask(self.address, &format!("msend {text}"))?;
-        assert!(reply.starts_with("OK msend "), "{reply:?}");
-        let (seq, id) = (number(&reply, "seq"), self.peers[peer].id.clone());
+        let reply = match peer {
+            BOB => self.peers[peer].ask(self.address, &format!("msend {text}"))?,
+            _ => {
+                self.peers[peer].pending = Some(text.clone());
+                self.peers[peer].send_pending(self.address)?
+            }
+        };
+        assert!(reply.starts_with("OK ") && reply.contains(" seq="), "{reply:?}");
+        Ok(self.confirm(peer, &reply, text))
+    }
+
+    fn confirm(&mut self, peer: usize, reply: &str, text: String) -> u64 {
+        let (seq, id) = (number(reply, "seq"), self.peers[peer].id.clone());
         let last = self.confirmed.keys().next_back().copied().unwrap_or(0);
         assert!(seq > last, "{seq} is given out after {last}");
         self.confirmed.insert(seq, (id, text));
-        Ok(seq)
+        seq
     }
 
     fn all_take(&mut self, peers: &[usize], through: u64) -> Result<(), Died> {
@@ -324,6 +346,9 @@ impl Site {
         }
         let texts: BTreeSet<&String> = all.values().map(|(_, text)| text).collect();
         assert_eq!(texts.len(), all.len(), "a text has two numbers: {:?}", all.keys());
+        let is_lost = |text: &&String| !texts.contains(text);
+        let lost: Vec<&String> = self.duplicates.iter().filter(is_lost).collect();
+        assert!(lost.is_empty(), "accepted, and in no log: {lost:?}");
         for peer in &self.peers {
             for (seq, (sender, text)) in &all {
                 let is_due = *sender != peer.id && *seq >= peer.first;
