@@ -124,7 +124,7 @@ impl Participant {
         let mut output = Output::new(BatchedWorker::new(printer), &run.options, prompt.known_ids());
         notes.iter().for_each(|note| push_outbox_note(&mut output, note));
         let session = start_session(run, (log_position, texts), started)?;
-        Ok(Self {
+        let mut participant = Self {
             session,
             event_loop,
             signals,
@@ -137,7 +137,9 @@ impl Participant {
             lines: UserLines::new(&run.options, typed),
             prompt,
             exit: ExitState::default(),
-        })
+        };
+        participant.run_effects(started); // The session tells how many texts wait.
+        Ok(participant)
     }
 
     /// Runs turns until the participant has shut down, and returns the exit code.

@@ -26,7 +26,8 @@ impl Participant {
         self.run_effects(now);
     }
 
-    fn run_effects(&mut self, now: Millis) {
+    /// Carries out the effects of the session.
+    pub(super) fn run_effects(&mut self, now: Millis) {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
                 SessionEffect::Dial { socket } => {

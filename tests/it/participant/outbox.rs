@@ -44,6 +44,19 @@ fn queued_texts_survive_kill_9_and_are_sent_by_the_next_start() {
 }
 
 #[test]
+fn a_start_without_a_command_tells_what_waits() {
+    let home = Home::new("alice", "127.0.0.1:9".parse().unwrap());
+    let path = outbox(&home).display().to_string();
+    let start = || Running::start(home.command(&with_outbox(&path, &["-f"])));
+    let mut alice = start();
+    alice.write("msend one\n");
+    alice.expect("* queued, 1 waiting\n");
+    alice.signal(Signal::KILL);
+    alice.wait();
+    start().expect("* outbox: 1 message waits, to be sent when this participant is online\n");
+}
+
+#[test]
 fn texts_of_an_outage_stay_in_the_file_at_the_end_without_a_failure() {
     let coordinator = Coordinator::start_with_data_dir(600, &[]);
     coordinator.kill();
