@@ -46,6 +46,16 @@ fn say_much(member: &mut Member, what: &str, count: usize) {
     }
 }
 
+/// Has somebody say texts at once with their numbers, from this one on; all of it is confirmed.
+fn send_much(member: &mut Member, first: u64, what: &str, count: u64) {
+    let numbers = first..first + count;
+    let lines: String = numbers
+        .map(|number| member.request(&format!("send {number} {what} {number}")) + "\n")
+        .collect();
+    member.command.write(lines.as_bytes());
+    (0..count).for_each(|_| drop(member.command.expect_start("OK send ")));
+}
+
 /// A coordinator through two lives, the second of which sees its disk fail once; what it did, and
 /// its epoch.
 fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
@@ -58,7 +68,7 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
     say_much(&mut alice, "first", 10);
     bob.socket().delivery(1, "alice", "first 0");
     bob.socket().ack(1);
-    say_much(&mut bob, "between", 5);
+    send_much(&mut bob, 1, "between", 5);
     first.join("carol", "").check("deregister", "OK deregister");
     preload.plan(plan(Action::KillAfter, Kind::Write));
     bob.command.say("bob#msend written and never synced#127.0.0.1");
@@ -68,13 +78,14 @@ fn two_lives(preload: &Preload, sync: &str) -> (Vec<Step>, String) {
     let second = start(preload, sync);
     Member::come_back(&second, "watcher", "acks=1").socket().delivery(1, "alice", "first 0");
     let mut alice = Member::come_back(&second, "alice", "");
-    say_much(&mut alice, "second", 6);
+    say_much(&mut alice, "second", 3);
+    send_much(&mut alice, 1, "with a number", 3);
     preload.plan(plan(Action::FailOnce, Kind::Sync));
     alice.msend("through a failure"); // Or the failure comes behind it, with a pause.
     until("a failed sync", || preload.fired() == 1);
     until("another segment", || alice.ask("msend accepted again").starts_with("OK "));
     let _dave = second.join("dave", "");
-    say_much(&mut alice, "third", 5);
+    send_much(&mut alice, 4, "third", 5);
     if sync != "sync=always" {
         // Everything becomes durable although nothing more is written.
         until("the last sync", || {

@@ -15,6 +15,8 @@ pub(crate) enum Promise {
     NoMember(String),
     /// Sender and text of a number.
     Message(u64, String, String),
+    /// This id has this number of texts that were accepted once.
+    Published(String, u64),
 }
 
 /// One socket's bytes, cut into lines.
@@ -59,7 +61,7 @@ pub(crate) fn of(steps: &[Step]) -> Vec<(usize, Promise)> {
             }
             Operation::Send => {
                 for line in socket.sent.take(&step.data) {
-                    promises.extend(promise(socket, &line).map(|promise| (at, promise)));
+                    promises.extend(made(socket, &line).into_iter().map(|promise| (at, promise)));
                 }
             }
             Operation::Create
@@ -75,23 +77,28 @@ pub(crate) fn of(steps: &[Step]) -> Vec<(usize, Promise)> {
     promises
 }
 
-fn promise(socket: &mut Socket, line: &str) -> Option<Promise> {
+/// Returns the promises that a line makes.
+fn made(socket: &mut Socket, line: &str) -> Vec<Promise> {
     if !line.starts_with("OK ") && !line.starts_with("ERR ") {
         let fields: Vec<&str> = line.splitn(4, '#').collect();
-        let [seq, sender, _, text] = fields[..] else { return None };
-        return Some(Promise::Message(seq.parse().unwrap(), sender.to_owned(), text.to_owned()));
+        let [seq, sender, _, text] = fields[..] else { return Vec::new() };
+        let (sender, text) = (sender.to_owned(), text.to_owned());
+        return vec![Promise::Message(seq.parse().unwrap(), sender, text)];
     }
     let request = socket.requests.pop_front().expect("a request before its reply");
     let (id, rest) = request.split_once('#').unwrap();
+    let id = id.to_owned();
     let (command, _) = rest.rsplit_once('#').unwrap();
-    let word = line.split(' ').nth(1).unwrap_or_default();
-    match (line.starts_with("OK "), word) {
-        (true, "register") => Some(Promise::Member(id.to_owned())),
-        (true, "deregister") => Some(Promise::NoMember(id.to_owned())),
-        (true, "msend") => {
-            let text = command.strip_prefix("msend ").unwrap();
-            Some(Promise::Message(number(line, "seq"), id.to_owned(), text.to_owned()))
+    let (asked, arguments) = command.split_once(' ').unwrap_or((command, ""));
+    match (line.starts_with("OK "), asked) {
+        (true, "register") => vec![Promise::Member(id)],
+        (true, "deregister") => vec![Promise::NoMember(id)],
+        (true, "msend") => vec![Promise::Message(number(line, "seq"), id, arguments.to_owned())],
+        (true, "send") => {
+            let (published, text) = arguments.split_once(' ').unwrap();
+            let message = Promise::Message(number(line, "seq"), id.clone(), text.to_owned());
+            vec![message, Promise::Published(id, published.parse().unwrap())]
         }
-        _ => None,
+        _ => Vec::new(),
     }
 }

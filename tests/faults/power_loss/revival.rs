@@ -33,8 +33,10 @@ impl Revival {
     pub(crate) fn check(&mut self, promises: &[&Promise], context: &str) {
         let mut members: BTreeMap<&str, bool> = BTreeMap::new();
         let mut messages: BTreeMap<u64, (&str, &str)> = BTreeMap::new();
+        let mut published: BTreeMap<&str, u64> = BTreeMap::new();
         for promise in promises {
             match promise {
+                Promise::Published(id, number) => drop(published.insert(id, *number)),
                 Promise::LeaveAsked(id) => drop(members.remove(id.as_str())),
                 Promise::Member(id) => drop(members.insert(id, true)),
                 Promise::NoMember(id) => drop(members.insert(id, false)),
@@ -73,9 +75,16 @@ impl Revival {
         }
         let last = promises.iter().filter_map(|promise| match promise {
             Promise::Message(seq, ..) => Some(*seq),
-            Promise::LeaveAsked(_) | Promise::Member(_) | Promise::NoMember(_) => None,
+            Promise::LeaveAsked(_)
+            | Promise::Member(_)
+            | Promise::NoMember(_)
+            | Promise::Published(..) => None,
         });
         let seq = watcher.msend("what comes next");
         assert!(last.max().is_none_or(|last| seq > last), "{context}: {seq} is used again");
+        for (id, last) in published {
+            let member = Member::come_back(&self.coordinator, id, "");
+            assert!(number(&member.reply, "published") >= last, "{context}: {id} of {last}");
+        }
     }
 }
