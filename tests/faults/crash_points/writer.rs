@@ -100,12 +100,12 @@ fn is_away(writer: &mut Writer) -> Result<(), Died> {
 
 /// The file becomes so long that a new one replaces it.
 fn fills_the_file(writer: &mut Writer) -> Result<(), Died> {
-    const LONG: usize = 40_000;
-    let filler = "x".repeat(LONG);
+    const KEPT_BYTES_MAX: u64 = 64 * 1024;
+    let filler = "x".repeat(40_000);
     writer.types(&[&filler, &filler])?;
     writer.until_answered()?;
     let timer = Timer::start(DEADLINE);
-    while fs::metadata(writer.outbox()).is_ok_and(|file| file.len() > LONG as u64) {
+    while fs::metadata(writer.outbox()).is_ok_and(|file| file.len() > KEPT_BYTES_MAX) {
         assert!(timer.left().is_some(), "the file is not replaced");
         writer.check_alive()?;
     }
