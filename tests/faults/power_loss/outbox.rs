@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::platter::{self, Step};
 use super::pull_the_plug;
-use crate::outbox_texts::{self, KeptText};
+use crate::outbox_texts::{self, KeptText, waiting};
 use support::coordinator::Coordinator;
 use support::participant::{Running, until};
 use support::preload::Preload;
@@ -124,13 +124,15 @@ fn three_lives(preload: &Preload) -> (Vec<Step>, usize) {
     for count in [1, 5, 1] {
         alice.speaks(count);
     }
+    let outbox = preload.root().join("outbox");
+    // A text whose end is not in the file would count as waiting in the next life.
+    until("the end of all texts", || waiting(&outbox_texts::read(&outbox)).is_empty());
     alice.is_killed();
-    // The file has only texts that wait no more.
     alice.start();
     alice.queues(2, 2);
     alice.joins();
     // The file becomes so long that a new one replaces it.
-    let length = || fs::metadata(preload.root().join("outbox")).unwrap().len();
+    let length = || fs::metadata(&outbox).unwrap().len();
     for _ in 0..8 {
         alice.speaks(30);
     }
@@ -140,7 +142,6 @@ fn three_lives(preload: &Preload) -> (Vec<Step>, usize) {
     alice.types(4);
     let last = text(alice.typed);
     let is_last = |kept: &KeptText| kept.text == last;
-    let outbox = preload.root().join("outbox");
     until("the texts in the file", || outbox_texts::read(&outbox).iter().any(is_last));
     alice.is_killed();
     // The next start writes a new file with texts that wait.
