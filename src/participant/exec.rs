@@ -46,6 +46,12 @@ impl Exec {
         self.under_way.is_empty()
     }
 
+    /// Returns true if a command runs for each message.
+    #[inline]
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.worker.is_some()
+    }
+
     /// Takes an entry. Returns it if it belongs into the message log now.
     pub(super) fn push(&mut self, entry: LogEntry) -> Option<LogEntry> {
         let Some(worker) = &self.worker else { return Some(entry) };

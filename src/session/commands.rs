@@ -75,8 +75,10 @@ impl Session {
                 UserCommand::Bad(bad) => self.bad_command(bad),
             }
         }
-        let is_in_outage = self.is_in_outage() && !self.outbox.is_failing();
-        self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
+        if self.outbox.waiting().has_report() {
+            let is_in_outage = self.is_in_outage() && !self.outbox.is_failing();
+            self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
+        }
     }
 
     /// Returns true if the next command of the user can be carried out now. If the command only

@@ -351,9 +351,13 @@ impl Outbox {
     /// Gives up the requests that have waited for too long, and writes the file again if that is
     /// due.
     pub(super) fn expire(&mut self, output: &mut SessionOutput, now: Millis) {
-        let given_up = self.waiting.expire(now);
-        self.give_up_all(given_up, &NotSent::TooOld(self.waiting.limits()), output);
-        self.store.iter_mut().for_each(|store| store.retry(output, now));
+        if !self.waiting.is_empty() {
+            let given_up = self.waiting.expire(now);
+            self.give_up_all(given_up, &NotSent::TooOld(self.waiting.limits()), output);
+        }
+        if let Some(store) = &mut self.store {
+            store.retry(output, now);
+        }
     }
 
     fn give_up_all(

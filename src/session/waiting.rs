@@ -268,6 +268,11 @@ impl WaitingRequests {
         self.pop()
     }
 
+    /// Returns true if [`Self::report`] has work: requests wait, or did.
+    pub(super) fn has_report(&self) -> bool {
+        self.reported || !self.is_empty()
+    }
+
     /// Shows once in an outage that requests wait.
     pub(super) fn report(&mut self, is_in_outage: bool, output: &mut SessionOutput) {
         match (self.is_empty(), is_in_outage) {

@@ -51,7 +51,9 @@ impl Participant {
                         self.lines.on_message();
                     }
                     self.output.push_entry(&entry);
-                    if let Some(entry) = self.exec.push(entry) {
+                    if !self.exec.is_wanted() {
+                        self.files.log().append(&entry);
+                    } else if let Some(entry) = self.exec.push(entry) {
                         self.files.log().append(&entry);
                     }
                 }
