@@ -116,12 +116,17 @@ impl UserLines {
         self.end.messages_left != Some(0)
     }
 
+    /// Drops the commands that are left. Returns their number.
+    pub(super) fn give_up(&mut self) -> usize {
+        std::mem::take(&mut self.commands).len()
+    }
+
     /// Returns the next line. With `--exit-on-error`, each command of `-e` waits until the session
     /// is idle, and a command that has failed quits.
     pub(super) fn next(&mut self, progress: SessionProgress) -> NextLine {
         if self.exits_on_error && progress.has_failed {
             self.exits_on_error = false;
-            return NextLine::GiveUp(std::mem::take(&mut self.commands).len());
+            return NextLine::GiveUp(self.give_up());
         }
         if self.exits_on_error {
             self.exits_on_error = !progress.is_idle || !self.commands.is_empty();

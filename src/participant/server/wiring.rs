@@ -136,7 +136,7 @@ impl Participant {
 
     pub(super) fn on_signal(&mut self, signal: Signal, now: Millis) {
         match signal {
-            Signal::Terminate | Signal::Interrupt => self.handle(SessionInput::Stop, now),
+            Signal::Terminate | Signal::Interrupt => self.stop(now),
             Signal::Hangup => self.files.log().push(LogJob::Rotate),
             Signal::Continue => self.output.push_control(self.prompt.resume()),
             Signal::Resize => (), // The line editor watches for it.
@@ -164,6 +164,17 @@ impl Participant {
         self.exit.is_timed_out = true;
         let line = "error: --timeout: the time is over";
         self.output.push_line(NoticeKind::Error, &line);
+        self.stop(now);
+    }
+
+    /// Ends the participant before its end. Commands of `-e` that are left are a failure.
+    fn stop(&mut self, now: Millis) {
+        let left = self.lines.give_up();
+        if left > 0 {
+            self.exit.has_failed = true;
+            let left = Counted(left, "command was", "commands were");
+            self.output.push_line(NoticeKind::Error, &format_args!("error: {left} not run"));
+        }
         self.handle(SessionInput::Stop, now);
     }
 
@@ -271,7 +282,7 @@ impl Participant {
                     self.handle(SessionInput::UserLineTooLong { max: USER_LINE_BYTES_MAX }, now);
                 }
                 NextLine::Input(UserInput::End) => self.handle(SessionInput::EndOfInput, now),
-                NextLine::Input(UserInput::Interrupt) => self.handle(SessionInput::Stop, now),
+                NextLine::Input(UserInput::Interrupt) => self.stop(now),
                 NextLine::BadText { line, why } => {
                     self.exit.has_failed = true;
                     let line = format_args!("error: --lines: line {line}: not sent: {why}");

@@ -133,3 +133,17 @@ fn each_text_arrives_once_and_in_order_whoever_is_killed() {
     let expected: Vec<String> = (0..TEXTS).map(|number| number.to_string()).collect();
     assert_eq!(texts(&bob_home.log()), expected);
 }
+
+#[test]
+fn commands_that_were_not_run_at_a_signal_are_a_failure() {
+    let coordinator = Coordinator::start(60, &[]);
+    coordinator.kill();
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let commands = ["--exit-on-error", "-e", "msend ten", "-e", "msend eleven"];
+    let mut alice = Running::start(home.command(&with_outbox(&path, &commands)));
+    alice.expect("* queued, 1 waiting\n");
+    alice.signal(Signal::TERM);
+    alice.expect("error: 1 command was not run\n");
+    assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+}
