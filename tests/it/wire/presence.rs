@@ -23,7 +23,8 @@ fn each_change_of_a_member_is_announced_to_all() {
     bob.comes_back("", 1, 0);
     bob.socket().delivery(4, "@", "bob offline");
     let online = bob.socket().delivery(5, "@", "bob online");
-    assert!(online >= offline + 200, "the next one too early: {offline}, {online}");
+    // The pause is on the steady clock, the times are on the wall clock: both are rounded.
+    assert!(online + 1 >= offline + 200, "the next one too early: {offline}, {online}");
     alice.socket().delivery(5, "@", "bob online");
     bob.check("deregister", "OK deregister");
     alice.socket().delivery(6, "@", "bob deregistered");
