@@ -44,7 +44,13 @@ fn a_coordinator_that_forgets_confirmed_messages_is_found() {
 
 #[test]
 fn a_participant_that_loses_a_text_is_found() {
-    let lossy = format!("sed 7d | exec {} \"$@\"", PROGRAMS.join("participant").display());
+    // The script becomes the participant, so that the bench ends it.
+    let lossy = format!(
+        "d=$(mktemp -d); mkfifo \"$d/lines\"; exec 3<&0\n\
+         sed 7d <&3 >\"$d/lines\" & exec 4<\"$d/lines\"; rm -r \"$d\"\n\
+         exec {} \"$@\" <&4 3<&- 4<&-",
+        PROGRAMS.join("participant").display()
+    );
     let programs = with_script("participant", &lossy);
     symlink(PROGRAMS.join("coordinator"), programs.path().join("coordinator")).unwrap();
     let (code, text) = durability(&["--quick", "--only", "outbox"], Some(programs.path()), None);
