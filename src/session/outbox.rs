@@ -132,10 +132,7 @@ impl Outbox {
             return self.refuse_new(&request, output);
         }
         let has_number = |last: &UserRequest| last.number().is_some();
-        if is_online
-            && !self.numbers.must_drain(requests.has_numbers(), self.waiting.last_number())
-            && self.waiting.back().is_none_or(has_number)
-        {
+        if is_online && !self.must_drain(requests) && self.waiting.back().is_none_or(has_number) {
             self.number(&mut request, id, requests);
         }
         let Ask::Msend(text) = &request.ask else { return };

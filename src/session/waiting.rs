@@ -148,7 +148,7 @@ impl WaitingRequests {
     /// Returns true if a text must wait until the coordinator has answered: see
     /// [`Self::unanswered`].
     fn must_stay(&self, request: &UserRequest) -> bool {
-        request.number().is_some_and(|number| Some(number) <= self.unanswered)
+        needs_answer(request, self.unanswered)
     }
 
     /// Returns true if the oldest request must stay.
@@ -159,7 +159,7 @@ impl WaitingRequests {
     /// Removes and returns the requests that need no answer of the coordinator.
     pub(super) fn take_unsent(&mut self) -> Vec<UserRequest> {
         let unanswered = self.unanswered;
-        self.take(|request| request.number().is_none_or(|number| Some(number) > unanswered))
+        self.take(|request| !needs_answer(request, unanswered))
     }
 
     /// Returns the oldest request that can be given up. All requests may wait for the same time, so
@@ -189,10 +189,7 @@ impl WaitingRequests {
             return Vec::new();
         }
         let unanswered = self.unanswered;
-        self.take(|request| {
-            let must_stay = request.number().is_some_and(|number| Some(number) <= unanswered);
-            !must_stay && request.until() <= now
-        })
+        self.take(|request| !needs_answer(request, unanswered) && request.until() <= now)
     }
 
     /// Takes the numbers above a given up one away from the texts that the coordinator has
@@ -306,6 +303,11 @@ impl WaitingRequests {
         let is_clear = self.bytes == 0 && self.not_before.is_none() && self.unanswered.is_none();
         assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
     }
+}
+
+/// Returns true if the text has a number up to `unanswered`, the highest one that may be accepted.
+fn needs_answer(request: &UserRequest, unanswered: Option<NonZeroU64>) -> bool {
+    request.number().is_some_and(|number| Some(number) <= unanswered)
 }
 
 #[cfg(test)]
