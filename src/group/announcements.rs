@@ -123,7 +123,7 @@ impl Announcements {
         }
     }
 
-    /// Notes that an id is no member any more.
+    /// Notes that the membership of an id has ended.
     pub(super) fn left(&mut self, id: &str) {
         if let Some(it) = self.ids.get_mut(id) {
             it.is_elsewhere = false;

@@ -5,7 +5,7 @@
 //!   # groupcast outbox of alice                                 the header
 //!   06c84562 TAB text TAB 1 TAB - TAB 1795341900123 TAB hello   order, number or -, Unix ms, text
 //!   2ba2c1a4 TAB number TAB 1 TAB 7                             order, number
-//!   2c3c3efb TAB done TAB 1                                     order: the text waits no more
+//!   2c3c3efb TAB done TAB 1                                     order: the text has its outcome
 //! ```
 //!
 //! Each line begins with the CRC-32 of the bytes between the first TAB and the line feed. A text
@@ -261,7 +261,7 @@ impl OutboxFile {
     }
 
     /// Writes a new file with the texts that wait, and gives it the outbox's name, which is free or
-    /// leads to the old file. Returns the number of texts that are not in the old file any more.
+    /// leads to the old file. Returns the number of texts that the old file has lost.
     fn replace(&mut self, is_free: bool) -> io::Result<usize> {
         let names = (self.path.as_path(), self.id.as_str());
         let (new, file_id) = Replacement::write(names, (&self.file, &self.index), self.must_sync)

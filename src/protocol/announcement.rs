@@ -25,7 +25,7 @@ pub enum PresenceChange {
     Online,
     /// The member is offline.
     Offline,
-    /// The id is no member any more.
+    /// The membership of the id has ended.
     Deregistered,
 }
 

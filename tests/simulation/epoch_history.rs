@@ -222,7 +222,7 @@ impl EpochHistory {
         others.filter(|&seq| !self.is_gone(seq, front)).count()
     }
 
-    /// When the oldest one of these messages was accepted.
+    /// Time at which the oldest one of these messages was accepted.
     pub(crate) fn oldest(&self, acked: u64, front: u64, who: u32) -> Option<u64> {
         let mut others = self.others(acked, self.last(), who);
         let oldest = others.find(|&seq| !self.is_gone(seq, front));

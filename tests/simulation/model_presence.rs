@@ -17,7 +17,7 @@ const NOBODY: u32 = 0;
 /// A time of any run, for its digits.
 const UNIX_MS: u64 = 1_700_000_000_000;
 
-/// What was announced about the ids.
+/// The last announcement about each id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AnnouncedIds {
     last: BTreeMap<String, LastAnnounced>,

@@ -25,7 +25,7 @@ pub(in crate::group) struct NewcomerLimits {
 }
 
 impl History {
-    /// Drops blocks at the front that no member reads any more, and of which no message is kept for
+    /// Drops blocks at the front that no member needs, and of which no message is kept for
     /// newcomers. The tail block stays.
     pub(in crate::group) fn trim(&mut self) {
         while self.blocks.len() > 1

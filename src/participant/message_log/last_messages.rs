@@ -26,7 +26,7 @@ pub struct LastMessages {
 /// Reason for fewer messages than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastMessagesLimit {
-    /// The file has no more messages.
+    /// The file has no further message.
     BeginOfFile,
     /// Earlier messages are before the bytes that are read at most.
     Bytes,

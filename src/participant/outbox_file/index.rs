@@ -78,7 +78,7 @@ impl OutboxIndex {
     }
 
     /// Passes the texts to `each`, in their order, one at a time from the file. Returns the number
-    /// of texts that are not in the file any more.
+    /// of texts that the file has lost.
     pub(super) fn read(
         &self,
         file: &File,
