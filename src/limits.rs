@@ -232,9 +232,8 @@ pub const USER_LINE_BYTES_MAX: usize = 1024 * 1024;
 pub const COUNT_MAX: u64 = i64::MAX.cast_unsigned();
 /// Highest value of `--timeout`, in milliseconds: a year.
 pub const TIMEOUT_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
-/// Most bytes of a request around its text, the id apart: the longest number and the longest
-/// address.
-pub const TEXT_FRAME_BYTES_MAX: usize = "#send 18446744073709551615 #\n".len() + "ffff:".len() * 8;
+/// Bytes of an `msend` around its text, the id and the address apart.
+pub const TEXT_FRAME_BYTES: usize = "#msend #\n".len();
 /// Commands of the user that may wait. From this number on the input is not read.
 pub const USER_COMMANDS_MAX: usize = 256;
 /// Bytes of commands that may wait. The command that exceeds this limit is still taken.

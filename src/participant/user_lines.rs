@@ -81,8 +81,13 @@ pub(super) enum BadText {
     NotUtf8,
     /// The line has a control character that is not TAB.
     Control,
-    /// The line has more bytes than this.
-    TooLong(usize),
+    /// The line has more bytes than the participant reads.
+    Unread(usize),
+    /// The line has more bytes than the coordinator accepts.
+    TooLong {
+        bytes: usize,
+        max: usize,
+    },
 }
 
 impl UserLines {
@@ -181,7 +186,7 @@ impl TextLines {
         while let Ok(input) = typed.try_recv() {
             let line = match input {
                 UserInput::Line(line) => Ok(line),
-                UserInput::TooLong => Err(BadText::TooLong(USER_LINE_BYTES_MAX)),
+                UserInput::TooLong => Err(BadText::Unread(USER_LINE_BYTES_MAX)),
                 UserInput::End | UserInput::Interrupt => return NextLine::Input(input),
             };
             let is_first = self.read == 0 && !self.are_stored;
@@ -202,7 +207,7 @@ impl TextLines {
 /// Returns the command that sends a line, or `None` for an empty line.
 fn command(line: &[u8], bytes_max: Option<usize>) -> Result<Option<Vec<u8>>, BadText> {
     if let Some(max) = bytes_max.filter(|max| line.len() > *max) {
-        return Err(BadText::TooLong(max));
+        return Err(BadText::TooLong { bytes: line.len(), max });
     }
     let text = str::from_utf8(line).map_err(|_| BadText::NotUtf8)?;
     if text.chars().any(|char| char.is_control() && char != '\t') {
@@ -216,7 +221,12 @@ impl fmt::Display for BadText {
         match self {
             Self::NotUtf8 => f.write_str("not UTF-8"),
             Self::Control => f.write_str("a control character that is not TAB"),
-            Self::TooLong(max) => write!(f, "more than {max} bytes"),
+            Self::Unread(max) => write!(f, "more than {max} bytes"),
+            Self::TooLong { bytes, max } => write!(
+                f,
+                "a text of {bytes} bytes exceeds {max}, the most that the coordinator accepts \
+                 (max_line)"
+            ),
         }
     }
 }
@@ -313,7 +323,7 @@ mod tests {
         let bad = |line, why| NextLine::BadText { line, why };
         assert_eq!(lines.next(IDLE), bad(2, BadText::Control));
         let short = SessionProgress { text_bytes_max: Some(3), ..IDLE };
-        assert_eq!(lines.next(short), bad(3, BadText::TooLong(3)));
+        assert_eq!(lines.next(short), bad(3, BadText::TooLong { bytes: 4, max: 3 }));
         assert_eq!(lines.next(IDLE), line("msend tab\t"));
         assert_eq!(command(b"\xff", None), Err(BadText::NotUtf8));
     }

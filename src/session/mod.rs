@@ -71,7 +71,7 @@ mod waiting_limits;
 mod tests;
 
 use crate::limits::{
-    DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, TEXT_FRAME_BYTES_MAX,
+    DELIVERY_EXTRA_BYTES, HELLO_LINE_BYTES_MAX, LINE_BYTES_HIGHEST, TEXT_FRAME_BYTES,
 };
 use crate::time::Millis;
 
@@ -277,10 +277,12 @@ impl Session {
         self.messages.is_stream(socket)
     }
 
-    /// Returns the most bytes of a text that the coordinator accepts, if it has told them.
+    /// Returns the most bytes of a text that the coordinator accepts, if it has told them. A text
+    /// that is too long for `send` and its number goes as `msend`.
     #[must_use]
     pub fn text_bytes_max(&self) -> Option<usize> {
-        let around = self.settings.id.len().saturating_add(TEXT_FRAME_BYTES_MAX);
+        let names = self.settings.id.len().saturating_add(self.requests.own_ip_bytes());
+        let around = names.saturating_add(TEXT_FRAME_BYTES);
         self.outbox.line_bytes_max().map(|max| max.saturating_sub(around))
     }
 

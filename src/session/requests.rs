@@ -18,6 +18,8 @@ pub(super) struct Requests {
     state: CommandSocketState,
     /// Address of the coordinator on the last command socket.
     coordinator: Option<SocketAddr>,
+    /// Bytes of this participant's address on the last command socket.
+    own_ip_bytes: usize,
     in_flight: VecDeque<InFlight>,
     bytes: usize,
     /// Deadline of the next reply. It has no meaning without a request in flight.
@@ -69,6 +71,11 @@ impl Requests {
             CommandSocketState::Open { ip, .. } => Some(ip),
             CommandSocketState::Closed | CommandSocketState::Dialing { .. } => None,
         }
+    }
+
+    /// Returns the bytes of this participant's address in a request.
+    pub(super) const fn own_ip_bytes(&self) -> usize {
+        self.own_ip_bytes
     }
 
     pub(super) const fn coordinator(&self) -> Option<SocketAddr> {
@@ -198,7 +205,9 @@ impl Requests {
         if !self.is_dialing(dialed) {
             return None;
         }
-        self.state = CommandSocketState::Open { socket: dialed, ip: ip.to_canonical() };
+        let ip = ip.to_canonical();
+        self.state = CommandSocketState::Open { socket: dialed, ip };
+        self.own_ip_bytes = ip.to_string().len();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let is_new = self.coordinator.replace(address) != Some(address);
         is_new.then_some(address)

@@ -51,6 +51,8 @@ fn texts_have_the_numbers_after_the_last_accepted_one() {
 fn a_text_that_the_coordinator_refuses_anyway_has_no_number() {
     let mut harness = Harness::sender();
     let longest = "x".repeat(512 - "me#send 1 #10.0.0.2\n".len());
+    let longest_without_number = 512 - "me#msend #10.0.0.2\n".len();
+    assert_eq!(harness.session.text_bytes_max(), Some(longest_without_number));
     harness.texts(&["\u{7}", &format!("{longest}x"), &longest]);
     harness.expect(&[
         "send 1 me#msend \u{7}#10.0.0.2",

@@ -109,7 +109,7 @@ fn each_line_of_the_input_is_a_message_and_a_line_that_is_none_is_named() {
     let coordinator = Coordinator::start(60, &[]);
     let mut bob = coordinator.join("bob", "");
     let home = Home::new("alice", coordinator.address);
-    let long = "x".repeat(65_500);
+    let long = "x".repeat(65_514);
     let input =
         [b"one\r\n\nquit\n# three\n\xff\xfe\nbell\x07\n".as_slice(), long.as_bytes(), b"\n a\tb "];
     let (code, said, warned) = run(home.command_as_is(&["--lines"]), &input.concat());
@@ -120,13 +120,33 @@ fn each_line_of_the_input_is_a_message_and_a_line_that_is_none_is_named() {
     for line in [
         "error: --lines: line 5: not sent: not UTF-8\n",
         "error: --lines: line 6: not sent: a control character that is not TAB\n",
-        "error: --lines: line 7: not sent: more than 654",
+        "error: --lines: line 7: not sent: a text of 65514 bytes exceeds 65513, ",
     ] {
         assert!(warned.contains(line), "{line} {warned}");
     }
     assert!(warned.ends_with("OK deregister\n"), "{warned}");
     let (code, _, warned) = run(home.command_as_is(&["--lines"]), b"");
     assert_eq!((code, warned.as_str()), (Some(0), ""), "no line, no work");
+}
+
+#[test]
+fn the_longest_text_that_the_coordinator_accepts_is_a_line_and_one_more_byte_is_none() {
+    let coordinator = Coordinator::start(60, &["max_line=1024"]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let longest = 1024 - "alice#msend #127.0.0.1\n".len();
+    let long = |bytes| "x".repeat(bytes);
+    let input = ["first".to_owned(), long(longest - 1), long(longest), long(longest + 1)];
+    let input = input.join("\n") + "\nlast";
+    let (code, _, warned) = run(home.command_as_is(&["--lines"]), input.as_bytes());
+    bob.socket().delivery(1, "alice", "first");
+    bob.socket().delivery(2, "alice", &long(longest - 1));
+    bob.socket().delivery(3, "alice", &long(longest));
+    bob.socket().delivery(4, "alice", "last");
+    let refused = "error: --lines: line 4: not sent: a text of 1002 bytes exceeds 1001, the most \
+                   that the coordinator accepts (max_line)\n";
+    assert!(warned.contains(refused) && !warned.contains("ERR 413"), "{warned}");
+    assert_eq!(code, Some(1));
 }
 
 #[test]
