@@ -65,6 +65,7 @@ mod user_command;
 mod user_request;
 mod visit;
 mod waiting;
+mod waiting_count;
 mod waiting_limits;
 
 #[cfg(test)]
@@ -102,6 +103,7 @@ pub use status::{SessionState, Status};
 pub use user_command::BadCommand;
 pub use visit::VisitKind;
 pub use waiting::NotSent;
+pub use waiting_count::WaitingCount;
 pub use waiting_limits::WaitingLimits;
 
 /// Settings of a session, fixed for its life.

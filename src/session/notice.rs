@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::bye_text::{TAKEN_OVER, fmt_bye, fmt_went_back};
 use super::members_table::{MembersTableHead, MembersTableRow};
 use super::user_command::{Ask, BadCommand, UserCommand};
-use super::{NoPast, NotSent, OutboxNotice, Status, WaitingLimits};
+use super::{NoPast, NotSent, OutboxNotice, Status, WaitingCount, WaitingLimits};
 use crate::limits::{DIAL_TIMEOUT_MS, REPLY_TIMEOUT_MS};
 use crate::protocol::Seq;
 use crate::text::{self, Counted};
@@ -63,10 +63,7 @@ pub enum Notice {
     /// A line about the outbox.
     Outbox(OutboxNotice),
     /// Requests that waited are sent.
-    SendingWaiting {
-        /// Number of commands.
-        commands: usize,
-    },
+    SendingWaiting(WaitingCount),
     /// The operating system has picked a port for the listener.
     Listening {
         /// Port of the listener.
@@ -223,9 +220,7 @@ impl fmt::Display for Notice {
             }
             Self::Waiting { refused, limits } => fmt_waiting(refused.as_deref(), *limits, f),
             Self::Outbox(notice) => notice.fmt(f),
-            Self::SendingWaiting { commands } => {
-                write!(f, "* sending {} that waited", Counted(*commands, "command", "commands"))
-            }
+            Self::SendingWaiting(waiting) => write!(f, "* sending {waiting} that waited"),
             Self::Listening { port } => write!(f, "* listening on port {port}"),
             Self::Connected { name, address } => write!(f, "* connected to {name} at {address}"),
             Self::MessageSocketLost { why } => write!(f, "* message socket lost: {why}"),
@@ -299,9 +294,9 @@ impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooMany { waiting, limits } => {
-                let commands = Counted(*waiting, "command waits", "commands wait");
+                let verb = if waiting.number == 1 { "waits" } else { "wait" };
                 let WaitingLimits { number, bytes, .. } = limits;
-                write!(f, "{commands} already (at most {number}, {bytes} bytes)")
+                write!(f, "{waiting} {verb} already (at most {number}, {bytes} bytes)")
             }
             Self::TooOld(limits) => write!(f, "not online within {}", limits.time()),
             Self::NotStored => f.write_str("the outbox cannot be written"),

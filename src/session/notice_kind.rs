@@ -32,7 +32,7 @@ impl Notice {
             | Self::Abandoned { .. } => NoticeKind::Error,
             Self::Waiting { .. }
             | Self::Outbox(_)
-            | Self::SendingWaiting { .. }
+            | Self::SendingWaiting(..)
             | Self::Listening { .. }
             | Self::Connected { .. }
             | Self::MessageSocketLost { .. }

@@ -146,7 +146,7 @@ impl Outbox {
     }
 
     fn refuse_new(&self, request: &UserRequest, output: &mut SessionOutput) {
-        let (waiting, limits) = (self.waiting.len(), self.waiting.limits());
+        let (waiting, limits) = (self.waiting.count(), self.waiting.limits());
         output.fail_with(request.given_up(NotSent::TooMany { waiting, limits }));
     }
 

@@ -16,6 +16,7 @@ use std::num::NonZeroU64;
 use super::backoff::Backoff;
 use super::output::SessionOutput;
 use super::user_request::UserRequest;
+use super::waiting_count::WaitingCount;
 use super::waiting_limits::WaitingLimits;
 use super::{Ask, Notice, Reason};
 use crate::limits::IN_FLIGHT_MAX;
@@ -26,8 +27,8 @@ use crate::time::Millis;
 pub enum NotSent {
     /// The waiting requests reached the limit of their number or bytes.
     TooMany {
-        /// Number of requests that wait.
-        waiting: usize,
+        /// The requests that wait.
+        waiting: WaitingCount,
         /// Limits of waiting.
         limits: WaitingLimits,
     },
@@ -48,6 +49,8 @@ pub enum NotSent {
 pub(super) struct WaitingRequests {
     requests: VecDeque<UserRequest>,
     bytes: usize,
+    /// Number of requests that are no messages.
+    others: usize,
     limits: WaitingLimits,
     /// Number of requests so far.
     numbered: u64,
@@ -69,6 +72,7 @@ impl WaitingRequests {
         Self {
             requests: VecDeque::new(),
             bytes: 0,
+            others: 0,
             limits,
             numbered: 0,
             unanswered: None,
@@ -99,6 +103,11 @@ impl WaitingRequests {
         self.requests.len()
     }
 
+    /// Returns the number of requests, for the user.
+    pub(super) fn count(&self) -> WaitingCount {
+        WaitingCount { number: self.len(), are_messages: self.others == 0 }
+    }
+
     pub(super) const fn limits(&self) -> WaitingLimits {
         self.limits
     }
@@ -111,6 +120,7 @@ impl WaitingRequests {
     /// Inserts a request at its position. A request that was in flight goes before the others.
     pub(super) fn insert(&mut self, request: UserRequest) {
         self.bytes = self.bytes.saturating_add(request.ask.bytes());
+        self.others = self.others.saturating_add(usize::from(!request.ask.is_message()));
         if request.may_be_accepted() {
             self.unanswered = self.unanswered.max(request.number());
         }
@@ -126,6 +136,7 @@ impl WaitingRequests {
 
     fn on_removed(&mut self, request: &UserRequest) {
         self.bytes = self.bytes.saturating_sub(request.ask.bytes());
+        self.others = self.others.saturating_sub(usize::from(!request.ask.is_message()));
         if self.requests.is_empty() {
             self.not_before = None;
             self.unanswered = None;
@@ -260,7 +271,7 @@ impl WaitingRequests {
     /// Removes the oldest request to send it. The end of a reported outage is shown.
     pub(super) fn pop_to_send(&mut self, output: &mut SessionOutput) -> Option<UserRequest> {
         if std::mem::take(&mut self.reported) {
-            output.show(Notice::SendingWaiting { commands: self.len() });
+            output.show(Notice::SendingWaiting(self.count()));
         }
         self.pop()
     }
@@ -300,7 +311,10 @@ impl WaitingRequests {
     pub(super) fn check(&self) {
         let number_max = self.limits.number.saturating_add(IN_FLIGHT_MAX);
         assert!(self.requests.len() <= number_max.max(self.limits.number));
-        let is_clear = self.bytes == 0 && self.not_before.is_none() && self.unanswered.is_none();
+        let is_clear = self.bytes == 0
+            && self.others == 0
+            && self.not_before.is_none()
+            && self.unanswered.is_none();
         assert!(!self.requests.is_empty() || is_clear, "an empty queue has no bytes and no pause");
     }
 }

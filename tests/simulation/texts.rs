@@ -145,7 +145,7 @@ impl Texts {
             assert!(!model.texts.contains(&**text), "accepted, but not sent: {text}");
         } else if let Notice::NumbersWentBack(..) = notice {
             model.cover(CoveragePoint::NumbersWentBack);
-        } else if let Notice::SendingWaiting { .. } = notice {
+        } else if let Notice::SendingWaiting(..) = notice {
             model.cover(CoveragePoint::TextsWaited);
         } else if let Notice::Reply(line) = notice
             && line.starts_with("OK msend ")

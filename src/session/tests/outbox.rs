@@ -63,7 +63,7 @@ fn a_text_of_an_outage_is_shown_as_queued_when_the_file_has_it_and_numbered_when
     harness.goes_online(0);
     harness.expect(&["store number 1 1", "store number 2 2"]);
     harness.stored(1);
-    harness.expect(&["show * sending 2 commands that waited", "send 1 me#send 1 a#10.0.0.2"]);
+    harness.expect(&["show * sending 2 messages that waited", "send 1 me#send 1 a#10.0.0.2"]);
     harness.stored(1);
     harness.expect(&["send 1 me#send 2 b#10.0.0.2"]);
 }

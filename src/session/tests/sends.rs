@@ -98,7 +98,7 @@ fn a_text_refused_for_now_is_not_overtaken() {
         harness.forget();
         harness.wait_for_deadline();
         harness.expect(&[
-            "show * sending 3 commands that waited",
+            "show * sending 3 messages that waited",
             "send 1 me#send 1 a#10.0.0.2",
             "send 1 me#send 2 b#10.0.0.2",
             "send 1 me#send 3 c#10.0.0.2",

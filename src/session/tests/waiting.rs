@@ -156,7 +156,7 @@ fn a_message_refused_as_offline_waits() {
             harness.forget();
             harness.reconnects();
             harness.expect(&[
-                "show * sending 3 commands that waited",
+                "show * sending 3 messages that waited",
                 "send 1 me#msend b#10.0.0.2",
                 "send 1 me#msend c#10.0.0.2",
                 "send 1 me#msend d#10.0.0.2",
@@ -184,7 +184,7 @@ fn a_refused_message_is_retried_while_the_message_socket_stays_open() {
     harness.reply(1, "ERR 409 offline: reconnect first");
     harness.forget();
     assert!(harness.wait_for_deadline() <= 400);
-    harness.expect(&["show * sending 1 command that waited", "send 1 me#msend a#10.0.0.2"]);
+    harness.expect(&["show * sending 1 message that waited", "send 1 me#msend a#10.0.0.2"]);
 }
 
 #[test]
@@ -218,13 +218,23 @@ fn waiting_commands_are_bounded_in_number_and_each_further_message_is_named() {
     harness.forget();
     harness.user("msend one\u{1b}");
     harness.user("msend more");
-    let full = "1000 commands wait already (at most 1000, 1048576 bytes)";
+    let full = "1000 messages wait already (at most 1000, 1048576 bytes)";
     harness.expect(&[
         &format!("show error: msend: not sent: {full}: one\\u{{1b}}"),
         &format!("show error: msend: not sent: {full}: more"),
     ]);
     assert_eq!(harness.waiting(), 1000);
     assert!(harness.session.wants_user_lines(), "the user can still say something");
+}
+
+#[test]
+fn one_long_message_that_waits_is_named_as_one() {
+    let mut harness = Harness::in_outage();
+    harness.user(&format!("msend {}", "x".repeat(1 << 20)));
+    harness.forget();
+    harness.user("msend more");
+    let full = "1 message waits already (at most 1000, 1048576 bytes)";
+    harness.expect(&[&format!("show error: msend: not sent: {full}: more")]);
 }
 
 #[test]

@@ -86,7 +86,10 @@ fn an_outage_and_its_end_are_shown_once() {
     assert_eq!(shown(&mut output), [Notice::Waiting { refused: None, limits }]);
     waiting.pop_to_send(&mut output).unwrap();
     waiting.pop_to_send(&mut output).unwrap();
-    assert_eq!(shown(&mut output), [Notice::SendingWaiting { commands: 2 }]);
+    assert_eq!(
+        shown(&mut output),
+        [Notice::SendingWaiting(WaitingCount { number: 2, are_messages: true })]
+    );
 }
 
 #[test]
