@@ -222,7 +222,8 @@ impl Session {
 
     /// Returns true if texts are kept until the user brings this participant online.
     fn is_parked(&self) -> bool {
-        let is_offline = self.join.is_none() && self.messages.stream().is_none();
+        let has_left = self.messages.stream().is_none_or(|stream| stream.is_leaving);
+        let is_offline = self.join.is_none() && (has_left || self.requests.is_leaving());
         is_offline && (self.outbox.has_file() || self.outbox.waiting().must_front_stay())
     }
 

@@ -145,6 +145,42 @@ fn the_file_keeps_its_texts_when_the_participant_goes_offline_or_ends() {
 }
 
 #[test]
+fn a_text_right_behind_a_disconnect_is_shown_as_queued() {
+    for (command, refusal) in [("disconnect", None), ("deregister", Some("ERR 506 journal"))] {
+        let mut harness = Harness::with_file(Vec::new());
+        harness.goes_online(0);
+        harness.user(command);
+        harness.user("msend a");
+        harness.stored(1);
+        harness.expect(&[
+            &format!("send 1 me#{command}#10.0.0.2"),
+            "store text 2 0 a",
+            "show * not online: messages wait up to 7 days and are sent when online again",
+            "show * queued, 1 waiting",
+        ]);
+        let ok = format!("OK {command}");
+        harness.reply(1, refusal.unwrap_or(&ok));
+        harness.user("msend b");
+        harness.stored(1);
+        let shown = refusal.unwrap_or(&ok);
+        match refusal {
+            None => harness.expect(&[
+                &format!("show {shown}"),
+                "store text 3 0 b",
+                "show * queued, 2 waiting",
+            ]),
+            Some(_) => harness.expect(&[
+                &format!("show {shown}"),
+                "store number 2 1",
+                "store text 3 2 b",
+                "show * sending 2 messages that waited",
+                "send 1 me#send 1 a#10.0.0.2",
+            ]),
+        }
+    }
+}
+
+#[test]
 fn a_fast_input_waits_for_the_coordinator() {
     let mut harness = Harness::with_file(Vec::new());
     harness.goes_online(0);

@@ -79,6 +79,25 @@ fn texts_of_an_outage_stay_in_the_file_at_the_end_without_a_failure() {
 }
 
 #[test]
+fn a_text_right_behind_a_disconnect_is_shown_as_queued() {
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let mut alice = Running::start(home.command(&with_outbox(&path, &["--join"])));
+    alice.expect("OK register ");
+    alice.write("disconnect\nmsend one\nmsend two\n");
+    alice.expect("* queued, 1 waiting\n");
+    alice.expect("* queued, 2 waiting\n");
+    alice.write("join\n");
+    alice.expect("OK msend seq=1\nOK msend seq=2\n");
+    bob.socket().delivery(1, "alice", "one");
+    bob.socket().delivery(2, "alice", "two");
+    alice.write("quit\n");
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+#[test]
 fn an_outbox_that_cannot_be_used_stops_the_start() {
     let home = Home::new("alice", "127.0.0.1:5000".parse().unwrap());
     let path = outbox(&home).display().to_string();
