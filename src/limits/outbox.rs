@@ -24,6 +24,9 @@ pub const OUTBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const OUTBOX_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Most texts that an online participant takes into its outbox file before it has sent them.
 pub const OUTBOX_AHEAD_MAX: usize = 1024;
+/// Milliseconds after which a text in the outbox file is shown as queued although a `join` is under
+/// way.
+pub const QUEUED_NOTICE_MS: u64 = 1_000;
 /// Most requests of the user that wait while the coordinator is away, without those in flight. A
 /// further request is given up.
 pub const WAITING_MAX: usize = 1000;

@@ -2,6 +2,7 @@
 
 use super::in_flight::RequestSource;
 use super::join::Port;
+use super::sending_state::SendingState;
 use super::shutdown::SessionShutdown;
 use super::user_request::UserRequest;
 use super::{
@@ -79,20 +80,19 @@ impl Session {
             let is_in_outage = self.is_in_outage() && !self.outbox.is_failing();
             self.outbox.waiting_mut().report(is_in_outage, &mut self.output);
         }
+        self.outbox.show_queued(self.sending_state(), &mut self.output, now);
     }
 
     /// Returns true if the next command of the user can be carried out now. If the command only
     /// lacks a command socket, this dials one.
     fn may_run_next(&mut self, now: Millis) -> bool {
         let Some(command) = self.queue.front() else { return false };
-        if self.join.as_ref().is_some_and(Join::is_for_user) {
-            return false;
-        }
-        let is_in_outage = self.is_in_outage();
+        let state = self.sending_state();
         if matches!(command, UserCommand::Ask(ask) if self.is_for_file(ask)) {
-            return self.outbox.takes_text(is_in_outage);
+            return self.outbox.takes_text(state);
         }
-        if !self.outbox.waiting().is_empty() && !is_in_outage {
+        let is_in_outage = state == SendingState::Outage;
+        if state == SendingState::Joining || !self.outbox.waiting().is_empty() && !is_in_outage {
             return false;
         }
         let is_message = matches!(command, UserCommand::Ask(Ask::Msend(_)));
@@ -126,11 +126,11 @@ impl Session {
     /// Takes a request of the user: into the outbox file, or to wait, or to be sent.
     fn take_request(&mut self, ask: Ask, must_wait: bool, now: Millis) {
         let is_for_file = self.is_for_file(&ask);
-        let is_online = !self.is_in_outage();
+        let state = self.sending_state();
         let request = self.outbox.waiting_mut().number(ask, now);
         let Self { outbox, requests, settings, output, .. } = self;
         match (is_for_file, must_wait) {
-            (true, _) => outbox.keep(request, (&settings.id, requests), is_online, output),
+            (true, _) => outbox.keep(request, (&settings.id, requests), state, output),
             (false, true) => outbox.wait(request, output),
             (false, false) => self.ask(request, now),
         }
@@ -210,6 +210,15 @@ impl Session {
         }
     }
 
+    /// Returns the state of sending. An outbox file that cannot be written is an outage.
+    pub(super) fn sending_state(&self) -> SendingState {
+        match (self.join.as_ref().is_some_and(Join::is_for_user), self.is_in_outage()) {
+            (true, _) => SendingState::Joining,
+            (false, true) => SendingState::Outage,
+            (false, false) => SendingState::Open,
+        }
+    }
+
     /// Returns true if the user's messages cannot be sent at present.
     pub(super) fn is_in_outage(&self) -> bool {
         self.must_messages_wait() || self.outbox.is_failing() || self.is_parked()
@@ -265,8 +274,7 @@ impl Session {
     fn may_send_waiting(&mut self, now: Millis) -> bool {
         let Some(request) = self.outbox.waiting().front() else { return false };
         let is_message = request.ask.is_message();
-        let is_joining = self.join.as_ref().is_some_and(Join::is_for_user);
-        let may_ask = self.shutdown.is_none() && !is_joining && !self.is_in_outage();
+        let may_ask = self.shutdown.is_none() && self.sending_state() == SendingState::Open;
         let Self { outbox, requests, settings, output, .. } = self;
         may_ask
             && requests.has_room_for(is_message)

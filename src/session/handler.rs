@@ -68,8 +68,9 @@ impl<'a> SessionHandler<'a> {
             }
             SessionInput::LastRead { failure } => session.on_last_read(failure),
             SessionInput::OutboxWritten { entries } => {
-                let is_in_outage = session.is_in_outage();
-                session.outbox.on_written(entries, is_in_outage, &mut session.output);
+                let state = session.sending_state();
+                session.outbox.on_written(entries, &mut session.output);
+                session.outbox.show_queued(state, &mut session.output, now);
             }
             SessionInput::OutboxFailed { reason } => {
                 session.outbox.on_write_failed(reason, &mut session.output, now);

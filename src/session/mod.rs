@@ -58,6 +58,7 @@ mod output;
 mod own_addresses;
 mod refused;
 mod requests;
+mod sending_state;
 mod shutdown;
 mod status;
 mod text_numbers;

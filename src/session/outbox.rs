@@ -12,14 +12,15 @@
 //! reply, and a refused text is never overtaken by a later one.
 
 mod answers;
+mod unshown;
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use super::join_kind::JoinKind;
 use super::outbox_store::OutboxStore;
 use super::output::SessionOutput;
 use super::requests::Requests;
+use super::sending_state::SendingState;
 use super::text_numbers::TextNumbers;
 use super::user_request::UserRequest;
 use super::waiting::WaitingRequests;
@@ -28,6 +29,7 @@ use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredText};
 use crate::limits::{IN_FLIGHT_MAX, LINE_BYTES_DEFAULT, OUTBOX_AHEAD_MAX};
 use crate::protocol::{Epoch, Fields};
 use crate::time::Millis;
+use unshown::UnshownTexts;
 
 /// Requests that wait, the numbers of texts, and the entries of the outbox file.
 #[derive(Debug)]
@@ -41,8 +43,8 @@ pub(super) struct Outbox {
     epoch: Option<Epoch>,
     /// `None` without an outbox file.
     store: Option<OutboxStore>,
-    /// Positions of new texts in the file. A text is shown as queued after it is written.
-    unshown: VecDeque<u64>,
+    /// A text is shown as queued after it is written.
+    unshown: UnshownTexts,
 }
 
 impl Outbox {
@@ -61,7 +63,7 @@ impl Outbox {
             waiting.restore(UserRequest::restored(text, limits.ms, now));
         }
         let numbers = TextNumbers::restored(waiting.first_number(), waiting.last_number());
-        Self { waiting, numbers, may_be_new: false, epoch, store, unshown: VecDeque::new() }
+        Self { waiting, numbers, may_be_new: false, epoch, store, unshown: UnshownTexts::default() }
     }
 
     pub(super) fn waiting(&self) -> &WaitingRequests {
@@ -101,13 +103,14 @@ impl Outbox {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let retry_at = self.store.as_ref().and_then(OutboxStore::retry_at);
-        self.waiting.deadline().into_iter().chain(retry_at).min()
+        let show_at = self.unshown.deadline();
+        self.waiting.deadline().into_iter().chain(retry_at).chain(show_at).min()
     }
 
-    /// Returns true if another text is taken into the outbox file. An online participant takes a
-    /// limited number ahead, so that a fast input waits instead of filling the file.
-    pub(super) fn takes_text(&self, is_in_outage: bool) -> bool {
-        is_in_outage || self.waiting.len() < OUTBOX_AHEAD_MAX
+    /// Returns true if another text is taken into the outbox file. Outside an outage a limited
+    /// number is taken ahead, so that a fast input waits instead of filling the file.
+    pub(super) fn takes_text(&self, state: SendingState) -> bool {
+        state == SendingState::Outage || self.waiting.len() < OUTBOX_AHEAD_MAX
     }
 
     /// Queues a request until it can be sent, or gives it up if too many wait.
@@ -125,14 +128,15 @@ impl Outbox {
         &mut self,
         mut request: UserRequest,
         (id, requests): (&str, &Requests),
-        is_online: bool,
+        state: SendingState,
         output: &mut SessionOutput,
     ) {
         if !self.waiting.has_room() {
             return self.refuse_new(&request, output);
         }
         let has_number = |last: &UserRequest| last.number().is_some();
-        if is_online && !self.must_drain(requests) && self.waiting.back().is_none_or(has_number) {
+        let is_open = state == SendingState::Open;
+        if is_open && !self.must_drain(requests) && self.waiting.back().is_none_or(has_number) {
             self.number(&mut request, id, requests);
         }
         let Ask::Msend(text) = &request.ask else { return };
@@ -140,7 +144,7 @@ impl Outbox {
         if let Some(store) = &mut self.store {
             let position = store.push(OutboxEntry::Text { order, number, text }, output);
             request.set_stored_at(position);
-            self.unshown.push_back(position);
+            self.unshown.push(position);
         }
         self.waiting.insert(request);
     }
@@ -150,22 +154,20 @@ impl Outbox {
         output.fail_with(request.given_up(NotSent::TooMany { waiting, limits }));
     }
 
-    /// The oldest unwritten entries of the outbox file are written now. In an outage the new texts
-    /// among them are shown as queued.
-    pub(super) fn on_written(
+    /// The oldest unwritten entries of the outbox file are written now.
+    pub(super) fn on_written(&mut self, entries: usize, output: &mut SessionOutput) {
+        self.store.iter_mut().for_each(|store| store.on_written(entries, output));
+    }
+
+    /// Shows the new texts in the file as queued, if they wait.
+    pub(super) fn show_queued(
         &mut self,
-        entries: usize,
-        is_in_outage: bool,
+        state: SendingState,
         output: &mut SessionOutput,
+        now: Millis,
     ) {
-        let Some(store) = &mut self.store else { return };
-        store.on_written(entries, output);
-        while self.unshown.front().is_some_and(|position| store.is_written(*position)) {
-            self.unshown.pop_front();
-            if is_in_outage {
-                let waiting = self.waiting.len().saturating_sub(self.unshown.len());
-                output.show(Notice::Outbox(OutboxNotice::Queued { waiting }));
-            }
+        if let Some(store) = &self.store {
+            self.unshown.show((store, self.waiting.len()), state, output, now);
         }
     }
 

@@ -181,6 +181,61 @@ fn a_text_right_behind_a_disconnect_is_shown_as_queued() {
 }
 
 #[test]
+fn a_text_is_stored_while_a_join_is_under_way() {
+    for command in ["join 9001", "reconnect 9001"] {
+        let mut harness = Harness::with_file(Vec::new());
+        harness.user(command);
+        harness.listening(9001);
+        harness.forget();
+        harness.user("msend a");
+        harness.stored(1);
+        harness.expect(&["store text 1 0 a"]);
+        assert_eq!(harness.wait_for_deadline(), 1000);
+        harness.expect(&["show * queued, 1 waiting"]);
+        harness.user("msend b");
+        harness.expect(&["store text 2 0 b"]);
+        assert!(harness.session.next_deadline() > Some(Millis::new(harness.now)));
+        harness.stored(1);
+        harness.expect(&["show * queued, 2 waiting"]);
+        harness.dialed(1);
+        harness.hello(1);
+        harness.forget();
+        harness.reply(1, &format!("{OK}4"));
+        harness.expect(&[&format!("show {OK}4"), "store number 1 5", "store number 2 6"]);
+    }
+}
+
+#[test]
+fn a_text_is_shown_as_queued_when_the_join_fails_and_never_if_it_succeeds_soon() {
+    for is_failing in [true, false] {
+        let mut harness = Harness::with_file(Vec::new());
+        harness.user("reconnect 9001");
+        harness.listening(9001);
+        harness.user("msend a");
+        harness.stored(1);
+        harness.dialed(1);
+        harness.forget();
+        if is_failing {
+            harness.reply(1, "ERR 404 not a member");
+            harness.expect(&[
+                "show ERR 404 not a member",
+                "close listener",
+                "show * not online: messages wait up to 7 days and are sent when online again",
+                "show * queued, 1 waiting",
+            ]);
+        } else {
+            harness.hello(1);
+            harness.reply(1, &format!("{OK}0"));
+            let is_queued = |effect: SessionEffect| brief(effect).contains("queued");
+            assert!(!harness.effects.iter().cloned().any(is_queued));
+            harness.forget();
+            harness.stored(1);
+            harness.expect(&["send 1 me#send 1 a#10.0.0.2"]);
+        }
+    }
+}
+
+#[test]
 fn a_fast_input_waits_for_the_coordinator() {
     let mut harness = Harness::with_file(Vec::new());
     harness.goes_online(0);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use support::coordinator::Coordinator;
+use support::fake::Fake;
 use support::participant::{Home, Running, texts, until};
 
 /// Options of a participant with an outbox file in its home.
@@ -95,6 +96,23 @@ fn a_text_right_behind_a_disconnect_is_shown_as_queued() {
     bob.socket().delivery(2, "alice", "two");
     alice.write("quit\n");
     assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+}
+
+#[test]
+fn a_text_of_a_join_without_an_answer_survives_kill_9() {
+    let fake = Fake::start();
+    let home = Home::new("alice", fake.address);
+    let path = outbox(&home).display().to_string();
+    let start = || Running::start(home.command(&with_outbox(&path, &["--join"])));
+    let mut alice = start();
+    let mut commands = fake.accept();
+    commands.wish("reconnect"); // It gets no reply.
+    alice.write("msend one\n");
+    alice.expect("* queued, 1 waiting\n");
+    alice.signal(Signal::KILL);
+    alice.wait();
+    assert!(!alice.said.contains("failed"), "{}", alice.said);
+    start().expect("* outbox: 1 message waits, to be sent when this participant is online\n");
 }
 
 #[test]
