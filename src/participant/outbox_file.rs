@@ -80,6 +80,8 @@ pub struct OutboxFile {
     unwritten: Vec<(OutboxEntry, UnixMillis)>,
     /// True if a new file must be written first: after a failed fsync.
     must_replace: bool,
+    /// True if a damaged file was found: a text may be missing, or may be sent twice.
+    is_damaged: bool,
     /// Length above which a compaction is tried. After a failed one, this is twice the length.
     compact_above: u64,
 }
@@ -117,6 +119,7 @@ impl OutboxFile {
             index,
             unwritten: Vec::new(),
             must_replace: false,
+            is_damaged: damaged_line.is_some(),
             compact_above: 0,
         };
         let mut notes = Vec::new();
@@ -208,12 +211,14 @@ impl OutboxFile {
             FileState::Truncated => {
                 recovery::check_beginning(&self.file, &self.id)?;
                 let lost = self.replace(false)?;
+                self.is_damaged |= lost > 0;
                 notes.push(self.new_file_note(state, lost));
             }
             FileState::Deleted | FileState::Moved => {
                 let lost = self.replace(true).map_err(|error| {
                     io::Error::other(format!("{state}, and no new file can be written: {error}"))
                 })?;
+                self.is_damaged |= lost > 0;
                 notes.push(self.new_file_note(state, lost));
             }
         }
@@ -250,6 +255,7 @@ impl OutboxFile {
         let kept = if lost > 0 { Some(keep_damaged(&self.file, &self.path)?) } else { None };
         self.replace(false)?;
         if let Some(kept) = kept {
+            self.is_damaged = true;
             let texts = Counted(lost as u64, "text", "texts");
             let (path, kept) = (self.path_shown(), shown(&kept));
             notes.push(format!(
@@ -319,6 +325,12 @@ impl OutboxFile {
         format!("{path} {state}: a new file has {waiting} of the old one{lost}")
     }
 
+    /// Returns true if a damaged file was found: a text may be missing, or may be sent twice.
+    #[must_use]
+    pub const fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
     fn path_shown(&self) -> String {
         shown(&self.path)
     }
@@ -343,6 +355,7 @@ impl Sink for OutboxFile {
             }
             Err(reason) => report.failure = Some(reason),
         }
+        report.is_damaged = self.is_damaged;
         report
     }
 }

@@ -62,6 +62,8 @@ struct ExitState {
     has_failed: bool,
     /// True if the time of `--timeout` is over.
     is_timed_out: bool,
+    /// True if the outbox file was damaged.
+    is_outbox_damaged: bool,
 }
 
 impl ExitState {
@@ -77,6 +79,9 @@ impl ExitState {
         }
     }
 }
+
+const OUTBOX_DAMAGED: &str = "error: outbox: the file was damaged, as a line above says: a message \
+                              may be missing, or may be sent twice";
 
 /// Exit code of a participant whose time is over.
 const TIMEOUT_EXIT_CODE: u8 = 3;
@@ -97,9 +102,10 @@ impl Participant {
         let thread = "cannot start a thread";
         let log_position = log.log_position();
         let log = pool.attach("message log", LOG_QUEUE_MAX, log).map_err(system(thread))?;
-        let mut file = None;
-        let (mut texts, mut notes) = (None, Vec::new());
+        let (mut file, mut texts, mut notes) = (None, None, Vec::new());
+        let mut exit = ExitState::default();
         if let Some(opened) = outbox {
+            exit.is_outbox_damaged = opened.file.is_damaged();
             let worker = pool.attach("outbox", LOG_QUEUE_MAX, opened.file);
             file = Some(BatchedWorker::new(worker.map_err(system(thread))?));
             (texts, notes) = (Some(opened.texts), opened.notes);
@@ -136,7 +142,7 @@ impl Participant {
             exec,
             lines: UserLines::new(&run.options, typed),
             prompt,
-            exit: ExitState::default(),
+            exit,
         };
         participant.run_effects(started); // The session tells how many texts wait.
         Ok(participant)
@@ -198,6 +204,15 @@ impl Participant {
         }
         self.event_loop.arm_session(self.session.next_deadline());
         Ok(self.exit_code(now))
+    }
+
+    /// Shows why the exit code is 1, if the session does not know it. A participant that runs until
+    /// a signal has shown the damage of the outbox file when it was found.
+    fn report_end(&mut self) {
+        if self.exit.is_outbox_damaged && self.lines.end_by_themselves() {
+            self.exit.has_failed = true;
+            self.output.push_line(NoticeKind::Error, &OUTBOX_DAMAGED);
+        }
     }
 
     /// Returns the exit code when the printer has all text, or after the deadline.

@@ -39,7 +39,7 @@ struct TextLines {
 struct ScriptEnd {
     /// True if the program ends when its work is done, and not with its input.
     waits_for_work: bool,
-    /// True if the program waits for a signal.
+    /// True if only a signal ends the program.
     is_endless: bool,
     /// The input has ended.
     has_ended: bool,
@@ -119,6 +119,11 @@ impl UserLines {
     /// Returns false after the last message of `--count`: a further one belongs to the next run.
     pub(super) fn wants_messages(&self) -> bool {
         self.end.messages_left != Some(0)
+    }
+
+    /// Returns true if the participant ends with its input or its work, and not only at a signal.
+    pub(super) const fn end_by_themselves(&self) -> bool {
+        !self.end.is_endless
     }
 
     /// Drops the commands that are left. Returns their number.

@@ -49,4 +49,6 @@ pub struct OutboxReport {
     pub failure: Option<String>,
     /// Lines for the user about the file.
     pub notes: Vec<String>,
+    /// True if the file has lost entries since it was opened, or before.
+    pub is_damaged: bool,
 }

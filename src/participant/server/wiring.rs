@@ -67,6 +67,7 @@ impl Participant {
                 SessionEffect::RetryLog => self.files.log().push(LogJob::Retry),
                 SessionEffect::Show(notice) => self.output.push_notice(&notice),
                 SessionEffect::Exit { code } => {
+                    self.report_end();
                     let until = now.plus(PRINT_CLOSE_MS);
                     self.exit.is_due(code, until);
                     self.event_loop.wake_at(until, ParticipantTimer::Exit);
@@ -123,7 +124,9 @@ impl Participant {
     }
 
     fn take_outbox_reports(&mut self, now: Millis) {
-        for OutboxReport { written, failure, notes } in self.files.outbox_reports() {
+        for report in self.files.outbox_reports() {
+            let OutboxReport { written, failure, notes, is_damaged } = report;
+            self.exit.is_outbox_damaged |= is_damaged;
             notes.iter().for_each(|note| push_outbox_note(&mut self.output, note));
             if written > 0 {
                 self.handle(SessionInput::OutboxWritten { entries: written }, now);

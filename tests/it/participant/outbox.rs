@@ -116,6 +116,48 @@ fn a_text_of_a_join_without_an_answer_survives_kill_9() {
 }
 
 #[test]
+fn a_run_that_ends_after_damage_to_its_outbox_has_failed_and_a_service_has_not() {
+    const DAMAGED: &str = "error: outbox: the file was damaged, as a line above says: a message \
+                           may be missing, or may be sent twice\n";
+    let coordinator = Coordinator::start_with_data_dir(600, &[]);
+    let mut bob = coordinator.join("bob", "");
+    let home = Home::new("alice", coordinator.address);
+    let path = outbox(&home).display().to_string();
+    let damage = || {
+        let mut alice = Running::start(home.command(&with_outbox(&path, &[])));
+        alice.write("msend one\nmsend two\n");
+        alice.expect("* queued, 2 waiting\n");
+        alice.signal(Signal::KILL);
+        alice.wait();
+        let content = fs::read_to_string(&path).unwrap();
+        fs::write(&path, content.replacen("\tone\n", "\tonx\n", 1)).unwrap();
+    };
+    damage();
+    let scripts: [&[&str]; 2] = [&["--join", "--send", "three"], &["--join", "--lines"]];
+    for (run, script) in scripts.into_iter().enumerate() {
+        if run > 0 {
+            damage();
+        }
+        let mut alice = Running::start(home.command_as_is(&with_outbox(&path, script)));
+        alice.expect(": line 2 is damaged: a text may be missing, or may be sent twice. ");
+        alice.input = None;
+        alice.expect("OK msend seq=");
+        alice.expect(DAMAGED);
+        assert_eq!(alice.wait(), Some(1), "{}", alice.said);
+    }
+    let mut alice = Running::start(home.command_as_is(&with_outbox(&path, scripts[0])));
+    assert_eq!(alice.wait(), Some(0), "the file is whole again: {}", alice.said);
+    damage();
+    let mut alice = Running::start(home.command_as_is(&with_outbox(&path, &["--join", "-f"])));
+    alice.expect(": line 2 is damaged: a text may be missing, or may be sent twice. ");
+    alice.expect("OK msend seq=");
+    alice.signal(Signal::TERM);
+    assert_eq!(alice.wait(), Some(0), "{}", alice.said);
+    assert!(!alice.said.contains("error: "), "{}", alice.said);
+    bob.socket().delivery(1, "alice", "two");
+}
+
+#[test]
 fn an_outbox_that_cannot_be_used_stops_the_start() {
     let home = Home::new("alice", "127.0.0.1:5000".parse().unwrap());
     let path = outbox(&home).display().to_string();

@@ -196,6 +196,7 @@ fn a_lost_file_is_written_anew_with_the_texts_that_wait() {
         let report = run(&mut file, &[text(3, "three")]);
         let path = fixture.path().display().to_string();
         assert_eq!((report.written, report.failure), (1, None));
+        assert_eq!(report.is_damaged, note.contains("could not be saved"), "{note}");
         assert_eq!(report.notes, [format!("{path} {state}: {note}")]);
         write(&mut file, &[text(4, "four")]);
         drop(file);
@@ -257,6 +258,7 @@ fn a_text_that_was_damaged_while_the_file_was_open_is_reported() {
          damaged file is kept as {path}.damaged"
     );
     assert_eq!(notes, [expected]);
+    assert!(run(&mut file, &[]).is_damaged);
     assert_eq!(fs::read_to_string(fixture.beside(".damaged")).unwrap(), damaged);
     assert_eq!(fixture.content(), format!("{HEADER}{}", lines(&[text(2, "two")])));
 }
