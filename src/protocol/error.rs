@@ -3,13 +3,17 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{LimitReached, Malformed, Seq};
+use super::{Forbidden, LimitReached, Malformed, Seq, Unauthorized};
 
 /// Error of a request: a code for programs, and a reason for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
     /// 400: the request has a syntax error.
     Malformed(Malformed),
+    /// 401: no line of the access file fits the client.
+    Unauthorized(Unauthorized),
+    /// 403: the access rules do not allow the request to a known client.
+    Forbidden(Forbidden),
     /// 403: no participant can listen at this address. It is unspecified, multicast or broadcast,
     /// or it is an IPv6 link-local address, which names no interface.
     Unusable(IpAddr),
@@ -55,6 +59,13 @@ pub enum RequestError {
     },
     /// 421: a limit on members or connections is reached.
     LimitReached(LimitReached),
+    /// 429: the id sends faster than its `rate`.
+    TooFast {
+        /// `rate`: most texts a second.
+        rate: u32,
+        /// Milliseconds until the id may send again.
+        wait_ms: u64,
+    },
     /// 502: the connect-back failed.
     ConnectFailed {
         /// Address of the connect-back.
@@ -127,16 +138,19 @@ impl RequestError {
     pub const fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
+            Self::Unauthorized(_) => 401,
             Self::Unusable(_)
             | Self::Foreign { .. }
             | Self::LowPort(_)
             | Self::OwnPort(_)
+            | Self::Forbidden(_)
             | Self::IdElsewhere { .. } => 403,
             Self::NotAMember => 404,
             Self::Unfinished { .. } => 408,
             Self::Conflict(_) => 409,
             Self::TooLong { .. } | Self::TooMuchUnfinished { .. } => 413,
             Self::LimitReached(_) => 421,
+            Self::TooFast { .. } => 429,
             Self::ConnectFailed { .. } => 502,
             Self::ShuttingDown => 503,
             Self::JournalFails | Self::JournalFull => 506,
@@ -148,6 +162,18 @@ impl RequestError {
 impl From<Malformed> for RequestError {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<Unauthorized> for RequestError {
+    fn from(unauthorized: Unauthorized) -> Self {
+        Self::Unauthorized(unauthorized)
+    }
+}
+
+impl From<Forbidden> for RequestError {
+    fn from(forbidden: Forbidden) -> Self {
+        Self::Forbidden(forbidden)
     }
 }
 
@@ -169,6 +195,8 @@ impl fmt::Display for RequestError {
         write!(f, "{} ", self.code())?;
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
+            Self::Unauthorized(unauthorized) => unauthorized.fmt(f),
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::Unusable(ip) => unusable(f, *ip),
             Self::Foreign { named, peer } => write!(
                 f,
@@ -194,6 +222,9 @@ impl fmt::Display for RequestError {
             }
             Self::TooMuchUnfinished { bytes, max } => too_much_unfinished(f, *bytes, *max),
             Self::LimitReached(limit) => limit.fmt(f),
+            Self::TooFast { rate, wait_ms } => {
+                write!(f, "rate: at most {rate} a second: try again in {wait_ms} ms")
+            }
             Self::ConnectFailed { address, reason } => write!(
                 f,
                 "cannot connect to {address}: {reason}: listen there before you send the request, \

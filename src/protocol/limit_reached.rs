@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::PeerName;
+
 /// A limit that is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitReached {
@@ -15,6 +17,13 @@ pub enum LimitReached {
         /// IPv4 address, or IPv6 /64 network.
         address: Box<str>,
         /// Most members at one address.
+        max: usize,
+    },
+    /// Limit `ids` of the access file on the members of one owner.
+    MembersOf {
+        /// Key or address of the owner.
+        owner: PeerName,
+        /// Most members of one owner.
         max: usize,
     },
     /// Limit `max_connections` on command sockets.
@@ -47,6 +56,11 @@ impl fmt::Display for LimitReached {
             Self::MembersAt { address, max } => write!(
                 f,
                 "too many members at {address}: {max} is the limit (max_members_per_address): \
+                 deregister one of them first"
+            ),
+            Self::MembersOf { owner, max } => write!(
+                f,
+                "too many members of {owner}: {max} is the limit (ids of the access file): \
                  deregister one of them first"
             ),
             Self::Connections { max } => write!(

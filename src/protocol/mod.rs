@@ -2,11 +2,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 #![warn(missing_docs)]
 
+mod access_error;
 mod announcement;
 mod bye;
 mod error;
 mod gap;
 mod ip;
+mod key_name;
 mod last_request;
 mod limit_reached;
 mod line;
@@ -16,12 +18,15 @@ mod number;
 mod query;
 mod reply;
 mod request;
+mod secret;
 mod text;
 
+pub use access_error::{Forbidden, PeerName, Right, Unauthorized};
 pub use announcement::{ANNOUNCER, Announcement, PresenceChange};
 pub use bye::Bye;
 pub use error::{BacklogHolder, Conflict, RequestError};
 pub use gap::Gap;
+pub use key_name::{BadKeyName, KeyName};
 pub use last_request::LastRequest;
 pub use limit_reached::LimitReached;
 pub use line::{LineBuffer, TooLong};
@@ -31,4 +36,5 @@ pub use number::{Epoch, Seq};
 pub use query::{Listing, Query};
 pub use reply::{Fields, Reply, ReplyLine};
 pub use request::{Command, Malformed, Options, Request, Since, is_id};
+pub use secret::{Secret, SecretName};
 pub use text::Text;
