@@ -34,6 +34,7 @@
 //!    ├── journal          │          the coordinator's records on disk
 //!  group              session        minds: decisions, and nothing else
 //!    └──────┬─────────────┘
+//!       access                       the table of who may do what
 //!       protocol                     the wire, as values
 //!     limits   time   text
 //! ```
@@ -43,6 +44,7 @@
 //! without a socket, a clock or a file, and replayed from a seed. Arrows go down only:
 //! `tests/house` checks that. `src/README.md` follows a message through the modules.
 
+pub mod access;
 pub mod config;
 pub mod coordinator;
 pub mod facts;

@@ -4,11 +4,16 @@
 //! same name. All other limits are fixed. Sizes are in bytes and times are in milliseconds, unless
 //! the name says otherwise.
 
+mod access;
 mod announcements;
 mod choices;
 mod outbox;
 mod relations;
 
+pub use access::{
+    ACCESS_FILE_BYTES_MAX, CERTIFICATES_MAX, COORDINATOR_KEYS_MAX, KEYS_FILE_BYTES_MAX,
+    RATE_HIGHEST, RATED_IDS_MAX,
+};
 pub use announcements::{
     ANNOUNCEMENT_RETRY_MS, FORMER_IDS_MAX, PRESENCE_DELAY_MS_HIGHEST, TURN_ANNOUNCEMENTS_MAX,
 };

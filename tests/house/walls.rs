@@ -6,20 +6,24 @@ use crate::code::{children_of, words_of};
 use crate::{hold, read, sources};
 
 /// Each part of the library and the parts it may use, all of which stand above it: no circles.
-const WALLS: [(&str, &[&str]); 12] = [
+const WALLS: [(&str, &[&str]); 13] = [
     ("limits", &[]),
     ("time", &[]),
     ("text", &[]),
     ("protocol", &["limits", "time"]),
-    ("config", &["limits", "protocol", "text"]),
+    ("access", &["limits", "protocol", "time"]),
+    ("config", &["access", "limits", "protocol", "text"]),
     ("facts", &["protocol", "time"]),
-    ("group", &["facts", "limits", "protocol", "time"]),
+    ("group", &["access", "facts", "limits", "protocol", "time"]),
     ("session", &["limits", "protocol", "text", "time"]),
     ("journal", &["facts", "limits", "protocol", "text", "time"]),
     ("net", &["limits", "protocol", "text", "time"]),
     (
         "coordinator",
-        &["config", "facts", "net", "group", "journal", "limits", "protocol", "text", "time"],
+        &[
+            "access", "config", "facts", "net", "group", "journal", "limits", "protocol", "text",
+            "time",
+        ],
     ),
     ("participant", &["config", "net", "limits", "protocol", "session", "text", "time"]),
 ];
@@ -28,7 +32,8 @@ const WALLS: [(&str, &[&str]); 12] = [
 const TEST_USES: [(&str, &str); 1] = [("journal", "group")];
 
 /// Parts that decide and do nothing.
-const MINDS: [&str; 7] = ["limits", "time", "text", "protocol", "facts", "group", "session"];
+const MINDS: [&str; 8] =
+    ["limits", "time", "text", "protocol", "access", "facts", "group", "session"];
 
 /// Files of the journal that reach the disk, or name its operations and errors. The other ones
 /// decide, as a mind does.

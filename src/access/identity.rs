@@ -1,0 +1,100 @@
+//! Identities: what a connection shows about its client.
+
+use std::net::IpAddr;
+
+use crate::protocol::{KeyName, PeerName, SecretName};
+
+/// Identity of the client that sends a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Address that the connection comes from, as the coordinator sees it.
+    pub ip: IpAddr,
+    /// Credentials of the connection.
+    pub credentials: Credentials<'a>,
+    /// Name of the secret that a `register` brings.
+    pub secret: Option<SecretName>,
+}
+
+/// Credentials of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials<'a> {
+    /// The connection has no TLS.
+    Plain,
+    /// The client has shown no certificate in the handshake.
+    NoCertificate,
+    /// The client has shown a certificate, and has proved that it has the private key.
+    Certificate {
+        /// Name of the key.
+        key: KeyName,
+        /// Result of the check against the operator's CA.
+        ca: CaCheck<'a>,
+    },
+}
+
+/// Result of the check of a certificate against the operator's CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaCheck<'a> {
+    /// The certificate is not of the operator's CA, or the coordinator has no `ca`.
+    Unknown,
+    /// The certificate is of the operator's CA, but its dates do not include the present time.
+    Expired,
+    /// The certificate is of the operator's CA, and valid.
+    Valid {
+        /// Ids that the certificate names: `DNS:<id>` or `URI:groupcast:<id>`.
+        names: &'a [String],
+    },
+}
+
+impl Identity<'_> {
+    /// Returns the key that the connection shows.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyName> {
+        match self.credentials {
+            Credentials::Certificate { key, .. } => Some(key),
+            Credentials::Plain | Credentials::NoCertificate => None,
+        }
+    }
+
+    /// Returns the owner of the ids that this client registers: its key, or its address without
+    /// TLS. `None` with TLS and without a certificate: such a client cannot register.
+    #[must_use]
+    pub fn owner(&self) -> Option<PeerName> {
+        match self.credentials {
+            Credentials::Certificate { key, .. } => Some(PeerName::Key(key)),
+            Credentials::Plain => Some(PeerName::Address(self.ip.to_canonical())),
+            Credentials::NoCertificate => None,
+        }
+    }
+
+    /// Returns the name of the client, for errors.
+    #[must_use]
+    pub fn peer_name(&self) -> PeerName {
+        self.owner().unwrap_or(PeerName::Address(self.ip.to_canonical()))
+    }
+
+    /// Returns true if an id with this owner belongs to the client.
+    ///
+    /// An id that was registered without TLS belongs to its address. A client with a key at this
+    /// address may go on with the id, and owns it from then on.
+    pub(super) fn owns(&self, owner: PeerName) -> bool {
+        match (owner, self.credentials) {
+            (PeerName::Key(owner), Credentials::Certificate { key, .. }) => owner == key,
+            (PeerName::Address(ip), Credentials::Plain | Credentials::Certificate { .. }) => {
+                ip.to_canonical() == self.ip.to_canonical()
+            }
+            (PeerName::Key(_), Credentials::Plain) | (_, Credentials::NoCertificate) => false,
+        }
+    }
+
+    /// Returns true if the operator's CA vouches for the client as `name`.
+    pub(super) fn is_certified_as(&self, name: &str) -> bool {
+        match self.credentials {
+            Credentials::Certificate { ca: CaCheck::Valid { names }, .. } => {
+                names.iter().any(|known| known == name)
+            }
+            Credentials::Certificate { ca: CaCheck::Unknown | CaCheck::Expired, .. }
+            | Credentials::Plain
+            | Credentials::NoCertificate => false,
+        }
+    }
+}

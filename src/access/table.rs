@@ -1,0 +1,123 @@
+//! The table of all rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::protocol::{LimitReached, PeerName, RequestError, Unauthorized};
+
+use super::deciding::DecidingRules;
+use super::{AccessRule, Identity, OPERATOR, Rights, Who};
+
+/// All rules of the access file.
+#[derive(Debug, Default)]
+pub struct AccessTable {
+    by_id: BTreeMap<Box<str>, DecidingRules>,
+    by_prefix: BTreeMap<Box<str>, DecidingRules>,
+    /// Bytes of the prefixes, so that only prefixes that may exist are looked up.
+    prefix_lengths: BTreeSet<usize>,
+    operators: DecidingRules,
+    /// Rules of ids that no rule is about: none.
+    nobody: DecidingRules,
+}
+
+/// A member with a message socket.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectedMember<'a> {
+    /// Id of the member.
+    pub id: &'a str,
+    /// Owner of the id.
+    pub owner: PeerName,
+    /// Identity of the message socket.
+    pub identity: Identity<'a>,
+}
+
+impl AccessTable {
+    /// Creates the table of these rules, in any order.
+    #[must_use]
+    pub fn new(rules: impl IntoIterator<Item = AccessRule>) -> Self {
+        let mut table = Self::default();
+        for AccessRule { who, proof, rights } in rules {
+            let deciding = match who {
+                Who::Id(id) => table.by_id.entry(id).or_insert_with(|| DecidingRules::new(true)),
+                Who::Prefix(prefix) => {
+                    table.prefix_lengths.insert(prefix.len());
+                    table.by_prefix.entry(prefix).or_default()
+                }
+                Who::Operator => &mut table.operators,
+            };
+            deciding.add(proof, rights);
+        }
+        table
+    }
+
+    /// Returns the rights of a client that names `id` in a request.
+    ///
+    /// `owner` is the owner of the id; `None` if the id is not a member. With `allow_foreign_ip`,
+    /// an owner that is an address counts as `None`: then any address may use the id.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Unauthorized`] if no rule fits. Otherwise, if the id belongs to another
+    /// client, [`RequestError::Forbidden`], or [`RequestError::IdElsewhere`] without TLS.
+    pub fn decide(
+        &self,
+        identity: &Identity<'_>,
+        id: &str,
+        owner: Option<PeerName>,
+    ) -> Result<Rights, RequestError> {
+        self.deciding(id).decide(identity, id, owner)
+    }
+
+    /// Returns the owner and the rights of a new member: a `register` of an id that is not a
+    /// member.
+    ///
+    /// `owned` is the ids that belong to the owner already, with registrations under way. The
+    /// limit `ids` counts those that the same rules decide about.
+    ///
+    /// # Errors
+    ///
+    /// As [`AccessTable::decide`], and [`LimitReached::MembersOf`].
+    pub fn decide_new<'a>(
+        &self,
+        identity: &Identity<'_>,
+        id: &str,
+        owned: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(PeerName, Rights), RequestError> {
+        let rights = self.decide(identity, id, None)?;
+        let owner = identity.owner().ok_or(Unauthorized::NoCertificate)?;
+        if let Some(max) = rights.ids_max {
+            let deciding = self.deciding(id);
+            let counts = |other: &&str| std::ptr::eq(self.deciding(other), deciding);
+            if owned.into_iter().filter(counts).take(max).count() >= max {
+                return Err(LimitReached::MembersOf { owner, max }.into());
+            }
+        }
+        Ok((owner, rights))
+    }
+
+    /// Returns true if the client may list the members and remove any of them.
+    #[must_use]
+    pub fn is_operator(&self, identity: &Identity<'_>) -> bool {
+        self.operators.is_operator(identity, OPERATOR)
+    }
+
+    /// Returns the ids of the members that may not be members by this table, in the order of
+    /// `members`. After a reload, their message sockets must be closed.
+    ///
+    /// A member that has lost a right stays: its next request is refused.
+    pub fn revoked<'a>(
+        &self,
+        members: impl IntoIterator<Item = ConnectedMember<'a>>,
+    ) -> Vec<&'a str> {
+        let is_revoked = |member: &ConnectedMember<'_>| {
+            self.decide(&member.identity, member.id, Some(member.owner)).is_err()
+        };
+        members.into_iter().filter(is_revoked).map(|member| member.id).collect()
+    }
+
+    /// Returns the rules that decide about an id.
+    fn deciding(&self, id: &str) -> &DecidingRules {
+        let prefixes = self.prefix_lengths.iter().rev().filter_map(|length| id.get(..*length));
+        let mut by_prefix = prefixes.filter_map(|prefix| self.by_prefix.get(prefix));
+        self.by_id.get(id).or_else(|| by_prefix.next()).unwrap_or(&self.nobody)
+    }
+}

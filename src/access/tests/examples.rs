@@ -1,0 +1,272 @@
+//! Examples: rules, a client, an id with its owner, and the decision.
+
+use super::*;
+use crate::protocol::PeerName;
+
+const K1: &str = "sha256:0101010101010101010101010101010101010101010101010101010101010101";
+
+/// Compares the decision about a client that names an id. The expected text has `K1` for the name
+/// of the key 1.
+#[track_caller]
+fn check(
+    rules: &str,
+    identity: Identity<'_>,
+    (id, owner): (&str, Option<PeerName>),
+    expected: Result<Rights, &str>,
+) {
+    let decision = table(rules).decide(&identity, id, owner).map_err(|error| error.to_string());
+    assert_eq!(decision, expected.map_err(|text| text.replace("K1", K1)), "{rules}");
+}
+
+const FREE: (&str, Option<PeerName>) = ("alice", None);
+
+fn owned_by(number: u8) -> (&'static str, Option<PeerName>) {
+    ("alice", Some(PeerName::Key(key(number))))
+}
+
+fn owned_at(ip: [u8; 4]) -> (&'static str, Option<PeerName>) {
+    ("alice", Some(PeerName::Address(ip.into())))
+}
+
+const NO_LINE: &str = "401 key: no line of the access file fits K1: ask the operator to add one";
+const NO_ADDRESS: &str =
+    "401 address: no line of the access file fits 10.0.0.7: ask the operator to add one";
+const NO_CERTIFICATE: &str =
+    "401 certificate: this connection shows none: start the participant with a keys file";
+const OTHER: &str = "403 id: belongs to another client, not to K1: use another id, or ask the \
+                     operator to deregister this one";
+const NO_SECRET: &str = "401 secret: missing, and K1 does not own this id: register with the \
+                         secret of an invitation";
+const BAD_SECRET: &str = "401 secret: not valid, from K1: ask the operator for another invitation";
+
+#[test]
+fn the_rules_of_the_id_decide_and_else_those_of_the_longest_prefix() {
+    let send = Rights { may_receive: false, may_list: false, ..Rights::ALL };
+    for (rules, expected) in [
+        ("alice key=1 send\n* anyone", Ok(send)),
+        ("alice key=2\n* anyone", Err(NO_LINE)),
+        ("al* key=1 send\n* anyone", Ok(send)),
+        ("al* key=2\n* anyone", Err(NO_LINE)),
+        ("al* key=2\nali* key=1 send", Ok(send)),
+        ("al* key=1\nali* key=2", Err(NO_LINE)),
+        ("alice* key=1 send\n* anyone", Ok(send)),
+        ("alice* key=1\nalice key=2", Err(NO_LINE)),
+        ("alicea* key=2\nalicea key=2\n* key=1 send", Ok(send)),
+        ("Alice key=2\nbob key=2\nb* key=2\n* key=1 send", Ok(send)),
+        ("@operator key=1\nbob key=1", Err(NO_LINE)),
+    ] {
+        check(rules, shows(1), FREE, expected);
+    }
+}
+
+#[test]
+fn without_a_line_nobody_may_anything() {
+    let no_rules = AccessTable::new([]);
+    for (credentials, expected) in [
+        (Credentials::Plain, NO_ADDRESS.to_owned()),
+        (Credentials::NoCertificate, NO_CERTIFICATE.to_owned()),
+        (shows(1).credentials, NO_LINE.replace("K1", K1)),
+    ] {
+        let decision = no_rules.decide(&identity(credentials), "alice", None);
+        assert_eq!(decision.map_err(|error| error.to_string()), Err(expected));
+        assert!(!no_rules.is_operator(&identity(credentials)));
+    }
+}
+
+#[test]
+fn a_key_of_one_id_replaces_the_owner_and_a_key_of_a_prefix_does_not() {
+    check("alice key=1", shows(1), FREE, Ok(Rights::ALL));
+    check("alice key=1", shows(1), owned_by(2), Ok(Rights::ALL));
+    check("alice key=2", shows(1), owned_by(1), Err(NO_LINE));
+    check("al* key=1\nal* key=2", shows(1), owned_by(1), Ok(Rights::ALL));
+    check("al* key=1\nal* key=2", shows(1), owned_by(2), Err(OTHER));
+    check("* key=1", shows(1), owned_by(2), Err(OTHER));
+    check("* key=2", shows(1), owned_by(1), Err(NO_LINE));
+    check("alice key=1", identity(Credentials::NoCertificate), FREE, Err(NO_CERTIFICATE));
+    check("alice key=1", identity(Credentials::Plain), FREE, Err(NO_ADDRESS));
+}
+
+#[test]
+fn a_certificate_of_the_ca_replaces_the_owner_of_the_ids_that_it_names() {
+    let names = ["alice".to_owned(), "bob".to_owned()];
+    let with = |ca| identity(Credentials::Certificate { key: key(1), ca });
+    let valid = with(CaCheck::Valid { names: &names });
+    check("* ca", valid, FREE, Ok(Rights::ALL));
+    check("* ca", valid, owned_by(2), Ok(Rights::ALL));
+    check("alice ca send", valid, ("bob", None), Err(NO_LINE));
+    let other = "401 certificate: does not name this id, of K1: use the id that it names";
+    check("* ca", valid, ("carol", None), Err(other));
+    check("* ca", valid, ("alic", None), Err(other));
+    check("* ca", valid, ("Alice", None), Err(other));
+    let expired =
+        "401 certificate: expired or not valid yet, of K1: renew it, and check the clocks";
+    check("* ca", with(CaCheck::Expired), owned_by(1), Err(expired));
+    check("* anyone", with(CaCheck::Expired), owned_by(1), Ok(Rights::ALL));
+    check("* key=2", with(CaCheck::Expired), FREE, Err(NO_LINE));
+    check("* ca", with(CaCheck::Unknown), FREE, Err(NO_LINE));
+    check("* ca\n* secret=5", with(CaCheck::Unknown), FREE, Err(NO_SECRET));
+    check("* ca\n* key=2", identity(Credentials::NoCertificate), FREE, Err(NO_CERTIFICATE));
+}
+
+#[test]
+fn a_secret_is_needed_once_and_afterwards_the_key_that_registered() {
+    let brings = |number, name| Identity { secret: Some(secret(name)), ..shows(number) };
+    check("* secret=5", brings(1, 5), FREE, Ok(Rights::ALL));
+    check("* secret=5", brings(1, 6), FREE, Err(BAD_SECRET));
+    check("* secret=5", shows(1), FREE, Err(NO_SECRET));
+    check("* secret=5", shows(1), owned_by(1), Ok(Rights::ALL));
+    check("* secret=6", shows(1), owned_by(1), Ok(Rights::ALL));
+    check("* secret=5", brings(1, 6), owned_by(1), Ok(Rights::ALL));
+    check("* secret=5", brings(1, 5), owned_by(2), Err(OTHER));
+    check("* secret=5", brings(1, 6), owned_by(2), Err(BAD_SECRET));
+    check("* secret=5", shows(1), owned_by(2), Err(NO_SECRET));
+    check("* secret=5", shows(1), owned_at([10, 0, 0, 7]), Err(NO_SECRET));
+    check("* secret=5", brings(1, 5), owned_at([10, 0, 0, 7]), Ok(Rights::ALL));
+    check("* secret=5", brings(1, 5), owned_at([10, 0, 0, 8]), Err(OTHER));
+    check("* key=2", brings(1, 5), FREE, Err(NO_LINE));
+    check("* key=2", shows(1), owned_by(1), Err(NO_LINE));
+    for credentials in [Credentials::Plain, Credentials::NoCertificate] {
+        let client = Identity { secret: Some(secret(5)), ..identity(credentials) };
+        let expected = if credentials == Credentials::Plain { NO_ADDRESS } else { NO_CERTIFICATE };
+        check("* secret=5", client, FREE, Err(expected));
+        check("* secret=5", client, owned_by(1), Err(expected));
+    }
+}
+
+#[test]
+fn anyone_and_an_address_leave_the_id_to_its_owner() {
+    let plain = identity(Credentials::Plain);
+    let elsewhere = "403 id: registered from 10.0.0.8, not from 10.0.0.7: use another id, or \
+                     deregister this one on the coordinator's machine";
+    let not_by_key = "403 id: belongs to another client, not to 10.0.0.7: use another id, or ask \
+                      the operator to deregister this one";
+    for rules in ["* anyone", "* address=10.0.0.0/8", "alice anyone", "alice address=10.0.0.7"] {
+        check(rules, shows(1), FREE, Ok(Rights::ALL));
+        check(rules, shows(1), owned_by(1), Ok(Rights::ALL));
+        check(rules, shows(1), owned_by(2), Err(OTHER));
+        check(rules, shows(1), owned_at([10, 0, 0, 7]), Ok(Rights::ALL));
+        check(rules, shows(1), owned_at([10, 0, 0, 8]), Err(OTHER));
+        check(rules, plain, FREE, Ok(Rights::ALL));
+        check(rules, plain, owned_at([10, 0, 0, 7]), Ok(Rights::ALL));
+        check(rules, plain, owned_at([10, 0, 0, 8]), Err(elsewhere));
+        check(rules, plain, owned_by(1), Err(not_by_key));
+        check(rules, identity(Credentials::NoCertificate), owned_by(1), Err(NO_CERTIFICATE));
+    }
+    check("* address=10.0.0.8", plain, FREE, Err(NO_ADDRESS));
+    check("* address=10.0.0.8", plain, owned_at([10, 0, 0, 8]), Err(NO_ADDRESS));
+    check("* address=10.0.0.8", shows(1), owned_by(1), Err(NO_LINE));
+    let no_certificate = identity(Credentials::NoCertificate);
+    check("* anyone", no_certificate, FREE, Err(NO_CERTIFICATE));
+    check("* address=10.0.0.7 list", no_certificate, FREE, Ok(rule("* anyone list").rights));
+}
+
+#[test]
+fn rules_that_fit_together_give_the_rights_of_all_and_the_highest_limits() {
+    let rules = "alice key=1 send rate=5 max_text=9\nalice address=10.0.0.0/8 receive ids=2";
+    check(rules, shows(1), FREE, Ok(rule("a anyone send receive rate=5 max_text=9").rights));
+    check(rules, shows(2), FREE, Ok(rule("a anyone receive ids=2").rights));
+    let rules = "alice key=1 send rate=5 max_text=9\nalice address=10.0.0.7 send rate=6";
+    check(rules, shows(1), owned_by(1), Ok(rule("a anyone send rate=6").rights));
+    check(rules, shows(1), owned_by(2), Ok(rule("a anyone send rate=5 max_text=9").rights));
+}
+
+#[test]
+fn an_operator_has_a_rule_of_its_own() {
+    let names = ["@operator".to_owned()];
+    let certified = |ca| identity(Credentials::Certificate { key: key(1), ca });
+    let plain = identity(Credentials::Plain);
+    for (rules, client, expected) in [
+        ("@operator key=1", shows(1), true),
+        ("@operator key=1", shows(2), false),
+        ("@operator key=1", plain, false),
+        ("@operator address=10.0.0.0/24", plain, true),
+        ("@operator address=10.0.0.8", plain, false),
+        ("@operator address=10.0.0.7", identity(Credentials::NoCertificate), true),
+        ("@operator ca", certified(CaCheck::Valid { names: &names }), true),
+        ("@operator ca", certified(CaCheck::Valid { names: &["alice".to_owned()] }), false),
+        ("@operator ca", certified(CaCheck::Expired), false),
+        ("@operator secret=5", Identity { secret: Some(secret(5)), ..shows(1) }, false),
+        ("* key=1\nalice key=1", shows(1), false),
+    ] {
+        assert_eq!(table(rules).is_operator(&client), expected, "{rules}");
+    }
+}
+
+#[test]
+fn one_owner_has_at_most_as_many_members_by_a_rule_as_it_says() {
+    let names = ["alice".to_owned(), "dev1".to_owned(), "dev2".to_owned(), "de".to_owned()];
+    let owned = |count: usize| names.iter().take(count).map(String::as_str);
+    let limit = |max: usize| {
+        format!(
+            "421 too many members of {K1}: {max} is the limit (ids of the access file): \
+                 deregister one of them first"
+        )
+    };
+    for (rules, id, count, expected) in [
+        ("dev* anyone ids=1\n* anyone ids=1", "dev3", 1, Ok(())),
+        ("dev* anyone ids=1\n* anyone ids=1", "dev3", 2, Err(limit(1))),
+        ("dev* anyone ids=3\n* anyone ids=1", "dev3", 4, Ok(())),
+        ("dev* anyone ids=2\n* anyone ids=1", "dev3", 4, Err(limit(2))),
+        ("dev* anyone ids=3\n* anyone ids=1", "bob", 0, Ok(())),
+        ("dev* anyone ids=3\n* anyone ids=1", "bob", 1, Err(limit(1))),
+        ("dev* anyone ids=3\n* anyone ids=2", "bob", 3, Ok(())),
+        ("dev* anyone ids=1\ndev* key=1 ids=2", "dev3", 2, Ok(())),
+        ("dev* anyone ids=1\ndev* key=1", "dev3", 4, Ok(())),
+        ("dev* anyone ids=1\ndev* key=2", "dev3", 2, Err(limit(1))),
+        ("dev* anyone ids=1\ndev3 anyone", "dev3", 4, Ok(())),
+    ] {
+        let decision = table(rules).decide_new(&shows(1), id, owned(count));
+        let decision = decision.map(|(owner, _)| assert_eq!(owner, PeerName::Key(key(1))));
+        assert_eq!(decision.map_err(|error| error.to_string()), expected, "{rules}, {id}");
+    }
+}
+
+#[test]
+fn a_new_member_belongs_to_its_key_or_to_its_address_without_tls() {
+    let table = table("* address=10.0.0.7 ids=1\n@operator key=1");
+    let new = |credentials| table.decide_new(&identity(credentials), "alice", []);
+    let expected = Ok((PeerName::Address(ALICE_IP), rule("* anyone ids=1").rights));
+    assert_eq!(new(Credentials::Plain), expected);
+    let owner = new(shows(1).credentials).map(|(owner, _)| owner);
+    assert_eq!(owner, Ok(PeerName::Key(key(1))));
+    let error = new(Credentials::NoCertificate).map_err(|error| error.to_string());
+    assert_eq!(error, Err(NO_CERTIFICATE.to_owned()));
+}
+
+#[test]
+fn a_reload_revokes_the_members_that_no_rule_fits_any_more() {
+    let names = ["bob".to_owned()];
+    let members = [
+        ("alice", key(1), shows(1)),
+        (
+            "bob",
+            key(2),
+            identity(Credentials::Certificate {
+                key: key(2),
+                ca: CaCheck::Valid { names: &names },
+            }),
+        ),
+        ("carol", key(3), shows(3)),
+        ("dave", key(4), shows(4)),
+    ];
+    let members = || {
+        members.iter().map(|(id, owner, identity)| ConnectedMember {
+            id,
+            owner: PeerName::Key(*owner),
+            identity: *identity,
+        })
+    };
+    for (rules, expected) in [
+        ("* anyone", &[][..]),
+        ("* secret=5", &[]),
+        ("* address=10.0.0.0/24", &[]),
+        ("* key=9", &["alice", "bob", "carol", "dave"]),
+        ("@operator key=1", &["alice", "bob", "carol", "dave"]),
+        ("* ca", &["alice", "carol", "dave"]),
+        ("* anyone\ncarol key=9", &["carol"]),
+        ("* anyone\ncarol key=3 list", &[]),
+        ("a* key=1\nc* key=3\nd* key=5\nb* ca", &["dave"]),
+    ] {
+        assert_eq!(table(rules).revoked(members()), expected, "{rules}");
+    }
+}
