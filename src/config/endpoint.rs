@@ -67,7 +67,7 @@ impl fmt::Display for Endpoint {
 
 /// Returns true if a text can be a host name. A text that ends in a number is an address, valid or
 /// not.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let labels = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

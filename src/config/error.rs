@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::limits::CONFIG_BYTES_MAX;
-
 /// The first error of a command line or a config file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
@@ -17,10 +15,19 @@ pub enum ConfigError {
         /// Error of the operating system.
         reason: String,
     },
-    /// The file is larger than the limit for config files.
+    /// The file is larger than the limit for files of its kind.
     TooLarge {
         /// Path of the file.
         path: PathBuf,
+        /// Most bytes of such a file.
+        bytes_max: usize,
+    },
+    /// Other users may read or write a file with secrets.
+    Exposed {
+        /// Path of the file.
+        path: PathBuf,
+        /// Permission bits of the file.
+        mode: u32,
     },
     /// A field has an invalid value.
     Field {
@@ -59,6 +66,10 @@ pub enum FoundValue {
     NotUtf8,
     /// The end of the file.
     EndOfFile,
+    /// The end of the line.
+    EndOfLine,
+    /// A value that may be a secret.
+    Hidden,
     /// A key that was given before.
     Again {
         /// Number of the line that has the key first.
@@ -76,7 +87,10 @@ impl ConfigError {
         match self {
             Self::Usage(_)
             | Self::Field { location: Location::Option | Location::Environment, .. } => true,
-            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Field { .. } => false,
+            Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::Exposed { .. }
+            | Self::Field { .. } => false,
         }
     }
 }
@@ -88,9 +102,16 @@ impl fmt::Display for ConfigError {
             Self::Unreadable { path, reason } => {
                 write!(f, "{}: cannot be read: {reason}", path.display())
             }
-            Self::TooLarge { path } => {
+            Self::TooLarge { path, bytes_max } => {
+                write!(f, "{}: larger than {bytes_max} bytes: not a config file", path.display())
+            }
+            Self::Exposed { path, mode } => {
                 let path = path.display();
-                write!(f, "{path}: larger than {CONFIG_BYTES_MAX} bytes: not a config file")
+                write!(
+                    f,
+                    "{path}: mode: found {mode:04o}, expected 0600 or 0640, so that no other \
+                    user can read the secrets or change them"
+                )
             }
             Self::Field { location: Location::Line { path, number }, field, found, expected } => {
                 let path = path.display();
@@ -108,6 +129,38 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl FoundValue {
+    /// Creates a text in which no secret can be read: digests, secrets and keys are replaced by
+    /// their lengths.
+    pub(super) fn masked(text: &str) -> Self {
+        let mut masked = String::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let end = rest.find(|char| !is_of_key(char)).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            match run.len() {
+                0 => masked.push(first),
+                length if is_secret(run) => masked.push_str(&format!("<{length} characters>")),
+                _ => masked.push_str(run),
+            }
+            let skipped = if run.is_empty() { first.len_utf8() } else { 0 };
+            rest = behind.get(skipped..).unwrap_or_default();
+        }
+        Self::Text(masked)
+    }
+}
+
+/// Returns true for a character of hex digits and of base64.
+fn is_of_key(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '+' | '/')
+}
+
+/// Returns true if so many characters in a row may be a part of a secret or of a key.
+fn is_secret(run: &str) -> bool {
+    let hex = run.split(|char: char| !char.is_ascii_hexdigit()).map(str::len).max();
+    run.len() >= 16 || hex >= Some(8)
+}
+
 impl fmt::Display for FoundValue {
     /// Quotes a text and escapes its control characters, which could control the terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,7 +171,38 @@ impl fmt::Display for FoundValue {
             },
             Self::NotUtf8 => f.write_str("bytes that are not UTF-8"),
             Self::EndOfFile => f.write_str("the end of the file"),
+            Self::EndOfLine => f.write_str("the end of the line"),
+            Self::Hidden => f.write_str("a value that is not shown"),
             Self::Again { first } => write!(f, "a second value (the first is on line {first})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_text_shows_words_and_the_lengths_of_digests_and_keys() {
+        for (text, expected) in [
+            ("", ""),
+            ("alice", "alice"),
+            ("receive,", "receive,"),
+            ("\u{fc}\tbob*", "\u{fc}\tbob*"),
+            ("0123456", "0123456"),
+            ("01234567", "<8 characters>"),
+            ("ABCDEFab", "<8 characters>"),
+            ("fedcbag", "fedcbag"),
+            ("z12345678z", "<10 characters>"),
+            ("abcdefz0123456z", "abcdefz0123456z"),
+            ("abcdefz0123456zz", "<16 characters>"),
+            ("key=sha256:0123456789abcdef.", "key=sha256:<16 characters>."),
+            ("gc1:00112233:44556677", "gc1:<8 characters>:<8 characters>"),
+            ("MIGHAgEAMBMGByqG+SM/9AgE==", "<24 characters>=="),
+            ("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----"),
+            ("my-long-name-of-an-id!", "my-long-name-of-an-id!"),
+        ] {
+            assert_eq!(FoundValue::masked(text), FoundValue::Text(expected.to_owned()));
         }
     }
 }

@@ -9,18 +9,23 @@
 //! An option wins over the same key in the file. An invalid value in the file is an error even if
 //! an option replaces it: a config file is either valid or not.
 
+mod access_file;
 mod cli;
 mod coordinator;
 mod coordinator_file;
 mod endpoint;
 mod error;
+mod invitation;
 mod key;
+mod keys_files;
 mod lines;
 mod participant;
+mod pem;
 mod stderr;
 mod value;
 mod write_line;
 
+pub use access_file::{AccessFile, PossibleProofs};
 pub use cli::{
     CoordinatorRun, CoordinatorTask, Invocation, Membership, ParticipantOptions, ParticipantRun,
     ScriptOptions, StoreOptions, task_or_exit,
@@ -28,6 +33,10 @@ pub use cli::{
 pub use coordinator::{CoordinatorConfig, CountLimits, PresenceConfig, Timeouts};
 pub use endpoint::{Endpoint, Host};
 pub use error::{ConfigError, FoundValue, Location};
+pub use invitation::Invitation;
+pub use keys_files::{CoordinatorKeys, CoordinatorTrust, ParticipantKeys};
+pub use lines::check_private;
 pub use participant::{COORDINATOR_VARIABLE, ParticipantConfig};
+pub use pem::SecretPem;
 pub use stderr::{report_failure, stderr_is_journal};
 pub use write_line::{StandardStream, write_line};

@@ -65,7 +65,10 @@ fn check_error(error: &ConfigError, bytes: &[u8], path: &Path) {
             assert!(shown.starts_with(&start) && !expected.is_empty(), "{shown}");
         }
         ConfigError::TooLarge { .. } => assert!(shown.starts_with(&*path.to_string_lossy())),
-        ConfigError::Usage(_) | ConfigError::Unreadable { .. } | ConfigError::Field { .. } => {
+        ConfigError::Usage(_)
+        | ConfigError::Unreadable { .. }
+        | ConfigError::Exposed { .. }
+        | ConfigError::Field { .. } => {
             panic!("a file gives no such error: {shown}")
         }
     }
