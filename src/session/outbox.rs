@@ -16,7 +16,6 @@ mod unshown;
 
 use std::num::NonZeroU64;
 
-use super::join_kind::JoinKind;
 use super::outbox_store::OutboxStore;
 use super::output::SessionOutput;
 use super::requests::Requests;
@@ -26,8 +25,8 @@ use super::user_request::UserRequest;
 use super::waiting::WaitingRequests;
 use super::waiting_limits::WaitingLimits;
 use super::{Ask, NotSent, Notice, OutboxEntry, OutboxNotice, StoredText};
-use crate::limits::{IN_FLIGHT_MAX, LINE_BYTES_DEFAULT, OUTBOX_AHEAD_MAX};
-use crate::protocol::{Epoch, Fields};
+use crate::limits::{IN_FLIGHT_MAX, OUTBOX_AHEAD_MAX};
+use crate::protocol::Epoch;
 use crate::time::Millis;
 use unshown::UnshownTexts;
 
@@ -178,55 +177,6 @@ impl Outbox {
         now: Millis,
     ) {
         self.store.iter_mut().for_each(|store| store.on_failed(reason, output, now));
-    }
-
-    /// The request of a join was sent.
-    pub(super) fn on_join_asked(&mut self, kind: JoinKind) {
-        self.may_be_new |= kind == JoinKind::Register;
-    }
-
-    /// The coordinator has refused a join.
-    pub(super) fn on_join_refused(&mut self, kind: JoinKind) {
-        self.may_be_new &= kind != JoinKind::Register;
-    }
-
-    /// The coordinator does not know this member: the numbers have ended with the membership.
-    pub(super) fn on_forgotten(&mut self, output: &mut SessionOutput) {
-        self.take_numbers(output);
-        self.numbers.forget();
-    }
-
-    /// Takes the numbers of `OK register` or `OK reconnect`. If they are not those of this session,
-    /// the texts that wait are numbered anew.
-    pub(super) fn on_joined(&mut self, fields: Fields<'_>, output: &mut SessionOutput) {
-        let number = |key| fields.value(key).and_then(|value| value.parse().ok());
-        let published = number("published");
-        // In a new epoch the coordinator may have lost numbers, and used them again.
-        let epoch = fields.value("epoch").and_then(Epoch::parse);
-        let is_other_epoch = self.epoch.is_some_and(|known| Some(known) != epoch);
-        self.epoch = epoch;
-        let is_new = std::mem::take(&mut self.may_be_new) || is_other_epoch;
-        if is_new || !published.is_some_and(|published| self.numbers.knows(published)) {
-            self.take_numbers(output);
-        }
-        let line_bytes_max = number("max_line").unwrap_or(LINE_BYTES_DEFAULT as u64);
-        self.numbers.on_joined(published, self.waiting.last_number(), line_bytes_max);
-    }
-
-    /// Handles a join that has succeeded, and whose reply is lost. Numbers of a member that may be
-    /// a new one are not known.
-    pub(super) fn on_joined_without_reply(&mut self, output: &mut SessionOutput) {
-        if self.may_be_new {
-            self.on_forgotten(output);
-        }
-    }
-
-    /// Takes the numbers away from all texts that wait. Texts that may be accepted are given up.
-    fn take_numbers(&mut self, output: &mut SessionOutput) {
-        for request in self.waiting.take_numbers() {
-            self.finish(&request, output);
-            output.fail_with(Notice::unanswered(&request.ask));
-        }
     }
 
     /// Returns true if the oldest request that waits can be sent. A text in the outbox file must
